@@ -1,0 +1,81 @@
+"""What a crawl yields: a gallery (one detail page and its images) and, in it, one outcome for each address."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import scrapy
+
+# The closed list of reasons, each with what it means. Besides these, `http_NNN` says that the server
+# answered with that status.
+REASONS: dict[str, dict[str, str]] = {
+    "refused": {
+        "robots": "robots.txt forbids the address",
+        "scheme": "the address is neither http nor https",
+        "invalid_url": "the address is not one that can be asked for",
+        "private_address": "a public page named a private, loopback or link-local address",
+        "too_large": "more bytes than DOWNLOAD_MAXSIZE",
+        "too_many_pixels": "more pixels than IMAGES_MAX_PIXELS",
+        "too_small": "smaller than IMAGES_MIN_WIDTH x IMAGES_MIN_HEIGHT",
+        "filtered": "a downloader middleware dropped the request",
+    },
+    "failed": {
+        "timeout": "no answer, or no complete one, in time",
+        "dns": "the host name could not be resolved",
+        "connection": "the connection was refused, reset or broken",
+        "tls": "the certificate or the TLS handshake was not acceptable",
+        "too_many_redirects": "more redirects than REDIRECT_MAX_TIMES",
+        "empty": "a good status without a body",
+        "html": "a page instead of an image",
+        "not_an_image": "bytes of no image format",
+        "unsupported_format": "an image of a format that cannot be decoded here, so not verified",
+        "truncated": "the image ends too early",
+        "corrupt": "the image cannot be decoded",
+        "storage": "the file could not be written",
+        "error": "an unexpected error, told in the log",
+    },
+}
+
+STATUSES = ("downloaded", "uptodate", "duplicate", "refused", "failed")
+
+
+class Image(TypedDict, total=False):
+    """One image address and what became of it.
+
+    `url` and `status` (one of `STATUSES`) are always there; `reason` with `refused` and `failed`; the other
+    keys with a stored file. `checksum` is the sha256 of the bytes as served, `path` is relative to the store.
+    """
+
+    url: str
+    status: str
+    reason: str
+    path: str
+    checksum: str
+    bytes: int
+    format: str
+    width: int
+    height: int
+    frames: int
+    final_url: str
+    etag: str
+    last_modified: str
+    fetched_at: str
+
+
+class Gallery(scrapy.Item):
+    """A detail page and its images. Sites that tell more declare more fields in a subclass.
+
+    `image_names` and `image_pages`, where a site has them, are parallel to `image_urls`: the image's own name
+    (available to IMAGES_NAME as `{name}`), and the address of the page that shows the image (its Referer)
+    where that is not `url`. `error` says why a page could not be had; such a gallery has no images.
+    """
+
+    spider = scrapy.Field()
+    url = scrapy.Field()
+    title = scrapy.Field()
+    scraped_at = scrapy.Field()
+    error = scrapy.Field()
+    image_urls = scrapy.Field()
+    image_names = scrapy.Field()
+    image_pages = scrapy.Field()
+    images = scrapy.Field()
