@@ -1,0 +1,113 @@
+"""Pure functions on addresses. Nothing here asks the network."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
+
+# ---- addresses as they stand on pages ------------------------------------------------------------------
+
+
+def absolute(base: str, link: str) -> str | None:
+    """*link*, as it stands on a page with the address *base*, as an http(s) address without fragment.
+
+    None for what leads to no such address: other schemes, and text that is no address.
+    """
+    try:
+        url = urldefrag(urljoin(base, link.strip())).url
+        parts = urlsplit(url)
+        return url if parts.scheme in ("http", "https") and parts.hostname else None
+    except ValueError:
+        return None
+
+
+def without_query(url: str) -> str:
+    """*url* without its query and fragment."""
+    return re.split(r"[?#]", url, maxsplit=1)[0]
+
+
+def host_of(url: str) -> str:
+    """The host name of *url*, in lower case; empty for text that names none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def stem(url: str) -> str:
+    """The name of the file that *url* leads to, without its extension and what sites append to that (`.jpg!dta`)."""
+    name = unquote(without_query(url).rstrip("/").rpartition("/")[2])
+    return re.sub(r"\.[A-Za-z0-9]{1,5}(?:[!:@][^.]*)?$", "", name)
+
+
+def rebase(url: str, base: str) -> str:
+    """*url* with the scheme, host and port of *base*."""
+    parts = urlsplit(base)
+    return urlunsplit(urlsplit(url)._replace(scheme=parts.scheme, netloc=parts.netloc))
+
+
+# ---- which addresses are public -------------------------------------------------------------------------
+
+# RFC 6052: a NAT64 gateway sends these to the IPv4 address in the last four bytes.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# All that IANA has given out for the public Internet; the rest is local, reserved or multicast.
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+
+
+def is_public(ip: str) -> bool:
+    """Whether *ip* (as text, IPv4 or IPv6, also with a zone) is an address of the public Internet.
+
+    Not public: loopback, private, link-local, shared (RFC 6598), multicast, reserved, unspecified, and an
+    IPv6 address that leads to such an IPv4 address (mapped, NAT64, 6to4, Teredo). Raises ValueError for text
+    that is no address.
+    """
+    address = ipaddress.ip_address(ip.partition("%")[0])
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global and not address.is_multicast
+    if inner := _embedded(address):
+        return all(is_public(str(each)) for each in inner)
+    return address in _GLOBAL_UNICAST and address.is_global
+
+
+def _embedded(address: ipaddress.IPv6Address) -> tuple[ipaddress.IPv4Address, ...]:
+    """The IPv4 addresses that a packet to *address* may end up at."""
+    if address in _NAT64:
+        return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),)
+    one = address.ipv4_mapped or address.sixtofour
+    return (one,) if one else address.teredo or ()
+
+
+def literal_ip(host: str) -> str | None:
+    """The IP address that *host*, as it stands in a URL, spells, in its usual form; None for a name.
+
+    Knows every spelling that a resolver, a browser or an HTTP client may take for an address: brackets,
+    zones, trailing dots, percent-encoding, full-width digits, and IPv4 as 2130706433, 0x7f.1, 0177.0.0.1
+    or 127.1.
+    """
+    host = unicodedata.normalize("NFKC", unquote(host)).replace("。", ".").strip("[]").rstrip(".").lower()
+    if ":" in host:
+        try:
+            return str(ipaddress.IPv6Address(host.partition("%")[0]))
+        except ValueError:
+            return None
+    return _ipv4(host.split("."))
+
+
+def _ipv4(parts: list[str]) -> str | None:
+    """As inet_aton(3): one to four numbers, decimal, 0 octal or 0x hexadecimal; the last fills the rest."""
+    numbers = []
+    for part in parts:
+        if re.fullmatch(r"0x[0-9a-f]{0,16}", part):
+            numbers.append(int(part[2:] or "0", 16))
+        elif re.fullmatch(r"0[0-7]{1,20}", part):
+            numbers.append(int(part, 8))
+        elif re.fullmatch(r"[0-9]{1,16}", part):
+            numbers.append(int(part))
+        else:
+            return None
+    *first, last = numbers
+    if len(numbers) > 4 or any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
+        return None
+    return str(ipaddress.IPv4Address(sum(n << (8 * (3 - i)) for i, n in enumerate(first)) + last))
