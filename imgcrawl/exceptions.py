@@ -8,15 +8,23 @@ ImgcrawlError
 
 from __future__ import annotations
 
-from scrapy.exceptions import IgnoreRequest
+from scrapy.exceptions import CloseSpider, IgnoreRequest
 
 
 class ImgcrawlError(Exception):
     """Base of everything raised on purpose. Its text is one sentence for the user."""
 
 
-class InputError(ImgcrawlError):
-    """Bad input from the user. The sentence names the thing, the value and what was expected."""
+class InputError(ImgcrawlError, CloseSpider):
+    """Bad input from the user. The sentence names the thing, the value and what was expected.
+
+    Being a `CloseSpider`, it ends a crawl in order also where Scrapy has begun to start it: raised by
+    `open_spider`, by a `spider_opened` handler or by `start`.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(f"bad input: {sentence}")  # the finish reason, which `scrapy crawl` reads
+        self.args = (sentence,)
 
 
 class ImageError(ImgcrawlError):
@@ -31,7 +39,7 @@ class ImageError(ImgcrawlError):
         self.detail = detail
 
 
-class RequestRefused(ImgcrawlError, IgnoreRequest):
+class RequestRefused(ImgcrawlError, IgnoreRequest):  # noqa: N818 -- a decision, as IgnoreRequest is, not an error
     """A request that we chose not to make. Scrapy treats it as any `IgnoreRequest`: no traceback, no retry.
 
     *reason* is a key of `imgcrawl.items.REASONS`; *detail* says more, for the log.

@@ -28,6 +28,7 @@ REASONS: dict[str, dict[str, str]] = {
         "empty": "a good status without a body",
         "html": "a page instead of an image",
         "not_an_image": "bytes of no image format",
+        "not_a_video": "bytes of no video container",
         "unsupported_format": "an image of a format that cannot be decoded here, so not verified",
         "truncated": "the image ends too early",
         "corrupt": "the image cannot be decoded",
@@ -79,3 +80,54 @@ class Gallery(scrapy.Item):
     image_names = scrapy.Field()
     image_pages = scrapy.Field()
     images = scrapy.Field()
+
+
+class SubpageGallery(Gallery):
+    """A gallery with its images on sub-pages. `failed_pages` tells those that gave none: `url` and `reason`."""
+
+    failed_pages = scrapy.Field()
+
+
+class Entry(Gallery):
+    """An entry of a list, and its image. `rank`, `rating` and `votes` are numbers."""
+
+    rank = scrapy.Field()
+    other_titles = scrapy.Field()
+    rating = scrapy.Field()
+    votes = scrapy.Field()
+    quote = scrapy.Field()
+
+
+class Row(Gallery):
+    """A row of a list, and its images. `url` says where it stands: `<file>:<line>`.
+
+    An entry of `image_pages` is None where the user himself, and no stranger's list, named the image's host.
+    """
+
+    id = scrapy.Field()
+    name = scrapy.Field()
+
+
+class VideoRow(Row):
+    """A row of a list, and its videos: `videos`, `video_names` and `video_pages` are to `video_urls` what
+    `images`, `image_names` and `image_pages` are to `image_urls`."""
+
+    video_urls = scrapy.Field()
+    video_names = scrapy.Field()
+    video_pages = scrapy.Field()
+    videos = scrapy.Field()
+
+
+class Site(Gallery):
+    """The first page of a domain, or a page that was followed from it; `parent` is then where its link stood.
+
+    `url` is the address that was asked for, `final_url` where redirects led; `links` is a number.
+    """
+
+    domain = scrapy.Field()
+    rank = scrapy.Field()
+    parent = scrapy.Field()
+    final_url = scrapy.Field()
+    status = scrapy.Field()
+    encoding = scrapy.Field()
+    links = scrapy.Field()

@@ -1,0 +1,123 @@
+"""The record of every image ever stored: which address is here, under which name, with which bytes.
+
+One SQLite file beside the images. Several processes on one machine may share it. It holds no bytes of images,
+and a catalogue that is lost costs a download, never a file: what is found on disk under the wanted name with
+the same bytes is taken up again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from imgcrawl.exceptions import InputError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One address that was stored. *key* is the request's fingerprint, *wanted* the name its item asked for,
+    *path* the file that has its bytes (another image's, if that had the same bytes first), *checksum* their
+    sha256 in hex, *checked_at* the Unix time at which the server last confirmed them."""
+
+    key: bytes
+    wanted: str
+    path: str
+    checksum: str
+    bytes: int
+    format: str
+    width: int
+    height: int
+    frames: int
+    final_url: str
+    etag: str
+    last_modified: str
+    fetched_at: str
+    checked_at: float
+
+
+_COLUMNS = [field.name for field in fields(Record)]
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM images"  # noqa: S608 -- our own column names
+_PUT = f"INSERT OR REPLACE INTO images VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 -- placeholders
+
+
+class Catalogue:
+    """The catalogue in the file *path*, created if there is none. Every method may be called from any thread.
+
+    Raises `InputError` if the file cannot be used as a catalogue.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=60)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # A power cut may cost the last records, never the file; a record costs one download.
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._create()
+        except (sqlite3.Error, OSError) as error:
+            raise InputError(
+                f"{path}: {error}; expected a catalogue of imgcrawl or a place where one can be made"
+            ) from error
+
+    def _create(self) -> None:
+        with self.transaction():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, SCHEMA_VERSION):
+                raise InputError(
+                    f"{self.path}: catalogue of version {version}, expected version {SCHEMA_VERSION}; "
+                    "it was written by another release of imgcrawl"
+                )
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS images (key BLOB PRIMARY KEY, wanted TEXT, path TEXT, checksum TEXT,"
+                " bytes INTEGER, format TEXT, width INTEGER, height INTEGER, frames INTEGER, final_url TEXT,"
+                " etag TEXT, last_modified TEXT, fetched_at TEXT, checked_at REAL) WITHOUT ROWID"
+            )
+            self._db.execute("CREATE INDEX IF NOT EXISTS by_checksum ON images (checksum)")
+            self._db.execute("CREATE INDEX IF NOT EXISTS by_path ON images (path)")
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is read and written inside is one step for all threads and processes."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def find(self, key: bytes) -> Record | None:
+        """The record of the address with fingerprint *key*."""
+        with self._lock:
+            row = self._db.execute(f"{_SELECT} WHERE key = ?", (key,)).fetchone()
+        return Record(*row) if row else None
+
+    def same_bytes(self, checksum: str) -> list[Record]:
+        """The records of these bytes, one for each file."""
+        with self._lock:
+            rows = self._db.execute(f"{_SELECT} WHERE checksum = ? GROUP BY path", (checksum,)).fetchall()
+        return [Record(*row) for row in rows]
+
+    def checksums_at(self, path: str) -> set[str]:
+        """The checksums recorded for the file *path*."""
+        with self._lock:
+            rows = self._db.execute("SELECT checksum FROM images WHERE path = ?", (path,)).fetchall()
+        return {row[0] for row in rows}
+
+    def put(self, record: Record) -> None:
+        """Add *record*, or put it in the place of an older one of the same address. Call inside `transaction`."""
+        self._db.execute(_PUT, astuple(record))
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()

@@ -1,0 +1,5 @@
+"""The project's settings, with the tests' own spiders beside the project's."""
+
+from imgcrawl.settings import *  # noqa: F403 -- a settings module is its names
+
+SPIDER_MODULES = ["imgcrawl.spiders", "tests.spiders.items"]
