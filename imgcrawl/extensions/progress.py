@@ -1,0 +1,205 @@
+"""How far the crawl is: one live display in a terminal, a log line now and then anywhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, TextIO, cast
+
+from rich.ansi import AnsiDecoder
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+from scrapy import signals
+from scrapy.exceptions import NotConfigured
+from scrapy.settings import SETTINGS_PRIORITIES
+from scrapy.utils.asyncio import create_looping_call
+from scrapy.utils.log import get_scrapy_root_handler
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.extensions.verdict import clock, printable
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from scrapy.core.downloader import Slot
+    from scrapy.crawler import Crawler
+    from scrapy.settings import BaseSettings
+
+logger = logging.getLogger(__name__)
+
+REFRESH = 0.5  # seconds between two pictures: enough to look alive, and a thousandth of a core
+RECENT = 10.0  # seconds that "images a second" looks back
+HOSTS = 3  # busiest hosts whose limits are shown
+
+
+class Progress:
+    """Tells how far the crawl is, from its stats and the downloader's slots. Takes the place of LogStats.
+
+    With PROGRESS_ENABLED, and a terminal at stderr, one live display stays below the log, which then shows
+    warnings and worse unless LOG_LEVEL was chosen on the command line, by the spider, or is not INFO. Every
+    PROGRESS_INTERVAL seconds (0: never) an INFO line goes to the log, terminal or not. `scrapy crawl` sets
+    both; with neither, the extension is off, so that it does not write into `scrapy shell`.
+    """
+
+    def __init__(self, crawler: Crawler, *, display: bool, interval: float) -> None:
+        self.crawler = crawler
+        self.display = display
+        self.interval = interval
+        self.started = monotonic()
+        self.samples: deque[tuple[float, int]] = deque()
+        self.live: Live | None = None
+        self.handler: logging.StreamHandler[TextIO] | None = None
+        self.refreshing = create_looping_call(self.refresh)
+        self.logging = create_looping_call(self.log)
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        interval = _interval(crawler.settings)
+        display = crawler.settings.getbool("PROGRESS_ENABLED") and _has_terminal(crawler.settings)
+        if not display and not interval:
+            raise NotConfigured
+        if display:
+            _make_room(crawler.settings)
+        progress = cls(crawler, display=display, interval=interval)
+        crawler.signals.connect(progress.spider_opened, signals.spider_opened)
+        crawler.signals.connect(progress.spider_closed, signals.spider_closed)
+        return progress
+
+    def spider_opened(self) -> None:
+        self.started = monotonic()
+        self.samples.append((self.started, self._images()))
+        if self.interval:
+            self.logging.start(self.interval, now=False)
+        if self.display:
+            self._start_display()
+
+    def spider_closed(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the display away and give the log its stream back. Does nothing the second time."""
+        for call in (self.logging, self.refreshing):
+            if call.running:
+                call.stop()
+        if self.handler and self.live:
+            self.handler.setStream(cast("_AboveDisplay", self.handler.stream).file)
+            self.handler = None
+        if self.live:
+            self.live.stop()
+            self.live = None
+
+    def log(self) -> None:
+        logger.info("%s, %s", self._amount(), self._pace(), extra={"spider": self.crawler.spider})
+
+    def refresh(self) -> None:
+        if self.live:
+            self.live.update(self._picture(), refresh=True)
+
+    def _start_display(self) -> None:
+        console = Console(stderr=True, highlight=False)
+        # A feed or a pipe at stdout is not the display's business; a terminal is the same one.
+        self.live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=sys.stdout.isatty())
+        handler = get_scrapy_root_handler()
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+            self.handler = handler
+            handler.setStream(cast("TextIO", _AboveDisplay(console, sys.stderr)))
+        self.live.start()
+        console.show_cursor(True)  # a process that is killed cannot bring it back
+        self.refreshing.start(REFRESH)
+
+    def _count(self, name: str) -> int:
+        return int(self.crawler.stats.get_value(name, 0))
+
+    def _images(self) -> int:
+        return sum(self._count(f"image/{status}") for status in ("downloaded", "uptodate", "duplicate"))
+
+    def _speed(self) -> float:
+        """Images a second over the last RECENT seconds, or since the last call where that is longer ago."""
+        now = monotonic()
+        self.samples.append((now, self._images()))
+        while len(self.samples) > 2 and now - self.samples[0][0] > RECENT:
+            self.samples.popleft()
+        (then, before), (_, images) = self.samples[0], self.samples[-1]
+        return (images - before) / (now - then) if now > then else 0.0
+
+    def _amount(self) -> str:
+        count = self._count
+        return (
+            f"{count('gallery/count'):,} galleries, {self._images():,} of {count('image/found'):,} images, "
+            f"{count('image/bytes') / 1e6:,.1f} MB"
+        )
+
+    def _pace(self) -> str:
+        failed = sum(self._count(f"{what}/failed") for what in ("image", "gallery", "list"))
+        return f"{self._speed():,.1f} images/s, {failed:,} failed, {self._count('image/refused'):,} refused"
+
+    def _picture(self) -> RenderableType:
+        spider = self.crawler.spider
+        name = (spider.name if spider else "", "bold")
+        lines = [Text.assemble(name, f" {clock(monotonic() - self.started)}  {self._amount()}")]
+        lines.append(Text(f"  {self._pace()}"))
+        slots = sorted(self.crawler.engine.downloader.slots.items(), key=_load, reverse=True)[:HOSTS]
+        lines += [
+            Text(f"  {printable(host)}: {len(slot.transferring)}/{slot.concurrency}, delay {slot.delay:.2f} s")
+            for host, slot in slots
+        ]
+        if not self.crawler.crawling:
+            lines.append(Text("  stopping when what is under way is done; Ctrl-C again stops at once"))
+        for line in lines:
+            line.no_wrap, line.overflow = True, "ellipsis"
+        return Group(*lines)
+
+
+class _AboveDisplay:
+    """A text stream whose lines appear above the live display of *console*; *file* is what it stands in for.
+
+    A line is written as it is: nothing in it is markup, and the terminal wraps it, so that an address can be
+    copied in one piece. Of control characters and escape sequences only colours pass: log lines quote
+    strangers.
+    """
+
+    def __init__(self, console: Console, file: TextIO) -> None:
+        self.console = console
+        self.file = file
+        self.decoder = AnsiDecoder()
+
+    def write(self, text: str) -> int:
+        for line in text.splitlines():
+            shown = self.decoder.decode_line(line)
+            shown.plain = printable(shown.plain)
+            self.console.print(shown, soft_wrap=True)
+        return len(text)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def _has_terminal(settings: BaseSettings) -> bool:
+    feed_in_terminal = sys.stdout.isatty() and any(str(uri).startswith("stdout:") for uri in settings.getdict("FEEDS"))
+    return sys.stderr.isatty() and Console(stderr=True).is_interactive and not feed_in_terminal
+
+
+def _make_room(settings: BaseSettings) -> None:
+    """Log warnings and worse only, unless somebody chose the level, or the log goes elsewhere."""
+    priority = settings.getpriority("LOG_LEVEL") or 0
+    chosen = settings["LOG_LEVEL"] != "INFO" or priority > SETTINGS_PRIORITIES["project"]
+    if not chosen and not settings["LOG_FILE"]:
+        settings.set("LOG_LEVEL", "WARNING", priority=priority)
+
+
+def _interval(settings: BaseSettings) -> float:
+    value = settings.get("PROGRESS_INTERVAL", 0)
+    try:
+        interval = float(value)
+    except (TypeError, ValueError):
+        interval = -1
+    if not 0 <= interval < float("inf"):
+        raise InputError(f"PROGRESS_INTERVAL is {value!r}: expected seconds, 0 or more")
+    return interval
+
+
+def _load(slot: tuple[str, Slot]) -> tuple[int, int]:
+    return len(slot[1].transferring), len(slot[1].active)

@@ -1,0 +1,226 @@
+"""What the stats say at the end of a crawl: the verdict, and the summary that the user sees."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from http.client import responses
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from scrapy import signals
+from scrapy.extensions.feedexport import FeedExporter
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.items import REASONS, STATUSES
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from scrapy.crawler import Crawler
+    from scrapy.extensions.feedexport import FeedSlot
+
+# Of Scrapy's limits these two are no goal that was reached: they say that something went wrong.
+ALARMS = ("closespider_errorcount", "closespider_timeout_no_item")
+
+
+class Verdict:
+    """Judges a crawl when its spider closes.
+
+    Sets the stat `verdict`: empty if the crawl did what it should, else one sentence, the most important of
+    `findings()`, all of which are in the stat `verdict/findings`. VERDICT_MAX_FAILED (0 to 1) is the share
+    of images, and of galleries, that may fail; VERDICT_IMAGES_EXPECTED says whether a crawl without images
+    is a failure. Also counts `item/error` (items that broke a pipeline) and `feed/missing` (items that were
+    scraped and are not in the feed; the feed that lacks most counts).
+    """
+
+    def __init__(self, crawler: Crawler, *, max_failed: float, images_expected: bool) -> None:
+        self.crawler = crawler
+        self.max_failed = max_failed
+        self.images_expected = images_expected
+        self.fed: Counter[str] = Counter()
+        self.reason: str | None = None
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        value = crawler.settings.get("VERDICT_MAX_FAILED", 0.2)
+        try:
+            max_failed = float(value)
+        except (TypeError, ValueError):
+            max_failed = -1
+        if not 0 <= max_failed <= 1:
+            raise InputError(f"VERDICT_MAX_FAILED is {value!r}: expected a share from 0 to 1")
+        images_expected = crawler.settings.getbool("VERDICT_IMAGES_EXPECTED", True)
+        verdict = cls(crawler, max_failed=max_failed, images_expected=images_expected)
+        connect = crawler.signals.connect
+        connect(verdict.item_error, signals.item_error)
+        connect(verdict.feed_slot_closed, signals.feed_slot_closed)
+        connect(verdict.spider_closed, signals.spider_closed)
+        connect(verdict.feed_exporter_closed, signals.feed_exporter_closed)
+        return verdict
+
+    def item_error(self) -> None:
+        self.crawler.stats.inc_value("item/error")
+
+    def feed_slot_closed(self, slot: FeedSlot) -> None:
+        self.fed[slot.uri_template] += slot.itemcount
+
+    def spider_closed(self, reason: str) -> None:
+        self.reason = reason
+        self._judge()
+
+    def feed_exporter_closed(self) -> None:
+        # Feeds close while spider_closed is being handled, after this extension has judged: judge again.
+        if self.reason is not None:
+            self._judge()
+
+    def _judge(self) -> None:
+        stats = self.crawler.stats
+        stats.set_value("feed/missing", self._missing())
+        found = list(
+            findings(
+                stats.get_stats(),
+                self.reason or "",
+                max_failed=self.max_failed,
+                images_expected=self.images_expected,
+            )
+        )
+        stats.set_value("verdict/findings", found)
+        stats.set_value("verdict", found[0] if found else "")
+
+    def _missing(self) -> int:
+        exporter = self.crawler.get_extension(FeedExporter)
+        if exporter is None:
+            return 0
+        scraped: int = self.crawler.stats.get_value("item_scraped_count", 0)
+        whole = [uri for uri, options in exporter.feeds.items() if not options.keys() & {"item_classes", "item_filter"}]
+        return max((scraped - self.fed[uri] for uri in whole), default=0)
+
+
+def findings(
+    stats: Mapping[str, Any], reason: str, *, max_failed: float = 0.2, images_expected: bool = True
+) -> Iterator[str]:
+    """One sentence for each thing that did not go as it should, by importance; nothing if all is right.
+
+    *stats* are those of a crawl that closed with *reason*; *max_failed* (0 to 1) is the share of the images,
+    and of the galleries, that may fail.
+    """
+
+    def count(name: str) -> int:
+        return int(stats.get(name, 0))
+
+    if error := stats.get("verdict/error"):
+        yield str(error)
+
+    if reason in ALARMS or (reason != "finished" and not reason.startswith("closespider_")):
+        yield "stopped before the end" + ("" if reason == "shutdown" else f" ({reason})")
+
+    if broken := count("spider_exceptions/count"):
+        yield f"{_many(broken, 'page')} broke the spider: the log has the tracebacks"
+
+    found = count("image/found")
+    if images_expected and not any(count(f"image/{status}") for status in ("downloaded", "uptodate", "duplicate")):
+        yield f"not one image: {found:,} found" + _most_often(stats, "image/failed", "image/refused")
+
+    if lists := count("list/failed"):
+        yield f"{_many(lists, 'list page')} could not be had, so galleries may be missing"
+
+    galleries = count("gallery/count") + count("gallery/failed")
+    for failed, total, one in (
+        (count("gallery/failed"), galleries, "gallery"),
+        (count("image/failed"), found, "image"),
+    ):
+        if failed and failed > max_failed * total:
+            often = _most_often(stats, f"{one}/failed")
+            yield f"{failed:,} of {_many(total, one)} failed, more than {max_failed:.0%}{often}"
+
+    if errors := count("item/error"):
+        yield f"{_many(errors, 'item')} broke an item pipeline and got lost: the log has the tracebacks"
+    if dropped := count("item_dropped_count"):
+        often = _most_often(stats, "item_dropped_reasons_count")
+        yield f"{_many(dropped, 'item')} dropped by an item pipeline{often}"
+
+    unsaved = sum(int(n) for name, n in stats.items() if name.startswith("feedexport/failed_count/"))
+    if unsaved:
+        yield f"{_many(unsaved, 'feed')} could not be stored: the log says why"
+    if missing := count("feed/missing"):
+        yield f"{_many(missing, 'item')} scraped but not in the feed: the log says why"
+
+    outcomes = sum(count(f"image/{status}") for status in STATUSES)
+    if found != outcomes:
+        yield f"imgcrawl's books are wrong, please report it: {found:,} images found, {outcomes:,} outcomes"
+
+
+def summary(stats: Mapping[str, Any]) -> RenderableType:
+    """What became of every image and gallery, as a table: found = downloaded + uptodate + duplicate +
+    refused + failed, the last two by reason; then the amount, the time and the speed."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(style="dim")
+
+    def row(name: str, count: int, meaning: str = "") -> None:
+        table.add_row(Text(name), f"{count:,}", Text(meaning))
+
+    def reasons(prefix: str) -> None:
+        for reason, count in _by_reason(stats, prefix):
+            row(f"    {printable(reason)}", count, _meaning(prefix.rpartition("/")[2], reason))
+
+    row("images found", stats.get("image/found", 0))
+    for status in STATUSES:
+        row(f"  {status}", stats.get(f"image/{status}", 0))
+        reasons(f"image/{status}")
+    row("galleries found", stats.get("gallery/count", 0) + stats.get("gallery/failed", 0))
+    row("  had", stats.get("gallery/count", 0))
+    if empty := stats.get("gallery/empty", 0):
+        row("    empty", empty, "the page was had, and no image was found on it")
+    row("  failed", stats.get("gallery/failed", 0))
+    reasons("gallery/failed")
+    if failed := stats.get("list/failed", 0):
+        row("list pages failed", failed)
+
+    seconds = stats.get("elapsed_time_seconds", 0.0)
+    downloaded = stats.get("image/downloaded", 0)
+    speed = f", {downloaded / seconds:,.1f} images/s" if seconds else ""
+    line = f"{stats.get('image/bytes', 0) / 1e6:,.1f} MB in {clock(seconds)}{speed}"
+    return Group(table, Text(line))
+
+
+def clock(seconds: float) -> str:
+    """A duration as people read it: `0:01:23`."""
+    return str(timedelta(seconds=int(seconds)))
+
+
+def printable(text: str) -> str:
+    """*text* as a terminal may show it: one line, control characters and other invisible ones replaced."""
+    return "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _many(count: int, one: str) -> str:
+    if count == 1:
+        return f"1 {one}"
+    return f"{count:,} {one[:-1]}ies" if one.endswith("y") else f"{count:,} {one}s"
+
+
+def _by_reason(stats: Mapping[str, Any], prefix: str) -> list[tuple[str, int]]:
+    start = f"{prefix}/"
+    counts = [(name.removeprefix(start), int(n)) for name, n in stats.items() if name.startswith(start)]
+    return sorted(counts, key=lambda reason: (-reason[1], reason[0]))
+
+
+def _most_often(stats: Mapping[str, Any], *prefixes: str) -> str:
+    counts = [reason for prefix in prefixes for reason in _by_reason(stats, prefix)]
+    if not counts:
+        return ""
+    reason, count = max(counts, key=lambda counted: counted[1])
+    return f" ({reason}: {count:,})"
+
+
+def _meaning(status: str, reason: str) -> str:
+    code = reason.removeprefix("http_")
+    if code != reason:
+        return responses.get(int(code), "") if code.isdecimal() else ""
+    return REASONS.get(status, {}).get(reason, "")

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from imgcrawl.extensions.verdict import clock, findings, printable, summary
+from imgcrawl.items import REASONS
+from tests.extensions.project import Project
+
+GOOD = {"image/found": 4, "image/downloaded": 2, "image/uptodate": 1, "image/duplicate": 1, "gallery/count": 2}
+
+
+def judged(reason: str = "finished", **changes: Any) -> list[str]:
+    stats = {**GOOD, **{name.replace("__", "/"): value for name, value in changes.items()}}
+    return list(findings(stats, reason))
+
+
+def test_all_right() -> None:
+    assert judged() == []
+
+
+@pytest.mark.parametrize("reason", ["closespider_itemcount", "closespider_timeout", "closespider_pagecount"])
+def test_a_limit_the_user_set_is_all_right(reason: str) -> None:
+    assert judged(reason) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("shutdown", "stopped before the end"),
+        ("memusage_exceeded", "stopped before the end (memusage_exceeded)"),
+        ("start_error", "stopped before the end (start_error)"),
+        ("cancelled", "stopped before the end (cancelled)"),
+        ("closespider_errorcount", "stopped before the end (closespider_errorcount)"),
+        ("closespider_timeout_no_item", "stopped before the end (closespider_timeout_no_item)"),
+        ("", "stopped before the end ()"),
+    ],
+)
+def test_other_reasons_are_not(reason: str, told: str) -> None:
+    assert judged(reason) == [told]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"verdict__error": "page one has no gallery"}, "page one has no gallery"),
+        ({"spider_exceptions/count": 2}, "2 pages broke the spider: the log has the tracebacks"),
+        ({"list__failed": 1}, "1 list page could not be had, so galleries may be missing"),
+        (
+            {"gallery__failed": 2, "gallery__failed/http_500": 1, "gallery/failed/timeout": 1},
+            "2 of 4 galleries failed, more than 20% (http_500: 1)",
+        ),
+        (
+            {"image__found": 6, "image__failed": 2, "image/failed/html": 2},
+            "2 of 6 images failed, more than 20% (html: 2)",
+        ),
+        ({"item/error": 1}, "1 item broke an item pipeline and got lost: the log has the tracebacks"),
+        (
+            {"item_dropped_count": 1234, "item_dropped_reasons_count/DropItem": 1234},
+            "1,234 items dropped by an item pipeline (DropItem: 1,234)",
+        ),
+        ({"feedexport/failed_count/S3FeedStorage": 1}, "1 feed could not be stored: the log says why"),
+        ({"feed/missing": 3}, "3 items scraped but not in the feed: the log says why"),
+        (
+            {"image__found": 5},
+            "imgcrawl's books are wrong, please report it: 5 images found, 4 outcomes",
+        ),
+        (
+            {"image__downloaded": 4},
+            "imgcrawl's books are wrong, please report it: 4 images found, 6 outcomes",
+        ),
+    ],
+)
+def test_each_fault_has_its_sentence(changes: dict[str, Any], told: str) -> None:
+    assert judged(**changes) == [told]
+
+
+def test_no_image_at_all() -> None:
+    stats = {"image/found": 5, "image/refused": 3, "image/refused/robots": 3}
+    stats |= {"image/failed": 2, "image/failed/timeout": 2, "gallery/count": 1}
+    assert next(findings(stats, "finished")) == "not one image: 5 found (robots: 3)"
+    assert list(findings({}, "finished")) == ["not one image: 0 found"]
+    assert list(findings({}, "finished", images_expected=False)) == []
+
+
+def test_shares_are_limits_not_targets() -> None:
+    tenth = {"image/found": 10, "image/downloaded": 9, "image/failed": 1}
+    assert list(findings(tenth, "finished", max_failed=0.1)) == []
+    assert len(list(findings(tenth, "finished", max_failed=0.09))) == 1
+    assert len(list(findings(tenth, "finished", max_failed=0))) == 1
+    assert list(findings({**GOOD, "gallery/failed": 0}, "finished", max_failed=0)) == []
+    everything = {"image/found": 2, "image/failed": 2}
+    assert list(findings(everything, "finished", max_failed=1, images_expected=False)) == []
+
+
+def test_the_cause_comes_before_its_consequences() -> None:
+    told = judged("shutdown", verdict__error="the start page cannot be had", list__failed=1, image__found=9)
+    assert told[:2] == ["the start page cannot be had", "stopped before the end"]
+    assert len(told) == 4
+
+
+def shown(stats: dict[str, Any], width: int = 120) -> list[str]:
+    file = io.StringIO()
+    Console(file=file, width=width).print(summary(stats))
+    return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+def test_summary_adds_up_by_reason() -> None:
+    stats = {
+        **{"image/found": 1520, "image/downloaded": 1500, "image/uptodate": 4, "image/duplicate": 3},
+        **{"image/refused": 6, "image/refused/robots": 1, "image/refused/too_small": 5},
+        **{"image/failed": 7, "image/failed/http_404": 4, "image/failed/http_799": 1, "image/failed/html": 2},
+        **{"gallery/count": 70, "gallery/failed": 2, "gallery/failed/http_500": 2, "gallery/empty": 1},
+        **{"list/count": 3, "list/failed": 1, "image/bytes": 81_234_567, "elapsed_time_seconds": 83.4},
+    }
+    assert shown(stats) == [
+        "images found       1,520",
+        "  downloaded       1,500",
+        "  uptodate             4",
+        "  duplicate            3",
+        "  refused              6",
+        "    too_small          5  smaller than IMAGES_MIN_WIDTH x IMAGES_MIN_HEIGHT",
+        "    robots             1  robots.txt forbids the address",
+        "  failed               7",
+        "    http_404           4  Not Found",
+        "    html               2  a page instead of an image",
+        "    http_799           1",
+        "galleries found       72",
+        "  had                 70",
+        "    empty              1  the page was had, and no image was found on it",
+        "  failed               2",
+        "    http_500           2  Internal Server Error",
+        "list pages failed      1",
+        "81.2 MB in 0:01:23, 18.0 images/s",
+    ]
+
+
+def test_summary_cuts_no_meaning_where_there_is_no_terminal() -> None:
+    stats = {f"image/{status}/{reason}": 1 for status in REASONS for reason in REASONS[status]}
+    text = "\n".join(shown(stats))
+    for meanings in REASONS.values():
+        for meaning in meanings.values():
+            assert meaning in text
+
+
+def test_summary_of_strange_stats() -> None:
+    stats = {"image/failed": 3, "image/failed/[bold]x[/]\x1b[2J": 1, "image/failed/http_²": 1}
+    stats["image/failed/http_"] = 1
+    lines = shown(stats)
+    assert "    [bold]x[/]\N{REPLACEMENT CHARACTER}[2J  1" in lines
+    assert lines[-1] == "0.0 MB in 0:00:00"
+
+
+def test_clock_and_printable() -> None:
+    assert clock(3 * 86400 + 3661.9) == "3 days, 1:01:01"
+    assert printable("a\tb é 漢\x1b[0m\r\n\u202e") == "a\tb é 漢�[0m���"
+
+
+def test_a_good_crawl_exits_with_0_and_tells(tmp_path: Path) -> None:
+    code, out, err = Project(tmp_path).told("-o", "-:json", stats=GOOD, items=[{"a": 1}])
+    assert code == 0, err
+    assert json.loads(out) == [{"a": 1}]
+    lines = [line.rstrip() for line in err.splitlines()]
+    assert "images found     4" in lines
+    assert lines[-1].startswith("0.0 MB in 0:00:0")
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ({"stats": {"verdict/error": "page one has no gallery"}}, "page one has no gallery"),
+        ({"stats": GOOD, "items": [{"do": "break"}, {"do": "break"}]}, "2 items broke an item pipeline"),
+        ({"stats": GOOD, "items": [{"do": "drop"}]}, "1 item dropped by an item pipeline (DropItem: 1)"),
+        ({"stats": GOOD, "urls": ["data:,break"]}, "1 page broke the spider"),
+    ],
+)
+def test_the_wiring_of_a_bad_crawl(tmp_path: Path, told: dict[str, Any], sentence: str) -> None:
+    code, _, err = Project(tmp_path).told(**told)
+    assert code == 1
+    assert any(line.startswith(sentence) for line in err.splitlines()), err
+
+
+def test_settings_of_the_verdict(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    half = {"image/found": 4, "image/downloaded": 2, "image/failed": 2}
+    assert project.told(stats=half)[0] == 1
+    assert project.told("-s", "VERDICT_MAX_FAILED=0.5", stats=half)[0] == 0
+    assert project.told()[0] == 1
+    assert project.told("-s", "VERDICT_IMAGES_EXPECTED=False")[0] == 0
+    for value in ("2", "-0.1", "many", "nan"):
+        code, _, err = project.told("-s", f"VERDICT_MAX_FAILED={value}")
+        assert (code, err) == (2, f"VERDICT_MAX_FAILED is '{value}': expected a share from 0 to 1\n")
+
+
+def test_a_feed_that_cannot_be_written_is_no_success(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    (tmp_path / "file").touch()
+    code, _, err = project.told("-o", "file/images.json", stats=GOOD, items=[{"a": 1}, {"a": 2}])
+    assert code == 1
+    assert "2 items scraped but not in the feed: the log says why" in err.splitlines()
+
+
+def test_a_feed_that_takes_only_some_items_on_purpose_is_one(tmp_path: Path) -> None:
+    feeds = {"some.json": {"format": "json", "item_classes": ["tiny.spiders.Told"]}, "all.json": {"format": "json"}}
+    arguments = ["-s", f"FEEDS={json.dumps(feeds)}"]
+    code, _, err = Project(tmp_path).told(*arguments, stats=GOOD, items=[{"a": 1}, {"a": 2}])
+    assert code == 0, err
+    assert json.loads((tmp_path / "some.json").read_text()) == []
+    assert json.loads((tmp_path / "all.json").read_text()) == [{"a": 1}, {"a": 2}]
