@@ -1,0 +1,1 @@
+"""The replica: a local copy of a site, with pictures made by code and a known truth about each of them."""

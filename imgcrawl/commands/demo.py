@@ -1,0 +1,136 @@
+"""`scrapy demo`: a whole crawl of a site that runs on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from scrapy.commands import ScrapyCommand
+
+import imgcrawl
+from imgcrawl.demo.server import Replica, serve
+from imgcrawl.exceptions import InputError
+
+# The same addresses at every run, so that a second run finds its images where the first one stored them.
+PORT = 8977
+# The replica is ours and near: it need not be approached as carefully as a stranger's site.
+RELAXED = {"AUTOTHROTTLE_START_DELAY": 0.05, "AUTOTHROTTLE_TARGET_CONCURRENCY": 8.0}
+
+
+class Command(ScrapyCommand):
+    """Starts the replica, crawls it with the site's own spider in a run of its own, and says where everything is.
+
+    The exit code is the crawl's; 2 for bad input.
+    """
+
+    requires_project = True
+    requires_crawler_process = False
+
+    def syntax(self) -> str:
+        return "[options] [site]"
+
+    def short_desc(self) -> str:
+        return "Crawl a site that runs on this machine and shows what imgcrawl does"
+
+    def long_desc(self) -> str:
+        return (
+            "Starts a local copy of a site (default: pximg) with pictures made by code, some of which misbehave as on "
+            "real sites, and crawls it with the site's spider. Nothing leaves this machine."
+        )
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        super().add_options(parser)
+        parser.add_argument("--out", default="demo-out", metavar="DIR", help="where images go (default: %(default)s)")
+        parser.add_argument("--serve", action="store_true", help="only serve the site, until Ctrl-C")
+        parser.add_argument(
+            "--port", type=int, help=f"port of the site (default: {PORT}, or a free one if it is taken)"
+        )
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        try:
+            with ExitStack() as stack:
+                replica = _start(stack, _site(args), opts.port)
+                if opts.serve:
+                    print(
+                        f"{replica.site} is at {replica.base}/ until Ctrl-C, its images at {replica.image_base}",
+                        flush=True,
+                    )
+                    replica.wait()
+                else:
+                    self._crawl(replica, Path(opts.out).absolute(), opts.set)
+        except InputError as error:
+            print(error, file=sys.stderr)
+            self.exitcode = 2
+        except KeyboardInterrupt:
+            self.exitcode = 130
+
+    def _crawl(self, replica: Replica, out: Path, settings: list[str]) -> None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"The folder {out} cannot be made: {error.strerror}.") from error
+        feed, images = out / "images.json", out / "images"
+        command = [sys.executable, "-m", "scrapy", "crawl", replica.site, "-a", f"base={replica.base}"]
+        command += ["-O", str(feed), "-s", f"IMAGES_STORE={images}"]
+        for setting in [*(f"{name}={value}" for name, value in RELAXED.items()), *settings]:
+            command += ["-s", setting]
+        print(f"A replica of {replica.site} is at {replica.base}/\n{shlex.join(command[2:])}\n", flush=True)
+        start = time.monotonic()
+        crawl = subprocess.Popen(  # noqa: S603  # our own command
+            command,
+            cwd=Path(imgcrawl.__file__).parents[1],
+            env={**os.environ, "SCRAPY_SETTINGS_MODULE": "imgcrawl.settings"},
+        )
+        while crawl.returncode is None:
+            # Ctrl-C reaches the crawl too, which ends in its own way: the site must stay until then.
+            with suppress(KeyboardInterrupt):
+                crawl.wait()
+        # As a shell has it: 128 and the number of the signal.
+        self.exitcode = crawl.returncode if crawl.returncode >= 0 else 128 - crawl.returncode
+        print(_report(replica, feed, images, time.monotonic() - start))
+
+
+def _site(args: list[str]) -> str:
+    if len(args) > 1:
+        raise InputError(f"scrapy demo takes one site, not {len(args)}: {' '.join(args)}")
+    return args[0] if args else "pximg"
+
+
+def _start(stack: ExitStack, site: str, port: int | None) -> Replica:
+    if port is not None:
+        return stack.enter_context(serve(site, port))
+    try:
+        return stack.enter_context(serve(site, PORT))
+    except InputError:
+        # Somebody else's 8977 is no reason to fail where no port was asked for.
+        return stack.enter_context(serve(site))
+
+
+def _report(replica: Replica, feed: Path, images: Path, seconds: float) -> str:
+    try:
+        galleries: list[dict[str, Any]] = json.loads(feed.read_bytes())
+    except (OSError, ValueError) as error:
+        return f"\nThe crawl left no feed that can be read at {feed}: {error}"
+    outcomes = [image for gallery in galleries for image in gallery["images"]]
+    stored = {images / outcome["path"]: outcome for outcome in outcomes if "path" in outcome}
+    sent = replica.stats()["sent"]
+    new = {path: sent[outcome["final_url"]] for path, outcome in stored.items() if outcome["final_url"] in sent}
+    same = sum(path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == new[path] for path in new)
+    size = sum(path.stat().st_size for path in stored if path.is_file())
+    fresh = f"{len(new)} of them sent just now, {same} bit for bit as sent" if new else "none had to be sent again"
+    counts = Counter(outcome["status"] for outcome in outcomes)
+    return f"""
+{len(galleries)} galleries, {len(outcomes)} images: {", ".join(f"{n} {status}" for status, n in counts.most_common())}
+{len(stored)} files, {size / 1e6:.1f} MB, in {seconds:.0f} s; {fresh}
+images  {images}
+feed    {feed}"""
