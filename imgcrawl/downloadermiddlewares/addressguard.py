@@ -1,0 +1,106 @@
+"""Which addresses are asked for at all, depending on who named them."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from typing import Self
+from urllib.parse import urlsplit
+
+from scrapy import Request, signals
+from scrapy.crawler import Crawler
+from scrapy.http import Response
+
+from imgcrawl.exceptions import RequestRefused
+from imgcrawl.urls import is_public, literal_ip
+
+_MAX_HOSTS = 10_000
+# RFC 1123 names, and the underscore that many hosts have all the same.
+_NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
+_NUMERIC_END = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
+
+
+def named_by(request: Request) -> str | None:
+    """The address of the response that named this request's address; None if the user named it himself.
+
+    That is the last redirect, or else the page (meta ``page_url``).
+    """
+    redirects: list[str] = request.meta.get("redirect_urls") or []
+    page_url: str | None = request.meta.get("page_url")
+    return redirects[-1] if redirects else page_url
+
+
+class AddressGuardMiddleware:
+    """Keeps what pages name away from the machines behind our own firewall.
+
+    What the user names may be anything of http and https, and so may what is named by a page that itself came
+    from an address that is not public. Any other request gets ``public_only`` in its meta, which our download
+    handler obeys where it connects, so that a name that resolves to a private address is refused too.
+
+    Raises `RequestRefused` with ``scheme``, ``invalid_url`` or ``private_address``. Must come before every
+    middleware that asks for something itself (robots.txt).
+    """
+
+    def __init__(self) -> None:
+        self._private_hosts: OrderedDict[str, None] = OrderedDict()
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        guard = cls()
+        # Not process_response: a redirect ends in a middleware below this one.
+        crawler.signals.connect(guard.response_downloaded, signal=signals.response_downloaded)
+        return guard
+
+    def process_request(self, request: Request) -> None:
+        host = _checked_host(request.url)
+        request.meta.pop("public_only", None)
+        if self._may_name_anything(request):
+            return
+        ip = literal_ip(host)
+        if ip and not is_public(ip):
+            raise RequestRefused("private_address", f"{request.url} was named by {named_by(request)}")
+        request.meta["public_only"] = True
+
+    def response_downloaded(self, response: Response, request: Request) -> None:
+        host = urlsplit(request.url).hostname
+        if host and came_from_private(response, request):
+            self._private_hosts[host] = None
+            self._private_hosts.move_to_end(host)
+            if len(self._private_hosts) > _MAX_HOSTS:
+                self._private_hosts.popitem(last=False)
+
+    def _may_name_anything(self, request: Request) -> bool:
+        source = named_by(request)
+        if source is None:
+            return True
+        host = urlsplit(source).hostname or ""
+        ip = literal_ip(host)
+        if ip:
+            return not is_public(ip)
+        if host in self._private_hosts:
+            self._private_hosts.move_to_end(host)
+            return True
+        return source == request.meta.get("page_url") and request.meta.get("page_private") is True
+
+
+def came_from_private(response: Response, request: Request) -> bool:
+    """Whether *response* came from an address that is not public; False if a proxy fetched it."""
+    ip = response.ip_address
+    return ip is not None and not request.meta.get("proxy") and not is_public(str(ip))
+
+
+def _checked_host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise RequestRefused("invalid_url", f"{url}: {error}") from error
+    if parts.scheme not in ("http", "https"):
+        raise RequestRefused("scheme", f"{url}: expected http or https")
+    if "@" in parts.netloc:
+        raise RequestRefused("invalid_url", f"{parts.scheme}://…@{host}: user name in the address (use HTTPAUTH_USER)")
+    if port == 0:
+        raise RequestRefused("invalid_url", f"{url}: port 0")
+    if not literal_ip(host) and (not _NAME.fullmatch(host) or _NUMERIC_END.search(host)):
+        raise RequestRefused("invalid_url", f"{url}: {host!r} is not a host name")
+    return host

@@ -1,0 +1,237 @@
+"""What a host's robots.txt allows, by RFC 9309."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar
+from urllib.parse import urlsplit
+
+from protego import Protego
+from scrapy import Request
+from scrapy.crawler import Crawler
+from scrapy.exceptions import NotConfigured
+from scrapy.http import Response
+from scrapy.http.request import NO_CALLBACK
+
+from imgcrawl.downloader import downloader_of
+from imgcrawl.downloadermiddlewares.addressguard import named_by
+from imgcrawl.downloadhandler import reason_of
+from imgcrawl.exceptions import RequestRefused
+
+logger = logging.getLogger(__name__)
+
+_READ = 500 * 1024  # RFC 9309, 2.5: what a crawler must at least be able to parse
+_REDIRECTS = 5  # 2.3.1.2
+_MAX_BODY = 10 * 1024 * 1024  # announced, or after decompression
+_REMEMBERED = 64 * 1024 * 1024  # bytes: rules of some 50,000 hosts
+# Protego takes up to 27 bytes for a byte of hostile rules, and a third of a second to parse the longest file.
+_PARSED = 2 * 1024 * 1024
+_PARSED_IN_LOOP = 16 * 1024
+# No answer at all: then that is the reason, because a page of that host cannot be had either.
+_NO_ANSWER = ("dns", "tls", "connection", "timeout", "private_address")
+
+_AGENT = re.compile(r"user[-\s]?agent(?:\s*:|\s)\s*(.*)", re.IGNORECASE)
+_RULE = re.compile(r"dis+al+[ao]w|diasllow|allow|(crawl|request|visit)[-\s](delay|rate|time)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a host's robots.txt said to us. JSON-able.
+
+    *rules* is the lines for our user agent. With a *reason* (see `imgcrawl.items.REASONS`) nothing may be
+    asked for, and *detail* says why. *until* is the time (Unix) from which the host is asked again.
+    """
+
+    until: float
+    rules: str = ""
+    reason: str = ""
+    detail: str = ""
+
+
+class RobotsTxtMiddleware:
+    """Refuses, with `RequestRefused`, what robots.txt forbids.
+
+    One request for each scheme, host and port; requests that come meanwhile wait for its answer:
+
+    - 2xx: the rules for our product token, or else for ``*``, hold; 500 KiB are read.
+    - 3xx: five redirects are followed, to any host; more, or one that leads nowhere, allow everything.
+    - 4xx: everything is allowed. Not so 429: it says "too many requests", and more of them are no answer.
+    - 429, 5xx or another unusable answer after the usual retries: nothing is allowed (reason ``robots``). No
+      answer: nothing either, with the reason why there was none (``dns``, ``timeout`` …). Rules that were
+      had before stay in force then.
+
+    Settings: ``ROBOTSTXT_OBEY``, ``ROBOTSTXT_USER_AGENT`` (the product token; USER_AGENT up to its slash
+    without it), and ours, in seconds: ``ROBOTSTXT_TTL`` (86400, also the longest that the RFC allows) and
+    ``ROBOTSTXT_RETRY`` (60: when to ask again after a failure). Request meta: ``dont_obey_robotstxt``.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        settings = crawler.settings
+        if not settings.getbool("ROBOTSTXT_OBEY"):
+            raise NotConfigured
+        self.crawler = crawler
+        self._agent: str = settings["ROBOTSTXT_USER_AGENT"] or settings["USER_AGENT"].partition("/")[0]
+        self._ttl = min(settings.getfloat("ROBOTSTXT_TTL", 86400.0), 86400.0)
+        self._retry = settings.getfloat("ROBOTSTXT_RETRY", 60.0)
+        self._verdicts: _Recent[Verdict] = _Recent(_REMEMBERED)
+        self._parsed: _Recent[Protego] = _Recent(_PARSED)
+        self._asking: dict[str, asyncio.Task[Verdict]] = {}
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        return cls(crawler)
+
+    async def process_request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if request.meta.get("dont_obey_robotstxt") or parts.scheme not in ("http", "https"):
+            return
+        origin = f"{parts.scheme}://{parts.netloc.lower()}"
+        verdict = await self.verdict(origin, request)
+        if verdict.reason:
+            self.crawler.stats.inc_value("robotstxt/forbidden")
+            raise RequestRefused(verdict.reason, verdict.detail)
+        if verdict.rules and not (await self._rules(verdict.rules)).can_fetch(request.url, "*"):
+            self.crawler.stats.inc_value("robotstxt/forbidden")
+            raise RequestRefused("robots", f"{origin}/robots.txt forbids {request.url}")
+
+    async def verdict(self, origin: str, request: Request) -> Verdict:
+        """The verdict for *origin* (scheme://host[:port]), asked for on behalf of *request* if it is not known."""
+        known = self._verdicts.get(origin)
+        if known and time.time() < known.until:
+            return known
+        if origin not in self._asking:
+            task = asyncio.ensure_future(self._ask(origin, request, known))
+            self._asking[origin] = task
+            task.add_done_callback(lambda _: self._asking.pop(origin))
+        with downloader_of(self.crawler).waiting():
+            # Shielded: one request that is cancelled must not take the answer from the others.
+            return await asyncio.shield(self._asking[origin])
+
+    async def _ask(self, origin: str, request: Request, known: Verdict | None) -> Verdict:
+        stats = self.crawler.stats
+        stats.inc_value("robotstxt/request_count")
+        try:
+            response = await self.crawler.engine.download_async(_robots_request(origin, request))
+        except Exception as error:  # every one has a name in reason_of()
+            reason = reason_of(error)[1]
+            stats.inc_value(f"robotstxt/exception_count/{reason}")
+            verdict = self._without_answer(origin, reason, error)
+        else:
+            stats.inc_value("robotstxt/response_count")
+            stats.inc_value(f"robotstxt/response_status_count/{response.status}")
+            verdict = self._with_answer(origin, response)
+        if verdict.reason and known and not known.reason:
+            verdict = Verdict(verdict.until, known.rules)
+        if verdict.reason:
+            logger.info("Nothing is asked of %s for now: %s", origin, verdict.detail)
+        self._verdicts.put(origin, verdict, len(verdict.rules) + len(verdict.detail) + 500)
+        return verdict
+
+    def _with_answer(self, origin: str, response: Response) -> Verdict:
+        now = time.time()
+        if response.status == 429 or response.status >= 500:
+            detail = f"{origin}/robots.txt could not be had: HTTP {response.status}"
+            return Verdict(now + self._retry, reason="robots", detail=detail)
+        if not 200 <= response.status < 300:
+            return Verdict(now + self._ttl)
+        body = response.body
+        if len(body) > _READ:
+            body = body[:_READ].rpartition(b"\n")[0]  # half a rule is another rule
+        return Verdict(now + self._ttl, our_rules(body.decode("utf-8-sig", "replace"), self._agent))
+
+    def _without_answer(self, origin: str, reason: str, error: Exception) -> Verdict:
+        now = time.time()
+        if reason == "too_many_redirects":
+            return Verdict(now + self._ttl)
+        detail = f"{origin}/robots.txt could not be had: {error}"[:500]
+        return Verdict(now + self._retry, reason=reason if reason in _NO_ANSWER else "robots", detail=detail)
+
+    async def _rules(self, rules: str) -> Protego:
+        parsed = self._parsed.get(rules)
+        if parsed is None:
+            if len(rules) > _PARSED_IN_LOOP:
+                parsed = await asyncio.to_thread(_parse, rules)
+            else:
+                parsed = _parse(rules)
+            self._parsed.put(rules, parsed, len(rules) + 100)
+        return parsed
+
+
+def our_rules(text: str, agent: str) -> str:
+    """The rules of the robots.txt *text* for the product token *agent* (RFC 9309, 2.2.1), as lines.
+
+    All groups that name it count, in any case; if there is none, all groups for ``*``. The result is what
+    Protego is given, because it takes minutes and gigabytes for some thousand agents with as many rules.
+    """
+    rules: dict[str, list[str]] = {agent.lower(): [], "*": []}
+    named = False
+    group: set[str] = set()
+    in_head = False
+    for raw in text.splitlines():
+        line = raw.partition("#")[0].strip()
+        if match := _AGENT.match(line):
+            if not in_head:
+                group = set()
+            in_head = True
+            name = match[1].partition("/")[0].strip().lower()
+            group.add(name)
+            named = named or name == agent.lower()
+        elif _RULE.match(line):
+            in_head = False
+            for name in group & rules.keys():
+                rules[name].append(line)
+    return "\n".join(rules[agent.lower() if named else "*"])
+
+
+def _parse(rules: str) -> Protego:
+    parsed = Protego.parse(f"User-agent: *\n{rules}")
+    parsed.can_fetch("https://host/", "*")  # the first question builds an index, here and not in the loop
+    return parsed
+
+
+def _robots_request(origin: str, request: Request) -> Request:
+    meta: dict[str, Any] = {
+        "dont_obey_robotstxt": True,
+        "allow_offsite": True,  # the host of an image is not among the spider's domains
+        "redirect_ttl": _REDIRECTS,
+        "download_truncate": _READ + 1,
+        "download_maxsize": _MAX_BODY,
+    }
+    # Asked for in the name of whoever named the request's address, so that the address guard judges alike.
+    source = named_by(request)
+    if source is not None:
+        meta["page_url"] = source
+        if source == request.meta.get("page_url"):
+            meta["page_private"] = request.meta.get("page_private")
+    if "proxy" in request.meta:
+        meta["proxy"] = request.meta["proxy"]
+    return Request(f"{origin}/robots.txt", meta=meta, callback=NO_CALLBACK)
+
+
+_T = TypeVar("_T")
+
+
+class _Recent(Generic[_T]):
+    """Keeps what was used last, as long as its costs together are at most *limit*."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._total = 0
+        self._entries: OrderedDict[str, tuple[_T, int]] = OrderedDict()
+
+    def get(self, key: str) -> _T | None:
+        if key not in self._entries:
+            return None
+        self._entries.move_to_end(key)
+        return self._entries[key][0]
+
+    def put(self, key: str, value: _T, cost: int) -> None:
+        self._total += cost - self._entries.pop(key, (None, 0))[1]
+        self._entries[key] = (value, cost)
+        while self._total > self._limit and len(self._entries) > 1:
+            self._total -= self._entries.popitem(last=False)[1][1]

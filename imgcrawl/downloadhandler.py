@@ -1,0 +1,295 @@
+"""How a request goes over the wire, and what to call what can go wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NoReturn, cast
+
+import aiohttp
+import yarl
+from aiohttp.abc import AbstractResolver, ResolveResult
+from scrapy import Request
+from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler, _ClientResponse
+from scrapy.core.downloader.handlers._base_streaming import BaseStreamingDownloadHandler
+from scrapy.crawler import Crawler
+from scrapy.exceptions import (
+    CannotResolveHostError,
+    DownloadCancelledError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    NotSupported,
+    ResponseDataLossError,
+    StopDownload,
+    UnsupportedURLSchemeError,
+)
+from scrapy.spidermiddlewares.httperror import HttpError
+from scrapy.utils.ssl import _make_ssl_context
+
+from imgcrawl.exceptions import RequestRefused
+from imgcrawl.items import REASONS
+from imgcrawl.urls import is_public
+
+_PIECE = 1024 * 1024  # bytes written to a file at a time
+
+
+class DownloadTLSError(DownloadFailedError):
+    """A certificate that does not verify, or a handshake that fails. Asking again does not help."""
+
+
+class _PrivateAddressError(OSError):
+    """Raised where a connection would be made. As for any OSError, the host's next address is tried then."""
+
+
+_AddrInfo = tuple[int, int, int, str, tuple[str, int]]
+
+
+def _public_socket(addr_info: _AddrInfo) -> socket.socket:
+    """A socket for the connection that is about to be made to *addr_info*, if that address is public.
+
+    Judged here and not when the name is looked up, so that no second look-up can come between.
+    """
+    family, kind, proto, _, address = addr_info
+    if not is_public(address[0]):
+        raise _PrivateAddressError("not a public address")
+    return socket.socket(family, kind, proto)
+
+
+class _Resolver(AbstractResolver):
+    """getaddrinfo() in threads of its own. asyncio's are six on two cores: as many hosts with dead name servers
+    would make every other host time out, and whatever else uses those threads wait."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(32, "dns")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(hostname=host, host=str(address[0]), port=port, family=family_, proto=proto, flags=numeric)
+            for family_, _, proto, _, address in await asyncio.get_running_loop().run_in_executor(
+                self._threads, look_up
+            )
+        ]
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _Response(_ClientResponse):
+    truncate: int | None = None
+    file: Path | None = None
+    limit = 0
+
+    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        if connection.transport is None:  # lost while the request was written; Scrapy asserts that it is there
+            raise aiohttp.ServerDisconnectedError
+        return await super().start(connection)
+
+
+class DownloadHandler(AiohttpDownloadHandler):
+    """Scrapy's aiohttp handler for http and https, made for images.
+
+    That handler is marked experimental, because its class may still move; it was chosen because it reuses
+    connections and costs less CPU a request than Scrapy's default. A test names the Scrapy version it was
+    checked with.
+
+    Settings: ``DOWNLOAD_TIMEOUT`` (seconds for the whole answer), and ours: ``DOWNLOAD_CONNECT_TIMEOUT`` (10:
+    name, connection and TLS handshake), ``DOWNLOAD_IDLE_TIMEOUT`` (30: between two pieces of an answer).
+
+    Request meta: with ``public_only`` a connection is made to public addresses only, whatever the host name
+    resolves to (not judged when a ``proxy`` is set: then the proxy resolves the name); ``download_truncate``
+    is a number of bytes after which the rest of a body is not read; ``download_to`` is the name of a file that
+    the body of a 2xx answer is written to as it comes, in place of the response's ``body``.
+
+    Raises `RequestRefused` (``private_address``, ``invalid_url``), `DownloadTLSError`, and Scrapy's
+    CannotResolveHostError, DownloadConnectionRefusedError, DownloadFailedError, DownloadTimeoutError,
+    ResponseDataLossError, and DownloadCancelledError for a body larger than DOWNLOAD_MAXSIZE.
+    """
+
+    experimental = False
+    lazy = True  # a crawl that bad input ends before its first request leaves no session to close
+
+    def __init__(self, crawler: Crawler) -> None:
+        # Not AiohttpDownloadHandler's own: its session would cap connections below a concurrency that
+        # DOWNLOAD_SLOTS raises, and cannot judge addresses.
+        BaseStreamingDownloadHandler.__init__(self, crawler)
+        self._fail_on_dataloss_warned = True  # a short body is an outcome, told where outcomes are told
+        self._ssl_context = _make_ssl_context(crawler.settings)
+        self._connect_timeout = crawler.settings.getfloat("DOWNLOAD_CONNECT_TIMEOUT", 10)
+        self._idle_timeout = crawler.settings.getfloat("DOWNLOAD_IDLE_TIMEOUT", 30)
+        self._resolver = _Resolver()
+        self._session = self._new_session(None)
+        # Each session has its own connections: public_only never gets one that leads to a private address.
+        self._public_session = self._new_session(_public_socket)
+
+    def _new_session(self, socket_factory: Callable[[_AddrInfo], socket.socket] | None) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                local_addr=self._bind_address,
+                resolver=self._resolver,
+                limit=0,  # the Downloader limits requests, and with them connections
+                limit_per_host=0,
+                socket_factory=socket_factory,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            response_class=_Response,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        )
+
+    @asynccontextmanager
+    async def _make_request(self, request: Request, timeout: float) -> AsyncIterator[_ClientResponse]:
+        proxy = self._extract_proxy_url_with_creds(request)
+        session = self._public_session if request.meta.get("public_only") and not proxy else self._session
+        with self._wire_errors(request, timeout):
+            try:
+                # Sent as Scrapy escaped it: escaping again breaks signed addresses.
+                url = yarl.URL(request.url, encoded=True)
+                answer = await session.request(
+                    request.method,
+                    url,
+                    data=request.body or None,
+                    headers=self._request_headers(request).to_tuple_list(),
+                    timeout=aiohttp.ClientTimeout(
+                        total=timeout, connect=self._connect_timeout, sock_read=self._idle_timeout
+                    ),
+                    ssl=self._ssl_context,
+                    allow_redirects=False,
+                    proxy=proxy,
+                )
+            except (aiohttp.InvalidURL, UnicodeError) as error:
+                raise RequestRefused("invalid_url", str(error)) from error
+            async with answer:
+                response = cast("_Response", answer)
+                if response._peername is None:  # reset before its address could be read
+                    raise DownloadFailedError(f"{request.url}: connection lost")
+                response.truncate = request.meta.get("download_truncate")
+                if 200 <= answer.status < 300 and (name := request.meta.get("download_to")):
+                    response.limit = request.meta.get("download_maxsize", self._default_maxsize)
+                    response.file = Path(name)
+                try:
+                    yield response
+                except ValueError as error:  # a header that Scrapy reads as a number and that is none
+                    raise DownloadFailedError(f"{request.url}: {error}") from error
+
+    @contextmanager
+    def _wire_errors(self, request: Request, timeout: float) -> Iterator[None]:
+        try:
+            yield
+        except aiohttp.SocketTimeoutError as error:
+            raise DownloadTimeoutError(f"{request.url}: nothing came for {self._idle_timeout:g} s") from error
+        except aiohttp.ConnectionTimeoutError as error:
+            raise DownloadTimeoutError(f"{request.url}: no connection within {self._connect_timeout:g} s") from error
+        except TimeoutError as error:
+            raise DownloadTimeoutError(f"{request.url}: not complete within {timeout:g} s") from error
+        except aiohttp.NonHttpUrlClientError as error:
+            raise UnsupportedURLSchemeError(str(error)) from error
+        except aiohttp.ClientSSLError as error:
+            raise DownloadTLSError(f"{request.url}: {error.os_error}") from error
+        except aiohttp.ClientConnectorDNSError as error:
+            raise CannotResolveHostError(f"{request.url}: {error.os_error}") from error
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, _PrivateAddressError):
+                raise RequestRefused("private_address", f"{error.host} has no public address") from error
+            raise DownloadConnectionRefusedError(f"{request.url}: {error.os_error}") from error
+        except aiohttp.ClientError as error:
+            # aiohttp shows broken answers over several lines
+            raise DownloadFailedError(f"{request.url}: {' '.join(str(error).split())}") from error
+
+    @staticmethod
+    async def _iter_body_chunks(response: _ClientResponse) -> AsyncIterator[bytes]:
+        ours = cast("_Response", response)
+        if ours.file:
+            await _write_to(ours.file, ours)
+            return
+        truncate = ours.truncate
+        received = 0
+        async for chunk in response.content.iter_any():
+            yield chunk
+            received += len(chunk)
+            if truncate is not None and received >= truncate:
+                return
+
+    @staticmethod
+    def _cancel_maxsize(size: int, limit: int, request: Request, *, expected: bool) -> NoReturn:
+        # Scrapy's own logs a warning besides; here it is an outcome, told where outcomes are told.
+        raise DownloadCancelledError(f"{request.url}: {size} bytes{' announced' if expected else ''}, limit {limit}")
+
+    async def close(self) -> None:
+        await self._session.close()
+        await self._public_session.close()
+        await self._resolver.close()
+
+
+async def _write_to(path: Path, response: _Response) -> None:
+    """Write the body of *response* to the file *path* as it comes."""
+    received = 0
+    file = await asyncio.to_thread(path.open, "wb")
+    try:
+        while chunk := await response.content.read(_PIECE):
+            received += len(chunk)
+            if 0 < response.limit < received:
+                raise DownloadCancelledError(f"{response.url}: more than {response.limit} bytes")
+            await asyncio.to_thread(file.write, chunk)
+    finally:
+        await asyncio.to_thread(file.close)
+
+
+_FAILURES: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (
+    (DownloadTLSError, ("failed", "tls")),
+    (CannotResolveHostError, ("failed", "dns")),
+    (DownloadTimeoutError, ("failed", "timeout")),
+    (TimeoutError, ("failed", "timeout")),
+    (ResponseDataLossError, ("failed", "truncated")),
+    (DownloadConnectionRefusedError, ("failed", "connection")),
+    (DownloadFailedError, ("failed", "connection")),
+    (ConnectionError, ("failed", "connection")),
+    # Scrapy's handlers cancel a download for its size only.
+    (DownloadCancelledError, ("refused", "too_large")),
+    (UnsupportedURLSchemeError, ("refused", "scheme")),
+    (NotSupported, ("refused", "scheme")),
+    (StopDownload, ("refused", "filtered")),
+    (IgnoreRequest, ("refused", "filtered")),
+)
+
+# HttpCompressionMiddleware lets their errors out, and the OSError and EOFError of gzip, for a body that is not
+# encoded as its Content-Encoding says. Which of them are installed is Scrapy's choice.
+_CODECS = ("zlib", "brotli", "_brotli", "brotlicffi._api", "backports.zstd", "compression.zstd")
+
+# Scrapy tells these apart only by their text (2.19).
+_IGNORED = {
+    "max redirections reached": ("failed", "too_many_redirects"),
+    "exceeded DOWNLOAD_MAXSIZE": ("refused", "too_large"),
+    "Forbidden by robots.txt": ("refused", "robots"),
+}
+
+
+def reason_of(exception: BaseException) -> tuple[str, str]:
+    """The status and reason (see `imgcrawl.items.REASONS`) for *exception*, whatever a download can raise.
+
+    ("failed", "error") for what no one foresaw; the caller should log that one.
+    """
+    if isinstance(exception, RequestRefused):
+        return ("failed" if exception.reason in REASONS["failed"] else "refused", exception.reason)
+    if isinstance(exception, HttpError):
+        return ("failed", f"http_{exception.response.status}")
+    if isinstance(exception, IgnoreRequest):
+        for text, outcome in _IGNORED.items():
+            if text in str(exception):
+                return outcome
+    for kind, outcome in _FAILURES:
+        if isinstance(exception, kind):
+            return outcome
+    if isinstance(exception, (OSError, EOFError)) or type(exception).__module__ in _CODECS:
+        return ("failed", "corrupt")
+    return ("failed", "error")

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from email.utils import formatdate
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from scrapy import Request
+from scrapy.crawler import Crawler
+from scrapy.http import Response
+
+from imgcrawl.downloadermiddlewares.retry import retry_after
+from imgcrawl.downloadhandler import reason_of
+from tests.asking import ask, crawl
+from tests.server import JPEG, Misbehaviour, Server, drip, reset, reset_mid_body, short, too_many_requests
+
+FAST: dict[str, Any] = {"DOWNLOAD_TIMEOUT": 5, "DOWNLOAD_IDLE_TIMEOUT": 0.3}
+
+
+async def one(request: Request | str, **settings: Any) -> Response | Exception:
+    return (await ask(request, **settings))[0]
+
+
+@pytest.mark.parametrize("misbehaviour", [reset, reset_mid_body, short, too_many_requests(None, status=503)])
+async def test_a_bad_moment_is_survived(server: Server, misbehaviour: Misbehaviour) -> None:
+    server.add("/a.jpg", misbehaviour, times=2)
+    server.add("/a.jpg", JPEG)
+    answer = await one(server.url("/a.jpg"), **FAST)
+    assert isinstance(answer, Response)
+    assert answer.body == JPEG
+
+
+async def test_a_timeout_is_retried(server: Server) -> None:
+    server.add("/a.jpg", drip, times=1)
+    server.add("/a.jpg", JPEG)
+    answer = await one(server.url("/a.jpg"), DOWNLOAD_TIMEOUT=0.5)
+    assert isinstance(answer, Response)
+
+
+def gaps(server: Server) -> list[float]:
+    times = [request.time for request in server.requests]
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+async def test_delays_grow_up_to_their_limit(server: Server) -> None:
+    settings = {"RETRY_TIMES": 4, "RETRY_DELAY": 0.2, "RETRY_MAX_DELAY": 0.6}
+    answer = await one(server.url("/503"), **settings)
+    assert isinstance(answer, Response)
+    assert answer.status == 503
+    slack = 0.5  # what the machine may take on top
+    waited = gaps(server)
+    assert len(waited) == 4
+    for nominal, gap in zip([0.2, 0.4, 0.8, 1.6], waited, strict=True):
+        assert nominal * 0.5 <= gap + 0.005 or gap + 0.005 >= 0.6, waited
+        assert gap <= min(nominal * 1.5, 0.6) + slack, waited
+
+
+@pytest.mark.parametrize("as_date", [False, True])
+async def test_retry_after_is_obeyed(server: Server, as_date: bool) -> None:
+    server.add("/a.jpg", too_many_requests(1, as_date=as_date), times=1)
+    server.add("/a.jpg", JPEG)
+    asked_at = time.time()
+    answer = await one(server.url("/a.jpg"))
+    assert isinstance(answer, Response)
+    assert answer.body == JPEG
+    assert 1.0 <= gaps(server)[0] < 5.0
+    assert server.requests[-1].time >= asked_at + 1
+
+
+async def test_a_retry_after_beyond_the_limit_ends_it_at_once(server: Server) -> None:
+    answer = await one(server.url("/429-long"))
+    assert isinstance(answer, Response)
+    assert answer.status == 429
+    assert server.count("/429-long") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3", 3.0),
+        (" 3 ", 3.0),
+        ("2.5", 2.5),
+        ("0", 0.0),
+        ("-3", 0.0),
+        ("soon", 0.0),
+        ("", 0.0),
+        ("٣", 0.0),
+        ("9" * 5000, float("inf")),
+        ("Sun, 06 Nov 1994 08:49:40 GMT", 3.0),
+        ("Sunday, 06-Nov-94 08:49:40 GMT", 3.0),
+        ("Sun Nov  6 08:49:40 1994", 3.0),
+        ("Sun, 06 Nov 1994 08:49:30 GMT", 0.0),
+        ("Sun, 99 Nov 1994 08:49:40 GMT", 0.0),
+        ("Sun, 06 Nov 99999 08:49:40 GMT", 0.0),
+    ],
+)
+def test_retry_after_values(value: str, seconds: float) -> None:
+    headers = {"Retry-After": value, "Date": "Sun, 06 Nov 1994 08:49:37 GMT"}
+    assert retry_after(Response("http://a.example/", headers=headers)) == seconds
+
+
+def test_retry_after_without_a_date_of_the_server() -> None:
+    until = formatdate(time.time() + 100, usegmt=True)
+    assert 98 <= retry_after(Response("http://a.example/", headers={"Retry-After": until})) <= 100
+    assert retry_after(Response("http://a.example/")) == 0.0
+
+
+async def test_an_unknown_name_is_retried_twice_at_most() -> None:
+    retries: list[int] = []
+
+    async def script(crawler: Crawler) -> None:
+        with pytest.raises(Exception, match="no-such-host") as caught:
+            await crawler.engine.download_async(Request("http://no-such-host.invalid/"))
+        assert reason_of(caught.value) == ("failed", "dns")
+        retries.append(crawler.stats.get_value("retry/count"))
+
+    await crawl(script, RETRY_TIMES=9)
+    assert retries == [2]
+
+
+async def test_what_is_refused_is_not_retried(server: Server) -> None:
+    async def script(crawler: Crawler) -> None:
+        with pytest.raises(Exception, match="private_address"):
+            await crawler.engine.download_async(
+                Request("http://localhost/", meta={"page_url": "http://www.example.com/"})
+            )
+        assert crawler.stats.get_value("retry/count") is None
+
+    await crawl(script)
+
+
+async def test_dont_retry(server: Server) -> None:
+    await ask(Request(server.url("/503"), meta={"dont_retry": True}))
+    assert server.count("/503") == 1
+
+
+@pytest.mark.parametrize("how", ["stop", "close_spider"])
+async def test_a_wait_ends_when_the_crawl_is_stopped(server: Server, how: str) -> None:
+    server.add("/busy", too_many_requests(200))
+    tasks: list[asyncio.Future[Any]] = []  # outside start(), which a stop cancels
+
+    async def script(crawler: Crawler) -> None:
+        tasks.append(asyncio.ensure_future(crawler.engine.download_async(Request(server.url("/busy")))))
+        while not crawler.stats.get_value("retry/count"):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.01)
+        stop = crawler.stop_async() if how == "stop" else crawler.engine.close_spider_async(reason="enough")
+        tasks.append(asyncio.ensure_future(stop))
+
+    begun = time.monotonic()
+    await crawl(script)
+    answer, _ = await asyncio.gather(*tasks)
+    assert time.monotonic() - begun < 10
+    assert answer.status == 429
+
+
+async def test_hosts_that_are_waited_for_do_not_starve_others() -> None:
+    """All that may be under way at once waits for one host; pages of another are fetched meanwhile."""
+    with Server(hosts=("127.0.0.1", "127.0.0.2")) as server:
+        server.add("/busy", too_many_requests(200))
+
+        async def script(crawler: Crawler) -> None:
+            for number in range(2):
+                crawler.engine.crawl(Request(server.url(f"/busy?{number}"), dont_filter=True))
+            while crawler.stats.get_value("retry/count") != 2:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.01)
+            crawler.engine.crawl(Request(server.url("/html", host="127.0.0.2"), callback=crawler.spider.parse))
+            while not server.count("/html"):  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.01)
+            stops.append(asyncio.ensure_future(crawler.stop_async()))
+
+        stops: list[asyncio.Future[None]] = []
+        await asyncio.wait_for(crawl(script, CONCURRENT_REQUESTS=2), 15)
+        await asyncio.gather(*stops)
+
+
+async def test_one_line_each_and_no_traceback(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "imgcrawl"), caplog.at_level(logging.DEBUG, "scrapy"):
+        await ask(server.url("/reset"), server.url("/429-long"), RETRY_TIMES=2, RETRY_GIVE_UP_LOG_LEVEL="WARNING")
+    assert not [record for record in caplog.records if record.exc_info]
+    lines = [record.getMessage() for record in caplog.records if "etry" in record.getMessage()]
+    assert len([line for line in lines if "/reset" in line]) == 3
+    assert len([line for line in lines if "/429-long" in line]) == 1
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1

@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import pytest
+from scrapy import Request
+from scrapy.crawler import Crawler
+from scrapy.http import Response
+
+from imgcrawl.downloadermiddlewares.robotstxt import _Recent, our_rules
+from imgcrawl.downloadhandler import reason_of
+from imgcrawl.exceptions import RequestRefused
+from tests.asking import ask, crawl
+from tests.server import (
+    JPEG,
+    Misbehaviour,
+    Server,
+    endless,
+    html,
+    never,
+    redirect,
+    reset,
+    too_many_requests,
+)
+
+OBEY = {"ROBOTSTXT_OBEY": True, "RETRY_TIMES": 1, "DOWNLOAD_IDLE_TIMEOUT": 0.5}
+
+
+async def allowed(server: Server, path: str = "/a.jpg", **settings: object) -> bool:
+    answer = (await ask(server.url(path), **{**OBEY, **settings}))[0]
+    if isinstance(answer, Exception):
+        assert reason_of(answer) == ("refused", "robots")
+        assert server.count(path) == 0
+        return False
+    return answer.body == JPEG
+
+
+@pytest.fixture(autouse=True)
+def images(server: Server) -> None:
+    server.add("*", JPEG)
+    server.add("/robots.txt", status=404)
+
+
+async def test_rules_hold(server: Server) -> None:
+    server.robots("User-agent: *\nDisallow: /private/\nAllow: /private/open\n")
+    assert await allowed(server)
+    assert not await allowed(server, "/private/a.jpg")
+    assert await allowed(server, "/private/open.jpg")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451, 304])
+async def test_a_refusal_to_tell_allows_everything(server: Server, status: int) -> None:
+    server.robots("User-agent: *\nDisallow: /", status)
+    assert await allowed(server)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_server_in_trouble_allows_nothing(server: Server, status: int) -> None:
+    server.robots("", status)
+    answer = (await ask(server.url("/a.jpg"), **OBEY))[0]
+    assert isinstance(answer, RequestRefused)
+    assert answer.reason == "robots"
+    assert f"could not be had: HTTP {status}" in answer.detail
+    assert server.count("/a.jpg") == 0
+    assert server.count("/robots.txt") == 2, "retried as set"
+
+
+@pytest.mark.parametrize(("misbehaviour", "reason"), [(never, "timeout"), (reset, "connection")])
+async def test_no_answer_is_the_reason(server: Server, misbehaviour: Misbehaviour, reason: str) -> None:
+    server.add("/robots.txt", misbehaviour)
+    answer = (await ask(server.url("/a.jpg"), **OBEY))[0]
+    assert isinstance(answer, RequestRefused)
+    assert reason_of(answer) == ("failed", reason)
+    assert "robots.txt could not be had" in answer.detail
+    assert server.count("/a.jpg") == 0
+
+
+async def test_a_host_that_does_not_exist() -> None:
+    answer = (await ask("http://no-such-host.invalid/a.jpg", **OBEY))[0]
+    assert isinstance(answer, Exception)
+    assert reason_of(answer) == ("failed", "dns")
+
+
+async def test_a_bad_moment_is_survived(server: Server) -> None:
+    server.add("/robots.txt", reset, times=2)  # aiohttp itself asks twice where a connection is lost
+    server.robots("User-agent: *\nDisallow: /no")
+    assert await allowed(server)
+
+
+async def test_asked_once_for_all_that_come_meanwhile(server: Server) -> None:
+    server.add("/robots.txt", b"", delay=0.3, headers={"Content-Type": "text/plain"})
+    answers = await ask(*[server.url(f"/{number}.jpg") for number in range(50)], **OBEY)
+    assert all(isinstance(answer, Response) for answer in answers)
+    assert server.count("/robots.txt") == 1
+    assert server.paths()
+    assert server.requests[0].path == "/robots.txt"
+
+
+async def test_asked_of_each_host_and_of_hosts_the_spider_does_not_know() -> None:
+    with Server(hosts=("127.0.0.1", "127.0.0.2")) as server:
+        server.add("*", JPEG)
+        server.robots("User-agent: *\nDisallow: /no")
+
+        async def script(crawler: Crawler) -> None:
+            crawler.spider.allowed_domains = ["127.0.0.1"]
+            for host in server.hosts:
+                request = Request(server.url("/a.jpg", host), meta={"allow_offsite": True})
+                await crawler.engine.download_async(request)
+                with pytest.raises(RequestRefused):
+                    no = Request(server.url("/no.jpg", host), meta={"allow_offsite": True})
+                    await crawler.engine.download_async(no)
+
+        await crawl(script, **OBEY)
+        assert server.count("/robots.txt") == 2
+
+
+async def test_redirects_are_followed_to_other_hosts() -> None:
+    with Server(hosts=("127.0.0.1", "127.0.0.2")) as server:
+        server.add("/robots.txt", redirect(server.url("/r1", "127.0.0.2")))
+        for number in range(1, 5):
+            server.add(f"/r{number}", redirect(f"/r{number + 1}"))
+        server.add("/r5", b"User-agent: *\nDisallow: /a")
+        assert not await allowed(server)
+
+
+async def test_a_sixth_redirect_allows_everything(server: Server) -> None:
+    server.add("/robots.txt", redirect("/robots.txt"))
+    assert await allowed(server)
+    assert server.count("/robots.txt") == 6
+
+
+async def test_five_hundred_kibibytes_are_read(server: Server) -> None:
+    line = b"# 0123456\n"
+    head = b"User-agent: *\nDisallow: /early\n"
+    filler = line * (500 * 1024 // len(line))
+    server.add("/robots.txt", head + filler + b"\nDisallow: /late\n" + filler)
+    assert not await allowed(server, "/early.jpg")
+    assert await allowed(server, "/late.jpg")
+
+
+async def test_an_endless_file_is_read_no_further(server: Server) -> None:
+    server.add("/robots.txt", endless)
+    begun = time.monotonic()
+    assert await allowed(server)
+    assert time.monotonic() - begun < 8
+
+
+async def test_a_page_is_no_rule(server: Server) -> None:
+    server.add("/robots.txt", html)
+    assert await allowed(server)
+
+
+async def test_asked_again_when_its_time_is_over(server: Server) -> None:
+    async def script(crawler: Crawler) -> None:
+        for number in range(3):
+            await crawler.engine.download_async(Request(server.url(f"/{number}.jpg")))
+
+    await crawl(script, **OBEY)
+    assert server.count("/robots.txt") == 1
+    await crawl(script, **OBEY, ROBOTSTXT_TTL=0)
+    assert server.count("/robots.txt") == 1 + 3
+
+
+async def test_asked_again_after_a_failure(server: Server) -> None:
+    server.add("/robots.txt", status=503, times=2)
+    server.robots("User-agent: *\nDisallow: /no")
+
+    async def script(crawler: Crawler) -> None:
+        with pytest.raises(RequestRefused):
+            await crawler.engine.download_async(Request(server.url("/a.jpg")))
+        assert (await crawler.engine.download_async(Request(server.url("/a.jpg")))).body == JPEG
+
+    await crawl(script, **OBEY, ROBOTSTXT_RETRY=0)
+
+
+async def test_a_failure_is_remembered_for_a_while(server: Server) -> None:
+    server.add("/robots.txt", status=503)
+
+    async def script(crawler: Crawler) -> None:
+        for _ in range(5):
+            with pytest.raises(RequestRefused):
+                await crawler.engine.download_async(Request(server.url("/a.jpg")))
+        assert crawler.stats.get_value("robotstxt/forbidden") == 5
+
+    await crawl(script, **OBEY)
+    assert server.count("/robots.txt") == 2
+
+
+async def test_old_rules_stay_in_force_while_new_ones_cannot_be_had(server: Server) -> None:
+    server.add("/robots.txt", b"User-agent: *\nDisallow: /no", times=1)
+    server.add("/robots.txt", status=503)
+
+    async def script(crawler: Crawler) -> None:
+        for _ in range(2):
+            assert (await crawler.engine.download_async(Request(server.url("/a.jpg")))).body == JPEG
+            with pytest.raises(RequestRefused, match="forbids"):
+                await crawler.engine.download_async(Request(server.url("/no.jpg")))
+
+    await crawl(script, **OBEY, ROBOTSTXT_TTL=0)
+
+
+async def test_the_address_guard_holds_for_robots_txt(server: Server) -> None:
+    request = Request(server.url("/a.jpg", "localhost"), meta={"page_url": "http://www.example.com/"})
+    answer = (await ask(request, **OBEY))[0]
+    assert isinstance(answer, Exception)
+    assert reason_of(answer) == ("refused", "private_address")
+    assert not server.connections
+
+
+async def test_one_request_that_is_cancelled_does_not_harm_the_others(server: Server) -> None:
+    server.add("/robots.txt", b"", delay=0.3)
+
+    async def script(crawler: Crawler) -> None:
+        first, second = (
+            asyncio.ensure_future(crawler.engine.download_async(Request(server.url(f"/{number}.jpg"))))
+            for number in range(2)
+        )
+        while not server.requests:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.01)
+        first.cancel()
+        assert (await second).body == JPEG
+
+    await crawl(script, **OBEY)
+
+
+async def test_no_traceback(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    server.add("/robots.txt", reset)
+    with caplog.at_level(logging.INFO):
+        await ask(server.url("/a.jpg"), server.url("/b.jpg"), **OBEY, RETRY_GIVE_UP_LOG_LEVEL="DEBUG")
+    ours = [record for record in caplog.records if record.name.startswith("imgcrawl")]
+    assert len(ours) == 1
+    assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.WARNING]
+
+
+async def test_dont_obey(server: Server) -> None:
+    server.robots("User-agent: *\nDisallow: /")
+    request = Request(server.url("/a.jpg"), meta={"dont_obey_robotstxt": True})
+    assert isinstance((await ask(request, **OBEY))[0], Response)
+    assert server.count("/robots.txt") == 0
+
+
+async def test_thousands_of_agents_and_rules_do_not_stop_the_loop(server: Server) -> None:
+    """As it stands, Protego takes minutes and gigabytes for it."""
+    agents = "".join(f"User-agent: a{number}\n" for number in range(10_000))
+    rules = "".join(f"Disallow: /{number}\n" for number in range(10_000))
+    server.robots(f"{agents}User-agent: *\n{rules}")
+    begun = time.monotonic()
+    assert not await allowed(server, "/77.jpg")
+    assert time.monotonic() - begun < 5
+
+
+async def test_retry_after_of_robots_txt_is_obeyed(server: Server) -> None:
+    server.add("/robots.txt", too_many_requests(1), times=1)
+    server.robots("")
+    assert await allowed(server)
+    asked = [request.time for request in server.requests if request.path == "/robots.txt"]
+    assert asked[1] - asked[0] >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("User-agent: *\nDisallow: /a", "Disallow: /a"),
+        ("User-agent: ImgCrawl\nDisallow: /a\nUser-agent: *\nDisallow: /b", "Disallow: /a"),
+        ("user-AGENT: imgcrawl/1.0\nDisallow: /a", "Disallow: /a"),
+        ("User-agent: img\nDisallow: /a", ""),
+        ("User-agent: notimgcrawl\nDisallow: /a", ""),
+        ("User-agent: imgcrawl\n\nUser-agent: *\nDisallow: /b", "Disallow: /b"),
+        ("User-agent: imgcrawl\nDisallow:\nUser-agent: *\nDisallow: /", "Disallow:"),
+        (
+            "User-agent: imgcrawl\nAllow: /a\nUser-agent: x\nAllow: /b\nUser-agent: imgcrawl\nAllow: /c",
+            "Allow: /a\nAllow: /c",
+        ),
+        ("User-agent: x\nUser-agent: *\nDisallow: /a # why\nCrawl-delay: 3", "Disallow: /a\nCrawl-delay: 3"),
+        ("User-agent: *\nSitemap: /s\nNoise\nDisallow: /a", "Disallow: /a"),
+        ("Disallow: /a", ""),
+        ("User-agent: *\rDisallow: /a\r\nDisallow: /b", "Disallow: /a\nDisallow: /b"),
+        ("\x00\x01", ""),
+        ("", ""),
+    ],
+)
+def test_our_rules(text: str, rules: str) -> None:
+    assert our_rules(text, "imgcrawl") == rules
+
+
+def test_memory_is_bounded() -> None:
+    recent: _Recent[int] = _Recent(1000)
+    for number in range(100):
+        recent.put(str(number), number, 100)
+        recent.get("0")
+    assert recent.get("0") == 0, "used last"
+    assert recent.get("99") == 99
+    assert recent.get("1") is None
+    assert len(recent._entries) == 10
+    recent.put("huge", 1, 10_000)
+    recent.put("small", 2, 1)
+    assert list(recent._entries) == ["small"]

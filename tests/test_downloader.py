@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scrapy import Request
+from scrapy.crawler import Crawler
+
+from imgcrawl.downloader import Downloader, downloader_of
+from tests.asking import ask, crawl
+from tests.server import JPEG, Server
+
+
+@pytest.fixture
+def hosts() -> Iterator[Server]:
+    with Server(hosts=("127.0.0.1", "127.0.0.2", "127.0.0.3")) as running:
+        running.add("*", JPEG, delay=0.02)
+        yield running
+
+
+def urls(server: Server, count: int, host: str = "") -> list[str]:
+    return [server.url(f"/{number}.jpg", host) for number in range(count)]
+
+
+async def test_a_burst_keeps_the_limit_of_its_host_and_reuses_connections(server: Server) -> None:
+    server.add("*", JPEG, delay=0.01)
+    answers = await ask(*urls(server, 1000), CONCURRENT_REQUESTS=64, CONCURRENT_REQUESTS_PER_DOMAIN=8)
+    assert {answer.status for answer in answers} == {200}  # type: ignore[union-attr]  # an exception fails here
+    assert server.max_in_flight == 8
+    assert server.connections <= 12
+
+
+def test_scrapys_own_media_pipeline_keeps_the_limit(server: Server, tmp_path: Path) -> None:
+    """With the Twisted reactor, in a process of its own: 50 items of 20 files each."""
+    server.add("*", JPEG, delay=0.01)
+    script = tmp_path / "files.py"
+    script.write_text(f"""
+import scrapy
+from scrapy.crawler import AsyncCrawlerProcess
+from tests.asking import SETTINGS
+
+class Files(scrapy.Spider):
+    name = "files"
+    async def start(self):
+        for item in range(50):
+            yield {{"file_urls": [{server.url()!r} + f"{{item}}-{{number}}.jpg" for number in range(20)]}}
+
+settings = {{name: value for name, value in SETTINGS.items() if name != "TWISTED_REACTOR_ENABLED"}}
+settings |= {{"CONCURRENT_REQUESTS_PER_DOMAIN": 8, "FILES_STORE": {str(tmp_path / "files")!r},
+             "ITEM_PIPELINES": {{"scrapy.pipelines.files.FilesPipeline": 1}}}}
+process = AsyncCrawlerProcess(settings)
+process.crawl(Files)
+process.start()
+""")
+    subprocess.run([sys.executable, str(script)], check=True, env={"PYTHONPATH": "."}, timeout=120)
+    assert len(server.paths()) == 1000
+    assert server.max_in_flight == 8
+    assert server.connections <= 12
+
+
+async def test_download_slots_may_raise_the_limit_of_one_host(server: Server) -> None:
+    server.add("*", JPEG, delay=0.05)
+    slots = {"127.0.0.1": {"concurrency": 20}}
+    await ask(*urls(server, 100), CONCURRENT_REQUESTS_PER_DOMAIN=4, DOWNLOAD_SLOTS=slots, CONCURRENT_REQUESTS=64)
+    assert server.max_in_flight == 20
+
+
+async def test_the_total_is_kept_over_all_hosts(hosts: Server) -> None:
+    asked = [url for host in hosts.hosts for url in urls(hosts, 40, host)]
+    answers = await ask(*asked, CONCURRENT_REQUESTS=10, CONCURRENT_REQUESTS_PER_DOMAIN=8)
+    assert {answer.status for answer in answers} == {200}  # type: ignore[union-attr]  # an exception fails here
+    assert hosts.max_in_flight == 10
+
+
+async def test_no_total_limit(hosts: Server) -> None:
+    hosts.add("*", JPEG, delay=0.2)
+    asked = [url for host in hosts.hosts for url in urls(hosts, 8, host)]
+    await ask(*asked, CONCURRENT_REQUESTS=0, CONCURRENT_REQUESTS_PER_DOMAIN=8)
+    assert hosts.max_in_flight == 24
+
+
+async def test_hosts_take_turns(hosts: Server) -> None:
+    asked = urls(hosts, 200, "127.0.0.1") + urls(hosts, 10, "127.0.0.2") + urls(hosts, 10, "127.0.0.3")
+    await ask(*asked, CONCURRENT_REQUESTS=4, CONCURRENT_REQUESTS_PER_DOMAIN=4)
+    others = [place for place, request in enumerate(hosts.requests) if request.address != "127.0.0.1"]
+    assert len(others) == 20
+    assert others[-1] < 50, "a long queue of one host held up the others"
+
+
+async def test_the_delay_is_kept_in_a_burst(server: Server) -> None:
+    server.add("*", JPEG)
+    await ask(*urls(server, 6), DOWNLOAD_DELAY=0.1, DOWNLOAD_DELAY_JITTER=0)
+    times = [request.time for request in server.requests]
+    # The first goes out late, when its handler has been built.
+    assert times[-1] - times[1] > 0.3, times
+
+
+async def test_nothing_is_sent_for_while_too_much_is_held(server: Server) -> None:
+    server.add("*", JPEG)
+
+    async def script(crawler: Crawler) -> None:
+        assert crawler.engine
+        downloader = downloader_of(crawler)
+        with downloader.held(100), downloader.held(1):
+            asked = [asyncio.ensure_future(crawler.engine.download_async(Request(url))) for url in urls(server, 3)]
+            while not (slot := downloader.slots.get("127.0.0.1")) or len(slot.queue) < 3:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.01)
+            assert not slot.transferring
+        assert len(slot.transferring) == 3
+        await asyncio.gather(*asked)
+
+    await crawl(script, IMAGES_BACKLOG_BYTES=100)
+    assert len(server.paths()) == 3
+
+
+async def test_a_request_that_waits_does_not_keep_others_from_starting() -> None:
+    async def script(crawler: Crawler) -> None:
+        downloader = downloader_of(crawler)
+        downloader.active.add(request)
+        assert downloader.needs_backout()
+        with downloader.waiting():
+            assert not downloader.needs_backout()
+        assert downloader.needs_backout()
+        downloader.active.clear()
+
+    request = Request("http://host.example/")
+    await crawl(script, CONCURRENT_REQUESTS=1)
+
+
+async def test_waits_without_number_do_count() -> None:
+    async def script(crawler: Crawler) -> None:
+        downloader = downloader_of(crawler)
+        for number in range(100):
+            downloader.active.add(Request(f"http://host.example/{number}"))
+            downloader.waiting().__enter__()
+        assert downloader.needs_backout(), "an outage would fill the memory with galleries that wait"
+        downloader.active.clear()
+
+    await crawl(script, CONCURRENT_REQUESTS=2)
+
+
+async def test_another_downloader_is_named() -> None:
+    async def script(crawler: Crawler) -> None:
+        with pytest.raises(TypeError, match=r"DOWNLOADER is scrapy\.core\.downloader\.Downloader, expected"):
+            downloader_of(crawler)
+
+    await crawl(script, DOWNLOADER="scrapy.core.downloader.Downloader")
+
+
+def test_the_overridden_methods_are_still_scrapys() -> None:
+    """A method that Scrapy renames would be overridden in vain."""
+    for name in ("_process_queue", "_wait_for_download", "_latercall", "needs_backout"):
+        assert hasattr(Downloader.__mro__[1], name)

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import socket
+import ssl
+import zlib
+from pathlib import Path
+
+import pytest
+import scrapy
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from scrapy import Request
+from scrapy.crawler import Crawler
+from scrapy.exceptions import IgnoreRequest, NotSupported, StopDownload
+from scrapy.http import Response
+from scrapy.spidermiddlewares.httperror import HttpError
+
+from imgcrawl.downloadhandler import reason_of
+from imgcrawl.exceptions import RequestRefused
+from tests.asking import ask, crawl
+from tests.server import JPEG, Answer, Exchange, Server
+
+HASTY = {
+    "DOWNLOAD_TIMEOUT": 1.5,
+    "DOWNLOAD_IDLE_TIMEOUT": 0.5,
+    "DOWNLOAD_MAXSIZE": 1_000_000,
+    "RETRY_ENABLED": False,
+    "REDIRECT_MAX_TIMES": 3,
+}
+
+
+async def one(request: Request | str, **settings: object) -> Response | Exception:
+    return (await ask(request, **settings))[0]
+
+
+async def outcome(request: Request | str, **settings: object) -> tuple[str, str]:
+    answer = await one(request, **settings)
+    assert isinstance(answer, Exception), f"expected a failure, got {answer}"
+    return reason_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/reset", ("failed", "connection")),
+        ("/close", ("failed", "connection")),
+        ("/garbage", ("failed", "connection")),
+        ("/endless-headers", ("failed", "connection")),
+        ("/reset-mid-body", ("failed", "truncated")),
+        ("/short", ("failed", "truncated")),
+        ("/chunked-cut", ("failed", "truncated")),
+        ("/never", ("failed", "timeout")),
+        ("/stall", ("failed", "timeout")),
+        ("/drip", ("failed", "timeout")),
+        ("/huge-length", ("refused", "too_large")),
+        ("/endless", ("refused", "too_large")),
+        ("/loop", ("failed", "too_many_redirects")),
+    ],
+)
+async def test_each_misbehaviour_has_its_reason(server: Server, path: str, expected: tuple[str, str]) -> None:
+    assert await outcome(server.url(path), **HASTY) == expected
+
+
+@pytest.mark.parametrize(
+    "path", ["/created", "/gzip", "/chunked", "/until-close", "/empty", "/html.jpg", "/to-nowhere"]
+)
+async def test_odd_but_complete_answers_are_answers(server: Server, path: str) -> None:
+    assert isinstance(await one(server.url(path), **HASTY), Response)
+
+
+@pytest.mark.parametrize(
+    "length", ["abc", "-5", "1e3", "5, 5", "99999999999999999999999999", "5\r\nContent-Length: 7", ""]
+)
+async def test_a_content_length_that_is_none(server: Server, length: str) -> None:
+    async def odd(exchange: Exchange) -> None:
+        await exchange.write(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n12345".encode())
+        exchange.close()
+
+    server.add("/odd", odd)
+    answer = await one(server.url("/odd"), **HASTY)
+    assert isinstance(answer, Response) or reason_of(answer)[1] in ("connection", "truncated", "too_large")
+
+
+async def test_a_decompression_bomb_is_too_large(server: Server) -> None:
+    bomb = zlib.compress(bytes(5_000_000))
+    server.add("/bomb", bomb, headers={"Content-Encoding": "deflate"})
+    assert await outcome(server.url("/bomb"), **HASTY) == ("refused", "too_large")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+async def test_a_body_that_is_not_encoded_as_announced(server: Server, encoding: str) -> None:
+    server.add("/a.jpg", JPEG, headers={"Content-Encoding": encoding})
+    assert await outcome(server.url("/a.jpg"), **HASTY) == ("failed", "corrupt")
+
+
+async def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert await outcome(f"http://127.0.0.1:{port}/", **HASTY) == ("failed", "connection")
+
+
+async def test_an_unknown_host() -> None:
+    assert await outcome("http://no-such-host.invalid/", **HASTY) == ("failed", "dns")
+
+
+async def test_no_connection_in_time() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        # With its queue full and nobody accepting, Linux lets further attempts wait.
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        settings = {**HASTY, "DOWNLOAD_CONNECT_TIMEOUT": 0.3, "DOWNLOAD_TIMEOUT": 60}
+        answer = await one(f"http://127.0.0.1:{address[1]}/", **settings)
+        for filler in fillers:
+            filler.close()
+    assert "no connection within 0.3 s" in str(answer)
+    assert isinstance(answer, Exception)
+    assert reason_of(answer) == ("failed", "timeout")
+
+
+@pytest.fixture
+def self_signed(tmp_path: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    path = tmp_path / "server.pem"
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
+
+
+async def test_a_self_signed_certificate_is_refused_once(self_signed: ssl.SSLContext) -> None:
+    with Server(context=self_signed) as server:
+        server.add("/a.jpg", JPEG)
+        url = server.url("/a.jpg", host="localhost")
+        assert await outcome(url, RETRY_TIMES=5) == ("failed", "tls")
+        assert not server.requests
+        answer = await one(url, DOWNLOAD_VERIFY_CERTIFICATES=False)
+    assert isinstance(answer, Response)
+    assert answer.body == JPEG
+
+
+async def test_tls_spoken_to_a_plain_server(server: Server) -> None:
+    assert await outcome(server.url("/").replace("http:", "https:"), **HASTY) == ("failed", "tls")
+
+
+# ---- public_only ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.1.", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1", "0"])
+async def test_public_only_connects_to_public_addresses_only(server: Server, host: str) -> None:
+    """Without the address guard, so that the handler's own judgement is seen."""
+    request = Request(server.url("/html", host=host), meta={"public_only": True})
+    answer = await one(request, **HASTY, DOWNLOADER_MIDDLEWARES={})
+    assert isinstance(answer, RequestRefused)
+    assert answer.reason in ("private_address", "invalid_url")
+    assert not server.connections
+
+
+async def test_public_only_does_not_use_an_open_connection_to_a_private_address(server: Server) -> None:
+    async def script(crawler: Crawler) -> None:
+        assert crawler.engine
+        await crawler.engine.download_async(Request(server.url("/html")))
+        with pytest.raises(RequestRefused):
+            await crawler.engine.download_async(Request(server.url("/html"), meta={"public_only": True}))
+
+    await crawl(script, **HASTY, DOWNLOADER_MIDDLEWARES={})
+    assert server.count("/html") == 1
+
+
+async def test_the_address_of_a_proxy_is_not_judged(server: Server) -> None:
+    server.add("http://images.example/a.jpg", JPEG)
+    meta = {"public_only": True, "proxy": server.url("")}
+    answer = await one(Request("http://images.example/a.jpg", meta=meta), **HASTY, DOWNLOADER_MIDDLEWARES={})
+    assert isinstance(answer, Response)
+    assert answer.body == JPEG
+
+
+# ---- details --------------------------------------------------------------------------------------------
+
+
+async def test_an_address_is_sent_as_it_is(server: Server) -> None:
+    path = "/a%7Eb%2Fc.jpg?x-oss-process=image/resize,m_fill,w_80/quality,q_90&sig=a%2Bb%3D+c%21"
+    server.add("*", JPEG)
+    await ask(server.url(path))
+    assert server.paths() == [path]
+
+
+async def test_the_rest_of_a_body_is_not_read(server: Server) -> None:
+    answer = await one(Request(server.url("/endless"), meta={"download_truncate": 1000}), **HASTY)
+    assert isinstance(answer, Response)
+    assert 1000 <= len(answer.body) < 1_000_000
+
+
+async def test_no_warning_and_no_line_but_ours(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        await ask(server.url("/short"), server.url("/huge-length"), **HASTY)
+    assert not caplog.records
+
+
+async def test_a_lost_connection_is_replaced(server: Server) -> None:
+    """A server may close an idle connection at any time."""
+
+    def closing(_: object) -> Answer:
+        return Answer(JPEG, headers={"Connection": "close"})
+
+    server.add("*", closing)
+
+    async def script(crawler: Crawler) -> None:
+        assert crawler.engine
+        for number in range(5):
+            answer = await crawler.engine.download_async(Request(server.url(f"/{number}")))
+            assert answer.body == JPEG
+
+    await crawl(script, **HASTY)
+
+
+@pytest.mark.parametrize(
+    ("exception", "expected"),
+    [
+        (RequestRefused("robots"), ("refused", "robots")),
+        (RequestRefused("dns", "robots.txt could not be had"), ("failed", "dns")),
+        (IgnoreRequest("max redirections reached"), ("failed", "too_many_redirects")),
+        (IgnoreRequest("Forbidden by robots.txt"), ("refused", "robots")),
+        (IgnoreRequest("not today"), ("refused", "filtered")),
+        (HttpError(Response("http://a.example/", status=404)), ("failed", "http_404")),
+        (StopDownload(), ("refused", "filtered")),
+        (NotSupported("gopher"), ("refused", "scheme")),
+        (ConnectionResetError(), ("failed", "connection")),
+        (TimeoutError(), ("failed", "timeout")),
+        (zlib.error(), ("failed", "corrupt")),
+        (RuntimeError("?"), ("failed", "error")),
+        (asyncio.CancelledError(), ("failed", "error")),
+    ],
+)
+def test_reasons_of_other_exceptions(exception: BaseException, expected: tuple[str, str]) -> None:
+    assert reason_of(exception) == expected
+
+
+def test_checked_with_this_scrapy() -> None:
+    """The handler builds on a class that Scrapy calls experimental. With a new release compare
+    core/downloader/handlers/_aiohttp.py and _base_streaming.py with what imgcrawl/downloadhandler.py overrides."""
+    assert scrapy.__version__.startswith("2.19.")
