@@ -1,0 +1,665 @@
+"""Feeds: real crawls, killed, repeated, crowded and short of disk, and what a reader sees meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import functools
+import gzip
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scrapy.statscollectors import StatsCollector
+from scrapy.utils.test import get_crawler
+
+from imgcrawl.exceptions import ImgcrawlError, InputError
+from imgcrawl.exporters import JsonFile, LinesFile
+
+csv.field_size_limit(1 << 30)
+
+COMPONENTS = {
+    "FEED_STORAGES": {
+        "": "imgcrawl.exporters.FileFeedStorage",
+        "file": "imgcrawl.exporters.FileFeedStorage",
+    },
+    "FEED_EXPORTERS": {
+        "json": "imgcrawl.exporters.JsonItemExporter",
+        "jsonl": "imgcrawl.exporters.JsonLinesItemExporter",
+        "jsonlines": "imgcrawl.exporters.JsonLinesItemExporter",
+        "jl": "imgcrawl.exporters.JsonLinesItemExporter",
+        "csv": "imgcrawl.exporters.CsvItemExporter",
+    },
+}
+
+# Yields items without asking for anything; `handled` gets a line for each item whose item_scraped was handled.
+SPIDER = """
+import asyncio
+import os
+import resource
+
+import scrapy
+from scrapy import signals
+
+
+class FeedSpider(scrapy.Spider):
+    name = "feed"
+    run, count, size, every, big, pause, limit, hold = "r", "5", "20", "0", "0", "0", "0", ""
+
+    @classmethod
+    def from_crawler(cls, crawler, *args, **kwargs):
+        spider = super().from_crawler(crawler, *args, **kwargs)
+        crawler.signals.connect(spider.opened, signals.spider_opened)
+        return spider
+
+    def opened(self):
+        # Connected after the feed exporter, so called after it.
+        self.crawler.signals.connect(self.handled, signals.item_scraped)
+        if int(self.limit):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(self.limit), int(self.limit)))
+
+    def handled(self, item):
+        self.log_fd = getattr(self, "log_fd", None) or os.open("handled", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.write(self.log_fd, (item["id"] + "\\n").encode())
+
+    async def start(self):
+        for number in range(int(self.count)):
+            big = int(self.every) and number % int(self.every) == 0
+            text = ('"ä,\\n' * int(self.big) if big else '"ä,\\n' + "x" * int(self.size))
+            yield {"id": f"{self.run}-{number}", "text": text}
+            await asyncio.sleep(float(self.pause))
+        while self.hold and not os.path.exists(self.hold):
+            await asyncio.sleep(0.01)
+"""
+
+
+def write_project(folder: Path, components: dict[str, Any], **settings: Any) -> None:
+    settings = {"FEED_EXPORT_ENCODING": "utf-8", "TELNETCONSOLE_ENABLED": False} | components | settings
+    settings["REMOTE_CONTROL_ENABLED"] = False
+    (folder / "feed_settings.py").write_text("".join(f"{name} = {value!r}\n" for name, value in settings.items()))
+    (folder / "feed.py").write_text(SPIDER)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    write_project(tmp_path, COMPONENTS)
+    return tmp_path
+
+
+def start(project: Path, *options: str, stdout: int = subprocess.DEVNULL, **arguments: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "scrapy", "runspider", "feed.py", *options]
+    for name, value in arguments.items():
+        command += ["-a", f"{name}={value}"]
+    path = os.pathsep.join([str(Path(__file__).parents[1]), str(project)])
+    environment = {**os.environ, "SCRAPY_SETTINGS_MODULE": "feed_settings", "PYTHONPATH": path}
+    with (project / "log").open("w") as log:
+        return subprocess.Popen(
+            [*command, "-L", "INFO"], cwd=project, env=environment, text=True, stdout=stdout, stderr=log
+        )
+
+
+def crawl(project: Path, *options: str, **arguments: Any) -> tuple[str, str]:
+    """What a crawl wrote to stdout and to its log."""
+    process = start(project, *options, stdout=subprocess.PIPE, **arguments)
+    output, _ = process.communicate(timeout=60)
+    return output, (project / "log").read_text()
+
+
+def handled(project: Path) -> list[str]:
+    file = project / "handled"
+    return file.read_text().split() if file.exists() else []
+
+
+def ids(items: list[dict[str, str]]) -> list[str]:
+    return [item["id"] for item in items]
+
+
+def numbered(run: str, count: int) -> list[str]:
+    return [f"{run}-{number}" for number in range(count)]
+
+
+def load(file: Path) -> list[dict[str, str]]:
+    return json.loads(file.read_bytes())  # type: ignore[no-any-return]  # Any is what json promises
+
+
+def read_lines(file: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in file.read_bytes().splitlines()]
+
+
+def read_rows(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as rows:
+        return list(csv.DictReader(rows, strict=True))
+
+
+def hidden(project: Path) -> list[str]:
+    return sorted(file.name for file in project.iterdir() if file.name.startswith("."))
+
+
+def wait_for(condition: Any, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+@functools.cache
+def statistics() -> StatsCollector:
+    return get_crawler().stats
+
+
+class Reader:
+    """Reads a JSON file over and over; every reading must parse and hold no less than the one before."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.readings = 0
+        self.lengths = {0}
+
+    def look(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            length = len(load(self.file))
+            assert length >= max(self.lengths)
+            self.lengths.add(length)
+            self.readings += 1
+
+    def watch(self, process: subprocess.Popen[str]) -> None:
+        while process.poll() is None:
+            self.look()
+            time.sleep(0.002)
+        self.look()
+
+
+# ---- As in Scrapy --------------------------------------------------------------------------------------
+
+
+def test_bytes_are_those_of_scrapy(tmp_path: Path) -> None:
+    feeds = {
+        "plain.json": {"format": "json"},
+        "dense.json": {"format": "json", "indent": None},
+        "wide.json": {"format": "json", "indent": 2},
+        "ascii.json": {"format": "json", "encoding": None},
+        "latin.json": {"format": "json", "encoding": "latin-1"},
+        "items.jsonl": {"format": "jsonl"},
+        "items.csv": {"format": "csv"},
+        "part.csv": {"format": "csv", "fields": {"text": "Text", "id": "Id"}, "item_export_kwargs": {"delimiter": ";"}},
+        "items.xml": {"format": "xml"},
+        "deep/er/items.json": {"format": "json"},
+    }
+    for name, components in (("ours", COMPONENTS), ("stock", {})):
+        (tmp_path / name).mkdir()
+        write_project(tmp_path / name, components, FEEDS=feeds)
+        crawl(tmp_path / name)
+    for feed in feeds:
+        expected = (tmp_path / "stock" / feed).read_bytes()
+        assert expected and (tmp_path / "ours" / feed).read_bytes() == expected, feed
+    assert hidden(tmp_path / "ours") == []
+    # Once more, into the same files.
+    crawl(tmp_path / "ours", run="s")
+    both = numbered("r", 5) + numbered("s", 5)
+    for feed in ("plain.json", "dense.json", "wide.json", "ascii.json", "deep/er/items.json"):
+        assert ids(load(tmp_path / "ours" / feed)) == both, feed
+    assert ids(read_lines(tmp_path / "ours" / "items.jsonl")) == both
+    assert ids(read_rows(tmp_path / "ours" / "items.csv")) == both
+    assert (tmp_path / "ours" / "part.csv").read_bytes().count(b"Text;Id") == 1
+
+
+def test_stdout_pipes_batches_and_compressed_feeds(project: Path) -> None:
+    output, _ = crawl(project, "-o", "-:json")
+    assert ids(json.loads(output)) == numbered("r", 5)
+
+    write_project(
+        project,
+        COMPONENTS,
+        FEEDS={
+            "batch%(batch_id)d.json": {"format": "json", "batch_item_count": 2},
+            "/dev/stdout": {"format": "json"},
+            "items.json.gz": {"format": "json", "postprocessing": ["scrapy.extensions.postprocessing.GzipPlugin"]},
+        },
+    )
+    (project / "batch3.json").write_text("nonsense")
+    (project / "batch1.json").write_text('[{"id": "old"}]')
+    output, log = crawl(project, count=6)
+    assert ids(json.loads(output)) == numbered("r", 6)
+    assert ids(json.loads(gzip.decompress((project / "items.json.gz").read_bytes()))) == numbered("r", 6)
+    assert ids(load(project / "batch1.json")) == ["old", *numbered("r", 2)]
+    assert ids(load(project / "batch2.json")) == numbered("r", 4)[2:]
+    # A later batch that cannot be written is told and counted, the others go on.
+    assert (project / "batch3.json").read_text() == "nonsense"
+    assert "batch3.json holds no JSON array" in log
+    assert "'feed/lost': 2" in log
+    assert "Traceback" not in log
+    assert not (project / "batch4.json").exists()
+    assert hidden(project) == []
+
+
+def test_no_items(project: Path) -> None:
+    feeds = {
+        "new.json": {"format": "json"},
+        "old.json": {"format": "json"},
+        "none.json": {"format": "json", "store_empty": False},
+    }
+    write_project(project, COMPONENTS, FEEDS=feeds)
+    (project / "old.json").write_text("[1]")
+    crawl(project, count=0)
+    assert load(project / "new.json") == []
+    assert (project / "old.json").read_text() == "[1]"
+    assert not (project / "none.json").exists()
+    assert hidden(project) == []
+
+
+def test_what_the_encoding_cannot_say_is_kept(project: Path) -> None:
+    spider = (project / "feed.py").read_text().replace('"x" * int(self.size)', r'"\ud800"')
+    (project / "feed.py").write_text(spider)
+    _, log = crawl(project, "-o", "a.json", "-o", "a.jsonl", "-o", "a.csv", count=2)
+    assert load(project / "a.json")[1]["text"].endswith("\ud800")
+    assert read_lines(project / "a.jsonl")[1]["text"].endswith("\ud800")
+    assert read_rows(project / "a.csv")[1]["text"].endswith(r"\ud800")
+    assert "ERROR" not in log
+
+
+# ---- At every moment -----------------------------------------------------------------------------------
+
+
+def test_killed_again_and_again(project: Path) -> None:
+    feeds = ("-o", "images.json", "-o", "images.jsonl", "-o", "images.csv")
+    reader = Reader(project / "images.json")
+    for run in range(4):
+        before = len(handled(project))
+        process = start(project, *feeds, run=run, count=100_000, every=37, big=20_000)
+        wait_for(lambda before=before: len(handled(project)) > before, process)
+        end = time.monotonic() + random.uniform(0, 0.3)
+        while time.monotonic() < end:
+            reader.look()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        reader.look()
+        # Lines are in the file at once; only the very last one may be torn.
+        lines = (project / "images.jsonl").read_bytes().rpartition(b"\n")[0].splitlines()
+        assert set(handled(project)) <= {json.loads(line)["id"] for line in lines}
+    assert crawl(project, *feeds, run="end", count=1)[1].count("Stored") == 3
+
+    done = handled(project)
+    for items in (load(project / "images.json"), read_lines(project / "images.jsonl")):
+        assert len(ids(items)) == len(set(ids(items)))
+        # An item may be written but not yet handled when the kill comes: at most one in each run.
+        assert set(done) <= set(ids(items))
+        assert len(items) <= len(done) + 4
+        assert all(item["text"].startswith('"ä,\n') for item in items)
+    with (project / "images.csv").open(encoding="utf-8", newline="") as rows:
+        table = list(csv.reader(rows))
+    assert set(done) <= {row[0] for row in table}
+    assert table.count(["id", "text"]) == 1
+    assert reader.readings > 5 and len(reader.lengths) > 5
+    assert hidden(project) == []
+
+
+def test_thousands_of_items_and_large_ones(project: Path) -> None:
+    reader = Reader(project / "images.json")
+    # Five of 5 MB: JSON makes seven bytes of each `"ä,\\n`.
+    process = start(project, "-o", "images.json", count=2500, every=500, big=750_000, size=100)
+    reader.watch(process)
+    assert ids(load(project / "images.json")) == numbered("r", 2500)
+    assert len(reader.lengths) > 2
+    assert hidden(project) == []
+
+
+def test_overwriting_shows_the_old_array_or_the_new(project: Path) -> None:
+    file = project / "images.json"
+    old = [{"id": "old", "text": "x" * 1000}] * 3000
+    file.write_text(json.dumps(old))
+    process = start(project, "-O", "images.json", "-O", "images.jsonl", count=300, pause=0.001)
+    seen = []
+    while process.poll() is None:
+        seen.append(load(file))
+    assert seen[0] == old
+    assert all(items == old or ids(items) == numbered("r", len(items)) for items in seen)
+    assert ids(load(file)) == ids(read_lines(project / "images.jsonl")) == numbered("r", 300)
+    assert hidden(project) == []
+
+
+def test_a_link_and_a_mode_stay(project: Path) -> None:
+    (project / "real").mkdir()
+    file = project / "real" / "images.json"
+    file.write_text("[]")
+    file.chmod(0o640)
+    (project / "images.json").symlink_to(file)
+    crawl(project, "-o", "images.json")
+    assert (project / "images.json").is_symlink()
+    assert ids(load(file)) == numbered("r", 5)
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+# ---- What cannot be written ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("a.json", b"hello", {}),
+        ("a.json", b'[{"id": 1},\n', {}),
+        ("a.json", b'[{"id": 1}][{"id": 2}]', {}),
+        ("a.json", b"[1,]", {}),
+        ("a.json", b"[1 2]", {}),
+        ("a.json", b'["a]', {}),
+        ("a.json", b'["\xff"]', {}),
+        ("a.json", b'{"id": 1}', {}),
+        ("a.json", b"[" * 100_000, {}),
+        ("a.jsonl", b"[\n1\n]", {}),
+        ("a.csv", b"\x89PNG\xff\x00\n", {}),
+        ("a.csv", b"id,text\r\n", {"fields": ["text", "id"]}),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_and_left(
+    tmp_path: Path, name: str, content: bytes, options: dict[str, Any]
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    feeds = {str(file): {"format": file.suffix[1:], **options}}
+    settings = {**COMPONENTS, "FEEDS": feeds, "FEED_EXPORT_ENCODING": "utf-8"}
+    with pytest.raises(InputError, match=rf"^Feed {file} .*: give another name, or -O to replace the file\.$"):
+        get_crawler(settings_dict=settings)
+    assert file.read_bytes() == content
+    assert [other.name for other in tmp_path.iterdir()] == [name]
+    # -O replaces it.
+    feeds[str(file)]["overwrite"] = True
+    get_crawler(settings_dict=settings)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b" [ ] \n", b"[\n\n]", b'[{"id": "old"}]', '[\r\n {"ä": "]"} ,1e5,"[", null\t]\n'.encode()]
+)
+def test_any_array_is_continued(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    file = JsonFile(path, statistics(), overwrite=False, indent=0)
+    file.start()
+    file.write(b'{"id": "new"}')
+    file.finish()
+    assert load(path) == [*(json.loads(content or b"[]")), {"id": "new"}]
+
+
+def test_an_array_is_checked_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    items: list[Any] = [{"id": f'ä\\"{"x" * size}', "n": 12345.25, "t": True} for size in range(20)] + [123456789]
+    for chunk in (1, 2, 3, 7, 64):
+        monkeypatch.setattr("imgcrawl.exporters.CHUNK", chunk)
+        path.write_text(json.dumps(items, ensure_ascii=False, indent=1), encoding="utf-8")
+        file = JsonFile(path, statistics(), overwrite=False, indent=None)
+        file.start()
+        file.write(b"{}")
+        file.finish()
+        assert load(path) == [*items, {}], chunk
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("folder.json", r"folder\.json is a folder, a file is needed\.$"),
+        ("folder.json/", r"folder\.json is a folder, a file is needed\.$"),
+        ("file/a.csv", r"a\.csv cannot be written: .*/file is not a place to write to\.$"),
+        ("x" * 250 + ".json", r"\.json cannot be written: File name too long\.$"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_refused(tmp_path: Path, name: str, sentence: str) -> None:
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "file").write_text("")
+    feeds = {f"{tmp_path}/{name}": {"format": name.rstrip("/").rpartition(".")[2]}}
+    with pytest.raises(InputError, match=sentence):
+        get_crawler(settings_dict={**COMPONENTS, "FEEDS": feeds})
+
+
+def test_refused_before_anything_is_asked_for(project: Path) -> None:
+    (project / "feed.json").write_text("hello")
+    _, log = crawl(project, "-o", "feed.json")
+    assert f"InputError: Feed {project}/feed.json holds no JSON array to add items to: give another name" in log
+    # The address is known only when the spider is opened: Scrapy would only log an exception there.
+    _, log = crawl(project, "-o", "%(name)s.json")
+    assert "'finish_reason': 'bad input: Feed " in log
+    assert "Traceback" not in log
+    assert handled(project) == []
+    assert (project / "feed.json").read_text() == "hello"
+    assert hidden(project) == []
+
+
+def test_a_second_crawl_into_the_same_file_is_refused(project: Path) -> None:
+    first = start(project, "-o", "images.json", "-o", "images.jsonl", hold="go", run="a")
+    wait_for(lambda: len(handled(project)) == 5, first)
+    with (project / "images.jsonl").open("ab") as lines:
+        lines.write(b'{"id": "being wri')
+    for option in ("-o", "-O"):
+        _, log = crawl(project, option, "images.json", run="b")
+        assert "images.json is being written by another crawl: wait for its end, or give another name." in log
+    # Lines can be shared, and a line that another crawl is writing is not mended.
+    crawl(project, "-o", "images.jsonl", run="c")
+    assert b'{"id": "being wri{"id": "c-0"' in (project / "images.jsonl").read_bytes()
+    (project / "go").touch()
+    first.communicate(timeout=30)
+    assert ids(load(project / "images.json")) == numbered("a", 5)
+    assert hidden(project) == []
+
+
+def test_disk_full(project: Path) -> None:
+    # Files cannot grow beyond the limit: the journal and the lines reach it after about thirty items.
+    options = ("-O", "images.json", "-O", "images.jsonl", "-O", "images.csv", "-O", "/dev/full:jsonl")
+    reader = Reader(project / "images.json")
+    process = start(project, *options, count=100, size=1000, limit=30_000)
+    reader.watch(process)
+    log = (project / "log").read_text()
+    assert "Traceback" not in log
+    for name in ("images.json", "images.jsonl", "images.csv"):
+        assert log.count(f"{name}: items cannot be written: File too large.") == 1
+        assert f"in: {name}: " in log
+    assert log.count("/dev/full: items cannot be written: No space left on device.") == 1
+    assert "'feedexport/failed_count/FileFeedStorage': 4" in log
+    assert "'verdict/error': 'Feed " in log
+    kept = [ids(load(project / "images.json")), ids(read_lines(project / "images.jsonl"))]
+    kept.append(ids(read_rows(project / "images.csv")))
+    assert all(20 < len(some) < 31 and some == numbered("r", len(some)) for some in kept)
+    lost = 400 - sum(len(some) for some in kept)
+    assert f"'feed/lost': {lost}" in log
+    # With space again, everything that was in the journal is in the array.
+    crawl(project, "-o", "images.json", run="s")
+    assert ids(load(project / "images.json"))[-5:] == numbered("s", 5)
+    assert hidden(project) == []
+
+
+def test_an_array_that_cannot_be_replaced_waits_in_the_journal(project: Path) -> None:
+    (project / "images.json").write_text('[{"id": "old"}]')
+    (project / ".images.json.tmp").mkdir()
+    _, log = crawl(project, "-o", "images.json", run="s", count=3)
+    assert "in: images.json: Is a directory; items wait in" in log
+    assert "Traceback" not in log
+    assert ids(load(project / "images.json")) == ["old"]
+    (project / ".images.json.tmp").rmdir()
+    assert "took up 3 items" in crawl(project, "-o", "images.json", run="t")[1]
+    assert ids(load(project / "images.json")) == ["old", *numbered("s", 3), *numbered("t", 5)]
+    assert hidden(project) == []
+
+
+# ---- What a kill leaves --------------------------------------------------------------------------------
+
+
+def add(path: Path, *items: bytes, indent: int | None = 0) -> JsonFile:
+    """A feed with *items* in its journal, as a killed crawl leaves it that could publish nothing of them."""
+    file = JsonFile(path, statistics(), overwrite=False, indent=indent)
+    for item in items:
+        file.write(item)
+    return file
+
+
+def leave(file: JsonFile) -> None:
+    """The end that a kill makes: nothing is published or removed any more."""
+    file._reader.close()
+    file._journal.close()
+
+
+@pytest.mark.parametrize("old", [None, [{"id": "old"}]])
+def test_a_journal_torn_at_any_byte(tmp_path: Path, old: list[dict[str, str]] | None) -> None:
+    path, journal = tmp_path / "a.json", tmp_path / ".a.json.journal"
+    items = [{"id": "1"}, {"id": "ä, [\n"}, {"id": "3", "more": [{}, {"x": 1.5}]}]
+    if old is not None:
+        path.write_text(json.dumps(old))
+    leave(add(path, *(json.dumps(item, ensure_ascii=False).encode() for item in items)))
+    before, content = path.read_bytes() if old else None, journal.read_bytes()
+    found = []
+    for size in range(len(content) + 1):
+        path.unlink(missing_ok=True)
+        if before is not None:
+            path.write_bytes(before)
+        journal.write_bytes(content[:size])
+        file = add(path)
+        # Published before the crawl has its first item.
+        if path.exists():
+            found.append(len(load(path)) - len(old or []))
+            assert load(path) == [*(old or []), *items[: found[-1]]]
+        file.write(b"{}")
+        file.finish()
+        assert load(path)[-1] == {}
+        assert not journal.exists()
+    assert found == sorted(found) and set(found) >= {1, 2, 3}
+
+
+@pytest.mark.parametrize("old", [None, "[]", '[{"id": "old"}]'])
+def test_killed_between_the_steps_of_publishing(tmp_path: Path, old: str | None) -> None:
+    path, journal = tmp_path / "a.json", tmp_path / ".a.json.journal"
+    if old is not None:
+        path.write_text(old)
+    expected = [*json.loads(old or "[]"), *({"id": number} for number in range(4))]
+    file = add(path, b'{"id": 0}', b'{"id": 1}')
+    unmarked = journal.read_bytes()[: file.MARK_SIZE]
+    file._publish()
+    file.write(b'{"id": 2}')
+    file.write(b'{"id": 3}')
+    leave(file)
+    assert load(path) == expected[:-2]
+    (tmp_path / ".a.json.tmp").write_text("half a cop")
+    state = path.read_bytes(), journal.read_bytes()
+    for content in (state[1], unmarked + state[1][len(unmarked) :]):
+        path.write_bytes(state[0])
+        journal.write_bytes(content)
+        add(path).finish()
+        assert load(path) == expected
+
+
+def test_an_array_that_was_edited_or_removed_after_the_kill(tmp_path: Path) -> None:
+    path, journal = tmp_path / "a.json", tmp_path / ".a.json.journal"
+    file = add(path, b'{"id": 0}')
+    file._publish()
+    file.write(b'{"id": 1}')
+    leave(file)
+    content = journal.read_bytes()
+    # Only what the array never had comes back.
+    for edited, expected in ((None, [{"id": 1}]), ("[]", [{"id": 1}]), ('["x", "y", "z"]', ["x", "y", "z", {"id": 1}])):
+        path.unlink()
+        if edited is not None:
+            path.write_text(edited)
+        journal.write_bytes(content)
+        add(path, indent=2).finish()
+        assert load(path) == expected
+    # -O takes up nothing.
+    journal.write_bytes(content)
+    file = JsonFile(path, statistics(), overwrite=True, indent=0)
+    file.start()
+    assert load(path) == []
+    file.write(b'{"id": 2}')
+    file.finish()
+    assert load(path) == [{"id": 2}]
+    assert [other.name for other in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_an_array_that_is_moved_away_during_the_crawl(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    file = add(path, b'{"id": 0}')
+    file._publish()
+    path.rename(tmp_path / "b.json")
+    file.write(b'{"id": 1}')
+    file.finish()
+    assert load(tmp_path / "b.json") == [{"id": 0}]
+    assert load(path) == [{"id": 1}]
+
+
+def test_another_program_writes_the_array_during_the_crawl(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    file = add(path, b'{"id": 0}')
+    file.start()
+    while not path.exists():
+        time.sleep(0.001)
+    path.write_text('["mine"]')
+    file.write(b'{"id": 1}')
+    with pytest.raises(ImgcrawlError, match=r"another program has changed it; items wait in .*journal for the next -o"):
+        file.finish()
+    assert load(path) == ["mine"]
+    add(path).finish()
+    assert load(path) == ["mine", {"id": 1}]
+
+
+def test_a_copy_that_would_fill_the_disk_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("[0]")
+    file = add(path, b"1")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=4))
+    opened = path.with_name(".a.json.tmp")
+    opened.mkdir()  # would be the error if it were tried
+    with pytest.raises(ImgcrawlError, match=r"^No space left on device; items wait in"):
+        file.finish()
+    assert path.read_text() == "[0]"
+
+
+def test_a_foreign_journal_is_left(tmp_path: Path) -> None:
+    journal = tmp_path / ".a.json.journal"
+    journal.write_text("something of somebody else's, longer than a mark")
+    with pytest.raises(InputError, match=r"a\.json\.journal is not the journal of a feed: remove it"):
+        add(tmp_path / "a.json")
+    assert journal.read_text().startswith("something")
+
+
+@pytest.mark.parametrize(
+    ("torn", "whole"),
+    [
+        (b'{"id": "a"}\n{"id": "b"', b'{"id": "a"}\n'),
+        (b'{"id": "a"}\n{"id": "b"}', b'{"id": "a"}\n{"id": "b"}\n'),
+        (b'{"id": "a"}\n{"id": "\xc3', b'{"id": "a"}\n'),
+        (b'{"id": "a"}\n\0\0\0\0', b'{"id": "a"}\n'),
+        (b'{"id": "' + b"b" * 3_000_000, b""),
+        (b'{"id": "a"}\n', b'{"id": "a"}\n'),
+        (b"", b""),
+    ],
+)
+def test_torn_lines_are_mended(tmp_path: Path, torn: bytes, whole: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(torn)
+    LinesFile(path, statistics(), overwrite=False, dialect=None).finish()
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("torn", "rows"),
+    [
+        (b"id,text\r\n1,a\r\n2,b", [["1", "a"], ["2", "b"]]),
+        (b'id,text\r\n1,"a\r\nb"\r\n2,"c, d', [["1", "a\r\nb"], ["2", "c, d"]]),
+        (b'id,text\r\n1,"a\n', [["1", "a\n"]]),
+        (b"id,text\r\n1,\xc3", [["1", ""]]),
+        (b"id,text\r\n1,a\r", [["1", "a"]]),
+        (b"id,text\n1,a\n", [["1", "a"]]),
+        (b"id,text\n1,a", [["1", "a"]]),
+        (b"\xef\xbb\xbfid,text\r\n1,a\r\n", [["1", "a"]]),
+    ],
+)
+def test_torn_rows_are_mended(tmp_path: Path, torn: bytes, rows: list[list[str]]) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(torn)
+    file = LinesFile(path, statistics(), overwrite=False, dialect={"encoding": "utf-8", "header": True})
+    assert file.columns == ["id", "text"]
+    file.write(b"9,z\r\n")
+    file.finish()
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        assert [row for row in csv.reader(lines) if row] == [["id", "text"], *rows, ["9", "z"]]
