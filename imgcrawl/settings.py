@@ -21,9 +21,82 @@ AUTOTHROTTLE_START_DELAY = 0.5  # Scrapy's 5 s would spend the first minute on t
 AUTOTHROTTLE_TARGET_CONCURRENCY = 4.0  # Scrapy's 1.0 never has two images on the way
 DOWNLOADER = "imgcrawl.downloader.Downloader"  # the limits, kept for images too
 
+ADDONS = {"imgcrawl.frontier.Addon": 100}  # with REDIS_URL set, all workers share one queue; without, it is nothing
+FRONTIER_LEASE_TIMEOUT = 30  # seconds until the pages of a worker that is silent go back
+FRONTIER_MAX_DELIVERIES = 5  # failures and deaths of workers until a page is set aside
+FRONTIER_PREFETCH = 16  # pages leased ahead: enough never to wait, few enough that a late worker finds work
+
 # ---- ASK: how we present ourselves, what we refuse ----------------------------------------------------
-USER_AGENT = f"imgcrawl/{__version__} (image crawler; obeys robots.txt for imgcrawl)"
-ROBOTSTXT_OBEY = True
+USER_AGENT = f"imgcrawl/{__version__} (image crawler; obeys robots.txt for imgcrawl)"  # names the project
+ROBOTSTXT_OBEY = True  # for images too
 ROBOTSTXT_USER_AGENT = "imgcrawl"  # the product token that sites name in robots.txt (RFC 9309, 2.2.1)
+ROBOTSTXT_TTL = 86400  # seconds that a robots.txt counts (RFC 9309, 2.4)
+ROBOTSTXT_RETRY = 60  # seconds until one that could not be had is asked for again
 COOKIES_ENABLED = False  # no site here needs them, and they would tell workers apart
 METAREFRESH_ENABLED = False  # error pages that refresh to the front page would count as galleries
+DOWNLOAD_HANDLERS = {
+    "http": "imgcrawl.downloadhandler.DownloadHandler",  # the least CPU a request, and judges addresses
+    "https": "imgcrawl.downloadhandler.DownloadHandler",
+    "file": None,  # pages name file:///etc/passwd
+    "ftp": None,  # not asked for by any site here
+    "s3": None,  # the same
+}
+DOWNLOADER_MIDDLEWARES = {
+    "imgcrawl.downloadermiddlewares.addressguard.AddressGuardMiddleware": 90,
+    "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
+    "imgcrawl.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": 100,
+    "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
+    "imgcrawl.downloadermiddlewares.retry.RetryMiddleware": 550,
+    "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
+    "imgcrawl.downloadermiddlewares.redirect.RedirectMiddleware": 600,
+}
+SPIDER_MIDDLEWARES = {"imgcrawl.spidermiddlewares.PageUrlMiddleware": 850}  # who named an address decides what it may be
+DOWNLOAD_VERIFY_CERTIFICATES = True  # Scrapy leaves it off
+DOWNLOAD_TIMEOUT = 120  # seconds for a whole answer
+DOWNLOAD_CONNECT_TIMEOUT = 10  # seconds to a connection
+DOWNLOAD_IDLE_TIMEOUT = 30  # seconds between two pieces of an answer
+DOWNLOAD_MAXSIZE = 128 * 1024 * 1024  # bytes; larger images are scans that this crawler is not made for
+DOWNLOAD_WARNSIZE = 0  # what is too large is an outcome, what is not needs no warning
+RETRY_TIMES = 3  # tries after the first, with growing pauses
+RETRY_DELAY = 1.0  # seconds before the first of them, doubled for each that follows, give or take half
+RETRY_MAX_DELAY = 60.0  # seconds at the most
+RETRY_GIVE_UP_LOG_LEVEL = "DEBUG"  # what is given up has an outcome, which is logged where outcomes are
+RETRY_AFTER_MAX = 300.0  # seconds that a Retry-After may ask for; longer, and the address is given up
+
+# ---- DOWNLOAD, VERIFY, STORE --------------------------------------------------------------------------
+ITEM_PIPELINES = {"imgcrawl.pipelines.ImagesPipeline": 300}
+IMAGES_STORE = "images"  # a directory, or s3://, gs://, ftp:// as in Scrapy
+IMAGES_NAME = "{spider}/{title}/{index:03}"  # the name of a file; its extension follows from its bytes
+IMAGES_THREADS = 0  # threads that decode, hash and write; 0: a core is left to the event loop, four at the most
+IMAGES_MAX_PIXELS = 100_000_000  # in one image, and in decoding at a time: 400 MB in RGBA
+IMAGES_BACKLOG_BYTES = 64 * 1024 * 1024  # received and not yet stored; beyond, nothing new is asked for
+IMAGES_EXPIRES = 90  # days after which a server is asked (conditionally) whether its image has changed
+VIDEOS_NAME = "{spider}/{name}"  # as IMAGES_NAME, for spiders that yield videos
+VIDEOS_MAXSIZE = 4 * 1024**3  # bytes; they are written as they come, not held
+VIDEOS_TIMEOUT = 3600  # seconds for a whole video; DOWNLOAD_IDLE_TIMEOUT tells a dead connection sooner
+MEDIA_ALLOW_REDIRECTS = True  # images behind a redirect are normal
+CATALOGUE_FILE = None  # the record of every image stored; None: .catalogue.sqlite3 in IMAGES_STORE
+
+# ---- TELL ---------------------------------------------------------------------------------------------
+FEED_EXPORT_ENCODING = "utf-8"  # titles stay readable
+FEED_STORAGES = {
+    "": "imgcrawl.exporters.FileFeedStorage",  # a .json that is whole at every moment, nothing buffered
+    "file": "imgcrawl.exporters.FileFeedStorage",
+}
+FEED_EXPORTERS = {  # items reach the disk one by one; one CSV header a file
+    "json": "imgcrawl.exporters.JsonItemExporter",
+    "jsonlines": "imgcrawl.exporters.JsonLinesItemExporter",
+    "jsonl": "imgcrawl.exporters.JsonLinesItemExporter",
+    "jl": "imgcrawl.exporters.JsonLinesItemExporter",
+    "csv": "imgcrawl.exporters.CsvItemExporter",
+}
+EXTENSIONS = {
+    "imgcrawl.extensions.progress.Progress": 0,
+    "imgcrawl.extensions.verdict.Verdict": 0,
+    "scrapy.extensions.logstats.LogStats": None,  # Progress tells more
+}
+LOG_LEVEL = "INFO"  # DEBUG is a line for each image and more
+STATS_DUMP = False  # the summary says what a person needs
+SUMMARY_ENABLED = True  # the table at the end of `scrapy crawl`
+VERDICT_MAX_FAILED = 0.2  # the share of images, and of galleries, that may fail before the exit code says so
+VERDICT_IMAGES_EXPECTED = True  # False for crawls that bring no images home (alexa)

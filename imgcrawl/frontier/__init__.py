@@ -1,0 +1,43 @@
+"""WAIT: which pages are queued, which are being done, by whom. Only with REDIS_URL.
+
+`Addon` switches it on; without REDIS_URL this file is all of it that is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Self
+
+from scrapy.crawler import Crawler
+from scrapy.settings import BaseSettings
+
+
+class Addon:
+    """Shares a spider's crawl between all processes with the same REDIS_URL (setting or environment variable).
+
+    Raises `InputError` for settings of the frontier that are not what they should be.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        self.crawler = crawler
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        return cls(crawler)
+
+    def update_settings(self, settings: BaseSettings) -> None:
+        url = settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
+        if not url:
+            return
+        from imgcrawl.frontier.scheduler import (  # noqa: PLC0415 - nothing is loaded without REDIS_URL
+            FrontierMiddleware,
+            Scheduler,
+        )
+        from imgcrawl.frontier.store import store_from_settings  # noqa: PLC0415 - the same
+
+        settings.set("REDIS_URL", url, "addon")
+        # Now is when a wrong setting can still be told in one sentence.
+        store_from_settings(settings, self.crawler.spidercls.name)
+        settings.set("SCHEDULER", Scheduler, "addon")
+        # Next to the engine: it sees requests as they are when every other middleware has done its work.
+        settings.set_in_component_priority_dict("SPIDER_MIDDLEWARES", FrontierMiddleware, 1)

