@@ -13,15 +13,22 @@ REASONS: dict[str, dict[str, str]] = {
         "robots": "robots.txt forbids the address",
         "scheme": "the address is neither http nor https",
         "invalid_url": "the address is not one that can be asked for",
-        "private_address": "a public page named a private, loopback or link-local address",
+        "private_address": "a page or list named an address that is not public (see PRIVATE_HOSTS_ALLOWED)",
         "too_large": "more bytes than DOWNLOAD_MAXSIZE",
         "too_many_pixels": "more pixels than IMAGES_MAX_PIXELS",
         "too_small": "smaller than IMAGES_MIN_WIDTH x IMAGES_MIN_HEIGHT",
         "filtered": "a downloader middleware dropped the request",
+        "noai": "the site opts its content out of AI training (noai)",
+        "noimageai": "the site opts its images out of AI training (noimageai)",
+        "noindex": "the site wants the page or the image not indexed (noindex)",
+        "noimageindex": "the site wants its images not indexed (noimageindex)",
+        "tdm_reservation": "the site reserves text and data mining (tdm-reservation: 1)",
+        "budget": "a budget is used up (BUDGETS)",
     },
     "failed": {
         "timeout": "no answer, or no complete one, in time",
         "dns": "the host name could not be resolved",
+        "retry_after": "the host asked to be left alone for longer than RETRY_AFTER_MAX",
         "connection": "the connection was refused, reset or broken",
         "tls": "the certificate or the TLS handshake was not acceptable",
         "too_many_redirects": "more redirects than REDIRECT_MAX_TIMES",
@@ -61,6 +68,7 @@ class Image(TypedDict, total=False):
     etag: str
     last_modified: str
     fetched_at: str
+    opt_outs: list[str]
 
 
 class Gallery(scrapy.Item):
@@ -68,7 +76,8 @@ class Gallery(scrapy.Item):
 
     `image_names` and `image_pages`, where a site has them, are parallel to `image_urls`: the image's own name
     (available to IMAGES_NAME as `{name}`), and the address of the page that shows the image (its Referer)
-    where that is not `url`. `error` says why a page could not be had; such a gallery has no images.
+    where that is not `url`. `opt_outs` is what the page said against the use of its content
+    (`imgcrawl.optouts`). `error` says why a page could not be had; such a gallery has no images.
     """
 
     spider = scrapy.Field()
@@ -80,6 +89,7 @@ class Gallery(scrapy.Item):
     image_names = scrapy.Field()
     image_pages = scrapy.Field()
     images = scrapy.Field()
+    opt_outs = scrapy.Field()
 
 
 class SubpageGallery(Gallery):

@@ -21,7 +21,10 @@ AUTOTHROTTLE_START_DELAY = 0.5  # Scrapy's 5 s would spend the first minute on t
 AUTOTHROTTLE_TARGET_CONCURRENCY = 4.0  # Scrapy's 1.0 never has two images on the way
 DOWNLOADER = "imgcrawl.downloader.Downloader"  # the limits, kept for images too
 
-ADDONS = {"imgcrawl.frontier.Addon": 100}  # with REDIS_URL set, all workers share one queue; without, it is nothing
+ADDONS = {
+    "imgcrawl.playwright.Addon": 0,  # only with PAGES_PLAYWRIGHT
+    "imgcrawl.frontier.Addon": 100,  # only with REDIS_URL: all workers share one queue
+}
 FRONTIER_LEASE_TIMEOUT = 30  # seconds until the pages of a worker that is silent go back
 FRONTIER_MAX_DELIVERIES = 5  # failures and deaths of workers until a page is set aside
 FRONTIER_PREFETCH = 16  # pages leased ahead: enough never to wait, few enough that a late worker finds work
@@ -41,7 +44,10 @@ DOWNLOAD_HANDLERS = {
     "ftp": None,  # not asked for by any site here
     "s3": None,  # the same
 }
+PAGES_PLAYWRIGHT = False  # True: pages (not images) go through a browser; needs scrapy-playwright
+PRIVATE_HOSTS_ALLOWED: list[str] = []  # names, addresses and networks of your own that pages and lists may name
 DOWNLOADER_MIDDLEWARES = {
+    "imgcrawl.downloadermiddlewares.rows.RowsMiddleware": 40,  # pages of rows need no network
     "imgcrawl.downloadermiddlewares.addressguard.AddressGuardMiddleware": 90,
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "imgcrawl.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": 100,
@@ -50,7 +56,9 @@ DOWNLOADER_MIDDLEWARES = {
     "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
     "imgcrawl.downloadermiddlewares.redirect.RedirectMiddleware": 600,
 }
-SPIDER_MIDDLEWARES = {"imgcrawl.spidermiddlewares.PageUrlMiddleware": 850}  # who named an address decides what it may be
+SPIDER_MIDDLEWARES = {
+    "imgcrawl.spidermiddlewares.PageUrlMiddleware": 850
+}  # who named an address decides what it may be
 DOWNLOAD_VERIFY_CERTIFICATES = True  # Scrapy leaves it off
 DOWNLOAD_TIMEOUT = 120  # seconds for a whole answer
 DOWNLOAD_CONNECT_TIMEOUT = 10  # seconds to a connection
@@ -64,7 +72,7 @@ RETRY_GIVE_UP_LOG_LEVEL = "DEBUG"  # what is given up has an outcome, which is l
 RETRY_AFTER_MAX = 300.0  # seconds that a Retry-After may ask for; longer, and the address is given up
 
 # ---- DOWNLOAD, VERIFY, STORE --------------------------------------------------------------------------
-ITEM_PIPELINES = {"imgcrawl.pipelines.ImagesPipeline": 300}
+ITEM_PIPELINES = {"imgcrawl.pipelines.ImagesPipeline": 300}  # every address one outcome, every image as served
 IMAGES_STORE = "images"  # a directory, or s3://, gs://, ftp:// as in Scrapy
 IMAGES_NAME = "{spider}/{title}/{index:03}"  # the name of a file; its extension follows from its bytes
 IMAGES_THREADS = 0  # threads that decode, hash and write; 0: a core is left to the event loop, four at the most

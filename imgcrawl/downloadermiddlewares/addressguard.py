@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ from scrapy import Request, signals
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from imgcrawl.exceptions import RequestRefused
+from imgcrawl.exceptions import InputError, RequestRefused
 from imgcrawl.urls import is_public, literal_ip
 
 _MAX_HOSTS = 10_000
@@ -37,16 +39,20 @@ class AddressGuardMiddleware:
     from an address that is not public. Any other request gets ``public_only`` in its meta, which our download
     handler obeys where it connects, so that a name that resolves to a private address is refused too.
 
+    PRIVATE_HOSTS_ALLOWED lists hosts that anybody may name all the same: names, addresses and networks
+    (``192.168.1.0/24``, which names are not looked up for). Raises `InputError` for a network that is none.
+
     Raises `RequestRefused` with ``scheme``, ``invalid_url`` or ``private_address``. Must come before every
     middleware that asks for something itself (robots.txt).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        self._allowed = [_network(host) or host.lower() for host in allowed]
         self._private_hosts: OrderedDict[str, None] = OrderedDict()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        guard = cls()
+        guard = cls(crawler.settings.getlist("PRIVATE_HOSTS_ALLOWED"))
         # Not process_response: a redirect ends in a middleware below this one.
         crawler.signals.connect(guard.response_downloaded, signal=signals.response_downloaded)
         return guard
@@ -54,12 +60,18 @@ class AddressGuardMiddleware:
     def process_request(self, request: Request) -> None:
         host = _checked_host(request.url)
         request.meta.pop("public_only", None)
-        if self._may_name_anything(request):
-            return
         ip = literal_ip(host)
+        if self._may_name_anything(request) or self._is_allowed(host, ip):
+            return
         if ip and not is_public(ip):
             raise RequestRefused("private_address", f"{request.url} was named by {named_by(request)}")
         request.meta["public_only"] = True
+
+    def _is_allowed(self, host: str, ip: str | None) -> bool:
+        if ip is None:
+            return host in self._allowed
+        address = ipaddress.ip_address(ip)
+        return any(not isinstance(allowed, str) and address in allowed for allowed in self._allowed)
 
     def response_downloaded(self, response: Response, request: Request) -> None:
         host = urlsplit(request.url).hostname
@@ -81,6 +93,15 @@ class AddressGuardMiddleware:
             self._private_hosts.move_to_end(host)
             return True
         return source == request.meta.get("page_url") and request.meta.get("page_private") is True
+
+
+def _network(host: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    if "/" not in host and literal_ip(host) is None:
+        return None
+    try:
+        return ipaddress.ip_network(host)
+    except ValueError as error:
+        raise InputError(f"PRIVATE_HOSTS_ALLOWED: {error}; expected names, addresses and networks") from error
 
 
 def came_from_private(response: Response, request: Request) -> bool:

@@ -128,13 +128,14 @@ def findings(
     if lists := count("list/failed"):
         yield f"{_many(lists, 'list page')} could not be had, so galleries may be missing"
 
-    galleries = count("gallery/count") + count("gallery/failed")
-    for failed, total, one in (
-        (count("gallery/failed"), galleries, "gallery"),
-        (count("image/failed"), found, "image"),
+    for name, total, one in (
+        ("gallery/failed", count("gallery/count") + count("gallery/failed"), "gallery"),
+        ("image/failed", found, "image"),
+        ("subpage/failed", count("subpage/count"), "sub-page"),
+        ("row/bad", count("row/count") + count("row/bad"), "row"),
     ):
-        if failed and failed > max_failed * total:
-            often = _most_often(stats, f"{one}/failed")
+        if (failed := count(name)) and failed > max_failed * total:
+            often = _most_often(stats, name)
             yield f"{failed:,} of {_many(total, one)} failed, more than {max_failed:.0%}{often}"
 
     if errors := count("item/error"):

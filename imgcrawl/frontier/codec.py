@@ -25,6 +25,7 @@ _KNOWN = {
     "url", "callback", "errback", "method", "headers", "body", "body64", "cookies", "meta", "cb_kwargs", "encoding",
     "flags", "dont_filter", "priority",
 }  # fmt: skip
+WEB = ("http", "https")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 _known_methods: dict[type[Spider], frozenset[str]] = {}  # looked up once a class
@@ -101,7 +102,7 @@ def decode(value: bytes, spider: Spider, priority: int = 0) -> Request:
         raise WireError(f"a JSON {type(wire).__name__}, expected an object")
     if unknown := wire.keys() - _KNOWN:
         raise WireError(f"unknown key {min(unknown)[:50]!r}")
-    return _request(wire, spider, priority)
+    return _request(wire, spider, priority, (*WEB, *getattr(spider, "own_schemes", ())))
 
 
 def decode_start(value: bytes, spider: Spider) -> Request:
@@ -161,8 +162,8 @@ def _loads(value: bytes) -> Any:
         raise WireError("not JSON") from None
 
 
-def _request(wire: dict[str, Any], spider: Spider, priority: int | None) -> Request:
-    url = _url(wire.get("url"))
+def _request(wire: dict[str, Any], spider: Spider, priority: int | None, schemes: tuple[str, ...] = WEB) -> Request:
+    url = _url(wire.get("url"), schemes)
     callbacks = {name: _method(wire[name], name, spider) for name in ("callback", "errback") if name in wire}
     method = wire.get("method", "GET")
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
@@ -194,18 +195,18 @@ def _request(wire: dict[str, Any], spider: Spider, priority: int | None) -> Requ
         raise WireError(f"no request can be made of it ({error})"[:200]) from None
 
 
-def _url(url: Any) -> str:
+def _url(url: Any, schemes: tuple[str, ...]) -> str:
     if not isinstance(url, str) or not url:
         raise WireError("no url")
     if len(url) > MAX_URL:
         raise WireError(f"a url of {len(url)} characters")
     try:
         parts = urlsplit(url)
-        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        right = parts.scheme in schemes and parts.hostname and parts.port != 0
     except ValueError:
         right = False
     if not right:
-        raise WireError(f"url {url[:100]!r} is no http or https address")
+        raise WireError(f"url {url[:100]!r} is no {' or '.join(schemes)} address")
     return url
 
 

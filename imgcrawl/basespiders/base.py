@@ -1,0 +1,216 @@
+"""What every spider here shares: its options, its pages' selectors and how it says what went wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, ClassVar, NamedTuple, cast
+from urllib.parse import urlsplit
+
+import scrapy
+from parsel import Selector
+from scrapy import Request
+from scrapy.http import JsonResponse, Response, TextResponse
+from scrapy.settings import BaseSettings
+from scrapy.utils.log import failure_to_exc_info
+from twisted.python.failure import Failure
+
+from imgcrawl.downloadhandler import reason_of
+from imgcrawl.exceptions import InputError
+from imgcrawl.items import Gallery
+from imgcrawl.urls import absolute
+
+logger = logging.getLogger(__name__)
+
+
+class Option(NamedTuple):
+    """An option of a spider as `scrapy options` shows it. *default* is None where there is none."""
+
+    name: str
+    meaning: str
+    default: str | None
+    required: bool
+
+
+class BaseSpider(scrapy.Spider):
+    """A spider whose options are declared.
+
+    `options` maps each option that `-a name=value` may set to what it means; a subclass adds its own to those
+    of its bases. An option's default is the class attribute of the same name; `required` names those that must
+    be given. `custom_settings` adds to those of the bases, too. `item_class` is what the spider yields, and
+    `media` what is in it: the item's fields are `image_urls` and `images` for "image".
+
+    Raises `InputError` for an option that is not declared, and for one that is required and missing.
+    """
+
+    options: ClassVar[dict[str, str]] = {
+        "base": "scheme, host and port to crawl in place of the site's own (a replica, a mirror): http://127.0.0.1:8000",
+    }
+    required: ClassVar[tuple[str, ...]] = ()
+    base: str | None = None
+
+    item_class: type[Gallery] = Gallery
+    media = "image"
+
+    def __init__(self, **arguments: Any) -> None:
+        known = self.all_options()
+        for argument, value in arguments.items():
+            if argument not in known:
+                raise InputError(
+                    f"-a {argument}={value}: {self.name} has no option {argument!r}; it has {', '.join(known)}"
+                )
+        for option in self.required:
+            if not arguments.get(option):
+                raise InputError(f"{self.name} needs -a {option}=…: {known[option]}")
+        super().__init__(**arguments)
+        if self.base is not None:
+            self.base = _checked_base(self.base)
+
+    @classmethod
+    def all_options(cls) -> dict[str, str]:
+        """Every option of this spider with its meaning: its own first, then those of its bases."""
+        known: dict[str, str] = {}
+        for kind in cls.__mro__:
+            for option, meaning in vars(kind).get("options", {}).items():
+                known.setdefault(option, meaning)
+        return known
+
+    @classmethod
+    def described_options(cls) -> list[Option]:
+        """Every option of this spider, as the code declares it."""
+        return [
+            Option(name, meaning, getattr(cls, name, None), name in cls.required)
+            for name, meaning in cls.all_options().items()
+        ]
+
+    @classmethod
+    def all_custom_settings(cls) -> dict[str, Any]:
+        """What this spider and its bases set in place of the project's settings."""
+        custom: dict[str, Any] = {}
+        for kind in reversed(cls.__mro__):
+            custom |= vars(kind).get("custom_settings") or {}
+        return custom
+
+    @classmethod
+    def update_settings(cls, settings: BaseSettings) -> None:
+        settings.setdict(cls.all_custom_settings(), priority="spider")
+
+    def at_least_one(self, option: str) -> int | None:
+        """The value of a numeric *option*, or None where it is not given. Raises `InputError`."""
+        value = getattr(self, option)
+        if value is None:
+            return None
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if number < 1:
+            raise InputError(f"-a {option}={value}: expected a whole number, 1 or more")
+        return number
+
+    def report(self, sentence: str) -> None:
+        """Say in one *sentence* why this crawl does not do what it should. The first one is the crawl's verdict."""
+        self.logger.error(sentence)
+        if not self.crawler.stats.get_value("verdict/error"):
+            self.crawler.stats.set_value("verdict/error", sentence)
+
+    # ITEM
+
+    def new_item(self, url: str) -> Gallery:
+        """An item that came from *url* and has nothing in it yet."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        media: dict[str, list[Any]] = {f"{self.media}_urls": [], f"{self.media}s": []}
+        return self.item_class(spider=self.name, url=url, scraped_at=now, **media)
+
+    def had(self, item: Gallery) -> Gallery:
+        """*item*, counted as one whose page was had."""
+        self.crawler.stats.inc_value("gallery/count")
+        if not item[f"{self.media}_urls"]:
+            self.crawler.stats.inc_value("gallery/empty")
+        return item
+
+    def lost(self, item: Gallery, reason: str) -> Gallery:
+        """*item*, counted as one whose page could not be had; its `error` says why."""
+        self.crawler.stats.inc_value("gallery/failed")
+        self.crawler.stats.inc_value(f"gallery/failed/{reason}")
+        self.logger.warning("Gallery failed (%s): %s", reason, item["url"])
+        item["error"] = reason
+        return item
+
+
+# ---- reading pages --------------------------------------------------------------------------------------
+
+
+def is_page(response: Response) -> bool:
+    """Whether *response* is text that selectors can read."""
+    return isinstance(response, TextResponse) and not isinstance(response, JsonResponse)
+
+
+def select(page: Response | Selector, query: str) -> list[str]:
+    """The texts that *query*, XPath or CSS, finds on *page*, in order.
+
+    A query that begins with `/`, `./` or `(` is XPath. Where it finds an element and not a text or an
+    attribute, the element's `href` or `src` counts, or else the text in it. Raises ValueError for a query that
+    is neither.
+    """
+    return [_text(node) for node in nodes(page, query)]
+
+
+def nodes(page: Response | Selector, query: str) -> Iterator[Selector]:
+    """What *query*, XPath or CSS as in `select`, finds on *page*, in order. Raises ValueError."""
+    yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
+
+
+def text_of(page: Response | Selector, *queries: str) -> str:
+    """The text, on one line, of what the first of *queries* to find any finds first; or nothing."""
+    for query in queries:
+        if text := " ".join(" ".join(select(page, query)[:1]).split()):
+            return text
+    return ""
+
+
+def addresses(response: Response, query: str) -> list[str]:
+    """The http(s) addresses that *query* finds on a page, absolute, in order, each once."""
+    base = response.urljoin("")
+    found = (absolute(base, link) for link in select(response, query))
+    return list(dict.fromkeys(address for address in found if address))
+
+
+def _text(node: Selector) -> str:
+    if isinstance(node.root, str):
+        return node.root
+    address: str | None = node.xpath("@href | @src").get()
+    return address or node.xpath("string()").get("")
+
+
+# ---- what went wrong ------------------------------------------------------------------------------------
+
+
+def request_of(failure: Failure) -> Request:
+    """The request that ended in *failure*: Scrapy hangs it on the failure given to an errback."""
+    request: Request = failure.request  # type: ignore[attr-defined] # set by Scrapy, unknown to Twisted's types
+    return request
+
+
+def failed_reason(failure: Failure) -> str:
+    """The reason of `items.REASONS`, or `http_NNN`, why a page could not be had. What nobody foresaw is logged."""
+    reason = reason_of(cast("BaseException", failure.value))[1]
+    if reason == "error":
+        logger.error("%s: %.500s", type(failure.value).__name__, failure.value, exc_info=failure_to_exc_info(failure))
+    return reason
+
+
+def content_type(response: Response) -> str:
+    return (response.headers.get("Content-Type") or b"of unknown type").decode("latin-1")
+
+
+def _checked_base(base: str) -> str:
+    try:
+        parts = urlsplit(base)
+        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    if not right or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise InputError(f"-a base={base}: expected scheme, host and port only, as in http://127.0.0.1:8000")
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,156 @@
+"""ROWS → SITES: the first pages of many domains, and, if asked for, what they link to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import takewhile
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from scrapy import Request
+from scrapy.http import Response, TextResponse
+from scrapy.settings.default_settings import RETRY_EXCEPTIONS
+from scrapy.spidermiddlewares.httperror import HttpError
+from scrapy.utils.request import RequestFingerprinter
+from twisted.python.failure import Failure
+
+from imgcrawl.basespiders.base import addresses, failed_reason, is_page, request_of, text_of
+from imgcrawl.basespiders.rows import RowsSpider
+from imgcrawl.exceptions import InputError
+from imgcrawl.findimages import count_links, find_images
+from imgcrawl.items import Gallery, Site
+from imgcrawl.rows import Page
+from imgcrawl.urls import rebase
+
+_DOMAIN = re.compile(r"[^\s/?#@:\\]{1,253}(:[0-9]{1,5})?")
+
+
+class Fingerprinter(RequestFingerprinter):
+    """Knows the first page of a domain by its row (meta ``row``) besides its address.
+
+    So a domain ends in an outcome of its own also where another domain links or leads to it.
+    """
+
+    def fingerprint(self, request: Request) -> bytes:
+        known = super().fingerprint(request)
+        row = request.meta.get("row")
+        return super().fingerprint(Request(f"rows://{known.hex()}/", body=row)) if row else known
+
+
+class DomainsSpider(RowsSpider):
+    """Reads a list of domains, asks for the first page of each over http, and yields exactly one item for each.
+
+    `columns` has a `domain`, and may have a `rank`, a number. An item has the address that was asked for, the
+    final one, the status, the encoding, the title, the number of links and the images that can be found on the
+    page; or an `error` that says why the page could not be had.
+
+    Links that match `follow` are followed, up to `depth` links away, also to other sites; each gives an item of
+    its own with a `parent`.
+    """
+
+    options: ClassVar[dict[str, str]] = {
+        "limit": "stop after so many rows",
+        "follow": "a regular expression: links whose address has a match are followed ($^ follows none)",
+        "depth": "how many links away from a first page",
+    }
+    custom_settings = {  # noqa: RUF012 -- never changed
+        "CONCURRENT_REQUESTS": 600,  # hosts that never answer keep none waiting: each has its own limit all the same
+        "REQUEST_FINGERPRINTER_CLASS": f"{__name__}.Fingerprinter",
+        # A host that has not answered will not: the time that costs is spent once.
+        "RETRY_EXCEPTIONS": [name for name in RETRY_EXCEPTIONS if "Timeout" not in str(name)],
+        "SCRAPER_SLOT_MAX_ACTIVE_SIZE": 5_000_000,  # Scrapy's own: the pages here have bodies
+        "VERDICT_IMAGES_EXPECTED": False,
+    }
+    limit: str | None = None
+    follow: str = "$^"
+    depth = "1"
+
+    item_class = Site
+    columns: ClassVar[dict[str, int | str]] = {"domain": 0}
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.max_rows = self.at_least_one("limit")
+        self.max_depth = self.at_least_one("depth") or 1
+        try:
+            self.followed = re.compile(self.follow)
+        except re.error as error:
+            raise InputError(f"-a follow={self.follow}: expected a regular expression ({error})") from error
+        self.pages_of_rows = self.limited(self.pages_of_rows)
+
+    def limited(self, pages: Iterator[Page]) -> Iterator[Page]:
+        """*pages* up to `limit` rows, good or bad."""
+        left = self.max_rows
+        for page in pages:
+            if left is None:
+                yield page
+                continue
+            lines = sorted([row[0] for row in page.rows] + [row.line for row in page.bad])[:left]
+            last = lines[-1]
+            yield Page(
+                page.first,
+                last,
+                list(takewhile(lambda row: row[0] <= last, page.rows)),  # noqa: B023 -- used up in this turn
+                [row for row in page.bad if row.line <= last],
+            )
+            left -= len(lines)
+            if not left:
+                return
+
+    def read_row(self, place: str, row: Any) -> Request:
+        domain = row["domain"].rstrip(".")
+        if not _DOMAIN.fullmatch(domain):
+            raise ValueError(f"no domain name: {domain[:80]!r}")
+        rank = row.get("rank", "")
+        if rank and not rank.isdecimal():
+            raise ValueError(f"no rank: {rank[:80]!r}")
+        about = {"url": f"http://{domain}/", "domain": domain} | ({"rank": int(rank)} if rank else {})
+        return self.site_request(about, depth=0, row=place)
+
+    def site_request(self, about: dict[str, Any], depth: int, **meta: Any) -> Request:
+        url: str = about["url"]
+        headers: dict[str, str] = {}
+        if self.base:
+            # A stand-in for all of them tells them apart by their names, and so do the limits.
+            headers["Host"] = urlsplit(url).netloc
+            url = rebase(url, self.base)
+            meta |= {"page_url": None, "row": meta.get("row") or about["url"], "download_slot": headers["Host"]}
+        return Request(
+            url,
+            callback=self.parse_site,
+            errback=self.site_failed,
+            headers=headers,
+            cb_kwargs={"about": about, "depth": depth},
+            meta={**meta, "referrer_policy": "no-referrer"},
+        )
+
+    def parse_site(self, response: Response, about: dict[str, Any], depth: int) -> Iterator[Any]:
+        item = self.site(about, response)
+        if not isinstance(response, TextResponse) or not is_page(response):
+            yield self.lost(item, "not_a_page")
+            return
+        item["encoding"] = response.encoding
+        item["title"] = text_of(response, "//title")
+        item["links"] = count_links(response.text, response.url)
+        item["image_urls"] = find_images(response.text, response.url)
+        item["image_pages"] = [response.url] * len(item["image_urls"])
+        yield self.had(item)
+        if depth < self.max_depth:
+            for link in addresses(response, "//a/@href"):
+                if self.followed.search(link):
+                    followed = {"url": link, "domain": about["domain"], "parent": about["url"]}
+                    yield self.site_request(followed, depth + 1)
+
+    def site_failed(self, failure: Failure) -> Iterator[Any]:
+        request = request_of(failure)
+        response = failure.value.response if isinstance(failure.value, HttpError) else None
+        yield self.lost(self.site(request.cb_kwargs["about"], response), failed_reason(failure))
+
+    def site(self, about: dict[str, Any], response: Response | None) -> Gallery:
+        item = self.new_item(about["url"])
+        item.update(about)
+        if response is not None:
+            item["final_url"] = response.url
+            item["status"] = response.status
+        return item

@@ -1,0 +1,234 @@
+"""ROWS → ITEMS: lists of addresses in a file, of any length."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Sized
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, ClassVar
+
+from scrapy import Request
+from scrapy.http import Response
+from twisted.python.failure import Failure
+
+from imgcrawl.basespiders.base import BaseSpider, failed_reason
+from imgcrawl.exceptions import InputError
+from imgcrawl.items import Gallery, Row, VideoRow
+from imgcrawl.rows import BadRow, Page, open_rows
+from imgcrawl.urls import absolute, rebase
+
+ROWS_PER_PAGE = 100
+# Pages of rows that are read ahead of the crawl, and how often (seconds) it is asked whether it has come closer.
+PAGES_AHEAD = 8
+PAUSE = 0.02
+# Bad rows that are told with WARNING; the rest with DEBUG, and counted in one line at the end.
+MAX_TOLD = 100
+# How `imgcrawl.rows` says that nothing more can be had of a file.
+BROKEN = "the file is broken from here on"
+
+
+class RowsSpider(BaseSpider):
+    """Reads the list in `file`, of any length, and yields an item for each row.
+
+    A list declares:
+
+    - `columns`: what its rows hold: a name for each column and where it is, a number counted from 0, a name of
+      the header row or a field of JSON Lines;
+
+    and fills the item in one hook, `fill`. The item's `url` is `<file>:<line>`.
+
+    The list is judged before anything is asked for: what cannot be read at all raises `InputError`. Its rows
+    travel in pages of rows, each a request that carries its rows, and are read as the crawl gets there. A bad
+    row is told with its line and reason, counted (`row/bad`, `row/bad/<reason>`) and passed over; the others
+    are counted in `row/count`.
+
+    Addresses of a list are a stranger's word, and lead to public hosts only, unless `base` says whose they are.
+    """
+
+    options: ClassVar[dict[str, str]] = {
+        "file": "the list: a file of rows, plain, in gzip or in zip",
+        "encoding": "the encoding of the list, where it has no byte order mark",
+    }
+    required: ClassVar[tuple[str, ...]] = ("file",)
+    # A page of rows is answered at once: only so many (5, of the 1,024 bytes that Scrapy takes each for) may be
+    # turned into items at a time.
+    # What answers a page of rows is a middleware of ours; the shared queue lets no other scheme but http through.
+    own_schemes: ClassVar[tuple[str, ...]] = ("rows",)
+    custom_settings = {"SCRAPER_SLOT_MAX_ACTIVE_SIZE": 4096}  # noqa: RUF012 -- never changed
+    file: str | None = None
+    encoding = "utf-8"
+
+    item_class: type[Gallery] = Row
+    columns: ClassVar[dict[str, int | str]] = {}
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.bad_rows = 0
+        self.pages_of_rows = self.open_list()
+        self.list_name = self.name_of_list()
+
+    # The hook
+
+    def fill(self, item: Gallery, row: dict[str, str]) -> None:
+        """Add to *item* what *row* (the names of `columns` → text) says. Raises ValueError for a bad row."""
+
+    def add(self, item: Gallery, url: str, name: str = "") -> None:
+        """Add the image (or whatever `media` is) at *url* to *item*; *name* is its own name, where it has one."""
+        if not url:
+            raise ValueError("no address")
+        item.setdefault(f"{self.media}_names", []).append(name)
+        if self.trusted():
+            item.setdefault(f"{self.media}_pages", []).append(None)
+        item[f"{self.media}_urls"].append(self.moved(url))
+
+    # LIST
+
+    def open_list(self) -> Iterator[Page]:
+        """The pages of rows. Raises `InputError` at once for a list that cannot be read."""
+        columns = list(self.columns.values()) or None
+        return open_rows(str(self.file), columns=columns, encoding=self.encoding).pages(ROWS_PER_PAGE)
+
+    def name_of_list(self) -> str:
+        """How places in the list are told: whoever reads it, from whichever folder."""
+        return Path(str(self.file)).name.encode("utf-8", "replace").decode()
+
+    async def start(self) -> AsyncIterator[Any]:
+        for page in self.pages_of_rows:
+            yield self.rows_request(page)
+            while self.is_ahead():  # noqa: ASYNC110 -- a scheduler tells nobody that it has become shorter
+                await asyncio.sleep(PAUSE)
+
+    def is_ahead(self) -> bool:
+        """Whether enough requests wait in this process. A scheduler without a length keeps them elsewhere."""
+        scheduler = self.crawler.engine.scheduler
+        return isinstance(scheduler, Sized) and len(scheduler) >= PAGES_AHEAD
+
+    def rows_request(self, page: Page) -> Request:
+        bad = [list(row) for row in page.bad]
+        carried = json.dumps([page.first, page.rows, bad], ensure_ascii=False).encode("utf-8", "surrogatepass")
+        # Known by what it carries: a list that is read twice gives the same requests.
+        return Request(
+            f"rows://{self.name}/{sha1(carried, usedforsecurity=False).hexdigest()}",
+            callback=self.parse_rows,
+            errback=self.rows_failed,
+            cb_kwargs={"file": self.list_name, "rows": page.rows, "bad": bad},
+            priority=-1,
+        )
+
+    def rows_failed(self, failure: Failure) -> None:
+        self.report(f"{self.list_name}: a page of rows got lost ({failed_reason(failure)})")
+
+    # ROWS → ITEMS
+
+    def parse_rows(self, response: Response, file: str, rows: list[list[Any]], bad: list[list[Any]]) -> Iterator[Any]:
+        for line, reason, excerpt in bad:
+            self.bad_row(file, BadRow(line, reason, excerpt))
+        for line, values in rows:
+            row = dict(zip(self.columns, values, strict=True)) if self.columns else dict(enumerate(values))
+            try:
+                output = self.read_row(f"{file}:{line}", row)
+            except ValueError as error:
+                self.bad_row(file, BadRow(line, str(error), " ".join(values)[:80]))
+                continue
+            self.crawler.stats.inc_value("row/count")
+            yield output
+
+    def read_row(self, place: str, row: Any) -> Gallery | Request:
+        """What comes of *row*, which stands at *place*. Raises ValueError for a bad row."""
+        item = self.new_item(place)
+        self.fill(item, row)
+        return self.had(item)
+
+    def bad_row(self, file: str, row: BadRow) -> None:
+        self.bad_rows += 1
+        stats = self.crawler.stats
+        stats.inc_value("row/bad")
+        stats.inc_value(f"row/bad/{slug(row.reason)}")
+        log = self.logger.warning if self.bad_rows <= MAX_TOLD else self.logger.debug
+        log("%s, line %d: %s: %r", file, row.line, row.reason, row.excerpt)
+        if row.reason.startswith(BROKEN):
+            self.report(f"{file}, line {row.line}: {row.reason}")
+
+    def closed(self, reason: str) -> None:
+        if self.bad_rows > MAX_TOLD:
+            self.logger.warning("%d bad rows in all, of which the log told the first %d", self.bad_rows, MAX_TOLD)
+
+    # Whose word an address is
+
+    def trusted(self) -> bool:
+        """Whether it is the user himself who named the hosts that are asked."""
+        return self.base is not None
+
+    def moved(self, url: str) -> str:
+        """*url* at `base`, if one is given and *url* is an address."""
+        address = absolute("", url) if self.base else None
+        return rebase(address, self.base) if self.base and address else url
+
+
+class VideoRowsSpider(RowsSpider):
+    """Reads a list like `RowsSpider`, of videos in place of images."""
+
+    custom_settings = {"ITEM_PIPELINES": {"imgcrawl.pipelines.videos.VideosPipeline": 300}}  # noqa: RUF012 -- as above
+    item_class = VideoRow
+    media = "video"
+
+
+class AddressesSpider(RowsSpider):
+    """Reads a list of addresses, in any format, or takes addresses from the command line.
+
+    Text holds an address a line, `#` begins a comment. Of other formats the address is in `column`.
+    """
+
+    options: ClassVar[dict[str, str]] = {
+        "url": "addresses, parted by commas, in place of a list",
+        "column": "where the address is: a number counted from 0, a name of the header row, a field of JSON Lines",
+        "format": "text, csv, tsv or jsonl, where the name of the list does not tell",
+        "delimiter": "what parts the columns of a CSV list",
+    }
+    required = ()
+    url: str | None = None
+    column: str | None = None
+    format: str | None = None
+    delimiter: str | None = None
+
+    def open_list(self) -> Iterator[Page]:
+        if bool(self.url) == bool(self.file):
+            raise InputError(f"{self.name} needs either -a file=FILE or -a url=ADDRESS,ADDRESS,…")
+        if self.url:
+            return pages_of(re.split(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)", self.url))
+        reader = open_rows(
+            str(self.file),
+            columns=[self.column] if self.column else None,
+            format=self.format,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+        )
+        return reader.pages(ROWS_PER_PAGE)
+
+    def name_of_list(self) -> str:
+        return "url" if self.url else super().name_of_list()
+
+    def fill(self, item: Gallery, row: dict[Any, str]) -> None:
+        self.add(item, row[0])
+
+    def trusted(self) -> bool:
+        return self.url is not None or super().trusted()
+
+
+def pages_of(addresses: list[str]) -> Iterator[Page]:
+    """Pages of rows of one value each."""
+    for start in range(0, len(addresses), ROWS_PER_PAGE):
+        rows: list[list[Any]] = [
+            [number, [address.strip()]]
+            for number, address in enumerate(addresses[start : start + ROWS_PER_PAGE], start + 1)
+        ]
+        yield Page(start + 1, start + len(rows), rows, [])
+
+
+def slug(reason: str) -> str:
+    """*reason* as the end of a stat's name: without the values in it, so that there are few of them."""
+    words = re.findall(r"[a-z]+", re.sub(r"'[^']*'|\"[^\"]*\"", "", reason.partition(":")[0]).lower())
+    return "-".join(words[:8]) or "bad"

@@ -1,0 +1,131 @@
+"""In a copy of the project, as its user has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.crawling import ROOT
+from tests.server import Server
+
+LIST = "<!doctype html><title>Álbumes</title><a class=album href=/a/1>Uno</a><a class=album href=/a/2>Dos</a>"
+GALLERY = "<!doctype html><title>Uno</title><h2>Álbum uno</h2><p><img src=/1.jpg><img src=/2.jpg></p>"
+
+
+class Project:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir()
+        for name in ("scrapy.cfg", "pyproject.toml", "imgcrawl", "tests"):
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, root / name)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(self.root)}
+        environment.pop("REDIS_URL", None)
+        environment.pop("SCRAPY_SETTINGS_MODULE", None)
+        return subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=self.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def newsite(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("scrapy", "newsite", *arguments)
+
+    def tests(self, name: str) -> subprocess.CompletedProcess[str]:
+        return self.run("pytest", "-p", "no:cacheprovider", "tests/test_sites.py", "-k", name)
+
+    @property
+    def files(self) -> set[Path]:
+        return {path for path in self.root.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "copy")
+
+
+def test_from_nothing_to_green(project: Project, server: Server) -> None:
+    server.add("/albums?page=1", LIST.encode("latin-1"), headers={"Content-Type": "text/html; charset=latin-1"})
+    before = project.files
+
+    made = project.newsite("albums", server.url("/albums?page={page}"))
+
+    assert made.returncode == 0, made.stderr
+    site = project.root / "tests" / "sites" / "albums"
+    spider = project.root / "imgcrawl" / "spiders" / "albums.py"
+    assert project.files - before == {spider, *(site / f for f in ("list.html", "gallery.html", "expected.json"))}
+    assert (site / "list.html").read_bytes() == LIST.encode("latin-1")
+    assert server.count("/robots.txt") == 1
+
+    red = project.tests("albums")
+    assert red.returncode == 1, red.stdout
+    assert "2 failed" in red.stdout
+
+    source = spider.read_text("utf-8")
+    assert f'list_url = "{server.url("/albums?page={page}")}"' in source
+    spider.write_text(source.replace("a[@class='gallery']", "a[@class='album']").replace("div[@class='gallery']", "p"))
+    (site / "gallery.html").write_text(GALLERY)
+    list_case, gallery_case = json.loads((site / "expected.json").read_text("utf-8"))
+    list_case["requests"] = [
+        ["parse_gallery", server.url("/a/1")],
+        ["parse_gallery", server.url("/a/2")],
+        ["parse_list", server.url("/albums?page=2")],
+    ]
+    gallery_case["url"] = gallery_case["items"][0]["url"] = server.url("/a/1")
+    gallery_case["items"][0]["title"] = "Álbum uno"
+    gallery_case["items"][0]["image_urls"] = [server.url("/1.jpg"), server.url("/2.jpg")]
+    (site / "expected.json").write_text(json.dumps([list_case, gallery_case]))
+
+    green = project.tests("albums")
+    assert green.returncode == 0, green.stdout
+    assert "passed" in green.stdout
+
+
+def test_a_saved_page(project: Project, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.html"
+    saved.write_bytes(b"\x00 as it is \xff")
+    made = project.newsite("kept", 'https://example.org/"{x}"', "--page", str(saved))
+    assert made.returncode == 0, made.stderr
+    assert (project.root / "tests/sites/kept/list.html").read_bytes() == saved.read_bytes()
+    namespace: dict[str, object] = {}
+    exec((project.root / "imgcrawl/spiders/kept.py").read_text("utf-8"), namespace)  # noqa: S102 -- what was written
+    assert namespace["KeptSpider"].list_url == 'https://example.org/"{{x}}"'  # type: ignore[attr-defined]
+    assert project.tests("kept").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "scrapy newsite : expected a name and the address of a list page"),
+        (["one"], "scrapy newsite one: expected a name and the address of a list page"),
+        (["pximg", "https://example.org/"], "the name 'pximg' of a site is taken: there is a spider of that name"),
+        (["__init__", "https://example.org/"], "the name '__init__' of a site: expected small letters, digits"),
+        (["../evil", "https://example.org/"], "the name '../evil' of a site: expected small letters, digits"),
+        (["class", "https://example.org/"], "the name 'class' of a site: expected small letters, digits"),
+        (["new", "example.org"], "the address 'example.org' of a list page: expected one that begins with http://"),
+        (["new", "http://127.0.0.1:9/"], "http://127.0.0.1:9/ could not be had (connection); give a saved page"),
+        (["new", "https://example.org/", "--page", "nowhere.html"], "--page nowhere.html cannot be read: No such file"),
+    ],
+)
+def test_bad_input_writes_nothing(project: Project, arguments: list[str], sentence: str) -> None:
+    before = project.files
+    made = project.newsite(*arguments, "-s", "RETRY_TIMES=0")
+    assert (made.returncode, made.stdout) == (2, ""), made.stderr
+    assert made.stderr.startswith(sentence), made.stderr
+    assert made.stderr.count("\n") == 1
+    assert project.files == before
