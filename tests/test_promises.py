@@ -132,18 +132,24 @@ def lag_of(log: str) -> float:
 
 def test_the_event_loop_stays_free_while_24_megapixel_images_come_in(server: Server, tmp_path: Path) -> None:
     noise = Image.effect_noise((750, 500), 60).resize((6000, 4000))
-    photo = Image.merge("RGB", [noise, noise.transpose(Image.Transpose.ROTATE_180), noise])
-    for number in range(16):
-        file = io.BytesIO()
-        photo.save(file, "JPEG", quality=80, comment=f"number {number}".encode())
-        server.add(f"/{number}.jpg", file.getvalue())
-    page = json.dumps([{"image_urls": [server.url(f"/{number}.jpg") for number in range(16)]}]).encode()
+    file = io.BytesIO()
+    Image.merge("RGB", [noise, noise.transpose(Image.Transpose.ROTATE_180), noise]).save(file, "JPEG", quality=80)
+    photo = file.getvalue()
+    for number in range(60):
+        server.add(f"/{number}.jpg", photo + b"%d" % number)  # what follows an image belongs to the file
+    page = json.dumps([{"image_urls": [server.url(f"/{number}.jpg") for number in range(60)]}]).encode()
     server.add("/page", page, headers={"Content-Type": "application/json"})
-    done = crawl(tmp_path, "items", {"url": server.url("/page")}, EXTENSIONS='{"tests.spiders.looplag.LoopLag": 0}')
-    assert [image["status"] for image in done.images] == ["downloaded"] * 16
-    assert done.images[0]["width"] == 6000
-    # The promise is 20 ms; a machine whose two cores the tests and the server share may take longer to wake up.
-    assert lag_of(done.log) < 60, done.log
+    lags = []
+    for run in range(3):  # the machine has other work, too: the best of three runs counts
+        folder = tmp_path / str(run)
+        folder.mkdir()
+        extension = '{"tests.spiders.looplag.LoopLag": 0}'
+        done = crawl(folder, "items", {"url": server.url("/page")}, EXTENSIONS=extension)
+        assert [(image["status"], image["width"]) for image in done.images] == [("downloaded", 6000)] * 60
+        lags.append(lag_of(done.log))
+        if lags[-1] < 20:
+            return
+    raise AssertionError(f"the 99th percentile was {lags} ms")
 
 
 @pytest.mark.parametrize(
