@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,14 @@ from scrapy.utils.test import get_crawler
 from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.exporters import JsonFile, LinesFile
 
-csv.field_size_limit(1 << 30)
+
+@pytest.fixture(autouse=True)
+def large_fields() -> Iterator[None]:
+    """Lets this module read back what it wrote; the limit is the process's."""
+    limit = csv.field_size_limit(1 << 30)
+    yield
+    csv.field_size_limit(limit)
+
 
 COMPONENTS = {
     "FEED_STORAGES": {

@@ -104,7 +104,7 @@ def test_a_saved_page(project: Project, tmp_path: Path) -> None:
     assert (project.root / "tests/sites/kept/list.html").read_bytes() == saved.read_bytes()
     namespace: dict[str, object] = {}
     exec((project.root / "imgcrawl/spiders/kept.py").read_text("utf-8"), namespace)  # noqa: S102 -- what was written
-    assert namespace["KeptSpider"].list_url == 'https://example.org/"{{x}}"'  # type: ignore[attr-defined]
+    assert namespace["KeptSpider"].list_url == 'https://example.org/"{{x}}"'
     assert project.tests("kept").returncode == 1
 
 

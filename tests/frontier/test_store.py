@@ -57,7 +57,7 @@ class Worker:
             held=list(self.held) if "h" in flags else [],
         )
         for op in ops:
-            self.held.pop(op[1], None)  # type: ignore[call-overload]
+            self.held.pop(op[1], None)
         self.held |= {token: "h" for token, _, _ in reply.leases}
         return reply
 
@@ -310,7 +310,7 @@ async def test_persist_keeps_what_was_seen_and_a_named_run_is_done_once(store: S
     assert await b.join("tuesday", persist=True) == "running"
     assert (await b.say(page(1), page(2))).added == 1
     # A start page is for every run, once a run.
-    start = ("s", b"tuesday-----" + page(1)[1], "0:h", page(1)[3])  # type: ignore[operator]
+    start = ("s", b"tuesday-----" + page(1)[1], "0:h", page(1)[3])
     assert [(await b.say(start)).added for _ in range(2)] == [1, 0]
 
 
