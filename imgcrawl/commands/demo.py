@@ -18,13 +18,13 @@ from typing import Any
 from scrapy.commands import ScrapyCommand
 
 import imgcrawl
-from imgcrawl.demo.server import Replica, serve
+from imgcrawl.demo.server import SITES, Replica, serve
 from imgcrawl.exceptions import InputError
 
 # The same addresses at every run, so that a second run finds its images where the first one stored them.
 PORT = 8977
 # The replica is ours and near: it need not be approached as carefully as a stranger's site.
-RELAXED = {"AUTOTHROTTLE_START_DELAY": 0.05, "AUTOTHROTTLE_TARGET_CONCURRENCY": 8.0}
+RELAXED = {"AUTOTHROTTLE_START_DELAY": 0.05, "AUTOTHROTTLE_TARGET_CONCURRENCY": 8.0, "LIMITS_SPEEDUP": 50.0}
 
 
 class Command(ScrapyCommand):
@@ -45,26 +45,35 @@ class Command(ScrapyCommand):
     def long_desc(self) -> str:
         return (
             "Starts a local copy of a site (default: pximg) with pictures made by code, some of which misbehave as on "
-            "real sites, and crawls it with the site's spider. Nothing leaves this machine."
+            "real sites, and crawls it with the site's spider. For a spider of lists the list is made, too, and put "
+            "beside the images. Nothing leaves this machine."
         )
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         super().add_options(parser)
         parser.add_argument("--out", default="demo-out", metavar="DIR", help="where images go (default: %(default)s)")
         parser.add_argument("--serve", action="store_true", help="only serve the site, until Ctrl-C")
+        parser.add_argument("--list", action="store_true", help="only name the sites")
         parser.add_argument(
             "--port", type=int, help=f"port of the site (default: {PORT}, or a free one if it is taken)"
         )
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        if opts.list:
+            for name in SITES:
+                print(f"{name:10}{' '.join((SITES[name].__doc__ or '').split())}")
+            return
         try:
             with ExitStack() as stack:
                 replica = _start(stack, _site(args), opts.port)
                 if opts.serve:
                     print(
-                        f"{replica.site} is at {replica.base}/ until Ctrl-C, its images at {replica.image_base}",
+                        f"{replica.site} is at {replica.base}/ until Ctrl-C, its {replica.media}s at "
+                        f"{replica.image_base}",
                         flush=True,
                     )
+                    for name in replica.lists:
+                        print(f"list    {replica.base}/_replica/list/{name}", flush=True)
                     replica.wait()
                 else:
                     self._crawl(replica, Path(opts.out).absolute(), opts.set)
@@ -79,10 +88,16 @@ class Command(ScrapyCommand):
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"The folder {out} cannot be made: {error.strerror}.") from error
+        try:
+            replica.write_lists(out)
+        except OSError as error:
+            raise InputError(f"A list cannot be written into {out}: {error}.") from error
         feed, images = out / "images.json", out / "images"
-        command = [sys.executable, "-m", "scrapy", "crawl", replica.site, "-a", f"base={replica.base}"]
+        command = [sys.executable, "-m", "scrapy", "crawl", replica.site]
+        for name, value in replica.arguments.items():
+            command += ["-a", f"{name}={out / value if name == 'file' else value}"]
         command += ["-O", str(feed), "-s", f"IMAGES_STORE={images}"]
-        for setting in [*(f"{name}={value}" for name, value in RELAXED.items()), *settings]:
+        for setting in [*(f"{name}={value}" for name, value in (RELAXED | replica.settings).items()), *settings]:
             command += ["-s", setting]
         print(f"A replica of {replica.site} is at {replica.base}/\n{shlex.join(command[2:])}\n", flush=True)
         start = time.monotonic()
@@ -121,7 +136,7 @@ def _report(replica: Replica, feed: Path, images: Path, seconds: float) -> str:
         galleries: list[dict[str, Any]] = json.loads(feed.read_bytes())
     except (OSError, ValueError) as error:
         return f"\nThe crawl left no feed that can be read at {feed}: {error}"
-    outcomes = [image for gallery in galleries for image in gallery["images"]]
+    outcomes = [image for gallery in galleries for image in gallery[f"{replica.media}s"]]
     stored = {images / outcome["path"]: outcome for outcome in outcomes if "path" in outcome}
     sent = replica.stats()["sent"]
     new = {path: sent[outcome["final_url"]] for path, outcome in stored.items() if outcome["final_url"] in sent}
@@ -129,8 +144,9 @@ def _report(replica: Replica, feed: Path, images: Path, seconds: float) -> str:
     size = sum(path.stat().st_size for path in stored if path.is_file())
     fresh = f"{len(new)} of them sent just now, {same} bit for bit as sent" if new else "none had to be sent again"
     counts = Counter(outcome["status"] for outcome in outcomes)
+    told = ", ".join(f"{n} {status}" for status, n in counts.most_common())
     return f"""
-{len(galleries)} galleries, {len(outcomes)} images: {", ".join(f"{n} {status}" for status, n in counts.most_common())}
+{len(galleries)} {replica.noun}, {len(outcomes)} {replica.media}s: {told}
 {len(stored)} files, {size / 1e6:.1f} MB, in {seconds:.0f} s; {fresh}
 images  {images}
 feed    {feed}"""

@@ -8,7 +8,7 @@ import json
 import sys
 from dataclasses import fields
 
-from imgcrawl.demo.server import run
+from imgcrawl.demo.server import options_for, run
 from imgcrawl.demo.site import Options
 from imgcrawl.exceptions import InputError
 
@@ -21,12 +21,13 @@ def main() -> int:
     for option in fields(Options):
         name = f"--{option.name.replace('_', '-')}"
         if option.type == "bool":
-            parser.add_argument(name, action=argparse.BooleanOptionalAction, default=option.default)
+            parser.add_argument(name, action=argparse.BooleanOptionalAction)
         else:
-            parser.add_argument(name, type=type(option.default), default=option.default)
-    arguments = vars(parser.parse_args())
+            parser.add_argument(name, type=type(option.default))
+    arguments = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    site, port = arguments.pop("site"), arguments.pop("port")
     try:
-        asyncio.run(run(arguments.pop("site"), arguments.pop("port"), Options(**arguments)))
+        asyncio.run(run(site, port, options_for(site, arguments)))
     except InputError as error:
         sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
         return 2

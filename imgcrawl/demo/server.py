@@ -17,16 +17,28 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 from weakref import WeakSet
 
 from aiohttp import web
 
 import imgcrawl
+from imgcrawl.demo.alexa import Alexa
+from imgcrawl.demo.douban import Douban
+from imgcrawl.demo.doutula import Doutula
+from imgcrawl.demo.douyin import Douyin
+from imgcrawl.demo.gallery import Declared
+from imgcrawl.demo.huaban import Huaban
+from imgcrawl.demo.mzitu import Mzitu
 from imgcrawl.demo.pximg import Pximg
 from imgcrawl.demo.site import Hosts, Options, Site, answer, page
+from imgcrawl.demo.urls import Urls
+from imgcrawl.demo.weibo import Weibo
 from imgcrawl.exceptions import InputError
 
-SITES: dict[str, type[Site]] = {site.name: site for site in (Pximg,)}
+SITES: dict[str, type[Site]] = {
+    site.name: site for site in (Pximg, Mzitu, Doutula, Douban, Weibo, Huaban, Urls, Douyin, Alexa, Declared)
+}
 PAGE_HOST, IMAGE_HOST = "127.0.0.1", "127.0.0.2"
 
 
@@ -34,23 +46,38 @@ class Replica:
     """A running replica, seen from outside.
 
     *base* and *image_base* are the addresses of the page host and of the image host, without a slash at the end.
+    *arguments* are those of the spider of the same name as *site*, a `file` among them being one of `lists`;
+    *settings* are what its crawl needs, or what makes a demonstration short. *noun* says what its items are.
     """
 
-    def __init__(self, site: str, base: str, image_base: str, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, site: str, ready: dict[str, Any], process: subprocess.Popen[bytes]) -> None:
         self.site = site
         self._process = process
-        self.base = base
-        self.image_base = image_base
+        self.base: str = ready["base"]
+        self.image_base: str = ready["image_base"]
+        self.arguments: dict[str, str] = ready["arguments"]
+        self.settings: dict[str, Any] = ready["settings"]
+        self.lists: list[str] = ready["lists"]
+        self.noun: str = ready["noun"]
+        self.media: str = ready["media"]
 
     @cached_property
     def truth(self) -> dict[str, Any]:
         """What a crawl must find: `galleries` in the order of the list pages, each with `url`, `title`, `topics`
         and `images`, each of these with `address` (as in the page), `clean` (the original's absolute address),
         `final_url`, `behaviour`, the expected `status` and `reason` of a first crawl that obeys robots.txt, and
-        `sha256`, `bytes`, `format`, `width`, `height`, `frames` of the complete picture. Draws every picture
-        that nobody has asked for yet.
+        `sha256`, `bytes`, `format`, `width`, `height`, `frames` of the complete picture, and `paths`, where it
+        may be stored (empty where that is open, or nothing is to be stored). `item` is the gallery's item, but for
+        its outcomes and `scraped_at`. `others` are addresses that a crawl must not ask for, `bad_rows` lines of a
+        list that it must report. Draws every picture that nobody has asked for yet.
         """
         return self._ask("truth")
+
+    def write_lists(self, folder: Path) -> None:
+        """Writes `lists` into *folder*. Raises OSError."""
+        for name in self.lists:
+            with urllib.request.urlopen(f"{self.base}/_replica/list/{quote(name)}", timeout=60) as response:  # noqa: S310  # as below
+                (folder / name).write_bytes(response.read())
 
     @property
     def galleries(self) -> list[dict[str, Any]]:
@@ -82,7 +109,7 @@ def serve(site: str = "pximg", port: int = 0, **options: Any) -> Iterator[Replic
     Raises InputError for an unknown site, an option out of range and a port that is taken.
     """
     arguments = [f"--site={site}", f"--port={port}"]
-    for name, value in asdict(Options(**options)).items():
+    for name, value in asdict(options_for(site, options)).items():
         option = name.replace("_", "-")
         arguments.append(f"--{'' if value else 'no-'}{option}" if isinstance(value, bool) else f"--{option}={value}")
     with subprocess.Popen(  # noqa: S603  # our own module
@@ -100,13 +127,18 @@ def serve(site: str = "pximg", port: int = 0, **options: Any) -> Iterator[Replic
             ready = json.loads(line)
             if "error" in ready:
                 raise InputError(ready["error"])
-            yield Replica(site, ready["base"], ready["image_base"], process)
+            yield Replica(site, ready, process)
         finally:
             process.stdin.close()
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(5)
             process.kill()
+
+
+def options_for(site: str, given: dict[str, Any]) -> Options:
+    """The options of *site*: its own defaults, but for those that are *given*. Raises InputError."""
+    return Options(**(SITES[site].defaults if site in SITES else {}) | given)
 
 
 class Server:
@@ -125,16 +157,19 @@ class Server:
         self._known: WeakSet[asyncio.Transport] = WeakSet()
         self._runners: list[web.AppRunner] = []
 
-    async def start(self) -> Hosts:
-        """Listens on both hosts. Raises InputError when the port cannot be had."""
+    async def start(self) -> Site:
+        """Listens on both hosts, each on a port of its own. Raises InputError when a port cannot be had."""
         base = await self._listen(PAGE_HOST, self._port)
+        port = self._port and (self._port + 1 if self._port < 65535 else self._port - 1)
         try:
-            image_base = await self._listen(IMAGE_HOST, self._port)
+            image_base = await self._listen(IMAGE_HOST, port)
         except InputError:
-            # Not every system has all of 127.0.0.0/8 (macOS): then the image host is another port.
-            image_base = await self._listen(PAGE_HOST, self._port + 1 if self._port else 0)
+            # Not every system has all of 127.0.0.0/8 (macOS).
+            image_base = await self._listen(PAGE_HOST, port)
         self._site = self._site_class(self._options, Hosts(base, image_base))
-        return self._site.hosts
+        for host in self._site.more_hosts():
+            await self._listen(host, int(base.rpartition(":")[2]))
+        return self._site
 
     async def stop(self) -> None:
         """Closes every connection."""
@@ -147,7 +182,7 @@ class Server:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port).start()
+            await web.TCPSite(runner, host, port, backlog=1024).start()
         except OSError as error:
             await runner.cleanup()
             why = os.strerror(error.errno) if error.errno else str(error)
@@ -162,7 +197,9 @@ class Server:
         if request.path == "/_replica/stats":
             return web.json_response(self._stats())
         if request.path == "/_replica/truth":
-            return web.json_response(await asyncio.to_thread(self._truth))
+            return web.json_response(await asyncio.to_thread(self._site.truth))
+        if request.path.startswith("/_replica/list/"):
+            return self._list(request.path.removeprefix("/_replica/list/"))
         url = base + request.path_qs
         self._requests[url] += 1
         self._host_requests[base] += 1
@@ -182,24 +219,22 @@ class Server:
             self._in_flight[base] -= 1
 
     async def _respond(self, request: web.Request, base: str) -> web.StreamResponse:
-        if request.path == "/robots.txt":
-            return web.Response(text=self._site.robots())
-        url = base + request.path
-        if image := self._site.images.get(url):
+        url = base + request.path_qs
+        images = self._site.images
+        known = url if url in images else base + request.path
+        if image := images.get(known):
             if "x-oss-process" in request.query and image.behaviour != "gone":
                 body = await asyncio.to_thread(image.reduced)
                 return web.Response(body=body, content_type="image/webp")
-            response = await answer(request, image, url, self._requests[base + request.path_qs])
+            response = await answer(request, image, known, self._requests[url])
             if response.status in (200, 201) and "ETag" in response.headers:
-                self._sent[url] = response.headers["ETag"].strip('"')
+                self._sent[known] = response.headers["ETag"].strip('"')
             return response
-        found = self._site.page(request) if base == self._site.hosts.page else None
-        return found or page("404 Not Found", "<h1>404</h1>\n<p>没有找到</p>", 404)
+        return await self._site.answer(request, base) or page("404 Not Found", "<h1>404</h1>\n<p>没有找到</p>", 404)
 
-    def _truth(self) -> dict[str, Any]:
-        hosts = self._site.hosts
-        galleries = [gallery.truth() for gallery in self._site.galleries]
-        return {"site": self._site.name, "base": hosts.page, "image_base": hosts.image, "galleries": galleries}
+    def _list(self, name: str) -> web.Response:
+        body = self._site.lists().get(name)
+        return web.Response(status=404) if body is None else web.Response(body=body)
 
     def _stats(self) -> dict[str, Any]:
         hosts = {
@@ -236,8 +271,17 @@ async def run(site: str, port: int, options: Options) -> None:
         listening.add_done_callback(lambda _: ended.set())
     server = Server(SITES[site], port, options)
     try:
-        hosts = await server.start()
-        sys.stdout.write(json.dumps({"base": hosts.page, "image_base": hosts.image}) + "\n")
+        served = await server.start()
+        ready = {
+            "base": served.hosts.page,
+            "image_base": served.hosts.image,
+            "arguments": served.arguments(),
+            "settings": served.settings,
+            "lists": list(served.lists()),
+            "noun": served.noun,
+            "media": served.media,
+        }
+        sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         await ended.wait()
     finally:

@@ -1,4 +1,4 @@
-"""What a replica site is made of: galleries, their images, and how an image answers."""
+"""What a replica site is made of: galleries (pages, entries, rows …), their images, and how an image answers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import hashlib
 import html
 import io
 from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -15,7 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from PIL import Image
 
-from imgcrawl.demo.pictures import picture, reduced
+from imgcrawl.demo.pictures import FORMATS, picture, reduced
 from imgcrawl.exceptions import InputError
 
 ENDS = ("404", "empty", "first")
@@ -27,6 +29,7 @@ CONTENT_TYPES = {"jpg": "image/jpeg"} | {ending: f"image/{ending}" for ending in
 # answers well.
 BEHAVIOURS: dict[str, tuple[str, str | None]] = {
     "gone": ("failed", "http_404"),  # 404 for ever
+    "unreachable": ("failed", "connection"),  # on a host where nobody listens
     "cut": ("failed", "truncated"),  # complete by its Content-Length, but the file itself ends too early
     "page": ("failed", "html"),  # an HTML page with status 200
     "private": ("refused", "robots"),  # its path is disallowed in robots.txt
@@ -40,14 +43,16 @@ BEHAVIOURS: dict[str, tuple[str, str | None]] = {
     "created": ("downloaded", None),  # status 201, body and all
     "untyped": ("downloaded", None),  # Content-Type: application/octet-stream
     "twin": ("duplicate", None),  # the bytes of the image before it; which of the two comes first is open
+    "again": ("duplicate", None),  # an address that an earlier gallery named, and that answers well
 }
+NOBODY = "http://127.0.0.1:1"  # where connections are refused
 
 
 @dataclass(frozen=True)
 class Options:
     """How large and how difficult the replica is. Raises InputError for a value out of range."""
 
-    galleries: int = 80
+    galleries: int = 80  # or what stands for them on a site: list pages with images, entries, rows, domains
     images: int = 7  # a gallery, on the average
     per_page: int = 24  # galleries a list page
     latency: float = 0.0  # seconds before each answer
@@ -74,7 +79,12 @@ class Hosts:
 
 @dataclass(frozen=True)
 class SiteImage:
-    """An image of the replica. *address* stands in the page, *clean* is the absolute address of the original."""
+    """An image of the replica. *address* stands in the page, *clean* is the absolute address of the original.
+
+    *final_url* is where the original redirects to, if it does. One that is *gated* is given only to who comes
+    from *page*. *stem* is the path, without extension, that a crawl must store the image at; empty where that
+    is left open.
+    """
 
     address: str
     clean: str
@@ -84,6 +94,19 @@ class SiteImage:
     width: int
     behaviour: str = "good"
     final_url: str = ""
+    gated: bool = False
+    stem: str = ""
+
+    @property
+    def content_type(self) -> str:
+        """What the image host says of the file: by its name, where that has an ending."""
+        ending = urlsplit(self.final_url or self.clean).path.rpartition(".")[2]
+        return CONTENT_TYPES.get(ending, f"image/{FORMATS[self.format].replace('jpg', 'jpeg')}")
+
+    @property
+    def path(self) -> str:
+        """`stem` with the extension that the bytes ask for."""
+        return f"{self.stem}.{FORMATS[self.format]}"
 
     def body(self) -> bytes:
         """The complete picture."""
@@ -101,13 +124,6 @@ class SiteImage:
         """What a crawl must say of this image. The facts of the file are those of the complete picture."""
         status, reason = BEHAVIOURS.get(self.behaviour, ("downloaded", None))
         body = self.body()
-        with Image.open(io.BytesIO(body)) as image:
-            facts = {
-                "format": image.format,
-                "width": image.width,
-                "height": image.height,
-                "frames": getattr(image, "n_frames", 1),
-            }
         return {
             "address": self.address,
             "clean": self.clean,
@@ -117,35 +133,52 @@ class SiteImage:
             "reason": reason,
             "sha256": hashlib.sha256(body).hexdigest(),
             "bytes": len(body),
-            **facts,
+            **self.facts(),
         }
+
+    def facts(self) -> dict[str, Any]:
+        """What can be read in the complete picture."""
+        with Image.open(io.BytesIO(self.body())) as image:
+            return {
+                "format": image.format,
+                "width": image.width,
+                "height": image.height,
+                "frames": getattr(image, "n_frames", 1),
+            }
 
 
 @dataclass(frozen=True)
 class SiteGallery:
-    """A detail page of the replica. *title* is what a crawl must read there."""
+    """What becomes one item of a crawl: a detail page, a list page with images, an entry, a row, a domain.
+
+    *title* is what a crawl must read there, empty where the item has none; *fields* are the other fields that
+    the item must have, besides its images.
+    """
 
     url: str
     title: str
-    images: tuple[SiteImage, ...]
+    images: tuple[SiteImage, ...] = ()
     scene: str = ""
-    topics: tuple[str, ...] = field(default=())
-
-    def truth(self) -> dict[str, Any]:
-        """What a crawl must say of this gallery and of its images, in their order."""
-        images = [image.truth() for image in self.images]
-        return {"url": self.url, "title": self.title, "topics": list(self.topics), "images": images}
+    topics: tuple[str, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Site(ABC):
     """A site of the replica: a file of its own beside this one, and a line in `server.SITES`.
 
     It makes its `galleries` when it is constructed, always the same for the same options, and answers for its
-    pages. Its images answer by themselves, on both hosts, as their behaviour says.
+    pages. Its images answer by themselves, on both hosts, as their behaviour says; so do those in `others`,
+    which no crawl may ask for (placeholders, reduced copies, badges).
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str]  # of the spider, too
+    noun: ClassVar[str] = "galleries"
+    media: ClassVar[str] = "image"
+    defaults: ClassVar[dict[str, Any]] = {}  # where those of `Options` do not suit the site
+    settings: ClassVar[dict[str, Any]] = {}  # what its crawl needs, and what spares a demonstration long waits
     galleries: list[SiteGallery]
+    others: tuple[SiteImage, ...] = ()
+    bad_rows: tuple[int, ...] = ()  # lines of a list that a crawl must report and pass over
 
     def __init__(self, options: Options, hosts: Hosts) -> None:
         self.options = options
@@ -155,15 +188,86 @@ class Site(ABC):
     def page(self, request: web.Request) -> web.Response | None:
         """The answer of the page host to *request*, None where the site has no such page."""
 
-    @abstractmethod
     def robots(self) -> str:
         """robots.txt of both hosts."""
+        return "User-agent: *\nDisallow:\n"
+
+    async def answer(self, request: web.Request, origin: str) -> web.StreamResponse | None:
+        """The answer of *origin* (scheme, host, port) to a *request* that is not for an image."""
+        if request.path == "/robots.txt":
+            return web.Response(text=self.robots())
+        return self.page(request) if origin == self.hosts.page else None
+
+    def more_hosts(self) -> list[str]:
+        """Addresses of this machine that the site has hosts at besides those two, with the port of the page host."""
+        return []
+
+    # How it is crawled
+
+    def arguments(self) -> dict[str, str]:
+        """The arguments of its spider; a `file` is one of `lists`."""
+        return {"base": self.hosts.page}
+
+    def lists(self) -> dict[str, bytes]:
+        """The list files that its spider reads, by name."""
+        return {}
+
+    # What a crawl must find
 
     @cached_property
     def images(self) -> dict[str, SiteImage]:
         """Every image by each absolute address that serves it."""
-        every = [image for gallery in self.galleries for image in gallery.images]
+        named = [image for gallery in self.galleries for image in gallery.images if image.behaviour != "again"]
+        every = [*named, *self.others]
         return {image.clean: image for image in every} | {i.final_url: i for i in every if i.final_url}
+
+    def truth(self) -> dict[str, Any]:
+        """What `server.Replica.truth` tells."""
+        stored = {
+            (image.path, image.clean)
+            for gallery in self.galleries
+            for image in gallery.images
+            if image.stem and BEHAVIOURS.get(image.behaviour, ("downloaded", None))[0] == "downloaded"
+        }
+        wanted = Counter(path for path, _ in stored)
+        return {
+            "site": self.name,
+            "base": self.hosts.page,
+            "image_base": self.hosts.image,
+            "galleries": [self._gallery_truth(gallery, wanted) for gallery in self.galleries],
+            "others": [image.clean for image in self.others],
+            "bad_rows": list(self.bad_rows),
+        }
+
+    def _gallery_truth(self, gallery: SiteGallery, wanted: Counter[str]) -> dict[str, Any]:
+        images = [image.truth() | {"paths": paths(image, wanted)} for image in gallery.images]
+        title = {"title": gallery.title} if gallery.title else {}
+        item = {"spider": self.name, "url": gallery.url, **title, **gallery.fields}
+        item |= {f"{self.media}_urls": [image.clean for image in gallery.images]}
+        return {
+            "url": gallery.url,
+            "title": gallery.title,
+            "topics": list(gallery.topics),
+            "images": images,
+            "item": item,
+        }
+
+
+def paths(image: SiteImage, wanted: Counter[str]) -> list[str]:
+    """Where a crawl may store *image*: one path, unless another image of the site wants the same."""
+    status, _ = BEHAVIOURS.get(image.behaviour, ("downloaded", None))
+    if not image.stem or status in ("failed", "refused"):
+        return []
+    checksum = hashlib.sha256(image.body()).hexdigest()[:8]
+    stem, dot, ending = image.path.rpartition(".")
+    return [image.path] + ([f"{stem}-{checksum}{dot}{ending}"] if wanted[image.path] > 1 else [])
+
+
+def csv_row(values: Iterable[str]) -> str:
+    """A line of a CSV file, with quotes where they are needed."""
+    return ",".join(
+        f'"{value.replace(chr(34), chr(34) * 2)}"' if set(value) & set(',"\n') else value for value in values
+    )
 
 
 def page(title: str, body: str, status: int = 200) -> web.Response:
@@ -181,17 +285,17 @@ async def answer(  # noqa: PLR0911  # one return a behaviour, as a table would h
     request: web.Request, image: SiteImage, url: str, asked: int
 ) -> web.StreamResponse:
     """The answer of *image* to *request* for its address *url*, which it gets for the *asked*-th time."""
-    behaviour = image.behaviour if url == image.clean else "good"
-    if behaviour == "gone":
-        return page("404 Not Found", "<h1>404</h1>", 404)
-    if behaviour == "page":
-        return page("Please wait", "<p>Your request is being checked.</p>")
-    if behaviour == "gated" and request.headers.get("Referer") != image.page:
-        return web.Response(text="hotlinking forbidden", status=403)
-    if behaviour in ("redirected", "moved"):
+    behaviour = image.behaviour
+    if image.final_url and url == image.clean:
         here = behaviour == "moved"
         target = urlsplit(image.final_url).path if here else image.final_url
         return web.Response(status=301 if here else 302, headers={"Location": target})
+    if behaviour == "gone":
+        return page("404 Not Found", "<h1>404</h1>", 404)
+    if (behaviour == "gated" or image.gated) and request.headers.get("Referer") != image.page:
+        return web.Response(text="hotlinking forbidden", status=403)
+    if behaviour == "page":
+        return page("Please wait", "<p>Your request is being checked.</p>")
     if behaviour == "limited-once" and asked == 1:
         return web.Response(status=429, headers={"Retry-After": "1"})
     if behaviour == "busy-once" and asked == 1:
@@ -200,9 +304,8 @@ async def answer(  # noqa: PLR0911  # one return a behaviour, as a table would h
         await asyncio.sleep(SLOW)
     body = await asyncio.to_thread(image.served)
     etag = f'"{hashlib.sha256(body).hexdigest()}"'
-    ending = urlsplit(url).path.rpartition(".")[2]
     headers = {
-        "Content-Type": "application/octet-stream" if behaviour == "untyped" else CONTENT_TYPES[ending],
+        "Content-Type": "application/octet-stream" if behaviour == "untyped" else image.content_type,
         "ETag": etag,
         "Last-Modified": "Thu, 12 Apr 2018 08:00:00 GMT",
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import imgcrawl
-from imgcrawl.demo.server import serve
+from imgcrawl.demo.server import SITES, serve
 
 ROOT = Path(imgcrawl.__file__).parents[1]
 DEMO = [sys.executable, "-m", "scrapy", "demo"]
@@ -55,6 +55,27 @@ def test_a_crawl_and_the_same_again(tmp_path: Path) -> None:
     assert "532 uptodate" in second.stdout
 
 
+def test_a_list_is_made_for_a_spider_of_lists(tmp_path: Path) -> None:
+    result = demo("douyin", "--out", str(tmp_path), "--port", "0")
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((tmp_path / "images.json").read_bytes())
+    assert Counter((row["videos"][0]["status"], row["videos"][0].get("reason")) for row in rows) == {
+        ("downloaded", None): 13,
+        ("failed", "http_404"): 1,
+        ("failed", "html"): 1,
+        ("failed", "truncated"): 1,
+    }
+    assert f"file={tmp_path / 'videos.csv'}" in result.stdout
+    assert "16 rows, 16 videos: 13 downloaded, 3 failed" in result.stdout
+    assert "13 of them sent just now, 13 bit for bit as sent" in result.stdout
+
+
+def test_it_names_its_sites() -> None:
+    result = demo("--list")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [line.split()[0] for line in result.stdout.splitlines()] == list(SITES)
+
+
 def test_the_exit_code_is_the_crawls(tmp_path: Path) -> None:
     # A crawl whose own limit stops it before it has found anything.
     result = demo("--out", str(tmp_path), "--port", "0", "-s", "DOWNLOAD_MAXSIZE=10")
@@ -75,7 +96,7 @@ def test_it_serves_until_ctrl_c() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nosuch"], "There is no replica of 'nosuch'; there is one of: pximg."),
+        (["nosuch"], f"There is no replica of 'nosuch'; there is one of: {', '.join(sorted(SITES))}."),
         (["pximg", "pximg"], "scrapy demo takes one site, not 2: pximg pximg"),
         (["--port", "99999"], "The replica's port is 99999, but must be 0 (any free one) to 65535."),
         (["--port", "0", "--out", "/dev/null/x"], "The folder /dev/null/x cannot be made: Not a directory."),

@@ -25,9 +25,9 @@ from protego import Protego
 from w3lib.url import safe_url_string
 
 import imgcrawl
-from imgcrawl.demo.pximg import NASTY
-from imgcrawl.demo.server import Replica, serve
-from imgcrawl.demo.site import BEHAVIOURS, SLOW
+from imgcrawl.demo.pximg import BEHAVIOUR_CYCLE, NASTY
+from imgcrawl.demo.server import SITES, Replica, serve
+from imgcrawl.demo.site import SLOW
 from imgcrawl.exceptions import InputError
 
 ROOT = Path(imgcrawl.__file__).parents[1]
@@ -72,7 +72,7 @@ async def outcome(session: aiohttp.ClientSession, url: str, referer: str, robots
 
 async def test_every_image_answers_as_the_truth_says(replica: Replica) -> None:
     shown = [(gallery["url"], image) for gallery in replica.galleries for image in gallery["images"]]
-    assert {image["behaviour"] for _, image in shown} == {"good", *BEHAVIOURS}
+    assert {image["behaviour"] for _, image in shown} == {"good", *BEHAVIOUR_CYCLE.values()}
     assert {image["format"] for _, image in shown} == {"JPEG", "PNG", "WEBP", "GIF", "AVIF"}
     seen: set[str] = set()
     async with aiohttp.ClientSession() as session:
@@ -297,7 +297,7 @@ def test_errors_are_sentences() -> None:
         ):
             pass
     for options, sentence in (
-        ({"site": "nosuch"}, "There is no replica of 'nosuch'; there is one of: pximg."),
+        ({"site": "nosuch"}, f"There is no replica of 'nosuch'; there is one of: {', '.join(sorted(SITES))}."),
         ({"port": 70000}, "The replica's port is 70000, but must be 0 (any free one) to 65535."),
         ({"galleries": 0}, "The replica's galleries is 0, but must be 1 or more."),
         ({"end": "never"}, "The replica's end is 'never', but must be one of 404, empty, first."),
