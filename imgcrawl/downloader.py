@@ -1,25 +1,49 @@
-"""The limits, kept: for images as for pages, and for what has come but is not yet stored."""
+"""The limits, kept: for images as for pages, for all workers together, and for what has come but is not yet stored."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
+from socket import SOCK_STREAM
 from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
 
 import scrapy.core.downloader
-from scrapy import Request
-from scrapy.core.downloader import Slot
+from scrapy import Request, signals
+from scrapy.core.downloader import Slot, _slot_jitter
 from scrapy.crawler import Crawler
 from scrapy.http import Response
+from scrapy.settings import BaseSettings
 from scrapy.utils.asyncio import call_later
 from scrapy.utils.defer import _schedule_coro
+from scrapy.utils.httpobj import urlparse_cached
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from imgcrawl.exceptions import InputError, RequestRefused
+from imgcrawl.limits.answers import SLOWER, retry_after
+from imgcrawl.limits.ledger import Board, LocalLedger, Terms
+from imgcrawl.limits.limiter import Limits
 
 # Requests that wait do not keep others from starting, but each costs memory, as does the gallery it belongs
 # to: beyond this many times CONCURRENT_REQUESTS they count again.
 _FREE_WAITS = 16
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins, only when it is done
+_ADDRESSES = 10_000  # hosts whose address is remembered
+
+
+class _HostSlot(Slot):
+    """A slot that knows whose it is."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str, slot: Slot) -> None:
+        super().__init__(slot.concurrency, slot.delay, slot.jitter)
+        self.name = name
 
 
 class Downloader(scrapy.core.downloader.Downloader):
@@ -27,22 +51,109 @@ class Downloader(scrapy.core.downloader.Downloader):
 
     Settings (Scrapy's own unless said otherwise):
 
-    - ``CONCURRENT_REQUESTS_PER_DOMAIN``, ``DOWNLOAD_SLOTS``, ``DOWNLOAD_DELAY``: kept for every request.
-      Scrapy 2.14 to 2.19 counts a request as under way only when its task first runs, so that a burst (the
-      images of a page) passes the limit unseen.
+    - ``CONCURRENT_REQUESTS_PER_DOMAIN``, ``DOWNLOAD_SLOTS``, ``DOWNLOAD_DELAY``, ``DOWNLOAD_DELAY_JITTER``: kept for
+      every request, and with ``REDIS_URL`` for all workers of the spider together (`imgcrawl.limits`), unless
+      ``LIMITS_SHARED`` (ours) is False. A proxy (meta ``proxy``) is a host of its own, besides.
+    - ``AUTOTHROTTLE_ENABLED``, ``AUTOTHROTTLE_START_DELAY``, ``AUTOTHROTTLE_MAX_DELAY``,
+      ``AUTOTHROTTLE_TARGET_CONCURRENCY``: as Scrapy's extension, which has no effect here; all workers have one delay.
+    - A 429 or 503 doubles the delay for all workers, up to ``AUTOTHROTTLE_MAX_DELAY``; then it recovers by
+      ``LIMITS_SPEEDUP`` (ours, default 2) requests a second in each second. Retry-After stops the host for all of
+      them. If that is for more than ``RETRY_AFTER_MAX`` seconds, what waits for it fails with `RequestRefused`
+      (``retry_after``).
+    - ``LIMITS_BY_ADDRESS`` (ours, default False): hosts with the same address have their limits together.
     - ``CONCURRENT_REQUESTS``: never more under way in total, 0 for no limit. Scrapy looks at it only when
       it takes requests from the scheduler. Hosts take turns, so that a long queue does not hold up others.
+    - ``BANDWIDTH`` (ours, bytes a second, 0 for no limit): for all workers together; each has an equal part.
     - ``IMAGES_BACKLOG_BYTES`` (ours, default 64 MiB): while more bytes than that are `held()`,
       nothing new is sent for.
     """
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
-        self._backlog = crawler.settings.getint("IMAGES_BACKLOG_BYTES", 64 * 1024 * 1024)
+        settings = self.settings
+        self._backlog = settings.getint("IMAGES_BACKLOG_BYTES", 64 * 1024 * 1024)
+        self._longest_wait = settings.getfloat("RETRY_AFTER_MAX", 300.0)
+        self._bandwidth = settings.getfloat("BANDWIDTH", 0.0)
+        self._by_address = settings.getbool("LIMITS_BY_ADDRESS", False)
+        self._terms = _terms_from_settings(settings)
         self._held = 0
         self._transferring = 0
         self._waiting = 0
+        self._paid_until = 0.0  # when what has been received fits BANDWIDTH
         self._turns: dict[Slot, None] = {}  # an ordered set: the slots that may have something to start
+        self._addresses: OrderedDict[str, str] = OrderedDict()
+        self.board: Board | None = None  # where workers tell each other about hosts; None for one that is alone
+        self.limits = self._make_limits()
+        crawler.signals.connect(self._spider_closed, signals.spider_closed)
+
+    def _make_limits(self) -> Limits:
+        settings = self.settings
+        if not settings.get("REDIS_URL") or not settings.getbool("LIMITS_SHARED", True):
+            return Limits(LocalLedger(), self._terms_of, self._may_start)
+        # Nothing of Redis is loaded without REDIS_URL.
+        from imgcrawl.limits.shared import OUTAGES, ledger_from_settings  # noqa: PLC0415 -- loaded with REDIS_URL only
+
+        ledger = ledger_from_settings(settings, self.crawler.spidercls.name)
+        self.board = ledger
+
+        def take_name() -> None:
+            # One worker, one name: the frontier's, where there is one.
+            ledger.worker = getattr(self.crawler.engine.scheduler, "worker", ledger.worker)
+
+        self._take_name = take_name  # signals hold what they call weakly
+        self.crawler.signals.connect(take_name, signals.spider_opened)
+        return Limits(ledger, self._terms_of, self._may_start, lease=ledger.lease, outages=OUTAGES)
+
+    async def _spider_closed(self) -> None:
+        await self.limits.close()
+
+    def _terms_of(self, name: str) -> Terms:
+        own = self.per_slot_settings.get(name, {})
+        terms = self._terms
+        concurrency = max(1, int(own.get("concurrency", terms.concurrency)))
+        delay = float(own.get("delay", terms.delay))
+        target = 0.0 if _is_proxy(name) else terms.target  # a proxy is as slow as what is behind it
+        return Terms(
+            concurrency=concurrency,
+            delay=delay,
+            jitter=min(1.0, _slot_jitter(own, self._jitter)),
+            target=target,
+            first=terms.first,
+            longest=terms.longest,
+            speedup=terms.speedup,
+        )
+
+    def _may_start(self, name: str) -> None:
+        slot = self.slots.get(name)
+        if slot:
+            self._turns.setdefault(slot)
+        else:  # a proxy
+            self._turns |= {slot: None for slot in self.slots.values() if slot.queue and slot not in self._turns}
+        self._take_turns()
+
+    async def slot_of(self, request: Request) -> str:
+        """The name under which the limits know the host of *request*."""
+        chosen: str | None = request.meta.get(self.DOWNLOAD_SLOT)
+        host = urlparse_cached(request).hostname or ""
+        if chosen is not None or not self._by_address or request.meta.get("proxy"):
+            return chosen if chosen is not None else host
+        if host not in self._addresses:
+            self._addresses[host] = await _address_of(host)
+            if len(self._addresses) > _ADDRESSES:
+                self._addresses.popitem(last=False)
+        return self._addresses[host]
+
+    def _get_slot(self, request: Request, spider: Any = None) -> tuple[str, Slot]:
+        name, slot = super()._get_slot(request)
+        if not isinstance(slot, _HostSlot):
+            slot = self.slots[name] = _HostSlot(name, slot)
+        return name, slot
+
+    async def _enqueue_request(self, request: Request) -> Response:
+        request.meta[self.DOWNLOAD_SLOT] = await self.slot_of(request)
+        # A handler is built in no time that anybody counts on.
+        self.handlers._get_handler(urlparse_cached(request).scheme)
+        return await super()._enqueue_request(request)
 
     @contextmanager
     def held(self, nbytes: int) -> Iterator[None]:
@@ -74,8 +185,23 @@ class Downloader(scrapy.core.downloader.Downloader):
                 await asyncio.sleep(min(left, _STOP_CHECK))
         return False
 
+    async def wait_for(self, request: Request, seconds: float) -> bool:
+        """Wait in a middleware until the host of *request*, which asked for that many *seconds*, may be asked again.
+
+        False as soon as the crawl is being stopped.
+        """
+        name = await self.slot_of(request)
+        while await self.wait(seconds):
+            seconds = self.limits.blocked(name)
+            if seconds <= 0:
+                return True
+        return False
+
     def needs_backout(self) -> bool:
-        busy = len(self.active) - min(self._waiting, _FREE_WAITS * self.total_concurrency)
+        if not 0 < self.total_concurrency <= len(self.active):
+            return False
+        stuck = sum(len(self.slots[name].queue) for name in self.limits.stuck() if name in self.slots)
+        busy = len(self.active) - min(self._waiting + stuck, _FREE_WAITS * self.total_concurrency)
         return 0 < self.total_concurrency <= busy
 
     def _stopping(self) -> bool:
@@ -95,30 +221,79 @@ class Downloader(scrapy.core.downloader.Downloader):
                 self._turns[slot] = None
 
     def _has_room(self) -> bool:
+        if self._bandwidth and (early := self._paid_until - monotonic()) > 0:
+            call_later(early, self._take_turns)
+            return False
         return self._held <= self._backlog and not 0 < self.total_concurrency <= self._transferring
 
     def _start_one(self, slot: Slot) -> bool:
         """Send the slot's next request if its limits allow that now. False if they do not, or none waits."""
-        if slot.latercall or not slot.queue or slot.free_transfer_slots() <= 0:
+        assert isinstance(slot, _HostSlot)  # noqa: S101 -- `_get_slot` makes no other
+        if not slot.queue:
             return False
-        now = monotonic()
-        penalty = slot.lastseen + slot.download_delay() - now
-        if penalty > 0:
-            slot.latercall = call_later(penalty, self._latercall, slot)
-            return False
-        slot.lastseen = now
-        request, result = slot.queue.popleft()
+        request, result = slot.queue[0]
+        names = _names(slot.name, request)
+        for number, name in enumerate(names):
+            if not self.limits.take(name, len(slot.queue)):
+                for taken in names[:number]:
+                    self.limits.put_back(taken)
+                if self.limits.blocked(name) > self._longest_wait:
+                    self._give_up(slot, name)
+                return False
+        slot.queue.popleft()
+        slot.lastseen = monotonic()
+        slot.delay = self.limits.delay(slot.name)  # for whoever looks at it
         slot.transferring.add(request)
         self._transferring += 1
         _schedule_coro(self._wait_for_download(slot, request, result))
         return True
 
+    def _give_up(self, slot: Slot, name: str) -> None:
+        why = f"{name} asked to be left alone for {self.limits.blocked(name):.0f} s"
+        while slot.queue:
+            _, result = slot.queue.popleft()
+            result.errback(Failure(RequestRefused("retry_after", why)))  # type: ignore[no-untyped-call]  # as below
+
     async def _wait_for_download(self, slot: Slot, request: Request, queue_dfd: Deferred[Response]) -> None:
+        assert isinstance(slot, _HostSlot)  # noqa: S101 -- as above
+        names = _names(slot.name, request)
+        sent = monotonic()
+        response: Response | None = None
         try:
-            await super()._wait_for_download(slot, request, queue_dfd)
-        finally:
-            self._transferring -= 1
-            self._take_turns()
+            try:
+                response = await self._download(slot, request)
+            finally:
+                self._transferring -= 1
+                self._report(names, request, response, sent)
+                self._turns.setdefault(slot)
+        except Exception:
+            queue_dfd.errback(Failure())  # type: ignore[no-untyped-call]  # Twisted's has no types
+        else:
+            queue_dfd.callback(response)
+        self._take_turns()
+
+    def _report(self, names: list[str], request: Request, response: Response | None, sent: float) -> None:
+        host, *proxies = names
+        for proxy in proxies:
+            self.limits.give(proxy)
+        if response is None:
+            self.limits.give(host)
+            return
+        if self._bandwidth:
+            share = self._bandwidth / self.limits.crowd.workers
+            self._paid_until = max(self._paid_until, monotonic()) + len(response.body) / share
+        if response.status in SLOWER:
+            asked = min(retry_after(response), 1e9)
+            why = f"{response.status}" + (f", Retry-After {asked:.0f} s" if asked else "")
+            self.limits.give(host, trouble=sent, why=why, block=asked)
+            return
+        latency: float | None = request.meta.get("download_latency")
+        if latency is None or request.meta.get("autothrottle_dont_adjust_delay"):
+            self.limits.give(host)
+        elif response.status == 200:
+            self.limits.give(host, latency=latency)
+        else:  # what is small and made fast must not make us faster
+            self.limits.give(host, latency=max(latency, self.limits.delay(host) * self._terms.target))
 
 
 def downloader_of(crawler: Crawler) -> Downloader:
@@ -130,3 +305,49 @@ def downloader_of(crawler: Crawler) -> Downloader:
             "or a subclass of it"
         )
     return downloader
+
+
+def _terms_from_settings(settings: BaseSettings) -> Terms:
+    delay = settings.getfloat("DOWNLOAD_DELAY")
+    throttled = settings.getbool("AUTOTHROTTLE_ENABLED")
+    terms = Terms(
+        concurrency=settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN"),
+        delay=delay,
+        target=settings.getfloat("AUTOTHROTTLE_TARGET_CONCURRENCY") if throttled else 0.0,
+        first=settings.getfloat("AUTOTHROTTLE_START_DELAY"),
+        longest=max(delay, settings.getfloat("AUTOTHROTTLE_MAX_DELAY")),
+        speedup=settings.getfloat("LIMITS_SPEEDUP", 2.0),
+    )
+    for name, value, right in (
+        ("CONCURRENT_REQUESTS_PER_DOMAIN", terms.concurrency, terms.concurrency >= 1),
+        ("DOWNLOAD_DELAY", delay, 0 <= delay < inf),
+        ("AUTOTHROTTLE_TARGET_CONCURRENCY", terms.target, terms.target > 0 or not throttled),
+        ("LIMITS_SPEEDUP", terms.speedup, 0 < terms.speedup < inf),
+        ("BANDWIDTH", settings.getfloat("BANDWIDTH", 0.0), settings.getfloat("BANDWIDTH", 0.0) >= 0),
+    ):
+        if not right:
+            raise InputError(f"{name}={value}: expected a number above 0" + (" or 0" if name[-1] in "YH" else ""))
+    return terms
+
+
+def _names(host: str, request: Request) -> list[str]:
+    """Whose limits a request is subject to."""
+    proxy = request.meta.get("proxy")
+    return [host, _proxy_name(proxy)] if proxy else [host]
+
+
+def _proxy_name(proxy: str) -> str:
+    return f"proxy {urlsplit(proxy).netloc.rpartition('@')[2]}"
+
+
+def _is_proxy(name: str) -> bool:
+    return name.startswith("proxy ")  # no host name has a space
+
+
+async def _address_of(host: str) -> str:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return host
+    # The same one for all workers, whatever the order they are told.
+    return min(str(address[0]) for *_, address in found)

@@ -19,6 +19,17 @@ CONCURRENT_REQUESTS_PER_DOMAIN = 8  # what a browser opens to one host, roughly
 AUTOTHROTTLE_ENABLED = True  # slower when the site gets slower
 AUTOTHROTTLE_START_DELAY = 0.5  # Scrapy's 5 s would spend the first minute on ten images
 AUTOTHROTTLE_TARGET_CONCURRENCY = 4.0  # Scrapy's 1.0 never has two images on the way
+LIMITS_SHARED = True  # with REDIS_URL a host's limits hold for all workers of a spider together
+LIMITS_SPEEDUP = 2.0  # requests a second that a host which slowed us gets back, each second
+LIMITS_BY_ADDRESS = False  # True: hosts with the same address have their limits together
+BANDWIDTH = 0.0  # bytes a second for all workers together; 0: no limit
+BUDGET_PAGES = 0  # what one crawl may fetch: pages, images, bytes; 0: no limit
+BUDGET_IMAGES = 0  # the same
+BUDGET_BYTES = 0  # the same
+BUDGET_HOST_PAGES = 0  # the same of each host
+BUDGET_HOST_IMAGES = 0  # the same
+BUDGET_HOST_BYTES = 0  # the same
+CRAWL_HOURS: dict[str, str] = {}  # hours, local time, in which a host may be asked: {"example.org": "22-6"}
 DOWNLOADER = "imgcrawl.downloader.Downloader"  # the limits, kept for images too
 
 ADDONS = {
@@ -51,14 +62,17 @@ DOWNLOADER_MIDDLEWARES = {
     "imgcrawl.downloadermiddlewares.addressguard.AddressGuardMiddleware": 90,
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "imgcrawl.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": 100,
+    "imgcrawl.downloadermiddlewares.budgets.BudgetsMiddleware": 110,  # what a host may be asked for, and when
     "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
     "imgcrawl.downloadermiddlewares.retry.RetryMiddleware": 550,
     "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
     "imgcrawl.downloadermiddlewares.redirect.RedirectMiddleware": 600,
 }
 SPIDER_MIDDLEWARES = {
-    "imgcrawl.spidermiddlewares.PageUrlMiddleware": 850
-}  # who named an address decides what it may be
+    "imgcrawl.spidermiddlewares.PageUrlMiddleware": 850,  # who named an address decides what it may be
+    "imgcrawl.spidermiddlewares.OptOutsMiddleware": 840,  # what a page says about the use of its images
+}
+OPT_OUTS_OBEYED = ["noai", "noimageai", "tdm-reservation"]  # also: noindex, noimageindex, which are for search engines
 DOWNLOAD_VERIFY_CERTIFICATES = True  # Scrapy leaves it off
 DOWNLOAD_TIMEOUT = 120  # seconds for a whole answer
 DOWNLOAD_CONNECT_TIMEOUT = 10  # seconds to a connection
@@ -69,6 +83,7 @@ RETRY_TIMES = 3  # tries after the first, with growing pauses
 RETRY_DELAY = 1.0  # seconds before the first of them, doubled for each that follows, give or take half
 RETRY_MAX_DELAY = 60.0  # seconds at the most
 RETRY_GIVE_UP_LOG_LEVEL = "DEBUG"  # what is given up has an outcome, which is logged where outcomes are
+RETRY_AFTER_TIMES = 10  # Retry-Afters in a row that a request waits for; they do not count as retries
 RETRY_AFTER_MAX = 300.0  # seconds that a Retry-After may ask for; longer, and the address is given up
 
 # ---- DOWNLOAD, VERIFY, STORE --------------------------------------------------------------------------
@@ -87,6 +102,7 @@ CATALOGUE_FILE = None  # the record of every image stored; None: .catalogue.sqli
 
 # ---- TELL ---------------------------------------------------------------------------------------------
 FEED_EXPORT_ENCODING = "utf-8"  # titles stay readable
+FEED_URI_PARAMS = "imgcrawl.segments.uri_params"  # %(worker)s in the address of a feed
 FEED_STORAGES = {
     "": "imgcrawl.exporters.FileFeedStorage",  # a .json that is whole at every moment, nothing buffered
     "file": "imgcrawl.exporters.FileFeedStorage",

@@ -1,12 +1,24 @@
-"""What every request of a spider carries along."""
+"""What every request and item of a spider carries along."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Self
+
+from itemadapter import ItemAdapter
 from scrapy import Request
-from scrapy.http import Response
+from scrapy.crawler import Crawler
+from scrapy.http import HtmlResponse, Response
+from scrapy.settings import BaseSettings
 from scrapy.spidermiddlewares.base import BaseSpiderMiddleware
 
 from imgcrawl.downloadermiddlewares.addressguard import came_from_private
+from imgcrawl.exceptions import InputError
+from imgcrawl.optouts import KNOWN, in_headers, in_page, may_have_some
+
+_REMEMBERED = 10_000  # pages
 
 
 class PageUrlMiddleware(BaseSpiderMiddleware):
@@ -23,3 +35,70 @@ class PageUrlMiddleware(BaseSpiderMiddleware):
             if response.request and came_from_private(response, response.request):
                 request.meta["page_private"] = True
         return request
+
+
+@dataclass(frozen=True)
+class OptOuts:
+    """To which name a site speaks to us, and which of `imgcrawl.optouts.KNOWN` are obeyed.
+
+    Settings: ``ROBOTSTXT_USER_AGENT`` (or USER_AGENT up to its slash), and ours: ``OPT_OUTS_OBEYED``. Raises
+    `InputError`.
+    """
+
+    agent: str
+    words: tuple[str, ...]
+
+    @classmethod
+    def from_settings(cls, settings: BaseSettings) -> Self:
+        words = tuple(settings.getlist("OPT_OUTS_OBEYED", ["noai", "noimageai", "tdm-reservation"]))
+        if unknown := set(words) - set(KNOWN):
+            raise InputError(f"OPT_OUTS_OBEYED has {min(unknown)!r}: expected some of {', '.join(KNOWN)}")
+        return cls(settings["ROBOTSTXT_USER_AGENT"] or settings["USER_AGENT"].partition("/")[0], words)
+
+    def obeyed(self, said: list[str]) -> str | None:
+        """The first of *said* that is obeyed."""
+        return next((word for word in said if word in self.words), None)
+
+
+class OptOutsMiddleware(BaseSpiderMiddleware):
+    """Notes in an item's `opt_outs` what its pages say against the use of their content (`imgcrawl.optouts`).
+
+    Its pages are the one it was made from, `url`, and `image_pages`. An item without that field is left alone; a dict
+    gets it only if there is something to say. Which opt-outs are obeyed is for the pipeline to decide (`OptOuts`).
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self._agent = OptOuts.from_settings(crawler.settings).agent
+        self._said: OrderedDict[str, list[str]] = OrderedDict()  # only pages that say something
+
+    def process_spider_input(self, response: Response) -> None:
+        said = opt_outs_of(response, self._agent)
+        if said:
+            self._said[response.url] = said
+            if len(self._said) > _REMEMBERED:
+                self._said.popitem(last=False)
+
+    def get_processed_item(self, item: Any, response: Response | None) -> Any:
+        if not self._said:
+            return item
+        adapter = ItemAdapter(item)
+        pages = [response.url if response else None, adapter.get("url"), *(adapter.get("image_pages") or ())]
+        said = {word for page in pages if isinstance(page, str) for word in self._said.get(page, ())}
+        if said:
+            # An item of a class of one's own may not have the field.
+            with suppress(KeyError, AttributeError):
+                adapter["opt_outs"] = [word for word in KNOWN if word in said]
+        return item
+
+
+def opt_outs_of(response: Response, agent: str) -> list[str]:
+    """What an answer says against its use, to the product token *agent*: in its headers and, if it is a page, in it."""
+    tags, tdm = (
+        [value.decode("latin-1") for value in response.headers.getlist(name)]
+        for name in ("X-Robots-Tag", "tdm-reservation")
+    )
+    said = set(in_headers(tags, tdm, agent))
+    if isinstance(response, HtmlResponse) and may_have_some(response.body):
+        said.update(in_page(response.selector, agent))
+    return [word for word in KNOWN if word in said]

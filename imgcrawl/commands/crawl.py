@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from difflib import get_close_matches
@@ -16,13 +17,14 @@ from scrapy.exceptions import UsageError
 from scrapy.extensions.feedexport import FeedExporter
 from scrapy.settings import BaseSettings
 
+from imgcrawl.commands.merge import local_feeds
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.progress import Progress
 from imgcrawl.extensions.verdict import printable, summary
 
 if TYPE_CHECKING:
     import argparse
-    import asyncio
+    from collections.abc import Mapping, Sequence
 
     from scrapy import Spider
     from scrapy.crawler import Crawler, CrawlerProcessBase
@@ -44,9 +46,14 @@ BAD_INPUT = "bad input: "
 class Command(scrapy.commands.crawl.Command):
     """Exit code 0: the crawl did what it should; 1: it did not, and stderr ends with why (the stat `verdict`);
     2: bad input, and stderr ends with what. With SUMMARY_ENABLED (default) a summary precedes the verdict.
+    `--workers` does the crawl with several processes (`imgcrawl.workers`).
     """
 
     default_settings: ClassVar[dict[str, Any]] = {"PROGRESS_ENABLED": True, "PROGRESS_INTERVAL": 60}
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        super().add_options(parser)
+        parser.add_argument("--workers", metavar="N", help="crawl with N processes that share the work and the feed")
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         settings = cast("Settings", self.settings)  # set in scrapy.cmdline
@@ -62,6 +69,9 @@ class Command(scrapy.commands.crawl.Command):
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
             process = _asyncio_process(self.crawler_process)
+            if opts.workers is not None:
+                self.exitcode = _run_workers(process, args, opts)
+                return
             crawler = self._create_crawler(_spider_name(args, sorted(process.spider_loader.list())))
             _run(process, crawler, opts.spargs)
         except InputError as error:
@@ -71,7 +81,12 @@ class Command(scrapy.commands.crawl.Command):
             _say(f"the crawl could not start: {type(error).__name__}: {error}")
             self.exitcode = FAILED
         else:
-            self.exitcode = _tell(crawler)
+            stats = crawler.stats.get_stats()
+            findings = _findings(stats)
+            if crawler.settings.getint("FRONTIER_PARENT"):  # which tells in the place of its workers
+                self.exitcode = FAILED if findings else 0
+            else:
+                self.exitcode = _tell(stats, findings, crawler.settings.getbool("SUMMARY_ENABLED", True))
 
     def _create_crawler(self, spidercls: type[Spider] | str) -> Crawler:
         crawler = super()._create_crawler(spidercls)
@@ -107,19 +122,39 @@ def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str])
         raise InputError(reason.removeprefix(BAD_INPUT))
 
 
-def _tell(crawler: Crawler) -> int:
-    """Print the summary and the verdict; return the exit code."""
-    stats = crawler.stats.get_stats()
-    some = any(stats.get(name) for name in ("image/found", "gallery/count", "gallery/failed"))
-    if some and crawler.settings.getbool("SUMMARY_ENABLED", True):
-        _console().print(summary(stats))
+def _findings(stats: Mapping[str, Any]) -> list[str]:
     verdict = stats.get("verdict")
-    if not verdict:
-        return 0
-    _say(str(verdict))
-    for finding in stats.get("verdict/findings", [])[1:]:
-        _say(f"also: {finding}")
-    return FAILED
+    return [str(verdict), *stats.get("verdict/findings", [])[1:]] if verdict else []
+
+
+def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.Namespace) -> int:
+    """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
+    # What they need (a Redis client) is for who uses it.
+    from imgcrawl.workers import Plan, Workers, folder_for, plain_feeds  # noqa: PLC0415 -- see above
+
+    spider = _spider_name(args, sorted(process.spider_loader.list()))
+    if not opts.workers.isdecimal() or int(opts.workers) < 1:
+        raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
+    settings = process.create_crawler(spider).settings
+    feeds = plain_feeds(local_feeds(settings.getdict("FEEDS")))
+    arguments = [part for name, value in opts.spargs.items() for part in ("-a", f"{name}={value}")]
+    arguments += [part for pair in opts.set for part in ("-s", pair)]
+    arguments += ["-L", opts.loglevel] if opts.loglevel else []
+    arguments += ["--logfile", opts.logfile] if opts.logfile else []
+    arguments += ["--nolog"] if opts.nolog else []
+    plan = Plan(spider, int(opts.workers), arguments, feeds, folder_for(spider, opts.spargs, feeds))
+    done = asyncio.run(Workers(plan, settings).run())
+    return REFUSED if done.refused else _tell(done.stats, done.findings, settings.getbool("SUMMARY_ENABLED", True))
+
+
+def _tell(stats: Mapping[str, Any], findings: Sequence[str], with_summary: bool) -> int:
+    """Print the summary and the verdict; return the exit code."""
+    some = any(stats.get(name) for name in ("image/found", "gallery/count", "gallery/failed"))
+    if some and with_summary:
+        _console().print(summary(stats))
+    for number, finding in enumerate(findings):
+        _say(f"also: {finding}" if number else finding)
+    return FAILED if findings else 0
 
 
 def _spider_name(args: list[str], spiders: list[str]) -> str:

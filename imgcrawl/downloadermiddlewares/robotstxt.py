@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -33,7 +33,10 @@ _REMEMBERED = 64 * 1024 * 1024  # bytes: rules of some 50,000 hosts
 _PARSED = 2 * 1024 * 1024
 _PARSED_IN_LOOP = 16 * 1024
 # No answer at all: then that is the reason, because a page of that host cannot be had either.
-_NO_ANSWER = ("dns", "tls", "connection", "timeout", "private_address")
+_NO_ANSWER = ("dns", "tls", "connection", "timeout", "private_address", "retry_after")
+_LONGEST_ORIGIN = 300  # characters: of a key
+_CLAIM = 60.0  # seconds until others ask if the worker that wanted to is silent
+_ASKED_BY_OTHERS = 0.1  # seconds between two looks for what another worker finds out
 
 _AGENT = re.compile(r"user[-\s]?agent(?:\s*:|\s)\s*(.*)", re.IGNORECASE)
 _RULE = re.compile(r"dis+al+[ao]w|diasllow|allow|(crawl|request|visit)[-\s](delay|rate|time)", re.IGNORECASE)
@@ -53,6 +56,19 @@ class Verdict:
     detail: str = ""
 
 
+def _from_note(note: dict[str, Any] | None, latest: float) -> Verdict | None:
+    """The verdict that another worker told, if it is one and still counts. In Redis anybody may have written it."""
+    if note is None:
+        return None
+    until, texts = note.get("until"), [note.get(name, "") for name in ("rules", "reason", "detail")]
+    if not isinstance(until, int | float) or not time.time() < until <= latest + _CLAIM:
+        return None
+    if not all(isinstance(text, str) and len(text) <= _READ for text in texts):
+        return None
+    rules, reason, detail = texts
+    return Verdict(float(until), rules, reason if reason in (*_NO_ANSWER, "robots", "") else "robots", detail)
+
+
 class RobotsTxtMiddleware:
     """Refuses, with `RequestRefused`, what robots.txt forbids.
 
@@ -67,7 +83,12 @@ class RobotsTxtMiddleware:
 
     Settings: ``ROBOTSTXT_OBEY``, ``ROBOTSTXT_USER_AGENT`` (the product token; USER_AGENT up to its slash
     without it), and ours, in seconds: ``ROBOTSTXT_TTL`` (86400, also the longest that the RFC allows) and
-    ``ROBOTSTXT_RETRY`` (60: when to ask again after a failure). Request meta: ``dont_obey_robotstxt``.
+    ``ROBOTSTXT_RETRY`` (60: when to ask again after a failure), ``ROBOTSTXT_WAIT`` (0: how long a request waits for
+    a robots.txt that could not be had, before it is refused) and ``ROBOTSTXT_MAX_DELAY`` (60: no Crawl-delay is
+    longer). Request meta: ``dont_obey_robotstxt``.
+
+    Crawl-delay is kept between any two requests to the host. With limits that are shared (`imgcrawl.limits`) one
+    worker asks for all, and all hear its verdict.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -78,6 +99,8 @@ class RobotsTxtMiddleware:
         self._agent: str = settings["ROBOTSTXT_USER_AGENT"] or settings["USER_AGENT"].partition("/")[0]
         self._ttl = min(settings.getfloat("ROBOTSTXT_TTL", 86400.0), 86400.0)
         self._retry = settings.getfloat("ROBOTSTXT_RETRY", 60.0)
+        self._wait = settings.getfloat("ROBOTSTXT_WAIT", 0.0)
+        self._max_delay = settings.getfloat("ROBOTSTXT_MAX_DELAY", 60.0)
         self._verdicts: _Recent[Verdict] = _Recent(_REMEMBERED)
         self._parsed: _Recent[Protego] = _Recent(_PARSED)
         self._asking: dict[str, asyncio.Task[Verdict]] = {}
@@ -92,12 +115,28 @@ class RobotsTxtMiddleware:
             return
         origin = f"{parts.scheme}://{parts.netloc.lower()}"
         verdict = await self.verdict(origin, request)
+        patience = time.time() + self._wait
+        while self._wait and verdict.reason and verdict.until < patience:
+            if not await downloader_of(self.crawler).wait(verdict.until - time.time()):
+                break
+            verdict = await self.verdict(origin, request)
         if verdict.reason:
-            self.crawler.stats.inc_value("robotstxt/forbidden")
+            self._count_refusal(request)
             raise RequestRefused(verdict.reason, verdict.detail)
-        if verdict.rules and not (await self._rules(verdict.rules)).can_fetch(request.url, "*"):
-            self.crawler.stats.inc_value("robotstxt/forbidden")
+        if not verdict.rules:
+            return
+        rules = await self._rules(verdict.rules)
+        if not rules.can_fetch(request.url, "*"):
+            self._count_refusal(request)
             raise RequestRefused("robots", f"{origin}/robots.txt forbids {request.url}")
+        if delay := rules.crawl_delay("*"):
+            downloader = downloader_of(self.crawler)
+            downloader.limits.floor(await downloader.slot_of(request), min(float(delay), self._max_delay))
+
+    def _count_refusal(self, request: Request) -> None:
+        self.crawler.stats.inc_value("robotstxt/forbidden")
+        if not request.meta.get("media"):
+            self.crawler.stats.inc_value("page/refused/robots")
 
     async def verdict(self, origin: str, request: Request) -> Verdict:
         """The verdict for *origin* (scheme://host[:port]), asked for on behalf of *request* if it is not known."""
@@ -105,12 +144,33 @@ class RobotsTxtMiddleware:
         if known and time.time() < known.until:
             return known
         if origin not in self._asking:
-            task = asyncio.ensure_future(self._ask(origin, request, known))
+            task = asyncio.ensure_future(self._find_out(origin, request, known))
             self._asking[origin] = task
             task.add_done_callback(lambda _: self._asking.pop(origin))
         with downloader_of(self.crawler).waiting():
             # Shielded: one request that is cancelled must not take the answer from the others.
             return await asyncio.shield(self._asking[origin])
+
+    async def _find_out(self, origin: str, request: Request, known: Verdict | None) -> Verdict:
+        """Hear what another worker knows, or ask and tell the others."""
+        board = downloader_of(self.crawler).board
+        name = f"robots:{origin}"
+        if board is None or len(origin) > _LONGEST_ORIGIN:
+            return await self._ask(origin, request, known)
+        while True:
+            note = await board.recall(name)
+            told = _from_note(note, time.time() + self._ttl)
+            if told:
+                self._verdicts.put(origin, told, len(told.rules) + len(told.detail) + 500)
+                return told
+            if await board.claim(name, _CLAIM):
+                break
+            await asyncio.sleep(_ASKED_BY_OTHERS)
+        verdict = await self._ask(origin, request, known)
+        await board.remember(name, asdict(verdict), verdict.until - time.time())
+        said = verdict.detail if verdict.reason else f"{len(verdict.rules.splitlines())} rules for us"
+        await board.remember(f"robots of {urlsplit(origin).hostname}", {"said": said}, verdict.until - time.time())
+        return verdict
 
     async def _ask(self, origin: str, request: Request, known: Verdict | None) -> Verdict:
         stats = self.crawler.stats

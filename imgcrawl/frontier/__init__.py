@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Self
 
 from scrapy.crawler import Crawler
@@ -29,11 +30,13 @@ class Addon:
         url = settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
         if not url:
             return
+        from imgcrawl.extensions.verdict import Verdict  # noqa: PLC0415 - the same
         from imgcrawl.frontier.scheduler import (  # noqa: PLC0415 - nothing is loaded without REDIS_URL
             FrontierMiddleware,
             Scheduler,
         )
         from imgcrawl.frontier.store import store_from_settings  # noqa: PLC0415 - the same
+        from imgcrawl.frontier.worker import Leash, SharedVerdict  # noqa: PLC0415 - the same
 
         settings.set("REDIS_URL", url, "addon")
         # Now is when a wrong setting can still be told in one sentence.
@@ -41,3 +44,7 @@ class Addon:
         settings.set("SCHEDULER", Scheduler, "addon")
         # Next to the engine: it sees requests as they are when every other middleware has done its work.
         settings.set_in_component_priority_dict("SPIDER_MIDDLEWARES", FrontierMiddleware, 1)
+        with suppress(KeyError):  # another project may do without
+            settings.replace_in_component_priority_dict("EXTENSIONS", Verdict, SharedVerdict)
+        if settings.getint("FRONTIER_PARENT"):
+            settings.set_in_component_priority_dict("EXTENSIONS", Leash, 0)

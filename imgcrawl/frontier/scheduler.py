@@ -20,6 +20,7 @@ from itertools import islice
 from json import dumps
 from typing import Any, Self
 
+from itemadapter import ItemAdapter
 from scrapy import Request, Spider, signals
 from scrapy.core.engine import ExecutionEngine
 from scrapy.core.scheduler import BaseScheduler
@@ -53,6 +54,7 @@ class _Page:
     started: bool = False
     failed: str = ""  # why its callback, its errback or one of its items failed
     again: bytes | None = None  # the request that takes its place: a retry
+    cut_short: bool = False  # this worker was stopped before all was tried
 
 
 class Scheduler(BaseScheduler):
@@ -214,6 +216,9 @@ class Scheduler(BaseScheduler):
             self._alone = None
         if page.again is not None:
             self._report("again", page.token, page.again)
+        elif page.cut_short:
+            self._reconcile = True  # whoever does not say that he holds a page gives it back
+            self._news.set()
         elif page.failed:
             self._count("frontier/failed")
             self._report("failed", page.token, page.failed)
@@ -225,6 +230,13 @@ class Scheduler(BaseScheduler):
 
     def _item_error(self, failure: Failure, response: Response | Failure | None) -> None:
         self.fail(response, failure.value)
+
+    def _item_scraped(self, item: Any, response: Response | Failure | None) -> None:
+        # Retries are not waited for when the crawl is stopped; others shall have the chance.
+        request = getattr(response, "request", None)
+        page = self._pages.get(request) if request is not None else None
+        if page is not None and self._slot.closing is not None and lacks_something(item):
+            page.cut_short = True
 
     def fail(self, response: Response | Failure | None, error: BaseException | None) -> None:
         """The page of *response* is not done: it goes back to the queue when the engine lets go of it."""
@@ -261,6 +273,7 @@ class Scheduler(BaseScheduler):
             return
         connect(self._spider_error, signals.spider_error)
         connect(self._item_error, signals.item_error)
+        connect(self._item_scraped, signals.item_scraped)
         connect(self._spider_idle, signals.spider_idle)
         self._news.set()
         for task in (self._talk(), self._listen(), self._fetch_outside()):
@@ -624,6 +637,15 @@ def watch_engine(engine: ExecutionEngine, done: Callable[[Request], None]) -> An
         raise InputError("the engine has no slot yet; expected Scrapy 2.19")
     slot.inprogress = _InProgress(done)
     return slot
+
+
+def lacks_something(item: Any) -> bool:
+    """Whether *item* says that its page, an image or a video could not be had."""
+    adapter = ItemAdapter(item)
+    outcomes = [outcome for name in ("images", "videos") for outcome in adapter.get(name) or ()]
+    return bool(adapter.get("error")) or any(
+        isinstance(outcome, dict) and outcome.get("status") == "failed" for outcome in outcomes
+    )
 
 
 def _one_line(error: BaseException | None) -> str:

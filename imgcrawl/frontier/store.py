@@ -279,6 +279,10 @@ class Store:
             found.append((reason.decode("utf-8", "replace"), value))
         return found
 
+    async def bury(self, worker: str) -> None:
+        """Have the others take the pages of *worker* at once: whoever says this knows that its process has ended."""
+        await self.client.zadd(f"{self.prefix}workers", {worker: 1}, xx=True)
+
     async def requeue(self) -> int:
         """Put all pages given up back into the queue, with a clean record; a finished run goes on with them."""
         back: int = await self._call("requeue")
@@ -356,9 +360,10 @@ def _client(settings: BaseSettings, limits: Limits) -> Any:
         "socket_connect_timeout": 5,
         # What was asked twice may be done twice: the caller knows how to ask again, the connection does not.
         "retry": Retry(NoBackoff(), 0),
-        "socket_keepalive": True,
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),  # Redis Enterprise only; a round trip
     }
+    if not url.startswith("unix:"):
+        parameters["socket_keepalive"] = True
     parameters |= settings.getdict("REDIS_PARAMS")
     parameters.pop("decode_responses", None)
     for name in ("retry_on_timeout", "encoding", "redis_cls"):  # scrapy-redis' own; they mean nothing here

@@ -43,7 +43,9 @@ from imgcrawl.images.names import check_template, distinct, path_for, strip_exte
 from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import Facts, examine, set_pixel_limit
 from imgcrawl.items import REASONS, Gallery, Image
+from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.pipelines.stores import FileStore, names_for
+from imgcrawl.spidermiddlewares import OptOuts, opt_outs_of
 from imgcrawl.urls import host_of, without_query
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ class Config:
         try:
             config = cls(
                 name=settings[name_setting],
-                threads=settings.getint("IMAGES_THREADS") or min(4, os.cpu_count() or 1),
+                threads=settings.getint("IMAGES_THREADS") or max(1, min(4, (os.cpu_count() or 1) - 1)),
                 max_pixels=settings.getint("IMAGES_MAX_PIXELS"),
                 min_width=settings.getint("IMAGES_MIN_WIDTH"),
                 min_height=settings.getint("IMAGES_MIN_HEIGHT"),
@@ -136,6 +138,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 f"IMAGES_STORE={str(store_uri)!r} cannot be used ({error}); expected a directory that can be "
                 "written to, or the address of a store that Scrapy knows (s3://, gs://, ftp://)"
             ) from error
+        self.opt_outs = OptOuts.from_settings(crawler.settings)
         set_pixel_limit(self.config.max_pixels)
         beside = self.local.root if self.local else Path()
         self.catalogue = Catalogue(Path(crawler.settings["CATALOGUE_FILE"] or beside / CATALOGUE_NAME))
@@ -192,7 +195,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
         stems = self._stems(adapter, urls, info)
         for index, (url, stem) in enumerate(zip(urls, stems, strict=True)):
             referer = pages[index] if index < len(pages) else page
-            yield self._request(url, referer, stem)
+            request = self._request(url, referer, stem)
+            self._obey(adapter.get("opt_outs"), request)
+            yield request
 
     def _request(self, url: Any, referer: str | None, stem: str) -> Request:
         meta = {
@@ -212,6 +217,14 @@ class ImagesPipeline(ScrapyImagesPipeline):
         except (ValueError, TypeError, UnicodeError):
             # No address, so no request; a stand-in keeps its place in the order.
             return Request("about:invalid", meta=meta | {"image_refused": "invalid_url"}, callback=NO_CALLBACK)
+
+    def _obey(self, said: Any, request: Request) -> None:
+        """Refuse *request* for what its page said, or note what was said and is allowed."""
+        said = [word for word in said or () if word in KNOWN]
+        if obeyed := self.opt_outs.obeyed(said):
+            request.meta["image_refused"] = reason_of_opt_out(obeyed)
+        elif said:
+            request.meta["opt_outs"] = said
 
     def _stems(self, adapter: ItemAdapter, urls: Iterable[Any], info: MediaPipeline.SpiderInfo) -> list[str]:
         names = adapter.get(self.NAMES_FIELD) or []
@@ -313,7 +326,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
                     return _known(record, wanted)
                 if not 200 <= response.status < 300:
                     return _not_stored(f"http_{response.status}")
-                return await self._keep(response, request, item, key, wanted)
+                said = self._heed(response, request)
+                image = await self._keep(response, request, item, key, wanted)
+                return cast("Image", {**image, "opt_outs": said}) if said else image
         except (ImageError, OSError, sqlite3.Error) as error:
             return await self._not_kept(error, request)
         except Exception as error:
@@ -322,6 +337,13 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 logger.error("%s: %.300s at %.500s", type(error).__name__, error, request.url)  # noqa: TRY400 -- one line
                 logger.debug("Where it came from", exc_info=True)
             return {"status": status, "reason": reason}
+
+    def _heed(self, response: Response, request: Request) -> list[str]:
+        """What was said against the use of an image, and is allowed. Raises `ImageError` for what is obeyed."""
+        said = opt_outs_of(response, self.opt_outs.agent)
+        if obeyed := self.opt_outs.obeyed(said):
+            raise ImageError(reason_of_opt_out(obeyed))
+        return [*said, *(word for word in request.meta.get("opt_outs", ()) if word not in said)]
 
     async def _not_kept(self, error: ImageError | OSError | sqlite3.Error, request: Request) -> Image:
         if isinstance(error, ImageError):

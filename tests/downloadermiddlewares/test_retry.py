@@ -12,8 +12,8 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from imgcrawl.downloadermiddlewares.retry import retry_after
 from imgcrawl.downloadhandler import reason_of
+from imgcrawl.limits.answers import retry_after
 from tests.asking import ask, crawl
 from tests.server import JPEG, Misbehaviour, Server, drip, reset, reset_mid_body, short, too_many_requests
 
@@ -178,7 +178,8 @@ async def test_hosts_that_are_waited_for_do_not_starve_others() -> None:
 
 async def test_one_line_each_and_no_traceback(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "imgcrawl"), caplog.at_level(logging.DEBUG, "scrapy"):
-        await ask(server.url("/reset"), server.url("/429-long"), RETRY_TIMES=2, RETRY_GIVE_UP_LOG_LEVEL="WARNING")
+        await ask(server.url("/reset"), RETRY_TIMES=2, RETRY_GIVE_UP_LOG_LEVEL="WARNING")
+        await ask(server.url("/429-long"))
     assert not [record for record in caplog.records if record.exc_info]
     lines = [record.getMessage() for record in caplog.records if "etry" in record.getMessage()]
     assert len([line for line in lines if "/reset" in line]) == 3

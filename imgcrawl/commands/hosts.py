@@ -1,0 +1,83 @@
+"""`scrapy hosts`: how the hosts of a crawl that is shared are being asked right now."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from typing import cast
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from scrapy.commands import ScrapyCommand
+from scrapy.settings import Settings
+from scrapy.spiderloader import get_spider_loader
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.extensions.verdict import printable
+
+
+class Command(ScrapyCommand):
+    """Shows, for each host that was asked for in the last hour, what all workers together may do there and why.
+
+    Needs a crawl that is shared through Redis: one that is not tells nobody but its own display. Exit code 2: no
+    REDIS_URL, no such spider, or a server that cannot be reached.
+    """
+
+    requires_project = True
+    requires_crawler_process = False
+
+    def syntax(self) -> str:
+        return "<spider>"
+
+    def short_desc(self) -> str:
+        return "Show how a shared crawl asks its hosts: permits, delays, who slowed it and why"
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        settings = cast("Settings", self.settings)  # set in scrapy.cmdline
+        try:
+            asyncio.run(_show(args, settings))
+        except InputError as error:
+            print(printable(str(error)), file=sys.stderr)
+            self.exitcode = 2
+
+
+async def _show(args: list[str], settings: Settings) -> None:
+    names = sorted(get_spider_loader(settings).list())
+    if len(args) != 1 or args[0] not in names:
+        raise InputError(f"scrapy hosts {' '.join(args)}: expected one spider of {', '.join(names)}")
+    url = settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
+    if not url:
+        raise InputError("scrapy hosts: REDIS_URL is not set; only a crawl that is shared tells how it asks its hosts")
+    settings.set("REDIS_URL", url, "cmdline")
+    from imgcrawl.limits.shared import OUTAGES, ledger_from_settings  # noqa: PLC0415 -- needs REDIS_URL
+
+    ledger = ledger_from_settings(settings, args[0])
+    try:
+        workers, hosts = await ledger.status()
+        notes = {host.host: await ledger.recall(f"robots of {host.host}") for host in hosts}
+    except OUTAGES as error:
+        raise InputError(f"REDIS_URL: the server cannot be reached ({printable(str(error))[:200]})") from None
+    finally:
+        await ledger.store.client.aclose()
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("host", "permits", "workers", "delay", "blocked", "slowed by", "robots.txt"):
+        table.add_column(column, no_wrap=column == "host")
+    for host in hosts:
+        blocked = f"{host.blocked:.0f} s" if host.blocked else ""
+        slowed = f"{host.why} ({host.by}, {host.ago:.0f} s ago)" if host.slowed or host.blocked else ""
+        cells = (
+            host.host,
+            f"{host.permits}/{host.concurrency}",
+            str(host.workers),
+            f"{host.delay:.2f} s",
+            blocked,
+            slowed,
+            str((notes[host.host] or {}).get("said", "")),
+        )
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console.print(Text(f"{args[0]}: {workers} workers, {len(hosts)} hosts asked for in the last hour"))
+    console.print(table)

@@ -1,0 +1,103 @@
+"""`scrapy merge`: the segments of many workers as one feed, each gallery once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scrapy.commands import ScrapyCommand
+from scrapy.exceptions import UsageError
+from scrapy.settings import BaseSettings
+from scrapy.utils.conf import feed_process_params_from_cli
+from scrapy.utils.misc import load_object
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.extensions.verdict import printable
+from imgcrawl.segments import Segments, write_feed
+
+if TYPE_CHECKING:
+    from imgcrawl.segments import Report
+
+MOST_TOLD = 20  # lines of a segment that are told one by one
+
+
+class Command(ScrapyCommand):
+    """Exit code 0: the feed has every item of the segments, but for what kills cut off, which is told; 1: lines in
+    the midst of a segment were no items; 2: bad input."""
+
+    requires_project = True
+    requires_crawler_process = False
+
+    def syntax(self) -> str:
+        return "<segment> [<segment> ...] -O <feed>"
+
+    def short_desc(self) -> str:
+        return "Make one feed of many, with each gallery once"
+
+    def long_desc(self) -> str:
+        return (
+            "Reads feeds (JSON Lines or JSON arrays, also such as a kill has cut off) and writes one with each gallery "
+            "once; of several items of a gallery the most complete counts, or else the latest. -o keeps what the feed "
+            "has already, -O replaces it; either way it is replaced at the end, in one step."
+        )
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        super().add_options(parser)
+        parser.add_argument("-o", "--output", metavar="FILE", action="append", help="add to FILE (.json, .jsonl, .csv)")
+        parser.add_argument("-O", "--overwrite-output", metavar="FILE", action="append", help="write FILE anew")
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
+        try:
+            for path, options in self._feeds(args, opts).items():
+                there = [] if options.get("overwrite") or not path.exists() else [path]
+                with Segments([*there, *map(Path, args)]) as segments:
+                    exporter, kwargs = exporter_for(self.settings, options["format"])
+                    write_feed(segments, path, options["format"], exporter, **kwargs)
+                _tell(segments.report, path)
+                self.exitcode = 1 if segments.report.broken else 0
+        except (InputError, UsageError) as error:
+            print(printable(str(error)), file=sys.stderr)
+            self.exitcode = 2
+
+    def _feeds(self, args: list[str], opts: argparse.Namespace) -> dict[Path, dict[str, Any]]:
+        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
+        if not args:
+            raise InputError("scrapy merge: expected segments, as in scrapy merge part-*.jsonl -O images.json")
+        if not opts.output and not opts.overwrite_output:
+            raise InputError("scrapy merge: expected a feed to write, as in -O images.json")
+        given = BaseSettings({"FEED_EXPORTERS": self.settings.getwithbase("FEED_EXPORTERS")})
+        return local_feeds(feed_process_params_from_cli(given, opts.output, overwrite_output=opts.overwrite_output))
+
+
+def local_feeds(feeds: dict[str, dict[str, Any]]) -> dict[Path, dict[str, Any]]:
+    """The files of FEEDS. Raises InputError for a feed that is no local file, or cannot be one."""
+    found = {}
+    for uri, options in feeds.items():
+        if "://" in str(uri).removeprefix("file://") or str(uri) == "stdout:":
+            raise InputError(f"Feed {uri}: expected a local file")
+        path = Path(str(uri).removeprefix("file://"))
+        if path.is_dir():
+            raise InputError(f"Feed {path} is a folder, a file is needed.")
+        found[path] = options
+    return found
+
+
+def exporter_for(settings: BaseSettings, format_: str) -> tuple[Any, dict[str, Any]]:
+    """The exporter of a format, and what the settings say about how it writes."""
+    options: dict[str, Any] = {"encoding": settings["FEED_EXPORT_ENCODING"] or "utf-8"}
+    if fields := settings["FEED_EXPORT_FIELDS"]:
+        options["fields_to_export"] = fields
+    return load_object(settings.getwithbase("FEED_EXPORTERS")[format_]), options
+
+
+def _tell(report: Report, path: Path) -> None:
+    for sentences in (report.torn, report.broken):
+        for sentence in sentences[:MOST_TOLD]:
+            print(printable(sentence), file=sys.stderr)
+        if more := len(sentences[MOST_TOLD:]):
+            print(f"and {more:,} more", file=sys.stderr)
+    again = report.items - report.galleries
+    print(f"{path}: {report.galleries:,} galleries of {report.items:,} items" + (f", {again:,} again" if again else ""))

@@ -1,0 +1,199 @@
+"""`scrapy queue`: what the shared queue of a spider holds."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from scrapy.commands import ScrapyCommand
+from scrapy.exceptions import UsageError
+from scrapy.spiderloader import get_spider_loader
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.extensions.verdict import printable
+
+if TYPE_CHECKING:
+    from imgcrawl.frontier.store import Store
+
+MOST_LEASES = 50  # shown; a table that fills many screens tells nobody anything
+
+
+class Command(ScrapyCommand):
+    """Shows, or changes, what is queued. Exit code 1: Redis does not answer, or nothing was cleared; 2: bad input."""
+
+    requires_project = True
+    requires_crawler_process = False
+
+    def syntax(self) -> str:
+        return "[options] <spider>"
+
+    def short_desc(self) -> str:
+        return "Show the queue that workers share: queued, leased, done, dead"
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        super().add_options(parser)
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument("--dead", action="store_true", help="show the pages that were given up, and why")
+        what.add_argument("--requeue", action="store_true", help="put the pages that were given up back into the queue")
+        what.add_argument("--clear", action="store_true", help="forget queue, leases and what was seen; asks first")
+        parser.add_argument("--yes", action="store_true", help="clear without asking, also under live workers")
+
+    def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
+        try:
+            super().process_options(args, opts)
+        except UsageError as error:
+            _say(str(error))
+            sys.exit(2)
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        try:
+            self._run(args, opts)
+        except InputError as error:
+            _say(str(error))
+            self.exitcode = 2
+
+    def _run(self, args: list[str], opts: argparse.Namespace) -> None:
+        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
+        loader = get_spider_loader(self.settings)
+        names = sorted(loader.list())
+        if len(args) != 1 or args[0] not in names:
+            raise InputError(f"scrapy queue {' '.join(args)}: expected one spider of {', '.join(names)}")
+        settings = self.settings.copy()
+        loader.load(args[0]).update_settings(settings)
+        url = settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
+        if not url:
+            raise InputError(
+                "scrapy queue: expected REDIS_URL, a setting or an environment variable: no queue is shared"
+            )
+        settings.set("REDIS_URL", url, "cmdline")
+        # Nothing of it is loaded without REDIS_URL.
+        from imgcrawl.frontier.store import OUTAGES, check_server, printable as without_password, store_from_settings  # noqa: PLC0415, I001 -- see above
+
+        async def go() -> int:
+            store = store_from_settings(settings, args[0])
+            try:
+                async with asyncio.timeout(10):
+                    await check_server(store, url)
+                if opts.clear:
+                    return await _clear(store, args[0], sure=opts.yes)
+                action: Callable[[Store, str], Awaitable[int]] = _show
+                if opts.dead:
+                    action = _show_dead
+                elif opts.requeue:
+                    action = _requeue
+                return await action(store, args[0])
+            except OUTAGES as error:
+                _say(f"REDIS_URL {without_password(url)}: cannot be reached ({type(error).__name__}: {error})")
+                return 1
+            finally:
+                await store.client.aclose()
+
+        self.exitcode = asyncio.run(go())
+
+
+async def _show(store: Store, spider: str) -> int:
+    counts, leases = await store.counts(), await store.leases()
+    console = Console(highlight=False)
+    if not counts["id"]:
+        print(f"{spider}: no crawl yet; {counts['queued']:,} queued, {counts['seen']:,} seen")
+        return 0
+    started = f", since {_when(counts['started'] / 1000)}" if counts["started"] else ""
+    seeded = "" if counts["seeded"] else ", the start pages are still being queued"
+    print(f"{spider}: {counts['state']}{started}{seeded}")
+    if counts["error"]:
+        print(printable(f"start() ended with {counts['error']}"))
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    for name, meaning in {
+        "queued": "pages that wait",
+        "leased": "pages that workers have",
+        "done": "pages whose items are in the feed",
+        "seen": "addresses that were queued at any time",
+        "redelivered": "pages that went back, after a failure or the death of a worker",
+        "dead": f"pages given up: scrapy queue {spider} --dead",
+        "rejected": "values in Redis that were none of ours",
+    }.items():
+        table.add_row(name, f"{counts[name]:,}", meaning)
+    console.print(table)
+    if counts["workers"]:
+        held = Table("worker", "pages", "oldest since", box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for worker, pages in sorted(counts["workers"].items()):
+            since = min((lease.since for lease in leases if lease.worker == worker), default=0.0)
+            held.add_row(Text(printable(worker)), str(pages), _when(since) if since else "")
+        console.print(held)
+    if leases:
+        pages_ = Table("since", "worker", "page", box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for lease in sorted(leases, key=lambda lease: lease.since)[:MOST_LEASES]:
+            pages_.add_row(_when(lease.since), Text(printable(lease.worker)), Text(_url(lease.url), overflow="fold"))
+        console.print(pages_)
+    if (more := len(leases) - MOST_LEASES) > 0:
+        print(f"and {more:,} more")
+    return 0
+
+
+async def _show_dead(store: Store, spider: str) -> int:
+    dead = await store.dead()
+    for page in dead:
+        times = f"{page['failures']} failures, {page['deaths']} deaths of its worker"
+        print(f"{_when(page['at'])}  {_url(page['request'])}\n    {times}; the last: {printable(page['reason'])}")
+    total = (await store.counts())["dead"]
+    if not total:
+        print(f"{spider}: no page was given up")
+    elif total > len(dead):
+        print(f"and {total - len(dead):,} more")
+    return 0
+
+
+async def _requeue(store: Store, spider: str) -> int:
+    back = await store.requeue()
+    print(f"{spider}: {back:,} pages are in the queue again")
+    return 0
+
+
+async def _clear(store: Store, spider: str, *, sure: bool) -> int:
+    counts = await store.counts()
+    if not sure:
+        workers = f", {len(counts['workers'])} workers have to leave" if counts["workers"] else ""
+        print(
+            f"{spider}: {counts['queued']:,} queued and {counts['leased']:,} leased pages and {counts['seen']:,} seen "
+            f"addresses will be forgotten{workers}. Clear? [y/N] ",
+            end="",
+            flush=True,
+        )
+        if (await asyncio.to_thread(sys.stdin.readline)).strip().lower() not in ("y", "yes"):
+            print("Nothing was cleared.")
+            return 1
+    await store.clear(force=True)
+    print(f"{spider}: cleared")
+    return 0
+
+
+def _url(request: bytes) -> str:
+    """The address in a request as it lies in Redis."""
+    try:
+        url: Any = json.loads(request)["url"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        url = request[:200]
+    return printable(str(url))[:500]
+
+
+def _when(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds").removesuffix("+00:00") + " UTC"
+    except (ValueError, OverflowError, OSError):  # what stands in Redis may be anybody's
+        return "?"
+
+
+def _say(sentence: str) -> None:
+    print(printable(sentence), file=sys.stderr)

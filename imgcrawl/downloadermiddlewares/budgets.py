@@ -1,0 +1,213 @@
+"""How much a crawl may take, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections import Counter
+from datetime import datetime
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from scrapy import Request, signals
+from scrapy.crawler import Crawler
+from scrapy.exceptions import NotConfigured
+from scrapy.http import Response
+from scrapy.settings import BaseSettings
+
+from imgcrawl.downloader import downloader_of
+from imgcrawl.exceptions import InputError, RequestRefused
+
+logger = logging.getLogger(__name__)
+
+KINDS = ("pages", "images", "bytes")
+_TELL = 0.5  # seconds between two talks with the other workers
+_NEAR = 200  # this close to a limit each request asks what the others have spent: more is not under way at a time
+_HOURS = re.compile(r"\s*(\d\d?)(?::(\d\d))?\s*-\s*(\d\d?)(?::(\d\d))?\s*")
+
+
+class Hours(NamedTuple):
+    """A part of the day, in minutes since midnight, local time; over midnight if *begin* is later than *end*."""
+
+    begin: int
+    end: int
+
+    def wait(self, now: datetime) -> float:
+        """Seconds from *now* until it begins; 0.0 if it has begun."""
+        second = (now.hour * 60 + now.minute) * 60 + now.second
+        begin, end = self.begin * 60, self.end * 60
+        inside = begin <= second < end if begin <= end else second >= begin or second < end
+        return 0.0 if inside else float((begin - second) % 86400)
+
+
+class BudgetsMiddleware:
+    """Ends what has had enough, and waits for the hours in which a host may be asked.
+
+    Settings, 0 for no limit, for all workers of a run together: ``BUDGET_PAGES``, ``BUDGET_IMAGES``, ``BUDGET_BYTES``
+    for the crawl, which then closes (reason ``closespider_budget_…``, which is no error), and ``BUDGET_HOST_PAGES``,
+    ``BUDGET_HOST_IMAGES``, ``BUDGET_HOST_BYTES`` for each host, of which nothing more is asked then. What is not asked
+    for any more raises `RequestRefused` (``budget``). Of bytes other workers hear within a second; what is under way is
+    completed. Retries, redirects on the same host and robots.txt do not count.
+
+    ``CRAWL_HOURS``: ``22-6`` or ``9:30-17:00``, local time; or a mapping of hosts to hours, with ``*`` for the others.
+    """
+
+    def __init__(
+        self, crawler: Crawler, *, crawl: dict[str, int], host: dict[str, int], hours: dict[str, Hours]
+    ) -> None:
+        self.crawler = crawler
+        self._limits = {"": crawl, "host": host}
+        self._hours = hours
+        self._spent: Counter[str] = Counter()  # by all workers, as far as is known; keys "<kind> <host>"
+        self._untold: Counter[str] = Counter()  # by this worker since it last told
+        self._reached: set[str] = set()
+        self._one_by_one = asyncio.Lock()
+        self._talking = asyncio.Lock()
+        self._closing: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        crawl, host = (_limits(crawler.settings, prefix) for prefix in ("BUDGET", "BUDGET_HOST"))
+        hours = _hours(crawler.settings)
+        if not any(crawl.values()) and not any(host.values()) and not hours:
+            raise NotConfigured
+        budgets = cls(crawler, crawl=crawl, host=host, hours=hours)
+        crawler.signals.connect(budgets.spider_closed, signals.spider_closed)
+        return budgets
+
+    async def process_request(self, request: Request) -> None:
+        host = urlsplit(request.url).hostname or ""
+        if _is_robots(request) or request.meta.get("budgeted") == host:
+            return
+        kind = "images" if request.meta.get("media") else "pages"
+        self._refuse_if_spent("bytes", host)
+        self._refuse_if_spent(kind, host)
+        hours = self._hours.get(host, self._hours.get("*"))
+        while hours and (seconds := hours.wait(datetime.now().astimezone())):
+            if not await downloader_of(self.crawler).wait(seconds):
+                raise RequestRefused("budget", f"{host} may be crawled later")
+        await self._admit(kind, host)
+        request.meta["budgeted"] = host
+
+    def process_response(self, request: Request, response: Response) -> Response:
+        if not _is_robots(request):
+            host = urlsplit(request.url).hostname or ""
+            self._spend("bytes", host, len(response.body))
+            for limit, whose in self._limits_of("bytes", host):
+                if self._total(f"bytes {whose}") >= limit:
+                    self._has_reached("bytes", whose, limit)
+        return response
+
+    async def _admit(self, kind: str, host: str) -> None:
+        """Count one more. Raises `RequestRefused` if that is too many."""
+        limits = self._limits_of(kind, host)
+        shared = downloader_of(self.crawler).board is not None
+        if not shared or all(self._total(f"{kind} {whose}") < limit - _NEAR for limit, whose in limits):
+            self._refuse_if_spent(kind, host)
+            self._spend(kind, host, 1)
+            return
+        async with self._one_by_one:
+            self._refuse_if_spent(kind, host)
+            self._spend(kind, host, 1)
+            await self._tell_now()
+            for limit, whose in limits:
+                if self._total(f"{kind} {whose}") > limit:
+                    self._spend(kind, host, -1)
+                    self._has_reached(kind, whose, limit)
+                    raise RequestRefused("budget", f"{kind} of {whose or 'the crawl'}: {limit}")
+
+    def _limits_of(self, kind: str, host: str) -> list[tuple[int, str]]:
+        both = ((self._limits[""][kind], ""), (self._limits["host"][kind], host))
+        return [(limit, whose) for limit, whose in both if limit]
+
+    def _refuse_if_spent(self, kind: str, host: str) -> None:
+        for limit, whose in self._limits_of(kind, host):
+            if self._total(f"{kind} {whose}") >= limit:
+                self._has_reached(kind, whose, limit)
+                raise RequestRefused("budget", f"{kind} of {whose or 'the crawl'}: {limit}")
+
+    def _total(self, key: str) -> int:
+        return self._spent[key] + self._untold[key]
+
+    def _spend(self, kind: str, host: str, amount: int) -> None:
+        for _, whose in self._limits_of(kind, host):
+            self._untold[f"{kind} {whose}"] += amount
+        if self._telling is None and downloader_of(self.crawler).board is not None:
+            self._telling = asyncio.create_task(self._tell())
+
+    def _has_reached(self, kind: str, host: str, limit: int) -> None:
+        if f"{kind} {host}" in self._reached:
+            return
+        self._reached.add(f"{kind} {host}")
+        self.crawler.stats.inc_value(f"budget/reached/{kind}")
+        if host:
+            logger.info("Nothing more is asked of %s: its budget of %d %s is used up", host, limit, kind)
+        elif self._closing is None:
+            logger.info("The crawl ends: its budget of %d %s is used up", limit, kind)
+            self._closing = asyncio.create_task(
+                self.crawler.engine.close_spider_async(reason=f"closespider_budget_{kind}")
+            )
+
+    async def _tell(self) -> None:
+        while True:
+            await self._tell_now()
+            await asyncio.sleep(_TELL)
+
+    async def _tell_now(self) -> None:
+        board = downloader_of(self.crawler).board
+        if board is None:
+            return
+        async with self._talking:  # what is on its way must not be told twice
+            told = {key: amount for key, amount in self._untold.items() if amount}
+            run = getattr(self.crawler.engine.scheduler, "run", "")
+            totals = await board.spend(str(run), told)
+            if totals is not None:
+                self._untold.subtract(told)
+                self._spent = Counter(totals)
+
+    async def spider_closed(self) -> None:
+        if self._telling:
+            self._telling.cancel()
+            await asyncio.wait([self._telling])
+            await self._tell_now()
+
+
+def _is_robots(request: Request) -> bool:
+    return bool(request.meta.get("dont_obey_robotstxt")) and urlsplit(request.url).path == "/robots.txt"
+
+
+def _limits(settings: BaseSettings, prefix: str) -> dict[str, int]:
+    limits = {}
+    for kind in KINDS:
+        name = f"{prefix}_{kind.upper()}"
+        value: Any = settings.get(name, 0)
+        try:
+            limits[kind] = int(float(value or 0))
+        except (ValueError, OverflowError):
+            limits[kind] = -1
+        if limits[kind] < 0:
+            raise InputError(f"{name}={value!r}: expected a whole number, 0 for no limit")
+    return limits
+
+
+def _hours(settings: BaseSettings) -> dict[str, Hours]:
+    value = settings.get("CRAWL_HOURS")
+    if not value:
+        return {}
+    hours = (
+        {"*": value}
+        if isinstance(value, str) and not value.lstrip().startswith("{")
+        else settings.getdict("CRAWL_HOURS")
+    )
+    return {host: _parsed(text) for host, text in hours.items()}
+
+
+def _parsed(text: str) -> Hours:
+    match = _HOURS.fullmatch(str(text))
+    if match:
+        begin, end = (int(match[at]) * 60 + int(match[at + 1] or 0) for at in (1, 3))
+        if max(begin, end) <= 24 * 60 and begin != end:
+            return Hours(begin, end)
+    raise InputError(f"CRAWL_HOURS={text!r}: expected hours of the day as in 22-6 or 9:30-17:00")

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from scrapy.settings import Settings
+
+from imgcrawl.limits.ledger import Ask, Terms
+from imgcrawl.limits.shared import ledger_from_settings
+from tests.frontier.conftest import RedisServer
+from tests.limits.conftest import *  # noqa: F403 -- its fixtures
+
+ROOT = Path(__file__).parents[2]
+
+
+def hosts(*arguments: str, redis_url: str = "") -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"SCRAPY_SETTINGS_MODULE": "imgcrawl.settings", "PYTHONPATH": str(ROOT)}
+    environment["REDIS_URL"] = redis_url
+    command = [sys.executable, "-m", "scrapy", "hosts", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+async def test_who_slowed_which_host_and_why(redis_server: RedisServer) -> None:
+    ledger = ledger_from_settings(Settings({"REDIS_URL": redis_server.url}), "pximg", "worker-7")
+    await ledger.open()
+    terms = Terms(concurrency=8)
+    asks = [
+        Ask("img.example", terms, want=3),
+        Ask("www.example", terms, keep=1, want=2, trouble=0.0, why="429, Retry-After 30 s", block=30),
+    ]
+    await ledger.exchange(asks)
+    await ledger.remember("robots of www.example", {"said": "2 rules for us"}, 60)
+    done = hosts("pximg", redis_url=redis_server.url)
+    await ledger.close()
+    assert done.returncode == 0, done.stderr
+    assert "pximg: 1 workers, 2 hosts" in done.stdout
+    (slowed,) = (line for line in done.stdout.splitlines() if line.startswith("www.example"))
+    for part in ("2/8", "0.10 s", "429, Retry-After 30 s (worker-7, ", "2 rules for us"):
+        assert part in slowed, slowed
+    (calm,) = (line for line in done.stdout.splitlines() if line.startswith("img.example"))
+    assert "3/8" in calm
+    assert "worker-7" not in calm
+
+
+def test_without_redis_one_sentence() -> None:
+    done = hosts("pximg")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("scrapy hosts: REDIS_URL is not set")
+
+
+def test_no_such_spider_and_no_such_server() -> None:
+    assert "expected one spider of" in hosts("nosuch").stderr
+    done = hosts("pximg", redis_url="redis://127.0.0.1:1/0")
+    assert done.returncode == 2
+    assert "cannot be reached" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scrapy import Request
+from scrapy.crawler import Crawler
+from scrapy.http import Response
+
+import tests.crawling
+from imgcrawl.downloadermiddlewares.budgets import Hours
+from imgcrawl.exceptions import InputError, RequestRefused
+from tests.asking import SETTINGS, ask, crawl
+from tests.frontier.conftest import RedisServer
+from tests.limits.conftest import *  # noqa: F403 -- its fixtures
+from tests.limits.crawls import Workers
+from tests.server import JPEG, Server
+
+BUDGETS = {
+    "DOWNLOADER_MIDDLEWARES": {
+        **SETTINGS["DOWNLOADER_MIDDLEWARES"],
+        "imgcrawl.downloadermiddlewares.budgets.BudgetsMiddleware": 110,
+    },
+    "ROBOTSTXT_OBEY": True,
+}
+
+
+def refused(answers: list[Response | Exception]) -> int:
+    assert all(isinstance(answer, Response | RequestRefused) for answer in answers), answers
+    assert all(answer.reason == "budget" for answer in answers if isinstance(answer, RequestRefused))
+    return sum(isinstance(answer, RequestRefused) for answer in answers)
+
+
+def images(server: Server, count: int, host: str = "") -> list[Request]:
+    return [Request(server.url(f"/{number}.jpg", host), meta={"media": True}) for number in range(count)]
+
+
+async def test_a_host_has_its_own_budget() -> None:
+    with Server(hosts=("127.0.0.1", "127.0.0.2")) as server:
+        server.add("*", JPEG)
+        asked = images(server, 10, "127.0.0.1") + images(server, 4, "127.0.0.2")
+        answers = await ask(*asked, **BUDGETS, BUDGET_HOST_IMAGES=4)
+        assert refused(answers[:10]) == 6
+        assert refused(answers[10:]) == 0
+
+
+async def test_retries_and_redirects_do_not_count(server: Server) -> None:
+    server.add("*", JPEG)
+    server.add("/0.jpg", status=503, times=2)
+    server.add("/0.jpg", JPEG)
+    answers = await ask(*images(server, 2), **BUDGETS, BUDGET_HOST_IMAGES=2)
+    assert refused(answers) == 0
+
+
+async def test_bytes(server: Server) -> None:
+    server.add("*", b"x" * 1000)
+
+    async def script(crawler: Crawler) -> None:
+        answers: list[Any] = []
+        for request in images(server, 6):
+            answers += await asyncio.gather(crawler.engine.download_async(request), return_exceptions=True)
+        assert refused(answers) == 3
+        assert crawler.stats.get_value("budget/reached/bytes") == 1
+
+    await crawl(script, **BUDGETS, BUDGET_HOST_BYTES=2500)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("BUDGET_PAGES", "many"), ("BUDGET_HOST_BYTES", -1), ("CRAWL_HOURS", "noon")]
+)
+async def test_bad_settings_are_named(name: str, value: Any) -> None:
+    async def script(crawler: Crawler) -> None:
+        raise AssertionError("it started")
+
+    with pytest.raises(InputError, match=f"{name}={value!r}"):
+        await crawl(script, **BUDGETS, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("hours", "now", "wait"),
+    [
+        (Hours(22 * 60, 6 * 60), (23, 0, 0), 0),
+        (Hours(22 * 60, 6 * 60), (5, 59, 59), 0),
+        (Hours(22 * 60, 6 * 60), (6, 0, 0), 16 * 3600),
+        (Hours(22 * 60, 6 * 60), (21, 59, 59), 1),
+        (Hours(9 * 60 + 30, 17 * 60), (9, 0, 0), 1800),
+        (Hours(9 * 60 + 30, 17 * 60), (17, 0, 0), 16 * 3600 + 1800),
+        (Hours(0, 24 * 60), (12, 0, 0), 0),
+    ],
+)
+def test_hours(hours: Hours, now: tuple[int, int, int], wait: float) -> None:
+    assert hours.wait(datetime(2026, 1, 1, *now)) == wait
+
+
+async def test_outside_its_hours_a_host_waits(server: Server) -> None:
+    server.add("*", JPEG)
+    hour = datetime.now().astimezone().hour
+    closed = f"{(hour + 2) % 24}-{(hour + 3) % 24}"
+    tasks: list[asyncio.Future[Any]] = []
+
+    async def script(crawler: Crawler) -> None:
+        tasks.append(asyncio.ensure_future(crawler.engine.download_async(Request(server.url("/a.jpg")))))
+        other = Request(server.url("/b.jpg").replace("127.0.0.1", "localhost"))
+        assert (await crawler.engine.download_async(other)).status == 200
+        assert not tasks[0].done()
+        tasks.append(asyncio.ensure_future(crawler.stop_async()))
+
+    await crawl(script, **BUDGETS, CRAWL_HOURS={"127.0.0.1": closed})
+    with pytest.raises(RequestRefused, match="budget"):
+        await tasks[0]
+    await tasks[1]
+    assert server.count("/a.jpg") == 0
+
+
+MIDDLEWARES = {"imgcrawl.downloadermiddlewares.budgets.BudgetsMiddleware": 110}
+
+
+def test_a_budget_ends_the_crawl_without_an_error(server: Server, tmp_path: Path) -> None:
+    server.add("*", JPEG)
+    page = json.dumps([{"image_urls": [server.url(f"/{number}.jpg") for number in range(9)]}]).encode()
+    server.add("/page", page, headers={"Content-Type": "application/json"})
+    settings = {"BUDGET_IMAGES": 4, "ADDONS": "{}"}
+    done = tests.crawling.crawl(
+        tmp_path, "items", {"url": server.url("/page")}, DOWNLOADER_MIDDLEWARES=json.dumps(MIDDLEWARES), **settings
+    )
+    assert done.code == 0, done.log
+    outcomes = [(image["status"], image.get("reason")) for image in done.images]
+    assert outcomes.count(("refused", "budget")) == 5
+    assert "closespider_budget_images" in done.log
+    assert "The crawl ends: its budget of 4 images is used up" in done.log
+
+
+def test_workers_have_one_budget(server: Server, tmp_path: Path, redis_server: RedisServer) -> None:
+    server.add("*", JPEG, delay=0.1)
+    arguments = {"bases": server.url(""), "pages": 200}
+    settings = {"ADDONS": "{}", "BUDGET_PAGES": 100, "DOWNLOADER_MIDDLEWARES": json.dumps(MIDDLEWARES)}
+    with Workers(tmp_path, redis_server.url, 2, arguments, CONCURRENT_REQUESTS_PER_DOMAIN=4, **settings) as workers:
+        workers.wait()
+        reasons = [workers.log(number).count("closespider_budget_pages") for number in range(2)]
+    assert all(reasons)
+    assert len(server.paths()) == 100

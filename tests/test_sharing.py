@@ -1,0 +1,129 @@
+"""Workers of one crawl, started by hand."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+from imgcrawl.demo.server import serve
+from tests.frontier.conftest import RedisServer, redis_server, shared_server
+from tests.frontier.crawls import until
+from tests.sharing import Sharing
+from tests.test_promises import assert_as_served
+
+__all__ = ["redis_server", "shared_server"]  # fixtures
+
+
+def test_two_workers_3_s_apart_share_the_work_and_leave_together(tmp_path: Path, redis_server: RedisServer) -> None:
+    with (
+        serve(galleries=150, images=4, per_page=30, latency=0.15, width=60, misbehave=False) as replica,
+        Sharing(tmp_path, redis_server.url, "pximg", {"base": replica.base}) as workers,
+    ):
+        first = workers.start()
+        time.sleep(3)  # as the issue has it
+        assert first.poll() is None
+        second = workers.start()
+        until(lambda: first.poll() is not None or second.poll() is not None, 90)
+        workers.wait(5)
+        assert [worker.returncode for worker in workers.workers] == [0, 0], workers.log(first) + workers.log(second)
+        assert min(workers.shares()) >= 50, workers.shares()
+        assert_as_served(workers.merge(), replica)
+        asked = replica.stats()["requests"]
+        assert asked[f"{replica.base}/topic/nvshen/page/1"] == 1
+        assert max(asked[gallery["url"]] for gallery in replica.galleries) == 1
+
+
+def test_a_worker_that_had_no_image_comes_to_the_same_verdict(tmp_path: Path, redis_server: RedisServer) -> None:
+    with (
+        serve(galleries=1, images=20, per_page=1, latency=0.5, width=60, misbehave=False) as replica,
+        Sharing(tmp_path, redis_server.url, "pximg", {"base": replica.base}) as workers,
+    ):
+        workers.start()
+        workers.start()
+        workers.wait()
+        assert sorted(workers.shares()) == [0, 1]
+        assert [worker.returncode for worker in workers.workers] == [0, 0], workers.log(workers.workers[0])
+
+
+def test_what_one_finds_wrong_is_the_verdict_of_all(tmp_path: Path, redis_server: RedisServer) -> None:
+    with (
+        serve(galleries=3, images=1, per_page=3, latency=1.5, width=60, misbehave=False) as replica,
+        Sharing(tmp_path, redis_server.url, "pximg", {"base": replica.base, "topic": "nothing"}) as workers,
+    ):
+        workers.start()
+        workers.start()
+        workers.wait()
+        assert [worker.returncode for worker in workers.workers] == [1, 1]
+        for worker in workers.workers:
+            assert "the start page could not be had" in workers.log(worker).splitlines()[-2:][0], workers.log(worker)
+
+
+def test_five_workers_the_first_killed_while_it_seeds_100_000_rows(tmp_path: Path, redis_server: RedisServer) -> None:
+    rows = 100_000
+    with (tmp_path / "posts.csv").open("w") as file:
+        # No address in any: nothing is asked of the network.
+        file.writelines(f"{number},,,,,,,,,[]\n" for number in range(1, rows + 1))
+    with (
+        Sharing(
+            tmp_path,
+            redis_server.url,
+            "weibo",
+            {"file": "posts.csv"},
+            FRONTIER_LEASE_TIMEOUT=3,
+            VERDICT_IMAGES_EXPECTED=0,
+            LOG_LEVEL="WARNING",
+        ) as workers,
+        redis_server.client() as client,
+    ):
+        first = workers.start()
+        run = "{weibo:requests}:run"
+        until(lambda: int(client.hget(run, "enqueued") or 0) > 100)
+        others = [workers.start() for _ in range(4)]
+        first.kill()
+        assert client.hget(run, "seeded") is None, "it was faster than the test"
+        workers.wait(120)
+        assert [worker.returncode for worker in others] == [0] * 4, workers.log(others[0])[-2000:]
+        assert client.hget(run, "seedings") == b"2"
+        assert client.hmget(run, "enqueued", "done") == [b"1000", b"1000"]  # pages of 100 rows
+        fed = Counter(item["url"] for item in workers.lines())
+        assert len(fed) == rows
+        assert len({item["url"] for item in workers.merge().items}) == len(workers.merge().items) == rows
+        # Only what the killed worker had fed without being able to say so was done again.
+        assert sum(fed.values()) - rows <= 20 * 100
+
+
+def test_a_frozen_worker_harms_nothing(tmp_path: Path, redis_server: RedisServer) -> None:
+    with (
+        serve(galleries=60, images=4, per_page=20, latency=0.3, width=60, misbehave=False) as replica,
+        Sharing(tmp_path, redis_server.url, "pximg", {"base": replica.base}, FRONTIER_LEASE_TIMEOUT=3) as workers,
+        redis_server.client() as client,
+    ):
+        frozen, other = workers.start(), workers.start()
+        until(lambda: min(workers.shares() or [0]) > 2 and len(workers.shares()) == 2)
+        frozen.send_signal(signal.SIGSTOP)
+        until(lambda: client.zcard("{pximg:requests}:workers") == 1)
+        had = len(workers.lines())
+        until(lambda: len(workers.lines()) > had + 10)
+        frozen.send_signal(signal.SIGCONT)
+        workers.wait(90)
+        assert "silent for too long" in workers.log(frozen)
+        assert [frozen.returncode, other.returncode] == [0, 0], workers.log(frozen)[-2000:]
+        assert client.hget("{pximg:requests}:run", "done") == b"64"  # and the list pages, each once
+        assert_as_served(workers.merge(), replica, again=True)
+
+
+def test_what_ctrl_c_did_not_let_be_tried_again_is_tried_by_the_next(tmp_path: Path, redis_server: RedisServer) -> None:
+    with serve(galleries=40, images=7, per_page=40, width=60) as replica:
+        arguments = {"base": replica.base}
+        with Sharing(tmp_path, redis_server.url, "pximg", arguments, RETRY_DELAY=60, RETRY_MAX_DELAY=60) as stopped:
+            worker = stopped.start()
+            # Galleries of which an image waits for another try stay in hand.
+            until(lambda: len(stopped.lines()) > 10)
+            worker.send_signal(signal.SIGINT)
+            stopped.wait()
+            assert "http_503" in {image.get("reason") for item in stopped.lines() for image in item["images"]}
+        with Sharing(tmp_path, redis_server.url, "pximg", arguments) as workers:
+            assert workers.start().wait(60) == 0
+            assert_as_served(workers.merge(), replica, again=True)

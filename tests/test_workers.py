@@ -1,0 +1,198 @@
+"""`scrapy crawl SPIDER --workers N`: one command, many processes, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+
+from imgcrawl.demo.server import serve
+from tests.crawling import FAST, Crawl
+from tests.frontier.conftest import RedisServer, free_port, redis_server, shared_server
+from tests.frontier.crawls import until
+from tests.sharing import environment
+from tests.test_promises import STATUSES, assert_as_served
+
+__all__ = ["redis_server", "shared_server"]  # fixtures
+SMALL = {"galleries": 150, "images": 3, "per_page": 50, "width": 60, "misbehave": False}
+
+
+def start(
+    folder: Path, base: str, *options: str, workers: str = "3", redis_url: str | None = None
+) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "scrapy", "crawl", "pximg", "-a", f"base={base}", "--workers", workers]
+    for name, value in FAST.items():
+        command += ["-s", f"{name}={value}"]
+    with (folder / "log").open("w") as log:
+        return subprocess.Popen(
+            [*command, *options], cwd=folder, env=environment(redis_url), stdout=log, stderr=log, text=True
+        )
+
+
+def log(folder: Path) -> str:
+    return (folder / "log").read_text("utf-8", "replace")
+
+
+def ended(folder: Path, process: subprocess.Popen[str], timeout: float = 90) -> Crawl:
+    try:
+        code = process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise AssertionError(f"it did not end:\n{log(folder)[-5000:]}") from None
+    return Crawl(folder, code, log(folder))
+
+
+def fed(folder: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob(".imgcrawl/*/segments/*.jsonl"))
+
+
+def worker_pids(folder: Path) -> list[int]:
+    """The living processes of the workers, by the names of their segments."""
+    pids = {int(path.stem.split("-")[-2]) for path in folder.glob(".imgcrawl/*/segments/*.jsonl")}
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.parametrize("count", ["1", "3"])
+def test_one_command_brings_every_image_home(tmp_path: Path, count: str) -> None:
+    with serve(galleries=30, images=5, per_page=10, width=100) as replica:
+        done = ended(tmp_path, start(tmp_path, replica.base, "-O", "items.json", "-O", "items.csv", workers=count))
+        assert done.code == 0, done.log
+        assert_as_served(done, replica)
+        assert (tmp_path / "items.csv").read_text("utf-8").count("http://127.0.0.1") >= 30
+        assert re.search(r"no REDIS_URL: the workers share \S+-server, which runs as long as they do", done.log)
+        assert done.log.count("Spider closed (finished)") == int(count)
+        # One summary, of all.
+        assert done.log.count("images found") == 1
+        for status in STATUSES:
+            number = sum(image["status"] == status for image in done.images)
+            assert re.search(rf"^  {status} +{number} *$", done.log, re.M), status
+        assert "Traceback" not in done.log
+        assert not (tmp_path / ".imgcrawl").exists()
+
+        # Once more, and added to what is there.
+        again = ended(tmp_path, start(tmp_path, replica.base, "-o", "items.json", workers=count))
+        assert again.code == 0, again.log
+        assert_as_served(again, replica, again=True)
+
+
+def test_a_worker_that_crashes_is_followed_by_another(tmp_path: Path) -> None:
+    with serve(**SMALL, latency=0.2) as replica:
+        process = start(tmp_path, replica.base, "-O", "items.json", workers="2")
+        until(lambda: fed(tmp_path) > 5 and len(worker_pids(tmp_path)) == 2)
+        for had in (10, 20):
+            until(lambda had=had: fed(tmp_path) > had and len(worker_pids(tmp_path)) == 2)
+            os.kill(worker_pids(tmp_path)[0], signal.SIGKILL)
+        done = ended(tmp_path, process)
+        assert done.code == 0, done.log
+        assert done.log.count("crashed (signal 9): another takes its place") == 2
+        assert_as_served(done, replica, again=True)
+
+
+def test_workers_that_only_crash_are_given_up(tmp_path: Path, redis_server: RedisServer) -> None:
+    with serve(**SMALL, latency=0.5) as replica:
+        process = start(tmp_path, replica.base, "-O", "items.json", workers="1", redis_url=redis_server.url)
+        killed: set[int] = set()
+        with redis_server.client() as client:
+            while process.poll() is None:
+                for worker in client.zrange("{pximg:requests}:workers", 0, -1):
+                    pid = int(worker.decode().split("-")[-2])
+                    if pid not in killed and Path(f"/proc/{pid}").exists():
+                        killed.add(pid)
+                        os.kill(pid, signal.SIGKILL)
+        done = ended(tmp_path, process)
+        assert len(killed) == 6
+        assert done.code == 1
+        assert "6 workers crashed within a minute, the last with signal 9" in done.log
+        assert json.loads((tmp_path / "items.json").read_text()) == done.items
+
+
+def test_ctrl_c_stops_all_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    with serve(**SMALL, latency=0.2) as replica:
+        process = start(tmp_path, replica.base, "-O", "items.json")
+        until(lambda: fed(tmp_path) > 12 and len(worker_pids(tmp_path)) == 3)
+        process.send_signal(signal.SIGINT)
+        done = ended(tmp_path, process, 30)
+        assert done.code == 1
+        assert done.log.rstrip().splitlines()[-1] == "stopped before the end"
+        assert done.log.count("Spider closed (shutdown)") == 3
+        assert worker_pids(tmp_path) == []
+        assert 12 < len(done.items) < 150
+        assert len(done.items) == fed(tmp_path)
+
+        asked = set(replica.stats()["requests"])
+        done = ended(tmp_path, start(tmp_path, replica.base, "-O", "items.json"))
+        assert done.code == 0, done.log
+        assert_as_served(done, replica, again=True)
+        assert max(replica.stats()["requests"][gallery["url"]] for gallery in replica.galleries) == 1
+        assert asked < set(replica.stats()["requests"])
+        assert not (tmp_path / ".imgcrawl").exists()
+
+
+def test_after_a_kill_of_the_command_its_workers_leave_and_the_next_goes_on(tmp_path: Path) -> None:
+    with serve(**SMALL, latency=0.2) as replica:
+        process = start(tmp_path, replica.base, "-O", "items.json")
+        until(lambda: fed(tmp_path) > 12 and len(worker_pids(tmp_path)) == 3)
+        process.kill()
+        process.wait()
+        until(lambda: worker_pids(tmp_path) == [])
+        assert fed(tmp_path) < 150
+        done = ended(tmp_path, start(tmp_path, replica.base, "-O", "items.json"))
+        assert done.code == 0, done.log
+        assert_as_served(done, replica, again=True)
+        assert max(replica.stats()["requests"][gallery["url"]] for gallery in replica.galleries) == 1
+
+
+def test_one_crawl_at_a_time_in_one_place(tmp_path: Path) -> None:
+    with serve(**SMALL, latency=0.2) as replica:
+        process = start(tmp_path, replica.base, "-O", "items.json")
+        until(lambda: fed(tmp_path) > 0)
+        (tmp_path / "log").rename(tmp_path / "first.log")
+        second = ended(tmp_path, start(tmp_path, replica.base, "-O", "items.json"))
+        assert (second.code, second.log.count("\n")) == (2, 1)
+        assert second.log.startswith("This crawl runs already, in another process that has ")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 1
+
+
+def test_redis_of_the_user_is_used_and_left_as_it_is(tmp_path: Path, redis_server: RedisServer) -> None:
+    with serve(galleries=6, images=1, per_page=6, width=60, misbehave=False) as replica:
+        done = ended(tmp_path, start(tmp_path, replica.base, "-O", "items.json", redis_url=redis_server.url))
+        assert done.code == 0, done.log
+        assert "no REDIS_URL" not in done.log
+        assert len(done.items) == 6
+        with redis.Redis.from_url(redis_server.url) as client:
+            assert client.hget("{pximg:requests}:run", "state") == b"done"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--workers", "many"], "--workers many: expected a number, 1 or more"),
+        (["--workers", "0"], "--workers 0: expected a number, 1 or more"),
+        (["-a", "colour=red"], "-a colour=red: pximg has no option 'colour'; it has topic, pages, base"),
+        (["-s", "VERDICT_MAX_FAILED=7"], "VERDICT_MAX_FAILED is '7': expected a share from 0 to 1"),
+        (["-s", "FRONTIER_LEASE_TIMEOUT=0"], "FRONTIER_LEASE_TIMEOUT='0': expected a number, 1 or more"),
+        (["-O", "s3://bucket/x.json"], "Feed s3://bucket/x.json: expected a local file"),
+        (["-O", "nowhere.json/x.json"], "Feed nowhere.json/x.json cannot be written: "),
+        (["-o", "nowhere.json"], "nowhere.json holds not one item; expected a feed"),
+        (["-o", "there.csv"], "Feed there.csv: --workers cannot add to csv; -O replaces it"),
+        (["-O", "%(worker)s.json"], "Feed %(worker)s.json: --workers writes one feed"),
+        (["-s", f"REDIS_URL=redis://me:secret@127.0.0.1:{free_port()}/"], "REDIS_URL redis://127.0.0.1:"),
+    ],
+)
+def test_bad_input_is_found_once_and_told_in_one_sentence(tmp_path: Path, options: list[str], sentence: str) -> None:
+    (tmp_path / "nowhere.json").write_text("nonsense\n")
+    (tmp_path / "there.csv").write_text("a\r\n")
+    done = ended(tmp_path, start(tmp_path, "http://127.0.0.1:1", *options), 30)
+    lines = [line for line in done.log.splitlines() if not line.startswith("no REDIS_URL")]
+    assert done.code == 2, done.log
+    assert len(lines) == 1 and lines[0].startswith(sentence), done.log
+    assert "secret" not in done.log
+    assert not list(tmp_path.glob(".imgcrawl/*/redis"))
