@@ -45,6 +45,8 @@ USER_AGENT = f"imgcrawl/{__version__} (image crawler; obeys robots.txt for imgcr
 ROBOTSTXT_OBEY = True  # for images too
 ROBOTSTXT_USER_AGENT = "imgcrawl"  # the product token that sites name in robots.txt (RFC 9309, 2.2.1)
 ROBOTSTXT_TTL = 86400  # seconds that a robots.txt counts (RFC 9309, 2.4)
+ROBOTSTXT_WAIT = 150  # seconds that a request waits for a robots.txt that answers 5xx, before it is refused
+ROBOTSTXT_MAX_DELAY = 60.0  # seconds; no Crawl-delay counts for more
 ROBOTSTXT_RETRY = 60  # seconds until one that could not be had is asked for again
 COOKIES_ENABLED = False  # no site here needs them, and they would tell workers apart
 METAREFRESH_ENABLED = False  # error pages that refresh to the front page would count as galleries
@@ -117,6 +119,7 @@ FEED_EXPORTERS = {  # items reach the disk one by one; one CSV header a file
 EXTENSIONS = {
     "imgcrawl.extensions.progress.Progress": 0,
     "imgcrawl.extensions.verdict.Verdict": 0,
+    "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers
     "scrapy.extensions.logstats.LogStats": None,  # Progress tells more
 }
 LOG_LEVEL = "INFO"  # DEBUG is a line for each image and more

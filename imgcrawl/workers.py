@@ -404,6 +404,7 @@ class _Display:
         def count(name: str) -> int:
             return int(stats.get(name, 0))
 
+        number = len(self.workers.processes)
         now = time.monotonic()
         images = sum(count(f"image/{status}") for status in ("downloaded", "uptodate", "duplicate"))
         self.samples.append((now, images))
@@ -413,7 +414,7 @@ class _Display:
         speed = (images - before) / (now - then) if now > then else 0.0
         failed = sum(count(f"{what}/failed") for what in ("image", "gallery", "list"))
         return [
-            f"{len(self.workers.processes)} workers, {count('gallery/count'):,} galleries, {images:,} images, "
+            f"{number} worker{'' if number == 1 else 's'}, {count('gallery/count'):,} galleries, {images:,} images, "
             f"{count('image/bytes') / 1e6:,.1f} MB",
             f"{speed:,.1f} images/s, {failed:,} failed, {count('image/refused'):,} refused",
             f"{counts['queued']:,} pages queued, {counts['leased']:,} under way",

@@ -59,6 +59,7 @@ class DomainsSpider(RowsSpider):
         "REQUEST_FINGERPRINTER_CLASS": f"{__name__}.Fingerprinter",
         # A host that has not answered will not: the time that costs is spent once.
         "RETRY_EXCEPTIONS": [name for name in RETRY_EXCEPTIONS if "Timeout" not in str(name)],
+        "ROBOTSTXT_WAIT": 0,  # of many hosts some always answer 5xx; their outcome says so
         "SCRAPER_SLOT_MAX_ACTIVE_SIZE": 5_000_000,  # Scrapy's own: the pages here have bodies
         "VERDICT_IMAGES_EXPECTED": False,
     }

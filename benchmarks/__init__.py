@@ -1,0 +1,1 @@
+"""How fast imgcrawl is, measured against others: `python -m benchmarks`."""

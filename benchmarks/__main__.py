@@ -1,0 +1,72 @@
+"""`python -m benchmarks [--short] [--long] [QUESTION …]`"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+
+from benchmarks import report
+from benchmarks.bench import Bench, Result, machine, versions
+
+QUESTIONS = {
+    "one-process": "q1_one_process",
+    "workers": "q2_workers",
+    "latency": "q3_latency",
+    "slow-images": "q4_slow_images",
+    "many-sites": "q5_many_sites",
+    "loop-lag": "q6_loop_lag",
+    "memory": "q7_memory",
+    "queue": "q8_queue",
+    "start-up": "q9_start_up",
+    "second-run": "q10_second_run",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measures imgcrawl against its peers. Writes benchmarks/README.md, results.json and plot.svg; "
+        "with --short nothing is written.",
+    )
+    parser.add_argument("questions", nargs="*", metavar="QUESTION", help=f"of {', '.join(QUESTIONS)} (default: all)")
+    parser.add_argument("--short", action="store_true", help="one small round of everything, under three minutes")
+    parser.add_argument("--long", action="store_true", help="memory over a million images")
+    given = parser.parse_args()
+    if unknown := [name for name in given.questions if name not in QUESTIONS]:
+        parser.error(f"no question {unknown[0]!r}; the questions are {', '.join(QUESTIONS)}")
+    bench = Bench(short=given.short, long=given.long)
+    described = machine()
+    results: dict[str, Result] = {}
+    failed = False
+    try:
+        for name in given.questions or QUESTIONS:
+            start = time.perf_counter()
+            print(f"{name} …", file=sys.stderr, flush=True)
+            try:
+                result = importlib.import_module(f"benchmarks.{QUESTIONS[name]}").measure(bench)
+            except Exception:  # one question that fails is told, and the others are still asked
+                traceback.print_exc()
+                failed = True
+                continue
+            result.short = given.short
+            result.when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+            results[name] = result
+            print(report.plain(result), flush=True)
+            print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    finally:
+        bench.clean()
+    if results and not given.short:
+        every = report.keep(results)
+        ordered = [every[name] for name in QUESTIONS if name in every]
+        problem = report.plot(ordered, bench.peers_python[0])
+        report.write_readme(ordered, described, versions(bench.peers_python[0]))
+        print(problem or "benchmarks/README.md and plot.svg are written", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

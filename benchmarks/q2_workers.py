@@ -1,0 +1,93 @@
+"""The same crawl with 1, 2 and 4 workers that share a queue in Redis."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import peers
+from benchmarks.bench import CACHE, Bench, Result, addresses
+from benchmarks.gauge import Started
+from benchmarks.peers import Job, Peer, remove, stored
+from benchmarks.redis_server import NoServerError, redis_server
+from benchmarks.server import own_server
+from benchmarks.site import Site
+
+LATENCY = 0.05
+WORKERS = (1, 2, 4)
+PEERS = (
+    peers.IMGCRAWL,
+    replace(peers.IMAGES, name="Scrapy ImagesPipeline + scrapy-redis", module="scrapy_redis"),
+    replace(peers.FILES, name="Scrapy FilesPipeline + scrapy-redis", module="scrapy_redis"),
+)
+
+
+def measure(bench: Bench) -> Result:
+    result = Result(
+        "(2) Workers that share a queue, 50 ms of latency, 64 at once each: images a second",
+        [_column(workers) for workers in WORKERS] + ["smallest share, 2 workers"],
+        _column(2),
+    )
+    site = Site(200 if bench.short else 1600)
+    try:
+        with (
+            redis_server(bench.work / "redis") as port,
+            own_server(site, CACHE, None, "--latency", str(LATENCY)) as address,
+        ):
+            everything = addresses(bench, [])
+            for peer in bench.rounds_of(bench.present(PEERS[:2] if bench.short else PEERS, result)):
+                for number, workers in enumerate(WORKERS[:2] if bench.short else WORKERS):
+                    # A database each, so that nothing is left of the last crawl.
+                    job = Job(
+                        address.base, everything, bench.work / "store", redis=f"redis://127.0.0.1:{port}/{number}"
+                    )
+                    _flush(port)
+                    address.stats(reset=True)
+                    shares, ended = _together(bench, peer, job, workers)
+                    counted = address.stats()
+                    came = len(stored(job.store))
+                    if came != site.images:
+                        result.notes.append(
+                            f"{peer.name}, {workers} workers: {came} of {site.images} images came home."
+                        )
+                    result.add(peer.name, {_column(workers): came / (ended - counted["first_image"])})
+                    if workers == 2:
+                        result.add(peer.name, {"smallest share, 2 workers": min(shares) / max(sum(shares), 1)})
+    except NoServerError as error:
+        result.absent["all of them"] = str(error)
+        return result
+    ours = peers.IMGCRAWL.name
+    one, two = result.middle(ours, _column(1)), result.middle(ours, _column(2))
+    enough = len(os.sched_getaffinity(0)) > 2
+    ratio = two / one if one and two else None
+    result.target("2 workers 1.7 times one, where cores allow", ratio if enough else None, 1.7, least=True)
+    if not enough and ratio:
+        result.notes.append(f"2 workers were {ratio:.2f} times one; they and the server had {os.cpu_count()} cores.")
+    return result
+
+
+def _column(workers: int) -> str:
+    return f"images/s, {workers} worker{'s' if workers > 1 else ''}"
+
+
+def _together(bench: Bench, peer: Peer, job: Job, workers: int) -> tuple[list[int], float]:
+    """Run *workers* processes to their end: how many galleries each had, and when the last one ended."""
+    remove(job.store)
+    python = bench.python_for(peer)
+    crawls = []
+    for number in range(workers):
+        command = peer.command(replace(job, worker=str(number)), python)
+        folder = bench.work / f"worker{number}"
+        crawls.append(Started(command, folder, environment=peer.environment, name=str(time.time_ns())))
+    ended = max(crawl.finished(300).ended for crawl in crawls)
+    feeds = [Path(replace(job, worker=str(number)).feed) for number in range(workers)]
+    return [feed.read_text().count('"title"') if feed.exists() else 0 for feed in feeds], ended
+
+
+def _flush(port: int) -> None:
+    from redis import Redis  # noqa: PLC0415 -- only with a server
+
+    with Redis(port=port) as client:
+        client.flushall()

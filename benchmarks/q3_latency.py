@@ -1,0 +1,43 @@
+"""Through 50 ms of latency, per concurrency: how much of what is possible is reached."""
+
+from __future__ import annotations
+
+from benchmarks import peers
+from benchmarks.bench import CACHE, Bench, Result, addresses
+from benchmarks.peers import Job
+from benchmarks.server import own_server
+from benchmarks.site import Site
+
+LATENCY = 0.05
+MOST = "most in flight where 8 were allowed"
+PEERS = (peers.IMGCRAWL, peers.IMAGES, peers.AIOHTTP)
+
+
+def measure(bench: Bench) -> Result:
+    concurrencies = (8, 16) if bench.short else (4, 8, 16, 32)
+    names = [f"share of the possible, {concurrency} at once" for concurrency in concurrencies]
+    result = Result(
+        "(3) Through 50 ms of latency: images a second, as a share of concurrency / latency",
+        [*names, MOST],
+        names[0],
+    )
+    present = bench.present(PEERS, result)
+    for concurrency in concurrencies:
+        site = Site(concurrency * (30 if bench.short else 50))
+        with own_server(site, CACHE, bench.server_core, "--latency", str(LATENCY)) as address:
+            everything = addresses(bench, (address.base + path for path in site.paths()))
+            for peer in bench.rounds_of(present):
+                address.stats(reset=True)
+                job = Job(address.base, everything, bench.work / "store", concurrency=concurrency)
+                bench.crawl(peer, job, expected=site.images, cores=bench.client_core)
+                counted = address.stats()
+                # From the first image asked for to the last answer: neither the start nor the pages before it.
+                reached = counted["images"] / (counted["last"] - counted["first_image"])
+                column = f"share of the possible, {concurrency} at once"
+                if concurrency == 8:
+                    result.add(peer.name, {MOST: counted["most"]})
+                result.add(peer.name, {column: reached / (concurrency / LATENCY)})
+    worst = min((result.middle(peers.IMGCRAWL.name, name) or 0.0 for name in names), default=None)
+    result.target("within 10 % of what latency and concurrency allow: share at least 0.9", worst, 0.9, least=True)
+    result.notes.append("Possible is concurrency / 50 ms. imgcrawl takes pages and images from the same limit.")
+    return result

@@ -1,0 +1,68 @@
+"""Pages through imgcrawl's queue: pushed, leased and acknowledged in batches.
+
+REDIS_URL PAGES -> pages a second, bytes a page
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+import scrapy
+from scrapy.settings import Settings
+from scrapy.utils.request import RequestFingerprinter
+
+from imgcrawl.frontier import codec
+from imgcrawl.frontier.store import FINGERPRINT, store_from_settings
+
+# What the scheduler has together when it reports (25 links of a few pages), and what it leases at a time.
+BATCH = 100
+LEASED = 64
+
+
+class BenchSpider(scrapy.Spider):
+    name = "bench"
+
+    def parse_gallery(self, response):
+        pass
+
+
+async def main(url: str, pages: int) -> None:
+    spider = BenchSpider()
+    fingerprinter = RequestFingerprinter()
+    store = store_from_settings(Settings({"REDIS_URL": url}), "bench")
+    await store.client.flushall()
+    run, _ = await store.join("worker", "", persist=False, flush=True)
+    await store.exchange(run, "worker")
+    empty = (await store.client.info("memory"))["used_memory"]
+    start = time.perf_counter()
+    for first in range(0, pages, BATCH):
+        ops = []
+        for number in range(first, min(first + BATCH, pages)):
+            address = f"https://host{number % 7}.example.org/gallery/{number}.html"
+            request = scrapy.Request(address, callback=spider.parse_gallery, priority=1)
+            fingerprint = fingerprinter.fingerprint(request)[:FINGERPRINT]
+            bucket = f"{codec.clamp(request.priority)}:{codec.host_of(request)}"
+            ops.append(("c", fingerprint, bucket, codec.encode(request, spider, 1 << 20)))
+        await store.exchange(run, "worker", ops=ops)
+    pushed = time.perf_counter()
+    full = (await store.client.info("memory"))["used_memory"]
+    popping = time.perf_counter()
+    done: list[tuple[bytes | str, ...]] = []
+    leased = 0
+    while True:
+        reply = await store.exchange(run, "worker", wanted=LEASED, per_host=LEASED, ops=done)
+        for _, priority, value in reply.leases:
+            codec.decode(value, spider, int(priority))
+        done = [("done", token, "") for token, _, _ in reply.leases]
+        leased += len(done)
+        if not done:
+            break
+    end = time.perf_counter()
+    assert leased == pages, (leased, pages)
+    await store.client.aclose()
+    print(pages / (pushed - start + end - popping), (full - empty) / pages)
+
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))

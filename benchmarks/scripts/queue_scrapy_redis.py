@@ -1,0 +1,45 @@
+"""Pages through scrapy-redis: dupefilter and queue as its scheduler uses them.
+
+REDIS_URL PAGES -> pages a second, bytes a page
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import redis
+import scrapy
+from scrapy_redis.dupefilter import RFPDupeFilter
+from scrapy_redis.queue import PriorityQueue
+
+
+class BenchSpider(scrapy.Spider):
+    name = "bench"
+
+    def parse_gallery(self, response):
+        pass
+
+
+url, pages = sys.argv[1], int(sys.argv[2])
+server = redis.Redis.from_url(url)
+server.flushall()
+spider = BenchSpider()
+seen = RFPDupeFilter(server, "bench:dupefilter")
+queue = PriorityQueue(server, spider, "bench:requests")
+empty = server.info("memory")["used_memory"]
+start = time.perf_counter()
+for number in range(pages):
+    address = f"https://host{number % 7}.example.org/gallery/{number}.html"
+    request = scrapy.Request(address, callback=spider.parse_gallery, priority=1)
+    if not seen.request_seen(request):
+        queue.push(request)
+pushed = time.perf_counter()
+full = server.info("memory")["used_memory"]
+popping = time.perf_counter()
+popped = 0
+while queue.pop() is not None:
+    popped += 1
+end = time.perf_counter()
+assert popped == pages, (popped, pages)
+print(pages / (pushed - start + end - popping), (full - empty) / pages)
