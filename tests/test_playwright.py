@@ -21,7 +21,7 @@ LAUNCH = {"executable_path": CHROMIUM, "args": ["--no-sandbox"]}
 ADDONS = {"imgcrawl.playwright.Addon": 0}
 
 
-def render(server: Server, folder: Path, **settings: str) -> Crawl:
+def render(server: Server, folder: Path, addons: dict[str, int] = ADDONS, **settings: str) -> Crawl:
     arguments = {
         "list": server.url("/albums?page={page}"),
         "galleries": "a.album",
@@ -32,16 +32,15 @@ def render(server: Server, folder: Path, **settings: str) -> Crawl:
         folder,
         "gallery",
         arguments,
-        ADDONS=json.dumps(ADDONS),
+        ADDONS=json.dumps(addons),
         PAGES_PLAYWRIGHT="True",
         PLAYWRIGHT_LAUNCH_OPTIONS=json.dumps(LAUNCH),
         **settings,
     )
 
 
-@pytest.mark.skipif(find_spec("scrapy_playwright") is not None, reason="scrapy-playwright is installed")
 def test_without_it_one_sentence(server: Server, tmp_path: Path) -> None:
-    run = render(server, tmp_path)
+    run = render(server, tmp_path, {"tests.spiders.hidden.Hidden": -1, **ADDONS})
     assert run.code == 2
     assert run.log.splitlines()[-1] == "PAGES_PLAYWRIGHT needs scrapy-playwright: pip install scrapy-playwright"
     assert server.requests == []

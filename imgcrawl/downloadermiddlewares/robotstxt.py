@@ -116,7 +116,7 @@ class RobotsTxtMiddleware:
         origin = f"{parts.scheme}://{parts.netloc.lower()}"
         verdict = await self.verdict(origin, request)
         patience = time.time() + self._wait
-        while self._wait and verdict.reason and verdict.until < patience:
+        while self._wait and verdict.reason == "robots" and verdict.until < patience:
             if not await downloader_of(self.crawler).wait(verdict.until - time.time()):
                 break
             verdict = await self.verdict(origin, request)
