@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -81,6 +82,7 @@ class Bench:
 
     short: bool
     long: bool = False
+    _runs: Iterator[int] = field(default_factory=count)
 
     @property
     def rounds(self) -> int:
@@ -158,8 +160,8 @@ class Bench:
 
     def again(self, peer: Peer, job: Job, *, expected: int | None = None, **options: Any) -> Run:
         """The same into the folder as it is."""
-        logs = self.work / "logs"
-        shutil.rmtree(logs, ignore_errors=True)
+        # A folder each: a child that a peer leaves behind must not write into the next run.
+        logs = self.work / f"logs-{next(self._runs)}"
         python = self.python_for(peer)
         ran = run(peer.command(job, python), logs, environment=peer.environment, **options)
         came = len(stored(job.store))

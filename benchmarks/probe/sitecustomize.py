@@ -18,7 +18,10 @@ late: list[tuple[float, float]] = []  # Unix time, seconds late
 
 
 def report(target: str) -> None:
-    Path(f"{target}.{os.getpid()}").write_text(json.dumps({"main": time.thread_time(), "late": late}))
+    # A child may outlive the one that is waited for: what is read must be whole.
+    unfinished = Path(target).with_name(f"unfinished.{os.getpid()}")
+    unfinished.write_text(json.dumps({"main": time.thread_time(), "late": late}))
+    unfinished.rename(f"{target}.{os.getpid()}")
 
 
 def watch(loop: asyncio.AbstractEventLoop, due: float) -> None:
