@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scrapy.settings import Settings
+
 ROOT = Path(__file__).parents[1]
+
+
+def project_settings() -> Settings:
+    """The project's settings. Scrapy's own `get_project_settings` would name them in the environment, too, and
+    with that to every crawl of another project that a test starts."""
+    settings = Settings()
+    settings.setmodule("imgcrawl.settings", priority="project")
+    return settings
+
 
 # Tests are in a hurry; what is under test sets its own.
 FAST = {

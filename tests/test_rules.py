@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from scrapy.spiderloader import SpiderLoader
-from scrapy.utils.project import get_project_settings
 
 from imgcrawl.items import REASONS
+from tests.crawling import project_settings
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "imgcrawl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-LOADER = SpiderLoader.from_settings(get_project_settings())
+LOADER = SpiderLoader.from_settings(project_settings())
 
 # What knows no Scrapy, so that it can be used and tested without a crawl.
 PURE = ("imgcrawl/images/", "imgcrawl/urls.py", "imgcrawl/findimages.py", "imgcrawl/rows.py")

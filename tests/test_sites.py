@@ -23,14 +23,13 @@ from itemadapter import ItemAdapter
 from scrapy import Request, Spider
 from scrapy.http import HtmlResponse, Response
 from scrapy.spiderloader import SpiderLoader
-from scrapy.utils.project import get_project_settings
 from scrapy.utils.test import get_crawler
 
-from tests.crawling import crawl
+from tests.crawling import crawl, project_settings
 from tests.server import Server
 
 SITES = Path(__file__).parent / "sites"
-LOADER = SpiderLoader.from_settings(get_project_settings())
+LOADER = SpiderLoader.from_settings(project_settings())
 SPIDERS = sorted(LOADER.list())
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 

@@ -5,13 +5,12 @@ import sys
 
 import pytest
 from scrapy.spiderloader import SpiderLoader
-from scrapy.utils.project import get_project_settings
 
 from imgcrawl.basespiders.base import BaseSpider
 from imgcrawl.commands.options import described
-from tests.crawling import ROOT
+from tests.crawling import ROOT, project_settings
 
-SETTINGS = get_project_settings()
+SETTINGS = project_settings()
 LOADER = SpiderLoader.from_settings(SETTINGS)
 
 
