@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 
 from imgcrawl.exceptions import InputError
@@ -42,6 +43,7 @@ class Record:
 
 
 _COLUMNS = [field.name for field in fields(Record)]
+_values = attrgetter(*_COLUMNS)  # astuple() copies every value, deeply
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM images"  # noqa: S608 -- our own column names
 _PUT = f"INSERT OR REPLACE INTO images VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 -- placeholders
 
@@ -102,6 +104,11 @@ class Catalogue:
             row = self._db.execute(f"{_SELECT} WHERE key = ?", (key,)).fetchone()
         return Record(*row) if row else None
 
+    def find_all(self, keys: Iterable[bytes]) -> list[Record | None]:
+        """The records of the addresses with the fingerprints *keys*, in their order."""
+        with self._lock:
+            return [self.find(key) for key in keys]
+
     def same_bytes(self, checksum: str) -> list[Record]:
         """The records of these bytes, one for each file."""
         with self._lock:
@@ -116,7 +123,7 @@ class Catalogue:
 
     def put(self, record: Record) -> None:
         """Add *record*, or put it in the place of an older one of the same address. Call inside `transaction`."""
-        self._db.execute(_PUT, astuple(record))
+        self._db.execute(_PUT, _values(record))
 
     def close(self) -> None:
         with self._lock:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+import logging
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
 from socket import SOCK_STREAM
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import scrapy.core.downloader
@@ -19,10 +20,8 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response
 from scrapy.settings import BaseSettings
 from scrapy.utils.asyncio import call_later
-from scrapy.utils.defer import _schedule_coro
 from scrapy.utils.httpobj import urlparse_cached
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
+from scrapy.utils.log import logformatter_adapter
 
 from imgcrawl.exceptions import InputError, RequestRefused
 from imgcrawl.limits.answers import SLOWER, retry_after
@@ -33,7 +32,11 @@ from imgcrawl.limits.limiter import Limits
 # to: beyond this many times CONCURRENT_REQUESTS they count again.
 _FREE_WAITS = 16
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins, only when it is done
+_engine_log = logging.getLogger("scrapy.core.engine")  # it tells of every response
 _ADDRESSES = 10_000  # hosts whose address is remembered
+
+
+_Turn = asyncio.Future[None]
 
 
 class _HostSlot(Slot):
@@ -153,7 +156,26 @@ class Downloader(scrapy.core.downloader.Downloader):
         request.meta[self.DOWNLOAD_SLOT] = await self.slot_of(request)
         # A handler is built in no time that anybody counts on.
         self.handlers._get_handler(urlparse_cached(request).scheme)
-        return await super()._enqueue_request(request)
+        # Scrapy's starts a task for the download, and two Deferreds carry the result back from it. Here the
+        # request's own task waits for its turn.
+        name, slot = self._get_slot(request)
+        slot.active.add(request)
+        self.signals.send_catch_log(
+            signal=signals.request_reached_downloader, request=request, spider=self.crawler.spider
+        )
+        turn: _Turn = asyncio.get_running_loop().create_future()
+        _queue_of(slot).append((request, turn))
+        self._process_queue(slot)
+        try:
+            await turn
+            return await self._download_in_turn(name, slot, request)
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and request in slot.transferring:  # cancelled as its turn came
+                slot.transferring.remove(request)
+                self._done(name, slot, request, None, monotonic())
+            raise
+        finally:
+            slot.active.remove(request)
 
     @contextmanager
     def held(self, nbytes: int) -> Iterator[None]:
@@ -197,6 +219,39 @@ class Downloader(scrapy.core.downloader.Downloader):
                 return True
         return False
 
+    async def download(self, request: Request) -> Response:
+        """What `engine.download_async` does, in the caller's own task, for requests that no callback waits for.
+
+        Middlewares, limits, signals and stats are the same; there are no Deferreds on the way.
+        """
+        engine, spider = self.crawler.engine, self.crawler.spider
+        if engine is None or engine._slot is None or spider is None:
+            raise RuntimeError(f"No open spider to crawl: {request}")
+        slot = engine._slot
+        while True:
+            slot.add_request(request)
+            self.active.add(request)
+            try:
+                result = await self.middleware.download_async(self._enqueue_request, request)
+            finally:
+                self.active.remove(request)
+                slot.remove_request(request)
+                slot.nextcall.schedule()
+            if isinstance(result, Response):
+                break
+            request = result
+        if result.request is None:
+            result.request = request
+        # Scrapy's loggers let everything through, and its handlers drop it: making a line costs more than to look.
+        if any(handler.level <= logging.DEBUG for handler in logging.root.handlers):
+            crawled = engine.logformatter.crawled(result.request, result, spider)
+            if crawled:  # a user's formatter may leave it out
+                _engine_log.log(*logformatter_adapter(crawled), extra={"spider": spider})
+        self.signals.send_catch_log(
+            signal=signals.response_received, response=result, request=result.request, spider=spider
+        )
+        return result
+
     def needs_backout(self) -> bool:
         if not 0 < self.total_concurrency <= len(self.active):
             return False
@@ -229,9 +284,12 @@ class Downloader(scrapy.core.downloader.Downloader):
     def _start_one(self, slot: Slot) -> bool:
         """Send the slot's next request if its limits allow that now. False if they do not, or none waits."""
         assert isinstance(slot, _HostSlot)  # noqa: S101 -- `_get_slot` makes no other
-        if not slot.queue:
+        queue = _queue_of(slot)
+        while queue and queue[0][1].done():  # cancelled while it waited
+            queue.popleft()
+        if not queue:
             return False
-        request, result = slot.queue[0]
+        request, turn = queue[0]
         names = _names(slot.name, request)
         for number, name in enumerate(names):
             if not self.limits.take(name, len(slot.queue)):
@@ -240,36 +298,35 @@ class Downloader(scrapy.core.downloader.Downloader):
                 if self.limits.blocked(name) > self._longest_wait:
                     self._give_up(slot, name)
                 return False
-        slot.queue.popleft()
+        queue.popleft()
         slot.lastseen = monotonic()
         slot.delay = self.limits.delay(slot.name)  # for whoever looks at it
         slot.transferring.add(request)
         self._transferring += 1
-        _schedule_coro(self._wait_for_download(slot, request, result))
+        turn.set_result(None)
         return True
 
     def _give_up(self, slot: Slot, name: str) -> None:
         why = f"{name} asked to be left alone for {self.limits.blocked(name):.0f} s"
-        while slot.queue:
-            _, result = slot.queue.popleft()
-            result.errback(Failure(RequestRefused("retry_after", why)))  # type: ignore[no-untyped-call]  # as below
+        queue = _queue_of(slot)
+        while queue:
+            _, turn = queue.popleft()
+            if not turn.done():
+                turn.set_exception(RequestRefused("retry_after", why))
 
-    async def _wait_for_download(self, slot: Slot, request: Request, queue_dfd: Deferred[Response]) -> None:
-        assert isinstance(slot, _HostSlot)  # noqa: S101 -- as above
-        names = _names(slot.name, request)
+    async def _download_in_turn(self, name: str, slot: Slot, request: Request) -> Response:
         sent = monotonic()
         response: Response | None = None
         try:
-            try:
-                response = await self._download(slot, request)
-            finally:
-                self._transferring -= 1
-                self._report(names, request, response, sent)
-                self._turns.setdefault(slot)
-        except Exception:
-            queue_dfd.errback(Failure())  # type: ignore[no-untyped-call]  # Twisted's has no types
-        else:
-            queue_dfd.callback(response)
+            response = await self._download(slot, request)
+            return response
+        finally:
+            self._done(name, slot, request, response, sent)
+
+    def _done(self, name: str, slot: Slot, request: Request, response: Response | None, sent: float) -> None:
+        self._transferring -= 1
+        self._report(_names(name, request), request, response, sent)
+        self._turns.setdefault(slot)
         self._take_turns()
 
     def _report(self, names: list[str], request: Request, response: Response | None, sent: float) -> None:
@@ -328,6 +385,11 @@ def _terms_from_settings(settings: BaseSettings) -> Terms:
         if not right:
             raise InputError(f"{name}={value}: expected a number above 0" + (" or 0" if name[-1] in "YH" else ""))
     return terms
+
+
+def _queue_of(slot: Slot) -> deque[tuple[Request, _Turn]]:
+    # Scrapy's queue has Deferreds; nobody but the downloader looks at it.
+    return cast("deque[tuple[Request, _Turn]]", slot.queue)
 
 
 def _names(host: str, request: Request) -> list[str]:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -30,6 +30,7 @@ from scrapy.exceptions import (
     StopDownload,
     UnsupportedURLSchemeError,
 )
+from scrapy.http import Headers
 from scrapy.spidermiddlewares.httperror import HttpError
 from scrapy.utils.ssl import _make_ssl_context
 
@@ -37,7 +38,7 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.items import REASONS
 from imgcrawl.urls import is_public
 
-_PIECE = 1024 * 1024  # bytes written to a file at a time
+_PIECE = 1024 * 1024  # bytes of a body that are handed on, or written to a file, at a time
 
 
 class DownloadTLSError(DownloadFailedError):
@@ -94,6 +95,21 @@ class _Response(_ClientResponse):
         if connection.transport is None:  # lost while the request was written; Scrapy asserts that it is there
             raise aiohttp.ServerDisconnectedError
         return await super().start(connection)
+
+
+@lru_cache(64)
+def _client_timeout(total: float, connect: float, idle: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=total, connect=connect, sock_read=idle)
+
+
+def _sent_headers(request: Request) -> list[tuple[str, str]]:
+    # Scrapy copies the headers for this, and makes every name and value canonical once more.
+    return [
+        (name.decode(), value.decode())
+        for name, values in dict.items(request.headers)
+        for value in values
+        if name != b"Proxy-Authorization"
+    ]
 
 
 class DownloadHandler(AiohttpDownloadHandler):
@@ -159,10 +175,8 @@ class DownloadHandler(AiohttpDownloadHandler):
                     request.method,
                     url,
                     data=request.body or None,
-                    headers=self._request_headers(request).to_tuple_list(),
-                    timeout=aiohttp.ClientTimeout(
-                        total=timeout, connect=self._connect_timeout, sock_read=self._idle_timeout
-                    ),
+                    headers=_sent_headers(request),
+                    timeout=_client_timeout(timeout, self._connect_timeout, self._idle_timeout),
                     ssl=self._ssl_context,
                     allow_redirects=False,
                     proxy=proxy,
@@ -207,18 +221,41 @@ class DownloadHandler(AiohttpDownloadHandler):
             raise DownloadFailedError(f"{request.url}: {' '.join(str(error).split())}") from error
 
     @staticmethod
+    def _extract_headers(response: _ClientResponse) -> Headers:
+        # The bytes that came, without the detour by text that Scrapy's takes.
+        headers: dict[bytes, list[bytes]] = {}
+        for name, value in response.raw_headers:
+            headers.setdefault(name.title(), []).append(value)
+        answered = Headers()
+        dict.update(answered, headers)
+        return answered
+
+    @staticmethod
     async def _iter_body_chunks(response: _ClientResponse) -> AsyncIterator[bytes]:
         ours = cast("_Response", response)
         if ours.file:
             await _write_to(ours.file, ours)
             return
-        truncate = ours.truncate
-        received = 0
-        async for chunk in response.content.iter_any():
-            yield chunk
-            received += len(chunk)
-            if truncate is not None and received >= truncate:
-                return
+        # What comes is handed on in larger pieces, because each is a signal (bytes_received).
+        pieces: list[bytes] = []
+        received = waiting = 0
+        try:
+            async for piece in response.content.iter_any():
+                pieces.append(piece)
+                received += len(piece)
+                waiting += len(piece)
+                if waiting >= _PIECE:
+                    yield b"".join(pieces)
+                    pieces.clear()
+                    waiting = 0
+                if ours.truncate is not None and received >= ours.truncate:
+                    break
+        except aiohttp.ClientPayloadError:
+            if pieces:  # for who accepts what came before the connection broke (download_fail_on_dataloss)
+                yield b"".join(pieces)
+            raise
+        if pieces:
+            yield b"".join(pieces)
 
     @staticmethod
     def _cancel_maxsize(size: int, limit: int, request: Request, *, expected: bool) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from functools import lru_cache
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
 # ---- addresses as they stand on pages ------------------------------------------------------------------
@@ -56,6 +57,7 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
+@lru_cache(4096)  # asked twice for each image, of few hosts
 def is_public(ip: str) -> bool:
     """Whether *ip* (as text, IPv4 or IPv6, also with a zone) is an address of the public Internet.
 
@@ -86,6 +88,11 @@ def literal_ip(host: str) -> str | None:
     zones, trailing dots, percent-encoding, full-width digits, and IPv4 as 2130706433, 0x7f.1, 0177.0.0.1
     or 127.1.
     """
+    # The same few hosts come for every image. Long ones are not kept: no host is called that.
+    return (_remembered if len(host) <= _LONGEST_HOST else _literal_ip)(host)
+
+
+def _literal_ip(host: str) -> str | None:
     host = unicodedata.normalize("NFKC", unquote(host)).replace("。", ".").strip("[]").rstrip(".").lower()
     if ":" in host:
         try:
@@ -93,6 +100,10 @@ def literal_ip(host: str) -> str | None:
         except ValueError:
             return None
     return _ipv4(host.split("."))
+
+
+_LONGEST_HOST = 255  # RFC 1035, 2.3.4
+_remembered = lru_cache(4096)(_literal_ip)
 
 
 def _ipv4(parts: list[str]) -> str | None:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scrapy import Request
+from scrapy import Request, signals
 from scrapy.crawler import Crawler
+from scrapy.exceptions import DownloadFailedError
+from scrapy.http import Response
 
 from imgcrawl.downloader import Downloader, downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
@@ -153,8 +155,81 @@ async def test_another_downloader_is_named() -> None:
 
 def test_the_overridden_methods_are_still_scrapys() -> None:
     """A method that Scrapy renames would be overridden in vain."""
-    for name in ("_process_queue", "_wait_for_download", "_latercall", "needs_backout"):
+    for name in ("_process_queue", "_enqueue_request", "_download", "_get_slot", "needs_backout"):
         assert hasattr(Downloader.__mro__[1], name)
+
+
+async def test_download_does_what_the_engine_does(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """Signals, stats, log lines and answers, over a redirect, of an image, a 404 and a failure."""
+    server.add("/hop", b"", status=302, headers={"Location": "/a.jpg"})
+    server.add("/a.jpg", JPEG)
+    seen: list[list[object]] = []
+    for way in ("engine", "downloader"):
+        told: list[object] = []
+
+        def tell(
+            signal: object, request: Request, told: list[object] = told, response: Response | None = None, **_: object
+        ) -> None:
+            told.append((signal, request.url, response and response.status))
+
+        async def script(crawler: Crawler, told: list[object] = told, way: str = way, tell: object = tell) -> None:
+            for name in ("request_reached_downloader", "response_downloaded", "response_received"):
+                crawler.signals.connect(tell, getattr(signals, name))
+            downloader = downloader_of(crawler)
+            download = crawler.engine.download_async if way == "engine" else downloader.download
+            for path in ("/hop", "/a.jpg", "/none"):
+                answer = await download(Request(server.url(path)))
+                told.append((answer.url, answer.status, answer.body, answer.request.url))
+            with pytest.raises(DownloadFailedError):
+                await download(Request(server.url("/reset"), meta={"max_retry_times": 0}))
+            stats = crawler.stats.get_stats()
+            told.append({name: value for name, value in stats.items() if name.startswith(("response", "downloader/"))})
+            assert not downloader.active
+            assert not crawler.engine._slot.inprogress
+
+        caplog.clear()
+        with caplog.at_level("DEBUG", "scrapy.core.engine"):
+            await crawl(script)
+        told.extend(message for message in caplog.messages if message.startswith("Crawled"))
+        seen.append(told)
+    engine, downloader = seen
+    assert [str(line) for line in engine] == [str(line) for line in downloader]
+    assert sum("Crawled (200)" in str(line) for line in downloader) == 2
+
+
+async def test_a_download_that_is_cancelled_gives_its_place_to_the_next(server: Server) -> None:
+    server.add("*", JPEG, delay=0.1)
+
+    async def script(crawler: Crawler) -> None:
+        downloader = downloader_of(crawler)
+        tasks = [asyncio.create_task(downloader.download(Request(url))) for url in urls(server, 6)]
+        while len(server.paths()) < 2:  # noqa: ASYNC110 -- the server is in another thread
+            await asyncio.sleep(0.01)
+        tasks[0].cancel()  # under way
+        tasks[3].cancel()  # waiting
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(answer).__name__ == "CancelledError" for answer in answers] == [
+            True,
+            False,
+            False,
+            True,
+            False,
+            False,
+        ]
+        (slot,) = downloader.slots.values()
+        assert not (slot.active or slot.transferring or slot.queue or downloader.active)
+        # Cancelled in the very moment in which its turn came: nothing is sent, and nobody waits for ever.
+        last = asyncio.create_task(downloader.download(Request(server.url("/last.jpg"))))
+        while not slot.transferring:  # noqa: ASYNC110 -- the very turn of the loop is meant
+            await asyncio.sleep(0)
+        last.cancel()
+        await asyncio.gather(last, return_exceptions=True)
+        assert not (slot.active or slot.transferring or slot.queue or downloader.active)
+        assert (await downloader.download(Request(server.url("/more.jpg")))).status == 200
+
+    await asyncio.wait_for(crawl(script, CONCURRENT_REQUESTS_PER_DOMAIN=2), 20)
+    assert server.max_in_flight <= 3  # the server cannot know at once that one was given up
+    assert "/3.jpg" not in server.paths()
 
 
 async def test_a_bandwidth_is_kept(server: Server) -> None:

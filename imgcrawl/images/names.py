@@ -6,6 +6,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from itertools import count
 from typing import Any, Final
@@ -40,6 +41,11 @@ def safe_name(text: str, *, max_bytes: int = MAX_NAME) -> str:
     is longer than *max_bytes* (32 to 255) of UTF-8 is cut at a character and ends in a hash of all of it. What
     nothing is left of is "untitled". A safe name is returned as it is.
     """
+    # The same few come for every image: the spider's name, the gallery's title, 001 to 020. Long ones are not kept.
+    return (_remembered if len(text) <= MAX_NAME else _safe_name)(text, max_bytes)
+
+
+def _safe_name(text: str, max_bytes: int) -> str:
     whole = " ".join(_INVISIBLE.sub("", text).split()).strip(". ")
     # Bounded before what takes more than linear time; NFC makes one character of four at most.
     name = unicodedata.normalize("NFC", whole[: 4 * max_bytes])
@@ -54,6 +60,9 @@ def safe_name(text: str, *, max_bytes: int = MAX_NAME) -> str:
         digest = sha256(whole.encode()).hexdigest()[:8]
         name = f"{_cut(name, max_bytes - len(digest) - 1)}-{digest}"
     return name or "untitled"
+
+
+_remembered = lru_cache(4096)(_safe_name)
 
 
 def path_for(template: str, fields: Mapping[str, object]) -> str:

@@ -9,12 +9,15 @@ import logging
 import os
 import posixpath
 import sqlite3
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -85,7 +88,7 @@ class Config:
         try:
             config = cls(
                 name=settings[name_setting],
-                threads=settings.getint("IMAGES_THREADS") or max(1, min(4, (os.cpu_count() or 1) - 1)),
+                threads=settings.getint("IMAGES_THREADS") or max(2, min(4, os.cpu_count() or 1)),
                 max_pixels=settings.getint("IMAGES_MAX_PIXELS"),
                 min_width=settings.getint("IMAGES_MIN_WIDTH"),
                 min_height=settings.getint("IMAGES_MIN_HEIGHT"),
@@ -142,7 +145,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         set_pixel_limit(self.config.max_pixels)
         beside = self.local.root if self.local else Path()
         self.catalogue = Catalogue(Path(crawler.settings["CATALOGUE_FILE"] or beside / CATALOGUE_NAME))
-        self.threads = ThreadPoolExecutor(self.config.threads, thread_name_prefix="images")
+        self.threads = ThreadPoolExecutor(self.config.threads, "images", initializer=_give_way)
+        self._asked: dict[bytes, asyncio.Future[Record | None]] = {}
         self._underway: dict[bytes, asyncio.Future[Image]] = {}
         self._gone: LocalCache[bytes, Image] = LocalCache(limit=10_000)
         self._uploading: set[str] = set()
@@ -320,7 +324,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 _make_conditional(request, record)
             self._modify_media_request(request)
             with self._destination(request):
-                response = await self.crawler.engine.download_async(request)
+                response = await self._download(request)
                 if response.status == 304 and record:
                     await self._in_thread(self._confirm, record)
                     return _known(record, wanted)
@@ -357,20 +361,38 @@ class ImagesPipeline(ScrapyImagesPipeline):
             self._stopping = asyncio.create_task(self.crawler.engine.close_spider_async(reason="storage"))
         return _not_stored("storage")
 
+    async def _download(self, request: Request) -> Response:
+        engine = self.crawler.engine
+        downloader = engine.downloader
+        if isinstance(downloader, Downloader):
+            return await downloader.download(request)
+        return await engine.download_async(request)
+
     # Is it here already?
 
     async def _intact(self, key: bytes) -> Record | None:
         """The record of an address whose file is there, with the bytes it had."""
-        record = await self._in_thread(self._intact_on_disk, key)
-        if record and not self.local:
-            return record if await self._is_uploaded(record.path) else None
-        return record
-
-    def _intact_on_disk(self, key: bytes) -> Record | None:
-        record = self.catalogue.find(key)
-        if record and self.local and self.local.checksum(record.path) != record.checksum:
+        record = await self._recorded(key)
+        if record is None:
             return None
-        return record
+        if self.local:
+            checksum = await self._in_thread(self.local.checksum, record.path)
+            return record if checksum == record.checksum else None
+        return record if await self._is_uploaded(record.path) else None
+
+    async def _recorded(self, key: bytes) -> Record | None:
+        """What the catalogue knows of an address. All images of a gallery ask at once: one trip to a thread."""
+        loop = asyncio.get_running_loop()
+        if not self._asked:
+            loop.call_soon(self._look_up)
+        answer: asyncio.Future[Record | None] = loop.create_future()
+        self._asked[key] = answer
+        return await answer
+
+    def _look_up(self) -> None:
+        asked, self._asked = self._asked, {}
+        records = asyncio.get_running_loop().run_in_executor(self.threads, self.catalogue.find_all, list(asked))
+        records.add_done_callback(partial(_hand_out, asked))
 
     def _confirm(self, record: Record) -> None:
         with self.catalogue.transaction():
@@ -431,8 +453,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             before = catalogue.find(key)
             for same in catalogue.same_bytes(checksum):
                 if store.checksum(same.path) == checksum:
-                    record = replace(record, path=same.path)
-                    status = "uptodate" if before and before.path == same.path else "duplicate"
+                    record, status = _again(record, same, before)
                     break
             else:
                 path = store.publish(
@@ -454,8 +475,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         same = await self._in_thread(self.catalogue.same_bytes, record.checksum)
         for known in same:
             if await self._is_uploaded(known.path):
-                record = replace(record, path=known.path)
-                status = "uptodate" if known.key == key else "duplicate"
+                record, status = _again(record, known, known if known.key == key else None)
                 break
         else:
             record = replace(record, path=await self._free_name(record, facts.extension))
@@ -507,6 +527,25 @@ class ImagesPipeline(ScrapyImagesPipeline):
         return await asyncio.get_running_loop().run_in_executor(self.threads, function, *args)
 
 
+def _hand_out(
+    asked: Mapping[bytes, asyncio.Future[Record | None]], records: asyncio.Future[list[Record | None]]
+) -> None:
+    error = records.exception()
+    for answer, record in zip(asked.values(), [None] * len(asked) if error else records.result(), strict=True):
+        if answer.cancelled():
+            continue
+        if error:
+            answer.set_exception(error)
+        else:
+            answer.set_result(record)
+
+
+def _give_way() -> None:
+    """Let the event loop go first where this thread and it want the same core."""
+    if sys.platform == "linux":  # elsewhere it would be the whole process that gives way
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + 5)
+
+
 def _stored(status: str, record: Record) -> Image:
     """The outcome of an address whose bytes are in the store."""
     image = {
@@ -524,6 +563,15 @@ def _stored(status: str, record: Record) -> Image:
         "fetched_at": record.fetched_at,
     }
     return cast("Image", {name: value for name, value in image.items() if value not in ("", 0)})
+
+
+def _again(record: Record, same: Record, before: Record | None) -> tuple[Record, str]:
+    """What to note of bytes that are in the store as *same*, and their status; *before*: what the address had."""
+    record = replace(record, path=same.path)
+    if before is None or before.path != same.path:
+        return record, "duplicate"
+    # Another worker may have stored this address under another gallery's name in the meantime: the first name stays.
+    return replace(record, wanted=before.wanted), "uptodate" if before.wanted == record.wanted else "duplicate"
 
 
 def _known(record: Record, wanted: str) -> Image:
@@ -549,6 +597,7 @@ def _header(response: Response, name: str) -> str:
     return value if value.isprintable() and len(value) <= 1000 else ""
 
 
+@lru_cache(64)  # a gallery's images have one page
 def _as_referer(url: str) -> str:
     """*url* as a Referer: without user, password and fragment (RFC 9110, 10.1.3)."""
     return strip_url(url, strip_credentials=True, strip_default_port=False, origin_only=False)

@@ -6,11 +6,12 @@ import errno
 import hashlib
 import os
 import platform
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from scrapy.pipelines.media import MediaPipeline
 
 # File systems without hard links (FAT, some network shares) answer with one of these.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+# Names for unfinished files. Process ids repeat: containers that share a store and a host name all have number 1.
+_PROCESS = secrets.token_hex(8)
+_NUMBERS = count()
 
 
 class FileStore(FSFilesStore):
@@ -49,22 +54,28 @@ class FileStore(FSFilesStore):
     @contextmanager
     def staging(self) -> Iterator[Path]:
         """An empty file that is not visible under any final name, and is gone at the end."""
-        descriptor, name = tempfile.mkstemp(dir=self._staging)
-        os.close(descriptor)
-        path = Path(name)
+        path = self._unused()
+        path.touch(exist_ok=False)
         try:
-            # mkstemp makes files for their owner alone; an archive is read by others.
-            path.chmod(0o666 & ~_UMASK)
             yield path
         finally:
             path.unlink(missing_ok=True)
 
+    def _unused(self) -> Path:
+        return self._staging / f"{_PROCESS}-{next(_NUMBERS):x}"
+
     @contextmanager
     def staged(self, body: bytes) -> Iterator[Path]:
         """The same with *body* in it."""
-        with self.staging() as path:
-            path.write_bytes(body)
+        path = self._unused()
+        try:
+            with path.open("xb", buffering=0) as file:
+                written = file.write(body)
+                while written < len(body):  # a disk that is nearly full takes a part of it
+                    written += file.write(memoryview(body)[written:])
             yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     def publish(self, staged: Path, stem: str, extension: str, checksum: str, ours: Callable[[str], bool]) -> str:
         """Give the *staged* file a final name and return it, relative to the store.
@@ -142,12 +153,3 @@ def _alive(name: str) -> bool:
     except PermissionError:
         pass
     return True
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-_UMASK = _umask()

@@ -6,6 +6,9 @@ import hashlib
 import io
 import json
 import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +269,38 @@ def test_the_same_address_and_the_same_bytes_are_stored_once(server: Server, tmp
     assert again.files == done.files
     assert server.paths().count("/a.jpg") == 1
     assert {image["status"] for image in again.images} <= {"uptodate", "duplicate"}
+
+
+def test_one_address_under_two_names_at_once_is_one_file(server: Server, tmp_path: Path) -> None:
+    """Two crawls with one store fetch it at the same moment, neither knowing of the other."""
+    go = threading.Event()
+    server.add("/a.jpg", JPEG, delay=go)
+    galleries = [
+        serve(
+            server, {"url": server.url(f"/g{n}"), "title": f"title {n}", "image_urls": [server.url("/a.jpg")]}, path=p
+        )
+        for n, p in enumerate(("/first", "/second"))
+    ]
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+    with ThreadPoolExecutor() as threads:
+        crawls = [
+            threads.submit(crawl, tmp_path / str(n), "items", arguments, IMAGES_STORE=str(tmp_path / "store"))
+            for n, arguments in enumerate(galleries)
+        ]
+        while server.paths().count("/a.jpg") < 2 and not any(each.done() for each in crawls):
+            time.sleep(0.01)
+        go.set()
+        done = [each.result() for each in crawls]
+    images = [each.images[0] for each in done]
+    assert sorted(image["status"] for image in images) == ["downloaded", "duplicate"]
+    assert len({image["path"] for image in images}) == 1
+    first = min(range(2), key=lambda n: images[n]["status"] == "duplicate")
+    again = [
+        crawl(tmp_path / str(n), "items", arguments, IMAGES_STORE=str(tmp_path / "store")).images[0]["status"]
+        for n, arguments in enumerate(galleries)
+    ]
+    assert again == (["uptodate", "duplicate"] if first == 0 else ["duplicate", "uptodate"])
 
 
 def test_an_address_that_is_gone_is_asked_for_once(server: Server, tmp_path: Path) -> None:
