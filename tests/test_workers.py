@@ -95,6 +95,24 @@ def test_a_worker_that_crashes_is_followed_by_another(tmp_path: Path) -> None:
         assert_as_served(done, replica, again=True)
 
 
+def test_what_a_crashed_worker_had_of_the_limits_is_for_the_others_at_once(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    with serve(**SMALL, latency=0.2) as replica, redis_server.client() as client:
+        process = start(tmp_path, replica.base, "-O", "items.json", workers="2", redis_url=redis_server.url)
+
+        def known(key: str) -> set[int]:
+            return {int(name.split(b"-")[-2]) for name in client.zrange("{pximg:requests}:" + key, 0, -1)}
+
+        until(lambda: len(known("workers") & known("limits")) == 2)
+        killed = min(known("limits"))
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: killed not in known("limits") | known("workers"), 8)  # by themselves they go after 30 s
+        until(lambda: len(known("limits") & known("workers")) == 2)
+        process.send_signal(signal.SIGINT)
+        ended(tmp_path, process, 30)
+
+
 def test_workers_that_only_crash_are_given_up(tmp_path: Path, redis_server: RedisServer) -> None:
     with serve(**SMALL, latency=0.5) as replica:
         process = start(tmp_path, replica.base, "-O", "items.json", workers="1", redis_url=redis_server.url)

@@ -101,6 +101,8 @@ class Command(ScrapyCommand):
 
 
 async def _show(store: Store, spider: str) -> int:
+    from imgcrawl.frontier.arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
+
     counts, leases = await store.counts(), await store.leases()
     console = Console(highlight=False)
     if not counts["id"]:
@@ -108,7 +110,8 @@ async def _show(store: Store, spider: str) -> int:
         return 0
     started = f", since {_when(counts['started'] / 1000)}" if counts["started"] else ""
     seeded = "" if counts["seeded"] else ", the start pages are still being queued"
-    print(f"{spider}: {counts['state']}{started}{seeded}")
+    given = f", with {shown(counts['arguments'])}" if counts["arguments"] else ""
+    print(f"{spider}: {counts['state']}{started}{given}{seeded}")
     if counts["error"]:
         print(printable(f"start() ended with {counts['error']}"))
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))

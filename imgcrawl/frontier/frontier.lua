@@ -5,12 +5,12 @@
 --          worker is dead, failures after which a page is, bytes a page may have, key of what was seen, then the
 --          operation's own
 --
---   <prefix>run              hash: the run's id, state, roles and counts
+--   <prefix>run              hash: the run's id, state, roles, counts and arguments
 --   <prefix>queue:<p>:<h>    list: pages of priority p and host h, each "<request>" or "<failures>,<deaths>\n<request>"
 --   <prefix>suspects         list: pages in hand at several deaths, "<failures>,<deaths>,<p>,<h>\n<request>"
 --   <prefix>leases:<worker>  hash: token -> "<failures>,<deaths>,<since>,<p>,<h>\n<request>"
 --   <prefix>workers          zset: worker -> the time at which it counts as dead
---   <prefix>hungry           set: workers that wait for pages; <prefix>wake:<worker> is where they wait
+--   <prefix>hungry           zset: worker that waits for pages -> how many it has; it waits at <prefix>wake:<worker>
 --   <seen>:<g>:<n>           hashes: fingerprints of generation g; the hash <seen> says how many of both there are
 --   <prefix>dead, rejected   lists: pages given up, values that are not ours
 --   <prefix>aside:<key>      whatever stood in the place of a key of ours with another type
@@ -19,7 +19,7 @@ local patience, max_failures, max_size = tonumber(ARGV[3]), tonumber(ARGV[4]), t
 local at = 6
 local RUN, WORKERS, HUNGRY, SEEN = prefix .. 'run', prefix .. 'workers', prefix .. 'hungry', ARGV[6]
 local SUSPECTS, DEAD, REJECTED, GARBAGE = prefix .. 'suspects', prefix .. 'dead', prefix .. 'rejected', prefix .. 'garbage'
-local MAX_PRIORITY, TURNS, BUCKET, KEPT = 1048576, 4294967296, 100, 1000
+local MAX_PRIORITY, TURNS, BUCKET, KEPT, ANSWER = 1048576, 4294967296, 100, 1000, 262144
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -201,10 +201,14 @@ local function wake(worker)
     call('PEXPIRE', name, 60000)
 end
 local function wake_some(most)
-    for _ = 1, most do
-        local worker = call('SPOP', HUNGRY)
+    -- Who has least comes first: it can use whatever there is, while others may have their share or enough of a host.
+    while most > 0 do
+        local worker = call('ZPOPMIN', HUNGRY)[1]
         if not worker then return end
-        wake(worker)
+        if call('ZSCORE', WORKERS, worker) then
+            wake(worker)
+            most = most - 1
+        end
     end
 end
 local function dismiss(worker, death, reason)
@@ -220,7 +224,7 @@ local function dismiss(worker, death, reason)
     table.sort(tokens, function(a, b) return whole(a) > whole(b) end)
     for _, token in ipairs(tokens) do put_back(entries[token], 0, death, reason) end
     call('ZREM', WORKERS, worker)
-    call('SREM', HUNGRY, worker)
+    call('ZREM', HUNGRY, worker)
     redis.call('UNLINK', prefix .. 'wake:' .. worker)
     for _, role in ipairs({'steward', 'seeder'}) do
         if run[role] == worker then
@@ -257,11 +261,14 @@ end
 
 local operations = {}
 
--- worker, name of the run, keep what was seen, wipe first -> id, state
+-- worker, name of the run, keep what was seen, wipe first, arguments, what is none in their place
+-- -> id, state; or id, 'other', arguments of the run, which are not these
 function operations.join()
     local worker, name, persist, flush = argument(), argument(), argument() == '1', argument() == '1'
+    local arguments, stranger = argument(), argument()
     load()
     reap()
+    wake_some(fresh)
     local alone = call('ZCARD', WORKERS) == 0
     local over = run.state ~= 'running'
     if name ~= '' and run.name == name then over = over and run.state ~= 'done' end
@@ -279,11 +286,17 @@ function operations.join()
         end
         set('id', text(now) .. '-' .. worker)
         set('name', name)
+        set('arguments', arguments)
         set('state', 'running')
         set('started', text(now))
         set('token', text(math.max(whole(token), now * 1000)))
         set('turn', text(whole(turn)))
         set('queued', text(whole(queued)))
+    end
+    if run.arguments ~= arguments then
+        if run.arguments and run.arguments ~= stranger then return {run.id, 'other', run.arguments} end
+        if run.arguments then reject('not arguments', stranger) end
+        set('arguments', arguments)
     end
     call('ZADD', WORKERS, text(now + patience), worker)
     return {run.id, run.state}
@@ -345,7 +358,6 @@ function operations.exchange()
         elseif kind == 'seeded' then
             set('seeded', '1')
             set('error', a)
-            fresh = fresh + 1
         elseif kind == 'stranger' then
             reject(a, b)
         else
@@ -375,11 +387,12 @@ function operations.exchange()
     if fresh > 0 and run.state == 'done' then set('state', 'running') end
 
     local workers = call('ZCARD', WORKERS)
-    local reply, suspect = {}, false
+    local reply, bytes, suspect, cut = {}, 0, false, false
     local function grant(failures, deaths, priority, host, request)
         set('token', text(math.max(whole(run.token) + 1, now * 1000)))
         call('HSET', mine, run.token, table.concat({failures, deaths, text(now), text(priority), host}, ',') .. '\n' .. request)
         reply[#reply + 1] = {run.token, text(priority), request}
+        bytes = bytes + #request
         held = held + 1
     end
     if not flag('l') and wanted > 0 then
@@ -390,7 +403,7 @@ function operations.exchange()
             local share = math.ceil((whole(run.queued) + leased()) / workers) - held
             most = math.min(wanted, math.max(share, held == 0 and 1 or 0))
         end
-        while #reply < most and skip < 200 do
+        while #reply < most and skip < 200 and not cut do
             local bucket = call('ZRANGE', index, skip, skip)[1]
             if not bucket then break end
             local priority, host = bucket_parts(bucket)
@@ -402,12 +415,15 @@ function operations.exchange()
             else
                 local name = prefix .. 'queue:' .. bucket
                 local element = call('LPOP', name)
-                if call('LLEN', name) == 0 then
+                cut = element and #reply > 0 and bytes + #element > ANSWER
+                if cut then
+                    call('LPUSH', name, element)
+                elseif call('LLEN', name) == 0 then
                     call('ZREM', index, bucket)
                 else
                     call('ZADD', index, score(priority), bucket)
                 end
-                if element then
+                if element and not cut then
                     count('queued', -1)
                     local failures, deaths, request = string.match(element, '^(%d+),(%d+)\n(.*)$')
                     request = request or element
@@ -447,8 +463,11 @@ function operations.exchange()
                 set('error', 'start() killed its worker ' .. max_failures .. ' times')
             end
         end
-        local empty = run.steward == worker and flag('e') and run.seeded == '1' and call('ZCARD', index) == 0
-            and call('LLEN', SUSPECTS) == 0 and leased() == 0
+        local nothing = run.seeded == '1' and call('ZCARD', index) == 0 and call('LLEN', SUSPECTS) == 0 and leased() == 0
+        local empty = nothing and run.steward == worker and flag('e')
+        if nothing and run.steward ~= worker and (run.idle_since or '') == '' and call('ZREM', HUNGRY, run.steward) == 1 then
+            wake(run.steward) -- only it knows whether this is the end
+        end
         if empty and whole(run.queued) > 0 then
             rebuild()
             empty = whole(run.queued) == 0
@@ -463,7 +482,7 @@ function operations.exchange()
             wake_some(workers)
         end
     end
-    local short = wanted > #reply
+    local short = wanted > #reply and not cut
     if flag('l') then
         workers = call('ZCARD', WORKERS)
         if workers == 0 and run.state == 'done' and not flag('p') then
@@ -472,11 +491,10 @@ function operations.exchange()
         end
         wake_some(1000)
     else
-        if short and run.state == 'running' then call('SADD', HUNGRY, worker) else call('SREM', HUNGRY, worker) end
-        if fresh > 0 then
-            local most = math.min(fresh, 1000)
-            if most > #reply then wake_some(most - #reply) end
-        end
+        call('ZREM', HUNGRY, worker)
+        wake_some(math.min(fresh, 1000) - #reply)
+        -- Not before: it has looked, so nothing above is news to it.
+        if short and not suspect and run.state == 'running' then call('ZADD', HUNGRY, text(held), worker) end
     end
     return {status, run.state or '', run.error or '', run.seeded == '1' and 1 or 0, run.seeder == worker and 1 or 0,
         run.steward == worker and 1 or 0, suspect and 1 or 0, short and 1 or 0, fenced, added, dropped, workers,
@@ -544,6 +562,7 @@ function operations.clear()
     local force = argument() == '1'
     load()
     reap()
+    wake_some(fresh)
     if call('ZCARD', WORKERS) > 0 and not force then return 0 end
     for _, worker in ipairs(call('ZRANGE', WORKERS, 0, -1)) do
         redis.call('UNLINK', prefix .. 'leases:' .. worker)

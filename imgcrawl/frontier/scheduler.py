@@ -13,10 +13,9 @@ import socket
 import time
 import weakref
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import islice
 from json import dumps
 from typing import Any, Self
 
@@ -26,6 +25,7 @@ from scrapy.core.engine import ExecutionEngine
 from scrapy.core.scheduler import BaseScheduler
 from scrapy.crawler import Crawler
 from scrapy.exceptions import CloseSpider
+from scrapy.extensions.feedexport import FeedExporter
 from scrapy.http import Response
 from scrapy.utils.defer import deferred_from_coro
 from twisted.internet.defer import Deferred
@@ -33,14 +33,24 @@ from twisted.python.failure import Failure
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import codec
-from imgcrawl.frontier.store import FINGERPRINT, OUTAGES, Reply, Store, check_server, printable, store_from_settings
+from imgcrawl.frontier.arguments import arguments_of, shown
+from imgcrawl.frontier.store import (
+    FINGERPRINT,
+    OUTAGES,
+    OtherArgumentsError,
+    Reply,
+    Store,
+    check_server,
+    printable,
+    store_from_settings,
+)
 
 logger = logging.getLogger(__name__)
 
-BATCH = 500  # operations in one script: some milliseconds of the server's time
+BATCH, BATCH_BYTES = 500, 256 * 1024  # in one script: some milliseconds of the server's time
 FLUSH = 0.02  # seconds in which what is to be reported comes together
 STARVED = 0.003  # the same, for a worker with nothing to do
-ROOM = 2000  # operations that may wait; start() pauses beyond
+ROOM, ROOM_BYTES = 4 * BATCH, 16 * BATCH_BYTES  # that may wait; start() pauses beyond
 RECENT = 20_000  # fingerprints remembered here, so that a link on every page is not asked about on every page
 
 
@@ -57,6 +67,59 @@ class _Page:
     cut_short: bool = False  # this worker was stopped before all was tried
 
 
+_Op = tuple[bytes | str, ...]
+
+
+class Outbox:
+    """Operations that are to be reported, in their order, in batches that Redis takes in a moment."""
+
+    def __init__(self) -> None:
+        self._ops: deque[_Op] = deque()
+        self._bytes = 0
+        self.reported = 0  # operations so far
+
+    def __len__(self) -> int:
+        return len(self._ops)
+
+    def __iter__(self) -> Iterator[_Op]:
+        return iter(self._ops)
+
+    def add(self, op: _Op) -> None:
+        self._ops.append(op)
+        self._bytes += _size(op)
+
+    def batch(self) -> list[_Op]:
+        """What is to go next: as much as BATCH and BATCH_BYTES allow, a single larger one alone."""
+        ops: list[_Op] = []
+        size = 0
+        for op in self._ops:
+            size += _size(op)
+            if ops and (len(ops) == BATCH or size > BATCH_BYTES):
+                break
+            ops.append(op)
+        return ops
+
+    def sent(self, count: int) -> None:
+        """The first *count* were reported."""
+        for _ in range(count):
+            self._bytes -= _size(self._ops.popleft())
+        self.reported += count
+
+    def clear(self) -> None:
+        self._ops.clear()
+        self._bytes = 0
+
+    def has_batch(self) -> bool:
+        return len(self._ops) >= BATCH or self._bytes >= BATCH_BYTES
+
+    def has_room(self) -> bool:
+        return len(self._ops) <= ROOM and self._bytes <= ROOM_BYTES
+
+
+def _size(op: _Op) -> int:
+    return sum(map(len, op))
+
+
 class Scheduler(BaseScheduler):
     """Shares the requests of a crawl with all workers of the same spider on the same Redis.
 
@@ -65,7 +128,8 @@ class Scheduler(BaseScheduler):
     the page; if it fails or ends its workers FRONTIER_MAX_DELIVERIES times, it is set aside. The engine sees pending
     requests until the whole crawl is done, so that all workers leave together.
 
-    `enqueue_request` raises `CannotTravelError` for a request that is no JSON.
+    `enqueue_request` raises `CannotTravelError` for a request that is no JSON. All workers of a run have the same
+    arguments (`-a`); one that has others is ended by an `InputError`.
 
     Settings: REDIS_URL, REDIS_PARAMS (of redis-py; also `cluster`, `sentinels` and `service_name`), SCHEDULER_PERSIST,
     SCHEDULER_FLUSH_ON_START, SCHEDULER_IDLE_BEFORE_CLOSE, SCHEDULER_QUEUE_KEY, SCHEDULER_DUPEFILTER_KEY,
@@ -84,6 +148,7 @@ class Scheduler(BaseScheduler):
         flush_on_start: bool = False,
         idle_before_close: float = 0,
         run: str = "",
+        arguments: Mapping[str, str] | None = None,
     ) -> None:
         self.crawler = crawler
         self.store = store
@@ -93,14 +158,14 @@ class Scheduler(BaseScheduler):
         self.flush_on_start = flush_on_start
         self.idle_before_close = idle_before_close
         self.run_name = run
+        self.arguments = arguments or {}
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.run = ""
         self.reply = Reply("ok")
         self._pages: dict[Request, _Page] = {}  # held: ready, or in the engine's hands
         self._by_fingerprint: dict[bytes, _Page] = {}
         self._ready: deque[Request] = deque()
-        self._out: deque[tuple[bytes | str, ...]] = deque()  # to be reported, in this order
-        self._reported = 0  # operations taken from `_out` so far
+        self._out = Outbox()
         self._recent: OrderedDict[bytes, None] = OrderedDict()
         self._starts: weakref.WeakSet[Request] = weakref.WeakSet()
         self._alone: _Page | None = None  # a page that several workers died with: nothing is leased beside it
@@ -130,6 +195,7 @@ class Scheduler(BaseScheduler):
             flush_on_start=settings.getbool("SCHEDULER_FLUSH_ON_START"),
             idle_before_close=settings.getfloat("SCHEDULER_IDLE_BEFORE_CLOSE"),
             run=settings.get("FRONTIER_RUN") or "",
+            arguments=arguments_of(crawler.spider) if crawler.spider else None,
         )
 
     # What the engine calls
@@ -186,17 +252,18 @@ class Scheduler(BaseScheduler):
     async def seed(self, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """The output of start() if this worker is the one that seeds the run, or nothing, once the run is seeded."""
         self._seeding = True
+        self._news.set()
         try:
             while not self.reply.seeder:
                 if self.reply.seeded or self._over or self._leaving:
                     return
-                await self._exchanged()
+                await self._pulse.wait()  # the next news; asking until another has seeded would be a spin
             async for output in start:
                 if isinstance(output, Request):
                     self.encode(output)
                     self._starts.add(output)
                 yield output
-                while len(self._out) > ROOM:
+                while not self._out.has_room() and not self._leaving:
                     await self._exchanged()
         except Exception as error:
             self._report("seeded", _one_line(error), "")
@@ -270,6 +337,8 @@ class Scheduler(BaseScheduler):
             self._over = True
             self._refusal = error
             connect(self._refuse, signals.spider_opened)
+            if exporter := self.crawler.get_extension(FeedExporter):
+                exporter.feeds.clear()  # they keep what they have: this crawl does not take place
             return
         connect(self._spider_error, signals.spider_error)
         connect(self._item_error, signals.item_error)
@@ -288,9 +357,21 @@ class Scheduler(BaseScheduler):
                 async with asyncio.timeout(5):
                     await check_server(self.store, url)
                     self.run, state = await self.store.join(
-                        self.worker, self.run_name, persist=self.persist, flush=self.flush_on_start
+                        self.worker,
+                        self.run_name,
+                        persist=self.persist,
+                        flush=self.flush_on_start,
+                        arguments=self.arguments,
                     )
                 break
+            except OtherArgumentsError as error:
+                name = self.spider.name
+                raise InputError(
+                    f"the queue {self.store.key} has a crawl of {name} with {shown(error.theirs)} that is not at its"
+                    f" end, and this worker has {shown(self.arguments)}: expected the same arguments, to join it or go"
+                    f" on with it; or wait for its end, or have another queue (SCHEDULER_QUEUE_KEY), or give it up"
+                    f" (scrapy queue {name} --clear)"
+                ) from None
             except OUTAGES as error:
                 if time.monotonic() > patience:
                     raise InputError(f"REDIS_URL {printable(url)}: cannot be reached ({_one_line(error)})") from None
@@ -307,7 +388,7 @@ class Scheduler(BaseScheduler):
             await self._try(self.store.client.aclose())
             return
         self._news.set()
-        self._pulse.set()
+        self._tick()
         talk, *others = self._tasks
         await asyncio.wait([talk], timeout=self.store.limits.beat + 1)
         patience = time.monotonic() + self.store.limits.lease_timeout
@@ -319,7 +400,7 @@ class Scheduler(BaseScheduler):
             _, pending = await asyncio.wait(pending, timeout=0.05)
         left = False
         while not left and not self._gone and time.monotonic() < patience:
-            left = await self._exchange(leave=len(self._out) <= BATCH) and len(self._out) == 0
+            left = await self._exchange(leave=True) and len(self._out) == 0
         if left and not self._gone:
             await self._try(self.store.sweep())
         elif not self._gone:
@@ -353,13 +434,17 @@ class Scheduler(BaseScheduler):
             self._news.clear()
             if self._leaving:
                 return
-            if len(self._out) < BATCH:
+            if not self._out.has_batch():
                 await asyncio.sleep(FLUSH if self._ready else STARVED)
             await self._exchange()
 
     async def _exchange(self, *, leave: bool = False) -> bool:
-        """Report what there is and lease what is wanted. False if Redis did not answer; all is kept then."""
-        ops = list(islice(self._out, BATCH))
+        """Report a batch and lease what is wanted. False if Redis did not answer; all is kept then.
+
+        *leave* with the last batch.
+        """
+        ops = self._out.batch()
+        leave = leave and len(ops) == len(self._out)
         now = time.monotonic()
         reconcile = self._reconcile or now - self._last_reconciled > self.store.limits.beat
         nothing_here = len(ops) == len(self._out) and not self._pages
@@ -398,9 +483,7 @@ class Scheduler(BaseScheduler):
             await self._outage(error)
             return False
         self._answered()
-        for _ in ops:
-            self._out.popleft()
-        self._reported += len(ops)
+        self._out.sent(len(ops))
         if reconcile:
             self._reconcile, self._last_reconciled = False, now
         self._take(reply)
@@ -431,12 +514,11 @@ class Scheduler(BaseScheduler):
             self._steward.clear()
             self._nothing_outside = False
         self._over = reply.state == "done"
-        if self._out and len(self._out) >= BATCH:
+        if self._out:
             self._news.set()
         if reply.leases or self._over:
             self._slot.nextcall.schedule()
-        self._pulse.set()
-        self._pulse = asyncio.Event()
+        self._tick()
 
     def _lease(self, token: bytes, priority: bytes, value: bytes, *, alone: bool) -> None:
         try:
@@ -473,8 +555,7 @@ class Scheduler(BaseScheduler):
             self._drop(self._ready.popleft())
         self._over = True
         self._slot.nextcall.schedule()
-        self._pulse.set()
-        self._pulse = asyncio.Event()
+        self._tick()
 
     async def _outage(self, error: BaseException) -> None:
         # What was asked for may have been done or not: fingerprints, tokens and the list of what is held make it right.
@@ -496,6 +577,10 @@ class Scheduler(BaseScheduler):
         self._news.set()
         await self._pulse.wait()
 
+    def _tick(self) -> None:
+        self._pulse.set()
+        self._pulse = asyncio.Event()
+
     async def _listen(self) -> None:
         """Hear of new work at once, without asking."""
         while not self._leaving:
@@ -504,10 +589,11 @@ class Scheduler(BaseScheduler):
                     self._news.set()
             except OUTAGES:
                 await asyncio.sleep(random.uniform(0.2, 0.5))  # `_exchange` tells of the outage
+                self._news.set()  # what was said meanwhile was said to nobody
 
     async def _fetch_outside(self) -> None:
         """Queue what outsiders feed. One worker does it, so that it also knows when there is nothing more."""
-        while not self._leaving:
+        while not self._leaving and not self._gone:
             await self._steward.wait()
             try:
                 strangers, values = await self.store.take()
@@ -517,8 +603,8 @@ class Scheduler(BaseScheduler):
                     self._fetch(value)
                 if strangers or values:
                     self._nothing_outside = False
-                    await self._flushed()
-                    await self.store.taken(values)
+                    if await self._flushed():
+                        await self.store.taken(values)
                     continue
                 if not self._nothing_outside:
                     self._nothing_outside = True
@@ -539,15 +625,16 @@ class Scheduler(BaseScheduler):
         bucket = f"{codec.clamp(request.priority)}:{codec.host_of(request)}"
         self._report("u" if request.dont_filter else "c", fingerprint, bucket, encoded)
 
-    async def _flushed(self) -> None:
-        end = self._reported + len(self._out)
-        while self._reported < end and not self._gone:
+    async def _flushed(self) -> bool:
+        end = self._out.reported + len(self._out)
+        while self._out.reported < end and not self._gone and not self._leaving:
             await self._exchanged()
+        return self._out.reported >= end
 
     # Small things
 
     def _report(self, *op: bytes | str) -> None:
-        self._out.append(op)
+        self._out.add(op)
         self._news.set()
 
     def _fingerprint(self, request: Request) -> bytes:

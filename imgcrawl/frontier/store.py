@@ -28,7 +28,8 @@ from redis.exceptions import (
 from redis.maint_notifications import MaintNotificationsConfig
 from scrapy.settings import BaseSettings
 
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import ImgcrawlError, InputError
+from imgcrawl.frontier import arguments as wire
 
 SCRIPT = (Path(__file__).parent / "frontier.lua").read_bytes()
 SHA = sha1(SCRIPT, usedforsecurity=False).hexdigest()
@@ -71,6 +72,14 @@ end
 return {strangers, values}
 """
 TAKE_SHA = sha1(TAKE, usedforsecurity=False).hexdigest()
+
+
+class OtherArgumentsError(ImgcrawlError):
+    """The run that is not at its end has other arguments: *theirs*."""
+
+    def __init__(self, theirs: Mapping[str, str]) -> None:
+        super().__init__(f"the run has {wire.shown(theirs)}")
+        self.theirs = theirs
 
 
 @dataclass(frozen=True)
@@ -137,10 +146,22 @@ class Store:
         self.moving_key = f"{{{_tag(start_key)}}}:moving"
         self.limits = limits
 
-    async def join(self, worker: str, run: str, *, persist: bool, flush: bool) -> tuple[str, str]:
-        """Become a worker of the run that is going on, or the first of the next. Returns the run's id and state."""
-        id_, state = await self._call("join", worker, run, int(persist), int(flush))
-        return id_.decode(), state.decode()
+    async def join(
+        self, worker: str, run: str, *, persist: bool, flush: bool, arguments: Mapping[str, str] | None = None
+    ) -> tuple[str, str]:
+        """Become a worker of the run that is going on, or the first of the next. Returns the run's id and state.
+
+        Raises `OtherArgumentsError` where the run that is going on, or was stopped, was not started with *arguments*.
+        """
+        mine = wire.dump(arguments or {})
+        stranger = b""
+        while True:
+            answer = await self._call("join", worker, run, int(persist), int(flush), mine, stranger)
+            if answer[1] != b"other":
+                return answer[0].decode(), answer[1].decode()
+            if (theirs := wire.load(answer[2])) is not None:
+                raise OtherArgumentsError(theirs)
+            stranger = answer[2]
 
     async def exchange(
         self,
@@ -225,10 +246,14 @@ class Store:
     # For whoever looks at the queue
 
     async def counts(self) -> dict[str, Any]:
-        """How the queue is: `state`, `queued`, `leased`, `seen`, `done`, `dead`, `rejected`, and what the run tells."""
+        """How the queue is: `state`, `queued`, `leased`, `seen`, `done`, `dead`, `rejected`, and what the run tells.
+
+        `arguments` are what its workers were started with, None if that cannot be read.
+        """
         fields, seen, queued, dead, _, workers = await self._call("counts")
         run = {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in _pairs(fields)}
         counts: dict[str, Any] = {name: run.get(name, "") for name in ("id", "state", "error")}
+        counts["arguments"] = wire.load(run.get("arguments", "").encode())
         for name in ("done", "failed", "rejected", "redelivered", "enqueued", "deaths", "started", "ended"):
             counts[name] = int(run[name]) if run.get(name, "").isdecimal() else 0
         counts.update(
@@ -282,6 +307,14 @@ class Store:
     async def bury(self, worker: str) -> None:
         """Have the others take the pages of *worker* at once: whoever says this knows that its process has ended."""
         await self.client.zadd(f"{self.prefix}workers", {worker: 1}, xx=True)
+
+    async def is_gone(self, worker: bytes, witness: str) -> bool:
+        """Whether *worker* is no worker of this queue any more, while *witness* is one."""
+        async with self.client.pipeline(transaction=False) as pipe:
+            pipe.zscore(f"{self.prefix}workers", worker)
+            pipe.zscore(f"{self.prefix}workers", witness)
+            his, mine = await pipe.execute()
+        return his is None and mine is not None
 
     async def requeue(self) -> int:
         """Put all pages given up back into the queue, with a clean record; a finished run goes on with them."""

@@ -26,11 +26,15 @@ class Pages(scrapy.Spider):
     base = ""
     rows = "0"
     lists = "0"
+    weight = "0"  # bytes of a row's request
     custom_settings = {}
 
     async def start(self):
         for row in range(int(self.rows)):
-            yield scrapy.Request(f"{self.base}/row/{row}", callback=self.parse_page, dont_filter=True)
+            while row and os.path.exists(os.environ["ITEMS"] + ".seeding"):
+                await asyncio.sleep(0.01)
+            meta = {"weight": "x" * int(self.weight)}
+            yield scrapy.Request(f"{self.base}/row/{row}", callback=self.parse_page, meta=meta, dont_filter=True)
         if int(self.lists):
             yield scrapy.Request(f"{self.base}/list/1", callback=self.parse, cb_kwargs={"page": 1}, dont_filter=True)
 
@@ -84,7 +88,8 @@ class Pipeline:
         self.file = os.open(os.environ["ITEMS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     async def process_item(self, item):
-        while os.path.exists(os.environ["ITEMS"] + ".wait"):
+        waits = os.environ["ITEMS"] + ".wait"
+        while os.path.exists(waits) or os.path.exists(f"{waits}-{os.getpid()}"):
             await asyncio.sleep(0.01)
         os.write(self.file, json.dumps(item).encode() + b"\\n")
         return item
@@ -216,11 +221,12 @@ def until(condition: Callable[[], object], timeout: float = 30) -> None:
 
 
 class SlowProxy:
-    """Passes bytes on, in both directions, after *delay* seconds."""
+    """Passes bytes on, in both directions, after *delay* seconds. `largest`: bytes said before there was an answer."""
 
     def __init__(self, port: int, delay: float) -> None:
         self.target = port
         self.delay = delay
+        self.largest = 0
         self.loop = asyncio.new_event_loop()
         started = threading.Event()
 
@@ -238,11 +244,23 @@ class SlowProxy:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         other_reader, other_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        await asyncio.gather(self._pass(reader, other_writer), self._pass(other_reader, writer))
+        said = [0]
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def count(size: int) -> None:
+            said[0] += size
+            self.largest = max(self.largest, said[0])
+
+        def answered(_: int) -> None:
+            said[0] = 0
+
+        await asyncio.gather(self._pass(reader, other_writer, count), self._pass(other_reader, writer, answered))
+
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passed: Callable[[int], None]
+    ) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                passed(len(data))
                 self.loop.call_later(self.delay, writer.write, data)
             self.loop.call_later(self.delay, writer.close)
 

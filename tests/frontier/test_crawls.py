@@ -205,6 +205,109 @@ def test_the_event_loop_is_free_with_redis_20_ms_away(tmp_path: Path, redis_serv
     assert min(lags) < 20, lags
 
 
+def test_rows_as_long_as_they_may_be_go_to_redis_a_few_at_a_time(tmp_path: Path, redis_server: RedisServer) -> None:
+    waits = tmp_path / "items.jsonl.wait"
+    waits.touch()  # no page is done, so nothing but the rows is to be said
+    with (
+        SlowProxy(redis_server.port, 0.05) as proxy,  # many rows wait while some are on their way
+        redis_server.client() as client,
+        Site() as site,
+    ):
+        url = f"redis://127.0.0.1:{proxy.port}/0"
+        # The next heartbeat, with which what was left would go, is far away.
+        with Crawl(tmp_path, url, site, FRONTIER_LEASE_TIMEOUT=240) as crawl:
+            crawl.start(rows="60", weight="100000")
+            until(lambda: client.hget("{pages:requests}:run", "enqueued") == b"60", 20)
+            waits.unlink()
+            crawl.wait(30)
+            assert urls(crawl) == pages(60, "row")
+            assert set(site.hits.values()) == {1}
+        assert 200_000 < proxy.largest < 300_000
+
+
+def test_who_waits_for_another_to_seed_does_not_ask_again_and_again(tmp_path: Path, redis_server: RedisServer) -> None:
+    seeding = tmp_path / "items.jsonl.seeding"
+    seeding.touch()
+    with Site() as site, Crawl(tmp_path, redis_server.url, site) as crawl, redis_server.client() as client:
+
+        def asked() -> int:
+            return int(client.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+        crawl.start(rows="20")
+        crawl.start(rows="20")
+        until(lambda: client.zcard("{pages:requests}:hungry") == 2)
+        before = asked()
+        time.sleep(1)
+        assert asked() - before < 20
+        seeding.unlink()
+        crawl.wait()
+        assert urls(crawl) == pages(20, "row")
+
+
+def test_a_crawl_ends_with_its_last_page_not_with_a_heartbeat(tmp_path: Path, redis_server: RedisServer) -> None:
+    waits = tmp_path / "items.jsonl.wait"
+    waits.touch()
+    with (
+        Site() as site,
+        Crawl(tmp_path, redis_server.url, site, FRONTIER_LEASE_TIMEOUT=240) as crawl,
+        redis_server.client() as client,
+    ):
+
+        def idle(worker: subprocess.Popen[bytes]) -> bool:
+            hungry = client.zrange("{pages:requests}:hungry", 0, -1, withscores=True)
+            return any(b"-%d-" % worker.pid in name and has == 0 for name, has in hungry)
+
+        steward = crawl.start(rows="60")
+        until(lambda: sum(site.hits.values()) == 16)  # as many as one worker holds
+        last = crawl.start(rows="60")
+        until(lambda: sum(site.hits.values()) == 32)
+        waits_for_last = tmp_path / f"items.jsonl.wait-{last.pid}"
+        waits_for_last.touch()
+        waits.unlink()
+        until(lambda: idle(steward))
+        assert client.hget("{pages:requests}:run", "steward").split(b"-")[-2] == b"%d" % steward.pid
+        waits_for_last.unlink()
+        crawl.wait(15)
+        assert urls(crawl) == pages(60, "row")
+
+
+def test_workers_with_other_arguments_are_told_and_the_crawl_goes_on(tmp_path: Path, redis_server: RedisServer) -> None:
+    with Site(0.05) as site, Crawl(tmp_path, redis_server.url, site) as crawl:
+        first = crawl.start(lists="10")
+        until(lambda: len(crawl.items()) > 20)
+        waits = tmp_path / "items.jsonl.wait"
+        waits.touch()
+        for options in ({"lists": "3"}, {"lists": "10", "rows": "4"}, {}):
+            other = crawl.start(**options)
+            other.wait(20)
+            given = "".join(f" -a {name}={value}" for name, value in sorted(options.items()))
+            sentence = (
+                "Spider closed (bad input: the queue pages:requests has a crawl of pages with"
+                f" -a base={site.url} -a lists=10 that is not at its end, and this worker has -a base={site.url}"
+                f"{given}: expected the same arguments, to join it or go on with it; or wait for its end, or have"
+                " another queue (SCHEDULER_QUEUE_KEY), or give it up (scrapy queue pages --clear))"
+            )
+            assert sentence in crawl.log(other)
+            assert "Traceback" not in crawl.log(other)
+        assert first.poll() is None
+        waits.unlink()
+        # So it is with one that was stopped; with the same arguments it goes on.
+        first.send_signal(signal.SIGINT)
+        first.wait(20)
+        assert len(crawl.items()) < 200
+        other = crawl.start(lists="3")
+        other.wait(20)
+        assert "has a crawl of pages with" in crawl.log(other)
+        crawl.start(lists="10")
+        crawl.wait()
+        assert urls(crawl) == pages(200)
+        assert set(site.hits.values()) == {1}
+        # And the next crawl may be another one.
+        crawl.start(rows="4")
+        crawl.wait()
+        assert urls(crawl) == pages(200) | pages(4, "row")
+
+
 def test_outsiders_feed_a_running_crawl_and_hostile_values_are_set_aside(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
@@ -213,7 +316,7 @@ def test_outsiders_feed_a_running_crawl_and_hostile_values_are_set_aside(
             crawl.start(lists="1")
         until(lambda: len(crawl.items()) >= 20)
         with redis_server.client() as client:
-            until(lambda: client.scard("{pages:requests}:hungry") == 2)
+            until(lambda: client.zcard("{pages:requests}:hungry") == 2)
             fed = {
                 f"{site.url}/fed/1": True,
                 json.dumps({"url": f"{site.url}/fed/2", "meta": {"hooks": 3}, "callback": "parse_page"}): True,
@@ -235,6 +338,29 @@ def test_outsiders_feed_a_running_crawl_and_hostile_values_are_set_aside(
         assert {"/fed/1", "/fed/2", "/fed/3?q=1"} <= set(site.hits)
         assert not [path for path in site.hits if "evil" in path]
         assert [worker.returncode for worker in crawl.workers] == [0, 0]
+
+
+def test_ctrl_c_while_what_was_fed_is_on_its_way_to_the_queue(tmp_path: Path, redis_server: RedisServer) -> None:
+    with (
+        SlowProxy(redis_server.port, 0.4) as proxy,
+        Site() as site,
+        Crawl(tmp_path, f"redis://127.0.0.1:{proxy.port}/0", site, SCHEDULER_IDLE_BEFORE_CLOSE=30) as crawl,
+        redis_server.client() as client,
+    ):
+        worker = crawl.start()
+        until(lambda: client.zcard("{pages:requests}:hungry"))
+        until(lambda: client.info("clients")["blocked_clients"] == 2)  # for news, and for what is fed
+        client.rpush("pages:start_urls", f"{site.url}/fed/1")
+        until(lambda: client.llen("{pages:start_urls}:moving"))
+        time.sleep(1.4)  # it was told so, has taken the value and is now putting it into the queue
+        worker.send_signal(signal.SIGINT)
+        worker.wait(20)
+        assert "Spider closed (shutdown)" in crawl.log(worker)
+        crawl.redis_url = redis_server.url
+        next_worker = crawl.start()
+        until(lambda: site.hits["/fed/1"])
+        next_worker.send_signal(signal.SIGINT)
+        next_worker.wait(20)
 
 
 def test_a_page_is_acknowledged_when_its_item_is_through_the_pipelines(

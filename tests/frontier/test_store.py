@@ -263,6 +263,68 @@ async def test_the_end_wakes_everyone(store: Store) -> None:
     assert await asyncio.gather(*waiting) == [True, True]
 
 
+async def heard(store: Store, worker: Worker) -> bool:
+    """Whether *worker*, which waits, is told within 100 ms that there is news."""
+    return await store.wait(worker.name, 0.1)
+
+
+@pytest.mark.parametrize("attempt", range(8))  # a wake-up that goes to anybody goes to the right one half of the time
+async def test_news_go_to_whoever_has_nothing_not_to_whoever_cannot_use_them(store: Store, attempt: int) -> None:
+    a, b, c = await workers(store, 3)
+    assert numbers(await a.say(page(1), wanted=4)) == ["1"]
+    assert (await b.say(wanted=4)).short
+    # One page more: a, which has one, would get none, as b is to have its share.
+    await c.say(page(2))
+    assert await heard(store, b)
+    assert not (await a.say(wanted=4)).leases
+    # And another, by a itself.
+    assert numbers(await b.done(await b.say(wanted=4), wanted=4)) == []
+    assert not (await a.say(page(3), wanted=4)).leases
+    assert await heard(store, b)
+    assert numbers(await b.say(wanted=4)) == ["3"]
+
+
+async def test_the_last_page_done_by_another_is_news_for_the_steward(store: Store) -> None:
+    steward, other = await workers(store, 2)
+    assert (await steward.say(page(1), ("seeded", "", ""))).steward
+    last = await other.say(wanted=1)
+    assert (await steward.say(wanted=4, flags="e")).state == "running"
+    assert (await other.done(last, wanted=4, flags="e")).state == "running"
+    assert await heard(store, steward)
+    assert (await steward.say(wanted=4, flags="e")).state == "done"
+    assert await heard(store, other)
+
+
+async def test_pages_that_a_newcomer_takes_from_the_dead_are_news_for_all(store: Store) -> None:
+    dead, waiting = await workers(store, 2)
+    await dead.say(page(1), page(2), wanted=1)
+    await waiting.done(await waiting.say(wanted=1))
+    assert (await waiting.say(wanted=4)).short
+    await store.bury(dead.name)
+    newcomer = Worker(store, "newcomer")
+    await newcomer.join()
+    assert await heard(store, waiting)
+    assert numbers(await waiting.say(wanted=4)) == ["1"]
+
+
+async def test_whoever_queues_does_not_wake_itself(store: Store) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(*[page(n) for n in range(9)], wanted=1)
+    await a.say(wanted=99, per_host=1)
+    await a.say(page("more"), wanted=99, per_host=1)
+    assert not await heard(store, a)
+
+
+async def test_leases_of_one_answer_are_few_where_they_are_large(store: Store) -> None:
+    (a,) = await workers(store, 1)
+    sizes = [100_000, 100_000, 100_000, 900_000, 10, 10]
+    ops = [("u", b"", "0:h", json.dumps({"url": f"http://h/{n}"}).encode().ljust(s)) for n, s in enumerate(sizes)]
+    reply = await a.say(*ops, wanted=9)
+    assert (numbers(reply), reply.short) == (["0", "1"], False)
+    rest = [await a.say(wanted=9) for _ in range(3)]
+    assert [(numbers(reply), reply.short) for reply in rest] == [(["2"], False), (["3"], False), (["4", "5"], True)]
+
+
 async def test_seeding_passes_to_a_worker_that_can(store: Store) -> None:
     a, b = await workers(store, 2)
     assert (await a.say(flags="s")).seeder
