@@ -23,6 +23,7 @@ QUESTIONS = {
     "queue": "q8_queue",
     "start-up": "q9_start_up",
     "second-run": "q10_second_run",
+    "politeness": "q11_politeness",
 }
 
 

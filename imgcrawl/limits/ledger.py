@@ -68,8 +68,8 @@ class Ask:
 class Grant:
     """What a worker may do. Times are in seconds from now.
 
-    *permits*: requests under way at a time, never fewer than it said it keeps. If *share* is less, others wait: it is
-    to keep no more than that from *turn* on.
+    *permits*: requests under way at a time, never fewer than it said it keeps. If *share* is less, others wait, or have
+    what it keeps because it was taken for dead: it is to keep no more than that from *turn* on.
     *delay*: between two requests of anybody, 0 for none; if there is one, requests are sent at *starts* only.
     *blocked*: nothing before. *epoch*: start times of an earlier one are void.
     """
@@ -208,6 +208,7 @@ def pace(account: _Account, ask: Ask, now: float) -> None:
     if terms.target and not account.known:
         account.paced = min(max(terms.delay, terms.first), terms.longest)
     account.known = True
+    slower = max(terms.delay, terms.floor, account.paced, account.slowed)
     if terms.target and ask.answers:
         wanted = ask.latency / terms.target
         # Scrapy's rule, for as many answers: up at once, down by halves.
@@ -227,6 +228,12 @@ def pace(account: _Account, ask: Ask, now: float) -> None:
         account.slowed = 1 / rate
         if account.slowed <= max(FULL_SPEED, terms.delay, account.paced):
             account.slowed = 0.0
+    gap = max(terms.delay, terms.floor, account.paced, account.slowed)
+    if gap < slower and account.last > max(now, account.blocked) + HORIZON + 2 * gap:
+        # The start times of a slower speed, one for each worker, would hold up the recovery for as long as they reach.
+        # Whoever has one and has not heard of this yet may still use it, so the new ones begin a little later.
+        account.last = now + HORIZON
+        account.epoch += 1
     if ask.block > 0 and now + ask.block > account.blocked:
         account.blocked = now + min(ask.block, LONGEST_BLOCK)
         account.epoch += 1

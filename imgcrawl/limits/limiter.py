@@ -81,6 +81,7 @@ class Limits:
         self._floors: dict[str, float] = {}
         self._stir = asyncio.Event()
         self._heard = -inf  # when the last exchange that was answered was sent
+        self._tried = -inf  # the same, or one that failed in its time
         self._met = False
         self._away_since = 0.0
         self._tasks: list[asyncio.Task[None]] = []
@@ -197,11 +198,11 @@ class Limits:
     # May I?
 
     def _allowed(self, host: _Host, now: float) -> int:
+        if now - self._tried > self._lease * 5 / 6:
+            return 0  # this process stood still, and others have what it had
         if self._away_since:
             share = self._share(host)
             return share if now - self._heard > self._lease else min(host.permits, share)
-        if now - self._heard > self._lease * 5 / 6:
-            return 0  # this process stood still, and others have what it had
         if now < host.turn:
             return host.permits
         # While it waits for its start time, a request needs its permit.
@@ -301,18 +302,25 @@ class Limits:
                 await self.ledger.open()
                 self.crowd, grants = await self.ledger.exchange(asks, before=self._met)
         except self._outages as error:
+            if monotonic() - sent < self._lease / 3:  # else it is not the ledger that did not answer
+                self._tried = sent
             self._unanswered(asks, error)
             await asyncio.sleep(random.uniform(0.2, 0.5))
             return False
         self.exchanges += 1
         if self._away_since:
             self._come_back(hosts)
-        self._heard = sent
+        self._heard = self._tried = sent
         self._met = True
         if self.crowd.fresh:
             self._forgotten(hosts)
-        for host, grant in zip(hosts, grants, strict=True):
-            self._granted(host, grant)
+        for host, ask, grant in zip(hosts, asks, grants, strict=True):
+            if ask.terms == host.terms:
+                self._granted(host, grant)
+            else:  # robots.txt named a delay meanwhile, of which these start times know nothing
+                host.permits = max(host.in_use, grant.permits)
+                host.starts.clear()
+                self._ask(host)
         return True
 
     def _made(self, host: _Host, now: float) -> Ask:

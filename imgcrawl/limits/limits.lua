@@ -84,6 +84,7 @@ local function pace(state, ask)
     local epoch = state.epoch
     if ask.target > 0 and not state.known then state.paced = min(max(ask.delay, ask.first), ask.longest) end
     state.known = '1'
+    local slower = max(ask.delay, ask.floor, state.paced, state.slowed)
     if ask.target > 0 and ask.answers > 0 then
         local wanted = ask.latency / ask.target
         if wanted < state.paced then wanted = wanted + (state.paced - wanted) / 2 ^ min(ask.answers, 50) end
@@ -101,6 +102,11 @@ local function pace(state, ask)
         state.eased_at = now
         state.slowed = 1 / rate
         if state.slowed <= max(FULL_SPEED, ask.delay, state.paced) then state.slowed = 0 end
+    end
+    local gap = max(ask.delay, ask.floor, state.paced, state.slowed)
+    if gap < slower and state.last > max(now, state.blocked) + HORIZON + 2 * #names * gap then
+        state.last = now + HORIZON
+        state.epoch = state.epoch + 1
     end
     if ask.block > 0 and now + ask.block > state.blocked then
         state.blocked = now + min(ask.block, LONGEST_BLOCK)
@@ -120,9 +126,10 @@ local function settle(ask, settling)
 
     -- Who has what, who waits for some.
     mine = mine or {worker = me, permits = 0, want = 0, since = now}
-    local taken, demand = 0, ask.want > 0 and 1 or 0
+    local taken, before, demand = 0, 0, ask.want > 0 and 1 or 0
     for _, other in ipairs(others) do
         taken = taken + other.permits
+        if senior(other, mine) then before = before + other.permits end
         if other.want > 0 or other.permits > 0 then demand = demand + 1 end
     end
     local share = floor(ask.concurrency / max(1, demand))
@@ -134,6 +141,9 @@ local function settle(ask, settling)
     end
     table.sort(waiting, senior)
     local crowded = #waiting > 0
+    -- It was taken for dead, and others were given what it has: what is under way ends, and nothing new is begun.
+    local own = max(0, ask.concurrency - before)
+    local over = ask.keep > own
 
     local most = ask.want
     if #waiting > 0 then
@@ -177,7 +187,7 @@ local function settle(ask, settling)
     local delay = max(ask.delay, state.paced, state.slowed)
     local gap = max(delay, ask.floor)
     local starts = {}
-    if gap > 0 and permits > 0 then
+    if gap > 0 and permits > 0 and not over then
         while #starts < min(ask.starts, MOST_STARTS) do
             local varied = delay * (1 + ask.jitter * (2 * math.random() - 1))
             local start = max(now, state.last + max(ask.floor, varied), state.blocked)
@@ -204,9 +214,11 @@ local function settle(ask, settling)
     call('ZADD', HOSTS, text(now), ask.host)
 
     local turn = 0
-    if share == 0 then turn = max(0, QUANTUM - (now - mine.since)) end
+    if share == 0 and not over then turn = max(0, QUANTUM - (now - mine.since)) end
+    local most_kept = crowded and min(share, ask.want) or ask.concurrency
+    if over then most_kept = min(most_kept, own) end
     return {
-        text(permits), text(crowded and min(share, ask.want) or ask.concurrency), text(turn), text(gap),
+        text(permits), text(most_kept), text(turn), text(gap),
         text(max(0, state.blocked - now)), text(state.epoch), table.concat(starts, ' '),
     }
 end

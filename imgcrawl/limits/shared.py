@@ -151,8 +151,13 @@ class SharedLedger:
 
     async def claim(self, name: str, seconds: float) -> bool:
         with contextlib.suppress(*OUTAGES):
-            key = f"{self.key}:claim:{name}"
-            return bool(await self.store.client.set(key, self.worker, nx=True, px=int(seconds * 1000)))
+            key, client = f"{self.key}:claim:{name}", self.store.client
+            if await client.set(key, self.worker, nx=True, px=int(seconds * 1000)):
+                return True
+            owner = await client.get(key)
+            if owner and await self.store.is_gone(owner, self.worker):
+                await client.delete(key)  # for whoever claims it next
+            return False
         return True
 
     async def _call(self, operation: str, *arguments: Any) -> Any:

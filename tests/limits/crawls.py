@@ -26,7 +26,10 @@ QUICK = {
 
 
 class Workers:
-    """*count* workers in folders of their own; *arguments* are the spider's, the rest are settings."""
+    """*count* workers in folders of their own; *arguments* are the spider's, the rest are settings.
+
+    What tells workers apart is a setting: with other arguments they would not be of one crawl.
+    """
 
     def __init__(
         self, folder: Path, redis_url: str, count: int, arguments: dict[str, Any], **settings: Any
@@ -43,10 +46,10 @@ class Workers:
         number = len(self.processes)
         folder = self.folder / f"{number}"
         folder.mkdir()
-        command = [sys.executable, "-m", "scrapy", "crawl", "polite", "-O", "items.json", "-a", f"worker={number}"]
+        command = [sys.executable, "-m", "scrapy", "crawl", "polite", "-O", "items.json"]
         for name, value in self.arguments.items():
             command += ["-a", f"{name}={value}"]
-        for name, value in self.settings.items():
+        for name, value in {**self.settings, "WORKER": number}.items():
             command += ["-s", f"{name}={value}"]
         if self.redis_url:
             command += ["-s", f"REDIS_URL={self.redis_url}"]

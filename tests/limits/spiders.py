@@ -13,18 +13,17 @@ from imgcrawl.items import Gallery
 
 
 class PoliteSpider(scrapy.Spider):
-    """Asks each of `bases` (with commas between) for `pages` pages, and for `images` images of each page."""
+    """Asks each of `bases` (with commas between) in turn for `pages` pages, and for `images` images of each page."""
 
     name = "polite"
     bases = ""
-    worker = "0"
     pages = "1"
     images = "0"
 
     async def start(self) -> AsyncIterator[Any]:
-        for page in range(int(self.pages)):
-            for base in self.bases.split(","):
-                yield Request(f"{base}/{self.worker}/{page}", cb_kwargs={"base": base})
+        for base in self.bases.split(","):
+            for page in range(int(self.pages)):
+                yield Request(f"{base}/{self.settings['WORKER']}/{page}", cb_kwargs={"base": base})
 
     def parse(self, response: Response, base: str) -> Any:
         item = Gallery(spider=self.name, url=response.url, title=response.url, images=[])

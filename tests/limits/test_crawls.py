@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.frontier.conftest import RedisServer
+from tests.frontier.crawls import SlowProxy
 from tests.limits.crawls import Workers, until
 from tests.server import JPEG, Answer, Request, Server
 
 logger = logging.getLogger(__name__)  # what is measured: pytest --log-cli-level=INFO
 
 OWN = {"ADDONS": "{}"}  # no shared queue: each worker walks its own list, and only the limits are shared
-TROUBLE = 5  # seconds
+TROUBLE = 4  # seconds
 ONE, TWO = "127.0.0.1", "127.0.0.2"
 
 
@@ -48,11 +49,11 @@ def told(gaps: list[float]) -> str:
 def test_four_workers_are_as_many_as_one_and_ask_for_robots_once(
     site: Server, tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    arguments = {"bases": site.url("", ONE), "pages": 30, "images": 15}
+    arguments = {"bases": site.url("", ONE), "pages": 20, "images": 11}
     with Workers(tmp_path, redis_server.url, 4, arguments) as workers:
         workers.wait()
-        assert sum(len(item["images"]) for number in range(4) for item in workers.items(number)) == 450
-    assert len(asked(site, ONE)) == 480
+        assert sum(len(item["images"]) for number in range(4) for item in workers.items(number)) == 220
+    assert len(asked(site, ONE)) == 240
     assert site.max_in_flight == 8
     assert site.count("/robots.txt") == 1
 
@@ -72,18 +73,19 @@ def test_the_gaps_between_any_two_requests(site: Server, tmp_path: Path, redis_s
     """DOWNLOAD_DELAY on one host, Crawl-delay on the other, which only its own robots.txt names."""
 
     def robots(request: Request) -> Answer:
-        return Answer(b"User-agent: *\nCrawl-delay: 0.5" if request.address == TWO else b"")
+        return Answer(b"User-agent: *\nCrawl-delay: 1" if request.address == TWO else b"")
 
     site.add("/robots.txt", robots)
     site.add("*", JPEG)
-    arguments = {"bases": f"{site.url('', ONE)},{site.url('', TWO)}", "pages": 3, "images": 1}
-    settings = {**OWN, "DOWNLOAD_SLOTS": f'{{"{ONE}": {{"delay": 0.25, "jitter": 0.2}}}}'}
+    fast, slow = site.url("", ONE), site.url("", TWO)
+    arguments = {"bases": f"{fast}/a,{slow},{fast}/b,{fast}/c", "pages": 1, "images": 1}
+    settings = {**OWN, "DOWNLOAD_DELAY": 0.25, "DOWNLOAD_DELAY_JITTER": 0.2}
     with Workers(tmp_path, redis_server.url, 4, arguments, **settings) as workers:
         workers.wait()
-    for host, shortest, longest in ((ONE, 0.2, 0.3), (TWO, 0.5, 0.5)):
+    for host, count, shortest, longest in ((ONE, 24, 0.2, 0.3), (TWO, 8, 1, 1)):
         found = gaps(asked(site, host))
         logger.info(f"gaps at {host}: {told(found)}")
-        assert len(found) == 23
+        assert len(found) == count - 1
         # A request takes a moment from the worker to the server, and not always the same.
         assert found[0] > shortest - 0.05, told(found)
         assert found[len(found) // 2] < longest + 0.05, told(found)
@@ -92,32 +94,37 @@ def test_the_gaps_between_any_two_requests(site: Server, tmp_path: Path, redis_s
 def test_retry_after_stops_every_worker_for_that_host_only(
     site: Server, tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    refused: list[float] = []
+    """From the 429 on the host answers nothing for a second, so that nobody asks again who has not been told."""
+    moments: list[float] = []
 
     def one(request: Request) -> Answer:
-        if request.address == ONE and not refused and len(asked(site, ONE)) >= 60:
-            refused.append(time.time())
+        if request.address == TWO:
+            return Answer(JPEG, delay=0.05)
+        if not moments and len(asked(site, ONE)) >= 60:
+            moments.append(time.time())
             return Answer(b"", 429, {"Retry-After": "3"})
-        return Answer(JPEG, delay=0.05)
+        return Answer(JPEG, delay=max(0.05, moments[0] + 1 - time.time()) if moments else 0.05)
 
     site.add("*", one)
-    arguments = {"bases": f"{site.url('', ONE)},{site.url('', TWO)}", "pages": 10, "images": 9}
-    settings = {**OWN, "RETRY_TIMES": 0, "LIMITS_SPEEDUP": 20, "CONCURRENT_REQUESTS_PER_DOMAIN": 4}
+    arguments = {"bases": f"{site.url('', ONE)},{site.url('', TWO)}", "pages": 4, "images": 9}
+    settings = {**OWN, "RETRY_TIMES": 0, "LIMITS_SPEEDUP": 50, "CONCURRENT_REQUESTS_PER_DOMAIN": 4}
     with Workers(tmp_path, redis_server.url, 4, arguments, **settings) as workers:
         workers.wait()
         outcomes = [
             image["status"] for number in range(4) for item in workers.items(number) for image in item["images"]
         ]
-    assert len(outcomes) == 4 * 2 * 90
+    assert len(outcomes) == 4 * 2 * 36
     assert "failed" not in outcomes
-    (moment,) = refused
-    # What was under way when the answer was made, or while it made the round, is no request of the time after it.
-    late = [when - moment for when in asked(site, ONE) if 0 < when - moment <= 0.1]
+    (moment,) = moments
+    later = [when - moment for when in asked(site, ONE) if when > moment]
+    late = [when for when in later if when < 3]
     logger.info(f"{len(late)} requests were on their way, the last {max(late, default=0):.3f} s after the answer")
-    assert len(late) <= 8
-    after = [when - moment for when in asked(site, ONE) if when - moment > 0.1]
-    logger.info(f"after a 429 with Retry-After 3 the first request came after {min(after):.2f} s")
-    assert min(after) >= 3
+    # What was sent before its worker had been told: one for each permit but that of the 429, all while the host is
+    # silent, because they have no answer yet.
+    assert len(late) <= 3
+    assert all(when < 1 for when in late), late
+    after = later[len(late)]
+    logger.info(f"after a 429 with Retry-After 3 the first request came after {after:.2f} s")
     meanwhile = [when for when in asked(site, TWO) if 0 < when - moment < 3]
     rate = len([when for when in asked(site, TWO) if -1 < when - moment < 0])
     logger.info(f"the other host meanwhile: {len(meanwhile)} requests in 3 s, {rate} in the second before")
@@ -130,11 +137,11 @@ def test_a_host_in_trouble_is_slowed_for_all_and_recovers(
     trouble: list[float] = []
 
     def slow(request: Request) -> Answer:
-        if not trouble and len(asked(site, ONE)) >= 100:
+        if not trouble and len(asked(site, ONE)) >= 30:
             trouble.append(time.time())
         if trouble and time.time() - trouble[0] < TROUBLE:
             return Answer(b"", 503, delay=0.3)
-        return Answer(JPEG, delay=0.05)
+        return Answer(JPEG, delay=0.2)
 
     site.add("*", slow)
     arguments = {"bases": site.url("", ONE), "pages": 100, "images": 30}
@@ -142,7 +149,8 @@ def test_a_host_in_trouble_is_slowed_for_all_and_recovers(
         "RETRY_TIMES": 20,
         "CONCURRENT_REQUESTS_PER_DOMAIN": 4,
         "AUTOTHROTTLE_ENABLED": True,
-        "LIMITS_SPEEDUP": 8,
+        "AUTOTHROTTLE_START_DELAY": 0.1,
+        "AUTOTHROTTLE_TARGET_CONCURRENCY": 2,
     }
     with Workers(tmp_path, redis_server.url, 2, arguments, **settings):
         until(lambda: trouble, 40)
@@ -152,9 +160,9 @@ def test_a_host_in_trouble_is_slowed_for_all_and_recovers(
 
         def recovered() -> bool:
             now = time.time() - trouble[0]
-            return now > TROUBLE + 3 and rate(now - 2, now) > 0.8 * before
+            return now > TROUBLE + 2 and rate(now - 2, now) > 0.8 * before
 
-        before = rate(-1, 0)
+        before = rate(-2, 0)
         until(recovered, 70)
         took = time.time() - trouble[0] - TROUBLE
     during = rate(TROUBLE / 2, TROUBLE)
@@ -166,7 +174,7 @@ def test_a_host_in_trouble_is_slowed_for_all_and_recovers(
 def test_a_robots_txt_in_trouble_is_waited_for(site: Server, tmp_path: Path, redis_server: RedisServer) -> None:
     site.add("/robots.txt", status=503, times=3)
     arguments = {"bases": site.url("", ONE), "pages": 4, "images": 2}
-    settings = {"RETRY_TIMES": 1, "ROBOTSTXT_RETRY": 1, "ROBOTSTXT_WAIT": 30}
+    settings = {"RETRY_TIMES": 1, "ROBOTSTXT_RETRY": 1, "ROBOTSTXT_WAIT": 30, "LIMITS_SPEEDUP": 50}
     with Workers(tmp_path, redis_server.url, 2, arguments, **settings) as workers:
         workers.wait()
         outcomes = [
@@ -183,7 +191,7 @@ def test_a_killed_worker_gives_back_its_part_within_the_lease_time(
 ) -> None:
     site.add("*", JPEG, delay=0.1)
     arguments = {"bases": site.url("", ONE), "pages": 300, "images": 1}
-    settings = {**OWN, "FRONTIER_LEASE_TIMEOUT": 3}
+    settings = {**OWN, "FRONTIER_LEASE_TIMEOUT": 2}
     with Workers(tmp_path, redis_server.url, 2, arguments, **settings) as workers:
 
         def recent(number: int) -> int:
@@ -195,42 +203,98 @@ def test_a_killed_worker_gives_back_its_part_within_the_lease_time(
         killed = time.time()
         until(lambda: recent(1) >= 34, 20)
         took = time.time() - killed
-    logger.info(f"at full rate again {took:.1f} s after SIGKILL, lease time 3 s")
-    assert took < 3 + 1.5
+    logger.info(f"at full rate again {took:.1f} s after SIGKILL, lease time 2 s")
+    assert took < 2 + 1.5
     assert site.max_in_flight == 8
+
+
+def test_a_frozen_worker_takes_nothing_before_it_is_given_again(
+    site: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    site.add("*", JPEG, delay=0.1)
+    arguments = {"bases": site.url("", ONE), "pages": 600}
+    settings = {**OWN, "FRONTIER_LEASE_TIMEOUT": 2, "CONCURRENT_REQUESTS_PER_DOMAIN": 4}
+    with Workers(tmp_path, redis_server.url, 2, arguments, **settings) as workers:
+
+        def recent(number: int) -> int:
+            since = time.time() - 0.5
+            return sum(each.time > since and each.path.startswith(f"/{number}/") for each in site.requests)
+
+        until(lambda: min(recent(0), recent(1)) >= 7)
+        workers.processes[0].send_signal(signal.SIGSTOP)
+        until(lambda: recent(1) >= 16, 20)
+        workers.processes[0].send_signal(signal.SIGCONT)
+        woken = time.time()
+        until(lambda: min(recent(0), recent(1)) >= 7)
+    over = [each for each in site.requests if each.in_flight > 4]
+    # It may have been about to send what it had a permit for, and that may be under way for as long as an answer takes.
+    assert sum(each.path.startswith("/0/") for each in over) <= 2, over
+    assert all(0 < each.time - woken < 0.3 for each in over), over
+
+
+def test_redis_20_ms_away(tmp_path: Path, redis_server: RedisServer) -> None:
+    """First a host whose limit is so far away that only the workers limit the rate, then one with a near limit."""
+    with (
+        Server(hosts=(ONE,)) as far,
+        Server(hosts=(TWO,)) as near,
+        SlowProxy(redis_server.port, 0.02) as proxy,
+    ):
+        far.add("*", JPEG, delay=0.05)
+        near.add("*", JPEG, delay=0.1)
+        arguments = {"bases": ",".join((*(f"{far.url('')}/{part}" for part in "abc"), near.url(""))), "pages": 10}
+        settings = {
+            **OWN,
+            "CONCURRENT_REQUESTS": 1,
+            "DOWNLOAD_SLOTS": f'{{"{ONE}": {{"concurrency": 64}}, "{TWO}": {{"concurrency": 3}}}}',
+        }
+        with Workers(tmp_path, f"redis://127.0.0.1:{proxy.port}/0", 4, arguments, **settings) as workers:
+            workers.wait()
+        waits = []
+        for number in range(4):
+            times = [each.time for each in far.requests if f"/{number}/" in each.path]
+            assert len(times) == 30
+            waits.append(gaps(times)[14])
+        logger.info(f"far limit: a worker asks every {[round(wait * 1000) for wait in waits]} ms, 50 at best")
+        times = asked(near, TWO)
+        assert len(times) == 40
+        rate = 39 / (times[-1] - times[0])
+        logger.info(f"near limit: {near.max_in_flight} in flight, {rate:.1f} requests a second, 30 possible")
+        # The middle one: while others start, a worker waits for the processor.
+        assert max(waits) < 0.075, "were each request to wait for Redis, it would be 0.09"
+        assert near.max_in_flight == 3
 
 
 def test_without_redis_each_worker_keeps_to_its_share(site: Server, tmp_path: Path, redis_server: RedisServer) -> None:
     site.add("*", JPEG, delay=0.1)
     arguments = {"bases": site.url("", ONE), "pages": 500}
-    settings = {**OWN, "FRONTIER_LEASE_TIMEOUT": 3, "CONCURRENT_REQUESTS_PER_DOMAIN": 3}
+    settings = {**OWN, "FRONTIER_LEASE_TIMEOUT": 2, "CONCURRENT_REQUESTS_PER_DOMAIN": 3}
     with Workers(tmp_path, redis_server.url, 2, arguments, **settings) as workers:
         until(lambda: {each.path.split("/")[1] for each in site.requests[-30:]} >= {"0", "1"})
         try:
             redis_server.kill()
             killed = time.time()
-            time.sleep(5)  # what is measured is a time
-            shares = [sum(each.path.startswith(f"/{number}/") for each in site.requests[-60:]) for number in range(2)]
+            time.sleep(4)  # what is measured is a time
+            shares = [sum(each.path.startswith(f"/{number}/") for each in site.requests[-45:]) for number in range(2)]
             assert time.time() - site.requests[-1].time < 1, "nothing is asked without Redis"
         finally:
             redis_server.start()
         until(lambda: all("answers again" in workers.log(number) for number in range(2)))
     over = [(round(each.time - killed, 2), each.path) for each in site.requests if each.in_flight > 3]
     assert not over, over
-    assert {round(share / 20) for share in shares} == {1, 2}, shares
+    assert {round(share / 15) for share in shares} == {1, 2}, shares
 
 
 def test_the_round_trips(site: Server, tmp_path: Path, redis_server: RedisServer) -> None:
     """With limits far away, few: a worker keeps what it was given as long as it needs it."""
     site.add("*", JPEG, delay=0.02)
-    arguments = {"bases": site.url("", ONE), "pages": 40, "images": 24}
+    arguments = {"bases": site.url("", ONE), "pages": 20, "images": 24}
     settings = {**OWN, "CONCURRENT_REQUESTS_PER_DOMAIN": 64}
     with redis_server.client() as client:
         client.config_resetstat()
         with Workers(tmp_path, redis_server.url, 1, arguments, **settings) as workers:
             workers.wait()
-            assert re.search("'downloader/response_status_count/200': 100[01]", workers.log(0))
+            assert re.search("'downloader/response_status_count/200': 50[01]", workers.log(0))
         stats = client.info("commandstats")
     calls = sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "eval", "get", "blpop"))
-    logger.info(f"{calls} round trips for 1,000 requests")
-    assert calls < 200
+    logger.info(f"{calls} round trips for 500 requests")
+    assert calls < 50

@@ -1,0 +1,82 @@
+"""A worker's side of the limits, with a real ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Sequence
+
+from scrapy.settings import Settings
+
+from imgcrawl.limits.ledger import Ask, Crowd, Grant, LocalLedger, Terms
+from imgcrawl.limits.limiter import Limits
+from imgcrawl.limits.shared import OUTAGES, ledger_from_settings
+from tests.frontier.conftest import RedisServer
+
+
+async def test_a_worker_that_stood_still_takes_nothing_until_the_ledger_has_heard_of_it(
+    redis_server: RedisServer,
+) -> None:
+    """It cannot tell an answer that came too late for it from a ledger that is gone: others have what it had."""
+    settings = Settings({"REDIS_URL": redis_server.url, "FRONTIER_LEASE_TIMEOUT": 1})
+    ledger = ledger_from_settings(settings, "pximg", "frozen")
+    taken: list[int] = []
+
+    def ready(host: str) -> None:
+        if limits.take(host, 1):
+            taken.append(limits.exchanges)
+            limits.give(host)
+
+    limits = Limits(ledger, lambda _: Terms(concurrency=8), ready, lease=1, outages=OUTAGES)
+    try:
+        async with asyncio.timeout(10):
+            while not taken:
+                ready("host.example")
+                await asyncio.sleep(0)
+            redis_server.send(signal.SIGSTOP)
+            limits.take("other.example", 1)
+            await asyncio.sleep(0.05)  # an exchange is under way now, and its end is not in sight
+            taken.clear()
+            before = limits.exchanges
+            time.sleep(1.2)  # noqa: ASYNC251 -- what stands still is the loop
+            redis_server.send(signal.SIGCONT)
+            while not taken:
+                ready("host.example")
+                await asyncio.sleep(0)
+    finally:
+        redis_server.send(signal.SIGCONT)
+        await limits.close()
+    assert taken[0] > before
+
+
+async def test_what_was_asked_before_robots_txt_named_a_delay_is_not_granted_without_it() -> None:
+    class Slow(LocalLedger):
+        async def exchange(self, asks: Sequence[Ask], *, before: bool = False) -> tuple[Crowd, list[Grant]]:
+            reply = await super().exchange(asks, before=before)
+            await asyncio.sleep(0.02)
+            return reply
+
+    taken: list[float] = []
+    all_taken = asyncio.Event()
+
+    def ready(host: str) -> None:
+        if limits.take(host, 3 - len(taken)):
+            taken.append(time.monotonic())
+            limits.give(host)
+            if len(taken) == 3:
+                all_taken.set()
+            else:
+                ready(host)
+
+    limits = Limits(Slow(), lambda _: Terms(concurrency=8), ready)
+    try:
+        ready("host.example")
+        await asyncio.sleep(0.01)  # the ledger has settled it, and its answer is on its way
+        limits.floor("host.example", 0.2)
+        async with asyncio.timeout(5):
+            await all_taken.wait()
+    finally:
+        await limits.close()
+    assert taken[1] - taken[0] >= 0.19
+    assert taken[2] - taken[1] >= 0.19
