@@ -130,6 +130,7 @@ def lag_of(log: str) -> float:
     return float(log.rpartition("event loop lag p99: ")[2].split()[0])
 
 
+@pytest.mark.alone
 def test_the_event_loop_stays_free_while_24_megapixel_images_come_in(server: Server, tmp_path: Path) -> None:
     noise = Image.effect_noise((750, 500), 60).resize((6000, 4000))
     file = io.BytesIO()

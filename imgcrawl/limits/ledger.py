@@ -66,7 +66,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Grant:
-    """What a worker may do. Times are in seconds from now.
+    """What a worker may do. Times are in seconds from the `Crowd.clock` that comes with it.
 
     *permits*: requests under way at a time, never fewer than it said it keeps. If *share* is less, others wait, or have
     what it keeps because it was taken for dead: it is to keep no more than that from *turn* on.
@@ -85,11 +85,15 @@ class Grant:
 
 @dataclass(frozen=True)
 class Crowd:
-    """*workers* share the limits, of which this is number *rank* (from 0). *fresh*: the ledger did not know it."""
+    """*workers* share the limits, of which this is number *rank* (from 0). *fresh*: the ledger did not know it.
+
+    *clock*: seconds, by the ledger's clock, at which this was so.
+    """
 
     workers: int = 1
     rank: int = 0
     fresh: bool = False
+    clock: float = 0.0
 
 
 class Ledger(Protocol):
@@ -165,7 +169,9 @@ class LocalLedger:
                 for host, account in self._accounts.items()
                 if max(account.used + 3600, account.blocked) > now
             }
-        return Crowd(), [self._settle(self._accounts.setdefault(ask.host, _Account()), ask, now) for ask in asks]
+        return Crowd(clock=now), [
+            self._settle(self._accounts.setdefault(ask.host, _Account()), ask, now) for ask in asks
+        ]
 
     async def news(self, timeout: float) -> Sequence[str]:
         await asyncio.sleep(timeout)

@@ -82,6 +82,7 @@ class Limits:
         self._stir = asyncio.Event()
         self._heard = -inf  # when the last exchange that was answered was sent
         self._tried = -inf  # the same, or one that failed in its time
+        self._ahead = -inf  # seconds by which the ledger's clock is ahead of monotonic(), at least
         self._met = False
         self._away_since = 0.0
         self._tasks: list[asyncio.Task[None]] = []
@@ -292,7 +293,8 @@ class Limits:
                     break
 
     async def _exchange(self) -> bool:
-        hosts = [self._hosts[name] for name in list(self._dirty)[:MOST_ASKS] if name in self._hosts]
+        # The first exchange asks for nothing: `_moment` needs two, should one of them be slow.
+        hosts = [self._hosts[name] for name in list(self._dirty)[: MOST_ASKS * self._met] if name in self._hosts]
         sent = monotonic()
         asks = [self._made(host, sent) for host in hosts]
         for host in hosts:
@@ -314,14 +316,27 @@ class Limits:
         self._met = True
         if self.crowd.fresh:
             self._forgotten(hosts)
+        settled = self._moment(self.crowd.clock, sent)
         for host, ask, grant in zip(hosts, asks, grants, strict=True):
             if ask.terms == host.terms:
-                self._granted(host, grant)
+                self._granted(host, grant, settled)
             else:  # robots.txt named a delay meanwhile, of which these start times know nothing
                 host.permits = max(host.in_use, grant.permits)
                 host.starts.clear()
                 self._ask(host)
         return True
+
+    def _moment(self, clock: float, sent: float) -> float:
+        """The monotonic() at which the ledger's clock said *clock*, in an exchange that was sent at *sent*.
+
+        Not earlier than it was, and later by no more than the fastest answer was on its way: one that was slow, or came
+        to a loop that was busy, must not move the start times that it brings, since others have the next ones.
+        """
+        now = monotonic()
+        self._ahead = max(self._ahead, clock - now)
+        if clock - self._ahead < sent:  # the clocks are not what they were
+            self._ahead = clock - now
+        return clock - self._ahead
 
     def _made(self, host: _Host, now: float) -> Ask:
         host.wanted = self._wants(host)
@@ -345,21 +360,20 @@ class Limits:
         host.answers, host.latency, host.trouble, host.block_until = 0, 0.0, None, 0.0
         return ask
 
-    def _granted(self, host: _Host, grant: Grant) -> None:
+    def _granted(self, host: _Host, grant: Grant, settled: float) -> None:
         now = monotonic()
         host.permits, host.share = grant.permits, grant.share
-        host.turn = now + grant.turn if grant.share < grant.permits else inf
+        host.turn = settled + grant.turn if grant.share < grant.permits else inf
         host.delay = grant.delay
         if grant.epoch != host.epoch:
             host.epoch = grant.epoch
             host.starts.clear()
         if grant.blocked or host.blocked > now:
-            host.blocked = max(host.blocked, now + grant.blocked) if grant.blocked else host.blocked
-        # The reply was on its way: what it says of the future is a little later by our clock, never earlier.
-        host.starts.extend(now + start for start in grant.starts)
+            host.blocked = max(host.blocked, settled + grant.blocked) if grant.blocked else host.blocked
+        host.starts.extend(settled + start for start in grant.starts)
         host.given = len(grant.starts)
         if host.turn < inf:
-            asyncio.get_running_loop().call_later(grant.turn + EARLY, self._turn_ends, host)
+            asyncio.get_running_loop().call_later(host.turn - now + EARLY, self._turn_ends, host)
         if host.queued:
             self._ready(host.name)
 

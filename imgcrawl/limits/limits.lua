@@ -254,7 +254,7 @@ if op == 'exchange' then
         }, settling)
         at = at + 17
     end
-    return {#names, rank, fresh and 1 or 0, grants}
+    return {#names, rank, fresh and 1 or 0, text(now), grants}
 end
 
 if op == 'leave' then

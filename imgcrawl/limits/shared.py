@@ -68,8 +68,8 @@ class SharedLedger:
                 self._hosts.add(ask.host)
             else:
                 self._hosts.discard(ask.host)
-        workers, rank, fresh, grants = await self._call("exchange", *arguments)
-        return Crowd(workers, rank, bool(fresh)), [_grant(*grant) for grant in grants]
+        workers, rank, fresh, clock, grants = await self._call("exchange", *arguments)
+        return Crowd(workers, rank, bool(fresh), float(clock)), [_grant(*grant) for grant in grants]
 
     async def news(self, timeout: float) -> Sequence[str]:
         key = f"{self.key}:wake:{self.worker}"

@@ -8,7 +8,7 @@ import pytest
 from scrapy.settings import Settings
 
 from imgcrawl.frontier.store import Store, store_from_settings
-from tests.frontier.conftest import RedisServer, free_port, redis_server, shared_server
+from tests.frontier.conftest import RedisServer, redis_server, shared_server
 from tests.sharing import scrapy
 
 __all__ = ["redis_server", "shared_server"]  # fixtures
@@ -95,7 +95,7 @@ async def test_clear_asks_first(tmp_path: Path, redis_server: RedisServer) -> No
         (["nobody"], "redis://127.0.0.1/", 2, "scrapy queue nobody: expected one spider of "),
         (["pximg"], "ftp://x", 2, "REDIS_URL ftp://x with REDIS_PARAMS"),
         (["pximg", "-s", "nonsense"], "redis://127.0.0.1/", 2, "Invalid -s value, use -s NAME=VALUE"),
-        (["pximg"], f"redis://me:secret@127.0.0.1:{free_port()}/", 1, "REDIS_URL redis://127.0.0.1:"),
+        (["pximg"], "redis://me:secret@127.0.0.1:1/", 1, "REDIS_URL redis://127.0.0.1:"),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path: Path, arguments: list[str], url: str, code: int, sentence: str) -> None:

@@ -17,6 +17,7 @@ from tests.frontier.crawls import SlowProxy
 from tests.limits.crawls import Workers, until
 from tests.server import JPEG, Answer, Request, Server
 
+pytestmark = pytest.mark.alone
 logger = logging.getLogger(__name__)  # what is measured: pytest --log-cli-level=INFO
 
 OWN = {"ADDONS": "{}"}  # no shared queue: each worker walks its own list, and only the limits are shared

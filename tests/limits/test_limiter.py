@@ -7,12 +7,26 @@ import signal
 import time
 from collections.abc import Sequence
 
+import pytest
 from scrapy.settings import Settings
 
 from imgcrawl.limits.ledger import Ask, Crowd, Grant, LocalLedger, Terms
 from imgcrawl.limits.limiter import Limits
 from imgcrawl.limits.shared import OUTAGES, ledger_from_settings
 from tests.frontier.conftest import RedisServer
+
+
+class SlowLedger(LocalLedger):
+    """Settles at once what it is asked, and says so as many seconds later as its list has for each exchange."""
+
+    def __init__(self, delays: Sequence[float]) -> None:
+        super().__init__()
+        self.delays = list(delays)
+
+    async def exchange(self, asks: Sequence[Ask], *, before: bool = False) -> tuple[Crowd, list[Grant]]:
+        reply = await super().exchange(asks, before=before)
+        await asyncio.sleep(self.delays.pop(0) if self.delays else 0)
+        return reply
 
 
 async def test_a_worker_that_stood_still_takes_nothing_until_the_ledger_has_heard_of_it(
@@ -51,12 +65,6 @@ async def test_a_worker_that_stood_still_takes_nothing_until_the_ledger_has_hear
 
 
 async def test_what_was_asked_before_robots_txt_named_a_delay_is_not_granted_without_it() -> None:
-    class Slow(LocalLedger):
-        async def exchange(self, asks: Sequence[Ask], *, before: bool = False) -> tuple[Crowd, list[Grant]]:
-            reply = await super().exchange(asks, before=before)
-            await asyncio.sleep(0.02)
-            return reply
-
     taken: list[float] = []
     all_taken = asyncio.Event()
 
@@ -69,7 +77,7 @@ async def test_what_was_asked_before_robots_txt_named_a_delay_is_not_granted_wit
             else:
                 ready(host)
 
-    limits = Limits(Slow(), lambda _: Terms(concurrency=8), ready)
+    limits = Limits(SlowLedger([0, 0.02]), lambda _: Terms(concurrency=8), ready)
     try:
         ready("host.example")
         await asyncio.sleep(0.01)  # the ledger has settled it, and its answer is on its way
@@ -80,3 +88,26 @@ async def test_what_was_asked_before_robots_txt_named_a_delay_is_not_granted_wit
         await limits.close()
     assert taken[1] - taken[0] >= 0.19
     assert taken[2] - taken[1] >= 0.19
+
+
+@pytest.mark.parametrize("delays", [[0, 0.2], [0.2, 0]])
+async def test_an_answer_that_was_long_on_its_way_moves_no_start_time(delays: list[float]) -> None:
+    """Another worker has the next one."""
+    started: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    def ready(host: str) -> None:
+        if not started.done() and limits.take(host, 1):
+            started.set_result(time.monotonic())
+
+    ledger = SlowLedger(delays)
+    terms = Terms(concurrency=8, floor=0.3)
+    limits = Limits(ledger, lambda _: terms, ready)
+    limits.floor("host.example", terms.floor)
+    try:
+        ready("host.example")
+        async with asyncio.timeout(5):
+            await started
+            _, (other,) = await ledger.exchange([Ask("host.example", terms, want=1, starts=1)])
+    finally:
+        await limits.close()
+    assert time.monotonic() + other.starts[0] - started.result() >= 0.28
