@@ -281,7 +281,7 @@ def test_file_that_goes_away_after_it_was_opened(tmp_path: Path) -> None:
     ("name", "data", "options", "told"),
     [
         ("l.csv", b"", {}, "is empty"),
-        ("l.csv.gz", gzip.compress(b"", mtime=0), {}, "holds no bytes"),
+        ("l.csv.gz", gzip.compress(b""), {}, "holds no bytes"),
         ("l.csv", b"\n \n\r\n", {}, "holds no rows"),
         ("l.csv", b"id,url\n", {"columns": ["url"]}, "holds no rows"),
         ("l.txt", b"# nothing\n", {}, "holds no rows"),
@@ -316,6 +316,7 @@ def test_file_that_goes_away_after_it_was_opened(tmp_path: Path) -> None:
         ("l.jsonl", b'{"url": "x"}\n', {"columns": ["address"]}, "no field 'address'"),
         ("l.json", b'[\n{"url": "x"}\n]', {"columns": ["url"]}, "one JSON document"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",  # archives tell the time
 )
 def test_one_sentence_before_any_row(
     tmp_path: Path, name: str, data: bytes, options: dict[str, Any], told: str

@@ -67,14 +67,9 @@ class Command(ScrapyCommand):
             with ExitStack() as stack:
                 replica = _start(stack, _site(args), opts.port)
                 if opts.serve:
-                    print(
-                        f"{replica.site} is at {replica.base}/ until Ctrl-C, its {replica.media}s at "
-                        f"{replica.image_base}",
-                        flush=True,
-                    )
-                    for name in replica.lists:
-                        print(f"list    {replica.base}/_replica/list/{name}", flush=True)
-                    replica.wait()
+                    with suppress(KeyboardInterrupt):
+                        _tell(replica)
+                        replica.wait()
                 else:
                     self._crawl(replica, Path(opts.out).absolute(), opts.set)
         except InputError as error:
@@ -129,6 +124,14 @@ def _start(stack: ExitStack, site: str, port: int | None) -> Replica:
     except InputError:
         # Somebody else's 8977 is no reason to fail where no port was asked for.
         return stack.enter_context(serve(site))
+
+
+def _tell(replica: Replica) -> None:
+    print(
+        f"{replica.site} is at {replica.base}/ until Ctrl-C, its {replica.media}s at {replica.image_base}", flush=True
+    )
+    for name in replica.lists:
+        print(f"list    {replica.base}/_replica/list/{name}", flush=True)
 
 
 def _report(replica: Replica, feed: Path, images: Path, seconds: float) -> str:

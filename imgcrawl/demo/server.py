@@ -92,9 +92,8 @@ class Replica:
         return self._ask("stats")
 
     def wait(self) -> None:
-        """Returns when the replica has ended, or at Ctrl-C."""
-        with suppress(KeyboardInterrupt):
-            self._process.wait()
+        """Returns when the replica has ended."""
+        self._process.wait()
 
     def _ask(self, what: str) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.base}/_replica/{what}", timeout=300) as response:  # noqa: S310  # our own server

@@ -228,6 +228,7 @@ class SlowProxy:
         self.delay = delay
         self.largest = 0
         self.loop = asyncio.new_event_loop()
+        self.writers: list[asyncio.StreamWriter] = []
         started = threading.Event()
 
         async def run() -> None:
@@ -244,6 +245,7 @@ class SlowProxy:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         other_reader, other_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        self.writers += [writer, other_writer]
         said = [0]
 
         def count(size: int) -> None:
@@ -272,5 +274,7 @@ class SlowProxy:
         self.thread.join()
         for task in asyncio.all_tasks(self.loop):
             task.cancel()
+        for writer in self.writers:
+            self.loop.call_soon(writer.close)
         self.loop.run_until_complete(asyncio.sleep(0.05))
         self.loop.close()
