@@ -80,6 +80,8 @@ class Downloader(scrapy.core.downloader.Downloader):
         self._by_address = settings.getbool("LIMITS_BY_ADDRESS", False)
         self._terms = _terms_from_settings(settings)
         self._held = 0
+        self._in_hand = 0
+        self._downloading = 0  # of those in hand
         self._transferring = 0
         self._waiting = 0
         self._paid_until = 0.0  # when what has been received fits BANDWIDTH
@@ -188,6 +190,18 @@ class Downloader(scrapy.core.downloader.Downloader):
             self._take_turns()
 
     @contextmanager
+    def in_hand(self) -> Iterator[None]:
+        """While this lasts, one image counts as under way, whatever is being done with it, for the engine not to fetch
+        pages faster than their images are dealt with."""
+        self._in_hand += 1
+        try:
+            yield
+        finally:
+            self._in_hand -= 1
+            if self.crawler.engine and self.crawler.engine._slot:
+                self.crawler.engine._slot.nextcall.schedule()
+
+    @contextmanager
     def waiting(self) -> Iterator[None]:
         """While this lasts, one request in a middleware's hands does not keep others from starting."""
         self._waiting += 1
@@ -220,7 +234,7 @@ class Downloader(scrapy.core.downloader.Downloader):
         return False
 
     async def download(self, request: Request) -> Response:
-        """What `engine.download_async` does, in the caller's own task, for requests that no callback waits for.
+        """What `engine.download_async` does, in the caller's own task, for an image that is `in_hand()`.
 
         Middlewares, limits, signals and stats are the same; there are no Deferreds on the way.
         """
@@ -231,9 +245,11 @@ class Downloader(scrapy.core.downloader.Downloader):
         while True:
             slot.add_request(request)
             self.active.add(request)
+            self._downloading += 1
             try:
                 result = await self.middleware.download_async(self._enqueue_request, request)
             finally:
+                self._downloading -= 1
                 self.active.remove(request)
                 slot.remove_request(request)
                 slot.nextcall.schedule()
@@ -253,10 +269,11 @@ class Downloader(scrapy.core.downloader.Downloader):
         return result
 
     def needs_backout(self) -> bool:
-        if not 0 < self.total_concurrency <= len(self.active):
+        under_way = len(self.active) - self._downloading + self._in_hand
+        if not 0 < self.total_concurrency <= under_way:
             return False
         stuck = sum(len(self.slots[name].queue) for name in self.limits.stuck() if name in self.slots)
-        busy = len(self.active) - min(self._waiting + stuck, _FREE_WAITS * self.total_concurrency)
+        busy = under_way - min(self._waiting + stuck, _FREE_WAITS * self.total_concurrency)
         return 0 < self.total_concurrency <= busy
 
     def _stopping(self) -> bool:

@@ -145,6 +145,26 @@ async def test_waits_without_number_do_count() -> None:
     await crawl(script, CONCURRENT_REQUESTS=2)
 
 
+async def test_an_image_counts_once_from_its_look_up_to_its_outcome(server: Server) -> None:
+    """Else pages would come faster than images are verified, and fill the memory."""
+    server.add("/a.jpg", JPEG, delay=0.3)
+
+    async def script(crawler: Crawler) -> None:
+        downloader = downloader_of(crawler)
+        with downloader.in_hand():
+            assert not downloader.needs_backout()
+            asked = asyncio.ensure_future(downloader.download(Request(server.url("/a.jpg"))))
+            while not server.count("/a.jpg"):  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.01)
+            assert not downloader.needs_backout(), "it was counted twice"
+            await asked
+            with downloader.in_hand():
+                assert downloader.needs_backout()
+            assert not downloader.needs_backout()
+
+    await crawl(script, CONCURRENT_REQUESTS=2)
+
+
 async def test_another_downloader_is_named() -> None:
     async def script(crawler: Crawler) -> None:
         with pytest.raises(TypeError, match=r"DOWNLOADER is scrapy\.core\.downloader\.Downloader, expected"):

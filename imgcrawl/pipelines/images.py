@@ -305,8 +305,10 @@ class ImagesPipeline(ScrapyImagesPipeline):
             return gone
         future = self._underway[key] = asyncio.get_running_loop().create_future()
         image = _not_stored("error")
+        downloader = self.crawler.engine.downloader
         try:
-            image = await self._image(request, item, key)
+            with downloader.in_hand() if isinstance(downloader, Downloader) else nullcontext():
+                image = await self._image(request, item, key)
         finally:
             del self._underway[key]
             future.set_result(image)
