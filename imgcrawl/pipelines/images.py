@@ -9,7 +9,6 @@ import logging
 import os
 import posixpath
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -62,6 +61,7 @@ _T = TypeVar("_T")
 
 CATALOGUE_NAME = ".catalogue.sqlite3"
 DAY = 86400.0
+LARGE = 512 * 1024  # bytes of an image whose decoding takes some milliseconds
 # Addresses of one item that are worked on at once: pages with a hundred thousand exist.
 WINDOW = 256
 # The disk will not take the next image either.
@@ -145,7 +145,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
         set_pixel_limit(self.config.max_pixels)
         beside = self.local.root if self.local else Path()
         self.catalogue = Catalogue(Path(crawler.settings["CATALOGUE_FILE"] or beside / CATALOGUE_NAME))
-        self.threads = ThreadPoolExecutor(self.config.threads, "images", initializer=_give_way)
+        self.threads = ThreadPoolExecutor(self.config.threads, "images")
+        # A decoder that runs for long on every core would make the event loop late.
+        self._long = threading.Semaphore(max(1, min(self.config.threads, os.cpu_count() or 1) - 1))
         self._asked: dict[bytes, asyncio.Future[Record | None]] = {}
         self._underway: dict[bytes, asyncio.Future[Image]] = {}
         self._gone: LocalCache[bytes, Image] = LocalCache(limit=10_000)
@@ -418,7 +420,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
     def _facts(self, response: Response) -> tuple[Facts, str, int]:
         """What the received bytes are, their sha256 in hex and their number. Raises `ImageError`."""
         body = response.body
-        facts = examine(body, min_width=self.config.min_width, min_height=self.config.min_height)
+        with self._long if len(body) >= LARGE else nullcontext():
+            facts = examine(body, min_width=self.config.min_width, min_height=self.config.min_height)
         return facts, hashlib.sha256(body).hexdigest(), len(body)
 
     def _staged(self, store: FileStore, response: Response) -> AbstractContextManager[Path]:
@@ -540,12 +543,6 @@ def _hand_out(
             answer.set_exception(error)
         else:
             answer.set_result(record)
-
-
-def _give_way() -> None:
-    """Let the event loop go first where this thread and it want the same core."""
-    if sys.platform == "linux":  # elsewhere it would be the whole process that gives way
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + 5)
 
 
 def _stored(status: str, record: Record) -> Image:

@@ -195,7 +195,7 @@ def test_redis_may_be_killed_started_again_and_stopped(tmp_path: Path) -> None:
 @pytest.mark.alone
 def test_the_event_loop_is_free_with_redis_20_ms_away(tmp_path: Path, redis_server: RedisServer) -> None:
     lags = []
-    while len(lags) < 3 and min(lags, default=20.0) >= 20:  # what others do on this machine makes it late, too
+    while len(lags) < 5 and min(lags, default=20.0) >= 20:  # what others do on this machine makes it late, too
         with SlowProxy(redis_server.port, 0.02) as proxy, Site(0.02) as site:
             url = f"redis://127.0.0.1:{proxy.port}/0"
             (folder := tmp_path / str(len(lags))).mkdir()
