@@ -23,7 +23,7 @@ def measure(bench: Bench) -> Result:
     )
     present = bench.present(PEERS, result)
     for concurrency in concurrencies:
-        site = Site(concurrency * (30 if bench.short else 50))
+        site = Site(concurrency * 30)
         with own_server(site, CACHE, bench.server_core, "--latency", str(LATENCY)) as address:
             everything = addresses(bench, (address.base + path for path in site.paths()))
             for peer in bench.rounds_of(present):
@@ -37,7 +37,12 @@ def measure(bench: Bench) -> Result:
                 if concurrency == 8:
                     result.add(peer.name, {MOST: counted["most"]})
                 result.add(peer.name, {column: reached / (concurrency / LATENCY)})
-    worst = min((result.middle(peers.IMGCRAWL.name, name) or 0.0 for name in names), default=None)
-    result.target("within 10 % of what latency and concurrency allow: share at least 0.9", worst, 0.9, least=True)
-    result.notes.append("Possible is concurrency / 50 ms. imgcrawl takes pages and images from the same limit.")
+    for name in names:
+        ratio = result.ratio(peers.IMGCRAWL.name, peers.AIOHTTP.name, name)
+        result.target(f"{name}: within 10 % of aiohttp alone", ratio, 0.9, least=True)
+    result.notes.append(
+        "Possible is concurrency / 50 ms; how much of it latency and concurrency allow on this machine, aiohttp alone "
+        "shows. imgcrawl takes pages and images from the same limit. Where as many are asked for as it can do at all "
+        "(question 1, one core), the processor is the limit."
+    )
     return result

@@ -33,7 +33,7 @@ def measure(bench: Bench) -> Result:
                     if interpreter is None:
                         continue
                     rate, size = _run(interpreter, script, port, pages)
-                    away, _ = _run(interpreter, script, far, pages if name == peers.IMGCRAWL.name else few)
+                    away, _ = _run(interpreter, script, far, pages // 4 if name == peers.IMGCRAWL.name else few)
                     result.add(name, {NEAR: rate, FAR: away, BYTES: size})
     except NoServerError as error:
         result.absent["all of them"] = str(error)

@@ -51,6 +51,8 @@ BATCH, BATCH_BYTES = 500, 256 * 1024  # in one script: some milliseconds of the 
 FLUSH = 0.02  # seconds in which what is to be reported comes together
 STARVED = 0.003  # the same, for a worker with nothing to do
 ROOM, ROOM_BYTES = 4 * BATCH, 16 * BATCH_BYTES  # that may wait; start() pauses beyond
+FEW = 16  # pages begun at once by a worker that has done none: with CONCURRENT_REQUESTS far above, the first to come
+# would have all galleries of a small crawl before others are there. One more for each that is done.
 RECENT = 20_000  # fingerprints remembered here, so that a link on every page is not asked about on every page
 
 
@@ -166,6 +168,8 @@ class Scheduler(BaseScheduler):
         self._by_fingerprint: dict[bytes, _Page] = {}
         self._ready: deque[Request] = deque()
         self._out = Outbox()
+        self._started = 0  # pages in the engine's hands
+        self._may_start = FEW
         self._recent: OrderedDict[bytes, None] = OrderedDict()
         self._starts: weakref.WeakSet[Request] = weakref.WeakSet()
         self._alone: _Page | None = None  # a page that several workers died with: nothing is leased beside it
@@ -211,10 +215,11 @@ class Scheduler(BaseScheduler):
         return not self._over or bool(self._out) or bool(self._ready)
 
     def next_request(self) -> Request | None:
-        if not self._ready:
+        if not self._ready or self._started >= self._may_start:
             return None
         request = self._ready.popleft()
         self._pages[request].started = True
+        self._started += 1
         self._count("scheduler/dequeued")
         if len(self._ready) <= self.prefetch // 2 and not self.reply.short:
             self._news.set()
@@ -277,6 +282,8 @@ class Scheduler(BaseScheduler):
         page = self._pages.pop(request, None)
         if page is None:
             return  # an image, robots.txt: no page of ours
+        self._started -= page.started
+        self._may_start += 1
         if self._by_fingerprint.get(page.fingerprint) is page:
             del self._by_fingerprint[page.fingerprint]
         if page is self._alone:

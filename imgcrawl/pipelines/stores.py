@@ -38,6 +38,10 @@ class FileStore(FSFilesStore):
         super().__init__(basedir)
         self.root = Path(self.basedir)
 
+    def _mkdir(self, dirname: Path, domain: MediaPipeline.SpiderInfo | None = None) -> None:
+        # Scrapy's looks first, and another worker may make it between the two.
+        dirname.mkdir(parents=True, exist_ok=True)
+
     def open(self) -> None:
         """Make a place for unfinished files; those of processes that are gone are removed with it."""
         incoming = self.root / self.INCOMING

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from imgcrawl.pipelines.stores import FileStore
 from tests.crawling import Crawl, crawl
 from tests.server import JPEG, Answer, Server, jpeg, redirect, too_many_requests
 
@@ -402,3 +403,9 @@ def test_leftovers_of_a_killed_process_are_not_images(server: Server, tmp_path: 
     assert outcomes(done) == [("downloaded", "items/t/001.jpg")]
     assert not dead.exists()
     assert left.exists(), "another machine's process may still be writing"
+
+
+def test_two_workers_may_make_the_store_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda _: False)  # so it was when this worker looked
+    FileStore(str(tmp_path)).open()
+    assert (tmp_path / FileStore.INCOMING).is_dir()
