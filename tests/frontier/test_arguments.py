@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -152,8 +153,9 @@ def test_the_second_of_two_crawls_ends_with_one_sentence_and_exit_code_2(
             Sharing(tmp_path / "first", redis_server.url, "pximg", {"topic": "nvshen", **base}) as first,
             Sharing(tmp_path / "second", redis_server.url, "pximg", {"topic": "mote", **base}) as second,
         ):
-            first.start()
+            worker = first.start()
             until(first.lines)
+            worker.send_signal(signal.SIGSTOP)  # so that it is not at its end, however long the other takes to start
             feed = tmp_path / "second" / "items.json"
             feed.write_text('[{"url": "http://x/"}]')
             at = second.command.index("-o")
@@ -168,6 +170,7 @@ def test_the_second_of_two_crawls_ends_with_one_sentence_and_exit_code_2(
             code, out, err = command(tmp_path, "queue", "pximg", redis_url=redis_server.url)
             assert code == 0, err
             assert f"with -a base={replica.base} -a topic=nvshen" in out
+            worker.send_signal(signal.SIGCONT)
             first.wait()
-            assert first.workers[0].returncode == 0
+            assert worker.returncode == 0
             assert len(first.lines()) == 40
