@@ -18,7 +18,7 @@ def measure(bench: Bench) -> Result:
         [RATE, FETCHED, "CPU ms/image"],
         RATE,
     )
-    site = Site(400 if bench.short else 1600)
+    site = Site(400 if bench.short else 1000)
     with own_server(site, CACHE, bench.server_core) as address:
         everything = addresses(bench, (address.base + path for path in site.paths()))
         for peer in bench.rounds_of(bench.present(PEERS[:2] if bench.short else PEERS, result)):

@@ -30,7 +30,7 @@ def measure(bench: Bench) -> Result:
         [_column(workers) for workers in WORKERS] + ["smallest share, 2 workers"],
         _column(2),
     )
-    site = Site(200 if bench.short else 1200, per_gallery=8)
+    site = Site(200 if bench.short else 900, per_gallery=8)
     try:
         with (
             redis_server(bench.work / "redis") as port,

@@ -22,7 +22,7 @@ def measure(bench: Bench) -> Result:
     python, problem = bench.peers_python
     if python is None:
         result.absent[THEIRS] = problem
-    pages, few = (2_000, 60) if bench.short else (20_000, 200)
+    pages, few = (2_000, 60) if bench.short else (10_000, 100)
     try:
         with redis_server(bench.work / "redis") as port, far_away(port, DELAY) as far:
             for _ in range(bench.rounds):
@@ -33,7 +33,7 @@ def measure(bench: Bench) -> Result:
                     if interpreter is None:
                         continue
                     rate, size = _run(interpreter, script, port, pages)
-                    away, _ = _run(interpreter, script, far, pages // 4 if name == peers.IMGCRAWL.name else few)
+                    away, _ = _run(interpreter, script, far, pages // 2 if name == peers.IMGCRAWL.name else few)
                     result.add(name, {NEAR: rate, FAR: away, BYTES: size})
     except NoServerError as error:
         result.absent["all of them"] = str(error)
