@@ -211,8 +211,9 @@ class Server:
             await asyncio.sleep(self._options.latency)
             response = await self._respond(request, base)
             # A request is in flight until its last byte is handed over, so that is done here and not after us.
-            await response.prepare(request)
-            await response.write_eof()
+            with suppress(ConnectionError):  # who asked is gone
+                await response.prepare(request)
+                await response.write_eof()
             return response
         finally:
             self._in_flight[base] -= 1
