@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,3 +89,11 @@ def crawl(folder: Path, spider: str, arguments: dict[str, str] | None = None, **
         log, _ = process.communicate()
         raise AssertionError(f"the crawl did not end:\n{log[-5000:]}") from None
     return Crawl(folder, process.returncode, log)
+
+
+def until(condition: Callable[[], object], timeout: float = 30) -> None:
+    """Wait for *condition* to be true; an AssertionError tells that it never was."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "never happened"
+        time.sleep(0.01)

@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 from imgcrawl.demo.server import serve
+from tests.crawling import until
 from tests.frontier.conftest import RedisServer, redis_server, shared_server
-from tests.frontier.crawls import until
 from tests.sharing import Sharing
 from tests.test_promises import assert_as_served
 

@@ -14,9 +14,8 @@ import pytest
 import redis
 
 from imgcrawl.demo.server import serve
-from tests.crawling import FAST, Crawl
+from tests.crawling import FAST, Crawl, until
 from tests.frontier.conftest import RedisServer, free_port, redis_server, shared_server
-from tests.frontier.crawls import until
 from tests.sharing import environment
 from tests.test_promises import STATUSES, assert_as_served
 

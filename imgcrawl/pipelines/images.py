@@ -11,9 +11,10 @@ import posixpath
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -88,7 +89,7 @@ class Config:
         try:
             config = cls(
                 name=settings[name_setting],
-                threads=settings.getint("IMAGES_THREADS") or max(2, min(4, os.cpu_count() or 1)),
+                threads=settings.getint("IMAGES_THREADS"),
                 max_pixels=settings.getint("IMAGES_MAX_PIXELS"),
                 min_width=settings.getint("IMAGES_MIN_WIDTH"),
                 min_height=settings.getint("IMAGES_MIN_HEIGHT"),
@@ -103,6 +104,20 @@ class Config:
                 f"IMAGES_THUMBS={dict(config.thumbs)} must be 1 or more"
             )
         return config
+
+
+_Kept = asyncio.Future[tuple[str, Record]]  # an image's status, and what the catalogue has of it
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """A verified image in a file that nobody sees yet, and is gone when *file* is closed."""
+
+    record: Record
+    extension: str
+    path: Path
+    file: ExitStack
+    kept: _Kept
 
 
 class ImagesPipeline(ScrapyImagesPipeline):
@@ -148,6 +163,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
         # A decoder that runs for long on every core would make the event loop late.
         self._long = threading.Semaphore(max(1, min(self.config.threads, os.cpu_count() or 1) - 1))
+        self._staged_images: deque[_Staged] = deque()
+        self._publishing = threading.Lock()
         self._asked: dict[bytes, asyncio.Future[Record | None]] = {}
         self._underway: dict[bytes, asyncio.Future[Image]] = {}
         self._gone: LocalCache[bytes, Image] = LocalCache(limit=10_000)
@@ -410,7 +427,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         held = downloader.held(len(response.body)) if isinstance(downloader, Downloader) else nullcontext()
         with held:
             if self.local:
-                return await self._in_thread(self._keep_on_disk, self.local, response, request, item, key, wanted)
+                return await self._keep_on_disk(self.local, response, request, item, key, wanted)
             return await self._upload(response, request, item, key, wanted)
 
     def _destination(self, request: Request) -> AbstractContextManager[Any]:
@@ -448,32 +465,72 @@ class ImagesPipeline(ScrapyImagesPipeline):
         )
         return record, facts
 
-    def _keep_on_disk(
+    async def _keep_on_disk(
         self, store: FileStore, response: Response, request: Request, item: Any, key: bytes, wanted: str
     ) -> Image:
-        record, facts = self._examine(response, key, wanted)
-        checksum = record.checksum
-        catalogue = self.catalogue
-        with self._staged(store, response) as staged, catalogue.transaction():
-            before = catalogue.find(key)
+        kept: _Kept = asyncio.get_running_loop().create_future()
+        self.threads.submit(self._stage_and_publish, store, response, key, wanted, kept)
+        status, record = await kept
+        if self.config.thumbs:
+            await self._in_thread(self._put_thumbnails, store, response.body, request, record, item)
+        return _stored(status, record)
+
+    def _stage_and_publish(self, store: FileStore, response: Response, key: bytes, wanted: str, kept: _Kept) -> None:
+        with ExitStack() as file:
+            try:
+                record, facts = self._examine(response, key, wanted)
+                path = file.enter_context(self._staged(store, response))
+            except BaseException as error:  # to be raised where the image is waited for
+                _settle_soon([(kept, error)])
+                return
+            self._staged_images.append(_Staged(record, facts.extension, path, file.pop_all(), kept))
+        # Whoever comes while images are published leaves its own to that thread: a transaction for many of them
+        # costs less than one for each, and nobody waits for a lock.
+        while self._staged_images and self._publishing.acquire(blocking=False):
+            try:
+                self._publish_all(store)
+            finally:
+                self._publishing.release()
+
+    def _publish_all(self, store: FileStore) -> None:
+        images = [self._staged_images.popleft() for _ in range(len(self._staged_images))]
+        outcomes: list[tuple[str, Record] | BaseException] = []
+        try:
+            with self.catalogue.transaction():
+                outcomes.extend(self._publish(store, image) for image in images)
+        except BaseException as error:
+            outcomes = [error] * len(images)
+        _settle_soon([(image.kept, outcome) for image, outcome in zip(images, outcomes, strict=True)])
+        for image in images:
+            with suppress(OSError):  # the store removes what is left when it is closed
+                image.file.close()
+
+    def _publish(self, store: FileStore, image: _Staged) -> tuple[str, Record] | BaseException:
+        """Give a staged image its name and its record. One that cannot be published does not harm the others."""
+        record, checksum, catalogue = image.record, image.record.checksum, self.catalogue
+        try:
+            before = catalogue.find(record.key)
             for same in catalogue.same_bytes(checksum):
                 if store.checksum(same.path) == checksum:
                     record, status = _again(record, same, before)
                     break
             else:
                 path = store.publish(
-                    staged,
-                    wanted,
-                    facts.extension,
+                    image.path,
+                    record.wanted,
+                    image.extension,
                     checksum,
                     lambda name: checksum in catalogue.checksums_at(name),
                 )
-                record = replace(record, path=path)
-                status = "downloaded"
+                record, status = replace(record, path=path), "downloaded"
             catalogue.put(record)
-        for path, thumb in self._thumbnails(response.body, request, record, item):
+        except (OSError, sqlite3.Error) as error:
+            return error
+        return status, record
+
+    def _put_thumbnails(self, store: FileStore, body: bytes, request: Request, record: Record, item: Any) -> None:
+        for path, thumb in self._thumbnails(body, request, record, item):
             store.persist_file(path, BytesIO(thumb), self.spiderinfo)
-        return _stored(status, record)
 
     async def _upload(self, response: Response, request: Request, item: Any, key: bytes, wanted: str) -> Image:
         record, facts = await self._in_thread(self._examine, response, key, wanted)
@@ -536,13 +593,22 @@ def _hand_out(
     asked: Mapping[bytes, asyncio.Future[Record | None]], records: asyncio.Future[list[Record | None]]
 ) -> None:
     error = records.exception()
-    for answer, record in zip(asked.values(), [None] * len(asked) if error else records.result(), strict=True):
+    _settle(zip(asked.values(), [error] * len(asked) if error else records.result(), strict=True))
+
+
+def _settle(answers: Iterable[tuple[asyncio.Future[_T], _T | BaseException]]) -> None:
+    for answer, outcome in answers:
         if answer.cancelled():
             continue
-        if error:
-            answer.set_exception(error)
+        if isinstance(outcome, BaseException):
+            answer.set_exception(outcome)
         else:
-            answer.set_result(record)
+            answer.set_result(outcome)
+
+
+def _settle_soon(answers: Sequence[tuple[asyncio.Future[_T], _T | BaseException]]) -> None:
+    """From a thread; all at once, because the event loop is woken for each call."""
+    answers[0][0].get_loop().call_soon_threadsafe(_settle, answers)
 
 
 def _stored(status: str, record: Record) -> Image:

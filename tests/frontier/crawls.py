@@ -212,14 +212,6 @@ class Crawl:
                 worker.wait()
 
 
-def until(condition: Callable[[], object], timeout: float = 30) -> None:
-    """Wait for *condition* to be true; an AssertionError tells that it never was."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "never happened"
-        time.sleep(0.01)
-
-
 class SlowProxy:
     """Passes bytes on, in both directions, after *delay* seconds. `largest`: bytes said before there was an answer."""
 

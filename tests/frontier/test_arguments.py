@@ -14,8 +14,8 @@ from imgcrawl.demo.server import serve
 from imgcrawl.frontier.arguments import arguments_of, dump, load, shown
 from imgcrawl.frontier.store import OtherArgumentsError, Store, store_from_settings
 from imgcrawl.spiders.pximg import PximgSpider
+from tests.crawling import until
 from tests.frontier.conftest import RedisServer
-from tests.frontier.crawls import until
 from tests.sharing import Sharing
 from tests.sharing import scrapy as command
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import scrapy
 
+from tests.crawling import until
 from tests.frontier.conftest import RedisServer, free_port
-from tests.frontier.crawls import Crawl, Site, SlowProxy, until
+from tests.frontier.crawls import Crawl, Site, SlowProxy
 
 
 def urls(crawl: Crawl) -> set[str]:

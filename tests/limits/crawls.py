@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -84,11 +83,3 @@ class Workers:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-
-
-def until(condition: Callable[[], object], timeout: float = 30) -> None:
-    """Wait for *condition* to be true; an AssertionError tells that it never was."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "never happened"
-        time.sleep(0.01)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.crawling import until
 from tests.frontier.conftest import RedisServer
 from tests.frontier.crawls import SlowProxy
-from tests.limits.crawls import Workers, until
+from tests.limits.crawls import Workers
 from tests.server import JPEG, Answer, Request, Server
 
 pytestmark = pytest.mark.alone

@@ -8,6 +8,7 @@ import json
 import sqlite3
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from imgcrawl.pipelines.stores import FileStore
-from tests.crawling import Crawl, crawl
+from tests.crawling import Crawl, crawl, until
 from tests.server import JPEG, Answer, Server, jpeg, redirect, too_many_requests
 
 
@@ -389,6 +390,35 @@ def test_a_full_disk_ends_the_crawl_in_one_sentence(server: Server, tmp_path: Pa
     done = run(server, tmp_path, {"image_urls": [server.url("/a.jpg")]})
     assert outcomes(done) == [("failed", "storage")]
     assert done.code == 1
+    assert "Traceback" not in done.log
+
+
+def test_images_that_are_published_together_are_judged_one_by_one(server: Server, tmp_path: Path) -> None:
+    assert run(server, tmp_path, {"image_urls": []}).code == 1
+    catalogue = sqlite3.connect(tmp_path / "images" / ".catalogue.sqlite3", isolation_level=None)
+    (tmp_path / "images" / "items").mkdir()
+    (tmp_path / "images" / "items" / "bad").write_text("a file where a folder must be")
+    locked = threading.Event()
+    for number in range(12):
+        server.add(f"/{number}.jpg", jpeg(60 + number % 10), delay=locked)  # so that two have the bytes of others
+    server.add("/bad.jpg", jpeg(99))
+    urls, bad = [server.url(f"/{number}.jpg") for number in range(12)], server.url("/bad.jpg")
+    with ThreadPoolExecutor() as threads:
+        crawling = threads.submit(
+            run, server, tmp_path, {"title": "good", "image_urls": urls}, {"title": "bad", "image_urls": [bad]}
+        )
+        until(lambda: server.count("/0.jpg"))
+        catalogue.execute("BEGIN IMMEDIATE")  # another worker is writing: what comes now is published together
+        locked.set()
+        until(lambda: server.count("/bad.jpg") and server.count("/11.jpg"))
+        time.sleep(0.5)
+        catalogue.execute("COMMIT")
+        done = crawling.result()
+    assert Counter(status for status, _ in outcomes(done)) == {"downloaded": 10, "duplicate": 2, "failed": 1}
+    assert ("failed", "storage") in outcomes(done)
+    assert sorted(path for path in done.files if path.startswith("items/good/")) == sorted(
+        {path for _, path in outcomes(done) if path.startswith("items/good/")}
+    )
     assert "Traceback" not in done.log
 
 
