@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -364,6 +366,13 @@ async def check_server(store: Store, url: str) -> None:
             f"REDIS_URL {printable(url)}: the server refuses us ({str(error)[:100]});"
             " expected a user and password that it knows, in it or in REDIS_PARAMS"
         ) from None
+    except OUTAGES as error:
+        if not isinstance(error.__context__, ssl.SSLCertVerificationError):
+            raise
+        raise InputError(
+            f"REDIS_URL {printable(url)}: {error.__context__.verify_message};"
+            " expected a certificate that we know, or the file of its authority as ssl_ca_certs in REDIS_PARAMS"
+        ) from None
     if isinstance(store.client, RedisCluster):
         info = next(iter(info.values())) if "redis_version" not in info else info
     elif "cluster" in (info.get("redis_mode"), info.get("server_mode")):  # Redis, Valkey
@@ -407,6 +416,8 @@ def _client(settings: BaseSettings, limits: Limits) -> Any:
             service = parameters.pop("service_name", "mymaster")
             sentinel_parameters = parameters.pop("sentinel_kwargs", {"socket_connect_timeout": 5})
             addresses = [tuple(address) for address in sentinels]
+            said = parse_url(url)  # the address is the sentinels' to say; who we are, and where we are there, stays
+            parameters = {name: said[name] for name in ("username", "password", "db") if name in said} | parameters
             sentinel = Sentinel(addresses, sentinel_kwargs=sentinel_parameters, **parameters)  # type: ignore[no-untyped-call] # redis-py has no types here
             return sentinel.master_for(service)
         if parameters.pop("cluster", False):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -38,17 +40,21 @@ def free_port() -> int:
 class RedisServer:
     """A real server on a port of its own, which keeps every write through a kill (append-only file)."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, sentinel: Path | None = None) -> None:
+        """*sentinel*: the configuration of a Sentinel that this server is to be."""
         self.folder = folder
         self.options = options
+        self.sentinel = sentinel
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
-        command = [server_binary(), "--port", str(self.port), "--dir", str(self.folder), "--save", ""]
-        command += ["--appendonly", "yes", "--appendfsync", "always", "--bind", "127.0.0.1", *self.options]
+        command = [server_binary(), *([str(self.sentinel), "--sentinel"] if self.sentinel else [])]
+        command += ["--port", str(self.port), "--dir", str(self.folder), "--bind", "127.0.0.1", *self.options]
+        if not self.sentinel:
+            command += ["--save", "", "--appendonly", "yes", "--appendfsync", "always"]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 20
@@ -83,15 +89,40 @@ class RedisServer:
         self.kill()
 
 
+class GivenServer:
+    """The server at the REDIS_URL that the tests were given, of which each process of theirs has a database."""
+
+    def __init__(self, url: str, worker: str) -> None:
+        with redis.Redis.from_url(url) as client:
+            database = client.get_connection_kwargs().get("db", 0) + int(worker.removeprefix("gw") or 0)
+            assert client.ping()
+        parts = urlsplit(url)
+        query = f"db={database}" if parts.scheme == "unix" else parts.query
+        self.url = parts._replace(path=parts.path if parts.scheme == "unix" else f"/{database}", query=query).geturl()
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url)
+
+
 @pytest.fixture(scope="session")
-def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer | GivenServer]:
+    if given := os.environ.get("REDIS_URL"):
+        yield GivenServer(given, os.environ.get("PYTEST_XDIST_WORKER", ""))
+        return
     with RedisServer(tmp_path_factory.mktemp("redis")) as running:
         yield running
 
 
 @pytest.fixture
-def redis_server(shared_server: RedisServer) -> RedisServer:
-    """A real, empty server. A test that stops it starts it again."""
+def redis_server(shared_server: RedisServer | GivenServer) -> RedisServer | GivenServer:
+    """A real, empty database, for whatever a client may do: at REDIS_URL, or of a server that all tests have."""
     with shared_server.client() as client:
-        client.flushall()
+        client.flushdb()
     return shared_server
+
+
+@pytest.fixture
+def own_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real server that a test may stop, kill, put behind a proxy or configure."""
+    with RedisServer(tmp_path_factory.mktemp("own-redis")) as running:
+        yield running

@@ -212,6 +212,14 @@ class Crawl:
                 worker.wait()
 
 
+def urls(crawl: Crawl) -> set[str]:
+    return {item["url"].removeprefix(crawl.site.url) for item in crawl.items()}
+
+
+def pages(count: int, kind: str = "page") -> set[str]:
+    return {f"/{kind}/{n}" for n in range(count)}
+
+
 class SlowProxy:
     """Passes bytes on, in both directions, after *delay* seconds. `largest`: bytes said before there was an answer."""
 

@@ -17,15 +17,7 @@ import scrapy
 
 from tests.crawling import until
 from tests.frontier.conftest import RedisServer, free_port
-from tests.frontier.crawls import Crawl, Site, SlowProxy
-
-
-def urls(crawl: Crawl) -> set[str]:
-    return {item["url"].removeprefix(crawl.site.url) for item in crawl.items()}
-
-
-def pages(count: int, kind: str = "page") -> set[str]:
-    return {f"/{kind}/{n}" for n in range(count)}
+from tests.frontier.crawls import Crawl, Site, SlowProxy, pages, urls
 
 
 def test_one_worker_does_it_all_and_a_second_run_does_it_again(tmp_path: Path, redis_server: RedisServer) -> None:
@@ -194,10 +186,10 @@ def test_redis_may_be_killed_started_again_and_stopped(tmp_path: Path) -> None:
 
 
 @pytest.mark.alone
-def test_the_event_loop_is_free_with_redis_20_ms_away(tmp_path: Path, redis_server: RedisServer) -> None:
+def test_the_event_loop_is_free_with_redis_20_ms_away(tmp_path: Path, own_redis_server: RedisServer) -> None:
     lags = []
     while len(lags) < 5 and min(lags, default=20.0) >= 20:  # what others do on this machine makes it late, too
-        with SlowProxy(redis_server.port, 0.02) as proxy, Site(0.02) as site:
+        with SlowProxy(own_redis_server.port, 0.02) as proxy, Site(0.02) as site:
             url = f"redis://127.0.0.1:{proxy.port}/0"
             (folder := tmp_path / str(len(lags))).mkdir()
             with Crawl(folder, url, site) as crawl:
@@ -208,12 +200,12 @@ def test_the_event_loop_is_free_with_redis_20_ms_away(tmp_path: Path, redis_serv
     assert min(lags) < 20, lags
 
 
-def test_rows_as_long_as_they_may_be_go_to_redis_a_few_at_a_time(tmp_path: Path, redis_server: RedisServer) -> None:
+def test_rows_as_long_as_they_may_be_go_to_redis_a_few_at_a_time(tmp_path: Path, own_redis_server: RedisServer) -> None:
     waits = tmp_path / "items.jsonl.wait"
     waits.touch()  # no page is done, so nothing but the rows is to be said
     with (
-        SlowProxy(redis_server.port, 0.05) as proxy,  # many rows wait while some are on their way
-        redis_server.client() as client,
+        SlowProxy(own_redis_server.port, 0.05) as proxy,  # many rows wait while some are on their way
+        own_redis_server.client() as client,
         Site() as site,
     ):
         url = f"redis://127.0.0.1:{proxy.port}/0"
@@ -343,12 +335,12 @@ def test_outsiders_feed_a_running_crawl_and_hostile_values_are_set_aside(
         assert [worker.returncode for worker in crawl.workers] == [0, 0]
 
 
-def test_ctrl_c_while_what_was_fed_is_on_its_way_to_the_queue(tmp_path: Path, redis_server: RedisServer) -> None:
+def test_ctrl_c_while_what_was_fed_is_on_its_way_to_the_queue(tmp_path: Path, own_redis_server: RedisServer) -> None:
     with (
-        SlowProxy(redis_server.port, 0.4) as proxy,
+        SlowProxy(own_redis_server.port, 0.4) as proxy,
         Site() as site,
         Crawl(tmp_path, f"redis://127.0.0.1:{proxy.port}/0", site, SCHEDULER_IDLE_BEFORE_CLOSE=30) as crawl,
-        redis_server.client() as client,
+        own_redis_server.client() as client,
     ):
         worker = crawl.start()
         until(lambda: client.zcard("{pages:requests}:hungry"))
@@ -359,7 +351,7 @@ def test_ctrl_c_while_what_was_fed_is_on_its_way_to_the_queue(tmp_path: Path, re
         worker.send_signal(signal.SIGINT)
         worker.wait(20)
         assert "Spider closed (shutdown)" in crawl.log(worker)
-        crawl.redis_url = redis_server.url
+        crawl.redis_url = own_redis_server.url
         next_worker = crawl.start()
         until(lambda: site.hits["/fed/1"])
         next_worker.send_signal(signal.SIGINT)

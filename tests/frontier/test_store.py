@@ -533,23 +533,23 @@ async def test_a_cluster_takes_all_keys_in_one_slot(tmp_path: Path) -> None:
         await store.client.aclose()
 
 
-async def test_what_cannot_be_used_is_told_in_one_sentence(redis_server: RedisServer) -> None:
+async def test_what_cannot_be_used_is_told_in_one_sentence(own_redis_server: RedisServer) -> None:
     with pytest.raises(InputError, match="REDIS_URL ftp://x"):
-        make(redis_server, REDIS_URL="ftp://x")
+        make(own_redis_server, REDIS_URL="ftp://x")
     with pytest.raises(InputError, match="FRONTIER_LEASE_TIMEOUT='soon'"):
-        make(redis_server, FRONTIER_LEASE_TIMEOUT="soon")
+        make(own_redis_server, FRONTIER_LEASE_TIMEOUT="soon")
     with pytest.raises(InputError, match="SCHEDULER_QUEUE_KEY"):
-        make(redis_server, SCHEDULER_QUEUE_KEY="%(who)s:requests")
-    with redis_server.client() as client:
+        make(own_redis_server, SCHEDULER_QUEUE_KEY="%(who)s:requests")
+    with own_redis_server.client() as client:
         client.config_set("requirepass", "secret")
     try:
-        store = make(redis_server)
+        store = make(own_redis_server)
         with pytest.raises(InputError, match=r"refuses us .* expected a user and password"):
-            await check_server(store, redis_server.url)
-        store = make(redis_server, REDIS_PARAMS={"password": "secret"})
-        await check_server(store, redis_server.url)
+            await check_server(store, own_redis_server.url)
+        store = make(own_redis_server, REDIS_PARAMS={"password": "secret"})
+        await check_server(store, own_redis_server.url)
         await store.client.aclose()
     finally:
-        with redis.Redis.from_url(redis_server.url.replace("//", "//:secret@")) as client:
+        with redis.Redis.from_url(own_redis_server.url.replace("//", "//:secret@")) as client:
             client.config_set("requirepass", "")
     assert printable("redis://me:secret@host:1/0") == "redis://host:1/0"

@@ -234,12 +234,12 @@ def test_a_frozen_worker_takes_nothing_before_it_is_given_again(
     assert all(0 < each.time - woken < 0.3 for each in over), over
 
 
-def test_redis_20_ms_away(tmp_path: Path, redis_server: RedisServer) -> None:
+def test_redis_20_ms_away(tmp_path: Path, own_redis_server: RedisServer) -> None:
     """First a host whose limit is so far away that only the workers limit the rate, then one with a near limit."""
     with (
         Server(hosts=(ONE,)) as far,
         Server(hosts=(TWO,)) as near,
-        SlowProxy(redis_server.port, 0.02) as proxy,
+        SlowProxy(own_redis_server.port, 0.02) as proxy,
     ):
         far.add("*", JPEG, delay=0.05)
         near.add("*", JPEG, delay=0.1)
@@ -266,20 +266,22 @@ def test_redis_20_ms_away(tmp_path: Path, redis_server: RedisServer) -> None:
         assert near.max_in_flight == 3
 
 
-def test_without_redis_each_worker_keeps_to_its_share(site: Server, tmp_path: Path, redis_server: RedisServer) -> None:
+def test_without_redis_each_worker_keeps_to_its_share(
+    site: Server, tmp_path: Path, own_redis_server: RedisServer
+) -> None:
     site.add("*", JPEG, delay=0.1)
     arguments = {"bases": site.url("", ONE), "pages": 500}
     settings = {**OWN, "FRONTIER_LEASE_TIMEOUT": 2, "CONCURRENT_REQUESTS_PER_DOMAIN": 3}
-    with Workers(tmp_path, redis_server.url, 2, arguments, **settings) as workers:
+    with Workers(tmp_path, own_redis_server.url, 2, arguments, **settings) as workers:
         until(lambda: {each.path.split("/")[1] for each in site.requests[-30:]} >= {"0", "1"})
         try:
-            redis_server.kill()
+            own_redis_server.kill()
             killed = time.time()
             time.sleep(4)  # what is measured is a time
             shares = [sum(each.path.startswith(f"/{number}/") for each in site.requests[-45:]) for number in range(2)]
             assert time.time() - site.requests[-1].time < 1, "nothing is asked without Redis"
         finally:
-            redis_server.start()
+            own_redis_server.start()
         until(lambda: all("answers again" in workers.log(number) for number in range(2)))
     over = [(round(each.time - killed, 2), each.path) for each in site.requests if each.in_flight > 3]
     assert not over, over

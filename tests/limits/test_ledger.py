@@ -248,7 +248,7 @@ class TestShared(Contract):
         first, second, *_ = workers
         assert (await ask(first, want=8)).permits == 8
         with redis_server.client() as client:
-            client.flushall()
+            client.flushdb()
         crowd, (grant,) = await second.exchange([Ask("host.example", TERMS, want=8)], before=True)
         assert crowd.fresh
         assert grant.permits == 0

@@ -30,10 +30,10 @@ class SlowLedger(LocalLedger):
 
 
 async def test_a_worker_that_stood_still_takes_nothing_until_the_ledger_has_heard_of_it(
-    redis_server: RedisServer,
+    own_redis_server: RedisServer,
 ) -> None:
     """It cannot tell an answer that came too late for it from a ledger that is gone: others have what it had."""
-    settings = Settings({"REDIS_URL": redis_server.url, "FRONTIER_LEASE_TIMEOUT": 1})
+    settings = Settings({"REDIS_URL": own_redis_server.url, "FRONTIER_LEASE_TIMEOUT": 1})
     ledger = ledger_from_settings(settings, "pximg", "frozen")
     taken: list[int] = []
 
@@ -48,18 +48,18 @@ async def test_a_worker_that_stood_still_takes_nothing_until_the_ledger_has_hear
             while not taken:
                 ready("host.example")
                 await asyncio.sleep(0)
-            redis_server.send(signal.SIGSTOP)
+            own_redis_server.send(signal.SIGSTOP)
             limits.take("other.example", 1)
             await asyncio.sleep(0.05)  # an exchange is under way now, and its end is not in sight
             taken.clear()
             before = limits.exchanges
             time.sleep(1.2)  # noqa: ASYNC251 -- what stands still is the loop
-            redis_server.send(signal.SIGCONT)
+            own_redis_server.send(signal.SIGCONT)
             while not taken:
                 ready("host.example")
                 await asyncio.sleep(0)
     finally:
-        redis_server.send(signal.SIGCONT)
+        own_redis_server.send(signal.SIGCONT)
         await limits.close()
     assert taken[0] > before
 

@@ -1,0 +1,125 @@
+"""Two workers and a server that wants more than an address: users, TLS, Sentinel, a cluster of three nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.crawling import until
+from tests.frontier.conftest import RedisServer
+from tests.frontier.crawls import Crawl, Site, pages, urls
+
+
+def crawled_by_two_workers(folder: Path, url: str, **parameters: Any) -> Crawl:
+    """A crawl of 120 pages, of which none was missed and none done twice."""
+    with Site(0.01) as site, Crawl(folder, url, site, REDIS_PARAMS=parameters) as crawl:
+        for _ in range(2):
+            crawl.start(lists="6")
+        crawl.wait(45)
+        assert [worker.returncode for worker in crawl.workers] == [0, 0], crawl.log(crawl.workers[0])
+        assert urls(crawl) == pages(120)
+        assert set(site.hits.values()) == {1}
+        return crawl
+
+
+@pytest.mark.parametrize(
+    ("user", "parameters"),
+    [("crawler:s%40cret@", {}), ("", {"username": "crawler", "password": "s@cret"})],
+    ids=["in REDIS_URL", "in REDIS_PARAMS"],
+)
+def test_user_and_password(
+    tmp_path: Path, own_redis_server: RedisServer, user: str, parameters: dict[str, Any]
+) -> None:
+    with own_redis_server.client() as client:
+        client.acl_setuser(
+            "crawler", enabled=True, passwords=["+s@cret"], keys=["*"], channels=["*"], categories=["+@all"]
+        )
+        client.acl_setuser("default", enabled=False)
+    crawl = crawled_by_two_workers(tmp_path, f"redis://{user}127.0.0.1:{own_redis_server.port}/0", **parameters)
+    assert not any("cret" in crawl.log(worker) for worker in crawl.workers)
+
+
+@contextmanager
+def tls(target: int, context: ssl.SSLContext) -> Iterator[int]:
+    """A port at which the server behind the port *target* speaks TLS: not every server was built with it."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind, before = await asyncio.open_connection("127.0.0.1", target)
+
+        async def pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                sink.write(data)
+            sink.close()
+
+        await asyncio.gather(pass_on(reader, before), pass_on(behind, writer), return_exceptions=True)
+
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(asyncio.start_server(connected, "127.0.0.1", 0, ssl=context))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        server.close()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0.05))
+        loop.close()
+
+
+def test_tls(tmp_path: Path, own_redis_server: RedisServer, certificate: Path, self_signed: ssl.SSLContext) -> None:
+    with tls(own_redis_server.port, self_signed) as port:
+        url = f"rediss://localhost:{port}/0"
+        crawled_by_two_workers(tmp_path, url, ssl_ca_certs=str(certificate))
+        (tmp_path / "stranger").mkdir()
+        with Site() as site, Crawl(tmp_path / "stranger", url, site) as crawl:
+            worker = crawl.start()
+            worker.wait(20)  # and not for a lease, as for a server that may come back
+            assert "REDIS_URL rediss://localhost" in crawl.log(worker)
+            assert "ssl_ca_certs" in crawl.log(worker)
+            assert "Traceback" not in crawl.log(worker)
+            assert not site.hits
+
+
+def test_sentinel(tmp_path: Path, own_redis_server: RedisServer) -> None:
+    with own_redis_server.client() as client:
+        client.config_set("requirepass", "secret")
+    configuration = tmp_path / "sentinel.conf"
+    configuration.write_text(
+        f"sentinel monitor images 127.0.0.1 {own_redis_server.port} 1\nsentinel auth-pass images secret\n"
+    )
+    with RedisServer(tmp_path, sentinel=configuration) as sentinel:
+        crawled_by_two_workers(
+            tmp_path,
+            "redis://:secret@nobody.invalid/3",
+            sentinels=[("127.0.0.1", sentinel.port)],
+            service_name="images",
+        )
+    with redis.Redis.from_url(f"redis://:secret@127.0.0.1:{own_redis_server.port}/3") as client:
+        assert client.exists("{pages:requests}:run")
+
+
+def test_a_cluster_of_three_nodes(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        nodes = []
+        for number in range(3):
+            (folder := tmp_path / f"node-{number}").mkdir()
+            nodes.append(stack.enter_context(RedisServer(folder, "--cluster-enabled", "yes")))
+        clients = [stack.enter_context(node.client()) for node in nodes]
+        for number, client in enumerate(clients):
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", number * 5462, min(number * 5462 + 5461, 16383))
+            client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
+        whole = {"cluster_state": "ok", "cluster_known_nodes": "3"}
+        until(lambda: all(whole.items() <= client.execute_command("CLUSTER INFO").items() for client in clients))
+        crawled_by_two_workers(tmp_path, nodes[0].url)
+        assert sum(client.dbsize() > 0 for client in clients) == 1, "one hash tag, one node"
