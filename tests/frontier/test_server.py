@@ -67,5 +67,6 @@ def test_one_that_cannot_start_is_told_in_one_sentence(tmp_path: Path) -> None:
     broken = tmp_path / "redis" / "appendonlydir"
     broken.mkdir(parents=True)
     (broken / "appendonly.aof.manifest").write_text("nonsense\n")
+    (broken.parent / "appendonly.aof").write_text("nonsense\n")  # where Redis 6.2 has it
     with pytest.raises(InputError, match=r"does not start: .*; set REDIS_URL to use another server"):
         EmbeddedServer(tmp_path / "redis").start()

@@ -518,7 +518,7 @@ async def test_bytes_of_a_seen_address_and_of_a_queued_page(redis_server: RedisS
 async def test_a_cluster_takes_all_keys_in_one_slot(tmp_path: Path) -> None:
     with RedisServer(tmp_path, "--cluster-enabled", "yes") as server:
         with server.client() as client:
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
             until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO", NEVER_DECODE=True))
         store = make(server)
         await check_server(store, server.url)
