@@ -85,6 +85,7 @@ class Downloader(scrapy.core.downloader.Downloader):
         self._transferring = 0
         self._waiting = 0
         self._paid_until = 0.0  # when what has been received fits BANDWIDTH
+        self._paying = False  # who waits for that is woken once, however many ask
         self._turns: dict[Slot, None] = {}  # an ordered set: the slots that may have something to start
         self._addresses: OrderedDict[str, str] = OrderedDict()
         self.board: Board | None = None  # where workers tell each other about hosts; None for one that is alone
@@ -294,9 +295,15 @@ class Downloader(scrapy.core.downloader.Downloader):
 
     def _has_room(self) -> bool:
         if self._bandwidth and (early := self._paid_until - monotonic()) > 0:
-            call_later(early, self._take_turns)
+            if not self._paying:
+                self._paying = True
+                call_later(early, self._paid)
             return False
         return self._held <= self._backlog and not 0 < self.total_concurrency <= self._transferring
+
+    def _paid(self) -> None:
+        self._paying = False
+        self._take_turns()
 
     def _start_one(self, slot: Slot) -> bool:
         """Send the slot's next request if its limits allow that now. False if they do not, or none waits."""

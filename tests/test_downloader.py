@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from scrapy import Request, signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import DownloadFailedError
 from scrapy.http import Response
+from scrapy.utils.asyncio import call_later
 
 from imgcrawl.downloader import Downloader, downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
@@ -257,6 +258,20 @@ async def test_a_bandwidth_is_kept(server: Server) -> None:
     await ask(*urls(server, 20), BANDWIDTH=200_000, CONCURRENT_REQUESTS_PER_DOMAIN=1)
     times = [request.time for request in server.requests]
     assert times[-1] - times[0] > 0.9, "200 kB at 200 kB a second, the last of them still to come"
+
+
+async def test_bandwidth_is_waited_for_by_one_timer(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[float] = []
+
+    def counted(delay: float, function: Callable[[], None]) -> object:
+        timers.append(delay)
+        return call_later(delay, function)
+
+    monkeypatch.setattr("imgcrawl.downloader.call_later", counted)
+    server.add("*", b"x" * 10_000)
+    answers = await ask(*urls(server, 60), BANDWIDTH=400_000, CONCURRENT_REQUESTS_PER_DOMAIN=8)
+    assert {answer.status for answer in answers} == {200}  # type: ignore[union-attr]  # an exception fails here
+    assert 1 <= len(timers) <= 60, "no more than one for each that came"
 
 
 async def test_hosts_with_one_address_can_be_limited_together(server: Server) -> None:
