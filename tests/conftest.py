@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import fcntl
+import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.server import Server
+
+# A REDIS_URL is for the tests that want a Redis; no crawl of another may see it. Their processes see the other name.
+GIVEN_REDIS_URL = "IMGCRAWL_TESTS_REDIS_URL"
+if "REDIS_URL" in os.environ:
+    os.environ[GIVEN_REDIS_URL] = os.environ.pop("REDIS_URL")
 
 
 @pytest.fixture(autouse=True)

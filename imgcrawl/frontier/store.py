@@ -367,10 +367,11 @@ async def check_server(store: Store, url: str) -> None:
             " expected a user and password that it knows, in it or in REDIS_PARAMS"
         ) from None
     except OUTAGES as error:
-        if not isinstance(error.__context__, ssl.SSLCertVerificationError):
+        refusal = _refusal(error)
+        if not refusal:
             raise
         raise InputError(
-            f"REDIS_URL {printable(url)}: {error.__context__.verify_message};"
+            f"REDIS_URL {printable(url)}: {refusal.verify_message};"
             " expected a certificate that we know, or the file of its authority as ssl_ca_certs in REDIS_PARAMS"
         ) from None
     if isinstance(store.client, RedisCluster):
@@ -416,8 +417,10 @@ def _client(settings: BaseSettings, limits: Limits) -> Any:
             service = parameters.pop("service_name", "mymaster")
             sentinel_parameters = parameters.pop("sentinel_kwargs", {"socket_connect_timeout": 5})
             addresses = [tuple(address) for address in sentinels]
-            said = parse_url(url)  # the address is the sentinels' to say; who we are, and where we are there, stays
-            parameters = {name: said[name] for name in ("username", "password", "db") if name in said} | parameters
+            # The address is the sentinels' to say; how to speak, who we are, and where we are there, stays.
+            not_said = ("host", "port", "path", "connection_class")
+            said = {name: value for name, value in parse_url(url).items() if name not in not_said}
+            parameters = {**said, "ssl": url.startswith("rediss:"), **parameters}
             sentinel = Sentinel(addresses, sentinel_kwargs=sentinel_parameters, **parameters)  # type: ignore[no-untyped-call] # redis-py has no types here
             return sentinel.master_for(service)
         if parameters.pop("cluster", False):
@@ -427,6 +430,13 @@ def _client(settings: BaseSettings, limits: Limits) -> Any:
         raise InputError(
             f"REDIS_URL {printable(url)} with REDIS_PARAMS: {error}; expected redis://[user:password@]host:port/0"
         ) from None
+
+
+def _refusal(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """What is behind *error*, if it is that the server's certificate is not one that we know."""
+    while error and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error if isinstance(error, ssl.SSLCertVerificationError) else None
 
 
 def _for_cluster(parameters: dict[str, Any]) -> dict[str, Any]:

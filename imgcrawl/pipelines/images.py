@@ -63,6 +63,7 @@ _T = TypeVar("_T")
 CATALOGUE_NAME = ".catalogue.sqlite3"
 DAY = 86400.0
 LARGE = 512 * 1024  # bytes of an image whose decoding takes some milliseconds
+MOST_TOGETHER = 32  # images of one transaction, for which other workers wait
 # Addresses of one item that are worked on at once: pages with a hundred thousand exist.
 WINDOW = 256
 # The disk will not take the next image either.
@@ -163,7 +164,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
         # A decoder that runs for long on every core would make the event loop late.
         self._long = threading.Semaphore(max(1, min(self.config.threads, os.cpu_count() or 1) - 1))
-        self._staged_images: deque[_Staged] = deque()
+        self._ready: deque[_Staged] = deque()
         self._publishing = threading.Lock()
         self._asked: dict[bytes, asyncio.Future[Record | None]] = {}
         self._underway: dict[bytes, asyncio.Future[Image]] = {}
@@ -470,7 +471,10 @@ class ImagesPipeline(ScrapyImagesPipeline):
     ) -> Image:
         kept: _Kept = asyncio.get_running_loop().create_future()
         self.threads.submit(self._stage_and_publish, store, response, key, wanted, kept)
-        status, record = await kept
+        try:
+            status, record = await kept
+        finally:
+            del kept  # an error in it has a traceback, which has this frame: the body would stay for long
         if self.config.thumbs:
             await self._in_thread(self._put_thumbnails, store, response.body, request, record, item)
         return _stored(status, record)
@@ -480,52 +484,58 @@ class ImagesPipeline(ScrapyImagesPipeline):
             try:
                 record, facts = self._examine(response, key, wanted)
                 path = file.enter_context(self._staged(store, response))
+            except ImageError as error:
+                _settle_soon([(kept, error.with_traceback(None))])  # its frames have the body
+                return
             except BaseException as error:  # to be raised where the image is waited for
                 _settle_soon([(kept, error)])
                 return
-            self._staged_images.append(_Staged(record, facts.extension, path, file.pop_all(), kept))
+            self._ready.append(_Staged(record, facts.extension, path, file.pop_all(), kept))
         # Whoever comes while images are published leaves its own to that thread: a transaction for many of them
         # costs less than one for each, and nobody waits for a lock.
-        while self._staged_images and self._publishing.acquire(blocking=False):
+        while self._ready and self._publishing.acquire(blocking=False):
             try:
-                self._publish_all(store)
+                images = [self._ready.popleft() for _ in range(min(len(self._ready), MOST_TOGETHER))]
+                self._publish_together(store, images)
             finally:
                 self._publishing.release()
 
-    def _publish_all(self, store: FileStore) -> None:
-        images = [self._staged_images.popleft() for _ in range(len(self._staged_images))]
-        outcomes: list[tuple[str, Record] | BaseException] = []
+    def _publish_together(self, store: FileStore, images: Sequence[_Staged]) -> None:
+        if not images:  # another thread was faster
+            return
+        outcomes: Sequence[tuple[str, Record] | BaseException]
         try:
             with self.catalogue.transaction():
-                outcomes.extend(self._publish(store, image) for image in images)
-        except BaseException as error:
-            outcomes = [error] * len(images)
+                outcomes = [self._publish(store, image) for image in images]
+        except BaseException as error:  # to be raised where the image is waited for
+            if len(images) > 1:  # what cannot be published must not harm the others; to publish twice changes nothing
+                for image in images:
+                    self._publish_together(store, [image])
+                return
+            outcomes = [error]
         _settle_soon([(image.kept, outcome) for image, outcome in zip(images, outcomes, strict=True)])
         for image in images:
             with suppress(OSError):  # the store removes what is left when it is closed
                 image.file.close()
 
-    def _publish(self, store: FileStore, image: _Staged) -> tuple[str, Record] | BaseException:
-        """Give a staged image its name and its record. One that cannot be published does not harm the others."""
+    def _publish(self, store: FileStore, image: _Staged) -> tuple[str, Record]:
+        """Give a staged image its name and its record."""
         record, checksum, catalogue = image.record, image.record.checksum, self.catalogue
-        try:
-            before = catalogue.find(record.key)
-            for same in catalogue.same_bytes(checksum):
-                if store.checksum(same.path) == checksum:
-                    record, status = _again(record, same, before)
-                    break
-            else:
-                path = store.publish(
-                    image.path,
-                    record.wanted,
-                    image.extension,
-                    checksum,
-                    lambda name: checksum in catalogue.checksums_at(name),
-                )
-                record, status = replace(record, path=path), "downloaded"
-            catalogue.put(record)
-        except (OSError, sqlite3.Error) as error:
-            return error
+        before = catalogue.find(record.key)
+        for same in catalogue.same_bytes(checksum):
+            if store.checksum(same.path) == checksum:
+                record, status = _again(record, same, before)
+                break
+        else:
+            path = store.publish(
+                image.path,
+                record.wanted,
+                image.extension,
+                checksum,
+                lambda name: checksum in catalogue.checksums_at(name),
+            )
+            record, status = replace(record, path=path), "downloaded"
+        catalogue.put(record)
         return status, record
 
     def _put_thumbnails(self, store: FileStore, body: bytes, request: Request, record: Record, item: Any) -> None:
@@ -608,7 +618,8 @@ def _settle(answers: Iterable[tuple[asyncio.Future[_T], _T | BaseException]]) ->
 
 def _settle_soon(answers: Sequence[tuple[asyncio.Future[_T], _T | BaseException]]) -> None:
     """From a thread; all at once, because the event loop is woken for each call."""
-    answers[0][0].get_loop().call_soon_threadsafe(_settle, answers)
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        answers[0][0].get_loop().call_soon_threadsafe(_settle, answers)
 
 
 def _stored(status: str, record: Record) -> Image:

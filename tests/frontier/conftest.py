@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import redis
+
+from tests.conftest import GIVEN_REDIS_URL
 
 
 def server_binary() -> str:
@@ -97,8 +99,11 @@ class GivenServer:
             database = client.get_connection_kwargs().get("db", 0) + int(worker.removeprefix("gw") or 0)
             assert client.ping()
         parts = urlsplit(url)
-        query = f"db={database}" if parts.scheme == "unix" else parts.query
-        self.url = parts._replace(path=parts.path if parts.scheme == "unix" else f"/{database}", query=query).geturl()
+        query = [(name, value) for name, value in parse_qsl(parts.query) if name != "db"]
+        if parts.scheme == "unix":
+            query.append(("db", str(database)))
+        path = parts.path if parts.scheme == "unix" else f"/{database}"
+        self.url = f"{parts.scheme}://{parts.netloc}{path}?{urlencode(query)}".removesuffix("?")
 
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url)
@@ -106,7 +111,7 @@ class GivenServer:
 
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer | GivenServer]:
-    if given := os.environ.get("REDIS_URL"):
+    if given := os.environ.get(GIVEN_REDIS_URL):
         yield GivenServer(given, os.environ.get("PYTEST_XDIST_WORKER", ""))
         return
     with RedisServer(tmp_path_factory.mktemp("redis")) as running:

@@ -533,6 +533,16 @@ async def test_a_cluster_takes_all_keys_in_one_slot(tmp_path: Path) -> None:
         await store.client.aclose()
 
 
+def test_sentinel_speaks_as_the_address_says(redis_server: RedisServer) -> None:
+    store = make(
+        redis_server, REDIS_URL="rediss://me:secret@h/3?ssl_ca_certs=x", REDIS_PARAMS={"sentinels": [("127.0.0.1", 1)]}
+    )
+    pool = store.client.connection_pool
+    assert pool.connection_class.__name__ == "SentinelManagedSSLConnection"
+    said = {"username": "me", "password": "secret", "db": 3, "ssl_ca_certs": "x"}
+    assert said.items() <= pool.connection_kwargs.items()
+
+
 async def test_what_cannot_be_used_is_told_in_one_sentence(own_redis_server: RedisServer) -> None:
     with pytest.raises(InputError, match="REDIS_URL ftp://x"):
         make(own_redis_server, REDIS_URL="ftp://x")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import hashlib
 import io
 import json
 import sqlite3
 import threading
 import time
+import weakref
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +18,13 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
+from scrapy import signals
+from scrapy.crawler import Crawler
+from scrapy.http import Response
 
 from imgcrawl.pipelines.stores import FileStore
-from tests.crawling import Crawl, crawl, until
+from tests import asking
+from tests.crawling import Crawl, crawl, project_settings, until
 from tests.server import JPEG, Answer, Server, jpeg, redirect, too_many_requests
 
 
@@ -420,6 +427,33 @@ def test_images_that_are_published_together_are_judged_one_by_one(server: Server
         {path for _, path in outcomes(done) if path.startswith("items/good/")}
     )
     assert "Traceback" not in done.log
+
+
+async def test_the_body_of_a_refused_image_is_not_kept(server: Server, tmp_path: Path) -> None:
+    """Nor until the collector of cycles comes: that is after thousands of objects, each of which may be large."""
+    server.add("*", b"<html>" * 1000)
+    bodies: list[weakref.ref[Response]] = []
+
+    async def script(crawler: Crawler) -> None:
+        assert crawler.engine
+        received = lambda response: bodies.append(weakref.ref(response))  # noqa: E731 -- signals hold it weakly
+        crawler.signals.connect(received, signals.response_received)
+        (pipeline,) = crawler.engine.scraper.itemproc.middlewares
+        item = {"title": "t", "image_urls": [server.url(f"/{number}.jpg") for number in range(6)], "images": []}
+        gc.collect()
+        gc.disable()
+        try:
+            done = await pipeline.process_item(item)
+            assert [image["reason"] for image in done["images"]] == ["html"] * 6
+            del done
+            await asyncio.sleep(0.1)
+            assert [body() for body in bodies] == [None] * 6
+        finally:
+            gc.enable()
+
+    ours = project_settings()
+    settings = {name: ours[name] for name in ours if name.startswith("IMAGES_") or name == "ITEM_PIPELINES"}
+    await asking.crawl(script, **settings | {"IMAGES_STORE": str(tmp_path), "ROBOTSTXT_OBEY": False})
 
 
 def test_leftovers_of_a_killed_process_are_not_images(server: Server, tmp_path: Path) -> None:
