@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import sqlite3
+import stat
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ CHUNK = 1 << 20  # characters of an array that are read at a time
 INDEX_CACHE = 64 * 1024  # KiB of the index that are held in memory; the rest is on disk
 MOST_OPEN = 64  # segments at a time: a crawl may leave thousands, and a process may have 1024 files open, or 256
 
+LINES = ("jsonl", "jl", "jsonlines")  # the names of one format
 SPOOL = -1  # stands for the temporary file, among the numbers of segments
 
 # An item takes the place of another of the same gallery if its page was had, then if it has files at all, then if
@@ -87,6 +89,7 @@ class Segments:
     def __init__(self, paths: Sequence[Path]) -> None:
         self.report = Report()
         self.columns: dict[str, None] = {}  # every field, in the order in which they are first met
+        self._read_already: set[tuple[int, int]] = set()
         self._sources: list[tuple[Path, tuple[int, int]]] = []  # segments of lines, and the files that they were
         self._open: dict[int, IO[bytes]] = {}  # those of them that are open, the latest used last
         self._stack = ExitStack()
@@ -144,10 +147,18 @@ class Segments:
 
     def _read(self, path: Path) -> None:
         try:
+            mode = path.stat().st_mode
+            if not stat.S_ISREG(mode):  # a pipe would be waited for, and cannot be read twice
+                what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+                raise InputError(f"{path} is {what}; expected a feed: JSON Lines or a JSON array")
             with suppress(InputError):  # another crawl is writing it: what it has so far counts
                 _take_up_journal(path)
             items, broken = self.report.items, len(self.report.broken)
             with path.open("rb") as file:
+                identity = _identity(os.fstat(file.fileno()))
+                if identity in self._read_already:  # given twice, or `-o` to one of the segments
+                    return
+                self._read_already.add(identity)
                 head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
                 file.seek(0)
                 if head.startswith(b"["):
@@ -217,7 +228,7 @@ def write_feed(
 ) -> None:
     """Write all galleries to *path*, which is replaced when all is on disk, and not before.
 
-    *format_* `json` and `jsonl` (`jl`, `jsonlines`) copy the items as they are; any other is written by *exporter*,
+    *format_* `json` and `LINES` copy the items as they are; any other is written by *exporter*,
     which gets *options*. *each* is called with each item. Raises InputError where *path* cannot be written.
     """
     path = path.absolute().resolve()
@@ -227,7 +238,7 @@ def write_feed(
         with temporary.open("wb") as file:
             if format_ == "json":
                 _write_array(segments, file, each)
-            elif format_ in ("jsonl", "jl", "jsonlines"):
+            elif format_ in LINES:
                 for line in _seen(segments, each):
                     file.write(line + b"\n")
             else:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import tracemalloc
 from collections import Counter
@@ -131,9 +132,20 @@ def test_what_is_no_feed_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    for path, why in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
-        with pytest.raises(InputError, match=why):
+    for path, why in (
+        (tmp_path / "none", "No such file"),
+        (tmp_path, "is a folder"),
+        (Path(), r"^\. is a folder"),
+        (Path(os.devnull), "is a pipe or a device"),
+    ):
+        with pytest.raises(InputError, match=f"{why}.*; expected a feed"):
             Segments([path])
+
+
+def test_a_segment_given_twice_is_read_once(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", item("a"), {"title": "no url"})
+    (tmp_path / "same.jsonl").symlink_to(path)
+    assert merged(path, tmp_path / "same.jsonl", path) == [item("a"), {"title": "no url"}]
 
 
 def test_empty_segments_are_fine(tmp_path: Path) -> None:
