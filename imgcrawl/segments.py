@@ -166,8 +166,9 @@ class Segments:
                 else:
                     self._read_lines(path, file)
         except OSError as error:
+            place = error.filename or path  # of the journal, if it is that which cannot be had
             raise InputError(
-                f"{path}: {error.strerror or error}; expected a feed: JSON Lines or a JSON array"
+                f"{place}: {error.strerror or error}; expected a feed: JSON Lines or a JSON array"
             ) from error
         if self.report.items == items and len(self.report.broken) > broken:
             raise InputError(f"{path} holds not one item; expected a feed: JSON Lines or a JSON array")

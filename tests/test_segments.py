@@ -142,6 +142,13 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
             Segments([path])
 
 
+def test_a_journal_that_cannot_be_read_is_what_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[]")
+    (tmp_path / ".a.json.journal").mkdir()
+    with pytest.raises(InputError, match=r"\.a\.json\.journal: Is a directory"):
+        Segments([tmp_path / "a.json"])
+
+
 def test_a_segment_given_twice_is_read_once(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", item("a"), {"title": "no url"})
     (tmp_path / "same.jsonl").symlink_to(path)
