@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import sqlite3
+import stat
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20  # characters of an array that are read at a time
 INDEX_CACHE = 64 * 1024  # KiB of the index that are held in memory; the rest is on disk
+MOST_OPEN = 64  # segments at a time: a crawl may leave thousands, and a process may have 1024 files open, or 256
+
+LINES = ("jsonl", "jl", "jsonlines")  # the names of one format
+SPOOL = -1  # stands for the temporary file, among the numbers of segments
 
 # An item takes the place of another of the same gallery if its page was had, then if it has files at all, then if
 # fewer of its addresses failed, then if it is younger, then if it stands later.
@@ -84,8 +89,11 @@ class Segments:
     def __init__(self, paths: Sequence[Path]) -> None:
         self.report = Report()
         self.columns: dict[str, None] = {}  # every field, in the order in which they are first met
-        self._files: list[IO[bytes]] = []
+        self._read_already: set[tuple[int, int]] = set()
+        self._sources: list[tuple[Path, tuple[int, int]]] = []  # segments of lines, and the files that they were
+        self._open: dict[int, IO[bytes]] = {}  # those of them that are open, the latest used last
         self._stack = ExitStack()
+        self._stack.callback(lambda: [file.close() for file in self._open.values()])
         try:
             self._index = sqlite3.connect("")  # a file that SQLite makes and removes, if it does not fit in memory
             self._stack.callback(self._index.close)
@@ -97,7 +105,6 @@ class Segments:
             )
             # Items of arrays are kept here as one line each.
             self._spool = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- closed with the stack
-            self._files.append(self._spool)
             for path in paths:
                 self._read(path)
             self._index.commit()
@@ -115,31 +122,60 @@ class Segments:
     def __iter__(self) -> Iterator[bytes]:
         """Each gallery as one line of JSON, without its end."""
         for number, start, size in self._index.execute("SELECT file, start, size FROM items ORDER BY n"):
-            self._files[number].seek(start)
-            yield self._files[number].read(size)
+            file = self._spool if number == SPOOL else self._file(number)
+            file.seek(start)
+            line = file.read(size)
+            if len(line) < size:
+                raise InputError(f"{self._sources[number][0]} has become shorter; expected it to stay until it is read")
+            yield line
+
+    def _file(self, number: int) -> IO[bytes]:
+        file = self._open.pop(number, None)
+        if file is None:
+            if len(self._open) >= MOST_OPEN:
+                self._open.pop(next(iter(self._open))).close()
+            path, identity = self._sources[number]
+            try:
+                file = path.open("rb")
+            except OSError as error:
+                raise InputError(f"{path}: {error.strerror}; expected it to stay until it is read") from error
+            if _identity(os.fstat(file.fileno())) != identity:
+                file.close()
+                raise InputError(f"{path} is another file now; expected it to stay until it is read")
+        self._open[number] = file
+        return file
 
     def _read(self, path: Path) -> None:
         try:
+            mode = path.stat().st_mode
+            if not stat.S_ISREG(mode):  # a pipe would be waited for, and cannot be read twice
+                what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+                raise InputError(f"{path} is {what}; expected a feed: JSON Lines or a JSON array")
             with suppress(InputError):  # another crawl is writing it: what it has so far counts
                 _take_up_journal(path)
-            file = self._stack.enter_context(path.open("rb"))
-            head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-            file.seek(0)
             items, broken = self.report.items, len(self.report.broken)
-            if head.startswith(b"["):
-                self._read_array(path)
-            else:
-                self._read_lines(path, file)
+            with path.open("rb") as file:
+                identity = _identity(os.fstat(file.fileno()))
+                if identity in self._read_already:  # given twice, or `-o` to one of the segments
+                    return
+                self._read_already.add(identity)
+                head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+                file.seek(0)
+                if head.startswith(b"["):
+                    self._read_array(path)
+                else:
+                    self._read_lines(path, file)
         except OSError as error:
+            place = error.filename or path  # of the journal, if it is that which cannot be had
             raise InputError(
-                f"{path}: {error.strerror or error}; expected a feed: JSON Lines or a JSON array"
+                f"{place}: {error.strerror or error}; expected a feed: JSON Lines or a JSON array"
             ) from error
         if self.report.items == items and len(self.report.broken) > broken:
             raise InputError(f"{path} holds not one item; expected a feed: JSON Lines or a JSON array")
 
     def _read_lines(self, path: Path, file: IO[bytes]) -> None:
-        number = len(self._files)
-        self._files.append(file)
+        number = len(self._sources)
+        self._sources.append((path, _identity(os.fstat(file.fileno()))))
         start = 0
         for count, line in enumerate(file, 1):
             item = _item(line.removeprefix(b"\xef\xbb\xbf") if count == 1 else line)
@@ -166,7 +202,7 @@ class Segments:
             line = _on_one_line(text, item)
             start = self._spool.seek(0, os.SEEK_END)
             self._spool.write(line)
-            self._put(item, 0, start, len(line))
+            self._put(item, SPOOL, start, len(line))
 
     def _put(self, item: dict[str, Any], number: int, start: int, size: int) -> None:
         self.report.items += 1
@@ -193,7 +229,7 @@ def write_feed(
 ) -> None:
     """Write all galleries to *path*, which is replaced when all is on disk, and not before.
 
-    *format_* `json` and `jsonl` (`jl`, `jsonlines`) copy the items as they are; any other is written by *exporter*,
+    *format_* `json` and `LINES` copy the items as they are; any other is written by *exporter*,
     which gets *options*. *each* is called with each item. Raises InputError where *path* cannot be written.
     """
     path = path.absolute().resolve()
@@ -203,7 +239,7 @@ def write_feed(
         with temporary.open("wb") as file:
             if format_ == "json":
                 _write_array(segments, file, each)
-            elif format_ in ("jsonl", "jl", "jsonlines"):
+            elif format_ in LINES:
                 for line in _seen(segments, each):
                     file.write(line + b"\n")
             else:
@@ -269,6 +305,10 @@ def count_item(stats: Counter[str], item: dict[str, Any]) -> None:
 
 
 # ---- reading ------------------------------------------------------------------------------------------------
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _item(text: bytes) -> dict[str, Any] | None:

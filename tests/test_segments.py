@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import tracemalloc
 from collections import Counter
@@ -11,7 +12,7 @@ import pytest
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.exporters import CsvItemExporter
-from imgcrawl.segments import Segments, count_item, file_name, write_feed
+from imgcrawl.segments import MOST_OPEN, Segments, count_item, file_name, write_feed
 
 STORED = {"url": "i", "status": "downloaded", "path": "a.jpg"}
 FAILED = {"url": "i", "status": "failed", "reason": "timeout"}
@@ -131,9 +132,27 @@ def test_what_is_no_feed_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    for path, why in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
-        with pytest.raises(InputError, match=why):
+    for path, why in (
+        (tmp_path / "none", "No such file"),
+        (tmp_path, "is a folder"),
+        (Path(), r"^\. is a folder"),
+        (Path(os.devnull), "is a pipe or a device"),
+    ):
+        with pytest.raises(InputError, match=f"{why}.*; expected a feed"):
             Segments([path])
+
+
+def test_a_journal_that_cannot_be_read_is_what_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[]")
+    (tmp_path / ".a.json.journal").mkdir()
+    with pytest.raises(InputError, match=r"\.a\.json\.journal: Is a directory"):
+        Segments([tmp_path / "a.json"])
+
+
+def test_a_segment_given_twice_is_read_once(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", item("a"), {"title": "no url"})
+    (tmp_path / "same.jsonl").symlink_to(path)
+    assert merged(path, tmp_path / "same.jsonl", path) == [item("a"), {"title": "no url"}]
 
 
 def test_empty_segments_are_fine(tmp_path: Path) -> None:
@@ -168,6 +187,35 @@ def test_a_feed_that_cannot_be_written_stays_as_it_is(tmp_path: Path) -> None:
     with Segments([path]) as segments, pytest.raises(InputError, match="cannot be written"):
         write_feed(segments, path / "below", "jsonl", CsvItemExporter)
     assert merged(path) == [item("a")]
+
+
+def test_any_number_of_segments_with_few_files_open(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    paths = [lines(tmp_path / f"{n}.jsonl", item("a", title=str(n)), item(str(n))) for n in range(200)]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    open_now = sum(1 for _ in Path("/dev/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + MOST_OPEN + 20, limits[1]))
+    try:
+        for _ in range(2):
+            assert [one["url"] for one in merged(*paths)] == ["a", *map(str, range(200))]
+        assert sum(1 for _ in Path("/dev/fd").iterdir()) <= open_now
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("change", ["removed", "replaced", "truncated"])
+def test_a_segment_that_changes_while_it_is_merged_is_told(tmp_path: Path, change: str) -> None:
+    path = lines(tmp_path / "a.jsonl", item("a"), item("b"))
+    with Segments([path]) as segments:
+        if change == "removed":
+            path.unlink()
+        elif change == "replaced":
+            lines(tmp_path / "b.jsonl", item("c"), item("d")).replace(path)
+        else:
+            path.write_text("")
+        with pytest.raises(InputError, match="expected it to stay until it is read"):
+            write_feed(segments, tmp_path / "out.json", "json", CsvItemExporter)
+    assert not (tmp_path / "out.json").exists()
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +14,11 @@ from scrapy.exceptions import UsageError
 from scrapy.settings import BaseSettings
 from scrapy.utils.conf import feed_process_params_from_cli
 from scrapy.utils.misc import load_object
+from w3lib.url import file_uri_to_path
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.verdict import printable
-from imgcrawl.segments import Segments, write_feed
+from imgcrawl.segments import LINES, Segments, write_feed
 
 if TYPE_CHECKING:
     from imgcrawl.segments import Report
@@ -53,7 +56,7 @@ class Command(ScrapyCommand):
         try:
             for path, options in self._feeds(args, opts).items():
                 there = [] if options.get("overwrite") or not path.exists() else [path]
-                with Segments([*there, *map(Path, args)]) as segments:
+                with Segments([*there, *map(local_path, args)]) as segments:
                     exporter, kwargs = exporter_for(self.settings, options["format"])
                     write_feed(segments, path, options["format"], exporter, **kwargs)
                 _tell(segments.report, path)
@@ -69,20 +72,46 @@ class Command(ScrapyCommand):
         if not opts.output and not opts.overwrite_output:
             raise InputError("scrapy merge: expected a feed to write, as in -O images.json")
         given = BaseSettings({"FEED_EXPORTERS": self.settings.getwithbase("FEED_EXPORTERS")})
-        return local_feeds(feed_process_params_from_cli(given, opts.output, overwrite_output=opts.overwrite_output))
+        feeds = feed_process_params_from_cli(given, opts.output, overwrite_output=opts.overwrite_output)
+        for uri in feeds:
+            if "%(" in uri:  # a crawl's: no spider, no batch and no worker is here to fill it in
+                raise InputError(f"Feed {uri}: expected a name without %(...)s")
+        found = local_feeds(feeds)
+        for path, options in found.items():
+            if path.exists() and not options.get("overwrite") and options["format"] not in ("json", *LINES):
+                raise InputError(f"Feed {path}: scrapy merge cannot add to {options['format']}; -O replaces it")
+        return found
 
 
 def local_feeds(feeds: dict[str, dict[str, Any]]) -> dict[Path, dict[str, Any]]:
     """The files of FEEDS. Raises InputError for a feed that is no local file, or cannot be one."""
     found = {}
     for uri, options in feeds.items():
-        if "://" in str(uri).removeprefix("file://") or str(uri) == "stdout:":
-            raise InputError(f"Feed {uri}: expected a local file")
-        path = Path(str(uri).removeprefix("file://"))
-        if path.is_dir():
-            raise InputError(f"Feed {path} is a folder, a file is needed.")
+        path = local_path(str(uri))
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            mode = stat.S_IFREG
+        except OSError as error:
+            raise InputError(f"Feed {path} cannot be written: {error.strerror}.") from error
+        if not stat.S_ISREG(mode):  # it would be replaced, even /dev/null
+            what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+            raise InputError(f"Feed {path} is {what}, a file is needed.")
         found[path] = options
     return found
+
+
+def local_path(uri: str) -> Path:
+    """The file of *uri*, a path or `file:///...`. Raises InputError for what is neither.
+
+    An address with a host is refused: `file://tmp/x.json` would be `/x.json`.
+    """
+    if re.match(r"file://(?!/|localhost/)|(?!file:)[^/]*://|stdout:$", uri):
+        raise InputError(f"Feed {uri}: expected a local file, as in images.json or file:///tmp/images.json")
+    path = file_uri_to_path(uri) if uri.startswith("file:") else uri
+    if not path or "\0" in path:
+        raise InputError(f"Feed {uri!r}: expected the name of a file")
+    return Path(path)
 
 
 def exporter_for(settings: BaseSettings, format_: str) -> tuple[Any, dict[str, Any]]:

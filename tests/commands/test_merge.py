@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -54,16 +55,40 @@ def test_broken_lines_are_told_and_are_not_all_right(tmp_path: Path) -> None:
         (["a.jsonl", "-O", "x.json", "-o", "y.json"], "Please use only one of -o/--output and -O/--overwrite-output"),
         (["a.jsonl", "-O", "s3://bucket/x.json"], "Feed s3://bucket/x.json: expected a local file"),
         (["a.jsonl", "-O", "folder.json"], "Feed folder.json is a folder, a file is needed."),
-        (["a.jsonl", "-O", "a.jsonl/x.json"], "Feed "),
+        (["a.jsonl", "-O", "a.jsonl/x.json"], "Feed a.jsonl/x.json cannot be written: Not a directory."),
+        (["a.jsonl", "-O", f"{'x' * 300}.json"], f"Feed {'x' * 300}.json cannot be written: File name too long."),
+        (["a.jsonl", "-O", "loop.json"], "Feed loop.json cannot be written: Too many levels of symbolic links."),
+        (["a.jsonl", "-O", "fifo.json"], "Feed fifo.json is a pipe or a device, a file is needed."),
+        (["a.jsonl", "-O", ":json"], "Feed '': expected the name of a file"),
+        (["a.jsonl", "-O", "%(time)s.json"], "Feed %(time)s.json: expected a name without %(...)s"),
+        (["a.jsonl", "-O", "file://tmp/x.json"], "Feed file://tmp/x.json: expected a local file, as in "),
+        (["a.jsonl", "-O", "file:///x%00.json"], "Feed 'file:///x%00.json': expected the name of a file"),
+        (["a.jsonl", "-o", "there.csv"], "Feed there.csv: scrapy merge cannot add to csv; -O replaces it"),
+        ([".", "-O", "x.json"], ". is a folder; expected a feed: JSON Lines or a JSON array"),
+        (["/", "-O", "x.json"], "/ is a folder; expected a feed"),
+        (["a.jsonl", "folder.json", "-O", "x.json"], "folder.json is a folder; expected a feed"),
+        (["fifo.json", "-O", "x.json"], "fifo.json is a pipe or a device; expected a feed"),
+        (["", "-O", "x.json"], "Feed '': expected the name of a file"),
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
     segment(tmp_path / "a.jsonl", "a")
     (tmp_path / "folder.json").mkdir()
+    (tmp_path / "loop.json").symlink_to("loop.json")
+    (tmp_path / "there.csv").write_text("url\r\n")
+    os.mkfifo(tmp_path / "fifo.json")
     code, out, err = scrapy(tmp_path, "merge", *arguments)
     assert (code, out) == (2, "")
     assert err.startswith(sentence)
     assert err.count("\n") == 1
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_addresses_of_files_are_those_of_scrapy(tmp_path: Path) -> None:
+    segment(tmp_path / "a 1.jsonl", "a")
+    folder = tmp_path.as_uri()
+    assert scrapy(tmp_path, "merge", f"{folder}/a%201.jsonl", "-O", f"{folder}/new/o8%20x.json")[0] == 0
+    assert urls(tmp_path / "new" / "o8 x.json") == ["a"]
 
 
 def test_the_json_feed_of_a_killed_crawl_is_taken_with_its_journal(tmp_path: Path) -> None:
