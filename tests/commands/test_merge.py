@@ -62,7 +62,7 @@ def test_broken_lines_are_told_and_are_not_all_right(tmp_path: Path) -> None:
         (["a.jsonl", "-O", ":json"], "Feed '': expected the name of a file"),
         (["a.jsonl", "-O", "%(time)s.json"], "Feed %(time)s.json: expected a name without %(...)s"),
         (["a.jsonl", "-O", "file://tmp/x.json"], "Feed file://tmp/x.json: expected a local file, as in "),
-        (["a.jsonl", "-O", "file:///x%00.json"], "Feed 'file:///x%00.json': expected the name of a file"),
+        (["a.jsonl", "-O", "file:x%00.json"], "Feed 'file:x%00.json': expected the name of a file"),
         (["a.jsonl", "-o", "there.csv"], "Feed there.csv: scrapy merge cannot add to csv; -O replaces it"),
         ([".", "-O", "x.json"], ". is a folder; expected a feed: JSON Lines or a JSON array"),
         (["/", "-O", "x.json"], "/ is a folder; expected a feed"),
