@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -118,7 +119,11 @@ class Workers:
         self.settings = settings.copy()
         self.segments = plan.folder / "segments"
         self.server: EmbeddedServer | None = None
+        # One command is one run: a worker that starts when the others have finished finds it done, and opens no other.
+        self.run_name: str = settings.get("FRONTIER_RUN") or secrets.token_hex(8)
+        self.run_id = ""  # once a worker of ours is in it
         self.processes: dict[int, asyncio.subprocess.Process] = {}
+        self.pids: set[int] = set()  # of all that were ever started
         self.crashes: deque[float] = deque()
         self.signals = 0
         self.refused = False
@@ -192,17 +197,34 @@ class Workers:
         first = asyncio.create_task(self._keep_working(1))
         while not first.done() and not await self._has_begun():
             await asyncio.wait([first], timeout=0.1)
+        await self._has_begun()  # the first may have been faster than that
         tasks = [first]
         if not first.done() and not self.signals:
             tasks += [asyncio.create_task(self._keep_working(number)) for number in range(2, self.plan.workers + 1)]
         await asyncio.gather(*tasks)
 
     async def _has_begun(self) -> bool:
+        if self.run_id:
+            return True
         with suppress(*OUTAGES):
             counts = await self.store.counts()
             told = await tell(self.store, counts["id"])
-            return any(f"-{process.pid}-" in worker for process in self.processes.values() for worker in told)
-        return False
+            if any(self._is_of(pid, worker) for pid in self.pids for worker in told):
+                await self._adopt(counts["id"])
+        return bool(self.run_id)
+
+    async def _adopt(self, run: str) -> None:
+        """Take *run* for that of this command. One that was begun before, or by others, keeps its name."""
+        key = f"{self.store.prefix}run"
+        if name := await self.store.client.hget(key, "name"):
+            self.run_name = name.decode("utf-8", "replace")
+        else:
+            await self.store.client.hset(key, "name", self.run_name)
+        self.run_id = run
+
+    @staticmethod
+    def _is_of(pid: int, worker: str) -> bool:
+        return worker.startswith(f"{socket.gethostname()}-{pid}-")
 
     async def _keep_working(self, number: int) -> None:
         """One worker after another, until one leaves by itself."""
@@ -223,6 +245,7 @@ class Workers:
             "FEEDS": "{}",
             "FEED_URI_PARAMS": "imgcrawl.segments.uri_params",
             "FRONTIER_PARENT": os.getpid(),
+            "FRONTIER_RUN": self.run_name,
             "PROGRESS_ENABLED": 0,
             "PROGRESS_INTERVAL": 0,
         }.items():
@@ -238,6 +261,7 @@ class Workers:
             start_new_session=True,  # Ctrl-C is for us, who tell them
         )
         self.processes[number] = process
+        self.pids.add(process.pid)
         return process
 
     async def _relay(self, process: asyncio.subprocess.Process, number: int) -> None:
@@ -261,11 +285,12 @@ class Workers:
             return False
         with suppress(*OUTAGES):
             counts = await self.store.counts()
-            told = await tell(self.store, counts["id"])
-            if any(f"-{pid}-" in worker and told[worker].reason for worker in told) or counts["state"] == "done":
+            told = await tell(self.store, self.run_id or counts["id"])
+            left = any(self._is_of(pid, worker) and told[worker].reason for worker in told)
+            if left or (counts["id"] == self.run_id and counts["state"] == "done"):
                 return False
             for worker in counts["workers"]:
-                if worker.startswith(f"{socket.gethostname()}-{pid}-"):
+                if self._is_of(pid, worker):
                     await self.store.bury(worker)
                     await SharedLedger(self.store, self.settings["REDIS_URL"]).bury(worker)
         why = f"signal {-code}" if code < 0 else f"exit code {code}"

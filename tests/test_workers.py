@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -16,6 +17,8 @@ import redis
 from imgcrawl.demo.server import serve
 from tests.crawling import FAST, Crawl, until
 from tests.frontier.conftest import RedisServer, free_port, redis_server, shared_server
+from tests.frontier.crawls import Crawl as Pages
+from tests.frontier.crawls import Site
 from tests.sharing import environment
 from tests.test_promises import STATUSES, assert_as_served
 
@@ -213,3 +216,81 @@ def test_bad_input_is_found_once_and_told_in_one_sentence(tmp_path: Path, option
     assert len(lines) == 1 and lines[0].startswith(sentence), done.log
     assert "secret" not in done.log
     assert not list(tmp_path.glob(".imgcrawl/*/redis"))
+
+
+PLAIN: dict[str, Any] = {
+    "COMMANDS_MODULE": "imgcrawl.commands",
+    "EXTENSIONS": {"imgcrawl.extensions.verdict.Verdict": 0},
+    "FEED_STORAGES": {"": "imgcrawl.exporters.FileFeedStorage", "file": "imgcrawl.exporters.FileFeedStorage"},
+    "VERDICT_IMAGES_EXPECTED": False,
+}
+
+
+def told(crawl: Pages, worker: subprocess.Popen[bytes], timeout: float = 60) -> str:
+    """The log of a command that has ended."""
+    worker.wait(timeout)
+    return crawl.log(worker)
+
+
+def runs(log: str) -> set[str]:
+    return set(re.findall(r"of run (\S+)", log))
+
+
+def feed(folder: Path) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = json.loads((folder / "out.json").read_text())
+    return items
+
+
+def living(client: redis.Redis) -> list[int]:
+    return [int(name.split(b"-")[-2]) for name in client.zrange("{pages:requests}:workers", 0, -1)]
+
+
+@pytest.mark.parametrize("persist", ["0", "1"])
+def test_a_site_that_one_worker_finishes_is_crawled_once(
+    tmp_path: Path, redis_server: RedisServer, persist: str
+) -> None:
+    out = ["--workers", "3", "-O", "out.json", "-s", f"SCHEDULER_PERSIST={persist}"]
+    with Site() as site, Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl:
+        log = told(crawl, worker := crawl.start(*out, rows="4"))
+        assert worker.returncode == 0, log
+        assert set(site.hits.values()) == {1}
+        assert len(runs(log)) == 1
+        assert len(feed(tmp_path)) == 4
+
+
+def test_a_worker_that_crashes_as_the_others_finish_begins_no_new_run(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    with (
+        Site() as site,
+        Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl,
+        redis_server.client() as client,
+    ):
+        wait = tmp_path / "items.jsonl.wait"
+        wait.touch()
+        worker = crawl.start("--workers", "2", "-O", "out.json", rows="20")
+        until(lambda: len(living(client)) == 2)
+        until(lambda: len(site.hits) == 20)
+        os.kill(living(client)[0], signal.SIGKILL)
+        wait.unlink()
+        log = told(crawl, worker)
+        assert worker.returncode == 0, log
+        assert len(runs(log)) == 1
+        assert len(feed(tmp_path)) == 20
+
+
+def test_only_the_first_worker_flushes_the_queue(tmp_path: Path, redis_server: RedisServer) -> None:
+    with (
+        Site(0.05) as site,
+        Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl,
+        redis_server.client() as client,
+    ):
+        flush = ["-s", "SCHEDULER_FLUSH_ON_START=1"]
+        worker = crawl.start("--workers", "1", "-O", "out.json", *flush, lists="5")
+        until(lambda: len(crawl.items()) > 40)
+        os.kill(living(client)[0], signal.SIGKILL)
+        log = told(crawl, worker)
+        assert worker.returncode == 0, log
+        assert len(runs(log)) == 1
+        assert sum(hits > 1 for hits in site.hits.values()) <= 24  # what the killed one had in hand
+        assert len(feed(tmp_path)) == 100
