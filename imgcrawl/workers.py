@@ -152,8 +152,10 @@ class Workers:
                 finally:
                     watching.cancel()
                     await asyncio.wait([watching])
-            if not self.refused:
-                return await self._finish(display.started)
+            if self.run_id or not self.refused:
+                done = await self._finish(display.started)
+                done.refused = self.refused
+                return done
             self._tidy_up_if_nothing_was_begun()
             return Done(refused=True)
 

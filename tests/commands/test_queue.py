@@ -95,6 +95,7 @@ async def test_clear_asks_first(tmp_path: Path, redis_server: RedisServer) -> No
         (["nobody"], "redis://127.0.0.1/", 2, "scrapy queue nobody: expected one spider of "),
         (["pximg"], "ftp://x", 2, "REDIS_URL ftp://x with REDIS_PARAMS"),
         (["pximg", "-s", "nonsense"], "redis://127.0.0.1/", 2, "Invalid -s value, use -s NAME=VALUE"),
+        (["pximg", "-s", "REDIS_PARAMS={secret"], "redis://127.0.0.1/", 2, "REDIS_PARAMS: expected the parameters of"),
         (["pximg"], "redis://me:secret@127.0.0.1:1/", 1, "REDIS_URL redis://127.0.0.1:"),
     ],
 )
