@@ -3,8 +3,9 @@
 Each worker is a `scrapy crawl` of its own. All share the Redis of REDIS_URL or, where there is none, a server that
 runs as long as they do. Its data, and the workers' segments of the feed, are in `.imgcrawl/<spider>-<hash>/` beside
 the feed (or in the current folder, where there is no feed); the hash stands for the spider and its arguments. The
-folder is removed when the crawl has come to its end; after a Ctrl-C, or a kill of everything, the same command goes on
-from there, and the feed has in the end what the first one had got, too.
+folder is removed when the crawl has come to its end, and no page was given up; after a Ctrl-C, a kill of everything, or
+`scrapy queue --requeue`, the same command goes on from there, and the feed has in the end what the first one had got,
+too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import logging
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -22,7 +24,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,7 +40,7 @@ from imgcrawl.extensions.verdict import clock, findings, printable
 from imgcrawl.frontier.server import EmbeddedServer
 from imgcrawl.frontier.store import OUTAGES, Store, check_server, store_from_settings
 from imgcrawl.frontier.store import printable as without_password
-from imgcrawl.frontier.worker import last_reason, tell, together
+from imgcrawl.frontier.worker import Told, last_reason, tell, together
 from imgcrawl.limits.shared import SharedLedger
 from imgcrawl.segments import Segments, count_item, file_name, write_feed
 
@@ -118,12 +120,14 @@ class Workers:
         self.plan = plan
         self.settings = settings.copy()
         self.segments = plan.folder / "segments"
+        self.fed = plan.folder / "fed"  # is there once the feed has all that the segments have
         self.server: EmbeddedServer | None = None
         # One command is one run: a worker that starts when the others have finished finds it done, and opens no other.
         self.run_name: str = settings.get("FRONTIER_RUN") or secrets.token_hex(8)
         self.run_id = ""  # once a worker of ours is in it
         self.processes: dict[int, asyncio.subprocess.Process] = {}
         self.pids: set[int] = set()  # of all that were ever started
+        self.before: set[str] = set()  # workers that had left the run before
         self.crashes: deque[float] = deque()
         self.signals = 0
         self.refused = False
@@ -133,7 +137,7 @@ class Workers:
     async def run(self) -> Done:
         """Raises InputError where nothing can be started."""
         async with AsyncExitStack() as stack:
-            stack.enter_context(_claimed(self.plan.folder))
+            stack.enter_context(claimed(self.plan.folder))
             await stack.enter_async_context(self._redis())
             try:
                 await self._connect(stack)
@@ -148,7 +152,10 @@ class Workers:
             with _Display(self) as display:
                 watching = asyncio.create_task(self._watch(display))
                 try:
-                    await self._work()
+                    if await self._lacks_only_its_feed():
+                        self._say("the last start of this crawl did all but write the feed: it is written now")
+                    else:
+                        await self._work()
                 finally:
                     watching.cancel()
                     await asyncio.wait([watching])
@@ -192,6 +199,16 @@ class Workers:
             url = without_password(self.settings["REDIS_URL"])
             raise InputError(f"REDIS_URL {url}: cannot be reached ({error})") from None
 
+    async def _lacks_only_its_feed(self) -> bool:
+        with suppress(*OUTAGES):
+            counts = await self.store.counts()
+            if counts["state"] == "done" and self._segments_of(counts["id"]) and not self.fed.exists():
+                self.run_id = counts["id"]
+        return bool(self.run_id)
+
+    def _segments_of(self, run: str) -> set[Path]:
+        return set(self.segments.glob(f"{file_name(run)},*.jsonl"))
+
     # Workers
 
     async def _work(self) -> None:
@@ -213,6 +230,11 @@ class Workers:
             told = await tell(self.store, counts["id"])
             if any(self._is_of(pid, worker) for pid in self.pids for worker in told):
                 await self._adopt(counts["id"])
+                self.before = {
+                    worker
+                    for worker in told
+                    if told[worker].reason and not any(self._is_of(pid, worker) for pid in self.pids)
+                }
         return bool(self.run_id)
 
     async def _adopt(self, run: str) -> None:
@@ -223,6 +245,10 @@ class Workers:
         else:
             await self.store.client.hset(key, "name", self.run_name)
         self.run_id = run
+        if self.fed.exists():  # what is of another run was kept to go on with that
+            for path in set(self.segments.glob("*.jsonl")) - self._segments_of(run):
+                path.unlink()
+            self.fed.unlink()
 
     @staticmethod
     def _is_of(pid: int, worker: str) -> bool:
@@ -337,14 +363,15 @@ class Workers:
     async def _finish(self, started: float) -> Done:
         try:
             counts = await self.store.counts()
-            told = await tell(self.store, counts["id"])
+            told = await tell(self.store, self.run_id or counts["id"])
         except OUTAGES as error:
-            counts, told = {"id": "", "state": ""}, {}
+            counts, told = {"id": "", "state": "", "dead": 0}, {}
             self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"
-        stats = together(told)
+        stats = together({name: _as_past(one) if name in self.before else one for name, one in told.items()})
         over = counts["state"] == "done"
         counted: Counter[str] = Counter()
-        await asyncio.to_thread(self._merge, file_name(counts["id"]), counted)
+        await asyncio.to_thread(self._merge, counted)
+        self.fed.touch()
         # What workers that crashed had counted is done again and counted again; the merged feed has it once.
         again = {name: value for name, value in stats.items() if not name.startswith(_IN_FEED) or name in _NOT_IN_FEED}
         stats = {**again, **counted, "elapsed_time_seconds": time.monotonic() - started}
@@ -359,12 +386,21 @@ class Workers:
                 images_expected=self.settings.getbool("VERDICT_IMAGES_EXPECTED", True),
             )
         )
-        if over and not self.trouble:
+        if over and counts["dead"]:
+            found.append(self._how_to_go_on())
+        elif over and not self.trouble:
             self._tidy_up()
         return Done(stats, found)
 
-    def _merge(self, run: str, counted: Counter[str]) -> None:
-        paths = sorted(self.segments.glob(f"{run}*.jsonl"), key=lambda path: (path.stat().st_ctime_ns, path.name))
+    def _how_to_go_on(self) -> str:
+        queue = f"scrapy queue {self.plan.spider} --requeue"
+        if self.server:
+            queue += f" --in {shlex.quote(str(self.plan.folder))}"
+        return f"{queue} puts the pages back that were set aside; the same command then goes on with them"
+
+    def _merge(self, counted: Counter[str]) -> None:
+        # Those of a run that is no more, too, where a kill came before the feed.
+        paths = sorted(self.segments.glob("*.jsonl"), key=lambda path: (path.stat().st_ctime_ns, path.name))
         with Segments(paths) as segments:
             for line in segments:
                 count_item(counted, json.loads(line))
@@ -384,12 +420,19 @@ class Workers:
 
     def _tidy_up(self) -> None:
         shutil.rmtree(self.segments, ignore_errors=True)
+        self.fed.unlink(missing_ok=True)
         if self.server:
             self.server.forget()
         with suppress(OSError):  # another crawl's is beside it
             (self.plan.folder / "lock").unlink(missing_ok=True)
             self.plan.folder.rmdir()
             self.plan.folder.parent.rmdir()
+
+
+def _as_past(told: Told) -> Told:
+    """What a worker had done when it left. What went wrong then was done again since, or is told again."""
+    wrong = ("verdict/error", "spider_exceptions/", "item/error")
+    return replace(told, stats={name: value for name, value in told.stats.items() if not name.startswith(wrong)})
 
 
 _IN_FEED = ("image/", "gallery/")
@@ -462,7 +505,7 @@ class _Display:
 
 
 @contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
+def claimed(folder: Path) -> Iterator[None]:
     """Holds the lock of a crawl's folder. Raises InputError if another process has it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from imgcrawl.demo.server import serve
-from tests.crawling import FAST, Crawl, until
+from tests.crawling import FAST, ROOT, Crawl, until
 from tests.frontier.conftest import RedisServer, free_port, redis_server, shared_server
 from tests.frontier.crawls import Crawl as Pages
 from tests.frontier.crawls import Site
@@ -296,4 +296,87 @@ def test_only_the_first_worker_flushes_the_queue(tmp_path: Path, redis_server: R
         assert worker.returncode == 0, log
         assert len(runs(log)) == 1
         assert sum(hits > 1 for hits in site.hits.values()) <= 24  # what the killed one had in hand
+        assert len(feed(tmp_path)) == 100
+
+
+def queue(crawl: Pages, *arguments: str) -> tuple[int, str]:
+    """`scrapy queue pages`, where the crawl is: its exit code and all it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "scrapy", "queue", "pages", *arguments],
+        cwd=crawl.folder,
+        env={**os.environ, "REDIS_URL": crawl.redis_url, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["no REDIS_URL", "REDIS_URL"])
+def test_pages_given_up_are_shown_and_put_back_and_the_feed_keeps_the_others(
+    tmp_path: Path, redis_server: RedisServer, own: bool
+) -> None:
+    out = ["--workers", "2", "-O", "out.json"]
+    url = "" if own else redis_server.url
+    with Site(0.01, {"/page/3": "fails"}) as site, Pages(tmp_path, url, site, **PLAIN) as crawl:
+        log = told(crawl, worker := crawl.start(*out, lists="1"))
+        assert worker.returncode == 1, log
+        assert len(feed(tmp_path)) == 19
+        assert "scrapy queue pages --dead shows them" in log
+        place = f" --in {next(tmp_path.glob('.imgcrawl/*'))}" if own else ""
+        assert log.splitlines()[-1] == (
+            f"also: scrapy queue pages --requeue{place} puts the pages back that were set aside; the same command then"
+            " goes on with them"
+        )
+        code, said = queue(crawl, "--dead")
+        assert (code, said.count("/page/3")) == (0, 1), said
+        del site.pages["/page/3"]
+        assert queue(crawl, "--requeue", *place.split()) == (0, "pages: 1 pages are in the queue again\n")
+        log = told(crawl, worker := crawl.start(*out, lists="1"))
+        assert worker.returncode == 0, log
+        assert len(feed(tmp_path)) == 20
+        assert sum(site.hits.values()) == 19 + 5 + 1 + 1  # with the list, and each page once but that one
+        assert not (tmp_path / ".imgcrawl").exists()
+
+
+def test_pages_given_up_are_not_in_the_way_of_the_next_crawl(tmp_path: Path) -> None:
+    out = ["--workers", "1", "-O", "out.json"]
+    with Site(0.01, {"/page/3": "fails"}) as site, Pages(tmp_path, "", site, **PLAIN) as crawl:
+        told(crawl, crawl.start(*out, lists="1"))
+        site.pages = {"/page/3": "ok", "/page/7": "fails"}
+        log = told(crawl, crawl.start(*out, lists="1"))
+        assert {int(item["url"].rpartition("/")[2]) for item in feed(tmp_path)} == set(range(20)) - {7}, log
+
+
+def test_a_command_that_was_killed_before_it_wrote_the_feed(tmp_path: Path, redis_server: RedisServer) -> None:
+    out = ["--workers", "1", "-O", "out.json", "-s", "SCHEDULER_PERSIST=1"]
+    with Site(0.05) as site, Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl, redis_server.client() as client:
+        worker = crawl.start(*out, lists="2")
+        until(lambda: client.hget("{pages:requests}:run", "state") == b"done")
+        worker.kill()
+        worker.wait()
+        until(lambda: not living(client))
+        asked = sum(site.hits.values())
+        assert not (tmp_path / "out.json").exists()
+        log = told(crawl, worker := crawl.start(*out, lists="2"))
+        assert worker.returncode == 0, log
+        assert (len(feed(tmp_path)), sum(site.hits.values())) == (40, asked)
+        assert "the last start of this crawl did all but write the feed: it is written now" in log
+        assert not (tmp_path / ".imgcrawl").exists()
+
+
+def test_what_a_killed_command_had_is_fed_though_its_queue_is_gone(tmp_path: Path, redis_server: RedisServer) -> None:
+    out = ["--workers", "1", "-O", "out.json"]
+    with Site(0.05) as site, Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl, redis_server.client() as client:
+        worker = crawl.start(*out, lists="5")
+        until(lambda: any(item["url"].endswith("/page/3") for item in crawl.items()) and fed(tmp_path) > 20)
+        worker.kill()
+        worker.wait()
+        until(lambda: not living(client))
+        client.flushall()
+        site.pages["/page/3"] = "fails"
+        log = told(crawl, worker := crawl.start(*out, lists="5"))
+        assert len(runs(log)) == 1
         assert len(feed(tmp_path)) == 100
