@@ -127,6 +127,8 @@ class Workers:
         self.run_id = ""  # once a worker of ours is in it
         self.processes: dict[int, asyncio.subprocess.Process] = {}
         self.pids: set[int] = set()  # of all that were ever started
+        self.over = False  # the run was seen to be done
+        self.lost = False  # the run is no more
         self.before: set[str] = set()  # workers that had left the run before
         self.crashes: deque[float] = deque()
         self.signals = 0
@@ -146,7 +148,7 @@ class Workers:
                 raise
             self.segments.mkdir(exist_ok=True)
             loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _stopping_signals():
                 loop.add_signal_handler(number, self.stop)
                 stack.callback(loop.remove_signal_handler, number)
             with _Display(self) as display:
@@ -256,7 +258,7 @@ class Workers:
 
     async def _keep_working(self, number: int) -> None:
         """One worker after another, until one leaves by itself."""
-        while not self.signals:
+        while not self.signals and not self.lost:
             process = await self._start(number)
             if self.signals:  # while it was being started
                 process.send_signal(signal.SIGINT)
@@ -314,7 +316,8 @@ class Workers:
         with suppress(*OUTAGES):
             counts = await self.store.counts()
             told = await tell(self.store, self.run_id or counts["id"])
-            left = any(self._is_of(pid, worker) and told[worker].reason for worker in told)
+            self._look_for_loss(counts)
+            left = self.lost or any(self._is_of(pid, worker) and told[worker].reason for worker in told)
             if left or (counts["id"] == self.run_id and counts["state"] == "done"):
                 return False
             for worker in counts["workers"]:
@@ -333,14 +336,28 @@ class Workers:
         logger.warning("Worker %d crashed (%s): another takes its place", number, why)
         return True
 
+    def _look_for_loss(self, counts: dict[str, Any]) -> None:
+        if not self.run_id or self.over or self.lost:
+            return
+        if counts["id"] == self.run_id:
+            self.over = counts["state"] == "done"
+            return
+        # Whoever is started now begins from zero, which is nobody's wish: it was the user who cleared the queue.
+        self.lost = True
+        self.trouble = (
+            f"the queue of {self.plan.spider} was cleared, or lost, while its workers ran: start the crawl again"
+        )
+        self.stop()
+
     # Telling
 
     def _say(self, line: str, number: int | None = None) -> None:
         text = f"[{number}] {line}" if number and len(self.processes) > 1 else line
-        if self.console:
-            self.console.print(Text(printable(text)), soft_wrap=True)
-        else:
-            sys.stderr.write(text + "\n")
+        with suppress(OSError):  # a terminal that was closed
+            if self.console:
+                self.console.print(Text(printable(text)), soft_wrap=True)
+            else:
+                sys.stderr.write(text + "\n")
 
     async def _watch(self, display: _Display) -> None:
         while True:
@@ -356,6 +373,7 @@ class Workers:
                     counts = await self.store.counts()
                     told = await tell(self.store, counts["id"])
                 display.show(counts, together(told))
+                self._look_for_loss(counts)
             await asyncio.sleep(LOOK)
 
     # The end
@@ -368,7 +386,8 @@ class Workers:
             counts, told = {"id": "", "state": "", "dead": 0}, {}
             self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"
         stats = together({name: _as_past(one) if name in self.before else one for name, one in told.items()})
-        over = counts["state"] == "done"
+        # Another run may have begun by now, on another machine.
+        over = counts["state"] == "done" if counts["id"] == self.run_id else self.over
         counted: Counter[str] = Counter()
         await asyncio.to_thread(self._merge, counted)
         self.fed.touch()
@@ -381,14 +400,14 @@ class Workers:
         found = list(
             findings(
                 stats,
-                reason,
+                "finished" if self.lost else reason,  # the trouble says it all
                 max_failed=self.settings.getfloat("VERDICT_MAX_FAILED", 0.2),
                 images_expected=self.settings.getbool("VERDICT_IMAGES_EXPECTED", True),
             )
         )
         if over and counts["dead"]:
             found.append(self._how_to_go_on())
-        elif over and not self.trouble:
+        elif self.lost or (over and not self.trouble):
             self._tidy_up()
         return Done(stats, found)
 
@@ -461,13 +480,15 @@ class _Display:
 
     def __exit__(self, *_: object) -> None:
         if self.live:
-            self.live.stop()
+            with suppress(OSError):  # a terminal that was closed
+                self.live.stop()
         self.workers.console = None
 
     def show(self, counts: dict[str, Any], stats: dict[str, Any]) -> None:
         lines = self._lines(counts, stats)
         if self.live:
-            self.live.update(self._picture(lines), refresh=True)
+            with suppress(OSError):
+                self.live.update(self._picture(lines), refresh=True)
         elif self.interval and time.monotonic() - self.logged >= self.interval:
             self.logged = time.monotonic()
             logger.info("%s", ", ".join(lines))
@@ -502,6 +523,12 @@ class _Display:
         for line in shown:
             line.no_wrap, line.overflow = True, "ellipsis"
         return Group(*shown)
+
+
+def _stopping_signals() -> Iterator[signal.Signals]:
+    yield from (signal.SIGINT, signal.SIGTERM)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+        yield signal.SIGHUP
 
 
 @contextmanager

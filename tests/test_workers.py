@@ -380,3 +380,31 @@ def test_what_a_killed_command_had_is_fed_though_its_queue_is_gone(tmp_path: Pat
         log = told(crawl, worker := crawl.start(*out, lists="5"))
         assert len(runs(log)) == 1
         assert len(feed(tmp_path)) == 100
+
+
+def test_a_queue_that_is_cleared_ends_the_command(tmp_path: Path, redis_server: RedisServer) -> None:
+    with Site(0.05) as site, Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl, redis_server.client() as client:
+        worker = crawl.start("--workers", "2", "-O", "out.json", lists="15")
+        until(lambda: len(living(client)) == 2 and len(crawl.items()) > 60)
+        assert queue(crawl, "--clear", "--yes") == (0, "pages: cleared\n")
+        log = told(crawl, worker, 20)
+        assert worker.returncode == 1, log
+        assert log.splitlines()[-1] == (
+            "the queue of pages was cleared, or lost, while its workers ran: start the crawl again"
+        )
+        assert "crashed" not in log
+        assert len(runs(log)) == 1
+        assert 60 < len(feed(tmp_path)) < 300
+        assert site.hits["/list/1"] == 1
+        assert not (tmp_path / ".imgcrawl").exists()
+
+
+def test_the_end_of_the_terminal_stops_the_crawl_in_order(tmp_path: Path) -> None:
+    with serve(**SMALL, latency=0.2) as replica:
+        process = start(tmp_path, replica.base, "-O", "items.json")
+        until(lambda: fed(tmp_path) > 12)
+        process.send_signal(signal.SIGHUP)
+        done = ended(tmp_path, process, 30)
+        assert done.code == 1
+        assert done.log.rstrip().splitlines()[-1] == "stopped before the end"
+        assert 12 < len(done.items) == fed(tmp_path)
