@@ -121,15 +121,15 @@ def _server(spider: str, folder: Path) -> Iterator[str]:
     from imgcrawl.frontier.server import EmbeddedServer  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
     from imgcrawl.workers import claimed  # noqa: PLC0415 -- the same
 
-    places = [folder] if (folder / "redis").is_dir() else sorted(folder.glob(f".imgcrawl/{spider}-*"))
-    places = [place.absolute() for place in places if re.fullmatch(f"{re.escape(spider)}-[0-9a-f]{{8}}", place.name)]
-    places = [place for place in places if (place / "redis").is_dir()]
+    folder = folder.absolute()
+    places = [place for place in (folder, *sorted(folder.glob(".imgcrawl/*"))) if (place / "redis").is_dir()]
+    places = [place for place in places if re.fullmatch(f"{re.escape(spider)}-[0-9a-f]{{8}}", place.name)]
     if len(places) > 1:
         raise InputError(f"scrapy queue {spider}: expected --in and one of {', '.join(map(str, places))}")
     if not places:
         raise InputError(
             "scrapy queue: expected REDIS_URL, a setting or an environment variable, or --in and the folder of the feed"
-            f" of a crawl that ended with pages set aside: {folder.absolute()} holds no queue of {spider}"
+            f" of a crawl that ended with pages set aside: {folder} holds no queue of {spider}"
         )
     server = EmbeddedServer(places[0] / "redis")
     with ExitStack() as stack:
