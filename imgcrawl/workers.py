@@ -3,8 +3,9 @@
 Each worker is a `scrapy crawl` of its own. All share the Redis of REDIS_URL or, where there is none, a server that
 runs as long as they do. Its data, and the workers' segments of the feed, are in `.imgcrawl/<spider>-<hash>/` beside
 the feed (or in the current folder, where there is no feed); the hash stands for the spider and its arguments. The
-folder is removed when the crawl has come to its end; after a Ctrl-C, or a kill of everything, the same command goes on
-from there, and the feed has in the end what the first one had got, too.
+folder is removed when the crawl has come to its end, and no page was given up; after a Ctrl-C, a kill of everything, or
+`scrapy queue --requeue`, the same command goes on from there, and the feed has in the end what the first one had got,
+too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import asyncio
 import json
 import logging
 import os
+import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -21,7 +24,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,7 +40,7 @@ from imgcrawl.extensions.verdict import clock, findings, printable
 from imgcrawl.frontier.server import EmbeddedServer
 from imgcrawl.frontier.store import OUTAGES, Store, check_server, store_from_settings
 from imgcrawl.frontier.store import printable as without_password
-from imgcrawl.frontier.worker import last_reason, tell, together
+from imgcrawl.frontier.worker import Told, last_reason, tell, together
 from imgcrawl.limits.shared import SharedLedger
 from imgcrawl.segments import Segments, count_item, file_name, write_feed
 
@@ -117,8 +120,16 @@ class Workers:
         self.plan = plan
         self.settings = settings.copy()
         self.segments = plan.folder / "segments"
+        self.fed = plan.folder / "fed"  # is there once the feed has all that the segments have
         self.server: EmbeddedServer | None = None
+        # One command is one run: a worker that starts when the others have finished finds it done, and opens no other.
+        self.run_name: str = settings.get("FRONTIER_RUN") or secrets.token_hex(8)
+        self.run_id = ""  # once a worker of ours is in it
         self.processes: dict[int, asyncio.subprocess.Process] = {}
+        self.pids: set[int] = set()  # of all that were ever started
+        self.over = False  # the run was seen to be done
+        self.lost = False  # the run is no more
+        self.before: set[str] = set()  # workers that had left the run before
         self.crashes: deque[float] = deque()
         self.signals = 0
         self.refused = False
@@ -128,7 +139,7 @@ class Workers:
     async def run(self) -> Done:
         """Raises InputError where nothing can be started."""
         async with AsyncExitStack() as stack:
-            stack.enter_context(_claimed(self.plan.folder))
+            stack.enter_context(claimed(self.plan.folder))
             await stack.enter_async_context(self._redis())
             try:
                 await self._connect(stack)
@@ -137,18 +148,23 @@ class Workers:
                 raise
             self.segments.mkdir(exist_ok=True)
             loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _stopping_signals():
                 loop.add_signal_handler(number, self.stop)
                 stack.callback(loop.remove_signal_handler, number)
             with _Display(self) as display:
                 watching = asyncio.create_task(self._watch(display))
                 try:
-                    await self._work()
+                    if await self._lacks_only_its_feed():
+                        self._say("the last start of this crawl did all but write the feed: it is written now")
+                    else:
+                        await self._work()
                 finally:
                     watching.cancel()
                     await asyncio.wait([watching])
-            if not self.refused:
-                return await self._finish(display.started)
+            if self.run_id or not self.refused:
+                done = await self._finish(display.started)
+                done.refused = self.refused
+                return done
             self._tidy_up_if_nothing_was_begun()
             return Done(refused=True)
 
@@ -185,6 +201,16 @@ class Workers:
             url = without_password(self.settings["REDIS_URL"])
             raise InputError(f"REDIS_URL {url}: cannot be reached ({error})") from None
 
+    async def _lacks_only_its_feed(self) -> bool:
+        with suppress(*OUTAGES):
+            counts = await self.store.counts()
+            if counts["state"] == "done" and self._segments_of(counts["id"]) and not self.fed.exists():
+                self.run_id = counts["id"]
+        return bool(self.run_id)
+
+    def _segments_of(self, run: str) -> set[Path]:
+        return set(self.segments.glob(f"{file_name(run)},*.jsonl"))
+
     # Workers
 
     async def _work(self) -> None:
@@ -192,21 +218,47 @@ class Workers:
         first = asyncio.create_task(self._keep_working(1))
         while not first.done() and not await self._has_begun():
             await asyncio.wait([first], timeout=0.1)
+        await self._has_begun()  # the first may have been faster than that
         tasks = [first]
         if not first.done() and not self.signals:
             tasks += [asyncio.create_task(self._keep_working(number)) for number in range(2, self.plan.workers + 1)]
         await asyncio.gather(*tasks)
 
     async def _has_begun(self) -> bool:
+        if self.run_id:
+            return True
         with suppress(*OUTAGES):
             counts = await self.store.counts()
             told = await tell(self.store, counts["id"])
-            return any(f"-{process.pid}-" in worker for process in self.processes.values() for worker in told)
-        return False
+            if any(self._is_of(pid, worker) for pid in self.pids for worker in told):
+                await self._adopt(counts["id"])
+                self.before = {
+                    worker
+                    for worker in told
+                    if told[worker].reason and not any(self._is_of(pid, worker) for pid in self.pids)
+                }
+        return bool(self.run_id)
+
+    async def _adopt(self, run: str) -> None:
+        """Take *run* for that of this command. One that was begun before, or by others, keeps its name."""
+        key = f"{self.store.prefix}run"
+        if name := await self.store.client.hget(key, "name"):
+            self.run_name = name.decode("utf-8", "replace")
+        else:
+            await self.store.client.hset(key, "name", self.run_name)
+        self.run_id = run
+        if self.fed.exists():  # what is of another run was kept to go on with that
+            for path in set(self.segments.glob("*.jsonl")) - self._segments_of(run):
+                path.unlink()
+            self.fed.unlink()
+
+    @staticmethod
+    def _is_of(pid: int, worker: str) -> bool:
+        return worker.startswith(f"{socket.gethostname()}-{pid}-")
 
     async def _keep_working(self, number: int) -> None:
         """One worker after another, until one leaves by itself."""
-        while not self.signals:
+        while not self.signals and not self.lost:
             process = await self._start(number)
             if self.signals:  # while it was being started
                 process.send_signal(signal.SIGINT)
@@ -223,6 +275,7 @@ class Workers:
             "FEEDS": "{}",
             "FEED_URI_PARAMS": "imgcrawl.segments.uri_params",
             "FRONTIER_PARENT": os.getpid(),
+            "FRONTIER_RUN": self.run_name,
             "PROGRESS_ENABLED": 0,
             "PROGRESS_INTERVAL": 0,
         }.items():
@@ -238,6 +291,7 @@ class Workers:
             start_new_session=True,  # Ctrl-C is for us, who tell them
         )
         self.processes[number] = process
+        self.pids.add(process.pid)
         return process
 
     async def _relay(self, process: asyncio.subprocess.Process, number: int) -> None:
@@ -261,11 +315,13 @@ class Workers:
             return False
         with suppress(*OUTAGES):
             counts = await self.store.counts()
-            told = await tell(self.store, counts["id"])
-            if any(f"-{pid}-" in worker and told[worker].reason for worker in told) or counts["state"] == "done":
+            told = await tell(self.store, self.run_id or counts["id"])
+            self._look_for_loss(counts)
+            left = self.lost or any(self._is_of(pid, worker) and told[worker].reason for worker in told)
+            if left or (counts["id"] == self.run_id and counts["state"] == "done"):
                 return False
             for worker in counts["workers"]:
-                if worker.startswith(f"{socket.gethostname()}-{pid}-"):
+                if self._is_of(pid, worker):
                     await self.store.bury(worker)
                     await SharedLedger(self.store, self.settings["REDIS_URL"]).bury(worker)
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
@@ -280,14 +336,28 @@ class Workers:
         logger.warning("Worker %d crashed (%s): another takes its place", number, why)
         return True
 
+    def _look_for_loss(self, counts: dict[str, Any]) -> None:
+        if not self.run_id or self.over or self.lost:
+            return
+        if counts["id"] == self.run_id:
+            self.over = counts["state"] == "done"
+            return
+        # Whoever is started now begins from zero, which is nobody's wish: it was the user who cleared the queue.
+        self.lost = True
+        self.trouble = (
+            f"the queue of {self.plan.spider} was cleared, or lost, while its workers ran: start the crawl again"
+        )
+        self.stop()
+
     # Telling
 
     def _say(self, line: str, number: int | None = None) -> None:
         text = f"[{number}] {line}" if number and len(self.processes) > 1 else line
-        if self.console:
-            self.console.print(Text(printable(text)), soft_wrap=True)
-        else:
-            sys.stderr.write(text + "\n")
+        with suppress(OSError):  # a terminal that was closed
+            if self.console:
+                self.console.print(Text(printable(text)), soft_wrap=True)
+            else:
+                sys.stderr.write(text + "\n")
 
     async def _watch(self, display: _Display) -> None:
         while True:
@@ -303,6 +373,7 @@ class Workers:
                     counts = await self.store.counts()
                     told = await tell(self.store, counts["id"])
                 display.show(counts, together(told))
+                self._look_for_loss(counts)
             await asyncio.sleep(LOOK)
 
     # The end
@@ -310,14 +381,16 @@ class Workers:
     async def _finish(self, started: float) -> Done:
         try:
             counts = await self.store.counts()
-            told = await tell(self.store, counts["id"])
+            told = await tell(self.store, self.run_id or counts["id"])
         except OUTAGES as error:
-            counts, told = {"id": "", "state": ""}, {}
+            counts, told = {"id": "", "state": "", "dead": 0}, {}
             self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"
-        stats = together(told)
-        over = counts["state"] == "done"
+        stats = together({name: _as_past(one) if name in self.before else one for name, one in told.items()})
+        # Another run may have begun by now, on another machine.
+        over = counts["state"] == "done" if counts["id"] == self.run_id else self.over
         counted: Counter[str] = Counter()
-        await asyncio.to_thread(self._merge, file_name(counts["id"]), counted)
+        await asyncio.to_thread(self._merge, counted)
+        self.fed.touch()
         # What workers that crashed had counted is done again and counted again; the merged feed has it once.
         again = {name: value for name, value in stats.items() if not name.startswith(_IN_FEED) or name in _NOT_IN_FEED}
         stats = {**again, **counted, "elapsed_time_seconds": time.monotonic() - started}
@@ -327,17 +400,26 @@ class Workers:
         found = list(
             findings(
                 stats,
-                reason,
+                "finished" if self.lost else reason,  # the trouble says it all
                 max_failed=self.settings.getfloat("VERDICT_MAX_FAILED", 0.2),
                 images_expected=self.settings.getbool("VERDICT_IMAGES_EXPECTED", True),
             )
         )
-        if over and not self.trouble:
+        if over and counts["dead"]:
+            found.append(self._how_to_go_on())
+        elif self.lost or (over and not self.trouble):
             self._tidy_up()
         return Done(stats, found)
 
-    def _merge(self, run: str, counted: Counter[str]) -> None:
-        paths = sorted(self.segments.glob(f"{run}*.jsonl"), key=lambda path: (path.stat().st_ctime_ns, path.name))
+    def _how_to_go_on(self) -> str:
+        queue = f"scrapy queue {self.plan.spider} --requeue"
+        if self.server:
+            queue += f" --in {shlex.quote(str(self.plan.folder))}"
+        return f"{queue} puts the pages back that were set aside; the same command then goes on with them"
+
+    def _merge(self, counted: Counter[str]) -> None:
+        # Those of a run that is no more, too, where a kill came before the feed.
+        paths = sorted(self.segments.glob("*.jsonl"), key=lambda path: (path.stat().st_ctime_ns, path.name))
         with Segments(paths) as segments:
             for line in segments:
                 count_item(counted, json.loads(line))
@@ -357,12 +439,19 @@ class Workers:
 
     def _tidy_up(self) -> None:
         shutil.rmtree(self.segments, ignore_errors=True)
+        self.fed.unlink(missing_ok=True)
         if self.server:
             self.server.forget()
         with suppress(OSError):  # another crawl's is beside it
             (self.plan.folder / "lock").unlink(missing_ok=True)
             self.plan.folder.rmdir()
             self.plan.folder.parent.rmdir()
+
+
+def _as_past(told: Told) -> Told:
+    """What a worker had done when it left. What went wrong then was done again since, or is told again."""
+    wrong = ("verdict/error", "spider_exceptions/", "item/error")
+    return replace(told, stats={name: value for name, value in told.stats.items() if not name.startswith(wrong)})
 
 
 _IN_FEED = ("image/", "gallery/")
@@ -391,13 +480,15 @@ class _Display:
 
     def __exit__(self, *_: object) -> None:
         if self.live:
-            self.live.stop()
+            with suppress(OSError):  # a terminal that was closed
+                self.live.stop()
         self.workers.console = None
 
     def show(self, counts: dict[str, Any], stats: dict[str, Any]) -> None:
         lines = self._lines(counts, stats)
         if self.live:
-            self.live.update(self._picture(lines), refresh=True)
+            with suppress(OSError):
+                self.live.update(self._picture(lines), refresh=True)
         elif self.interval and time.monotonic() - self.logged >= self.interval:
             self.logged = time.monotonic()
             logger.info("%s", ", ".join(lines))
@@ -434,8 +525,14 @@ class _Display:
         return Group(*shown)
 
 
+def _stopping_signals() -> Iterator[signal.Signals]:
+    yield from (signal.SIGINT, signal.SIGTERM)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+        yield signal.SIGHUP
+
+
 @contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
+def claimed(folder: Path) -> Iterator[None]:
     """Holds the lock of a crawl's folder. Raises InputError if another process has it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

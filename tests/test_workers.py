@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from imgcrawl.demo.server import serve
-from tests.crawling import FAST, Crawl, until
+from tests.crawling import FAST, ROOT, Crawl, until
 from tests.frontier.conftest import RedisServer, free_port, redis_server, shared_server
+from tests.frontier.crawls import Crawl as Pages
+from tests.frontier.crawls import Site
 from tests.sharing import environment
 from tests.test_promises import STATUSES, assert_as_served
 
@@ -196,6 +199,9 @@ def test_redis_of_the_user_is_used_and_left_as_it_is(tmp_path: Path, redis_serve
         (["-a", "colour=red"], "-a colour=red: pximg has no option 'colour'; it has topic, pages, base"),
         (["-s", "VERDICT_MAX_FAILED=7"], "VERDICT_MAX_FAILED is '7': expected a share from 0 to 1"),
         (["-s", "FRONTIER_LEASE_TIMEOUT=0"], "FRONTIER_LEASE_TIMEOUT='0': expected a number, 1 or more"),
+        (["-s", "FRONTIER_PER_HOST=x"], "FRONTIER_PER_HOST='x': expected a whole number"),
+        (["-s", "SCHEDULER_PERSIST=x"], "SCHEDULER_PERSIST='x': expected True or False"),
+        (["-s", "REDIS_PARAMS={secret"], "REDIS_PARAMS: expected the parameters of redis-py, as a JSON object"),
         (["-O", "s3://bucket/x.json"], "Feed s3://bucket/x.json: expected a local file"),
         (["-O", "nowhere.json/x.json"], "Feed nowhere.json/x.json cannot be written: "),
         (["-o", "nowhere.json"], "nowhere.json holds not one item; expected a feed"),
@@ -213,3 +219,192 @@ def test_bad_input_is_found_once_and_told_in_one_sentence(tmp_path: Path, option
     assert len(lines) == 1 and lines[0].startswith(sentence), done.log
     assert "secret" not in done.log
     assert not list(tmp_path.glob(".imgcrawl/*/redis"))
+
+
+PLAIN: dict[str, Any] = {
+    "COMMANDS_MODULE": "imgcrawl.commands",
+    "EXTENSIONS": {"imgcrawl.extensions.verdict.Verdict": 0},
+    "FEED_STORAGES": {"": "imgcrawl.exporters.FileFeedStorage", "file": "imgcrawl.exporters.FileFeedStorage"},
+    "VERDICT_IMAGES_EXPECTED": False,
+}
+
+
+def told(crawl: Pages, worker: subprocess.Popen[bytes], timeout: float = 60) -> str:
+    """The log of a command that has ended."""
+    worker.wait(timeout)
+    return crawl.log(worker)
+
+
+def runs(log: str) -> set[str]:
+    return set(re.findall(r"of run (\S+)", log))
+
+
+def feed(folder: Path) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = json.loads((folder / "out.json").read_text())
+    return items
+
+
+def living(client: redis.Redis) -> list[int]:
+    return [int(name.split(b"-")[-2]) for name in client.zrange("{pages:requests}:workers", 0, -1)]
+
+
+@pytest.mark.parametrize("persist", ["0", "1"])
+def test_a_site_that_one_worker_finishes_is_crawled_once(
+    tmp_path: Path, redis_server: RedisServer, persist: str
+) -> None:
+    out = ["--workers", "3", "-O", "out.json", "-s", f"SCHEDULER_PERSIST={persist}"]
+    with Site() as site, Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl:
+        log = told(crawl, worker := crawl.start(*out, rows="4"))
+        assert worker.returncode == 0, log
+        assert set(site.hits.values()) == {1}
+        assert len(runs(log)) == 1
+        assert len(feed(tmp_path)) == 4
+
+
+def test_a_worker_that_crashes_as_the_others_finish_begins_no_new_run(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    with (
+        Site() as site,
+        Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl,
+        redis_server.client() as client,
+    ):
+        wait = tmp_path / "items.jsonl.wait"
+        wait.touch()
+        worker = crawl.start("--workers", "2", "-O", "out.json", rows="20")
+        until(lambda: len(living(client)) == 2)
+        until(lambda: len(site.hits) == 20)
+        os.kill(living(client)[0], signal.SIGKILL)
+        wait.unlink()
+        log = told(crawl, worker)
+        assert worker.returncode == 0, log
+        assert len(runs(log)) == 1
+        assert len(feed(tmp_path)) == 20
+
+
+def test_only_the_first_worker_flushes_the_queue(tmp_path: Path, redis_server: RedisServer) -> None:
+    with (
+        Site(0.05) as site,
+        Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl,
+        redis_server.client() as client,
+    ):
+        flush = ["-s", "SCHEDULER_FLUSH_ON_START=1"]
+        worker = crawl.start("--workers", "1", "-O", "out.json", *flush, lists="5")
+        until(lambda: len(crawl.items()) > 40)
+        os.kill(living(client)[0], signal.SIGKILL)
+        log = told(crawl, worker)
+        assert worker.returncode == 0, log
+        assert len(runs(log)) == 1
+        assert sum(hits > 1 for hits in site.hits.values()) <= 24  # what the killed one had in hand
+        assert len(feed(tmp_path)) == 100
+
+
+def queue(crawl: Pages, *arguments: str) -> tuple[int, str]:
+    """`scrapy queue pages`, where the crawl is: its exit code and all it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "scrapy", "queue", "pages", *arguments],
+        cwd=crawl.folder,
+        env={**os.environ, "REDIS_URL": crawl.redis_url, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["no REDIS_URL", "REDIS_URL"])
+def test_pages_given_up_are_shown_and_put_back_and_the_feed_keeps_the_others(
+    tmp_path: Path, redis_server: RedisServer, own: bool
+) -> None:
+    out = ["--workers", "2", "-O", "out.json"]
+    url = "" if own else redis_server.url
+    with Site(0.01, {"/page/3": "fails"}) as site, Pages(tmp_path, url, site, **PLAIN) as crawl:
+        log = told(crawl, worker := crawl.start(*out, lists="1"))
+        assert worker.returncode == 1, log
+        assert len(feed(tmp_path)) == 19
+        assert "scrapy queue pages --dead shows them" in log
+        place = f" --in {next(tmp_path.glob('.imgcrawl/*'))}" if own else ""
+        assert log.splitlines()[-1] == (
+            f"also: scrapy queue pages --requeue{place} puts the pages back that were set aside; the same command then"
+            " goes on with them"
+        )
+        code, said = queue(crawl, "--dead")
+        assert (code, said.count("/page/3")) == (0, 1), said
+        del site.pages["/page/3"]
+        assert queue(crawl, "--requeue", *place.split()) == (0, "pages: 1 pages are in the queue again\n")
+        log = told(crawl, worker := crawl.start(*out, lists="1"))
+        assert worker.returncode == 0, log
+        assert len(feed(tmp_path)) == 20
+        assert sum(site.hits.values()) == 19 + 5 + 1 + 1  # with the list, and each page once but that one
+        assert not (tmp_path / ".imgcrawl").exists()
+
+
+def test_pages_given_up_are_not_in_the_way_of_the_next_crawl(tmp_path: Path) -> None:
+    out = ["--workers", "1", "-O", "out.json"]
+    with Site(0.01, {"/page/3": "fails"}) as site, Pages(tmp_path, "", site, **PLAIN) as crawl:
+        told(crawl, crawl.start(*out, lists="1"))
+        site.pages = {"/page/3": "ok", "/page/7": "fails"}
+        log = told(crawl, crawl.start(*out, lists="1"))
+        assert {int(item["url"].rpartition("/")[2]) for item in feed(tmp_path)} == set(range(20)) - {7}, log
+
+
+def test_a_command_that_was_killed_before_it_wrote_the_feed(tmp_path: Path, redis_server: RedisServer) -> None:
+    out = ["--workers", "1", "-O", "out.json", "-s", "SCHEDULER_PERSIST=1"]
+    with Site(0.05) as site, Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl, redis_server.client() as client:
+        worker = crawl.start(*out, lists="2")
+        until(lambda: client.hget("{pages:requests}:run", "state") == b"done")
+        worker.kill()
+        worker.wait()
+        until(lambda: not living(client))
+        asked = sum(site.hits.values())
+        assert not (tmp_path / "out.json").exists()
+        log = told(crawl, worker := crawl.start(*out, lists="2"))
+        assert worker.returncode == 0, log
+        assert (len(feed(tmp_path)), sum(site.hits.values())) == (40, asked)
+        assert "the last start of this crawl did all but write the feed: it is written now" in log
+        assert not (tmp_path / ".imgcrawl").exists()
+
+
+def test_what_a_killed_command_had_is_fed_though_its_queue_is_gone(tmp_path: Path, redis_server: RedisServer) -> None:
+    out = ["--workers", "1", "-O", "out.json"]
+    with Site(0.05) as site, Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl, redis_server.client() as client:
+        worker = crawl.start(*out, lists="5")
+        until(lambda: any(item["url"].endswith("/page/3") for item in crawl.items()) and fed(tmp_path) > 20)
+        worker.kill()
+        worker.wait()
+        until(lambda: not living(client))
+        client.flushall()
+        site.pages["/page/3"] = "fails"
+        log = told(crawl, worker := crawl.start(*out, lists="5"))
+        assert len(runs(log)) == 1
+        assert len(feed(tmp_path)) == 100
+
+
+def test_a_queue_that_is_cleared_ends_the_command(tmp_path: Path, redis_server: RedisServer) -> None:
+    with Site(0.05) as site, Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl, redis_server.client() as client:
+        worker = crawl.start("--workers", "2", "-O", "out.json", lists="15")
+        until(lambda: len(living(client)) == 2 and len(crawl.items()) > 60)
+        assert queue(crawl, "--clear", "--yes") == (0, "pages: cleared\n")
+        log = told(crawl, worker, 20)
+        assert worker.returncode == 1, log
+        assert log.splitlines()[-1] == (
+            "the queue of pages was cleared, or lost, while its workers ran: start the crawl again"
+        )
+        assert "crashed" not in log
+        assert len(runs(log)) == 1
+        assert 60 < len(feed(tmp_path)) < 300
+        assert site.hits["/list/1"] == 1
+        assert not (tmp_path / ".imgcrawl").exists()
+
+
+def test_the_end_of_the_terminal_stops_the_crawl_in_order(tmp_path: Path) -> None:
+    with serve(**SMALL, latency=0.2) as replica:
+        process = start(tmp_path, replica.base, "-O", "items.json")
+        until(lambda: fed(tmp_path) > 12)
+        process.send_signal(signal.SIGHUP)
+        done = ended(tmp_path, process, 30)
+        assert done.code == 1
+        assert done.log.rstrip().splitlines()[-1] == "stopped before the end"
+        assert 12 < len(done.items) == fed(tmp_path)

@@ -22,6 +22,7 @@ from imgcrawl.commands.merge import local_feeds
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.progress import Progress
 from imgcrawl.extensions.verdict import printable, summary
+from imgcrawl.frontier import check_settings
 
 if TYPE_CHECKING:
     import argparse
@@ -144,6 +145,7 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     if not opts.workers.isdecimal() or int(opts.workers) < 1:
         raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
     settings = process.create_crawler(spider).settings
+    check_settings(settings)
     feeds = plain_feeds(local_feeds(settings.getdict("FEEDS")))
     arguments = [part for name, value in opts.spargs.items() for part in ("-a", f"{name}={value}")]
     arguments += [part for pair in opts.set for part in ("-s", pair)]

@@ -6,9 +6,13 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -20,10 +24,14 @@ from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.verdict import printable
+from imgcrawl.frontier import check_settings
 
 if TYPE_CHECKING:
+    from scrapy.settings import BaseSettings
+
     from imgcrawl.frontier.store import Store
 
+PATIENCE = 10  # seconds for a crawl to start its server, or to leave
 MOST_LEASES = 50  # shown; a table that fills many screens tells nobody anything
 
 
@@ -45,6 +53,9 @@ class Command(ScrapyCommand):
         what.add_argument("--dead", action="store_true", help="show the pages that were given up, and why")
         what.add_argument("--requeue", action="store_true", help="put the pages that were given up back into the queue")
         what.add_argument("--clear", action="store_true", help="forget queue, leases and what was seen; asks first")
+        parser.add_argument(
+            "--in", dest="folder", metavar="FOLDER", help="of the feed of a crawl with --workers and no REDIS_URL"
+        )
         parser.add_argument("--yes", action="store_true", help="clear without asking, also under live workers")
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
@@ -69,28 +80,32 @@ class Command(ScrapyCommand):
             raise InputError(f"scrapy queue {' '.join(args)}: expected one spider of {', '.join(names)}")
         settings = self.settings.copy()
         loader.load(args[0]).update_settings(settings)
+        check_settings(settings)
         url = settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
-        if not url:
-            raise InputError(
-                "scrapy queue: expected REDIS_URL, a setting or an environment variable: no queue is shared"
-            )
+        if url and not opts.folder:
+            self._look(settings, url, args[0], opts)
+            return
+        with _server(args[0], Path(opts.folder or ".")) as url:
+            self._look(settings, url, args[0], opts)
+
+    def _look(self, settings: BaseSettings, url: str, spider: str, opts: argparse.Namespace) -> None:
         settings.set("REDIS_URL", url, "cmdline")
         # Nothing of it is loaded without REDIS_URL.
         from imgcrawl.frontier.store import OUTAGES, check_server, printable as without_password, store_from_settings  # noqa: PLC0415, I001 -- see above
 
         async def go() -> int:
-            store = store_from_settings(settings, args[0])
+            store = store_from_settings(settings, spider)
             try:
                 async with asyncio.timeout(10):
                     await check_server(store, url)
                 if opts.clear:
-                    return await _clear(store, args[0], sure=opts.yes)
+                    return await _clear(store, spider, sure=opts.yes)
                 action: Callable[[Store, str], Awaitable[int]] = _show
                 if opts.dead:
                     action = _show_dead
                 elif opts.requeue:
                     action = _requeue
-                return await action(store, args[0])
+                return await action(store, spider)
             except OUTAGES as error:
                 _say(f"REDIS_URL {without_password(url)}: cannot be reached ({type(error).__name__}: {error})")
                 return 1
@@ -98,6 +113,39 @@ class Command(ScrapyCommand):
                 await store.client.aclose()
 
         self.exitcode = asyncio.run(go())
+
+
+@contextmanager
+def _server(spider: str, folder: Path) -> Iterator[str]:
+    """The address of the server that a crawl with --workers has, or had, in *folder* or the `.imgcrawl` in it."""
+    from imgcrawl.frontier.server import EmbeddedServer  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
+    from imgcrawl.workers import claimed  # noqa: PLC0415 -- the same
+
+    folder = folder.absolute()
+    places = [place for place in (folder, *sorted(folder.glob(".imgcrawl/*"))) if (place / "redis").is_dir()]
+    places = [place for place in places if re.fullmatch(f"{re.escape(spider)}-[0-9a-f]{{8}}", place.name)]
+    if len(places) > 1:
+        raise InputError(f"scrapy queue {spider}: expected --in and one of {', '.join(map(str, places))}")
+    if not places:
+        raise InputError(
+            "scrapy queue: expected REDIS_URL, a setting or an environment variable, or --in and the folder of the feed"
+            f" of a crawl that ended with pages set aside: {folder} holds no queue of {spider}"
+        )
+    server = EmbeddedServer(places[0] / "redis")
+    with ExitStack() as stack:
+        patience = time.monotonic() + PATIENCE
+        while not server.is_alive():
+            try:
+                stack.enter_context(claimed(places[0]))
+            except InputError:  # a crawl that is about to start it, or has just stopped it
+                if time.monotonic() > patience:
+                    raise
+                time.sleep(0.1)
+                continue
+            server.start()
+            stack.callback(server.stop)
+            break
+        yield server.url
 
 
 async def _show(store: Store, spider: str) -> int:

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
 from scrapy.crawler import Crawler
 from scrapy.settings import BaseSettings
+
+from imgcrawl.exceptions import InputError
 
 
 class Addon:
@@ -40,6 +43,7 @@ class Addon:
 
         settings.set("REDIS_URL", url, "addon")
         # Now is when a wrong setting can still be told in one sentence.
+        check_settings(settings)
         store_from_settings(settings, self.crawler.spidercls.name)
         settings.set("SCHEDULER", Scheduler, "addon")
         # Next to the engine: it sees requests as they are when every other middleware has done its work.
@@ -48,3 +52,21 @@ class Addon:
             settings.replace_in_component_priority_dict("EXTENSIONS", Verdict, SharedVerdict)
         if settings.getint("FRONTIER_PARENT"):
             settings.set_in_component_priority_dict("EXTENSIONS", Leash, 0)
+
+
+def check_settings(settings: BaseSettings) -> None:
+    """Raise `InputError` for a setting of the frontier that is not even of the kind it should be."""
+    kinds: dict[str, tuple[Callable[[str], object], str]] = {
+        "FRONTIER_PREFETCH": (settings.getint, "a whole number"),
+        "FRONTIER_PER_HOST": (settings.getint, "a whole number"),
+        "SCHEDULER_IDLE_BEFORE_CLOSE": (settings.getfloat, "a number of seconds"),
+        "SCHEDULER_PERSIST": (settings.getbool, "True or False"),
+        "SCHEDULER_FLUSH_ON_START": (settings.getbool, "True or False"),
+        "REDIS_PARAMS": (settings.getdict, "the parameters of redis-py, as a JSON object"),
+    }
+    for name, (read, expected) in kinds.items():
+        try:
+            read(name)
+        except (ValueError, TypeError):
+            given = "" if name == "REDIS_PARAMS" else f"={settings[name]!r}"  # it may hold a password
+            raise InputError(f"{name}{given}: expected {expected}") from None

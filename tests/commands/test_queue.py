@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from scrapy.settings import Settings
 
+from imgcrawl.frontier.server import EmbeddedServer
 from imgcrawl.frontier.store import Store, store_from_settings
 from tests.frontier.conftest import RedisServer, redis_server, shared_server
 from tests.sharing import scrapy
@@ -19,7 +20,7 @@ def page(number: int) -> tuple[bytes | str, ...]:
     return "c", f"{number:012}".encode(), "0:h", request
 
 
-async def filled(server: RedisServer) -> Store:
+async def filled(server: RedisServer | EmbeddedServer) -> Store:
     """Six pages: one done, two leased, one given up, two queued."""
     store = store_from_settings(Settings({"REDIS_URL": server.url, "FRONTIER_MAX_DELIVERIES": 1}), "pximg")
     run, _ = await store.join("host-1-abc", "", persist=False, flush=False)
@@ -87,6 +88,31 @@ async def test_clear_asks_first(tmp_path: Path, redis_server: RedisServer) -> No
     await store.client.aclose()
 
 
+async def test_without_redis_url_the_queue_of_a_crawl_with_workers_is_found(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()  # anybody's
+    places = [tmp_path / ".imgcrawl" / f"pximg-0000000{n}" for n in (1, 2)]
+    server = EmbeddedServer(places[0] / "redis")
+    server.start()
+    await (await filled(server)).client.aclose()
+
+    # The one that runs is used, and goes on running.
+    assert "queued       2" in scrapy(tmp_path, "queue", "pximg")[1]
+    assert server.is_alive()
+    server.stop()
+    # One that does not is started, and stopped again.
+    code, out, err = scrapy(tmp_path, "queue", "pximg", "--dead")
+    assert (code, out.count("http://h/1"), err) == (0, 1, "")
+    assert not EmbeddedServer(places[0] / "redis").is_alive()
+
+    (places[1] / "redis").mkdir(parents=True)
+    code, _, err = scrapy(tmp_path, "queue", "pximg")
+    assert (code, err) == (2, f"scrapy queue pximg: expected --in and one of {places[0]}, {places[1]}\n")
+    for place in places[0], places[0].relative_to(tmp_path):
+        assert "queued       2" in scrapy(tmp_path, "queue", "pximg", "--in", str(place))[1]
+    code, _, err = scrapy(tmp_path, "queue", "mzitu")
+    assert (code, err.endswith(f"{tmp_path} holds no queue of mzitu\n")) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "url", "code", "sentence"),
     [
@@ -95,6 +121,7 @@ async def test_clear_asks_first(tmp_path: Path, redis_server: RedisServer) -> No
         (["nobody"], "redis://127.0.0.1/", 2, "scrapy queue nobody: expected one spider of "),
         (["pximg"], "ftp://x", 2, "REDIS_URL ftp://x with REDIS_PARAMS"),
         (["pximg", "-s", "nonsense"], "redis://127.0.0.1/", 2, "Invalid -s value, use -s NAME=VALUE"),
+        (["pximg", "-s", "REDIS_PARAMS={secret"], "redis://127.0.0.1/", 2, "REDIS_PARAMS: expected the parameters of"),
         (["pximg"], "redis://me:secret@127.0.0.1:1/", 1, "REDIS_URL redis://127.0.0.1:"),
     ],
 )
