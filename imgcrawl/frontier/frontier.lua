@@ -10,6 +10,7 @@
 --   <prefix>suspects         list: pages in hand at several deaths, "<failures>,<deaths>,<p>,<h>\n<request>"
 --   <prefix>leases:<worker>  hash: token -> "<failures>,<deaths>,<since>,<p>,<h>\n<request>"
 --   <prefix>workers          zset: worker -> the time at which it counts as dead
+--   <prefix>told             hash: worker -> how many operations it has reported
 --   <prefix>hungry           zset: worker that waits for pages -> how many it has; it waits at <prefix>wake:<worker>
 --   <seen>:<g>:<n>           hashes: fingerprints of generation g; the hash <seen> says how many of both there are
 --   <prefix>dead, rejected   lists: pages given up, values that are not ours
@@ -18,6 +19,7 @@ local index, op, prefix = KEYS[1], ARGV[1], ARGV[2]
 local patience, max_failures, max_size = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local at = 6
 local RUN, WORKERS, HUNGRY, SEEN = prefix .. 'run', prefix .. 'workers', prefix .. 'hungry', ARGV[6]
+local TOLD = prefix .. 'told'
 local SUSPECTS, DEAD, REJECTED, GARBAGE = prefix .. 'suspects', prefix .. 'dead', prefix .. 'rejected', prefix .. 'garbage'
 local MAX_PRIORITY, TURNS, BUCKET, KEPT, ANSWER = 1048576, 4294967296, 100, 1000, 262144
 
@@ -225,6 +227,7 @@ local function dismiss(worker, death, reason)
     for _, token in ipairs(tokens) do put_back(entries[token], 0, death, reason) end
     call('ZREM', WORKERS, worker)
     call('ZREM', HUNGRY, worker)
+    call('HDEL', TOLD, worker)
     redis.call('UNLINK', prefix .. 'wake:' .. worker)
     for _, role in ipairs({'steward', 'seeder'}) do
         if run[role] == worker then
@@ -306,12 +309,19 @@ end
 function operations.exchange()
     local id, worker = argument(), argument()
     local wanted, per_host, flags, idle = whole(argument()), whole(argument()), argument(), whole(argument())
+    local said = whole(argument())
     local function flag(letter) return string.find(flags, letter, 1, true) end
     load()
     if run.id ~= id then return {'gone', run.state or ''} end
     local status, mine = 'ok', prefix .. 'leases:' .. worker
     local deadline = call('ZSCORE', WORKERS, worker)
-    if deadline and whole(deadline) <= now then
+    -- A server that came back with an older state lost what this worker had reported, the children of pages in its
+    -- hands among it: it is to do those pages again, and start(), too.
+    local older = whole(call('HGET', TOLD, worker)) < said
+    if older and deadline then
+        status = 'older'
+        dismiss(worker, 0, '')
+    elseif deadline and whole(deadline) <= now then
         -- It was Redis that was away, or all of us: nobody is dead for that.
         for _, other in ipairs(call('ZRANGEBYSCORE', WORKERS, '-inf', text(now))) do
             call('ZADD', WORKERS, text(now + patience), other)
@@ -342,7 +352,9 @@ function operations.exchange()
     end
 
     local fenced, added, dropped = 0, 0, 0
-    for _ = 1, whole(argument()) do
+    local ops = whole(argument())
+    if ops > 0 then call('HSET', TOLD, worker, text(said + ops)) end
+    for _ = 1, ops do
         local kind, a, b = argument(), argument(), argument()
         if kind == 'c' or kind == 'u' or kind == 's' then
             local request = argument()
@@ -356,8 +368,10 @@ function operations.exchange()
                 dropped = dropped + 1
             end
         elseif kind == 'seeded' then
-            set('seeded', '1')
-            set('error', a)
+            if not older then
+                set('seeded', '1')
+                set('error', a)
+            end
         elseif kind == 'stranger' then
             reject(a, b)
         else
@@ -569,7 +583,7 @@ function operations.clear()
         wake(worker)
     end
     wipe()
-    redis.call('UNLINK', RUN, WORKERS, HUNGRY)
+    redis.call('UNLINK', RUN, WORKERS, HUNGRY, TOLD)
     changed, strangers = {}, 0
     return 1
 end

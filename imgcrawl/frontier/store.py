@@ -107,7 +107,8 @@ class Limits:
 class Reply:
     """What an exchange brought. *leases*: a token, which fences off all others, the priority, and the request."""
 
-    status: str  # "ok", "rejoined" (others took us for dead and have our pages) or "gone" (the run is no more)
+    status: str  # "ok", "rejoined" (others took us for dead and have our pages), "gone" (the run is no more) or
+    # "older" (the server lost what we had reported; our pages are in the queue again)
     state: str = ""  # "running" or "done"
     error: str = ""  # what start() raised
     seeded: bool = False
@@ -174,6 +175,7 @@ class Store:
         per_host: int = 0,
         flags: str = "",
         idle: float = 0,
+        said: int = 0,
         hosts: Mapping[str, int] | None = None,
         held: Sequence[bytes] = (),
         ops: Sequence[tuple[bytes | str, ...]] = (),
@@ -183,12 +185,13 @@ class Store:
         *ops*: ("c", fingerprint, "<priority>:<host>", request) queues a page unless it was seen, "u" always, "s" a
         start page, with the fingerprint it has in this run before its own; ("done" | "failed" | "again" | "reject",
         token, argument) ends a lease; ("seeded", error, "") and ("stranger", reason, value). *flags*: "s" can seed,
-        "e" nothing waits outside or here, "h" *held* is all that this worker has, "l" leave, "p" persist.
+        "e" nothing waits outside or here, "h" *held* is all that this worker has, "l" leave, "p" persist. *said*: how
+        many operations this worker has reported before, by which it is known whether the server lost any.
         """
         hosts = hosts or {}
         reply = await self._call(
             "exchange",
-            *(run, worker, wanted, per_host, flags, int(idle * 1000)),
+            *(run, worker, wanted, per_host, flags, int(idle * 1000), said),
             *(len(hosts), *(part for pair in hosts.items() for part in pair)),
             *(len(held), *held),
             *(len(ops), *(part for op in ops for part in op)),

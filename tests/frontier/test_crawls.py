@@ -185,6 +185,31 @@ def test_redis_may_be_killed_started_again_and_stopped(tmp_path: Path) -> None:
         assert len(crawl.items()) <= 300 + 3 * 16
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_redis_may_come_back_older_than_it_was(tmp_path: Path, count: int) -> None:
+    (tmp_path / "redis").mkdir()
+    seeding = tmp_path / "items.jsonl.seeding"
+    seeding.touch()
+    with (
+        RedisServer(tmp_path / "redis", "--appendonly", "no") as server,
+        Site(0.1) as site,
+        Crawl(tmp_path, server.url, site, FRONTIER_LEASE_TIMEOUT=6) as crawl,
+        server.client() as client,
+    ):
+        for _ in range(count):
+            crawl.start(rows="100")
+        until(lambda: len(crawl.items()) == 1 and client.zcard("{pages:requests}:workers") == count)
+        client.save()
+        seeding.unlink()
+        until(lambda: client.hget("{pages:requests}:run", "seeded") and len(crawl.items()) > 5)
+        server.kill()  # what it takes up is from before all but one of the rows
+        server.start()
+        crawl.wait()
+        assert urls(crawl) == pages(100, "row")
+        assert [worker.returncode for worker in crawl.workers] == [0] * count
+        assert "ERROR" not in "".join(map(crawl.log, crawl.workers))
+
+
 @pytest.mark.alone
 def test_the_event_loop_is_free_with_redis_20_ms_away(tmp_path: Path, own_redis_server: RedisServer) -> None:
     lags = []
