@@ -66,7 +66,7 @@ class _Page:
     started: bool = False
     failed: str = ""  # why its callback, its errback or one of its items failed
     again: bytes | None = None  # the request that takes its place: a retry
-    cut_short: bool = False  # this worker was stopped before all was tried
+    cut_short: bool = False  # this worker was stopped before all was tried, or could not write its feed
 
 
 _Op = tuple[bytes | str, ...]
@@ -177,6 +177,8 @@ class Scheduler(BaseScheduler):
         self._gone = False
         self._refusal: InputError | None = None
         self._leaving = False
+        self._feed_lost = 0  # items that had no place in the feed
+        self._stopping: asyncio.Task[None] | None = None
         self._seeding = False  # whether this worker could run start()
         self._start_error = ""
         self._set_back = 0  # times that what was reported may have been lost
@@ -332,6 +334,19 @@ class Scheduler(BaseScheduler):
         page = self._pages.get(request) if request is not None else None
         if page is not None and self._slot.closing is not None and lacks_something(item):
             page.cut_short = True
+        # FeedExporter was connected first, so what it has just counted is this item's.
+        lost = self.crawler.stats.get_value("feed/lost", 0)
+        if lost > self._feed_lost:
+            self._feed_lost = lost
+            if page is not None:
+                page.cut_short = True
+            self._leave_unwritable_feed()
+
+    def _leave_unwritable_feed(self) -> None:
+        """Leave the pages to workers whose feeds can be written: here each would be lost."""
+        if self._stopping is None and self._slot.closing is None:
+            logger.info("The pages whose items cannot be written go back to the queue, and this worker leaves")
+            self._stopping = asyncio.create_task(self.crawler.engine.close_spider_async(reason="feed_error"))
 
     def fail(self, response: Response | Failure | None, error: BaseException | None) -> None:
         """The page of *response* is not done: it goes back to the queue when the engine lets go of it."""

@@ -399,6 +399,27 @@ def test_a_page_is_acknowledged_when_its_item_is_through_the_pipelines(
         assert client.hget("{pages:requests}:run", "done") == b"21"
 
 
+def test_a_page_whose_item_cannot_be_written_is_done_by_another_worker(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    feeds = {
+        "FEED_STORAGES": {"": "imgcrawl.exporters.FileFeedStorage", "file": "imgcrawl.exporters.FileFeedStorage"},
+        "FEED_EXPORTERS": {"jsonl": "imgcrawl.exporters.JsonLinesItemExporter"},
+    }
+    with Site(0.02) as site, Crawl(tmp_path, redis_server.url, site, **feeds) as crawl:
+        full = crawl.start("-o", "/dev/full:jsonl", lists="3")
+        full.wait(20)
+        assert "Spider closed (feed_error)" in crawl.log(full)
+        assert crawl.log(full).count("items cannot be written: No space left on device") == 1
+        with redis_server.client() as client:
+            assert client.hmget("{pages:requests}:run", "done", "failed") == [b"1", None]  # the list
+            assert client.zcard("{pages:requests}:workers") == 0
+        crawl.start("-o", "whole.jsonl", lists="3")
+        crawl.wait()
+        fed = [json.loads(line)["url"] for line in (tmp_path / "whole.jsonl").read_text().splitlines()]
+        assert sorted(fed) == sorted(site.url + page for page in pages(60))
+
+
 def test_a_retry_is_the_same_page(tmp_path: Path, redis_server: RedisServer) -> None:
     with Site(pages={"/page/3": "busy", "/list/1": "busy"}) as site, Crawl(tmp_path, redis_server.url, site) as crawl:
         crawl.start(lists="1")
