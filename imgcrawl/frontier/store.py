@@ -216,9 +216,10 @@ class Store:
         except ResponseError as error:
             if "WRONGTYPE" not in str(error):
                 raise
-            await self.client.unlink(key)
-            return True
+            return True  # the exchange that follows sets it aside
         if woken:
+            if woken[1] != b"1":
+                await self._call("stranger", "not a call", woken[1][:500])
             await self.client.unlink(key)
         return woken is not None
 
