@@ -27,6 +27,7 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import CloseSpider
 from scrapy.extensions.feedexport import FeedExporter
 from scrapy.http import Response
+from scrapy.settings import BaseSettings
 from scrapy.utils.defer import deferred_from_coro
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -41,6 +42,8 @@ from imgcrawl.frontier.store import (
     Reply,
     Store,
     check_server,
+    flag,
+    number,
     printable,
     store_from_settings,
 )
@@ -195,13 +198,7 @@ class Scheduler(BaseScheduler):
         return cls(
             crawler,
             store_from_settings(settings, crawler.spidercls.name),
-            prefetch=max(1, settings.getint("FRONTIER_PREFETCH", 16)),
-            per_host=max(
-                1, settings.getint("FRONTIER_PER_HOST", 2 * settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN"))
-            ),
-            persist=settings.getbool("SCHEDULER_PERSIST"),
-            flush_on_start=settings.getbool("SCHEDULER_FLUSH_ON_START"),
-            idle_before_close=settings.getfloat("SCHEDULER_IDLE_BEFORE_CLOSE"),
+            **options_from_settings(settings),
             run=settings.get("FRONTIER_RUN") or "",
             arguments=arguments_of(crawler.spider) if crawler.spider else None,
         )
@@ -515,7 +512,8 @@ class Scheduler(BaseScheduler):
                     self.run,
                     self.worker,
                     wanted=wanted,
-                    per_host=self.per_host,
+                    # Of the few pages that may be begun at first, one host that hangs must not have all, either.
+                    per_host=min(self.per_host, self._may_start // 2),
                     flags=flags,
                     idle=self.idle_before_close,
                     said=self._out.reported,
@@ -711,6 +709,21 @@ class Scheduler(BaseScheduler):
 
 
 _ENDS = ("done", "failed", "again", "reject")
+
+
+def options_from_settings(settings: BaseSettings) -> dict[str, Any]:
+    """How a `Scheduler` goes about it. Raises `InputError` for settings that are not what they should be."""
+    # Some ahead of what a host may be asked at once; but one that hangs must leave room for all others.
+    per_host = 2 * settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN")
+    if total := settings.getint("CONCURRENT_REQUESTS"):
+        per_host = min(per_host, total // 2)
+    return {
+        "prefetch": int(number(settings, "FRONTIER_PREFETCH", 16, 1)),
+        "per_host": int(number(settings, "FRONTIER_PER_HOST", max(1, per_host), 1)),
+        "persist": flag(settings, "SCHEDULER_PERSIST"),
+        "flush_on_start": flag(settings, "SCHEDULER_FLUSH_ON_START"),
+        "idle_before_close": number(settings, "SCHEDULER_IDLE_BEFORE_CLOSE", 0, 0),
+    }
 
 
 class FrontierMiddleware:

@@ -349,9 +349,9 @@ class Store:
 def store_from_settings(settings: BaseSettings, spider: str) -> Store:
     """The queue of the spider of that name. Raises `InputError` for settings that are not what they should be."""
     limits = Limits(
-        lease_timeout=_number(settings, "FRONTIER_LEASE_TIMEOUT", 30, 1),
-        max_deliveries=int(_number(settings, "FRONTIER_MAX_DELIVERIES", 5, 1)),
-        max_request_size=int(_number(settings, "FRONTIER_MAX_REQUEST_SIZE", 1024 * 1024, 1024)),
+        lease_timeout=number(settings, "FRONTIER_LEASE_TIMEOUT", 30, 1),
+        max_deliveries=int(number(settings, "FRONTIER_MAX_DELIVERIES", 5, 1)),
+        max_request_size=int(number(settings, "FRONTIER_MAX_REQUEST_SIZE", 1024 * 1024, 1024)),
     )
     queue_key = _key(settings, "SCHEDULER_QUEUE_KEY", "%(spider)s:requests", spider)
     start_key = _key(settings, "REDIS_START_URLS_KEY", "%(name)s:start_urls", spider)
@@ -410,7 +410,10 @@ def _client(settings: BaseSettings, limits: Limits) -> Any:
     }
     if not url.startswith("unix:"):
         parameters["socket_keepalive"] = True
-    parameters |= settings.getdict("REDIS_PARAMS")
+    try:
+        parameters |= settings.getdict("REDIS_PARAMS")
+    except (ValueError, TypeError) as error:  # the value may have a password in it
+        raise InputError(f"REDIS_PARAMS: {error}; expected a JSON object or a dict of redis-py's options") from None
     parameters.pop("decode_responses", None)
     for name in ("retry_on_timeout", "encoding", "redis_cls"):  # scrapy-redis' own; they mean nothing here
         parameters.pop(name, None)
@@ -463,7 +466,16 @@ def _key(settings: BaseSettings, name: str, default: str, spider: str) -> str:
     return made
 
 
-def _number(settings: BaseSettings, name: str, default: float, least: float) -> float:
+def flag(settings: BaseSettings, name: str) -> bool:
+    """The setting of that name. Raises `InputError` if it is neither true nor false."""
+    try:
+        return settings.getbool(name)
+    except ValueError:
+        raise InputError(f"{name}={settings[name]!r}: expected True or False") from None
+
+
+def number(settings: BaseSettings, name: str, default: float, least: float) -> float:
+    """The setting of that name. Raises `InputError` if it is no number, or less than *least*."""
     value = settings.get(name, default)
     try:
         number = float(value)

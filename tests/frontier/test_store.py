@@ -587,6 +587,9 @@ async def test_what_cannot_be_used_is_told_in_one_sentence(own_redis_server: Red
         make(own_redis_server, FRONTIER_LEASE_TIMEOUT="soon")
     with pytest.raises(InputError, match="SCHEDULER_QUEUE_KEY"):
         make(own_redis_server, SCHEDULER_QUEUE_KEY="%(who)s:requests")
+    with pytest.raises(InputError, match=r"REDIS_PARAMS: .* expected a JSON object") as refusal:
+        make(own_redis_server, REDIS_PARAMS='{"password": "secret"')
+    assert "secret" not in str(refusal.value)
     with own_redis_server.client() as client:
         client.config_set("requirepass", "secret")
     try:
