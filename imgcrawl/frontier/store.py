@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import ssl
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ from scrapy.settings import BaseSettings
 
 from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.frontier import arguments as wire
+
+logger = logging.getLogger(__name__)
 
 SCRIPT = (Path(__file__).parent / "frontier.lua").read_bytes()
 SHA = sha1(SCRIPT, usedforsecurity=False).hexdigest()
@@ -359,6 +362,9 @@ def store_from_settings(settings: BaseSettings, spider: str) -> Store:
     return Store(_client(settings, limits), queue_key, start_key, seen_key, limits)
 
 
+_told_of_eviction: set[str] = set()  # once a process and server
+
+
 async def check_server(store: Store, url: str) -> None:
     """Reach the server. Raises `InputError` if it refuses us or is too old, and `OUTAGES` if it cannot be reached."""
     try:
@@ -388,6 +394,23 @@ async def check_server(store: Store, url: str) -> None:
     version = str(info.get("redis_version", ""))
     if version and tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < (6, 2):
         raise InputError(f"REDIS_URL {printable(url)}: a server of version {version}; expected 6.2 or later")
+    if url not in _told_of_eviction:
+        await _check_eviction(store, url)
+
+
+async def _check_eviction(store: Store, url: str) -> None:
+    memory = await store.client.info("memory")  # who may not ask for CONFIG may ask for this
+    for node in memory.values() if isinstance(store.client, RedisCluster) and "maxmemory" not in memory else [memory]:
+        policy = node.get("maxmemory_policy", "noeviction")
+        if node.get("maxmemory") and policy != "noeviction" and url not in _told_of_eviction:
+            _told_of_eviction.add(url)
+            logger.warning(
+                "REDIS_URL %s: when its %s bytes are full the server drops what it was given to keep"
+                " (maxmemory-policy %s); expected noeviction",
+                printable(url),
+                node["maxmemory"],
+                policy,
+            )
 
 
 def printable(url: str) -> str:

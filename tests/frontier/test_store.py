@@ -603,3 +603,25 @@ async def test_what_cannot_be_used_is_told_in_one_sentence(own_redis_server: Red
         with redis.Redis.from_url(own_redis_server.url.replace("//", "//:secret@")) as client:
             client.config_set("requirepass", "")
     assert printable("redis://me:secret@host:1/0") == "redis://host:1/0"
+
+
+async def test_a_server_that_drops_keys_is_told_of_once(
+    own_redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = make(own_redis_server)
+
+    async def told(limit: str, policy: str) -> list[str]:
+        await store.client.config_set("maxmemory", limit)
+        await store.client.config_set("maxmemory-policy", policy)
+        for _ in range(2):
+            await check_server(store, own_redis_server.url)
+        return [record.getMessage() for record in caplog.records]
+
+    assert await told("0", "allkeys-lru") == []
+    assert await told("100mb", "noeviction") == []
+    (sentence,) = await told("100mb", "volatile-lru")
+    assert sentence == (
+        f"REDIS_URL {own_redis_server.url}: when its 104857600 bytes are full the server drops what it was given"
+        " to keep (maxmemory-policy volatile-lru); expected noeviction"
+    )
+    await store.client.aclose()
