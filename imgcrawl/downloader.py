@@ -103,8 +103,10 @@ class Downloader(scrapy.core.downloader.Downloader):
         self.board = ledger
 
         def take_name() -> None:
-            # One worker, one name: the frontier's, where there is one.
-            ledger.worker = getattr(self.crawler.engine.scheduler, "worker", ledger.worker)
+            # One worker, one name, and one voice when Redis is away: the frontier's, where there is one.
+            name = getattr(self.crawler.engine.scheduler, "worker", "")
+            ledger.worker = name or ledger.worker
+            self.limits.outages_told = bool(name)
 
         self._take_name = take_name  # signals hold what they call weakly
         self.crawler.signals.connect(take_name, signals.spider_opened)

@@ -10,6 +10,8 @@
 --   <prefix>suspects         list: pages in hand at several deaths, "<failures>,<deaths>,<p>,<h>\n<request>"
 --   <prefix>leases:<worker>  hash: token -> "<failures>,<deaths>,<since>,<p>,<h>\n<request>"
 --   <prefix>workers          zset: worker -> the time at which it counts as dead
+--   <prefix>told             hash: worker -> how many operations it has reported; '' -> "<id>\n<name>" of the run, for
+--                            the case that a stranger replaces that, or the workers
 --   <prefix>hungry           zset: worker that waits for pages -> how many it has; it waits at <prefix>wake:<worker>
 --   <seen>:<g>:<n>           hashes: fingerprints of generation g; the hash <seen> says how many of both there are
 --   <prefix>dead, rejected   lists: pages given up, values that are not ours
@@ -18,6 +20,7 @@ local index, op, prefix = KEYS[1], ARGV[1], ARGV[2]
 local patience, max_failures, max_size = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local at = 6
 local RUN, WORKERS, HUNGRY, SEEN = prefix .. 'run', prefix .. 'workers', prefix .. 'hungry', ARGV[6]
+local TOLD = prefix .. 'told'
 local SUSPECTS, DEAD, REJECTED, GARBAGE = prefix .. 'suspects', prefix .. 'dead', prefix .. 'rejected', prefix .. 'garbage'
 local MAX_PRIORITY, TURNS, BUCKET, KEPT, ANSWER = 1048576, 4294967296, 100, 1000, 262144
 
@@ -37,23 +40,46 @@ end
 
 -- Calls that survive a stranger's value in the place of one of our keys.
 local strangers = 0
+local function put_aside(name)
+    redis.call('RENAME', name, prefix .. 'aside:' .. string.sub(name, -80))
+    strangers = strangers + 1
+end
 local function call(command, name, ...)
     local reply = redis.pcall(command, name, ...)
     if type(reply) == 'table' and reply.err then
         if not string.find(reply.err, 'WRONGTYPE', 1, true) then error(reply.err) end
-        redis.call('RENAME', name, prefix .. 'aside:' .. string.sub(name, -80))
-        strangers = strangers + 1
+        put_aside(name)
         reply = redis.call(command, name, ...)
     end
     return reply
 end
 
-local run, changed, loaded = {}, {}, false
+local FIELDS = {}
+for field in string.gmatch('id name arguments state started ended token turn queued done failed dead rejected redelivered '
+    .. 'enqueued deaths steward seeder seeded seedings error idle_since', '%S+') do FIELDS[field] = true end
+local run, changed, loaded, recovered, rebuild = {}, {}, false, false, nil
 local function load()
+    local before = strangers
     local flat = call('HGETALL', RUN)
-    for i = 1, #flat, 2 do run[flat[i]] = flat[i + 1] end
-    if run.id and run.state ~= 'done' then run.state = 'running' end
+    for i = 1, #flat, 2 do
+        if FIELDS[flat[i]] then
+            run[flat[i]] = flat[i + 1]
+        else
+            call('HDEL', RUN, flat[i])
+            strangers = strangers + 1
+        end
+    end
     loaded = true
+    if not run.id and strangers > before then
+        -- Which run it was is known elsewhere, and what is queued, too; who has yet to say what is start().
+        local id, name = string.match(call('HGET', TOLD, '') or '', '^([^\n]+)\n(.*)$')
+        if id then
+            recovered, run.id, run.name, run.state = true, id, name, 'running'
+            changed.id, changed.name, changed.state = true, true, true
+            rebuild()
+        end
+    end
+    if run.id and run.state ~= 'done' then run.state = 'running' end
 end
 local function set(field, value)
     run[field] = value
@@ -107,7 +133,10 @@ local function split()
     local all = call('HKEYS', from)
     local moving, pairs_ = {}, {}
     for _, fingerprint in ipairs(all) do
-        if number_of(fingerprint) % (2 * seen.power) == seen.n then
+        if #fingerprint ~= 12 then
+            call('HDEL', from, fingerprint)
+            strangers = strangers + 1
+        elseif number_of(fingerprint) % (2 * seen.power) == seen.n then
             moving[#moving + 1] = fingerprint
             pairs_[#pairs_ + 1] = fingerprint
             pairs_[#pairs_ + 1] = ''
@@ -158,7 +187,7 @@ local function bucket_parts(bucket)
     if math.abs(priority) > MAX_PRIORITY then return nil end
     return priority, host
 end
-local function rebuild()
+function rebuild()
     -- The queue says less than its lists hold: a stranger took from it or replaced it.
     local pattern = string.gsub(prefix .. 'queue:', '[%*%?%[%]%^%\\]', '\\%0') .. '*'
     local total = 0
@@ -208,6 +237,8 @@ local function wake_some(most)
         if call('ZSCORE', WORKERS, worker) then
             wake(worker)
             most = most - 1
+        else
+            reject('not a worker', worker) -- one that left has left this, too
         end
     end
 end
@@ -225,6 +256,7 @@ local function dismiss(worker, death, reason)
     for _, token in ipairs(tokens) do put_back(entries[token], 0, death, reason) end
     call('ZREM', WORKERS, worker)
     call('ZREM', HUNGRY, worker)
+    call('HDEL', TOLD, worker)
     redis.call('UNLINK', prefix .. 'wake:' .. worker)
     for _, role in ipairs({'steward', 'seeder'}) do
         if run[role] == worker then
@@ -239,9 +271,43 @@ local function reap()
         call('ZADD', WORKERS, text(now + patience), worker)
     end
     for _, worker in ipairs(call('ZRANGEBYSCORE', WORKERS, '-inf', text(now), 'LIMIT', 0, 20)) do
+        if worker == '' or #worker > 400 or string.find(worker, '%c') then reject('not a worker', worker) end
         count('deaths', 1)
         dismiss(worker, 1, 'its worker ' .. string.gsub(string.sub(worker, 1, 100), '%c', '?') .. ' died')
     end
+end
+local function find_workers()
+    -- Where a stranger has taken the place of the list of workers, none of them is dead for that.
+    local before = strangers
+    call('ZCARD', WORKERS)
+    if strangers == before then return end
+    for _, worker in ipairs(call('HKEYS', TOLD)) do
+        if worker ~= '' then call('ZADD', WORKERS, text(now + patience), worker) end
+    end
+end
+local function identify() call('HSET', TOLD, '', run.id .. '\n' .. (run.name or '')) end
+local function check(mine)
+    -- Keys that are seldom looked at: once a heartbeat they are, so that a stranger in any of them is told.
+    local kinds = {[index] = 'zset', [HUNGRY] = 'zset', [SEEN] = 'hash', [TOLD] = 'hash', [mine] = 'hash',
+        [SUSPECTS] = 'list', [DEAD] = 'list', [REJECTED] = 'list', [GARBAGE] = 'list'}
+    for name, kind in pairs(kinds) do
+        local is = redis.call('TYPE', name).ok
+        if is ~= kind and is ~= 'none' then put_aside(name) end
+    end
+    if call('HLEN', SEEN) > 3 then
+        load_seen()
+        put_aside(SEEN)
+        seen.changed = true
+    end
+    if call('HLEN', TOLD) > call('ZCARD', WORKERS) + 1 then
+        for _, worker in ipairs(call('HKEYS', TOLD)) do
+            if worker ~= '' and not call('ZSCORE', WORKERS, worker) then
+                call('HDEL', TOLD, worker)
+                reject('not a worker', worker)
+            end
+        end
+    end
+    identify()
 end
 local function is_alive(worker) return worker and worker ~= '' and call('ZSCORE', WORKERS, worker) end
 local function leased()
@@ -267,10 +333,11 @@ function operations.join()
     local worker, name, persist, flush = argument(), argument(), argument() == '1', argument() == '1'
     local arguments, stranger = argument(), argument()
     load()
+    find_workers()
     reap()
     wake_some(fresh)
     local alone = call('ZCARD', WORKERS) == 0
-    local over = run.state ~= 'running'
+    local over = run.state ~= 'running' or (recovered and whole(run.queued) == 0)
     if name ~= '' and run.name == name then over = over and run.state ~= 'done' end
     if alone and flush and not (name ~= '' and run.name == name) then
         wipe()
@@ -299,6 +366,8 @@ function operations.join()
         set('arguments', arguments)
     end
     call('ZADD', WORKERS, text(now + patience), worker)
+    call('HSET', TOLD, worker, '0')
+    identify()
     return {run.id, run.state}
 end
 
@@ -306,12 +375,22 @@ end
 function operations.exchange()
     local id, worker = argument(), argument()
     local wanted, per_host, flags, idle = whole(argument()), whole(argument()), argument(), whole(argument())
+    local said = whole(argument())
     local function flag(letter) return string.find(flags, letter, 1, true) end
     load()
     if run.id ~= id then return {'gone', run.state or ''} end
     local status, mine = 'ok', prefix .. 'leases:' .. worker
+    find_workers()
+    if flag('h') then check(mine) end
+    call('LLEN', prefix .. 'wake:' .. worker)
     local deadline = call('ZSCORE', WORKERS, worker)
-    if deadline and whole(deadline) <= now then
+    -- A server that came back with an older state lost what this worker had reported, the children of pages in its
+    -- hands among it: it is to do those pages again, and start(), too.
+    local older = whole(call('HGET', TOLD, worker)) < said
+    if older and deadline then
+        status = 'older'
+        dismiss(worker, 0, '')
+    elseif deadline and whole(deadline) <= now then
         -- It was Redis that was away, or all of us: nobody is dead for that.
         for _, other in ipairs(call('ZRANGEBYSCORE', WORKERS, '-inf', text(now))) do
             call('ZADD', WORKERS, text(now + patience), other)
@@ -342,7 +421,9 @@ function operations.exchange()
     end
 
     local fenced, added, dropped = 0, 0, 0
-    for _ = 1, whole(argument()) do
+    local ops = whole(argument())
+    if ops > 0 or not deadline then call('HSET', TOLD, worker, text(said + ops)) end
+    for _ = 1, ops do
         local kind, a, b = argument(), argument(), argument()
         if kind == 'c' or kind == 'u' or kind == 's' then
             local request = argument()
@@ -356,8 +437,10 @@ function operations.exchange()
                 dropped = dropped + 1
             end
         elseif kind == 'seeded' then
-            set('seeded', '1')
-            set('error', a)
+            if not older then
+                set('seeded', '1')
+                set('error', a)
+            end
         elseif kind == 'stranger' then
             reject(a, b)
         else
@@ -507,6 +590,11 @@ function operations.sweep()
     local entry = call('LPOP', GARBAGE)
     if not entry then return 0 end
     local g, n = string.match(entry, '^(%d+):(%d+)$')
+    if not g then
+        load()
+        reject('no fingerprints', entry)
+        return call('LLEN', GARBAGE)
+    end
     n = whole(n)
     for i = n - 1, math.max(0, n - most), -1 do redis.call('UNLINK', SEEN .. ':' .. tostring(g) .. ':' .. text(i)) end
     if n > most then call('LPUSH', GARBAGE, g .. ':' .. text(n - most)) end
@@ -569,12 +657,18 @@ function operations.clear()
         wake(worker)
     end
     wipe()
-    redis.call('UNLINK', RUN, WORKERS, HUNGRY)
+    redis.call('UNLINK', RUN, WORKERS, HUNGRY, TOLD)
     changed, strangers = {}, 0
     return 1
 end
 
+-- reason, value: what a client met that is not ours
+function operations.stranger()
+    load()
+    reject(argument(), argument())
+end
+
 local reply = operations[op]()
-save()
 save_seen()
+save()
 return reply

@@ -27,6 +27,7 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import CloseSpider
 from scrapy.extensions.feedexport import FeedExporter
 from scrapy.http import Response
+from scrapy.settings import BaseSettings
 from scrapy.utils.defer import deferred_from_coro
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -41,6 +42,8 @@ from imgcrawl.frontier.store import (
     Reply,
     Store,
     check_server,
+    flag,
+    number,
     printable,
     store_from_settings,
 )
@@ -66,7 +69,7 @@ class _Page:
     started: bool = False
     failed: str = ""  # why its callback, its errback or one of its items failed
     again: bytes | None = None  # the request that takes its place: a retry
-    cut_short: bool = False  # this worker was stopped before all was tried
+    cut_short: bool = False  # this worker was stopped before all was tried, or could not write its feed
 
 
 _Op = tuple[bytes | str, ...]
@@ -177,7 +180,11 @@ class Scheduler(BaseScheduler):
         self._gone = False
         self._refusal: InputError | None = None
         self._leaving = False
-        self._seeding = False
+        self._feed_lost = 0  # items that had no place in the feed
+        self._stopping: asyncio.Task[None] | None = None
+        self._seeding = False  # whether this worker could run start()
+        self._start_error = ""
+        self._set_back = 0  # times that what was reported may have been lost
         self._nothing_outside = False
         self._reconcile = True
         self._last_reconciled = 0.0
@@ -191,13 +198,7 @@ class Scheduler(BaseScheduler):
         return cls(
             crawler,
             store_from_settings(settings, crawler.spidercls.name),
-            prefetch=max(1, settings.getint("FRONTIER_PREFETCH", 16)),
-            per_host=max(
-                1, settings.getint("FRONTIER_PER_HOST", 2 * settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN"))
-            ),
-            persist=settings.getbool("SCHEDULER_PERSIST"),
-            flush_on_start=settings.getbool("SCHEDULER_FLUSH_ON_START"),
-            idle_before_close=settings.getfloat("SCHEDULER_IDLE_BEFORE_CLOSE"),
+            **options_from_settings(settings),
             run=settings.get("FRONTIER_RUN") or "",
             arguments=arguments_of(crawler.spider) if crawler.spider else None,
         )
@@ -254,27 +255,46 @@ class Scheduler(BaseScheduler):
         """*request* as it travels. Raises `CannotTravelError`."""
         return codec.encode(request, self.spider, self.store.limits.max_request_size)
 
-    async def seed(self, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """The output of start() if this worker is the one that seeds the run, or nothing, once the run is seeded."""
+    async def seed(
+        self, start: AsyncIterator[Any], again: Callable[[], Coroutine[Any, Any, AsyncIterator[Any]]]
+    ) -> AsyncIterator[Any]:
+        """The output of start() if this worker is the one that seeds the run, or nothing, until the run is over.
+
+        Until then the server may come back older than it was, with a run that is not seeded: what *again* brings is
+        then seeded from the beginning. What is there already is known by its fingerprint.
+        """
         self._seeding = True
         self._news.set()
+        fresh: AsyncIterator[Any] | None = start
         try:
-            while not self.reply.seeder:
-                if self.reply.seeded or self._over or self._leaving:
-                    return
-                await self._pulse.wait()  # the next news; asking until another has seeded would be a spin
-            async for output in start:
-                if isinstance(output, Request):
-                    self.encode(output)
-                    self._starts.add(output)
-                yield output
-                while not self._out.has_room() and not self._leaving:
-                    await self._exchanged()
+            while await self._is_to_seed():
+                before = self._set_back
+                begun, fresh = fresh or await again(), None
+                async for output in begun:
+                    if isinstance(output, Request):
+                        self.encode(output)
+                        self._starts.add(output)
+                    yield output
+                    while not self._out.has_room() and not self._leaving:
+                        await self._exchanged()
+                    if self._set_back != before:
+                        break
+                else:
+                    self._report("seeded", "", "")
+                    await self._flushed()
         except Exception as error:
-            self._report("seeded", _one_line(error), "")
+            self._start_error = _one_line(error)
+            self._report("seeded", self._start_error, "")
             raise
-        else:
-            self._report("seeded", "", "")
+        finally:
+            self._seeding = False
+
+    async def _is_to_seed(self) -> bool:
+        while not self.reply.seeder or self.reply.seeded:
+            if self._over or self._leaving:
+                return False
+            await self._pulse.wait()  # the next news; asking until another has seeded would be a spin
+        return not self._over and not self._leaving
 
     # The engine is done with a request
 
@@ -311,6 +331,19 @@ class Scheduler(BaseScheduler):
         page = self._pages.get(request) if request is not None else None
         if page is not None and self._slot.closing is not None and lacks_something(item):
             page.cut_short = True
+        # FeedExporter was connected first, so what it has just counted is this item's.
+        lost = self.crawler.stats.get_value("feed/lost", 0)
+        if lost > self._feed_lost:
+            self._feed_lost = lost
+            if page is not None:
+                page.cut_short = True
+            self._leave_unwritable_feed()
+
+    def _leave_unwritable_feed(self) -> None:
+        """Leave the pages to workers whose feeds can be written: here each would be lost."""
+        if self._stopping is None and self._slot.closing is None:
+            logger.info("The pages whose items cannot be written go back to the queue, and this worker leaves")
+            self._stopping = asyncio.create_task(self.crawler.engine.close_spider_async(reason="feed_error"))
 
     def fail(self, response: Response | Failure | None, error: BaseException | None) -> None:
         """The page of *response* is not done: it goes back to the queue when the engine lets go of it."""
@@ -455,10 +488,11 @@ class Scheduler(BaseScheduler):
         now = time.monotonic()
         reconcile = self._reconcile or now - self._last_reconciled > self.store.limits.beat
         nothing_here = len(ops) == len(self._out) and not self._pages
+        closing = leave or self._leaving or self._slot.closing is not None
         flags = "".join(
             flag
             for flag, is_so in (
-                ("s", self._seeding and not leave),
+                ("s", self._seeding and not closing),
                 ("e", self._nothing_outside and nothing_here),
                 ("h", reconcile),
                 ("l", leave),
@@ -466,7 +500,6 @@ class Scheduler(BaseScheduler):
             )
             if is_so
         )
-        closing = leave or self._leaving or self._slot.closing is not None
         if closing and not leave:
             self._give_back()
         wanted = 0 if closing or self._alone else max(0, self.prefetch - len(self._ready))
@@ -479,9 +512,11 @@ class Scheduler(BaseScheduler):
                     self.run,
                     self.worker,
                     wanted=wanted,
-                    per_host=self.per_host,
+                    # Of the few pages that may be begun at first, one host that hangs must not have all, either.
+                    per_host=min(self.per_host, self._may_start // 2),
                     flags=flags,
                     idle=self.idle_before_close,
+                    said=self._out.reported,
                     hosts=Counter(page.host for page in self._pages.values()),
                     held=held,
                     ops=ops,
@@ -501,11 +536,14 @@ class Scheduler(BaseScheduler):
             self._leave_lost_run(reply)
             return
         self.reply = reply
-        self._seeding = self._seeding and not reply.seeded
-        if reply.status == "rejoined":
-            # Others took this worker for dead: what was not begun is theirs. What was begun ends here, too, but
-            # counts for nothing.
-            logger.warning("This worker was silent for too long: others do its pages")
+        if reply.status != "ok":
+            # What was not begun is in the queue again. What was begun ends here, too, but counts for nothing.
+            if reply.status == "older":
+                logger.warning("Redis has lost the last of what it was told: the pages in hand are done again")
+            else:
+                logger.warning("This worker was silent for too long, or Redis has lost it: others do its pages")
+            self._set_back += 1
+            self._recent.clear()
             while self._ready:
                 self._drop(self._ready.popleft())
         self._count("scheduler/enqueued", reply.added)
@@ -520,6 +558,8 @@ class Scheduler(BaseScheduler):
         else:
             self._steward.clear()
             self._nothing_outside = False
+        if self._start_error and not reply.seeded and not self._out:
+            self._report("seeded", self._start_error, "")  # the server has lost it
         self._over = reply.state == "done"
         if self._out:
             self._news.set()
@@ -671,19 +711,44 @@ class Scheduler(BaseScheduler):
 _ENDS = ("done", "failed", "again", "reject")
 
 
+def options_from_settings(settings: BaseSettings) -> dict[str, Any]:
+    """How a `Scheduler` goes about it. Raises `InputError` for settings that are not what they should be."""
+    # Some ahead of what a host may be asked at once; but one that hangs must leave room for all others.
+    per_host = 2 * settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN")
+    if total := settings.getint("CONCURRENT_REQUESTS"):
+        per_host = min(per_host, total // 2)
+    return {
+        "prefetch": int(number(settings, "FRONTIER_PREFETCH", 16, 1)),
+        "per_host": int(number(settings, "FRONTIER_PER_HOST", max(1, per_host), 1)),
+        "persist": flag(settings, "SCHEDULER_PERSIST"),
+        "flush_on_start": flag(settings, "SCHEDULER_FLUSH_ON_START"),
+        "idle_before_close": number(settings, "SCHEDULER_IDLE_BEFORE_CLOSE", 0, 0),
+    }
+
+
 class FrontierMiddleware:
     """Lets one worker run start(), and refuses what cannot travel where it is yielded."""
 
     def __init__(self, crawler: Crawler) -> None:
         self.crawler = crawler
+        self._begun = False
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
         return cls(crawler)
 
     async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for output in self._scheduler().seed(start):
+        seeded = start if self._begun else self._scheduler().seed(start, self._again)
+        self._begun = True
+        async for output in seeded:
             yield output
+
+    async def _again(self) -> AsyncIterator[Any]:
+        # All middlewares have their part in it, and `process_start` here passes it on.
+        start: AsyncIterator[Any] | None = await self.crawler.engine.scraper.spidermw.process_start()
+        if start is None:
+            raise InputError(f"start() of {self.crawler.spidercls.name} gives nothing a second time")
+        return start
 
     def process_spider_output(self, response: Response, result: Iterable[Any]) -> Iterable[Any]:
         for output in result:

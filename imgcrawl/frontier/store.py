@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import ssl
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ from scrapy.settings import BaseSettings
 
 from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.frontier import arguments as wire
+
+logger = logging.getLogger(__name__)
 
 SCRIPT = (Path(__file__).parent / "frontier.lua").read_bytes()
 SHA = sha1(SCRIPT, usedforsecurity=False).hexdigest()
@@ -107,7 +110,8 @@ class Limits:
 class Reply:
     """What an exchange brought. *leases*: a token, which fences off all others, the priority, and the request."""
 
-    status: str  # "ok", "rejoined" (others took us for dead and have our pages) or "gone" (the run is no more)
+    status: str  # "ok", "rejoined" (others took us for dead and have our pages), "gone" (the run is no more) or
+    # "older" (the server lost what we had reported; our pages are in the queue again)
     state: str = ""  # "running" or "done"
     error: str = ""  # what start() raised
     seeded: bool = False
@@ -174,6 +178,7 @@ class Store:
         per_host: int = 0,
         flags: str = "",
         idle: float = 0,
+        said: int = 0,
         hosts: Mapping[str, int] | None = None,
         held: Sequence[bytes] = (),
         ops: Sequence[tuple[bytes | str, ...]] = (),
@@ -183,12 +188,13 @@ class Store:
         *ops*: ("c", fingerprint, "<priority>:<host>", request) queues a page unless it was seen, "u" always, "s" a
         start page, with the fingerprint it has in this run before its own; ("done" | "failed" | "again" | "reject",
         token, argument) ends a lease; ("seeded", error, "") and ("stranger", reason, value). *flags*: "s" can seed,
-        "e" nothing waits outside or here, "h" *held* is all that this worker has, "l" leave, "p" persist.
+        "e" nothing waits outside or here, "h" *held* is all that this worker has, "l" leave, "p" persist. *said*: how
+        many operations this worker has reported before, by which it is known whether the server lost any.
         """
         hosts = hosts or {}
         reply = await self._call(
             "exchange",
-            *(run, worker, wanted, per_host, flags, int(idle * 1000)),
+            *(run, worker, wanted, per_host, flags, int(idle * 1000), said),
             *(len(hosts), *(part for pair in hosts.items() for part in pair)),
             *(len(held), *held),
             *(len(ops), *(part for op in ops for part in op)),
@@ -213,9 +219,10 @@ class Store:
         except ResponseError as error:
             if "WRONGTYPE" not in str(error):
                 raise
-            await self.client.unlink(key)
-            return True
+            return True  # the exchange that follows sets it aside
         if woken:
+            if woken[1] != b"1":
+                await self._call("stranger", "not a call", woken[1][:500])
             await self.client.unlink(key)
         return woken is not None
 
@@ -345,14 +352,17 @@ class Store:
 def store_from_settings(settings: BaseSettings, spider: str) -> Store:
     """The queue of the spider of that name. Raises `InputError` for settings that are not what they should be."""
     limits = Limits(
-        lease_timeout=_number(settings, "FRONTIER_LEASE_TIMEOUT", 30, 1),
-        max_deliveries=int(_number(settings, "FRONTIER_MAX_DELIVERIES", 5, 1)),
-        max_request_size=int(_number(settings, "FRONTIER_MAX_REQUEST_SIZE", 1024 * 1024, 1024)),
+        lease_timeout=number(settings, "FRONTIER_LEASE_TIMEOUT", 30, 1),
+        max_deliveries=int(number(settings, "FRONTIER_MAX_DELIVERIES", 5, 1)),
+        max_request_size=int(number(settings, "FRONTIER_MAX_REQUEST_SIZE", 1024 * 1024, 1024)),
     )
     queue_key = _key(settings, "SCHEDULER_QUEUE_KEY", "%(spider)s:requests", spider)
     start_key = _key(settings, "REDIS_START_URLS_KEY", "%(name)s:start_urls", spider)
     seen_key = _key(settings, "SCHEDULER_DUPEFILTER_KEY", "", spider)
     return Store(_client(settings, limits), queue_key, start_key, seen_key, limits)
+
+
+_told_of_eviction: set[str] = set()  # once a process and server
 
 
 async def check_server(store: Store, url: str) -> None:
@@ -385,6 +395,23 @@ async def check_server(store: Store, url: str) -> None:
     version = str(info.get("redis_version", ""))
     if version and tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < (6, 2):
         raise InputError(f"REDIS_URL {printable(url)}: a server of version {version}; expected 6.2 or later")
+    if url not in _told_of_eviction:
+        await _check_eviction(store, url)
+
+
+async def _check_eviction(store: Store, url: str) -> None:
+    memory = await store.client.info("memory")  # who may not ask for CONFIG may ask for this
+    for node in memory.values() if isinstance(store.client, RedisCluster) and "maxmemory" not in memory else [memory]:
+        policy = node.get("maxmemory_policy", "noeviction")
+        if node.get("maxmemory") and policy != "noeviction" and url not in _told_of_eviction:
+            _told_of_eviction.add(url)
+            logger.warning(
+                "REDIS_URL %s: when its %s bytes are full the server drops what it was given to keep"
+                " (maxmemory-policy %s); expected noeviction",
+                printable(url),
+                node["maxmemory"],
+                policy,
+            )
 
 
 def printable(url: str) -> str:
@@ -407,7 +434,10 @@ def _client(settings: BaseSettings, limits: Limits) -> Any:
     }
     if not url.startswith("unix:"):
         parameters["socket_keepalive"] = True
-    parameters |= settings.getdict("REDIS_PARAMS")
+    try:
+        parameters |= settings.getdict("REDIS_PARAMS")
+    except (ValueError, TypeError) as error:  # the value may have a password in it
+        raise InputError(f"REDIS_PARAMS: {error}; expected a JSON object or a dict of redis-py's options") from None
     parameters.pop("decode_responses", None)
     for name in ("retry_on_timeout", "encoding", "redis_cls"):  # scrapy-redis' own; they mean nothing here
         parameters.pop(name, None)
@@ -469,7 +499,16 @@ def _key(settings: BaseSettings, name: str, default: str, spider: str) -> str:
     return made
 
 
-def _number(settings: BaseSettings, name: str, default: float, least: float) -> float:
+def flag(settings: BaseSettings, name: str) -> bool:
+    """The setting of that name. Raises `InputError` if it is neither true nor false."""
+    try:
+        return settings.getbool(name)
+    except ValueError:
+        raise InputError(f"{name}={settings[name]!r}: expected True or False") from None
+
+
+def number(settings: BaseSettings, name: str, default: float, least: float) -> float:
+    """The setting of that name. Raises `InputError` if it is no number, or less than *least*."""
     value = settings.get(name, default)
     try:
         number = float(value)

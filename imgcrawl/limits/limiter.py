@@ -72,6 +72,7 @@ class Limits:
         self.ledger = ledger
         self.crowd = Crowd()
         self.exchanges = 0
+        self.outages_told = False  # by others, who have the same server
         self._terms = terms
         self._ready = ready
         self._lease = lease
@@ -386,7 +387,8 @@ class Limits:
         if not self._away_since:
             self._away_since = now
             text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            logger.warning("The ledger of the limits does not answer (%s); going on with this worker's share", text)
+            level = logging.DEBUG if self.outages_told else logging.WARNING
+            logger.log(level, "The ledger of the limits does not answer (%s); going on with this worker's share", text)
         for ask in asks:
             host = self._hosts[ask.host]
             host.answers += ask.answers
@@ -403,7 +405,8 @@ class Limits:
     def _come_back(self, told: list[_Host]) -> None:
         """Stay with this worker's share until the ledger has heard of it and says otherwise."""
         now = monotonic()
-        logger.warning("The ledger of the limits answers again after %.1f s", now - self._away_since)
+        level = logging.DEBUG if self.outages_told else logging.WARNING
+        logger.log(level, "The ledger of the limits answers again after %.1f s", now - self._away_since)
         for host in self._hosts.values():
             host.permits = max(host.in_use, self._allowed(host, now))
             if host not in told:

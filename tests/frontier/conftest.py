@@ -54,9 +54,10 @@ class RedisServer:
 
     def start(self) -> None:
         command = [server_binary(), *([str(self.sentinel), "--sentinel"] if self.sentinel else [])]
-        command += ["--port", str(self.port), "--dir", str(self.folder), "--bind", "127.0.0.1", *self.options]
+        command += ["--port", str(self.port), "--dir", str(self.folder), "--bind", "127.0.0.1"]
         if not self.sentinel:
             command += ["--save", "", "--appendonly", "yes", "--appendfsync", "always"]
+        command += self.options
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 20

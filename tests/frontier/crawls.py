@@ -26,10 +26,13 @@ class Pages(scrapy.Spider):
     base = ""
     rows = "0"
     lists = "0"
+    slow = "0"
     weight = "0"  # bytes of a row's request
     custom_settings = {}
 
     async def start(self):
+        for n in range(int(self.slow)):  # of another host
+            yield scrapy.Request(f"{self.base}/slow/{n}".replace("127.0.0.1", "localhost"), callback=self.parse_page)
         for row in range(int(self.rows)):
             while row and os.path.exists(os.environ["ITEMS"] + ".seeding"):
                 await asyncio.sleep(0.01)
@@ -97,12 +100,16 @@ class Pipeline:
 
 
 class Site:
-    """Answers every path with `ok` after *latency* seconds, or with what *pages* says (`busy`: 503, twice)."""
+    """Answers every path with `ok` after *latency* seconds, or with what *pages* says (`busy`: 503, twice).
+
+    What is below `/slow` hangs until `recovered` is set.
+    """
 
     def __init__(self, latency: float = 0.0, pages: dict[str, str] | None = None) -> None:
         self.hits: Counter[str] = Counter()
         self.latency = latency
         self.pages = pages or {}
+        self.recovered = threading.Event()
         site = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -111,6 +118,8 @@ class Site:
             def do_GET(self) -> None:
                 site.hits[self.path] += 1
                 time.sleep(site.latency)
+                if self.path.startswith("/slow"):
+                    site.recovered.wait(60)
                 body = site.pages.get(self.path, "ok").encode()
                 busy = body == b"busy" and site.hits[self.path] < 3
                 self.send_response(503 if busy else 200)

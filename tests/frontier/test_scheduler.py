@@ -1,8 +1,15 @@
 from __future__ import annotations
 
-import pytest
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
-from imgcrawl.frontier.scheduler import BATCH, BATCH_BYTES, ROOM, ROOM_BYTES, Outbox
+import pytest
+from scrapy.settings import Settings
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.frontier.scheduler import BATCH, BATCH_BYTES, ROOM, ROOM_BYTES, Outbox, options_from_settings
 
 
 def boxed(*sizes: int) -> Outbox:
@@ -63,3 +70,45 @@ def test_what_waits_is_bounded_by_its_bytes_too() -> None:
     assert (len(out), out.batch()) == (0, [])
     assert boxed(*[10] * BATCH).has_batch()
     assert not boxed(*[10] * (BATCH - 1)).has_batch()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SCHEDULER_IDLE_BEFORE_CLOSE", "abc"),
+        ("SCHEDULER_IDLE_BEFORE_CLOSE", -1),
+        ("FRONTIER_PER_HOST", "x"),
+        ("FRONTIER_PER_HOST", 0),
+        ("FRONTIER_PREFETCH", "nan"),
+        ("SCHEDULER_PERSIST", "maybe"),
+        ("SCHEDULER_FLUSH_ON_START", "x"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"{name}={value!r}: expected"):
+        options_from_settings(Settings({name: value}))
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["REDIS_PARAMS={bad", "SCHEDULER_IDLE_BEFORE_CLOSE=abc", "FRONTIER_PER_HOST=x", "SCHEDULER_PERSIST=maybe"],
+)
+def test_a_bad_setting_is_one_sentence_and_no_traceback(tmp_path: Path, setting: str) -> None:
+    command = [sys.executable, "-m", "scrapy", "crawl", "pximg", "-s", setting, "-s", "REDIS_URL=redis://127.0.0.1:1/0"]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert setting.partition("=")[0] in done.stderr.splitlines()[-1]
+    assert "expected" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("total", "per_domain", "per_host"), [(16, 8, 8), (64, 8, 16), (0, 8, 16), (1, 8, 1), (4, 8, 2)]
+)
+def test_one_host_never_has_more_than_half_of_a_worker(total: int, per_domain: int, per_host: int) -> None:
+    settings = Settings({"CONCURRENT_REQUESTS": total, "CONCURRENT_REQUESTS_PER_DOMAIN": per_domain})
+    assert options_from_settings(settings)["per_host"] == per_host
+    settings.set("FRONTIER_PER_HOST", 30)
+    assert options_from_settings(settings)["per_host"] == 30
