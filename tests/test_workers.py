@@ -408,3 +408,32 @@ def test_the_end_of_the_terminal_stops_the_crawl_in_order(tmp_path: Path) -> Non
         assert done.code == 1
         assert done.log.rstrip().splitlines()[-1] == "stopped before the end"
         assert 12 < len(done.items) == fed(tmp_path)
+
+
+def test_a_worker_that_is_refused_in_mid_crawl_ends_it_with_what_was_fed(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    addons = {"imgcrawl.frontier.Addon": 100, "pages.refuses.Refuses": 200}
+    with (
+        Site(0.05) as site,
+        Pages(tmp_path, redis_server.url, site, **PLAIN, ADDONS=addons) as crawl,
+        redis_server.client() as client,
+    ):
+        (tmp_path / "pages" / "refuses.py").write_text(
+            "from pathlib import Path\n"
+            "from imgcrawl.exceptions import InputError\n"
+            "class Refuses:\n"
+            "    def update_settings(self, settings):\n"
+            "        if Path('refuse').exists():\n"
+            "            raise InputError('COLOUR=red: expected blue')\n"
+        )
+        worker = crawl.start("--workers", "1", "-O", "out.json", lists="15")
+        until(lambda: fed(tmp_path) > 40)
+        (tmp_path / "refuse").touch()
+        os.kill(living(client)[0], signal.SIGKILL)
+        log = told(crawl, worker, 20)
+        assert worker.returncode == 2, log
+        assert log.count("COLOUR=red: expected blue") == 1
+        assert "Traceback" not in log
+        assert log.count("another takes its place") == 1
+        assert 40 < len(feed(tmp_path)) < 300

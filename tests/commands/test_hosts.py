@@ -56,3 +56,5 @@ def test_no_such_spider_and_no_such_server() -> None:
     assert done.returncode == 2
     assert "cannot be reached" in done.stderr
     assert "Traceback" not in done.stderr
+    done = hosts("pximg", "-s", "REDIS_PARAMS={", redis_url="redis://127.0.0.1:1/0")
+    assert done.stderr == "REDIS_PARAMS: expected the parameters of redis-py, as a JSON object\n"
