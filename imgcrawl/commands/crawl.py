@@ -22,7 +22,6 @@ from imgcrawl.commands.merge import local_feeds
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.progress import Progress
 from imgcrawl.extensions.verdict import printable, summary
-from imgcrawl.frontier import check_settings
 
 if TYPE_CHECKING:
     import argparse
@@ -139,13 +138,16 @@ def _findings(stats: Mapping[str, Any]) -> list[str]:
 def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.Namespace) -> int:
     """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
     # What they need (a Redis client) is for who uses it.
+    from imgcrawl.frontier.scheduler import options_from_settings  # noqa: PLC0415 -- see above
+    from imgcrawl.frontier.store import redis_params  # noqa: PLC0415 -- see above
     from imgcrawl.workers import Plan, Workers, folder_for, plain_feeds  # noqa: PLC0415 -- see above
 
     spider = _spider_name(args, sorted(process.spider_loader.list()))
     if not opts.workers.isdecimal() or int(opts.workers) < 1:
         raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
     settings = process.create_crawler(spider).settings
-    check_settings(settings)
+    options_from_settings(settings)
+    redis_params(settings)
     feeds = plain_feeds(local_feeds(settings.getdict("FEEDS")))
     arguments = [part for name, value in opts.spargs.items() for part in ("-a", f"{name}={value}")]
     arguments += [part for pair in opts.set for part in ("-s", pair)]

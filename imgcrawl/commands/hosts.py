@@ -17,7 +17,6 @@ from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.verdict import printable
-from imgcrawl.frontier import check_settings
 
 
 class Command(ScrapyCommand):
@@ -49,7 +48,6 @@ async def _show(args: list[str], settings: Settings) -> None:
     names = sorted(get_spider_loader(settings).list())
     if len(args) != 1 or args[0] not in names:
         raise InputError(f"scrapy hosts {' '.join(args)}: expected one spider of {', '.join(names)}")
-    check_settings(settings)
     url = settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
     if not url:
         raise InputError("scrapy hosts: REDIS_URL is not set; only a crawl that is shared tells how it asks its hosts")

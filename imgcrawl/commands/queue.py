@@ -24,7 +24,6 @@ from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.verdict import printable
-from imgcrawl.frontier import check_settings
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -80,7 +79,6 @@ class Command(ScrapyCommand):
             raise InputError(f"scrapy queue {' '.join(args)}: expected one spider of {', '.join(names)}")
         settings = self.settings.copy()
         loader.load(args[0]).update_settings(settings)
-        check_settings(settings)
         url = settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
         if url and not opts.folder:
             self._look(settings, url, args[0], opts)

@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
 from scrapy.crawler import Crawler
 from scrapy.settings import BaseSettings
-
-from imgcrawl.exceptions import InputError
 
 
 class Addon:
@@ -44,7 +41,6 @@ class Addon:
 
         settings.set("REDIS_URL", url, "addon")
         # Now is when a wrong setting can still be told in one sentence.
-        check_settings(settings)
         store_from_settings(settings, self.crawler.spidercls.name)
         options_from_settings(settings)
         settings.set("SCHEDULER", Scheduler, "addon")
@@ -54,21 +50,3 @@ class Addon:
             settings.replace_in_component_priority_dict("EXTENSIONS", Verdict, SharedVerdict)
         if settings.getint("FRONTIER_PARENT"):
             settings.set_in_component_priority_dict("EXTENSIONS", Leash, 0)
-
-
-def check_settings(settings: BaseSettings) -> None:
-    """Raise `InputError` for a setting of the frontier that is not even of the kind it should be."""
-    kinds: dict[str, tuple[Callable[[str], object], str]] = {
-        "FRONTIER_PREFETCH": (settings.getint, "a whole number"),
-        "FRONTIER_PER_HOST": (settings.getint, "a whole number"),
-        "SCHEDULER_IDLE_BEFORE_CLOSE": (settings.getfloat, "a number of seconds"),
-        "SCHEDULER_PERSIST": (settings.getbool, "True or False"),
-        "SCHEDULER_FLUSH_ON_START": (settings.getbool, "True or False"),
-        "REDIS_PARAMS": (settings.getdict, "the parameters of redis-py, as a JSON object"),
-    }
-    for name, (read, expected) in kinds.items():
-        try:
-            read(name)
-        except (ValueError, TypeError):
-            given = "" if name == "REDIS_PARAMS" else f"={settings[name]!r}"  # it may hold a password
-            raise InputError(f"{name}{given}: expected {expected}") from None

@@ -420,6 +420,14 @@ def printable(url: str) -> str:
     return url.replace(parts.netloc, parts.netloc.rpartition("@")[2]) if "@" in parts.netloc else url
 
 
+def redis_params(settings: BaseSettings) -> dict[str, Any]:
+    """REDIS_PARAMS. Raises `InputError` if that is no dict."""
+    try:
+        return settings.getdict("REDIS_PARAMS")
+    except (ValueError, TypeError) as error:  # the value may have a password in it
+        raise InputError(f"REDIS_PARAMS: {error}; expected a JSON object or a dict of redis-py's options") from None
+
+
 def _client(settings: BaseSettings, limits: Limits) -> Any:
     url = (
         re.sub(r"^valkey", "redis", settings["REDIS_URL"]).replace("rediss+unix", "unix").replace("redis+unix", "unix")
@@ -434,10 +442,7 @@ def _client(settings: BaseSettings, limits: Limits) -> Any:
     }
     if not url.startswith("unix:"):
         parameters["socket_keepalive"] = True
-    try:
-        parameters |= settings.getdict("REDIS_PARAMS")
-    except (ValueError, TypeError) as error:  # the value may have a password in it
-        raise InputError(f"REDIS_PARAMS: {error}; expected a JSON object or a dict of redis-py's options") from None
+    parameters |= redis_params(settings)
     parameters.pop("decode_responses", None)
     for name in ("retry_on_timeout", "encoding", "redis_cls"):  # scrapy-redis' own; they mean nothing here
         parameters.pop(name, None)

@@ -57,4 +57,5 @@ def test_no_such_spider_and_no_such_server() -> None:
     assert "cannot be reached" in done.stderr
     assert "Traceback" not in done.stderr
     done = hosts("pximg", "-s", "REDIS_PARAMS={", redis_url="redis://127.0.0.1:1/0")
-    assert done.stderr == "REDIS_PARAMS: expected the parameters of redis-py, as a JSON object\n"
+    assert done.stderr.startswith("REDIS_PARAMS: ")
+    assert len(done.stderr.splitlines()) == 1

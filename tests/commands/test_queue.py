@@ -121,7 +121,7 @@ async def test_without_redis_url_the_queue_of_a_crawl_with_workers_is_found(tmp_
         (["nobody"], "redis://127.0.0.1/", 2, "scrapy queue nobody: expected one spider of "),
         (["pximg"], "ftp://x", 2, "REDIS_URL ftp://x with REDIS_PARAMS"),
         (["pximg", "-s", "nonsense"], "redis://127.0.0.1/", 2, "Invalid -s value, use -s NAME=VALUE"),
-        (["pximg", "-s", "REDIS_PARAMS={secret"], "redis://127.0.0.1/", 2, "REDIS_PARAMS: expected the parameters of"),
+        (["pximg", "-s", "REDIS_PARAMS={secret"], "redis://127.0.0.1/", 2, "REDIS_PARAMS: "),
         (["pximg"], "redis://me:secret@127.0.0.1:1/", 1, "REDIS_URL redis://127.0.0.1:"),
     ],
 )
