@@ -17,8 +17,8 @@ from scrapy.settings import Settings
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier.store import Reply, Store, check_server, printable, store_from_settings
-from tests.crawling import until
-from tests.frontier.conftest import RedisServer
+from tests.support.crawling import until
+from tests.support.redis_server import RedisServer
 
 TAG = "{s:requests}:"
 

@@ -14,7 +14,7 @@ from scrapy.settings import Settings
 
 from imgcrawl.limits.ledger import LONGEST_BLOCK, Ask, Grant, Ledger, LocalLedger, Terms
 from imgcrawl.limits.shared import SharedLedger, ledger_from_settings
-from tests.frontier.conftest import RedisServer
+from tests.support.redis_server import RedisServer
 
 TERMS = Terms(concurrency=8)
 PACED = Terms(concurrency=8, target=4.0, first=0.5)

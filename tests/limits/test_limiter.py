@@ -13,7 +13,7 @@ from scrapy.settings import Settings
 from imgcrawl.limits.ledger import Ask, Crowd, Grant, LocalLedger, Terms
 from imgcrawl.limits.limiter import Limits
 from imgcrawl.limits.shared import OUTAGES, ledger_from_settings
-from tests.frontier.conftest import RedisServer
+from tests.support.redis_server import RedisServer
 
 
 class SlowLedger(LocalLedger):
