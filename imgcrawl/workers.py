@@ -41,7 +41,7 @@ from imgcrawl.frontier.server import EmbeddedServer
 from imgcrawl.frontier.store import OUTAGES, Store, check_server, store_from_settings
 from imgcrawl.frontier.store import printable as without_password
 from imgcrawl.frontier.worker import Told, last_reason, tell, together
-from imgcrawl.limits.shared import SharedLedger
+from imgcrawl.limits.redis import RedisLimits
 from imgcrawl.segments import Segments, count_item, file_name, write_feed
 
 if sys.platform != "win32":
@@ -323,7 +323,7 @@ class Workers:
             for worker in counts["workers"]:
                 if self._is_of(pid, worker):
                     await self.store.bury(worker)
-                    await SharedLedger(self.store, self.settings["REDIS_URL"]).bury(worker)
+                    await RedisLimits(self.store, self.settings["REDIS_URL"]).expire_worker(worker)
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
         now = time.monotonic()
         self.crashes.append(now)
