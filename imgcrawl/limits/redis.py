@@ -17,8 +17,9 @@ from typing import Any
 from redis.exceptions import NoScriptError, ResponseError
 from scrapy.settings import BaseSettings
 
-from imgcrawl.frontier.store import OUTAGES, Store, check_server, store_from_settings
+from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.limits.backend import LimitGrant, LimitRequest, Membership
+from imgcrawl.shared.connection import OUTAGES, check_server
 
 __all__ = ["OUTAGES", "HostStatus", "RedisLimits", "limits_from_settings"]
 
@@ -48,7 +49,7 @@ class RedisLimits:
     Keys live in the frontier's hash slot.
     """
 
-    def __init__(self, store: Store, url: str, worker: str = "") -> None:
+    def __init__(self, store: Queue, url: str, worker: str = "") -> None:
         self.store = store
         self.url = url
         self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -183,7 +184,7 @@ class RedisLimits:
 
 def limits_from_settings(settings: BaseSettings, spider: str, worker: str = "") -> RedisLimits:
     """The limits of the spider of that name at REDIS_URL. Raises `InputError` for settings that make no sense."""
-    return RedisLimits(store_from_settings(settings, spider), settings["REDIS_URL"], worker)
+    return RedisLimits(queue_from_settings(settings, spider), settings["REDIS_URL"], worker)
 
 
 def _grant(
