@@ -327,7 +327,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         image = _not_stored("error")
         downloader = self.crawler.engine.downloader
         try:
-            with downloader.in_hand() if isinstance(downloader, Downloader) else nullcontext():
+            with downloader.count_as_active(request) if isinstance(downloader, Downloader) else nullcontext():
                 image = await self._image(request, item, key)
         finally:
             del self._underway[key]
@@ -345,8 +345,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
             if record:
                 _make_conditional(request, record)
             self._modify_media_request(request)
-            with self._destination(request):
-                response = await self._download(request)
+            with self._destination(request) as sent:
+                response = await self._download(sent)
                 if response.status == 304 and record:
                     await self._in_thread(self._confirm, record)
                     return _known(record, wanted)
@@ -423,17 +423,13 @@ class ImagesPipeline(ScrapyImagesPipeline):
     # VERIFY and STORE
 
     async def _keep(self, response: Response, request: Request, item: Any, key: bytes, wanted: str) -> Image:
-        downloader = self.crawler.engine.downloader
-        # What waits for a thread counts, so that downloads do not run ahead of the threads.
-        held = downloader.held(len(response.body)) if isinstance(downloader, Downloader) else nullcontext()
-        with held:
-            if self.local:
-                return await self._keep_on_disk(self.local, response, request, item, key, wanted)
-            return await self._upload(response, request, item, key, wanted)
+        if self.local:
+            return await self._keep_on_disk(self.local, response, request, item, key, wanted)
+        return await self._upload(response, request, item, key, wanted)
 
-    def _destination(self, request: Request) -> AbstractContextManager[Any]:
-        """What must be there while the request is under way. Images are held in memory until they are verified."""
-        return nullcontext()
+    def _destination(self, request: Request) -> AbstractContextManager[Request]:
+        """The request to send. Images are held in memory until they are verified."""
+        return nullcontext(request)
 
     def _facts(self, response: Response) -> tuple[Facts, str, int]:
         """What the received bytes are, their sha256 in hex and their number. Raises `ImageError`."""

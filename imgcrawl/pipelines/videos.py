@@ -12,7 +12,8 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from imgcrawl.exceptions import InputError
+from imgcrawl.bodies import BodyFile, MediaRequest, body_file_of
+from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.images.containers import examine_video
 from imgcrawl.images.verify import Facts
 from imgcrawl.pipelines.images import ImagesPipeline
@@ -45,10 +46,10 @@ class VideosPipeline(ImagesPipeline):
         }
 
     @contextmanager
-    def _destination(self, request: Request) -> Iterator[None]:
+    def _destination(self, request: Request) -> Iterator[Request]:
         with self.directory.staging() as path:
-            request.meta.update(self.limits, download_to=str(path))
-            yield
+            meta = request.meta | self.limits
+            yield request.replace(cls=MediaRequest, meta=meta, body_file=BodyFile(path, in_memory=0))
 
     def _facts(self, response: Response) -> tuple[Facts, str, int]:
         path = _received(response)
@@ -64,4 +65,7 @@ class VideosPipeline(ImagesPipeline):
 
 
 def _received(response: Response) -> Path:
-    return Path(response.meta["download_to"])
+    file = body_file_of(response.request) if response.request else None
+    if file is None:
+        raise ImageError("error", f"{response.url} was not written to a file")
+    return file.path
