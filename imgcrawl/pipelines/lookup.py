@@ -16,7 +16,7 @@ _Answers = Mapping[bytes, asyncio.Future[Record | None]]
 
 
 class Lookup:
-    """Asks the *catalogue*, in *threads*, and the store: *is_intact* says whether a file still is what its record says."""
+    """Asks the *catalogue*, in *threads*, and the store: *is_intact* says whether a file is what its record says."""
 
     def __init__(
         self, catalogue: Catalogue, threads: ThreadPoolExecutor, is_intact: Callable[[Record], Awaitable[bool]]
