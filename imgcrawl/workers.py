@@ -37,12 +37,12 @@ from scrapy.settings import SETTINGS_PRIORITIES
 from imgcrawl.commands.merge import exporter_for
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.verdict import clock, findings, printable
+from imgcrawl.feeds.merge import Segments, count_item, file_name, write_feed
 from imgcrawl.frontier.server import EmbeddedServer
 from imgcrawl.frontier.store import OUTAGES, Store, check_server, store_from_settings
 from imgcrawl.frontier.store import printable as without_password
 from imgcrawl.frontier.worker import Told, last_reason, tell, together
 from imgcrawl.limits.shared import SharedLedger
-from imgcrawl.segments import Segments, count_item, file_name, write_feed
 
 if sys.platform != "win32":
     import fcntl
@@ -273,7 +273,7 @@ class Workers:
         command += ["-o", f"{self.segments}/%(run)s,%(worker)s.jsonl:jsonl"]
         for name, value in {
             "FEEDS": "{}",
-            "FEED_URI_PARAMS": "imgcrawl.segments.uri_params",
+            "FEED_URI_PARAMS": "imgcrawl.feeds.merge.uri_params",
             "FRONTIER_PARENT": os.getpid(),
             "FRONTIER_RUN": self.run_name,
             "PROGRESS_ENABLED": 0,

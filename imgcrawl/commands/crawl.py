@@ -72,6 +72,8 @@ class Command(scrapy.commands.crawl.Command):
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
             process = _asyncio_process(self.crawler_process)
+            configured = cast("Settings", self.settings).getdict("SPIDER_ARGUMENTS").get(args[0] if args else "", {})
+            opts.spargs = {**configured, **opts.spargs}
             if opts.workers is not None:
                 self.exitcode = _run_workers(process, args, opts)
                 return

@@ -32,7 +32,7 @@ from scrapy.utils.defer import deferred_from_coro
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.arguments import arguments_of, shown
 from imgcrawl.frontier.store import (
@@ -704,8 +704,7 @@ class Scheduler(BaseScheduler):
 
     def _verdict(self, sentence: str) -> None:
         logger.error(sentence)
-        if not self.crawler.stats.get_value("verdict/error"):
-            self.crawler.stats.set_value("verdict/error", sentence)
+        record_fatal_error(self.crawler.stats, sentence)
 
 
 _ENDS = ("done", "failed", "again", "reject")

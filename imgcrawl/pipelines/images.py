@@ -31,7 +31,7 @@ from scrapy.utils.misc import arg_to_iter
 from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.downloader import Downloader
 from imgcrawl.downloadhandler import reason_of
-from imgcrawl.exceptions import ImageError, InputError
+from imgcrawl.exceptions import ImageError, InputError, record_fatal_error
 from imgcrawl.images.names import strip_extension
 from imgcrawl.images.verify import set_pixel_limit
 from imgcrawl.items import Image
@@ -299,7 +299,6 @@ class ImagesPipeline(ScrapyImagesPipeline):
         logger.error(sentence)
         if isinstance(error, OSError) and error.errno in NO_SPACE and self._stopping is None:
             # Asking a site for images that cannot be kept would be no help to anybody.
-            if not self.crawler.stats.get_value("verdict/error"):
-                self.crawler.stats.set_value("verdict/error", sentence)
+            record_fatal_error(self.crawler.stats, sentence)
             self._stopping = asyncio.create_task(self.crawler.engine.close_spider_async(reason="storage"))
         return not_stored("storage")

@@ -436,8 +436,11 @@ def test_a_page_whose_item_cannot_be_written_is_done_by_another_worker(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     feeds = {
-        "FEED_STORAGES": {"": "imgcrawl.exporters.FileFeedStorage", "file": "imgcrawl.exporters.FileFeedStorage"},
-        "FEED_EXPORTERS": {"jsonl": "imgcrawl.exporters.JsonLinesItemExporter"},
+        "FEED_STORAGES": {
+            "": "imgcrawl.feeds.storage.FileFeedStorage",
+            "file": "imgcrawl.feeds.storage.FileFeedStorage",
+        },
+        "FEED_EXPORTERS": {"jsonl": "imgcrawl.feeds.exporters.JsonLinesItemExporter"},
     }
     with Site(0.02) as site, Crawl(tmp_path, redis_server.url, site, **feeds) as crawl:
         full = crawl.start("-o", "/dev/full:jsonl", lists="3")
