@@ -17,8 +17,9 @@ from typing import Any
 from redis.exceptions import NoScriptError, ResponseError
 from scrapy.settings import BaseSettings
 
-from imgcrawl.frontier.store import OUTAGES, Store, check_server, store_from_settings
+from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.limits.ledger import Ask, Crowd, Grant
+from imgcrawl.shared.connection import OUTAGES, check_server
 
 __all__ = ["OUTAGES", "HostStatus", "SharedLedger", "ledger_from_settings"]
 
@@ -45,7 +46,7 @@ class HostStatus:
 class SharedLedger:
     """The account of all workers of a spider with the same Redis. Keys live in the frontier's hash slot."""
 
-    def __init__(self, store: Store, url: str, worker: str = "") -> None:
+    def __init__(self, store: Queue, url: str, worker: str = "") -> None:
         self.store = store
         self.url = url
         self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -170,7 +171,7 @@ class SharedLedger:
 
 def ledger_from_settings(settings: BaseSettings, spider: str, worker: str = "") -> SharedLedger:
     """The ledger of the spider of that name at REDIS_URL. Raises `InputError` for settings that make no sense."""
-    return SharedLedger(store_from_settings(settings, spider), settings["REDIS_URL"], worker)
+    return SharedLedger(queue_from_settings(settings, spider), settings["REDIS_URL"], worker)
 
 
 def _grant(
