@@ -32,6 +32,7 @@ class BodyFile:
         self.size = 0  # bytes in the file
         self.is_written = False  # is the whole body in it?
         self._file: BufferedWriter | None = None
+        self._is_there = False
         self._url = ""
         self._validator = b""  # of the answer that they are from
         self._length = 0  # that the whole has
@@ -67,6 +68,7 @@ class BodyFile:
     async def write(self, piece: bytes) -> None:
         if self._file is None:
             self._file = await asyncio.to_thread(self.path.open, "ab" if self.size else "wb")
+            self._is_there = True
         await asyncio.to_thread(self._file.write, piece)
         self.size += len(piece)
 
@@ -80,6 +82,11 @@ class BodyFile:
         """Whether the next request can go on where the last one broke, and that one brought much."""
         before, self._seen = self._seen, self.size
         return bool(self._validator) and self.size - before >= _PROGRESS
+
+    def remove(self) -> None:
+        """Remove the file, if there is one."""
+        if self._is_there:
+            self.path.unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Begin anew."""

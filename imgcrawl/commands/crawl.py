@@ -141,7 +141,7 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
     # What they need (a Redis client) is for who uses it.
     from imgcrawl.frontier.scheduler import options_from_settings  # noqa: PLC0415 -- see above
-    from imgcrawl.frontier.store import redis_params  # noqa: PLC0415 -- see above
+    from imgcrawl.shared.connection import redis_params  # noqa: PLC0415 -- see above
     from imgcrawl.workers import Plan, Workers, folder_for, plain_feeds  # noqa: PLC0415 -- see above
 
     spider = _spider_name(args, sorted(process.spider_loader.list()))

@@ -35,18 +35,9 @@ from twisted.python.failure import Failure
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.arguments import arguments_of, shown
-from imgcrawl.frontier.store import (
-    FINGERPRINT,
-    OUTAGES,
-    OtherArgumentsError,
-    Reply,
-    Store,
-    check_server,
-    flag,
-    number,
-    printable,
-    store_from_settings,
-)
+from imgcrawl.frontier.queue import FINGERPRINT, OtherArgumentsError, Queue, Reply, queue_from_settings
+from imgcrawl.shared.checked_settings import flag, number
+from imgcrawl.shared.connection import OUTAGES, check_server, printable
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +136,7 @@ class Scheduler(BaseScheduler):
     def __init__(
         self,
         crawler: Crawler,
-        store: Store,
+        store: Queue,
         *,
         prefetch: int,
         per_host: int,
@@ -197,7 +188,7 @@ class Scheduler(BaseScheduler):
         settings = crawler.settings
         return cls(
             crawler,
-            store_from_settings(settings, crawler.spidercls.name),
+            queue_from_settings(settings, crawler.spidercls.name),
             **options_from_settings(settings),
             run=settings.get("FRONTIER_RUN") or "",
             arguments=arguments_of(crawler.spider) if crawler.spider else None,
