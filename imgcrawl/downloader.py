@@ -23,6 +23,7 @@ from scrapy.utils.asyncio import call_later
 from scrapy.utils.httpobj import urlparse_cached
 from scrapy.utils.log import logformatter_adapter
 
+from imgcrawl.engine import counted_as_in_progress, is_stopping, wake
 from imgcrawl.exceptions import InputError, RequestRefused
 from imgcrawl.limits.answers import SLOWER, retry_after
 from imgcrawl.limits.ledger import Board, LocalLedger, Terms
@@ -201,8 +202,8 @@ class Downloader(scrapy.core.downloader.Downloader):
             yield
         finally:
             self._in_hand -= 1
-            if self.crawler.engine and self.crawler.engine._slot:
-                self.crawler.engine._slot.nextcall.schedule()
+            if self.crawler.engine:
+                wake(self.crawler.engine)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -242,20 +243,17 @@ class Downloader(scrapy.core.downloader.Downloader):
         Middlewares, limits, signals and stats are the same; there are no Deferreds on the way.
         """
         engine, spider = self.crawler.engine, self.crawler.spider
-        if engine is None or engine._slot is None or spider is None:
+        if engine is None or spider is None:
             raise RuntimeError(f"No open spider to crawl: {request}")
-        slot = engine._slot
         while True:
-            slot.add_request(request)
-            self.active.add(request)
-            self._downloading += 1
-            try:
-                result = await self.middleware.download_async(self._enqueue_request, request)
-            finally:
-                self._downloading -= 1
-                self.active.remove(request)
-                slot.remove_request(request)
-                slot.nextcall.schedule()
+            with counted_as_in_progress(engine, request):
+                self.active.add(request)
+                self._downloading += 1
+                try:
+                    result = await self.middleware.download_async(self._enqueue_request, request)
+                finally:
+                    self._downloading -= 1
+                    self.active.remove(request)
             if isinstance(result, Response):
                 break
             request = result
@@ -281,8 +279,7 @@ class Downloader(scrapy.core.downloader.Downloader):
 
     def _stopping(self) -> bool:
         engine = self.crawler.engine
-        # `running` falls on Ctrl-C only; a CloseSpider shows nowhere but in the private slot (Scrapy 2.19).
-        return engine is None or not engine.running or engine._slot is None or engine._slot.closing is not None
+        return engine is None or not engine.running or is_stopping(engine)
 
     def _process_queue(self, slot: Slot) -> None:
         self._turns.setdefault(slot)

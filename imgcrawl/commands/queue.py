@@ -147,7 +147,7 @@ def _server(spider: str, folder: Path) -> Iterator[str]:
 
 
 async def _show(store: Store, spider: str) -> int:
-    from imgcrawl.frontier.arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
+    from imgcrawl.frontier.run_arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
 
     counts, leases = await store.counts(), await store.leases()
     console = Console(highlight=False)

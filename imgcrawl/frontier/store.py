@@ -32,7 +32,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from scrapy.settings import BaseSettings
 
 from imgcrawl.exceptions import ImgcrawlError, InputError
-from imgcrawl.frontier import arguments as wire
+from imgcrawl.frontier import run_arguments as wire
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from scrapy.settings import Settings
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.demo.server import serve
-from imgcrawl.frontier.arguments import arguments_of, dump, load, shown
+from imgcrawl.frontier.run_arguments import arguments_of, dump, load, shown
 from imgcrawl.frontier.store import OtherArgumentsError, Store, store_from_settings
 from imgcrawl.spiders.pximg import PximgSpider
 from tests.crawling import until
