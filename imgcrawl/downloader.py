@@ -7,7 +7,6 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import inf
 from socket import SOCK_STREAM
 from time import monotonic
 from typing import Any, cast
@@ -18,16 +17,18 @@ from scrapy import Request, signals
 from scrapy.core.downloader import Slot, _slot_jitter
 from scrapy.crawler import Crawler
 from scrapy.http import Response
-from scrapy.settings import BaseSettings
 from scrapy.utils.asyncio import call_later
 from scrapy.utils.httpobj import urlparse_cached
 from scrapy.utils.log import logformatter_adapter
 
 from imgcrawl.engine import counted_as_in_progress, is_stopping, wake
-from imgcrawl.exceptions import InputError, RequestRefused
-from imgcrawl.limits.answers import SLOWER, retry_after
-from imgcrawl.limits.ledger import Board, LocalLedger, Terms
-from imgcrawl.limits.limiter import Limits
+from imgcrawl.exceptions import RequestRefused
+from imgcrawl.limits.backend import HostLimits, HostNotes
+from imgcrawl.limits.bandwidth import Bandwidth
+from imgcrawl.limits.limiter import Limiter
+from imgcrawl.limits.local import LocalLimits
+from imgcrawl.limits.retry_after import SLOWER, retry_after
+from imgcrawl.limits.settings import LimitSettings, proxy_name
 
 # Requests that wait do not keep others from starting, but each costs memory, as does the gallery it belongs
 # to: beyond this many times CONCURRENT_REQUESTS they count again.
@@ -77,60 +78,48 @@ class Downloader(scrapy.core.downloader.Downloader):
         settings = self.settings
         self._backlog = settings.getint("IMAGES_BACKLOG_BYTES", 64 * 1024 * 1024)
         self._longest_wait = settings.getfloat("RETRY_AFTER_MAX", 300.0)
-        self._bandwidth = settings.getfloat("BANDWIDTH", 0.0)
+        self._limit_settings = LimitSettings.from_settings(settings)
+        self._bandwidth = Bandwidth(self._limit_settings.bandwidth)
         self._by_address = settings.getbool("LIMITS_BY_ADDRESS", False)
-        self._terms = _terms_from_settings(settings)
         self._held = 0
         self._in_hand = 0
         self._downloading = 0  # of those in hand
         self._transferring = 0
         self._waiting = 0
-        self._paid_until = 0.0  # when what has been received fits BANDWIDTH
-        self._paying = False  # who waits for that is woken once, however many ask
+        self._paying = False  # who waits for BANDWIDTH is woken once, however many ask
         self._turns: dict[Slot, None] = {}  # an ordered set: the slots that may have something to start
         self._addresses: OrderedDict[str, str] = OrderedDict()
-        self.board: Board | None = None  # where workers tell each other about hosts; None for one that is alone
+        self.host_notes: HostNotes | None = (
+            None  # where workers tell each other about hosts; None for one that is alone
+        )
         self.limits = self._make_limits()
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
 
-    def _make_limits(self) -> Limits:
+    def _make_limits(self) -> Limiter:
         settings = self.settings
         if not settings.get("REDIS_URL") or not settings.getbool("LIMITS_SHARED", True):
-            return Limits(LocalLedger(), self._terms_of, self._may_start)
+            return Limiter(LocalLimits(), self._limits_of, self._may_start)
         # Nothing of Redis is loaded without REDIS_URL.
-        from imgcrawl.limits.shared import OUTAGES, ledger_from_settings  # noqa: PLC0415 -- loaded with REDIS_URL only
+        from imgcrawl.limits.redis import OUTAGES, limits_from_settings  # noqa: PLC0415 -- loaded with REDIS_URL only
 
-        ledger = ledger_from_settings(settings, self.crawler.spidercls.name)
-        self.board = ledger
+        backend = limits_from_settings(settings, self.crawler.spidercls.name)
+        self.host_notes = backend
 
         def take_name() -> None:
             # One worker, one name, and one voice when Redis is away: the frontier's, where there is one.
             name = getattr(self.crawler.engine.scheduler, "worker", "")
-            ledger.worker = name or ledger.worker
+            backend.worker = name or backend.worker
             self.limits.outages_told = bool(name)
 
         self._take_name = take_name  # signals hold what they call weakly
         self.crawler.signals.connect(take_name, signals.spider_opened)
-        return Limits(ledger, self._terms_of, self._may_start, lease=ledger.lease, outages=OUTAGES)
+        return Limiter(backend, self._limits_of, self._may_start, lease=backend.lease, outages=OUTAGES)
 
     async def _spider_closed(self) -> None:
         await self.limits.close()
 
-    def _terms_of(self, name: str) -> Terms:
-        own = self.per_slot_settings.get(name, {})
-        terms = self._terms
-        concurrency = max(1, int(own.get("concurrency", terms.concurrency)))
-        delay = float(own.get("delay", terms.delay))
-        target = 0.0 if _is_proxy(name) else terms.target  # a proxy is as slow as what is behind it
-        return Terms(
-            concurrency=concurrency,
-            delay=delay,
-            jitter=min(1.0, _slot_jitter(own, self._jitter)),
-            target=target,
-            first=terms.first,
-            longest=terms.longest,
-            speedup=terms.speedup,
-        )
+    def _limits_of(self, name: str) -> HostLimits:
+        return self._limit_settings.limits_of(name, _slot_jitter(self.per_slot_settings.get(name, {}), self._jitter))
 
     def _may_start(self, name: str) -> None:
         slot = self.slots.get(name)
@@ -293,7 +282,7 @@ class Downloader(scrapy.core.downloader.Downloader):
                 self._turns[slot] = None
 
     def _has_room(self) -> bool:
-        if self._bandwidth and (early := self._paid_until - monotonic()) > 0:
+        if early := self._bandwidth.wait():
             if not self._paying:
                 self._paying = True
                 call_later(early, self._paid)
@@ -359,9 +348,7 @@ class Downloader(scrapy.core.downloader.Downloader):
         if response is None:
             self.limits.give(host)
             return
-        if self._bandwidth:
-            share = self._bandwidth / self.limits.crowd.workers
-            self._paid_until = max(self._paid_until, monotonic()) + len(response.body) / share
+        self._bandwidth.received(len(response.body), workers=self.limits.membership.workers)
         if response.status in SLOWER:
             asked = min(retry_after(response), 1e9)
             why = f"{response.status}" + (f", Retry-After {asked:.0f} s" if asked else "")
@@ -373,7 +360,7 @@ class Downloader(scrapy.core.downloader.Downloader):
         elif response.status == 200:
             self.limits.give(host, latency=latency)
         else:  # what is small and made fast must not make us faster
-            self.limits.give(host, latency=max(latency, self.limits.delay(host) * self._terms.target))
+            self.limits.give(host, latency=max(latency, self.limits.delay(host) * self._limit_settings.default.target))
 
 
 def downloader_of(crawler: Crawler) -> Downloader:
@@ -387,29 +374,6 @@ def downloader_of(crawler: Crawler) -> Downloader:
     return downloader
 
 
-def _terms_from_settings(settings: BaseSettings) -> Terms:
-    delay = settings.getfloat("DOWNLOAD_DELAY")
-    throttled = settings.getbool("AUTOTHROTTLE_ENABLED")
-    terms = Terms(
-        concurrency=settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN"),
-        delay=delay,
-        target=settings.getfloat("AUTOTHROTTLE_TARGET_CONCURRENCY") if throttled else 0.0,
-        first=settings.getfloat("AUTOTHROTTLE_START_DELAY"),
-        longest=max(delay, settings.getfloat("AUTOTHROTTLE_MAX_DELAY")),
-        speedup=settings.getfloat("LIMITS_SPEEDUP", 2.0),
-    )
-    for name, value, right in (
-        ("CONCURRENT_REQUESTS_PER_DOMAIN", terms.concurrency, terms.concurrency >= 1),
-        ("DOWNLOAD_DELAY", delay, 0 <= delay < inf),
-        ("AUTOTHROTTLE_TARGET_CONCURRENCY", terms.target, terms.target > 0 or not throttled),
-        ("LIMITS_SPEEDUP", terms.speedup, 0 < terms.speedup < inf),
-        ("BANDWIDTH", settings.getfloat("BANDWIDTH", 0.0), settings.getfloat("BANDWIDTH", 0.0) >= 0),
-    ):
-        if not right:
-            raise InputError(f"{name}={value}: expected a number above 0" + (" or 0" if name[-1] in "YH" else ""))
-    return terms
-
-
 def _queue_of(slot: Slot) -> deque[tuple[Request, _Turn]]:
     # Scrapy's queue has Deferreds; nobody but the downloader looks at it.
     return cast("deque[tuple[Request, _Turn]]", slot.queue)
@@ -418,15 +382,7 @@ def _queue_of(slot: Slot) -> deque[tuple[Request, _Turn]]:
 def _names(host: str, request: Request) -> list[str]:
     """Whose limits a request is subject to."""
     proxy = request.meta.get("proxy")
-    return [host, _proxy_name(proxy)] if proxy else [host]
-
-
-def _proxy_name(proxy: str) -> str:
-    return f"proxy {urlsplit(proxy).netloc.rpartition('@')[2]}"
-
-
-def _is_proxy(name: str) -> bool:
-    return name.startswith("proxy ")  # no host name has a space
+    return [host, proxy_name(urlsplit(proxy).netloc)] if proxy else [host]
 
 
 async def _address_of(host: str) -> str:

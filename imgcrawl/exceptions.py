@@ -1,4 +1,4 @@
-"""Everything raised on purpose.
+"""Everything raised on purpose, and how an error is told.
 
 ImgcrawlError
  ├── InputError         an argument, a setting or a file is not what it should be; nothing was requested yet
@@ -8,7 +8,12 @@ ImgcrawlError
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from scrapy.exceptions import CloseSpider, IgnoreRequest
+
+if TYPE_CHECKING:
+    from scrapy.statscollectors import StatsCollector
 
 
 class ImgcrawlError(Exception):
@@ -49,3 +54,14 @@ class RequestRefused(ImgcrawlError, IgnoreRequest):  # noqa: N818 -- a decision,
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+
+
+def describe(error: BaseException) -> str:
+    """*error* in a few words for the user: what the system says, or its text, or its class where it has none."""
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+
+
+def record_fatal_error(stats: StatsCollector, sentence: str) -> None:
+    """Make *sentence* the crawl's verdict (the stat `verdict/error`), unless an earlier one is."""
+    if not stats.get_value("verdict/error"):
+        stats.set_value("verdict/error", sentence)

@@ -104,17 +104,17 @@ CATALOGUE_FILE = None  # the record of every image stored; None: .catalogue.sqli
 
 # ---- TELL ---------------------------------------------------------------------------------------------
 FEED_EXPORT_ENCODING = "utf-8"  # titles stay readable
-FEED_URI_PARAMS = "imgcrawl.segments.uri_params"  # %(worker)s in the address of a feed
+FEED_URI_PARAMS = "imgcrawl.feeds.merge.uri_params"  # %(worker)s in the address of a feed
 FEED_STORAGES = {
-    "": "imgcrawl.exporters.FileFeedStorage",  # a .json that is whole at every moment, nothing buffered
-    "file": "imgcrawl.exporters.FileFeedStorage",
+    "": "imgcrawl.feeds.storage.FileFeedStorage",  # a .json that is whole at every moment, nothing buffered
+    "file": "imgcrawl.feeds.storage.FileFeedStorage",
 }
 FEED_EXPORTERS = {  # items reach the disk one by one; one CSV header a file
-    "json": "imgcrawl.exporters.JsonItemExporter",
-    "jsonlines": "imgcrawl.exporters.JsonLinesItemExporter",
-    "jsonl": "imgcrawl.exporters.JsonLinesItemExporter",
-    "jl": "imgcrawl.exporters.JsonLinesItemExporter",
-    "csv": "imgcrawl.exporters.CsvItemExporter",
+    "json": "imgcrawl.feeds.exporters.JsonItemExporter",
+    "jsonlines": "imgcrawl.feeds.exporters.JsonLinesItemExporter",
+    "jsonl": "imgcrawl.feeds.exporters.JsonLinesItemExporter",
+    "jl": "imgcrawl.feeds.exporters.JsonLinesItemExporter",
+    "csv": "imgcrawl.feeds.exporters.CsvItemExporter",
 }
 EXTENSIONS = {
     "imgcrawl.extensions.progress.Progress": 0,

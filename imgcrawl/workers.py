@@ -37,12 +37,14 @@ from scrapy.settings import SETTINGS_PRIORITIES
 from imgcrawl.commands.merge import exporter_for
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.verdict import clock, findings, printable
+from imgcrawl.feeds.merge import Segments, count_item, file_name, write_feed
+from imgcrawl.frontier import inspect
+from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.frontier.server import EmbeddedServer
-from imgcrawl.frontier.store import OUTAGES, Store, check_server, store_from_settings
-from imgcrawl.frontier.store import printable as without_password
-from imgcrawl.frontier.worker import Told, last_reason, tell, together
-from imgcrawl.limits.shared import SharedLedger
-from imgcrawl.segments import Segments, count_item, file_name, write_feed
+from imgcrawl.frontier.verdict import Told, last_reason, tell, together
+from imgcrawl.limits.redis import RedisLimits
+from imgcrawl.shared.connection import OUTAGES, check_server
+from imgcrawl.shared.connection import printable as without_password
 
 if sys.platform != "win32":
     import fcntl
@@ -193,7 +195,7 @@ class Workers:
                 await asyncio.to_thread(self.server.stop)
 
     async def _connect(self, stack: AsyncExitStack) -> None:
-        self.store: Store = store_from_settings(self.settings, self.plan.spider)
+        self.store: Queue = queue_from_settings(self.settings, self.plan.spider)
         stack.push_async_callback(self.store.client.aclose)
         try:
             await check_server(self.store, self.settings["REDIS_URL"])
@@ -203,7 +205,7 @@ class Workers:
 
     async def _lacks_only_its_feed(self) -> bool:
         with suppress(*OUTAGES):
-            counts = await self.store.counts()
+            counts = await inspect.counts(self.store)
             if counts["state"] == "done" and self._segments_of(counts["id"]) and not self.fed.exists():
                 self.run_id = counts["id"]
         return bool(self.run_id)
@@ -228,7 +230,7 @@ class Workers:
         if self.run_id:
             return True
         with suppress(*OUTAGES):
-            counts = await self.store.counts()
+            counts = await inspect.counts(self.store)
             told = await tell(self.store, counts["id"])
             if any(self._is_of(pid, worker) for pid in self.pids for worker in told):
                 await self._adopt(counts["id"])
@@ -273,7 +275,7 @@ class Workers:
         command += ["-o", f"{self.segments}/%(run)s,%(worker)s.jsonl:jsonl"]
         for name, value in {
             "FEEDS": "{}",
-            "FEED_URI_PARAMS": "imgcrawl.segments.uri_params",
+            "FEED_URI_PARAMS": "imgcrawl.feeds.merge.uri_params",
             "FRONTIER_PARENT": os.getpid(),
             "FRONTIER_RUN": self.run_name,
             "PROGRESS_ENABLED": 0,
@@ -314,7 +316,7 @@ class Workers:
             self.stop()
             return False
         with suppress(*OUTAGES):
-            counts = await self.store.counts()
+            counts = await inspect.counts(self.store)
             told = await tell(self.store, self.run_id or counts["id"])
             self._look_for_loss(counts)
             left = self.lost or any(self._is_of(pid, worker) and told[worker].reason for worker in told)
@@ -323,7 +325,7 @@ class Workers:
             for worker in counts["workers"]:
                 if self._is_of(pid, worker):
                     await self.store.bury(worker)
-                    await SharedLedger(self.store, self.settings["REDIS_URL"]).bury(worker)
+                    await RedisLimits(self.store, self.settings["REDIS_URL"]).expire_worker(worker)
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
         now = time.monotonic()
         self.crashes.append(now)
@@ -370,7 +372,7 @@ class Workers:
                     self.stop()
             with suppress(*OUTAGES):
                 async with asyncio.timeout(5):
-                    counts = await self.store.counts()
+                    counts = await inspect.counts(self.store)
                     told = await tell(self.store, counts["id"])
                 display.show(counts, together(told))
                 self._look_for_loss(counts)
@@ -380,7 +382,7 @@ class Workers:
 
     async def _finish(self, started: float) -> Done:
         try:
-            counts = await self.store.counts()
+            counts = await inspect.counts(self.store)
             told = await tell(self.store, self.run_id or counts["id"])
         except OUTAGES as error:
             counts, told = {"id": "", "state": "", "dead": 0}, {}

@@ -224,7 +224,7 @@ def test_bad_input_is_found_once_and_told_in_one_sentence(tmp_path: Path, option
 PLAIN: dict[str, Any] = {
     "COMMANDS_MODULE": "imgcrawl.commands",
     "EXTENSIONS": {"imgcrawl.extensions.verdict.Verdict": 0},
-    "FEED_STORAGES": {"": "imgcrawl.exporters.FileFeedStorage", "file": "imgcrawl.exporters.FileFeedStorage"},
+    "FEED_STORAGES": {"": "imgcrawl.feeds.storage.FileFeedStorage", "file": "imgcrawl.feeds.storage.FileFeedStorage"},
     "VERDICT_IMAGES_EXPECTED": False,
 }
 

@@ -17,7 +17,7 @@ from scrapy.utils.log import failure_to_exc_info
 from twisted.python.failure import Failure
 
 from imgcrawl.downloadhandler import reason_of
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.items import Gallery
 from imgcrawl.urls import absolute
 
@@ -112,8 +112,7 @@ class BaseSpider(scrapy.Spider):
     def report(self, sentence: str) -> None:
         """Say in one *sentence* why this crawl does not do what it should. The first one is the crawl's verdict."""
         self.logger.error(sentence)
-        if not self.crawler.stats.get_value("verdict/error"):
-            self.crawler.stats.set_value("verdict/error", sentence)
+        record_fatal_error(self.crawler.stats, sentence)
 
     # ITEM
 

@@ -72,6 +72,8 @@ class Command(scrapy.commands.crawl.Command):
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
             process = _asyncio_process(self.crawler_process)
+            configured = cast("Settings", self.settings).getdict("SPIDER_ARGUMENTS").get(args[0] if args else "", {})
+            opts.spargs = {**configured, **opts.spargs}
             if opts.workers is not None:
                 self.exitcode = _run_workers(process, args, opts)
                 return
@@ -139,7 +141,7 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
     # What they need (a Redis client) is for who uses it.
     from imgcrawl.frontier.scheduler import check_settings  # noqa: PLC0415 -- see above
-    from imgcrawl.frontier.store import redis_params  # noqa: PLC0415 -- see above
+    from imgcrawl.shared.connection import redis_params  # noqa: PLC0415 -- see above
     from imgcrawl.workers import Plan, Workers, folder_for, plain_feeds  # noqa: PLC0415 -- see above
 
     spider = _spider_name(args, sorted(process.spider_loader.list()))

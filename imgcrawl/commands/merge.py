@@ -18,10 +18,10 @@ from w3lib.url import file_uri_to_path
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.verdict import printable
-from imgcrawl.segments import LINES, Segments, write_feed
+from imgcrawl.feeds.merge import LINES, Segments, write_feed
 
 if TYPE_CHECKING:
-    from imgcrawl.segments import Report
+    from imgcrawl.feeds.merge import Report
 
 MOST_TOLD = 20  # lines of a segment that are told one by one
 

@@ -15,11 +15,12 @@ from typing import Any
 
 from scrapy.statscollectors import StatsCollector
 
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.frontier.leases import Leases
 from imgcrawl.frontier.outbox import Outbox
+from imgcrawl.frontier.queue import OtherArgumentsError, Queue, Reply
 from imgcrawl.frontier.run_arguments import shown
-from imgcrawl.frontier.store import OUTAGES, OtherArgumentsError, Reply, Store, check_server, printable
+from imgcrawl.shared.connection import OUTAGES, check_server, printable
 from imgcrawl.shared.session import Session, one_line
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class SharedRun:
 
     def __init__(
         self,
-        store: Store,
+        queue: Queue,
         leases: Leases,
         options: RunOptions,
         stats: StatsCollector,
@@ -67,7 +68,7 @@ class SharedRun:
         wake_engine: Callable[[], None],
         is_stopping: Callable[[], bool],
     ) -> None:
-        self.store = store
+        self.queue = queue
         self.leases = leases
         self.options = options
         self.stats = stats
@@ -87,7 +88,7 @@ class SharedRun:
         self._reconcile = True  # say which pages are held: the server takes back what is not said
         self._reconciled_at = 0.0
         self._leave_with_next = False
-        heartbeat = store.limits.beat
+        heartbeat = queue.limits.beat
         self.session = Session(
             self._exchange,
             heartbeat=min(heartbeat, options.idle_before_close or heartbeat),
@@ -128,14 +129,14 @@ class SharedRun:
 
     async def join(self, url: str, spider: str) -> None:
         """Raises `InputError` if the server cannot be reached or used, or the run has other arguments."""
-        patience = time.monotonic() + self.store.limits.lease_timeout
+        patience = time.monotonic() + self.queue.limits.lease_timeout
         told = False
         options = self.options
         while True:
             try:
                 async with asyncio.timeout(5):
-                    await check_server(self.store, url)
-                    self.id, state = await self.store.join(
+                    await check_server(self.queue, url)
+                    self.id, state = await self.queue.join(
                         self.worker,
                         options.name,
                         persist=options.persist,
@@ -145,7 +146,7 @@ class SharedRun:
                 break
             except OtherArgumentsError as error:
                 raise InputError(
-                    f"the queue {self.store.key} has a crawl of {spider} with {shown(error.theirs)} that is not at its"
+                    f"the queue {self.queue.key} has a crawl of {spider} with {shown(error.theirs)} that is not at its"
                     f" end, and this worker has {shown(options.arguments)}: expected the same arguments, to join it or"
                     f" go on with it; or wait for its end, or have another queue (SCHEDULER_QUEUE_KEY), or give it up"
                     f" (scrapy queue {spider} --clear)"
@@ -163,7 +164,7 @@ class SharedRun:
 
     async def close(self, spider: str) -> None:
         """Report what is left, give back what is held, and leave."""
-        limits = self.store.limits
+        limits = self.queue.limits
         if self.is_open:
             self.state = RunState.CLOSING
         if self.session.is_started:
@@ -175,12 +176,12 @@ class SharedRun:
                 left = await self.session.attempt() and len(self.outbox) == 0
             if self.state is not RunState.LOST:
                 await self._after_leaving(spider, left=left)
-        await self._try(self.store.client.aclose)
+        await self._try(self.queue.client.aclose)
 
     async def _after_leaving(self, spider: str, *, left: bool) -> None:
-        limits = self.store.limits
+        limits = self.queue.limits
         if left:
-            await self._try(self.store.sweep)
+            await self._try(self.queue.sweep)
         else:
             logger.warning(
                 "Redis does not answer: the pages of this worker go back to the others after %g s", limits.lease_timeout
@@ -193,7 +194,7 @@ class SharedRun:
 
     async def _try(self, work: Callable[[], Any]) -> None:
         try:
-            async with asyncio.timeout(self.store.limits.beat):
+            async with asyncio.timeout(self.queue.limits.beat):
                 await work()
         except OUTAGES as error:
             logger.debug("Left undone in Redis: %s", one_line(error))
@@ -216,14 +217,14 @@ class SharedRun:
         leave = self._leave_with_next and is_last
         closing = leave or not self.is_open or self._is_stopping()
         now = time.monotonic()
-        reconcile = self._reconcile or now - self._reconciled_at > self.store.limits.beat
+        reconcile = self._reconcile or now - self._reconciled_at > self.queue.limits.beat
         flags = self._flags(closing=closing, leave=leave, reconcile=reconcile, is_last=is_last)
         if closing and not leave and self.leases.drop_ready():
             self._reconcile = True
         held = self.leases.tokens() if reconcile else []
         if reconcile:
             held += [op[1] for op in self.outbox if op[0] in _ENDS]  # type: ignore[misc] # a token is bytes
-        reply = await self.store.exchange(
+        reply = await self.queue.exchange(
             self.id,
             self.worker,
             wanted=0 if closing else self.leases.wanted,
@@ -302,5 +303,4 @@ class SharedRun:
 
     def _tell_error(self, sentence: str) -> None:
         logger.error(sentence)
-        if not self.stats.get_value("verdict/error"):
-            self.stats.set_value("verdict/error", sentence)
+        record_fatal_error(self.stats, sentence)

@@ -26,11 +26,12 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.decode import decode
 from imgcrawl.frontier.leases import Leases, Page
+from imgcrawl.frontier.queue import FINGERPRINT, Queue, queue_from_settings
 from imgcrawl.frontier.run import RunOptions, RunState, SharedRun
 from imgcrawl.frontier.run_arguments import arguments_of
 from imgcrawl.frontier.seeding import Seeding
 from imgcrawl.frontier.start_urls import StartUrls
-from imgcrawl.frontier.store import FINGERPRINT, Store, flag, number, store_from_settings
+from imgcrawl.shared.checked_settings import flag, number
 from imgcrawl.shared.session import one_line
 
 logger = logging.getLogger(__name__)
@@ -55,12 +56,12 @@ class Scheduler(BaseScheduler):
     FRONTIER_PER_HOST, FRONTIER_MAX_REQUEST_SIZE, FRONTIER_RUN.
     """
 
-    def __init__(self, crawler: Crawler, store: Store, leases: Leases, options: RunOptions) -> None:
+    def __init__(self, crawler: Crawler, queue: Queue, leases: Leases, options: RunOptions) -> None:
         self.crawler = crawler
-        self.store = store
+        self.queue = queue
         self.leases = leases
         self.shared_run = SharedRun(
-            store,
+            queue,
             leases,
             options,
             crawler.stats,
@@ -80,7 +81,7 @@ class Scheduler(BaseScheduler):
         settings = crawler.settings
         return cls(
             crawler,
-            store_from_settings(settings, crawler.spidercls.name),
+            queue_from_settings(settings, crawler.spidercls.name),
             leases_from_settings(settings),
             run_options_from_settings(settings, crawler.spider),
         )
@@ -142,7 +143,7 @@ class Scheduler(BaseScheduler):
 
     def encode(self, request: Request) -> bytes:
         """*request* as it travels. Raises `CannotTravelError`."""
-        return codec.encode(request, self.spider, self.store.limits.max_request_size)
+        return codec.encode(request, self.spider, self.queue.limits.max_request_size)
 
     def fail(self, response: Response | Failure | None, error: BaseException | None) -> None:
         """The page of *response* is not done: it goes back to the queue when the engine lets go of it."""
@@ -175,7 +176,7 @@ class Scheduler(BaseScheduler):
 
     async def _listen(self) -> None:
         """Hear of new work at once, without asking."""
-        if await self.store.wait(self.worker, self.store.limits.beat):
+        if await self.queue.wait(self.worker, self.queue.limits.beat):
             self.shared_run.session.wake()
 
     def _request_finished(self, request: Request) -> None:

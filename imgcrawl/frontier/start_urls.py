@@ -36,9 +36,9 @@ class StartUrls:
 
     async def feed(self) -> None:
         """Queue what there is, or wait for some."""
-        run, store = self._run, self._run.store
+        run, queue = self._run, self._run.queue
         await run.is_feeder.wait()
-        foreign, values = await store.take()
+        foreign, values = await queue.take()
         for value in foreign:
             run.report("stranger", "not taken from outside", value)
         for value in values:
@@ -46,19 +46,19 @@ class StartUrls:
         if foreign or values:
             run.nothing_outside = False
             if await run.flushed():
-                await store.taken(values)
+                await queue.taken(values)
             return
         if not run.nothing_outside:
             run.nothing_outside = True
             run.session.wake()
-        await store.wait_outside(store.limits.beat)
+        await queue.wait_outside(queue.limits.beat)
 
     def _queue(self, value: bytes) -> None:
         try:
             request = decode_start(value, self._spider)
             encoded = self._encode(request)
         except (codec.WireError, codec.CannotTravelError, ValueError) as error:
-            key = self._run.store.start_key
+            key = self._run.queue.start_key
             logger.warning("A value in %s is no request and was set aside: %s", key, one_line(error))
             self._run.report("stranger", one_line(error), value)
             return

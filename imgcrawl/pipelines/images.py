@@ -41,7 +41,7 @@ from scrapy.utils.url import strip_url
 from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.downloader import Downloader
 from imgcrawl.downloadhandler import reason_of
-from imgcrawl.exceptions import ImageError, InputError
+from imgcrawl.exceptions import ImageError, InputError, record_fatal_error
 from imgcrawl.images.names import check_template, distinct, path_for, strip_extension
 from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import Facts, examine, set_pixel_limit
@@ -379,7 +379,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         logger.error(sentence)
         if isinstance(error, OSError) and error.errno in NO_SPACE and self._stopping is None:
             # Asking a site for images that cannot be kept would be no help to anybody.
-            self.crawler.stats.set_value("verdict/error", sentence)
+            record_fatal_error(self.crawler.stats, sentence)
             self._stopping = asyncio.create_task(self.crawler.engine.close_spider_async(reason="storage"))
         return _not_stored("storage")
 

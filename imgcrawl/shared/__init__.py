@@ -1,1 +1,1 @@
-"""What the queue and the limits share in Redis: one connection, one loop that talks, one list of workers."""
+"""What all parts that workers share in Redis have in common: the server, its scripts, settings of theirs."""

@@ -181,11 +181,11 @@ def test_redis_may_be_killed_started_again_and_stopped(tmp_path: Path) -> None:
         crawl.wait()
         assert urls(crawl) == pages(300)
         assert [worker.returncode for worker in crawl.workers] == [0, 0, 0]
-        # One line an outage, though the limits have their ledger there, too; a machine that stands still for seconds
+        # One line an outage, though the limits are there, too; a machine that stands still for seconds
         # makes one more.
         assert told("answers again") == told("does not answer")
         assert max(told("does not answer")) <= 4
-        assert told("ledger") == [0, 0]
+        assert told("keeps to its share") == [0, 0]
         assert len(crawl.items()) <= 300 + 3 * 16
 
 
@@ -436,8 +436,11 @@ def test_a_page_whose_item_cannot_be_written_is_done_by_another_worker(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     feeds = {
-        "FEED_STORAGES": {"": "imgcrawl.exporters.FileFeedStorage", "file": "imgcrawl.exporters.FileFeedStorage"},
-        "FEED_EXPORTERS": {"jsonl": "imgcrawl.exporters.JsonLinesItemExporter"},
+        "FEED_STORAGES": {
+            "": "imgcrawl.feeds.storage.FileFeedStorage",
+            "file": "imgcrawl.feeds.storage.FileFeedStorage",
+        },
+        "FEED_EXPORTERS": {"jsonl": "imgcrawl.feeds.exporters.JsonLinesItemExporter"},
     }
     with Site(0.02) as site, Crawl(tmp_path, redis_server.url, site, **feeds) as crawl:
         full = crawl.start("-o", "/dev/full:jsonl", lists="3")

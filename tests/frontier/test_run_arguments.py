@@ -11,8 +11,14 @@ from scrapy.settings import Settings
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.demo.server import serve
+<<<<<<< HEAD:tests/frontier/test_run_arguments.py
 from imgcrawl.frontier.run_arguments import arguments_of, dump, load, shown
 from imgcrawl.frontier.store import OtherArgumentsError, Store, store_from_settings
+=======
+from imgcrawl.frontier import inspect
+from imgcrawl.frontier.arguments import arguments_of, dump, load, shown
+from imgcrawl.frontier.queue import OtherArgumentsError, Queue, queue_from_settings
+>>>>>>> de55076ba6ac440cec8ec7dbc817bc6f1fa7d426:tests/frontier/test_arguments.py
 from imgcrawl.spiders.pximg import PximgSpider
 from tests.crawling import until
 from tests.frontier.conftest import RedisServer
@@ -70,32 +76,32 @@ def test_what_was_not_written_by_us_is_none(value: bytes) -> None:
 
 
 @pytest.fixture
-async def store(redis_server: RedisServer) -> AsyncIterator[Store]:
-    store = store_from_settings(Settings({"REDIS_URL": redis_server.url}), "s")
+async def store(redis_server: RedisServer) -> AsyncIterator[Queue]:
+    store = queue_from_settings(Settings({"REDIS_URL": redis_server.url}), "s")
     yield store
     await store.client.aclose()
 
 
-async def join(store: Store, worker: str, topic: str = "", *, run: str = "", flush: bool = False) -> str:
+async def join(store: Queue, worker: str, topic: str = "", *, run: str = "", flush: bool = False) -> str:
     arguments = {"topic": topic} if topic else {}
     id_, _ = await store.join(worker, run, persist=False, flush=flush, arguments=arguments)
     return id_
 
 
-async def test_only_workers_with_the_same_arguments_are_in_a_run(store: Store) -> None:
+async def test_only_workers_with_the_same_arguments_are_in_a_run(store: Queue) -> None:
     run = await join(store, "a", "x")
     assert await join(store, "b", "x") == run
     for other in ("y", ""):
         with pytest.raises(OtherArgumentsError) as told:
             await join(store, "c", other)
         assert told.value.theirs == {"topic": "x"}
-    counts = await store.counts()
+    counts = await inspect.counts(store)
     assert (sorted(counts["workers"]), counts["rejected"]) == (["a", "b"], 0)
     assert counts["arguments"] == {"topic": "x"}
 
 
 async def test_a_run_that_was_stopped_goes_on_with_its_arguments_and_one_that_is_over_binds_nobody(
-    store: Store,
+    store: Queue,
 ) -> None:
     run = await join(store, "a", "x")
     await store.exchange(run, "a", ops=[("seeded", "", "")])
@@ -110,7 +116,7 @@ async def test_a_run_that_was_stopped_goes_on_with_its_arguments_and_one_that_is
     assert await join(store, "c", "y") != run
 
 
-async def test_what_is_flushed_binds_nobody(store: Store) -> None:
+async def test_what_is_flushed_binds_nobody(store: Queue) -> None:
     run = await join(store, "a", "x")
     with pytest.raises(OtherArgumentsError):
         await join(store, "b", "y", flush=True)
@@ -118,7 +124,7 @@ async def test_what_is_flushed_binds_nobody(store: Store) -> None:
     assert await join(store, "b", "y", flush=True) != run
 
 
-async def test_a_named_run_is_one_crawl(store: Store) -> None:
+async def test_a_named_run_is_one_crawl(store: Queue) -> None:
     run = await join(store, "a", "x", run="monday")
     await store.exchange(run, "a", ops=[("seeded", "", "")], flags="e")
     await store.exchange(run, "a", flags="l")
@@ -128,13 +134,13 @@ async def test_a_named_run_is_one_crawl(store: Store) -> None:
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-async def test_a_strangers_value_in_the_place_of_the_arguments_is_counted(store: Store, value: bytes) -> None:
+async def test_a_strangers_value_in_the_place_of_the_arguments_is_counted(store: Queue, value: bytes) -> None:
     run = await join(store, "a", "x")
     await store.client.hset(RUN, "arguments", value)
-    assert (await store.counts())["arguments"] is None
+    assert (await inspect.counts(store))["arguments"] is None
     assert await join(store, "b", "x") == run
-    assert (await store.counts())["rejected"] == 1
-    ((reason, kept),) = await store.rejected()
+    assert (await inspect.counts(store))["rejected"] == 1
+    ((reason, kept),) = await inspect.rejected(store)
     assert (reason, kept) == ("not arguments", value[:500])
     with pytest.raises(OtherArgumentsError):
         await join(store, "c", "y")

@@ -16,7 +16,9 @@ import redis
 from scrapy.settings import Settings
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.frontier.store import Reply, Store, check_server, printable, store_from_settings
+from imgcrawl.frontier import inspect
+from imgcrawl.frontier.queue import Queue, Reply, queue_from_settings
+from imgcrawl.shared.connection import check_server, printable
 from tests.crawling import until
 from tests.frontier.conftest import RedisServer
 
@@ -34,7 +36,7 @@ def numbers(reply: Reply) -> list[str]:
 class Worker:
     """A worker of the store that does what it is told."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Queue, name: str) -> None:
         self.store = store
         self.name = name
         self.run = ""
@@ -69,24 +71,24 @@ class Worker:
 
 
 @pytest.fixture
-async def store(redis_server: RedisServer) -> AsyncIterator[Store]:
+async def store(redis_server: RedisServer) -> AsyncIterator[Queue]:
     store = make(redis_server)
     yield store
     await store.client.aclose()
 
 
-def make(server: RedisServer, **settings: Any) -> Store:
-    return store_from_settings(Settings({"REDIS_URL": server.url, **settings}), "s")
+def make(server: RedisServer, **settings: Any) -> Queue:
+    return queue_from_settings(Settings({"REDIS_URL": server.url, **settings}), "s")
 
 
-async def workers(store: Store, count: int) -> list[Worker]:
+async def workers(store: Queue, count: int) -> list[Worker]:
     made = [Worker(store, f"w{n}") for n in range(count)]
     for worker in made:
         await worker.join()
     return made
 
 
-async def test_a_page_is_leased_once_acknowledged_and_then_the_run_is_done(store: Store) -> None:
+async def test_a_page_is_leased_once_acknowledged_and_then_the_run_is_done(store: Queue) -> None:
     a, b = await workers(store, 2)
     assert (await a.say(flags="s")).seeder
     assert not (await b.say(flags="s")).seeder
@@ -94,7 +96,7 @@ async def test_a_page_is_leased_once_acknowledged_and_then_the_run_is_done(store
     assert (numbers(first), first.added, first.dropped) == (["1"], 2, 1)
     second = await b.say(wanted=5)
     assert numbers(second) == ["2"]
-    assert (await store.counts())["workers"] == {"w0": 1, "w1": 1}
+    assert (await inspect.counts(store))["workers"] == {"w0": 1, "w1": 1}
     await b.done(second)
     reply = await a.done(first)
     assert reply.state == "running"  # only when nothing waits outside or unsaid
@@ -102,14 +104,14 @@ async def test_a_page_is_leased_once_acknowledged_and_then_the_run_is_done(store
     assert (await b.say()).state == "done"
 
 
-async def test_children_and_acknowledgement_are_one_step(store: Store) -> None:
+async def test_children_and_acknowledgement_are_one_step(store: Queue) -> None:
     (a,) = await workers(store, 1)
     lease = await a.say(page(1), ("seeded", "", ""), wanted=1)
     reply = await a.say(page(2), ("done", lease.leases[0][0], ""), flags="e", wanted=1)
     assert (reply.state, numbers(reply)) == ("running", ["2"])
 
 
-async def test_priority_first_then_hosts_in_turn(store: Store) -> None:
+async def test_priority_first_then_hosts_in_turn(store: Queue) -> None:
     (a,) = await workers(store, 1)
     await a.say(*[page(f"slow{n}", "0:slow") for n in range(9)])
     await a.say(page("x", "0:x"), page("y", "0:y"), page("late", "-1:x"), page("soon", "7:slow"))
@@ -122,14 +124,14 @@ async def test_priority_first_then_hosts_in_turn(store: Store) -> None:
     assert [priority for _, priority, _ in rest.leases][-1] == b"-1"
 
 
-async def test_a_host_has_no_more_than_its_share_of_a_worker(store: Store) -> None:
+async def test_a_host_has_no_more_than_its_share_of_a_worker(store: Queue) -> None:
     (a,) = await workers(store, 1)
     await a.say(*[page(n, "5:slow") for n in range(9)], page("other", "0:other"))
     reply = await a.say(wanted=9, per_host=3)
     assert numbers(reply) == ["0", "1", "2", "other"]
 
 
-async def test_a_late_worker_still_finds_work(store: Store) -> None:
+async def test_a_late_worker_still_finds_work(store: Queue) -> None:
     a, b = await workers(store, 2)
     reply = await a.say(*[page(n) for n in range(10)], wanted=16)
     assert len(reply.leases) == 5
@@ -162,27 +164,27 @@ async def test_nobody_is_dead_because_the_server_was_away(redis_server: RedisSer
     await asyncio.sleep(1.1)
     assert (await a.say(wanted=1)).status == "ok"
     assert (await b.say()).status == "ok"
-    assert (await store.counts())["leased"] == 1
+    assert (await inspect.counts(store))["leased"] == 1
     await store.client.aclose()
 
 
-async def test_leaving_gives_back_at_once_and_in_order(store: Store) -> None:
+async def test_leaving_gives_back_at_once_and_in_order(store: Queue) -> None:
     a, b = await workers(store, 2)
     await a.say(*[page(n) for n in range(6)], wanted=3)
     await a.say(flags="l")
     assert numbers(await b.say(wanted=9)) == ["0", "1", "2", "3", "4", "5"]
-    counts = await store.counts()
+    counts = await inspect.counts(store)
     assert (counts["redelivered"], list(counts["workers"])) == (0, ["w1"])
 
 
-async def test_leases_that_a_worker_never_learnt_of_go_back(store: Store) -> None:
+async def test_leases_that_a_worker_never_learnt_of_go_back(store: Queue) -> None:
     (a,) = await workers(store, 1)
     await a.say(page(1), page(2), wanted=1)
     a.held.clear()  # as after an answer that was lost
     assert numbers(await a.say(wanted=9, flags="h")) == ["1", "2"]
 
 
-async def test_a_page_that_fails_again_and_again_is_set_aside_and_can_be_put_back(store: Store) -> None:
+async def test_a_page_that_fails_again_and_again_is_set_aside_and_can_be_put_back(store: Queue) -> None:
     (a,) = await workers(store, 1)
     await a.say(page(1), ("seeded", "", ""))
     for n in range(5):
@@ -190,17 +192,17 @@ async def test_a_page_that_fails_again_and_again_is_set_aside_and_can_be_put_bac
         assert numbers(reply) == ["1"]
         await a.say(("failed", reply.leases[0][0], f"ValueError: no {n}"))
     assert not (await a.say(wanted=1)).leases
-    (dead,) = await store.dead()
+    (dead,) = await inspect.dead(store)
     assert (dead["reason"], dead["failures"], json.loads(dead["request"])["url"]) == (
         "ValueError: no 4",
         5,
         "http://h/1",
     )
     assert (await a.say(flags="e")).state == "done"
-    assert (await store.counts())["dead"] == 1
+    assert (await inspect.counts(store))["dead"] == 1
     assert await store.requeue() == 1
     assert numbers(await a.say(wanted=1)) == ["1"]
-    assert (await store.counts())["dead"] == 0
+    assert (await inspect.counts(store))["dead"] == 0
 
 
 async def test_the_page_that_kills_is_found_and_its_neighbours_are_not_blamed(redis_server: RedisServer) -> None:
@@ -223,21 +225,21 @@ async def test_the_page_that_kills_is_found_and_its_neighbours_are_not_blamed(re
         await store.client.zadd(f"{TAG}workers", {worker.name: 1})
         await observer.say()
     assert done == {"0", "1", "2", "3", "4"}
-    (dead,) = await store.dead()
+    (dead,) = await inspect.dead(store)
     assert (json.loads(dead["request"])["url"], dead["deaths"]) == ("http://h/killer", 5)
     assert "died" in dead["reason"]
     await store.client.aclose()
 
 
-async def test_a_retry_takes_the_place_of_its_page(store: Store) -> None:
+async def test_a_retry_takes_the_place_of_its_page(store: Queue) -> None:
     (a,) = await workers(store, 1)
     reply = await a.say(page(1, "3:h"), wanted=1)
     again = await a.say(("again", reply.leases[0][0], b'2:h\n{"url":"http://h/1","meta":{"retry_times":1}}'), wanted=9)
     assert [(priority, b"retry_times" in request) for _, priority, request in again.leases] == [(b"2", True)]
-    assert (await store.counts())["done"] == 0
+    assert (await inspect.counts(store))["done"] == 0
 
 
-async def test_who_waits_hears_of_work_within_100_ms(store: Store) -> None:
+async def test_who_waits_hears_of_work_within_100_ms(store: Queue) -> None:
     a, b, c = await workers(store, 3)
     for worker in (b, c):
         assert (await worker.say(wanted=4)).short
@@ -253,7 +255,7 @@ async def test_who_waits_hears_of_work_within_100_ms(store: Store) -> None:
     assert all(task.done() for task in waiting)
 
 
-async def test_the_end_wakes_everyone(store: Store) -> None:
+async def test_the_end_wakes_everyone(store: Queue) -> None:
     a, b, c = await workers(store, 3)
     for worker in (b, c):
         await worker.say(wanted=1)
@@ -266,13 +268,13 @@ async def test_the_end_wakes_everyone(store: Store) -> None:
     assert await asyncio.gather(*waiting) == [True, True]
 
 
-async def heard(store: Store, worker: Worker) -> bool:
+async def heard(store: Queue, worker: Worker) -> bool:
     """Whether *worker*, which waits, is told within 100 ms that there is news."""
     return await store.wait(worker.name, 0.1)
 
 
 @pytest.mark.parametrize("attempt", range(8))  # a wake-up that goes to anybody goes to the right one half of the time
-async def test_news_go_to_whoever_has_nothing_not_to_whoever_cannot_use_them(store: Store, attempt: int) -> None:
+async def test_news_go_to_whoever_has_nothing_not_to_whoever_cannot_use_them(store: Queue, attempt: int) -> None:
     a, b, c = await workers(store, 3)
     assert numbers(await a.say(page(1), wanted=4)) == ["1"]
     assert (await b.say(wanted=4)).short
@@ -287,7 +289,7 @@ async def test_news_go_to_whoever_has_nothing_not_to_whoever_cannot_use_them(sto
     assert numbers(await b.say(wanted=4)) == ["3"]
 
 
-async def test_the_last_page_done_by_another_is_news_for_the_steward(store: Store) -> None:
+async def test_the_last_page_done_by_another_is_news_for_the_steward(store: Queue) -> None:
     steward, other = await workers(store, 2)
     assert (await steward.say(page(1), ("seeded", "", ""))).steward
     last = await other.say(wanted=1)
@@ -298,7 +300,7 @@ async def test_the_last_page_done_by_another_is_news_for_the_steward(store: Stor
     assert await heard(store, other)
 
 
-async def test_pages_that_a_newcomer_takes_from_the_dead_are_news_for_all(store: Store) -> None:
+async def test_pages_that_a_newcomer_takes_from_the_dead_are_news_for_all(store: Queue) -> None:
     dead, waiting = await workers(store, 2)
     await dead.say(page(1), page(2), wanted=1)
     await waiting.done(await waiting.say(wanted=1))
@@ -310,7 +312,7 @@ async def test_pages_that_a_newcomer_takes_from_the_dead_are_news_for_all(store:
     assert numbers(await waiting.say(wanted=4)) == ["1"]
 
 
-async def test_whoever_queues_does_not_wake_itself(store: Store) -> None:
+async def test_whoever_queues_does_not_wake_itself(store: Queue) -> None:
     (a,) = await workers(store, 1)
     await a.say(*[page(n) for n in range(9)], wanted=1)
     await a.say(wanted=99, per_host=1)
@@ -318,7 +320,7 @@ async def test_whoever_queues_does_not_wake_itself(store: Store) -> None:
     assert not await heard(store, a)
 
 
-async def test_leases_of_one_answer_are_few_where_they_are_large(store: Store) -> None:
+async def test_leases_of_one_answer_are_few_where_they_are_large(store: Queue) -> None:
     (a,) = await workers(store, 1)
     sizes = [100_000, 100_000, 100_000, 900_000, 10, 10]
     ops = [("u", b"", "0:h", json.dumps({"url": f"http://h/{n}"}).encode().ljust(s)) for n, s in enumerate(sizes)]
@@ -348,7 +350,7 @@ async def test_a_server_that_came_back_older_has_the_pages_in_hand_done_again(tm
         await store.client.aclose()
 
 
-async def test_seeding_passes_to_a_worker_that_can(store: Store) -> None:
+async def test_seeding_passes_to_a_worker_that_can(store: Queue) -> None:
     a, b = await workers(store, 2)
     assert (await a.say(flags="s")).seeder
     assert (await b.say(page(1))).error == ""
@@ -357,7 +359,7 @@ async def test_seeding_passes_to_a_worker_that_can(store: Store) -> None:
     assert (await b.say(flags="s")).seeder
 
 
-async def test_a_finished_run_is_followed_by_a_new_one_and_a_stopped_one_goes_on(store: Store) -> None:
+async def test_a_finished_run_is_followed_by_a_new_one_and_a_stopped_one_goes_on(store: Queue) -> None:
     (a,) = await workers(store, 1)
     await a.say(page(1), page(2), ("seeded", "", ""), flags="s")
     await a.say(flags="l")  # stopped
@@ -379,10 +381,10 @@ async def test_a_finished_run_is_followed_by_a_new_one_and_a_stopped_one_goes_on
     assert await c.join() == "running"
     assert c.run != run
     assert (await c.say(page(1), wanted=1)).added == 1
-    assert (await store.counts())["done"] == 0
+    assert (await inspect.counts(store))["done"] == 0
 
 
-async def test_persist_keeps_what_was_seen_and_a_named_run_is_done_once(store: Store) -> None:
+async def test_persist_keeps_what_was_seen_and_a_named_run_is_done_once(store: Queue) -> None:
     a = Worker(store, "a")
     await a.join("monday", persist=True)
     await a.done(await a.say(page(1), ("seeded", "", ""), wanted=1, flags="p"))
@@ -399,7 +401,7 @@ async def test_persist_keeps_what_was_seen_and_a_named_run_is_done_once(store: S
     assert [(await b.say(start)).added for _ in range(2)] == [1, 0]
 
 
-async def test_flush_on_start_only_when_alone(store: Store) -> None:
+async def test_flush_on_start_only_when_alone(store: Queue) -> None:
     (a,) = await workers(store, 1)
     await a.say(page(1))
     b = Worker(store, "b")
@@ -410,16 +412,16 @@ async def test_flush_on_start_only_when_alone(store: Store) -> None:
     c = Worker(store, "c")
     await c.join(flush=True)
     assert c.run != a.run
-    assert (await store.counts())["queued"] == 0
+    assert (await inspect.counts(store))["queued"] == 0
 
 
-async def test_clear_asks_for_nobody_to_be_there(store: Store) -> None:
+async def test_clear_asks_for_nobody_to_be_there(store: Queue) -> None:
     (a,) = await workers(store, 1)
     await a.say(page(1))
     assert not await store.clear()
     assert await store.clear(force=True)
     assert (await a.say(wanted=1)).status == "gone"
-    counts = await store.counts()
+    counts = await inspect.counts(store)
     assert (counts["queued"], counts["seen"], counts["workers"]) == (0, 0, {})
 
 
@@ -439,7 +441,7 @@ KEYS += ("wake:w1", "queue:0:h", "queue:0:other", "leases:w0", "seen:1:0")  # an
 @pytest.mark.parametrize("name", ["", *KEYS])
 @pytest.mark.parametrize("kind", ["string", "list", "set", "zset", "hash", "stream"])
 async def test_a_strangers_value_in_any_key_stops_nothing(
-    redis_server: RedisServer, store: Store, kind: str, name: str
+    redis_server: RedisServer, store: Queue, kind: str, name: str
 ) -> None:
     """Each of our keys is replaced by, or gets, what is not ours; it is counted, and the crawl goes on to its end."""
     a, b = await workers(store, 2)
@@ -484,24 +486,24 @@ async def test_a_strangers_value_in_any_key_stops_nothing(
     await store.requeue()
     await a.say(flags="l")
     await store.sweep()
-    counts = await store.counts()
+    counts = await inspect.counts(store)
     # What was rejected is where strangers belong; a hash of what was seen is looked at when it is split.
     assert counts["rejected"] >= 1 or (name, kind) in (("rejected", "list"), ("seen:1:0", "hash"))
     assert counts["queued"] == 0
-    await store.dead()
-    await store.rejected()
-    await store.leases()
+    await inspect.dead(store)
+    await inspect.rejected(store)
+    await inspect.leases(store)
 
 
-async def test_what_stands_among_the_fingerprints_is_told_when_they_are_split(store: Store) -> None:
+async def test_what_stands_among_the_fingerprints_is_told_when_they_are_split(store: Queue) -> None:
     (a,) = await workers(store, 1)
     await store.client.hset(f"{TAG}seen:1:0", b"\x80\x04pickle", b"x")
     await a.say(*[page(n) for n in range(200)])
-    assert (await store.counts())["rejected"] == 1
+    assert (await inspect.counts(store))["rejected"] == 1
     assert (await a.say(*[page(n) for n in range(200)])).added == 0
 
 
-async def test_a_lost_index_is_made_again_from_its_lists(redis_server: RedisServer, store: Store) -> None:
+async def test_a_lost_index_is_made_again_from_its_lists(redis_server: RedisServer, store: Queue) -> None:
     (a,) = await workers(store, 1)
     await a.say(*[page(n) for n in range(3)], ("seeded", "", ""))
     with redis_server.client() as client:
@@ -510,7 +512,7 @@ async def test_a_lost_index_is_made_again_from_its_lists(redis_server: RedisServ
 
 
 @pytest.mark.parametrize("kind", ["list", "set", "zset", "string", "hash"])
-async def test_outsiders_feed_any_kind_of_key(redis_server: RedisServer, store: Store, kind: str) -> None:
+async def test_outsiders_feed_any_kind_of_key(redis_server: RedisServer, store: Queue, kind: str) -> None:
     with redis_server.client() as client:
         for n in range(3):
             {
@@ -532,7 +534,7 @@ async def test_outsiders_feed_any_kind_of_key(redis_server: RedisServer, store: 
     assert (await store.take()) == ([], [])
 
 
-async def test_bytes_of_a_seen_address_and_of_a_queued_page(redis_server: RedisServer, store: Store) -> None:
+async def test_bytes_of_a_seen_address_and_of_a_queued_page(redis_server: RedisServer, store: Queue) -> None:
     """SCRAPY-FACTS: scrapy-redis takes 88 and 417 bytes."""
     (a,) = await workers(store, 1)
     request = json.dumps(
@@ -558,7 +560,7 @@ async def test_bytes_of_a_seen_address_and_of_a_queued_page(redis_server: RedisS
     seen = (used() - before) / count
     assert seen < 30
     assert together - seen < len(request) + 20
-    assert (await store.counts())["seen"] == count
+    assert (await inspect.counts(store))["seen"] == count
     assert (await a.say(*[("c", fingerprint, "0:h", request) for fingerprint in prints[::40]])).added == 0
 
 

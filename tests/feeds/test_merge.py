@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.exporters import CsvItemExporter
-from imgcrawl.segments import MOST_OPEN, Segments, count_item, file_name, write_feed
+from imgcrawl.feeds.exporters import CsvItemExporter
+from imgcrawl.feeds.merge import MOST_OPEN, Segments, count_item, file_name, write_feed
 
 STORED = {"url": "i", "status": "downloaded", "path": "a.jpg"}
 FAILED = {"url": "i", "status": "failed", "reason": "timeout"}
@@ -107,7 +107,7 @@ def test_arrays_are_segments_too_also_when_cut(tmp_path: Path, indent: int | Non
 
 
 def test_an_array_larger_than_what_is_read_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgcrawl.segments.CHUNK", 50)
+    monkeypatch.setattr("imgcrawl.feeds.merge.CHUNK", 50)
     whole = [item(str(n), STORED, title="x" * n) for n in range(100)]
     (tmp_path / "a.json").write_text(json.dumps(whole), "utf-8")
     assert merged(tmp_path / "a.json") == whole

@@ -24,7 +24,7 @@ from scrapy.spiders import Spider
 from scrapy.statscollectors import DummyStatsCollector
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.exporters import JsonFile
+from imgcrawl.feeds.journal import JsonFile
 
 if TYPE_CHECKING:
     from scrapy.exporters import BaseItemExporter

@@ -23,7 +23,8 @@ from scrapy.statscollectors import StatsCollector
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.exceptions import ImgcrawlError, InputError
-from imgcrawl.exporters import JsonFile, LinesFile
+from imgcrawl.feeds.files import LinesFile
+from imgcrawl.feeds.journal import JsonFile
 
 
 @pytest.fixture(autouse=True)
@@ -36,15 +37,15 @@ def large_fields() -> Iterator[None]:
 
 COMPONENTS = {
     "FEED_STORAGES": {
-        "": "imgcrawl.exporters.FileFeedStorage",
-        "file": "imgcrawl.exporters.FileFeedStorage",
+        "": "imgcrawl.feeds.storage.FileFeedStorage",
+        "file": "imgcrawl.feeds.storage.FileFeedStorage",
     },
     "FEED_EXPORTERS": {
-        "json": "imgcrawl.exporters.JsonItemExporter",
-        "jsonl": "imgcrawl.exporters.JsonLinesItemExporter",
-        "jsonlines": "imgcrawl.exporters.JsonLinesItemExporter",
-        "jl": "imgcrawl.exporters.JsonLinesItemExporter",
-        "csv": "imgcrawl.exporters.CsvItemExporter",
+        "json": "imgcrawl.feeds.exporters.JsonItemExporter",
+        "jsonl": "imgcrawl.feeds.exporters.JsonLinesItemExporter",
+        "jsonlines": "imgcrawl.feeds.exporters.JsonLinesItemExporter",
+        "jl": "imgcrawl.feeds.exporters.JsonLinesItemExporter",
+        "csv": "imgcrawl.feeds.exporters.CsvItemExporter",
     },
 }
 
@@ -106,7 +107,7 @@ def start(project: Path, *options: str, stdout: int = subprocess.DEVNULL, **argu
     command = [sys.executable, "-m", "scrapy", "runspider", "feed.py", *options]
     for name, value in arguments.items():
         command += ["-a", f"{name}={value}"]
-    path = os.pathsep.join([str(Path(__file__).parents[1]), str(project)])
+    path = os.pathsep.join([str(Path(__file__).parents[2]), str(project)])
     environment = {**os.environ, "SCRAPY_SETTINGS_MODULE": "feed_settings", "PYTHONPATH": path}
     with (project / "log").open("w") as log:
         return subprocess.Popen(
@@ -398,7 +399,7 @@ def test_an_array_is_checked_in_pieces(tmp_path: Path, monkeypatch: pytest.Monke
     path = tmp_path / "a.json"
     items: list[Any] = [{"id": f'ä\\"{"x" * size}', "n": 12345.25, "t": True} for size in range(20)] + [123456789]
     for chunk in (1, 2, 3, 7, 64):
-        monkeypatch.setattr("imgcrawl.exporters.CHUNK", chunk)
+        monkeypatch.setattr("imgcrawl.feeds.json_array.CHUNK", chunk)
         path.write_text(json.dumps(items, ensure_ascii=False, indent=1), encoding="utf-8")
         file = JsonFile(path, statistics(), overwrite=False, indent=None)
         file.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from scrapy import signals
-from scrapy.exceptions import NotConfigured
 
 from imgcrawl.extensions.verdict import Verdict, findings
+from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
-from imgcrawl.frontier.store import OUTAGES, Store, check_server, store_from_settings
 from imgcrawl.items import STATUSES
+from imgcrawl.shared.connection import OUTAGES, check_server
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -57,7 +56,7 @@ class Told:
     stats: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def tell(store: Store, run: str, worker: str = "", report: str = "") -> dict[str, Told]:
+async def tell(store: Queue, run: str, worker: str = "", report: str = "") -> dict[str, Told]:
     """Put *report* in the place of the last one of *worker*, if one is given; return those of all workers of *run*."""
     now, flat = await store.client.eval(REPORT, 1, f"{store.prefix}stats:{run}", worker, report, KEPT)
     told = {}
@@ -107,13 +106,13 @@ class SharedVerdict(Verdict):
     that cannot reach Redis, judges by what it knows.
     """
 
-    store: Store
+    store: Queue
     _reporting: asyncio.Task[None] | None = None
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
         verdict = super().from_crawler(crawler)
-        verdict.store = store_from_settings(crawler.settings, crawler.spidercls.name)
+        verdict.store = queue_from_settings(crawler.settings, crawler.spidercls.name)
         crawler.signals.connect(verdict.spider_opened, signals.spider_opened)
         crawler.signals.connect(verdict.engine_stopped, signals.engine_stopped)
         return verdict
@@ -179,40 +178,6 @@ class SharedVerdict(Verdict):
 
 def _is_expected(other: Told) -> bool:
     return not other.reason and other.age <= STALE
-
-
-class Leash:
-    """Stops this worker, in order, when the `scrapy crawl --workers` that started it is gone.
-
-    FRONTIER_PARENT is that process' id.
-    """
-
-    def __init__(self, crawler: Crawler, parent: int) -> None:
-        self.crawler = crawler
-        self.parent = parent
-        self._watching: asyncio.Task[None] | None = None
-
-    @classmethod
-    def from_crawler(cls, crawler: Crawler) -> Self:
-        if not (parent := crawler.settings.getint("FRONTIER_PARENT")):
-            raise NotConfigured
-        leash = cls(crawler, parent)
-        crawler.signals.connect(leash.spider_opened, signals.spider_opened)
-        crawler.signals.connect(leash.spider_closed, signals.spider_closed)
-        return leash
-
-    def spider_opened(self) -> None:
-        self._watching = asyncio.get_running_loop().create_task(self._watch())
-
-    async def _watch(self) -> None:
-        while os.getppid() == self.parent:  # noqa: ASYNC110 -- nobody tells when a parent ends
-            await asyncio.sleep(1)
-        logger.error("Process %d, which started this worker, is gone: leaving", self.parent)
-        self._stopping = asyncio.create_task(self.crawler.stop_async())
-
-    def spider_closed(self) -> None:
-        if self._watching:
-            self._watching.cancel()
 
 
 def last_reason(told: Iterable[Told]) -> str:

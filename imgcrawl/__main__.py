@@ -1,0 +1,5 @@
+"""`python -m imgcrawl` is `imgcrawl`."""
+
+from imgcrawl.console import main
+
+main()

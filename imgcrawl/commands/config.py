@@ -1,0 +1,75 @@
+"""`scrapy config`: which settings hold, and where each comes from."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from scrapy.commands import ScrapyCommand
+from scrapy.settings import BaseSettings
+
+from imgcrawl.configuration import SOURCES
+
+_SECRET = re.compile(r"PASS|SECRET|TOKEN|(ACCESS|API|PRIVATE)_KEY|HTTPAUTH_USER")
+_PASSWORD = re.compile(r"(?<=://)([^/\s@]*)@")  # who we are, in any address
+HIDDEN = "***"
+
+
+class Command(ScrapyCommand):
+    """Prints the settings that differ from Scrapy's and this project's defaults, or all; secrets are not shown."""
+
+    requires_project = True
+    requires_crawler_process = False
+
+    def syntax(self) -> str:
+        return "[options] [name ...]"
+
+    def short_desc(self) -> str:
+        return "Show the settings that hold, and where they come from"
+
+    def long_desc(self) -> str:
+        return (
+            "Shows each setting that a file, the environment or the command line has set, with its value and where "
+            "it comes from; with names, these settings; with --all, every one. "
+            "Example: imgcrawl config DOWNLOAD_DELAY USER_AGENT"
+        )
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        super().add_options(parser)
+        parser.add_argument("--all", action="store_true", help="every setting, defaults included")
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
+        table = Table("setting", "value", "from", box=None, header_style="dim")
+        for name, value, source in held(self.settings, args, everything=opts.all):
+            table.add_row(Text(name), Text(value), Text(source))
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(f"configuration file: {self.settings.get('CONFIG_FILE') or 'none'}")
+        console.print(table if table.row_count else "all settings are the project's own")
+
+
+def held(settings: BaseSettings, names: list[str], *, everything: bool) -> Iterator[tuple[str, str, str]]:
+    """Name, printable value and source of the settings of these *names*, of all, or of those that were changed."""
+    for name in names or sorted(settings):
+        priority = settings.getpriority(name)
+        if names or everything or (priority or 0) > 20:
+            source = "not set" if priority is None else SOURCES.get(priority, "an add-on")
+            yield name, shown(name, settings.get(name)), source
+
+
+def shown(name: str, value: Any) -> str:
+    """*value* of the setting *name*, without what nobody should read over a shoulder."""
+    if _SECRET.search(name) and value:
+        return HIDDEN
+    return _PASSWORD.sub(
+        f"{HIDDEN}@", str(value).encode("unicode_escape").decode("ascii") if _odd(value) else str(value)
+    )
+
+
+def _odd(value: Any) -> bool:
+    return not str(value).isprintable()

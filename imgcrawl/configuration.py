@@ -1,0 +1,169 @@
+"""Settings, spiders' arguments and profiles from `imgcrawl.toml`, and from the environment.
+
+What holds is, from the weakest to the strongest: the defaults (`imgcrawl/settings.py`), the file, the profile of the
+file that was chosen, the environment (`IMGCRAWL_NAME` for the setting NAME), the command line.
+
+    spiders = ["my_spiders"]              # folders with spiders of your own, beside this file
+
+    [settings]
+    USER_AGENT = "birds-archive/1.0 (+https://example.org/bot)"
+    REDIS_URL = { file = "/run/secrets/redis_url" }   # or { env = "NAME" }: secrets stay out of this file
+
+    [arguments.pximg]                     # as -a topic=nvshen
+    topic = "nvshen"
+
+    [profiles.night.settings]             # imgcrawl crawl pximg --config-profile night
+    DOWNLOAD_DELAY = 2.0
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from scrapy.settings import BaseSettings
+
+from imgcrawl.exceptions import InputError
+
+NAME = "imgcrawl.toml"
+PREFIX = "IMGCRAWL_"
+FILE, PROFILE = PREFIX + "CONFIG", PREFIX + "PROFILE"  # where child processes find what their parent was told
+_TABLES = ("settings", "arguments")
+# Between Scrapy's "project" (20) and "spider" (30): what a person wrote is above what the project says.
+_FROM_FILE, _FROM_PROFILE, _FROM_ENVIRONMENT = 21, 22, 35
+_SETTING = re.compile(r"[A-Z][A-Z0-9_]*")
+SOURCES = {
+    0: "Scrapy's default", 10: "the command", 15: "an add-on", 20: "the project", _FROM_FILE: "the file",
+    _FROM_PROFILE: "the profile", 30: "the spider", _FROM_ENVIRONMENT: "the environment", 40: "the command line",
+}  # fmt: skip
+
+
+def take_options(argv: list[str]) -> tuple[list[str], str, str]:
+    """*argv* without `--config FILE` and `--config-profile NAME`, and what these say, "" for nothing.
+
+    Raises InputError.
+    """
+    found = {"--config": os.environ.get(FILE, ""), "--config-profile": os.environ.get(PROFILE, "")}
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option in found:
+            found[option] = value if equals else next(words, "")
+            if not found[option]:
+                raise InputError(f"{option}: expected {'a file' if option == '--config' else 'a name'} behind it")
+        else:
+            rest.append(word)
+    return rest, found["--config"], found["--config-profile"]
+
+
+def find(named: str = "") -> Path | None:
+    """The configuration file: the one *named*, or that of the current folder, or that of the user.
+
+    Raises InputError if the one that was named is not there.
+    """
+    if named:
+        if not Path(named).is_file():
+            raise InputError(f"--config {named}: there is no such file; expected the path of an {NAME}")
+        return Path(named).absolute()
+    places = (Path.cwd(), platformdirs.user_config_path("imgcrawl"))
+    return next((place / NAME for place in places if (place / NAME).is_file()), None)
+
+
+def apply(settings: BaseSettings, file: Path | None, profile: str = "") -> None:
+    """Put what *file*, its *profile* and the environment say into *settings*.
+
+    `CONFIG_FILE` and `SPIDER_ARGUMENTS` (spider -> arguments) are set as well. Raises InputError for a file that
+    cannot be read, for what is not known in it, and for a profile that it does not have.
+    """
+    content = _read(file) if file else {}
+    profiles = _table(content.pop("profiles", {}), "profiles", file)
+    _add_spiders(settings, content.pop("spiders", []), file)
+    arguments: dict[str, dict[str, str]] = {}
+    _take(settings, arguments, content, file, _FROM_FILE)
+    if profile:
+        if profile not in profiles:
+            known = ", ".join(profiles) or "none"
+            raise InputError(f"--config-profile {profile}: expected one that {file or NAME} has ({known})")
+        _take(settings, arguments, _table(profiles[profile], f"profiles.{profile}", file), file, _FROM_PROFILE)
+    for name, value in os.environ.items():
+        if name.startswith(PREFIX) and name not in (FILE, PROFILE):
+            settings.set(_known(settings, name.removeprefix(PREFIX), "environment"), value, _FROM_ENVIRONMENT)
+    settings.set("SPIDER_ARGUMENTS", arguments, _FROM_FILE)
+    settings.set("CONFIG_FILE", str(file or ""), _FROM_FILE)
+    os.environ[FILE], os.environ[PROFILE] = str(file or ""), profile
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} cannot be read: {error}; expected TOML in UTF-8") from None
+    for name in content:
+        if name not in (*_TABLES, "profiles", "spiders"):
+            raise InputError(f"{file}: {name!r} is not known; expected {', '.join(_TABLES)}, profiles or spiders")
+    return content
+
+
+def _take(
+    settings: BaseSettings,
+    arguments: dict[str, dict[str, str]],
+    content: Mapping[str, Any],
+    file: Path | None,
+    priority: int,
+) -> None:
+    for name in content:
+        if name not in _TABLES:
+            raise InputError(f"{file}: {name!r} is not known in a profile; expected {' or '.join(_TABLES)}")
+    for name, value in _table(content.get("settings", {}), "settings", file).items():
+        settings.set(_known(settings, name, str(file)), _secret(name, value, file), priority)
+    for spider, given in _table(content.get("arguments", {}), "arguments", file).items():
+        for name, value in _table(given, f"arguments.{spider}", file).items():
+            arguments.setdefault(spider, {})[name] = str(_secret(name, value, file))
+
+
+def _table(value: Any, name: str, file: Path | None) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f"{file}: {name} is {value!r:.60}; expected a table, [{name}]")
+    return value
+
+
+def _secret(name: str, value: Any, file: Path | None) -> Any:
+    """*value*, or what the file or the variable that it names holds."""
+    if not isinstance(value, dict) or not (value.keys() == {"file"} or value.keys() == {"env"}):
+        return value
+    if "env" in value:
+        if (held := os.environ.get(str(value["env"]))) is None:
+            raise InputError(f"{file}: {name} is in the variable {value['env']}, which is not set")
+        return held
+    try:
+        return (file or Path()).parent.joinpath(str(value["file"])).read_text("utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: {name} is in {value['file']}, which cannot be read: {error}") from None
+
+
+def _known(settings: BaseSettings, name: str, source: str) -> str:
+    """*name*, if it can be that of a setting; one that nobody knows may be a plug-in's."""
+    if not _SETTING.fullmatch(name):
+        raise InputError(f"{source}: {name!r} is no name of a setting; expected capitals, digits and _")
+    if name not in settings and (close := get_close_matches(name, list(settings), 1, 0.9)):
+        raise InputError(f"{source}: no setting {name}; did you mean {close[0]}?")
+    return name
+
+
+def _add_spiders(settings: BaseSettings, folders: Any, file: Path | None) -> None:
+    if not isinstance(folders, list):
+        raise InputError(f"{file}: spiders is {folders!r:.60}; expected a list of folders")
+    for folder in map(str, folders):
+        place = ((file or Path()).parent / folder).resolve()
+        if not place.is_dir() or not place.name.isidentifier():
+            raise InputError(f"{file}: spiders in {folder!r}: expected a folder whose name is that of a package")
+        sys.path.insert(0, str(place.parent))
+        settings.set("SPIDER_MODULES", [*settings.getlist("SPIDER_MODULES"), place.name], _FROM_FILE)

@@ -1,0 +1,112 @@
+"""What an exporter writes to: files whose items are on their way to disk when `write` returns."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgcrawl.exceptions import ImgcrawlError, describe, record_fatal_error
+from imgcrawl.feeds.atomic import TornWriteError, lock, write_all
+from imgcrawl.feeds.repair import columns_of, repair_tail
+
+if TYPE_CHECKING:
+    from scrapy.statscollectors import StatsCollector
+    from typing_extensions import Buffer
+
+logger = logging.getLogger(__name__)
+
+
+class FeedFile(io.RawIOBase):
+    """One `write` is one item, which is on its way to disk when `write` returns.
+
+    An item that cannot be written is counted (`lost`, the stat `feed/lost`), the first one is told, and the
+    file is as if the attempt had not been made.
+    """
+
+    def __init__(self, path: Path, stats: StatsCollector) -> None:
+        self.path = path
+        self.stats = stats
+        self.lost = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        size = memoryview(data).nbytes
+        try:
+            self._append(data)
+        except OSError as error:
+            self.lost += 1
+            self.stats.inc_value("feed/lost")
+            if self.lost == 1:
+                sentence = f"Feed {self.path}: items cannot be written: {describe(error)}."
+                logger.error(sentence)  # noqa: TRY400 - one sentence, no traceback
+                record_fatal_error(self.stats, sentence)
+        return size
+
+    def _append(self, data: Buffer) -> None:
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Bring the file to its end. Raises ImgcrawlError if it lacks items."""
+        if self.lost:
+            raise ImgcrawlError(f"{self.lost} items could not be written")
+
+
+class UnwritableFeed(FeedFile):
+    """Stands for a file that cannot be opened, and counts what it should have held."""
+
+    def __init__(self, path: Path, stats: StatsCollector, why: Exception) -> None:
+        super().__init__(path, stats)
+        self._reason = describe(why)
+
+    def _append(self, data: Buffer) -> None:
+        raise OSError(self._reason)
+
+
+class LinesFile(FeedFile):
+    """A file of lines or rows. *columns* is the header that a CSV file has already.
+
+    Any number of crawls may add to one file. Raises OSError, and InputError as `repair_tail` does.
+    """
+
+    def __init__(self, path: Path, stats: StatsCollector, *, overwrite: bool, dialect: dict[str, Any] | None) -> None:
+        super().__init__(path, stats)
+        self.columns: list[str] = []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab", buffering=0)
+        self._regular = path.is_file()
+        try:
+            if self._regular:
+                self._begin(overwrite, dialect)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _begin(self, overwrite: bool, dialect: dict[str, Any] | None) -> None:
+        if overwrite:
+            self._file.truncate(0)
+        # Where another crawl has the file, its last line is not torn but being written.
+        elif lock(self._file, alone=True):
+            keep, add = repair_tail(self.path, dialect)
+            self._file.truncate(keep)
+            write_all(self._file, add)
+        lock(self._file, alone=False)
+        if dialect is not None:
+            self.columns = columns_of(self.path, dialect)
+
+    def _append(self, data: Buffer) -> None:
+        try:
+            write_all(self._file, data)
+        except TornWriteError as error:
+            # What another crawl has added meanwhile must stay.
+            if self._regular and (end := self._file.tell()) == self._file.seek(0, os.SEEK_END):
+                self._file.truncate(end - error.written)
+            raise
+
+    def finish(self) -> None:
+        self._file.close()
+        super().finish()

@@ -1,0 +1,189 @@
+"""Which file a feed is, and whether it can be had."""
+
+from __future__ import annotations
+
+import codecs
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from scrapy import exporters, signals
+from scrapy.extensions import feedexport
+from scrapy.utils.asyncio import run_in_thread
+from scrapy.utils.defer import deferred_from_coro
+from scrapy.utils.misc import load_object
+
+from imgcrawl.exceptions import ImgcrawlError, InputError, describe, record_fatal_error
+from imgcrawl.feeds.atomic import hidden_sibling, signature_of
+from imgcrawl.feeds.exporters import JsonItemExporter
+from imgcrawl.feeds.files import FeedFile, LinesFile, UnwritableFeed
+from imgcrawl.feeds.journal import JsonFile, claim_journal
+from imgcrawl.feeds.json_array import array_end
+from imgcrawl.feeds.repair import columns_of, repair_tail
+
+if TYPE_CHECKING:
+    from scrapy import Spider
+    from scrapy.crawler import Crawler
+    from scrapy.statscollectors import StatsCollector
+    from twisted.internet.defer import Deferred
+
+
+class FileFeedStorage(feedexport.FileFeedStorage):
+    """Scrapy's storage of local feeds; the module's docstring says what it adds.
+
+    *exporter* is the class that FEED_EXPORTERS has for the feed's format. Raises InputError.
+    """
+
+    def __init__(
+        self, uri: str, *, stats: StatsCollector, exporter: type | None, feed_options: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(uri, feed_options=feed_options)
+        self._options = feed_options or {}
+        self._stats = stats
+        self._overwrite = bool(self._options.get("overwrite"))
+        self._path = Path(self.path).absolute()
+        self._special = self._path.exists() and not self._path.is_file()
+        if not self._special:
+            self._path = self._path.resolve()  # renaming would replace a link, not its file
+        self._file: FeedFile | None = None
+        self._dialect: dict[str, Any] | None = None
+        self._kind = self._kind_of(exporter)
+        if self._kind == "csv":
+            options = self._options.get("item_export_kwargs", {})
+            self._dialect = {key: options[key] for key in ("delimiter", "quotechar") if key in options}
+            self._dialect["encoding"] = self._options.get("encoding") or "utf-8"
+            self._dialect["header"] = options.get("include_headers_line", True)
+
+    def _kind_of(self, exporter: type | None) -> str:
+        encoding = codecs.lookup(self._options.get("encoding") or "utf-8").name
+        plain = "[]\r\n".encode(encoding) == b"[]\r\n"  # not UTF-16 and the like, of which each write has a mark
+        if not exporter or not plain or self._options.get("postprocessing"):
+            return ""
+        if issubclass(exporter, JsonItemExporter):
+            return "" if self._special or encoding not in {"utf-8", "ascii"} else "json"
+        if issubclass(exporter, exporters.JsonLinesItemExporter):
+            return "jsonl"
+        return "csv" if issubclass(exporter, exporters.CsvItemExporter) else ""
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, uri: str, *, feed_options: dict[str, Any] | None = None) -> FileFeedStorage:
+        exporter = crawler.settings.getwithbase("FEED_EXPORTERS").get(str((feed_options or {}).get("format")))
+        try:
+            storage = cls(
+                uri,
+                stats=crawler.stats,
+                exporter=load_object(exporter) if exporter else None,
+                feed_options=feed_options,
+            )
+        except (OSError, LookupError) as error:  # a name that is too long; an encoding that does not exist
+            raise InputError(f"Feed {uri} cannot be written: {describe(error)}.") from error
+        storage._prepare(crawler, uri)
+        return storage
+
+    def _prepare(self, crawler: Crawler, uri: str) -> None:
+        # FeedExporter first tries every storage out, with %(name)s and the like still in its address; settings
+        # are frozen when that is over.
+        if not crawler.settings.frozen:
+            if "%(" not in uri:
+                self._check()
+            return
+        try:
+            self._check()
+            if self._kind == "json":
+                self._claim()
+                crawler.signals.connect(self._discard, signals.feed_exporter_closed)
+        except InputError as refusal:
+            if not crawler.engine.running:
+                raise
+            # A later batch: an exception here would make FeedExporter write to the file that it has closed.
+            self._file = UnwritableFeed(self._path, self._stats, refusal)
+
+    def _check(self) -> None:
+        path = self._path
+        try:
+            if path.is_dir():
+                raise InputError(f"Feed {path} is a folder, a file is needed.")
+            needed = {next(place for place in (path, *path.parents) if place.exists())}
+            if self._kind == "json" and path.exists():
+                needed.add(path.parent)
+            for place in needed:
+                if not os.access(place, os.W_OK) or not (place == path or place.is_dir()):
+                    raise InputError(f"Feed {path} cannot be written: {place} is not a place to write to.")
+            if path.is_file() and not self._overwrite:
+                self._check_content(path)
+            if self._kind == "json" and hidden_sibling(path, "journal").exists():
+                claim_journal(path).close()
+        except OSError as error:
+            raise InputError(f"Feed {path} cannot be written: {describe(error)}.") from error
+
+    def _claim(self) -> None:
+        try:
+            self._file = self._make()
+        except InputError:
+            raise
+        except (OSError, ImgcrawlError) as error:
+            raise InputError(f"Feed {self._path} cannot be written: {describe(error)}.") from error
+
+    def _check_content(self, path: Path) -> None:
+        if self._kind == "json":
+            signature = signature_of(path)
+            if signature:
+                array_end(path, signature)
+        elif self._kind:
+            repair_tail(path, self._dialect)
+        if self._dialect is not None:
+            columns = columns_of(path, self._dialect)
+            fields = self._options.get("fields") or columns
+            wanted = list(fields.values() if isinstance(fields, Mapping) else fields)
+            if columns and columns != wanted:
+                raise InputError(
+                    f"Feed {path} has the columns {','.join(columns)}, FEED_EXPORT_FIELDS wants {','.join(wanted)}: "
+                    "give another name, or -O to replace the file."
+                )
+
+    def _make(self) -> JsonFile | LinesFile:
+        if self._kind == "json":
+            indent = self._options.get("indent")
+            return JsonFile(self._path, self._stats, overwrite=self._overwrite, indent=indent)
+        return LinesFile(self._path, self._stats, overwrite=self._overwrite, dialect=self._dialect)
+
+    def open(self, spider: Spider) -> IO[bytes]:
+        if not self._kind:
+            return super().open(spider)
+        file: FeedFile
+        try:
+            file = self._file or self._make()
+            if isinstance(file, JsonFile):
+                file.start()
+        except (OSError, ImgcrawlError) as error:
+            file = UnwritableFeed(self._path, self._stats, error)
+        return cast("IO[bytes]", file)
+
+    def store(self, file: IO[bytes]) -> Deferred[None] | None:
+        if not isinstance(file, FeedFile):
+            return super().store(file)
+        return deferred_from_coro(self._finish(file))
+
+    async def _finish(self, file: FeedFile) -> None:
+        try:
+            await run_in_thread(file.finish)
+        except (OSError, ImgcrawlError) as error:
+            record_fatal_error(self._stats, f"Feed {self._path} is not complete: {describe(error)}.")
+            raise ImgcrawlError(describe(error)) from error
+
+    def _discard(self) -> None:
+        if isinstance(self._file, JsonFile):
+            self._file.discard()
+
+
+def _one_sentence(record: logging.LogRecord) -> bool:
+    # FeedExporter reports a feed that could not be stored with a traceback; our sentence says it all.
+    if record.exc_info and isinstance(record.exc_info[1], ImgcrawlError):
+        record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]}", ()
+        record.exc_info = None
+    return True
+
+
+feedexport.logger.addFilter(_one_sentence)

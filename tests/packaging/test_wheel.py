@@ -1,0 +1,189 @@
+"""The wheel, installed where nothing of this checkout is, and used as strangers do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imgcrawl.demo.server import Replica, serve
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 300  # seconds of a loaded machine
+
+SPIDER = """
+import scrapy
+
+class Other(scrapy.Spider):
+    name = "other"
+
+    async def start(self):
+        yield scrapy.Request(self.base, meta={{"private_allowed": True}})
+
+    def parse(self, response):
+        links = response.css("img::attr(src)").getall()[:5]
+        yield {{"image_urls": [response.urljoin(link) for link in links], "images": []}}
+
+    base = "{base}/topic/nvshen/page/1"
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    clone = folder / "clone"
+    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".*", "tests", "benchmarks", "build", "*.egg-info"))
+    (clone / "images" / "pximg").mkdir(parents=True)  # as after a crawl
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "-q",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            str(folder),
+            str(clone),
+        ],
+        check=True,
+    )
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("site-packages")
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel)]
+    subprocess.run(command, check=True)
+    return target
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Replica]:
+    with serve("pximg") as replica:
+        yield replica
+
+
+def run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if k not in ("SCRAPY_SETTINGS_MODULE", "REDIS_URL")}
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env={**env, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_the_wheel_has_scripts_templates_types_and_licence_and_nothing_from_beside_the_package(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    package = ROOT / "imgcrawl"
+    data = {p.relative_to(ROOT).as_posix() for kind in ("*.lua", "*.tmpl", "py.typed") for p in package.rglob(kind)}
+    assert data and data <= set(names)
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"imgcrawl"}
+
+
+def test_a_crawl_from_an_empty_folder_with_a_configuration_file(installed: Path, site: Replica, tmp_path: Path) -> None:
+    (tmp_path / "imgcrawl.toml").write_text(
+        f'[arguments.pximg]\nbase = "{site.base}"\npages = 1\n[settings]\nAUTOTHROTTLE_START_DELAY = 0.01\n', "utf-8"
+    )
+    done = run(installed, tmp_path, "imgcrawl", "crawl", "pximg", "-O", "images.json")
+    galleries = json.loads((tmp_path / "images.json").read_text("utf-8"))
+    assert len(galleries) == 24, done.stderr
+    stored = [image["path"] for gallery in galleries for image in gallery["images"] if "path" in image]
+    assert stored
+    assert all((tmp_path / "images" / path).is_file() for path in stored)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("[setings]", "'setings' is not known"),
+        ("[settings]\nDOWNLOAD_DELAI = 1", "did you mean DOWNLOAD_DELAY?"),
+        ("[settings]\nREDIS_URL = {file = 'absent'}", "REDIS_URL is in absent, which cannot be read"),
+        ("settings = 1", "settings is 1; expected a table"),
+        ("= 1", "cannot be read"),
+    ],
+)
+def test_a_file_that_is_wrong_is_one_sentence(installed: Path, tmp_path: Path, content: str, sentence: str) -> None:
+    (tmp_path / "imgcrawl.toml").write_text(content, "utf-8")
+    done = run(installed, tmp_path, "imgcrawl", "list")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_command_line_is_above_the_environment_above_the_profile_above_the_file(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = "[settings]\nDOWNLOAD_DELAY = 1\nDOWNLOAD_TIMEOUT = 1\nRETRY_TIMES = 1\nHTTPPROXY_ENABLED = false\n"
+    file += "[profiles.night.settings]\nDOWNLOAD_DELAY = 2\nDOWNLOAD_TIMEOUT = 2\nRETRY_TIMES = 2\n"
+    (tmp_path / "other.toml").write_text(file, "utf-8")
+    monkeypatch.setenv("IMGCRAWL_DOWNLOAD_DELAY", "3")
+    monkeypatch.setenv("IMGCRAWL_DOWNLOAD_TIMEOUT", "3")
+    monkeypatch.setenv("IMGCRAWL_REDIS_URL", "redis://me:secret@127.0.0.1/0")
+    options = ("--config", "other.toml", "--config-profile", "night", "-s", "DOWNLOAD_DELAY=4")
+    done = run(installed, tmp_path, "imgcrawl", "config", *options)
+    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    assert rows["DOWNLOAD_DELAY"] == ["4", "the", "command", "line"]
+    assert rows["DOWNLOAD_TIMEOUT"] == ["3", "the", "environment"]
+    assert rows["RETRY_TIMES"] == ["2", "the", "profile"]
+    assert rows["HTTPPROXY_ENABLED"] == ["False", "the", "file"]
+    assert "secret" not in done.stdout
+
+
+def test_spiders_of_ones_own_are_found_in_the_folder_that_the_file_names(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "other.py").write_text(SPIDER.format(base="http://127.0.0.1"), "utf-8")
+    (tmp_path / "imgcrawl.toml").write_text('spiders = ["mine"]', "utf-8")
+    done = run(installed, tmp_path, "imgcrawl", "list")
+    assert {"other", "pximg"} <= set(done.stdout.split()), done.stderr
+
+
+def other_project(folder: Path, site: Replica, *lines: str) -> Path:
+    subprocess.run([sys.executable, "-m", "scrapy", "startproject", "elsewhere"], cwd=folder, check=True, stdout=-3)
+    project = folder / "elsewhere"
+    (project / "elsewhere" / "spiders" / "other.py").write_text(SPIDER.format(base=site.base), "utf-8")
+    with (project / "elsewhere" / "settings.py").open("a", encoding="utf-8") as settings:
+        settings.write("\n".join(["", "DOWNLOAD_DELAY = 0.01", f"IMAGES_STORE = {str(folder / 'images')!r}", *lines]))
+    return project
+
+
+def test_one_line_in_another_project_brings_images_with_their_outcomes(
+    installed: Path, site: Replica, tmp_path: Path
+) -> None:
+    project = other_project(tmp_path, site, "ADDONS = {'imgcrawl.Addon': 300}", "ROBOTSTXT_OBEY = False")
+    done = run(installed, project, "scrapy", "crawl", "other", "-O", "out.json")
+    (item,) = json.loads((project / "out.json").read_text("utf-8"))
+    assert len(item["images"]) == len(item["image_urls"]) == 5, done.stderr
+    assert all("status" in image for image in item["images"])
+    assert "Traceback" not in done.stderr
+    assert "imgcrawl.downloader.Downloader" in done.stderr  # the parts are on
+    assert "'CONCURRENT_REQUESTS_PER_DOMAIN': 1" in done.stderr  # what the project says is as it says
+
+
+@pytest.mark.parametrize("part", ["images", "downloader", "politeness", "feeds", "verdict"])
+def test_each_part_works_without_the_others(installed: Path, site: Replica, tmp_path: Path, part: str) -> None:
+    without = [name for name in ("images", "downloader", "politeness", "feeds", "verdict", "frontier") if name != part]
+    lines = ["ADDONS = {'imgcrawl.Addon': 300}", f"IMGCRAWL_WITHOUT = {without}", "ROBOTSTXT_OBEY = False"]
+    if part != "images":
+        lines.append("ITEM_PIPELINES = {'scrapy.pipelines.images.ImagesPipeline': 1}")
+    project = other_project(tmp_path, site, *lines)
+    done = run(installed, project, "scrapy", "crawl", "other", "-O", "out.json")
+    (item,) = json.loads((project / "out.json").read_text("utf-8"))
+    assert len(item["image_urls"]) == 5
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "'finish_reason': 'finished'" in done.stderr
