@@ -11,14 +11,9 @@ from scrapy.settings import Settings
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.demo.server import serve
-<<<<<<< HEAD:tests/frontier/test_run_arguments.py
-from imgcrawl.frontier.run_arguments import arguments_of, dump, load, shown
-from imgcrawl.frontier.store import OtherArgumentsError, Store, store_from_settings
-=======
 from imgcrawl.frontier import inspect
-from imgcrawl.frontier.arguments import arguments_of, dump, load, shown
 from imgcrawl.frontier.queue import OtherArgumentsError, Queue, queue_from_settings
->>>>>>> de55076ba6ac440cec8ec7dbc817bc6f1fa7d426:tests/frontier/test_arguments.py
+from imgcrawl.frontier.run_arguments import arguments_of, dump, load, shown
 from imgcrawl.spiders.pximg import PximgSpider
 from tests.crawling import until
 from tests.frontier.conftest import RedisServer
