@@ -15,8 +15,8 @@ from scrapy.utils.asyncio import call_later
 
 from imgcrawl.downloader import Downloader, downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
-from tests.asking import ask, crawl
-from tests.server import JPEG, Server
+from tests.support.asking import ask, crawl
+from tests.support.server import JPEG, Server
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_scrapys_own_media_pipeline_keeps_the_limit(server: Server, tmp_path: Pa
     script.write_text(f"""
 import scrapy
 from scrapy.crawler import AsyncCrawlerProcess
-from tests.asking import SETTINGS
+from tests.support.asking import SETTINGS
 
 class Files(scrapy.Spider):
     name = "files"

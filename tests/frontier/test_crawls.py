@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import scrapy
 
-from tests.crawling import until
-from tests.frontier.conftest import RedisServer, free_port
-from tests.frontier.crawls import Crawl, Site, SlowProxy, pages, urls
+from tests.support.crawling import until
+from tests.support.pages import Crawl, Site, SlowProxy, pages, urls
+from tests.support.redis_server import RedisServer, free_port
 
 
 def test_one_worker_does_it_all_and_a_second_run_does_it_again(tmp_path: Path, redis_server: RedisServer) -> None:
