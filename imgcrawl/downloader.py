@@ -24,6 +24,7 @@ from scrapy.utils.log import logformatter_adapter
 from twisted.internet.defer import Deferred
 
 from imgcrawl.backpressure import Backpressure
+from imgcrawl.engine import counted_as_in_progress, is_stopping, wake
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.limits.backend import HostLimits, HostNotes
 from imgcrawl.limits.bandwidth import Bandwidth
@@ -196,18 +197,15 @@ class Downloader(scrapy.core.downloader.Downloader):
         Middlewares, limits, signals and stats are the same; there are no Deferreds on the way.
         """
         engine, spider = self.crawler.engine, self.crawler.spider
-        if engine is None or engine._slot is None or spider is None:
+        if engine is None or spider is None:
             raise RuntimeError(f"No open spider to crawl: {request}")
-        slot = engine._slot
         while True:
-            slot.add_request(request)
-            self.active.add(request)
-            try:
-                result = await self.middleware.download_async(self._enqueue_request, request)
-            finally:
-                self.active.remove(request)
-                slot.remove_request(request)
-                slot.nextcall.schedule()
+            with counted_as_in_progress(engine, request):
+                self.active.add(request)
+                try:
+                    result = await self.middleware.download_async(self._enqueue_request, request)
+                finally:
+                    self.active.remove(request)
             if isinstance(result, Response):
                 break
             request = result
@@ -254,14 +252,13 @@ class Downloader(scrapy.core.downloader.Downloader):
 
     def _stopping(self) -> bool:
         engine = self.crawler.engine
-        # `running` falls on Ctrl-C only; a CloseSpider shows nowhere but in the private slot (Scrapy 2.19).
-        return engine is None or not engine.running or engine._slot is None or engine._slot.closing is not None
+        return engine is None or not engine.running or is_stopping(engine)
 
     def _look_again(self) -> None:
         """There may be room for another request, or for another page."""
         self._take_turns()
-        if self.crawler.engine and self.crawler.engine._slot:
-            self.crawler.engine._slot.nextcall.schedule()
+        if self.crawler.engine:
+            wake(self.crawler.engine)
 
     def _process_queue(self, slot: Slot) -> None:
         self._turns.setdefault(slot)
