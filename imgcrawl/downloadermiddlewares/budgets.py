@@ -16,6 +16,7 @@ from scrapy.exceptions import NotConfigured
 from scrapy.http import Response
 from scrapy.settings import BaseSettings
 
+from imgcrawl.bodies import received_bytes
 from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
 
