@@ -23,7 +23,7 @@ from scrapy.utils.httpobj import urlparse_cached
 from scrapy.utils.log import logformatter_adapter
 from twisted.internet.defer import Deferred
 
-from imgcrawl.backpressure import Backpressure
+from imgcrawl.backpressure import Active, Backpressure
 from imgcrawl.bodies import received_bytes
 from imgcrawl.engine import counted_as_in_progress, is_stopping, wake
 from imgcrawl.exceptions import RequestRefused
@@ -177,15 +177,16 @@ class Downloader(scrapy.core.downloader.Downloader):
             slot.active.remove(request)
 
     def fetch(self, request: Request, spider: Any = None) -> Deferred[Response | Request]:
-        return deferred_from_coro(self._fetch(request))
-
-    async def _fetch(self, request: Request) -> Response | Request:
+        # Counted here and not in the task, which begins later: the engine looks at once whether there is room for more.
         self.active.add(request)
-        try:
-            with self.backpressure.count_as_active(self.get_slot_key(request)):
+        return deferred_from_coro(self._fetch(request, self.backpressure.begin(self.get_slot_key(request))))
+
+    async def _fetch(self, request: Request, active: Active) -> Response | Request:
+        with self.backpressure.working_on(active):
+            try:
                 return await self.middleware.download_async(self._enqueue_request, request)
-        finally:
-            self.active.remove(request)
+            finally:
+                self.active.remove(request)
 
     @contextmanager
     def count_as_active(self, request: Request) -> Iterator[None]:

@@ -20,8 +20,8 @@ _TOGETHER = 8 * 1024 * 1024  # bytes of large pages that are there at a time; pa
 class PagesMiddleware:
     """Bounds pages, and parses large ones outside the event loop, before their callback asks for what is in them.
 
-    ``PAGES_MAXSIZE`` (default 10 MiB): bytes of a page, compressed or not. What is larger fails as what is larger than
-    DOWNLOAD_MAXSIZE does, which is for images. A request's own meta ``download_maxsize`` goes before it. Images and
+    ``PAGES_MAXSIZE`` (default 10 MiB; 0: no bound but DOWNLOAD_MAXSIZE, which is for images too): bytes of a page,
+    compressed or not. What is larger fails (``too_large``). A request's own meta ``download_maxsize`` goes before it. Images and
     other media, which have no callback, are not pages. A large page waits while many others are in memory, until what
     was made of them has its outcome.
     """
@@ -33,7 +33,11 @@ class PagesMiddleware:
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        return cls(crawler.settings.getint("PAGES_MAXSIZE", 10 * 1024 * 1024))
+        bounds = (
+            crawler.settings.getint("PAGES_MAXSIZE", 10 * 1024 * 1024),
+            crawler.settings.getint("DOWNLOAD_MAXSIZE"),
+        )
+        return cls(min((bound for bound in bounds if bound > 0), default=0))
 
     def process_request(self, request: Request) -> None:
         if request.callback is not NO_CALLBACK and not request.meta.get("media"):

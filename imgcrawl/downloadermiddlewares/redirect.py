@@ -18,6 +18,8 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
     - The Referer of a media request (meta ``media``) stays the page that shows the image, as in a browser:
       image hosts look at it.
     - The request counts for the limits of the host it leads to, not of the one it came from.
+    - A page that redirects to itself, or back to one before it, is asked again, as browsers do: it may have set a
+      cookie first. Without cookies it ends with ``too_many_redirects``.
     - A Location that is no address raises `RequestRefused` ("invalid_url"), and one that is neither http nor
       https raises it ("scheme") for a media request; a page gets the 3xx response, as in Scrapy.
     """
@@ -38,6 +40,8 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
             raise RequestRefused("invalid_url", f"{request.url} redirects to {location[:200]!r}: {error}") from error
         if isinstance(result, Request):
             _move_to_new_slot(result, request)
+            if result.url in result.meta.get("redirect_urls", ()):
+                result.dont_filter = True
         return result
 
 
