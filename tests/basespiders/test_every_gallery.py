@@ -186,12 +186,12 @@ def test_one_list_page_without_a_next_is_said(server: Server, tmp_path: Path) ->
 
 
 def test_what_was_not_reached_is_counted(server: Server, tmp_path: Path) -> None:
-    add(server, {"/list/1": links(*(f"/g/{n}" for n in range(40)), "/g/1")})
+    add(server, {"/list/1": links(*(f"/g/{n}" for n in range(400)), "/g/1")})
     stopping = threading.Event()
     server.add("*", lambda _: Answer(b"<h2>x</h2>", 200, HTML, delay=stopping))
     given = {"list": server.url("/list/{page}"), "galleries": "a.g", "pages": "1"}
     process = start(tmp_path, "gallery", given, ROBOTSTXT_OBEY="False", CONCURRENT_REQUESTS="4")
-    until(lambda: server.count("/g/38"))  # the last named is the first asked for
+    until(lambda: server.count("/g/398"))  # the last named is the first asked for
     process.send_signal(signal.SIGINT)
     assert process.stdout
     log = ""
@@ -200,7 +200,7 @@ def test_what_was_not_reached_is_counted(server: Server, tmp_path: Path) -> None
     stopping.set()
     log += process.communicate(timeout=60)[0]
     counts = {name: int(count) for name, count in re.findall(r"^ *([a-z ]+?)  +(\d+)", log, re.MULTILINE)}
-    assert counts["galleries found"] == 40
+    assert counts["galleries found"] == 400
     assert counts.get("not reached", 0) > 10, log
     done = counts[SCRAPED] + log.count("Gallery failed")
-    assert done + counts["not reached"] == 40
+    assert done + counts["not reached"] == 400
