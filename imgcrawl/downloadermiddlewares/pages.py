@@ -21,9 +21,9 @@ class PagesMiddleware:
     """Bounds pages, and parses large ones outside the event loop, before their callback asks for what is in them.
 
     ``PAGES_MAXSIZE`` (default 10 MiB; 0: no bound but DOWNLOAD_MAXSIZE, which is for images too): bytes of a page,
-    compressed or not. What is larger fails (``too_large``). A request's own meta ``download_maxsize`` goes before it. Images and
-    other media, which have no callback, are not pages. A large page waits while many others are in memory, until what
-    was made of them has its outcome.
+    compressed or not. What is larger fails (``too_large``). A request's own meta ``download_maxsize`` goes before it.
+    Images and other media, which have no callback, are not pages. A large page waits while many others are in memory,
+    until what was made of them has its outcome.
     """
 
     def __init__(self, maxsize: int) -> None:
