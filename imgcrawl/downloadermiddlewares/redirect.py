@@ -9,6 +9,7 @@ from scrapy import Request, Spider
 from scrapy.http import Response
 from w3lib.url import safe_url_string
 
+from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import RequestRefused
 
 
@@ -20,8 +21,6 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
     - It is followed where it is met, as part of the page that was asked for: so a page that leads to one that was
       asked for before, to itself (with a cookie) or to a list page has an answer, too, and is not filtered.
     - The request counts for the limits of the host it leads to, not of the one it came from.
-    - A page that redirects to itself, or back to one before it, is asked again, as browsers do: it may have set a
-      cookie first. Without cookies it ends with ``too_many_redirects``.
     - A Location that is no address raises `RequestRefused` ("invalid_url"), and one that is neither http nor
       https raises it ("scheme") for a media request; a page gets the 3xx response, as in Scrapy.
     """
@@ -37,7 +36,9 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
         if not isinstance(redirected, Request) or redirected.meta.get("media"):
             return redirected
         request.meta["dont_retry"] = True  # it has been done, where it led to
-        return await self.crawler.engine.download_async(redirected)
+        # The request that is followed counts; this one has nothing to do but to wait for it.
+        with downloader_of(self.crawler).backpressure.not_counted():
+            return await self.crawler.engine.download_async(redirected)
 
     def _redirected(self, request: Request, response: Response) -> Request | Response:
         try:
@@ -49,8 +50,6 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
             raise RequestRefused("invalid_url", f"{request.url} redirects to {location[:200]!r}: {error}") from error
         if isinstance(result, Request):
             _move_to_new_slot(result, request)
-            if result.url in result.meta.get("redirect_urls", ()):
-                result.dont_filter = True
         return result
 
 
