@@ -218,7 +218,7 @@ async def test_download_does_what_the_engine_does(server: Server, caplog: pytest
             downloader = downloader_of(crawler)
             download = crawler.engine.download_async if way == "engine" else downloader.download
             for path in ("/hop", "/a.jpg", "/none"):
-                answer = await download(Request(server.url(path)))
+                answer = await download(Request(server.url(path), meta={"media": True}))
                 told.append((answer.url, answer.status, answer.body, answer.request.url))
             with pytest.raises(DownloadFailedError):
                 await download(Request(server.url("/reset"), meta={"max_retry_times": 0}))

@@ -45,8 +45,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "basespiders": {"addresses", "downloadhandler", "findimages", "rows"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
-    "downloadermiddlewares": {"downloader", "downloadhandler", "limits", "rows"},
-    "downloader": {"backpressure", "engine", "limits"},
+    "downloadermiddlewares": {"bodies", "downloader", "downloadhandler", "limits", "rows"},
+    "downloader": {"backpressure", "bodies", "engine", "limits"},
     "downloadhandler": {"backpressure", "bodies", "framing"},
     "limits": {"frontier", "shared"},
     "pipelines": {

@@ -15,6 +15,7 @@ from scrapy.http.request import NO_CALLBACK
 
 _LARGE = 128 * 1024  # bytes of a page that takes some milliseconds to parse
 _TOGETHER = 8 * 1024 * 1024  # bytes of large pages that are there at a time; parsed, they take some fifteen times that
+_PATIENCE = 30  # seconds that a large page waits for others
 
 
 class PagesMiddleware:
@@ -50,12 +51,16 @@ class PagesMiddleware:
         while self._bytes and self._bytes + size > _TOGETHER:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
-            await waiter
+            await asyncio.wait([waiter], timeout=_PATIENCE)
+            if not waiter.done():
+                break  # who still has the others need not be waiting for anything of ours
         self._bytes += size
         weakref.finalize(response, _from_any_thread, asyncio.get_running_loop(), self._freed, size)
         # What cannot be parsed is no less so in the callback.
         with suppress(Exception):
-            await asyncio.to_thread(getattr, response, "selector")
+            selector = await asyncio.to_thread(getattr, response, "selector")
+            # Each has the other, so both would stay until the collector of such circles comes along.
+            selector.response = weakref.proxy(response)
         return response
 
     def _freed(self, size: int) -> None:
