@@ -42,7 +42,7 @@ from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.frontier.server import EmbeddedServer
 from imgcrawl.frontier.verdict import Told, last_reason, tell, together
-from imgcrawl.limits.shared import SharedLedger
+from imgcrawl.limits.redis import RedisLimits
 from imgcrawl.shared.connection import OUTAGES, check_server
 from imgcrawl.shared.connection import printable as without_password
 
@@ -325,7 +325,7 @@ class Workers:
             for worker in counts["workers"]:
                 if self._is_of(pid, worker):
                     await self.store.bury(worker)
-                    await SharedLedger(self.store, self.settings["REDIS_URL"]).bury(worker)
+                    await RedisLimits(self.store, self.settings["REDIS_URL"]).expire_worker(worker)
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
         now = time.monotonic()
         self.crashes.append(now)

@@ -11,7 +11,7 @@ import pytest
 from scrapy.spiderloader import SpiderLoader
 
 from imgcrawl.items import REASONS
-from tests.crawling import project_settings
+from tests.support.crawling import project_settings
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "imgcrawl"

@@ -140,7 +140,7 @@ def _findings(stats: Mapping[str, Any]) -> list[str]:
 def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.Namespace) -> int:
     """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
     # What they need (a Redis client) is for who uses it.
-    from imgcrawl.frontier.scheduler import options_from_settings  # noqa: PLC0415 -- see above
+    from imgcrawl.frontier.scheduler import check_settings  # noqa: PLC0415 -- see above
     from imgcrawl.shared.connection import redis_params  # noqa: PLC0415 -- see above
     from imgcrawl.workers import Plan, Workers, folder_for, plain_feeds  # noqa: PLC0415 -- see above
 
@@ -148,7 +148,7 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     if not opts.workers.isdecimal() or int(opts.workers) < 1:
         raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
     settings = process.create_crawler(spider).settings
-    options_from_settings(settings)
+    check_settings(settings)
     redis_params(settings)
     feeds = plain_feeds(local_feeds(settings.getdict("FEEDS")))
     arguments = [part for name, value in opts.spargs.items() for part in ("-a", f"{name}={value}")]

@@ -150,7 +150,7 @@ def _server(spider: str, folder: Path) -> Iterator[str]:
 
 async def _show(store: Queue, spider: str) -> int:
     from imgcrawl.frontier import inspect  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
-    from imgcrawl.frontier.arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
+    from imgcrawl.frontier.run_arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
 
     counts, leases = await inspect.counts(store), await inspect.leases(store)
     console = Console(highlight=False)

@@ -1,4 +1,4 @@
-"""The ledger that workers share in Redis, and what else they tell each other there about hosts."""
+"""The limits that workers share in Redis, and what else they tell each other there about hosts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from redis.exceptions import NoScriptError, ResponseError
 from scrapy.settings import BaseSettings
 
 from imgcrawl.frontier.queue import Queue, queue_from_settings
-from imgcrawl.limits.ledger import Ask, Crowd, Grant
+from imgcrawl.limits.backend import LimitGrant, LimitRequest, Membership
 from imgcrawl.shared.connection import OUTAGES, check_server
 
-__all__ = ["OUTAGES", "HostStatus", "SharedLedger", "ledger_from_settings"]
+__all__ = ["OUTAGES", "HostStatus", "RedisLimits", "limits_from_settings"]
 
 SCRIPT = (Path(__file__).parent / "limits.lua").read_bytes()
 SHA = sha1(SCRIPT, usedforsecurity=False).hexdigest()
@@ -43,8 +43,11 @@ class HostStatus:
     ago: float
 
 
-class SharedLedger:
-    """The account of all workers of a spider with the same Redis. Keys live in the frontier's hash slot."""
+class RedisLimits:
+    """A `LimitsBackend`, and `HostNotes`, for all workers of a spider with the same Redis.
+
+    Keys live in the frontier's hash slot.
+    """
 
     def __init__(self, store: Queue, url: str, worker: str = "") -> None:
         self.store = store
@@ -60,19 +63,29 @@ class SharedLedger:
             await check_server(self.store, self.url)
             self._open = True
 
-    async def exchange(self, asks: Sequence[Ask], *, before: bool = False) -> tuple[Crowd, list[Grant]]:
+    async def exchange(
+        self, requests: Sequence[LimitRequest], *, before: bool = False
+    ) -> tuple[Membership, list[LimitGrant]]:
         arguments: list[Any] = [int(before), random.randrange(1 << 31)]
-        for ask in asks:
-            arguments += [ask.host, *astuple(ask.terms), ask.keep, ask.want, ask.starts, ask.answers, ask.latency]
-            arguments += [-1 if ask.trouble is None else ask.trouble, ask.why, ask.block]
-            if ask.want or ask.keep:
-                self._hosts.add(ask.host)
+        for request in requests:
+            arguments += [
+                request.host,
+                *astuple(request.limits),
+                request.keep,
+                request.want,
+                request.starts,
+                request.answers,
+                request.latency,
+            ]
+            arguments += [-1 if request.trouble is None else request.trouble, request.why, request.block]
+            if request.want or request.keep:
+                self._hosts.add(request.host)
             else:
-                self._hosts.discard(ask.host)
+                self._hosts.discard(request.host)
         workers, rank, fresh, clock, grants = await self._call("exchange", *arguments)
-        return Crowd(workers, rank, bool(fresh), float(clock)), [_grant(*grant) for grant in grants]
+        return Membership(workers, rank, bool(fresh), float(clock)), [_grant(*grant) for grant in grants]
 
-    async def news(self, timeout: float) -> Sequence[str]:
+    async def changed_hosts(self, timeout: float) -> Sequence[str]:
         key = f"{self.key}:wake:{self.worker}"
         try:
             woken = await self.store.client.blpop([key], timeout=timeout)
@@ -93,7 +106,7 @@ class SharedLedger:
         finally:
             await self.store.client.aclose()
 
-    async def bury(self, worker: str) -> None:
+    async def expire_worker(self, worker: str) -> None:
         """Let the others have what *worker* had at once: whoever says this knows that its process has ended."""
         await self.store.client.zrem(self.key, worker)
 
@@ -119,7 +132,7 @@ class SharedLedger:
             )
         return workers, statuses
 
-    # The board
+    # HostNotes
 
     async def recall(self, name: str) -> dict[str, Any] | None:
         with contextlib.suppress(*OUTAGES):
@@ -169,15 +182,15 @@ class SharedLedger:
             return await self.store.client.eval(SCRIPT, 1, self.key, *fixed, *arguments)
 
 
-def ledger_from_settings(settings: BaseSettings, spider: str, worker: str = "") -> SharedLedger:
-    """The ledger of the spider of that name at REDIS_URL. Raises `InputError` for settings that make no sense."""
-    return SharedLedger(queue_from_settings(settings, spider), settings["REDIS_URL"], worker)
+def limits_from_settings(settings: BaseSettings, spider: str, worker: str = "") -> RedisLimits:
+    """The limits of the spider of that name at REDIS_URL. Raises `InputError` for settings that make no sense."""
+    return RedisLimits(queue_from_settings(settings, spider), settings["REDIS_URL"], worker)
 
 
 def _grant(
     permits: bytes, share: bytes, turn: bytes, delay: bytes, blocked: bytes, epoch: bytes, starts: bytes
-) -> Grant:
-    return Grant(
+) -> LimitGrant:
+    return LimitGrant(
         permits=int(float(permits)),
         share=int(float(share)),
         turn=float(turn),
