@@ -24,7 +24,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,7 +41,7 @@ from imgcrawl.feeds.merge import Segments, count_item, file_name, write_feed
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.frontier.server import EmbeddedServer
-from imgcrawl.frontier.verdict import Told, last_reason, tell, together
+from imgcrawl.frontier.verdict import last_reason, reporters, run_stats
 from imgcrawl.limits.redis import RedisLimits
 from imgcrawl.shared.connection import OUTAGES, check_server
 from imgcrawl.shared.connection import printable as without_password
@@ -131,7 +131,6 @@ class Workers:
         self.pids: set[int] = set()  # of all that were ever started
         self.over = False  # the run was seen to be done
         self.lost = False  # the run is no more
-        self.before: set[str] = set()  # workers that had left the run before
         self.crashes: deque[float] = deque()
         self.signals = 0
         self.refused = False
@@ -231,14 +230,10 @@ class Workers:
             return True
         with suppress(*OUTAGES):
             counts = await inspect.counts(self.store)
-            told = await tell(self.store, counts["id"])
-            if any(self._is_of(pid, worker) for pid in self.pids for worker in told):
+            if any(
+                self._is_of(pid, worker) for worker in await reporters(self.store, counts["id"]) for pid in self.pids
+            ):
                 await self._adopt(counts["id"])
-                self.before = {
-                    worker
-                    for worker in told
-                    if told[worker].reason and not any(self._is_of(pid, worker) for pid in self.pids)
-                }
         return bool(self.run_id)
 
     async def _adopt(self, run: str) -> None:
@@ -317,14 +312,14 @@ class Workers:
             return False
         with suppress(*OUTAGES):
             counts = await inspect.counts(self.store)
-            told = await tell(self.store, self.run_id or counts["id"])
+            closed = await reporters(self.store, self.run_id or counts["id"])
             self._look_for_loss(counts)
-            left = self.lost or any(self._is_of(pid, worker) and told[worker].reason for worker in told)
+            left = self.lost or any(closed[worker] for worker in closed if self._is_of(pid, worker))
             if left or (counts["id"] == self.run_id and counts["state"] == "done"):
                 return False
-            for worker in counts["workers"]:
+            for worker in closed:
                 if self._is_of(pid, worker):
-                    await self.store.bury(worker)
+                    await self.store.expire_worker(worker)
                     await RedisLimits(self.store, self.settings["REDIS_URL"]).expire_worker(worker)
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
         now = time.monotonic()
@@ -373,8 +368,8 @@ class Workers:
             with suppress(*OUTAGES):
                 async with asyncio.timeout(5):
                     counts = await inspect.counts(self.store)
-                    told = await tell(self.store, counts["id"])
-                display.show(counts, together(told))
+                    stats = await run_stats(self.store, counts["id"])
+                display.show(counts, stats)
                 self._look_for_loss(counts)
             await asyncio.sleep(LOOK)
 
@@ -383,22 +378,21 @@ class Workers:
     async def _finish(self, started: float) -> Done:
         try:
             counts = await inspect.counts(self.store)
-            told = await tell(self.store, self.run_id or counts["id"])
+            sums = await run_stats(self.store, self.run_id or counts["id"])
         except OUTAGES as error:
-            counts, told = {"id": "", "state": "", "dead": 0}, {}
+            counts, sums = {"id": "", "state": "", "dead": 0}, {}
             self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"
-        stats = together({name: _as_past(one) if name in self.before else one for name, one in told.items()})
         # Another run may have begun by now, on another machine.
         over = counts["state"] == "done" if counts["id"] == self.run_id else self.over
         counted: Counter[str] = Counter()
         await asyncio.to_thread(self._merge, counted)
         self.fed.touch()
         # What workers that crashed had counted is done again and counted again; the merged feed has it once.
-        again = {name: value for name, value in stats.items() if not name.startswith(_IN_FEED) or name in _NOT_IN_FEED}
+        again = {name: value for name, value in sums.items() if not name.startswith(_IN_FEED) or name in _NOT_IN_FEED}
         stats = {**again, **counted, "elapsed_time_seconds": time.monotonic() - started}
         if self.trouble:
             stats["verdict/error"] = self.trouble
-        reason = "shutdown" if self.signals and not over else last_reason(told.values())
+        reason = "shutdown" if self.signals and not over else last_reason(sums)
         found = list(
             findings(
                 stats,
@@ -448,12 +442,6 @@ class Workers:
             (self.plan.folder / "lock").unlink(missing_ok=True)
             self.plan.folder.rmdir()
             self.plan.folder.parent.rmdir()
-
-
-def _as_past(told: Told) -> Told:
-    """What a worker had done when it left. What went wrong then was done again since, or is told again."""
-    wrong = ("verdict/error", "spider_exceptions/", "item/error")
-    return replace(told, stats={name: value for name, value in told.stats.items() if not name.startswith(wrong)})
 
 
 _IN_FEED = ("image/", "gallery/")

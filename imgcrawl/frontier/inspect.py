@@ -60,7 +60,7 @@ async def dead(queue: Queue, most: int = 100) -> list[dict[str, Any]]:
             at, failures, deaths = (int(number) for number in head.split(b",")[:3])
             found.append(
                 {
-                    "request": request,
+                    "request": unpack(request, queue.settings.max_request_size),
                     "reason": reason.decode("utf-8", "replace"),
                     "failures": failures,
                     "deaths": deaths,

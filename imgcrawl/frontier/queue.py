@@ -197,12 +197,13 @@ class Queue:
             return Reply("gone", reply[1].decode("utf-8", "replace"), accepted=len(ops))
         *texts, truths, numbers, leases = reply
         most = self.settings.max_request_size
-        return Reply(
+        values = [
             *(text.decode("utf-8", "replace") for text in texts),
             *(bool(truth) for truth in truths),
             *numbers,
             [(token, priority, unpack(request, most)) for token, priority, request in leases],
-        )
+        ]
+        return Reply(**dict(zip(Reply.__dataclass_fields__, values, strict=True)))
 
     async def sweep(self) -> None:
         """Free the memory of fingerprints that no run needs any more, a little at a time."""

@@ -122,16 +122,17 @@ local function lease_from(answer, bucket, priority, host)
         answer.is_cut = true
         return
     end
-    if redis.call('LLEN', name) == 0 then replace(bucket, priority) else redis.call('ZADD', index, score(priority), bucket) end
-    if not element then return end
-    count('queued', -1)
-    local failures, deaths, request = string.match(element, '^(%d+),(%d+)\n(.*)$')
-    request = request or element
-    if #request > max_size then
-        reject('too large', request)
-    else
-        grant(answer, failures or '0', deaths or '0', priority, host, request)
+    if element then
+        count('queued', -1)
+        local failures, deaths, request = string.match(element, '^(%d+),(%d+)\n(.*)$')
+        request = request or element
+        if #request > max_size then
+            reject('too large', request)
+        else
+            grant(answer, failures or '0', deaths or '0', priority, host, request)
+        end
     end
+    if redis.call('LLEN', name) == 0 then replace(bucket, priority) else redis.call('ZADD', index, score(priority), bucket) end
 end
 -- A page that was in hand when several workers died is done alone: the next death shows whether it is the cause.
 local function lease_quarantined(answer)

@@ -39,11 +39,14 @@ local function dismiss(worker, death, reason)
     end
 end
 local function expire_workers()
+    local expired = 0
     for _, worker in ipairs(redis.call('ZRANGEBYSCORE', WORKERS, '-inf', text(now), 'LIMIT', 0, 20)) do
         if worker == '' or #worker > 400 or string.find(worker, '%c') then reject('not a worker', worker) end
         count('deaths', 1)
         dismiss(worker, 1, 'its worker ' .. string.gsub(string.sub(worker, 1, 100), '%c', '?') .. ' died')
+        expired = expired + 1
     end
+    return expired
 end
 local function is_alive(worker) return worker and worker ~= '' and redis.call('ZSCORE', WORKERS, worker) end
 
@@ -81,7 +84,7 @@ function operations.join()
     local worker, name, persist, flush = argument(), argument(), argument() == '1', argument() == '1'
     local arguments, foreign = argument(), argument()
     load()
-    expire_workers()
+    local expired = expire_workers()
     wake_some(fresh)
     local alone = redis.call('ZCARD', WORKERS) == 0
     local over = run.state ~= 'running'
@@ -92,7 +95,7 @@ function operations.join()
     end
     if (over and alone) or not run.id or run.id == '' then
         begin(worker, name, persist, arguments)
-    elseif alone then
+    elseif alone and expired == 0 and run.state == 'running' then
         forgive()
     end
     if run.arguments ~= arguments then
