@@ -377,22 +377,6 @@ def test_outsiders_feed_a_running_crawl_and_hostile_values_are_set_aside(
         assert [worker.returncode for worker in crawl.workers] == [0, 0]
 
 
-def test_a_stranger_in_the_place_of_the_run_or_of_its_workers_ends_nothing(
-    tmp_path: Path, redis_server: RedisServer
-) -> None:
-    with Site(0.05) as site, Crawl(tmp_path, redis_server.url, site) as crawl, redis_server.client() as client:
-        for _ in range(2):
-            crawl.start(lists="15")
-        for count, name in ((20, "run"), (80, "workers")):
-            until(lambda count=count: len(crawl.items()) > count)
-            client.set(f"{{pages:requests}}:{name}", b"\x80\x04pickle")
-        crawl.wait()
-        assert urls(crawl) == pages(300)
-        assert [worker.returncode for worker in crawl.workers] == [0, 0]
-        assert "ERROR" not in "".join(map(crawl.log, crawl.workers))
-        assert client.hget("{pages:requests}:run", "rejected") == b"2"
-
-
 def test_ctrl_c_while_what_was_fed_is_on_its_way_to_the_queue(tmp_path: Path, own_redis_server: RedisServer) -> None:
     with (
         SlowProxy(own_redis_server.port, 0.4) as proxy,
