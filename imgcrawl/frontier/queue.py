@@ -23,44 +23,10 @@ from imgcrawl.shared.connection import client_from_settings, hash_tag
 from imgcrawl.shared.script import Script
 
 PARTS = ("clock", "keys", "seen", "queue", "workers", "exchange", "admin")  # each uses those before
-SCRIPT = Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in PARTS))
+LUA = Path(__file__).parent / "lua"
+SCRIPT = Script(*(LUA / f"{name}.lua" for name in PARTS))
+TAKE = Script(LUA / "take.lua")
 FINGERPRINT = 12  # bytes kept of a fingerprint: 1 in 10^13 that any two of 100 million pages collide
-
-# Takes what outsiders fed: from a list, set or sorted set into a list beside it, in the same hash slot, where it
-# stays until it is queued. A value of another type is set aside. -> [values not taken for their size or type, values]
-TAKE = Script(b"""
-local from, to, most, max_size = KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2])
-local strangers = {}
-local kind = redis.call('TYPE', to).ok
-if kind ~= 'none' and kind ~= 'list' then
-    redis.call('RENAME', to, to .. ':aside')
-    strangers[#strangers + 1] = 'a ' .. kind .. ' in the place of ' .. to
-end
-kind = redis.call('TYPE', from).ok
-if kind == 'list' or kind == 'set' or kind == 'zset' then
-    for _ = redis.call('LLEN', to) + 1, most do
-        local value
-        if kind == 'list' then value = redis.call('LPOP', from)
-        elseif kind == 'set' then value = redis.call('SPOP', from)
-        else value = redis.call('ZPOPMAX', from)[1] end
-        if not value then break end
-        redis.call('RPUSH', to, value)
-    end
-elseif kind ~= 'none' then
-    redis.call('RENAME', from, to .. ':aside')
-    strangers[#strangers + 1] = 'a ' .. kind .. ' in the place of ' .. from
-end
-local values = {}
-for _, value in ipairs(redis.call('LRANGE', to, 0, most - 1)) do
-    if #value > max_size then
-        redis.call('LREM', to, 1, value)
-        strangers[#strangers + 1] = #value .. ' bytes: ' .. string.sub(value, 1, 200)
-    else
-        values[#values + 1] = value
-    end
-end
-return {strangers, values}
-""")
 
 
 class OtherArgumentsError(ImgcrawlError):
@@ -226,8 +192,8 @@ class Queue:
     async def take(self, most: int = 100) -> tuple[list[bytes], list[bytes]]:
         """What outsiders fed, oldest first, to be queued and then to be given to `taken`; and what is none of it."""
         keys = (self.start_key, self.moving_key)
-        strangers, values = await TAKE.run(self.client, keys, (most, self.settings.max_request_size))
-        return strangers, values
+        foreign, values = await TAKE.run(self.client, keys, (most, self.settings.max_request_size))
+        return foreign, values
 
     async def taken(self, values: Sequence[bytes]) -> None:
         """Values of `take` that are in the queue now."""

@@ -17,7 +17,7 @@ from scrapy.statscollectors import StatsCollector
 
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.frontier.leases import Leases
-from imgcrawl.frontier.outbox import Operation, Outbox
+from imgcrawl.frontier.outbox import Outbox
 from imgcrawl.frontier.queue import ForeignKeyError, OtherArgumentsError, Queue, Reply
 from imgcrawl.frontier.run_arguments import shown
 from imgcrawl.shared.connection import OUTAGES, check_server, printable
@@ -236,7 +236,18 @@ class SharedRun:
         if reconcile:
             held += [op[1] for op in self.outbox if op[0] in _ENDS]  # type: ignore[misc] # a token is bytes
         try:
-            reply = await self._exchange_with_queue(operations, flags, held, closing=closing)
+            reply = await self.queue.exchange(
+                self.id,
+                self.worker,
+                wanted=0 if closing else self.leases.wanted,
+                per_host=self.leases.per_host,
+                flags=flags,
+                idle=self.options.idle_before_close,
+                sequence=self.outbox.reported,
+                hosts=self.leases.hosts(),
+                held=held,
+                ops=operations,
+            )
         except ForeignKeyError as error:
             self._give_up(f"{BAD_INPUT}{error}")
             return
@@ -245,22 +256,6 @@ class SharedRun:
         if reconcile:
             self._reconcile, self._reconciled_at = False, now
         self._take(reply)
-
-    async def _exchange_with_queue(
-        self, operations: list[Operation], flags: str, held: list[bytes], *, closing: bool
-    ) -> Reply:
-        return await self.queue.exchange(
-            self.id,
-            self.worker,
-            wanted=0 if closing else self.leases.wanted,
-            per_host=self.leases.per_host,
-            flags=flags,
-            idle=self.options.idle_before_close,
-            sequence=self.outbox.reported,
-            hosts=self.leases.hosts(),
-            held=held,
-            ops=operations,
-        )
 
     def _look_for_room(self, reply: Reply, reported: int) -> None:
         """End this worker where the server is full and stays so, because no page comes to its end."""

@@ -8,13 +8,12 @@ import random
 import time
 from collections import deque
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from scrapy import signals
 
 from imgcrawl.extensions.verdict import Verdict, findings
-from imgcrawl.frontier.queue import Queue, queue_from_settings
+from imgcrawl.frontier.queue import LUA, Queue, queue_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
 from imgcrawl.items import STATUSES
 from imgcrawl.shared.connection import OUTAGES, check_server
@@ -38,7 +37,6 @@ SUMMED_STATS = (
     "spider_exceptions/", "frontier/failed", "frontier/fenced",
 )  # fmt: skip
 
-LUA = Path(__file__).parent / "lua"
 REPORT = Script(LUA / "clock.lua", LUA / "verdict.lua")
 
 
