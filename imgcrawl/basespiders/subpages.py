@@ -66,7 +66,7 @@ class SubpageGallerySpider(GallerySpider):
         if not is_page(response):
             yield self.lost(item, "not_a_page")
             return
-        item["title"] = self.title_of(response)
+        self.read_page(item, response)
         self.fill_images(item, await self.subpages(response))
         self.fill(item, response)
         yield self.had(item)
