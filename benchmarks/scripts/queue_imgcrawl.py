@@ -14,7 +14,7 @@ from scrapy.settings import Settings
 from scrapy.utils.request import RequestFingerprinter
 
 from imgcrawl.frontier import codec
-from imgcrawl.frontier.store import FINGERPRINT, store_from_settings
+from imgcrawl.frontier.queue import FINGERPRINT, queue_from_settings
 
 # What the scheduler has together when it reports (25 links of a few pages), and what it leases at a time.
 BATCH = 100
@@ -31,7 +31,7 @@ class BenchSpider(scrapy.Spider):
 async def main(url: str, pages: int) -> None:
     spider = BenchSpider()
     fingerprinter = RequestFingerprinter()
-    store = store_from_settings(Settings({"REDIS_URL": url}), "bench")
+    store = queue_from_settings(Settings({"REDIS_URL": url}), "bench")
     await store.client.flushall()
     run, _ = await store.join("worker", "", persist=False, flush=True)
     await store.exchange(run, "worker")

@@ -16,7 +16,7 @@ from scrapy.settings import Settings
 from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.extensions.verdict import printable
+from imgcrawl.lines import printable
 
 
 class Command(ScrapyCommand):
@@ -52,16 +52,16 @@ async def _show(args: list[str], settings: Settings) -> None:
     if not url:
         raise InputError("scrapy hosts: REDIS_URL is not set; only a crawl that is shared tells how it asks its hosts")
     settings.set("REDIS_URL", url, "cmdline")
-    from imgcrawl.limits.shared import OUTAGES, ledger_from_settings  # noqa: PLC0415 -- needs REDIS_URL
+    from imgcrawl.limits.redis import OUTAGES, limits_from_settings  # noqa: PLC0415 -- needs REDIS_URL
 
-    ledger = ledger_from_settings(settings, args[0])
+    limits = limits_from_settings(settings, args[0])
     try:
-        workers, hosts = await ledger.status()
-        notes = {host.host: await ledger.recall(f"robots of {host.host}") for host in hosts}
+        workers, hosts = await limits.status()
+        notes = {host.host: await limits.recall(f"robots of {host.host}") for host in hosts}
     except OUTAGES as error:
         raise InputError(f"REDIS_URL: the server cannot be reached ({printable(str(error))[:200]})") from None
     finally:
-        await ledger.store.client.aclose()
+        await limits.store.client.aclose()
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("host", "permits", "workers", "delay", "blocked", "slowed by", "robots.txt"):
         table.add_column(column, no_wrap=column == "host")

@@ -23,12 +23,12 @@ from scrapy.exceptions import UsageError
 from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.extensions.verdict import printable
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
-    from imgcrawl.frontier.store import Store
+    from imgcrawl.frontier.queue import Queue
 
 PATIENCE = 10  # seconds for a crawl to start its server, or to leave
 MOST_LEASES = 50  # shown; a table that fills many screens tells nobody anything
@@ -89,16 +89,18 @@ class Command(ScrapyCommand):
     def _look(self, settings: BaseSettings, url: str, spider: str, opts: argparse.Namespace) -> None:
         settings.set("REDIS_URL", url, "cmdline")
         # Nothing of it is loaded without REDIS_URL.
-        from imgcrawl.frontier.store import OUTAGES, check_server, printable as without_password, store_from_settings  # noqa: PLC0415, I001 -- see above
+        from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 -- see above
+        from imgcrawl.shared.connection import OUTAGES, check_server  # noqa: PLC0415 -- see above
+        from imgcrawl.shared.connection import printable as without_password  # noqa: PLC0415 -- see above
 
         async def go() -> int:
-            store = store_from_settings(settings, spider)
+            store = queue_from_settings(settings, spider)
             try:
                 async with asyncio.timeout(10):
                     await check_server(store, url)
                 if opts.clear:
                     return await _clear(store, spider, sure=opts.yes)
-                action: Callable[[Store, str], Awaitable[int]] = _show
+                action: Callable[[Queue, str], Awaitable[int]] = _show
                 if opts.dead:
                     action = _show_dead
                 elif opts.requeue:
@@ -117,7 +119,7 @@ class Command(ScrapyCommand):
 def _server(spider: str, folder: Path) -> Iterator[str]:
     """The address of the server that a crawl with --workers has, or had, in *folder* or the `.imgcrawl` in it."""
     from imgcrawl.frontier.server import EmbeddedServer  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
-    from imgcrawl.workers import claimed  # noqa: PLC0415 -- the same
+    from imgcrawl.workers.plan import claimed  # noqa: PLC0415 -- the same
 
     folder = folder.absolute()
     places = [place for place in (folder, *sorted(folder.glob(".imgcrawl/*"))) if (place / "redis").is_dir()]
@@ -146,10 +148,11 @@ def _server(spider: str, folder: Path) -> Iterator[str]:
         yield server.url
 
 
-async def _show(store: Store, spider: str) -> int:
-    from imgcrawl.frontier.arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
+async def _show(store: Queue, spider: str) -> int:
+    from imgcrawl.frontier import inspect  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
+    from imgcrawl.frontier.run_arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
 
-    counts, leases = await store.counts(), await store.leases()
+    counts, leases = await inspect.counts(store), await inspect.leases(store)
     console = Console(highlight=False)
     if not counts["id"]:
         print(f"{spider}: no crawl yet; {counts['queued']:,} queued, {counts['seen']:,} seen")
@@ -191,12 +194,14 @@ async def _show(store: Store, spider: str) -> int:
     return 0
 
 
-async def _show_dead(store: Store, spider: str) -> int:
-    dead = await store.dead()
+async def _show_dead(store: Queue, spider: str) -> int:
+    from imgcrawl.frontier import inspect  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
+
+    dead = await inspect.dead(store)
     for page in dead:
         times = f"{page['failures']} failures, {page['deaths']} deaths of its worker"
         print(f"{_when(page['at'])}  {_url(page['request'])}\n    {times}; the last: {printable(page['reason'])}")
-    total = (await store.counts())["dead"]
+    total = (await inspect.counts(store))["dead"]
     if not total:
         print(f"{spider}: no page was given up")
     elif total > len(dead):
@@ -204,14 +209,16 @@ async def _show_dead(store: Store, spider: str) -> int:
     return 0
 
 
-async def _requeue(store: Store, spider: str) -> int:
+async def _requeue(store: Queue, spider: str) -> int:
     back = await store.requeue()
     print(f"{spider}: {back:,} pages are in the queue again")
     return 0
 
 
-async def _clear(store: Store, spider: str, *, sure: bool) -> int:
-    counts = await store.counts()
+async def _clear(store: Queue, spider: str, *, sure: bool) -> int:
+    from imgcrawl.frontier import inspect  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
+
+    counts = await inspect.counts(store)
     if not sure:
         workers = f", {len(counts['workers'])} workers have to leave" if counts["workers"] else ""
         print(

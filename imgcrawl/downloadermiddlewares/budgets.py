@@ -103,7 +103,7 @@ class BudgetsMiddleware:
     async def _admit(self, kind: str, host: str) -> None:
         """Count one more. Raises `RequestRefused` if that is too many."""
         limits = self._limits_of(kind, host)
-        shared = downloader_of(self.crawler).board is not None
+        shared = downloader_of(self.crawler).host_notes is not None
         if not shared or all(self._total(f"{kind} {whose}") < limit - _NEAR for limit, whose in limits):
             self._refuse_if_spent(kind, host)
             self._spend(kind, host, 1)
@@ -134,7 +134,7 @@ class BudgetsMiddleware:
     def _spend(self, kind: str, host: str, amount: int) -> None:
         for _, whose in self._limits_of(kind, host):
             self._untold[f"{kind} {whose}"] += amount
-        if self._telling is None and downloader_of(self.crawler).board is not None:
+        if self._telling is None and downloader_of(self.crawler).host_notes is not None:
             self._telling = asyncio.create_task(self._tell())
 
     def _has_reached(self, kind: str, host: str, limit: int) -> None:
@@ -156,13 +156,13 @@ class BudgetsMiddleware:
             await asyncio.sleep(_TELL)
 
     async def _tell_now(self) -> None:
-        board = downloader_of(self.crawler).board
-        if board is None:
+        notes = downloader_of(self.crawler).host_notes
+        if notes is None:
             return
         async with self._talking:  # what is on its way must not be told twice
             told = {key: amount for key, amount in self._untold.items() if amount}
             run = getattr(self.crawler.engine.scheduler, "run", "")
-            totals = await board.spend(str(run), told)
+            totals = await notes.spend(str(run), told)
             if totals is not None:
                 self._untold.subtract(told)
                 self._spent = Counter(totals)

@@ -147,29 +147,29 @@ class RobotsTxtMiddleware:
             task = asyncio.ensure_future(self._find_out(origin, request, known))
             self._asking[origin] = task
             task.add_done_callback(lambda _: self._asking.pop(origin))
-        with downloader_of(self.crawler).waiting():
+        with downloader_of(self.crawler).backpressure.not_counted():
             # Shielded: one request that is cancelled must not take the answer from the others.
             return await asyncio.shield(self._asking[origin])
 
     async def _find_out(self, origin: str, request: Request, known: Verdict | None) -> Verdict:
         """Hear what another worker knows, or ask and tell the others."""
-        board = downloader_of(self.crawler).board
+        notes = downloader_of(self.crawler).host_notes
         name = f"robots:{origin}"
-        if board is None or len(origin) > _LONGEST_ORIGIN:
+        if notes is None or len(origin) > _LONGEST_ORIGIN:
             return await self._ask(origin, request, known)
         while True:
-            note = await board.recall(name)
+            note = await notes.recall(name)
             told = _from_note(note, time.time() + self._ttl)
             if told:
                 self._verdicts.put(origin, told, len(told.rules) + len(told.detail) + 500)
                 return told
-            if await board.claim(name, _CLAIM):
+            if await notes.claim(name, _CLAIM):
                 break
             await asyncio.sleep(_ASKED_BY_OTHERS)
         verdict = await self._ask(origin, request, known)
-        await board.remember(name, asdict(verdict), verdict.until - time.time())
+        await notes.remember(name, asdict(verdict), verdict.until - time.time())
         said = verdict.detail if verdict.reason else f"{len(verdict.rules.splitlines())} rules for us"
-        await board.remember(f"robots of {urlsplit(origin).hostname}", {"said": said}, verdict.until - time.time())
+        await notes.remember(f"robots of {urlsplit(origin).hostname}", {"said": said}, verdict.until - time.time())
         return verdict
 
     async def _ask(self, origin: str, request: Request, known: Verdict | None) -> Verdict:

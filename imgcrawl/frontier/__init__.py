@@ -31,22 +31,20 @@ class Addon:
         if not url:
             return
         from imgcrawl.extensions.verdict import Verdict  # noqa: PLC0415 - the same
-        from imgcrawl.frontier.scheduler import (  # noqa: PLC0415 - nothing is loaded without REDIS_URL
-            FrontierMiddleware,
-            Scheduler,
-            options_from_settings,
-        )
-        from imgcrawl.frontier.store import store_from_settings  # noqa: PLC0415 - the same
-        from imgcrawl.frontier.worker import Leash, SharedVerdict  # noqa: PLC0415 - the same
+        from imgcrawl.frontier.middleware import FrontierMiddleware  # noqa: PLC0415 - nothing is loaded without REDIS_URL
+        from imgcrawl.frontier.parent import ParentWatchdog  # noqa: PLC0415 - the same
+        from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 - the same
+        from imgcrawl.frontier.scheduler import Scheduler, check_settings  # noqa: PLC0415 - the same
+        from imgcrawl.frontier.verdict import SharedVerdict  # noqa: PLC0415 - the same
 
         settings.set("REDIS_URL", url, "addon")
         # Now is when a wrong setting can still be told in one sentence.
-        store_from_settings(settings, self.crawler.spidercls.name)
-        options_from_settings(settings)
+        queue_from_settings(settings, self.crawler.spidercls.name)
+        check_settings(settings)
         settings.set("SCHEDULER", Scheduler, "addon")
         # Next to the engine: it sees requests as they are when every other middleware has done its work.
         settings.set_in_component_priority_dict("SPIDER_MIDDLEWARES", FrontierMiddleware, 1)
         with suppress(KeyError):  # another project may do without
             settings.replace_in_component_priority_dict("EXTENSIONS", Verdict, SharedVerdict)
         if settings.getint("FRONTIER_PARENT"):
-            settings.set_in_component_priority_dict("EXTENSIONS", Leash, 0)
+            settings.set_in_component_priority_dict("EXTENSIONS", ParentWatchdog, 0)

@@ -1,103 +1,68 @@
-"""A worker's side of the limits: permission without waiting, and the task that talks to the ledger."""
+"""A worker's side of the limits: permission without waiting, and the task that talks to the backend."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import inf
 from time import monotonic
 
-from imgcrawl.limits.ledger import HORIZON, Ask, Crowd, Grant, Ledger, Terms
+from imgcrawl.limits.backend import HostLimits, LimitGrant, LimitRequest, LimitsBackend, Membership
+from imgcrawl.limits.host import TIMER_SLACK, BackendState, Host
 
 logger = logging.getLogger(__name__)
 
-GATHER = 0.002  # seconds in which what is to be asked comes together
-TICK = 0.5  # seconds after which answers are reported and what is not needed is given back, at the latest
-IDLE = 1.0  # seconds that a permit which is not used is kept: the next page of the host may come
-EARLY = 0.001  # seconds that a timer may be early
-MOST_ASKS = 100  # hosts in one exchange: some milliseconds of the server's time
+BATCH_WINDOW = 0.002  # seconds in which what is to be asked comes together
+REPORT_INTERVAL = 0.5  # seconds after which answers are reported and what is not needed is given back, at the latest
+BATCH_SIZE = 100  # hosts in one exchange: some milliseconds of the server's time
 
 
-@dataclass(eq=False)
-class _Host:
-    """What this worker knows of a host. Times are monotonic()."""
-
-    name: str
-    terms: Terms
-    in_use: int = 0
-    queued: int = 0
-    permits: int = 0
-    share: int = 0
-    turn: float = inf  # from then on no more than the share
-    delay: float = 0.0
-    blocked: float = 0.0
-    epoch: int = -1
-    starts: deque[float] = field(default_factory=deque)
-    started: float = -inf
-    given: int = 0  # start times in the last grant
-    wanted: int = 0  # asked for last
-    answers: int = 0
-    latency: float = 0.0  # in sum
-    trouble: float | None = None  # when the request was sent
-    why: str = ""
-    block_until: float = 0.0
-    used: float = field(default_factory=monotonic)
-    timer: asyncio.TimerHandle | None = None
-    timer_at: float = inf
-
-    def late(self) -> float:
-        """Seconds after which a start time has passed: others count on the gap that follows it."""
-        return max(0.01, 0.04 * self.delay) if self.delay > 0.05 else 0.05
-
-
-class Limits:
-    """Says when a host may be asked, so that the terms hold for all workers of its ledger together.
+class Limiter:
+    """Says when a host may be asked, so that its limits hold for all workers of its backend together.
 
     Nothing here waits: `take` says yes or no, and *ready* is called with a host that may be asked again. What is
-    asked of the ledger and reported to it travels in the background. When the ledger cannot be reached, this worker
+    asked of the backend and reported to it travels in the background. When the backend cannot be reached, this worker
     goes on with its share of what the last known number of workers may do, once what others have been granted has
     ended (*lease* seconds), and with less until then.
     """
 
     def __init__(
-        self, ledger: Ledger, terms: Callable[[str], Terms], ready: Callable[[str], None], *, lease: float = inf,
-        outages: tuple[type[BaseException], ...] = (),
+        self, backend: LimitsBackend, limits_of: Callable[[str], HostLimits], ready: Callable[[str], None], *,
+        lease: float = inf, outages: tuple[type[BaseException], ...] = (),
     ) -> None:  # fmt: skip
-        self.ledger = ledger
-        self.crowd = Crowd()
+        self.backend = backend
         self.exchanges = 0
         self.outages_told = False  # by others, who have the same server
-        self._terms = terms
+        self._limits_of = limits_of
         self._ready = ready
-        self._lease = lease
         self._outages = outages
-        self._hosts: dict[str, _Host] = {}
+        self._state = BackendState(lease)
+        self._hosts: dict[str, Host] = {}
         self._dirty: dict[str, None] = {}
         self._floors: dict[str, float] = {}
-        self._stir = asyncio.Event()
-        self._heard = -inf  # when the last exchange that was answered was sent
-        self._tried = -inf  # the same, or one that failed in its time
-        self._ahead = -inf  # seconds by which the ledger's clock is ahead of monotonic(), at least
-        self._met = False
-        self._away_since = 0.0
+        self._wakeup = asyncio.Event()
+        self._ahead = -inf  # seconds by which the backend's clock is ahead of monotonic(), at least
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
 
     # What the downloader calls
 
+    @property
+    def membership(self) -> Membership:
+        return self._state.membership
+
     def take(self, name: str, queued: int) -> bool:
         """Whether a request may be sent now; it then counts as under way until `give`. *queued* wait, it included."""
         host = self._hosts.get(name)
         if host is None:
-            host = self._hosts[name] = _Host(name, replace(self._terms(name), floor=self._floors.get(name, 0.0)))
+            limits = replace(self._limits_of(name), floor=self._floors.get(name, 0.0))
+            host = self._hosts[name] = Host(name, limits)
         if not self._tasks:
-            self._start()
+            self._tasks = [asyncio.create_task(self._talk()), asyncio.create_task(self._listen())]
         now = monotonic()
         host.queued = queued
         host.used = now
@@ -106,8 +71,8 @@ class Limits:
             if host.wanted == 0:
                 self._ask(host)
             return False
-        if host.in_use >= self._allowed(host, now):
-            if self._wants(host) != host.wanted:
+        if host.in_use >= host.allowed(self._state, now):
+            if host.wants() != host.wanted:
                 self._ask(host)
             return False
         if host.delay and not self._starts_now(host, now):
@@ -149,8 +114,7 @@ class Limits:
             host.block_until = max(host.block_until, now + block)
             host.blocked = max(host.blocked, now + block)
             host.starts.clear()
-        crowded = now >= host.turn and host.permits > max(host.in_use, self._allowed(host, now))
-        if trouble is not None or block > 0 or crowded:
+        if trouble is not None or block > 0 or host.has_too_many(self._state, now):
             self._ask(host)
 
     def floor(self, name: str, seconds: float) -> None:
@@ -159,7 +123,7 @@ class Limits:
             return  # as for the slowest of its ports
         self._floors[name] = seconds
         if host := self._hosts.get(name):
-            host.terms = replace(host.terms, floor=seconds)
+            host.limits = replace(host.limits, floor=seconds)
             if host.delay < seconds:
                 host.delay = seconds
                 host.starts.clear()
@@ -177,15 +141,12 @@ class Limits:
     def stuck(self) -> Iterable[str]:
         """The hosts at which this worker can do nothing for now."""
         now = monotonic()
-        for host in self._hosts.values():
-            soon = host.starts[0] if host.starts else now
-            if host.in_use == 0 and host.queued and (host.blocked > now or not host.permits or soon > now + 1):
-                yield host.name
+        return [host.name for host in self._hosts.values() if host.is_stuck(now)]
 
     async def close(self) -> None:
         """Give everything back."""
         self._closing = True
-        self._stir.set()
+        self._wakeup.set()
         for host in self._hosts.values():
             if host.timer:
                 host.timer.cancel()
@@ -195,131 +156,90 @@ class Limits:
             await asyncio.wait(pending, timeout=0.05)
         with suppress(*self._outages):
             async with asyncio.timeout(5):
-                await self.ledger.close()
+                await self.backend.close()
 
-    # May I?
+    # Start times
 
-    def _allowed(self, host: _Host, now: float) -> int:
-        if now - self._tried > self._lease * 5 / 6:
-            return 0  # this process stood still, and others have what it had
-        if self._away_since:
-            share = self._share(host)
-            return share if now - self._heard > self._lease else min(host.permits, share)
-        if now < host.turn:
-            return host.permits
-        # While it waits for its start time, a request needs its permit.
-        waits_for_start = host.in_use == 0 and bool(host.starts) and host.queued > 0
-        return min(host.permits, max(host.share, waits_for_start))
-
-    def _share(self, host: _Host) -> int:
-        if not self._met:
-            return 0  # nobody knows how many there are
-        whole, rest = divmod(host.terms.concurrency, self.crowd.workers)
-        return whole + (self.crowd.rank < rest)
-
-    def _starts_now(self, host: _Host, now: float) -> bool:
-        starts = host.starts
-        late = host.late()
-        while starts and starts[0] < now - late:
-            starts.popleft()
-        if not starts and self._met and self._away_since:
-            # Others may still have start times that they were given before.
-            given_until = self._away_since + max(HORIZON, host.delay * self.crowd.workers)
-            starts.append(max(given_until, self._turn_of_mine(host, max(now, given_until))))
-        if starts and starts[0] > now + EARLY:
-            self._call_at(host, starts[0])
-            return False
-        if not starts:
+    def _starts_now(self, host: Host, now: float) -> bool:
+        start = host.next_start(self._state, now)
+        if start is None:
             self._ask(host)
             return False
-        starts.popleft()
+        if start > now + TIMER_SLACK:
+            self._call_at(host, start)
+            return False
+        host.starts.popleft()
         host.started = now
-        if len(starts) < host.given // 2 and host.queued > 1:
+        if len(host.starts) < host.given // 2 and host.queued > 1:
             self._ask(host)
         return True
 
-    def _turn_of_mine(self, host: _Host, now: float) -> float:
-        """When this worker may start, with nobody to ask: once in as many delays as there are workers, each in its
-        turn by the clock that all machines have more or less."""
-        gap = max(host.delay, host.terms.floor)
-        period = gap * self.crowd.workers
-        start = now + (self.crowd.rank * gap - time.time()) % period
-        if start < host.started + period / 2:
-            start += period
-        return start
-
-    def _wants(self, host: _Host) -> int:
-        if host.delay >= HORIZON:
-            return host.in_use + min(1, host.queued)
-        return min(host.in_use + host.queued, host.terms.concurrency)
-
-    def _call_at(self, host: _Host, when: float) -> None:
+    def _call_at(self, host: Host, when: float) -> None:
         if host.timer:
-            if host.timer_at <= when + EARLY:
+            if host.timer_at <= when + TIMER_SLACK:
                 return
             host.timer.cancel()
         host.timer_at = when
         host.timer = asyncio.get_running_loop().call_later(max(0.0, when - monotonic()), self._time_has_come, host)
 
-    def _time_has_come(self, host: _Host) -> None:
+    def _time_has_come(self, host: Host) -> None:
         host.timer = None
         host.timer_at = inf
         if host.queued:
             self._ready(host.name)
 
-    # Talking to the ledger
+    # Talking to the backend
 
-    def _start(self) -> None:
-        self._tasks = [asyncio.create_task(self._talk()), asyncio.create_task(self._listen())]
-
-    def _ask(self, host: _Host) -> None:
+    def _ask(self, host: Host) -> None:
         self._dirty[host.name] = None
-        self._stir.set()
+        self._wakeup.set()
 
     async def _talk(self) -> None:
-        ticked = monotonic()
-        beat = self._lease / 6
+        reported = monotonic()
+        lease = self._state.lease
         while not self._closing:
             with suppress(TimeoutError):
-                async with asyncio.timeout(TICK):
-                    await self._stir.wait()
-                    await asyncio.sleep(GATHER if self._lease < inf else 0)
-            self._stir.clear()
-            if monotonic() - ticked >= TICK:
-                ticked = monotonic()
-                self._look_around()
-            while self._dirty or monotonic() - self._heard > beat:
+                async with asyncio.timeout(REPORT_INTERVAL):
+                    await self._wakeup.wait()
+                    await asyncio.sleep(BATCH_WINDOW if lease < inf else 0)
+            self._wakeup.clear()
+            if monotonic() - reported >= REPORT_INTERVAL:
+                reported = monotonic()
+                self._report_all()
+            while self._dirty or monotonic() - self._state.answered > lease / 6:
                 if not await self._exchange():
-                    self._stir.set()
+                    self._wakeup.set()
                     break
 
     async def _exchange(self) -> bool:
         # The first exchange asks for nothing: `_moment` needs two, should one of them be slow.
-        hosts = [self._hosts[name] for name in list(self._dirty)[: MOST_ASKS * self._met] if name in self._hosts]
+        state = self._state
+        names = list(self._dirty)[: BATCH_SIZE * state.met]
+        hosts = [self._hosts[name] for name in names if name in self._hosts]
         sent = monotonic()
-        asks = [self._made(host, sent) for host in hosts]
-        for host in hosts:
-            del self._dirty[host.name]
+        requests = [host.request(state, sent) for host in hosts]
+        for name in names:
+            del self._dirty[name]
         try:
-            async with asyncio.timeout(self._lease / 6 if self._lease < inf else None):
-                await self.ledger.open()
-                self.crowd, grants = await self.ledger.exchange(asks, before=self._met)
+            async with asyncio.timeout(state.lease / 6 if state.lease < inf else None):
+                await self.backend.open()
+                state.membership, grants = await self.backend.exchange(requests, before=state.met)
         except self._outages as error:
-            if monotonic() - sent < self._lease / 3:  # else it is not the ledger that did not answer
-                self._tried = sent
-            self._unanswered(asks, error)
+            if monotonic() - sent < state.lease / 3:  # else it is not the backend that did not answer
+                state.tried = sent
+            self._unanswered(requests, error)
             await asyncio.sleep(random.uniform(0.2, 0.5))
             return False
         self.exchanges += 1
-        if self._away_since:
+        if state.away_since:
             self._come_back(hosts)
-        self._heard = self._tried = sent
-        self._met = True
-        if self.crowd.fresh:
+        state.answered = state.tried = sent
+        state.met = True
+        if state.membership.fresh:
             self._forgotten(hosts)
-        settled = self._moment(self.crowd.clock, sent)
-        for host, ask, grant in zip(hosts, asks, grants, strict=True):
-            if ask.terms == host.terms:
+        settled = self._moment(state.membership.clock, sent)
+        for host, request, grant in zip(hosts, requests, grants, strict=True):
+            if request.limits == host.limits:
                 self._granted(host, grant, settled)
             else:  # robots.txt named a delay meanwhile, of which these start times know nothing
                 host.permits = max(host.in_use, grant.permits)
@@ -328,7 +248,7 @@ class Limits:
         return True
 
     def _moment(self, clock: float, sent: float) -> float:
-        """The monotonic() at which the ledger's clock said *clock*, in an exchange that was sent at *sent*.
+        """The monotonic() at which the backend's clock said *clock*, in an exchange that was sent at *sent*.
 
         Not earlier than it was, and later by no more than the fastest answer was on its way: one that was slow, or came
         to a loop that was busy, must not move the start times that it brings, since others have the next ones.
@@ -339,108 +259,67 @@ class Limits:
             self._ahead = clock - now
         return clock - self._ahead
 
-    def _made(self, host: _Host, now: float) -> Ask:
-        host.wanted = self._wants(host)
-        kept = self._allowed(host, now)
-        if now - host.used > IDLE:
-            kept = min(kept, host.wanted)
-        # What is given up here is not used any more, whenever the answer comes.
-        host.permits = max(host.in_use, kept)
-        ask = Ask(
-            host=host.name,
-            terms=host.terms,
-            keep=host.permits,
-            want=max(host.wanted, host.in_use),
-            starts=max(0, min(host.queued, host.terms.concurrency * 16) - len(host.starts)),
-            answers=host.answers,
-            latency=host.latency / host.answers if host.answers else 0.0,
-            trouble=None if host.trouble is None else max(0.0, now - host.trouble),
-            why=host.why,
-            block=max(0.0, host.block_until - now),
-        )
-        host.answers, host.latency, host.trouble, host.block_until = 0, 0.0, None, 0.0
-        return ask
-
-    def _granted(self, host: _Host, grant: Grant, settled: float) -> None:
-        now = monotonic()
-        host.permits, host.share = grant.permits, grant.share
-        host.turn = settled + grant.turn if grant.share < grant.permits else inf
-        host.delay = grant.delay
-        if grant.epoch != host.epoch:
-            host.epoch = grant.epoch
-            host.starts.clear()
-        if grant.blocked or host.blocked > now:
-            host.blocked = max(host.blocked, settled + grant.blocked) if grant.blocked else host.blocked
-        host.starts.extend(settled + start for start in grant.starts)
-        host.given = len(grant.starts)
+    def _granted(self, host: Host, grant: LimitGrant, settled: float) -> None:
+        host.granted(grant, settled)
         if host.turn < inf:
-            asyncio.get_running_loop().call_later(host.turn - now + EARLY, self._turn_ends, host)
+            asyncio.get_running_loop().call_later(host.turn - monotonic() + TIMER_SLACK, self._turn_ends, host)
         if host.queued:
             self._ready(host.name)
 
-    def _turn_ends(self, host: _Host) -> None:
-        if monotonic() >= host.turn and host.permits > max(host.in_use, self._allowed(host, monotonic())):
+    def _turn_ends(self, host: Host) -> None:
+        if host.has_too_many(self._state, monotonic()):
             self._ask(host)
 
-    def _unanswered(self, asks: list[Ask], error: BaseException) -> None:
+    def _unanswered(self, requests: list[LimitRequest], error: BaseException) -> None:
         now = monotonic()
-        if not self._away_since:
-            self._away_since = now
+        if not self._state.away_since:
+            self._state.away_since = now
             text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             level = logging.DEBUG if self.outages_told else logging.WARNING
-            logger.log(level, "The ledger of the limits does not answer (%s); going on with this worker's share", text)
-        for ask in asks:
-            host = self._hosts[ask.host]
-            host.answers += ask.answers
-            host.latency += ask.latency * ask.answers
-            if ask.trouble is not None and host.trouble is None:
-                host.trouble = now - ask.trouble
-                host.delay = max(host.delay * 2, 0.1)  # nobody else will say so for now
-            host.block_until = max(host.block_until, now + ask.block if ask.block else 0.0)
-            self._dirty[host.name] = None
+            logger.log(level, "Redis does not answer (%s): each worker keeps to its share of each host's limits", text)
+        for request in requests:
+            self._hosts[request.host].take_back(request, now)
+            self._dirty[request.host] = None
         for host in self._hosts.values():
             if host.queued:
                 self._ready(host.name)
 
-    def _come_back(self, told: list[_Host]) -> None:
-        """Stay with this worker's share until the ledger has heard of it and says otherwise."""
+    def _come_back(self, told: list[Host]) -> None:
+        """Stay with this worker's share until the backend has heard of it and says otherwise."""
         now = monotonic()
         level = logging.DEBUG if self.outages_told else logging.WARNING
-        logger.log(level, "The ledger of the limits answers again after %.1f s", now - self._away_since)
+        logger.log(level, "Redis answers again after %.1f s: limits are shared", now - self._state.away_since)
         for host in self._hosts.values():
-            host.permits = max(host.in_use, self._allowed(host, now))
+            host.permits = max(host.in_use, host.allowed(self._state, now))
             if host not in told:
                 self._ask(host)
-        self._away_since = 0.0
+        self._state.away_since = 0.0
 
-    def _forgotten(self, told: list[_Host]) -> None:
-        """The ledger did not know this worker, so all it has is what it has just told."""
+    def _forgotten(self, told: list[Host]) -> None:
+        """The backend did not know this worker, so all it has is what it has just told."""
         for host in self._hosts.values():
             if host not in told:
                 host.starts.clear()
                 self._ask(host)
 
-    def _look_around(self) -> None:
+    def _report_all(self) -> None:
         now = monotonic()
         for host in list(self._hosts.values()):
-            busy = host.in_use or host.queued
-            wants = self._wants(host)
-            surplus = host.permits > wants and now - host.used > IDLE
-            wanting = host.queued and host.permits < wants
-            if host.answers or surplus or wanting:
+            if host.has_news(now):
                 self._ask(host)
-            elif not busy and host.permits == 0 and now - host.used > 60 and host.blocked < now:
+            elif host.is_idle(now):
                 del self._hosts[host.name]
-            if host.queued and self._away_since:
+            if host.queued and self._state.away_since:
                 self._ready(host.name)
 
     async def _listen(self) -> None:
+        lease = self._state.lease
         while not self._closing:
             try:
-                if not self._met:
+                if not self._state.met:
                     await asyncio.sleep(0.05)
                     continue
-                for name in await self.ledger.news(self._lease / 6 if self._lease < inf else 3600):
+                for name in await self.backend.changed_hosts(lease / 6 if lease < inf else 3600):
                     if host := self._hosts.get(name):
                         self._ask(host)
             except self._outages:

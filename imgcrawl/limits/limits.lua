@@ -1,9 +1,9 @@
--- The ledger of many workers. Each call is atomic; the clock is the server's.
+-- The limits of hosts, for many workers. Each call is atomic; the clock is the server's.
 --
 -- KEYS[1]  zset: worker -> the time at which it counts as dead
 -- ARGV     operation, worker, seconds that a worker may be silent, then the operation's own
 --
---   <KEYS[1]>:host:<host>    hash: last, paced, slowed, slowed_at, eased_at, blocked, epoch (see ledger.py); why, by, at
+--   <KEYS[1]>:host:<host>    hash: last, paced, slowed, slowed_at, eased_at, blocked, epoch (see local.py); why, by, at
 --                            (who slowed it); w:<worker> -> "<permits> <wanted> <since> <told>"
 --   <KEYS[1]>:hosts          zset: host -> when it was last asked for
 --   <KEYS[1]>:wake:<worker>  list: hosts about which there is news
@@ -79,7 +79,7 @@ local function senior(a, b)
     return a.worker < b.worker
 end
 
--- pace() of ledger.py. Returns whether what was given out before is void now.
+-- _pace() of local.py. Returns whether what was given out before is void now.
 local function pace(state, ask)
     local epoch = state.epoch
     if ask.target > 0 and not state.known then state.paced = min(max(ask.delay, ask.first), ask.longest) end

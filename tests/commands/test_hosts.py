@@ -7,10 +7,9 @@ from pathlib import Path
 
 from scrapy.settings import Settings
 
-from imgcrawl.limits.ledger import Ask, Terms
-from imgcrawl.limits.shared import ledger_from_settings
-from tests.frontier.conftest import RedisServer
-from tests.limits.conftest import *  # noqa: F403 -- its fixtures
+from imgcrawl.limits.backend import HostLimits, LimitRequest
+from imgcrawl.limits.redis import limits_from_settings
+from tests.support.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,17 +22,17 @@ def hosts(*arguments: str, redis_url: str = "") -> subprocess.CompletedProcess[s
 
 
 async def test_who_slowed_which_host_and_why(redis_server: RedisServer) -> None:
-    ledger = ledger_from_settings(Settings({"REDIS_URL": redis_server.url}), "pximg", "worker-7")
-    await ledger.open()
-    terms = Terms(concurrency=8)
-    asks = [
-        Ask("img.example", terms, want=3),
-        Ask("www.example", terms, keep=1, want=2, trouble=0.0, why="429, Retry-After 30 s", block=30),
+    backend = limits_from_settings(Settings({"REDIS_URL": redis_server.url}), "pximg", "worker-7")
+    await backend.open()
+    host_limits = HostLimits(concurrency=8)
+    requests = [
+        LimitRequest("img.example", host_limits, want=3),
+        LimitRequest("www.example", host_limits, keep=1, want=2, trouble=0.0, why="429, Retry-After 30 s", block=30),
     ]
-    await ledger.exchange(asks)
-    await ledger.remember("robots of www.example", {"said": "2 rules for us"}, 60)
+    await backend.exchange(requests)
+    await backend.remember("robots of www.example", {"said": "2 rules for us"}, 60)
     done = hosts("pximg", redis_url=redis_server.url)
-    await ledger.close()
+    await backend.close()
     assert done.returncode == 0, done.stderr
     assert "pximg: 1 workers, 2 hosts" in done.stdout
     (slowed,) = (line for line in done.stdout.splitlines() if line.startswith("www.example"))

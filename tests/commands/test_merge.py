@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from imgcrawl.demo.server import serve
-from tests.crawling import start
-from tests.sharing import scrapy
+from tests.support.crawling import start
+from tests.support.sharing import scrapy
 
 
 def segment(path: Path, *urls: str, torn: str = "") -> None:

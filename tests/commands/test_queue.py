@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from scrapy.settings import Settings
 
+from imgcrawl.frontier import inspect
+from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.frontier.server import EmbeddedServer
-from imgcrawl.frontier.store import Store, store_from_settings
-from tests.frontier.conftest import RedisServer, redis_server, shared_server
-from tests.sharing import scrapy
-
-__all__ = ["redis_server", "shared_server"]  # fixtures
+from tests.support.redis_server import RedisServer
+from tests.support.sharing import scrapy
 
 
 def page(number: int) -> tuple[bytes | str, ...]:
@@ -20,9 +19,9 @@ def page(number: int) -> tuple[bytes | str, ...]:
     return "c", f"{number:012}".encode(), "0:h", request
 
 
-async def filled(server: RedisServer | EmbeddedServer) -> Store:
+async def filled(server: RedisServer | EmbeddedServer) -> Queue:
     """Six pages: one done, two leased, one given up, two queued."""
-    store = store_from_settings(Settings({"REDIS_URL": server.url, "FRONTIER_MAX_DELIVERIES": 1}), "pximg")
+    store = queue_from_settings(Settings({"REDIS_URL": server.url, "FRONTIER_MAX_DELIVERIES": 1}), "pximg")
     run, _ = await store.join("host-1-abc", "", persist=False, flush=False)
     ops: list[tuple[bytes | str, ...]] = [*map(page, range(6)), ("seeded", "", "")]
     said: dict[str, Any] = {"per_host": 99, "flags": "s"}
@@ -61,7 +60,7 @@ async def test_pages_given_up_are_shown_and_put_back(tmp_path: Path, redis_serve
     assert "1 failures, 0 deaths of its worker; the last: ValueError: no" in out
     code, out, _ = scrapy(tmp_path, "queue", "--requeue", "pximg", redis_url=redis_server.url)
     assert (code, out) == (0, "pximg: 1 pages are in the queue again\n")
-    counts = await store.counts()
+    counts = await inspect.counts(store)
     assert (counts["dead"], counts["queued"]) == (0, 3)
     assert (
         scrapy(tmp_path, "queue", "pximg", "--dead", redis_url=redis_server.url)[1] == "pximg: no page was given up\n"
@@ -78,10 +77,10 @@ async def test_clear_asks_first(tmp_path: Path, redis_server: RedisServer) -> No
     for answer in ("", "n\n", "nonsense\n"):
         code, out, _ = scrapy(tmp_path, "queue", "pximg", "--clear", redis_url=redis_server.url, given=answer)
         assert (code, out) == (1, f"{question}Nothing was cleared.\n")
-    assert (await store.counts())["queued"] == 2
+    assert (await inspect.counts(store))["queued"] == 2
     code, out, _ = scrapy(tmp_path, "queue", "pximg", "--clear", redis_url=redis_server.url, given="y\n")
     assert (code, out) == (0, f"{question}pximg: cleared\n")
-    assert (await store.counts())["queued"] == 0
+    assert (await inspect.counts(store))["queued"] == 0
     assert scrapy(tmp_path, "queue", "pximg", "--clear", "--yes", redis_url=redis_server.url)[1] == "pximg: cleared\n"
     code, out, _ = scrapy(tmp_path, "queue", "pximg", redis_url=redis_server.url)
     assert (code, out) == (0, "pximg: no crawl yet; 0 queued, 0 seen\n")

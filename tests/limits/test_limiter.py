@@ -1,4 +1,4 @@
-"""A worker's side of the limits, with a real ledger."""
+"""A worker's side of the limits, with a real backend."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ from collections.abc import Sequence
 import pytest
 from scrapy.settings import Settings
 
-from imgcrawl.limits.ledger import Ask, Crowd, Grant, LocalLedger, Terms
-from imgcrawl.limits.limiter import Limits
-from imgcrawl.limits.shared import OUTAGES, ledger_from_settings
-from tests.frontier.conftest import RedisServer
+from imgcrawl.limits.backend import HostLimits, LimitGrant, LimitRequest, Membership
+from imgcrawl.limits.limiter import Limiter
+from imgcrawl.limits.local import LocalLimits
+from imgcrawl.limits.redis import OUTAGES, limits_from_settings
+from tests.support.redis_server import RedisServer
 
 
-class SlowLedger(LocalLedger):
+class SlowBackend(LocalLimits):
     """Settles at once what it is asked, and says so as many seconds later as its list has for each exchange."""
 
     def __init__(self, delays: Sequence[float]) -> None:
         super().__init__()
         self.delays = list(delays)
 
-    async def exchange(self, asks: Sequence[Ask], *, before: bool = False) -> tuple[Crowd, list[Grant]]:
-        reply = await super().exchange(asks, before=before)
+    async def exchange(
+        self, requests: Sequence[LimitRequest], *, before: bool = False
+    ) -> tuple[Membership, list[LimitGrant]]:
+        reply = await super().exchange(requests, before=before)
         await asyncio.sleep(self.delays.pop(0) if self.delays else 0)
         return reply
 
 
-async def test_a_worker_that_stood_still_takes_nothing_until_the_ledger_has_heard_of_it(
+async def test_a_worker_that_stood_still_takes_nothing_until_the_backend_has_heard_of_it(
     own_redis_server: RedisServer,
 ) -> None:
-    """It cannot tell an answer that came too late for it from a ledger that is gone: others have what it had."""
+    """It cannot tell an answer that came too late for it from a backend that is gone: others have what it had."""
     settings = Settings({"REDIS_URL": own_redis_server.url, "FRONTIER_LEASE_TIMEOUT": 1})
-    ledger = ledger_from_settings(settings, "pximg", "frozen")
+    backend = limits_from_settings(settings, "pximg", "frozen")
     taken: list[int] = []
 
     def ready(host: str) -> None:
@@ -42,7 +45,7 @@ async def test_a_worker_that_stood_still_takes_nothing_until_the_ledger_has_hear
             taken.append(limits.exchanges)
             limits.give(host)
 
-    limits = Limits(ledger, lambda _: Terms(concurrency=8), ready, lease=1, outages=OUTAGES)
+    limits = Limiter(backend, lambda _: HostLimits(concurrency=8), ready, lease=1, outages=OUTAGES)
     try:
         async with asyncio.timeout(10):
             while not taken:
@@ -77,10 +80,10 @@ async def test_what_was_asked_before_robots_txt_named_a_delay_is_not_granted_wit
             else:
                 ready(host)
 
-    limits = Limits(SlowLedger([0, 0.02]), lambda _: Terms(concurrency=8), ready)
+    limits = Limiter(SlowBackend([0, 0.02]), lambda _: HostLimits(concurrency=8), ready)
     try:
         ready("host.example")
-        await asyncio.sleep(0.01)  # the ledger has settled it, and its answer is on its way
+        await asyncio.sleep(0.01)  # the backend has settled it, and its answer is on its way
         limits.floor("host.example", 0.2)
         async with asyncio.timeout(5):
             await all_taken.wait()
@@ -99,15 +102,15 @@ async def test_an_answer_that_was_long_on_its_way_moves_no_start_time(delays: li
         if not started.done() and limits.take(host, 1):
             started.set_result(time.monotonic())
 
-    ledger = SlowLedger(delays)
-    terms = Terms(concurrency=8, floor=0.3)
-    limits = Limits(ledger, lambda _: terms, ready)
-    limits.floor("host.example", terms.floor)
+    backend = SlowBackend(delays)
+    host_limits = HostLimits(concurrency=8, floor=0.3)
+    limits = Limiter(backend, lambda _: host_limits, ready)
+    limits.floor("host.example", host_limits.floor)
     try:
         ready("host.example")
         async with asyncio.timeout(5):
             await started
-            _, (other,) = await ledger.exchange([Ask("host.example", terms, want=1, starts=1)])
+            _, (other,) = await backend.exchange([LimitRequest("host.example", host_limits, want=1, starts=1)])
     finally:
         await limits.close()
     assert time.monotonic() + other.starts[0] - started.result() >= 0.28

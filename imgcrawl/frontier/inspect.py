@@ -1,0 +1,83 @@
+"""What the queue holds, for whoever looks at it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from imgcrawl.frontier import run_arguments as wire
+from imgcrawl.frontier.queue import Queue
+
+
+class Lease(NamedTuple):
+    worker: str
+    url: bytes  # the request as JSON, as it is
+    since: float  # seconds
+
+
+async def counts(queue: Queue) -> dict[str, Any]:
+    """How the queue is: `state`, `queued`, `leased`, `seen`, `done`, `dead`, `rejected`, and what the run tells.
+
+    `arguments` are what its workers were started with, None if that cannot be read.
+    """
+    fields, seen, queued, dead, _, workers = await queue.call("counts")
+    run = {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in _pairs(fields)}
+    found: dict[str, Any] = {name: run.get(name, "") for name in ("id", "state", "error")}
+    found["arguments"] = wire.load(run.get("arguments", "").encode())
+    for name in ("done", "failed", "rejected", "redelivered", "enqueued", "deaths", "started", "ended"):
+        found[name] = int(run[name]) if run.get(name, "").isdecimal() else 0
+    found.update(
+        queued=queued,
+        leased=sum(len(leases) // 2 for _, _, leases in workers),
+        seen=seen,
+        dead=dead,
+        seeded=run.get("seeded") == "1",
+        workers={worker.decode("utf-8", "replace"): len(leases) // 2 for worker, _, leases in workers},
+    )
+    return found
+
+
+async def leases(queue: Queue) -> list[Lease]:
+    """What each worker holds, and since when (seconds since the epoch, by the server's clock)."""
+    *_, workers = await queue.call("counts")
+    found = []
+    for worker, _, leases in workers:
+        for _, entry in _pairs(leases):
+            head, _, request = entry.partition(b"\n")
+            with contextlib.suppress(ValueError, IndexError):
+                found.append(Lease(worker.decode("utf-8", "replace"), request, int(head.split(b",")[2]) / 1000))
+    return found
+
+
+async def dead(queue: Queue, most: int = 100) -> list[dict[str, Any]]:
+    """The pages given up, last first: `request` (JSON bytes), `reason`, `failures`, `deaths`, `at` (seconds)."""
+    found = []
+    for entry in reversed(await queue.call("entries", "dead", most)):
+        head, _, rest = entry.partition(b"\n")
+        reason, _, request = rest.partition(b"\n")
+        with contextlib.suppress(ValueError):
+            at, failures, deaths = (int(number) for number in head.split(b",")[:3])
+            found.append(
+                {
+                    "request": request,
+                    "reason": reason.decode("utf-8", "replace"),
+                    "failures": failures,
+                    "deaths": deaths,
+                    "at": at / 1000,
+                }
+            )
+    return found
+
+
+async def rejected(queue: Queue, most: int = 100) -> list[tuple[str, bytes]]:
+    """Values that were none of ours, last first: why, and their first 500 bytes."""
+    found = []
+    for entry in reversed(await queue.call("entries", "rejected", most)):
+        _, reason, _, value = (entry.split(b"\n", 3) + [b""] * 3)[:4]
+        found.append((reason.decode("utf-8", "replace"), value))
+    return found
+
+
+def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    return list(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,175 @@
+"""What one worker knows of one host, and what it may do there now."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
+
+from imgcrawl.limits.backend import HORIZON, HostLimits, LimitGrant, LimitRequest, Membership
+
+KEPT_UNUSED = 1.0  # seconds that a permit which is not used is kept: the next page of the host may come
+TIMER_SLACK = 0.001  # seconds that a timer may be early
+
+
+@dataclass(eq=False)
+class BackendState:
+    """What a worker knows of the backend. Times are monotonic().
+
+    *lease*: seconds after which the others take a silent worker for dead. *answered*: when the last exchange that was
+    answered was sent; *tried*: the same, or one that failed in its time. *away_since*: 0.0 while it answers. *met*:
+    whether it has ever answered.
+    """
+
+    lease: float
+    membership: Membership = field(default_factory=Membership)
+    answered: float = -inf
+    tried: float = -inf
+    away_since: float = 0.0
+    met: bool = False
+
+
+@dataclass(eq=False)
+class Host:
+    """What this worker knows of a host. Times are monotonic()."""
+
+    name: str
+    limits: HostLimits
+    in_use: int = 0
+    queued: int = 0
+    permits: int = 0
+    share: int = 0
+    turn: float = inf  # from then on no more than the share
+    delay: float = 0.0
+    blocked: float = 0.0
+    epoch: int = -1
+    starts: deque[float] = field(default_factory=deque)
+    started: float = -inf
+    given: int = 0  # start times in the last grant
+    wanted: int = 0  # asked for last
+    answers: int = 0
+    latency: float = 0.0  # in sum
+    trouble: float | None = None  # when the request was sent
+    why: str = ""
+    block_until: float = 0.0
+    used: float = field(default_factory=monotonic)
+    timer: asyncio.TimerHandle | None = None
+    timer_at: float = inf
+
+    def wants(self) -> int:
+        """Requests that this worker could have under way."""
+        if self.delay >= HORIZON:
+            return self.in_use + min(1, self.queued)
+        return min(self.in_use + self.queued, self.limits.concurrency)
+
+    def allowed(self, backend: BackendState, now: float) -> int:
+        """Requests that this worker may have under way."""
+        if now - backend.tried > backend.lease * 5 / 6:
+            return 0  # this process stood still, and others have what it had
+        if backend.away_since:
+            share = self._share_alone(backend)
+            return share if now - backend.answered > backend.lease else min(self.permits, share)
+        if now < self.turn:
+            return self.permits
+        # While it waits for its start time, a request needs its permit.
+        waits_for_start = self.in_use == 0 and bool(self.starts) and self.queued > 0
+        return min(self.permits, max(self.share, waits_for_start))
+
+    def has_too_many(self, backend: BackendState, now: float) -> bool:
+        """Whether its turn is over and others wait for permits that it does not need."""
+        return now >= self.turn and self.permits > max(self.in_use, self.allowed(backend, now))
+
+    def next_start(self, backend: BackendState, now: float) -> float | None:
+        """When the next request may be sent, by the start times that are left; None if there is none."""
+        starts = self.starts
+        while starts and starts[0] < now - self._lateness():
+            starts.popleft()
+        if not starts and backend.met and backend.away_since:
+            # Others may still have start times that they were given before.
+            given_until = backend.away_since + max(HORIZON, self.delay * backend.membership.workers)
+            starts.append(max(given_until, self._start_alone(backend, max(now, given_until))))
+        return starts[0] if starts else None
+
+    def request(self, backend: BackendState, now: float) -> LimitRequest:
+        """What is to be said to the backend; from now on the host has told it."""
+        self.wanted = self.wants()
+        kept = self.allowed(backend, now)
+        if now - self.used > KEPT_UNUSED:
+            kept = min(kept, self.wanted)
+        # What is given up here is not used any more, whenever the answer comes.
+        self.permits = max(self.in_use, kept)
+        request = LimitRequest(
+            host=self.name,
+            limits=self.limits,
+            keep=self.permits,
+            want=max(self.wanted, self.in_use),
+            starts=max(0, min(self.queued, self.limits.concurrency * 16) - len(self.starts)),
+            answers=self.answers,
+            latency=self.latency / self.answers if self.answers else 0.0,
+            trouble=None if self.trouble is None else max(0.0, now - self.trouble),
+            why=self.why,
+            block=max(0.0, self.block_until - now),
+        )
+        self.answers, self.latency, self.trouble, self.block_until = 0, 0.0, None, 0.0
+        return request
+
+    def take_back(self, request: LimitRequest, now: float) -> None:
+        """What *request* told did not reach the backend and is to be told again."""
+        self.answers += request.answers
+        self.latency += request.latency * request.answers
+        if request.trouble is not None and self.trouble is None:
+            self.trouble = now - request.trouble
+            self.delay = max(self.delay * 2, 0.1)  # nobody else will say so for now
+        self.block_until = max(self.block_until, now + request.block if request.block else 0.0)
+
+    def granted(self, grant: LimitGrant, settled: float) -> None:
+        """*settled*: when the backend made the *grant*."""
+        self.permits, self.share = grant.permits, grant.share
+        self.turn = settled + grant.turn if grant.share < grant.permits else inf
+        self.delay = grant.delay
+        if grant.epoch != self.epoch:
+            self.epoch = grant.epoch
+            self.starts.clear()
+        if grant.blocked:
+            self.blocked = max(self.blocked, settled + grant.blocked)
+        self.starts.extend(settled + start for start in grant.starts)
+        self.given = len(grant.starts)
+
+    def is_stuck(self, now: float) -> bool:
+        """Whether requests wait and none can be sent soon."""
+        soon = self.starts[0] if self.starts else now
+        return self.in_use == 0 and self.queued > 0 and (self.blocked > now or not self.permits or soon > now + 1)
+
+    def has_news(self, now: float) -> bool:
+        """Whether the backend should hear of it: answers, permits too many, or too few."""
+        wants = self.wants()
+        surplus = self.permits > wants and now - self.used > KEPT_UNUSED
+        return bool(self.answers) or surplus or (self.queued > 0 and self.permits < wants)
+
+    def is_idle(self, now: float) -> bool:
+        """Whether it can be forgotten."""
+        busy = self.in_use or self.queued or self.permits
+        return not busy and now - self.used > 60 and self.blocked < now
+
+    def _lateness(self) -> float:
+        """Seconds after which a start time has passed: others count on the gap that follows it."""
+        return max(0.01, 0.04 * self.delay) if self.delay > 0.05 else 0.05
+
+    def _share_alone(self, backend: BackendState) -> int:
+        if not backend.met:
+            return 0  # nobody knows how many there are
+        whole, rest = divmod(self.limits.concurrency, backend.membership.workers)
+        return whole + (backend.membership.rank < rest)
+
+    def _start_alone(self, backend: BackendState, now: float) -> float:
+        """When this worker may start, with nobody to ask: once in as many delays as there are workers, each in its
+        turn by the clock that all machines have more or less."""
+        gap = max(self.delay, self.limits.floor)
+        period = gap * backend.membership.workers
+        start = now + (backend.membership.rank * gap - time.time()) % period
+        if start < self.started + period / 2:
+            start += period
+        return start

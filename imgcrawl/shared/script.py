@@ -1,0 +1,25 @@
+"""Lua scripts that run in Redis, each atomic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha1
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import NoScriptError
+
+
+class Script:
+    """The *sources*, joined in their order, as one script."""
+
+    def __init__(self, *sources: bytes | Path) -> None:
+        self.code = b"".join(source.read_bytes() if isinstance(source, Path) else source for source in sources)
+        self.sha = sha1(self.code, usedforsecurity=False).hexdigest()
+
+    async def run(self, client: Any, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """What the script returns, run by *client*."""
+        try:
+            return await client.evalsha(self.sha, len(keys), *keys, *arguments)
+        except NoScriptError:  # the server was started again
+            return await client.eval(self.code, len(keys), *keys, *arguments)

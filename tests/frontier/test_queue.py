@@ -1,0 +1,639 @@
+"""The queue itself, on a real server: leases, fences, order, fairness, strangers' values, runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import time
+from collections.abc import AsyncIterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from scrapy.settings import Settings
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.frontier import inspect
+from imgcrawl.frontier.queue import Queue, Reply, queue_from_settings
+from imgcrawl.shared.connection import check_server, printable
+from tests.support.crawling import until
+from tests.support.redis_server import RedisServer
+
+TAG = "{s:requests}:"
+
+
+def page(n: int | str, bucket: str = "0:h", kind: str = "c") -> tuple[bytes | str, ...]:
+    return (kind, str(n).rjust(12, "_").encode(), bucket, json.dumps({"url": f"http://h/{n}"}).encode())
+
+
+def numbers(reply: Reply) -> list[str]:
+    return [json.loads(request)["url"].removeprefix("http://h/") for _, _, request in reply.leases]
+
+
+class Worker:
+    """A worker of the store that does what it is told."""
+
+    def __init__(self, store: Queue, name: str) -> None:
+        self.store = store
+        self.name = name
+        self.run = ""
+        self.held: dict[bytes, str] = {}
+
+    async def join(self, run: str = "", *, persist: bool = False, flush: bool = False) -> str:
+        self.run, state = await self.store.join(self.name, run, persist=persist, flush=flush)
+        return state
+
+    async def say(
+        self, *ops: Sequence[bytes | str], wanted: int = 0, per_host: int = 100, flags: str = "", said: int = 0
+    ) -> Reply:
+        hosts = {host: list(self.held.values()).count(host) for host in self.held.values()}
+        reply = await self.store.exchange(
+            self.run,
+            self.name,
+            ops=[tuple(op) for op in ops],
+            wanted=wanted,
+            per_host=per_host,
+            flags=flags,
+            said=said,
+            hosts=hosts,
+            held=list(self.held) if "h" in flags else [],
+        )
+        for op in ops:
+            self.held.pop(op[1], None)
+        self.held |= {token: "h" for token, _, _ in reply.leases}
+        return reply
+
+    async def done(self, reply: Reply, **options: Any) -> Reply:
+        return await self.say(*[("done", token, "") for token, _, _ in reply.leases], **options)
+
+
+@pytest.fixture
+async def store(redis_server: RedisServer) -> AsyncIterator[Queue]:
+    store = make(redis_server)
+    yield store
+    await store.client.aclose()
+
+
+def make(server: RedisServer, **settings: Any) -> Queue:
+    return queue_from_settings(Settings({"REDIS_URL": server.url, **settings}), "s")
+
+
+async def workers(store: Queue, count: int) -> list[Worker]:
+    made = [Worker(store, f"w{n}") for n in range(count)]
+    for worker in made:
+        await worker.join()
+    return made
+
+
+async def test_a_page_is_leased_once_acknowledged_and_then_the_run_is_done(store: Queue) -> None:
+    a, b = await workers(store, 2)
+    assert (await a.say(flags="s")).seeder
+    assert not (await b.say(flags="s")).seeder
+    first = await a.say(page(1), page(2), page(1), ("seeded", "", ""), wanted=1)
+    assert (numbers(first), first.added, first.dropped) == (["1"], 2, 1)
+    second = await b.say(wanted=5)
+    assert numbers(second) == ["2"]
+    assert (await inspect.counts(store))["workers"] == {"w0": 1, "w1": 1}
+    await b.done(second)
+    reply = await a.done(first)
+    assert reply.state == "running"  # only when nothing waits outside or unsaid
+    assert (await a.say(flags="e")).state == "done"
+    assert (await b.say()).state == "done"
+
+
+async def test_children_and_acknowledgement_are_one_step(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    lease = await a.say(page(1), ("seeded", "", ""), wanted=1)
+    reply = await a.say(page(2), ("done", lease.leases[0][0], ""), flags="e", wanted=1)
+    assert (reply.state, numbers(reply)) == ("running", ["2"])
+
+
+async def test_priority_first_then_hosts_in_turn(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(*[page(f"slow{n}", "0:slow") for n in range(9)])
+    await a.say(page("x", "0:x"), page("y", "0:y"), page("late", "-1:x"), page("soon", "7:slow"))
+    reply = await a.say(wanted=6)
+    assert numbers(reply)[0] == "soon"
+    assert set(numbers(reply)[1:4]) == {"slow0", "x", "y"}
+    assert numbers(reply)[4:] == ["slow1", "slow2"]
+    rest = await a.say(wanted=20)
+    assert numbers(rest)[-1] == "late"
+    assert [priority for _, priority, _ in rest.leases][-1] == b"-1"
+
+
+async def test_a_host_has_no_more_than_its_share_of_a_worker(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(*[page(n, "5:slow") for n in range(9)], page("other", "0:other"))
+    reply = await a.say(wanted=9, per_host=3)
+    assert numbers(reply) == ["0", "1", "2", "other"]
+
+
+async def test_a_late_worker_still_finds_work(store: Queue) -> None:
+    a, b = await workers(store, 2)
+    reply = await a.say(*[page(n) for n in range(10)], wanted=16)
+    assert len(reply.leases) == 5
+    assert len((await b.say(wanted=16)).leases) == 5
+
+
+async def test_dead_workers_pages_go_back_in_time_and_it_is_fenced_off(redis_server: RedisServer) -> None:
+    store = make(redis_server, FRONTIER_LEASE_TIMEOUT=1)
+    a, b = await workers(store, 2)
+    taken = await a.say(page(1), page(2), ("seeded", "", ""), wanted=1)
+    began = time.monotonic()
+    found: Reply = await b.say(wanted=1)
+    assert numbers(found) == ["2"]
+    await b.done(found)
+    while numbers(found) != ["1"]:
+        assert time.monotonic() - began < 1, "not within FRONTIER_LEASE_TIMEOUT"
+        await asyncio.sleep(store.limits.beat)
+        found = await b.say(wanted=1)
+    assert found.leases[0][0] != taken.leases[0][0]
+    back = await a.say(("done", taken.leases[0][0], ""), ("failed", taken.leases[0][0], "x"), flags="h")
+    assert (back.status, back.fenced, back.done) == ("rejoined", 2, 1)
+    assert (await b.done(found)).done == 2
+    await store.client.aclose()
+
+
+async def test_nobody_is_dead_because_the_server_was_away(redis_server: RedisServer) -> None:
+    store = make(redis_server, FRONTIER_LEASE_TIMEOUT=1)
+    a, b = await workers(store, 2)
+    await b.say(page(1), wanted=1)
+    await asyncio.sleep(1.1)
+    assert (await a.say(wanted=1)).status == "ok"
+    assert (await b.say()).status == "ok"
+    assert (await inspect.counts(store))["leased"] == 1
+    await store.client.aclose()
+
+
+async def test_leaving_gives_back_at_once_and_in_order(store: Queue) -> None:
+    a, b = await workers(store, 2)
+    await a.say(*[page(n) for n in range(6)], wanted=3)
+    await a.say(flags="l")
+    assert numbers(await b.say(wanted=9)) == ["0", "1", "2", "3", "4", "5"]
+    counts = await inspect.counts(store)
+    assert (counts["redelivered"], list(counts["workers"])) == (0, ["w1"])
+
+
+async def test_leases_that_a_worker_never_learnt_of_go_back(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(page(1), page(2), wanted=1)
+    a.held.clear()  # as after an answer that was lost
+    assert numbers(await a.say(wanted=9, flags="h")) == ["1", "2"]
+
+
+async def test_a_page_that_fails_again_and_again_is_set_aside_and_can_be_put_back(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(page(1), ("seeded", "", ""))
+    for n in range(5):
+        reply = await a.say(wanted=1)
+        assert numbers(reply) == ["1"]
+        await a.say(("failed", reply.leases[0][0], f"ValueError: no {n}"))
+    assert not (await a.say(wanted=1)).leases
+    (dead,) = await inspect.dead(store)
+    assert (dead["reason"], dead["failures"], json.loads(dead["request"])["url"]) == (
+        "ValueError: no 4",
+        5,
+        "http://h/1",
+    )
+    assert (await a.say(flags="e")).state == "done"
+    assert (await inspect.counts(store))["dead"] == 1
+    assert await store.requeue() == 1
+    assert numbers(await a.say(wanted=1)) == ["1"]
+    assert (await inspect.counts(store))["dead"] == 0
+
+
+async def test_the_page_that_kills_is_found_and_its_neighbours_are_not_blamed(redis_server: RedisServer) -> None:
+    store = make(redis_server, FRONTIER_LEASE_TIMEOUT=1)
+    (observer,) = await workers(store, 1)
+    await observer.say(*[page(n) for n in range(5)], page("killer"))
+    done: set[str] = set()
+    for n in range(40):
+        worker = Worker(store, f"victim{n}")
+        await worker.join()
+        # The killer ends its worker before anything else is reported.
+        while reply := await worker.say(wanted=9):
+            if not reply.leases or "killer" in numbers(reply):
+                break
+            done |= set(numbers(reply))
+            await worker.done(reply)
+        if not reply.leases:
+            break
+        # As `reap` does it, without the wait.
+        await store.client.zadd(f"{TAG}workers", {worker.name: 1})
+        await observer.say()
+    assert done == {"0", "1", "2", "3", "4"}
+    (dead,) = await inspect.dead(store)
+    assert (json.loads(dead["request"])["url"], dead["deaths"]) == ("http://h/killer", 5)
+    assert "died" in dead["reason"]
+    await store.client.aclose()
+
+
+async def test_a_retry_takes_the_place_of_its_page(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    reply = await a.say(page(1, "3:h"), wanted=1)
+    again = await a.say(("again", reply.leases[0][0], b'2:h\n{"url":"http://h/1","meta":{"retry_times":1}}'), wanted=9)
+    assert [(priority, b"retry_times" in request) for _, priority, request in again.leases] == [(b"2", True)]
+    assert (await inspect.counts(store))["done"] == 0
+
+
+async def test_who_waits_hears_of_work_within_100_ms(store: Queue) -> None:
+    a, b, c = await workers(store, 3)
+    for worker in (b, c):
+        assert (await worker.say(wanted=4)).short
+    waiting = [asyncio.create_task(store.wait(worker.name, 10)) for worker in (b, c)]
+    await asyncio.sleep(0.05)
+    began = time.monotonic()
+    await a.say(page(1))
+    done, pending = await asyncio.wait(waiting, timeout=2, return_when=asyncio.FIRST_COMPLETED)
+    assert time.monotonic() - began < 0.1
+    assert len(done) == 1  # one page, one worker
+    await a.say(page(2))
+    await asyncio.wait(pending, timeout=2)
+    assert all(task.done() for task in waiting)
+
+
+async def test_the_end_wakes_everyone(store: Queue) -> None:
+    a, b, c = await workers(store, 3)
+    for worker in (b, c):
+        await worker.say(wanted=1)
+    waiting = [asyncio.create_task(store.wait(worker.name, 10)) for worker in (b, c)]
+    await asyncio.sleep(0.05)
+    assert (await a.say(("seeded", "", ""), flags="e")).state == "running"  # a woken worker may be the steward
+    for worker in (a, b, c):
+        await worker.say(flags="e")
+    assert {(await worker.say()).state for worker in (a, b, c)} == {"done"}
+    assert await asyncio.gather(*waiting) == [True, True]
+
+
+async def heard(store: Queue, worker: Worker) -> bool:
+    """Whether *worker*, which waits, is told within 100 ms that there is news."""
+    return await store.wait(worker.name, 0.1)
+
+
+@pytest.mark.parametrize("attempt", range(8))  # a wake-up that goes to anybody goes to the right one half of the time
+async def test_news_go_to_whoever_has_nothing_not_to_whoever_cannot_use_them(store: Queue, attempt: int) -> None:
+    a, b, c = await workers(store, 3)
+    assert numbers(await a.say(page(1), wanted=4)) == ["1"]
+    assert (await b.say(wanted=4)).short
+    # One page more: a, which has one, would get none, as b is to have its share.
+    await c.say(page(2))
+    assert await heard(store, b)
+    assert not (await a.say(wanted=4)).leases
+    # And another, by a itself.
+    assert numbers(await b.done(await b.say(wanted=4), wanted=4)) == []
+    assert not (await a.say(page(3), wanted=4)).leases
+    assert await heard(store, b)
+    assert numbers(await b.say(wanted=4)) == ["3"]
+
+
+async def test_the_last_page_done_by_another_is_news_for_the_steward(store: Queue) -> None:
+    steward, other = await workers(store, 2)
+    assert (await steward.say(page(1), ("seeded", "", ""))).steward
+    last = await other.say(wanted=1)
+    assert (await steward.say(wanted=4, flags="e")).state == "running"
+    assert (await other.done(last, wanted=4, flags="e")).state == "running"
+    assert await heard(store, steward)
+    assert (await steward.say(wanted=4, flags="e")).state == "done"
+    assert await heard(store, other)
+
+
+async def test_pages_that_a_newcomer_takes_from_the_dead_are_news_for_all(store: Queue) -> None:
+    dead, waiting = await workers(store, 2)
+    await dead.say(page(1), page(2), wanted=1)
+    await waiting.done(await waiting.say(wanted=1))
+    assert (await waiting.say(wanted=4)).short
+    await store.bury(dead.name)
+    newcomer = Worker(store, "newcomer")
+    await newcomer.join()
+    assert await heard(store, waiting)
+    assert numbers(await waiting.say(wanted=4)) == ["1"]
+
+
+async def test_whoever_queues_does_not_wake_itself(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(*[page(n) for n in range(9)], wanted=1)
+    await a.say(wanted=99, per_host=1)
+    await a.say(page("more"), wanted=99, per_host=1)
+    assert not await heard(store, a)
+
+
+async def test_leases_of_one_answer_are_few_where_they_are_large(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    sizes = [100_000, 100_000, 100_000, 900_000, 10, 10]
+    ops = [("u", b"", "0:h", json.dumps({"url": f"http://h/{n}"}).encode().ljust(s)) for n, s in enumerate(sizes)]
+    reply = await a.say(*ops, wanted=9)
+    assert (numbers(reply), reply.short) == (["0", "1"], False)
+    rest = [await a.say(wanted=9) for _ in range(3)]
+    assert [(numbers(reply), reply.short) for reply in rest] == [(["2"], False), (["3"], False), (["4", "5"], True)]
+
+
+async def test_a_server_that_came_back_older_has_the_pages_in_hand_done_again(tmp_path: Path) -> None:
+    """It knows of a page that it is leased, but not of the children that were queued from it."""
+    with RedisServer(tmp_path, "--appendonly", "no") as server, server.client() as client:
+        store = make(server)
+        a, b = await workers(store, 2)
+        taken = await a.say(page(1), page(2), wanted=1, flags="s")
+        client.save()
+        assert (await a.say(page("child"), said=2)).status == "ok"
+        server.kill()
+        server.start()
+        await store.client.connection_pool.disconnect()
+        a.held.clear()
+        back = await a.say(("done", taken.leases[0][0], ""), ("seeded", "", ""), said=3, flags="s")
+        assert (back.status, back.fenced, back.done, back.seeded, back.seeder) == ("older", 1, 0, False, True)
+        assert (await a.say(said=5)).status == "ok"
+        assert (await b.say()).status == "ok"
+        assert numbers(await b.say(wanted=1)) == ["1"]
+        await store.client.aclose()
+
+
+async def test_seeding_passes_to_a_worker_that_can(store: Queue) -> None:
+    a, b = await workers(store, 2)
+    assert (await a.say(flags="s")).seeder
+    assert (await b.say(page(1))).error == ""
+    await a.say(flags="l")
+    assert not (await b.say()).seeder
+    assert (await b.say(flags="s")).seeder
+
+
+async def test_a_finished_run_is_followed_by_a_new_one_and_a_stopped_one_goes_on(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(page(1), page(2), ("seeded", "", ""), flags="s")
+    await a.say(flags="l")  # stopped
+    run = a.run
+    b = Worker(store, "b")
+    await b.join(flush=False)
+    assert b.run == run
+    assert (await b.say()).seeded
+    reply = await b.say(wanted=2)
+    await b.done(reply)
+    assert (await b.say(flags="e")).state == "done"
+    late = Worker(store, "late")
+    assert await late.join() == "done"  # others are still leaving
+    await late.say(flags="l")
+    await b.say(flags="l")
+    await store.sweep()
+    assert [key async for key in store.client.scan_iter(f"{TAG}seen:*")] == []
+    c = Worker(store, "c")
+    assert await c.join() == "running"
+    assert c.run != run
+    assert (await c.say(page(1), wanted=1)).added == 1
+    assert (await inspect.counts(store))["done"] == 0
+
+
+async def test_persist_keeps_what_was_seen_and_a_named_run_is_done_once(store: Queue) -> None:
+    a = Worker(store, "a")
+    await a.join("monday", persist=True)
+    await a.done(await a.say(page(1), ("seeded", "", ""), wanted=1, flags="p"))
+    assert (await a.say(flags="ep")).state == "done"
+    await a.say(flags="lp")
+    again = Worker(store, "again")
+    assert await again.join("monday", persist=True) == "done"
+    await again.say(flags="lp")
+    b = Worker(store, "b")
+    assert await b.join("tuesday", persist=True) == "running"
+    assert (await b.say(page(1), page(2))).added == 1
+    # A start page is for every run, once a run.
+    start = ("s", b"tuesday-----" + page(1)[1], "0:h", page(1)[3])
+    assert [(await b.say(start)).added for _ in range(2)] == [1, 0]
+
+
+async def test_flush_on_start_only_when_alone(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(page(1))
+    b = Worker(store, "b")
+    await b.join(flush=True)
+    assert b.run == a.run
+    await a.say(flags="l")
+    await b.say(flags="l")
+    c = Worker(store, "c")
+    await c.join(flush=True)
+    assert c.run != a.run
+    assert (await inspect.counts(store))["queued"] == 0
+
+
+async def test_clear_asks_for_nobody_to_be_there(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(page(1))
+    assert not await store.clear()
+    assert await store.clear(force=True)
+    assert (await a.say(wanted=1)).status == "gone"
+    counts = await inspect.counts(store)
+    assert (counts["queued"], counts["seen"], counts["workers"]) == (0, 0, {})
+
+
+HOSTILE: dict[str, bytes] = {
+    "pickle": pickle.dumps({"url": "http://x/"}),
+    "not utf-8": b"\xff\xfe\x00",
+    "nesting": b"[" * 10_000_000,
+    "empty": b"",
+    "number": b"12345678901234567890",
+}
+
+
+KEYS = ("run", "workers", "told", "hungry", "dead", "rejected", "suspects", "seen", "garbage")
+KEYS += ("wake:w1", "queue:0:h", "queue:0:other", "leases:w0", "seen:1:0")  # and the queue itself
+
+
+@pytest.mark.parametrize("name", ["", *KEYS])
+@pytest.mark.parametrize("kind", ["string", "list", "set", "zset", "hash", "stream"])
+async def test_a_strangers_value_in_any_key_stops_nothing(
+    redis_server: RedisServer, store: Queue, kind: str, name: str
+) -> None:
+    """Each of our keys is replaced by, or gets, what is not ours; it is counted, and the crawl goes on to its end."""
+    a, b = await workers(store, 2)
+    held = [await a.say(*[page(n) for n in range(4)], flags="s", wanted=1), await b.say(wanted=1)]
+    key = f"{TAG}{name}" if name else store.key
+    with redis_server.client() as client:
+        was = client.type(key).decode()
+        if was not in ("none", kind):
+            client.delete(key)
+        for value in HOSTILE.values():
+            {
+                "string": lambda value: client.set(key, value),
+                "list": lambda value: client.rpush(key, value),
+                "set": lambda value: client.sadd(key, value),
+                "zset": lambda value: client.zadd(key, {value: 1}),
+                "hash": lambda value: client.hset(key, value, value),
+                "stream": lambda value: client.xadd(key, {b"f": value}),
+            }[kind](value)
+    seen: list[bytes] = []
+
+    async def done(worker: Worker, reply: Reply, **options: Any) -> Reply:
+        """What a worker of ours makes of it."""
+        seen.extend(request for _, _, request in reply.leases)
+        ends = [("done" if b"http" in request else "reject", token, "") for token, _, request in reply.leases]
+        return await worker.say(*ends, **options)
+
+    assert (await a.say(page("x", "0:other"), page("y", "1:fine"), flags="sh")).status in ("ok", "older")
+    await done(a, held[0])
+    await done(b, held[1])
+    await a.say(("seeded", "", ""), flags="s")
+    for _ in range(40):
+        for worker in (a, b):
+            await done(worker, await worker.say(wanted=9, flags="ehs"), flags="es")
+            await store.wait(worker.name, 0.005)
+        if (await a.say(flags="es")).state == "done":
+            break
+    assert (await b.say(flags="e")).state == "done"
+    assert {b'{"url": "http://h/x"}', b'{"url": "http://h/y"}'} <= set(seen)
+    if not name.startswith("queue"):  # a list of pages that is replaced is lost
+        assert {b'{"url": "http://h/%d"}' % n for n in range(4)} <= set(seen)
+    assert not any(len(request) > store.limits.max_request_size for request in seen)
+    await store.requeue()
+    await a.say(flags="l")
+    await store.sweep()
+    counts = await inspect.counts(store)
+    # What was rejected is where strangers belong; a hash of what was seen is looked at when it is split.
+    assert counts["rejected"] >= 1 or (name, kind) in (("rejected", "list"), ("seen:1:0", "hash"))
+    assert counts["queued"] == 0
+    await inspect.dead(store)
+    await inspect.rejected(store)
+    await inspect.leases(store)
+
+
+async def test_what_stands_among_the_fingerprints_is_told_when_they_are_split(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    await store.client.hset(f"{TAG}seen:1:0", b"\x80\x04pickle", b"x")
+    await a.say(*[page(n) for n in range(200)])
+    assert (await inspect.counts(store))["rejected"] == 1
+    assert (await a.say(*[page(n) for n in range(200)])).added == 0
+
+
+async def test_a_lost_index_is_made_again_from_its_lists(redis_server: RedisServer, store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(*[page(n) for n in range(3)], ("seeded", "", ""))
+    with redis_server.client() as client:
+        client.delete(store.key)
+    assert len((await a.say(wanted=9)).leases) == 3
+
+
+@pytest.mark.parametrize("kind", ["list", "set", "zset", "string", "hash"])
+async def test_outsiders_feed_any_kind_of_key(redis_server: RedisServer, store: Queue, kind: str) -> None:
+    with redis_server.client() as client:
+        for n in range(3):
+            {
+                "list": lambda n: client.lpush("s:start_urls", n),
+                "set": lambda n: client.sadd("s:start_urls", n),
+                "zset": lambda n: client.zadd("s:start_urls", {n: n}),
+                "string": lambda n: client.set("s:start_urls", n),
+                "hash": lambda n: client.hset("s:start_urls", n, n),
+            }[kind](n)
+    strangers, values = await store.take()
+    if kind in ("string", "hash"):
+        assert (len(strangers), values) == (1, [])
+        return
+    assert (strangers, sorted(values)) == ([], [b"0", b"1", b"2"])
+    if kind != "set":
+        assert values == [b"2", b"1", b"0"]
+    assert sorted((await store.take())[1]) == sorted(values)  # until it is queued it is there
+    await store.taken(values)
+    assert (await store.take()) == ([], [])
+
+
+async def test_bytes_of_a_seen_address_and_of_a_queued_page(redis_server: RedisServer, store: Queue) -> None:
+    """SCRAPY-FACTS: scrapy-redis takes 88 and 417 bytes."""
+    (a,) = await workers(store, 1)
+    request = json.dumps(
+        {"url": "https://example.com/html/2026/11/39211.html", "callback": "parse_gallery", "errback": "gallery_failed",
+         "headers": {"Referer": ["https://example.com/html/list_2.html"]}, "meta": {"depth": 2}}, separators=(",", ":")
+    ).encode()  # fmt: skip
+    count = 20_000
+
+    def used() -> int:
+        with redis_server.client() as client:
+            # Some servers free in the background; buffers of clients and scripts are not what is measured.
+            until(lambda: client.info("memory")["lazyfree_pending_objects"] == 0)
+            size: int = client.info("memory")["used_memory_dataset"]
+            return size
+
+    prints = [sha256(b"%d" % n).digest()[:12] for n in range(count)]
+    before = used()
+    for at in range(0, count, 500):
+        await a.say(*[("c", fingerprint, "0:h", request) for fingerprint in prints[at : at + 500]])
+    together = (used() - before) / count
+    with redis_server.client() as client:
+        client.delete(f"{TAG}queue:0:h")
+    seen = (used() - before) / count
+    assert seen < 30
+    assert together - seen < len(request) + 20
+    assert (await inspect.counts(store))["seen"] == count
+    assert (await a.say(*[("c", fingerprint, "0:h", request) for fingerprint in prints[::40]])).added == 0
+
+
+async def test_a_cluster_takes_all_keys_in_one_slot(tmp_path: Path) -> None:
+    with RedisServer(tmp_path, "--cluster-enabled", "yes") as server:
+        with server.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+            until(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO", NEVER_DECODE=True))
+        store = make(server)
+        await check_server(store, server.url)
+        assert "Cluster" in type(store.client).__name__
+        (a,) = await workers(store, 1)
+        assert numbers(await a.say(page(1), wanted=1)) == ["1"]
+        await store.client.lpush("s:start_urls", "http://h/2")
+        assert await store.take() == ([], [b"http://h/2"])
+        await store.taken([b"http://h/2"])
+        assert await store.wait(a.name, 0.05) is False
+        await store.wait_outside(0.05)
+        await store.client.aclose()
+
+
+def test_sentinel_speaks_as_the_address_says(redis_server: RedisServer) -> None:
+    store = make(
+        redis_server, REDIS_URL="rediss://me:secret@h/3?ssl_ca_certs=x", REDIS_PARAMS={"sentinels": [("127.0.0.1", 1)]}
+    )
+    pool = store.client.connection_pool
+    assert pool.connection_class.__name__ == "SentinelManagedSSLConnection"
+    said = {"username": "me", "password": "secret", "db": 3, "ssl_ca_certs": "x"}
+    assert said.items() <= pool.connection_kwargs.items()
+
+
+async def test_what_cannot_be_used_is_told_in_one_sentence(own_redis_server: RedisServer) -> None:
+    with pytest.raises(InputError, match="REDIS_URL ftp://x"):
+        make(own_redis_server, REDIS_URL="ftp://x")
+    with pytest.raises(InputError, match="FRONTIER_LEASE_TIMEOUT='soon'"):
+        make(own_redis_server, FRONTIER_LEASE_TIMEOUT="soon")
+    with pytest.raises(InputError, match="SCHEDULER_QUEUE_KEY"):
+        make(own_redis_server, SCHEDULER_QUEUE_KEY="%(who)s:requests")
+    with pytest.raises(InputError, match=r"REDIS_PARAMS: .* expected a JSON object") as refusal:
+        make(own_redis_server, REDIS_PARAMS='{"password": "secret"')
+    assert "secret" not in str(refusal.value)
+    with own_redis_server.client() as client:
+        client.config_set("requirepass", "secret")
+    try:
+        store = make(own_redis_server)
+        with pytest.raises(InputError, match=r"refuses us .* expected a user and password"):
+            await check_server(store, own_redis_server.url)
+        store = make(own_redis_server, REDIS_PARAMS={"password": "secret"})
+        await check_server(store, own_redis_server.url)
+        await store.client.aclose()
+    finally:
+        with redis.Redis.from_url(own_redis_server.url.replace("//", "//:secret@")) as client:
+            client.config_set("requirepass", "")
+    assert printable("redis://me:secret@host:1/0") == "redis://host:1/0"
+
+
+async def test_a_server_that_drops_keys_is_told_of_once(
+    own_redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = make(own_redis_server)
+
+    async def told(limit: str, policy: str) -> list[str]:
+        await store.client.config_set("maxmemory", limit)
+        await store.client.config_set("maxmemory-policy", policy)
+        for _ in range(2):
+            await check_server(store, own_redis_server.url)
+        return [record.getMessage() for record in caplog.records]
+
+    assert await told("0", "allkeys-lru") == []
+    assert await told("100mb", "noeviction") == []
+    (sentence,) = await told("100mb", "volatile-lru")
+    assert sentence == (
+        f"REDIS_URL {own_redis_server.url}: when its 104857600 bytes are full the server drops what it was given"
+        " to keep (maxmemory-policy volatile-lru); expected noeviction"
+    )
+    await store.client.aclose()
