@@ -27,6 +27,7 @@ from imgcrawl.pages.tags import IMAGES, Tag, base_of, tags, text_of
 from imgcrawl.urls import WEB, absolute, resolve
 
 _NEAR = 64  # elements above one in which it is looked for the one that was searched last
+STAND_INS = ("data:", "about:")  # what stands where a script will put an image
 MAX_REFUSED = 200  # characters kept of an address that will not be asked for
 
 
@@ -56,7 +57,7 @@ def images_in(nodes: Iterable[Selector], url: str, base: str, encoding: str = "u
 
     An element is searched as `find_images` does; a link to an image file around it is the original of its image. A text
     or an attribute is an address, whatever it is: also one that cannot be asked for, since that is told. Not the page's
-    own address.
+    own address, nor `data:`.
     """
     found: dict[str, None] = {}
     page = resolve(url, "") or url
@@ -66,7 +67,10 @@ def images_in(nodes: Iterable[Selector], url: str, base: str, encoding: str = "u
         if isinstance(root, str):
             if not is_empty(root):
                 address = resolve(base, root, encoding) or root.strip()
-                found[address if address.startswith(WEB) else address[:MAX_REFUSED]] = None
+                if address.startswith(WEB):
+                    found[address] = None
+                elif not address.startswith(STAND_INS):
+                    found[address[:MAX_REFUSED]] = None
         elif last is None or not any(above is last for above in islice(root.iterancestors(), _NEAR)):
             last = root  # what is within an element that was searched has been found
             found |= dict.fromkeys(_original_of(root, base, encoding) or _find(text_of(node), url, base, encoding))
@@ -171,7 +175,7 @@ class _Search:
             if address.startswith(WEB):
                 self._found[address] = max(self._found.get(address, 0), rank[2])
                 return address
-            if refused and told is None and not address.startswith(("data:", "about:")):
+            if refused and told is None and not address.startswith(STAND_INS):
                 told = address[:MAX_REFUSED]
         if told is not None:
             self._found[told] = 0
