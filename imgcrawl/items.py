@@ -44,6 +44,13 @@ REASONS: dict[str, dict[str, str]] = {
     },
 }
 
+# Why a gallery has an `error` that no image has.
+PAGE_REASONS: dict[str, str] = {
+    "redirected": "the address leads to a list page, to another gallery, or to where no image is (see final_url)",
+    "login": "the site wants to know who is asking: a form to log in stands in the gallery's place",
+    "not_a_page": "the answer is no text",
+}
+
 STATUSES = ("downloaded", "uptodate", "duplicate", "refused", "failed")
 
 
@@ -83,7 +90,8 @@ class Gallery(scrapy.Item):
     where that is not `url`. `opt_outs` is what the page said against the use of its content
     (`imgcrawl.optouts`). `caption`, `author`, `date`, `tags`, `license`, `credit_text` and `acquire_license_page` are
     there where the page states them (`PAGE_FACTS`), as they stand there; `image_facts` where it states some of them
-    about single images: address → fact → value. `error` says why a page could not be had; such a gallery has no images.
+    about single images: address → fact → value. `error` says why a page could not be had; such a gallery has no images. `url` is
+    what was asked for, `final_url` where redirects led, if they did.
     """
 
     spider = scrapy.Field()
@@ -99,6 +107,7 @@ class Gallery(scrapy.Item):
     credit_text = scrapy.Field()
     acquire_license_page = scrapy.Field()
     image_facts = scrapy.Field()
+    final_url = scrapy.Field()
     image_urls = scrapy.Field()
     image_names = scrapy.Field()
     image_pages = scrapy.Field()

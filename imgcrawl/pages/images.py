@@ -7,6 +7,7 @@ from functools import cache, partial
 from itertools import islice
 from typing import Any
 
+from lxml import etree
 from parsel import Selector
 
 from imgcrawl.pages.candidates import (
@@ -55,7 +56,8 @@ def find_images(html: str | Selector, url: str, encoding: str = "utf-8") -> list
 def images_in(nodes: Iterable[Selector], url: str, base: str, encoding: str = "utf-8") -> list[str]:
     """The addresses of the images that selectors on the page *url* with the base *base* are, in order, none twice.
 
-    An element is searched as `find_images` does; a link to an image file around it is the original of its image. A text
+    An element is searched as `find_images` does; a link to an image file around it is the original of its image. Of one
+    without an image its `href` counts, or the address that is its text. A text
     or an attribute is an address, whatever it is: also one that cannot be asked for, since that is told. Not the page's
     own address, nor `data:`.
     """
@@ -71,9 +73,13 @@ def images_in(nodes: Iterable[Selector], url: str, base: str, encoding: str = "u
                     found[address] = None
                 elif not address.startswith(STAND_INS):
                     found[address[:MAX_REFUSED]] = None
-        elif last is None or not any(above is last for above in islice(root.iterancestors(), _NEAR)):
+        elif etree.iselement(root) and not any(above is last for above in islice(root.iterancestors(), _NEAR)):
             last = root  # what is within an element that was searched has been found
-            found |= dict.fromkeys(_original_of(root, base, encoding) or _find(text_of(node), url, base, encoding))
+            found |= dict.fromkeys(
+                _original_of(root, base, encoding)
+                or _find(text_of(node), url, base, encoding)
+                or _address_in(root, base, encoding)
+            )
     found.pop(page, None)
     return list(found)
 
@@ -104,6 +110,15 @@ def _find(text: str, url: str, base: str, encoding: str) -> list[str]:
         reader.read(tag)
     facts = reader.facts()
     return _largest(search.found(facts.images), (facts.image, facts.preview))
+
+
+def _address_in(root: Any, base: str, encoding: str) -> list[str]:
+    """The address that an element without an image leads to, or has for a text."""
+    link = root.get("href", "") if root.tag != "img" else ""
+    if not link and not len(root) and (root.text or "").strip().startswith(WEB):
+        link = root.text
+    address = None if is_empty(link) else absolute(base, link, encoding)
+    return [address] if address else []
 
 
 def _original_of(root: Any, base: str, encoding: str) -> list[str]:
