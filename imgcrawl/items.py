@@ -90,8 +90,8 @@ class Gallery(scrapy.Item):
     where that is not `url`. `opt_outs` is what the page said against the use of its content
     (`imgcrawl.optouts`). `caption`, `author`, `date`, `tags`, `license`, `credit_text` and `acquire_license_page` are
     there where the page states them (`PAGE_FACTS`), as they stand there; `image_facts` where it states some of them
-    about single images: address → fact → value. `error` says why a page could not be had; such a gallery has no images. `url` is
-    what was asked for, `final_url` where redirects led, if they did.
+    about single images: address → fact → value. `error` says why a page could not be had; such a gallery has no
+    images. `url` is what was asked for, `final_url` where redirects led, if they did.
     """
 
     spider = scrapy.Field()

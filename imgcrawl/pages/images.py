@@ -57,9 +57,8 @@ def images_in(nodes: Iterable[Selector], url: str, base: str, encoding: str = "u
     """The addresses of the images that selectors on the page *url* with the base *base* are, in order, none twice.
 
     An element is searched as `find_images` does; a link to an image file around it is the original of its image. Of one
-    without an image its `href` counts, or the address that is its text. A text
-    or an attribute is an address, whatever it is: also one that cannot be asked for, since that is told. Not the page's
-    own address, nor `data:`.
+    without an image its `href` counts, or the address that is its text. A text or an attribute is an address, whatever
+    it is: also one that cannot be asked for, since that is told. Not the page's own address, nor `data:`.
     """
     found: dict[str, None] = {}
     page = resolve(url, "") or url
