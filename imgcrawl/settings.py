@@ -117,6 +117,7 @@ FEED_EXPORTERS = {  # items reach the disk one by one; one CSV header a file
     "csv": "imgcrawl.feeds.exporters.CsvItemExporter",
 }
 EXTENSIONS = {
+    "imgcrawl.extensions.loglines.LogLines": -1,  # first: what the others tell is told in lines, too
     "imgcrawl.extensions.progress.Progress": 0,
     "imgcrawl.extensions.verdict.Verdict": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers

@@ -18,7 +18,8 @@ from scrapy.settings import Settings
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import Queue, Reply, queue_from_settings
-from imgcrawl.shared.connection import check_server, printable
+from imgcrawl.lines import printable
+from imgcrawl.shared.connection import check_server
 from tests.support.crawling import until
 from tests.support.redis_server import RedisServer
 
