@@ -6,9 +6,8 @@ import argparse
 import os
 import sys
 from abc import abstractmethod
-from typing import NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
-from scrapy.commands import ScrapyCommand
 from scrapy.exceptions import UsageError
 from scrapy.settings import BaseSettings, Settings
 from scrapy.spiderloader import get_spider_loader
@@ -16,11 +15,19 @@ from scrapy.spiderloader import get_spider_loader
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
 
+if TYPE_CHECKING:
+    from scrapy.commands import ScrapyCommand as Base
+else:
+    Base = object  # Scrapy takes every subclass of ScrapyCommand in this package for a command
+
 FAILED, REFUSED = 1, 2  # exit codes: it did not work out; bad input
 
 
-class BaseCommand(ScrapyCommand):
-    """A command that needs a project. What raises `InputError` in it ends it with exit code 2 and that sentence."""
+class BaseCommand(Base):
+    """What a command that needs a project inherits besides `ScrapyCommand`, and before it.
+
+    An `InputError` ends the command with exit code 2 and its sentence.
+    """
 
     requires_project = True
     requires_crawler_process = False

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from scrapy.commands import ScrapyCommand
 from scrapy.settings import BaseSettings
 
 from imgcrawl.commands.base import BaseCommand
@@ -20,7 +21,7 @@ _PASSWORD = re.compile(r"(?<=://)([^/\s@]*)@")  # who we are, in any address
 HIDDEN = "***"
 
 
-class Command(BaseCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Prints the settings that differ from Scrapy's and this project's defaults, or all; secrets are not shown."""
 
     def syntax(self) -> str:

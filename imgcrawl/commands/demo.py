@@ -16,6 +16,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from scrapy.commands import ScrapyCommand
+
 import imgcrawl
 from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.demo.server import SITES, Replica, serve
@@ -27,7 +29,7 @@ PORT = 8977
 RELAXED = {"AUTOTHROTTLE_START_DELAY": 0.05, "AUTOTHROTTLE_TARGET_CONCURRENCY": 8.0, "LIMITS_SPEEDUP": 50.0}
 
 
-class Command(BaseCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Starts the replica, crawls it with the site's own spider in a run of its own, and says where everything is.
 
     The exit code is the crawl's; 2 for bad input.

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from scrapy.commands import ScrapyCommand
+
 from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.exceptions import InputError
 
 
-class Command(BaseCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Prints each address that failed, after a comment with its reason and where it stood. Exit code 2: bad input.
 
     `scrapy failed images.json > failed.txt` makes a list for `scrapy crawl urls -a file=failed.txt`. To have them

@@ -9,6 +9,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
 
 from imgcrawl.commands.base import BaseCommand, redis_url
@@ -16,7 +17,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
 
 
-class Command(BaseCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Shows, for each host that was asked for in the last hour, what all workers together may do there and why.
 
     Needs a crawl that is shared through Redis: one that is not tells nobody but its own display. Exit code 2: no

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scrapy.commands import ScrapyCommand
 from scrapy.settings import BaseSettings
 from scrapy.utils.conf import feed_process_params_from_cli
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 MOST_TOLD = 20  # lines of a segment that are told one by one
 
 
-class Command(BaseCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Exit code 0: the feed has every item of the segments, but for what kills cut off, which is told; 1: lines in
     the midst of a segment were no items; 2: bad input."""
 

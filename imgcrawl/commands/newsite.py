@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import scrapy
 from scrapy import Request
+from scrapy.commands import ScrapyCommand
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.http import Response
 from scrapy.spiderloader import get_spider_loader
@@ -51,7 +52,7 @@ class PageSpider(scrapy.Spider):
         self.reason = failed_reason(failure)
 
 
-class Command(BaseCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Writes a spider, its first saved page and what must come of it. Exit code 2, and nothing written: bad input."""
 
     def syntax(self) -> str:

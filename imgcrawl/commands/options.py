@@ -6,6 +6,7 @@ import argparse
 import textwrap
 
 from scrapy import Spider
+from scrapy.commands import ScrapyCommand
 from scrapy.settings import BaseSettings
 from scrapy.spiderloader import get_spider_loader
 
@@ -15,7 +16,7 @@ from imgcrawl.commands.base import BaseCommand, say
 WIDTH = 110
 
 
-class Command(BaseCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Lists every option of one spider, or of all, and the settings that it changes. Exit code 2: no such spider."""
 
     def syntax(self) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from scrapy.commands import ScrapyCommand
 from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.commands.base import FAILED, BaseCommand, complain, redis_url, say
@@ -32,7 +33,7 @@ PATIENCE = 10  # seconds for a crawl to start its server, or to leave
 MOST_LEASES = 50  # shown; a table that fills many screens tells nobody anything
 
 
-class Command(BaseCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Shows, or changes, what is queued. Exit code 1: Redis does not answer, or nothing was cleared; 2: bad input."""
 
     def syntax(self) -> str:
