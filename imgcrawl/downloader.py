@@ -33,6 +33,7 @@ from imgcrawl.limits.limiter import Limiter
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.retry_after import SLOWER, retry_after
 from imgcrawl.limits.settings import LimitSettings, proxy_name
+from imgcrawl.stopping import StopInTime
 
 _LONG_WAITS = 3  # such answers in a row
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins, only when it is done
@@ -68,6 +69,7 @@ class Downloader(scrapy.core.downloader.Downloader):
       ``LIMITS_SPEEDUP`` (ours, default 2) requests a second in each second. Retry-After stops the host for all of
       them. If that is for more than ``RETRY_AFTER_MAX`` seconds, it counts for that address alone; but when a host says
       so three times in a row, what waits for it fails with `RequestRefused` (``retry_after``).
+    - ``SHUTDOWN_TIMEOUT`` (ours, default 5): seconds that downloads may go on after Ctrl-C or SIGTERM (`StopInTime`).
     - ``LIMITS_BY_ADDRESS`` (ours, default False): hosts with the same address have their limits together.
     - ``CONCURRENT_REQUESTS``: never more under way in total, 0 for no limit. Scrapy looks at it only when
       it takes requests from the scheduler. Hosts take turns, so that a long queue does not hold up others.
@@ -89,6 +91,7 @@ class Downloader(scrapy.core.downloader.Downloader):
             lambda host: self._limits_of(host).concurrency,
             self._look_again,
         )
+        self.stop = StopInTime(crawler)
         self._transferring = 0
         self._paying = False  # who waits for BANDWIDTH is woken once, however many ask
         self._turns: dict[Slot, None] = {}  # an ordered set: the slots that may have something to start
@@ -183,10 +186,14 @@ class Downloader(scrapy.core.downloader.Downloader):
 
     async def _fetch(self, request: Request, active: Active) -> Response | Request:
         with self.backpressure.working_on(active):
-            try:
-                return await self.middleware.download_async(self._enqueue_request, request)
-            finally:
-                self.active.remove(request)
+            return await self._through_middlewares(request)
+
+    async def _through_middlewares(self, request: Request) -> Response | Request:
+        self.active.add(request)
+        try:
+            return await self.stop.in_time(request, self.middleware.download_async(self._enqueue_request, request))
+        finally:
+            self.active.remove(request)
 
     @contextmanager
     def count_as_active(self, request: Request) -> Iterator[None]:
@@ -205,11 +212,7 @@ class Downloader(scrapy.core.downloader.Downloader):
             raise RuntimeError(f"No open spider to crawl: {request}")
         while True:
             with counted_as_in_progress(engine, request):
-                self.active.add(request)
-                try:
-                    result = await self.middleware.download_async(self._enqueue_request, request)
-                finally:
-                    self.active.remove(request)
+                result = await self._through_middlewares(request)
             if isinstance(result, Response):
                 break
             request = result
