@@ -11,8 +11,6 @@ import hashlib
 import io
 import re
 import struct
-import threading
-import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -21,7 +19,7 @@ from typing import Any, Final, NoReturn
 
 from PIL import Image, ImageFile
 
-from imgcrawl.exceptions import ImageError, InputError
+from imgcrawl.exceptions import ImageError
 from imgcrawl.images.damage import (
     Mended,
     ends_early,
@@ -31,12 +29,10 @@ from imgcrawl.images.damage import (
     refuse_too_many_scans,
 )
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, foreign_format
+from imgcrawl.images.room import ANIMATION_FACTOR, CANVAS_FACTOR, DEFAULT_PIXEL_LIMIT, ROOM, set_pixel_limit
 
-DEFAULT_PIXEL_LIMIT: Final = 100_000_000
-ANIMATION_FACTOR: Final = 10  # all frames together: 600 frames of 1280 x 960 still pass the default limit
 MAX_FRAMES: Final = 10_000  # frames of one pixel cost time too, and TIFF's more than linearly
 PYTHON_FACTOR: Final = 16  # what Pillow decodes in Python takes 1 to 2 us a pixel and most of the GIL
-CANVAS_FACTOR: Final = 4  # an animation is composed in memory from about so many copies of its canvas
 
 # Their plugins decode pictures within, of sizes that the header does not tell, some of them while they open.
 _DECODED_ON_OPEN: Final = frozenset({"BLP", "ICNS", "ICO"})
@@ -68,55 +64,11 @@ class Facts:
     warnings: tuple[str, ...] = ()
 
 
-class _Room:
-    """The pixels that may be in decoding at the same time in this process."""
-
-    def __init__(self) -> None:
-        self.limit = 0  # until `set_pixel_limit`
-        self._taken = 0
-        self._turn = threading.Lock()
-        self._changed = threading.Condition()
-
-    @contextlib.contextmanager
-    def taken(self, pixels: int) -> Iterator[None]:
-        # Who waits keeps the turn: small images that come later cannot starve a large one.
-        with self._turn, self._changed:
-            self._changed.wait_for(lambda: not self._taken or self._taken + pixels <= self.limit)
-            self._taken += pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._taken -= pixels
-                self._changed.notify_all()
-
-
-_room = _Room()
-
-
-def set_pixel_limit(pixels: int) -> None:
-    """Set how many pixels an image may have, and how many all threads of this process may decode at once.
-
-    An animation may have `ANIMATION_FACTOR` times as many in all its frames together, each of them
-    1/`CANVAS_FACTOR` of it. Call it once, before threads decode. Raises `InputError` for less than one pixel.
-    """
-    if pixels < 1:
-        raise InputError(f"IMAGES_MAX_PIXELS is {pixels!r}: expected a number of pixels, at least 1.")
-    _room.limit = pixels
-    # Sizes met while decoding (GIF frames, PNG in ICO) are checked by Pillow, at twice this number.
-    Image.MAX_IMAGE_PIXELS = (pixels + 1) // 2
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # grey areas in place of an error would be stored as intact
-    # Pillow warns at half of what we allow, and of oddities in files that are not ours to mend. The outcome
-    # says what is wrong with an image; a warning for each would be noise, and kept for ever by `warnings`.
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-
-
 @cache
 def _formats() -> dict[str, tuple[Callable[[io.BytesIO, str], ImageFile.ImageFile], Callable[[bytes], Any] | None]]:
     """The formats that Pillow can open here. The first call loads them all, and sets the limit unless it is set."""
     Image.init()
-    if not _room.limit:
+    if not ROOM.limit:
         set_pixel_limit(DEFAULT_PIXEL_LIMIT)
     # EPS would start Ghostscript, and IPTC opens whatever it contains, EPS too.
     return {name: entry for name, entry in Image.OPEN.items() if name not in {"EPS", "IPTC"}}
@@ -154,7 +106,7 @@ def _decoded(source: bytes, min_width: int, min_height: int) -> Facts:
     try:
         return _examined(source, min_width, min_height, room=0)
     except _LargerFrameError:
-        return _examined(source, min_width, min_height, room=_room.limit)
+        return _examined(source, min_width, min_height, room=ROOM.limit)
 
 
 def _shows_all(mend: Mended) -> bool:
@@ -193,10 +145,10 @@ def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> F
             if _cost(image) > room:
                 raise _LargerFrameError
             total += image.width * image.height
-            if total > _room.limit * ANIMATION_FACTOR or frames > MAX_FRAMES:
+            if total > ROOM.limit * ANIMATION_FACTOR or frames > MAX_FRAMES:
                 raise ImageError("too_many_pixels", f"an animation of more than {frames - 1} frames")
             if image.format == "JPEG":
-                refuse_too_many_scans(source, width * height, _room.limit)
+                refuse_too_many_scans(source, width * height, ROOM.limit)
                 # Every bit is still read; what is saved is 63 of 64 pixels of arithmetic and memory.
                 image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
             image.load()
@@ -227,7 +179,7 @@ def opened(source: bytes, *, room: int = 0) -> Iterator[ImageFile.ImageFile]:
         with contextlib.ExitStack() as stack:
             for name in _candidates(source):
                 if name in _DECODED_ON_OPEN:
-                    stack.enter_context(_room.taken(_room.limit))
+                    stack.enter_context(ROOM.taken(ROOM.limit))
                 image = _open(name, source, stream)
                 if image:
                     break
@@ -236,7 +188,7 @@ def opened(source: bytes, *, room: int = 0) -> Iterator[ImageFile.ImageFile]:
                 _refuse_unrecognised(source, stream)
             cost = _cost(image)
             if name not in _DECODED_ON_OPEN:
-                stack.enter_context(_room.taken(max(room, cost)))
+                stack.enter_context(ROOM.taken(max(room, cost)))
             stack.callback(image.close)
             yield image
     except (ImageError, _LargerFrameError):
@@ -293,8 +245,8 @@ def _cost(image: ImageFile.ImageFile) -> int:
         factor = CANVAS_FACTOR
     factor = max(factor, _WIDE.get(image.format or "", 1))
     width, height = image.size
-    if width * height * factor > _room.limit:
-        raise ImageError("too_many_pixels", f"{width} x {height}, limit {_room.limit // factor} pixels")
+    if width * height * factor > ROOM.limit:
+        raise ImageError("too_many_pixels", f"{width} x {height}, limit {ROOM.limit // factor} pixels")
     return width * height * factor
 
 

@@ -33,7 +33,7 @@ from imgcrawl.downloader import Downloader
 from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import ImageError, InputError, record_fatal_error
 from imgcrawl.images.names import strip_extension
-from imgcrawl.images.verify import set_pixel_limit
+from imgcrawl.images.room import set_pixel_limit
 from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner, ImageExaminer, examined
