@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from itemadapter import ItemAdapter
@@ -25,7 +25,6 @@ from scrapy.pipelines.files import FilesPipeline
 from scrapy.pipelines.images import ImagesPipeline as ScrapyImagesPipeline
 from scrapy.pipelines.media import MediaPipeline
 from scrapy.utils.asyncio import is_asyncio_available
-from scrapy.utils.datatypes import LocalCache
 from scrapy.utils.misc import arg_to_iter
 
 from imgcrawl.catalogue import Catalogue, Record
@@ -37,6 +36,7 @@ from imgcrawl.images.verify import set_pixel_limit
 from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner, ImageExaminer, examined
+from imgcrawl.pipelines.failures import FailedAddresses
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
 from imgcrawl.pipelines.media_requests import MediaRequests, make_conditional
@@ -54,8 +54,6 @@ CATALOGUE_NAME = ".catalogue.sqlite3"
 WINDOW = 256
 # The disk will not take the next image either.
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-# Said about the address, not about the moment: not asked again in this run.
-GONE = {"http_404", "http_410"}
 
 
 class ImagesPipeline(ScrapyImagesPipeline):
@@ -88,7 +86,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
             super().__init__(store_uri, crawler=crawler)
             self.local = self.store if isinstance(self.store, FileStore) else None
             if self.local:
-                self.local.open()
+                self.local.durable = self.config.durable
+                self.local.staging.open()
         except (OSError, KeyError, AssertionError) as error:
             raise InputError(
                 f"IMAGES_STORE={str(store_uri)!r} cannot be used ({error}); expected a directory that can be "
@@ -96,8 +95,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
             ) from error
         set_pixel_limit(self.config.max_pixels)
         self.opt_outs = OptOuts.from_settings(crawler.settings)
-        beside = self.local.root if self.local else Path()
-        self.catalogue = Catalogue(Path(crawler.settings["CATALOGUE_FILE"] or beside / CATALOGUE_NAME))
+        chosen = crawler.settings["CATALOGUE_FILE"]  # may be a link: the user has made it
+        path = Path(chosen).resolve() if chosen else (self.local.root if self.local else Path()) / CATALOGUE_NAME
+        self.catalogue = Catalogue(path, durable=self.config.durable)
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
         self.media_requests = MediaRequests(
             self.config.name,
@@ -107,7 +107,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             accept=self.ACCEPT,
         )
         self.keeper: LocalKeeper | RemoteKeeper = (
-            LocalKeeper(self.local, self.catalogue, self.threads)
+            LocalKeeper(self.local, self.catalogue, self.threads, with_checksum=self.config.with_checksum)
             if self.local
             else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo)
         )
@@ -115,14 +115,14 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.receiver: Receiver = MemoryReceiver()
         self.examiner: Examiner = ImageExaminer(self.config)
         self._underway: dict[bytes, asyncio.Future[Image]] = {}
-        self._gone: LocalCache[bytes, Image] = LocalCache(limit=10_000)
+        self._failed = FailedAddresses()
         self._stopping: asyncio.Task[None] | None = None
 
     def close_spider(self) -> None:
         self.threads.shutdown()
         self.catalogue.close()
         if self.local:
-            self.local.close()
+            self.local.staging.close()
 
     async def process_item(self, item: Any, spider: Spider | None = None) -> Any:
         self._check(item)
@@ -216,8 +216,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
             image = await asyncio.shield(underway)
             if "path" in image:
                 return cast("Image", {**image, "status": "duplicate"})
-        if (gone := self._gone.get(key)) is not None:
-            return gone
+        if (failed := self._failed.get(key)) is not None:
+            return failed
         future = self._underway[key] = asyncio.get_running_loop().create_future()
         image = not_stored("error")
         downloader = self.crawler.engine.downloader
@@ -227,14 +227,14 @@ class ImagesPipeline(ScrapyImagesPipeline):
         finally:
             del self._underway[key]
             future.set_result(image)
-        if image.get("reason") in GONE:
-            self._gone[key] = image
+        self._failed.add(key, image)
         return image
 
     async def _image(self, request: Request, item: Any, key: bytes) -> Image:
         """Look-up, download, verify, keep. Every error is an outcome."""
         try:
-            requested_path = strip_extension(self.file_path(request, info=self.spiderinfo, item=item))
+            path = str(PurePosixPath(self.file_path(request, info=self.spiderinfo, item=item)))
+            requested_path = strip_extension(path)
             record = await self.lookup.find_intact(key)
             if record and time.time() - record.checked_at < self.config.expires:
                 return known(record, requested_path)

@@ -69,7 +69,7 @@ class FileReceiver:
 
     @contextmanager
     def receiving(self, request: Request) -> Iterator[None]:
-        with self.store.staging() as path:
+        with self.store.staging.unused() as path:
             request.meta.update(self.limits, download_to=str(path))
             yield
 

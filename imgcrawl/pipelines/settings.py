@@ -29,6 +29,8 @@ class PipelineSettings:
     min_height: int
     expires: float
     thumbs: Mapping[str, tuple[int, int]]
+    with_checksum: bool
+    durable: bool
 
     @classmethod
     def from_settings(cls, settings: BaseSettings, name_setting: str) -> Self:
@@ -42,6 +44,8 @@ class PipelineSettings:
                 min_height=settings.getint("IMAGES_MIN_HEIGHT"),
                 expires=settings.getfloat("IMAGES_EXPIRES") * DAY,
                 thumbs={str(k): (int(w), int(h)) for k, (w, h) in settings.getdict("IMAGES_THUMBS").items()},
+                with_checksum=settings.getbool("IMAGES_NAME_CHECKSUM"),
+                durable=_is_durable(settings),
             )
         except (TypeError, ValueError) as error:
             raise InputError(f"one of the IMAGES_ settings has a value that cannot be read: {error}") from error
@@ -51,6 +55,16 @@ class PipelineSettings:
                 f"IMAGES_THUMBS={dict(config.thumbs)} must be 1 or more"
             )
         return config
+
+
+def _is_durable(settings: BaseSettings) -> bool:
+    value = settings.get("DURABILITY", "write")
+    if value not in ("write", "fsync"):
+        raise InputError(
+            f'DURABILITY is {value!r}; expected "write" (what is stored outlives this process) or "fsync" (and a '
+            "power cut)"
+        )
+    return bool(value == "fsync")
 
 
 def _template_fields() -> set[str]:
