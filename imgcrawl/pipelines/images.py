@@ -30,6 +30,7 @@ from scrapy.utils.misc import arg_to_iter
 from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.downloader import Downloader
 from imgcrawl.downloadhandler import reason_of
+from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import ImageError, InputError, record_fatal_error
 from imgcrawl.images.names import strip_extension
 from imgcrawl.images.verify import set_pixel_limit
@@ -45,13 +46,12 @@ from imgcrawl.pipelines.receivers import Arrival, MemoryReceiver, Receiver
 from imgcrawl.pipelines.remote import RemoteKeeper
 from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.stores import FileStore
+from imgcrawl.pipelines.window import WINDOW, outcomes
 from imgcrawl.spidermiddlewares import OptOuts, opt_outs_of
 
 logger = logging.getLogger(__name__)
 
 CATALOGUE_NAME = ".catalogue.sqlite3"
-# Addresses of one item that are worked on at once: pages with a hundred thousand exist.
-WINDOW = 256
 # The disk will not take the next image either.
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
@@ -114,7 +114,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.lookup = Lookup(self.catalogue, self.threads, self.keeper.is_intact)
         self.receiver: Receiver = MemoryReceiver()
         self.examiner: Examiner = ImageExaminer(self.config)
-        self._underway: dict[bytes, asyncio.Future[Image]] = {}
+        self._paths: dict[int, list[str]] = {}  # of large items, by their id
+        self._underway: dict[bytes, asyncio.Future[Image | None]] = {}  # None: it was given up
         self._failed = FailedAddresses()
         self._stopping: asyncio.Task[None] | None = None
 
@@ -126,14 +127,18 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
     async def process_item(self, item: Any, spider: Spider | None = None) -> Any:
         self._check(item)
-        window = asyncio.Semaphore(WINDOW)
-        outcomes: list[asyncio.Task[Image]] = []
-        for request in arg_to_iter(self.get_media_requests(item, self.spiderinfo)):
-            await window.acquire()
-            outcome = asyncio.create_task(self._outcome(request, item))
-            outcome.add_done_callback(lambda _: window.release())
-            outcomes.append(outcome)
-        results = [(True, image) for image in await asyncio.gather(*outcomes)]
+        adapter = ItemAdapter(item)
+        urls = adapter.get(self.images_urls_field, [])
+        if len(urls) > WINDOW:  # to make the paths of all would keep the event loop busy
+            make = partial(self.media_requests.paths, adapter, urls, self.spiderinfo.spider.name)
+            self._paths[id(item)] = await asyncio.get_running_loop().run_in_executor(self.threads, make)
+        try:
+            requests = arg_to_iter(self.get_media_requests(item, self.spiderinfo))
+            stopping = partial(is_stopping, self.crawler.engine)
+            images = await outcomes(requests, partial(self._outcome, item=item), stopping)
+        finally:
+            self._paths.pop(id(item), None)
+        results = [(True, image) for image in images]
         return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
 
     def _check(self, item: Any) -> None:
@@ -157,7 +162,11 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self, item: Any, info: MediaPipeline.SpiderInfo
     ) -> Iterator[Request]:
         adapter = ItemAdapter(item)
-        yield from self.media_requests.of(adapter, adapter.get(self.images_urls_field, []), info.spider.name)
+        urls = adapter.get(self.images_urls_field, [])
+        paths = self._paths.get(id(item), ())
+        if len(paths) != len(urls):
+            paths = self.media_requests.paths(adapter, urls, info.spider.name)
+        yield from self.media_requests.of(adapter, urls, paths)
 
     def file_path(
         self,
@@ -188,7 +197,11 @@ class ImagesPipeline(ScrapyImagesPipeline):
         url = request.meta.setdefault("image_url", request.url)
         stats = self.crawler.stats
         stats.inc_value("image/found")
-        image = cast("Image", {"url": url, **await self._shared(request, item)})
+        try:
+            image = cast("Image", {"url": url, **await self._shared(request, item)})
+        except asyncio.CancelledError:
+            stats.inc_value("image/found", -1)
+            raise
         status = image["status"]
         stats.inc_value(f"image/{status}")
         if status == "downloaded":
@@ -213,13 +226,13 @@ class ImagesPipeline(ScrapyImagesPipeline):
             return not_stored(reason)
         key = self._fingerprinter.fingerprint(request)
         while (underway := self._underway.get(key)) is not None:
-            image = await asyncio.shield(underway)
-            if "path" in image:
-                return cast("Image", {**image, "status": "duplicate"})
+            other = await asyncio.shield(underway)
+            if other and "path" in other:
+                return cast("Image", {**other, "status": "duplicate"})
         if (failed := self._failed.get(key)) is not None:
             return failed
         future = self._underway[key] = asyncio.get_running_loop().create_future()
-        image = not_stored("error")
+        image: Image | None = None
         downloader = self.crawler.engine.downloader
         try:
             with downloader.in_hand() if isinstance(downloader, Downloader) else nullcontext():

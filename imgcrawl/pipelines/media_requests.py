@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -33,11 +33,11 @@ class MediaRequests:
         self.pages_field = pages_field
         self.accept = accept
 
-    def of(self, adapter: ItemAdapter, urls: list[Any], spider: str) -> Iterator[Request]:
+    def of(self, adapter: ItemAdapter, urls: Sequence[Any], paths: Sequence[str]) -> Iterator[Request]:
         """The requests for *urls*, in their order; one that cannot be asked for has `image_refused` in its meta."""
         page = adapter.get("url")
         pages = adapter.get(self.pages_field) or []
-        for index, (url, path) in enumerate(zip(urls, self._paths(adapter, urls, spider), strict=True)):
+        for index, (url, path) in enumerate(zip(urls, paths, strict=True)):
             referer = pages[index] if index < len(pages) else page
             request = self._request(url, referer, path)
             self._apply_page_opt_outs(adapter.get("opt_outs"), request)
@@ -70,7 +70,8 @@ class MediaRequests:
         elif said:
             request.meta["opt_outs"] = said
 
-    def _paths(self, adapter: ItemAdapter, urls: Iterable[Any], spider: str) -> list[str]:
+    def paths(self, adapter: ItemAdapter, urls: Iterable[Any], spider: str) -> list[str]:
+        """The path that each of *urls* asks for. Takes some microseconds for each."""
         names = adapter.get(self.names_field) or []
         fields = {name: value for name, value in adapter.items() if isinstance(value, str | int | float)}
         fields.setdefault("spider", spider)
