@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from io import BytesIO
+from io import BytesIO, FileIO
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from PIL import Image as PILImage
@@ -27,6 +27,13 @@ from imgcrawl.pipelines.stores import is_plain
 
 _FILES = 4  # that are known for the same bytes and may still be there; to ask for each is a trip to the store
 _T = TypeVar("_T")
+
+
+class _File(FileIO):
+    """A file in place of the BytesIO that Scrapy's stores expect; Google's asks for its value."""
+
+    def getvalue(self) -> bytes:
+        return self.readall() or b""
 
 
 class RemoteKeeper:
@@ -70,7 +77,8 @@ class RemoteKeeper:
                 again, status = same_bytes(record, path, before)
                 return status, again
         path = file_names(record.wanted, image.extension, record.checksum, with_checksum=True)[0]
-        await self._persist(path, arrival.response.body, record)
+        with _File(arrival.file) if arrival.file else BytesIO(arrival.response.body) as body:
+            await self._persist(path, body, record)
         return "downloaded", replace(record, path=path)
 
     async def keep_derived(
@@ -78,7 +86,7 @@ class RemoteKeeper:
     ) -> None:
         """Store the files that *make* gives, each a path and bytes, which may be made anew at any time."""
         for path, body in await self._in_thread(lambda: list(make())):
-            await self._persist(path, body, None)
+            await self._persist(path, BytesIO(body), None)
 
     def _put(self, record: Record) -> None:
         with self.catalogue.transaction():
@@ -91,13 +99,13 @@ class RemoteKeeper:
         except Exception:  # Scrapy's own pipeline takes any error of a store for "not there"; so do we
             return False
 
-    async def _persist(self, path: str, body: bytes, record: Record | None) -> None:
+    async def _persist(self, path: str, body: BytesIO | _File, record: Record | None) -> None:
         meta = {"width": record.width, "height": record.height} if record else None
         kind = PILImage.MIME.get(record.format, "application/octet-stream") if record else "image/*"
         headers = {"Content-Type": kind}
         try:
             await ensure_awaitable(
-                self.store.persist_file(path, BytesIO(body), self._info(), meta=meta, headers=headers)
+                self.store.persist_file(path, cast("BytesIO", body), self._info(), meta=meta, headers=headers)
             )
         except Exception as error:  # each store's own library raises its own
             raise ImageError("storage", f"{type(error).__name__}: {error}") from error

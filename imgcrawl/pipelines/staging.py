@@ -75,10 +75,14 @@ class Staging:
             self._lock.close()
             self._lock = None
 
+    def unused_path(self) -> Path:
+        """A path, which nothing has, for a file that is not visible under any final name."""
+        return self._folder / f"{next(self._numbers):x}"
+
     @contextmanager
     def unused(self) -> Iterator[Path]:
-        """A path for a file that is not visible under any final name. Whatever is there is gone at the end."""
-        path = self._folder / f"{next(self._numbers):x}"
+        """The same. Whatever is there is gone at the end."""
+        path = self.unused_path()
         try:
             yield path
         finally:
