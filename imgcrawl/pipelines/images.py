@@ -31,7 +31,7 @@ from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.downloader import Downloader
 from imgcrawl.downloadhandler import reason_of
 from imgcrawl.engine import is_stopping
-from imgcrawl.exceptions import ImageError, InputError, record_fatal_error
+from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError, record_fatal_error
 from imgcrawl.images.names import strip_extension
 from imgcrawl.images.verify import set_pixel_limit
 from imgcrawl.items import Image
@@ -137,6 +137,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
             requests = arg_to_iter(self.get_media_requests(item, self.spiderinfo))
             stopping = partial(is_stopping, self.crawler.engine)
             images = await outcomes(requests, partial(self._outcome, item=item), stopping)
+        except GalleryUnfinished as error:
+            logger.info("A gallery with %d images was %s, and is gone on with in the next crawl", len(urls), error)
+            raise
         finally:
             self._paths.pop(id(item), None)
         results = [(True, image) for image in images]

@@ -44,10 +44,8 @@ async def outcomes(
                     await room.wait()
             if is_stopping():
                 await _cancel(underway)
-                raise GalleryUnfinished(
-                    f"stopped after {index - WINDOW:,} images; the crawl goes on with it when it is started again",
-                    log_level="INFO",
-                )
+                told = f"stopped after {index - WINDOW:,} images of it"
+                raise GalleryUnfinished(told, log_level="DEBUG")  # Scrapy would tell all of the item
         images.append(None)
         task = asyncio.create_task(add(index, request))
         underway.add(task)
