@@ -19,7 +19,7 @@ from typing import Any, cast
 from itemadapter import ItemAdapter
 from scrapy import Request, Spider
 from scrapy.crawler import Crawler
-from scrapy.exceptions import DropItem, NotConfigured
+from scrapy.exceptions import NotConfigured
 from scrapy.http import Response
 from scrapy.pipelines.files import FilesPipeline
 from scrapy.pipelines.images import ImagesPipeline as ScrapyImagesPipeline
@@ -37,14 +37,14 @@ from imgcrawl.images.verify import set_pixel_limit
 from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner, ImageExaminer, examined
-from imgcrawl.pipelines.failures import FailedAddresses
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
-from imgcrawl.pipelines.media_requests import MediaRequests, make_conditional
+from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional
 from imgcrawl.pipelines.outcomes import known, not_stored, stored
 from imgcrawl.pipelines.receivers import Arrival, Receiver
 from imgcrawl.pipelines.remote import RemoteKeeper
 from imgcrawl.pipelines.settings import PipelineSettings
+from imgcrawl.pipelines.sharing import SharedAddresses
 from imgcrawl.pipelines.staging import Staging
 from imgcrawl.pipelines.stores import FileStore
 from imgcrawl.pipelines.window import WINDOW, outcomes
@@ -117,8 +117,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.receiver = Receiver(self.staging)
         self.examiner: Examiner = ImageExaminer(self.config)
         self._paths: dict[int, list[str]] = {}  # of large items, by their id
-        self._underway: dict[bytes, asyncio.Future[Image | None]] = {}  # None: it was given up
-        self._failed = FailedAddresses()
+        self._addresses = SharedAddresses()
         self._stopping: asyncio.Task[None] | None = None
 
     def close_spider(self) -> None:
@@ -127,9 +126,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.staging.close()
 
     async def process_item(self, item: Any, spider: Spider | None = None) -> Any:
-        self._check(item)
         adapter = ItemAdapter(item)
-        urls = adapter.get(self.images_urls_field, [])
+        urls = checked_urls(adapter, self.images_urls_field, self.images_result_field)
         if len(urls) > WINDOW:  # to make the paths of all would keep the event loop busy
             make = partial(self.media_requests.paths, adapter, urls, self.spiderinfo.spider.name)
             self._paths[id(item)] = await asyncio.get_running_loop().run_in_executor(self.threads, make)
@@ -144,23 +142,6 @@ class ImagesPipeline(ScrapyImagesPipeline):
             self._paths.pop(id(item), None)
         results = [(True, image) for image in images]
         return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
-
-    def _check(self, item: Any) -> None:
-        adapter = ItemAdapter(item)
-        urls = adapter.get(self.images_urls_field, [])
-        if not isinstance(urls, list | tuple):
-            raise DropItem(
-                f"{self.images_urls_field}={urls!r:.100} of {type(item).__name__} is not a list of addresses",
-                log_level="ERROR",
-            )
-        try:
-            adapter[self.images_result_field] = []
-        except (KeyError, AttributeError) as error:
-            raise DropItem(
-                f"{type(item).__name__} declares no field {self.images_result_field!r}, so what became of its "
-                "images would be lost; declare it",
-                log_level="ERROR",
-            ) from error
 
     def get_media_requests(  # type: ignore[override] # a generator: an item may have very many
         self, item: Any, info: MediaPipeline.SpiderInfo
@@ -229,23 +210,13 @@ class ImagesPipeline(ScrapyImagesPipeline):
         if reason := request.meta.get("image_refused"):
             return not_stored(reason)
         key = self._fingerprinter.fingerprint(request)
-        while (underway := self._underway.get(key)) is not None:
-            other = await asyncio.shield(underway)
-            if other and "path" in other:
-                return cast("Image", {**other, "status": "duplicate"})
-        if (failed := self._failed.get(key)) is not None:
-            return failed
-        future = self._underway[key] = asyncio.get_running_loop().create_future()
-        image: Image | None = None
         downloader = self.crawler.engine.downloader
-        try:
+
+        async def ask() -> Image:
             with downloader.count_as_active(request) if isinstance(downloader, Downloader) else nullcontext():
-                image = await self._image(request, item, key)
-        finally:
-            del self._underway[key]
-            future.set_result(image)
-        self._failed.add(key, image)
-        return image
+                return await self._image(request, item, key)
+
+        return await self._addresses.outcome(key, ask)
 
     async def _image(self, request: Request, item: Any, key: bytes) -> Image:
         """Look-up, download, verify, keep. Every error is an outcome."""

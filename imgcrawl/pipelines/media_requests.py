@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from itemadapter import ItemAdapter
 from scrapy import Request
+from scrapy.exceptions import DropItem
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.url import strip_url
 
@@ -85,6 +86,22 @@ class MediaRequests:
             )
             paths.append(path_for(self.template, fields))
         return distinct(paths)
+
+
+def checked_urls(adapter: ItemAdapter, urls_field: str, result_field: str) -> Sequence[Any]:
+    """The addresses of an item, whose outcomes so far are none. Raises `DropItem` where they would be lost."""
+    name = type(adapter.item).__name__
+    urls = adapter.get(urls_field, [])
+    if not isinstance(urls, list | tuple):
+        raise DropItem(f"{urls_field}={urls!r:.100} of {name} is not a list of addresses", log_level="ERROR")
+    try:
+        adapter[result_field] = []
+    except (KeyError, AttributeError) as error:
+        raise DropItem(
+            f"{name} declares no field {result_field!r}, so what became of its images would be lost; declare it",
+            log_level="ERROR",
+        ) from error
+    return urls
 
 
 def make_conditional(request: Request, record: Record) -> None:
