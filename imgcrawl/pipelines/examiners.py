@@ -25,7 +25,7 @@ LARGE = 512 * 1024  # bytes of an image whose decoding takes some milliseconds
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A verified body: its record, with the path it gets if that is free, and the extension of its kind (".jpg")."""
+    """A verified body: its record, in which the path is not known yet, and the extension of its kind (".jpg")."""
 
     record: Record
     extension: str
@@ -82,7 +82,7 @@ def examined(arrival: Arrival, examiner: Examiner) -> Examined:
     record = Record(
         key=arrival.key,
         wanted=arrival.requested_path,
-        path=arrival.requested_path + facts.extension,
+        path="",
         checksum=arrival.checksum,
         bytes=arrival.size,
         format=facts.format,

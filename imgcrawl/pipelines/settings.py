@@ -35,6 +35,8 @@ class PipelineSettings:
     thumbs: Mapping[str, tuple[int, int]]
     strict: bool
     keep: frozenset[str]
+    with_checksum: bool
+    durable: bool
 
     @classmethod
     def from_settings(cls, settings: BaseSettings, name_setting: str) -> Self:
@@ -51,6 +53,8 @@ class PipelineSettings:
                 thumbs={str(k): (int(w), int(h)) for k, (w, h) in settings.getdict("IMAGES_THUMBS").items()},
                 strict=settings.getbool("IMAGES_STRICT"),
                 keep=frozenset(settings.getlist("IMAGES_KEEP")),
+                with_checksum=settings.getbool("IMAGES_NAME_CHECKSUM"),
+                durable=_is_durable(settings),
             )
         except (TypeError, ValueError) as error:
             raise InputError(f"one of the IMAGES_ settings has a value that cannot be read: {error}") from error
@@ -62,6 +66,16 @@ class PipelineSettings:
         if unknown := config.keep - FOREIGN_EXTENSIONS.keys():
             raise InputError(f"IMAGES_KEEP names {min(unknown)!r}; expected some of {', '.join(FOREIGN_EXTENSIONS)}")
         return config
+
+
+def _is_durable(settings: BaseSettings) -> bool:
+    value = settings.get("DURABILITY", "write")
+    if value not in ("write", "fsync"):
+        raise InputError(
+            f'DURABILITY is {value!r}; expected "write" (what is stored outlives this process) or "fsync" (and a '
+            "power cut)"
+        )
+    return bool(value == "fsync")
 
 
 def _template_fields() -> set[str]:
