@@ -168,8 +168,8 @@ async def together(workers: list[Worker], seconds: float = 10.0) -> None:
     # One process that plays all workers may be slower than they would be: what they would need is by the exchange.
     due = len(workers) / window * core / (counted / took)
     print(
-        f"\n{len(workers):,} workers together: {counted / took:,.0f} exchanges/s with news and reports, {core:.0%} of a core"
-        f" of Redis; at {len(workers) / window:,.0f} exchanges/s, which is what they make: {due:.0%}"
+        f"\n{len(workers):,} workers together: {counted / took:,.0f} exchanges/s with news and reports, {core:.0%}"
+        f" of a core of Redis; at {len(workers) / window:,.0f} exchanges/s, which is what they make: {due:.0%}"
     )
 
 
