@@ -33,6 +33,7 @@ from imgcrawl.frontier.seeding import Seeding
 from imgcrawl.frontier.start_urls import StartUrls
 from imgcrawl.shared.checked_settings import flag, number
 from imgcrawl.shared.session import one_line
+from imgcrawl.stopping import GIVEN_UP
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +191,7 @@ class Scheduler(BaseScheduler):
             return
         if page.retry is not None:
             run.report("again", page.token, page.retry)
-        elif page.unfinished:
+        elif page.unfinished or request.meta.get(GIVEN_UP):
             run.give_back()
         elif page.failed:
             self._count("frontier/failed")
@@ -301,6 +302,8 @@ def check_settings(settings: BaseSettings) -> None:
 def lacks_something(item: Any) -> bool:
     """Whether *item* says that its page, an image or a video could not be had."""
     adapter = ItemAdapter(item)
+    if adapter.get("failed_pages"):
+        return True
     outcomes = [outcome for name in ("images", "videos") for outcome in adapter.get(name) or ()]
     return bool(adapter.get("error")) or any(
         isinstance(outcome, dict) and outcome.get("status") == "failed" for outcome in outcomes
