@@ -103,7 +103,7 @@ class Downloader(scrapy.core.downloader.Downloader):
         from imgcrawl.limits.redis import OUTAGES, limits_from_settings  # noqa: PLC0415 -- loaded with REDIS_URL only
 
         backend = limits_from_settings(settings, self.crawler.spidercls.name)
-        self.host_notes = backend
+        self.host_notes = backend.notes
 
         def take_name() -> None:
             # One worker, one name, and one voice when Redis is away: the frontier's, where there is one.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from redis.exceptions import ResponseError
 from scrapy.settings import Settings
 
 from imgcrawl.limits.backend import MAX_BLOCK, HostLimits, LimitGrant, LimitRequest, LimitsBackend
@@ -17,11 +19,11 @@ from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.redis import RedisLimits, limits_from_settings
 from tests.support.redis_server import RedisServer
 
-TERMS = HostLimits(concurrency=8)
+LIMITS = HostLimits(concurrency=8)
 PACED = HostLimits(concurrency=8, target=4.0, first=0.5)
 
 
-async def ask(backend: LimitsBackend, limits: HostLimits = TERMS, **what: float | str | None) -> LimitGrant:
+async def ask(backend: LimitsBackend, limits: HostLimits = LIMITS, **what: float | str | None) -> LimitGrant:
     _, (grant,) = await backend.exchange([LimitRequest("host.example", limits, **what)])  # type: ignore[arg-type]  # a field each
     return grant
 
@@ -142,7 +144,7 @@ class Contract:
 
     async def test_after_a_request_without_a_delay_a_new_one_is_kept(self, backend: LimitsBackend) -> None:
         await ask(backend, want=1)
-        grant = await ask(backend, replace(TERMS, floor=1.0), want=1, starts=1)
+        grant = await ask(backend, replace(LIMITS, floor=1.0), want=1, starts=1)
         assert grant.starts[0] > 0.9
 
 
@@ -222,7 +224,7 @@ class TestShared(Contract):
         assert (await ask(other, want=8)).permits == 0
         await asyncio.sleep(1.05)
         assert (await ask(other, want=8)).permits == 8
-        grant = await ask(dead, keep=3, want=5, limits=replace(TERMS, delay=0.01), starts=5)
+        grant = await ask(dead, keep=3, want=5, limits=replace(LIMITS, delay=0.01), starts=5)
         assert grant.permits == 3, "it was not dead: what it has under way counts"
         assert (grant.share, grant.turn, grant.starts) == (0, 0, ()), "but the other has it, too: nothing new is begun"
         assert (await ask(other, keep=8, want=8)).share == 4
@@ -237,8 +239,8 @@ class TestShared(Contract):
         await ask(first, keep=1, want=1, trouble=0.0, why="503")
         assert await second.changed_hosts(2) == ["host.example"]
         assert (await ask(second, keep=1, want=1)).delay == pytest.approx(0.1)
-        count, (status,) = await first.status()
-        assert count == 2
+        count, hosts, (status,) = await first.status()
+        assert (count, hosts) == (2, 1)
         assert (status.why, status.by, status.permits) == ("503", first.worker, 2)
 
     async def test_after_a_loss_nobody_gets_more_until_all_have_told(
@@ -248,7 +250,7 @@ class TestShared(Contract):
         assert (await ask(first, want=8)).permits == 8
         with redis_server.client() as client:
             client.flushdb()
-        membership, (grant,) = await second.exchange([LimitRequest("host.example", TERMS, want=8)], before=True)
+        membership, (grant,) = await second.exchange([LimitRequest("host.example", LIMITS, want=8)], before=True)
         assert membership.fresh
         assert grant.permits == 0
         assert (await ask(first, keep=8, want=8)).permits == 8
@@ -262,21 +264,35 @@ class TestShared(Contract):
                 key, mapping={"paced": "nan", "blocked": "-5", "w:worker-00": "many", "epoch": "x", "last": "inf"}
             )
             assert (await ask(first, PACED, want=1)).permits == 1
-            for broken in (key, first.key, f"{first.key}:hosts", f"{first.key}:wake:worker-00"):
-                client.delete(broken)
-                client.set(broken, "a string")
-            assert (await ask(first, want=1)).permits == 1
             await first.status()
-            client.set(f"{first.key}:note:robots", b"\xff[")
-            assert await first.recall("robots") is None
+            client.hset(f"{first.key}:notes", "robots", b"9999999999999 \n\xff[")
+            assert await first.notes.recall("robots") is None
+            client.hset(key, mapping={"last": 1e11, "blocked": 1e11, "slowed": 1e11})
+            grant = await ask(first, want=1, starts=1)
+            assert (grant.blocked, grant.delay) == (MAX_BLOCK, LIMITS.longest), "no more than anybody could have said"
+
+    @pytest.mark.parametrize("name", ["", ":hosts", ":host:host.example", ":waiting:host.example", ":clock"])
+    async def test_a_foreign_key_is_named(
+        self, name: str, workers: list[RedisLimits], redis_server: RedisServer
+    ) -> None:
+        first, *_ = workers
+        await ask(first, want=1)
+        with redis_server.client() as client:
+            client.delete(first.key + name)
+            client.set(first.key + name, "a string")
+            with pytest.raises(
+                ResponseError, match=f"WRONGTYPE a string in the place of {re.escape(first.key + name)} "
+            ):
+                await ask(first, want=1)
+            client.delete(first.key + name)
 
     async def test_the_notes(self, workers: list[RedisLimits]) -> None:
         first, second, *_ = workers
-        assert await first.claim("robots", 60)
-        assert not await second.claim("robots", 60)
-        assert await second.recall("robots") is None
-        await first.remember("robots", {"rules": "Disallow: /"}, 60)
-        assert await second.recall("robots") == {"rules": "Disallow: /"}
-        assert await second.claim("robots", 60)
-        assert await first.spend("run", {"pages ": 2}) == {"pages ": 2}
-        assert await second.spend("run", {"pages ": 3, "bytes h": 1}) == {"pages ": 5, "bytes h": 1}
+        assert await first.notes.claim("robots", 60)
+        assert not await second.notes.claim("robots", 60)
+        assert await second.notes.recall("robots") is None
+        await first.notes.remember("robots", {"rules": "Disallow: /"}, 60)
+        assert await second.notes.recall("robots") == {"rules": "Disallow: /"}
+        assert await second.notes.claim("robots", 60)
+        assert await first.notes.spend("run", {"pages ": 2}) == {"pages ": 2}
+        assert await second.notes.spend("run", {"pages ": 3, "bytes h": 1}) == {"pages ": 5, "bytes h": 1}
