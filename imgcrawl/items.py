@@ -128,7 +128,7 @@ class VideoRow(Row):
     videos = scrapy.Field()
 
 
-class Site(Gallery):
+class SitePage(Gallery):
     """The first page of a domain, or a page that was followed from it; `parent` is then where its link stood.
 
     `url` is the address that was asked for, `final_url` where redirects led; `links` is a number.

@@ -19,8 +19,8 @@ from imgcrawl.basespiders.base import addresses, failed_reason, is_page, request
 from imgcrawl.basespiders.rows import RowsSpider
 from imgcrawl.exceptions import InputError
 from imgcrawl.findimages import count_links, find_images
-from imgcrawl.items import Gallery, Site
-from imgcrawl.rows import Page
+from imgcrawl.items import Gallery, SitePage
+from imgcrawl.rows import RowsPage
 from imgcrawl.urls import rebase
 
 _DOMAIN = re.compile(r"[^\s/?#@:\\]{1,253}(:[0-9]{1,5})?")
@@ -67,7 +67,7 @@ class DomainsSpider(RowsSpider):
     follow: str = "$^"
     depth = "1"
 
-    item_class = Site
+    item_class = SitePage
     columns: ClassVar[dict[str, int | str]] = {"domain": 0}
 
     def __init__(self, **arguments: Any) -> None:
@@ -80,7 +80,7 @@ class DomainsSpider(RowsSpider):
             raise InputError(f"-a follow={self.follow}: expected a regular expression ({error})") from error
         self.pages_of_rows = self.limited(self.pages_of_rows)
 
-    def limited(self, pages: Iterator[Page]) -> Iterator[Page]:
+    def limited(self, pages: Iterator[RowsPage]) -> Iterator[RowsPage]:
         """*pages* up to `limit` rows, good or bad."""
         left = self.max_rows
         for page in pages:
@@ -89,7 +89,7 @@ class DomainsSpider(RowsSpider):
                 continue
             lines = sorted([row[0] for row in page.rows] + [row.line for row in page.bad])[:left]
             last = lines[-1]
-            yield Page(
+            yield RowsPage(
                 page.first,
                 last,
                 list(takewhile(lambda row: row[0] <= last, page.rows)),  # noqa: B023 -- used up in this turn
