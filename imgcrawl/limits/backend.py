@@ -50,8 +50,8 @@ class LimitRequest:
     *keep*: permits that this worker has, and may be using already when it hears the answer; *want*: requests under way
     and waiting. *starts*: start times wanted. *answers* came since the last request, with *latency* on average.
     *trouble*: a request sent that many seconds ago was answered 429 or 503, *why* is that answer. *block*: nothing may
-    be asked for that long; *doubts*: as many answers since asked for more than `HostLimits.longest_block`, the longest
-    for *doubted* seconds.
+    be asked for that long; *doubts*: as many answers after the last good one asked for more than
+    `HostLimits.longest_block`, the longest for *doubted* seconds.
     """
 
     host: str
@@ -155,6 +155,8 @@ class HostNotes(Protocol):
         """Add *amounts* to what all workers of *run* have spent, and hear the sums; None if it cannot be reached."""
         ...
 
-    async def claim(self, name: str, seconds: float) -> bool:
-        """Whether it is this worker that finds out about *name*, for the next *seconds*."""
+    async def claim(self, name: str, seconds: float, *, anew: bool = False) -> bool:
+        """Whether it is this worker that finds out about *name*, for the next *seconds*.
+
+        Not if a note holds, unless it is to be found out *anew*."""
         ...

@@ -105,6 +105,7 @@ class Limiter:
             host.answers += 1
             # A page of an error is made fast; it must not make us faster.
             host.latency += latency
+            host.doubts, host.doubted = 0, 0.0
         if trouble is not None:
             host.trouble, host.why = trouble, why
         if block > host.limits.longest_block:

@@ -12,9 +12,10 @@
 --   <KEYS[1]>:wake:<worker>  list: hosts about which there is news
 local WORKERS, op, me, lease = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local HOSTS, CLOCK, RANKS = WORKERS .. ':hosts', WORKERS .. ':clock', WORKERS .. ':ranks'
+local AGREED = 0.1 -- seconds by which two clocks may differ that agree
 local HORIZON, MAX_STARTS, FIRST_DELAY, FULL_SPEED, MAX_RECOVERY, MAX_BLOCK = 0.25, 128, 0.1, 0.02, 1, 86400
 local SAME_BLOCK, DOUBTS = 0.25, 2
-local HORIZON_ALONE = 1 -- seconds ahead for a worker that is alone at a host: nobody waits for what it does not use
+local LONG_HORIZON = 1 -- the same for 400 workers and more: fewer round trips, and more start times that pass unused
 local FURTHEST = 60 -- seconds ahead, and two delays for each worker: no start time was given out that is later
 local MIN_CHUNK = 0.05 -- seconds of start times that one of several workers gets at once, at least
 local QUANTUM = 0.25 -- seconds that a worker keeps what it has where there are more workers than a host's concurrency
@@ -41,19 +42,22 @@ local function call(command, name, ...)
 end
 
 -- The time by a clock of our own, because the server's may jump. A worker that knew the time, by its own count it is
--- *claim* now, takes it on. For one that does not know it (0), as much has passed since as both the server's clock
--- and its own, *wall*, say; and while others are there, who talk to us once in lease / 6 seconds, no more than that.
+-- *claim* now or a little later, takes it on; the server's clock says how little, as long as it agrees. For one that
+-- does not know the time (0), as much has passed since as both the server's clock and its own, *wall*, say; and while
+-- others are there, who talk to us once in lease / 6 seconds, no more than that.
 local function read_clock(claim, wall)
     local saved = call('HMGET', CLOCK, 'at', 'server', 'wall')
     local time = redis.call('TIME')
     local at, server = number(saved[1]), tonumber(time[1]) + tonumber(time[2]) / 1000000
+    local passed = max(0, server - number(saved[2]))
     if claim > 0 then
         now = max(at, claim)
+        if at > 0 and at + passed > now and at + passed < now + AGREED then now = at + passed end
     elseif at == 0 then
         now = server
     else
-        local passed, by_wall = max(0, server - number(saved[2])), max(0, wall - number(saved[3]))
-        if math.abs(passed - by_wall) > 0.5 then passed = min(passed, by_wall) end
+        local by_wall = max(0, wall - number(saved[3]))
+        if math.abs(passed - by_wall) > AGREED then passed = min(passed, by_wall) end
         if call('ZCARD', WORKERS) > 0 then passed = min(passed, lease / 6) end
         now = at + passed
     end
@@ -187,7 +191,7 @@ end
 
 -- What answers say about being left alone.
 local function block(state, ask)
-    if ask.answers > 0 then state.doubts = 0 else state.doubts = state.doubts + ask.doubts end
+    state.doubts = (ask.answers > 0 and 0 or state.doubts) + ask.doubts
     local seconds = ask.block
     if ask.doubts > 0 and state.doubts >= DOUBTS then seconds = max(seconds, ask.doubted) end
     seconds = min(seconds, MAX_BLOCK)
@@ -287,9 +291,10 @@ end
 -- Start times. Of several workers each gets few at a time, no more than it may have under way: what one gets in a row
 -- the others wait for.
 local function starts_of(state, ask, view, permits, delay, gap)
-    local starts, most, horizon = {}, min(ask.starts, MAX_STARTS), HORIZON_ALONE
+    local starts, most = {}, min(ask.starts, MAX_STARTS)
+    local horizon = min(LONG_HORIZON, HORIZON * max(1, workers / 100))
     if view.demand > 1 then
-        most, horizon = min(most, max(1, view.share, ceil(MIN_CHUNK / gap / view.demand))), HORIZON
+        most = min(most, max(1, view.share, ceil(MIN_CHUNK / gap / view.demand)))
     end
     while #starts < most do
         local varied = delay * (1 + ask.jitter * (2 * math.random() - 1))

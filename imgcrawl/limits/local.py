@@ -142,7 +142,7 @@ def _pace(account: _Account, request: LimitRequest, now: float) -> None:
 def _block(account: _Account, request: LimitRequest, now: float) -> None:
     """Leave a host alone, if that is what its answers say. One that stands alone with a very long wait is no word of
     the host, but of an address."""
-    account.doubts = 0 if request.answers else account.doubts + request.doubts
+    account.doubts = (0 if request.answers else account.doubts) + request.doubts
     seconds = request.block
     if request.doubts and account.doubts >= DOUBTS:
         seconds = max(seconds, request.doubted)

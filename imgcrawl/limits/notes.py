@@ -47,9 +47,10 @@ class RedisNotes:
             with contextlib.suppress(*OUTAGES):
                 await self._run("remember", name, seconds, MAX_BYTES, MAX_COUNT, packed)
 
-    async def claim(self, name: str, seconds: float) -> bool:
+    async def claim(self, name: str, seconds: float, *, anew: bool = False) -> bool:
         with contextlib.suppress(*OUTAGES):
-            return bool(await self._run("claim", name, seconds, MAX_BYTES, MAX_COUNT, self._limits.worker))
+            arguments = (name, seconds, MAX_BYTES, MAX_COUNT, self._limits.worker, int(anew))
+            return bool(await self._run("claim", *arguments))
         return True
 
     async def spend(self, run: str, amounts: Mapping[str, int]) -> dict[str, int] | None:

@@ -142,6 +142,13 @@ class Contract:
         assert 1.8 < (await ask(backend, limits, want=8, block=0.5)).blocked <= 2.0, "the longest counts"
         assert (await ask(backend, limits, want=8, block=1e9)).blocked <= MAX_BLOCK
 
+    async def test_a_very_long_wait_is_believed_when_the_next_answers_say_the_same(
+        self, backend: LimitsBackend
+    ) -> None:
+        assert (await ask(backend, doubts=1, doubted=5000.0)).blocked == 0
+        assert (await ask(backend, answers=1, latency=0.1, doubts=1, doubted=5000.0)).blocked == 0
+        assert 4999 < (await ask(backend, doubts=1, doubted=5000.0)).blocked <= 5000
+
     async def test_after_a_request_without_a_delay_a_new_one_is_kept(self, backend: LimitsBackend) -> None:
         await ask(backend, want=1)
         grant = await ask(backend, replace(LIMITS, floor=1.0), want=1, starts=1)
@@ -293,6 +300,9 @@ class TestShared(Contract):
         assert await second.notes.recall("robots") is None
         await first.notes.remember("robots", {"rules": "Disallow: /"}, 60)
         assert await second.notes.recall("robots") == {"rules": "Disallow: /"}
-        assert await second.notes.claim("robots", 60)
+        assert not await second.notes.claim("robots", 60), "it is known by now"
+        assert await second.notes.claim("robots", 60, anew=True)
+        assert await first.notes.recall("robots") is None
         assert await first.notes.spend("run", {"pages ": 2}) == {"pages ": 2}
         assert await second.notes.spend("run", {"pages ": 3, "bytes h": 1}) == {"pages ": 5, "bytes h": 1}
+        assert await first.notes.spend("run", {"bytes h": 0}) == {"bytes h": 1}, "no more than was asked for"
