@@ -24,6 +24,8 @@ local ABANDONED = 86400 -- seconds, by the server's clock, after which keys go t
 local min, max, floor, ceil = math.min, math.max, math.floor, math.ceil
 local now, workers = 0, 1
 
+redis.call('DEL', WORKERS .. ':nothing') -- a server that is full refuses the first write of a script, and no later one
+
 local function number(value)
     local n = tonumber(value)
     if not n or n ~= n or n < 0 or n > 1e12 then return 0 end
