@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import random
 import re
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ import pytest
 from redis.exceptions import ResponseError
 from scrapy.settings import Settings
 
+import imgcrawl.limits.notes
 from imgcrawl.limits.backend import MAX_BLOCK, HostLimits, LimitGrant, LimitRequest, LimitsBackend
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.redis import RedisLimits, limits_from_settings
@@ -306,3 +308,66 @@ class TestShared(Contract):
         assert await first.notes.spend("run", {"pages ": 2}) == {"pages ": 2}
         assert await second.notes.spend("run", {"pages ": 3, "bytes h": 1}) == {"pages ": 5, "bytes h": 1}
         assert await first.notes.spend("run", {"bytes h": 0}) == {"bytes h": 1}, "no more than was asked for"
+
+    async def test_what_strangers_say_is_bounded_for_all_hosts_together(self, workers: list[RedisLimits]) -> None:
+        """A robots.txt of 300 KB that cannot be compressed, of each of a hundred hosts."""
+        notes = workers[0].notes
+        for number in range(100):
+            text = base64.b64encode(random.randbytes(225_000)).decode()
+            await notes.remember(f"robots:{number}", {"rules": text}, 86400)
+            assert await notes.recall("robots:0"), "used again and again"
+        client = workers[0].store.client
+        assert 12e6 < await client.memory_usage(notes.key, samples=0) < 18e6
+        assert 1 < await client.ttl(notes.key) <= 2 * 86400
+        assert await notes.recall("robots:99")
+        assert await notes.recall("robots:1") is None, "used least recently"
+
+    async def test_many_small_notes_are_bounded_in_number(
+        self, workers: list[RedisLimits], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(imgcrawl.limits.notes, "MAX_COUNT", 50)
+        notes = workers[0].notes
+        for number in range(200):
+            await notes.remember(f"robots:{number}", {"rules": ""}, 86400)
+        assert await workers[0].store.client.hlen(notes.key) == 50
+        assert await notes.recall("robots:199") == {"rules": ""}
+
+    async def test_hosts_that_nobody_asks_for_are_forgotten(
+        self, workers: list[RedisLimits], redis_server: RedisServer
+    ) -> None:
+        first, *_ = workers
+        await first.exchange([LimitRequest(f"{number}.example", LIMITS, want=1) for number in range(20)])
+        await first.exchange([LimitRequest(f"{number}.example", LIMITS) for number in range(20)])
+        await first.exchange([LimitRequest("blocked.example", LIMITS, block=5000.0)])
+        first._clock._ahead += 700  # so much later
+        for number in range(10):
+            await first.exchange([LimitRequest(f"new-{number}.example", LIMITS)])
+        _, hosts, _ = await first.status()
+        assert hosts == 11
+        with redis_server.client() as client:
+            assert len(client.keys("*:host:*")) == 11, "the new ones, and the one that is blocked"
+            assert all(client.ttl(key) > 0 for key in client.keys("*limits*"))
+
+    async def test_an_exchange_costs_the_same_for_a_thousand_workers_at_one_host(
+        self, redis_server: RedisServer
+    ) -> None:
+        """By what it reads of the server: a crowd that waits is not walked."""
+        crowd = [shared(redis_server, "w0")]
+        await crowd[0].open()
+        crowd += [RedisLimits(crowd[0].store, crowd[0].url, f"w{number}") for number in range(1, 1000)]
+
+        async def cost(count: int) -> float:
+            for worker in crowd[:count]:
+                await ask(worker, want=4)
+            with redis_server.client() as client:
+                client.config_resetstat()
+                for worker in crowd[:10]:
+                    await ask(worker, want=4)
+                calls = client.info("commandstats")
+            assert calls["cmdstat_evalsha"]["calls"] == 10
+            return float(calls["cmdstat_evalsha"]["usec"])
+
+        few = min([await cost(20) for _ in range(3)])
+        many = min([await cost(1000) for _ in range(3)])
+        await crowd[0].close()
+        assert many < 4 * few
