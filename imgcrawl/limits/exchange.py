@@ -12,7 +12,7 @@ from time import monotonic
 
 from imgcrawl.limits.backend import BackendClock, LimitGrant, LimitRequest, LimitsBackend
 from imgcrawl.limits.host import BackendState, Host
-from imgcrawl.limits.hosts import Hosts
+from imgcrawl.limits.host_table import HostTable
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Exchange:
     """
 
     def __init__(
-        self, backend: LimitsBackend, hosts: Hosts, *, granted: Callable[[Host, LimitGrant, float], None],
+        self, backend: LimitsBackend, hosts: HostTable, *, granted: Callable[[Host, LimitGrant, float], None],
         ready: Callable[[str], None], lease: float, outages: tuple[type[BaseException], ...],
     ) -> None:  # fmt: skip
         self.backend = backend

@@ -10,7 +10,7 @@ from time import monotonic
 from imgcrawl.limits.backend import HostLimits, LimitGrant, LimitsBackend, Membership
 from imgcrawl.limits.exchange import Exchange
 from imgcrawl.limits.host import TIMER_SLACK, Host
-from imgcrawl.limits.hosts import Hosts
+from imgcrawl.limits.host_table import HostTable
 
 
 class Limiter:
@@ -28,7 +28,7 @@ class Limiter:
     ) -> None:  # fmt: skip
         self.backend = backend
         self._ready = ready
-        self._hosts = Hosts(limits_of)
+        self._hosts = HostTable(limits_of)
         self._exchange = Exchange(
             backend, self._hosts, granted=self._granted, ready=ready, lease=lease, outages=outages
         )

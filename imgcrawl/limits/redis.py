@@ -22,7 +22,8 @@ from imgcrawl.shared.script import Script
 
 __all__ = ["OUTAGES", "HostStatus", "RedisLimits", "limits_from_settings"]
 
-SCRIPT = Script(Path(__file__).parent / "limits.lua")
+PARTS = ("keys", "workers", "hosts", "pace", "share", "exchange")  # each uses those before
+SCRIPT = Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in PARTS))
 _PAGE = 100  # hosts in one look: a millisecond of the server's time
 
 

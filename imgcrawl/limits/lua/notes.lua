@@ -2,7 +2,7 @@
 -- what was used least recently goes first.
 --
 -- KEYS[1]  hash: name -> "<until> <owner>\n<text>"; with an owner it is a claim: that worker finds out
--- KEYS[2]  zset of the limits' workers (limits.lua)
+-- KEYS[2]  zset of the limits' workers (workers.lua)
 -- ARGV     operation, then its own
 --
 --   <KEYS[1]>:used   zset: name -> when it was used last

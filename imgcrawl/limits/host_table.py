@@ -15,7 +15,7 @@ REMEMBERED = 60.0  # seconds that a host with nothing to do is known
 FLOORS = 10_000  # hosts whose Crawl-delay is known; robots.txt says it again before each request
 
 
-class Hosts:
+class HostTable:
     """Each host by its name, and those about which the backend is to be told.
 
     Looking for those takes no longer when more hosts are known that have nothing to do.
