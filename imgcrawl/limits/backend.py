@@ -19,7 +19,7 @@ FULL_SPEED = 0.02  # a delay that falls below this is over
 MAX_RECOVERY = 1.0  # seconds of good answers that can be credited at a time: silence is no good answer
 MAX_BLOCK = 86400.0  # seconds; what asks for more means "go away", and a day is an answer to that
 SAME_BLOCK = 0.25  # seconds by which two workers may differ about the end of the same block
-DOUBTS = 2  # answers in a row that must ask for a very long wait until a host is believed
+DOUBTS = 3  # answers in a row that must ask for a very long wait until a host is believed
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class HostLimits:
     *delay* varies by *jitter* (0.5: ±50 %); no gap is ever shorter than *floor* (Crawl-delay). With *target* (0: off)
     the delay follows the latency, between *delay* and *longest*, from *first*. After a 429 or 503 it doubles, up to
     *longest*; then *speedup* requests a second are added in each second. A Retry-After of more than *longest_block*
-    is believed when other answers say the same.
+    is believed when the next answers say the same.
     """
 
     concurrency: int
