@@ -94,8 +94,8 @@ class Limiter:
 
         *latency* in seconds, None if it says nothing about the host's speed; *trouble*: the monotonic() at which it was
         sent, if the answer was *why* it should be slower; *block*: nothing may be asked for so many seconds. One that
-        is longer than `HostLimits.longest_block` slows the host, and stops it when three answers in a row say so, whichever
-        workers had them: one may be about its address only.
+        is longer than `HostLimits.longest_block` slows the host, and stops it when three answers in a row say so, of
+        whichever workers: one may be about its address only.
         """
         host = self._hosts[name]
         now = monotonic()
