@@ -25,8 +25,8 @@ SCHEMA_VERSION = 2  # 1 had no warnings
 class Record:
     """One address that was stored. *key* is the request's fingerprint, *wanted* the name its item asked for,
     *path* the file that has its bytes (another image's, if that had the same bytes first), *checksum* their
-    sha256 in hex, *checked_at* the Unix time at which the server last confirmed them, *warnings* what is wrong with them
-    (`imgcrawl.images.damage.WARNINGS`), parted by spaces."""
+    sha256 in hex, *checked_at* the Unix time at which the server last confirmed them, *warnings* what is wrong
+    with them (`imgcrawl.images.damage.WARNINGS`), parted by spaces."""
 
     key: bytes
     wanted: str

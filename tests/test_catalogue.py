@@ -165,7 +165,7 @@ def test_a_catalogue_of_the_first_version_is_upgraded_in_place(tmp_path: Path) -
         )
         old.execute("CREATE INDEX by_checksum ON images (checksum)")
         row = (b"key", "a", "a.jpg", "0" * 64, 5, "JPEG", 1, 2, 1, "http://h/a", "", "", "2026-01-01", 1.5)
-        old.execute(f"INSERT INTO images VALUES ({', '.join('?' * len(row))})", row)
+        old.execute("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         old.execute("PRAGMA user_version = 1")
     old.close()
     for _ in range(2):
