@@ -22,17 +22,18 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from imgcrawl.engine import is_stopping, on_request_finished, wake
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import GalleryUnfinished, InputError
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.decode import decode
 from imgcrawl.frontier.leases import Leases, Page
-from imgcrawl.frontier.queue import FINGERPRINT, Queue, queue_from_settings
+from imgcrawl.frontier.queue import FINGERPRINT, ForeignKeyError, Queue, queue_from_settings
 from imgcrawl.frontier.run import RunOptions, RunState, SharedRun
 from imgcrawl.frontier.run_arguments import arguments_of
 from imgcrawl.frontier.seeding import Seeding
 from imgcrawl.frontier.start_urls import StartUrls
 from imgcrawl.shared.checked_settings import flag, number
 from imgcrawl.shared.session import one_line
+from imgcrawl.stopping import GIVEN_UP
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ class Scheduler(BaseScheduler):
 
     def encode(self, request: Request) -> bytes:
         """*request* as it travels. Raises `CannotTravelError`."""
-        return codec.encode(request, self.spider, self.queue.limits.max_request_size)
+        return codec.encode(request, self.spider, self.queue.settings.max_request_size)
 
     def fail(self, response: Response | Failure | None, error: BaseException | None) -> None:
         """The page of *response* is not done: it goes back to the queue when the engine lets go of it."""
@@ -170,14 +171,19 @@ class Scheduler(BaseScheduler):
         connect(self._failed_callback, signals.spider_error)
         connect(self._failed_callback, signals.item_error)
         connect(self._item_scraped, signals.item_scraped)
+        connect(self._item_dropped, signals.item_dropped)
         connect(self._spider_idle, signals.spider_idle)
         start_urls = StartUrls(run, self.spider, encode=self.encode, fingerprint=self._fingerprint)
         run.session.start(self._listen, start_urls.feed)
 
     async def _listen(self) -> None:
         """Hear of new work at once, without asking."""
-        if await self.queue.wait(self.worker, self.queue.limits.beat):
-            self.shared_run.session.wake()
+        try:
+            if await self.queue.wait(self.worker, self.queue.settings.heartbeat_interval):
+                self.shared_run.session.wake()
+        except ForeignKeyError:
+            self.shared_run.session.wake()  # the exchange tells of it
+            await asyncio.sleep(1)
 
     def _request_finished(self, request: Request) -> None:
         page = self.leases.finish(request)
@@ -186,7 +192,7 @@ class Scheduler(BaseScheduler):
             return
         if page.retry is not None:
             run.report("again", page.token, page.retry)
-        elif page.unfinished:
+        elif page.unfinished or request.meta.get(GIVEN_UP):
             run.give_back()
         elif page.failed:
             self._count("frontier/failed")
@@ -210,6 +216,11 @@ class Scheduler(BaseScheduler):
                 page.unfinished = True
             self._leave_unwritable_feed()
 
+    def _item_dropped(self, response: Response | Failure | None, exception: Exception) -> None:
+        page = self.leases.of(response)
+        if page is not None and isinstance(exception, GalleryUnfinished):
+            page.unfinished = True
+
     def _leave_unwritable_feed(self) -> None:
         """Leave the pages to workers whose feeds can be written: here each would be lost."""
         if self._stopping is None and not is_stopping(self.crawler.engine):
@@ -221,6 +232,8 @@ class Scheduler(BaseScheduler):
             raise self._refusal
 
     def _spider_idle(self) -> None:
+        if reason := self.shared_run.close_reason:
+            raise CloseSpider(reason)
         if self.shared_run.state is RunState.LOST:
             raise CloseSpider("frontier_gone")
         if self.shared_run.reply.error:
@@ -295,6 +308,8 @@ def check_settings(settings: BaseSettings) -> None:
 def lacks_something(item: Any) -> bool:
     """Whether *item* says that its page, an image or a video could not be had."""
     adapter = ItemAdapter(item)
+    if adapter.get("failed_pages"):
+        return True
     outcomes = [outcome for name in ("images", "videos") for outcome in adapter.get(name) or ()]
     return bool(adapter.get("error")) or any(
         isinstance(outcome, dict) and outcome.get("status") == "failed" for outcome in outcomes
