@@ -10,7 +10,8 @@ PAGE = """<html><head><meta charset=gbk><title>T</title><script type="applicatio
  "license": "https://creativecommons.org/licenses/by/4.0/", "image": {"@type": "ImageObject", "url": "/made/main.jpg",
  "creditText": "Photo: P.", "acquireLicensePage": "https://site.example/buy"}}</script></head>
 <body><h1>雨</h1><a href="/made/big.jpg"><img src="/made/small.jpg"></a>
-<img src="图.jpg?名=图片"><img src="\\made\\b.jpg"><img src="ftp://site.example/c.jpg"><img src="loading.gif" data-src="d.jpg"></body><base href="/made/"></html>"""
+<img src="图.jpg?名=图片"><img src="\\made\\b.jpg">
+<img src="ftp://site.example/c.jpg"><img src="loading.gif" data-src="d.jpg"></body><base href="/made/"></html>"""
 PATHS = ["main.jpg", "big.jpg", "%E5%9B%BE.jpg?%C3%FB=%CD%BC%C6%AC", "b.jpg", "d.jpg"]
 
 
