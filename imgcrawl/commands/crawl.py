@@ -18,10 +18,11 @@ from scrapy.exceptions import UsageError
 from scrapy.extensions.feedexport import FeedExporter
 from scrapy.settings import BaseSettings
 
-from imgcrawl.commands.merge import local_feeds
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.progress import Progress
-from imgcrawl.extensions.verdict import printable, summary
+from imgcrawl.extensions.verdict import summary
+from imgcrawl.feeds.local import local_feeds
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -142,7 +143,8 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     # What they need (a Redis client) is for who uses it.
     from imgcrawl.frontier.scheduler import check_settings  # noqa: PLC0415 -- see above
     from imgcrawl.shared.connection import redis_params  # noqa: PLC0415 -- see above
-    from imgcrawl.workers import Plan, Workers, folder_for, plain_feeds  # noqa: PLC0415 -- see above
+    from imgcrawl.workers.plan import Plan, folder_for, plain_feeds  # noqa: PLC0415 -- see above
+    from imgcrawl.workers.supervisor import Workers  # noqa: PLC0415 -- see above
 
     spider = _spider_name(args, sorted(process.spider_loader.list()))
     if not opts.workers.isdecimal() or int(opts.workers) < 1:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
-import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +11,11 @@ from scrapy.commands import ScrapyCommand
 from scrapy.exceptions import UsageError
 from scrapy.settings import BaseSettings
 from scrapy.utils.conf import feed_process_params_from_cli
-from scrapy.utils.misc import load_object
-from w3lib.url import file_uri_to_path
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.extensions.verdict import printable
+from imgcrawl.feeds.local import exporter_for, local_feeds, local_path
 from imgcrawl.feeds.merge import LINES, Segments, write_feed
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from imgcrawl.feeds.merge import Report
@@ -81,45 +78,6 @@ class Command(ScrapyCommand):
             if path.exists() and not options.get("overwrite") and options["format"] not in ("json", *LINES):
                 raise InputError(f"Feed {path}: scrapy merge cannot add to {options['format']}; -O replaces it")
         return found
-
-
-def local_feeds(feeds: dict[str, dict[str, Any]]) -> dict[Path, dict[str, Any]]:
-    """The files of FEEDS. Raises InputError for a feed that is no local file, or cannot be one."""
-    found = {}
-    for uri, options in feeds.items():
-        path = local_path(str(uri))
-        try:
-            mode = path.stat().st_mode
-        except FileNotFoundError:
-            mode = stat.S_IFREG
-        except OSError as error:
-            raise InputError(f"Feed {path} cannot be written: {error.strerror}.") from error
-        if not stat.S_ISREG(mode):  # it would be replaced, even /dev/null
-            what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-            raise InputError(f"Feed {path} is {what}, a file is needed.")
-        found[path] = options
-    return found
-
-
-def local_path(uri: str) -> Path:
-    """The file of *uri*, a path or `file:///...`. Raises InputError for what is neither.
-
-    An address with a host is refused: `file://tmp/x.json` would be `/x.json`.
-    """
-    if re.match(r"file://(?!/|localhost/)|(?!file:)[^/]*://|stdout:$", uri):
-        raise InputError(f"Feed {uri}: expected a local file, as in images.json or file:///tmp/images.json")
-    path = file_uri_to_path(uri) if uri.startswith("file:") else uri
-    if not path or "\0" in path:
-        raise InputError(f"Feed {uri!r}: expected the name of a file")
-    return Path(path)
-
-
-def exporter_for(settings: BaseSettings, format_: str) -> tuple[Any, dict[str, Any]]:
-    """The exporter of a format, and what the settings say about how it writes."""
-    options: dict[str, Any] = {"encoding": settings["FEED_EXPORT_ENCODING"] or "utf-8"}
-    if fields := settings["FEED_EXPORT_FIELDS"]:
-        options["fields_to_export"] = fields
-    return load_object(settings.getwithbase("FEED_EXPORTERS")[format_]), options
 
 
 def _tell(report: Report, path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -48,15 +48,24 @@ class ImageExaminer:
         self.thumbs: Mapping[str, tuple[int, int]] = config.thumbs
         # A decoder that runs for long on every core would make the event loop late.
         self._long = threading.Semaphore(max(1, min(config.threads, os.cpu_count() or 1) - 1))
+        self._reading = threading.Semaphore(1)  # of those that were written to a file, one is in memory at a time
 
     def facts(self, arrival: Arrival) -> Facts:
-        body = arrival.response.body
-        with self._long if len(body) >= LARGE else nullcontext():
+        with self._long if arrival.size >= LARGE else nullcontext(), self._body(arrival) as body:
             return examine(body, min_width=self.min_width, min_height=self.min_height)
 
     def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
-        for thumb_id, size in self.thumbs.items():
-            yield (thumb_id, *thumbnail(arrival.response.body, size))
+        with self._body(arrival) as body:
+            for thumb_id, size in self.thumbs.items():
+                yield (thumb_id, *thumbnail(body, size))
+
+    @contextmanager
+    def _body(self, arrival: Arrival) -> Iterator[bytes]:
+        if arrival.file is None:
+            yield arrival.response.body
+        else:
+            with self._reading:
+                yield arrival.file.read_bytes()
 
 
 def examined(arrival: Arrival, examiner: Examiner) -> Examined:

@@ -41,7 +41,7 @@ from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
 from imgcrawl.pipelines.media_requests import MediaRequests, make_conditional
 from imgcrawl.pipelines.outcomes import known, not_stored, stored
-from imgcrawl.pipelines.receivers import Arrival, MemoryReceiver, Receiver
+from imgcrawl.pipelines.receivers import Arrival, FileReceiver, MemoryReceiver, Receiver
 from imgcrawl.pipelines.remote import RemoteKeeper
 from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.stores import FileStore
@@ -112,7 +112,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo)
         )
         self.lookup = Lookup(self.catalogue, self.threads, self.keeper.is_intact)
-        self.receiver: Receiver = MemoryReceiver()
+        self.receiver: Receiver = FileReceiver(self.local) if self.local else MemoryReceiver()
         self.examiner: Examiner = ImageExaminer(self.config)
         self._underway: dict[bytes, asyncio.Future[Image]] = {}
         self._gone: LocalCache[bytes, Image] = LocalCache(limit=10_000)
@@ -222,7 +222,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         image = not_stored("error")
         downloader = self.crawler.engine.downloader
         try:
-            with downloader.in_hand() if isinstance(downloader, Downloader) else nullcontext():
+            with downloader.count_as_active(request) if isinstance(downloader, Downloader) else nullcontext():
                 image = await self._image(request, item, key)
         finally:
             del self._underway[key]
@@ -241,8 +241,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
             if record:
                 make_conditional(request, record)
             self._modify_media_request(request)
-            with self.receiver.receiving(request):
-                response = await self._download(request)
+            with self.receiver.receiving(request) as sent:
+                response = await self._download(sent)
                 if response.status == 304 and record:
                     await self.lookup.confirm(record)
                     return known(record, requested_path)
@@ -275,14 +275,10 @@ class ImagesPipeline(ScrapyImagesPipeline):
         return [*said, *(word for word in request.meta.get("opt_outs", ()) if word not in said)]
 
     async def _keep(self, arrival: Arrival, request: Request, item: Any) -> Image:
-        downloader = self.crawler.engine.downloader
-        # What waits for a thread counts, so that downloads do not run ahead of the threads.
-        waits = len(arrival.response.body)
-        with downloader.held(waits) if isinstance(downloader, Downloader) else nullcontext():
-            status, record = await self.keeper.keep(arrival, partial(examined, examiner=self.examiner))
-            if self.config.thumbs:
-                make = partial(self._thumbnails, arrival, request, record, item)
-                await self.keeper.keep_derived(make, self.spiderinfo)
+        status, record = await self.keeper.keep(arrival, partial(examined, examiner=self.examiner))
+        if self.config.thumbs:
+            make = partial(self._thumbnails, arrival, request, record, item)
+            await self.keeper.keep_derived(make, self.spiderinfo)
         return stored(status, record)
 
     def _thumbnails(self, arrival: Arrival, request: Request, record: Record, item: Any) -> Iterator[tuple[str, bytes]]:

@@ -12,6 +12,7 @@ from scrapy import Request
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.url import strip_url
 
+from imgcrawl.bodies import MediaRequest
 from imgcrawl.catalogue import Record
 from imgcrawl.images.names import distinct, path_for, strip_extension
 from imgcrawl.optouts import KNOWN, reason_of_opt_out
@@ -57,7 +58,7 @@ class MediaRequests:
             if referer.startswith(("http://", "https://")):
                 headers["Referer"] = _as_referer(referer)
         try:
-            return Request(url, headers=headers, meta=meta, callback=NO_CALLBACK)
+            return MediaRequest(url, headers=headers, meta=meta, callback=NO_CALLBACK)
         except (ValueError, TypeError, UnicodeError):
             # No address, so no request; a stand-in keeps its place in the order.
             return Request("about:invalid", meta=meta | {"image_refused": "invalid_url"}, callback=NO_CALLBACK)

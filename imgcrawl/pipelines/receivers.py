@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from scrapy import Request
 from scrapy.http import Response
 
+from imgcrawl.bodies import IN_MEMORY, BodyFile, MediaRequest, body_file_of
 from imgcrawl.pipelines.stores import FileStore
 
 
@@ -43,8 +44,8 @@ class Arrival:
 class Receiver(Protocol):
     """How the bodies of a pipeline are received."""
 
-    def receiving(self, request: Request) -> AbstractContextManager[Any]:
-        """What must be there while *request* is under way, and while its body is looked at."""
+    def receiving(self, request: Request) -> AbstractContextManager[Request]:
+        """The request to send in place of *request*, with what must be there until its body has been looked at."""
 
     def arrival(self, response: Response, key: bytes, requested_path: str) -> Arrival:
         """What *response* brought."""
@@ -53,25 +54,34 @@ class Receiver(Protocol):
 class MemoryReceiver:
     """Holds bodies in memory."""
 
-    def receiving(self, request: Request) -> AbstractContextManager[Any]:
-        return nullcontext()
+    def receiving(self, request: Request) -> AbstractContextManager[Request]:
+        return nullcontext(request)
 
     def arrival(self, response: Response, key: bytes, requested_path: str) -> Arrival:
         return Arrival(response, key, requested_path)
 
 
 class FileReceiver:
-    """Has bodies written to the staging folder of *store* as they come: at most *maxsize* bytes within *timeout* s."""
+    """Has bodies of more than *in_memory* bytes written to the staging folder of *store* as they come. *limits* are
+    for the meta of their requests (``download_maxsize`` in bytes, ``download_timeout`` in seconds)."""
 
-    def __init__(self, store: FileStore, *, maxsize: int, timeout: float) -> None:
+    def __init__(self, store: FileStore, *, in_memory: int = IN_MEMORY, limits: Mapping[str, float] = {}) -> None:
         self.store = store
-        self.limits = {"download_maxsize": maxsize, "download_timeout": timeout}
+        self.in_memory = in_memory
+        self.limits = limits
 
     @contextmanager
-    def receiving(self, request: Request) -> Iterator[None]:
-        with self.store.staging() as path:
-            request.meta.update(self.limits, download_to=str(path))
-            yield
+    def receiving(self, request: Request) -> Iterator[Request]:
+        body_file = BodyFile(self.store.unused_path(), in_memory=self.in_memory)
+        sent = request if isinstance(request, MediaRequest) else request.replace(cls=MediaRequest)
+        sent.body_file = body_file
+        sent.meta.update(self.limits)
+        try:
+            yield sent
+        finally:
+            body_file.remove()
 
     def arrival(self, response: Response, key: bytes, requested_path: str) -> Arrival:
-        return Arrival(response, key, requested_path, Path(response.meta["download_to"]))
+        body_file = body_file_of(response.request) if response.request else None
+        file = body_file.path if body_file and body_file.is_written else None
+        return Arrival(response, key, requested_path, file)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from scrapy.crawler import Crawler
 
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.images.containers import examine_video
 from imgcrawl.images.verify import Facts
 from imgcrawl.pipelines.images import ImagesPipeline
@@ -35,8 +35,11 @@ class VideosPipeline(ImagesPipeline):
             raise InputError(f"IMAGES_STORE={store_uri}: videos are written as they come, which needs a directory")
         self.receiver = FileReceiver(
             self.local,
-            maxsize=crawler.settings.getint("VIDEOS_MAXSIZE"),
-            timeout=crawler.settings.getfloat("VIDEOS_TIMEOUT"),
+            in_memory=0,
+            limits={
+                "download_maxsize": crawler.settings.getint("VIDEOS_MAXSIZE"),
+                "download_timeout": crawler.settings.getfloat("VIDEOS_TIMEOUT"),
+            },
         )
         self.examiner = VideoExaminer()
 
@@ -45,7 +48,8 @@ class VideoExaminer:
     """Walks the containers of videos. There are no thumbnails."""
 
     def facts(self, arrival: Arrival) -> Facts:
-        assert arrival.file is not None  # noqa: S101 -- the receiver of this pipeline has written one
+        if arrival.file is None:
+            raise ImageError("error" if arrival.size else "empty", "it was not written to a file")
         return examine_video(arrival.file)
 
     def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
