@@ -44,6 +44,11 @@ class GallerySpider(ListSpider):
     def fill(self, item: Gallery, response: Response) -> None:
         """Add to *item* what this site tells and others do not."""
 
+    # What is fed
+
+    def fed_request(self, request: Request) -> Request:
+        return self.fed_list(request) or self.gallery_request(self.at_home(request.url)).replace(meta=request.meta)
+
     # LIST
 
     def found_on(self, response: Response) -> list[str]:
@@ -51,7 +56,10 @@ class GallerySpider(ListSpider):
 
     def read_list(self, response: Response, found: list[str]) -> Iterator[Any]:
         for gallery in found:
-            yield Request(gallery, callback=self.parse_gallery, errback=self.gallery_failed, priority=1)
+            yield self.gallery_request(gallery)
+
+    def gallery_request(self, url: str) -> Request:
+        return Request(url, callback=self.parse_gallery, errback=self.gallery_failed, priority=1)
 
     def looked_for(self) -> str:
         return f"no galleries; nothing matches {self.gallery_links!r}"

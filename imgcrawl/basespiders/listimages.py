@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from scrapy import Request
 from scrapy.http import Response
 
 from imgcrawl.basespiders.base import nodes, text_of
@@ -38,6 +39,12 @@ class ListImagesSpider(ListSpider):
     def image_name(self, text: str) -> str:
         """The name of an image, given the text that it is called after."""
         return text
+
+    def fed_request(self, request: Request) -> Request:
+        listed = self.fed_list(request)
+        if listed is None:  # a page without a number: only itself
+            listed = self.list_request(self.first_page, [], walk=[]).replace(url=self.at_home(request.url))
+        return listed.replace(meta=request.meta)
 
     def found_on(self, response: Response) -> list[str]:
         return list(self.images_on(response))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, ClassVar, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from scrapy import Request
 from scrapy.http import Response
@@ -36,6 +37,21 @@ class SiteSpider(BaseSpider):
         """The address of list page *page*, at `base` if one is given."""
         options = {option: quote(str(getattr(self, option, "")), safe="") for option in self.all_options()}
         return self.at_home(self.list_url.format(**options, **more, page=page))
+
+    def list_place(self, url: str) -> tuple[int, str, str] | None:
+        """Which list page *url* is: its number, and what stands before and behind that number. None if it is none.
+
+        Any value of an option will do: the list pages of another topic are list pages, too.
+        """
+        pattern = re.escape(self.list_url.removeprefix(_origin(self.list_url)))
+        pattern = re.sub(r"\\{(page|offset)\\}", "(?P<number>[0-9]{1,9})", pattern, count=1)
+        pattern = re.sub(r"\\{(page|offset)\\}", "[0-9]{1,9}", pattern)
+        pattern = re.sub(r"\\{\w+\\}", "[^/?#&]+", pattern)
+        match = re.fullmatch(pattern, url.removeprefix(_origin(url)))
+        if match is None or "number" not in match.groupdict():
+            return None
+        start, end = (len(_origin(url)) + place for place in match.span("number"))
+        return int(match["number"]), url[:start], url[end:]
 
     def at_home(self, url: str) -> str:
         """*url* at `base`, if one is given and *url* is the site's own."""
@@ -70,17 +86,31 @@ class ListSpider(SiteSpider):
     async def start(self) -> AsyncIterator[Any]:
         yield self.list_request(self.first_page, [])
 
-    def list_request(self, page: int, seen: list[list[int]], failed: int = 0) -> Request:
+    def list_request(self, page: int, seen: list[list[int]], failed: int = 0, walk: list[str] | None = None) -> Request:
+        """*walk*: what stands before and behind the number of a page, where the walk began at an address that was fed;
+        empty, if that has no number."""
+        more = {} if walk is None else {"walk": walk}
         return Request(
-            self.list_address(page),
+            f"{walk[0]}{page}{walk[1]}" if walk else self.list_address(page),
             callback=self.parse_list,
             errback=self.list_failed,
-            cb_kwargs={"page": page, "seen": seen, "failed": failed},
+            cb_kwargs={"page": page, "seen": seen, "failed": failed, **more},
             # The end of a list is an answer, not an error; of the first page it is one.
-            meta={} if page == self.first_page else {"handle_httpstatus_list": [404, 410]},
+            meta={"handle_httpstatus_list": [404, 410], "once_a_run": True} if seen else {},
         )
 
-    def parse_list(self, response: Response, page: int, seen: list[list[int]], failed: int) -> Iterator[Any]:
+    def fed_list(self, request: Request) -> Request | None:
+        """What is asked for when a list page is fed: that page, and those behind it. None if it is none."""
+        url = self.at_home(request.url)
+        place = self.list_place(url)
+        if place is None:
+            return None
+        # Where it is missing there is no walk to go on with.
+        return self.list_request(place[0], [], MAX_FAILED_LISTS - 1, [*place[1:]]).replace(meta=request.meta)
+
+    def parse_list(
+        self, response: Response, page: int, seen: list[list[int]], failed: int, walk: list[str] | None = None
+    ) -> Iterator[Any]:
         if response.status in (404, 410):
             return
         if not is_page(response):
@@ -89,31 +119,41 @@ class ListSpider(SiteSpider):
         self.crawler.stats.inc_value("list/count")
         found = self.found_on(response)
         if not found:
-            if page == self.first_page:
+            if page == self.first_page and walk is None:
                 self.report(f"{response.url}: page one has {self.looked_for()}")
+            elif walk is not None and not seen:
+                self.crawler.stats.inc_value("list/failed")
+                self.logger.error("%s was fed, and has %s", response.url, self.looked_for())
             return
         prints = sorted({zlib.crc32(address.encode("utf-8", "surrogatepass")) for address in found})
         if not any(set(prints) <= set(earlier) for earlier in seen):
             yield from self.read_list(response, found)
-        if not is_repeated(prints, seen) and not self.is_last(page):
+        if not is_repeated(prints, seen) and not self.is_last(page) and walk != []:
             # What a list repeats past its end is its first page, or its last.
-            yield self.list_request(page + 1, [*seen[:1], prints])
+            yield self.list_request(page + 1, [*seen[:1], prints], walk=walk)
 
     def list_failed(self, failure: Failure) -> Iterator[Any]:
         yield from self.list_lost(request_of(failure), failed_reason(failure))
 
     def list_lost(self, request: Request, reason: str) -> Iterator[Any]:
         page, seen, failed = (request.cb_kwargs[name] for name in ("page", "seen", "failed"))
-        if page == self.first_page:
+        walk = request.cb_kwargs.get("walk")
+        if page == self.first_page and walk is None:
             self.report(f"{request.url}: the start page could not be had ({reason})")
             return
         self.crawler.stats.inc_value("list/failed")
         self.logger.error("%s: list page %d could not be had (%s)", request.url, page, reason)
         if failed + 1 < MAX_FAILED_LISTS and not self.is_last(page):
-            yield self.list_request(page + 1, seen, failed + 1)
+            yield self.list_request(page + 1, seen, failed + 1, walk)
 
     def is_last(self, page: int) -> bool:
         return self.max_pages is not None and page - self.first_page + 1 >= self.max_pages
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port of *url*."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def is_repeated(prints: list[int], seen: list[list[int]]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from typing import cast
 
@@ -17,6 +16,7 @@ from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
+from imgcrawl.shared.address import redis_url
 
 
 class Command(ScrapyCommand):
@@ -48,7 +48,7 @@ async def _show(args: list[str], settings: Settings) -> None:
     names = sorted(get_spider_loader(settings).list())
     if len(args) != 1 or args[0] not in names:
         raise InputError(f"scrapy hosts {' '.join(args)}: expected one spider of {', '.join(names)}")
-    url = settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
+    url = redis_url(settings)
     if not url:
         raise InputError("scrapy hosts: REDIS_URL is not set; only a crawl that is shared tells how it asks its hosts")
     settings.set("REDIS_URL", url, "cmdline")

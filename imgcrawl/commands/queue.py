@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import re
 import sys
 import time
@@ -24,6 +23,7 @@ from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
+from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -79,7 +79,7 @@ class Command(ScrapyCommand):
             raise InputError(f"scrapy queue {' '.join(args)}: expected one spider of {', '.join(names)}")
         settings = self.settings.copy()
         loader.load(args[0]).update_settings(settings)
-        url = settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
+        url = redis_url(settings)
         if url and not opts.folder:
             self._look(settings, url, args[0], opts)
             return

@@ -9,7 +9,7 @@ guard, or sets a handler or a timeout. A value fed from outside may have no inst
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -118,7 +118,7 @@ def kept_here(
     What a response's request had already (*inherited*) the spider did not ask for, and what each worker puts back
     (the attribute `restored` of *spider*) does not have to travel.
     """
-    restored = getattr(spider, "restored", frozenset())
+    restored: Collection[str] = getattr(spider, "restored", frozenset())
     for key, value in request.meta.items():
         if isinstance(key, str) and not travels(key, allowed) and key not in restored:
             inherits = inherited is not None and key in inherited and inherited[key] == value
@@ -131,13 +131,16 @@ def kept_here(
     return ""
 
 
-def named_hosts(spider: Spider) -> frozenset[str]:
-    """The hosts that the user himself named: in the arguments of *spider*, in its class, in `start_urls`."""
-    values = [*vars(spider).values(), getattr(spider, "list_url", "")]
-    texts = [value for value in values if isinstance(value, str)]
-    starts: Iterable[Any] = getattr(spider, "start_urls", ())
-    texts += [start for start in starts if isinstance(start, str)]
-    return frozenset(host for text in texts for address in _ADDRESS.findall(text[:100_000]) if (host := _host(address)))
+def named_origins(spider: Spider) -> frozenset[str]:
+    """The hosts, with their ports, that the user named: in the arguments of *spider*, in its class or `start_urls`."""
+    values = [*vars(spider).values(), getattr(spider, "list_url", ""), *getattr(spider, "start_urls", ())]
+    return _origins_in(tuple(value for value in values if isinstance(value, str)))
+
+
+@lru_cache(maxsize=100)
+def _origins_in(texts: tuple[str, ...]) -> frozenset[str]:
+    found = (origin_of(address) for text in texts for address in _ADDRESS.findall(text))
+    return frozenset(origin for origin in found if origin)
 
 
 def distrust(request: Request, spider: Spider) -> None:
@@ -150,10 +153,10 @@ def distrust(request: Request, spider: Spider) -> None:
     source = redirects[-1] if isinstance(redirects, list) and redirects else request.meta.get("page_url")
     if not isinstance(source, str):
         source = None
-    host = _host(source if source is not None else request.url)
-    if host in named_hosts(spider):
+    if origin_of(source if source is not None else request.url) in named_origins(spider):
         return
     request.meta.pop("page_private", None)
+    host = urlsplit(source).hostname if source else None
     ip = literal_ip(host) if host else None
     if source is None or (ip is not None and not is_public(ip)):
         request.meta.pop("redirect_urls", None)
@@ -161,8 +164,10 @@ def distrust(request: Request, spider: Spider) -> None:
 
 
 @lru_cache(maxsize=1000)
-def _host(address: str) -> str:
+def origin_of(address: str) -> str:
+    """Host and port of *address*, or ""."""
     try:
-        return urlsplit(address).hostname or ""
+        parts = urlsplit(address)
+        return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}" if parts.hostname else ""
     except ValueError:
         return ""

@@ -54,12 +54,13 @@ def encode(request: Request, spider: Spider, max_size: int, allowed: Collection[
         wire["errback"] = _name_of(request.errback, "errback", request, spider)
     if request.method != "GET":
         wire["method"] = request.method
-    if request.headers:
-        wire["headers"] = {
-            name.decode("latin-1"): [value.decode("latin-1") for value in values]
-            for name, values in request.headers.items()
-            if header_travels(name.decode("latin-1"))
-        }
+    headers = {
+        name.decode("latin-1"): [value.decode("latin-1") for value in values]
+        for name, values in request.headers.items()
+        if header_travels(name.decode("latin-1"))
+    }
+    if headers:
+        wire["headers"] = headers
     if request.body:
         wire |= _wire_body(request.body)
     meta = {key: value for key, value in request.meta.items() if not isinstance(key, str) or travels(key, allowed)}

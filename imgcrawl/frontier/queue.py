@@ -5,7 +5,6 @@ Everything is asynchronous; nothing here knows of Scrapy's engine.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 from scrapy.settings import BaseSettings
+from scrapy_redis import defaults
 
 from imgcrawl.exceptions import ImgcrawlError
 from imgcrawl.frontier import run_arguments as wire
@@ -23,42 +23,6 @@ from imgcrawl.shared.script import Script
 PARTS = ("keys", "seen", "queue", "workers", "exchange", "admin")  # each uses those before
 SCRIPT = Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in PARTS))
 FINGERPRINT = 12  # bytes kept of a fingerprint: 1 in 10^13 that any two of 100 million pages collide
-
-# Takes what outsiders fed: from a list, set or sorted set into a list beside it, in the same hash slot, where it
-# stays until it is queued. A value of another type is set aside. -> [values not taken for their size or type, values]
-TAKE = Script(b"""
-local from, to, most, max_size = KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2])
-local strangers = {}
-local kind = redis.call('TYPE', to).ok
-if kind ~= 'none' and kind ~= 'list' then
-    redis.call('RENAME', to, to .. ':aside')
-    strangers[#strangers + 1] = 'a ' .. kind .. ' in the place of ' .. to
-end
-kind = redis.call('TYPE', from).ok
-if kind == 'list' or kind == 'set' or kind == 'zset' then
-    for _ = redis.call('LLEN', to) + 1, most do
-        local value
-        if kind == 'list' then value = redis.call('LPOP', from)
-        elseif kind == 'set' then value = redis.call('SPOP', from)
-        else value = redis.call('ZPOPMAX', from)[1] end
-        if not value then break end
-        redis.call('RPUSH', to, value)
-    end
-elseif kind ~= 'none' then
-    redis.call('RENAME', from, to .. ':aside')
-    strangers[#strangers + 1] = 'a ' .. kind .. ' in the place of ' .. from
-end
-local values = {}
-for _, value in ipairs(redis.call('LRANGE', to, 0, most - 1)) do
-    if #value > max_size then
-        redis.call('LREM', to, 1, value)
-        strangers[#strangers + 1] = #value .. ' bytes: ' .. string.sub(value, 1, 200)
-    else
-        values[#values + 1] = value
-    end
-end
-return {strangers, values}
-""")
 
 
 class OtherArgumentsError(ImgcrawlError):
@@ -202,28 +166,6 @@ class Queue:
             await self.client.unlink(key)
         return woken is not None
 
-    async def take(self, most: int = 100) -> tuple[list[bytes], list[bytes]]:
-        """What outsiders fed, oldest first, to be queued and then to be given to `taken`; and what is none of it."""
-        keys = (self.start_key, self.moving_key)
-        strangers, values = await TAKE.run(self.client, keys, (most, self.limits.max_request_size))
-        return strangers, values
-
-    async def taken(self, values: Sequence[bytes]) -> None:
-        """Values of `take` that are in the queue now."""
-        async with self.client.pipeline(transaction=False) as pipe:
-            for value in values:
-                pipe.lrem(self.moving_key, 1, value)
-            await pipe.execute()
-
-    async def wait_outside(self, timeout: float) -> None:
-        """Wait until outsiders feed something, *timeout* seconds at the most."""
-        try:
-            await self.client.blmove(self.start_key, self.moving_key, timeout, "LEFT", "RIGHT")
-        except ResponseError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
-            await asyncio.sleep(0.05)  # nothing blocks on a set
-
     async def bury(self, worker: str) -> None:
         """Have the others take the pages of *worker* at once: whoever says this knows that its process has ended."""
         await self.client.zadd(f"{self.prefix}workers", {worker: 1}, xx=True)
@@ -265,7 +207,7 @@ def queue_from_settings(settings: BaseSettings, spider: str) -> Queue:
         max_deliveries=int(number(settings, "FRONTIER_MAX_DELIVERIES", 5, 1)),
         max_request_size=int(number(settings, "FRONTIER_MAX_REQUEST_SIZE", 1024 * 1024, 1024)),
     )
-    queue_key = key_name(settings, "SCHEDULER_QUEUE_KEY", "%(spider)s:requests", spider)
-    start_key = key_name(settings, "REDIS_START_URLS_KEY", "%(name)s:start_urls", spider)
+    queue_key = key_name(settings, "SCHEDULER_QUEUE_KEY", defaults.SCHEDULER_QUEUE_KEY, spider)
+    start_key = key_name(settings, "REDIS_START_URLS_KEY", defaults.START_URLS_KEY, spider)
     seen_key = key_name(settings, "SCHEDULER_DUPEFILTER_KEY", "", spider)
     return Queue(client_from_settings(settings, limits.beat), queue_key, start_key, seen_key, limits)
