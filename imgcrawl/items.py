@@ -44,6 +44,13 @@ REASONS: dict[str, dict[str, str]] = {
     },
 }
 
+# Why a gallery has an `error` that no image has.
+PAGE_REASONS: dict[str, str] = {
+    "redirected": "the address leads to a list page, to another gallery, or to where no image is (see final_url)",
+    "login": "the site wants to know who is asking: a form to log in stands in the gallery's place",
+    "not_a_page": "the answer is no text",
+}
+
 STATUSES = ("downloaded", "uptodate", "duplicate", "refused", "failed")
 
 
@@ -71,13 +78,20 @@ class Image(TypedDict, total=False):
     opt_outs: list[str]
 
 
+# What a page states about itself in standard ways (JSON-LD, microdata, RDFa, Open Graph), besides its title.
+PAGE_FACTS = ("caption", "author", "date", "tags", "license", "credit_text", "acquire_license_page", "image_facts")
+
+
 class Gallery(scrapy.Item):
     """A detail page and its images. Sites that tell more declare more fields in a subclass.
 
     `image_names` and `image_pages`, where a site has them, are parallel to `image_urls`: the image's own name
     (available to IMAGES_NAME as `{name}`), and the address of the page that shows the image (its Referer)
     where that is not `url`. `opt_outs` is what the page said against the use of its content
-    (`imgcrawl.optouts`). `error` says why a page could not be had; such a gallery has no images.
+    (`imgcrawl.optouts`). `caption`, `author`, `date`, `tags`, `license`, `credit_text` and `acquire_license_page` are
+    there where the page states them (`PAGE_FACTS`), as they stand there; `image_facts` where it states some of them
+    about single images: address → fact → value. `error` says why a page could not be had; such a gallery has no
+    images. `url` is what was asked for, `final_url` where redirects led, if they did.
     """
 
     spider = scrapy.Field()
@@ -85,6 +99,15 @@ class Gallery(scrapy.Item):
     title = scrapy.Field()
     scraped_at = scrapy.Field()
     error = scrapy.Field()
+    caption = scrapy.Field()
+    author = scrapy.Field()
+    date = scrapy.Field()
+    tags = scrapy.Field()
+    license = scrapy.Field()
+    credit_text = scrapy.Field()
+    acquire_license_page = scrapy.Field()
+    image_facts = scrapy.Field()
+    final_url = scrapy.Field()
     image_urls = scrapy.Field()
     image_names = scrapy.Field()
     image_pages = scrapy.Field()
@@ -128,7 +151,7 @@ class VideoRow(Row):
     videos = scrapy.Field()
 
 
-class Site(Gallery):
+class SitePage(Gallery):
     """The first page of a domain, or a page that was followed from it; `parent` is then where its link stood.
 
     `url` is the address that was asked for, `final_url` where redirects led; `links` is a number.

@@ -19,6 +19,8 @@ from twisted.python.failure import Failure
 from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.items import Gallery
+from imgcrawl.pages import images_in
+from imgcrawl.pages.tags import base_of
 from imgcrawl.urls import absolute
 
 logger = logging.getLogger(__name__)
@@ -99,16 +101,14 @@ class BaseSpider(scrapy.Spider):
 
     def at_least_one(self, option: str) -> int | None:
         """The value of a numeric *option*, or None where it is not given. Raises `InputError`."""
-        value = getattr(self, option)
-        if value is None:
-            return None
-        try:
-            number = int(value)
-        except ValueError:
-            number = 0
-        if number < 1:
-            raise InputError(f"-a {option}={value}: expected a whole number, 1 or more")
-        return number
+        return None if getattr(self, option) is None else self.whole_number(option, 1)
+
+    def whole_number(self, option: str, least: int = 0) -> int:
+        """The value of a numeric *option*. Raises `InputError` if it is none, or less than *least*."""
+        value = str(getattr(self, option)).strip()
+        if not value.isdecimal() or len(value) > 15 or int(value) < least:
+            raise InputError(f"-a {option}={value}: expected a whole number, {least} or more")
+        return int(value)
 
     def report(self, sentence: str) -> None:
         """Say in one *sentence* why this crawl does not do what it should. The first one is the crawl's verdict."""
@@ -159,19 +159,28 @@ def is_page(response: Response) -> bool:
     return isinstance(response, TextResponse) and not isinstance(response, JsonResponse)
 
 
+def is_readable(response: Response) -> bool:
+    """Whether *response* is a page, or JSON, which queries in JMESPath can read."""
+    return isinstance(response, TextResponse)
+
+
 def select(page: Response | Selector, query: str) -> list[str]:
     """The texts that *query*, XPath or CSS, finds on *page*, in order.
 
-    A query that begins with `/`, `./` or `(` is XPath. Where it finds an element and not a text or an
-    attribute, the element's `href` or `src` counts, or else the text in it. Raises ValueError for a query that
-    is neither.
+    A query that begins with `/`, `./` or `(` is XPath; for a page that is JSON it is JMESPath. Where it finds an
+    element
+    and not a text or an attribute, the element's `href` or `src` counts, or else the text in it. Raises ValueError for
+    a query that is none.
     """
     return [_text(node) for node in nodes(page, query)]
 
 
 def nodes(page: Response | Selector, query: str) -> Iterator[Selector]:
     """What *query*, XPath or CSS as in `select`, finds on *page*, in order. Raises ValueError."""
-    yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
+    if isinstance(page, JsonResponse):
+        yield from page.jmespath(query)
+    else:
+        yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
 
 
 def text_of(page: Response | Selector, *queries: str) -> str:
@@ -184,14 +193,33 @@ def text_of(page: Response | Selector, *queries: str) -> str:
 
 def addresses(response: Response, query: str) -> list[str]:
     """The http(s) addresses that *query* finds on a page, absolute, in order, each once."""
-    base = response.urljoin("")
-    found = (absolute(base, link) for link in select(response, query))
+    base, encoding = base_and_encoding(response)
+    found = (absolute(base, link, encoding) for link in select(response, query))
     return list(dict.fromkeys(address for address in found if address))
+
+
+def images(response: Response, query: str) -> list[str]:
+    """The addresses of the images that *query* finds on a page, absolute, in order, each once (`pages.images_in`).
+
+    A query for attributes or texts means just these, also where they are of another scheme than http(s); in the
+    elements that a query finds images are searched for.
+    """
+    base, encoding = base_and_encoding(response)
+    return images_in(nodes(response, query), response.url, base, encoding)
+
+
+def base_and_encoding(response: Response) -> tuple[str, str]:
+    """What an address on a page is relative to, and the encoding of its query."""
+    if not isinstance(response, TextResponse):
+        return response.url, "utf-8"
+    return base_of(response.text, response.url), response.encoding
 
 
 def _text(node: Selector) -> str:
     if isinstance(node.root, str):
         return node.root
+    if node.type == "json":
+        return str(node.root) if isinstance(node.root, int) else ""
     address: str | None = node.xpath("@href | @src").get()
     return address or node.xpath("string()").get("")
 

@@ -8,7 +8,7 @@ from typing import Any
 from scrapy import Request
 from scrapy.http import Response
 
-from imgcrawl.basespiders.base import nodes, text_of
+from imgcrawl.basespiders.base import base_and_encoding, nodes, text_of
 from imgcrawl.basespiders.lists import ListSpider
 from imgcrawl.urls import absolute, stem
 
@@ -41,10 +41,7 @@ class ListImagesSpider(ListSpider):
         return text
 
     def fed_request(self, request: Request) -> Request:
-        listed = self.fed_list(request)
-        if listed is None:  # a page without a number: only itself
-            listed = self.list_request(self.first_page, [], walk=[]).replace(url=self.at_home(request.url))
-        return listed.replace(meta=request.meta)
+        return self.fed_list(request)
 
     def found_on(self, response: Response) -> list[str]:
         return list(self.images_on(response))
@@ -62,11 +59,11 @@ class ListImagesSpider(ListSpider):
 
     def images_on(self, response: Response) -> dict[str, str]:
         """The images on a list page: address → name."""
-        base = response.urljoin("")
+        base, encoding = base_and_encoding(response)
         images: dict[str, str] = {}
         for node in nodes(response, self.images):
-            address = absolute(base, text_of(node, self.image_link))
-            if address and address != base:
+            address = absolute(base, text_of(node, self.image_link), encoding)
+            if address and address != response.url:
                 url = self.image_url(address)
                 images.setdefault(url, self.image_name(text_of(node, self.image_text)).strip() or stem(url))
         return images

@@ -40,6 +40,7 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         self, uri: str, *, stats: StatsCollector, exporter: type | None, feed_options: dict[str, Any] | None = None
     ) -> None:
         super().__init__(uri, feed_options=feed_options)
+        feedexport.logger.addFilter(_one_sentence)  # which is there once, however often it is added
         self._options = feed_options or {}
         self._stats = stats
         self._overwrite = bool(self._options.get("overwrite"))
@@ -184,6 +185,3 @@ def _one_sentence(record: logging.LogRecord) -> bool:
         record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]}", ()
         record.exc_info = None
     return True
-
-
-feedexport.logger.addFilter(_one_sentence)

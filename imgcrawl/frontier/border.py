@@ -66,7 +66,7 @@ TRAVELLING: dict[str, Callable[[Any], bool]] = {
     "referrer_policy": lambda value: value in _POLICIES,  # Scrapy imports any other text
     "retry_after_times": _is_count,
     "retry_times": _is_count,
-    "row": _is_text,
+    "retry_wait": _is_flag,
     "rule": lambda value: isinstance(value, int),
 }
 # What looks like an instruction, to Scrapy, to us, or to a plugin that is not installed yet.

@@ -26,7 +26,7 @@ STATS_INTERVAL = 1.0  # seconds between two writes of stats to Redis
 
 def silence_deprecations() -> None:
     """Keep what Scrapy says of scrapy-redis' code to its developers from our users."""
-    warnings.filterwarnings("ignore", r"(?s).*scrapy_redis", ScrapyDeprecationWarning)
+    warnings.filterwarnings("ignore", r"(?s).*\b(scrapy_redis\.|RedisPipeline\.)", ScrapyDeprecationWarning)
     warnings.filterwarnings("ignore", category=ScrapyDeprecationWarning, module=r"scrapy_redis\.")
 
 

@@ -173,7 +173,7 @@ class Feeder:
     async def _look_again(self) -> None:
         run = self._run
         with suppress(*OUTAGES):
-            while run.state is RunState.DONE and await self._start_urls.waiting():
+            while run.state is RunState.DONE and await self._start_urls.waiting():  # noqa: ASYNC110 -- Redis knows
                 await asyncio.sleep(LAST_PAUSE)  # `feed` is at it
         run.is_over = True
         run.wake_engine()

@@ -58,20 +58,6 @@ def test_a_list_page_or_a_gallery_is_recognised(tmp_path: Path, redis_server: Re
         assert replica.stats()["requests"].get(f"{replica.base}/topic/nvshen/page/2") is None
 
 
-def test_the_walk_goes_on_behind_a_list_page_that_is_fed(tmp_path: Path, redis_server: RedisServer) -> None:
-    with serve("pximg", galleries=10, per_page=2, **SMALL) as replica:
-        # Of another topic than the crawl's own, which the replica does not have.
-        arguments = {**replica.arguments, "topic": "mote"}
-        with redis_server.client() as client:
-            client.rpush("pximg:start_urls", "https://www.pximg.com/topic/nvshen/page/3")
-        with Sharing(tmp_path, redis_server.url, "pximg", arguments) as workers:
-            workers.start()
-            workers.wait()
-            have = {item["url"] for item in workers.lines()}
-        missing = {gallery["url"] for gallery in replica.galleries[4:]} - have
-        assert not missing
-
-
 def test_doutula_and_douban_read_the_pages_that_are_fed(tmp_path: Path, redis_server: RedisServer) -> None:
     with serve("doutula", galleries=3, **{**SMALL, "images": 2}) as replica:
         own = {**replica.arguments, "pages": "1"}
@@ -114,7 +100,7 @@ def test_what_is_fed_in_vain_is_told_and_never_a_verdict_on_the_crawl(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     with serve("pximg", galleries=2, per_page=2, **SMALL) as replica:
-        fed = [f"{replica.base}/topic/nvshen/page/1?nothing", "https://www.pximg.com/topic/none/page/1"]
+        fed = [f"{replica.base}/topic/nvshen/page/1?nothing", "https://www.pximg.com/topic/none/page/9"]
         items = fed_crawl(tmp_path, redis_server, "pximg", replica.arguments, *fed, code=1)
         log = (tmp_path / "worker-0.log").read_text()
         assert "1 list page could not be had" in log.splitlines()[-1]
