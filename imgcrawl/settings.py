@@ -31,6 +31,7 @@ BUDGET_HOST_IMAGES = 0  # the same
 BUDGET_HOST_BYTES = 0  # the same
 CRAWL_HOURS: dict[str, str] = {}  # hours, local time, in which a host may be asked: {"example.org": "22-6"}
 REQUEST_FINGERPRINTER_CLASS = "imgcrawl.fingerprints.Fingerprinter"  # a page may be a list page and a gallery, too
+SHUTDOWN_TIMEOUT = 5  # seconds that downloads may go on after Ctrl-C or SIGTERM: half of what `docker stop` allows
 DOWNLOADER = "imgcrawl.downloader.Downloader"  # the limits, kept for images too
 
 ADDONS = {
@@ -119,6 +120,7 @@ FEED_EXPORTERS = {  # items reach the disk one by one; one CSV header a file
     "csv": "imgcrawl.feeds.exporters.CsvItemExporter",
 }
 EXTENSIONS = {
+    "imgcrawl.extensions.loglines.LogLines": -1,  # first: what the others tell is told in lines, too
     "imgcrawl.extensions.progress.Progress": 0,
     "imgcrawl.extensions.verdict.Verdict": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers

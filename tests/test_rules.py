@@ -46,14 +46,14 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"downloader", "downloadhandler", "limits", "rows"},
-    "downloader": {"backpressure", "engine", "limits"},
+    "downloader": {"backpressure", "engine", "limits", "stopping"},
     "downloadhandler": {"backpressure", "bodies", "framing"},
     "limits": {"frontier", "shared"},
     "pipelines": {
         "backpressure", "bodies", "catalogue", "downloader", "downloadhandler", "engine", "images", "optouts",
         "spidermiddlewares",
     },
-    "frontier": {"engine", "extensions", "shared"},
+    "frontier": {"engine", "extensions", "shared", "stopping"},
     "extensions": {"display"},
     "workers": {"display", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
@@ -86,7 +86,6 @@ LARGE_CLASSES: Mapping[str, str] = {
 }
 LONG_FUNCTIONS: Mapping[str, str] = {
     "imgcrawl/feeds/json_array.py: read_items": IN_WORK,
-    "imgcrawl/frontier/lua/exchange.lua: operations.exchange": IN_WORK,
     "imgcrawl/limits/limits.lua: settle": IN_WORK,
 }
 SAME_NAMES: Mapping[str, str] = {

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scrapy.commands import ScrapyCommand
-from scrapy.exceptions import UsageError
 from scrapy.settings import BaseSettings
 from scrapy.utils.conf import feed_process_params_from_cli
 
+from imgcrawl.commands.base import FAILED, BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.local import exporter_for, local_feeds, local_path
 from imgcrawl.feeds.merge import LINES, Segments, write_feed
-from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from imgcrawl.feeds.merge import Report
@@ -23,12 +21,9 @@ if TYPE_CHECKING:
 MOST_TOLD = 20  # lines of a segment that are told one by one
 
 
-class Command(ScrapyCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Exit code 0: the feed has every item of the segments, but for what kills cut off, which is told; 1: lines in
     the midst of a segment were no items; 2: bad input."""
-
-    requires_project = True
-    requires_crawler_process = False
 
     def syntax(self) -> str:
         return "<segment> [<segment> ...] -O <feed>"
@@ -48,27 +43,23 @@ class Command(ScrapyCommand):
         parser.add_argument("-o", "--output", metavar="FILE", action="append", help="add to FILE (.json, .jsonl, .csv)")
         parser.add_argument("-O", "--overwrite-output", metavar="FILE", action="append", help="write FILE anew")
 
-    def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
-        try:
-            for path, options in self._feeds(args, opts).items():
-                there = [] if options.get("overwrite") or not path.exists() else [path]
-                with Segments([*there, *map(local_path, args)]) as segments:
-                    exporter, kwargs = exporter_for(self.settings, options["format"])
-                    write_feed(segments, path, options["format"], exporter, **kwargs)
-                _tell(segments.report, path)
-                self.exitcode = 1 if segments.report.broken else 0
-        except (InputError, UsageError) as error:
-            print(printable(str(error)), file=sys.stderr)
-            self.exitcode = 2
+    def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        exitcode = 0
+        for path, options in self._feeds(args, opts).items():
+            there = [] if options.get("overwrite") or not path.exists() else [path]
+            with Segments([*there, *map(local_path, args)]) as segments:
+                exporter, kwargs = exporter_for(self.project_settings, options["format"])
+                write_feed(segments, path, options["format"], exporter, **kwargs)
+            _tell(segments.report, path)
+            exitcode = FAILED if segments.report.broken else 0
+        return exitcode
 
     def _feeds(self, args: list[str], opts: argparse.Namespace) -> dict[Path, dict[str, Any]]:
-        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
         if not args:
             raise InputError("scrapy merge: expected segments, as in scrapy merge part-*.jsonl -O images.json")
         if not opts.output and not opts.overwrite_output:
             raise InputError("scrapy merge: expected a feed to write, as in -O images.json")
-        given = BaseSettings({"FEED_EXPORTERS": self.settings.getwithbase("FEED_EXPORTERS")})
+        given = BaseSettings({"FEED_EXPORTERS": self.project_settings.getwithbase("FEED_EXPORTERS")})
         feeds = feed_process_params_from_cli(given, opts.output, overwrite_output=opts.overwrite_output)
         for uri in feeds:
             if "%(" in uri:  # a crawl's: no spider, no batch and no worker is here to fill it in
@@ -83,8 +74,8 @@ class Command(ScrapyCommand):
 def _tell(report: Report, path: Path) -> None:
     for sentences in (report.torn, report.broken):
         for sentence in sentences[:MOST_TOLD]:
-            print(printable(sentence), file=sys.stderr)
+            complain(sentence)
         if more := len(sentences[MOST_TOLD:]):
-            print(f"and {more:,} more", file=sys.stderr)
+            complain(f"and {more:,} more")
     again = report.items - report.galleries
-    print(f"{path}: {report.galleries:,} galleries of {report.items:,} items" + (f", {again:,} again" if again else ""))
+    say(f"{path}: {report.galleries:,} galleries of {report.items:,} items" + (f", {again:,} again" if again else ""))

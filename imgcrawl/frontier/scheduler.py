@@ -29,7 +29,7 @@ from imgcrawl.frontier.border import kept_here
 from imgcrawl.frontier.compatibility import lend_fetching
 from imgcrawl.frontier.decode import decode
 from imgcrawl.frontier.leases import Leases, Page
-from imgcrawl.frontier.queue import FINGERPRINT, Queue, queue_from_settings
+from imgcrawl.frontier.queue import FINGERPRINT, ForeignKeyError, Queue, queue_from_settings
 from imgcrawl.frontier.run import RunOptions, RunState, SharedRun
 from imgcrawl.frontier.run_arguments import arguments_of
 from imgcrawl.frontier.seeding import Seeding
@@ -37,6 +37,7 @@ from imgcrawl.frontier.start_urls import Feeder
 from imgcrawl.shared.checked_settings import flag, number
 from imgcrawl.shared.connection import hash_tag
 from imgcrawl.shared.session import one_line
+from imgcrawl.stopping import GIVEN_UP
 
 logger = logging.getLogger(__name__)
 
@@ -133,9 +134,8 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
 
     def has_pending_requests(self) -> bool:
         run = self.shared_run
-        if run.state is RunState.LOST:
-            return False
-        return run.state is not RunState.DONE or not run.is_over or bool(run.outbox) or bool(self.leases.ready)
+        is_over = run.is_over if run.state is RunState.DONE else run.state not in (RunState.RUNNING, RunState.CLOSING)
+        return not is_over or bool(run.outbox) or bool(self.leases.ready)
 
     def next_request(self) -> Request | None:
         request = self.leases.start_next()
@@ -174,7 +174,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
 
     def encode(self, request: Request) -> bytes:
         """*request* as it travels. Raises `CannotTravelError`."""
-        return codec.encode(request, self.spider, self.queue.limits.max_request_size, self.meta_allowed)
+        return codec.encode(request, self.spider, self.queue.settings.max_request_size, self.meta_allowed)
 
     def check(self, request: Request, response: Response | None = None) -> None:
         """Raises `CannotTravelError` for a *request* of the spider that others could not make as it is."""
@@ -223,8 +223,12 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
 
     async def _listen(self) -> None:
         """Hear of new work at once, without asking."""
-        if await self.queue.wait(self.worker, self.queue.limits.beat):
-            self.shared_run.session.wake()
+        try:
+            if await self.queue.wait(self.worker, self.queue.settings.heartbeat_interval):
+                self.shared_run.session.wake()
+        except ForeignKeyError:
+            self.shared_run.session.wake()  # the exchange tells of it
+            await asyncio.sleep(1)
 
     def _request_finished(self, request: Request) -> None:
         page = self.leases.finish(request)
@@ -233,7 +237,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
             return
         if page.retry is not None:
             run.report("again", page.token, page.retry)
-        elif page.unfinished:
+        elif page.unfinished or request.meta.get(GIVEN_UP):
             run.give_back()
         elif page.failed:
             self._count("frontier/failed")
@@ -268,6 +272,8 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
             raise self._refusal
 
     def _spider_idle(self) -> None:
+        if reason := self.shared_run.close_reason:
+            raise CloseSpider(reason)
         if self.shared_run.state is RunState.LOST:
             raise CloseSpider("frontier_gone")
         if self.shared_run.reply.error:
@@ -360,6 +366,8 @@ def check_settings(settings: BaseSettings) -> None:
 def lacks_something(item: Any) -> bool:
     """Whether *item* says that its page, an image or a video could not be had."""
     adapter = ItemAdapter(item)
+    if adapter.get("failed_pages"):
+        return True
     outcomes = [outcome for name in ("images", "videos") for outcome in adapter.get(name) or ()]
     return bool(adapter.get("error")) or any(
         isinstance(outcome, dict) and outcome.get("status") == "failed" for outcome in outcomes

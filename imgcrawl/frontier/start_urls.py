@@ -16,7 +16,7 @@ from imgcrawl.frontier import codec
 from imgcrawl.frontier.border import OUTSIDE, named_origins, origin_of
 from imgcrawl.frontier.compatibility import as_its_spider_reads
 from imgcrawl.frontier.decode import check_outside, decode_start
-from imgcrawl.frontier.queue import FINGERPRINT, Queue
+from imgcrawl.frontier.queue import FINGERPRINT, LUA, Queue
 from imgcrawl.frontier.run import RunState, SharedRun
 from imgcrawl.shared.connection import OUTAGES
 from imgcrawl.shared.script import Script
@@ -27,54 +27,7 @@ logger = logging.getLogger(__name__)
 LAST_PAUSE = 0.02  # seconds between two looks at whether what was fed at the end is in the queue
 SET_PAUSE = 0.1  # seconds between two looks at a set or sorted set: nothing blocks on them
 
-# Takes what outsiders fed: from a list, set or sorted set into a list beside it, in the same hash slot, where it
-# stays until it is queued, as "<NUL><id><NUL><value>". A value of another type is set aside.
-# -> [values not taken for their size or type, ids and values in turns]
-TAKE = Script(rb"""
-local from, to, most, max_size = KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2])
-local foreign = {}
-local time, count = redis.call('TIME'), 0
-local function labelled(value)
-    count = count + 1
-    return table.concat({'\0', time[1], '-', time[2], '-', count, '\0', value})
-end
-local kind = redis.call('TYPE', to).ok
-if kind ~= 'none' and kind ~= 'list' then
-    redis.call('RENAME', to, to .. ':aside')
-    foreign[#foreign + 1] = 'a ' .. kind .. ' in the place of ' .. to
-end
-kind = redis.call('TYPE', from).ok
-if kind == 'list' or kind == 'set' or kind == 'zset' then
-    for _ = redis.call('LLEN', to) + 1, most do
-        local value
-        if kind == 'list' then value = redis.call('LPOP', from)
-        elseif kind == 'set' then value = redis.call('SPOP', from)
-        else value = redis.call('ZPOPMAX', from)[1] end
-        if not value then break end
-        redis.call('RPUSH', to, labelled(value))
-    end
-elseif kind ~= 'none' then
-    redis.call('RENAME', from, to .. ':aside')
-    foreign[#foreign + 1] = 'a ' .. kind .. ' in the place of ' .. from
-end
-local taken = {}
-for i, element in ipairs(redis.call('LRANGE', to, 0, most - 1)) do
-    local id, value = string.match(element, '^%z(%d+%-%d+%-%d+)%z(.*)$')
-    if not id then
-        element = labelled(element) -- of an earlier release, or not ours
-        redis.call('LSET', to, i - 1, element)
-        id, value = string.match(element, '^%z(%d+%-%d+%-%d+)%z(.*)$')
-    end
-    if #value > max_size then
-        redis.call('LREM', to, 1, element)
-        foreign[#foreign + 1] = #value .. ' bytes: ' .. string.sub(value, 1, 200)
-    else
-        taken[#taken + 1] = id
-        taken[#taken + 1] = value
-    end
-end
-return {foreign, taken}
-""")
+TAKE = Script(LUA / "take.lua")
 
 
 class Fed(NamedTuple):
@@ -94,7 +47,7 @@ class StartUrls:
         """What is none of it; and what was fed, oldest first, to be queued and then to be given to `taken`."""
         queue = self._queue
         keys = (queue.start_key, queue.moving_key)
-        foreign, flat = await TAKE.run(queue.client, keys, (most, queue.limits.max_request_size))
+        foreign, flat = await TAKE.run(queue.client, keys, (most, queue.settings.max_request_size))
         return foreign, [Fed(*pair) for pair in zip(flat[::2], flat[1::2], strict=True)]
 
     async def taken(self, fed: Sequence[Fed]) -> None:
@@ -153,7 +106,7 @@ class Feeder:
         await run.is_feeder.wait()
         foreign, fed = await self._start_urls.take()
         for value in foreign:
-            run.report("stranger", "not taken from outside", value)
+            run.report("foreign", "not taken from outside", value)
         for each in fed:
             self._queue(each)
         if foreign or fed:
@@ -164,7 +117,7 @@ class Feeder:
         if not run.nothing_outside:
             run.nothing_outside = True
             run.session.wake()
-        await self._start_urls.wait(run.queue.limits.beat)
+        await self._start_urls.wait(run.queue.settings.heartbeat_interval)
 
     def look_again(self) -> None:
         """The run is done: what was fed in the meantime is still for it."""
@@ -184,7 +137,7 @@ class Feeder:
             requests = [(request, self._encode(request)) for request in self._requests(fed.value)]
         except (codec.WireError, codec.CannotTravelError, ValueError) as error:
             logger.warning("A value in %s was set aside: %s", run.queue.start_key, one_line(error))
-            run.report("stranger", one_line(error), fed.value)
+            run.report("foreign", one_line(error), fed.value)
             return
         for number, (request, encoded) in enumerate(requests):
             once = blake2b(b"%b %d" % (fed.id, number), digest_size=FINGERPRINT).digest()

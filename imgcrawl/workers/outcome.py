@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from imgcrawl.extensions.verdict import findings
 from imgcrawl.feeds.local import exporter_for
 from imgcrawl.feeds.merge import Segments, count_item, write_feed
-from imgcrawl.frontier.verdict import Told, together
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -24,8 +23,6 @@ logger = logging.getLogger(__name__)
 # The counts that are made from the merged feed, and of those the ones that are not in it.
 _IN_FEED = ("image/", "gallery/")
 _NOT_IN_FEED = ("image/bytes",)
-# What went wrong when a worker left in an earlier start: it was done again since, or is told again.
-_PAST = ("verdict/error", "spider_exceptions/", "item/error")
 
 
 @dataclass
@@ -57,19 +54,14 @@ def merge_segments(folder: CrawlFolder, feeds: Sequence[Feed], settings: BaseSet
     return counted
 
 
-def stats_of_all(reports: Mapping[str, Told], left_before: Set[str], counted: Mapping[str, int]) -> dict[str, Any]:
-    """The stats of all workers as one. *left_before*: those that had left in an earlier start of the crawl.
+def stats_of_all(sums: Mapping[str, Any], counted: Mapping[str, int]) -> dict[str, Any]:
+    """The stats of all workers as one.
 
     *counted* is what the merged feed holds: what workers that crashed had counted was done again and counted again;
     the feed has it once.
     """
-    stats = together({name: _as_past(one) if name in left_before else one for name, one in reports.items()})
-    kept = {name: value for name, value in stats.items() if not name.startswith(_IN_FEED) or name in _NOT_IN_FEED}
+    kept = {name: value for name, value in sums.items() if not name.startswith(_IN_FEED) or name in _NOT_IN_FEED}
     return {**kept, **counted}
-
-
-def _as_past(report: Told) -> Told:
-    return replace(report, stats={name: value for name, value in report.stats.items() if not name.startswith(_PAST)})
 
 
 def judge(stats: Mapping[str, Any], reason: str, settings: BaseSettings) -> list[str]:
