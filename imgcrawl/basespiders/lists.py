@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
 from typing import Any, ClassVar, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from scrapy import Request
 from scrapy.downloadermiddlewares.retry import get_retry_request
@@ -25,6 +24,7 @@ from imgcrawl.basespiders.base import (
     select,
     text_of,
 )
+from imgcrawl.basespiders.fedlists import FedListsSpider
 from imgcrawl.basespiders.walk import Walk, says_busy
 from imgcrawl.urls import host_of, rebase
 
@@ -55,7 +55,7 @@ class SiteSpider(BaseSpider):
         return rebase(url, self.base) if self.base and host_of(url) == self.site else url
 
 
-class ListSpider(SiteSpider):
+class ListSpider(SiteSpider, FedListsSpider):
     """Walks list pages from `first_page` (1 unless the site counts otherwise) to the end of the list.
 
     The address `list_url` has in it `{page}`; or `{offset}`, the number of entries before, counted by `page_size` or,
@@ -76,18 +76,6 @@ class ListSpider(SiteSpider):
     first_page = 1
     page_size = 0
     next_link = ""
-
-    @abstractmethod
-    def found_on(self, response: Response) -> list[str]:
-        """What is on a list page: addresses, by which one page is told from another."""
-
-    @abstractmethod
-    def read_list(self, response: Response, found: list[str]) -> Iterator[Any]:
-        """The requests and items that a list page gives. *found* is what `found_on` has found, and not empty."""
-
-    @abstractmethod
-    def looked_for(self) -> str:
-        """What `found_on` looks for, for the sentence that says that there is none."""
 
     async def start(self) -> AsyncIterator[Any]:
         yield self.list_request(self.list_address(self.first_page, offset=0, token=""), self.first_page, Walk())
@@ -125,36 +113,6 @@ class ListSpider(SiteSpider):
                 yield from self.next_request(response, page, step.walk)
             else:
                 self.tell_end(response, page, step.walk)
-
-    # What is fed
-
-    def is_any_list_page(self, url: str) -> bool:
-        """Whether *url* is, by its looks, that of a list page, whatever value an option has in it."""
-        pattern = re.escape(urlsplit(self.list_url)._replace(scheme="", netloc="").geturl())
-        pattern = re.sub(r"\\{(page|offset)[^{}]*\\}", "[0-9]+", pattern)
-        pattern = re.sub(r"\\{[^{}]*\\}", "[^/?#&]+", pattern)
-        path = urlsplit(url)._replace(scheme="", netloc="").geturl()
-        return re.fullmatch(f"{pattern}/?", path) is not None
-
-    def fed_list(self, request: Request) -> Request:
-        """What is asked for when a list page is fed: that page, not those behind it."""
-        made = Request(self.at_home(request.url), callback=self.parse_fed_list, errback=self.fed_list_failed)
-        return made.replace(meta={**request.meta, "task": "list"})
-
-    def parse_fed_list(self, response: Response) -> Iterator[Any]:
-        found = self.found_on(response) if is_readable(response) else []
-        if found:
-            self.crawler.stats.inc_value("list/count")
-            yield from self.read_list(response, found)
-        else:
-            self.fed_list_lost(response.url, self.looked_for())
-
-    def fed_list_failed(self, failure: Failure) -> None:
-        self.fed_list_lost(request_of(failure).url, failed_reason(failure))
-
-    def fed_list_lost(self, url: str, reason: str) -> None:
-        self.crawler.stats.inc_value("list/failed")
-        self.logger.error("%s was fed, and could not be read as a list page: %s", url, reason)
 
     # The end, and what only looks like it
 
