@@ -45,8 +45,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "basespiders": {"addresses", "downloadhandler", "pages", "rows"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
-    "downloadermiddlewares": {"downloader", "downloadhandler", "limits", "rows"},
-    "downloader": {"backpressure", "engine", "limits", "stopping"},
+    "downloadermiddlewares": {"bodies", "downloader", "downloadhandler", "limits", "rows"},
+    "downloader": {"backpressure", "bodies", "engine", "limits", "stopping"},
     "downloadhandler": {"backpressure", "bodies", "framing"},
     "limits": {"frontier", "shared"},
     "pipelines": {
@@ -74,7 +74,6 @@ LONG_FILES: Mapping[str, str] = {
     "imgcrawl/feeds/merge.py": IN_WORK,
     "imgcrawl/frontier/run.py": IN_WORK,
     "imgcrawl/frontier/scheduler.py": IN_WORK,
-    "imgcrawl/images/verify.py": "one subject, in functions of ten lines: whether bytes are an image",
     "imgcrawl/limits/limiter.py": IN_WORK,
     "imgcrawl/workers/supervisor.py": IN_WORK,
 }

@@ -23,7 +23,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from imgcrawl.engine import is_stopping, on_request_finished, wake
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import GalleryUnfinished, InputError
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.border import kept_here
 from imgcrawl.frontier.compatibility import lend_fetching
@@ -215,6 +215,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         connect(self._failed_callback, signals.spider_error)
         connect(self._failed_callback, signals.item_error)
         connect(self._item_scraped, signals.item_scraped)
+        connect(self._item_dropped, signals.item_dropped)
         connect(self._spider_idle, signals.spider_idle)
         encoding = crawler.settings.get("REDIS_ENCODING") or defaults.REDIS_ENCODING
         feeder = Feeder(run, self.spider, encode=self.encode, fingerprint=self._fingerprint, encoding=encoding)
@@ -260,6 +261,11 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
             if page is not None:
                 page.unfinished = True
             self._leave_unwritable_feed()
+
+    def _item_dropped(self, response: Response | Failure | None, exception: Exception) -> None:
+        page = self.leases.of(response)
+        if page is not None and isinstance(exception, GalleryUnfinished):
+            page.unfinished = True
 
     def _leave_unwritable_feed(self) -> None:
         """Leave the pages to workers whose feeds can be written: here each would be lost."""
