@@ -56,7 +56,7 @@ def test_a_log_has_only_lines_of_its_own(tmp_path: Path) -> None:
         command += ["-s", f"{name}={value}"]
     command += ["-s", "REDIS_URL=", "-s", "HTTPPROXY_ENABLED=0", "-s", f"BOT_NAME={hostile}"]
     done = subprocess.run(
-        [*command, "-O", "items.json"], cwd=tmp_path, env=environment(), capture_output=True, check=False, timeout=120
+        [*command, "-O", "items.json"], cwd=tmp_path, env=environment(), capture_output=True, check=False, timeout=300
     )
     log = (tmp_path / "log").read_text("utf-8")
     for text in (log, done.stdout.decode(), done.stderr.decode()):

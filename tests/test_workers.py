@@ -18,6 +18,7 @@ from imgcrawl.demo.server import serve
 from tests.support.crawling import FAST, ROOT, Crawl, until
 from tests.support.pages import Crawl as Pages
 from tests.support.pages import Site
+from tests.support.processes import Process, is_alive
 from tests.support.redis_server import RedisServer, free_port
 from tests.support.sharing import environment
 from tests.test_promises import STATUSES, assert_as_served
@@ -32,9 +33,7 @@ def start(
     for name, value in FAST.items():
         command += ["-s", f"{name}={value}"]
     with (folder / "log").open("w") as log:
-        return subprocess.Popen(
-            [*command, *options], cwd=folder, env=environment(redis_url), stdout=log, stderr=log, text=True
-        )
+        return Process([*command, *options], cwd=folder, env=environment(redis_url), stdout=log, stderr=log, text=True)
 
 
 def log(folder: Path) -> str:
@@ -57,7 +56,7 @@ def fed(folder: Path) -> int:
 def worker_pids(folder: Path) -> list[int]:
     """The living processes of the workers, by the names of their segments."""
     pids = {int(path.stem.split("-")[-2]) for path in folder.glob(".imgcrawl/*/segments/*.jsonl")}
-    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    return [pid for pid in pids if is_alive(pid)]
 
 
 @pytest.mark.parametrize("count", ["1", "3"])
@@ -89,7 +88,9 @@ def test_a_worker_that_crashes_is_followed_by_another(tmp_path: Path) -> None:
         until(lambda: fed(tmp_path) > 5 and len(worker_pids(tmp_path)) == 2)
         for had in (10, 20):
             until(lambda had=had: fed(tmp_path) > had and len(worker_pids(tmp_path)) == 2)
-            os.kill(worker_pids(tmp_path)[0], signal.SIGKILL)
+            killed = worker_pids(tmp_path)[0]
+            os.kill(killed, signal.SIGKILL)
+            until(lambda killed=killed: not is_alive(killed))
         done = ended(tmp_path, process)
         assert done.code == 0, done.log
         assert done.log.count("crashed (signal 9): another takes its place") == 2
@@ -122,7 +123,7 @@ def test_workers_that_only_crash_are_given_up(tmp_path: Path, redis_server: Redi
             while process.poll() is None:
                 for worker in client.zrange("{pximg:requests}:workers", 0, -1):
                     pid = int(worker.decode().split("-")[-2])
-                    if pid not in killed and Path(f"/proc/{pid}").exists():
+                    if pid not in killed and is_alive(pid):
                         killed.add(pid)
                         os.kill(pid, signal.SIGKILL)
         done = ended(tmp_path, process)
@@ -307,7 +308,7 @@ def queue(crawl: Pages, *arguments: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     return done.returncode, done.stdout
