@@ -74,7 +74,6 @@ LONG_FILES: Mapping[str, str] = {
     "imgcrawl/feeds/merge.py": IN_WORK,
     "imgcrawl/frontier/run.py": IN_WORK,
     "imgcrawl/frontier/scheduler.py": IN_WORK,
-    "imgcrawl/images/verify.py": "one subject, in functions of ten lines: whether bytes are an image",
     "imgcrawl/limits/limiter.py": IN_WORK,
     "imgcrawl/workers/supervisor.py": IN_WORK,
 }

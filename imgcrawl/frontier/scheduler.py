@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from imgcrawl.engine import is_stopping, on_request_finished, wake
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import GalleryUnfinished, InputError
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.decode import decode
 from imgcrawl.frontier.leases import Leases, Page
@@ -171,6 +171,7 @@ class Scheduler(BaseScheduler):
         connect(self._failed_callback, signals.spider_error)
         connect(self._failed_callback, signals.item_error)
         connect(self._item_scraped, signals.item_scraped)
+        connect(self._item_dropped, signals.item_dropped)
         connect(self._spider_idle, signals.spider_idle)
         start_urls = StartUrls(run, self.spider, encode=self.encode, fingerprint=self._fingerprint)
         run.session.start(self._listen, start_urls.feed)
@@ -214,6 +215,11 @@ class Scheduler(BaseScheduler):
             if page is not None:
                 page.unfinished = True
             self._leave_unwritable_feed()
+
+    def _item_dropped(self, response: Response | Failure | None, exception: Exception) -> None:
+        page = self.leases.of(response)
+        if page is not None and isinstance(exception, GalleryUnfinished):
+            page.unfinished = True
 
     def _leave_unwritable_feed(self) -> None:
         """Leave the pages to workers whose feeds can be written: here each would be lost."""

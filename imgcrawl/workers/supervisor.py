@@ -224,7 +224,7 @@ class Workers:
             left = self.lost or any(closed[worker] for worker in closed if self._is_of(pid, worker))
             if left or (counts["id"] == self.run_id and counts["state"] == "done"):
                 return False
-            for worker in closed:
+            for worker in await inspect.names(self.store):
                 if self._is_of(pid, worker):
                     await self.store.expire_worker(worker)
                     await RedisLimits(self.store, self.settings["REDIS_URL"]).expire_worker(worker)
