@@ -27,7 +27,13 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Settings into which several parts put components: what of them belongs to which, by the last words of its path.
 SHARED = {
-    "DOWNLOADER_MIDDLEWARES": {"retry": "downloader", "redirect": "downloader", "rows": "downloader"},
+    "DOWNLOADER_MIDDLEWARES": {
+        "retry": "downloader",
+        "redirect": "downloader",
+        "httpcompression": "downloader",
+        "pages": "downloader",
+        "rows": "downloader",
+    },
     "SPIDER_MIDDLEWARES": {},
 }
 COMPONENTS = ("ITEM_PIPELINES", "DOWNLOADER_MIDDLEWARES", "SPIDER_MIDDLEWARES", "EXTENSIONS")

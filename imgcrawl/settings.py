@@ -67,8 +67,11 @@ DOWNLOADER_MIDDLEWARES = {
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "imgcrawl.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": 100,
     "imgcrawl.downloadermiddlewares.budgets.BudgetsMiddleware": 110,  # what a host may be asked for, and when
+    "imgcrawl.downloadermiddlewares.pages.PagesMiddleware": 120,  # what a page may cost
     "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
     "imgcrawl.downloadermiddlewares.retry.RetryMiddleware": 550,
+    "scrapy.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": None,
+    "imgcrawl.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": 590,
     "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
     "imgcrawl.downloadermiddlewares.redirect.RedirectMiddleware": 600,
 }
@@ -82,6 +85,7 @@ DOWNLOAD_TIMEOUT = 120  # seconds for a whole answer
 DOWNLOAD_CONNECT_TIMEOUT = 10  # seconds to a connection
 DOWNLOAD_IDLE_TIMEOUT = 30  # seconds between two pieces of an answer
 DOWNLOAD_MAXSIZE = 128 * 1024 * 1024  # bytes; larger images are scans that this crawler is not made for
+PAGES_MAXSIZE = 10 * 1024 * 1024  # bytes; a page of more is a mistake or an attack, and parsed takes fifteen times that
 DOWNLOAD_WARNSIZE = 0  # what is too large is an outcome, what is not needs no warning
 RETRY_TIMES = 3  # tries after the first, with growing pauses
 RETRY_DELAY = 1.0  # seconds before the first of them, doubled for each that follows, give or take half
