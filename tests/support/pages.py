@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.processes import Process
+
 SPIDER = """
 import asyncio, os, random, signal
 import scrapy
@@ -192,7 +194,7 @@ class Crawl:
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
         with (self.folder / f"worker-{len(self.workers)}.log").open("wb") as log:
-            worker = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
+            worker = Process(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
         self.workers.append(worker)
         return worker
 
