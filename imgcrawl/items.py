@@ -60,6 +60,7 @@ class Image(TypedDict, total=False):
 
     `url` and `status` (one of `STATUSES`) are always there; `reason` with `refused` and `failed`; the other
     keys with a stored file. `checksum` is the sha256 of the bytes as served, `path` is relative to the store.
+    `warnings` says what is wrong with a file that viewers show all the same (`imgcrawl.images.damage.WARNINGS`).
     """
 
     url: str
