@@ -23,7 +23,8 @@ from scrapy.utils.httpobj import urlparse_cached
 from scrapy.utils.log import logformatter_adapter
 from twisted.internet.defer import Deferred
 
-from imgcrawl.backpressure import Backpressure
+from imgcrawl.backpressure import Active, Backpressure
+from imgcrawl.bodies import received_bytes
 from imgcrawl.engine import counted_as_in_progress, is_stopping, wake
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.limits.backend import HostLimits, HostNotes
@@ -64,8 +65,8 @@ class Downloader(scrapy.core.downloader.Downloader):
       ``AUTOTHROTTLE_TARGET_CONCURRENCY``: as Scrapy's extension, which has no effect here; all workers have one delay.
     - A 429 or 503 doubles the delay for all workers, up to ``AUTOTHROTTLE_MAX_DELAY``; then it recovers by
       ``LIMITS_SPEEDUP`` (ours, default 2) requests a second in each second. Retry-After stops the host for all of
-      them. If that is for more than ``RETRY_AFTER_MAX`` seconds, what waits for it fails with `RequestRefused`
-      (``retry_after``).
+      them. If that is for more than ``RETRY_AFTER_MAX`` seconds, it counts for that address alone; but when a host says
+      so three times in a row, what waits for it fails with `RequestRefused` (``retry_after``).
     - ``SHUTDOWN_TIMEOUT`` (ours, default 5): seconds that downloads may go on after Ctrl-C or SIGTERM (`StopInTime`).
     - ``LIMITS_BY_ADDRESS`` (ours, default False): hosts with the same address have their limits together.
     - ``CONCURRENT_REQUESTS``: never more under way in total, 0 for no limit. Scrapy looks at it only when
@@ -107,7 +108,7 @@ class Downloader(scrapy.core.downloader.Downloader):
         from imgcrawl.limits.redis import OUTAGES, limits_from_settings  # noqa: PLC0415 -- loaded with REDIS_URL only
 
         backend = limits_from_settings(settings, self.crawler.spidercls.name)
-        self.host_notes = backend
+        self.host_notes = backend.notes
 
         def take_name() -> None:
             # One worker, one name, and one voice when Redis is away: the frontier's, where there is one.
@@ -177,10 +178,12 @@ class Downloader(scrapy.core.downloader.Downloader):
             slot.active.remove(request)
 
     def fetch(self, request: Request, spider: Any = None) -> Deferred[Response | Request]:
-        return deferred_from_coro(self._fetch(request))
+        # Counted here and not in the task, which begins later: the engine looks at once whether there is room for more.
+        self.active.add(request)
+        return deferred_from_coro(self._fetch(request, self.backpressure.begin(self.get_slot_key(request))))
 
-    async def _fetch(self, request: Request) -> Response | Request:
-        with self.backpressure.count_as_active(self.get_slot_key(request)):
+    async def _fetch(self, request: Request, active: Active) -> Response | Request:
+        with self.backpressure.working_on(active):
             return await self._through_middlewares(request)
 
     async def _through_middlewares(self, request: Request) -> Response | Request:
@@ -340,7 +343,7 @@ class Downloader(scrapy.core.downloader.Downloader):
         if response is None:
             self.limits.give(host)
             return
-        self._bandwidth.received(len(response.body), workers=self.limits.membership.workers)
+        self._bandwidth.received(received_bytes(request, response), workers=self.limits.membership.workers)
         if response.status in SLOWER:
             asked = min(retry_after(response), 1e9)
             why = f"{response.status}" + (f", Retry-After {asked:.0f} s" if asked else "")

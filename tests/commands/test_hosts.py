@@ -18,7 +18,7 @@ def hosts(*arguments: str, redis_url: str = "") -> subprocess.CompletedProcess[s
     environment = os.environ | {"SCRAPY_SETTINGS_MODULE": "imgcrawl.settings", "PYTHONPATH": str(ROOT)}
     environment["REDIS_URL"] = redis_url
     command = [sys.executable, "-m", "scrapy", "hosts", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 async def test_who_slowed_which_host_and_why(redis_server: RedisServer) -> None:
@@ -30,7 +30,7 @@ async def test_who_slowed_which_host_and_why(redis_server: RedisServer) -> None:
         LimitRequest("www.example", host_limits, keep=1, want=2, trouble=0.0, why="429, Retry-After 30 s", block=30),
     ]
     await backend.exchange(requests)
-    await backend.remember("robots of www.example", {"said": "2 rules for us"}, 60)
+    await backend.notes.remember("robots of www.example", {"said": "2 rules for us"}, 60)
     done = hosts("pximg", redis_url=redis_server.url)
     await backend.close()
     assert done.returncode == 0, done.stderr
