@@ -90,6 +90,7 @@ RETRY_AFTER_MAX = 300.0  # seconds that a Retry-After may ask for; longer, and t
 
 # ---- DOWNLOAD, VERIFY, STORE --------------------------------------------------------------------------
 ITEM_PIPELINES = {"imgcrawl.pipelines.ImagesPipeline": 300}  # every address one outcome, every image as served
+DURABILITY = "write"  # images and feeds survive the end of the process; "fsync": a power cut, too, at the disk's speed
 IMAGES_STORE = "images"  # a directory, or s3://, gs://, ftp:// as in Scrapy
 IMAGES_NAME = "{spider}/{title}/{index:03}"  # the name of a file; its extension follows from its bytes
 IMAGES_THREADS = 4  # that decode, hash and write; more than cores, because some wait for the disk or the interpreter
@@ -104,10 +105,11 @@ CATALOGUE_FILE = None  # the record of every image stored; None: .catalogue.sqli
 
 # ---- TELL ---------------------------------------------------------------------------------------------
 FEED_EXPORT_ENCODING = "utf-8"  # titles stay readable
-FEED_URI_PARAMS = "imgcrawl.feeds.merge.uri_params"  # %(worker)s in the address of a feed
+FEED_URI_PARAMS = "imgcrawl.feeds.segments.uri_params"  # %(worker)s in the address of a feed
 FEED_STORAGES = {
     "": "imgcrawl.feeds.storage.FileFeedStorage",  # a .json that is whole at every moment, nothing buffered
     "file": "imgcrawl.feeds.storage.FileFeedStorage",
+    "stdout": "imgcrawl.feeds.storage.StdoutFeedStorage",  # whoever reads it has each item at once
 }
 FEED_EXPORTERS = {  # items reach the disk one by one; one CSV header a file
     "json": "imgcrawl.feeds.exporters.JsonItemExporter",

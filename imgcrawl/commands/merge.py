@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import re
-import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scrapy.commands import ScrapyCommand
 from scrapy.exceptions import UsageError
-from scrapy.settings import BaseSettings
 from scrapy.utils.conf import feed_process_params_from_cli
-from scrapy.utils.misc import load_object
-from w3lib.url import file_uri_to_path
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.verdict import printable
-from imgcrawl.feeds.merge import LINES, Segments, write_feed
+from imgcrawl.feeds.merge import LINES, Segments
 
 if TYPE_CHECKING:
     from imgcrawl.feeds.merge import Report
@@ -54,79 +49,44 @@ class Command(ScrapyCommand):
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
         try:
-            for path, options in self._feeds(args, opts).items():
-                there = [] if options.get("overwrite") or not path.exists() else [path]
-                with Segments([*there, *map(local_path, args)]) as segments:
-                    exporter, kwargs = exporter_for(self.settings, options["format"])
-                    write_feed(segments, path, options["format"], exporter, **kwargs)
-                _tell(segments.report, path)
-                self.exitcode = 1 if segments.report.broken else 0
+            writer, added = self._writer(args, opts)
+            with Segments([*added, *map(local_path, args)]) as segments:
+                writer.write_files(segments)
+                asyncio.run(writer.write_others(segments))
+            _tell(segments.report, " ".join([*(opts.output or ()), *(opts.overwrite_output or ())]))
+            self.exitcode = 1 if segments.report.broken else 0
         except (InputError, UsageError) as error:
             print(printable(str(error)), file=sys.stderr)
             self.exitcode = 2
 
-    def _feeds(self, args: list[str], opts: argparse.Namespace) -> dict[Path, dict[str, Any]]:
+    def _writer(self, args: list[str], opts: argparse.Namespace) -> tuple[OutputWriter, list[Path]]:
+        """What writes the feeds, and those that are segments, too, because they keep what they have."""
         assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
         if not args:
             raise InputError("scrapy merge: expected segments, as in scrapy merge part-*.jsonl -O images.json")
         if not opts.output and not opts.overwrite_output:
             raise InputError("scrapy merge: expected a feed to write, as in -O images.json")
-        given = BaseSettings({"FEED_EXPORTERS": self.settings.getwithbase("FEED_EXPORTERS")})
-        feeds = feed_process_params_from_cli(given, opts.output, overwrite_output=opts.overwrite_output)
+        settings = self.settings.copy()
+        feeds = feed_process_params_from_cli(settings, opts.output, overwrite_output=opts.overwrite_output)
+        kept = [local_path(uri) for uri, options in feeds.items() if not options.get("overwrite")]
         for uri in feeds:
             if "%(" in uri:  # a crawl's: no spider, no batch and no worker is here to fill it in
                 raise InputError(f"Feed {uri}: expected a name without %(...)s")
-        found = local_feeds(feeds)
-        for path, options in found.items():
-            if path.exists() and not options.get("overwrite") and options["format"] not in ("json", *LINES):
+        there = [path for path in kept if path.exists()]
+        for path, options in zip(kept, feeds.values(), strict=False):
+            if path in there and options["format"] not in ("json", *LINES):
                 raise InputError(f"Feed {path}: scrapy merge cannot add to {options['format']}; -O replaces it")
-        return found
+        settings.set("FEEDS", {uri: {**options, "overwrite": True} for uri, options in feeds.items()}, "cmdline")
+        return OutputWriter(settings), there
 
 
-def local_feeds(feeds: dict[str, dict[str, Any]]) -> dict[Path, dict[str, Any]]:
-    """The files of FEEDS. Raises InputError for a feed that is no local file, or cannot be one."""
-    found = {}
-    for uri, options in feeds.items():
-        path = local_path(str(uri))
-        try:
-            mode = path.stat().st_mode
-        except FileNotFoundError:
-            mode = stat.S_IFREG
-        except OSError as error:
-            raise InputError(f"Feed {path} cannot be written: {error.strerror}.") from error
-        if not stat.S_ISREG(mode):  # it would be replaced, even /dev/null
-            what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-            raise InputError(f"Feed {path} is {what}, a file is needed.")
-        found[path] = options
-    return found
-
-
-def local_path(uri: str) -> Path:
-    """The file of *uri*, a path or `file:///...`. Raises InputError for what is neither.
-
-    An address with a host is refused: `file://tmp/x.json` would be `/x.json`.
-    """
-    if re.match(r"file://(?!/|localhost/)|(?!file:)[^/]*://|stdout:$", uri):
-        raise InputError(f"Feed {uri}: expected a local file, as in images.json or file:///tmp/images.json")
-    path = file_uri_to_path(uri) if uri.startswith("file:") else uri
-    if not path or "\0" in path:
-        raise InputError(f"Feed {uri!r}: expected the name of a file")
-    return Path(path)
-
-
-def exporter_for(settings: BaseSettings, format_: str) -> tuple[Any, dict[str, Any]]:
-    """The exporter of a format, and what the settings say about how it writes."""
-    options: dict[str, Any] = {"encoding": settings["FEED_EXPORT_ENCODING"] or "utf-8"}
-    if fields := settings["FEED_EXPORT_FIELDS"]:
-        options["fields_to_export"] = fields
-    return load_object(settings.getwithbase("FEED_EXPORTERS")[format_]), options
-
-
-def _tell(report: Report, path: Path) -> None:
+def _tell(report: Report, feeds: str) -> None:
     for sentences in (report.torn, report.broken):
         for sentence in sentences[:MOST_TOLD]:
             print(printable(sentence), file=sys.stderr)
         if more := len(sentences[MOST_TOLD:]):
             print(f"and {more:,} more", file=sys.stderr)
     again = report.items - report.galleries
-    print(f"{path}: {report.galleries:,} galleries of {report.items:,} items" + (f", {again:,} again" if again else ""))
+    print(
+        f"{feeds}: {report.galleries:,} galleries of {report.items:,} items" + (f", {again:,} again" if again else "")
+    )

@@ -15,7 +15,7 @@ from scrapy import signals
 from scrapy.extensions.feedexport import FeedExporter
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.items import REASONS, STATUSES
+from imgcrawl.items import REASONS, STATUSES, outcomes_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -188,6 +188,24 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
     speed = f", {downloaded / seconds:,.1f} images/s" if seconds else ""
     line = f"{stats.get('image/bytes', 0) / 1e6:,.1f} MB in {clock(seconds)}{speed}"
     return Group(table, Text(line))
+
+
+def count_item(stats: Counter[str], item: dict[str, Any]) -> None:
+    """Count *item* and its outcomes in *stats* as the crawl that yielded it has done."""
+    if item.get("error"):
+        stats["gallery/failed"] += 1
+        stats[f"gallery/failed/{item['error']}"] += 1
+    else:
+        stats["gallery/count"] += 1
+    outcomes = outcomes_of(item)
+    if not outcomes and not item.get("error"):
+        stats["gallery/empty"] += 1
+    for outcome in outcomes:
+        status = outcome.get("status")
+        stats["image/found"] += 1
+        stats[f"image/{status}"] += 1
+        if "reason" in outcome:
+            stats[f"image/{status}/{outcome['reason']}"] += 1
 
 
 def clock(seconds: float) -> str:

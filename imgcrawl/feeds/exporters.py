@@ -10,7 +10,8 @@ from scrapy import exporters
 from imgcrawl.feeds.files import FeedFile, LinesFile
 
 
-def _encoded(exporter: JsonItemExporter | JsonLinesItemExporter, item: Any) -> bytes:
+def encode_item(exporter: JsonItemExporter | JsonLinesItemExporter, item: Any) -> bytes:
+    """*item* as one JSON object, as *exporter* is set up to write it."""
     fields = dict(exporter.get_serialized_fields(item))
     encoding = exporter.encoding or "utf-8"
     try:
@@ -26,25 +27,29 @@ class JsonLinesItemExporter(exporters.JsonLinesItemExporter):
     """Scrapy's, one `write` an item; an item that the encoding cannot say is escaped instead of lost."""
 
     def export_item(self, item: Any) -> None:
-        self.file.write(_encoded(self, item) + b"\n")
+        self.file.write(encode_item(self, item) + b"\n")
 
 
 class JsonItemExporter(exporters.JsonItemExporter):
     """Scrapy's, except that a `JsonFile` gets the items only: it makes the array itself."""
 
     def start_exporting(self) -> None:
-        if not isinstance(self.file, FeedFile):
+        if not _makes_array(self.file):
             super().start_exporting()
 
     def finish_exporting(self) -> None:
-        if not isinstance(self.file, FeedFile):
+        if not _makes_array(self.file):
             super().finish_exporting()
 
     def export_item(self, item: Any) -> None:
-        data = _encoded(self, item)
-        if not isinstance(self.file, FeedFile):
+        data = encode_item(self, item)
+        if not _makes_array(self.file):
             self._add_comma_after_first()
         self.file.write(data)
+
+
+def _makes_array(file: Any) -> bool:
+    return isinstance(file, FeedFile) and file.makes_array
 
 
 class CsvItemExporter(exporters.CsvItemExporter):

@@ -15,9 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcrawl.exceptions import ImgcrawlError, InputError, describe
-from imgcrawl.feeds.atomic import copy_bytes, hidden_sibling, lock, same_bytes, signature_of, write_all
+from imgcrawl.feeds.atomic import (
+    copy_bytes,
+    hidden_sibling,
+    lock,
+    open_own,
+    replacing,
+    same_bytes,
+    signature_of,
+    write_all,
+)
 from imgcrawl.feeds.files import FeedFile
-from imgcrawl.feeds.json_array import array_end, read_items
+from imgcrawl.feeds.json_array import ArrayItems, array_end
 
 if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
@@ -29,6 +38,13 @@ PAUSE = 20  # times the duration of the last publishing: at most 5 % of the time
 RETRY = 5.0  # seconds until a publishing that failed is tried again
 
 
+class BeingWrittenError(InputError):
+    """Another crawl writes the feed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"Feed {path} is being written by another crawl: wait for its end, or give another name.")
+
+
 class JsonFile(FeedFile):
     """A JSON array that is whole at every moment; the module's docstring says how.
 
@@ -37,6 +53,7 @@ class JsonFile(FeedFile):
     Raises OSError, InputError (no array, no journal, another crawl has it).
     """
 
+    makes_array = True
     MARK = re.compile(rb"(\d{20}) (\d{20})\n")
     MARK_SIZE = 42
 
@@ -45,7 +62,7 @@ class JsonFile(FeedFile):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._overwrite = overwrite
         self._separator, self._tail = (b",", b"]") if indent is None else (b",\n", b"\n]")
-        self._journal_path, self._temporary = hidden_sibling(path, "journal"), hidden_sibling(path, "tmp")
+        self._journal_path = hidden_sibling(path, "journal")
         self._body, self._published = 1, self.MARK_SIZE
         self._news, self._ended = threading.Event(), threading.Event()
         self._publisher = threading.Thread(target=self._keep_publishing, name=f"feed {path.name}", daemon=True)
@@ -53,7 +70,7 @@ class JsonFile(FeedFile):
         self._written = self._journal.seek(0, os.SEEK_END)
         self._signature = signature_of(path)
         # The publisher's own place in the journal: positions belong to the open file.
-        self._reader = self._journal_path.open("r+b", buffering=0)
+        self._reader = open_own(self._journal_path)
         try:
             if not overwrite:
                 self._take_up()
@@ -79,13 +96,13 @@ class JsonFile(FeedFile):
         if more > 0 and same_bytes(self.path, body, self._journal_path, begin, more):
             published = begin + more
         published = min(published, self._written)
-        end, items, _ = read_items(self._journal, published, inside=True)
-        self._journal.truncate(end)
-        self._published, self._written = published, end
+        left = ArrayItems(self._journal, published, inside=True).read_all()
+        self._journal.truncate(left.end)
+        self._published, self._written = published, left.end
         self._mark()
-        if items:
+        if left.count:
             self._publish()
-            logger.info("Feed %s: took up %d items that a killed crawl had left in its journal", self.path, items)
+            logger.info("Feed %s: took up %d items that a killed crawl had left in its journal", self.path, left.count)
 
     def start(self) -> None:
         """Begin to publish. With *overwrite* an empty array takes the place of what was there."""
@@ -139,7 +156,7 @@ class JsonFile(FeedFile):
         if disk.total and body + end - begin + len(self._tail) > disk.free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         try:
-            with self._temporary.open("wb", buffering=0) as target:
+            with replacing(self.path) as target:
                 if body == 1:
                     write_all(target, b"[")
                 else:
@@ -147,19 +164,16 @@ class JsonFile(FeedFile):
                         copy_bytes(source, 0, body, target)
                 copy_bytes(self._reader, begin, end - begin, target)
                 write_all(target, self._tail)
-                os.fsync(target.fileno())
-            if signature:
-                with contextlib.suppress(OSError):  # not every file system has modes
-                    shutil.copymode(self.path, self._temporary)
-            self._signature = signature_of(self._temporary)
-            self._temporary.replace(self.path)
+                self._signature = signature_of(target.fileno())
         except OSError:
             self._signature = signature
-            self._temporary.unlink(missing_ok=True)
             raise
         self._body = body + end - begin
         self._published = end
         self._mark()
+
+    def _descriptor(self) -> int | None:
+        return None if self._journal.closed else self._journal.fileno()
 
     def _mark(self) -> None:
         self._reader.seek(0)
@@ -187,16 +201,17 @@ class JsonFile(FeedFile):
         if self._written <= self._published:
             self._journal_path.unlink(missing_ok=True)
         self._reader.close()
-        self._journal.close()
+        with self._syncing:
+            self._journal.close()
 
 
 def claim_journal(path: Path) -> io.FileIO:
     journal = hidden_sibling(path, "journal")
     while True:
-        file = io.FileIO(os.open(journal, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
+        file = open_own(journal)
         if not lock(file, alone=True):
             file.close()
-            raise InputError(f"Feed {path} is being written by another crawl: wait for its end, or give another name.")
+            raise BeingWrittenError(path)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(journal.stat(), os.fstat(file.fileno())):
                 return file

@@ -31,6 +31,8 @@ class Addon:
         if not url:
             return
         from imgcrawl.extensions.verdict import Verdict  # noqa: PLC0415 - the same
+        from imgcrawl.feeds.segments import SegmentWriter  # noqa: PLC0415 - the same
+        from imgcrawl.feeds.storage import check_shared_feeds  # noqa: PLC0415 - the same
         from imgcrawl.frontier.parent import ParentWatchdog  # noqa: PLC0415 - the same
         from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 - the same
         from imgcrawl.frontier.scheduler import (  # noqa: PLC0415 - nothing is loaded without REDIS_URL
@@ -41,6 +43,7 @@ class Addon:
         from imgcrawl.frontier.verdict import SharedVerdict  # noqa: PLC0415 - the same
 
         settings.set("REDIS_URL", url, "addon")
+        check_shared_feeds(settings)
         # Now is when a wrong setting can still be told in one sentence.
         queue_from_settings(settings, self.crawler.spidercls.name)
         options_from_settings(settings)
@@ -51,3 +54,4 @@ class Addon:
             settings.replace_in_component_priority_dict("EXTENSIONS", Verdict, SharedVerdict)
         if settings.getint("FRONTIER_PARENT"):
             settings.set_in_component_priority_dict("EXTENSIONS", ParentWatchdog, 0)
+            settings.set_in_component_priority_dict("EXTENSIONS", SegmentWriter, 0)
