@@ -18,9 +18,13 @@ from scrapy.core.downloader import Slot, _slot_jitter
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 from scrapy.utils.asyncio import call_later
+from scrapy.utils.defer import deferred_from_coro
 from scrapy.utils.httpobj import urlparse_cached
 from scrapy.utils.log import logformatter_adapter
+from twisted.internet.defer import Deferred
 
+from imgcrawl.backpressure import Backpressure
+from imgcrawl.engine import counted_as_in_progress, is_stopping, wake
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.limits.backend import HostLimits, HostNotes
 from imgcrawl.limits.bandwidth import Bandwidth
@@ -29,9 +33,6 @@ from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.retry_after import SLOWER, retry_after
 from imgcrawl.limits.settings import LimitSettings, proxy_name
 
-# Requests that wait do not keep others from starting, but each costs memory, as does the gallery it belongs
-# to: beyond this many times CONCURRENT_REQUESTS they count again.
-_FREE_WAITS = 16
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins, only when it is done
 _engine_log = logging.getLogger("scrapy.core.engine")  # it tells of every response
 _ADDRESSES = 10_000  # hosts whose address is remembered
@@ -68,23 +69,24 @@ class Downloader(scrapy.core.downloader.Downloader):
     - ``CONCURRENT_REQUESTS``: never more under way in total, 0 for no limit. Scrapy looks at it only when
       it takes requests from the scheduler. Hosts take turns, so that a long queue does not hold up others.
     - ``BANDWIDTH`` (ours, bytes a second, 0 for no limit): for all workers together; each has an equal part.
-    - ``IMAGES_BACKLOG_BYTES`` (ours, default 64 MiB): while more bytes than that are `held()`,
-      nothing new is sent for.
+    - ``IMAGES_BACKLOG_BYTES`` (ours, default 64 MiB): bytes of bodies that may be in memory, from their arrival until
+      their page is fetched or their image has its outcome; beyond, nothing is sent for and nothing more is received.
     """
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
         settings = self.settings
-        self._backlog = settings.getint("IMAGES_BACKLOG_BYTES", 64 * 1024 * 1024)
         self._longest_wait = settings.getfloat("RETRY_AFTER_MAX", 300.0)
         self._limit_settings = LimitSettings.from_settings(settings)
         self._bandwidth = Bandwidth(self._limit_settings.bandwidth)
         self._by_address = settings.getbool("LIMITS_BY_ADDRESS", False)
-        self._held = 0
-        self._in_hand = 0
-        self._downloading = 0  # of those in hand
+        self.backpressure = Backpressure(
+            self.total_concurrency,
+            settings.getint("IMAGES_BACKLOG_BYTES", 64 * 1024 * 1024),
+            lambda host: self._limits_of(host).concurrency,
+            self._look_again,
+        )
         self._transferring = 0
-        self._waiting = 0
         self._paying = False  # who waits for BANDWIDTH is woken once, however many ask
         self._turns: dict[Slot, None] = {}  # an ordered set: the slots that may have something to start
         self._addresses: OrderedDict[str, str] = OrderedDict()
@@ -171,41 +173,58 @@ class Downloader(scrapy.core.downloader.Downloader):
         finally:
             slot.active.remove(request)
 
-    @contextmanager
-    def held(self, nbytes: int) -> Iterator[None]:
-        """While this lasts, *nbytes* of a received body count as not yet dealt with."""
-        self._held += nbytes
+    def fetch(self, request: Request, spider: Any = None) -> Deferred[Response | Request]:
+        return deferred_from_coro(self._fetch(request))
+
+    async def _fetch(self, request: Request) -> Response | Request:
+        self.active.add(request)
         try:
-            yield
+            with self.backpressure.count_as_active(self.get_slot_key(request)):
+                return await self.middleware.download_async(self._enqueue_request, request)
         finally:
-            self._held -= nbytes
-            self._take_turns()
+            self.active.remove(request)
 
     @contextmanager
-    def in_hand(self) -> Iterator[None]:
-        """While this lasts, one image counts as under way, whatever is being done with it, for the engine not to fetch
-        pages faster than their images are dealt with."""
-        self._in_hand += 1
-        try:
+    def count_as_active(self, request: Request) -> Iterator[None]:
+        """While this lasts, the image that *request* asks for counts as under way, whatever is being done with it, and
+        so do the bytes of it that are in memory."""
+        with self.backpressure.count_as_active(self.get_slot_key(request)):
             yield
-        finally:
-            self._in_hand -= 1
-            if self.crawler.engine and self.crawler.engine._slot:
-                self.crawler.engine._slot.nextcall.schedule()
 
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """While this lasts, one request in a middleware's hands does not keep others from starting."""
-        self._waiting += 1
-        try:
-            yield
-        finally:
-            self._waiting -= 1
+    async def download(self, request: Request) -> Response:
+        """What `engine.download_async` does, in the caller's own task, for an image that is `count_as_active`.
+
+        Middlewares, limits, signals and stats are the same; there are no Deferreds on the way.
+        """
+        engine, spider = self.crawler.engine, self.crawler.spider
+        if engine is None or spider is None:
+            raise RuntimeError(f"No open spider to crawl: {request}")
+        while True:
+            with counted_as_in_progress(engine, request):
+                self.active.add(request)
+                try:
+                    result = await self.middleware.download_async(self._enqueue_request, request)
+                finally:
+                    self.active.remove(request)
+            if isinstance(result, Response):
+                break
+            request = result
+        if result.request is None:
+            result.request = request
+        # Scrapy's loggers let everything through, and its handlers drop it: making a line costs more than to look.
+        if any(handler.level <= logging.DEBUG for handler in logging.root.handlers):
+            crawled = engine.logformatter.crawled(result.request, result, spider)
+            if crawled:  # a user's formatter may leave it out
+                _engine_log.log(*logformatter_adapter(crawled), extra={"spider": spider})
+        self.signals.send_catch_log(
+            signal=signals.response_received, response=result, request=result.request, spider=spider
+        )
+        return result
 
     async def wait(self, seconds: float) -> bool:
         """Wait in a middleware. True when *seconds* are over, False as soon as the crawl is being stopped."""
         end = monotonic() + seconds
-        with self.waiting():
+        with self.backpressure.not_counted():
             while not self._stopping():
                 left = end - monotonic()
                 if left <= 0:
@@ -225,53 +244,21 @@ class Downloader(scrapy.core.downloader.Downloader):
                 return True
         return False
 
-    async def download(self, request: Request) -> Response:
-        """What `engine.download_async` does, in the caller's own task, for an image that is `in_hand()`.
-
-        Middlewares, limits, signals and stats are the same; there are no Deferreds on the way.
-        """
-        engine, spider = self.crawler.engine, self.crawler.spider
-        if engine is None or engine._slot is None or spider is None:
-            raise RuntimeError(f"No open spider to crawl: {request}")
-        slot = engine._slot
-        while True:
-            slot.add_request(request)
-            self.active.add(request)
-            self._downloading += 1
-            try:
-                result = await self.middleware.download_async(self._enqueue_request, request)
-            finally:
-                self._downloading -= 1
-                self.active.remove(request)
-                slot.remove_request(request)
-                slot.nextcall.schedule()
-            if isinstance(result, Response):
-                break
-            request = result
-        if result.request is None:
-            result.request = request
-        # Scrapy's loggers let everything through, and its handlers drop it: making a line costs more than to look.
-        if any(handler.level <= logging.DEBUG for handler in logging.root.handlers):
-            crawled = engine.logformatter.crawled(result.request, result, spider)
-            if crawled:  # a user's formatter may leave it out
-                _engine_log.log(*logformatter_adapter(crawled), extra={"spider": spider})
-        self.signals.send_catch_log(
-            signal=signals.response_received, response=result, request=result.request, spider=spider
-        )
-        return result
-
     def needs_backout(self) -> bool:
-        under_way = len(self.active) - self._downloading + self._in_hand
-        if not 0 < self.total_concurrency <= under_way:
-            return False
-        stuck = sum(len(self.slots[name].queue) for name in self.limits.stuck() if name in self.slots)
-        busy = under_way - min(self._waiting + stuck, _FREE_WAITS * self.total_concurrency)
-        return 0 < self.total_concurrency <= busy
+        return self.backpressure.is_busy(self._stuck)
+
+    def _stuck(self) -> dict[str, int]:
+        return {name: len(self.slots[name].queue) for name in self.limits.stuck() if name in self.slots}
 
     def _stopping(self) -> bool:
         engine = self.crawler.engine
-        # `running` falls on Ctrl-C only; a CloseSpider shows nowhere but in the private slot (Scrapy 2.19).
-        return engine is None or not engine.running or engine._slot is None or engine._slot.closing is not None
+        return engine is None or not engine.running or is_stopping(engine)
+
+    def _look_again(self) -> None:
+        """There may be room for another request, or for another page."""
+        self._take_turns()
+        if self.crawler.engine:
+            wake(self.crawler.engine)
 
     def _process_queue(self, slot: Slot) -> None:
         self._turns.setdefault(slot)
@@ -290,7 +277,7 @@ class Downloader(scrapy.core.downloader.Downloader):
                 self._paying = True
                 call_later(early, self._paid)
             return False
-        return self._held <= self._backlog and not 0 < self.total_concurrency <= self._transferring
+        return not self.backpressure.is_full() and not 0 < self.total_concurrency <= self._transferring
 
     def _paid(self) -> None:
         self._paying = False

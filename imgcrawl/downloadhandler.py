@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache, partial
-from pathlib import Path
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import aiohttp
 import yarl
@@ -34,11 +33,15 @@ from scrapy.http import Headers
 from scrapy.spidermiddlewares.httperror import HttpError
 from scrapy.utils.ssl import _make_ssl_context
 
+from imgcrawl.backpressure import Backpressure
+from imgcrawl.bodies import BodyFile, body_file_of, encodings_of
 from imgcrawl.exceptions import RequestRefused
+from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector
 from imgcrawl.items import REASONS
 from imgcrawl.urls import is_public
 
 _PIECE = 1024 * 1024  # bytes of a body that are handed on, or written to a file, at a time
+_OF_NO_IMAGE = 64 * 1024  # bytes that are read of an error's or a redirect's page in place of an image
 
 
 class DownloadTLSError(DownloadFailedError):
@@ -88,8 +91,10 @@ class _Resolver(AbstractResolver):
 
 class _Response(_ClientResponse):
     truncate: int | None = None
-    file: Path | None = None
+    file: BodyFile | None = None
+    goes_on = False  # it is the rest of what is in the file
     limit = 0
+    backpressure: Backpressure | None = None
 
     async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         if connection.transport is None:  # lost while the request was written; Scrapy asserts that it is there
@@ -124,8 +129,10 @@ class DownloadHandler(AiohttpDownloadHandler):
 
     Request meta: with ``public_only`` a connection is made to public addresses only, whatever the host name
     resolves to (not judged when a ``proxy`` is set: then the proxy resolves the name); ``download_truncate``
-    is a number of bytes after which the rest of a body is not read; ``download_to`` is the name of a file that
-    the body of a 2xx answer is written to as it comes, in place of the response's ``body``.
+    is a number of bytes after which the rest of a body is not read. The body of a `MediaRequest` may go to a file.
+
+    Bytes that come are counted by `imgcrawl.downloader.Downloader`, if that is the crawl's, and none are taken from
+    the network while there are too many.
 
     Raises `RequestRefused` (``private_address``, ``invalid_url``), `DownloadTLSError`, and Scrapy's
     CannotResolveHostError, DownloadConnectionRefusedError, DownloadFailedError, DownloadTimeoutError,
@@ -150,7 +157,7 @@ class DownloadHandler(AiohttpDownloadHandler):
 
     def _new_session(self, socket_factory: Callable[[_AddrInfo], socket.socket] | None) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=Connector(
                 local_addr=self._bind_address,
                 resolver=self._resolver,
                 limit=0,  # the Downloader limits requests, and with them connections
@@ -160,12 +167,16 @@ class DownloadHandler(AiohttpDownloadHandler):
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             response_class=_Response,
+            max_line_size=MAX_FIELD,
+            max_field_size=MAX_FIELD,
+            max_headers=MAX_FIELDS,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         )
 
     @asynccontextmanager
     async def _make_request(self, request: Request, timeout: float) -> AsyncIterator[_ClientResponse]:
         proxy = self._extract_proxy_url_with_creds(request)
+        file = body_file_of(request)
         session = self._public_session if request.meta.get("public_only") and not proxy else self._session
         with self._wire_errors(request, timeout):
             try:
@@ -175,7 +186,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                     request.method,
                     url,
                     data=request.body or None,
-                    headers=_sent_headers(request),
+                    headers=_sent_headers(request) + (file.range_headers(request.url) if file else []),
                     timeout=_client_timeout(timeout, self._connect_timeout, self._idle_timeout),
                     ssl=self._ssl_context,
                     allow_redirects=False,
@@ -187,14 +198,32 @@ class DownloadHandler(AiohttpDownloadHandler):
                 response = cast("_Response", answer)
                 if response._peername is None:  # reset before its address could be read
                     raise DownloadFailedError(f"{request.url}: connection lost")
-                response.truncate = request.meta.get("download_truncate")
-                if 200 <= answer.status < 300 and (name := request.meta.get("download_to")):
-                    response.limit = request.meta.get("download_maxsize", self._default_maxsize)
-                    response.file = Path(name)
+                self._direct_body(response, request, file)
                 try:
                     yield response
                 except ValueError as error:  # a header that Scrapy reads as a number and that is none
                     raise DownloadFailedError(f"{request.url}: {error}") from error
+
+    def _direct_body(self, response: _Response, request: Request, file: BodyFile | None) -> None:
+        """Say where the body of *response* goes, and how much of it."""
+        response.truncate = request.meta.get("download_truncate")
+        response.limit = request.meta.get("download_maxsize", self._default_maxsize)
+        engine = self.crawler.engine
+        response.backpressure = getattr(engine.downloader, "backpressure", None) if engine else None
+        if response.backpressure:
+            response.backpressure.dropped()  # of an answer before, which was a redirect, or failed
+        if file is None:
+            return
+        headers = self._extract_headers(response)
+        goes_on = file.goes_on(response.status, headers)
+        if goes_on is None:
+            raise DownloadFailedError(f"{request.url}: sent a part that was not asked for")
+        if not 200 <= response.status < 300:
+            response.truncate = response.truncate or _OF_NO_IMAGE
+        elif not file.in_memory or not encodings_of(headers):  # what is encoded is decoded as a whole
+            response.file, response.goes_on = file, goes_on
+            if not goes_on:
+                file.begin(request.url, headers)
 
     @contextmanager
     def _wire_errors(self, request: Request, timeout: float) -> Iterator[None]:
@@ -231,19 +260,28 @@ class DownloadHandler(AiohttpDownloadHandler):
         return answered
 
     @staticmethod
+    def _build_base_response_args(response: _ClientResponse, request: Request, headers: Headers) -> Any:
+        args = AiohttpDownloadHandler._build_base_response_args(response, request, headers)
+        if cast("_Response", response).goes_on:
+            args["status"] = 200  # with what is here it is whole
+        return args
+
+    @staticmethod
     async def _iter_body_chunks(response: _ClientResponse) -> AsyncIterator[bytes]:
         ours = cast("_Response", response)
-        if ours.file:
-            await _write_to(ours.file, ours)
-            return
         # What comes is handed on in larger pieces, because each is a signal (bytes_received).
         pieces: list[bytes] = []
         received = waiting = 0
         try:
             async for piece in response.content.iter_any():
+                if ours.backpressure:
+                    await ours.backpressure.buffered(len(piece))
                 pieces.append(piece)
                 received += len(piece)
                 waiting += len(piece)
+                if ours.file and (ours.goes_on or received > ours.file.in_memory):
+                    await _write_rest(ours, ours.file, pieces)
+                    return
                 if waiting >= _PIECE:
                     yield b"".join(pieces)
                     pieces.clear()
@@ -268,18 +306,29 @@ class DownloadHandler(AiohttpDownloadHandler):
         await self._resolver.close()
 
 
-async def _write_to(path: Path, response: _Response) -> None:
-    """Write the body of *response* to the file *path* as it comes."""
-    received = 0
-    file = await asyncio.to_thread(path.open, "wb")
+async def _write_rest(response: _Response, file: BodyFile, pieces: list[bytes]) -> None:
+    """Write *pieces*, and what follows them, to *file*."""
+    complete = False
     try:
-        while chunk := await response.content.read(_PIECE):
-            received += len(chunk)
-            if 0 < response.limit < received:
+        content, size = response.content, sum(map(len, pieces))
+        while pieces:
+            while size < _PIECE and (piece := await content.readany()):
+                pieces.append(piece)
+                size += len(piece)
+            if 0 < response.limit < file.size + size:
                 raise DownloadCancelledError(f"{response.url}: more than {response.limit} bytes")
-            await asyncio.to_thread(file.write, chunk)
+            await file.write(b"".join(pieces))
+            pieces = []
+            if response.backpressure:
+                response.backpressure.dropped()
+            piece = await content.readany()
+            pieces, size = [piece] if piece else [], len(piece)
+        complete = True
+    except (aiohttp.ClientError, TimeoutError):
+        await file.write(b"".join(pieces))  # for the next request to go on with
+        raise
     finally:
-        await asyncio.to_thread(file.close)
+        await file.close(complete=complete)
 
 
 _FAILURES: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.server import Server
+from tests.support.redis_server import GivenServer, RedisServer
+from tests.support.server import Server
 
 # A REDIS_URL is for the tests that want a Redis; no crawl of another may see it. Their processes see the other name.
 GIVEN_REDIS_URL = "IMGCRAWL_TESTS_REDIS_URL"
@@ -73,3 +74,27 @@ def self_signed(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer | GivenServer]:
+    if given := os.environ.get(GIVEN_REDIS_URL):
+        yield GivenServer(given, os.environ.get("PYTEST_XDIST_WORKER", ""))
+        return
+    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def redis_server(shared_server: RedisServer | GivenServer) -> RedisServer | GivenServer:
+    """A real, empty database, for whatever a client may do: at REDIS_URL, or of a server that all tests have."""
+    with shared_server.client() as client:
+        client.flushdb()
+    return shared_server
+
+
+@pytest.fixture
+def own_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real server that a test may stop, kill, put behind a proxy or configure."""
+    with RedisServer(tmp_path_factory.mktemp("own-redis")) as running:
+        yield running

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from imgcrawl.catalogue import Catalogue
-from tests.crawling import ROOT
+from tests.support.crawling import ROOT
 
 PROCESSES, IMAGES = 4, 150
 

@@ -19,9 +19,9 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from imgcrawl.demo.server import Replica, serve
-from tests.crawling import Crawl
-from tests.frontier.conftest import RedisServer
-from tests.sharing import Sharing, refetched
+from tests.support.crawling import Crawl
+from tests.support.redis_server import RedisServer
+from tests.support.sharing import Sharing, refetched
 
 WORKERS = 3
 KILLS = 14

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from scrapy.utils.asyncio import call_later
 
 from imgcrawl.downloader import Downloader, downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
-from tests.asking import ask, crawl
-from tests.server import JPEG, Server
+from tests.support.asking import ask, crawl
+from tests.support.server import JPEG, Server
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_scrapys_own_media_pipeline_keeps_the_limit(server: Server, tmp_path: Pa
     script.write_text(f"""
 import scrapy
 from scrapy.crawler import AsyncCrawlerProcess
-from tests.asking import SETTINGS
+from tests.support.asking import SETTINGS
 
 class Files(scrapy.Spider):
     name = "files"
@@ -103,13 +104,14 @@ async def test_the_delay_is_kept_in_a_burst(server: Server) -> None:
     assert times[-1] - times[1] > 0.3, times
 
 
-async def test_nothing_is_sent_for_while_too_much_is_held(server: Server) -> None:
+async def test_nothing_is_sent_for_while_too_much_is_in_memory(server: Server) -> None:
     server.add("*", JPEG)
 
     async def script(crawler: Crawler) -> None:
         assert crawler.engine
         downloader = downloader_of(crawler)
-        with downloader.held(100), downloader.held(1):
+        with downloader.count_as_active(Request(server.url("/image.jpg"))):
+            await downloader.backpressure.buffered(101)
             asked = [asyncio.ensure_future(crawler.engine.download_async(Request(url))) for url in urls(server, 3)]
             while not (slot := downloader.slots.get("127.0.0.1")) or len(slot.queue) < 3:  # noqa: ASYNC110 - no event
                 await asyncio.sleep(0.01)
@@ -123,12 +125,11 @@ async def test_nothing_is_sent_for_while_too_much_is_held(server: Server) -> Non
 async def test_a_request_that_waits_does_not_keep_others_from_starting() -> None:
     async def script(crawler: Crawler) -> None:
         downloader = downloader_of(crawler)
-        downloader.active.add(request)
-        assert downloader.needs_backout()
-        with downloader.waiting():
-            assert not downloader.needs_backout()
-        assert downloader.needs_backout()
-        downloader.active.clear()
+        with downloader.count_as_active(request):
+            assert downloader.needs_backout()
+            with downloader.backpressure.not_counted():
+                assert not downloader.needs_backout()
+            assert downloader.needs_backout()
 
     request = Request("http://host.example/")
     await crawl(script, CONCURRENT_REQUESTS=1)
@@ -137,11 +138,12 @@ async def test_a_request_that_waits_does_not_keep_others_from_starting() -> None
 async def test_waits_without_number_do_count() -> None:
     async def script(crawler: Crawler) -> None:
         downloader = downloader_of(crawler)
-        for number in range(100):
-            downloader.active.add(Request(f"http://host.example/{number}"))
-            downloader.waiting().__enter__()
-        assert downloader.needs_backout(), "an outage would fill the memory with galleries that wait"
-        downloader.active.clear()
+        with ExitStack() as waits:
+            for number in range(100):
+                waits.enter_context(downloader.count_as_active(Request(f"http://host.example/{number}")))
+                waits.enter_context(downloader.backpressure.not_counted())
+            assert downloader.needs_backout(), "an outage would fill the memory with galleries that wait"
+        assert not downloader.needs_backout()
 
     await crawl(script, CONCURRENT_REQUESTS=2)
 
@@ -152,18 +154,35 @@ async def test_an_image_counts_once_from_its_look_up_to_its_outcome(server: Serv
 
     async def script(crawler: Crawler) -> None:
         downloader = downloader_of(crawler)
-        with downloader.in_hand():
+        image = Request(server.url("/a.jpg"))
+        with downloader.count_as_active(image):
             assert not downloader.needs_backout()
-            asked = asyncio.ensure_future(downloader.download(Request(server.url("/a.jpg"))))
+            asked = asyncio.ensure_future(downloader.download(image))
             while not server.count("/a.jpg"):  # noqa: ASYNC110 - no event
                 await asyncio.sleep(0.01)
             assert not downloader.needs_backout(), "it was counted twice"
             await asked
-            with downloader.in_hand():
+            with downloader.count_as_active(Request(server.url("/b.jpg"))):
                 assert downloader.needs_backout()
             assert not downloader.needs_backout()
 
     await crawl(script, CONCURRENT_REQUESTS=2)
+
+
+async def test_a_host_counts_for_no_more_than_it_is_asked_for_at_a_time() -> None:
+    async def script(crawler: Crawler) -> None:
+        downloader = downloader_of(crawler)
+        with ExitStack() as images:
+            for number in range(100):
+                images.enter_context(downloader.count_as_active(Request(f"http://hangs.example/{number}")))
+            assert not downloader.needs_backout()
+            images.enter_context(downloader.count_as_active(Request("http://one.example/")))
+            assert not downloader.needs_backout()
+            images.enter_context(downloader.count_as_active(Request("http://two.example/")))
+            assert downloader.needs_backout()
+        assert not downloader.needs_backout()
+
+    await crawl(script, CONCURRENT_REQUESTS=10, CONCURRENT_REQUESTS_PER_DOMAIN=8)
 
 
 async def test_another_downloader_is_named() -> None:

@@ -16,8 +16,8 @@ from scrapy.spidermiddlewares.httperror import HttpError
 
 from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import RequestRefused
-from tests.asking import ask, crawl
-from tests.server import JPEG, Answer, Exchange, Server
+from tests.support.asking import ask, crawl
+from tests.support.server import JPEG, Answer, Exchange, Server
 
 HASTY = {
     "DOWNLOAD_TIMEOUT": 1.5,

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from parsel import Selector
 
-import tests.crawling
 from imgcrawl.optouts import in_headers, in_page
-from tests.crawling import Crawl
-from tests.server import Server, jpeg
+from tests.support import crawling
+from tests.support.crawling import Crawl
+from tests.support.server import Server, jpeg
 
 MIDDLEWARES = {
     "imgcrawl.spidermiddlewares.PageUrlMiddleware": 850,
@@ -21,7 +21,7 @@ MIDDLEWARES = {
 
 
 def crawl(folder: Path, spider: str, arguments: dict[str, str], **settings: Any) -> Crawl:
-    return tests.crawling.crawl(folder, spider, arguments, SPIDER_MIDDLEWARES=json.dumps(MIDDLEWARES), **settings)
+    return crawling.crawl(folder, spider, arguments, SPIDER_MIDDLEWARES=json.dumps(MIDDLEWARES), **settings)
 
 
 @pytest.mark.parametrize(

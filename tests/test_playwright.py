@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crawling import Crawl, crawl
-from tests.server import JPEG, Server
+from tests.support.crawling import Crawl, crawl
+from tests.support.server import JPEG, Server
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 CHROMIUM = shutil.which("chromium")

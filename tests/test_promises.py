@@ -17,8 +17,8 @@ from PIL import Image
 
 from imgcrawl.demo.server import Replica, serve
 from imgcrawl.items import REASONS
-from tests.crawling import Crawl, crawl, start
-from tests.server import Server, jpeg
+from tests.support.crawling import Crawl, crawl, start
+from tests.support.server import Server, jpeg
 
 # What the summary of a crawl says last, and its parts.
 STATUSES = ("downloaded", "uptodate", "duplicate", "refused", "failed")

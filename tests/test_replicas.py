@@ -14,7 +14,7 @@ import pytest
 
 from imgcrawl.demo import server
 from imgcrawl.demo.server import Replica, serve
-from tests.crawling import Crawl, crawl
+from tests.support.crawling import Crawl, crawl
 from tests.test_promises import assert_as_served
 
 # A host that has once answered 503 is asked more slowly for a while; tests need not be so considerate.

@@ -17,11 +17,14 @@ from typing import Any
 
 import pytest
 
+from imgcrawl.addresses import addresses_in
 from imgcrawl.exceptions import InputError
-from imgcrawl.rows import BROKEN, MAX_LINE, MAX_QUOTED_LINES, BadRow, Row, addresses_in, open_rows
+from imgcrawl.rows import BROKEN, BadRow, GoodRow, open_rows
+from imgcrawl.rows.records import MAX_QUOTED_LINES
+from imgcrawl.rows.source import MAX_LINE
 
 CSV = b"id,name,url\n1,one,http://h/1\n2,two,http://h/2\n"
-TWO = [Row(2, ["http://h/1"]), Row(3, ["http://h/2"])]
+TWO = [GoodRow(2, ["http://h/1"]), GoodRow(3, ["http://h/2"])]
 
 
 def zipped(*members: tuple[str, bytes]) -> bytes:
@@ -36,18 +39,18 @@ def zipped(*members: tuple[str, bytes]) -> bytes:
 def read(tmp_path: Path) -> Any:
     """Writes a list and reads it: good and bad rows in their order."""
 
-    def read(data: bytes, name: str = "list.csv", **options: Any) -> list[Row | BadRow]:
+    def read(data: bytes, name: str = "list.csv", **options: Any) -> list[GoodRow | BadRow]:
         (tmp_path / name).write_bytes(data)
         return list(open_rows(tmp_path / name, **options))
 
     return read
 
 
-def values(rows: list[Row | BadRow]) -> list[list[str]]:
-    return [row.values for row in rows if isinstance(row, Row)]
+def values(rows: list[GoodRow | BadRow]) -> list[list[str]]:
+    return [row.values for row in rows if isinstance(row, GoodRow)]
 
 
-def bad(rows: list[Row | BadRow]) -> list[tuple[int, str]]:
+def bad(rows: list[GoodRow | BadRow]) -> list[tuple[int, str]]:
     return [(row.line, row.reason) for row in rows if isinstance(row, BadRow)]
 
 
@@ -103,7 +106,7 @@ def test_formats(read: Any, name: str, data: bytes, options: dict[str, Any]) -> 
     ],
 )
 def test_encodings(read: Any, data: bytes, encoding: str) -> None:
-    assert read(data, columns=["url", "名"], encoding=encoding) == [Row(2, ["http://h/山", "山"])]
+    assert read(data, columns=["url", "名"], encoding=encoding) == [GoodRow(2, ["http://h/山", "山"])]
 
 
 def test_utf16_over_many_chunks(read: Any) -> None:
@@ -116,7 +119,7 @@ def test_all_columns_and_header(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_bytes(CSV)
     reader = open_rows(tmp_path / "l.csv", header=True)
     assert reader.header == ["id", "name", "url"]
-    assert [row.values for row in reader if isinstance(row, Row)][1] == ["2", "two", "http://h/2"]
+    assert [row.values for row in reader if isinstance(row, GoodRow)][1] == ["2", "two", "http://h/2"]
     assert reader.path == tmp_path / "l.csv"
 
 
@@ -129,7 +132,7 @@ def test_the_real_table_of_huaban(read: Any) -> None:
 def test_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "l.txt").write_text("http://h/1\n")
-    assert list(open_rows("~/l.txt")) == [Row(1, ["http://h/1"])]
+    assert list(open_rows("~/l.txt")) == [GoodRow(1, ["http://h/1"])]
 
 
 def test_json_values(read: Any) -> None:
@@ -158,7 +161,7 @@ def test_bad_lines_of_csv(read: Any) -> None:
         b'14,"open,http://h/14',
     ]
     rows = read(b"\n".join(lines), columns=[0, 1, 2])
-    assert [(row.line, row.values[1]) for row in rows if isinstance(row, Row)] == [
+    assert [(row.line, row.values[1]) for row in rows if isinstance(row, GoodRow)] == [
         (1, "ok"),
         (9, '5" disk'),
         (10, 'with, "comma"'),
@@ -186,7 +189,7 @@ def test_open_quote_costs_one_row(read: Any) -> None:
     body = b"".join(b"%d,http://h/%d\n" % (i, i) for i in range(2, 1000))
     rows = read(b'1,"http://h/1\n' + body, columns=[1])
     assert bad(rows) == [(1, f"a quote is not closed within {MAX_QUOTED_LINES} lines or 65536 characters")]
-    assert [row.line for row in rows if isinstance(row, Row)] == list(range(2, 1000))
+    assert [row.line for row in rows if isinstance(row, GoodRow)] == list(range(2, 1000))
 
 
 def test_every_line_opens_a_quote(read: Any) -> None:
@@ -197,9 +200,9 @@ def test_every_line_opens_a_quote(read: Any) -> None:
 def test_quoted_field_of_many_lines(read: Any) -> None:
     longest = b"x\n" * (MAX_QUOTED_LINES - 1)
     rows = read(b'1,"' + longest + b'"\n2,b\n', columns=[0])
-    assert rows == [Row(1, ["1"]), Row(MAX_QUOTED_LINES + 1, ["2"])]
+    assert rows == [GoodRow(1, ["1"]), GoodRow(MAX_QUOTED_LINES + 1, ["2"])]
     rows = read(b'1,"x' + longest + b'\n"\n2,b\n', columns=[0])
-    assert (rows[0].line, rows[-1]) == (1, Row(MAX_QUOTED_LINES + 2, ["2"]))
+    assert (rows[0].line, rows[-1]) == (1, GoodRow(MAX_QUOTED_LINES + 2, ["2"]))
     assert isinstance(rows[0], BadRow)
 
 
@@ -366,7 +369,7 @@ def test_pages_travel_as_json(tmp_path: Path) -> None:
     ]
     assert [[row.line for row in page.bad] for page in pages] == [[3], [8]]
     assert json.loads(json.dumps(pages[0].rows)) == pages[0].rows
-    assert Row(*pages[0].rows[1]) == Row(4, ["c"])
+    assert GoodRow(*pages[0].rows[1]) == GoodRow(4, ["c"])
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])

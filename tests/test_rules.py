@@ -11,7 +11,7 @@ import pytest
 from scrapy.spiderloader import SpiderLoader
 
 from imgcrawl.items import REASONS
-from tests.crawling import project_settings
+from tests.support.crawling import project_settings
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "imgcrawl"
@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LOADER = SpiderLoader.from_settings(project_settings())
 
 # What knows no Scrapy, so that it can be used and tested without a crawl.
-PURE = ("imgcrawl/images/", "imgcrawl/urls.py", "imgcrawl/findimages.py", "imgcrawl/rows.py")
+PURE = ("imgcrawl/images/", "imgcrawl/urls.py", "imgcrawl/findimages.py", "imgcrawl/rows/", "imgcrawl/addresses.py")
 # From where a request starts to where it is told about: a room imports from later rooms only, not from earlier ones.
 SPIDERS_MAY_IMPORT = ("imgcrawl.basespiders", "imgcrawl.urls", "imgcrawl.items")
 

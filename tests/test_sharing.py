@@ -8,12 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 from imgcrawl.demo.server import serve
-from tests.crawling import until
-from tests.frontier.conftest import RedisServer, redis_server, shared_server
-from tests.sharing import Sharing
+from tests.support.crawling import until
+from tests.support.redis_server import RedisServer
+from tests.support.sharing import Sharing
 from tests.test_promises import assert_as_served
-
-__all__ = ["redis_server", "shared_server"]  # fixtures
 
 
 def test_two_workers_3_s_apart_share_the_work_and_leave_together(tmp_path: Path, redis_server: RedisServer) -> None:

@@ -25,8 +25,8 @@ from scrapy.http import HtmlResponse, Response
 from scrapy.spiderloader import SpiderLoader
 from scrapy.utils.test import get_crawler
 
-from tests.crawling import crawl, project_settings
-from tests.server import Server
+from tests.support.crawling import crawl, project_settings
+from tests.support.server import Server
 
 SITES = Path(__file__).parent / "sites"
 LOADER = SpiderLoader.from_settings(project_settings())

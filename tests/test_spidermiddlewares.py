@@ -7,8 +7,8 @@ from scrapy import Request
 from scrapy.crawler import AsyncCrawlerRunner
 from scrapy.http import Response
 
-from tests.asking import SETTINGS
-from tests.server import Server
+from tests.support.asking import SETTINGS
+from tests.support.server import Server
 
 
 class Walk(scrapy.Spider):

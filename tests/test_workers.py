@@ -15,14 +15,13 @@ import pytest
 import redis
 
 from imgcrawl.demo.server import serve
-from tests.crawling import FAST, ROOT, Crawl, until
-from tests.frontier.conftest import RedisServer, free_port, redis_server, shared_server
-from tests.frontier.crawls import Crawl as Pages
-from tests.frontier.crawls import Site
-from tests.sharing import environment
+from tests.support.crawling import FAST, ROOT, Crawl, until
+from tests.support.pages import Crawl as Pages
+from tests.support.pages import Site
+from tests.support.redis_server import RedisServer, free_port
+from tests.support.sharing import environment
 from tests.test_promises import STATUSES, assert_as_served
 
-__all__ = ["redis_server", "shared_server"]  # fixtures
 SMALL = {"galleries": 150, "images": 3, "per_page": 50, "width": 60, "misbehave": False}
 
 

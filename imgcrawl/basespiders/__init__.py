@@ -1,5 +1,6 @@
 """How any site, or any list, is walked. A spider inherits from one of these and states facts."""
 
+from imgcrawl.addresses import addresses_in
 from imgcrawl.basespiders.declared import DeclaredGallerySpider
 from imgcrawl.basespiders.domains import DomainsSpider
 from imgcrawl.basespiders.entries import EntriesSpider
@@ -8,7 +9,6 @@ from imgcrawl.basespiders.listimages import ListImagesSpider
 from imgcrawl.basespiders.rows import AddressesSpider, RowsSpider, VideoRowsSpider
 from imgcrawl.basespiders.subpages import SubpageGallerySpider
 from imgcrawl.items import Gallery
-from imgcrawl.rows import addresses_in
 
 __all__ = [
     "AddressesSpider",

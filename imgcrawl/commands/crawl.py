@@ -18,10 +18,10 @@ from scrapy.exceptions import UsageError
 from scrapy.extensions.feedexport import FeedExporter
 from scrapy.settings import BaseSettings
 
-from imgcrawl.commands.merge import local_feeds
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.progress import Progress
-from imgcrawl.extensions.verdict import printable, summary
+from imgcrawl.extensions.verdict import summary
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -140,17 +140,19 @@ def _findings(stats: Mapping[str, Any]) -> list[str]:
 def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.Namespace) -> int:
     """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
     # What they need (a Redis client) is for who uses it.
-    from imgcrawl.frontier.scheduler import options_from_settings  # noqa: PLC0415 -- see above
+    from imgcrawl.feeds.output import OutputWriter  # noqa: PLC0415 -- see above
+    from imgcrawl.frontier.scheduler import check_settings  # noqa: PLC0415 -- see above
     from imgcrawl.shared.connection import redis_params  # noqa: PLC0415 -- see above
-    from imgcrawl.workers import Plan, Workers, folder_for, plain_feeds  # noqa: PLC0415 -- see above
+    from imgcrawl.workers.plan import Plan, folder_for  # noqa: PLC0415 -- see above
+    from imgcrawl.workers.supervisor import Workers  # noqa: PLC0415 -- see above
 
     spider = _spider_name(args, sorted(process.spider_loader.list()))
     if not opts.workers.isdecimal() or int(opts.workers) < 1:
         raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
     settings = process.create_crawler(spider).settings
-    options_from_settings(settings)
+    check_settings(settings)
     redis_params(settings)
-    feeds = plain_feeds(local_feeds(settings.getdict("FEEDS")))
+    feeds = OutputWriter(settings, spider, opts.spargs)
     arguments = [part for name, value in opts.spargs.items() for part in ("-a", f"{name}={value}")]
     arguments += [part for pair in opts.set for part in ("-s", pair)]
     arguments += ["-L", opts.loglevel] if opts.loglevel else []

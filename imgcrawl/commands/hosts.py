@@ -16,7 +16,7 @@ from scrapy.settings import Settings
 from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.extensions.verdict import printable
+from imgcrawl.lines import printable
 
 
 class Command(ScrapyCommand):

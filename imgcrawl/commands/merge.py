@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,9 @@ from scrapy.exceptions import UsageError
 from scrapy.utils.conf import feed_process_params_from_cli
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.extensions.verdict import printable
-from imgcrawl.feeds.merge import LINES, Segments
+from imgcrawl.feeds.merge import Segments
+from imgcrawl.feeds.output import LINES, OutputWriter, local_path
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from imgcrawl.feeds.merge import Report

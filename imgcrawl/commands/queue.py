@@ -23,7 +23,7 @@ from scrapy.exceptions import UsageError
 from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.extensions.verdict import printable
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -119,7 +119,7 @@ class Command(ScrapyCommand):
 def _server(spider: str, folder: Path) -> Iterator[str]:
     """The address of the server that a crawl with --workers has, or had, in *folder* or the `.imgcrawl` in it."""
     from imgcrawl.frontier.server import EmbeddedServer  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
-    from imgcrawl.workers import claimed  # noqa: PLC0415 -- the same
+    from imgcrawl.workers.plan import claimed  # noqa: PLC0415 -- the same
 
     folder = folder.absolute()
     places = [place for place in (folder, *sorted(folder.glob(".imgcrawl/*"))) if (place / "redis").is_dir()]
@@ -150,7 +150,7 @@ def _server(spider: str, folder: Path) -> Iterator[str]:
 
 async def _show(store: Queue, spider: str) -> int:
     from imgcrawl.frontier import inspect  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
-    from imgcrawl.frontier.arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
+    from imgcrawl.frontier.run_arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
 
     counts, leases = await inspect.counts(store), await inspect.leases(store)
     console = Console(highlight=False)

@@ -147,7 +147,7 @@ class RobotsTxtMiddleware:
             task = asyncio.ensure_future(self._find_out(origin, request, known))
             self._asking[origin] = task
             task.add_done_callback(lambda _: self._asking.pop(origin))
-        with downloader_of(self.crawler).waiting():
+        with downloader_of(self.crawler).backpressure.not_counted():
             # Shielded: one request that is cancelled must not take the answer from the others.
             return await asyncio.shield(self._asking[origin])
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import deque
-from time import monotonic
 from typing import TYPE_CHECKING, TextIO, cast
 
 from rich.ansi import AnsiDecoder
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.text import Text
 from scrapy import signals
 from scrapy.exceptions import NotConfigured
 from scrapy.settings import SETTINGS_PRIORITIES
 from scrapy.utils.asyncio import create_looping_call
 from scrapy.utils.log import get_scrapy_root_handler
 
+from imgcrawl.display import Status, stored_images
 from imgcrawl.exceptions import InputError
-from imgcrawl.extensions.verdict import clock, printable
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from typing import Self
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REFRESH = 0.5  # seconds between two pictures: enough to look alive, and a thousandth of a core
-RECENT = 10.0  # seconds that "images a second" looks back
 HOSTS = 3  # busiest hosts whose limits are shown
 
 
@@ -48,8 +45,7 @@ class Progress:
         self.crawler = crawler
         self.display = display
         self.interval = interval
-        self.started = monotonic()
-        self.samples: deque[tuple[float, int]] = deque()
+        self.status = Status(crawler.spidercls.name)
         self.live: Live | None = None
         self.handler: logging.StreamHandler[TextIO] | None = None
         self.refreshing = create_looping_call(self.refresh)
@@ -69,8 +65,7 @@ class Progress:
         return progress
 
     def spider_opened(self) -> None:
-        self.started = monotonic()
-        self.samples.append((self.started, self._images()))
+        self.status = Status(self.crawler.spidercls.name)
         if self.interval:
             self.logging.start(self.interval, now=False)
         if self.display:
@@ -110,47 +105,21 @@ class Progress:
         console.show_cursor(True)  # a process that is killed cannot bring it back
         self.refreshing.start(REFRESH)
 
-    def _count(self, name: str) -> int:
-        return int(self.crawler.stats.get_value(name, 0))
-
-    def _images(self) -> int:
-        return sum(self._count(f"image/{status}") for status in ("downloaded", "uptodate", "duplicate"))
-
-    def _speed(self) -> float:
-        """Images a second over the last RECENT seconds, or since the last call where that is longer ago."""
-        now = monotonic()
-        self.samples.append((now, self._images()))
-        while len(self.samples) > 2 and now - self.samples[0][0] > RECENT:
-            self.samples.popleft()
-        (then, before), (_, images) = self.samples[0], self.samples[-1]
-        return (images - before) / (now - then) if now > then else 0.0
-
     def _amount(self) -> str:
-        count = self._count
-        return (
-            f"{count('gallery/count'):,} galleries, {self._images():,} of {count('image/found'):,} images, "
-            f"{count('image/bytes') / 1e6:,.1f} MB"
-        )
+        stats = self.crawler.stats.get_stats()
+        galleries, found, size = (stats.get(name, 0) for name in ("gallery/count", "image/found", "image/bytes"))
+        return f"{galleries:,} galleries, {stored_images(stats):,} of {found:,} images, {size / 1e6:,.1f} MB"
 
     def _pace(self) -> str:
-        failed = sum(self._count(f"{what}/failed") for what in ("image", "gallery", "list"))
-        return f"{self._speed():,.1f} images/s, {failed:,} failed, {self._count('image/refused'):,} refused"
+        return self.status.pace(self.crawler.stats.get_stats())
 
     def _picture(self) -> RenderableType:
-        spider = self.crawler.spider
-        name = (spider.name if spider else "", "bold")
-        lines = [Text.assemble(name, f" {clock(monotonic() - self.started)}  {self._amount()}")]
-        lines.append(Text(f"  {self._pace()}"))
         slots = sorted(self.crawler.engine.downloader.slots.items(), key=_load, reverse=True)[:HOSTS]
-        lines += [
-            Text(f"  {printable(host)}: {len(slot.transferring)}/{slot.concurrency}, delay {slot.delay:.2f} s")
+        hosts = (
+            f"{printable(host)}: {len(slot.transferring)}/{slot.concurrency}, delay {slot.delay:.2f} s"
             for host, slot in slots
-        ]
-        if not self.crawler.crawling:
-            lines.append(Text("  stopping when what is under way is done; Ctrl-C again stops at once"))
-        for line in lines:
-            line.no_wrap, line.overflow = True, "ellipsis"
-        return Group(*lines)
+        )
+        return self.status.picture([self._amount(), self._pace(), *hosts], stopping=not self.crawler.crawling)
 
 
 class _AboveDisplay:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from http.client import responses
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,10 @@ from rich.text import Text
 from scrapy import signals
 from scrapy.extensions.feedexport import FeedExporter
 
+from imgcrawl.display import clock, stored_images
 from imgcrawl.exceptions import InputError
-from imgcrawl.items import REASONS, STATUSES, outcomes_of
+from imgcrawl.items import REASONS, STATUSES
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from typing import Self
@@ -122,7 +123,7 @@ def findings(
         yield f"{_many(broken, 'page')} broke the spider: the log has the tracebacks"
 
     found = count("image/found")
-    if images_expected and not any(count(f"image/{status}") for status in ("downloaded", "uptodate", "duplicate")):
+    if images_expected and not stored_images(stats):
         yield f"not one image: {found:,} found" + _most_often(stats, "image/failed", "image/refused")
 
     if lists := count("list/failed"):
@@ -188,34 +189,6 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
     speed = f", {downloaded / seconds:,.1f} images/s" if seconds else ""
     line = f"{stats.get('image/bytes', 0) / 1e6:,.1f} MB in {clock(seconds)}{speed}"
     return Group(table, Text(line))
-
-
-def count_item(stats: Counter[str], item: dict[str, Any]) -> None:
-    """Count *item* and its outcomes in *stats* as the crawl that yielded it has done."""
-    if item.get("error"):
-        stats["gallery/failed"] += 1
-        stats[f"gallery/failed/{item['error']}"] += 1
-    else:
-        stats["gallery/count"] += 1
-    outcomes = outcomes_of(item)
-    if not outcomes and not item.get("error"):
-        stats["gallery/empty"] += 1
-    for outcome in outcomes:
-        status = outcome.get("status")
-        stats["image/found"] += 1
-        stats[f"image/{status}"] += 1
-        if "reason" in outcome:
-            stats[f"image/{status}/{outcome['reason']}"] += 1
-
-
-def clock(seconds: float) -> str:
-    """A duration as people read it: `0:01:23`."""
-    return str(timedelta(seconds=int(seconds)))
-
-
-def printable(text: str) -> str:
-    """*text* as a terminal may show it: one line, control characters and other invisible ones replaced."""
-    return "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _many(count: int, one: str) -> str:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any, Self
 
 from scrapy import exporters
+from scrapy.utils.serialize import ScrapyJSONEncoder
 
+from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.files import FeedFile, LinesFile
+
+if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
 
 
 def encode_item(exporter: JsonItemExporter | JsonLinesItemExporter, item: Any) -> bytes:
@@ -52,14 +58,42 @@ def _makes_array(file: Any) -> bool:
     return isinstance(file, FeedFile) and file.makes_array
 
 
-class CsvItemExporter(exporters.CsvItemExporter):
-    """Scrapy's, except that rows added to a file go under the header that the file has."""
+# What a spreadsheet runs as a formula, at the beginning of a cell (OWASP, "CSV Injection"); a number is none.
+_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?%?")
 
-    def __init__(self, file: Any, **kwargs: Any) -> None:
+
+class CsvItemExporter(exporters.CsvItemExporter):
+    """Scrapy's, except that rows added to a file go under the header that the file has, that lists of objects (images)
+    are JSON, and that a text which a spreadsheet would run as a formula gets an apostrophe before it, by which
+    spreadsheets know a text.
+
+    FEED_CSV_FORMULAS: "escape" (default), because titles come from strangers; "keep" leaves them as they are, for
+    programs. Raises InputError for another value.
+    """
+
+    def __init__(self, file: Any, *, formulas: str = "escape", **kwargs: Any) -> None:
         kwargs.setdefault("errors", "backslashreplace")  # Scrapy would lose the row
         super().__init__(file, **kwargs)
+        self._escape = formulas == "escape"
+        self._encoder = ScrapyJSONEncoder(ensure_ascii=False)
         if isinstance(file, LinesFile) and file.columns:
             self.include_headers_line = False
             if not self.fields_to_export:
                 self.fields_to_export = file.columns
                 self._autodetected_fields = True  # Scrapy then warns of fields that have no column
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, file: Any, **kwargs: Any) -> Self:
+        formulas = crawler.settings.get("FEED_CSV_FORMULAS", "escape")
+        if formulas not in ("escape", "keep"):
+            raise InputError(f"FEED_CSV_FORMULAS is {formulas!r}: expected escape or keep")
+        return cls(file, formulas=formulas, **kwargs)
+
+    def serialize_field(self, field: Any, name: str, value: Any) -> Any:
+        value = super().serialize_field(field, name, value)
+        if isinstance(value, (list, tuple, dict)):
+            value = self._encoder.encode(value)
+        if self._escape and isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+            return f"'{value}"
+        return value

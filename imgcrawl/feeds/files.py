@@ -87,6 +87,8 @@ class FeedFile(io.RawIOBase):
 class UnwritableFeed(FeedFile):
     """Stands for a file that cannot be opened, and counts what it should have held."""
 
+    makes_array = True  # so that it is given items, and nothing else
+
     def __init__(self, path: Path, stats: StatsCollector, why: Exception) -> None:
         super().__init__(path, stats)
         self._reason = describe(why)

@@ -59,37 +59,42 @@ class JsonFile(FeedFile):
 
     def __init__(self, path: Path, stats: StatsCollector, *, overwrite: bool, indent: int | None) -> None:
         super().__init__(path, stats)
+        self._made_folder = not path.parent.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._overwrite = overwrite
         self._separator, self._tail = (b",", b"]") if indent is None else (b",\n", b"\n]")
         self._journal_path = hidden_sibling(path, "journal")
         self._body, self._published = 1, self.MARK_SIZE
         self._news, self._ended = threading.Event(), threading.Event()
-        self._publisher = threading.Thread(target=self._keep_publishing, name=f"feed {path.name}", daemon=True)
+        self._publisher: threading.Thread | None = None
         self._journal = claim_journal(path)
         self._written = self._journal.seek(0, os.SEEK_END)
+        self._journal.seek(0)
         self._signature = signature_of(path)
         # The publisher's own place in the journal: positions belong to the open file.
         self._reader = open_own(self._journal_path)
         try:
+            mark = self._read_mark()
             if not overwrite:
-                self._take_up()
+                self._take_up(mark)
         except BaseException:
             self.discard()
             raise
 
-    def _take_up(self) -> None:
+    def _read_mark(self) -> re.Match[bytes] | None:
+        head = self._journal.read(self.MARK_SIZE)
+        mark = self.MARK.fullmatch(head)
+        if len(head) == self.MARK_SIZE and not mark:
+            raise InputError(f"{self._journal_path} is not the journal of a feed: remove it, then try again.")
+        return mark
+
+    def _take_up(self, mark: re.Match[bytes] | None) -> None:
         if self._signature:
             self._body = array_end(self.path, self._signature)
-        self._journal.seek(0)
-        head = self._journal.read(self.MARK_SIZE)
-        if len(head) < self.MARK_SIZE:  # new, or killed while it was made
+        if not mark:  # new, or killed while it was made
             self._mark()
             self._written = self.MARK_SIZE
             return
-        mark = self.MARK.fullmatch(head)
-        if not mark:
-            raise InputError(f"{self._journal_path} is not the journal of a feed: remove it, then try again.")
         body, published = (int(number) for number in mark.groups())
         # Killed between renaming and marking: what follows the marked end is what follows in the journal.
         begin, more = published + (body == 1), self._body - body
@@ -115,6 +120,7 @@ class JsonFile(FeedFile):
                 self._publish()
             except (OSError, ImgcrawlError):
                 self._news.set()  # the publisher tries again, and tells
+        self._publisher = threading.Thread(target=self._keep_publishing, name=f"feed {self.path.name}", daemon=True)
         self._publisher.start()
 
     def _append(self, data: Buffer) -> None:
@@ -183,7 +189,7 @@ class JsonFile(FeedFile):
         """Publish what is missing and remove the journal. Raises ImgcrawlError if the array lacks items."""
         self._ended.set()
         self._news.set()
-        if self._publisher.is_alive():
+        if self._publisher:
             self._publisher.join()
         try:
             if self._written > self._published or not self.path.exists():
@@ -194,12 +200,21 @@ class JsonFile(FeedFile):
             self.discard()
         super().finish()
 
+    def close(self) -> None:
+        # A feed that Scrapy only tries out is never opened, and let go of when nothing refers to it.
+        if hasattr(self, "_reader"):
+            self.discard()
+        super().close()
+
     def discard(self) -> None:
         """Let go of the file; the journal stays if it has items that the array has not."""
         if self._journal.closed:
             return
         if self._written <= self._published:
             self._journal_path.unlink(missing_ok=True)
+            if self._made_folder:
+                with contextlib.suppress(OSError):  # it is not empty
+                    self.path.parent.rmdir()
         self._reader.close()
         with self._syncing:
             self._journal.close()

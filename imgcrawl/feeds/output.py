@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 from scrapy import Spider
 from scrapy.crawler import Crawler
 from scrapy.exceptions import NotConfigured
-from scrapy.extensions.feedexport import FeedExporter
+from scrapy.extensions import feedexport
 from scrapy.extensions.postprocessing import PostProcessingManager
 from scrapy.statscollectors import StatsCollector
 from scrapy.utils.conf import feed_complete_default_values_from_settings
@@ -158,6 +159,10 @@ class OutputWriter:
                 except OSError as error:
                     raise InputError(f"Feed {output.path} cannot be written: {describe(error)}.") from error
 
+    @property
+    def has_others(self) -> bool:
+        return any(output.path is None for output in self.outputs)
+
     async def write_others(self, segments: Segments) -> None:
         """Write all items to the other feeds, as Scrapy does. Raises InputError."""
         if others := {output.uri: dict(output.options) for output in self.outputs if not output.path}:
@@ -196,7 +201,8 @@ class OutputWriter:
         elif output.options.get("postprocessing") or output.format not in (*LINES, "csv"):
             end = path.stat().st_size
         else:
-            end, missing = repair_tail(path, _dialect(output))
+            dialect = FileFeedStorage.dialect_of(output.options) if output.format == "csv" else None
+            end, missing = repair_tail(path, dialect)
         parts = kept.parts_of(path, end) if kept else [Range(0, end)]
         return [part for part in parts if part.end > part.start], missing
 
@@ -240,7 +246,11 @@ class OutputWriter:
         arguments: dict[str, Any] = {"encoding": options["encoding"], "fields_to_export": options["fields"]}
         if output.format == "csv":
             arguments["fields_to_export"] = options["fields"] or list(segments.columns)
-            if old and not options.get("postprocessing") and (columns := columns_of(old, _dialect(output))):
+            if (
+                old
+                and not options.get("postprocessing")
+                and (columns := columns_of(old, FileFeedStorage.dialect_of(options)))
+            ):
                 arguments |= {"include_headers_line": False}
                 arguments["fields_to_export"] = options["fields"] or columns
         arguments |= {"indent": options["indent"]} | options["item_export_kwargs"]
@@ -257,16 +267,32 @@ class OutputWriter:
         crawler = Crawler(Spider, cast("Any", settings))
         crawler.stats = StatsCollector(crawler)
         spider = Spider.from_crawler(crawler, **self._names)
-        exporter = FeedExporter(crawler)
+        exporter = feedexport.FeedExporter(crawler)
         crawler.settings.freeze()
         exporter.open_spider(spider)
-        for line in segments:
-            exporter.item_scraped(json.loads(line), spider)
-        await exporter.close_spider(spider)
-        if any("/failed_count/" in stat for stat in crawler.stats.get_stats()):
-            raise InputError(
-                f"not all feeds could be written, the log says why: {', '.join(map(without_password, feeds))}"
-            )
+        with _failures() as failures:
+            for line in segments:
+                exporter.item_scraped(json.loads(line), spider)
+            await exporter.close_spider(spider)
+        if failures:
+            raise InputError(f"A feed could not be written: {without_password(failures[0])}.")
+
+
+@contextmanager
+def _failures() -> Iterator[list[str]]:
+    """What Scrapy cannot store, in a sentence each, in place of tracebacks in the log."""
+    failures: list[str] = []
+
+    def take(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1]:
+            failures.append(f"{record.getMessage()}: {describe(record.exc_info[1])}")
+        return not record.exc_info
+
+    feedexport.logger.addFilter(take)
+    try:
+        yield failures
+    finally:
+        feedexport.logger.removeFilter(take)
 
 
 class _Target(io.RawIOBase):
@@ -331,9 +357,3 @@ def _write_array(file: io.FileIO, items: Iterable[bytes]) -> int:
     buffered.write(b"]\n" if separator != b"[" else b"[]\n")
     buffered.detach()
     return end
-
-
-def _dialect(output: Output) -> dict[str, Any] | None:
-    if output.format != "csv":
-        return None
-    return FileFeedStorage.dialect_of(output.options)

@@ -122,7 +122,8 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         feedexport.logger.addFilter(_one_sentence)
         if wants_fsync(crawler.settings):
             storage._crawler = crawler
-        storage._prepare(crawler, uri)
+        if exporter:  # or else Scrapy tells that there is no such format
+            storage._prepare(crawler, uri)
         return storage
 
     def _prepare(self, crawler: Crawler, uri: str) -> None:

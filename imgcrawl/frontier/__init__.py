@@ -33,20 +33,17 @@ class Addon:
         from imgcrawl.extensions.verdict import Verdict  # noqa: PLC0415 - the same
         from imgcrawl.feeds.segments import SegmentWriter  # noqa: PLC0415 - the same
         from imgcrawl.feeds.storage import check_shared_feeds  # noqa: PLC0415 - the same
+        from imgcrawl.frontier.middleware import FrontierMiddleware  # noqa: PLC0415 - nothing is loaded without REDIS_URL
         from imgcrawl.frontier.parent import ParentWatchdog  # noqa: PLC0415 - the same
         from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 - the same
-        from imgcrawl.frontier.scheduler import (  # noqa: PLC0415 - nothing is loaded without REDIS_URL
-            FrontierMiddleware,
-            Scheduler,
-            options_from_settings,
-        )
+        from imgcrawl.frontier.scheduler import Scheduler, check_settings  # noqa: PLC0415 - the same
         from imgcrawl.frontier.verdict import SharedVerdict  # noqa: PLC0415 - the same
 
         settings.set("REDIS_URL", url, "addon")
         check_shared_feeds(settings)
         # Now is when a wrong setting can still be told in one sentence.
         queue_from_settings(settings, self.crawler.spidercls.name)
-        options_from_settings(settings)
+        check_settings(settings)
         settings.set("SCHEDULER", Scheduler, "addon")
         # Next to the engine: it sees requests as they are when every other middleware has done its work.
         settings.set_in_component_priority_dict("SPIDER_MIDDLEWARES", FrontierMiddleware, 1)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from imgcrawl.frontier import arguments as wire
+from imgcrawl.frontier import run_arguments as wire
 from imgcrawl.frontier.queue import Queue
 
 

@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from scrapy.settings import BaseSettings
 
 from imgcrawl.exceptions import ImgcrawlError
-from imgcrawl.frontier import arguments as wire
+from imgcrawl.frontier import run_arguments as wire
 from imgcrawl.shared.checked_settings import key_name, number
 from imgcrawl.shared.connection import client_from_settings, hash_tag
 from imgcrawl.shared.script import Script

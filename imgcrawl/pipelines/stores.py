@@ -58,20 +58,21 @@ class FileStore(FSFilesStore):
     @contextmanager
     def staging(self) -> Iterator[Path]:
         """An empty file that is not visible under any final name, and is gone at the end."""
-        path = self._unused()
+        path = self.unused_path()
         path.touch(exist_ok=False)
         try:
             yield path
         finally:
             path.unlink(missing_ok=True)
 
-    def _unused(self) -> Path:
+    def unused_path(self) -> Path:
+        """A name below the staging folder that nothing has."""
         return self._staging / f"{_PROCESS}-{next(_NUMBERS):x}"
 
     @contextmanager
     def staged(self, body: bytes) -> Iterator[Path]:
         """The same with *body* in it."""
-        path = self._unused()
+        path = self.unused_path()
         try:
             with path.open("xb", buffering=0) as file:
                 written = file.write(body)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
-from scrapy import Request
 from scrapy.crawler import Crawler
-from scrapy.http import Response
 
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.images.containers import examine_video
 from imgcrawl.images.verify import Facts
 from imgcrawl.pipelines.images import ImagesPipeline
-from imgcrawl.pipelines.stores import FileStore
+from imgcrawl.pipelines.receivers import Arrival, FileReceiver
 
 
 class VideosPipeline(ImagesPipeline):
@@ -38,30 +33,24 @@ class VideosPipeline(ImagesPipeline):
         super().__init__(store_uri, crawler=crawler)
         if self.local is None:
             raise InputError(f"IMAGES_STORE={store_uri}: videos are written as they come, which needs a directory")
-        self.directory: FileStore = self.local
-        self.limits = {
-            "download_maxsize": crawler.settings.getint("VIDEOS_MAXSIZE"),
-            "download_timeout": crawler.settings.getfloat("VIDEOS_TIMEOUT"),
-        }
+        self.receiver = FileReceiver(
+            self.local,
+            in_memory=0,
+            limits={
+                "download_maxsize": crawler.settings.getint("VIDEOS_MAXSIZE"),
+                "download_timeout": crawler.settings.getfloat("VIDEOS_TIMEOUT"),
+            },
+        )
+        self.examiner = VideoExaminer()
 
-    @contextmanager
-    def _destination(self, request: Request) -> Iterator[None]:
-        with self.directory.staging() as path:
-            request.meta.update(self.limits, download_to=str(path))
-            yield
 
-    def _facts(self, response: Response) -> tuple[Facts, str, int]:
-        path = _received(response)
-        with path.open("rb") as file:
-            checksum = hashlib.file_digest(file, "sha256").hexdigest()
-        return examine_video(path), checksum, path.stat().st_size
+class VideoExaminer:
+    """Walks the containers of videos. There are no thumbnails."""
 
-    def _staged(self, store: FileStore, response: Response) -> nullcontext[Path]:
-        return nullcontext(_received(response))
+    def facts(self, arrival: Arrival) -> Facts:
+        if arrival.file is None:
+            raise ImageError("error" if arrival.size else "empty", "it was not written to a file")
+        return examine_video(arrival.file)
 
-    def _thumbnails(self, *_: object) -> Iterator[tuple[str, bytes]]:
+    def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
         return iter(())
-
-
-def _received(response: Response) -> Path:
-    return Path(response.meta["download_to"])

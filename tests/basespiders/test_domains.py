@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.crawling import Crawl, crawl
-from tests.server import JPEG, Answer, Exchange, Misbehaviour, Server, never
+from tests.support.crawling import Crawl, crawl
+from tests.support.server import JPEG, Answer, Exchange, Misbehaviour, Server, never
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 PAGE = b"""<title> A  page </title><meta property=og:image content=/og.jpg><img src=/i.jpg>

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crawling import crawl
-from tests.server import Answer, Request, Server, jpeg, reset
+from tests.support.crawling import crawl
+from tests.support.server import Answer, Request, Server, jpeg, reset
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 LIST = "/albums?page={}"

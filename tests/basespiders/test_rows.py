@@ -12,8 +12,8 @@ from scrapy.utils.test import get_crawler
 
 from imgcrawl.basespiders.rows import slug
 from imgcrawl.spiders.huaban import HuabanSpider
-from tests.crawling import ROOT, Crawl, crawl
-from tests.server import JPEG, Answer, Request, Server, jpeg
+from tests.support.crawling import ROOT, Crawl, crawl
+from tests.support.server import JPEG, Answer, Request, Server, jpeg
 
 ALL = ROOT / "tests" / "sites" / "huaban" / "all.csv"
 

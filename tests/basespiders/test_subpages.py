@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crawling import Crawl, crawl
-from tests.server import Answer, Request, Server, jpeg, redirect, reset
+from tests.support.crawling import Crawl, crawl
+from tests.support.server import Answer, Request, Server, jpeg, redirect, reset
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 

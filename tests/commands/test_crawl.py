@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.extensions.project import Project
+from tests.support.tiny import Project
 
 GOOD = {"image/found": 1, "image/downloaded": 1, "gallery/count": 1}
 

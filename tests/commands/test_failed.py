@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crawling import ROOT, crawl
-from tests.server import JPEG, Server, reset
+from tests.support.crawling import ROOT, crawl
+from tests.support.server import JPEG, Server, reset
 
 
 def failed(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,8 +9,7 @@ from scrapy.settings import Settings
 
 from imgcrawl.limits.backend import HostLimits, LimitRequest
 from imgcrawl.limits.redis import limits_from_settings
-from tests.frontier.conftest import RedisServer
-from tests.limits.conftest import *  # noqa: F403 -- its fixtures
+from tests.support.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crawling import ROOT
-from tests.server import Server
+from tests.support.crawling import ROOT
+from tests.support.server import Server
 
 LIST = "<!doctype html><title>Álbumes</title><a class=album href=/a/1>Uno</a><a class=album href=/a/2>Dos</a>"
 GALLERY = "<!doctype html><title>Uno</title><h2>Álbum uno</h2><p><img src=/1.jpg><img src=/2.jpg></p>"

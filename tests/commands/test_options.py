@@ -8,7 +8,7 @@ from scrapy.spiderloader import SpiderLoader
 
 from imgcrawl.basespiders.base import BaseSpider
 from imgcrawl.commands.options import described
-from tests.crawling import ROOT, project_settings
+from tests.support.crawling import ROOT, project_settings
 
 SETTINGS = project_settings()
 LOADER = SpiderLoader.from_settings(SETTINGS)

@@ -10,10 +10,8 @@ from scrapy.settings import Settings
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.frontier.server import EmbeddedServer
-from tests.frontier.conftest import RedisServer, redis_server, shared_server
-from tests.sharing import scrapy
-
-__all__ = ["redis_server", "shared_server"]  # fixtures
+from tests.support.redis_server import RedisServer
+from tests.support.sharing import scrapy
 
 
 def page(number: int) -> tuple[bytes | str, ...]:

@@ -8,8 +8,8 @@ from scrapy.http import Response
 from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.urls import is_public, literal_ip
-from tests.asking import ask, crawl
-from tests.server import JPEG, Server, redirect
+from tests.support.asking import ask, crawl
+from tests.support.server import JPEG, Server, redirect
 
 PAGE = "http://www.example.com/page"  # never asked for: it only names
 

@@ -11,14 +11,13 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-import tests.crawling
 from imgcrawl.downloadermiddlewares.budgets import Hours
 from imgcrawl.exceptions import InputError, RequestRefused
-from tests.asking import SETTINGS, ask, crawl
-from tests.frontier.conftest import RedisServer
-from tests.limits.conftest import *  # noqa: F403 -- its fixtures
-from tests.limits.crawls import Workers
-from tests.server import JPEG, Server
+from tests.support import crawling
+from tests.support.asking import SETTINGS, ask, crawl
+from tests.support.redis_server import RedisServer
+from tests.support.server import JPEG, Server
+from tests.support.workers import Workers
 
 BUDGETS = {
     "DOWNLOADER_MIDDLEWARES": {
@@ -124,7 +123,7 @@ def test_a_budget_ends_the_crawl_without_an_error(server: Server, tmp_path: Path
     page = json.dumps([{"image_urls": [server.url(f"/{number}.jpg") for number in range(9)]}]).encode()
     server.add("/page", page, headers={"Content-Type": "application/json"})
     settings = {"BUDGET_IMAGES": 4, "ADDONS": "{}"}
-    done = tests.crawling.crawl(
+    done = crawling.crawl(
         tmp_path, "items", {"url": server.url("/page")}, DOWNLOADER_MIDDLEWARES=json.dumps(MIDDLEWARES), **settings
     )
     assert done.code == 0, done.log

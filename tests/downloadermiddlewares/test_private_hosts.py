@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crawling import crawl
-from tests.server import JPEG, Server
+from tests.support.crawling import crawl
+from tests.support.server import JPEG, Server
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from scrapy import Request
 from scrapy.http import Response
 
 from imgcrawl.downloadhandler import reason_of
-from tests.asking import ask
-from tests.server import JPEG, Server, redirect
+from tests.support.asking import ask
+from tests.support.server import JPEG, Server, redirect
 
 PAGE = "http://127.0.0.1/gallery/1.html"
 

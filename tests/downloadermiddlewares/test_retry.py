@@ -14,8 +14,8 @@ from scrapy.http import Response
 
 from imgcrawl.downloadhandler import reason_of
 from imgcrawl.limits.retry_after import retry_after
-from tests.asking import ask, crawl
-from tests.server import JPEG, Misbehaviour, Server, drip, reset, reset_mid_body, short, too_many_requests
+from tests.support.asking import ask, crawl
+from tests.support.server import JPEG, Misbehaviour, Server, drip, reset, reset_mid_body, short, too_many_requests
 
 FAST: dict[str, Any] = {"DOWNLOAD_TIMEOUT": 5, "DOWNLOAD_IDLE_TIMEOUT": 0.3}
 

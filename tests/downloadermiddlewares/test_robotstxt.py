@@ -12,8 +12,8 @@ from scrapy.http import Response
 from imgcrawl.downloadermiddlewares.robotstxt import _Recent, our_rules
 from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import RequestRefused
-from tests.asking import ask, crawl
-from tests.server import (
+from tests.support.asking import ask, crawl
+from tests.support.server import (
     JPEG,
     Misbehaviour,
     Server,

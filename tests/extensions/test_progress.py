@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.extensions.project import Project, telling
-from tests.server import Server
+from tests.support.server import Server
+from tests.support.tiny import Project, telling
 
 STATS = {"image/found": 1240, "image/downloaded": 1230, "image/uptodate": 4, "image/failed": 4}
 STATS |= {"image/refused": 2, "image/bytes": 65_700_000, "gallery/count": 62}

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from imgcrawl.extensions.verdict import clock, findings, printable, summary
+from imgcrawl.display import clock
+from imgcrawl.extensions.verdict import findings, summary
 from imgcrawl.items import REASONS
-from tests.extensions.project import Project
+from imgcrawl.lines import printable
+from tests.support.tiny import Project
 
 GOOD = {"image/found": 4, "image/downloaded": 2, "image/uptodate": 1, "image/duplicate": 1, "gallery/count": 2}
 

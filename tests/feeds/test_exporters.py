@@ -482,12 +482,17 @@ def test_disk_full(project: Path) -> None:
 
 def test_an_array_that_cannot_be_replaced_waits_in_the_journal(project: Path) -> None:
     (project / "images.json").write_text('[{"id": "old"}]')
-    (project / ".images.json.tmp").mkdir()
-    _, log = crawl(project, "-o", "images.json", run="s", count=3)
-    assert "in: images.json: Is a directory; items wait in" in log
+    process = start(project, "-o", "images.json", run="s", count=3, hold="go")
+    wait_for(lambda: len(handled(project)) == 3, process)
+    (project / "images.json").rename(project / "away.json")
+    (project / "images.json").mkdir()
+    (project / "go").touch()
+    process.communicate(timeout=60)
+    log = (project / "log").read_text()
+    assert "in: images.json: another program has changed it; items wait in" in log
     assert "Traceback" not in log
-    assert ids(load(project / "images.json")) == ["old"]
-    (project / ".images.json.tmp").rmdir()
+    (project / "images.json").rmdir()
+    (project / "images.json").write_text('[{"id": "old"}]')
     assert "took up 3 items" in crawl(project, "-o", "images.json", run="t")[1]
     assert ids(load(project / "images.json")) == ["old", *numbered("s", 3), *numbered("t", 5)]
     assert hidden(project) == []
@@ -616,8 +621,6 @@ def test_a_copy_that_would_fill_the_disk_is_not_begun(tmp_path: Path, monkeypatc
     file = add(path, b"1")
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=4))
-    opened = path.with_name(".a.json.tmp")
-    opened.mkdir()  # would be the error if it were tried
     with pytest.raises(ImgcrawlError, match=r"^No space left on device; items wait in"):
         file.finish()
     assert path.read_text() == "[0]"

@@ -9,7 +9,8 @@ import pytest
 from scrapy import Request, Spider
 from scrapy.http import JsonRequest, Response
 
-from imgcrawl.frontier.codec import CannotTravelError, WireError, decode, decode_start, encode, host_of
+from imgcrawl.frontier.codec import CannotTravelError, WireError, encode, host_of
+from imgcrawl.frontier.decode import decode, decode_start
 
 
 class Site(Spider):

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import scrapy
 
-from tests.crawling import until
-from tests.frontier.conftest import RedisServer, free_port
-from tests.frontier.crawls import Crawl, Site, SlowProxy, pages, urls
+from tests.support.crawling import until
+from tests.support.pages import Crawl, Site, SlowProxy, pages, urls
+from tests.support.redis_server import RedisServer, free_port
 
 
 def test_one_worker_does_it_all_and_a_second_run_does_it_again(tmp_path: Path, redis_server: RedisServer) -> None:
@@ -419,7 +419,7 @@ def test_ctrl_c_while_what_was_fed_is_on_its_way_to_the_queue(tmp_path: Path, ow
 def test_a_page_is_acknowledged_when_its_item_is_through_the_pipelines(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    """`watch_engine` relies on what Scrapy's engine keeps to itself; with another release look at it again."""
+    """`imgcrawl.engine` relies on what Scrapy's engine keeps to itself; with another release look at it again."""
     assert scrapy.version_info[:2] == (2, 19)
     waits = tmp_path / "items.jsonl.wait"
     waits.touch()

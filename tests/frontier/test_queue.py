@@ -19,8 +19,8 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import Queue, Reply, queue_from_settings
 from imgcrawl.shared.connection import check_server, printable
-from tests.crawling import until
-from tests.frontier.conftest import RedisServer
+from tests.support.crawling import until
+from tests.support.redis_server import RedisServer
 
 TAG = "{s:requests}:"
 

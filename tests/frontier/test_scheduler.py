@@ -9,7 +9,8 @@ import pytest
 from scrapy.settings import Settings
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.frontier.scheduler import BATCH, BATCH_BYTES, ROOM, ROOM_BYTES, Outbox, options_from_settings
+from imgcrawl.frontier.outbox import BATCH, BATCH_BYTES, OUTBOX_LIMIT, OUTBOX_LIMIT_BYTES, Outbox
+from imgcrawl.frontier.scheduler import check_settings, leases_from_settings
 
 
 def boxed(*sizes: int) -> Outbox:
@@ -58,9 +59,9 @@ def test_a_batch_is_what_comes_next_until_it_was_sent() -> None:
 
 
 def test_what_waits_is_bounded_by_its_bytes_too() -> None:
-    assert boxed(*[10] * ROOM).has_room()
-    assert not boxed(*[10] * (ROOM + 1)).has_room()
-    out = boxed(*[BATCH_BYTES] * (ROOM_BYTES // BATCH_BYTES + 1))
+    assert boxed(*[10] * OUTBOX_LIMIT).has_room()
+    assert not boxed(*[10] * (OUTBOX_LIMIT + 1)).has_room()
+    out = boxed(*[BATCH_BYTES] * (OUTBOX_LIMIT_BYTES // BATCH_BYTES + 1))
     assert not out.has_room()
     out.sent(1)
     assert out.has_room()
@@ -86,7 +87,7 @@ def test_what_waits_is_bounded_by_its_bytes_too() -> None:
 )
 def test_a_setting_that_makes_no_sense_is_named(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"{name}={value!r}: expected"):
-        options_from_settings(Settings({name: value}))
+        check_settings(Settings({name: value}))
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,6 @@ def test_a_bad_setting_is_one_sentence_and_no_traceback(tmp_path: Path, setting:
 )
 def test_one_host_never_has_more_than_half_of_a_worker(total: int, per_domain: int, per_host: int) -> None:
     settings = Settings({"CONCURRENT_REQUESTS": total, "CONCURRENT_REQUESTS_PER_DOMAIN": per_domain})
-    assert options_from_settings(settings)["per_host"] == per_host
+    assert leases_from_settings(settings)._per_host == per_host
     settings.set("FRONTIER_PER_HOST", 30)
-    assert options_from_settings(settings)["per_host"] == 30
+    assert leases_from_settings(settings)._per_host == 30

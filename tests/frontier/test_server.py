@@ -12,7 +12,7 @@ import redis
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier.server import EmbeddedServer
-from tests.crawling import ROOT, until
+from tests.support.crawling import ROOT, until
 
 
 @pytest.mark.parametrize("name", ["redis", "x" * 120])

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import redis
 
-from tests.crawling import until
-from tests.frontier.conftest import RedisServer
-from tests.frontier.crawls import Crawl, Site, pages, urls
+from tests.support.crawling import until
+from tests.support.pages import Crawl, Site, pages, urls
+from tests.support.redis_server import RedisServer
 
 
 def crawled_by_two_workers(folder: Path, url: str, **parameters: Any) -> Crawl:

@@ -9,7 +9,7 @@ from scrapy.settings import Settings
 from imgcrawl.extensions.verdict import findings
 from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.frontier.verdict import Told, last_reason, report_of, tell, together
-from tests.frontier.conftest import RedisServer
+from tests.support.redis_server import RedisServer
 
 GOOD = {"image/found": 3, "image/downloaded": 2, "image/failed": 1, "image/failed/timeout": 1, "gallery/count": 1}
 NOISE = {"elapsed_time_seconds": 3.5, "log_count/INFO": 7, "start_time": "now", "scheduler/dequeued": 5}

@@ -15,7 +15,7 @@ from scrapy.settings import Settings
 from imgcrawl.limits.backend import MAX_BLOCK, HostLimits, LimitGrant, LimitRequest, LimitsBackend
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.redis import RedisLimits, limits_from_settings
-from tests.frontier.conftest import RedisServer
+from tests.support.redis_server import RedisServer
 
 TERMS = HostLimits(concurrency=8)
 PACED = HostLimits(concurrency=8, target=4.0, first=0.5)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.crawling import until
-from tests.frontier.conftest import RedisServer
-from tests.frontier.crawls import SlowProxy
-from tests.limits.crawls import Workers
-from tests.server import JPEG, Answer, Request, Server
+from tests.support.crawling import until
+from tests.support.pages import SlowProxy
+from tests.support.redis_server import RedisServer
+from tests.support.server import JPEG, Answer, Request, Server
+from tests.support.workers import Workers
 
 pytestmark = pytest.mark.alone
 logger = logging.getLogger(__name__)  # what is measured: pytest --log-cli-level=INFO

@@ -14,7 +14,7 @@ from imgcrawl.limits.backend import HostLimits, LimitGrant, LimitRequest, Member
 from imgcrawl.limits.limiter import Limiter
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.redis import OUTAGES, limits_from_settings
-from tests.frontier.conftest import RedisServer
+from tests.support.redis_server import RedisServer
 
 
 class SlowBackend(LocalLimits):

@@ -23,9 +23,9 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response
 
 from imgcrawl.pipelines.stores import FileStore
-from tests import asking
-from tests.crawling import Crawl, crawl, project_settings, until
-from tests.server import JPEG, Answer, Server, jpeg, redirect, too_many_requests
+from tests.support import asking
+from tests.support.crawling import Crawl, crawl, project_settings, until
+from tests.support.server import JPEG, Answer, Server, jpeg, redirect, too_many_requests
 
 
 def picture(kind: str, size: tuple[int, int] = (60, 40), mode: str = "RGB", frames: int = 1, **options: Any) -> bytes:

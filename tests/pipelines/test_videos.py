@@ -10,8 +10,8 @@ import pytest
 
 from imgcrawl.exceptions import ImageError
 from imgcrawl.images.containers import examine_video
-from tests.crawling import crawl
-from tests.server import Server, redirect
+from tests.support.crawling import crawl
+from tests.support.server import Server, redirect
 
 
 def box(kind: bytes, payload: bytes = b"") -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 
 from scrapy.settings import Settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def project_settings() -> Settings:

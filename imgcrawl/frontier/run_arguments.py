@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from scrapy import Spider
 
-from imgcrawl.extensions.verdict import printable
+from imgcrawl.lines import printable
 
 LONGEST = 200  # characters of a value that are kept; of a longer one its beginning and a digest
 LARGEST = 65_536  # bytes of what is read back

@@ -52,7 +52,7 @@ class Workers:
             command += ["-s", f"{name}={value}"]
         if self.redis_url:
             command += ["-s", f"REDIS_URL={self.redis_url}"]
-        environment = os.environ | {"SCRAPY_SETTINGS_MODULE": "tests.limits.project", "PYTHONPATH": str(ROOT)}
+        environment = os.environ | {"SCRAPY_SETTINGS_MODULE": "tests.spiders", "PYTHONPATH": str(ROOT)}
         environment.pop("REDIS_URL", None)
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)

@@ -12,13 +12,13 @@ from scrapy.utils.test import get_crawler
 
 from imgcrawl.demo.server import serve
 from imgcrawl.frontier import inspect
-from imgcrawl.frontier.arguments import arguments_of, dump, load, shown
 from imgcrawl.frontier.queue import OtherArgumentsError, Queue, queue_from_settings
+from imgcrawl.frontier.run_arguments import arguments_of, dump, load, shown
 from imgcrawl.spiders.pximg import PximgSpider
-from tests.crawling import until
-from tests.frontier.conftest import RedisServer
-from tests.sharing import Sharing
-from tests.sharing import scrapy as command
+from tests.support.crawling import until
+from tests.support.redis_server import RedisServer
+from tests.support.sharing import Sharing
+from tests.support.sharing import scrapy as command
 
 RUN = "{s:requests}:run"
 

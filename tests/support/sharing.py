@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from tests.crawling import FAST, ROOT, Crawl
+from tests.support.crawling import FAST, ROOT, Crawl
 
 # A segment for each worker.
 SEGMENTS = ["-o", "part-%(worker)s.jsonl"]

@@ -1,22 +1,19 @@
+"""Real Redis or Valkey servers: one that all tests share, and ones that a test may kill, freeze or configure."""
+
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import pytest
 import redis
-
-from tests.conftest import GIVEN_REDIS_URL
 
 
 def server_binary() -> str:
@@ -108,27 +105,3 @@ class GivenServer:
 
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url)
-
-
-@pytest.fixture(scope="session")
-def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer | GivenServer]:
-    if given := os.environ.get(GIVEN_REDIS_URL):
-        yield GivenServer(given, os.environ.get("PYTEST_XDIST_WORKER", ""))
-        return
-    with RedisServer(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
-@pytest.fixture
-def redis_server(shared_server: RedisServer | GivenServer) -> RedisServer | GivenServer:
-    """A real, empty database, for whatever a client may do: at REDIS_URL, or of a server that all tests have."""
-    with shared_server.client() as client:
-        client.flushdb()
-    return shared_server
-
-
-@pytest.fixture
-def own_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A real server that a test may stop, kill, put behind a proxy or configure."""
-    with RedisServer(tmp_path_factory.mktemp("own-redis")) as running:
-        yield running

@@ -1,0 +1,131 @@
+"""Where the body of an answer goes: into memory up to a bound, into a file beyond it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from email.utils import parsedate_to_datetime
+from io import BufferedWriter
+from pathlib import Path
+from typing import Any
+
+from scrapy import Request
+from scrapy.http import Headers
+
+IN_MEMORY = 1024 * 1024  # bytes; what is larger is written as it comes
+_CODINGS = {b"gzip", b"x-gzip", b"deflate", b"br", b"zstd"}
+_PROGRESS = 1024 * 1024  # bytes; an answer that breaks after as many goes on where it broke, and counts for no retry
+_STEADY = 60  # seconds from which on a Last-Modified tells versions apart (RFC 9110, 8.8.2.2)
+
+
+class BodyFile:
+    """Receives the body of a 2xx answer: what is larger than *in_memory* bytes goes to the file *path* as it comes.
+
+    `is_written` says that it did; the response's own body is empty then. What a broken answer left there is gone on
+    with by the next request (RFC 9110, 14.2), if the server named a version of it. One for each image, not for each
+    request.
+    """
+
+    def __init__(self, path: Path, *, in_memory: int = IN_MEMORY) -> None:
+        self.path = path
+        self.in_memory = min(in_memory, IN_MEMORY)
+        self.size = 0  # bytes in the file
+        self.is_written = False  # is the whole body in it?
+        self._file: BufferedWriter | None = None
+        self._is_there = False
+        self._url = ""
+        self._validator = b""  # of the answer that they are from
+        self._length = 0  # that the whole has
+        self._seen = 0  # bytes there were when `made_progress` was asked last
+
+    def range_headers(self, url: str) -> list[tuple[str, str]]:
+        """What asks for the rest of what is here; empty if *url* has it as a whole only."""
+        if not self.size or not self._validator or url != self._url:
+            return []
+        return [("Range", f"bytes={self.size}-"), ("If-Range", self._validator.decode("latin-1"))]
+
+    def goes_on(self, status: int, headers: Headers) -> bool | None:
+        """Whether an answer to a request with `range_headers` is the rest of what is here. None if it is a part that
+        was not asked for. What is here is given up if the answer is whole."""
+        if status != 206:
+            if status < 300 or status == 416:
+                self.forget()
+            return False
+        part = re.fullmatch(rb"bytes (\d{1,19})-\d{1,19}/(\d{1,19}|\*)", (headers.get("Content-Range") or b"").strip())
+        if part and int(part[1]) == self.size and part[2] in (b"*", str(self._length).encode()):
+            return True
+        self.forget()
+        return None
+
+    def begin(self, url: str, headers: Headers) -> None:
+        """A whole answer begins."""
+        self.forget()
+        self._url = url
+        length = headers.get("Content-Length") or b""
+        self._length = int(length) if length.isdigit() else 0
+        self._validator = _validator(headers) if self._length else b""
+
+    async def write(self, piece: bytes) -> None:
+        if self._file is None:
+            self._file = await asyncio.to_thread(self.path.open, "ab" if self.size else "wb")
+            self._is_there = True
+        await asyncio.to_thread(self._file.write, piece)
+        self.size += len(piece)
+
+    async def close(self, *, complete: bool) -> None:
+        if self._file is not None:
+            file, self._file = self._file, None
+            await asyncio.to_thread(file.close)
+        self.is_written = complete
+
+    def made_progress(self) -> bool:
+        """Whether the next request can go on where the last one broke, and that one brought much."""
+        before, self._seen = self._seen, self.size
+        return bool(self._validator) and self.size - before >= _PROGRESS
+
+    def remove(self) -> None:
+        """Remove the file, if there is one."""
+        if self._is_there:
+            self.path.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.size = self._seen = self._length = 0
+        self._validator = b""
+        self.is_written = False
+
+
+class MediaRequest(Request):
+    """A request whose body *body_file* receives. Not in its meta, which may come from elsewhere: nothing that travels
+    says where a body goes. Copies of it, for retries and redirects, have the same."""
+
+    __slots__ = ("body_file",)
+    attributes: tuple[str, ...] = (*Request.attributes, "body_file")
+
+    def __init__(self, *args: Any, body_file: BodyFile | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.body_file = body_file
+
+
+def body_file_of(request: Request) -> BodyFile | None:
+    return request.body_file if isinstance(request, MediaRequest) else None
+
+
+def encodings_of(headers: Headers) -> list[bytes]:
+    """The codings of a body that can be undone (RFC 9110, 8.4.1), in the order in which they were applied. What else
+    servers write there (``identity``, ``none``, ``utf-8``) says nothing."""
+    said = b",".join(headers.getlist("Content-Encoding")).lower().split(b",")
+    return [coding for each in said if (coding := each.strip()) in _CODINGS]
+
+
+def _validator(headers: Headers) -> bytes:
+    """What tells the version of an answer apart from others for certain, or nothing (RFC 9110, 13.1.5)."""
+    etag = headers.get("ETag") or b""
+    if etag.startswith(b'"'):
+        return etag
+    modified, date = headers.get("Last-Modified") or b"", headers.get("Date") or b""
+    try:
+        age = parsedate_to_datetime(date.decode("latin-1")) - parsedate_to_datetime(modified.decode("latin-1"))
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return b""
+    return modified if age.total_seconds() >= _STEADY else b""

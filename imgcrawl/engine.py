@@ -1,0 +1,60 @@
+"""What this project needs of Scrapy's engine and Scrapy keeps to itself. Tested with Scrapy 2.19.
+
+The engine's slot is there from before the scheduler is opened until the spider is closed. It is touched here only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from scrapy import Request
+from scrapy.core.engine import ExecutionEngine
+
+from imgcrawl.exceptions import InputError
+
+
+def is_stopping(engine: ExecutionEngine) -> bool:
+    """Whether *engine* starts no more requests: it closes its spider, for whatever reason, or has none."""
+    return engine._slot is None or engine._slot.closing is not None
+
+
+def wake(engine: ExecutionEngine) -> None:
+    """Have *engine* ask its scheduler again, and see whether it is idle."""
+    if engine._slot is not None:
+        engine._slot.nextcall.schedule()
+
+
+def on_request_finished(engine: ExecutionEngine, callback: Callable[[Request], None]) -> None:
+    """Have *callback* called with each request that *engine* has finished with, images' and robots.txt's included.
+
+    It is the object that `next_request` returned, once its callback or errback, all its items and their pipelines are
+    done. Raises `InputError` if the engine is not what Scrapy 2.19 has.
+    """
+    if engine._slot is None:
+        raise InputError("the engine has no slot yet; expected Scrapy 2.19")
+    engine._slot.inprogress = _InProgress(callback)
+
+
+@contextmanager
+def counted_as_in_progress(engine: ExecutionEngine, request: Request) -> Iterator[None]:
+    """While this lasts, *engine* does not close: *request* is under way, though not from its scheduler."""
+    slot = engine._slot
+    if slot is None or engine.spider is None:
+        raise RuntimeError(f"No open spider to crawl: {request}")
+    slot.add_request(request)
+    try:
+        yield
+    finally:
+        slot.remove_request(request)
+        slot.nextcall.schedule()
+
+
+class _InProgress(set[Request]):
+    def __init__(self, on_removed: Callable[[Request], None]) -> None:
+        super().__init__()
+        self._on_removed = on_removed
+
+    def remove(self, request: Request) -> None:
+        super().remove(request)
+        self._on_removed(request)

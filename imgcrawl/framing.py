@@ -1,0 +1,139 @@
+"""Answers as servers write them: the head of each is made regular before aiohttp's parser reads it.
+
+What browsers and curl accept is accepted, unless it would let one answer be read as another's (RFC 9112, 6.3 and 11.1):
+a length that is doubtful, and bytes that nobody asked for, end the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from functools import partial
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import BadHttpMessage
+
+MAX_HEAD = 256 * 1024  # bytes of a status line and its headers, and of what frames a body between two parts of it
+MAX_FIELD = 64 * 1024  # bytes of one of them
+MAX_FIELDS = 1000
+
+_END = re.compile(rb"\r?\n\r?\n")
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+# What needs a closer look: a second length or one that is no number, codings, and a line that is no field.
+_IRREGULAR = re.compile(
+    rb"""\ncontent-length:(?s:.*)\ncontent-length
+    |\ncontent-length:(?![ \t]*[0-9]{1,18}[ \t]*(?:\r?\n|\Z))
+    |\ntransfer-encoding
+    |\n(?![!#$%&'*+\-.^_`|~0-9A-Za-z]+:)[^\r\n]""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d[ \r\n]")
+
+
+class Connector(aiohttp.TCPConnector):
+    """aiohttp's connector, with connections that read answers as this module does."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory: partial[Any] = partial(_Protocol, loop=self._loop)
+
+
+class _Protocol(ResponseHandler):
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._head: bytes | None = None  # what has come of it; None after its end
+        self._since = 0  # bytes that came since the body last grew
+        self._grown = 0
+
+    def set_response_params(self, **params: Any) -> None:
+        self._head = b""
+        self._since = self._grown = 0
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            while self._head is not None and data:
+                data = self._read_head(data)
+            if self._head is None:
+                self._read_body(data)
+        except BadHttpMessage as error:
+            failure = aiohttp.ClientPayloadError(error.message)
+            if self._payload is not None:
+                self._payload.set_exception(failure)
+            if self.transport is not None:
+                self.transport.close()
+            self.set_exception(failure)
+
+    def _read_head(self, data: bytes) -> bytes:
+        """Take the head of an answer from *data*; returns what follows it."""
+        head = ((self._head or b"") + data).lstrip(b"\r\n")
+        end = _END.search(head, max(0, len(self._head or b"") - 3))
+        if (end.start() if end else len(head)) > MAX_HEAD:
+            raise BadHttpMessage(f"more than {MAX_HEAD} bytes of headers")
+        if end is None:
+            self._head = head
+            self._reschedule_timeout()
+            if head and not b"HTTP/".startswith(head[:5]):
+                raise BadHttpMessage(f"no HTTP: {head[:20]!r}")
+            return b""
+        self._head = b"" if _INTERIM.match(head) else None
+        regular, may_stay = regular_head(head[: end.start()])
+        super().data_received(regular)
+        if not may_stay:
+            self.force_close()
+        return head[end.end() :]
+
+    def _read_body(self, data: bytes) -> None:
+        body = self._payload
+        if data and (body is None or body.is_eof()):
+            # It is complete. Were this read, the next request might get it for an answer.
+            self.force_close()
+            if self.transport is not None:
+                self.transport.close()
+            return
+        super().data_received(data)
+        if body is None or body.is_eof() or self._reading_paused:
+            return
+        self._since = 0 if body.total_bytes > self._grown else self._since + len(data)
+        self._grown = body.total_bytes
+        if self._since > MAX_HEAD:
+            raise BadHttpMessage(f"more than {MAX_HEAD} bytes of framing")
+
+
+def regular_head(head: bytes) -> tuple[bytes, bool]:
+    """*head*, without the empty line at its end, as RFC 9112 wants it, with that line; and whether its connection may
+    be used again. Raises BadHttpMessage where it is doubtful where the body ends."""
+    if not _IRREGULAR.search(head):
+        return head + b"\r\n\r\n", True
+    status, *lines = re.split(rb"\r?\n", head)
+    fields: list[tuple[bytes, bytes]] = []
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if line[:1] in (b" ", b"\t"):  # goes on with the field before it
+            if fields:
+                fields[-1] = (fields[-1][0], fields[-1][1] + b" " + line.strip())
+        else:
+            name = name.rstrip(b" \t")
+            # A field without a name that can be one is kept in its place for what goes on with it.
+            fields.append((name if colon and _TOKEN.fullmatch(name) else b"", value.strip(b" \t")))
+    lengths = {
+        part.strip() for name, value in fields if name.lower() == b"content-length" for part in value.split(b",")
+    }
+    codes = [
+        code
+        for name, value in fields
+        if name.lower() == b"transfer-encoding"
+        for part in value.split(b",")
+        if (code := part.strip().lower()) not in (b"", b"identity")
+    ]
+    kept = [field for field in fields if field[0] and field[0].lower() not in (b"content-length", b"transfer-encoding")]
+    lengths.discard(b"")
+    if codes:  # they say where the body ends, whatever a length says
+        kept.append((b"Transfer-Encoding", b", ".join(codes)))
+    elif len(lengths) > 1 or not all(re.fullmatch(rb"[0-9]{1,19}", length) for length in lengths):
+        raise BadHttpMessage(f"Content-Length: {b', '.join(sorted(lengths))[:100]!r}")
+    elif lengths:
+        kept.append((b"Content-Length", lengths.pop()))
+    return b"\r\n".join([status, *(b"%s: %s" % field for field in kept), b"", b""]), not (codes and lengths)

@@ -1,0 +1,61 @@
+"""What a worker has to report to the queue, until it is reported."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+BATCH, BATCH_BYTES = 500, 256 * 1024  # operations and bytes in one script: some milliseconds of the server's time
+OUTBOX_LIMIT, OUTBOX_LIMIT_BYTES = 4 * BATCH, 16 * BATCH_BYTES  # that may wait; start() pauses beyond
+
+Operation = tuple[bytes | str, ...]
+
+
+class Outbox:
+    """Operations that are to be reported, in their order, in batches that Redis takes in a moment."""
+
+    def __init__(self) -> None:
+        self._operations: deque[Operation] = deque()
+        self._bytes = 0
+        self.reported = 0  # operations so far
+
+    def __len__(self) -> int:
+        return len(self._operations)
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self._operations)
+
+    def add(self, operation: Operation) -> None:
+        self._operations.append(operation)
+        self._bytes += _size(operation)
+
+    def batch(self) -> list[Operation]:
+        """What is to go next: as much as BATCH and BATCH_BYTES allow, a single larger one alone."""
+        batch: list[Operation] = []
+        size = 0
+        for operation in self._operations:
+            size += _size(operation)
+            if batch and (len(batch) == BATCH or size > BATCH_BYTES):
+                break
+            batch.append(operation)
+        return batch
+
+    def sent(self, count: int) -> None:
+        """The first *count* were reported."""
+        for _ in range(count):
+            self._bytes -= _size(self._operations.popleft())
+        self.reported += count
+
+    def clear(self) -> None:
+        self._operations.clear()
+        self._bytes = 0
+
+    def has_batch(self) -> bool:
+        return len(self._operations) >= BATCH or self._bytes >= BATCH_BYTES
+
+    def has_room(self) -> bool:
+        return len(self._operations) <= OUTBOX_LIMIT and self._bytes <= OUTBOX_LIMIT_BYTES
+
+
+def _size(operation: Operation) -> int:
+    return sum(map(len, operation))

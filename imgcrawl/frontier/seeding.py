@@ -1,0 +1,68 @@
+"""One worker of a run runs start(); what it gives is queued for all."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from scrapy import Request
+
+from imgcrawl.frontier.run import RunState, SharedRun
+from imgcrawl.shared.session import one_line
+
+
+class Seeding:
+    """start() of a spider in a *run* with others. *check* raises for a request that cannot travel."""
+
+    def __init__(self, run: SharedRun, check: Callable[[Request], object]) -> None:
+        self._run = run
+        self._check = check
+        self._starts: weakref.WeakSet[Request] = weakref.WeakSet()
+
+    def is_start(self, request: Request) -> bool:
+        """Whether *request* came from start()."""
+        return request in self._starts
+
+    async def seed(
+        self, start: AsyncIterator[Any], again: Callable[[], Coroutine[Any, Any, AsyncIterator[Any]]]
+    ) -> AsyncIterator[Any]:
+        """The output of start() if this worker is the one that seeds the run, or nothing, until the run is over.
+
+        Until then the server may come back older than it was, with a run that is not seeded: what *again* brings is
+        then seeded from the beginning. What is there already is known by its fingerprint.
+        """
+        run = self._run
+        run.may_seed = True
+        run.session.wake()
+        fresh: AsyncIterator[Any] | None = start
+        try:
+            while await self._is_to_seed():
+                before = run.lost_reports
+                begun, fresh = fresh or await again(), None
+                async for output in begun:
+                    if isinstance(output, Request):
+                        self._check(output)
+                        self._starts.add(output)
+                    yield output
+                    while not run.outbox.has_room() and run.is_open:
+                        await run.next_exchange()
+                    if run.lost_reports != before:
+                        break
+                else:
+                    run.report("seeded", "", "")
+                    await run.flushed()
+        except Exception as error:
+            run.start_error = one_line(error)
+            run.report("seeded", run.start_error, "")
+            raise
+        finally:
+            run.may_seed = False
+
+    async def _is_to_seed(self) -> bool:
+        run = self._run
+        while not run.reply.seeder or run.reply.seeded:
+            if run.state is not RunState.RUNNING:
+                return False
+            await run.session.exchanged()  # asking until another has seeded would be a spin
+        return run.state is RunState.RUNNING

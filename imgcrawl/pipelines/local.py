@@ -1,0 +1,132 @@
+"""STORE, in a directory: staged, published in groups, recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+
+from scrapy.pipelines.media import MediaPipeline
+
+from imgcrawl.catalogue import Catalogue, Record
+from imgcrawl.exceptions import ImageError
+from imgcrawl.pipelines.examiners import Examined
+from imgcrawl.pipelines.futures import settle_soon
+from imgcrawl.pipelines.outcomes import same_bytes
+from imgcrawl.pipelines.receivers import Arrival
+from imgcrawl.pipelines.stores import FileStore
+
+GROUP_MAX = 32  # images of one transaction, for which other workers wait
+
+_Kept = asyncio.Future[tuple[str, Record]]  # an image's status, and what the catalogue has of it
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """A verified image in a file that nobody sees yet, and is gone when *file* is closed."""
+
+    image: Examined
+    path: Path
+    file: ExitStack
+    kept: _Kept
+
+
+class LocalKeeper:
+    """Keeps images in the directory of *store*, and in the *catalogue*, with *threads* that wait for the disk."""
+
+    def __init__(self, store: FileStore, catalogue: Catalogue, threads: ThreadPoolExecutor) -> None:
+        self.store = store
+        self.catalogue = catalogue
+        self.threads = threads
+        self._ready: deque[_Staged] = deque()
+        self._publishing = threading.Lock()
+
+    async def is_intact(self, record: Record) -> bool:
+        """Whether the file of *record* has the bytes it had."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.threads, self.store.checksum, record.path) == record.checksum
+
+    async def keep(self, arrival: Arrival, examine: Callable[[Arrival], Examined]) -> tuple[str, Record]:
+        """Verify, store and record *arrival*: its status and its record. Raises what *examine* does, and OSError."""
+        kept: _Kept = asyncio.get_running_loop().create_future()
+        self.threads.submit(self._stage_and_publish, arrival, examine, kept)
+        try:
+            return await kept
+        finally:
+            del kept  # an error in it has a traceback, which has this frame: the body would stay for long
+
+    async def keep_derived(
+        self, make: Callable[[], Iterable[tuple[str, bytes]]], info: MediaPipeline.SpiderInfo
+    ) -> None:
+        """Store the files that *make* gives, each a path and bytes, which may be made anew at any time."""
+
+        def store() -> None:
+            for path, body in make():
+                self.store.persist_file(path, BytesIO(body), info)
+
+        await asyncio.get_running_loop().run_in_executor(self.threads, store)
+
+    def _stage_and_publish(self, arrival: Arrival, examine: Callable[[Arrival], Examined], kept: _Kept) -> None:
+        with ExitStack() as file:
+            try:
+                image = examine(arrival)
+                path = arrival.file or file.enter_context(self.store.staged(arrival.response.body))
+            except ImageError as error:
+                settle_soon([(kept, error.with_traceback(None))])  # its frames have the body
+                return
+            except BaseException as error:  # to be raised where the image is waited for
+                settle_soon([(kept, error)])
+                return
+            self._ready.append(_Staged(image, path, file.pop_all(), kept))
+        # Whoever comes while images are published leaves its own to that thread: a transaction for many of them
+        # costs less than one for each, and nobody waits for a lock.
+        while self._ready and self._publishing.acquire(blocking=False):
+            try:
+                images = [self._ready.popleft() for _ in range(min(len(self._ready), GROUP_MAX))]
+                self._publish_together(images)
+            finally:
+                self._publishing.release()
+
+    def _publish_together(self, images: Sequence[_Staged]) -> None:
+        if not images:  # another thread was faster
+            return
+        outcomes: Sequence[tuple[str, Record] | BaseException]
+        try:
+            with self.catalogue.transaction():
+                outcomes = [self._publish(staged.image, staged.path) for staged in images]
+        except BaseException as error:  # to be raised where the image is waited for
+            if len(images) > 1:  # what cannot be published must not harm the others; to publish twice changes nothing
+                for image in images:
+                    self._publish_together([image])
+                return
+            outcomes = [error]
+        settle_soon([(image.kept, outcome) for image, outcome in zip(images, outcomes, strict=True)])
+        for image in images:
+            with suppress(OSError):  # the store removes what is left when it is closed
+                image.file.close()
+
+    def _publish(self, image: Examined, staged: Path) -> tuple[str, Record]:
+        """Give a staged image its name and its record."""
+        record, checksum, catalogue = image.record, image.record.checksum, self.catalogue
+        before = catalogue.find(record.key)
+        for same in catalogue.same_bytes(checksum):
+            if self.store.checksum(same.path) == checksum:
+                record, status = same_bytes(record, same.path, before)
+                break
+        else:
+            path = self.store.publish(
+                staged,
+                record.wanted,
+                image.extension,
+                checksum,
+                lambda name: checksum in catalogue.checksums_at(name),
+            )
+            record, status = replace(record, path=path), "downloaded"
+        catalogue.put(record)
+        return status, record

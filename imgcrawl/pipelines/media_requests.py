@@ -1,0 +1,105 @@
+"""From the addresses of an item to requests, each with the path its image asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+from itemadapter import ItemAdapter
+from scrapy import Request
+from scrapy.http.request import NO_CALLBACK
+from scrapy.utils.url import strip_url
+
+from imgcrawl.bodies import MediaRequest
+from imgcrawl.catalogue import Record
+from imgcrawl.images.names import distinct, path_for, strip_extension
+from imgcrawl.optouts import KNOWN, reason_of_opt_out
+from imgcrawl.spidermiddlewares import OptOuts
+from imgcrawl.urls import host_of, without_query
+
+
+class MediaRequests:
+    """Makes the requests for the images of an item.
+
+    *template* names the files; *names_field* and *pages_field* are the item's fields that are parallel to its
+    addresses: the image's own name, and the page that shows it. *accept* is the Accept header.
+    """
+
+    def __init__(self, template: str, opt_outs: OptOuts, *, names_field: str, pages_field: str, accept: str) -> None:
+        self.template = template
+        self.opt_outs = opt_outs
+        self.names_field = names_field
+        self.pages_field = pages_field
+        self.accept = accept
+
+    def of(self, adapter: ItemAdapter, urls: list[Any], spider: str) -> Iterator[Request]:
+        """The requests for *urls*, in their order; one that cannot be asked for has `image_refused` in its meta."""
+        page = adapter.get("url")
+        pages = adapter.get(self.pages_field) or []
+        for index, (url, path) in enumerate(zip(urls, self._paths(adapter, urls, spider), strict=True)):
+            referer = pages[index] if index < len(pages) else page
+            request = self._request(url, referer, path)
+            self._apply_page_opt_outs(adapter.get("opt_outs"), request)
+            yield request
+
+    def _request(self, url: Any, referer: str | None, requested_path: str) -> Request:
+        meta = {
+            "media": True,
+            "image_url": url,
+            "image_path": requested_path,
+            "allow_offsite": True,
+            "download_warnsize": 0,
+        }
+        headers = {"Accept": self.accept, "Accept-Encoding": "identity"}
+        if referer:
+            meta["page_url"] = referer
+            if referer.startswith(("http://", "https://")):
+                headers["Referer"] = _as_referer(referer)
+        try:
+            return MediaRequest(url, headers=headers, meta=meta, callback=NO_CALLBACK)
+        except (ValueError, TypeError, UnicodeError):
+            # No address, so no request; a stand-in keeps its place in the order.
+            return Request("about:invalid", meta=meta | {"image_refused": "invalid_url"}, callback=NO_CALLBACK)
+
+    def _apply_page_opt_outs(self, said: Any, request: Request) -> None:
+        """Refuse *request* for what its page said, or note what was said and is allowed."""
+        said = [word for word in said or () if word in KNOWN]
+        if obeyed := self.opt_outs.obeyed(said):
+            request.meta["image_refused"] = reason_of_opt_out(obeyed)
+        elif said:
+            request.meta["opt_outs"] = said
+
+    def _paths(self, adapter: ItemAdapter, urls: Iterable[Any], spider: str) -> list[str]:
+        names = adapter.get(self.names_field) or []
+        fields = {name: value for name, value in adapter.items() if isinstance(value, str | int | float)}
+        fields.setdefault("spider", spider)
+        paths = []
+        for index, url in enumerate(urls):
+            name = names[index] if index < len(names) else ""
+            basename = strip_extension(_basename(str(url)))
+            fields.update(
+                index=index + 1, name=strip_extension(name) or basename, basename=basename, host=host_of(str(url))
+            )
+            paths.append(path_for(self.template, fields))
+        return distinct(paths)
+
+
+def make_conditional(request: Request, record: Record) -> None:
+    """Ask only for what has changed since (RFC 9110, 13.1)."""
+    if record.etag:
+        request.headers["If-None-Match"] = record.etag
+    if record.last_modified:
+        request.headers["If-Modified-Since"] = record.last_modified
+
+
+@lru_cache(64)  # a gallery's images have one page
+def _as_referer(url: str) -> str:
+    """*url* as a Referer: without user, password and fragment (RFC 9110, 10.1.3)."""
+    return strip_url(url, strip_credentials=True, strip_default_port=False, origin_only=False)
+
+
+def _basename(url: str) -> str:
+    """The last part of an address's path, decoded. What follows a `!` there is a style of the image host's."""
+    return unquote(without_query(url).rstrip("/").rpartition("/")[2].partition("!")[0])

@@ -1,0 +1,87 @@
+"""How a body is received: in memory, or in a file as it comes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from scrapy import Request
+from scrapy.http import Response
+
+from imgcrawl.bodies import IN_MEMORY, BodyFile, MediaRequest, body_file_of
+from imgcrawl.pipelines.stores import FileStore
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An answer that is to be kept: *key* is the fingerprint of its request, *requested_path* the path its item
+    asked for, without an extension. The body is in *file*, or in *response* if that is None."""
+
+    response: Response
+    key: bytes
+    requested_path: str
+    file: Path | None = None
+
+    @cached_property
+    def checksum(self) -> str:
+        """The sha256 of the body, in hex."""
+        if self.file is None:
+            return hashlib.sha256(self.response.body).hexdigest()
+        with self.file.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @property
+    def size(self) -> int:
+        """The bytes of the body."""
+        return self.file.stat().st_size if self.file else len(self.response.body)
+
+
+class Receiver(Protocol):
+    """How the bodies of a pipeline are received."""
+
+    def receiving(self, request: Request) -> AbstractContextManager[Request]:
+        """The request to send in place of *request*, with what must be there until its body has been looked at."""
+
+    def arrival(self, response: Response, key: bytes, requested_path: str) -> Arrival:
+        """What *response* brought."""
+
+
+class MemoryReceiver:
+    """Holds bodies in memory."""
+
+    def receiving(self, request: Request) -> AbstractContextManager[Request]:
+        return nullcontext(request)
+
+    def arrival(self, response: Response, key: bytes, requested_path: str) -> Arrival:
+        return Arrival(response, key, requested_path)
+
+
+class FileReceiver:
+    """Has bodies of more than *in_memory* bytes written to the staging folder of *store* as they come. *limits* are
+    for the meta of their requests (``download_maxsize`` in bytes, ``download_timeout`` in seconds)."""
+
+    def __init__(self, store: FileStore, *, in_memory: int = IN_MEMORY, limits: Mapping[str, float] = {}) -> None:
+        self.store = store
+        self.in_memory = in_memory
+        self.limits = limits
+
+    @contextmanager
+    def receiving(self, request: Request) -> Iterator[Request]:
+        body_file = BodyFile(self.store.unused_path(), in_memory=self.in_memory)
+        sent = request if isinstance(request, MediaRequest) else request.replace(cls=MediaRequest)
+        sent.body_file = body_file
+        sent.meta.update(self.limits)
+        try:
+            yield sent
+        finally:
+            body_file.remove()
+
+    def arrival(self, response: Response, key: bytes, requested_path: str) -> Arrival:
+        body_file = body_file_of(response.request) if response.request else None
+        file = body_file.path if body_file and body_file.is_written else None
+        return Arrival(response, key, requested_path, file)

@@ -1,0 +1,61 @@
+"""The settings of the pipelines, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.images.names import check_template
+from imgcrawl.items import Gallery
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from scrapy.settings import BaseSettings
+
+DAY = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """The pipeline's settings, read once. Raises `InputError` for values that make no sense."""
+
+    name: str
+    threads: int
+    max_pixels: int
+    min_width: int
+    min_height: int
+    expires: float
+    thumbs: Mapping[str, tuple[int, int]]
+
+    @classmethod
+    def from_settings(cls, settings: BaseSettings, name_setting: str) -> Self:
+        check_template(name_setting, settings[name_setting], _template_fields())
+        try:
+            config = cls(
+                name=settings[name_setting],
+                threads=settings.getint("IMAGES_THREADS"),
+                max_pixels=settings.getint("IMAGES_MAX_PIXELS"),
+                min_width=settings.getint("IMAGES_MIN_WIDTH"),
+                min_height=settings.getint("IMAGES_MIN_HEIGHT"),
+                expires=settings.getfloat("IMAGES_EXPIRES") * DAY,
+                thumbs={str(k): (int(w), int(h)) for k, (w, h) in settings.getdict("IMAGES_THUMBS").items()},
+            )
+        except (TypeError, ValueError) as error:
+            raise InputError(f"one of the IMAGES_ settings has a value that cannot be read: {error}") from error
+        if config.threads < 1 or config.max_pixels < 1 or any(w < 1 or h < 1 for w, h in config.thumbs.values()):
+            raise InputError(
+                f"IMAGES_THREADS={config.threads}, IMAGES_MAX_PIXELS={config.max_pixels} and the sizes in "
+                f"IMAGES_THUMBS={dict(config.thumbs)} must be 1 or more"
+            )
+        return config
+
+
+def _template_fields() -> set[str]:
+    """What IMAGES_NAME may name: the pipeline's own fields and those of every gallery that a site declares."""
+    kinds: list[type[Gallery]] = [Gallery]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    return {"index", "name", "basename", "host"}.union(*(kind.fields for kind in kinds))

@@ -1,0 +1,164 @@
+"""The records of a list: text, CSV, TSV and JSON Lines as fields, or as the reason why there are none."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.rows.source import FORMATS, MAX_LINE, Source
+
+MAX_QUOTED_LINES = 100  # lines that one CSV record may span …
+MAX_QUOTED_SIZE = 1 << 16  # … and their characters: a quote that is never closed costs one row, not the file
+BROKEN = "the file is broken from here on"  # how the reason begins after which nothing more can be had
+EXCERPT = 80  # characters of a bad row that are shown
+
+
+class BadRow(NamedTuple):
+    """A row that cannot be read: the line where it begins, why, and how it begins (printable)."""
+
+    line: int
+    reason: str
+    excerpt: str
+
+
+class Unreadable(Exception):  # noqa: N818 - no error of ours: it only carries a reason from a parser to its caller
+    """Why a row is bad."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of *source*, read as *format*, one of `FORMATS`; *delimiter* parts the columns of CSV and TSV."""
+
+    source: Source
+    format: str
+    delimiter: str
+
+    def read(self, after: int = 0) -> Iterator[tuple[int, bytes, Any]]:
+        """Line, first raw line, and the fields or the `BadRow`; the lines before *after* are not looked into."""
+        is_text, is_json, delimiter = self.format == "text", self.format == "jsonl", self.delimiter
+        failure: list[tuple[Exception, bytes]] = []
+        source = self.source.lines(failure)
+        pending: deque[bytes] = deque()  # lines that an unclosed quote had taken and gave back
+        line = 0
+        while True:
+            raw = pending.popleft() if pending else next(source, None)
+            if raw is None:
+                break
+            line += 1
+            if line < after:
+                continue
+            more = 0
+            fields: Any
+            try:
+                text = _text(raw)
+                if line == 1:
+                    text = text.removeprefix("\ufeff")
+                if not text or text.isspace() or (is_text and text.lstrip().startswith("#")):
+                    continue
+                if is_text:
+                    fields = [text]
+                elif is_json:
+                    fields = _json_fields(text)
+                elif '"' not in text:
+                    fields = text.split(delimiter)
+                else:
+                    fields, more = _quoted_fields(text, delimiter, pending, source)
+            except Unreadable as error:
+                fields = BadRow(line, str(error), excerpt_of(raw))
+            yield line, raw, fields
+            line += more
+        for broken, cut in failure:
+            line = max(line, after) + 1
+            reason = f"{BROKEN}: {broken or type(broken).__name__}"
+            yield line, cut, BadRow(line, reason, excerpt_of(cut))
+
+
+def format_of(file: Path, name: Path, decoded: str, format: str | None) -> str:
+    if format is not None:
+        if format not in FORMATS:
+            raise InputError(f"format {format!r} of list {str(file)!r}: expected one of {', '.join(FORMATS)}")
+        return format
+    first = decoded.lstrip()[:EXCERPT]
+    suffix = name.suffix.lower()
+    if suffix == ".json" and first.startswith("["):
+        raise InputError(f"list {str(file)!r} is one JSON document; expected JSON Lines, an object a line")
+    for known, suffixes in FORMATS.items():
+        if suffix in suffixes:
+            return known
+    if first.startswith("{"):
+        return "jsonl"
+    if re.match(r"#|(?:https?:)?//", first):
+        return "text"
+    return "tsv" if "\t" in first.partition("\n")[0] else "csv"
+
+
+def _json_fields(text: str) -> Any:
+    try:
+        record = json.loads(text)
+    except RecursionError:
+        raise Unreadable("JSON that is nested too deeply") from None
+    except ValueError as error:
+        raise Unreadable(f"not JSON: {error}") from None
+    if not isinstance(record, dict | list):
+        raise Unreadable("JSON that is neither an object nor an array")
+    return record
+
+
+def _quoted_fields(first: str, delimiter: str, pending: deque[bytes], source: Iterator[bytes]) -> tuple[list[str], int]:
+    """The fields of the record that begins with *first*, and how many lines more it took.
+
+    The lines that a record took in vain go back to *pending*.
+    """
+    taken: list[bytes] = []
+    ended = False
+
+    def lines() -> Iterator[str]:
+        nonlocal ended
+        yield first + "\n"
+        size = len(first)
+        while len(taken) < MAX_QUOTED_LINES - 1 and size <= MAX_QUOTED_SIZE:
+            raw = pending.popleft() if pending else next(source, None)
+            if raw is None:
+                break
+            taken.append(raw)
+            try:
+                text = _text(raw)
+            except Unreadable:
+                break
+            size += len(text)
+            yield text + "\n"
+        ended = True
+
+    try:
+        fields = next(csv.reader(lines(), delimiter=delimiter, skipinitialspace=delimiter != " ", strict=True))
+    except csv.Error as error:
+        pending.extendleft(reversed(taken))
+        if ended:
+            raise Unreadable(
+                f"a quote is not closed within {MAX_QUOTED_LINES} lines or {MAX_QUOTED_SIZE} characters"
+            ) from None
+        raise Unreadable(f"no CSV: {error}") from None
+    return fields, len(taken)
+
+
+def _text(raw: bytes) -> str:
+    if len(raw) > MAX_LINE:
+        raise Unreadable(f"a line longer than {MAX_LINE} bytes")
+    if b"\0" in raw:
+        raise Unreadable("a NUL byte")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise Unreadable("bytes that are no text in the encoding of the list") from None
+
+
+def excerpt_of(raw: bytes) -> str:
+    text = raw[: 4 * EXCERPT].decode("utf-8", "replace").strip()[:EXCERPT]
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)

@@ -1,0 +1,105 @@
+"""What came of a crawl with several workers: their counts as one, their segments as one feed, and the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from imgcrawl.extensions.verdict import findings
+from imgcrawl.feeds.merge import Segments
+from imgcrawl.frontier.verdict import Told, together
+from imgcrawl.items import outcomes_of
+
+if TYPE_CHECKING:
+    from scrapy.settings import BaseSettings
+
+    from imgcrawl.feeds.output import OutputWriter
+    from imgcrawl.workers.plan import CrawlFolder
+
+logger = logging.getLogger(__name__)
+
+# The counts that are made from the merged feed, and of those the ones that are not in it.
+_IN_FEED = ("image/", "gallery/")
+_NOT_IN_FEED = ("image/bytes",)
+# What went wrong when a worker left in an earlier start: it was done again since, or is told again.
+_PAST = ("verdict/error", "spider_exceptions/", "item/error")
+
+
+@dataclass
+class Outcome:
+    """The stats of all workers, the findings (the first is the verdict), and whether it was bad input."""
+
+    stats: dict[str, Any] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
+    refused: bool = False
+
+
+async def write_feeds(folder: CrawlFolder, feeds: OutputWriter) -> Counter[str]:
+    """Write *feeds* from all segments in *folder*, those of a run that is no more included; count their items."""
+    counted = await asyncio.to_thread(_write_files, folder, feeds)
+    if feeds.has_others:
+        with Segments(folder.all_segments()) as segments:
+            await feeds.write_others(segments)
+    folder.mark_fed()
+    return counted
+
+
+def _write_files(folder: CrawlFolder, feeds: OutputWriter) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    with Segments(folder.all_segments()) as segments:
+        for line in segments:
+            count_item(counted, json.loads(line))
+        for sentence in segments.report.broken:
+            logger.error(sentence)
+        feeds.write_files(segments, folder.kept)
+    return counted
+
+
+def count_item(stats: Counter[str], item: dict[str, Any]) -> None:
+    """Count *item* and its outcomes in *stats* as the crawl that yielded it has done."""
+    if item.get("error"):
+        stats["gallery/failed"] += 1
+        stats[f"gallery/failed/{item['error']}"] += 1
+    else:
+        stats["gallery/count"] += 1
+    outcomes = outcomes_of(item)
+    if not outcomes and not item.get("error"):
+        stats["gallery/empty"] += 1
+    for outcome in outcomes:
+        status = outcome.get("status")
+        stats["image/found"] += 1
+        stats[f"image/{status}"] += 1
+        if "reason" in outcome:
+            stats[f"image/{status}/{outcome['reason']}"] += 1
+
+
+def stats_of_all(reports: Mapping[str, Told], left_before: Set[str], counted: Mapping[str, int]) -> dict[str, Any]:
+    """The stats of all workers as one. *left_before*: those that had left in an earlier start of the crawl.
+
+    *counted* is what the merged feed holds: what workers that crashed had counted was done again and counted again;
+    the feed has it once.
+    """
+    stats = together({name: _as_past(one) if name in left_before else one for name, one in reports.items()})
+    kept = {name: value for name, value in stats.items() if not name.startswith(_IN_FEED) or name in _NOT_IN_FEED}
+    return {**kept, **counted}
+
+
+def _as_past(report: Told) -> Told:
+    return replace(report, stats={name: value for name, value in report.stats.items() if not name.startswith(_PAST)})
+
+
+def judge(stats: Mapping[str, Any], reason: str, settings: BaseSettings) -> list[str]:
+    """What did not go as it should in a crawl that ended with *reason*."""
+    return list(
+        findings(
+            stats,
+            reason,
+            max_failed=settings.getfloat("VERDICT_MAX_FAILED", 0.2),
+            images_expected=settings.getbool("VERDICT_IMAGES_EXPECTED", True),
+        )
+    )

@@ -1,0 +1,130 @@
+"""What a crawl with several workers is to do, and the folder that it keeps between two starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.feeds.kept import KeptParts
+from imgcrawl.feeds.segments import file_name
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from imgcrawl.feeds.output import OutputWriter
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was asked for: *arguments* are what each worker is given behind `scrapy crawl SPIDER`."""
+
+    spider: str
+    workers: int
+    arguments: Sequence[str]
+    feeds: OutputWriter
+    folder: CrawlFolder
+
+
+class CrawlFolder:
+    """What a crawl keeps until it has come to its end: the workers' `segments` of the feed, and its own Redis.
+
+    `fed` is a file that is there once the feed has all that the segments have.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.segments = path / "segments"
+        self.fed = path / "fed"
+        self.redis = path / "redis"
+        self.kept = KeptParts(path / "kept.json")
+
+    def all_segments(self) -> list[Path]:
+        return sorted(self.segments.glob("*.jsonl"), key=lambda path: (path.stat().st_ctime_ns, path.name))
+
+    def segments_of(self, run: str) -> set[Path]:
+        return set(self.segments.glob(f"{file_name(run)},*.jsonl"))
+
+    def mark_fed(self) -> None:
+        """The feed has all that the segments have."""
+        self.fed.write_text("\n".join(sorted({_run_of(path) for path in self.all_segments()})), "utf-8")
+
+    def go_on_with(self, run: str) -> None:
+        """Forget what the feed has of other runs: it was kept to go on with those."""
+        if self.fed.exists():
+            fed = set(self.fed.read_text("utf-8").split("\n"))
+            if file_name(run) not in fed:
+                for path in self.all_segments():
+                    if _run_of(path) in fed:
+                        path.unlink()
+                self.kept.file.unlink(missing_ok=True)
+            self.fed.unlink()
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether no worker has begun a segment."""
+        return not any(self.segments.glob("*"))
+
+    def remove(self) -> None:
+        """Remove all but the Redis, and the folder itself if that leaves nothing in it."""
+        shutil.rmtree(self.segments, ignore_errors=True)
+        self.fed.unlink(missing_ok=True)
+        self.kept.file.unlink(missing_ok=True)
+        with suppress(OSError):  # another crawl's is beside it
+            (self.path / "lock").unlink(missing_ok=True)
+            self.path.rmdir()
+            self.path.parent.rmdir()
+
+
+def _run_of(segment: Path) -> str:
+    return segment.name.partition(",")[0]
+
+
+def folder_for(spider: str, arguments: dict[str, str], feeds: OutputWriter) -> CrawlFolder:
+    """Where the crawl of *spider* with *arguments* keeps what the next start of it needs."""
+    beside = next((output.path.parent for output in feeds.outputs if output.path), Path.cwd())
+    mark = blake2b(json.dumps([spider, arguments], sort_keys=True).encode(), digest_size=4).hexdigest()
+    return CrawlFolder(beside / ".imgcrawl" / f"{spider}-{mark}")
+
+
+def worker_command(plan: Plan, run: str) -> list[str]:
+    """The command line of a worker of the run of this name: a crawl of its own, with a segment in place of feeds."""
+    command = [sys.executable, "-m", "scrapy", "crawl", plan.spider, *plan.arguments]
+    for name, value in {
+        "FEEDS": "{}",
+        "FRONTIER_PARENT": os.getpid(),
+        "FRONTIER_RUN": run,
+        "FRONTIER_SEGMENTS": plan.folder.segments,
+        "PROGRESS_ENABLED": 0,
+        "PROGRESS_INTERVAL": 0,
+    }.items():
+        command += ["-s", f"{name}={value}"]
+    return command
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Holds the lock of a crawl's folder. Raises InputError if another process has it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "lock").open("a")
+    except OSError as error:
+        raise InputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+    with file:
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    f"This crawl runs already, in another process that has {folder}: wait for its end, or stop it."
+                ) from None
+        yield

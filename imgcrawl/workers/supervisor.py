@@ -1,0 +1,333 @@
+"""Runs the workers of a crawl, watches them, and replaces those that crash."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import shlex
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from imgcrawl.display import stored_images
+from imgcrawl.exceptions import InputError
+from imgcrawl.frontier import inspect
+from imgcrawl.frontier.queue import Queue, queue_from_settings
+from imgcrawl.frontier.server import EmbeddedServer
+from imgcrawl.frontier.verdict import last_reason, tell, together
+from imgcrawl.limits.redis import RedisLimits
+from imgcrawl.shared.connection import OUTAGES, check_server
+from imgcrawl.shared.connection import printable as without_password
+from imgcrawl.workers.outcome import Outcome, judge, stats_of_all, write_feeds
+from imgcrawl.workers.plan import Plan, claimed, worker_command
+from imgcrawl.workers.terminal import Terminal, is_chosen
+
+if TYPE_CHECKING:
+    from scrapy.settings import BaseSettings
+
+logger = logging.getLogger(__name__)
+
+POLL_INTERVAL = 0.5  # seconds between two looks at what the workers say
+MAX_CRASHES, CRASH_WINDOW = 5, 60.0  # so many workers may crash within so many seconds
+REFUSED = 2  # the exit code of bad input
+MAX_LINE = 1 << 20  # bytes of a log line
+
+
+class Workers:
+    """Runs the workers of a *plan* to the end of the crawl. *settings* are those of its spider."""
+
+    def __init__(self, plan: Plan, settings: BaseSettings) -> None:
+        self.plan = plan
+        self.settings = settings.copy()
+        self.server: EmbeddedServer | None = None
+        # One command is one run: a worker that starts when the others have finished finds it done, and opens no other.
+        self.run_name: str = settings.get("FRONTIER_RUN") or secrets.token_hex(8)
+        self.run_id = ""  # once a worker of ours is in it
+        self.processes: dict[int, asyncio.subprocess.Process] = {}
+        self.pids: set[int] = set()  # of all that were ever started
+        self.over = False  # the run was seen to be done
+        self.lost = False  # the run is no more
+        self.before: set[str] = set()  # workers that had left the run before
+        self.crashes: deque[float] = deque()
+        self.signals = 0
+        self.refused = False
+        self.trouble = ""
+        self.terminal = Terminal(plan.spider, settings)
+
+    async def run(self) -> Outcome:
+        """Raises InputError where nothing can be started."""
+        async with AsyncExitStack() as stack:
+            stack.enter_context(claimed(self.plan.folder.path))
+            await stack.enter_async_context(self._redis())
+            try:
+                await self._connect(stack)
+            except InputError:
+                if self.plan.folder.is_unused:
+                    self._tidy_up()
+                raise
+            self.plan.folder.segments.mkdir(exist_ok=True)
+            loop = asyncio.get_running_loop()
+            for number in _stopping_signals():
+                loop.add_signal_handler(number, self.stop)
+                stack.callback(loop.remove_signal_handler, number)
+            with self.terminal:
+                watching = asyncio.create_task(self._watch())
+                try:
+                    if await self._lacks_only_its_feed():
+                        self._say("the last start of this crawl did all but write the feed: it is written now")
+                    else:
+                        await self._work()
+                finally:
+                    watching.cancel()
+                    await asyncio.wait([watching])
+            if self.run_id or not self.refused:
+                done = await self._finish(self.terminal.status.seconds)
+                done.refused = self.refused
+                return done
+            if self.plan.folder.is_unused:
+                self._tidy_up()
+            return Outcome(refused=True)
+
+    def stop(self) -> None:
+        """Have all workers leave in order; the second time, at once."""
+        self.signals += 1
+        for process in self.processes.values():
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT if self.signals < 3 else signal.SIGKILL)
+
+    # Redis
+
+    @asynccontextmanager
+    async def _redis(self) -> AsyncIterator[None]:
+        url = self.settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
+        if not url:
+            self.server = EmbeddedServer(self.plan.folder.redis)
+            await asyncio.to_thread(self.server.start)
+            url = self.server.url
+            self._say(f"no REDIS_URL: the workers share {self.server.program}, which runs as long as they do")
+        self.settings.set("REDIS_URL", url, "cmdline")
+        try:
+            yield
+        finally:
+            if self.server:
+                await asyncio.to_thread(self.server.stop)
+
+    async def _connect(self, stack: AsyncExitStack) -> None:
+        self.store: Queue = queue_from_settings(self.settings, self.plan.spider)
+        stack.push_async_callback(self.store.client.aclose)
+        try:
+            await check_server(self.store, self.settings["REDIS_URL"])
+        except OUTAGES as error:
+            url = without_password(self.settings["REDIS_URL"])
+            raise InputError(f"REDIS_URL {url}: cannot be reached ({error})") from None
+
+    async def _lacks_only_its_feed(self) -> bool:
+        folder = self.plan.folder
+        with suppress(*OUTAGES):
+            counts = await inspect.counts(self.store)
+            if counts["state"] == "done" and folder.segments_of(counts["id"]) and not folder.fed.exists():
+                self.run_id = counts["id"]
+        return bool(self.run_id)
+
+    # Workers
+
+    async def _work(self) -> None:
+        # What is wrong with the input is wrong for all: the first one finds it.
+        first = asyncio.create_task(self._keep_working(1))
+        while not first.done() and not await self._has_begun():
+            await asyncio.wait([first], timeout=0.1)
+        await self._has_begun()  # the first may have been faster than that
+        tasks = [first]
+        if not first.done() and not self.signals:
+            tasks += [asyncio.create_task(self._keep_working(number)) for number in range(2, self.plan.workers + 1)]
+        await asyncio.gather(*tasks)
+
+    async def _has_begun(self) -> bool:
+        if self.run_id:
+            return True
+        with suppress(*OUTAGES):
+            counts = await inspect.counts(self.store)
+            told = await tell(self.store, counts["id"])
+            if any(self._is_of(pid, worker) for pid in self.pids for worker in told):
+                await self._adopt(counts["id"])
+                self.before = {
+                    worker
+                    for worker in told
+                    if told[worker].reason and not any(self._is_of(pid, worker) for pid in self.pids)
+                }
+        return bool(self.run_id)
+
+    async def _adopt(self, run: str) -> None:
+        """Take *run* for that of this command. One that was begun before, or by others, keeps its name."""
+        key = f"{self.store.prefix}run"
+        if name := await self.store.client.hget(key, "name"):
+            self.run_name = name.decode("utf-8", "replace")
+        else:
+            await self.store.client.hset(key, "name", self.run_name)
+        self.run_id = run
+        self.plan.folder.go_on_with(run)
+
+    @staticmethod
+    def _is_of(pid: int, worker: str) -> bool:
+        return worker.startswith(f"{socket.gethostname()}-{pid}-")
+
+    async def _keep_working(self, number: int) -> None:
+        """One worker after another, until one leaves by itself."""
+        while not self.signals and not self.lost:
+            process = await self._start(number)
+            if self.signals:  # while it was being started
+                process.send_signal(signal.SIGINT)
+            await self._relay(process, number)
+            code = await process.wait()
+            del self.processes[number]
+            if not await self._crashed(process.pid, code, number):
+                return
+
+    async def _start(self, number: int) -> asyncio.subprocess.Process:
+        command = worker_command(self.plan, self.run_name)
+        if self.terminal.is_live and not is_chosen(self.settings, "LOG_LEVEL"):
+            command += ["-s", "LOG_LEVEL=WARNING"]  # the display needs the room
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env={**os.environ, "REDIS_URL": self.settings["REDIS_URL"]},
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            limit=MAX_LINE,
+            start_new_session=True,  # Ctrl-C is for us, who tell them
+        )
+        self.processes[number] = process
+        self.pids.add(process.pid)
+        return process
+
+    async def _relay(self, process: asyncio.subprocess.Process, number: int) -> None:
+        assert process.stderr  # noqa: S101 -- asked for above
+        while True:
+            try:
+                line = await process.stderr.readline()
+            except ValueError:  # longer than MAX_LINE
+                continue
+            if not line:
+                return
+            self._say(line.decode("utf-8", "replace").rstrip("\n"), number)
+
+    async def _crashed(self, pid: int, code: int, number: int) -> bool:
+        """Whether the worker that ended with *code* is to be followed by another."""
+        if self.signals:
+            return False
+        if code == REFUSED:
+            self.refused = True
+            self.stop()
+            return False
+        with suppress(*OUTAGES):
+            counts = await inspect.counts(self.store)
+            told = await tell(self.store, self.run_id or counts["id"])
+            self._look_for_loss(counts)
+            left = self.lost or any(self._is_of(pid, worker) and told[worker].reason for worker in told)
+            if left or (counts["id"] == self.run_id and counts["state"] == "done"):
+                return False
+            for worker in counts["workers"]:
+                if self._is_of(pid, worker):
+                    await self.store.bury(worker)
+                    await RedisLimits(self.store, self.settings["REDIS_URL"]).expire_worker(worker)
+        why = f"signal {-code}" if code < 0 else f"exit code {code}"
+        now = time.monotonic()
+        self.crashes.append(now)
+        while now - self.crashes[0] > CRASH_WINDOW:
+            self.crashes.popleft()
+        if len(self.crashes) > MAX_CRASHES:
+            self.trouble = f"{len(self.crashes)} workers crashed within a minute, the last with {why}"
+            self.stop()
+            return False
+        logger.warning("Worker %d crashed (%s): another takes its place", number, why)
+        return True
+
+    def _look_for_loss(self, counts: dict[str, Any]) -> None:
+        if not self.run_id or self.over or self.lost:
+            return
+        if counts["id"] == self.run_id:
+            self.over = counts["state"] == "done"
+            return
+        # Whoever is started now begins from zero, which is nobody's wish: it was the user who cleared the queue.
+        self.lost = True
+        self.trouble = (
+            f"the queue of {self.plan.spider} was cleared, or lost, while its workers ran: start the crawl again"
+        )
+        self.stop()
+
+    # Telling
+
+    def _say(self, line: str, number: int | None = None) -> None:
+        self.terminal.say(f"[{number}] {line}" if number and len(self.processes) > 1 else line)
+
+    def _show(self, counts: dict[str, Any], stats: dict[str, Any]) -> None:
+        number = len(self.processes)
+        lines = [
+            f"{number} worker{'' if number == 1 else 's'}, {stats.get('gallery/count', 0):,} galleries, "
+            f"{stored_images(stats):,} images, {stats.get('image/bytes', 0) / 1e6:,.1f} MB",
+            self.terminal.status.pace(stats),
+            f"{counts['queued']:,} pages queued, {counts['leased']:,} under way",
+        ]
+        self.terminal.show(lines, stopping=bool(self.signals))
+
+    async def _watch(self) -> None:
+        while True:
+            if self.server and not self.server.is_alive():
+                logger.error("%s has ended; starting it again", self.server.program)
+                try:
+                    await asyncio.to_thread(self.server.start)
+                except InputError as error:
+                    self.trouble = str(error)
+                    self.stop()
+            with suppress(*OUTAGES):
+                async with asyncio.timeout(5):
+                    counts = await inspect.counts(self.store)
+                    told = await tell(self.store, counts["id"])
+                self._show(counts, together(told))
+                self._look_for_loss(counts)
+            await asyncio.sleep(POLL_INTERVAL)
+
+    # The end
+
+    async def _finish(self, seconds: float) -> Outcome:
+        try:
+            counts = await inspect.counts(self.store)
+            reports = await tell(self.store, self.run_id or counts["id"])
+        except OUTAGES as error:
+            counts, reports = {"id": "", "state": "", "dead": 0}, {}
+            self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"
+        # Another run may have begun by now, on another machine.
+        over = counts["state"] == "done" if counts["id"] == self.run_id else self.over
+        counted = await write_feeds(self.plan.folder, self.plan.feeds)
+        stats = stats_of_all(reports, self.before, counted) | {"elapsed_time_seconds": seconds}
+        if self.trouble:
+            stats["verdict/error"] = self.trouble
+        reason = "shutdown" if self.signals and not over else last_reason(reports.values())
+        found = judge(stats, "finished" if self.lost else reason, self.settings)  # of what is lost the trouble says all
+        if over and counts["dead"]:
+            found.append(self._how_to_go_on())
+        elif self.lost or (over and not self.trouble):
+            self._tidy_up()
+        return Outcome(stats, found)
+
+    def _how_to_go_on(self) -> str:
+        queue = f"scrapy queue {self.plan.spider} --requeue"
+        if self.server:
+            queue += f" --in {shlex.quote(str(self.plan.folder.path))}"
+        return f"{queue} puts the pages back that were set aside; the same command then goes on with them"
+
+    def _tidy_up(self) -> None:
+        if self.server:
+            self.server.forget()
+        self.plan.folder.remove()
+
+
+def _stopping_signals() -> Iterator[signal.Signals]:
+    yield from (signal.SIGINT, signal.SIGTERM)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+        yield signal.SIGHUP

@@ -1,0 +1,78 @@
+"""What the user sees of several workers: their log lines, and how far they are together."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+from scrapy.settings import SETTINGS_PRIORITIES
+
+from imgcrawl.display import Status
+from imgcrawl.lines import printable
+
+if TYPE_CHECKING:
+    from scrapy.settings import BaseSettings
+
+logger = logging.getLogger(__name__)
+
+
+class Terminal:
+    """Lines at stderr and, as a context manager, one picture below them or a log line each PROGRESS_INTERVAL seconds.
+
+    The picture needs a terminal and PROGRESS_ENABLED. `status` has counted since this was made.
+    """
+
+    def __init__(self, spider: str, settings: BaseSettings) -> None:
+        self.status = Status(spider)
+        self._logged = time.monotonic()
+        self._interval = settings.getfloat("PROGRESS_INTERVAL")
+        self._live: Live | None = None
+        self._console = Console(stderr=True, highlight=False)
+        self._has_picture = (
+            settings.getbool("PROGRESS_ENABLED") and sys.stderr.isatty() and self._console.is_interactive
+        )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the picture is there now."""
+        return self._live is not None
+
+    def __enter__(self) -> Self:
+        if self._has_picture:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            with suppress(OSError):  # a terminal that was closed
+                self._live.stop()
+            self._live = None
+
+    def say(self, line: str) -> None:
+        with suppress(OSError):  # a terminal that was closed
+            if self._live:
+                self._console.print(Text(printable(line)), soft_wrap=True)
+            else:
+                sys.stderr.write(line + "\n")
+
+    def show(self, lines: Sequence[str], *, stopping: bool) -> None:
+        """Tell how far the workers are; *stopping*: they are about to leave."""
+        if self._live:
+            with suppress(OSError):
+                self._live.update(self.status.picture(lines, stopping=stopping), refresh=True)
+        elif self._interval and time.monotonic() - self._logged >= self._interval:
+            self._logged = time.monotonic()
+            logger.info("%s", ", ".join(lines))
+
+
+def is_chosen(settings: BaseSettings, name: str) -> bool:
+    """Whether somebody has set *name*: a spider, the command line, but not the project."""
+    return (settings.getpriority(name) or 0) > SETTINGS_PRIORITIES["project"]
