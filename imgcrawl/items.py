@@ -44,6 +44,13 @@ REASONS: dict[str, dict[str, str]] = {
     },
 }
 
+# Why a gallery has an `error` that no image has.
+PAGE_REASONS: dict[str, str] = {
+    "redirected": "the address leads to a list page, to another gallery, or to where no image is (see final_url)",
+    "login": "the site wants to know who is asking: a form to log in stands in the gallery's place",
+    "not_a_page": "the answer is no text",
+}
+
 STATUSES = ("downloaded", "uptodate", "duplicate", "refused", "failed")
 
 
@@ -77,7 +84,8 @@ class Gallery(scrapy.Item):
     `image_names` and `image_pages`, where a site has them, are parallel to `image_urls`: the image's own name
     (available to IMAGES_NAME as `{name}`), and the address of the page that shows the image (its Referer)
     where that is not `url`. `opt_outs` is what the page said against the use of its content
-    (`imgcrawl.optouts`). `error` says why a page could not be had; such a gallery has no images.
+    (`imgcrawl.optouts`). `error` says why a page could not be had; such a gallery has no images. `url` is what was
+    asked for, `final_url` where redirects led, if they did.
     """
 
     spider = scrapy.Field()
@@ -85,6 +93,7 @@ class Gallery(scrapy.Item):
     title = scrapy.Field()
     scraped_at = scrapy.Field()
     error = scrapy.Field()
+    final_url = scrapy.Field()
     image_urls = scrapy.Field()
     image_names = scrapy.Field()
     image_pages = scrapy.Field()
@@ -128,7 +137,7 @@ class VideoRow(Row):
     videos = scrapy.Field()
 
 
-class Site(Gallery):
+class SitePage(Gallery):
     """The first page of a domain, or a page that was followed from it; `parent` is then where its link stood.
 
     `url` is the address that was asked for, `final_url` where redirects led; `links` is a number.

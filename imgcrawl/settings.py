@@ -30,6 +30,7 @@ BUDGET_HOST_PAGES = 0  # the same of each host
 BUDGET_HOST_IMAGES = 0  # the same
 BUDGET_HOST_BYTES = 0  # the same
 CRAWL_HOURS: dict[str, str] = {}  # hours, local time, in which a host may be asked: {"example.org": "22-6"}
+REQUEST_FINGERPRINTER_CLASS = "imgcrawl.fingerprints.Fingerprinter"  # a page may be a list page and a gallery, too
 DOWNLOADER = "imgcrawl.downloader.Downloader"  # the limits, kept for images too
 
 ADDONS = {

@@ -3,25 +3,97 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import json
 import re
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scrapy.settings import default_settings as scrapys_settings
 from scrapy.spiderloader import SpiderLoader
 
+import imgcrawl.settings
 from imgcrawl.items import REASONS
 from tests.support.crawling import project_settings
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "imgcrawl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+SCRIPTS = sorted(PACKAGE.rglob("*.lua"))
 LOADER = SpiderLoader.from_settings(project_settings())
 
 # What knows no Scrapy, so that it can be used and tested without a crawl.
 PURE = ("imgcrawl/images/", "imgcrawl/urls.py", "imgcrawl/findimages.py", "imgcrawl/rows/", "imgcrawl/addresses.py")
-# From where a request starts to where it is told about: a room imports from later rooms only, not from earlier ones.
 SPIDERS_MAY_IMPORT = ("imgcrawl.basespiders", "imgcrawl.urls", "imgcrawl.items")
+
+# Which room (a package, or a module beside the packages) may import which. A room that is not named may import none.
+# Anybody may import these, which import nothing of ours.
+FOUNDATIONS = {"exceptions", "urls", "items", "lines"}
+MAY_IMPORT: Mapping[str, set[str]] = {
+    "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
+    "__main__": {"console"},
+    "console": {"configuration"},
+    "settings": {"imgcrawl"},  # its version
+    "addon": {"settings", "frontier", "playwright"},
+    "spiders": {"basespiders"},
+    "basespiders": {"addresses", "downloadhandler", "findimages", "rows"},
+    "spidermiddlewares": {"downloadermiddlewares", "optouts"},
+    "playwright": {"downloadermiddlewares", "downloadhandler"},
+    "downloadermiddlewares": {"downloader", "downloadhandler", "limits", "rows"},
+    "downloader": {"backpressure", "engine", "limits"},
+    "downloadhandler": {"backpressure", "bodies", "framing"},
+    "limits": {"frontier", "shared"},
+    "pipelines": {
+        "backpressure", "bodies", "catalogue", "downloader", "downloadhandler", "engine", "images", "optouts",
+        "spidermiddlewares",
+    },
+    "frontier": {"engine", "extensions", "shared"},
+    "extensions": {"display"},
+    "workers": {"display", "extensions", "feeds", "frontier", "limits", "shared"},
+    "commands": {
+        "basespiders", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl", "limits", "shared",
+        "workers",
+    },
+    "demo": {"imgcrawl"},
+}  # fmt: skip
+
+# ---- what is larger than it should be, and why: an entry that is not needed any more is an error, too -------------
+MAX_LINES, MAX_METHODS, MAX_FUNCTION = 300, 20, 60
+IN_WORK = "being split (issue 11)"
+LONG_FILES: Mapping[str, str] = {
+    "imgcrawl/demo/scenes.py": IN_WORK,
+    "imgcrawl/demo/site.py": IN_WORK,
+    "imgcrawl/downloader.py": IN_WORK,
+    "imgcrawl/downloadhandler.py": IN_WORK,
+    "imgcrawl/feeds/merge.py": IN_WORK,
+    "imgcrawl/findimages.py": IN_WORK,
+    "imgcrawl/frontier/run.py": IN_WORK,
+    "imgcrawl/frontier/scheduler.py": IN_WORK,
+    "imgcrawl/images/verify.py": "one subject, in functions of ten lines: whether bytes are an image",
+    "imgcrawl/limits/limiter.py": IN_WORK,
+    "imgcrawl/workers/supervisor.py": IN_WORK,
+}
+LARGE_CLASSES: Mapping[str, str] = {
+    "imgcrawl/downloader.py: Downloader": IN_WORK,
+    "imgcrawl/frontier/scheduler.py: Scheduler": IN_WORK,
+    "imgcrawl/limits/limiter.py: Limiter": IN_WORK,
+    "imgcrawl/workers/supervisor.py: Workers": IN_WORK,
+}
+LONG_FUNCTIONS: Mapping[str, str] = {
+    "imgcrawl/feeds/json_array.py: read_items": IN_WORK,
+    "imgcrawl/frontier/lua/exchange.lua: operations.exchange": IN_WORK,
+    "imgcrawl/limits/limits.lua: settle": IN_WORK,
+}
+SAME_NAMES: Mapping[str, str] = {
+    "Command": "Scrapy finds a command by this name",
+    "Addon": "what ADDONS names, in each room that has one",
+}
 
 
 def imports(module: Path) -> set[str]:
@@ -32,6 +104,213 @@ def imports(module: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
     return names
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else "imgcrawl"
+
+
+def rooms_imported_by(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "imgcrawl":
+            there = {path.stem for path in PACKAGE.iterdir()}
+            names = [f"imgcrawl.{a.name}" if a.name in there else "imgcrawl" for a in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        yield from (room_of(name) for name in names if name.partition(".")[0] == "imgcrawl")
+
+
+def test_rooms_import_only_what_they_may() -> None:
+    wrong = set()
+    for module in MODULES:
+        room = module.relative_to(PACKAGE).parts[0].removesuffix(".py").replace("__init__", "imgcrawl")
+        allowed = {room} | (MAY_IMPORT.get(room, set()) if room not in FOUNDATIONS else set()) | FOUNDATIONS
+        wrong |= {
+            f"{named(module)} imports from {other}" for other in rooms_imported_by(module) if other not in allowed
+        }
+    assert not wrong
+
+
+def test_rooms_do_not_import_in_a_circle() -> None:
+    def reached(room: str, seen: set[str]) -> set[str]:
+        for other in MAY_IMPORT.get(room, set()) - seen - {"imgcrawl"}:  # whose `Addon` is for others
+            seen.add(other)
+            reached(other, seen)
+        return seen
+
+    circles = {room for room in MAY_IMPORT if room in reached(room, set())}
+    assert circles <= {"imgcrawl"}
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    places = defaultdict(list)
+    for module in MODULES:
+        for node in ast.parse(module.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(named(module))
+    found = {name: modules for name, modules in places.items() if len(modules) > 1}
+    assert {name: modules for name, modules in found.items() if name not in SAME_NAMES} == {}
+    assert SAME_NAMES.keys() <= found.keys(), "remove what is not needed any more"
+
+
+def check_sizes(sizes: Mapping[str, int], limit: int, allowed: Mapping[str, str]) -> None:
+    larger = {name: size for name, size in sizes.items() if size > limit}
+    assert {name: size for name, size in larger.items() if name not in allowed} == {}, f"larger than {limit}"
+    assert allowed.keys() <= larger.keys(), "remove from the list what is not too large any more"
+
+
+def test_files_are_at_most_300_lines() -> None:
+    sizes = {named(file): len(file.read_text("utf-8").splitlines()) for file in (*MODULES, *SCRIPTS)}
+    check_sizes(sizes, MAX_LINES, LONG_FILES)
+
+
+def test_classes_have_at_most_20_methods() -> None:
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    sizes = {
+        f"{named(module)}: {node.name}": sum(isinstance(member, functions) for member in node.body)
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    check_sizes(sizes, MAX_METHODS, LARGE_CLASSES)
+
+
+def lua_functions(script: Path) -> Iterator[tuple[str, int]]:
+    """Name and length of the functions that begin a line."""
+    lines = script.read_text("utf-8").splitlines()
+    for start, line in enumerate(lines):
+        if match := re.match(r"(?:local )?function ([\w.]+)", line):
+            rest = range(start, len(lines))
+            end = start if re.search(r"\bend\s*$", line) else next(n for n in rest if lines[n].startswith("end"))
+            yield match[1], end - start + 1
+
+
+def test_functions_are_at_most_60_lines() -> None:
+    sizes = {
+        f"{named(module)}: {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    sizes |= {f"{named(script)}: {name}": size for script in SCRIPTS for name, size in lua_functions(script)}
+    check_sizes(sizes, MAX_FUNCTION, LONG_FUNCTIONS)
+
+
+def test_only_one_module_touches_what_scrapys_engine_keeps_to_itself() -> None:
+    touching = {
+        named(module)
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "_slot"
+    }
+    assert touching == {"imgcrawl/engine.py"}
+
+
+# Imports what is foreign, looks around, imports what is ours, and looks again.
+LOOK_TWICE = """
+import codecs, importlib, json, logging, sys, warnings
+foreign, ours = json.load(sys.stdin)
+
+def load(names):
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            if name.startswith("imgcrawl"):
+                raise
+
+load(foreign)
+from PIL import Image, ImageFile
+
+def look():
+    loggers = {"": logging.root, **logging.root.manager.loggerDict}
+    seen = {
+        f"logger {name}": [logger.level, logger.disabled, logger.propagate, repr(logger.filters), repr(logger.handlers)]
+        for name, logger in loggers.items()
+        if isinstance(logger, logging.Logger) and (logger.level or logger.filters or logger.handlers or logger.disabled)
+    }
+    seen["warnings"] = [repr(one) for one in warnings.filters]
+    seen["pillow"] = [Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, Image._initialized, sorted(Image.OPEN)]
+    for name in ("imgcrawl.bad", "imgcrawl.undecodable"):
+        try:
+            seen[name] = repr(codecs.lookup_error(name))
+        except LookupError:
+            pass
+    return seen
+
+before = look()
+load(ours)
+after = look()
+changed = {name: after[name] for name in after if after[name] != before.get(name)}
+json.dump([changed, sorted(name for name in sys.modules if not name.startswith("imgcrawl"))], sys.stdout)
+"""
+
+
+def test_importing_has_no_side_effects() -> None:
+    ours = [
+        ".".join(module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for module in MODULES
+        if module.stem != "__main__"
+    ]
+
+    def look(foreign: list[str]) -> tuple[dict[str, Any], list[str]]:
+        done = subprocess.run(
+            [sys.executable, "-c", LOOK_TWICE], input=json.dumps([foreign, ours]), cwd=ROOT,
+            capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        changed, loaded = json.loads(done.stdout)
+        return changed, loaded
+
+    # What our dependencies do as they are imported is theirs: they come first.
+    _, foreign = look(["scrapy"])
+    own_scripts = {name for name in foreign if name.startswith("__")}
+    changed, _ = look(["scrapy", *(name for name in foreign if name not in own_scripts)])
+    assert changed == {}, "whoever needs it installs it"
+
+
+def defaults_in_code(names: set[str]) -> Iterator[tuple[str, str, Any]]:
+    """A setting, where it is read, and its default there, as in `settings.getint("NAME", 5)`."""
+    for module in MODULES:
+        if module == PACKAGE / "settings.py":
+            continue
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            place = f"{named(module)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and node.slice.value in names:
+                yield node.slice.value, place, None
+            if not isinstance(node, ast.Call):
+                continue
+            for argument, default in pairwise([*node.args, None]):
+                if isinstance(argument, ast.Constant) and argument.value in names:
+                    name = ".".join(module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+                    known = vars(importlib.import_module(name))
+                    value = eval(compile(ast.Expression(default), place, "eval"), known) if default else None  # noqa: S307 -- our code
+                    yield argument.value, place, value
+
+
+# Settings whose names are put together where they are read.
+DEFAULTS_ELSEWHERE = {
+    "BUDGET_PAGES", "BUDGET_IMAGES", "BUDGET_BYTES", "BUDGET_HOST_PAGES", "BUDGET_HOST_IMAGES", "BUDGET_HOST_BYTES",
+    "IMAGES_NAME", "VIDEOS_NAME",
+}  # fmt: skip
+
+
+def test_every_setting_of_ours_has_the_same_default_in_code() -> None:
+    project = {name: value for name, value in vars(imgcrawl.settings).items() if name.isupper()}
+    ours = {name for name in project if not hasattr(scrapys_settings, name)}
+    read = set()
+    wrong = {}
+    for name, place, default in defaults_in_code(ours):
+        read.add(name)
+        # Nothing is what a setting is that is not there.
+        if default != project[name] and (default or project[name]):
+            wrong[place] = f"{name}: {default!r} in place of {project[name]!r}"
+    assert wrong == {}
+    assert ours - read - DEFAULTS_ELSEWHERE == set(), "a setting that no code reads"
+    assert not read & DEFAULTS_ELSEWHERE
 
 
 def named(module: Path) -> str:

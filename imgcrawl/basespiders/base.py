@@ -98,16 +98,14 @@ class BaseSpider(scrapy.Spider):
 
     def at_least_one(self, option: str) -> int | None:
         """The value of a numeric *option*, or None where it is not given. Raises `InputError`."""
-        value = getattr(self, option)
-        if value is None:
-            return None
-        try:
-            number = int(value)
-        except ValueError:
-            number = 0
-        if number < 1:
-            raise InputError(f"-a {option}={value}: expected a whole number, 1 or more")
-        return number
+        return None if getattr(self, option) is None else self.whole_number(option, 1)
+
+    def whole_number(self, option: str, least: int = 0) -> int:
+        """The value of a numeric *option*. Raises `InputError` if it is none, or less than *least*."""
+        value = str(getattr(self, option)).strip()
+        if not value.isdecimal() or len(value) > 15 or int(value) < least:
+            raise InputError(f"-a {option}={value}: expected a whole number, {least} or more")
+        return int(value)
 
     def report(self, sentence: str) -> None:
         """Say in one *sentence* why this crawl does not do what it should. The first one is the crawl's verdict."""
@@ -146,19 +144,28 @@ def is_page(response: Response) -> bool:
     return isinstance(response, TextResponse) and not isinstance(response, JsonResponse)
 
 
+def is_readable(response: Response) -> bool:
+    """Whether *response* is a page, or JSON, which queries in JMESPath can read."""
+    return isinstance(response, TextResponse)
+
+
 def select(page: Response | Selector, query: str) -> list[str]:
     """The texts that *query*, XPath or CSS, finds on *page*, in order.
 
-    A query that begins with `/`, `./` or `(` is XPath. Where it finds an element and not a text or an
-    attribute, the element's `href` or `src` counts, or else the text in it. Raises ValueError for a query that
-    is neither.
+    A query that begins with `/`, `./` or `(` is XPath; for a page that is JSON it is JMESPath. Where it finds an
+    element
+    and not a text or an attribute, the element's `href` or `src` counts, or else the text in it. Raises ValueError for
+    a query that is none.
     """
     return [_text(node) for node in nodes(page, query)]
 
 
 def nodes(page: Response | Selector, query: str) -> Iterator[Selector]:
     """What *query*, XPath or CSS as in `select`, finds on *page*, in order. Raises ValueError."""
-    yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
+    if isinstance(page, JsonResponse):
+        yield from page.jmespath(query)
+    else:
+        yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
 
 
 def text_of(page: Response | Selector, *queries: str) -> str:
@@ -179,6 +186,8 @@ def addresses(response: Response, query: str) -> list[str]:
 def _text(node: Selector) -> str:
     if isinstance(node.root, str):
         return node.root
+    if node.type == "json":
+        return str(node.root) if isinstance(node.root, int) else ""
     address: str | None = node.xpath("@href | @src").get()
     return address or node.xpath("string()").get("")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, ClassVar
 
+import jmespath
+from jmespath.exceptions import JMESPathError
 from parsel import Selector
 from scrapy.http import Response, TextResponse
 
@@ -21,14 +24,20 @@ class DeclaredGallerySpider(GallerySpider):
     """
 
     options: ClassVar[dict[str, str]] = {
-        "list": "the address of a list page, with {page} for its number",
+        "list": "the address of a list page, with {page} for its number, {offset} or {token}, or that of the first one",
         "galleries": "XPath or CSS of the links to galleries on a list page",
+        "next": "XPath or CSS of the link to the next list page, or of its {token}; without it rel=next is looked for",
+        "first": "the number of the first list page",
+        "per_page": "galleries on a list page, where {offset} counts them; without it they are counted",
         "images": "XPath or CSS of the images on a gallery's page; without it they are searched for",
         "title": "XPath or CSS of the title on a gallery's page",
     }
     required = ("list", "galleries")
     list: str | None = None
     galleries: str | None = None
+    next: str | None = None
+    first: str = "1"
+    per_page: str | None = None
     images: str | None = None
     title: str | None = None
 
@@ -38,12 +47,17 @@ class DeclaredGallerySpider(GallerySpider):
         if self.title:
             self.titles = (self.title,)
         self.site = host_of(self.list_url)
-        for option in ("galleries", "images", "title"):
-            _check_selector(option, getattr(self, option))
+        self.next_link = self.next or ""
+        self.page_size = self.at_least_one("per_page") or 0
+        self.first_page = self.whole_number("first")
+        for option in ("galleries", "next", "images", "title"):
+            _check_query(option, getattr(self, option))
         try:
             address = self.list_address(self.first_page)
         except (LookupError, ValueError, AttributeError) as error:
-            raise InputError(f"-a list={self.list}: only {{page}} may stand in braces ({error!r})") from error
+            raise InputError(
+                f"-a list={self.list}: only {{page}}, {{offset}} or {{token}} may stand in braces ({error!r})"
+            ) from error
         if not self.site or not address.startswith(("http://", "https://")):
             raise InputError(f"-a list={self.list}: expected an address that begins with http:// or https://")
 
@@ -56,9 +70,14 @@ class DeclaredGallerySpider(GallerySpider):
         return f"no galleries; nothing matches -a galleries={self.gallery_links}"
 
 
-def _check_selector(option: str, query: str | None) -> None:
+def _check_query(option: str, query: str | None) -> None:
     try:
         if query is not None:
             select(Selector("<p></p>"), query)
     except (ValueError, SyntaxError, RuntimeError) as error:  # the last two: cssselect's
-        raise InputError(f"-a {option}={query}: expected XPath (which begins with /) or CSS ({error})") from error
+        with suppress(JMESPathError):
+            jmespath.compile(query)
+            return
+        raise InputError(
+            f"-a {option}={query}: expected XPath (which begins with /), CSS, or for JSON JMESPath ({error})"
+        ) from error

@@ -12,30 +12,17 @@ from scrapy import Request
 from scrapy.http import Response, TextResponse
 from scrapy.settings.default_settings import RETRY_EXCEPTIONS
 from scrapy.spidermiddlewares.httperror import HttpError
-from scrapy.utils.request import RequestFingerprinter
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import addresses, failed_reason, is_page, request_of, text_of
 from imgcrawl.basespiders.rows import RowsSpider
 from imgcrawl.exceptions import InputError
 from imgcrawl.findimages import count_links, find_images
-from imgcrawl.items import Gallery, Site
-from imgcrawl.rows import Page
+from imgcrawl.items import Gallery, SitePage
+from imgcrawl.rows import RowsPage
 from imgcrawl.urls import rebase
 
 _DOMAIN = re.compile(r"[^\s/?#@:\\]{1,253}(:[0-9]{1,5})?")
-
-
-class Fingerprinter(RequestFingerprinter):
-    """Knows the first page of a domain by its row (meta ``row``) besides its address.
-
-    So a domain ends in an outcome of its own also where another domain links or leads to it.
-    """
-
-    def fingerprint(self, request: Request) -> bytes:
-        known = super().fingerprint(request)
-        row = request.meta.get("row")
-        return super().fingerprint(Request(f"rows://{known.hex()}/", body=row)) if row else known
 
 
 class DomainsSpider(RowsSpider):
@@ -56,7 +43,6 @@ class DomainsSpider(RowsSpider):
     }
     custom_settings = {  # noqa: RUF012 -- never changed
         "CONCURRENT_REQUESTS": 600,  # hosts that never answer keep none waiting: each has its own limit all the same
-        "REQUEST_FINGERPRINTER_CLASS": f"{__name__}.Fingerprinter",
         # A host that has not answered will not: the time that costs is spent once.
         "RETRY_EXCEPTIONS": [name for name in RETRY_EXCEPTIONS if "Timeout" not in str(name)],
         "ROBOTSTXT_WAIT": 0,  # of many hosts some always answer 5xx; their outcome says so
@@ -67,7 +53,7 @@ class DomainsSpider(RowsSpider):
     follow: str = "$^"
     depth = "1"
 
-    item_class = Site
+    item_class = SitePage
     columns: ClassVar[dict[str, int | str]] = {"domain": 0}
 
     def __init__(self, **arguments: Any) -> None:
@@ -80,7 +66,7 @@ class DomainsSpider(RowsSpider):
             raise InputError(f"-a follow={self.follow}: expected a regular expression ({error})") from error
         self.pages_of_rows = self.limited(self.pages_of_rows)
 
-    def limited(self, pages: Iterator[Page]) -> Iterator[Page]:
+    def limited(self, pages: Iterator[RowsPage]) -> Iterator[RowsPage]:
         """*pages* up to `limit` rows, good or bad."""
         left = self.max_rows
         for page in pages:
@@ -89,7 +75,7 @@ class DomainsSpider(RowsSpider):
                 continue
             lines = sorted([row[0] for row in page.rows] + [row.line for row in page.bad])[:left]
             last = lines[-1]
-            yield Page(
+            yield RowsPage(
                 page.first,
                 last,
                 list(takewhile(lambda row: row[0] <= last, page.rows)),  # noqa: B023 -- used up in this turn
@@ -107,7 +93,7 @@ class DomainsSpider(RowsSpider):
         if rank and not rank.isdecimal():
             raise ValueError(f"no rank: {rank[:80]!r}")
         about = {"url": f"http://{domain}/", "domain": domain} | ({"rank": int(rank)} if rank else {})
-        return self.site_request(about, depth=0, row=place)
+        return self.site_request(about, depth=0, task=place)
 
     def site_request(self, about: dict[str, Any], depth: int, **meta: Any) -> Request:
         url: str = about["url"]
@@ -116,7 +102,7 @@ class DomainsSpider(RowsSpider):
             # A stand-in for all of them tells them apart by their names, and so do the limits.
             headers["Host"] = urlsplit(url).netloc
             url = rebase(url, self.base)
-            meta |= {"page_url": None, "row": meta.get("row") or about["url"], "download_slot": headers["Host"]}
+            meta |= {"page_url": None, "task": meta.get("task") or about["url"], "download_slot": headers["Host"]}
         return Request(
             url,
             callback=self.parse_site,

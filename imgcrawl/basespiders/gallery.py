@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
-from scrapy import Request
+from cachetools import LRUCache
+from scrapy import Request, signals
+from scrapy.core.scheduler import Scheduler
+from scrapy.crawler import Crawler
 from scrapy.http import Response
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import addresses, failed_reason, is_page, request_of, text_of
+from imgcrawl.basespiders.base import addresses, failed_reason, is_page, is_readable, request_of, text_of
 from imgcrawl.basespiders.lists import ListSpider
 from imgcrawl.items import Gallery
+
+# Of galleries that redirect: where so many of them ended, and that so many are galleries of their own.
+REMEMBERED = 100_000
+_LOGIN_PATH = re.compile(r"/(log-?in|sign-?in|auth|account|sessions?)\b", re.IGNORECASE)
+_LOGIN_FORM = "//form//input[@type='password']"
 
 
 class GallerySpider(ListSpider):
@@ -28,7 +38,10 @@ class GallerySpider(ListSpider):
     and may override two hooks: `image_url` makes the address on the page into that of the original, and `fill`
     adds the site's own fields to the item.
 
-    `ListSpider` says where the walk ends. A gallery that cannot be had is an item whose `error` says why.
+    `ListSpider` says where the walk ends. Every gallery that a list names ends as an item. One that cannot be had has
+    an `error` that says why: a reason as an image has, or `redirected` (it leads to a list page, to another gallery, to
+    where other galleries lead, or to a page without images; `final_url` says where), `login` (the site wants to know
+    who is asking), `not_a_page`.
     """
 
     gallery_links = ""
@@ -46,12 +59,40 @@ class GallerySpider(ListSpider):
 
     # LIST
 
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._named: LRUCache[str, None] = LRUCache(REMEMBERED)
+        self._ends: LRUCache[str, str] = LRUCache(REMEMBERED)
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
+        spider = super().from_crawler(crawler, *args, **kwargs)
+        crawler.signals.connect(spider._named_by_a_list, signals.request_scheduled)
+        crawler.signals.connect(spider._known_already, signals.request_dropped)
+        return spider
+
+    def _named_by_a_list(self, request: Request, by: int = 1) -> None:
+        # A queue that workers share tells later what it knew already, and itself what is left in it.
+        if request.meta.get("task") == "gallery" and not request.meta.get("retry_times"):
+            scheduler = self.crawler.engine.scheduler if self.crawler.engine else None
+            if isinstance(scheduler, Scheduler):
+                self.crawler.stats.inc_value("gallery/found", by)
+
+    def _known_already(self, request: Request) -> None:
+        self._named_by_a_list(request, -1)
+
     def found_on(self, response: Response) -> list[str]:
         return list(dict.fromkeys(self.at_home(link) for link in addresses(response, self.gallery_links)))
 
     def read_list(self, response: Response, found: list[str]) -> Iterator[Any]:
         for gallery in found:
-            yield Request(gallery, callback=self.parse_gallery, errback=self.gallery_failed, priority=1)
+            self._named[gallery] = None
+            yield self.gallery_request(gallery)
+
+    def gallery_request(self, url: str) -> Request:
+        return Request(
+            url, callback=self.parse_gallery, errback=self.gallery_failed, priority=1, meta={"task": "gallery"}
+        )
 
     def looked_for(self) -> str:
         return f"no galleries; nothing matches {self.gallery_links!r}"
@@ -60,22 +101,50 @@ class GallerySpider(ListSpider):
 
     def parse_gallery(self, response: Response) -> Any:
         """Yields the item of a gallery's page. Any: a kind of gallery may have to wait for more pages."""
-        item = self.new_item(response.url)
-        if not is_page(response):
-            yield self.lost(item, "not_a_page")
-            return
+        item = self.gallery_item(response)
+        if not item.get("error"):
+            item["image_urls"] = self.images_of(response)
+            self.fill(item, response)
+            item = self.judged(item, response)
+        yield item
+
+    def gallery_item(self, response: Response) -> Gallery:
+        """The item of the gallery whose page is *response*, with its title; with `error` if that is another page."""
+        asked = asked_address(response)
+        item = self.new_item(asked)
+        if response.url != asked:
+            item["final_url"] = response.url
+        if not is_readable(response):
+            return self.lost(item, "not_a_page")
+        if reason := self._led_astray(response.url, asked):
+            return self.lost(item, reason)
         item["title"] = self.title_of(response)
-        item["image_urls"] = self.images_of(response)
-        self.fill(item, response)
-        yield self.had(item)
+        return item
+
+    def judged(self, item: Gallery, response: Response) -> Gallery:
+        """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
+        if item["image_urls"]:
+            return self.had(item)
+        if is_page(response) and response.xpath(_LOGIN_FORM):
+            return self.lost(item, "login")
+        if "final_url" in item:
+            return self.lost(item, "redirected")
+        self.logger.warning("%s: no images; nothing matches %r", item["url"], self.image_links)
+        return self.had(item)
 
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
         yield self.lost(self.new_item(request_of(failure).url), failed_reason(failure))
 
-    def had(self, item: Gallery) -> Gallery:
-        if not item["image_urls"]:
-            self.logger.warning("%s: no images; nothing matches %r", item["url"], self.image_links)
-        return super().had(item)
+    def _led_astray(self, url: str, asked: str) -> str:
+        """Why *url*, where the gallery *asked* has led to, is not that gallery; empty if it may be."""
+        if url == asked:
+            self._ends[url] = asked
+            return ""
+        if _LOGIN_PATH.search(urlsplit(url).path):
+            return "login"
+        if url in self._named or self._ends.setdefault(url, asked) != asked or self.is_list_page(url):
+            return "redirected"
+        return ""
 
     def title_of(self, response: Response) -> str:
         """The title, or where a page has none, the last part of its address."""
@@ -84,3 +153,9 @@ class GallerySpider(ListSpider):
     def images_of(self, response: Response) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once."""
         return list(dict.fromkeys(self.image_url(link) for link in addresses(response, self.image_links)))
+
+
+def asked_address(response: Response) -> str:
+    """The address that was asked for, whatever *response* was redirected to."""
+    redirected: list[str] = response.meta.get("redirect_urls") or [response.url]
+    return redirected[0]

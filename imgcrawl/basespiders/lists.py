@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import zlib
+import re
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
+from functools import cached_property
 from typing import Any, ClassVar, cast
 from urllib.parse import quote
 
 from scrapy import Request
+from scrapy.downloadermiddlewares.retry import get_retry_request
 from scrapy.http import Response
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import BaseSpider, content_type, failed_reason, is_page, request_of
+from imgcrawl.basespiders.base import (
+    BaseSpider,
+    addresses,
+    content_type,
+    failed_reason,
+    is_page,
+    is_readable,
+    request_of,
+    select,
+    text_of,
+)
+from imgcrawl.basespiders.walk import Walk, says_busy
 from imgcrawl.urls import host_of, rebase
 
-# List pages in a row that cannot be had before the walk gives up: the site is down, not one page.
-MAX_FAILED_LISTS = 3
+NUMBER = "imgcrawlpagenumber"  # stands for a page's number where an address is made into a pattern
+NEXT_LINKS = "//link[@rel='next']/@href | //a[contains(concat(' ', @rel, ' '), ' next ')]/@href"
 
 
 class SiteSpider(BaseSpider):
@@ -32,10 +45,10 @@ class SiteSpider(BaseSpider):
         self.max_pages = self.at_least_one("pages")
         self.site = host_of(self.list_url)
 
-    def list_address(self, page: int, **more: Any) -> str:
+    def list_address(self, page: int | str, **more: Any) -> str:
         """The address of list page *page*, at `base` if one is given."""
         options = {option: quote(str(getattr(self, option, "")), safe="") for option in self.all_options()}
-        return self.at_home(self.list_url.format(**options, **more, page=page))
+        return self.at_home(self.list_url.format(**{**options, "page": page, "offset": 0, "token": "", **more}))
 
     def at_home(self, url: str) -> str:
         """*url* at `base`, if one is given and *url* is the site's own."""
@@ -45,15 +58,24 @@ class SiteSpider(BaseSpider):
 class ListSpider(SiteSpider):
     """Walks list pages from `first_page` (1 unless the site counts otherwise) to the end of the list.
 
-    The end is a page that answers 404 or 410, that has nothing on it, or that shows again what an earlier one
-    did; or the page after `pages` pages. A first page that cannot be had or has nothing on it is the crawl's
-    verdict. A later one that cannot be had is counted (`list/failed`) and passed over; three of them in a row
-    end the walk.
+    The address `list_url` has in it `{page}`; or `{offset}`, the number of entries before, counted by `page_size` or,
+    where that is 0, by what the pages showed; or `{token}`, what `next_link` finds on the page before. Where it has
+    none of them, `next_link` (XPath, CSS, or JMESPath for pages that are JSON) finds the address of the next page;
+    without it that is the link that says `rel="next"`.
+
+    The end is a page that answers 404 or 410, that has nothing on it, that shows only what the first page or the one
+    before did, or that has no next one; or the page after `pages` pages. Some pages in a row that bring next to
+    nothing new are the end, too. Where the site's own links name a later page, or a page without anything on it says
+    that there were too many requests or links on, it is asked for again, and some more pages are looked at;
+    what is missing then is the crawl's verdict. A first page that cannot be had or has nothing on it is the verdict.
+    A later one that cannot be had is counted (`list/failed`) and passed over; three of them in a row end the walk.
 
     A kind of list says what is on a page: `found_on` and `read_list`.
     """
 
     first_page = 1
+    page_size = 0
+    next_link = ""
 
     @abstractmethod
     def found_on(self, response: Response) -> list[str]:
@@ -68,60 +90,137 @@ class ListSpider(SiteSpider):
         """What `found_on` looks for, for the sentence that says that there is none."""
 
     async def start(self) -> AsyncIterator[Any]:
-        yield self.list_request(self.first_page, [])
+        yield self.list_request(self.list_address(self.first_page, offset=0, token=""), self.first_page, Walk())
 
-    def list_request(self, page: int, seen: list[list[int]], failed: int = 0) -> Request:
+    def list_request(self, url: str, page: int, walk: Walk) -> Request:
         return Request(
-            self.list_address(page),
+            url,
             callback=self.parse_list,
             errback=self.list_failed,
-            cb_kwargs={"page": page, "seen": seen, "failed": failed},
+            cb_kwargs={"page": page, "walk": walk.to_wire()},
             # The end of a list is an answer, not an error; of the first page it is one.
-            meta={} if page == self.first_page else {"handle_httpstatus_list": [404, 410]},
+            meta={"task": "list"} | ({} if page == self.first_page else {"handle_httpstatus_list": [404, 410]}),
         )
 
-    def parse_list(self, response: Response, page: int, seen: list[list[int]], failed: int) -> Iterator[Any]:
+    def parse_list(self, response: Response, page: int, walk: dict[str, Any]) -> Iterator[Any]:
+        before = Walk.from_wire(walk)
         if response.status in (404, 410):
+            if page < before.named:
+                yield from self.list_lacks(response, page, before, f"http_{response.status}", again=False)
             return
-        if not is_page(response):
+        if not is_readable(response):
             yield from self.list_lost(cast("Request", response.request), f"no page but {content_type(response)}")
             return
         self.crawler.stats.inc_value("list/count")
-        found = self.found_on(response)
+        found, named = self.found_on(response), self.last_named(response)
         if not found:
-            if page == self.first_page:
-                self.report(f"{response.url}: page one has {self.looked_for()}")
+            yield from self.without_any(response, page, before.without(named))
             return
-        prints = sorted({zlib.crc32(address.encode("utf-8", "surrogatepass")) for address in found})
-        if not any(set(prints) <= set(earlier) for earlier in seen):
+        step = before.after(found, named)
+        if step.brings_new:
             yield from self.read_list(response, found)
-        if not is_repeated(prints, seen) and not self.is_last(page):
-            # What a list repeats past its end is its first page, or its last.
-            yield self.list_request(page + 1, [*seen[:1], prints])
+        if not self.is_last(page):
+            if step.goes_on(page):
+                yield from self.next_request(response, page, step.walk)
+            else:
+                self.tell_end(response, page, step.walk)
+
+    # The end, and what only looks like it
+
+    def without_any(self, response: Response, page: int, walk: Walk) -> Iterator[Any]:
+        """A page with nothing on it: the end of the list, unless something says that it is not."""
+        busy = is_page(response) and says_busy(text_of(response, "//body"))
+        links_on = bool(self.next_address(response, page, walk)) and not self.is_numbered()
+        if busy or links_on or page < walk.named:
+            yield from self.list_lacks(response, page, walk, "busy" if busy else "nothing", again=True)
+        elif page == self.first_page:
+            self.report(f"{response.url}: page one has {self.looked_for()}")
+
+    def list_lacks(self, response: Response, page: int, walk: Walk, reason: str, *, again: bool) -> Iterator[Any]:
+        """A page that should show something does not: *again* is tried, then the walk looks past it."""
+        request = cast("Request", response.request)
+        if again and (retry := get_retry_request(request, spider=self, reason=f"list_{reason}")):
+            retry.meta["retry_wait"] = True
+            yield retry
+        elif page == self.first_page:
+            self.report(f"{response.url}: page one has {self.looked_for()} ({reason})")
+        else:
+            self.crawler.stats.inc_value("list/failed")
+            self.logger.warning("%s: list page %d shows nothing (%s)", response.url, page, reason)
+            if walk.failed < walk.patience(page) and not self.is_last(page):
+                yield from self.next_request(response, page, walk)
+            else:
+                self.tell_end(response, page, walk)
 
     def list_failed(self, failure: Failure) -> Iterator[Any]:
         yield from self.list_lost(request_of(failure), failed_reason(failure))
 
     def list_lost(self, request: Request, reason: str) -> Iterator[Any]:
-        page, seen, failed = (request.cb_kwargs[name] for name in ("page", "seen", "failed"))
+        page, walk = request.cb_kwargs["page"], Walk.from_wire(request.cb_kwargs["walk"]).without()
         if page == self.first_page:
             self.report(f"{request.url}: the start page could not be had ({reason})")
             return
         self.crawler.stats.inc_value("list/failed")
         self.logger.error("%s: list page %d could not be had (%s)", request.url, page, reason)
-        if failed + 1 < MAX_FAILED_LISTS and not self.is_last(page):
-            yield self.list_request(page + 1, seen, failed + 1)
+        if not self.is_numbered():
+            self.report(f"the walk ended at list page {page}, which could not be had ({reason}): {request.url}")
+        elif walk.failed < walk.patience(page) and not self.is_last(page):
+            yield self.list_request(self.numbered_address(page + 1, walk), page + 1, walk)
+        else:
+            self.tell_end(None, page, walk)
+
+    def tell_end(self, response: Response | None, page: int, walk: Walk) -> None:
+        """The walk ends at *page* for what its pages show, not because the list says so."""
+        if page < walk.named:
+            self.report(f"the walk ended at list page {page}, before the site's own last one, {walk.named}")
+        elif walk.barren > 1 and response:
+            self.logger.warning("%s: %d list pages brought next to nothing new: the end", response.url, walk.barren)
 
     def is_last(self, page: int) -> bool:
         return self.max_pages is not None and page - self.first_page + 1 >= self.max_pages
 
+    # The next page
 
-def is_repeated(prints: list[int], seen: list[list[int]]) -> bool:
-    """Whether a list page with the fingerprints *prints* shows what one in *seen* did.
+    def next_request(self, response: Response, page: int, walk: Walk) -> Iterator[Request]:
+        address = self.next_address(response, page, walk)
+        if address:
+            yield self.list_request(address, page + 1, walk)
+        elif page == self.first_page and not self.next_link:
+            self.logger.info(
+                "%s: one list page was read: its address has no {page}, and it names no next", response.url
+            )
 
-    More than half is enough for the first page: what is posted while the crawl runs moves a gallery or two.
-    """
-    if not seen:
-        return False
-    shared = len(set(prints) & set(seen[0]))
-    return shared * 2 > len(prints) or set(prints) <= set(seen[-1])
+    def next_address(self, response: Response, page: int, walk: Walk) -> str:
+        """The address of the page after *page*; empty where there is none."""
+        if self.is_numbered():
+            return self.numbered_address(page + 1, walk)
+        found = select(response, self.next_link) if self.next_link else []
+        if "{token}" in self.list_url:
+            token = next(filter(None, found), "")
+            return self.list_address(page + 1, token=quote(token, safe=""), offset=walk.offset) if token else ""
+        following = addresses(response, self.next_link or NEXT_LINKS) if is_readable(response) else []
+        return next((self.at_home(address) for address in following if address != response.url), "")
+
+    def numbered_address(self, page: int, walk: Walk) -> str:
+        offset = (page - self.first_page) * self.page_size if self.page_size else walk.offset
+        return self.list_address(page, offset=offset)
+
+    def is_numbered(self) -> bool:
+        """Whether the address of a list page follows from its number."""
+        return "{page" in self.list_url or "{offset" in self.list_url
+
+    def last_named(self, response: Response) -> int:
+        """The largest page number in links of the site's own to list pages; 0 where there are none."""
+        links = addresses(response, "//a/@href") if is_page(response) else []
+        numbers = (self._number_in.fullmatch(self.at_home(link)) for link in links)
+        return max((int(number[1]) for number in numbers if number and number.lastindex), default=0)
+
+    def is_list_page(self, url: str) -> bool:
+        """Whether *url* is, by its looks, that of a list page."""
+        return self._number_in.fullmatch(url) is not None
+
+    @cached_property
+    def _number_in(self) -> re.Pattern[str]:
+        """What finds the number in the address of a list page, which is empty where it has none."""
+        parts = [re.escape(part) for part in self.list_address(NUMBER).split(NUMBER)]
+        return re.compile("([0-9]{1,9})".join(parts[:2]) + "".join("[0-9]+" + part for part in parts[2:]) + "/?")

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from imgcrawl.basespiders.base import BaseSpider, failed_reason
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery, Row, VideoRow
-from imgcrawl.rows import BadRow, Page, open_rows
+from imgcrawl.rows import BadRow, RowsPage, open_rows
 from imgcrawl.urls import absolute, rebase
 
 ROWS_PER_PAGE = 100
@@ -86,7 +86,7 @@ class RowsSpider(BaseSpider):
 
     # LIST
 
-    def open_list(self) -> Iterator[Page]:
+    def open_list(self) -> Iterator[RowsPage]:
         """The pages of rows. Raises `InputError` at once for a list that cannot be read."""
         columns = list(self.columns.values()) or None
         return open_rows(str(self.file), columns=columns, encoding=self.encoding).pages(ROWS_PER_PAGE)
@@ -106,7 +106,7 @@ class RowsSpider(BaseSpider):
         scheduler = self.crawler.engine.scheduler
         return isinstance(scheduler, Sized) and len(scheduler) >= PAGES_AHEAD
 
-    def rows_request(self, page: Page) -> Request:
+    def rows_request(self, page: RowsPage) -> Request:
         bad = [list(row) for row in page.bad]
         carried = json.dumps([page.first, page.rows, bad], ensure_ascii=False).encode("utf-8", "surrogatepass")
         # Known by what it carries: a list that is read twice gives the same requests.
@@ -194,7 +194,7 @@ class AddressesSpider(RowsSpider):
     format: str | None = None
     delimiter: str | None = None
 
-    def open_list(self) -> Iterator[Page]:
+    def open_list(self) -> Iterator[RowsPage]:
         if bool(self.url) == bool(self.file):
             raise InputError(f"{self.name} needs either -a file=FILE or -a url=ADDRESS,ADDRESS,…")
         if self.url:
@@ -218,14 +218,14 @@ class AddressesSpider(RowsSpider):
         return self.url is not None or super().trusted()
 
 
-def pages_of(addresses: list[str]) -> Iterator[Page]:
+def pages_of(addresses: list[str]) -> Iterator[RowsPage]:
     """Pages of rows of one value each."""
     for start in range(0, len(addresses), ROWS_PER_PAGE):
         rows: list[list[Any]] = [
             [number, [address.strip()]]
             for number, address in enumerate(addresses[start : start + ROWS_PER_PAGE], start + 1)
         ]
-        yield Page(start + 1, start + len(rows), rows, [])
+        yield RowsPage(start + 1, start + len(rows), rows, [])
 
 
 def slug(reason: str) -> str:

@@ -62,14 +62,12 @@ class SubpageGallerySpider(GallerySpider):
     last_number = ""
 
     async def parse_gallery(self, response: Response) -> AsyncIterator[Any]:
-        item = self.new_item(response.url)
-        if not is_page(response):
-            yield self.lost(item, "not_a_page")
-            return
-        item["title"] = self.title_of(response)
-        self.fill_images(item, await self.subpages(response))
-        self.fill(item, response)
-        yield self.had(item)
+        item = self.gallery_item(response)
+        if not item.get("error"):
+            self.fill_images(item, await self.subpages(response))
+            self.fill(item, response)
+            item = self.judged(item, response)
+        yield item
 
     def fill_images(self, item: Gallery, subpages: list[Subpage]) -> None:
         stats = self.crawler.stats

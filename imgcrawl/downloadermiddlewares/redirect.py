@@ -17,6 +17,8 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
 
     - The Referer of a media request (meta ``media``) stays the page that shows the image, as in a browser:
       image hosts look at it.
+    - It is followed where it is met, as part of the page that was asked for: so a page that leads to one that was
+      asked for before, to itself (with a cookie) or to a list page has an answer, too, and is not filtered.
     - The request counts for the limits of the host it leads to, not of the one it came from.
     - A Location that is no address raises `RequestRefused` ("invalid_url"), and one that is neither http nor
       https raises it ("scheme") for a media request; a page gets the 3xx response, as in Scrapy.
@@ -26,9 +28,16 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
         if not request.meta.get("media"):
             super().handle_referer(request, response)
 
-    def process_response(
+    async def process_response(  # type: ignore[override] # Scrapy awaits it where its own returns at once
         self, request: Request, response: Response, spider: Spider | None = None
     ) -> Request | Response:
+        redirected = self._redirected(request, response)
+        if not isinstance(redirected, Request) or redirected.meta.get("media"):
+            return redirected
+        request.meta["dont_retry"] = True  # it has been done, where it led to
+        return await self.crawler.engine.download_async(redirected)
+
+    def _redirected(self, request: Request, response: Response) -> Request | Response:
         try:
             result = super().process_response(request, response)
             if result is response and request.meta.get("media"):

@@ -43,7 +43,7 @@ _RULE = re.compile(r"dis+al+[ao]w|diasllow|allow|(crawl|request|visit)[-\s](dela
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RobotsAnswer:
     """What a host's robots.txt said to us. JSON-able.
 
     *rules* is the lines for our user agent. With a *reason* (see `imgcrawl.items.REASONS`) nothing may be
@@ -56,7 +56,7 @@ class Verdict:
     detail: str = ""
 
 
-def _from_note(note: dict[str, Any] | None, latest: float) -> Verdict | None:
+def _from_note(note: dict[str, Any] | None, latest: float) -> RobotsAnswer | None:
     """The verdict that another worker told, if it is one and still counts. In Redis anybody may have written it."""
     if note is None:
         return None
@@ -66,7 +66,7 @@ def _from_note(note: dict[str, Any] | None, latest: float) -> Verdict | None:
     if not all(isinstance(text, str) and len(text) <= _READ for text in texts):
         return None
     rules, reason, detail = texts
-    return Verdict(float(until), rules, reason if reason in (*_NO_ANSWER, "robots", "") else "robots", detail)
+    return RobotsAnswer(float(until), rules, reason if reason in (*_NO_ANSWER, "robots", "") else "robots", detail)
 
 
 class RobotsTxtMiddleware:
@@ -83,7 +83,7 @@ class RobotsTxtMiddleware:
 
     Settings: ``ROBOTSTXT_OBEY``, ``ROBOTSTXT_USER_AGENT`` (the product token; USER_AGENT up to its slash
     without it), and ours, in seconds: ``ROBOTSTXT_TTL`` (86400, also the longest that the RFC allows) and
-    ``ROBOTSTXT_RETRY`` (60: when to ask again after a failure), ``ROBOTSTXT_WAIT`` (0: how long a request waits for
+    ``ROBOTSTXT_RETRY`` (60: when to ask again after a failure), ``ROBOTSTXT_WAIT`` (150: how long a request waits for
     a robots.txt that could not be had, before it is refused) and ``ROBOTSTXT_MAX_DELAY`` (60: no Crawl-delay is
     longer). Request meta: ``dont_obey_robotstxt``.
 
@@ -99,11 +99,11 @@ class RobotsTxtMiddleware:
         self._agent: str = settings["ROBOTSTXT_USER_AGENT"] or settings["USER_AGENT"].partition("/")[0]
         self._ttl = min(settings.getfloat("ROBOTSTXT_TTL", 86400.0), 86400.0)
         self._retry = settings.getfloat("ROBOTSTXT_RETRY", 60.0)
-        self._wait = settings.getfloat("ROBOTSTXT_WAIT", 0.0)
+        self._wait = settings.getfloat("ROBOTSTXT_WAIT", 150.0)
         self._max_delay = settings.getfloat("ROBOTSTXT_MAX_DELAY", 60.0)
-        self._verdicts: _Recent[Verdict] = _Recent(_REMEMBERED)
+        self._verdicts: _Recent[RobotsAnswer] = _Recent(_REMEMBERED)
         self._parsed: _Recent[Protego] = _Recent(_PARSED)
-        self._asking: dict[str, asyncio.Task[Verdict]] = {}
+        self._asking: dict[str, asyncio.Task[RobotsAnswer]] = {}
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -138,7 +138,7 @@ class RobotsTxtMiddleware:
         if not request.meta.get("media"):
             self.crawler.stats.inc_value("page/refused/robots")
 
-    async def verdict(self, origin: str, request: Request) -> Verdict:
+    async def verdict(self, origin: str, request: Request) -> RobotsAnswer:
         """The verdict for *origin* (scheme://host[:port]), asked for on behalf of *request* if it is not known."""
         known = self._verdicts.get(origin)
         if known and time.time() < known.until:
@@ -151,7 +151,7 @@ class RobotsTxtMiddleware:
             # Shielded: one request that is cancelled must not take the answer from the others.
             return await asyncio.shield(self._asking[origin])
 
-    async def _find_out(self, origin: str, request: Request, known: Verdict | None) -> Verdict:
+    async def _find_out(self, origin: str, request: Request, known: RobotsAnswer | None) -> RobotsAnswer:
         """Hear what another worker knows, or ask and tell the others."""
         notes = downloader_of(self.crawler).host_notes
         name = f"robots:{origin}"
@@ -172,7 +172,7 @@ class RobotsTxtMiddleware:
         await notes.remember(f"robots of {urlsplit(origin).hostname}", {"said": said}, verdict.until - time.time())
         return verdict
 
-    async def _ask(self, origin: str, request: Request, known: Verdict | None) -> Verdict:
+    async def _ask(self, origin: str, request: Request, known: RobotsAnswer | None) -> RobotsAnswer:
         stats = self.crawler.stats
         stats.inc_value("robotstxt/request_count")
         try:
@@ -186,30 +186,30 @@ class RobotsTxtMiddleware:
             stats.inc_value(f"robotstxt/response_status_count/{response.status}")
             verdict = self._with_answer(origin, response)
         if verdict.reason and known and not known.reason:
-            verdict = Verdict(verdict.until, known.rules)
+            verdict = RobotsAnswer(verdict.until, known.rules)
         if verdict.reason:
             logger.info("Nothing is asked of %s for now: %s", origin, verdict.detail)
         self._verdicts.put(origin, verdict, len(verdict.rules) + len(verdict.detail) + 500)
         return verdict
 
-    def _with_answer(self, origin: str, response: Response) -> Verdict:
+    def _with_answer(self, origin: str, response: Response) -> RobotsAnswer:
         now = time.time()
         if response.status == 429 or response.status >= 500:
             detail = f"{origin}/robots.txt could not be had: HTTP {response.status}"
-            return Verdict(now + self._retry, reason="robots", detail=detail)
+            return RobotsAnswer(now + self._retry, reason="robots", detail=detail)
         if not 200 <= response.status < 300:
-            return Verdict(now + self._ttl)
+            return RobotsAnswer(now + self._ttl)
         body = response.body
         if len(body) > _READ:
             body = body[:_READ].rpartition(b"\n")[0]  # half a rule is another rule
-        return Verdict(now + self._ttl, our_rules(body.decode("utf-8-sig", "replace"), self._agent))
+        return RobotsAnswer(now + self._ttl, our_rules(body.decode("utf-8-sig", "replace"), self._agent))
 
-    def _without_answer(self, origin: str, reason: str, error: Exception) -> Verdict:
+    def _without_answer(self, origin: str, reason: str, error: Exception) -> RobotsAnswer:
         now = time.time()
         if reason == "too_many_redirects":
-            return Verdict(now + self._ttl)
+            return RobotsAnswer(now + self._ttl)
         detail = f"{origin}/robots.txt could not be had: {error}"[:500]
-        return Verdict(now + self._retry, reason=reason if reason in _NO_ANSWER else "robots", detail=detail)
+        return RobotsAnswer(now + self._retry, reason=reason if reason in _NO_ANSWER else "robots", detail=detail)
 
     async def _rules(self, rules: str) -> Protego:
         parsed = self._parsed.get(rules)

@@ -15,7 +15,7 @@ from scrapy.extensions.feedexport import FeedExporter
 
 from imgcrawl.display import clock, stored_images
 from imgcrawl.exceptions import InputError
-from imgcrawl.items import REASONS, STATUSES
+from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES
 from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
@@ -175,12 +175,16 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
     for status in STATUSES:
         row(f"  {status}", stats.get(f"image/{status}", 0))
         reasons(f"image/{status}")
-    row("galleries found", stats.get("gallery/count", 0) + stats.get("gallery/failed", 0))
+    reached = stats.get("gallery/count", 0) + stats.get("gallery/failed", 0)
+    found = max(reached, stats.get("gallery/found", 0))
+    row("galleries found", found)
     row("  had", stats.get("gallery/count", 0))
     if empty := stats.get("gallery/empty", 0):
         row("    empty", empty, "the page was had, and no image was found on it")
     row("  failed", stats.get("gallery/failed", 0))
     reasons("gallery/failed")
+    if found > reached:
+        row("  not reached", found - reached, "the crawl ended before")
     if failed := stats.get("list/failed", 0):
         row("list pages failed", failed)
 
@@ -215,4 +219,4 @@ def _meaning(status: str, reason: str) -> str:
     code = reason.removeprefix("http_")
     if code != reason:
         return responses.get(int(code), "") if code.isdecimal() else ""
-    return REASONS.get(status, {}).get(reason, "")
+    return REASONS.get(status, {}).get(reason) or PAGE_REASONS.get(reason, "")

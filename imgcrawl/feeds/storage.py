@@ -81,6 +81,7 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         self, uri: str, *, stats: StatsCollector, exporter: type | None, feed_options: dict[str, Any] | None = None
     ) -> None:
         super().__init__(uri, feed_options=feed_options)
+        feedexport.logger.addFilter(_one_sentence)  # which is there once, however often it is added
         self._options = feed_options or {}
         self._stats = stats
         self._overwrite = bool(self._options.get("overwrite"))

@@ -12,10 +12,11 @@ import re
 import struct
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from PIL import Image, ImageFile, TiffImagePlugin
 
@@ -27,11 +28,6 @@ MAX_FRAMES: Final = 10_000  # frames of one pixel cost time too, and TIFF's more
 PYTHON_FACTOR: Final = 16  # what Pillow decodes in Python takes 1 to 2 us a pixel and most of the GIL
 CANVAS_FACTOR: Final = 4  # an animation is composed in memory from about so many copies of its canvas
 
-Image.init()
-ImageFile.LOAD_TRUNCATED_IMAGES = False  # grey areas in place of an error would be stored as intact
-
-# EPS would start Ghostscript, and IPTC opens whatever it contains, EPS too.
-_FORMATS: Final = {name: entry for name, entry in Image.OPEN.items() if name not in {"EPS", "IPTC"}}
 # Their plugins decode while they open, before they tell a size.
 _DECODED_ON_OPEN: Final = frozenset({"ICO"})
 _COMPOSED: Final = frozenset({"AVIF", "GIF", "PNG", "WEBP"})
@@ -104,7 +100,7 @@ class _Room:
     """The pixels that may be in decoding at the same time in this process."""
 
     def __init__(self) -> None:
-        self.limit = DEFAULT_PIXEL_LIMIT
+        self.limit = 0  # until `set_pixel_limit`
         self._taken = 0
         self._turn = threading.Lock()
         self._changed = threading.Condition()
@@ -137,14 +133,21 @@ def set_pixel_limit(pixels: int) -> None:
     _room.limit = pixels
     # Sizes met while decoding (GIF frames, PNG in ICO) are checked by Pillow, at twice this number.
     Image.MAX_IMAGE_PIXELS = (pixels + 1) // 2
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # grey areas in place of an error would be stored as intact
     # Pillow warns at half of what we allow, and of oddities in files that are not ours to mend. The outcome
     # says what is wrong with an image; a warning for each would be noise, and kept for ever by `warnings`.
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
-set_pixel_limit(DEFAULT_PIXEL_LIMIT)
+@cache
+def _formats() -> dict[str, tuple[Callable[[io.BytesIO, str], ImageFile.ImageFile], Callable[[bytes], Any] | None]]:
+    """The formats that Pillow can open here. The first call loads them all, and sets the limit unless it is set."""
+    Image.init()
+    if not _room.limit:
+        set_pixel_limit(DEFAULT_PIXEL_LIMIT)
+    # EPS would start Ghostscript, and IPTC opens whatever it contains, EPS too.
+    return {name: entry for name, entry in Image.OPEN.items() if name not in {"EPS", "IPTC"}}
 
 
 def examine(source: bytes, *, min_width: int = 0, min_height: int = 0) -> Facts:
@@ -203,6 +206,7 @@ def opened(source: bytes, *, room: int = 0) -> Iterator[ImageFile.ImageFile]:
     """
     if not source:
         raise ImageError("empty")
+    _formats()
     stream = _Stream(source)
     image: ImageFile.ImageFile | None = None
     try:
@@ -246,18 +250,18 @@ def _candidates(source: bytes) -> Iterator[str]:
     """Yield the formats to try: those whose signature *source* has, then those that have no signature."""
     prefix = source[:16].ljust(16, b"\0")  # plugins index into it
     signed = False
-    for name, (_, accept) in _FORMATS.items():
+    for name, (_, accept) in _formats().items():
         if accept and accept(prefix) is True:
             signed = True
             yield name
     if not signed:
         _refuse_page(source)
         _refuse_foreign(source)
-    yield from (name for name, (_, accept) in _FORMATS.items() if not accept)
+    yield from (name for name, (_, accept) in _formats().items() if not accept)
 
 
 def _open(name: str, source: bytes, stream: _Stream) -> ImageFile.ImageFile | None:
-    factory, accept = _FORMATS[name]
+    factory, accept = _formats()[name]
     stream.seek(0)
     try:
         return factory(stream, "")

@@ -72,8 +72,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
     STORE_SCHEMES = {**FilesPipeline.STORE_SCHEMES, "": FileStore, "file": FileStore}  # noqa: RUF012 -- Scrapy's name and kind
 
     NAME_SETTING = "IMAGES_NAME"
-    # The item's fields that are parallel to its addresses.
-    NAMES_FIELD = "image_names"
+    NAMES_FIELD = "image_names"  # the item's fields that are parallel to its addresses
     PAGES_FIELD = "image_pages"
     # Without naming AVIF or WebP: servers that choose a format by this header would re-encode the original.
     ACCEPT = "image/*,*/*;q=0.8"
@@ -86,6 +85,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.config = PipelineSettings.from_settings(crawler.settings, self.NAME_SETTING)
         try:
             super().__init__(store_uri, crawler=crawler)
+            self._handle_statuses(crawler.settings.getbool("MEDIA_ALLOW_REDIRECTS", True))  # not Scrapy's default
             self.local = self.store if isinstance(self.store, FileStore) else None
             if self.local:
                 self.local.open()

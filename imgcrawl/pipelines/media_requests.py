@@ -36,7 +36,7 @@ class MediaRequests:
 
     def of(self, adapter: ItemAdapter, urls: list[Any], spider: str) -> Iterator[Request]:
         """The requests for *urls*, in their order; one that cannot be asked for has `image_refused` in its meta."""
-        page = adapter.get("url")
+        page = adapter.get("final_url") or adapter.get("url")  # what shows the images is where redirects led
         pages = adapter.get(self.pages_field) or []
         for index, (url, path) in enumerate(zip(urls, self._paths(adapter, urls, spider), strict=True)):
             referer = pages[index] if index < len(pages) else page

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.images.names import check_template
+from imgcrawl.images.verify import DEFAULT_PIXEL_LIMIT
 from imgcrawl.items import Gallery
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
 DAY = 86400.0
+# How files are called where no setting says it.
+NAMES = {"IMAGES_NAME": "{spider}/{title}/{index:03}", "VIDEOS_NAME": "{spider}/{name}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,16 @@ class PipelineSettings:
 
     @classmethod
     def from_settings(cls, settings: BaseSettings, name_setting: str) -> Self:
-        check_template(name_setting, settings[name_setting], _template_fields())
+        name = settings.get(name_setting, NAMES[name_setting])
+        check_template(name_setting, name, _template_fields())
         try:
             config = cls(
-                name=settings[name_setting],
-                threads=settings.getint("IMAGES_THREADS"),
-                max_pixels=settings.getint("IMAGES_MAX_PIXELS"),
+                name=name,
+                threads=settings.getint("IMAGES_THREADS", 4),
+                max_pixels=settings.getint("IMAGES_MAX_PIXELS", DEFAULT_PIXEL_LIMIT),
                 min_width=settings.getint("IMAGES_MIN_WIDTH"),
                 min_height=settings.getint("IMAGES_MIN_HEIGHT"),
-                expires=settings.getfloat("IMAGES_EXPIRES") * DAY,
+                expires=settings.getfloat("IMAGES_EXPIRES", 90) * DAY,
                 thumbs={str(k): (int(w), int(h)) for k, (w, h) in settings.getdict("IMAGES_THUMBS").items()},
             )
         except (TypeError, ValueError) as error:

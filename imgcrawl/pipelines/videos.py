@@ -37,8 +37,8 @@ class VideosPipeline(ImagesPipeline):
             self.local,
             in_memory=0,
             limits={
-                "download_maxsize": crawler.settings.getint("VIDEOS_MAXSIZE"),
-                "download_timeout": crawler.settings.getfloat("VIDEOS_TIMEOUT"),
+                "download_maxsize": crawler.settings.getint("VIDEOS_MAXSIZE", 4 * 1024**3),
+                "download_timeout": crawler.settings.getfloat("VIDEOS_TIMEOUT", 3600),
             },
         )
         self.examiner = VideoExaminer()

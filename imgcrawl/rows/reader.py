@@ -28,7 +28,7 @@ class GoodRow(NamedTuple):
     values: list[str]
 
 
-class Page(NamedTuple):
+class RowsPage(NamedTuple):
     """Rows that travel together.
 
     *first* and *last* are the lines where its first and its last row, good or bad, begin. *rows* is JSON as it
@@ -81,11 +81,11 @@ class RowReader:
             except Unreadable as error:
                 yield BadRow(line, str(error), excerpt_of(raw))
 
-    def pages(self, size: int, after: int = 0) -> Iterator[Page]:
+    def pages(self, size: int, after: int = 0) -> Iterator[RowsPage]:
         """The rows behind line *after*, *size* a page, bad ones counted; `pages(size, page.last)` goes on."""
         rows = self.rows(after)
         while batch := list(islice(rows, size)):
-            yield Page(
+            yield RowsPage(
                 batch[0].line,
                 batch[-1].line,
                 [[row.line, row.values] for row in batch if isinstance(row, GoodRow)],

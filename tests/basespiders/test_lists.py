@@ -74,15 +74,24 @@ def test_three_list_pages_that_fail_end_the_walk(server: Server, tmp_path: Path)
     [
         ({"list": ""}, "gallery needs -a list=…: the address of a list page, with {page} for its number"),
         ({"galleries": ""}, "gallery needs -a galleries=…: XPath or CSS of the links to galleries on a list page"),
-        ({"galleries": "//a["}, "-a galleries=//a[: expected XPath (which begins with /) or CSS ("),
-        ({"images": "a[["}, "-a images=a[[: expected XPath (which begins with /) or CSS ("),
-        ({"title": "h1::nope"}, "-a title=h1::nope: expected XPath (which begins with /) or CSS ("),
+        ({"galleries": "//a["}, "-a galleries=//a[: expected XPath (which begins with /), CSS, or for JSON JMESPath ("),
+        ({"images": "a[["}, "-a images=a[[: expected XPath (which begins with /), CSS, or for JSON JMESPath ("),
+        ({"title": "h1::nope"}, "-a title=h1::nope: expected XPath (which begins with /), CSS, or for JSON JMESPath ("),
         ({"list": "example.org/{page}"}, "-a list=example.org/{page}: expected an address that begins with http"),
-        ({"list": "https://example.org/{nr}"}, "-a list=https://example.org/{nr}: only {page} may stand in braces"),
-        ({"list": "https://example.org/{page"}, "-a list=https://example.org/{page: only {page} may stand in braces"),
+        (
+            {"list": "https://example.org/{nr}"},
+            "-a list=https://example.org/{nr}: only {page}, {offset} or {token} may stand in braces",
+        ),
+        (
+            {"list": "https://example.org/{page"},
+            "-a list=https://example.org/{page: only {page}, {offset} or {token} may stand in braces",
+        ),
         ({"pages": "none"}, "-a pages=none: expected a whole number, 1 or more"),
         ({"base": "example.org"}, "-a base=example.org: expected scheme, host and port only"),
-        ({"nmae": "x"}, "-a nmae=x: gallery has no option 'nmae'; it has list, galleries, images, title, pages, base"),
+        (
+            {"nmae": "x"},
+            "-a nmae=x: gallery has no option 'nmae'; it has list, galleries, next, first, per_page, images, title",
+        ),
     ],
 )
 def test_bad_options_are_told_before_any_request(

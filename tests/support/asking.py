@@ -38,6 +38,7 @@ SETTINGS: dict[str, Any] = {
     "DOWNLOAD_VERIFY_CERTIFICATES": True,
     "DOWNLOAD_TIMEOUT": 20,
     "RETRY_DELAY": 0.02,
+    "ROBOTSTXT_WAIT": 0,
 }
 
 

@@ -1,0 +1,206 @@
+"""Every gallery that a list names ends in an item, and a walk ends where the list does."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.crawling import Crawl, crawl, start, until
+from tests.support.server import Answer, Request, Server, jpeg, redirect
+
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+JSON = {"Content-Type": "application/json"}
+
+
+SCRAPED = "had"
+
+
+def links(*paths: str, css: str = "g") -> str:
+    return "".join(f'<a class="{css}" href="{path}">x</a>' for path in paths)
+
+
+def add(server: Server, pages: dict[str, str], **more: Any) -> None:
+    for path, body in pages.items():
+        server.add(path, body.encode(), headers=HTML, **more)
+
+
+def add_galleries(server: Server) -> None:
+    """Every /g/NAME that is nothing else is a gallery with one image."""
+
+    def answer(request: Request) -> Answer:
+        name = request.path.rpartition("/")[2]
+        if request.path.startswith("/g/"):
+            return Answer(f"<h2>{name}</h2><img src=/i/{name}>".encode(), 200, HTML)
+        if request.path.startswith("/i/"):
+            return Answer(jpeg(colour=(hash(name) % 200, 9, 9)), 200)
+        return Answer(b"no", 404)
+
+    server.add("*", answer)
+
+
+def gallery_crawl(server: Server, folder: Path, path: str = "/list/{page}", **arguments: str) -> Crawl:
+    settings = {name: arguments.pop(name) for name in list(arguments) if name.isupper()}
+    folder.mkdir(exist_ok=True)
+    given = {"list": server.url(path), "galleries": "a.g", **arguments}
+    run = crawl(folder, "gallery", given, RETRY_DELAY="0.01", **{"VERDICT_MAX_FAILED": "1", **settings})
+    assert "Traceback" not in run.log or "tldextract" in run.log  # Scrapy's cookies look for a list on the Internet
+    return run
+
+
+def names(run: Crawl) -> list[str]:
+    return sorted(item["url"].rpartition("/")[2] for item in run.items if "error" not in item)
+
+
+def errors(run: Crawl) -> dict[str, str]:
+    return {item["url"].rpartition("/")[2]: item["error"] for item in run.items if "error" in item}
+
+
+def test_galleries_that_lead_elsewhere_are_told_as_what_they_are(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    add(
+        server,
+        {"/list/1": links(*(f"/g/{n}" for n in range(1, 9))), "/removed": "<p>gone</p>", "/login": "<p>who?</p>"},
+    )
+    add(server, {"/g/8": "<form><input type=password></form>"})
+    for path, target in {
+        "/g/2": "/g/1",
+        "/g/3": "/list/1",
+        "/g/4": "/login",
+        "/g/5": "/removed",
+        "/g/6": "/g/six",
+    }.items():
+        server.add(path, redirect(target))
+    server.add("/g/7", redirect("/g/six"))
+    run = gallery_crawl(server, tmp_path)
+    astray = "6" if "7" in names(run) else "7"  # of two that lead to one page, the second
+    assert names(run) == sorted({"1", "6", "7"} - {astray})
+    assert errors(run) == {
+        "2": "redirected", "3": "redirected", "4": "login", "5": "redirected", astray: "redirected", "8": "login",
+    }  # fmt: skip
+    ends = {item["url"]: item.get("final_url") for item in run.items}
+    assert ends[server.url("/g/2")] == server.url("/g/1")
+    assert "galleries found" in run.log
+
+
+@pytest.mark.parametrize(("cookies", "outcome"), [("True", {}), ("False", {"1": "too_many_redirects"})])
+def test_a_gallery_that_leads_to_itself_over_a_cookie(
+    server: Server, tmp_path: Path, cookies: str, outcome: dict[str, str]
+) -> None:
+    add_galleries(server)
+    add(server, {"/list/1": links("/g/1")})
+
+    def gate(request: Request) -> Answer:
+        if "seen=1" in request.headers.get("cookie", ""):
+            return Answer(b"<h2>1</h2><img src=/i/1>", 200, HTML)
+        return Answer(b"", 302, {"Location": "/g/1", "Set-Cookie": "seen=1; Path=/"})
+
+    server.add("/g/1", gate)
+    run = gallery_crawl(server, tmp_path, COOKIES_ENABLED=cookies)
+    assert errors(run) == outcome
+    assert names(run) == ([] if outcome else ["1"])
+
+
+def test_a_page_may_be_a_list_page_and_a_gallery(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    # The selector of galleries finds the links to list pages, too.
+    add(server, {"/list/1": links("/list/1", "/list/2", "/g/1") + "<img src=/i/a>"})
+    add(server, {"/list/2": links("/list/1", "/list/2", "/g/2", "/g/3") + "<img src=/i/b>"})
+    run = gallery_crawl(server, tmp_path, images="img::attr(src)")
+    assert {item["url"].removeprefix(server.url("").rstrip("/")) for item in run.items} == {
+        "/list/1", "/list/2", "/g/1", "/g/2", "/g/3",
+    }  # fmt: skip
+    assert not errors(run)
+
+
+def test_a_busy_page_and_a_hole_in_the_middle_are_asked_again_and_looked_past(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    pages = {page: links(f"/g/{page}a", f"/g/{page}b") for page in range(1, 8)}
+    server.add("/list/3", b"<h1>Too many requests, please slow down</h1>", headers=HTML, times=1)
+    for page, body in (pages | {5: "<p>nothing</p>"}).items():
+        more = f'<a href="/list/{page + 1}">next</a>' if page < 7 else ""
+        add(server, {f"/list/{page}": body + more})
+    run = gallery_crawl(server, tmp_path, RETRY_TIMES="1")
+    assert names(run) == sorted(f"{page}{letter}" for page in (1, 2, 3, 4, 6, 7) for letter in "ab")
+    assert server.count("/list/5") == 2
+    assert run.code == 1
+    assert "1 list page could not be had" in run.log
+
+
+def test_a_walk_that_ends_before_the_site_s_own_last_page_says_so(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    add(server, {"/list/1": links("/g/1") + '<a href="/list/40">40</a>'})
+    add(server, {f"/list/{page}": "<p>" for page in range(2, 40)})
+    run = gallery_crawl(server, tmp_path, RETRY_TIMES="0")
+    assert run.code == 1
+    assert "before the site's own last one, 40" in run.log
+    assert len([path for path in server.paths() if path.startswith("/list/")]) < 15
+
+
+def test_lists_by_next_link_by_offset_and_by_token(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    add(server, {"/n": links("/g/1") + '<a rel="next" href="?after=x">n</a>', "/n?after=x": links("/g/2")})
+    add(
+        server,
+        {"/m": links("/g/1") + '<a class="more" href="/m2">n</a>', "/m2": links("/g/2") + '<a class="more" href="/m">'},
+    )
+    add(server, {"/o?from=0": links("/g/1", "/g/2"), "/o?from=2": links("/g/3"), "/o?from=3": "<p>"})
+    add(server, {"/o?from=20": links("/g/4"), "/z/0": links("/g/1"), "/z/1": links("/g/2")})
+    add(server, {"/t?c=": links("/g/1") + "<i data-c='a b'>", "/t?c=a%20b": links("/g/2")})
+    for number, (path, arguments, expected) in enumerate(
+        (
+            ("/n", {}, "12"),
+            ("/m", {"next": "a.more"}, "12"),
+            ("/o?from={offset}", {}, "123"),
+            ("/o?from={offset}", {"per_page": "20"}, "124"),
+            ("/z/{page}", {"first": "0"}, "12"),
+            ("/t?c={token}", {"next": "i::attr(data-c)"}, "12"),
+        )
+    ):
+        run = gallery_crawl(server, tmp_path / str(number), path, **arguments)
+        assert names(run) == list(expected), (path, run.log)
+        assert run.code == 0
+
+
+def test_a_list_in_json_with_a_cursor(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    first = {"data": {"items": [{"page": "/g/1"}, {"page": "/g/2"}], "next": "/api?c=2"}}
+    server.add("/api", json.dumps(first).encode(), headers=JSON)
+    server.add("/api?c=2", json.dumps({"data": {"items": [{"page": "/g/3"}], "next": None}}).encode(), headers=JSON)
+    run = gallery_crawl(server, tmp_path, "/api", galleries="data.items[].page", next="data.next")
+    assert names(run) == ["1", "2", "3"]
+    assert run.code == 0
+
+
+def test_one_list_page_without_a_next_is_said(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    add(server, {"/all": links("/g/1")})
+    run = gallery_crawl(server, tmp_path, "/all")
+    assert names(run) == ["1"]
+    assert "one list page was read: its address has no {page}, and it names no next" in run.log
+
+
+def test_what_was_not_reached_is_counted(server: Server, tmp_path: Path) -> None:
+    add(server, {"/list/1": links(*(f"/g/{n}" for n in range(400)), "/g/1")})
+    stopping = threading.Event()
+    server.add("*", lambda _: Answer(b"<h2>x</h2>", 200, HTML, delay=stopping))
+    given = {"list": server.url("/list/{page}"), "galleries": "a.g", "pages": "1"}
+    process = start(tmp_path, "gallery", given, ROBOTSTXT_OBEY="False", CONCURRENT_REQUESTS="4")
+    until(lambda: any(path.startswith("/g/") for path in server.paths()))
+    process.send_signal(signal.SIGINT)
+    assert process.stdout
+    log = ""
+    while "Closing spider" not in log:
+        log += process.stdout.readline()
+    stopping.set()
+    log += process.communicate(timeout=60)[0]
+    counts = {name: int(count) for name, count in re.findall(r"^ *([a-z ]+?)  +(\d+)", log, re.MULTILINE)}
+    assert counts["galleries found"] == 400
+    assert counts.get("not reached", 0) > 10, log
+    done = counts[SCRAPED] + log.count("Gallery failed")
+    assert done + counts["not reached"] == 400

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from imgcrawl.basespiders.walk import LONG_PATIENCE, PATIENCE, Walk, says_busy
+
+
+def pages_asked(pages: list[list[str]], named: int = 0, most: int = 60) -> int:
+    """How many pages are asked for of a list that shows *pages*, the last of them for ever."""
+    walk = Walk()
+    for page in range(1, most + 1):
+        step = Walk.from_wire(json.loads(json.dumps(walk.to_wire()))).after(pages[min(page, len(pages)) - 1], named)
+        if not step.goes_on(page):
+            return page
+        walk = step.walk
+    return most
+
+
+PINNED = [f"pin{k}" for k in range(6)]
+PLAIN = [[f"{page}-{k}" for k in range(20)] for page in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("pages", "asked"),
+    [
+        (PLAIN, 11),
+        ([*PLAIN, PLAIN[0]], 11),  # the first page again
+        ([PINNED + page[:5] for page in PLAIN], 11),
+        ([PINNED * 3 + page[:3] for page in PLAIN], 11),
+        ([[*page, f"ad{n}"] for n, page in enumerate(PLAIN)], 11),
+        ([PLAIN[0]], 2),
+        ([["only one"]], 2),
+        ([["a", "b"], ["b", "c"], ["c", "d"]], 4),
+    ],
+)
+def test_a_walk_ends_with_what_repeats(pages: list[list[str]], asked: int) -> None:
+    assert pages_asked(pages) == asked
+
+
+def test_an_advertisement_that_changes_does_not_keep_a_list_alive() -> None:
+    pages = PLAIN + [[*PLAIN[-1], f"ad{n}"] for n in range(60)]
+    assert pages_asked(pages) == len(PLAIN) + PATIENCE
+    one_page = [[*PLAIN[0], f"ad{n}"] for n in range(60)]
+    assert pages_asked(one_page) == 1 + PATIENCE
+
+
+def test_what_was_posted_while_the_crawl_ran_is_no_new_page() -> None:
+    moved = [["posted", *PLAIN[0][:-1]]] * 20
+    assert pages_asked(PLAIN + moved) <= len(PLAIN) + PATIENCE
+
+
+def test_where_the_site_says_that_there_is_more_the_walk_is_patient_and_not_for_ever() -> None:
+    assert pages_asked([*PLAIN, PLAIN[-1]], named=10**9) == len(PLAIN) + LONG_PATIENCE
+
+
+def test_what_travels_stays_small_on_a_page_of_a_hundred_thousand_links() -> None:
+    walk = Walk().after([f"/g/{n}" for n in range(100_000)]).walk
+    assert len(json.dumps(walk.to_wire())) < 64_000
+
+
+@pytest.mark.parametrize(
+    "text", ["Too many requests, please slow down", "访问过于频繁，请稍后再试", "Please solve the CAPTCHA"]
+)
+def test_pages_that_would_rather_not_have_been_asked(text: str) -> None:
+    assert says_busy(text)
+    assert not says_busy("photos " * 1000 + text)
+    assert not says_busy("Nothing here")
