@@ -49,5 +49,5 @@ class GroupSync:
         try:
             await self.wait()
         except OSError as error:
-            if fail := getattr(crawler.engine.scheduler, "fail", None):
+            if fail := getattr(getattr(crawler.engine, "scheduler", None), "fail", None):
                 fail(response, error)

@@ -140,9 +140,14 @@ class LinesFile(FeedFile):
     def _descriptor(self) -> int | None:
         return self._file.fileno() if self._regular and not self._file.closed else None
 
+    def close(self) -> None:
+        if hasattr(self, "_file"):
+            with self._syncing:
+                self._file.close()
+        super().close()
+
     def finish(self) -> None:
-        with self._syncing:
-            self._file.close()
+        self.close()
         super().finish()
 
 

@@ -197,6 +197,10 @@ class FileFeedStorage(feedexport.FileFeedStorage):
 
     def open(self, spider: Spider) -> IO[bytes]:
         if not self._kind:
+            if self._options.get("postprocessing"):
+                # What a plugin hands on (a compressed block) is in the file at once: a kill costs what it has in hand.
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                return cast("IO[bytes]", self._path.open(self.write_mode, buffering=0))
             return super().open(spider)
         file: FeedFile
         try:

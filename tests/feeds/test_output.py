@@ -47,6 +47,10 @@ def urls(path: Path) -> list[str]:
     return [item["url"] for item in json.loads(data)]
 
 
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def test_every_feed_that_scrapy_knows_is_written(tmp_path: Path, capfdbinary: Any) -> None:
     part = segment(tmp_path, ("a-1", "1"), ("b-1", "2"), ("b-1", "2"), ("c-1", "2"))
     feeds: dict[str, dict[str, Any]] = {
@@ -70,8 +74,9 @@ async def test_every_feed_that_scrapy_knows_is_written(tmp_path: Path, capfdbina
     assert [pickle.load(pickles)["url"] for _ in range(3)] == ["1", "2", "2"]  # noqa: S301 -- written above
     assert [urls(tmp_path / f"pximg-x-{number}.json") for number in (1, 2)] == [["1", "2"], ["2"]]
     assert [json.loads(line)["url"] for line in capfdbinary.readouterr().out.splitlines()] == ["1", "2", "2"]
-    for path in tmp_path.iterdir():
-        assert not path.name.startswith(".") and b"_lease" not in (path.read_bytes() if path != part else b"")
+    names = names_in(tmp_path)
+    assert not [name for name in names if name.startswith(".")]
+    assert not [name for name in names if name != part.name and b"_lease" in (tmp_path / name).read_bytes()]
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.csv", "a.jsonl.gz"])
