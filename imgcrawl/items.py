@@ -78,14 +78,20 @@ class Image(TypedDict, total=False):
     opt_outs: list[str]
 
 
+# What a page states about itself in standard ways (JSON-LD, microdata, RDFa, Open Graph), besides its title.
+PAGE_FACTS = ("caption", "author", "date", "tags", "license", "credit_text", "acquire_license_page", "image_facts")
+
+
 class Gallery(scrapy.Item):
     """A detail page and its images. Sites that tell more declare more fields in a subclass.
 
     `image_names` and `image_pages`, where a site has them, are parallel to `image_urls`: the image's own name
     (available to IMAGES_NAME as `{name}`), and the address of the page that shows the image (its Referer)
     where that is not `url`. `opt_outs` is what the page said against the use of its content
-    (`imgcrawl.optouts`). `error` says why a page could not be had; such a gallery has no images. `url` is what was
-    asked for, `final_url` where redirects led, if they did.
+    (`imgcrawl.optouts`). `caption`, `author`, `date`, `tags`, `license`, `credit_text` and `acquire_license_page` are
+    there where the page states them (`PAGE_FACTS`), as they stand there; `image_facts` where it states some of them
+    about single images: address → fact → value. `error` says why a page could not be had; such a gallery has no
+    images. `url` is what was asked for, `final_url` where redirects led, if they did.
     """
 
     spider = scrapy.Field()
@@ -93,6 +99,14 @@ class Gallery(scrapy.Item):
     title = scrapy.Field()
     scraped_at = scrapy.Field()
     error = scrapy.Field()
+    caption = scrapy.Field()
+    author = scrapy.Field()
+    date = scrapy.Field()
+    tags = scrapy.Field()
+    license = scrapy.Field()
+    credit_text = scrapy.Field()
+    acquire_license_page = scrapy.Field()
+    image_facts = scrapy.Field()
     final_url = scrapy.Field()
     image_urls = scrapy.Field()
     image_names = scrapy.Field()

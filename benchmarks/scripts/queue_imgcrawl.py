@@ -14,6 +14,7 @@ from scrapy.settings import Settings
 from scrapy.utils.request import RequestFingerprinter
 
 from imgcrawl.frontier import codec
+from imgcrawl.frontier.decode import decode
 from imgcrawl.frontier.queue import FINGERPRINT, queue_from_settings
 
 # What the scheduler has together when it reports (25 links of a few pages), and what it leases at a time.
@@ -37,6 +38,7 @@ async def main(url: str, pages: int) -> None:
     await store.exchange(run, "worker")
     empty = (await store.client.info("memory"))["used_memory"]
     start = time.perf_counter()
+    reported = 0
     for first in range(0, pages, BATCH):
         ops = []
         for number in range(first, min(first + BATCH, pages)):
@@ -45,16 +47,17 @@ async def main(url: str, pages: int) -> None:
             fingerprint = fingerprinter.fingerprint(request)[:FINGERPRINT]
             bucket = f"{codec.clamp(request.priority)}:{codec.host_of(request)}"
             ops.append(("c", fingerprint, bucket, codec.encode(request, spider, 1 << 20)))
-        await store.exchange(run, "worker", ops=ops)
+        reported += (await store.exchange(run, "worker", ops=ops, sequence=reported)).accepted
     pushed = time.perf_counter()
     full = (await store.client.info("memory"))["used_memory"]
     popping = time.perf_counter()
     done: list[tuple[bytes | str, ...]] = []
     leased = 0
     while True:
-        reply = await store.exchange(run, "worker", wanted=LEASED, per_host=LEASED, ops=done)
+        reply = await store.exchange(run, "worker", wanted=LEASED, per_host=LEASED, ops=done, sequence=reported)
+        reported += reply.accepted
         for _, priority, value in reply.leases:
-            codec.decode(value, spider, int(priority))
+            decode(value, spider, int(priority))
         done = [("done", token, "") for token, _, _ in reply.leases]
         leased += len(done)
         if not done:

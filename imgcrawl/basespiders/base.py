@@ -19,6 +19,8 @@ from twisted.python.failure import Failure
 from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.items import Gallery
+from imgcrawl.pages import images_in
+from imgcrawl.pages.tags import base_of
 from imgcrawl.urls import absolute
 
 logger = logging.getLogger(__name__)
@@ -178,9 +180,26 @@ def text_of(page: Response | Selector, *queries: str) -> str:
 
 def addresses(response: Response, query: str) -> list[str]:
     """The http(s) addresses that *query* finds on a page, absolute, in order, each once."""
-    base = response.urljoin("")
-    found = (absolute(base, link) for link in select(response, query))
+    base, encoding = base_and_encoding(response)
+    found = (absolute(base, link, encoding) for link in select(response, query))
     return list(dict.fromkeys(address for address in found if address))
+
+
+def images(response: Response, query: str) -> list[str]:
+    """The addresses of the images that *query* finds on a page, absolute, in order, each once (`pages.images_in`).
+
+    A query for attributes or texts means just these, also where they are of another scheme than http(s); in the
+    elements that a query finds images are searched for.
+    """
+    base, encoding = base_and_encoding(response)
+    return images_in(nodes(response, query), response.url, base, encoding)
+
+
+def base_and_encoding(response: Response) -> tuple[str, str]:
+    """What an address on a page is relative to, and the encoding of its query."""
+    if not isinstance(response, TextResponse):
+        return response.url, "utf-8"
+    return base_of(response.text, response.url), response.encoding
 
 
 def _text(node: Selector) -> str:

@@ -13,7 +13,7 @@ from scrapy.http import Response, TextResponse
 from imgcrawl.basespiders.base import select
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.exceptions import InputError
-from imgcrawl.findimages import find_images
+from imgcrawl.pages import find_images
 from imgcrawl.urls import host_of
 
 
@@ -64,7 +64,7 @@ class DeclaredGallerySpider(GallerySpider):
     def images_of(self, response: Response) -> Any:
         if self.image_links or not isinstance(response, TextResponse):
             return super().images_of(response)
-        return find_images(response.text, response.url)
+        return find_images(response.text, response.url, response.encoding)
 
     def looked_for(self) -> str:
         return f"no galleries; nothing matches -a galleries={self.gallery_links}"

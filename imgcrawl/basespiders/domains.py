@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from imgcrawl.basespiders.base import addresses, failed_reason, is_page, request_of, text_of
 from imgcrawl.basespiders.rows import RowsSpider
 from imgcrawl.exceptions import InputError
-from imgcrawl.findimages import count_links, find_images
 from imgcrawl.items import Gallery, SitePage
+from imgcrawl.pages import count_links, find_images
 from imgcrawl.rows import RowsPage
 from imgcrawl.urls import rebase
 
@@ -120,7 +120,7 @@ class DomainsSpider(RowsSpider):
         item["encoding"] = response.encoding
         item["title"] = text_of(response, "//title")
         item["links"] = count_links(response.text, response.url)
-        item["image_urls"] = find_images(response.text, response.url)
+        item["image_urls"] = find_images(response.text, response.url, response.encoding)
         item["image_pages"] = [response.url] * len(item["image_urls"])
         yield self.had(item)
         if depth < self.max_depth:

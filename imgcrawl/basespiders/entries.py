@@ -11,7 +11,16 @@ from scrapy import Request
 from scrapy.http import Response
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import content_type, failed_reason, is_page, nodes, request_of, select, text_of
+from imgcrawl.basespiders.base import (
+    base_and_encoding,
+    content_type,
+    failed_reason,
+    is_page,
+    nodes,
+    request_of,
+    select,
+    text_of,
+)
 from imgcrawl.basespiders.lists import SiteSpider
 from imgcrawl.items import Entry, Gallery
 from imgcrawl.urls import absolute
@@ -82,10 +91,10 @@ class EntriesSpider(SiteSpider):
             self.logger.error(sentence)
 
     def read_entry(self, response: Response, entry: Selector, number: int) -> Gallery:
-        base = response.urljoin("")
+        base, encoding = base_and_encoding(response)
         link = text_of(entry, self.entry_link)
         # An entry without an address of its own is still known by where it stands.
-        item = self.new_item((link and absolute(base, link)) or f"{response.url}#{number}")
+        item = self.new_item((link and absolute(base, link, encoding)) or f"{response.url}#{number}")
         for field, query in self.texts.items():
             if text := text_of(entry, query):
                 item[field] = text
@@ -95,7 +104,7 @@ class EntriesSpider(SiteSpider):
         for field, query in self.lists.items():
             parts = (part for text in select(entry, query) for part in re.split(r"(?:^|\s)/(?=\s|$)", text))
             item[field] = [part for part in (" ".join(part.split()) for part in parts) if part]
-        if (image := text_of(entry, self.entry_image)) and (address := absolute(base, image)):
+        if (image := text_of(entry, self.entry_image)) and (address := absolute(base, image, encoding)):
             item["image_urls"] = [self.image_url(address)]
             item["image_pages"] = [response.url]
         return item

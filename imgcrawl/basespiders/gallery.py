@@ -11,12 +11,13 @@ from cachetools import LRUCache
 from scrapy import Request, signals
 from scrapy.core.scheduler import Scheduler
 from scrapy.crawler import Crawler
-from scrapy.http import Response
+from scrapy.http import Response, TextResponse
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import addresses, failed_reason, is_page, is_readable, request_of, text_of
+from imgcrawl.basespiders.base import addresses, failed_reason, images, is_page, is_readable, request_of, text_of
 from imgcrawl.basespiders.lists import ListSpider
-from imgcrawl.items import Gallery
+from imgcrawl.items import PAGE_FACTS, Gallery
+from imgcrawl.pages import PageFacts, page_facts
 
 # Of galleries that redirect: where so many of them ended, and that so many are galleries of their own.
 REMEMBERED = 100_000
@@ -32,8 +33,9 @@ class GallerySpider(ListSpider):
     - `list_url`: the address of a list page, with `{page}` and any option in braces;
     - `first_page`: the number of the first one, 1 unless the site counts otherwise;
     - `gallery_links`: XPath or CSS of the links to galleries on a list page;
-    - `image_links`: XPath or CSS of the images' addresses on a gallery's page;
-    - `titles`: XPaths or CSS of the title, the first that finds text counts;
+    - `image_links`: XPath or CSS of the images on a gallery's page: of the attributes with their addresses, or of
+      elements, in which images are searched for;
+    - `titles`: XPaths or CSS of the title, the first that finds text counts, else what the page states as its title;
 
     and may override two hooks: `image_url` makes the address on the page into that of the original, and `fill`
     adds the site's own fields to the item.
@@ -118,7 +120,7 @@ class GallerySpider(ListSpider):
             return self.lost(item, "not_a_page")
         if reason := self._led_astray(response.url, asked):
             return self.lost(item, reason)
-        item["title"] = self.title_of(response)
+        self.read_page(item, response)
         return item
 
     def judged(self, item: Gallery, response: Response) -> Gallery:
@@ -146,13 +148,22 @@ class GallerySpider(ListSpider):
             return "redirected"
         return ""
 
-    def title_of(self, response: Response) -> str:
-        """The title, or where a page has none, the last part of its address."""
-        return text_of(response, *self.titles) or response.url.rstrip("/").rpartition("/")[2]
+    def read_page(self, item: Gallery, response: Response) -> None:
+        """Add to *item* its title, and what the page states about itself in standard ways (`pages.PageFacts`).
+
+        The title, where neither a site's own nor a stated one is found, is the last part of the page's address.
+        """
+        facts = PageFacts()
+        if isinstance(response, TextResponse) and is_page(response):
+            facts = page_facts(response.text, response.url, response.encoding)
+        for fact in PAGE_FACTS:
+            if value := getattr(facts, fact):
+                item[fact] = value
+        item["title"] = text_of(response, *self.titles) or facts.title or response.url.rstrip("/").rpartition("/")[2]
 
     def images_of(self, response: Response) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once."""
-        return list(dict.fromkeys(self.image_url(link) for link in addresses(response, self.image_links)))
+        return list(dict.fromkeys(self.image_url(link) for link in images(response, self.image_links)))
 
 
 def asked_address(response: Response) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from scrapy.http import Response
 
-from imgcrawl.basespiders.base import nodes, text_of
+from imgcrawl.basespiders.base import base_and_encoding, nodes, text_of
 from imgcrawl.basespiders.lists import ListSpider
 from imgcrawl.urls import absolute, stem
 
@@ -55,11 +55,11 @@ class ListImagesSpider(ListSpider):
 
     def images_on(self, response: Response) -> dict[str, str]:
         """The images on a list page: address → name."""
-        base = response.urljoin("")
+        base, encoding = base_and_encoding(response)
         images: dict[str, str] = {}
         for node in nodes(response, self.images):
-            address = absolute(base, text_of(node, self.image_link))
-            if address and address != base:
+            address = absolute(base, text_of(node, self.image_link), encoding)
+            if address and address != response.url:
                 url = self.image_url(address)
                 images.setdefault(url, self.image_name(text_of(node, self.image_text)).strip() or stem(url))
         return images

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from imgcrawl.frontier.queue import Queue
 
 PATIENCE = 10  # seconds for a crawl to start its server, or to leave
-MOST_LEASES = 50  # shown; a table that fills many screens tells nobody anything
+MOST_WORKERS = MOST_LEASES = 50  # shown; a table that fills many screens tells nobody anything
 
 
 class Command(ScrapyCommand):
@@ -152,7 +152,7 @@ async def _show(store: Queue, spider: str) -> int:
     from imgcrawl.frontier import inspect  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
     from imgcrawl.frontier.run_arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
 
-    counts, leases = await inspect.counts(store), await inspect.leases(store)
+    counts, workers = await inspect.counts(store), await inspect.workers(store, MOST_WORKERS)
     console = Console(highlight=False)
     if not counts["id"]:
         print(f"{spider}: no crawl yet; {counts['queued']:,} queued, {counts['seen']:,} seen")
@@ -178,20 +178,25 @@ async def _show(store: Queue, spider: str) -> int:
     }.items():
         table.add_row(name, f"{counts[name]:,}", meaning)
     console.print(table)
-    if counts["workers"]:
+    if workers:
         held = Table("worker", "pages", "oldest since", box=None, padding=(0, 2, 0, 0), header_style="bold")
-        for worker, pages in sorted(counts["workers"].items()):
-            since = min((lease.since for lease in leases if lease.worker == worker), default=0.0)
-            held.add_row(Text(printable(worker)), str(pages), _when(since) if since else "")
+        for worker, leases in sorted(workers.items()):
+            since = min((lease.since for lease in leases), default=0.0)
+            held.add_row(Text(printable(worker)), str(len(leases)), _when(since) if since else "")
         console.print(held)
-    if leases:
-        pages_ = Table("since", "worker", "page", box=None, padding=(0, 2, 0, 0), header_style="bold")
-        for lease in sorted(leases, key=lambda lease: lease.since)[:MOST_LEASES]:
-            pages_.add_row(_when(lease.since), Text(printable(lease.worker)), Text(_url(lease.url), overflow="fold"))
-        console.print(pages_)
-    if (more := len(leases) - MOST_LEASES) > 0:
-        print(f"and {more:,} more")
+        _say_how_many_more(counts["workers"] - len(workers), "workers")
+    if pages := sorted((lease.since, worker, lease) for worker in workers for lease in workers[worker]):
+        shown_ = Table("since", "worker", "page", box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for since, worker, lease in pages[:MOST_LEASES]:
+            shown_.add_row(_when(since), Text(printable(worker)), Text(_url(lease.request), overflow="fold"))
+        console.print(shown_)
+        _say_how_many_more(counts["leased"] - MOST_LEASES, "pages")
     return 0
+
+
+def _say_how_many_more(count: int, what: str) -> None:
+    if count > 0:
+        print(f"and {count:,} more {what}")
 
 
 async def _show_dead(store: Queue, spider: str) -> int:
@@ -220,7 +225,7 @@ async def _clear(store: Queue, spider: str, *, sure: bool) -> int:
 
     counts = await inspect.counts(store)
     if not sure:
-        workers = f", {len(counts['workers'])} workers have to leave" if counts["workers"] else ""
+        workers = f", {counts['workers']} workers have to leave" if counts["workers"] else ""
         print(
             f"{spider}: {counts['queued']:,} queued and {counts['leased']:,} leased pages and {counts['seen']:,} seen "
             f"addresses will be forgotten{workers}. Clear? [y/N] ",

@@ -7,46 +7,46 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from imgcrawl.frontier import run_arguments as wire
+from imgcrawl.frontier.packing import unpack
 from imgcrawl.frontier.queue import Queue
 
 
 class Lease(NamedTuple):
-    worker: str
-    url: bytes  # the request as JSON, as it is
+    request: bytes  # JSON, as it is
     since: float  # seconds
 
 
 async def counts(queue: Queue) -> dict[str, Any]:
-    """How the queue is: `state`, `queued`, `leased`, `seen`, `done`, `dead`, `rejected`, and what the run tells.
+    """How the queue is: `state`, `queued`, `leased`, `seen`, `done`, `dead`, `rejected`, `workers`, and the run's own.
 
+    All are numbers that are kept, not counted: it costs the same however much is queued, and by however many workers.
     `arguments` are what its workers were started with, None if that cannot be read.
     """
-    fields, seen, queued, dead, _, workers = await queue.call("counts")
+    fields, seen, queued, dead, workers = await queue.call("counts")
     run = {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in _pairs(fields)}
-    found: dict[str, Any] = {name: run.get(name, "") for name in ("id", "state", "error")}
+    found: dict[str, Any] = {name: run.get(name, "") for name in ("id", "name", "state", "error")}
     found["arguments"] = wire.load(run.get("arguments", "").encode())
-    for name in ("done", "failed", "rejected", "redelivered", "enqueued", "deaths", "started", "ended"):
+    for name in ("leased", "done", "failed", "rejected", "redelivered", "enqueued", "deaths", "started", "ended"):
         found[name] = int(run[name]) if run.get(name, "").isdecimal() else 0
-    found.update(
-        queued=queued,
-        leased=sum(len(leases) // 2 for _, _, leases in workers),
-        seen=seen,
-        dead=dead,
-        seeded=run.get("seeded") == "1",
-        workers={worker.decode("utf-8", "replace"): len(leases) // 2 for worker, _, leases in workers},
-    )
-    return found
+    return found | {
+        "queued": queued,
+        "seen": seen,
+        "dead": dead,
+        "workers": workers,
+        "seeded": run.get("seeded") == "1",
+    }
 
 
-async def leases(queue: Queue) -> list[Lease]:
-    """What each worker holds, and since when (seconds since the epoch, by the server's clock)."""
-    *_, workers = await queue.call("counts")
-    found = []
-    for worker, _, leases in workers:
+async def workers(queue: Queue, most: int = 50) -> dict[str, list[Lease]]:
+    """The workers, at most so many, and what each holds, since when (seconds, the server's clock)."""
+    found: dict[str, list[Lease]] = {}
+    for worker, leases in await queue.call("workers", most):
+        held = found[worker.decode("utf-8", "replace")] = []
         for _, entry in _pairs(leases):
             head, _, request = entry.partition(b"\n")
             with contextlib.suppress(ValueError, IndexError):
-                found.append(Lease(worker.decode("utf-8", "replace"), request, int(head.split(b",")[2]) / 1000))
+                since = int(head.split(b",")[2]) / 1000
+                held.append(Lease(unpack(request, queue.settings.max_request_size), since))
     return found
 
 
@@ -60,7 +60,7 @@ async def dead(queue: Queue, most: int = 100) -> list[dict[str, Any]]:
             at, failures, deaths = (int(number) for number in head.split(b",")[:3])
             found.append(
                 {
-                    "request": request,
+                    "request": unpack(request, queue.settings.max_request_size),
                     "reason": reason.decode("utf-8", "replace"),
                     "failures": failures,
                     "deaths": deaths,

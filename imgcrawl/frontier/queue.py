@@ -6,6 +6,7 @@ Everything is asynchronous; nothing here knows of Scrapy's engine.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,51 +15,18 @@ from typing import Any
 from redis.exceptions import ResponseError
 from scrapy.settings import BaseSettings
 
-from imgcrawl.exceptions import ImgcrawlError
+from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.frontier import run_arguments as wire
+from imgcrawl.frontier.packing import pack, unpack
 from imgcrawl.shared.checked_settings import key_name, number
 from imgcrawl.shared.connection import client_from_settings, hash_tag
 from imgcrawl.shared.script import Script
 
-PARTS = ("keys", "seen", "queue", "workers", "exchange", "admin")  # each uses those before
-SCRIPT = Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in PARTS))
+PARTS = ("clock", "keys", "seen", "queue", "workers", "exchange", "admin")  # each uses those before
+LUA = Path(__file__).parent / "lua"
+SCRIPT = Script(*(LUA / f"{name}.lua" for name in PARTS))
+TAKE = Script(LUA / "take.lua")
 FINGERPRINT = 12  # bytes kept of a fingerprint: 1 in 10^13 that any two of 100 million pages collide
-
-# Takes what outsiders fed: from a list, set or sorted set into a list beside it, in the same hash slot, where it
-# stays until it is queued. A value of another type is set aside. -> [values not taken for their size or type, values]
-TAKE = Script(b"""
-local from, to, most, max_size = KEYS[1], KEYS[2], tonumber(ARGV[1]), tonumber(ARGV[2])
-local strangers = {}
-local kind = redis.call('TYPE', to).ok
-if kind ~= 'none' and kind ~= 'list' then
-    redis.call('RENAME', to, to .. ':aside')
-    strangers[#strangers + 1] = 'a ' .. kind .. ' in the place of ' .. to
-end
-kind = redis.call('TYPE', from).ok
-if kind == 'list' or kind == 'set' or kind == 'zset' then
-    for _ = redis.call('LLEN', to) + 1, most do
-        local value
-        if kind == 'list' then value = redis.call('LPOP', from)
-        elseif kind == 'set' then value = redis.call('SPOP', from)
-        else value = redis.call('ZPOPMAX', from)[1] end
-        if not value then break end
-        redis.call('RPUSH', to, value)
-    end
-elseif kind ~= 'none' then
-    redis.call('RENAME', from, to .. ':aside')
-    strangers[#strangers + 1] = 'a ' .. kind .. ' in the place of ' .. from
-end
-local values = {}
-for _, value in ipairs(redis.call('LRANGE', to, 0, most - 1)) do
-    if #value > max_size then
-        redis.call('LREM', to, 1, value)
-        strangers[#strangers + 1] = #value .. ' bytes: ' .. string.sub(value, 1, 200)
-    else
-        values[#values + 1] = value
-    end
-end
-return {strangers, values}
-""")
 
 
 class OtherArgumentsError(ImgcrawlError):
@@ -69,8 +37,12 @@ class OtherArgumentsError(ImgcrawlError):
         self.theirs = theirs
 
 
+class ForeignKeyError(InputError):
+    """A key of ours holds what is not ours. What is queued is as it was."""
+
+
 @dataclass(frozen=True)
-class Limits:
+class LeaseSettings:
     """What the settings say about leases and pages."""
 
     lease_timeout: float  # seconds after which the pages of a worker that is not heard of go back
@@ -78,29 +50,38 @@ class Limits:
     max_request_size: int  # bytes of a request as JSON
 
     @property
-    def beat(self) -> float:
+    def heartbeat_interval(self) -> float:
         """Seconds between two reports of a worker that has nothing to say."""
         return self.lease_timeout / 6
 
     @property
-    def patience(self) -> int:
-        """Milliseconds of silence after which others may take a worker's pages: they look once a beat."""
-        return int((self.lease_timeout - self.beat) * 1000)
+    def expiry(self) -> int:
+        """Milliseconds of silence after which a worker expires: the others look once a heartbeat."""
+        return int((self.lease_timeout - self.heartbeat_interval) * 1000)
+
+    @property
+    def longest_step(self) -> int:
+        """Milliseconds that the queue's clock may go at once: a server whose own jumps ahead expires nobody."""
+        return int(2000 * self.heartbeat_interval)
 
 
 @dataclass(frozen=True)
 class Reply:
     """What an exchange brought. *leases*: a token, which fences off all others, the priority, and the request."""
 
-    status: str  # "ok", "rejoined" (others took us for dead and have our pages), "gone" (the run is no more) or
+    status: (
+        str  # "ok", "rejoined" (our leases had expired: other workers have our pages), "gone" (the run is no more) or
+    )
     # "older" (the server lost what we had reported; our pages are in the queue again)
     state: str = ""  # "running" or "done"
     error: str = ""  # what start() raised
     seeded: bool = False
     seeder: bool = False
-    steward: bool = False
-    suspect: bool = False  # the one lease is of a page that several workers died with
+    feeder: bool = False
+    quarantined: bool = False  # the one lease is of a page that several workers died with
     short: bool = False  # there was less than wanted
+    has_room: bool = True  # for more start pages: a server that is nearly full keeps the rest for what pages lead to
+    accepted: int = 0  # of the operations; what comes after them a full server has no room for
     fenced: int = 0
     added: int = 0
     dropped: int = 0
@@ -119,14 +100,15 @@ class Queue:
     slot of a Redis Cluster. *start_key* is fed by outsiders and lives where it hashes to.
     """
 
-    def __init__(self, client: Any, key: str, start_key: str, seen_key: str, limits: Limits) -> None:
+    def __init__(self, client: Any, key: str, start_key: str, seen_key: str, settings: LeaseSettings) -> None:
         self.client = client
         self.key = key
         self.prefix = f"{{{hash_tag(key)}}}:"
         self.seen_key = seen_key or f"{self.prefix}seen"
         self.start_key = start_key
         self.moving_key = f"{{{hash_tag(start_key)}}}:moving"
-        self.limits = limits
+        self.settings = settings
+        self._exchanges = 0
 
     async def join(
         self, worker: str, run: str, *, persist: bool, flush: bool, arguments: Mapping[str, str] | None = None
@@ -136,14 +118,14 @@ class Queue:
         Raises `OtherArgumentsError` where the run that is going on, or was stopped, was not started with *arguments*.
         """
         mine = wire.dump(arguments or {})
-        stranger = b""
+        foreign = b""
         while True:
-            answer = await self.call("join", worker, run, int(persist), int(flush), mine, stranger)
+            answer = await self.call("join", worker, run, int(persist), int(flush), mine, foreign)
             if answer[1] != b"other":
                 return answer[0].decode(), answer[1].decode()
             if (theirs := wire.load(answer[2])) is not None:
                 raise OtherArgumentsError(theirs)
-            stranger = answer[2]
+            foreign = answer[2]
 
     async def exchange(
         self,
@@ -154,7 +136,7 @@ class Queue:
         per_host: int = 0,
         flags: str = "",
         idle: float = 0,
-        said: int = 0,
+        sequence: int = 0,
         hosts: Mapping[str, int] | None = None,
         held: Sequence[bytes] = (),
         ops: Sequence[tuple[bytes | str, ...]] = (),
@@ -163,23 +145,30 @@ class Queue:
 
         *ops*: ("c", fingerprint, "<priority>:<host>", request) queues a page unless it was seen, "u" always, "s" a
         start page, with the fingerprint it has in this run before its own; ("done" | "failed" | "again" | "reject",
-        token, argument) ends a lease; ("seeded", error, "") and ("stranger", reason, value). *flags*: "s" can seed,
-        "e" nothing waits outside or here, "h" *held* is all that this worker has, "l" leave, "p" persist. *said*: how
-        many operations this worker has reported before, by which it is known whether the server lost any.
+        token, argument) ends a lease; ("seeded", error, "") and ("foreign", reason, value). *flags*: "s" can seed,
+        "e" nothing waits outside or here, "h" *held* is all that this worker has, "l" leave, "p" persist. *sequence*:
+        how many operations this worker has reported before, by which it is known whether the server lost any, and which
+        of *ops* it has had already. Raises `ForeignKeyError`.
         """
+        self._exchanges += 1
         hosts = hosts or {}
         reply = await self.call(
             "exchange",
-            *(run, worker, wanted, per_host, flags, int(idle * 1000), said),
+            *(run, worker, wanted, per_host, flags, int(idle * 1000), sequence, self._exchanges),
             *(len(hosts), *(part for pair in hosts.items() for part in pair)),
             *(len(held), *held),
-            *(len(ops), *(part for op in ops for part in op)),
+            *(len(ops), *(part for op in ops for part in _packed(op))),
         )
         if reply[0] == b"gone":
-            return Reply("gone", reply[1].decode("utf-8", "replace"))
-        texts = (text.decode("utf-8", "replace") for text in reply[:3])
-        flags_ = (bool(flag) for flag in reply[3:8])
-        values = [*texts, *flags_, *reply[8:16], [tuple(lease) for lease in reply[16]]]
+            return Reply("gone", reply[1].decode("utf-8", "replace"), accepted=len(ops))
+        *texts, truths, numbers, leases = reply
+        most = self.settings.max_request_size
+        values = [
+            *(text.decode("utf-8", "replace") for text in texts),
+            *(bool(truth) for truth in truths),
+            *numbers,
+            [(token, priority, unpack(request, most)) for token, priority, request in leases],
+        ]
         return Reply(**dict(zip(Reply.__dataclass_fields__, values, strict=True)))
 
     async def sweep(self) -> None:
@@ -188,25 +177,23 @@ class Queue:
             pass
 
     async def wait(self, worker: str, timeout: float) -> bool:
-        """Wait until there is news for *worker*, *timeout* seconds at the most."""
+        """Wait until there is news for *worker*, *timeout* seconds at the most. Raises `ForeignKeyError`."""
         key = f"{self.prefix}wake:{worker}"
         try:
             woken = await self.client.blpop([key], timeout=timeout)
         except ResponseError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
-            return True  # the exchange that follows sets it aside
+            raise _translated(error, key) from None
         if woken:
             if woken[1] != b"1":
-                await self.call("stranger", "not a call", woken[1][:500])
+                await self.call("foreign", "not a call", woken[1][:500])
             await self.client.unlink(key)
         return woken is not None
 
     async def take(self, most: int = 100) -> tuple[list[bytes], list[bytes]]:
         """What outsiders fed, oldest first, to be queued and then to be given to `taken`; and what is none of it."""
         keys = (self.start_key, self.moving_key)
-        strangers, values = await TAKE.run(self.client, keys, (most, self.limits.max_request_size))
-        return strangers, values
+        foreign, values = await TAKE.run(self.client, keys, (most, self.settings.max_request_size))
+        return foreign, values
 
     async def taken(self, values: Sequence[bytes]) -> None:
         """Values of `take` that are in the queue now."""
@@ -224,7 +211,7 @@ class Queue:
                 raise
             await asyncio.sleep(0.05)  # nothing blocks on a set
 
-    async def bury(self, worker: str) -> None:
+    async def expire_worker(self, worker: str) -> None:
         """Have the others take the pages of *worker* at once: whoever says this knows that its process has ended."""
         await self.client.zadd(f"{self.prefix}workers", {worker: 1}, xx=True)
 
@@ -238,7 +225,10 @@ class Queue:
 
     async def requeue(self) -> int:
         """Put all pages given up back into the queue, with a clean record; a finished run goes on with them."""
-        back: int = await self.call("requeue")
+        back, left = 0, 1
+        while left:
+            some, left = await self.call("requeue")
+            back += some
         return back
 
     async def clear(self, *, force: bool = False) -> bool:
@@ -253,14 +243,48 @@ class Queue:
 
     async def call(self, operation: str, *arguments: Any) -> Any:
         """What *operation* of the script returns."""
-        limits = self.limits
-        fixed = (operation, self.prefix, limits.patience, limits.max_deliveries, limits.max_request_size, self.seen_key)
-        return await SCRIPT.run(self.client, [self.key], (*fixed, *arguments))
+        settings = self.settings
+        fixed = (
+            settings.expiry,
+            settings.longest_step,
+            settings.max_deliveries,
+            settings.max_request_size,
+            self.seen_key,
+        )
+        try:
+            return await SCRIPT.run(self.client, [self.key], (operation, self.prefix, *fixed, *arguments))
+        except ResponseError as error:
+            raise _translated(error, self.prefix) from None
+
+
+def _packed(op: tuple[bytes | str, ...]) -> tuple[bytes | str, ...]:
+    if len(op) == 4:
+        return *op[:3], pack(_as_bytes(op[3]))
+    if op[0] == "again":
+        bucket, _, request = _as_bytes(op[2]).partition(b"\n")
+        return *op[:2], bucket + b"\n" + pack(request)
+    return op
+
+
+def _as_bytes(value: bytes | str) -> bytes:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _translated(error: ResponseError, key: str) -> Exception:
+    """*error*, or what it means if a key of ours holds a value of another type."""
+    found = re.search(r"FOREIGN (key .*?, expected .*?)(?: script: |\.?$)", str(error))
+    what = found[1] if found else f"key {key} holds another type of value, expected ours"
+    if not found and "WRONGTYPE" not in str(error):
+        return error
+    return ForeignKeyError(
+        f"Redis: {what}: somebody else has written there; rename or delete it, or have another queue"
+        " (SCHEDULER_QUEUE_KEY); a user whose key pattern keeps others away prevents it"
+    )
 
 
 def queue_from_settings(settings: BaseSettings, spider: str) -> Queue:
     """The queue of the spider of that name. Raises `InputError` for settings that are not what they should be."""
-    limits = Limits(
+    leases = LeaseSettings(
         lease_timeout=number(settings, "FRONTIER_LEASE_TIMEOUT", 30, 1),
         max_deliveries=int(number(settings, "FRONTIER_MAX_DELIVERIES", 5, 1)),
         max_request_size=int(number(settings, "FRONTIER_MAX_REQUEST_SIZE", 1024 * 1024, 1024)),
@@ -268,4 +292,4 @@ def queue_from_settings(settings: BaseSettings, spider: str) -> Queue:
     queue_key = key_name(settings, "SCHEDULER_QUEUE_KEY", "%(spider)s:requests", spider)
     start_key = key_name(settings, "REDIS_START_URLS_KEY", "%(name)s:start_urls", spider)
     seen_key = key_name(settings, "SCHEDULER_DUPEFILTER_KEY", "", spider)
-    return Queue(client_from_settings(settings, limits.beat), queue_key, start_key, seen_key, limits)
+    return Queue(client_from_settings(settings, leases.heartbeat_interval), queue_key, start_key, seen_key, leases)

@@ -18,7 +18,7 @@ from scrapy.statscollectors import StatsCollector
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.frontier.leases import Leases
 from imgcrawl.frontier.outbox import Outbox
-from imgcrawl.frontier.queue import OtherArgumentsError, Queue, Reply
+from imgcrawl.frontier.queue import ForeignKeyError, OtherArgumentsError, Queue, Reply
 from imgcrawl.frontier.run_arguments import shown
 from imgcrawl.shared.connection import OUTAGES, check_server, printable
 from imgcrawl.shared.session import Session, one_line
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 BATCH_WINDOW = 0.02  # seconds in which what is to be reported comes together
 IDLE_FLUSH_DELAY = 0.003  # the same, for a worker with nothing to do
+FULL_PAUSE = 0.5  # the same, while the server is full
+BAD_INPUT = "bad input: "  # how the reason of a crawl begins that `scrapy crawl` ends with exit code 2
 
 _ENDS = ("done", "failed", "again", "reject")  # operations that end a lease
 
@@ -36,6 +38,7 @@ class RunState(Enum):
     DONE = auto()  # all pages are done; what is fed or put back makes it RUNNING again
     LOST = auto()  # the queue was cleared or lost under its workers
     CLOSING = auto()  # this worker leaves
+    GIVEN_UP = auto()  # this worker can go on no more: `close_reason` says why
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class SharedRun:
         self.state = RunState.RUNNING
         self.reply = Reply("ok")
         self.outbox = Outbox()
+        self.close_reason = ""
         self.lost_reports = 0  # times that what was reported may have been lost
         self.may_seed = False  # whether this worker could run start()
         self.start_error = ""
@@ -88,7 +92,9 @@ class SharedRun:
         self._reconcile = True  # say which pages are held: the server takes back what is not said
         self._reconciled_at = 0.0
         self._leave_with_next = False
-        heartbeat = queue.limits.beat
+        self._is_full = False  # the server has no room for what is to be reported
+        self._full_since = 0.0
+        heartbeat = queue.settings.heartbeat_interval
         self.session = Session(
             self._exchange,
             heartbeat=min(heartbeat, options.idle_before_close or heartbeat),
@@ -106,8 +112,9 @@ class SharedRun:
     # What this worker says
 
     def report(self, *operation: bytes | str) -> None:
-        self.outbox.add(operation)
-        self.session.wake()
+        if self.state is not RunState.GIVEN_UP:
+            self.outbox.add(operation)
+            self.session.wake()
 
     def give_back(self) -> None:
         """A page was let go of that is not done: with the next exchange it is in the queue again."""
@@ -129,7 +136,7 @@ class SharedRun:
 
     async def join(self, url: str, spider: str) -> None:
         """Raises `InputError` if the server cannot be reached or used, or the run has other arguments."""
-        patience = time.monotonic() + self.queue.limits.lease_timeout
+        patience = time.monotonic() + self.queue.settings.lease_timeout
         told = False
         options = self.options
         while True:
@@ -164,12 +171,12 @@ class SharedRun:
 
     async def close(self, spider: str) -> None:
         """Report what is left, give back what is held, and leave."""
-        limits = self.queue.limits
+        settings = self.queue.settings
         if self.is_open:
             self.state = RunState.CLOSING
         if self.session.is_started:
-            await self.session.stop(limits.lease_timeout)
-            patience = time.monotonic() + limits.lease_timeout
+            await self.session.stop(settings.lease_timeout)
+            patience = time.monotonic() + settings.lease_timeout
             self._leave_with_next = True
             left = False
             while not left and self.state is not RunState.LOST and time.monotonic() < patience:
@@ -179,32 +186,36 @@ class SharedRun:
         await self._try(self.queue.client.aclose)
 
     async def _after_leaving(self, spider: str, *, left: bool) -> None:
-        limits = self.queue.limits
+        settings = self.queue.settings
         if left:
             await self._try(self.queue.sweep)
         else:
             logger.warning(
-                "Redis does not answer: the pages of this worker go back to the others after %g s", limits.lease_timeout
+                "Redis does not answer: the pages of this worker go back to the others after %g s",
+                settings.lease_timeout,
             )
         if self.reply.dead:
             self._tell_error(
-                f"{self.reply.dead} pages failed {limits.max_deliveries} times and were set aside;"
+                f"{self.reply.dead} pages failed {settings.max_deliveries} times and were set aside;"
                 f" scrapy queue {spider} --dead shows them"
             )
 
     async def _try(self, work: Callable[[], Any]) -> None:
         try:
-            async with asyncio.timeout(self.queue.limits.beat):
+            async with asyncio.timeout(self.queue.settings.heartbeat_interval):
                 await work()
-        except OUTAGES as error:
+        except (*OUTAGES, ForeignKeyError) as error:
             logger.debug("Left undone in Redis: %s", one_line(error))
 
     # Talking to Redis
 
     def _batch_window(self) -> float:
-        if self.outbox.has_batch():
+        if self.outbox.has_batch() and not self._is_full:
             return 0.0
-        return BATCH_WINDOW if self.leases.ready else IDLE_FLUSH_DELAY
+        if self._is_full:
+            return FULL_PAUSE
+        # All workers together ask one server: the more there are, the more each says at a time.
+        return max(1.0, self.reply.workers / 20) * (BATCH_WINDOW if self.leases.ready else IDLE_FLUSH_DELAY)
 
     def _unsure(self) -> None:
         # What was asked for may have been done or not: fingerprints, tokens and the list of what is held make it right.
@@ -217,29 +228,57 @@ class SharedRun:
         leave = self._leave_with_next and is_last
         closing = leave or not self.is_open or self._is_stopping()
         now = time.monotonic()
-        reconcile = self._reconcile or now - self._reconciled_at > self.queue.limits.beat
+        reconcile = self._reconcile or now - self._reconciled_at > self.queue.settings.heartbeat_interval
         flags = self._flags(closing=closing, leave=leave, reconcile=reconcile, is_last=is_last)
         if closing and not leave and self.leases.drop_ready():
             self._reconcile = True
         held = self.leases.tokens() if reconcile else []
         if reconcile:
             held += [op[1] for op in self.outbox if op[0] in _ENDS]  # type: ignore[misc] # a token is bytes
-        reply = await self.queue.exchange(
-            self.id,
-            self.worker,
-            wanted=0 if closing else self.leases.wanted,
-            per_host=self.leases.per_host,
-            flags=flags,
-            idle=self.options.idle_before_close,
-            said=self.outbox.reported,
-            hosts=self.leases.hosts(),
-            held=held,
-            ops=operations,
-        )
-        self.outbox.sent(len(operations))
+        try:
+            reply = await self.queue.exchange(
+                self.id,
+                self.worker,
+                wanted=0 if closing else self.leases.wanted,
+                per_host=self.leases.per_host,
+                flags=flags,
+                idle=self.options.idle_before_close,
+                sequence=self.outbox.reported,
+                hosts=self.leases.hosts(),
+                held=held,
+                ops=operations,
+            )
+        except ForeignKeyError as error:
+            self._give_up(f"{BAD_INPUT}{error}")
+            return
+        self.outbox.sent(reply.accepted)
+        self._look_for_room(reply, len(operations))
         if reconcile:
             self._reconcile, self._reconciled_at = False, now
         self._take(reply)
+
+    def _look_for_room(self, reply: Reply, reported: int) -> None:
+        """End this worker where the server is full and stays so, because no page comes to its end."""
+        self._is_full = reply.accepted < reported
+        seeds = reply.seeder and not reply.seeded
+        is_stuck = self._is_full or (seeds and not reply.has_room and not reply.queued and not self.leases)
+        if not is_stuck or reply.accepted or reply.done != self.reply.done:
+            self._full_since = time.monotonic()
+        elif time.monotonic() - self._full_since > self.queue.settings.lease_timeout:
+            self._tell_error(
+                "Redis is full (maxmemory): what is to be queued has no place, and no page came to its end for"
+                f" {self.queue.settings.lease_timeout:g} s; give it more memory and start the same crawl again:"
+                " it goes on"
+            )
+            self._give_up("frontier_full")
+
+    def _give_up(self, reason: str) -> None:
+        """This worker can go on no more; what it holds goes back to the queue."""
+        self.state = RunState.GIVEN_UP
+        self.close_reason = self.close_reason or reason
+        self.outbox.clear()
+        self.leases.drop_ready()
+        self._wake_engine()
 
     def _flags(self, *, closing: bool, leave: bool, reconcile: bool, is_last: bool) -> str:
         letters = {
@@ -266,8 +305,8 @@ class SharedRun:
             self.leases.drop_ready()
         self._count(reply)
         for token, priority, value in reply.leases:
-            self._accept(token, priority, value, reply.suspect)
-        if reply.steward:
+            self._accept(token, priority, value, reply.quarantined)
+        if reply.feeder:
             self.is_feeder.set()
         else:
             self.is_feeder.clear()

@@ -26,7 +26,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.decode import decode
 from imgcrawl.frontier.leases import Leases, Page
-from imgcrawl.frontier.queue import FINGERPRINT, Queue, queue_from_settings
+from imgcrawl.frontier.queue import FINGERPRINT, ForeignKeyError, Queue, queue_from_settings
 from imgcrawl.frontier.run import RunOptions, RunState, SharedRun
 from imgcrawl.frontier.run_arguments import arguments_of
 from imgcrawl.frontier.seeding import Seeding
@@ -143,7 +143,7 @@ class Scheduler(BaseScheduler):
 
     def encode(self, request: Request) -> bytes:
         """*request* as it travels. Raises `CannotTravelError`."""
-        return codec.encode(request, self.spider, self.queue.limits.max_request_size)
+        return codec.encode(request, self.spider, self.queue.settings.max_request_size)
 
     def fail(self, response: Response | Failure | None, error: BaseException | None) -> None:
         """The page of *response* is not done: it goes back to the queue when the engine lets go of it."""
@@ -176,8 +176,12 @@ class Scheduler(BaseScheduler):
 
     async def _listen(self) -> None:
         """Hear of new work at once, without asking."""
-        if await self.queue.wait(self.worker, self.queue.limits.beat):
-            self.shared_run.session.wake()
+        try:
+            if await self.queue.wait(self.worker, self.queue.settings.heartbeat_interval):
+                self.shared_run.session.wake()
+        except ForeignKeyError:
+            self.shared_run.session.wake()  # the exchange tells of it
+            await asyncio.sleep(1)
 
     def _request_finished(self, request: Request) -> None:
         page = self.leases.finish(request)
@@ -221,6 +225,8 @@ class Scheduler(BaseScheduler):
             raise self._refusal
 
     def _spider_idle(self) -> None:
+        if reason := self.shared_run.close_reason:
+            raise CloseSpider(reason)
         if self.shared_run.state is RunState.LOST:
             raise CloseSpider("frontier_gone")
         if self.shared_run.reply.error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
@@ -10,6 +11,8 @@ from scrapy import Request
 
 from imgcrawl.frontier.run import RunState, SharedRun
 from imgcrawl.shared.session import one_line
+
+ROOM_INTERVAL = 0.2  # seconds between two looks at whether the server has room for more
 
 
 class Seeding:
@@ -45,7 +48,9 @@ class Seeding:
                         self._check(output)
                         self._starts.add(output)
                     yield output
-                    while not run.outbox.has_room() and run.is_open:
+                    while not (run.outbox.has_room() and run.reply.has_room) and run.is_open:
+                        if not run.reply.has_room:
+                            await asyncio.sleep(ROOM_INTERVAL)  # pages that are done make room
                         await run.next_exchange()
                     if run.lost_reports != before:
                         break

@@ -40,7 +40,7 @@ class StartUrls:
         await run.is_feeder.wait()
         foreign, values = await queue.take()
         for value in foreign:
-            run.report("stranger", "not taken from outside", value)
+            run.report("foreign", "not taken from outside", value)
         for value in values:
             self._queue(value)
         if foreign or values:
@@ -51,7 +51,7 @@ class StartUrls:
         if not run.nothing_outside:
             run.nothing_outside = True
             run.session.wake()
-        await queue.wait_outside(queue.limits.beat)
+        await queue.wait_outside(queue.settings.heartbeat_interval)
 
     def _queue(self, value: bytes) -> None:
         try:
@@ -60,7 +60,7 @@ class StartUrls:
         except (codec.WireError, codec.CannotTravelError, ValueError) as error:
             key = self._run.queue.start_key
             logger.warning("A value in %s is no request and was set aside: %s", key, one_line(error))
-            self._run.report("stranger", one_line(error), value)
+            self._run.report("foreign", one_line(error), value)
             return
         kind = "u" if request.dont_filter else "c"
         self._run.report(kind, self._fingerprint(request), codec.bucket_of(request), encoded)

@@ -1,109 +1,139 @@
-"""What a worker tells the others of its run, so that all leave with the same verdict."""
+"""What the workers of a run have done, added up, so that all leave with the same verdict."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
+import random
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from scrapy import signals
 
 from imgcrawl.extensions.verdict import Verdict, findings
-from imgcrawl.frontier.queue import Queue, queue_from_settings
+from imgcrawl.frontier.queue import LUA, Queue, queue_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
 from imgcrawl.items import STATUSES
 from imgcrawl.shared.connection import OUTAGES, check_server
+from imgcrawl.shared.script import Script
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
 logger = logging.getLogger(__name__)
 
-INTERVAL = 1.0  # seconds between two reports
-STALE = 5.0  # seconds after which a worker that has not said its last word is not waited for
-KEPT = 30 * 86400  # seconds that reports outlive the last one: a crawl that was stopped may go on next week
-ASK = 0.1  # seconds between two looks at whether the others have said their last word
+REPORT_INTERVAL = 1.0  # seconds between two reports of a worker among few
+REPORTS = 200  # a second of all workers together: the more there are, the longer is the interval of each
+STALE = 5.0  # intervals after which a worker that has not closed is not waited for
+KEPT = 30 * 86400  # seconds that the sums outlive the last report: a crawl that was stopped may go on next week
+POLL_INTERVAL = 0.1  # seconds between two looks at whether the others have closed
+REMEMBERED = 64  # reports that a server which came back older than it was may have lost
 
-# What is told of the stats: numbers that add up.
-TOLD = (
+# The stats that add up.
+SUMMED_STATS = (
     "image/", "gallery/", "subpage/", "list/", "row/", "video/", "item/", "item_", "feed/", "feedexport/failed_count/",
     "spider_exceptions/", "frontier/failed", "frontier/fenced",
 )  # fmt: skip
 
-# Puts a worker's report beside those of the others. -> the server's time, all reports
-REPORT = """
-local now = redis.call('TIME')
-if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('UNLINK', KEYS[1]) end
-if ARGV[1] ~= '' then
-    redis.call('HSET', KEYS[1], ARGV[1], now[1] .. ' ' .. ARGV[2])
-    redis.call('EXPIRE', KEYS[1], ARGV[3])
-end
-return {now[1], redis.call('HGETALL', KEYS[1])}
-"""
+REPORT = Script(LUA / "clock.lua", LUA / "verdict.lua")
 
 
-@dataclass(frozen=True)
-class Told:
-    """The last report of a worker, *age* seconds ago. *reason* is empty until it has closed."""
+class Answer(NamedTuple):
+    """What became of a report: how many workers that have not closed are waited for, how many there were at all."""
 
-    age: float = 0.0
-    reason: str = ""
-    stats: Mapping[str, Any] = field(default_factory=dict)
+    awaited: int
+    workers: int
 
 
-async def tell(store: Queue, run: str, worker: str = "", report: str = "") -> dict[str, Told]:
-    """Put *report* in the place of the last one of *worker*, if one is given; return those of all workers of *run*."""
-    now, flat = await store.client.eval(REPORT, 1, f"{store.prefix}stats:{run}", worker, report, KEPT)
-    told = {}
-    for name, value in zip(flat[::2], flat[1::2], strict=True):
-        at, _, text = value.decode("utf-8", "replace").partition(" ")
-        try:
-            wire = json.loads(text)
-            age, reason, stats = int(now) - int(at), wire["reason"], wire["stats"]
-        except (ValueError, RecursionError, TypeError, KeyError):
-            continue  # not what we wrote
-        if isinstance(reason, str) and isinstance(stats, dict):
-            told[name.decode("utf-8", "replace")] = Told(age, reason, stats)
-    return told
+class RunStats:
+    """The part of *worker* in the sums of *run*.
+
+    Each report adds what is new since the last one that the server has: one that is repeated, as its answer was lost,
+    adds nothing, and what a server that came back older than it was has lost is added again.
+    """
+
+    def __init__(self, queue: Queue, run: str, worker: str) -> None:
+        self.queue = queue
+        self.run = run
+        self.key = _key(queue, run)
+        self.worker = worker
+        self.interval = REPORT_INTERVAL
+        self._number = 0  # of the last report that the server has
+        self._last = 0  # of the last report
+        self._reported: deque[tuple[int, dict[str, int]]] = deque([(0, {})], REMEMBERED)
+
+    async def report(self, stats: Mapping[str, Any], reason: str = "") -> Answer:
+        """Add what is new in *stats*; *reason* once this worker has closed."""
+        sums = summed(stats, closed=bool(reason))
+        error = str(stats.get("verdict/error") or "")[:1000]
+        while True:
+            before = next((sums_ for number, sums_ in self._reported if number >= self._number), {})
+            new = {name: value - before.get(name, 0) for name, value in sums.items()}
+            changes = [part for name, value in new.items() if value for part in (name, value)]
+            self._last += 1
+            self._reported.append((self._last, sums))
+            settings = self.queue.settings
+            fixed = (self.queue.prefix, KEPT, settings.longest_step, int(STALE * self.interval * 1000), self.worker)
+            last, awaited, workers = await REPORT.run(
+                self.queue.client, [self.key], (*fixed, self._number, self._last, reason, error, *changes)
+            )
+            self._number = int(last) if last.isdigit() else 0
+            self.interval = max(REPORT_INTERVAL, workers / REPORTS)
+            if self._number == self._last:
+                return Answer(awaited, workers)
 
 
-def report_of(stats: Mapping[str, Any], reason: str) -> str:
-    """The report of a worker with these stats; *reason* once it has closed."""
-    kept: dict[str, Any] = {
-        name: value for name, value in stats.items() if name.startswith(TOLD) and isinstance(value, int)
-    }
-    if not reason:
+def summed(stats: Mapping[str, Any], *, closed: bool) -> dict[str, int]:
+    """What of *stats* adds up."""
+    kept = {name: value for name, value in stats.items() if name.startswith(SUMMED_STATS) and isinstance(value, int)}
+    if not closed:
         # What is under way has no outcome yet, and will have none if this worker is killed.
         kept["image/found"] = sum(kept.get(f"image/{status}", 0) for status in STATUSES)
-    if error := stats.get("verdict/error"):
-        kept["verdict/error"] = str(error)[:1000]
-    return json.dumps({"reason": reason, "stats": kept})
+    return kept
 
 
-def together(told: Mapping[str, Told]) -> dict[str, Any]:
-    """The stats of all workers, added up; `verdict/error` is that of the first by name, the same for whoever asks."""
-    sums: Counter[str] = Counter()
-    errors: list[str] = []
-    for worker in sorted(told):
-        for name, value in told[worker].stats.items():
-            if name.startswith(TOLD) and isinstance(value, int):
-                sums[name] += value
-            elif name == "verdict/error" and isinstance(value, str):
-                errors.append(value)
-    return dict(sums) | ({"verdict/error": errors[0]} if errors else {})
+async def run_stats(queue: Queue, run: str) -> dict[str, Any]:
+    """The sums of all workers of *run*. `verdict/error` is the first that was told, the same for whoever asks."""
+    sums: dict[str, Any] = {}
+    for name, value in (await queue.client.hgetall(_key(queue, run))).items():
+        text = name.decode("utf-8", "replace")
+        if text == "verdict/error":
+            sums[text] = value.decode("utf-8", "replace")
+        elif text.startswith((*SUMMED_STATS, "reason/")):
+            try:
+                sums[text] = int(value)
+            except ValueError:
+                continue  # not what we wrote
+    return sums
+
+
+def last_reason(sums: Mapping[str, Any]) -> str:
+    """Why a run ended: `finished` if any of its workers came to the end of it."""
+    reasons = [name.removeprefix("reason/") for name in sums if name.startswith("reason/")]
+    return "finished" if "finished" in reasons or not reasons else reasons[-1]
+
+
+async def reporters(queue: Queue, run: str) -> dict[str, bool]:
+    """The workers of *run* that have reported, and whether each has closed."""
+    async with queue.client.pipeline(transaction=False) as pipe:
+        pipe.hkeys(f"{_key(queue, run)}:workers")
+        pipe.zrange(f"{_key(queue, run)}:open", 0, -1)
+        names, open_ = await pipe.execute()
+    return {name.decode("utf-8", "replace"): name not in set(open_) for name in names}
+
+
+def _key(queue: Queue, run: str) -> str:
+    return f"{queue.prefix}stats:{run}"
 
 
 class SharedVerdict(Verdict):
     """Judges what all workers of a run have done, in the place of `Verdict`.
 
-    Each second a worker reports its counts to Redis. One that ends because the crawl is done waits for the last
-    words of those that live; so all come to the same verdict, whoever had which pages. A worker that was stopped, or
-    that cannot reach Redis, judges by what it knows.
+    Every REPORT_INTERVAL seconds a worker adds its counts to those of the run in Redis. One that ends because the crawl
+    is done waits for the final reports of those that live; so all come to the same verdict, whoever had which pages. A
+    worker that was stopped, or that cannot reach Redis, judges by what it knows.
     """
 
     store: Queue
@@ -119,25 +149,25 @@ class SharedVerdict(Verdict):
 
     async def spider_opened(self) -> None:
         scheduler = self.crawler.engine.scheduler
-        if isinstance(scheduler, Scheduler) and scheduler.run:
-            self.run, self.worker = scheduler.run, scheduler.worker
-            self._reporting = asyncio.create_task(self._report())
+        # Of Scrapy's base class any scheduler is an instance, and so of ours.
+        if Scheduler in type(scheduler).__mro__ and (scheduler := cast("Scheduler", scheduler)).run:
+            self.run_stats = RunStats(self.store, scheduler.run, scheduler.worker)
+            self._reporting = asyncio.create_task(self._report_regularly())
 
-    async def _report(self) -> None:
+    async def _report_regularly(self) -> None:
         while True:
-            await self._tell("")
-            await asyncio.sleep(INTERVAL)
+            await self._report("")
+            await asyncio.sleep(self.run_stats.interval * random.uniform(0.8, 1.2))
 
-    async def _tell(self, reason: str) -> dict[str, Told] | None:
-        report = report_of(self.crawler.stats.get_stats(), reason)
+    async def _report(self, reason: str) -> Answer | None:
         try:
-            async with asyncio.timeout(self.store.limits.beat):
+            async with asyncio.timeout(self.store.settings.heartbeat_interval):
                 if not self._checked:
                     await check_server(self.store, self.crawler.settings["REDIS_URL"])
                     self._checked = True
-                return await tell(self.store, self.run, self.worker, report)
+                return await self.run_stats.report(self.crawler.stats.get_stats(), reason)
         except OUTAGES as error:
-            logger.debug("The counts of this worker could not be told: %s", error)
+            logger.debug("The counts of this worker could not be reported: %s", error)
             return None
 
     _checked = False
@@ -148,39 +178,32 @@ class SharedVerdict(Verdict):
             return
         self._reporting.cancel()
         await asyncio.wait([self._reporting])
-        told = await self._last_words(self.reason or "shutdown")
-        if told is None:
+        answer = await self._final_report(self.reason or "shutdown")
+        try:
+            async with asyncio.timeout(self.store.settings.heartbeat_interval):
+                sums = await run_stats(self.store, self.run_stats.run) if answer else None
+        except OUTAGES:
+            sums = None
+        if sums is None or answer is None:
             logger.warning("Redis does not answer: the verdict is on what this worker has done, not on the whole crawl")
         else:
-            self._judge_all(told)
+            self._judge_all(sums, answer.workers)
         await self.store.client.aclose()
 
-    async def _last_words(self, reason: str) -> dict[str, Told] | None:
-        patience = time.monotonic() + self.store.limits.lease_timeout
+    async def _final_report(self, reason: str) -> Answer | None:
+        patience = time.monotonic() + self.store.settings.lease_timeout
         while True:
-            told = await self._tell(reason)
-            waiting = told is None or (reason == "finished" and any(_is_expected(other) for other in told.values()))
+            answer = await self._report(reason)
+            waiting = answer is None or (reason == "finished" and answer.awaited > 0)
             if not waiting or time.monotonic() > patience:
-                return told
-            await asyncio.sleep(ASK)
+                return answer
+            await asyncio.sleep(POLL_INTERVAL * self.run_stats.interval)
 
-    def _judge_all(self, told: Mapping[str, Told]) -> None:
+    def _judge_all(self, sums: Mapping[str, Any], workers: int) -> None:
         stats = self.crawler.stats
         found = list(
-            findings(
-                together(told), self.reason or "", max_failed=self.max_failed, images_expected=self.images_expected
-            )
+            findings(sums, self.reason or "", max_failed=self.max_failed, images_expected=self.images_expected)
         )
-        stats.set_value("verdict/workers", len(told))
+        stats.set_value("verdict/workers", workers)
         stats.set_value("verdict/findings", found)
         stats.set_value("verdict", found[0] if found else "")
-
-
-def _is_expected(other: Told) -> bool:
-    return not other.reason and other.age <= STALE
-
-
-def last_reason(told: Iterable[Told]) -> str:
-    """Why a run ended: `finished` if any of its workers came to the end of it."""
-    reasons = [worker.reason for worker in told if worker.reason]
-    return "finished" if "finished" in reasons or not reasons else reasons[-1]

@@ -14,6 +14,7 @@ local HORIZON, MOST_STARTS, QUANTUM, SLOWED, FULL_SPEED, EASED_AT_ONCE, LONGEST_
 local FORGOTTEN = 3600 -- seconds after which a host that nobody asks for is forgotten
 local min, max, floor = math.min, math.max, math.floor
 
+redis.call('DEL', WORKERS .. ':nothing') -- a server that is full refuses the first write of a script, and no later one
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 

@@ -53,7 +53,7 @@ class RedisLimits:
         self.store = store
         self.url = url
         self.worker = worker or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        self.lease = store.limits.lease_timeout
+        self.lease = store.settings.lease_timeout
         self.key = f"{store.prefix}limits"
         self._hosts: set[str] = set()  # where this worker may have something
         self._open = False

@@ -101,7 +101,7 @@ class Session:
     async def _talk(self) -> None:
         while not self._stopping:
             try:
-                async with asyncio.timeout(self._heartbeat):
+                async with asyncio.timeout(self._heartbeat * random.uniform(0.8, 1)):  # workers started together part
                     await self._wakeup.wait()
             except TimeoutError:
                 pass  # the heartbeat

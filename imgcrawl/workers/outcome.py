@@ -6,13 +6,12 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from imgcrawl.extensions.verdict import findings
 from imgcrawl.feeds.merge import Segments
-from imgcrawl.frontier.verdict import Told, together
 from imgcrawl.items import outcomes_of
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ logger = logging.getLogger(__name__)
 # The counts that are made from the merged feed, and of those the ones that are not in it.
 _IN_FEED = ("image/", "gallery/")
 _NOT_IN_FEED = ("image/bytes",)
-# What went wrong when a worker left in an earlier start: it was done again since, or is told again.
-_PAST = ("verdict/error", "spider_exceptions/", "item/error")
 
 
 @dataclass
@@ -78,19 +75,14 @@ def count_item(stats: Counter[str], item: dict[str, Any]) -> None:
             stats[f"image/{status}/{outcome['reason']}"] += 1
 
 
-def stats_of_all(reports: Mapping[str, Told], left_before: Set[str], counted: Mapping[str, int]) -> dict[str, Any]:
-    """The stats of all workers as one. *left_before*: those that had left in an earlier start of the crawl.
+def stats_of_all(sums: Mapping[str, Any], counted: Mapping[str, int]) -> dict[str, Any]:
+    """The stats of all workers as one.
 
     *counted* is what the merged feed holds: what workers that crashed had counted was done again and counted again;
     the feed has it once.
     """
-    stats = together({name: _as_past(one) if name in left_before else one for name, one in reports.items()})
-    kept = {name: value for name, value in stats.items() if not name.startswith(_IN_FEED) or name in _NOT_IN_FEED}
+    kept = {name: value for name, value in sums.items() if not name.startswith(_IN_FEED) or name in _NOT_IN_FEED}
     return {**kept, **counted}
-
-
-def _as_past(report: Told) -> Told:
-    return replace(report, stats={name: value for name, value in report.stats.items() if not name.startswith(_PAST)})
 
 
 def judge(stats: Mapping[str, Any], reason: str, settings: BaseSettings) -> list[str]:

@@ -20,7 +20,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.frontier.server import EmbeddedServer
-from imgcrawl.frontier.verdict import last_reason, tell, together
+from imgcrawl.frontier.verdict import last_reason, reporters, run_stats
 from imgcrawl.limits.redis import RedisLimits
 from imgcrawl.shared.connection import OUTAGES, check_server
 from imgcrawl.shared.connection import printable as without_password
@@ -53,7 +53,6 @@ class Workers:
         self.pids: set[int] = set()  # of all that were ever started
         self.over = False  # the run was seen to be done
         self.lost = False  # the run is no more
-        self.before: set[str] = set()  # workers that had left the run before
         self.crashes: deque[float] = deque()
         self.signals = 0
         self.refused = False
@@ -153,14 +152,10 @@ class Workers:
             return True
         with suppress(*OUTAGES):
             counts = await inspect.counts(self.store)
-            told = await tell(self.store, counts["id"])
-            if any(self._is_of(pid, worker) for pid in self.pids for worker in told):
+            if any(
+                self._is_of(pid, worker) for worker in await reporters(self.store, counts["id"]) for pid in self.pids
+            ):
                 await self._adopt(counts["id"])
-                self.before = {
-                    worker
-                    for worker in told
-                    if told[worker].reason and not any(self._is_of(pid, worker) for pid in self.pids)
-                }
         return bool(self.run_id)
 
     async def _adopt(self, run: str) -> None:
@@ -226,14 +221,14 @@ class Workers:
             return False
         with suppress(*OUTAGES):
             counts = await inspect.counts(self.store)
-            told = await tell(self.store, self.run_id or counts["id"])
+            closed = await reporters(self.store, self.run_id or counts["id"])
             self._look_for_loss(counts)
-            left = self.lost or any(self._is_of(pid, worker) and told[worker].reason for worker in told)
+            left = self.lost or any(closed[worker] for worker in closed if self._is_of(pid, worker))
             if left or (counts["id"] == self.run_id and counts["state"] == "done"):
                 return False
-            for worker in counts["workers"]:
+            for worker in closed:
                 if self._is_of(pid, worker):
-                    await self.store.bury(worker)
+                    await self.store.expire_worker(worker)
                     await RedisLimits(self.store, self.settings["REDIS_URL"]).expire_worker(worker)
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
         now = time.monotonic()
@@ -287,8 +282,8 @@ class Workers:
             with suppress(*OUTAGES):
                 async with asyncio.timeout(5):
                     counts = await inspect.counts(self.store)
-                    told = await tell(self.store, counts["id"])
-                self._show(counts, together(told))
+                    stats = await run_stats(self.store, counts["id"])
+                self._show(counts, stats)
                 self._look_for_loss(counts)
             await asyncio.sleep(POLL_INTERVAL)
 
@@ -297,17 +292,17 @@ class Workers:
     async def _finish(self, seconds: float) -> Outcome:
         try:
             counts = await inspect.counts(self.store)
-            reports = await tell(self.store, self.run_id or counts["id"])
+            sums = await run_stats(self.store, self.run_id or counts["id"])
         except OUTAGES as error:
-            counts, reports = {"id": "", "state": "", "dead": 0}, {}
+            counts, sums = {"id": "", "state": "", "dead": 0}, {}
             self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"
         # Another run may have begun by now, on another machine.
         over = counts["state"] == "done" if counts["id"] == self.run_id else self.over
         counted = await write_feeds(self.plan.folder, self.plan.feeds)
-        stats = stats_of_all(reports, self.before, counted) | {"elapsed_time_seconds": seconds}
+        stats = stats_of_all(sums, counted) | {"elapsed_time_seconds": seconds}
         if self.trouble:
             stats["verdict/error"] = self.trouble
-        reason = "shutdown" if self.signals and not over else last_reason(reports.values())
+        reason = "shutdown" if self.signals and not over else last_reason(sums)
         found = judge(stats, "finished" if self.lost else reason, self.settings)  # of what is lost the trouble says all
         if over and counts["dead"]:
             found.append(self._how_to_go_on())

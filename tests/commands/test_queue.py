@@ -27,7 +27,8 @@ async def filled(server: RedisServer | EmbeddedServer) -> Queue:
     said: dict[str, Any] = {"per_host": 99, "flags": "s"}
     reply = await store.exchange(run, "host-1-abc", wanted=4, ops=ops, **said)
     (first, _, _), (second, _, _), *_ = reply.leases
-    await store.exchange(run, "host-1-abc", ops=[("done", first, ""), ("failed", second, "ValueError: no")], **said)
+    ends: list[tuple[bytes | str, ...]] = [("done", first, ""), ("failed", second, "ValueError: no")]
+    await store.exchange(run, "host-1-abc", ops=ends, sequence=len(ops), **said)
     return store
 
 

@@ -253,13 +253,13 @@ def test_rows_as_long_as_they_may_be_go_to_redis_a_few_at_a_time(tmp_path: Path,
         url = f"redis://127.0.0.1:{proxy.port}/0"
         # The next heartbeat, with which what was left would go, is far away.
         with Crawl(tmp_path, url, site, FRONTIER_LEASE_TIMEOUT=240) as crawl:
-            crawl.start(rows="60", weight="100000")
+            crawl.start(rows="60", weight="50000")
             until(lambda: client.hget("{pages:requests}:run", "enqueued") == b"60", 20)
             waits.unlink()
             crawl.wait(30)
             assert urls(crawl) == pages(60, "row")
             assert set(site.hits.values()) == {1}
-        assert 200_000 < proxy.largest < 300_000
+        assert 100_000 < proxy.largest < 200_000  # of 256 KB, in half as many bytes
 
 
 def test_who_waits_for_another_to_seed_does_not_ask_again_and_again(tmp_path: Path, redis_server: RedisServer) -> None:
@@ -272,7 +272,7 @@ def test_who_waits_for_another_to_seed_does_not_ask_again_and_again(tmp_path: Pa
 
         crawl.start(rows="20")
         crawl.start(rows="20")
-        until(lambda: client.zcard("{pages:requests}:hungry") == 2)
+        until(lambda: client.zcard("{pages:requests}:waiting") == 2)
         before = asked()
         time.sleep(1)
         assert asked() - before < 20
@@ -291,18 +291,18 @@ def test_a_crawl_ends_with_its_last_page_not_with_a_heartbeat(tmp_path: Path, re
     ):
 
         def idle(worker: subprocess.Popen[bytes]) -> bool:
-            hungry = client.zrange("{pages:requests}:hungry", 0, -1, withscores=True)
-            return any(b"-%d-" % worker.pid in name and has == 0 for name, has in hungry)
+            waiting = client.zrange("{pages:requests}:waiting", 0, -1, withscores=True)
+            return any(b"-%d-" % worker.pid in name and has == 0 for name, has in waiting)
 
-        steward = crawl.start(rows="60")
+        feeder = crawl.start(rows="60")
         until(lambda: sum(site.hits.values()) == 8)  # as many of one host as a worker holds
         last = crawl.start(rows="60")
         until(lambda: sum(site.hits.values()) == 16)
         waits_for_last = tmp_path / f"items.jsonl.wait-{last.pid}"
         waits_for_last.touch()
         waits.unlink()
-        until(lambda: idle(steward))
-        assert client.hget("{pages:requests}:run", "steward").split(b"-")[-2] == b"%d" % steward.pid
+        until(lambda: idle(feeder))
+        assert client.hget("{pages:requests}:run", "feeder").split(b"-")[-2] == b"%d" % feeder.pid
         waits_for_last.unlink()
         crawl.wait(15)
         assert urls(crawl) == pages(60, "row")
@@ -353,7 +353,7 @@ def test_outsiders_feed_a_running_crawl_and_hostile_values_are_set_aside(
             crawl.start(lists="1")
         until(lambda: len(crawl.items()) >= 20)
         with redis_server.client() as client:
-            until(lambda: client.zcard("{pages:requests}:hungry") == 2)
+            until(lambda: client.zcard("{pages:requests}:waiting") == 2)
             fed = {
                 f"{site.url}/fed/1": True,
                 json.dumps({"url": f"{site.url}/fed/2", "meta": {"hooks": 3}, "callback": "parse_page"}): True,
@@ -377,22 +377,6 @@ def test_outsiders_feed_a_running_crawl_and_hostile_values_are_set_aside(
         assert [worker.returncode for worker in crawl.workers] == [0, 0]
 
 
-def test_a_stranger_in_the_place_of_the_run_or_of_its_workers_ends_nothing(
-    tmp_path: Path, redis_server: RedisServer
-) -> None:
-    with Site(0.05) as site, Crawl(tmp_path, redis_server.url, site) as crawl, redis_server.client() as client:
-        for _ in range(2):
-            crawl.start(lists="15")
-        for count, name in ((20, "run"), (80, "workers")):
-            until(lambda count=count: len(crawl.items()) > count)
-            client.set(f"{{pages:requests}}:{name}", b"\x80\x04pickle")
-        crawl.wait()
-        assert urls(crawl) == pages(300)
-        assert [worker.returncode for worker in crawl.workers] == [0, 0]
-        assert "ERROR" not in "".join(map(crawl.log, crawl.workers))
-        assert client.hget("{pages:requests}:run", "rejected") == b"2"
-
-
 def test_ctrl_c_while_what_was_fed_is_on_its_way_to_the_queue(tmp_path: Path, own_redis_server: RedisServer) -> None:
     with (
         SlowProxy(own_redis_server.port, 0.4) as proxy,
@@ -401,7 +385,7 @@ def test_ctrl_c_while_what_was_fed_is_on_its_way_to_the_queue(tmp_path: Path, ow
         own_redis_server.client() as client,
     ):
         worker = crawl.start()
-        until(lambda: client.zcard("{pages:requests}:hungry"))
+        until(lambda: client.zcard("{pages:requests}:waiting"))
         until(lambda: client.info("clients")["blocked_clients"] == 2)  # for news, and for what is fed
         client.rpush("pages:start_urls", f"{site.url}/fed/1")
         until(lambda: client.llen("{pages:start_urls}:moving"))

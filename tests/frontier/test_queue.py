@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from hashlib import sha256
@@ -17,7 +18,8 @@ from scrapy.settings import Settings
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import inspect
-from imgcrawl.frontier.queue import Queue, Reply, queue_from_settings
+from imgcrawl.frontier.queue import ForeignKeyError, Queue, Reply, queue_from_settings
+from imgcrawl.frontier.verdict import RunStats
 from imgcrawl.shared.connection import check_server, printable
 from tests.support.crawling import until
 from tests.support.redis_server import RedisServer
@@ -41,13 +43,19 @@ class Worker:
         self.name = name
         self.run = ""
         self.held: dict[bytes, str] = {}
+        self.reported = 0
 
     async def join(self, run: str = "", *, persist: bool = False, flush: bool = False) -> str:
         self.run, state = await self.store.join(self.name, run, persist=persist, flush=flush)
         return state
 
     async def say(
-        self, *ops: Sequence[bytes | str], wanted: int = 0, per_host: int = 100, flags: str = "", said: int = 0
+        self,
+        *ops: Sequence[bytes | str],
+        wanted: int = 0,
+        per_host: int = 100,
+        flags: str = "",
+        sequence: int | None = None,
     ) -> Reply:
         hosts = {host: list(self.held.values()).count(host) for host in self.held.values()}
         reply = await self.store.exchange(
@@ -57,10 +65,11 @@ class Worker:
             wanted=wanted,
             per_host=per_host,
             flags=flags,
-            said=said,
+            sequence=self.reported if sequence is None else sequence,
             hosts=hosts,
             held=list(self.held) if "h" in flags else [],
         )
+        self.reported = (self.reported if sequence is None else sequence) + reply.accepted
         for op in ops:
             self.held.pop(op[1], None)
         self.held |= {token: "h" for token, _, _ in reply.leases}
@@ -96,7 +105,7 @@ async def test_a_page_is_leased_once_acknowledged_and_then_the_run_is_done(store
     assert (numbers(first), first.added, first.dropped) == (["1"], 2, 1)
     second = await b.say(wanted=5)
     assert numbers(second) == ["2"]
-    assert (await inspect.counts(store))["workers"] == {"w0": 1, "w1": 1}
+    assert {name: len(held) for name, held in (await inspect.workers(store)).items()} == {"w0": 1, "w1": 1}
     await b.done(second)
     reply = await a.done(first)
     assert reply.state == "running"  # only when nothing waits outside or unsaid
@@ -148,7 +157,7 @@ async def test_dead_workers_pages_go_back_in_time_and_it_is_fenced_off(redis_ser
     await b.done(found)
     while numbers(found) != ["1"]:
         assert time.monotonic() - began < 1, "not within FRONTIER_LEASE_TIMEOUT"
-        await asyncio.sleep(store.limits.beat)
+        await asyncio.sleep(store.settings.heartbeat_interval)
         found = await b.say(wanted=1)
     assert found.leases[0][0] != taken.leases[0][0]
     back = await a.say(("done", taken.leases[0][0], ""), ("failed", taken.leases[0][0], "x"), flags="h")
@@ -174,7 +183,7 @@ async def test_leaving_gives_back_at_once_and_in_order(store: Queue) -> None:
     await a.say(flags="l")
     assert numbers(await b.say(wanted=9)) == ["0", "1", "2", "3", "4", "5"]
     counts = await inspect.counts(store)
-    assert (counts["redelivered"], list(counts["workers"])) == (0, ["w1"])
+    assert (counts["redelivered"], list(await inspect.workers(store))) == (0, ["w1"])
 
 
 async def test_leases_that_a_worker_never_learnt_of_go_back(store: Queue) -> None:
@@ -261,7 +270,7 @@ async def test_the_end_wakes_everyone(store: Queue) -> None:
         await worker.say(wanted=1)
     waiting = [asyncio.create_task(store.wait(worker.name, 10)) for worker in (b, c)]
     await asyncio.sleep(0.05)
-    assert (await a.say(("seeded", "", ""), flags="e")).state == "running"  # a woken worker may be the steward
+    assert (await a.say(("seeded", "", ""), flags="e")).state == "running"  # a woken worker may be the feeder
     for worker in (a, b, c):
         await worker.say(flags="e")
     assert {(await worker.say()).state for worker in (a, b, c)} == {"done"}
@@ -290,13 +299,13 @@ async def test_news_go_to_whoever_has_nothing_not_to_whoever_cannot_use_them(sto
 
 
 async def test_the_last_page_done_by_another_is_news_for_the_steward(store: Queue) -> None:
-    steward, other = await workers(store, 2)
-    assert (await steward.say(page(1), ("seeded", "", ""))).steward
+    feeder, other = await workers(store, 2)
+    assert (await feeder.say(page(1), ("seeded", "", ""))).feeder
     last = await other.say(wanted=1)
-    assert (await steward.say(wanted=4, flags="e")).state == "running"
+    assert (await feeder.say(wanted=4, flags="e")).state == "running"
     assert (await other.done(last, wanted=4, flags="e")).state == "running"
-    assert await heard(store, steward)
-    assert (await steward.say(wanted=4, flags="e")).state == "done"
+    assert await heard(store, feeder)
+    assert (await feeder.say(wanted=4, flags="e")).state == "done"
     assert await heard(store, other)
 
 
@@ -305,7 +314,7 @@ async def test_pages_that_a_newcomer_takes_from_the_dead_are_news_for_all(store:
     await dead.say(page(1), page(2), wanted=1)
     await waiting.done(await waiting.say(wanted=1))
     assert (await waiting.say(wanted=4)).short
-    await store.bury(dead.name)
+    await store.expire_worker(dead.name)
     newcomer = Worker(store, "newcomer")
     await newcomer.join()
     assert await heard(store, waiting)
@@ -322,8 +331,12 @@ async def test_whoever_queues_does_not_wake_itself(store: Queue) -> None:
 
 async def test_leases_of_one_answer_are_few_where_they_are_large(store: Queue) -> None:
     (a,) = await workers(store, 1)
-    sizes = [100_000, 100_000, 100_000, 900_000, 10, 10]
-    ops = [("u", b"", "0:h", json.dumps({"url": f"http://h/{n}"}).encode().ljust(s)) for n, s in enumerate(sizes)]
+    sizes = [100_000, 100_000, 100_000, 500_000, 10, 10]
+    noise = random.Random(1).randbytes(max(sizes)).hex()  # which half of its size can hold
+    ops = [
+        ("u", b"", "0:h", json.dumps({"url": f"http://h/{n}", "body": noise[: 2 * size]}).encode())
+        for n, size in enumerate(sizes)
+    ]
     reply = await a.say(*ops, wanted=9)
     assert (numbers(reply), reply.short) == (["0", "1"], False)
     rest = [await a.say(wanted=9) for _ in range(3)]
@@ -337,14 +350,14 @@ async def test_a_server_that_came_back_older_has_the_pages_in_hand_done_again(tm
         a, b = await workers(store, 2)
         taken = await a.say(page(1), page(2), wanted=1, flags="s")
         client.save()
-        assert (await a.say(page("child"), said=2)).status == "ok"
+        assert (await a.say(page("child"), sequence=2)).status == "ok"
         server.kill()
         server.start()
         await store.client.connection_pool.disconnect()
         a.held.clear()
-        back = await a.say(("done", taken.leases[0][0], ""), ("seeded", "", ""), said=3, flags="s")
+        back = await a.say(("done", taken.leases[0][0], ""), ("seeded", "", ""), sequence=3, flags="s")
         assert (back.status, back.fenced, back.done, back.seeded, back.seeder) == ("older", 1, 0, False, True)
-        assert (await a.say(said=5)).status == "ok"
+        assert (await a.say(sequence=5)).status == "ok"
         assert (await b.say()).status == "ok"
         assert numbers(await b.say(wanted=1)) == ["1"]
         await store.client.aclose()
@@ -422,7 +435,7 @@ async def test_clear_asks_for_nobody_to_be_there(store: Queue) -> None:
     assert await store.clear(force=True)
     assert (await a.say(wanted=1)).status == "gone"
     counts = await inspect.counts(store)
-    assert (counts["queued"], counts["seen"], counts["workers"]) == (0, 0, {})
+    assert (counts["queued"], counts["seen"], counts["workers"]) == (0, 0, 0)
 
 
 HOSTILE: dict[str, bytes] = {
@@ -434,32 +447,72 @@ HOSTILE: dict[str, bytes] = {
 }
 
 
-KEYS = ("run", "workers", "told", "hungry", "dead", "rejected", "suspects", "seen", "garbage")
-KEYS += ("wake:w1", "queue:0:h", "queue:0:other", "leases:w0", "seen:1:0")  # and the queue itself
+KINDS = {
+    **dict.fromkeys(("", "workers", "waiting"), "zset"),  # "": the queue itself
+    **dict.fromkeys(("run", "sequences", "hosts", "seen", "leases:w0", "seen:1:0"), "hash"),
+    **dict.fromkeys(("dead", "rejected", "quarantined", "garbage", "wake:w1", "queue:0:h", "backlog:0"), "list"),
+    "clock": "string",
+}
 
 
-@pytest.mark.parametrize("name", ["", *KEYS])
+def write(client: redis.Redis, kind: str, key: str, value: bytes) -> None:
+    {
+        "string": lambda: client.set(key, value),
+        "list": lambda: client.rpush(key, value),
+        "set": lambda: client.sadd(key, value),
+        "zset": lambda: client.zadd(key, {value: 1}),
+        "hash": lambda: client.hset(key, value, value),
+        "stream": lambda: client.xadd(key, {b"f": value}),
+    }[kind]()
+
+
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("kind", ["string", "list", "set", "zset", "hash", "stream"])
-async def test_a_strangers_value_in_any_key_stops_nothing(
+async def test_another_kind_of_value_in_any_key_ends_the_worker_in_one_sentence(
     redis_server: RedisServer, store: Queue, kind: str, name: str
 ) -> None:
-    """Each of our keys is replaced by, or gets, what is not ours; it is counted, and the crawl goes on to its end."""
+    if kind == KINDS[name]:
+        pytest.skip("what is ours")
+    a, b = await workers(store, 2)
+    await a.say(*[page(n) for n in range(3)], flags="s", wanted=1)
+    await b.say(wanted=2, flags="h")
+    key = f"{TAG}{name}" if name else store.key
+    with redis_server.client() as client:
+        ours = client.dump(key)
+        client.delete(key)
+        write(client, kind, key, b"theirs")
+        with pytest.raises(ForeignKeyError, match=r"key .* holds a \w+, expected .*SCHEDULER_QUEUE_KEY") as refusal:
+            for worker in (a, b):
+                await worker.say(page("x", "0:h"), wanted=9, flags="h")
+            if name == "backlog:0":  # looked at when the list of a host is empty
+                await a.done(await a.say(wanted=9), wanted=9)
+        assert key in str(refusal.value)
+        # It was removed, and nothing is lost: what is queued is done by whoever comes.
+        client.delete(key)
+        if ours:
+            client.restore(key, 0, ours)
+    seen = set()
+    for worker in (a, b):
+        await worker.say(flags="l")
+    c = Worker(store, "c")
+    await c.join()
+    while (reply := await c.say(wanted=9, flags="s")).leases:
+        seen |= set(numbers(reply))
+        await c.done(reply)
+    assert {"0", "1", "2"} <= seen
+    assert (await c.say(("seeded", "", ""), flags="se")).state == "done"
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "clock"])
+async def test_a_foreign_value_in_any_key_is_counted_and_the_crawl_goes_on(
+    redis_server: RedisServer, store: Queue, name: str
+) -> None:
     a, b = await workers(store, 2)
     held = [await a.say(*[page(n) for n in range(4)], flags="s", wanted=1), await b.say(wanted=1)]
     key = f"{TAG}{name}" if name else store.key
     with redis_server.client() as client:
-        was = client.type(key).decode()
-        if was not in ("none", kind):
-            client.delete(key)
         for value in HOSTILE.values():
-            {
-                "string": lambda value: client.set(key, value),
-                "list": lambda value: client.rpush(key, value),
-                "set": lambda value: client.sadd(key, value),
-                "zset": lambda value: client.zadd(key, {value: 1}),
-                "hash": lambda value: client.hset(key, value, value),
-                "stream": lambda value: client.xadd(key, {b"f": value}),
-            }[kind](value)
+            write(client, KINDS[name], key, value)
     seen: list[bytes] = []
 
     async def done(worker: Worker, reply: Reply, **options: Any) -> Reply:
@@ -468,7 +521,7 @@ async def test_a_strangers_value_in_any_key_stops_nothing(
         ends = [("done" if b"http" in request else "reject", token, "") for token, _, request in reply.leases]
         return await worker.say(*ends, **options)
 
-    assert (await a.say(page("x", "0:other"), page("y", "1:fine"), flags="sh")).status in ("ok", "older")
+    assert (await a.say(page("x", "0:other"), page("y", "1:fine"), flags="sh")).status == "ok"
     await done(a, held[0])
     await done(b, held[1])
     await a.say(("seeded", "", ""), flags="s")
@@ -479,20 +532,19 @@ async def test_a_strangers_value_in_any_key_stops_nothing(
         if (await a.say(flags="es")).state == "done":
             break
     assert (await b.say(flags="e")).state == "done"
-    assert {b'{"url": "http://h/x"}', b'{"url": "http://h/y"}'} <= set(seen)
-    if not name.startswith("queue"):  # a list of pages that is replaced is lost
-        assert {b'{"url": "http://h/%d"}' % n for n in range(4)} <= set(seen)
-    assert not any(len(request) > store.limits.max_request_size for request in seen)
+    assert {b'{"url": "http://h/%s"}' % n for n in (b"0", b"1", b"2", b"3", b"x", b"y")} <= set(seen)
+    assert not any(len(request) > store.settings.max_request_size for request in seen)
     await store.requeue()
     await a.say(flags="l")
     await store.sweep()
     counts = await inspect.counts(store)
-    # What was rejected is where strangers belong; a hash of what was seen is looked at when it is split.
-    assert counts["rejected"] >= 1 or (name, kind) in (("rejected", "list"), ("seen:1:0", "hash"))
+    # What was rejected is where foreign values belong; a hash of what was seen is looked at when it is split; names
+    # beside ours in these two change nothing.
+    assert counts["rejected"] >= 1 or name in ("rejected", "seen:1:0", "seen", "sequences", "hosts")
     assert counts["queued"] == 0
     await inspect.dead(store)
     await inspect.rejected(store)
-    await inspect.leases(store)
+    await inspect.workers(store)
 
 
 async def test_what_stands_among_the_fingerprints_is_told_when_they_are_split(store: Queue) -> None:
@@ -503,12 +555,92 @@ async def test_what_stands_among_the_fingerprints_is_told_when_they_are_split(st
     assert (await a.say(*[page(n) for n in range(200)])).added == 0
 
 
-async def test_a_lost_index_is_made_again_from_its_lists(redis_server: RedisServer, store: Queue) -> None:
+async def test_pages_that_somebody_removed_are_told_and_no_end(redis_server: RedisServer, store: Queue) -> None:
     (a,) = await workers(store, 1)
     await a.say(*[page(n) for n in range(3)], ("seeded", "", ""))
     with redis_server.client() as client:
         client.delete(store.key)
-    assert len((await a.say(wanted=9)).leases) == 3
+    with pytest.raises(ForeignKeyError, match="lacks 3 pages that were queued"):
+        await a.say(flags="e", wanted=9)
+
+
+async def test_a_report_that_is_repeated_is_not_done_twice(store: Queue) -> None:
+    a, b = await workers(store, 2)
+    taken = await a.say(page(1), wanted=1)
+    token = taken.leases[0][0]
+    # Of a retry, of a page that is to be fetched each time, and of the end of another; after an answer that was lost.
+    batch = [page("twice", kind="u"), ("failed", token, "x"), page("more", kind="u")]
+    first = await a.say(*batch, sequence=1)
+    again = await a.say(*batch, page("late", kind="u"), sequence=1, flags="h")
+    assert [(r.status, r.accepted, r.added, r.fenced) for r in (first, again)] == [("ok", 3, 2, 0), ("ok", 4, 1, 0)]
+    # Even when its leases had expired meanwhile.
+    await store.expire_worker(a.name)
+    await b.say()
+    back = await a.say(*batch, page("late", kind="u"), sequence=1)
+    assert (back.status, back.accepted, back.added, back.queued) == ("rejoined", 4, 0, 4)
+    rest = [*numbers(await b.say(wanted=9)), *numbers(await a.say(wanted=9))]
+    assert sorted(rest) == ["1", "late", "more", "twice"]
+
+
+@pytest.mark.parametrize("jump", [3600, -3600, 86400 * 365])
+async def test_a_clock_that_jumps_expires_nobody_and_keeps_nobody_alive(redis_server: RedisServer, jump: int) -> None:
+    store = make(redis_server, FRONTIER_LEASE_TIMEOUT=1)
+    a, b = await workers(store, 2)
+    await a.say(page(1), ("seeded", "", ""), wanted=1)
+    # What the server's clock was at the last call: as if it had jumped since, or another server had taken over.
+    clock, wall = map(int, (await store.client.get(f"{TAG}clock")).split())
+    await store.client.set(f"{TAG}clock", f"{clock} {wall - 1000 * jump}")
+    late = Worker(store, "late")
+    await late.join()
+    assert set(await inspect.workers(store)) == {"w0", "w1", "late"}
+    assert (await a.say()).status == (await b.say()).status == "ok"
+    # And whoever is gone is gone in time, by the clock that is now.
+    began = time.monotonic()
+    while not numbers(await b.say(wanted=1)):
+        assert time.monotonic() - began < 1.3
+        await asyncio.sleep(store.settings.heartbeat_interval)
+    await store.client.aclose()
+
+
+async def test_a_full_server_takes_what_ends_a_page_and_no_new_ones(own_redis_server: RedisServer) -> None:
+    store = make(own_redis_server)
+    a, b = await workers(store, 2)
+    taken = await a.say(*[page(n) for n in range(4)], wanted=2, flags="s")
+    assert taken.has_room
+    memory = await store.client.info("memory")
+    await store.client.config_set("maxmemory", int(memory["used_memory"] * 1.2))
+    assert not (await a.say(flags="s")).has_room  # for start pages: the rest is for what pages lead to
+    assert (await b.say(page("child"))).accepted == 1
+    await store.client.config_set("maxmemory", int(memory["used_memory"] * 0.9))
+    ends = [("done", token, "") for token, _, _ in taken.leases]
+    reply = await a.say(page(0), ends[0], page("new"), ends[1], wanted=1, flags="s")
+    assert (reply.accepted, reply.dropped, reply.added, reply.done, reply.has_room) == (2, 1, 0, 1, False)
+    after = await a.say(ends[1], wanted=1)
+    assert (after.accepted, len(after.leases)) == (1, 1)  # and leases go on, which make room
+    newcomer = Worker(store, "newcomer")
+    assert await newcomer.join() == "running"
+    await RunStats(store, a.run, "w0").report({"image/found": 1})
+    assert (await a.say(flags="l")).accepted == 0
+    await store.client.config_set("maxmemory", 0)
+    assert (await b.say(page("new"))).accepted == 1
+    await store.client.aclose()
+
+
+async def test_hosts_without_number_are_all_served_and_priorities_hold(store: Queue) -> None:
+    """A thousand hosts have lists of their own; the pages of the others wait behind them, and none is forgotten."""
+    (a,) = await workers(store, 1)
+    for at in range(0, 3000, 500):
+        await a.say(*[page(n, f"0:h{n % 2500}") for n in range(at, at + 500)])
+    assert await store.client.zcard(store.key) < 1100
+    await a.say(*[page(f"soon{n}", f"1:s{n}") for n in range(3)], ("seeded", "", ""))
+    found: list[str] = []
+    while (reply := await a.say(wanted=300)).leases:
+        found += numbers(reply)
+        await a.done(reply)
+    assert set(found[:3]) == {"soon0", "soon1", "soon2"}
+    assert sorted(found[3:]) == sorted(str(n) for n in range(3000))
+    assert (await a.say(flags="e")).state == "done"
+    assert await store.client.keys(f"{TAG}queue:*") + await store.client.keys(f"{TAG}backlog:*") == []
 
 
 @pytest.mark.parametrize("kind", ["list", "set", "zset", "string", "hash"])
@@ -534,14 +666,19 @@ async def test_outsiders_feed_any_kind_of_key(redis_server: RedisServer, store: 
     assert (await store.take()) == ([], [])
 
 
-async def test_bytes_of_a_seen_address_and_of_a_queued_page(redis_server: RedisServer, store: Queue) -> None:
-    """SCRAPY-FACTS: scrapy-redis takes 88 and 417 bytes."""
+@pytest.mark.parametrize("hosts", [1, 40_000])
+async def test_bytes_of_a_seen_and_queued_page(redis_server: RedisServer, store: Queue, hosts: int) -> None:
+    """SCRAPY-FACTS: scrapy-redis takes 88 and 417 bytes. The request is that of a gallery, as `pximg` makes it."""
     (a,) = await workers(store, 1)
-    request = json.dumps(
-        {"url": "https://example.com/html/2026/11/39211.html", "callback": "parse_gallery", "errback": "gallery_failed",
-         "headers": {"Referer": ["https://example.com/html/list_2.html"]}, "meta": {"depth": 2}}, separators=(",", ":")
-    ).encode()  # fmt: skip
-    count = 20_000
+    count = 40_000
+
+    def gallery(n: int) -> bytes:
+        host = "www.pximg.com" if hosts == 1 else f"www.{sha256(b'%d' % n).hexdigest()[:9]}.com"
+        address = f"https://{host}/topic/nvshen/page/{n // 25 + 1}"
+        return json.dumps(
+            {"url": f"https://{host}/meinv/{39211 + n}.html", "callback": "parse_gallery", "errback": "gallery_failed",
+             "headers": {"Referer": [address]}, "meta": {"depth": n // 25, "page_url": address}}, separators=(",", ":")
+        ).encode()  # fmt: skip
 
     def used() -> int:
         with redis_server.client() as client:
@@ -550,18 +687,20 @@ async def test_bytes_of_a_seen_address_and_of_a_queued_page(redis_server: RedisS
             size: int = client.info("memory")["used_memory_dataset"]
             return size
 
-    prints = [sha256(b"%d" % n).digest()[:12] for n in range(count)]
+    await a.say()
     before = used()
+    prints = [sha256(b"%d" % n).digest()[:12] for n in range(count)]
     for at in range(0, count, 500):
-        await a.say(*[("c", fingerprint, "0:h", request) for fingerprint in prints[at : at + 500]])
-    together = (used() - before) / count
-    with redis_server.client() as client:
-        client.delete(f"{TAG}queue:0:h")
-    seen = (used() - before) / count
-    assert seen < 30
-    assert together - seen < len(request) + 20
+        ops = [("c", prints[n], f"1:{n % hosts}.example.com", gallery(n)) for n in range(at, at + 500)]
+        await a.say(*ops)
+    size = (used() - before) / count
+    assert size < 150, size
     assert (await inspect.counts(store))["seen"] == count
-    assert (await a.say(*[("c", fingerprint, "0:h", request) for fingerprint in prints[::40]])).added == 0
+    assert (await a.say(*[("c", fingerprint, "0:h", b"{}") for fingerprint in prints[::40]])).added == 0
+    reply = await a.say(wanted=9)
+    assert len(reply.leases) == 9
+    for _, _, request in reply.leases:
+        assert b'"callback":"parse_gallery","errback":"gallery_failed"' in request
 
 
 async def test_a_cluster_takes_all_keys_in_one_slot(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ async def test_only_workers_with_the_same_arguments_are_in_a_run(store: Queue) -
             await join(store, "c", other)
         assert told.value.theirs == {"topic": "x"}
     counts = await inspect.counts(store)
-    assert (sorted(counts["workers"]), counts["rejected"]) == (["a", "b"], 0)
+    assert (sorted(await inspect.workers(store)), counts["rejected"]) == (["a", "b"], 0)
     assert counts["arguments"] == {"topic": "x"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -45,6 +46,73 @@ def test_user_and_password(
         client.acl_setuser("default", enabled=False)
     crawl = crawled_by_two_workers(tmp_path, f"redis://{user}127.0.0.1:{own_redis_server.port}/0", **parameters)
     assert not any("cret" in crawl.log(worker) for worker in crawl.workers)
+
+
+ACL = "~{pages:requests}* ~pages:requests ~pages:start_urls ~{pages:start_urls}* +@all -@dangerous -@admin +info"
+
+
+def test_a_user_whose_key_pattern_keeps_others_away(tmp_path: Path, own_redis_server: RedisServer) -> None:
+    """The user that docs/redis-acl.md has is enough for a crawl, and others cannot write to its keys."""
+    assert ACL in (Path(__file__).parents[2] / "docs" / "redis-acl.md").read_text("utf-8").replace("SPIDER", "pages")
+    with own_redis_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "crawler", "on", ">secret", *ACL.split())
+        client.execute_command("ACL", "SETUSER", "other", "on", ">secret", "~other:*", "+@all")
+        crawled_by_two_workers(tmp_path, f"redis://crawler:secret@127.0.0.1:{own_redis_server.port}/0")
+    with redis.Redis.from_url(f"redis://other:secret@127.0.0.1:{own_redis_server.port}/0") as other:
+        other.set("other:key", "theirs")
+        with pytest.raises(redis.ResponseError, match="permission"):
+            other.set("{pages:requests}:run", "theirs")
+
+
+def test_a_foreign_key_ends_the_worker_in_one_sentence_and_the_next_goes_on(
+    tmp_path: Path, own_redis_server: RedisServer
+) -> None:
+    run = "{pages:requests}:run"
+    with (
+        own_redis_server.client() as client,
+        Site(0.05) as site,
+        Crawl(tmp_path, own_redis_server.url, site, FRONTIER_LEASE_TIMEOUT=3) as crawl,
+    ):
+        worker = crawl.start(lists="6")
+        until(lambda: len(urls(crawl)) > 5)
+        client.rename(run, "aside")
+        client.set(run, "theirs")
+        worker.wait(20)
+        log = crawl.log(worker)
+        assert f"key {run} holds a string, expected a hash" in log
+        assert "Traceback" not in log
+        client.rename("aside", run)
+        assert crawl.start(lists="6").wait(40) == 0
+        assert urls(crawl) == pages(120)
+
+
+def test_a_server_that_is_full_ends_the_crawl_in_one_sentence_or_is_waited_for(
+    tmp_path: Path, own_redis_server: RedisServer
+) -> None:
+    with (
+        own_redis_server.client() as client,
+        Site(0.01) as site,
+        Crawl(tmp_path, own_redis_server.url, site, FRONTIER_LEASE_TIMEOUT=3) as crawl,
+    ):
+        # Start pages of 4 KB that nothing compresses, four times as many as there is room for.
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 3_000_000)
+        worker = crawl.start(rows="3000", weight="4000")
+        highest = 0
+        while worker.poll() is None:
+            highest = max(highest, client.info("memory")["used_memory"])
+            time.sleep(0.02)
+        assert worker.returncode == 0, crawl.log(worker)[-3000:]
+        assert urls(crawl) == pages(3000, "row")
+        assert "Redis does not answer" not in crawl.log(worker)
+        # And where nothing fits at all, whatever is waited for.
+        client.flushall()
+        client.config_set("maxmemory", client.info("memory")["used_memory"])
+        worker = crawl.start(lists="3")
+        worker.wait(30)
+        assert "Redis is full (maxmemory)" in crawl.log(worker)
+        client.config_set("maxmemory", 0)
+        assert crawl.start(lists="3").wait(30) == 0
+        assert pages(60) <= urls(crawl)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,7 +7,7 @@ from scrapy.settings import Settings
 
 from imgcrawl.extensions.verdict import findings
 from imgcrawl.frontier.queue import Queue, queue_from_settings
-from imgcrawl.frontier.verdict import Told, last_reason, report_of, tell, together
+from imgcrawl.frontier.verdict import RunStats, last_reason, reporters, run_stats
 from tests.support.redis_server import RedisServer
 
 GOOD = {"image/found": 3, "image/downloaded": 2, "image/failed": 1, "image/failed/timeout": 1, "gallery/count": 1}
@@ -16,48 +15,84 @@ NOISE = {"elapsed_time_seconds": 3.5, "log_count/INFO": 7, "start_time": "now", 
 
 
 @pytest.fixture
-async def store(redis_server: RedisServer) -> AsyncIterator[Queue]:
-    store = queue_from_settings(Settings({"REDIS_URL": redis_server.url}), "s")
-    yield store
-    await store.client.aclose()
+async def queue(redis_server: RedisServer) -> AsyncIterator[Queue]:
+    queue = queue_from_settings(Settings({"REDIS_URL": redis_server.url}), "s")
+    yield queue
+    await queue.client.aclose()
 
 
-async def test_the_counts_of_all_are_added_up(store: Queue) -> None:
-    await tell(store, "run", "a", report_of({**GOOD, **NOISE}, ""))
-    await tell(store, "run", "a", report_of({**GOOD, **NOISE}, "finished"))  # said twice, counted once
-    await tell(store, "other run", "x", report_of(GOOD, "finished"))
-    told = await tell(store, "run", "b", report_of({"verdict/error": "b", "list/count": 2, **GOOD}, "shutdown"))
-    assert together(told) == {
-        "image/found": 6,
-        "image/downloaded": 4,
-        "image/failed": 2,
-        "image/failed/timeout": 2,
-        "gallery/count": 2,
-        "list/count": 2,
-        "verdict/error": "b",
+def doubled(stats: dict[str, int]) -> dict[str, int]:
+    return {name: 2 * value for name, value in stats.items()}
+
+
+async def test_the_counts_of_all_are_added_up(queue: Queue) -> None:
+    a, b = RunStats(queue, "run", "a"), RunStats(queue, "run", "b")
+    assert await a.report({**GOOD, **NOISE}) == (1, 1)
+    await a.report({**GOOD, **NOISE}, "finished")
+    await RunStats(queue, "other run", "x").report(GOOD, "finished")
+    assert (await b.report({"list/count": 2, "verdict/error": "first", **GOOD})).awaited == 1
+    assert await a.report({**GOOD, "verdict/error": "second"}, "finished") == (1, 2)
+    assert (await b.report({"list/count": 3, **doubled(GOOD)}, "shutdown")).awaited == 0
+    sums = await run_stats(queue, "run")
+    assert sums == {
+        "image/found": 9,
+        "image/downloaded": 6,
+        "image/failed": 3,
+        "image/failed/timeout": 3,
+        "gallery/count": 3,
+        "list/count": 3,
+        "verdict/error": "first",
+        "reason/finished": 1,
+        "reason/shutdown": 1,
     }
-    assert {worker: said.reason for worker, said in told.items()} == {"a": "finished", "b": "shutdown"}
-    assert last_reason(told.values()) == "finished"
+    assert last_reason(sums) == "finished"
+    assert await reporters(queue, "run") == {"a": True, "b": True}
 
 
-async def test_the_books_are_right_after_a_kill(store: Queue) -> None:
+async def test_a_report_that_is_repeated_adds_nothing_and_what_the_server_lost_is_added_again(queue: Queue) -> None:
+    a = RunStats(queue, "run", "a")
+    await a.report(GOOD)
+    keys = await queue.client.keys(f"{queue.prefix}stats:run*")
+    older = {key: await queue.client.dump(key) for key in keys}
+    await a.report(doubled(GOOD))
+    a._number = 1  # as after an answer that was lost
+    await a.report(doubled(GOOD))
+    assert (await run_stats(queue, "run"))["image/downloaded"] == 4
+    for key, value in older.items():
+        await queue.client.restore(key, 0, value, replace=True)
+    assert (await run_stats(queue, "run"))["image/downloaded"] == 2
+    await a.report(doubled(GOOD))
+    assert (await run_stats(queue, "run"))["image/downloaded"] == 4
+    await queue.client.flushdb()
+    await a.report(doubled(GOOD))
+    assert (await run_stats(queue, "run"))["image/downloaded"] == 4
+
+
+async def test_the_books_are_right_after_a_kill(queue: Queue) -> None:
     under_way = {**GOOD, "image/found": 10}
-    told = await tell(store, "run", "killed", report_of(under_way, ""))
-    assert not list(findings(together(told), "finished", max_failed=0.5))
-    told = await tell(store, "run", "closed", report_of(under_way, "finished"))
-    assert "books are wrong" in next(findings(together(told), "finished", max_failed=0.5))
+    await RunStats(queue, "run", "killed").report(under_way)
+    assert not list(findings(await run_stats(queue, "run"), "finished", max_failed=0.5))
+    await RunStats(queue, "run", "closed").report(under_way, "finished")
+    assert "books are wrong" in next(findings(await run_stats(queue, "run"), "finished", max_failed=0.5))
 
 
-@pytest.mark.parametrize(
-    "value", [b"", b"\xff", b"1 nonsense", b"1 []", b"x {}", b'1 {"reason": 1, "stats": []}', b"1 " + b"[" * 1_000_000]
-)
-async def test_what_is_no_report_counts_for_nothing(store: Queue, value: bytes) -> None:
-    await store.client.hset(f"{store.prefix}stats:run", b"evil", value)
-    assert set(await tell(store, "run", "a", report_of(GOOD, ""))) == {"a"}
+@pytest.mark.parametrize("value", [b"", b"\xff", b"1 nonsense", b"1e9", b"[" * 1_000_000])
+async def test_what_is_no_count_counts_for_nothing(queue: Queue, value: bytes) -> None:
+    for name in ("image/found", "nonsense", "\x00", "image/" + "x" * 100):
+        await queue.client.hset(f"{queue.prefix}stats:run", name, value)
+    await RunStats(queue, "run", "a").report(GOOD)
+    assert await run_stats(queue, "run") == GOOD
 
 
-async def test_a_stranger_in_the_place_of_the_reports(store: Queue) -> None:
-    await store.client.set(f"{store.prefix}stats:run", b"\x80\x04pickle")
-    assert set(await tell(store, "run", "a", report_of(GOOD, ""))) == {"a"}
-    text = {"reason": "", "stats": {"image/found": "7", "image/failed": [1], "verdict/error": 5}}
-    assert together(await tell(store, "run", "b", json.dumps(text))) == together({"a": Told(0, "", GOOD)})
+async def test_another_kind_of_value_in_the_place_of_the_sums(queue: Queue) -> None:
+    for name in ("", ":workers", ":open"):
+        await queue.client.set(f"{queue.prefix}stats:run{name}", b"\x80\x04pickle")
+    await RunStats(queue, "run", "a").report(GOOD)
+    assert await run_stats(queue, "run") == GOOD
+
+
+async def test_the_more_workers_there_are_the_less_often_each_reports(queue: Queue) -> None:
+    await queue.client.hset(f"{queue.prefix}stats:run:workers", mapping={str(n): 1 for n in range(999)})
+    a = RunStats(queue, "run", "a")
+    assert (await a.report(GOOD)).workers == 1000
+    assert a.interval == 5

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 SPIDER = """
-import asyncio, os, signal
+import asyncio, os, random, signal
 import scrapy
 
 class Pages(scrapy.Spider):
@@ -27,7 +27,7 @@ class Pages(scrapy.Spider):
     rows = "0"
     lists = "0"
     slow = "0"
-    weight = "0"  # bytes of a row's request
+    weight = "0"  # bytes in a row's request that cannot be compressed
     custom_settings = {}
 
     async def start(self):
@@ -36,7 +36,7 @@ class Pages(scrapy.Spider):
         for row in range(int(self.rows)):
             while row and os.path.exists(os.environ["ITEMS"] + ".seeding"):
                 await asyncio.sleep(0.01)
-            meta = {"weight": "x" * int(self.weight)}
+            meta = {"weight": random.Random(row).randbytes(int(self.weight)).hex()}
             yield scrapy.Request(f"{self.base}/row/{row}", callback=self.parse_page, meta=meta, dont_filter=True)
         if int(self.lists):
             yield scrapy.Request(f"{self.base}/list/1", callback=self.parse, cb_kwargs={"page": 1}, dont_filter=True)

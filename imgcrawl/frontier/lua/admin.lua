@@ -1,50 +1,54 @@
 -- most -> how many hashes of forgotten fingerprints are left
 function operations.sweep()
     local most = whole(argument())
-    local entry = call('LPOP', GARBAGE)
+    local entry = redis.call('LPOP', GARBAGE)
     if not entry then return 0 end
     local g, n = string.match(entry, '^(%d+):(%d+)$')
     if not g then
         load()
         reject('no fingerprints', entry)
-        return call('LLEN', GARBAGE)
+        return redis.call('LLEN', GARBAGE)
     end
     n = whole(n)
     for i = n - 1, math.max(0, n - most), -1 do redis.call('UNLINK', SEEN .. ':' .. tostring(g) .. ':' .. text(i)) end
-    if n > most then call('LPUSH', GARBAGE, g .. ':' .. text(n - most)) end
-    return math.max(0, n - most) + call('LLEN', GARBAGE)
+    if n > most then redis.call('LPUSH', GARBAGE, g .. ':' .. text(n - most)) end
+    return math.max(0, n - most) + redis.call('LLEN', GARBAGE)
 end
 
--- -> fields of the run, how many are seen, in the queue, suspect; workers and what they hold
+-- -> fields of the run, how many are seen, in the queue, dead; how many workers there are
 function operations.counts()
     load()
     load_seen()
-    local queued = 0
-    for _, bucket in ipairs(call('ZRANGE', index, 0, -1)) do queued = queued + call('LLEN', prefix .. 'queue:' .. bucket) end
-    local fields, workers = {}, {}
+    local fields = {}
     for field, value in pairs(run) do
         fields[#fields + 1] = field
         fields[#fields + 1] = value
     end
-    for _, worker in ipairs(call('ZRANGE', WORKERS, 0, -1)) do
-        workers[#workers + 1] = {worker, call('ZSCORE', WORKERS, worker), call('HGETALL', prefix .. 'leases:' .. worker)}
+    local queued = whole(run.queued) + redis.call('LLEN', QUARANTINED)
+    return {fields, seen.count, queued, redis.call('LLEN', DEAD), redis.call('ZCARD', WORKERS)}
+end
+
+-- most -> workers, at most so many, each with what it holds
+function operations.workers()
+    local workers = {}
+    for i, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, whole(argument()) - 1)) do
+        workers[i] = {worker, call('HGETALL', prefix .. 'leases:' .. worker)}
     end
-    return {fields, seen.count, queued + call('LLEN', SUSPECTS), call('LLEN', DEAD), text(now), workers}
+    return workers
 end
 
 -- list, most -> its last entries
 function operations.entries()
     local name, most = argument(), whole(argument())
-    load()
-    return call('LRANGE', prefix .. name, -most, -1)
+    return redis.call('LRANGE', prefix .. name, -most, -1)
 end
 
--- -> how many of the dead went back into the queue
+-- -> how many of the dead went back into the queue, 1,000 at the most
 function operations.requeue()
     load()
     local back = 0
-    for _ = 1, call('LLEN', DEAD) do
-        local entry = call('LPOP', DEAD)
+    for _ = 1, math.min(1000, redis.call('LLEN', DEAD)) do
+        local entry = redis.call('LPOP', DEAD)
         local priority, host, request = string.match(entry, '^%d+,%d+,%d+,(-?%d+),([^\n]*)\n[^\n]*\n(.*)$')
         if priority then
             enqueue(whole(priority), host, request)
@@ -53,31 +57,31 @@ function operations.requeue()
             reject('not a dead page', entry)
         end
     end
-    set('dead', '0')
+    set('dead', text(redis.call('LLEN', DEAD)))
     if back > 0 and run.state == 'done' then set('state', 'running') end
     wake_some(fresh)
-    return back
+    return {back, redis.call('LLEN', DEAD)}
 end
 
 -- even under live workers -> 1, or 0 because there are some
 function operations.clear()
     local force = argument() == '1'
     load()
-    reap()
+    expire_workers()
     wake_some(fresh)
-    if call('ZCARD', WORKERS) > 0 and not force then return 0 end
-    for _, worker in ipairs(call('ZRANGE', WORKERS, 0, -1)) do
+    if redis.call('ZCARD', WORKERS) > 0 and not force then return 0 end
+    for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do
         redis.call('UNLINK', prefix .. 'leases:' .. worker)
         wake(worker)
     end
     wipe()
-    redis.call('UNLINK', RUN, WORKERS, HUNGRY, TOLD)
-    changed, strangers = {}, 0
+    redis.call('UNLINK', RUN, WORKERS, WAITING, SEQUENCES, CLOCK)
+    changed = {}
     return 1
 end
 
 -- reason, value: what a client met that is not ours
-function operations.stranger()
+function operations.foreign()
     load()
     reject(argument(), argument())
 end

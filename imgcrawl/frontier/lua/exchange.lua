@@ -1,212 +1,268 @@
 -- A worker's report and its next pages, in one round trip.
-function operations.exchange()
-    local id, worker = argument(), argument()
-    local wanted, per_host, flags, idle = whole(argument()), whole(argument()), argument(), whole(argument())
-    local said = whole(argument())
-    local function flag(letter) return string.find(flags, letter, 1, true) end
-    load()
-    if run.id ~= id then return {'gone', run.state or ''} end
-    local status, mine = 'ok', prefix .. 'leases:' .. worker
-    find_workers()
-    if flag('h') then check(mine) end
+local me = {hosts = {}, held = 0} -- the worker, the key of its leases, how many it holds of each host and together
+local fenced, added, dropped = 0, 0, 0
+
+-- How many of the operations that are reported now were done before, or nil: the server lost some that were.
+local function arrive(worker, sequence)
+    me.worker, me.leases, me.status = worker, prefix .. 'leases:' .. worker, 'ok'
+    call('HLEN', me.leases)
     call('LLEN', prefix .. 'wake:' .. worker)
-    local deadline = call('ZSCORE', WORKERS, worker)
+    local known = whole(redis.call('HGET', SEQUENCES, worker))
+    local is_member = redis.call('ZSCORE', WORKERS, worker)
     -- A server that came back with an older state lost what this worker had reported, the children of pages in its
     -- hands among it: it is to do those pages again, and start(), too.
-    local older = whole(call('HGET', TOLD, worker)) < said
-    if older and deadline then
-        status = 'older'
-        dismiss(worker, 0, '')
-    elseif deadline and whole(deadline) <= now then
-        -- It was Redis that was away, or all of us: nobody is dead for that.
-        for _, other in ipairs(call('ZRANGEBYSCORE', WORKERS, '-inf', text(now))) do
-            call('ZADD', WORKERS, text(now + patience), other)
-        end
-    elseif not deadline then
-        status = 'rejoined'
+    me.is_older = known < sequence
+    if me.is_older then
+        if is_member then dismiss(worker, 0, '') end
+        redis.call('HSET', SEQUENCES, worker, text(sequence))
+        known = sequence
     end
-    call('ZADD', WORKERS, text(now + patience), worker)
-    reap()
+    if not is_member then me.status = 'rejoined' elseif me.is_older then me.status = 'older' end
+    redis.call('ZADD', WORKERS, text(now + expiry), worker)
+    expire_workers()
+    return known - sequence
+end
 
-    -- What the worker holds, as it knows it: leases whose grant it never learnt of go back.
-    local hosts, held = {}, 0
+-- What the worker holds, as it knows it: leases whose grant it never learnt of go back.
+local function reconcile(has_all)
     for _ = 1, whole(argument()) do
         local host = argument()
-        hosts[host] = whole(argument())
-        held = held + hosts[host]
+        me.hosts[host] = whole(argument())
+        me.held = me.held + me.hosts[host]
     end
     local known = {}
     for _ = 1, whole(argument()) do known[argument()] = true end
-    if flag('h') then
-        local flat = call('HGETALL', mine)
-        for i = 1, #flat, 2 do
-            if not known[flat[i]] then
-                call('HDEL', mine, flat[i])
-                put_back(flat[i + 1], 0, 0, '')
-            end
+    if not has_all then return end
+    local flat = redis.call('HGETALL', me.leases)
+    for i = 1, #flat, 2 do
+        if not known[flat[i]] then
+            redis.call('HDEL', me.leases, flat[i])
+            put_back(flat[i + 1], 0, 0, '')
         end
     end
+end
 
-    local fenced, added, dropped = 0, 0, 0
+local function add(kind, fingerprint, bucket, request)
+    local new = kind == 'u' or not is_seen(string.sub(fingerprint, 1, 12))
+    if not new then
+        dropped = dropped + 1
+        return true
+    end
+    if is_full then return false end
+    local priority, host = bucket_parts(bucket)
+    enqueue(priority, host, request) -- before it is remembered: what is remembered is in the queue
+    if kind ~= 'u' then remember(string.sub(fingerprint, 1, 12)) end
+    if kind == 's' then remember(string.sub(fingerprint, 13)) end
+    added = added + 1
+    return true
+end
+local function finish(kind, token, b)
+    local entry = redis.call('HGET', me.leases, token)
+    if not entry then
+        fenced = fenced + 1
+        return
+    end
+    redis.call('HDEL', me.leases, token)
+    if kind == 'failed' then
+        count('failed', 1)
+        put_back(entry, 1, 0, b)
+    elseif kind == 'again' then
+        local bucket, request = string.match(b, '^([^\n]*)\n(.*)$')
+        local failures, deaths = string.match(entry, '^(%d+),(%d+)')
+        local priority, host = bucket_parts(bucket)
+        put_back(table.concat({failures or '0', deaths or '0', '0', text(priority), host}, ',') .. '\n' .. request, 0, 0, '')
+    else
+        count('leased', -1)
+        if kind == 'done' then count('done', 1) else reject(b, string.match(entry, '^[^\n]*\n(.*)$') or entry) end
+    end
+end
+-- -> how many of the operations are done: all, but for pages that a full server has no room for, and what follows them
+local function report(skip, sequence)
     local ops = whole(argument())
-    if ops > 0 or not deadline then call('HSET', TOLD, worker, text(said + ops)) end
-    for _ = 1, ops do
+    local accepted = ops
+    for i = 1, ops do
         local kind, a, b = argument(), argument(), argument()
-        if kind == 'c' or kind == 'u' or kind == 's' then
-            local request = argument()
-            local new = kind == 'u' or is_new(string.sub(a, 1, 12))
-            if kind == 's' and new then is_new(string.sub(a, 13)) end
-            if new then
-                local priority, host = bucket_parts(b)
-                enqueue(priority, host, request)
-                added = added + 1
-            else
-                dropped = dropped + 1
-            end
-        elseif kind == 'seeded' then
-            if not older then
-                set('seeded', '1')
-                set('error', a)
-            end
-        elseif kind == 'stranger' then
-            reject(a, b)
-        else
-            local entry = call('HGET', mine, a)
-            if not entry then
-                fenced = fenced + 1
-            else
-                call('HDEL', mine, a)
-                if kind == 'done' then
-                    count('done', 1)
-                elseif kind == 'failed' then
-                    count('failed', 1)
-                    put_back(entry, 1, 0, b)
-                elseif kind == 'again' then
-                    local bucket, request = string.match(b, '^([^\n]*)\n(.*)$')
-                    local failures, deaths = string.match(entry, '^(%d+),(%d+)')
-                    local priority, host = bucket_parts(bucket)
-                    put_back(table.concat({failures or '0', deaths or '0', '0', text(priority), host}, ',') .. '\n' .. request, 0, 0, '')
-                elseif kind == 'reject' then
-                    local request = string.match(entry, '^[^\n]*\n(.*)$')
-                    reject(b, request or entry)
+        local request = (kind == 'c' or kind == 'u' or kind == 's') and argument()
+        if i > skip and i <= accepted then
+            if request then
+                if not add(kind, a, b, request) then accepted = i - 1 end
+            elseif kind == 'seeded' then
+                if not me.is_older then
+                    set('seeded', '1')
+                    set('error', a)
                 end
+            elseif kind == 'foreign' then
+                reject(a, b)
+            else
+                finish(kind, a, b)
             end
         end
     end
+    if accepted > skip then redis.call('HSET', SEQUENCES, me.worker, text(sequence + accepted)) end
     count('enqueued', added)
+    return accepted
+end
+
+-- Leases. Tokens are the caller's: the number of its exchange, and of the lease in that, so that none is given twice.
+local function grant(answer, failures, deaths, priority, host, request)
+    local token = text(answer.number * 1024 + #answer)
+    redis.call('HSET', me.leases, token,
+        table.concat({failures, deaths, text(wall), text(priority), host}, ',') .. '\n' .. request)
+    answer[#answer + 1] = {token, text(priority), request}
+    answer.bytes = answer.bytes + #request
+    me.hosts[host] = (me.hosts[host] or 0) + 1
+    me.held = me.held + 1
+    count('leased', 1)
+end
+local function lease_from(answer, bucket, priority, host)
+    local name = prefix .. 'queue:' .. bucket
+    local element = call('LPOP', name)
+    if element and #answer > 0 and answer.bytes + #element > ANSWER then
+        redis.call('LPUSH', name, element)
+        answer.is_cut = true
+        return
+    end
+    if element then
+        count('queued', -1)
+        local failures, deaths, request = string.match(element, '^(%d+),(%d+)\n(.*)$')
+        request = request or element
+        if #request > max_size then
+            reject('too large', request)
+        else
+            grant(answer, failures or '0', deaths or '0', priority, host, request)
+        end
+    end
+    if redis.call('LLEN', name) == 0 then replace(bucket, priority) else redis.call('ZADD', index, score(priority), bucket) end
+end
+-- A page that was in hand when several workers died is done alone: the next death shows whether it is the cause.
+local function lease_quarantined(answer)
+    local entry = redis.call('LPOP', QUARANTINED)
+    if not entry then return end
+    local failures, deaths, priority, host, request = string.match(entry, '^(%d+),(%d+),(-?%d+),([^\n]*)\n(.*)$')
+    if request and #request <= max_size then
+        grant(answer, failures, deaths, whole(priority), host, request)
+        answer.is_quarantined = true
+    else
+        reject('not a page', entry)
+    end
+end
+local function lease(answer, wanted, per_host)
+    -- Late workers still find work: nobody holds more than its share of what there is.
+    local workers, skip = redis.call('ZCARD', WORKERS), 0
+    if workers > 1 then
+        local share = math.ceil((whole(run.queued) + whole(run.leased)) / workers) - me.held
+        wanted = math.min(wanted, math.max(share, me.held == 0 and 1 or 0))
+    end
+    while #answer < wanted and skip < 200 and not answer.is_cut do
+        local bucket = redis.call('ZRANGE', index, skip, skip)[1]
+        if not bucket then break end
+        local priority, host = bucket_parts(bucket)
+        if not priority then
+            redis.call('ZREM', index, bucket)
+            reject('not a queue', bucket)
+        elseif (me.hosts[host] or 0) >= per_host then
+            skip = skip + 1
+        else
+            lease_from(answer, bucket, priority, host)
+        end
+    end
+    if #answer == 0 and me.held == 0 then lease_quarantined(answer) end
+end
+
+-- Roles, and the end
+local function take_roles(can_seed)
+    if not is_alive(run.feeder) then set('feeder', me.worker) end
+    if run.seeder == me.worker and not can_seed then set('seeder', '') end
+    if run.seeded ~= '1' and can_seed and not is_alive(run.seeder) then
+        set('seeder', me.worker)
+        count('seedings', 1)
+        if whole(run.seedings) > max_failures then
+            set('seeded', '1')
+            set('error', 'start() killed its worker ' .. max_failures .. ' times')
+        end
+    end
+end
+local function is_empty() return redis.call('ZCARD', index) == 0 and redis.call('LLEN', QUARANTINED) == 0 end
+-- Once, before the end, and while nothing else is left: what others changed in our keys is no reason to end early, or never.
+local function count_again()
+    local leased = 0
+    for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do leased = leased + call('HLEN', prefix .. 'leases:' .. worker) end
+    set('leased', text(leased))
+    return leased
+end
+local function look_for_end(has_nothing, has_all, idle)
+    local is_feeder = run.feeder == me.worker
+    local nothing = run.seeded == '1' and is_empty()
+    if nothing and is_feeder and has_nothing and (has_all or whole(run.leased) == 0) then count_again() end
+    nothing = nothing and whole(run.leased) == 0
+    if nothing and not is_feeder and (run.idle_since or '') == '' and redis.call('ZREM', WAITING, run.feeder) == 1 then
+        wake(run.feeder) -- only it knows whether this is the end
+    end
+    if not (nothing and is_feeder and has_nothing) then
+        if is_feeder and run.idle_since then set('idle_since', '') end
+    elseif whole(run.queued) > 0 then
+        fail(index .. ' lacks ' .. run.queued .. ' pages that were queued, expected all of them')
+    elseif idle > 0 and (run.idle_since or '') == '' then
+        set('idle_since', text(now))
+    elseif idle == 0 or now - whole(run.idle_since) >= idle then
+        set('state', 'done')
+        set('ended', text(wall))
+        wake_some(redis.call('ZCARD', WORKERS))
+    end
+end
+-- Whoever seeds leaves room for what the pages lead to.
+local function has_room(asks)
+    if is_full or not asks then return not is_full end
+    local memory = redis.call('INFO', 'memory')
+    local used = tonumber(string.match(memory, 'used_memory:(%d+)') or 0)
+    local most = tonumber(string.match(memory, 'maxmemory:(%d+)') or 0)
+    return most == 0 or used < 0.8 * most
+end
+
+function operations.exchange()
+    local id, worker = argument(), argument()
+    local wanted, per_host, flags, idle = whole(argument()), whole(argument()), argument(), whole(argument())
+    local sequence, number = whole(argument()), whole(argument())
+    local function flag(letter) return string.find(flags, letter, 1, true) ~= nil end
+    load()
+    if run.id ~= id then return {'gone', run.state or ''} end
+    local leave = flag('l')
+    local skip = arrive(worker, sequence)
+    reconcile(flag('h'))
+    local accepted = report(skip, sequence)
     if fresh > 0 and run.state == 'done' then set('state', 'running') end
-
-    local workers = call('ZCARD', WORKERS)
-    local reply, bytes, suspect, cut = {}, 0, false, false
-    local function grant(failures, deaths, priority, host, request)
-        set('token', text(math.max(whole(run.token) + 1, now * 1000)))
-        call('HSET', mine, run.token, table.concat({failures, deaths, text(now), text(priority), host}, ',') .. '\n' .. request)
-        reply[#reply + 1] = {run.token, text(priority), request}
-        bytes = bytes + #request
-        held = held + 1
+    local answer = {number = number, bytes = 0}
+    if leave then
+        dismiss(worker, 0, '')
+    elseif wanted > 0 then
+        lease(answer, math.min(wanted, 1000), per_host)
     end
-    if not flag('l') and wanted > 0 then
-        if call('ZCARD', index) == 0 and whole(run.queued) > 0 then rebuild() end
-        -- Late workers still find work: nobody holds more than its share of what there is.
-        local most, skip = wanted, 0
-        if workers > 1 then
-            local share = math.ceil((whole(run.queued) + leased()) / workers) - held
-            most = math.min(wanted, math.max(share, held == 0 and 1 or 0))
-        end
-        while #reply < most and skip < 200 and not cut do
-            local bucket = call('ZRANGE', index, skip, skip)[1]
-            if not bucket then break end
-            local priority, host = bucket_parts(bucket)
-            if not priority then
-                call('ZREM', index, bucket)
-                reject('not a queue', bucket)
-            elseif (hosts[host] or 0) >= per_host then
-                skip = skip + 1
-            else
-                local name = prefix .. 'queue:' .. bucket
-                local element = call('LPOP', name)
-                cut = element and #reply > 0 and bytes + #element > ANSWER
-                if cut then
-                    call('LPUSH', name, element)
-                elseif call('LLEN', name) == 0 then
-                    call('ZREM', index, bucket)
-                else
-                    call('ZADD', index, score(priority), bucket)
-                end
-                if element and not cut then
-                    count('queued', -1)
-                    local failures, deaths, request = string.match(element, '^(%d+),(%d+)\n(.*)$')
-                    request = request or element
-                    if #request > max_size then
-                        reject('too large', request)
-                    else
-                        hosts[host] = (hosts[host] or 0) + 1
-                        grant(failures or '0', deaths or '0', priority, host, request)
-                    end
-                end
-            end
-        end
-        if #reply == 0 and held == 0 then
-            -- A page that was in hand when several workers died is done alone: the next death shows whether it is the cause.
-            local entry = call('LPOP', SUSPECTS)
-            if entry then
-                local failures, deaths, priority, host, request = string.match(entry, '^(%d+),(%d+),(-?%d+),([^\n]*)\n(.*)$')
-                if request and #request <= max_size then
-                    grant(failures, deaths, whole(priority), host, request)
-                    suspect = true
-                else
-                    reject('not a page', entry)
-                end
-            end
-        end
+    if run.state == 'running' and not leave then
+        take_roles(flag('s'))
+        look_for_end(flag('e'), flag('h'), idle)
     end
-
-    if flag('l') then dismiss(worker, 0, '') end
-    if run.state == 'running' and not flag('l') then
-        if not is_alive(run.steward) then set('steward', worker) end
-        if run.seeder == worker and not flag('s') then set('seeder', '') end
-        if run.seeded ~= '1' and flag('s') and not is_alive(run.seeder) then
-            set('seeder', worker)
-            count('seedings', 1)
-            if whole(run.seedings) > max_failures then
-                set('seeded', '1')
-                set('error', 'start() killed its worker ' .. max_failures .. ' times')
-            end
-        end
-        local nothing = run.seeded == '1' and call('ZCARD', index) == 0 and call('LLEN', SUSPECTS) == 0 and leased() == 0
-        local empty = nothing and run.steward == worker and flag('e')
-        if nothing and run.steward ~= worker and (run.idle_since or '') == '' and call('ZREM', HUNGRY, run.steward) == 1 then
-            wake(run.steward) -- only it knows whether this is the end
-        end
-        if empty and whole(run.queued) > 0 then
-            rebuild()
-            empty = whole(run.queued) == 0
-        end
-        if not empty then
-            if run.steward == worker and run.idle_since then set('idle_since', '') end
-        elseif idle > 0 and (run.idle_since or '') == '' then
-            set('idle_since', text(now))
-        elseif idle == 0 or now - whole(run.idle_since) >= idle then
-            set('state', 'done')
-            set('ended', text(now))
-            wake_some(workers)
-        end
-    end
-    local short = wanted > #reply and not cut
-    if flag('l') then
-        workers = call('ZCARD', WORKERS)
+    local workers = redis.call('ZCARD', WORKERS)
+    local short = wanted > #answer and not answer.is_cut
+    if leave then
         if workers == 0 and run.state == 'done' and not flag('p') then
             forget()
-            redis.call('UNLINK', HUNGRY)
+            redis.call('UNLINK', WAITING)
         end
         wake_some(1000)
     else
-        call('ZREM', HUNGRY, worker)
-        wake_some(math.min(fresh, 1000) - #reply)
+        redis.call('ZREM', WAITING, worker)
+        wake_some(math.min(fresh, 1000) - #answer)
         -- Not before: it has looked, so nothing above is news to it.
-        if short and not suspect and run.state == 'running' then call('ZADD', HUNGRY, text(held), worker) end
+        if short and not answer.is_quarantined and run.state == 'running' then
+            redis.call('ZADD', WAITING, text(me.held), worker)
+        end
     end
-    return {status, run.state or '', run.error or '', run.seeded == '1' and 1 or 0, run.seeder == worker and 1 or 0,
-        run.steward == worker and 1 or 0, suspect and 1 or 0, short and 1 or 0, fenced, added, dropped, workers,
-        whole(run.queued), whole(run.done), whole(run.dead), whole(run.rejected), reply}
+    local is_seeder = run.seeder == worker
+    local flags_ = {run.seeded == '1', is_seeder, run.feeder == worker, answer.is_quarantined, short,
+        has_room(is_seeder and run.seeded ~= '1')}
+    for i = 1, 6 do flags_[i] = flags_[i] and 1 or 0 end
+    local leases = {}
+    for i, granted in ipairs(answer) do leases[i] = granted end
+    return {me.status, run.state or '', run.error or '', flags_, {accepted, fenced, added, dropped, workers,
+        whole(run.queued), whole(run.done), whole(run.dead), whole(run.rejected)}, leases}
 end

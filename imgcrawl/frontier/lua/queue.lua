@@ -1,15 +1,46 @@
--- The queue
-local fresh = 0
+-- The queue. A list for each host costs as much as several pages, and of a million hosts only some are asked at a time:
+-- so only some have a list of their own at each priority, and the pages of the others wait in one backlog.
+local fresh = 0 -- pages that others may want to hear of
 local function score(priority)
     count('turn', 1)
     return text(-priority * TURNS + whole(run.turn) % TURNS)
 end
-local function enqueue(priority, host, element, front)
+local function may_have_list(priority)
+    return whole(redis.call('HGET', HOSTS, text(priority))) < 1000 + 64 * redis.call('ZCARD', WORKERS)
+end
+local function place(priority, host, element, front)
     local bucket = text(priority) .. ':' .. host
-    local length = call(front and 'LPUSH' or 'RPUSH', prefix .. 'queue:' .. bucket, element)
-    if length == 1 then call('ZADD', index, score(priority), bucket) end
+    local name = prefix .. 'queue:' .. bucket
+    if call(front and 'LPUSHX' or 'RPUSHX', name, element) > 0 then return end
+    if front or may_have_list(priority) then
+        call('RPUSH', name, element)
+        redis.call('ZADD', index, score(priority), bucket)
+        redis.call('HINCRBY', HOSTS, text(priority), 1)
+    else
+        call('RPUSH', prefix .. 'backlog:' .. text(priority), host .. '\n' .. element)
+    end
+end
+local function enqueue(priority, host, element, front)
+    place(priority, host, element, front)
     count('queued', 1)
     fresh = fresh + 1
+end
+-- The list of a host is empty: another host has its place.
+local function replace(bucket, priority)
+    redis.call('ZREM', index, bucket)
+    if redis.call('HINCRBY', HOSTS, text(priority), -1) < 0 then redis.call('HSET', HOSTS, text(priority), '0') end
+    local backlog = prefix .. 'backlog:' .. text(priority)
+    for _ = 1, 4 do
+        local entry = may_have_list(priority) and call('LPOP', backlog)
+        if not entry then return end
+        local host, element = string.match(entry, '^([^\n]*)\n(.*)$')
+        if host then
+            place(priority, host, element)
+        else
+            count('queued', -1)
+            reject('not a page', entry)
+        end
+    end
 end
 local function bucket_parts(bucket)
     local priority, host = string.match(bucket, '^(-?%d+):([^\n]*)$')
@@ -18,38 +49,31 @@ local function bucket_parts(bucket)
     if math.abs(priority) > MAX_PRIORITY then return nil end
     return priority, host
 end
-function rebuild()
-    -- The queue says less than its lists hold: a stranger took from it or replaced it.
-    local pattern = string.gsub(prefix .. 'queue:', '[%*%?%[%]%^%\\]', '\\%0') .. '*'
-    local total = 0
-    for _, name in ipairs(redis.call('KEYS', pattern)) do
-        local bucket = string.sub(name, #prefix + 7)
-        local priority = bucket_parts(bucket)
-        if priority then
-            local length = call('LLEN', name)
-            if length > 0 then call('ZADD', index, score(priority), bucket) end
-            total = total + length
-        end
-    end
-    set('queued', text(total))
-end
+-- A page that was leased returns to the queue, or ends among the dead.
 local function put_back(entry, failure, death, reason)
-    -- A leased page returns to the queue, or ends among the dead.
     local failures, deaths, _, priority, host, request = string.match(entry, '^(%d+),(%d+),(%d+),(-?%d+),([^\n]*)\n(.*)$')
     if not failures then return reject('not a lease', entry) end
+    count('leased', -1)
     failures, deaths, priority = whole(failures) + failure, whole(deaths) + death, whole(priority)
     if failures + deaths >= max_failures and failure + death > 0 then
         count('dead', 1)
-        call('RPUSH', DEAD, table.concat({text(now), text(failures), text(deaths), text(priority), host}, ',')
+        redis.call('RPUSH', DEAD, table.concat({text(wall), text(failures), text(deaths), text(priority), host}, ',')
             .. '\n' .. reason .. '\n' .. request)
         return
     end
     if failure + death > 0 then count('redelivered', 1) end
     local history = failures + deaths > 0 and failures .. ',' .. deaths .. '\n' or ''
     if deaths >= 2 then
-        call('RPUSH', SUSPECTS, table.concat({failures, deaths, text(priority), host}, ',') .. '\n' .. request)
+        redis.call('RPUSH', QUARANTINED, table.concat({failures, deaths, text(priority), host}, ',') .. '\n' .. request)
         fresh = fresh + 1
     else
         enqueue(priority, host, history .. request, failure == 0)
     end
+end
+local function wipe()
+    for _, bucket in ipairs(redis.call('ZRANGE', index, 0, -1)) do redis.call('UNLINK', prefix .. 'queue:' .. bucket) end
+    for _, priority in ipairs(redis.call('HKEYS', HOSTS)) do redis.call('UNLINK', prefix .. 'backlog:' .. priority) end
+    redis.call('UNLINK', index, HOSTS, QUARANTINED, DEAD, REJECTED)
+    set('queued', '0')
+    forget()
 end

@@ -2,15 +2,15 @@
 -- hash in two (linear hashing).
 local seen
 local function load_seen()
+    if seen then return end
     seen = {g = 0, n = 1, count = 0, power = 1}
-    local flat = call('HMGET', SEEN, 'generation', 'hashes', 'count')
+    local flat = redis.call('HMGET', SEEN, 'generation', 'hashes', 'count')
     seen.g, seen.n, seen.count = whole(flat[1]), math.max(1, whole(flat[2])), whole(flat[3])
     while seen.power * 2 <= seen.n do seen.power = seen.power * 2 end
 end
 local function save_seen()
     if seen and seen.changed then
-        call('HSET', SEEN, 'generation', text(seen.g), 'hashes', text(seen.n), 'count', text(seen.count))
-        seen.changed = false
+        redis.call('HSET', SEEN, 'generation', text(seen.g), 'hashes', text(seen.n), 'count', text(seen.count))
     end
 end
 local function number_of(fingerprint)
@@ -18,6 +18,13 @@ local function number_of(fingerprint)
     return d and ((a * 256 + b) * 256 + c) * 256 + d or 0
 end
 local function hash_name(i) return SEEN .. ':' .. text(seen.g) .. ':' .. text(i) end
+local function hash_of(fingerprint)
+    load_seen()
+    local h = number_of(fingerprint)
+    local i = h % (2 * seen.power)
+    if i >= seen.n then i = h % seen.power end
+    return hash_name(i)
+end
 local function split()
     local from, to = hash_name(seen.n - seen.power), hash_name(seen.n)
     local all = call('HKEYS', from)
@@ -25,7 +32,7 @@ local function split()
     for _, fingerprint in ipairs(all) do
         if #fingerprint ~= 12 then
             call('HDEL', from, fingerprint)
-            strangers = strangers + 1
+            reject('not a fingerprint', fingerprint)
         elseif number_of(fingerprint) % (2 * seen.power) == seen.n then
             moving[#moving + 1] = fingerprint
             pairs_[#pairs_ + 1] = fingerprint
@@ -40,19 +47,20 @@ local function split()
     seen.n = seen.n + 1
     if seen.n == 2 * seen.power then seen.power = seen.n end
 end
-local function is_new(fingerprint)
-    if not seen then load_seen() end
-    local h = number_of(fingerprint)
-    local i = h % (2 * seen.power)
-    if i >= seen.n then i = h % seen.power end
-    if call('HSETNX', hash_name(i), fingerprint, '') == 0 then return false end
+local function is_seen(fingerprint) return call('HEXISTS', hash_of(fingerprint), fingerprint) == 1 end
+local function remember(fingerprint)
+    if call('HSETNX', hash_of(fingerprint), fingerprint, '') == 0 then return end
     seen.count = seen.count + 1
     seen.changed = true
     if seen.count > seen.n * BUCKET then split() end
-    return true
 end
 local function forget()
     load_seen()
-    if seen.count > 0 then call('RPUSH', GARBAGE, text(seen.g) .. ':' .. text(seen.n)) end
+    if seen.count > 0 then redis.call('RPUSH', GARBAGE, text(seen.g) .. ':' .. text(seen.n)) end
     seen = {g = seen.g + 1, n = 1, count = 0, power = 1, changed = true}
+end
+function fail(what)
+    save_seen()
+    save()
+    error('FOREIGN key ' .. what)
 end

@@ -1,0 +1,37 @@
+-- What the workers of a run have done, added up: each adds what is new since its last report.
+--
+-- KEYS[1]  hash <prefix>stats:<run>: sums by name; 'verdict/error' is the first that was told; 'reason/<reason>': how many
+--          workers closed for that reason
+-- ARGV     prefix, seconds that a run is remembered, milliseconds that the clock may go at once, milliseconds after which
+--          a worker that says nothing is not waited for, worker, number of the report that this one follows, its own
+--          number, the reason if the worker has closed, error, then names and what to add
+--   <KEYS[1]>:workers  hash: worker -> number of its last report
+--   <KEYS[1]>:open     zset: worker that has not closed -> the time of its last report
+-- -> number of the worker's last report, which is its own unless another was expected; how many others are waited for;
+--    how many workers have reported
+local stats, prefix, worker, before, number = KEYS[1], ARGV[1], ARGV[5], ARGV[6], ARGV[7]
+local workers, open = stats .. ':workers', stats .. ':open'
+redis.call('DEL', prefix .. 'nothing') -- a server that is full refuses the first write of a script, and no later one
+local now = tick(prefix .. 'clock', tonumber(ARGV[3]))
+for name, kind in pairs({[stats] = 'hash', [workers] = 'hash', [open] = 'zset'}) do
+    local is = redis.call('TYPE', name).ok
+    if is ~= kind and is ~= 'none' then redis.call('DEL', name) end
+end
+local last = redis.call('HGET', workers, worker) or '0'
+if last == before then
+    last = number
+    redis.call('HSET', workers, worker, number)
+    for i = 10, #ARGV, 2 do
+        local done = redis.pcall('HINCRBY', stats, ARGV[i], ARGV[i + 1])
+        if type(done) == 'table' and done.err then redis.call('HSET', stats, ARGV[i], ARGV[i + 1]) end
+    end
+    if ARGV[9] ~= '' then redis.call('HSETNX', stats, 'verdict/error', ARGV[9]) end
+    if ARGV[8] == '' then
+        redis.call('ZADD', open, string.format('%.0f', now), worker)
+    elseif redis.call('ZREM', open, worker) == 1 or before == '0' then
+        redis.call('HINCRBY', stats, 'reason/' .. ARGV[8], 1)
+    end
+    for _, key in ipairs({stats, workers, open}) do redis.call('EXPIRE', key, ARGV[2]) end
+end
+local awaited = redis.call('ZCOUNT', open, string.format('%.0f', now - tonumber(ARGV[4])), '+inf')
+return {last, awaited, redis.call('HLEN', workers)}

@@ -1,0 +1,6 @@
+"""What the text of a page says: its images and the facts beside them. Pure: a page in, addresses and facts out."""
+
+from imgcrawl.pages.facts import PageFacts, page_facts
+from imgcrawl.pages.images import count_links, find_images, images_in
+
+__all__ = ["PageFacts", "count_links", "find_images", "images_in", "page_facts"]

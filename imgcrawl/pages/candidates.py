@@ -1,0 +1,139 @@
+"""What an `<img>` says about where its image is, best first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote
+
+# Attributes of <img>, best first. The first group says "this is the full-size file" and beats any srcset …
+ORIGINAL_ATTRIBUTES = (
+    "data-orig-file",  # WordPress, Jetpack
+    "zoomfile",  # Discuz!
+    "data-zoom-image",
+    "data-large_image",  # WooCommerce
+    "data-full-src",
+    "data-hi-res-src",
+    "data-original",
+)
+SRCSET_ATTRIBUTES = ("srcset", "data-srcset", "data-lazy-srcset", "data-lazysrcset", "lazysrcset")
+# … the second says where a script will find the image that `src` only keeps the place of.
+LAZY_ATTRIBUTES = (
+    "data-src",
+    "data-lazy-src",
+    "data-lazysrc",
+    "lazysrc",
+    "lazy-src",
+    "data-lazyload",
+    "data-lazy",
+    "data-actualsrc",  # zhihu
+    "data-ks-lazyload",  # taobao
+    "data-echo",
+    "data-cfsrc",  # Cloudflare
+    "data-delayed-url",
+    "data-real-src",
+    "real_src",  # sina
+    "data-img",
+    "data-image",
+    "file",  # Discuz!
+)
+# These hold addresses of pages as often, so that only an image file's name is believed.
+VAGUE_ATTRIBUTES = ("data-url", "data-href", "data-link")
+
+_CANDIDATE = re.compile(r"[\s,]*+(\S++)", re.ASCII)
+_DESCRIPTORS = re.compile(r"(?:[^,(]++|\([^)]*+\)?)*+")
+_DESCRIPTOR = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([wxh])", re.ASCII)
+_MIN_WIDTH = re.compile(r"min-width\s*+:\s*+([0-9]{1,9})", re.ASCII)
+
+_EXTENSION = r"\.(?:jpe?g|jpe|jfif|pjpeg|png|apng|gif|webp|avif|heic|heif|jxl|bmp|tiff?|jp2)"
+# A site's own suffix may follow the extension (.jpg!dta, .jpg:large); MediaWiki's File:x.jpg is a page.
+_HINT = re.compile(_EXTENSION, re.IGNORECASE | re.ASCII)
+_IMAGE_FILE = re.compile(rf"[^/:]*{_EXTENSION}(?:[!:][\w.-]*)?", re.IGNORECASE | re.ASCII)
+PIXEL = re.compile(r"(?:blank|spacer|pixel|transparent|clear|1x1|1px)\.(?:gif|png|svg)", re.IGNORECASE)
+PLACEHOLDER = re.compile(
+    r"(?:[\w-]*[_-])?(?:blank|spacer|placeholder|place-holder|loading|loader|lazy|lazyload|pixel|transparent"
+    r"|clear|grey|gray|dot|empty|default|dummy|1x1|1px)(?:[_-]?[0-9]\w*|[_-](?:img|image|pic|bg|icon))?"
+    r"\.(?:gif|png|svg|jpe?g|webp)",
+    re.IGNORECASE | re.ASCII,
+)
+_TINY = re.compile(r"\s*0*[01](?:px)?\s*", re.IGNORECASE)
+
+Rank = tuple[int, bool, float, float, float]
+
+
+# A candidate's rank: group; no `max-width` (made for small screens); width; `min-width`; density.
+ORIGINAL: Rank = (2, True, 0, 0, 0)
+PLAIN: Rank = (1, True, 0, 0, 1)
+STAND_IN: Rank = (0, True, 0, 0, 0)
+
+
+def image_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
+    """The addresses that the attributes of an `<img>` give, each with its rank."""
+    candidates = [(ORIGINAL, address) for address in _addresses(attributes, ORIGINAL_ATTRIBUTES)]
+    candidates += source_candidates(attributes)
+    candidates += [(PLAIN, address) for address in _addresses(attributes, LAZY_ATTRIBUTES)]
+    candidates += [(PLAIN, address) for address in _addresses(attributes, VAGUE_ATTRIBUTES) if is_file(address)]
+    if "src" in attributes:
+        candidates.append((PLAIN, attributes["src"]))
+    return [(STAND_IN if PLACEHOLDER.fullmatch(file_name(address)) else rank, address) for rank, address in candidates]
+
+
+def source_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
+    """The addresses in the `srcset` of an `<img>` or a `<source>`, or in what lazy loaders have in its place."""
+    media = attributes.get("media", "").lower()
+    least = max((int(width) for width in _MIN_WIDTH.findall(media)), default=0)
+    no_limit = "max-width" not in media
+    return [
+        ((1, no_limit, width, least, density), address)
+        for name in SRCSET_ATTRIBUTES
+        if name in attributes
+        for address, width, density in _srcset(attributes[name])
+    ]
+
+
+def _srcset(text: str) -> Iterator[tuple[str, float, float]]:
+    """Address, width and density of each candidate, as HTML parses them; a bad descriptor counts as the smallest."""
+    position = 0
+    while match := _CANDIDATE.match(text, position):
+        position = match.end()
+        address = match[1].rstrip(",")
+        width, density = 0.0, 1.0
+        if address == match[1]:
+            descriptors = _DESCRIPTORS.match(text, position)
+            assert descriptors is not None  # noqa: S101 -- the pattern matches nothing, too
+            position = descriptors.end()
+            for descriptor in descriptors[0].split():
+                known = _DESCRIPTOR.fullmatch(descriptor)
+                if known is None:
+                    width, density = 0.0, 0.0
+                    break
+                if known[2] == "w":
+                    width = float(known[1])
+                elif known[2] == "x":
+                    density = float(known[1])
+        yield address, width, density
+
+
+def is_pixel(attributes: dict[str, str]) -> bool:
+    """Whether an image is declared as one that nobody sees."""
+    return all(_TINY.fullmatch(attributes.get(name, "")) for name in ("width", "height"))
+
+
+def _addresses(attributes: dict[str, str], names: Iterable[str]) -> Iterator[str]:
+    """The values of the attributes of these names, without the "true", "1" and JSON that stand there as well."""
+    for name in names:
+        if name in attributes:
+            value = attributes[name].strip()
+            if ("/" in value or is_file(value)) and not value.startswith(("{", "[")):
+                yield value
+
+
+def is_file(address: str) -> bool:
+    """Whether *address* has the name of an image file."""
+    return _HINT.search(address) is not None and _IMAGE_FILE.fullmatch(file_name(address)) is not None
+
+
+def file_name(address: str) -> str:
+    """The last part of the path of *address*."""
+    path = address.strip().partition("#")[0].partition("?")[0]
+    return unquote(path[path.rfind("/") + 1 :])

@@ -1,0 +1,278 @@
+"""What a page states about itself and its images, in the standard ways: JSON-LD, microdata, RDFa, Open Graph."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from parsel import Selector
+
+from imgcrawl.pages import linkeddata
+from imgcrawl.pages.linkeddata import Node
+from imgcrawl.pages.sizes import ORIGINAL, size_of
+from imgcrawl.pages.tags import Tag, base_of, tags, text_after, text_of
+from imgcrawl.urls import absolute
+
+MAX_TEXT = 1_000  # characters of one fact
+MAX_TAGS = 100
+MAX_IMAGES = 1_000
+
+# Names of <meta>, best first; the properties of schema.org; rel of <link> and <a>.
+_META = {
+    "title": ("og:title", "twitter:title", "dc.title", "dcterms.title"),
+    "caption": ("og:description", "twitter:description", "description", "dc.description"),
+    "author": ("article:author", "author", "og:article:author", "dc.creator", "sailthru.author", "parsely-author"),
+    "date": (
+        "article:published_time",
+        "og:article:published_time",
+        "date",
+        "dc.date",
+        "sailthru.date",
+        "parsely-pub-date",
+    ),
+    "license": ("dc.rights", "dcterms.rights", "dcterms.license"),
+    "tags": ("article:tag", "og:article:tag", "book:tag", "video:tag"),
+}
+_PROPERTIES = {
+    "title": ("headline", "name"),
+    "caption": ("caption", "description", "abstract"),
+    "author": ("author", "creator"),
+    "date": ("datePublished", "dateCreated", "uploadDate"),
+    "license": ("license",),
+    "credit_text": ("creditText", "copyrightNotice"),
+    "acquire_license_page": ("acquireLicensePage",),
+    "tags": ("keywords",),
+}
+_IMAGE_META = (
+    "og:image:secure_url",
+    "og:image",
+    "og:image:url",
+    "twitter:image",
+    "twitter:image:src",
+    "image_src",
+    "sailthru.image.full",
+    "parsely-image-url",
+)
+IMAGE_PROPERTIES = ("image", "contentUrl", "primaryImageOfPage", "photo", "associatedMedia", "thumbnailUrl")
+# The last words of types that describe the page that a thing stands on, or a part of it, and not the thing.
+_OF_ARTICLES = ("Article", "Posting", "Report", "CreativeWork")
+_OF_PAGES = ("Page", "List", "ListItem", "ImageObject", "Photograph", "HowToStep", "HowToSection")
+
+
+@dataclass(slots=True)
+class PageFacts:
+    """What a page states about itself; empty where it does not.
+
+    *date* is as it stands there. *license* and *acquire_license_page* are addresses where they are stated as such.
+    *image* is the page's main image, as its publisher names it, *preview* the one that stands for the page where it is
+    shared, and *images* all that are named in such ways. *image_facts* is what
+    is stated about single images: address → caption, author, license, credit_text, acquire_license_page.
+    """
+
+    title: str = ""
+    caption: str = ""
+    author: str = ""
+    date: str = ""
+    license: str = ""
+    credit_text: str = ""
+    acquire_license_page: str = ""
+    tags: list[str] = field(default_factory=list)
+    image: str = ""
+    preview: str = ""
+    images: list[str] = field(default_factory=list)
+    image_facts: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def page_facts(html: str | Selector, url: str, encoding: str = "utf-8") -> PageFacts:
+    """What the page *html* at *url*, or the part of it that a selector is, states. Linear in its length."""
+    text = text_of(html)
+    reader = FactsReader(text, base_of(html, url), encoding)
+    for tag in tags(text):
+        reader.read(tag)
+    return reader.facts()
+
+
+class FactsReader:
+    """Takes the tags of a page one by one, and has its facts in the end."""
+
+    def __init__(self, text: str, base: str, encoding: str) -> None:
+        self._text = text
+        self._base = base
+        self._encoding = encoding
+        self._scripts: list[str] = []
+        self._meta: dict[str, list[str]] = defaultdict(list)
+        self._properties: dict[str, list[str]] = defaultdict(list)
+        self._headings: dict[str, str] = {}
+
+    def read(self, tag: Tag) -> None:
+        name, attributes = tag.name, tag.attributes
+        if name == "script":
+            if "ld+json" in attributes.get("type", "").lower():
+                self._scripts.append(self._text[tag.start : tag.end])
+        elif name in ("h1", "title"):
+            if not self._headings.get(name):
+                self._headings[name] = text_after(self._text, tag)
+        elif name == "meta":
+            key = attributes.get("property") or attributes.get("name") or ""
+            self._add(self._meta, key.strip().lower(), attributes.get("content", ""))
+        elif name in ("link", "a") and "license" in attributes.get("rel", "").lower().split():
+            self._add(self._properties, "license", attributes.get("href", ""))
+        if "itemprop" in attributes or "property" in attributes:
+            self._read_property(tag)
+
+    def _read_property(self, tag: Tag) -> None:
+        stated = tag.attributes.get("itemprop") or tag.attributes.get("property") or ""
+        for name in stated.split()[:10]:
+            name = name.removeprefix("schema:")  # noqa: PLW2901 -- a prefix of RDFa
+            if name not in _KNOWN_PROPERTIES or not _is_own(tag, name):
+                continue
+            for attribute in ("content", "src", "href", "datetime", "data"):
+                if value := tag.attributes.get(attribute, "").strip():
+                    break
+            else:
+                value = text_after(self._text, tag)
+            self._add(self._properties, name, value)
+
+    @staticmethod
+    def _add(to: dict[str, list[str]], key: str, value: str) -> None:
+        if key and value.strip() and len(to[key]) < MAX_IMAGES:
+            to[key].append(value.strip())
+
+    # What comes of it
+
+    def facts(self) -> PageFacts:
+        nodes, named = linkeddata.nodes_in(self._scripts)
+        nodes = sorted(nodes, key=_weight, reverse=True)
+        facts = PageFacts()
+        for fact, properties in _PROPERTIES.items():
+            if fact != "tags":
+                setattr(facts, fact, self._stated(fact, properties, nodes)[:MAX_TEXT])
+        facts.title = facts.title or self._headings.get("h1") or self._headings.get("title", "")
+        facts.tags = self._tags(nodes)
+        self._find_images(facts, nodes, named)
+        return facts
+
+    def _stated(self, fact: str, properties: tuple[str, ...], nodes: Iterable[Node]) -> str:
+        # A portal's own description is in <meta> too: what is stated about the thing itself comes first.
+        for node in nodes:
+            if found := linkeddata.text(node, *properties):
+                return found
+        texts = (self._properties[name] for name in properties if name in self._properties)
+        metas = (self._meta[name] for name in _META.get(fact, ()) if name in self._meta)
+        found = next((values[0] for values in (*texts, *metas)), "")
+        return " ".join(found.split())
+
+    def _tags(self, nodes: Iterable[Node]) -> list[str]:
+        stated = [value for name in _META["tags"] for value in self._meta.get(name, ())]
+        for node in nodes:
+            for value in linkeddata.values(node, "keywords")[:MAX_TAGS]:
+                stated += linkeddata.one_text(value).split(",")
+        for value in self._properties.get("keywords", ()):
+            stated += value.split(",")
+        words = (" ".join(word.split())[:MAX_TEXT] for word in stated)
+        return list(dict.fromkeys(word for word in words if word))[:MAX_TAGS]
+
+    def _find_images(self, facts: PageFacts, nodes: list[Node], named: dict[str, Node]) -> None:
+        found: dict[str, None] = {}
+        for node in nodes:
+            largest = 0
+            best = ""
+            for image in _images_of(node, named):
+                address = self._absolute(_address_of(image))
+                if not address or address in found:
+                    continue
+                found[address] = None
+                if isinstance(image, dict) and (about := _about(image)):
+                    facts.image_facts.setdefault(address, about)
+                area = _area(image, address)
+                if not best or area > largest:
+                    best, largest = address, area
+                if len(found) >= MAX_IMAGES:
+                    break
+            facts.image = facts.image or best
+        for name in IMAGE_PROPERTIES:
+            for value in self._properties.get(name, ()) if name in self._properties else ():
+                found |= dict.fromkeys(filter(None, [self._absolute(value)]))
+        facts.image = facts.image or next(iter(found), "")
+        shared = [self._absolute(value) for name in _IMAGE_META for value in self._meta.get(name, ())]
+        facts.preview = next(filter(None, shared), "")
+        found |= dict.fromkeys(filter(None, shared))
+        facts.image = facts.image or facts.preview
+        facts.images = list(found)[:MAX_IMAGES]
+
+    def _absolute(self, address: str) -> str | None:
+        return absolute(self._base, address, self._encoding) if address else None
+
+
+_KNOWN_PROPERTIES = frozenset(name for names in _PROPERTIES.values() for name in names) | frozenset(IMAGE_PROPERTIES)
+
+
+def _is_own(tag: Tag, name: str) -> bool:
+    """Whether a property is about the page and what is on it, and not about its author, publisher or a part of it."""
+    scope = tag.scope
+    if scope is None:
+        return True
+    if scope.role in ("author", "creator", "publisher", "logo", "review", "comment", "isPartOf", "breadcrumb", "video"):
+        return False
+    if scope.kind in ("Person", "Organization", "WebSite", "BreadcrumbList", "ListItem", "Review", "VideoObject"):
+        return False
+    return name not in ("name", "description") or scope.outer is None
+
+
+def _weight(node: Node) -> int:
+    """How much a node is about the thing that a page shows: 2, an article about it: 1, or its page: 0."""
+    kinds = linkeddata.kinds(node)
+    if any(not kind.endswith(_OF_ARTICLES + _OF_PAGES) for kind in kinds):
+        return 2
+    return 1 if any(kind.endswith(_OF_ARTICLES) for kind in kinds) else 0
+
+
+def _images_of(node: Node, named: dict[str, Node]) -> Iterator[Any]:
+    """The images that a node names: addresses, and nodes about them."""
+    kinds = linkeddata.kinds(node)
+    if "ImageObject" in kinds or "Photograph" in kinds:
+        yield node
+    some = False
+    for name in IMAGE_PROPERTIES[:-1]:
+        if name == "contentUrl":
+            continue
+        for value in linkeddata.values(node, name):
+            image = named.get(value.get("@id", ""), value) if isinstance(value, dict) else value
+            some = True
+            yield image
+    if not some:
+        yield from linkeddata.values(node, "thumbnailUrl")
+
+
+def _address_of(image: Any) -> str:
+    if isinstance(image, dict):
+        stated = (image.get(key) for key in ("contentUrl", "url", "schema:contentUrl", "schema:url"))
+        image = next((each for each in stated if isinstance(each, str) and each), "")
+    # Some write references as in attributes.
+    return image.strip().replace("&amp;", "&") if isinstance(image, str) else ""
+
+
+def _area(image: Any, address: str) -> int:
+    """How many pixels are stated; 0 where none are."""
+    if isinstance(image, dict):
+        sides = [
+            re.match(r"\s*([0-9]{1,5})", linkeddata.one_text(image.get(key)) or str(image.get(key)))
+            for key in ("width", "height")
+        ]
+        if all(sides):
+            width, height = (int(side[1]) for side in sides if side)
+            return width * height
+    size = size_of(address)
+    return size.width * (size.height or 1) if size.width < ORIGINAL - 1 else 0
+
+
+def _about(image: Node) -> dict[str, str]:
+    """What is stated about a single image."""
+    facts = {
+        fact: linkeddata.text(image, *_PROPERTIES[fact])[:MAX_TEXT]
+        for fact in ("caption", "author", "license", "credit_text", "acquire_license_page")
+    }
+    return {fact: value for fact, value in facts.items() if value}

@@ -1,0 +1,232 @@
+"""The images of a page whose site has not said where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache, partial
+from itertools import islice
+from typing import Any
+
+from lxml import etree
+from parsel import Selector
+
+from imgcrawl.pages.candidates import (
+    PIXEL,
+    PLACEHOLDER,
+    PLAIN,
+    STAND_IN,
+    Rank,
+    file_name,
+    image_candidates,
+    is_file,
+    is_pixel,
+    source_candidates,
+)
+from imgcrawl.pages.facts import FactsReader
+from imgcrawl.pages.sizes import DERIVED, Size, size_of
+from imgcrawl.pages.tags import IMAGES, Tag, base_of, tags, text_of
+from imgcrawl.urls import WEB, absolute, resolve
+
+_NEAR = 64  # elements above one in which it is looked for the one that was searched last
+STAND_INS = ("data:", "about:")  # what stands where a script will put an image
+MAX_REFUSED = 200  # characters kept of an address that will not be asked for
+
+
+def find_images(html: str | Selector, url: str, encoding: str = "utf-8") -> list[str]:
+    """The addresses of the images of a page, absolute, without fragment, in order of appearance, none twice.
+
+    One address for each `<img>`: that of the image file that it links to, else what a full-size attribute says, else
+    the largest of its `srcset` and of the sources of its `<picture>`, else a lazy attribute, else `src`. Besides these,
+    links to image files, what `<noscript>` holds, `<link rel=image_src>`, and what the page names as its images in
+    JSON-LD, microdata, RDFa, Open Graph and Twitter cards. `<base href>` counts. Of several sizes of an image (`sizes`)
+    the largest; beside it stays, as it is named, what the publisher names as the page's main image, unless that is
+    known to be a smaller copy (a crop is none).
+
+    Left out: `data:`, addresses that browsers refuse, images declared as 1x1 and pixel files (`spacer.gif`), the page
+    itself, and names like `loading.gif` where a better address took their place. Images of style sheets and of `style`
+    attributes are left out too: they are backgrounds, icons and sprites. An address of another scheme in an `<img>` is
+    among the images: what becomes of it is told.
+
+    *html* is the text of a page (time linear in its length) or a selector, of which only its own part counts;
+    *encoding* that of the page.
+    """
+    return _find(text_of(html), url, base_of(html, url), encoding)
+
+
+def images_in(nodes: Iterable[Selector], url: str, base: str, encoding: str = "utf-8") -> list[str]:
+    """The addresses of the images that selectors on the page *url* with the base *base* are, in order, none twice.
+
+    An element is searched as `find_images` does; a link to an image file around it is the original of its image. Of one
+    without an image its `href` counts, or the address that is its text. A text or an attribute is an address, whatever
+    it is: also one that cannot be asked for, since that is told. Not the page's own address, nor `data:`.
+    """
+    found: dict[str, None] = {}
+    page = resolve(url, "") or url
+    last: Any = None
+    for node in nodes:
+        root: Any = node.root
+        if isinstance(root, str):
+            if not is_empty(root):
+                address = resolve(base, root, encoding) or root.strip()
+                if address.startswith(WEB):
+                    found[address] = None
+                elif not address.startswith(STAND_INS):
+                    found[address[:MAX_REFUSED]] = None
+        elif etree.iselement(root) and not any(above is last for above in islice(root.iterancestors(), _NEAR)):
+            last = root  # what is within an element that was searched has been found
+            found |= dict.fromkeys(
+                _original_of(root, base, encoding)
+                or _find(text_of(node), url, base, encoding)
+                or _address_in(root, base, encoding)
+            )
+    found.pop(page, None)
+    return list(found)
+
+
+def count_links(html: str | Selector, url: str = "") -> int:
+    """How many different http and https addresses the page links to, fragments aside.
+
+    *url* is the page's own address; a selector of a response knows it. Links that cannot be resolved, for want
+    of an address, are not counted.
+    """
+    if not url and isinstance(html, Selector):
+        url = getattr(html.root, "base", None) or ""
+    base = base_of(html, url)
+    hrefs = (tag.attributes.get("href", "") for tag in tags(text_of(html)) if tag.name in ("a", "area"))
+    return len({absolute(base, href) for href in hrefs if not is_empty(href)} - {None})
+
+
+def is_empty(link: str) -> bool:
+    """Whether *link* leads to the page that it stands on."""
+    return not link.strip() or link.lstrip().startswith("#")
+
+
+def _find(text: str, url: str, base: str, encoding: str) -> list[str]:
+    search = _Search(resolve(url, "") or url, base, encoding)
+    reader = FactsReader(text, base, encoding)
+    for tag in tags(text):
+        search.read(tag)
+        reader.read(tag)
+    facts = reader.facts()
+    return _largest(search.found(facts.images), (facts.image, facts.preview))
+
+
+def _address_in(root: Any, base: str, encoding: str) -> list[str]:
+    """The address that an element without an image leads to, or has for a text."""
+    link = root.get("href", "") if root.tag != "img" else ""
+    if not link and not len(root) and (root.text or "").strip().startswith(WEB):
+        link = root.text
+    address = None if is_empty(link) else absolute(base, link, encoding)
+    return [address] if address else []
+
+
+def _original_of(root: Any, base: str, encoding: str) -> list[str]:
+    """The image file that the link around an image leads to."""
+    link = root if root.tag == "a" else root.getparent()
+    while link is not None and link.tag in ("picture", "figure", "span", "amp-img", "noscript"):
+        link = link.getparent()
+    if link is None or link.tag != "a" or root.tag not in (*IMAGES, "picture", "figure", "span", "a"):
+        return []
+    href = link.get("href", "")
+    original = absolute(base, href, encoding) if is_file(href) else None
+    return [original] if original else []
+
+
+class _Search:
+    """Takes the tags of a page one by one, and has the addresses of its images in the end."""
+
+    def __init__(self, page: str, base: str, encoding: str) -> None:
+        self._resolve = cache(partial(resolve, base, encoding=encoding))
+        self._page = page
+        self._found: dict[str, float] = {}
+        self._stand_ins: set[str] = set()
+        self._sources: list[tuple[Rank, str]] = []
+        self._unreplaced: str | None = None
+        self._in_noscript = False
+        self._in_link = False
+
+    def read(self, tag: Tag) -> None:
+        name, attributes = tag.name, tag.attributes
+        if name in ("picture", "/picture"):
+            self._add(self._sources)
+            self._sources = []
+        elif name == "source":
+            # Outside of <picture> it belongs to a video or a sound, and has no srcset.
+            self._sources += source_candidates(attributes)
+        elif name in ("noscript", "/noscript"):
+            self._in_noscript = name == "noscript"
+        elif name in IMAGES:
+            self._read_image(attributes)
+        elif name in ("a", "/a"):
+            href = attributes.get("href", "")
+            # What shows in a link to an image file is a small copy of it.
+            self._in_link = is_file(href) and self._add([(PLAIN, href)]) is not None
+        elif name == "link" and "image_src" in attributes.get("rel", "").lower().split():
+            self._add([(PLAIN, attributes.get("href", ""))])
+
+    def _read_image(self, attributes: dict[str, str]) -> None:
+        candidates = self._sources + image_candidates(attributes)
+        self._sources = []
+        if self._in_link or is_pixel(attributes):
+            return
+        address = self._add(candidates, refused=True)
+        if address is None:
+            return
+        for rank, candidate in candidates:
+            if rank == STAND_IN and (stand_in := self._resolve(candidate)) not in (None, address):
+                self._stand_ins.add(str(stand_in))
+        if self._in_noscript and self._unreplaced is not None and address != self._unreplaced:
+            self._stand_ins.add(self._unreplaced)
+        self._unreplaced = address if PLACEHOLDER.fullmatch(file_name(address)) else None
+
+    def _add(self, candidates: list[tuple[Rank, str]], *, refused: bool = False) -> str | None:
+        """Take the best of *candidates* that can be asked for, or with *refused* the best that cannot."""
+        told = None
+        for rank, candidate in sorted(candidates, key=lambda pair: pair[0], reverse=True):
+            address = None if is_empty(candidate) else self._resolve(candidate)
+            if address is None or address == self._page or PIXEL.fullmatch(file_name(address)):
+                continue
+            if address.startswith(WEB):
+                self._found[address] = max(self._found.get(address, 0), rank[2])
+                return address
+            if refused and told is None and not address.startswith(STAND_INS):
+                told = address[:MAX_REFUSED]
+        if told is not None:
+            self._found[told] = 0
+        return told
+
+    def found(self, named: Iterable[str]) -> dict[str, float]:
+        """All that was found, after what the page has *named*: address → width, 0 where that is not stated."""
+        self._add(self._sources)
+        found = dict.fromkeys(named, 0.0)
+        for address, width in self._found.items():
+            found[address] = max(found.get(address, 0), width)
+        return {address: width for address, width in found.items() if address not in self._stand_ins}
+
+
+# Narrower is a thumbnail, whoever names it.
+_THUMBNAIL = 320
+
+
+def _largest(found: dict[str, float], named: Iterable[str]) -> list[str]:
+    """Of several sizes of an image the largest, where the first stands; beside it those *named* that may be crops."""
+    largest: dict[str, tuple[float, str]] = {}
+    for address, stated in found.items():
+        size = size_of(address)
+        width = stated or size.width
+        if size.image not in largest or width > largest[size.image][0]:
+            largest[size.image] = (width, address)
+    kept = [address for _, address in largest.values()]
+    for address in named:
+        if address in found and address not in kept:
+            size = size_of(address)
+            other = largest[size.image][1]
+            if (size.width >= _THUMBNAIL or size.width == DERIVED) and not _is_same_shape(size, size_of(other)):
+                kept.insert(kept.index(other) + 1, address)
+    return kept
+
+
+def _is_same_shape(one: Size, other: Size) -> bool:
+    """Whether both state their shape, and it is the same but for rounding."""
+    across, along = one.width * other.height, other.width * one.height
+    return bool(across and along) and abs(across - along) < 0.02 * along

@@ -1,0 +1,119 @@
+"""What a page says about itself and its images in JSON-LD (https://www.w3.org/TR/json-ld11/), as schema.org has it.
+
+JSON is read by the standard library; a library that reads JSON-LD as a graph was looked at (extruct: 0.3 s to load, as
+it loads RDFa, 4.5 ms a page, quadratic in nested microdata). What is read is bounded: in characters, depth and nodes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from html import unescape
+from typing import Any
+
+MAX_CHARACTERS = 1_000_000  # of all scripts of a page together; the largest of 180 real pages has 60,000
+MAX_NODES = 20_000
+
+# What a node says under these keys is about others: a logo, a portrait, another page.
+_OF_OTHERS_WORDS = """
+    logo publisher author creator brand sourceOrganization provider contributor editor review reviews comment
+    isPartOf breadcrumb potentialAction mentions citation isRelatedTo isSimilarTo relatedLink about subjectOf
+"""
+_OF_OTHERS = frozenset(_OF_OTHERS_WORDS.split())
+_OTHERS = re.compile(r"\w*Organization|Person|WebSite|BreadcrumbList|\w*Action|Brand|VideoObject|Review")
+_WRAPPINGS = (("<!--", "-->"), ("//<![CDATA[", "//]]>"), ("<![CDATA[", "]]>"), ("/*<![CDATA[*/", "/*]]>*/"))
+_SPARE_COMMA = re.compile(r",(?=\s*[}\]])")
+
+Node = dict[str, Any]
+
+
+def nodes_in(scripts: Iterable[str]) -> tuple[list[Node], dict[str, Node]]:
+    """The nodes about the page and what is on it, in order, and all nodes that have an `@id`."""
+    left = MAX_CHARACTERS
+    nodes: list[Node] = []
+    named: dict[str, Node] = {}
+    for script in scripts:
+        left -= len(script)
+        if left < 0:
+            break
+        data = _parsed(script)
+        for node, own in _walk(data, MAX_NODES - len(nodes)):
+            if own:
+                nodes.append(node)
+            identity = node.get("@id")
+            if isinstance(identity, str) and len(node) > 1:
+                named.setdefault(identity, node)
+    return nodes, named
+
+
+def kinds(node: Node) -> list[str]:
+    """The types of a node, without their prefix."""
+    value = node.get("@type")
+    stated = value if isinstance(value, list) else [value]
+    return [kind.rpartition("/")[2].rpartition(":")[2] for kind in stated if isinstance(kind, str)]
+
+
+def values(node: Node, key: str) -> list[Any]:
+    """The values of a property: of a list its elements."""
+    value = node.get(key)
+    if value is None:
+        value = node.get(f"schema:{key}")
+    return value[:1_000] if isinstance(value, list) else [] if value is None else [value]
+
+
+def text(node: Node, *keys: str) -> str:
+    """The first text that one of *keys* has; of a node its name or address."""
+    for key in keys:
+        for value in values(node, key):
+            found = one_text(value)
+            if found:
+                return found
+    return ""
+
+
+def one_text(value: Any) -> str:
+    """*value* as text on one line: of a node its name, or else its address."""
+    if isinstance(value, dict):
+        value = next((value[key] for key in ("name", "@value", "url", "@id") if isinstance(value.get(key), str)), "")
+    if not isinstance(value, str):
+        return ""
+    value = value[:2_000]
+    return " ".join((unescape(value) if "&" in value else value).split())
+
+
+def _parsed(script: str) -> Any:
+    try:
+        return json.loads(script, strict=False)
+    except RecursionError:
+        return None
+    except ValueError:
+        try:
+            return json.loads(_SPARE_COMMA.sub("", _unwrapped(script)), strict=False)
+        except (ValueError, RecursionError):
+            return None
+
+
+def _unwrapped(script: str) -> str:
+    script = script.strip()
+    for begin, end in _WRAPPINGS:
+        script = script.removeprefix(begin).removesuffix(end).strip()
+    return script
+
+
+def _walk(data: Any, limit: int) -> Iterator[tuple[Node, bool]]:
+    """Every node of *data*, in order, and whether it is about the page or something on it."""
+    stack: list[tuple[Any, bool]] = [(data, True)]
+    while stack and limit > 0:
+        value, own = stack.pop()
+        limit -= 1
+        if isinstance(value, dict):
+            own = own and not any(_OTHERS.fullmatch(kind) for kind in kinds(value))
+            yield value, own
+            stack += [
+                (inner, own and key not in _OF_OTHERS)
+                for key, inner in reversed(value.items())
+                if isinstance(inner, dict | list)
+            ]
+        elif isinstance(value, list):
+            stack += [(inner, own) for inner in reversed(value[:limit]) if isinstance(inner, dict | list)]

@@ -1,0 +1,105 @@
+"""Which addresses lead to the same image in several sizes, as far as an address tells.
+
+Content management systems and image servers write the size that they make of an original into its address: in the name
+of the file (WordPress, Shopify, Blogger), as a folder (Cloudinary, thumbor, Drupal, MediaWiki), or as a query (imgix,
+Photon, object stores). Without it, what is left is the address of the image.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote, urlencode
+
+# Parameters by which image servers are told what to make of an image.
+_MAKING_WORDS = """
+    w h width height wid hei maxwidth maxheight max_width max_height mw mh sw sh imwidth imheight imgsize size
+    resize fit crop q quality qlt auto format fm fmt dpr ssl strip sharp sharpen scale op_sharpen resmode mode rect
+    rmode upscale fp-x fp-y fp-z fp-debug ixlib ixid cs blur bg pad quality_auto interpolation downsize
+    output-format output-quality image-resize x-oss-process x-image-process imageview2 imagemogr2 thumbnail optimize
+    enable disable
+"""
+_MAKING = frozenset(_MAKING_WORDS.split())
+_WIDTHS = ("w", "width", "wid", "imwidth", "maxwidth", "max_width", "mw", "sw")
+_HEIGHTS = ("h", "height", "hei", "maxheight", "max_height", "imheight", "mh", "sh")
+_PAIR = re.compile(r"([0-9]{1,5})(?:[x,*]|%2[cC])([0-9]{1,5})")
+
+# In a file's name: -300x200, _600x600, _1024x, -scaled, @2x; in front of the extension.
+_SUFFIX = re.compile(
+    r"(?:[-_](?P<w>[0-9]{2,4})x(?P<h>[0-9]{0,4})(?:_crop_\w+)?(?:@2x)?|-(?P<scaled>scaled)|(?P<double>@[23]x))"
+    r"(?=\.\w{3,5}$)"
+)
+# Google's image servers: =s600, =w1200-h630-p-rj
+_GOOGLE = re.compile(r"=(?:[a-z]{0,2}[0-9]{0,5}-){0,4}?[swh](?P<w>[0-9]{2,5})(?:-[a-z]{1,3}[0-9]{0,5}){0,9}$")
+_FOLDERS = re.compile(
+    r"/(?:"
+    r"(?:[a-z]{1,3}_[\w:.!-]+,)*[wh]_(?P<a>[0-9]{1,5})(?:,[a-z]{1,3}_[\w:.!-]+)*"  # Cloudinary
+    # thumbor
+    r"|(?:[\w-]{27,28}=?/|unsafe/)?(?:fit-in/)?(?P<b>[0-9]{1,5})x(?:[0-9]{1,5}|orig)(?:/filters:[^/]*)?(?:/smart)?"
+    r"|[sw](?P<c>[0-9]{2,4})(?:-h[0-9]{2,4})?(?:-[a-z]{1,2})*(?=/[^/]+$)"  # Blogger
+    r"|styles/(?P<d>\w[\w-]*)/public"  # Drupal
+    r"|cdn-cgi/image/[^/]{0,80}?\b(?:w|width)=(?P<e>[0-9]{1,5})[^/]{0,80}"  # Cloudflare
+    r")(?=/)"
+)
+_MEDIAWIKI = re.compile(r"/thumb((?:/[^/]+){1,4})/(?:lossy-page[0-9]+-)?(?P<w>[0-9]{1,5})px-[^/]+$")
+_PHOTON = re.compile(r"//i[0-3]\.wp\.com/")
+
+ORIGINAL = 100_000  # wider than any image: an address without a size is that of the original
+
+
+_LONGEST = 2_000  # longer addresses than servers take are not looked at
+DERIVED = 1  # a size that is not stated
+
+
+class Size(NamedTuple):
+    """The *image* that an address leads to, and what size of it; of a crop whose shape is stated also the *height*."""
+
+    image: str
+    width: int
+    height: int
+
+
+def size_of(address: str) -> Size:
+    """What *address* says about the image it leads to. An address without a size counts as that of the original."""
+    if len(address) > _LONGEST:
+        return Size(address, ORIGINAL, 0)
+    rest, mark, query = address.partition("?")
+    width = height = 0
+    image = rest.partition(":")[2]  # http and https lead to one image
+    if mark:
+        image, width, height = _without_making(image, query)
+    image = _PHOTON.sub("//", image)
+    if match := _GOOGLE.search(image):
+        image, width = image[: match.start()], width or int(match["w"])
+    elif match := _MEDIAWIKI.search(image):
+        image, width = image[: match.start()] + match[1], width or int(match["w"])
+    elif match := _FOLDERS.search(image):
+        stated = next((group for group in match.groups() if group and group.isdecimal()), str(DERIVED))
+        image, width = image[: match.start()] + image[match.end() :], width or int(stated)
+    if match := _SUFFIX.search(image):
+        image = image[: match.start()] + image[match.end() :]
+        if not width:
+            width = ORIGINAL - 1 if match["scaled"] or match["double"] else int(match["w"])
+            height = int(match["h"] or 0)
+    return Size(image, width or ORIGINAL, height)
+
+
+def _without_making(image: str, query: str) -> tuple[str, int, int]:
+    """*image* with those of its parameters that are not about its making, and the width and height that these state."""
+    width = height = 0
+    kept = []
+    for name, value in parse_qsl(query, keep_blank_values=True, max_num_fields=None)[:100]:
+        plain = name.lower().removeprefix("amp;").partition("/")[0]
+        if plain in ("url", "src") and "/" in value:
+            kept.append((plain, unquote(value)))
+        elif plain not in _MAKING:
+            kept.append((name, value))
+        elif pair := _PAIR.search(value):
+            width, height = int(pair[1]), int(pair[2])
+        elif plain in _WIDTHS and value.isdecimal():
+            width = width or int(value[:5])
+        elif plain in _HEIGHTS and value.isdecimal():
+            height = height or int(value[:5])
+        elif match := re.search(r"w_([0-9]{1,5})", value):
+            width = width or int(match[1])
+    return f"{image}?{urlencode(kept)}" if kept else image, width or height, height if width else 0

@@ -1,0 +1,219 @@
+"""The tags of a page that images and facts stand in.
+
+Text is read by a tokenizer of our own, because libxml2 drops whatever lies deeper than 2,048 elements and is slow for
+an element with a few hundred thousand attributes; this one is linear in the length of the page, whatever it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from html import escape, unescape
+from html.entities import html5
+from typing import Any, NamedTuple
+
+from lxml import etree
+from parsel import Selector
+
+from imgcrawl.urls import resolve
+
+IMAGES = ("img", "amp-img")
+_KEPT = frozenset((*IMAGES, "picture", "source", "noscript", "meta", "link", "a", "area", "base", "h1", "title"))
+_KEPT_NAMES = _KEPT | {f"/{name}" for name in _KEPT}
+_RAW_TEXT = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
+_RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE | re.ASCII) for name in _RAW_TEXT}
+
+_TAG = re.compile(r"<(?:(!--)|(/?[a-zA-Z][^\s/>]*+)|[/!?])", re.ASCII)
+_ONE = r"""[\s/]*+([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|["']?([^\s>]*+)))?+"""
+_ATTRIBUTE = re.compile(_ONE, re.ASCII)
+_UNNAMED = re.sub(r"\((?!\?)", "(?:", _ONE)
+_ATTRIBUTES = re.compile(rf"(?:{_UNNAMED})*+[\s/]*+(>?)", re.ASCII)
+# Microdata and RDFa name a property of the thing that the page is about, on any element.
+_PROPERTY = r"(?:itemprop|property|itemscope|typeof)(?=[\s/>=])"
+_HAS_PROPERTIES = re.compile(rf"[\s/]{_PROPERTY}", re.IGNORECASE | re.ASCII)
+_VOID_WORDS = """
+    img meta link source base area input br hr col embed param track wbr
+"""
+_VOID = frozenset(_VOID_WORDS.split())
+# What describes a thing by the properties within it is one of these, in practice.
+_SCOPES_WORDS = """
+    html body main article section div span p li ul ol figure header footer td tr table a h1 h2 h3
+"""
+_SCOPES = frozenset(_SCOPES_WORDS.split())
+
+
+@cache
+def _uninteresting(scope: str, *, properties: bool) -> re.Pattern[str]:
+    """As many texts and tags as nothing stands in. Those named *scope*, and those with properties, are interesting."""
+    names = "|".join((*sorted(_KEPT), *_RAW_TEXT, *([scope] if scope else [])))
+    attribute = _UNNAMED.replace(r"[\s/]*+", rf"[\s/]*+(?!{_PROPERTY})", 1) if properties else _UNNAMED
+    tag = rf"</?+(?!(?:{names})[\s/>])[a-z][^\s/>]*+(?:{attribute})*+[\s/]*+>"
+    return re.compile(rf"(?:[^<]++|{tag}|<(?![a-z/!?]))*+", re.ASCII | re.IGNORECASE)
+
+
+_REFERENCE = re.compile(r"&(?:#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});?|[a-zA-Z]\w*+(?:;|(?!=)))", re.ASCII)
+
+
+class Scope:
+    """A thing that a part of the page describes: an element with `itemscope` or `typeof`, of the type *kind*."""
+
+    __slots__ = ("depth", "kind", "name", "outer", "role")
+
+    def __init__(self, name: str, attributes: dict[str, str], outer: Scope | None) -> None:
+        self.name = name
+        self.kind = (attributes.get("itemtype") or attributes.get("typeof") or "").rpartition("/")[2]
+        self.role = attributes.get("itemprop") or attributes.get("property") or ""
+        self.outer = outer
+        self.depth = 1
+
+
+class Tag(NamedTuple):
+    """A tag. *name* is in lower case, with a slash before it for an end tag; `text[start:end]` is what a script holds.
+
+    *scope* is the thing that a property belongs to.
+    """
+
+    name: str
+    attributes: dict[str, str]
+    start: int
+    end: int
+    scope: Scope | None
+
+
+def text_of(html: str | Selector) -> str:
+    """The text of a page, or of the part of one that a selector is. Empty for selectors of texts, comments and JSON."""
+    if isinstance(html, str):
+        return html
+    root: Any = html.root
+    if not (etree.iselement(root) and isinstance(root.tag, str)):
+        return ""
+    return "".join(_markup(root))
+
+
+def _markup(root: Any) -> Iterator[str]:
+    """The tags of an element as text. libxml2's own way of writing HTML changes addresses."""
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        name = etree.QName(element).localname
+        if event == "start":
+            yield f"<{name}"
+            for attribute, value in element.items():
+                yield f' {attribute}="{escape(value)}"'
+            text = element.text or ""
+            yield f">{text if name in _RAW_TEXT else escape(text)}"
+        else:
+            yield f"{'' if name in _VOID else f'</{name}>'}{escape(element.tail or '') if element is not root else ''}"
+
+
+def base_of(html: str | Selector, url: str) -> str:
+    """The address that the addresses on the page *url* are relative to: its first `<base href>`, wherever it stands.
+
+    As in HTML, a base of `data:` or `javascript:` does not count. Of a selector the whole page counts.
+    """
+    href: str | None
+    if isinstance(html, Selector):
+        bases = html.root.getroottree().iter("{*}base") if etree.iselement(html.root) else ()
+        href = next((base.get("href") for base in bases if base.get("href") is not None), None)
+    elif "<base" in html or "<BASE" in html or re.search(r"<base\b", html, re.IGNORECASE):
+        href = next(
+            (tag.attributes["href"] for tag in tags(html) if tag.name == "base" and "href" in tag.attributes), None
+        )
+    else:
+        href = None
+    base = resolve(url, href) if href else None
+    return url if base is None or base.startswith(("data:", "javascript:")) else base
+
+
+def text_after(html: str, tag: Tag, limit: int = 1_000) -> str:
+    """The text on one line that the element of *tag* holds, up to *limit* characters of markup."""
+    inside = html[tag.start : tag.start + limit]
+    inside = re.split(rf"</{re.escape(tag.name)}", inside, maxsplit=1, flags=re.IGNORECASE)[0]
+    inside = re.sub(r"<[^>]*+>?", " ", inside)
+    return " ".join(unescape(inside).split())
+
+
+def tags(text: str) -> Iterator[Tag]:
+    """The tags that images and facts stand in, in document order, and the scripts of JSON-LD."""
+    position = 0
+    unclosed: set[str] = set()  # what is searched for once in vain is not searched for again: that keeps it linear
+    scope: Scope | None = None
+    properties = _HAS_PROPERTIES.search(text) is not None
+    skipped = plain = _uninteresting("", properties=properties)
+    while tag := _TAG.search(text, _end(skipped, text, position)):
+        position = tag.end()
+        if tag[1]:
+            position = _after_comment(text, position, unclosed)
+            continue
+        if not tag[2]:
+            position = text.find(">", position) + 1
+            if not position:
+                return
+            continue
+        name = tag[2].lower()
+        begin = position
+        whole = _ATTRIBUTES.match(text, begin)
+        if whole is None or not whole[1]:
+            return
+        end = position = whole.end()
+        if scope is not None:
+            scope = _closed(scope, name)
+            skipped = _uninteresting(scope.name, properties=True) if scope else plain
+        if name in _RAW_END:
+            position = _raw_text_end(text, name, end, unclosed)
+            if name == "title" or (name == "script" and "json" in text[begin:end].lower()):
+                yield Tag(name, _attributes(text, begin, end), end, position, scope)
+        elif name in _KEPT_NAMES or (properties and name[0] != "/"):
+            attributes = _attributes(text, begin, end)
+            yield Tag(name, attributes, end, end, scope)
+            if name in _SCOPES and ("itemscope" in attributes or "typeof" in attributes):
+                scope = Scope(name, attributes, scope)
+                skipped = _uninteresting(name, properties=True)
+
+
+def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
+    match = pattern.match(text, position)
+    return match.end() if match else position
+
+
+def _raw_text_end(text: str, name: str, position: int, unclosed: set[str]) -> int:
+    """Where the text of an element that holds no tags ends; *position* if it does not."""
+    end = None if name in unclosed else _RAW_END[name].search(text, position)
+    if end is not None:
+        return end.start()
+    unclosed.add(name)
+    return position
+
+
+def _closed(scope: Scope, name: str) -> Scope | None:
+    """The innermost thing that is described after the tag *name*."""
+    if name == scope.name:
+        scope.depth += 1
+    elif name[0] == "/" and name[1:] == scope.name:
+        scope.depth -= 1
+        if not scope.depth:
+            return scope.outer
+    return scope
+
+
+def _after_comment(text: str, position: int, unclosed: set[str]) -> int:
+    end = -1 if "--" in unclosed else text.find("-->", position - 2)
+    if end >= 0:
+        return end + 3
+    unclosed.add("--")
+    return position
+
+
+def _attributes(text: str, begin: int, end: int) -> dict[str, str]:
+    attributes: dict[str, str] = {}
+    for found in _ATTRIBUTE.finditer(text, begin, end):
+        value = found[2] or found[3] or found[4] or ""
+        if "&" in value:
+            value = _REFERENCE.sub(_character, value)
+        attributes.setdefault(found[1].lower(), value)
+    return attributes
+
+
+def _character(match: re.Match[str]) -> str:
+    # Only whole names: `&region=` in an address is no registered sign.
+    reference = match[0]
+    return unescape(reference) if reference[1] == "#" else html5.get(reference[1:], reference)
