@@ -123,7 +123,7 @@ class OutputWriter:
             if path is None and scheme not in ("", "file"):
                 if not storages.get(scheme):
                     raise InputError(
-                        f"Feed {without_password(output.uri)}: expected an address of {', '.join(storages)}"
+                        f"Feed {without_password(output.uri)}: expected an address of {", ".join(filter(None, storages))}"
                     )
                 build_from_crawler(
                     load_object(storages[scheme]), self._crawler, output.uri, feed_options=output.options
