@@ -13,8 +13,9 @@ from scrapy.exceptions import UsageError
 from scrapy.utils.conf import feed_process_params_from_cli
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.feeds.formats import LINES
 from imgcrawl.feeds.merge import Segments
-from imgcrawl.feeds.output import LINES, OutputWriter, local_path
+from imgcrawl.feeds.output import OutputWriter, local_path
 from imgcrawl.lines import printable
 
 if TYPE_CHECKING:

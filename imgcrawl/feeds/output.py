@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -18,7 +16,6 @@ from scrapy import Spider
 from scrapy.crawler import Crawler
 from scrapy.exceptions import NotConfigured
 from scrapy.extensions import feedexport
-from scrapy.extensions.postprocessing import PostProcessingManager
 from scrapy.statscollectors import StatsCollector
 from scrapy.utils.conf import feed_complete_default_values_from_settings
 from scrapy.utils.misc import build_from_crawler, load_object
@@ -26,39 +23,16 @@ from w3lib.url import file_uri_to_path
 
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.feeds.atomic import copy_bytes, hidden_sibling, replacing, signature_of, write_all
-from imgcrawl.feeds.exporters import JsonLinesItemExporter, encode_item
+from imgcrawl.feeds.formats import LINES, Output, after_comma, json_lines, write_array, write_items
 from imgcrawl.feeds.journal import claim_journal
 from imgcrawl.feeds.json_array import array_end
 from imgcrawl.feeds.kept import KeptParts, Range
 from imgcrawl.feeds.merge import Segments, take_up_journal
-from imgcrawl.feeds.repair import columns_of, repair_tail
+from imgcrawl.feeds.repair import repair_tail
 from imgcrawl.feeds.storage import FileFeedStorage, without_password
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
-
-LINES = ("jsonl", "jl", "jsonlines")  # the names of one format
-
-
-@dataclass(frozen=True)
-class Output:
-    """A feed to be written. *path* is None where only Scrapy's own parts can write it (s3://, stdout, batches).
-
-    *options* are those of FEEDS, complete. What a file has stays (*keep*, `-o`) or is replaced (`-O`).
-    """
-
-    uri: str
-    options: Mapping[str, Any]
-    path: Path | None
-    keep: bool
-
-    @property
-    def format(self) -> str:
-        return str(self.options["format"])
-
-    @property
-    def is_array(self) -> bool:
-        return self.format == "json" and not self.options.get("postprocessing")
 
 
 def local_path(uri: str) -> Path:
@@ -122,9 +96,8 @@ class OutputWriter:
         try:
             if path is None and scheme not in ("", "file"):
                 if not storages.get(scheme):
-                    raise InputError(
-                        f"Feed {without_password(output.uri)}: expected an address of {", ".join(filter(None, storages))}"
-                    )
+                    known = ", ".join(filter(None, storages))
+                    raise InputError(f"Feed {without_password(output.uri)}: expected an address of {known}")
                 build_from_crawler(
                     load_object(storages[scheme]), self._crawler, output.uri, feed_options=output.options
                 )
@@ -178,16 +151,16 @@ class OutputWriter:
             if parts:
                 with path.open("rb", buffering=0) as old:
                     if output.is_array and parts[0].start:  # what is there began with ours
-                        parts[0] = parts[0]._replace(start=_after_comma(old, parts[0].start))
+                        parts[0] = parts[0]._replace(start=after_comma(old, parts[0].start))
                         write_all(file, b"[")
                     for part in parts:
                         copy_bytes(old, part.start, part.end - part.start, file)
             write_all(file, missing)
             start = file.tell()
             if output.is_array:
-                end = _write_array(file, self._json(output, segments))
+                end = write_array(file, json_lines(output, segments))
             else:
-                end = self._write_lines(file, output, segments, path if start else None)
+                end = write_items(file, output, segments, self._crawler, path if start else None)
             if kept:
                 kept.note(path, Range(start, end), file)
 
@@ -205,61 +178,6 @@ class OutputWriter:
             end, missing = repair_tail(path, dialect)
         parts = kept.parts_of(path, end) if kept else [Range(0, end)]
         return [part for part in parts if part.end > part.start], missing
-
-    def _json(self, output: Output, segments: Iterable[bytes]) -> Iterator[bytes]:
-        """The items as *output* has them: the very bytes, where nothing else is asked for."""
-        options = output.options
-        if (
-            not options["fields"]
-            and (options["encoding"] or "") in ("utf-8", "utf8")
-            and not options["item_export_kwargs"]
-        ):
-            yield from segments
-            return
-        exporter = JsonLinesItemExporter(
-            io.BytesIO(),
-            fields_to_export=options["fields"],
-            encoding=options["encoding"],
-            **options["item_export_kwargs"],
-        )
-        for line in segments:
-            yield encode_item(exporter, json.loads(line))
-
-    def _write_lines(self, file: io.FileIO, output: Output, segments: Segments, old: Path | None) -> int:
-        options = output.options
-        plain = _Target(file)
-        target: Any = plain
-        if options.get("postprocessing"):
-            target = PostProcessingManager(options["postprocessing"], cast("Any", plain), cast("Any", options))
-        if output.format in LINES:
-            for line in self._json(output, segments):
-                target.write(line + b"\n")
-        else:
-            self._export_to(target, output, segments, old)
-        if target is not plain:
-            target.close()
-        plain.let_go()
-        return file.tell()
-
-    def _export_to(self, target: Any, output: Output, segments: Segments, old: Path | None) -> None:
-        options = output.options
-        arguments: dict[str, Any] = {"encoding": options["encoding"], "fields_to_export": options["fields"]}
-        if output.format == "csv":
-            arguments["fields_to_export"] = options["fields"] or list(segments.columns)
-            if (
-                old
-                and not options.get("postprocessing")
-                and (columns := columns_of(old, FileFeedStorage.dialect_of(options)))
-            ):
-                arguments |= {"include_headers_line": False}
-                arguments["fields_to_export"] = options["fields"] or columns
-        arguments |= {"indent": options["indent"]} | options["item_export_kwargs"]
-        kind = load_object(self._settings.getwithbase("FEED_EXPORTERS")[output.format])
-        exporter = build_from_crawler(kind, self._crawler, target, **arguments)
-        exporter.start_exporting()
-        for line in segments:
-            exporter.export_item(json.loads(line))
-        exporter.finish_exporting()
 
     async def _export(self, feeds: dict[str, Any], segments: Segments) -> None:
         settings = self._settings.copy()
@@ -295,26 +213,6 @@ def _failures() -> Iterator[list[str]]:
         feedexport.logger.removeFilter(take)
 
 
-class _Target(io.RawIOBase):
-    """Writes to *file* what exporters write, which close what they write to."""
-
-    def __init__(self, file: io.FileIO) -> None:
-        self._buffer = io.BufferedWriter(file)
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any, /) -> int:
-        return self._buffer.write(data)
-
-    def tell(self) -> int:
-        return self._buffer.tell()
-
-    def let_go(self) -> None:
-        self._buffer.flush()
-        self._buffer.detach()
-
-
 def _regular(path: Path) -> Path:
     """What is to be replaced: the file itself, where *path* is a link. Raises InputError for what is no file."""
     try:
@@ -338,22 +236,3 @@ def _claimed(output: Output, path: Path) -> Iterator[None]:
         yield
         hidden_sibling(path, "journal").unlink(missing_ok=True)
         journal.flush()
-
-
-def _after_comma(file: io.FileIO, start: int) -> int:
-    file.seek(start)
-    head = file.read(64)
-    return start + len(head) - len(head.lstrip(b", \t\r\n"))
-
-
-def _write_array(file: io.FileIO, items: Iterable[bytes]) -> int:
-    """Add *items* to the array that *file* has so far, and close it. Returns the byte after the last item."""
-    buffered = io.BufferedWriter(file)
-    end = file.tell()
-    separator = b",\n" if end else b"["
-    for item in items:
-        end += buffered.write(separator + item)
-        separator = b",\n"
-    buffered.write(b"]\n" if separator != b"[" else b"[]\n")
-    buffered.detach()
-    return end
