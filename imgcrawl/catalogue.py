@@ -8,6 +8,7 @@ the same bytes is taken up again.
 from __future__ import annotations
 
 import sqlite3
+import stat
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -51,18 +52,22 @@ _PUT = f"INSERT OR REPLACE INTO images VALUES ({', '.join('?' * len(_COLUMNS))})
 class Catalogue:
     """The catalogue in the file *path*, created if there is none. Every method may be called from any thread.
 
-    Raises `InputError` if the file cannot be used as a catalogue.
+    With *durable* every transaction is on disk when it ends; else a power cut may cost the last of them, never the
+    file, and a record costs one download.
+
+    Raises `InputError` if the file cannot be used as a catalogue, or is no regular file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = False) -> None:
         self.path = path
         self._lock = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite would follow a link, and wait for a FIFO
+                _check_is_file(path.with_name(path.name + suffix))
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=60)
             self._db.execute("PRAGMA journal_mode = WAL")
-            # A power cut may cost the last records, never the file; a record costs one download.
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._create()
         except (sqlite3.Error, OSError) as error:
             raise InputError(
@@ -82,8 +87,10 @@ class Catalogue:
                 " bytes INTEGER, format TEXT, width INTEGER, height INTEGER, frames INTEGER, final_url TEXT,"
                 " etag TEXT, last_modified TEXT, fetched_at TEXT, checked_at REAL) WITHOUT ROWID"
             )
-            self._db.execute("CREATE INDEX IF NOT EXISTS by_checksum ON images (checksum)")
-            self._db.execute("CREATE INDEX IF NOT EXISTS by_path ON images (path)")
+            # The same bytes may be under very many addresses: what is asked must not walk them.
+            self._db.execute("CREATE INDEX IF NOT EXISTS by_file ON images (checksum, path)")
+            self._db.execute("DROP INDEX IF EXISTS by_checksum")
+            self._db.execute("DROP INDEX IF EXISTS by_path")
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
@@ -110,17 +117,26 @@ class Catalogue:
         with self._lock:
             return [self.find(key) for key in keys]
 
-    def same_bytes(self, checksum: str) -> list[Record]:
-        """The records of these bytes, one for each file."""
-        with self._lock:
-            rows = self._db.execute(f"{_SELECT} WHERE checksum = ? GROUP BY path", (checksum,)).fetchall()
-        return [Record(*row) for row in rows]
+    def files_of(self, checksum: str) -> Iterator[str]:
+        """The files that these bytes are recorded for, each once. That they have many addresses costs nothing."""
+        path = ""
+        while True:
+            with self._lock:
+                row = self._db.execute(
+                    "SELECT path FROM images WHERE checksum = ? AND path > ? ORDER BY path LIMIT 1", (checksum, path)
+                ).fetchone()
+            if row is None:
+                return
+            path = row[0]
+            yield path
 
-    def checksums_at(self, path: str) -> set[str]:
-        """The checksums recorded for the file *path*."""
+    def has_file(self, path: str, checksum: str) -> bool:
+        """Whether these bytes are recorded for the file *path*."""
         with self._lock:
-            rows = self._db.execute("SELECT checksum FROM images WHERE path = ?", (path,)).fetchall()
-        return {row[0] for row in rows}
+            row = self._db.execute(
+                "SELECT 1 FROM images WHERE checksum = ? AND path = ? LIMIT 1", (checksum, path)
+            ).fetchone()
+        return row is not None
 
     def put(self, record: Record) -> None:
         """Add *record*, or put it in the place of an older one of the same address. Call inside `transaction`."""
@@ -129,3 +145,14 @@ class Catalogue:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+
+def _check_is_file(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise InputError(
+            f"{path} is no regular file, expected a catalogue of imgcrawl; remove it, or set CATALOGUE_FILE"
+        )

@@ -32,6 +32,7 @@ from imgcrawl.limits.limiter import Limiter
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.retry_after import SLOWER, retry_after
 from imgcrawl.limits.settings import LimitSettings, proxy_name
+from imgcrawl.stopping import StopInTime
 
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins, only when it is done
 _engine_log = logging.getLogger("scrapy.core.engine")  # it tells of every response
@@ -65,6 +66,7 @@ class Downloader(scrapy.core.downloader.Downloader):
       ``LIMITS_SPEEDUP`` (ours, default 2) requests a second in each second. Retry-After stops the host for all of
       them. If that is for more than ``RETRY_AFTER_MAX`` seconds, what waits for it fails with `RequestRefused`
       (``retry_after``).
+    - ``SHUTDOWN_TIMEOUT`` (ours, default 5): seconds that downloads may go on after Ctrl-C or SIGTERM (`StopInTime`).
     - ``LIMITS_BY_ADDRESS`` (ours, default False): hosts with the same address have their limits together.
     - ``CONCURRENT_REQUESTS``: never more under way in total, 0 for no limit. Scrapy looks at it only when
       it takes requests from the scheduler. Hosts take turns, so that a long queue does not hold up others.
@@ -86,6 +88,7 @@ class Downloader(scrapy.core.downloader.Downloader):
             lambda host: self._limits_of(host).concurrency,
             self._look_again,
         )
+        self.stop = StopInTime(crawler)
         self._transferring = 0
         self._paying = False  # who waits for BANDWIDTH is woken once, however many ask
         self._turns: dict[Slot, None] = {}  # an ordered set: the slots that may have something to start
@@ -177,10 +180,13 @@ class Downloader(scrapy.core.downloader.Downloader):
         return deferred_from_coro(self._fetch(request))
 
     async def _fetch(self, request: Request) -> Response | Request:
+        with self.backpressure.count_as_active(self.get_slot_key(request)):
+            return await self._through_middlewares(request)
+
+    async def _through_middlewares(self, request: Request) -> Response | Request:
         self.active.add(request)
         try:
-            with self.backpressure.count_as_active(self.get_slot_key(request)):
-                return await self.middleware.download_async(self._enqueue_request, request)
+            return await self.stop.in_time(request, self.middleware.download_async(self._enqueue_request, request))
         finally:
             self.active.remove(request)
 
@@ -201,11 +207,7 @@ class Downloader(scrapy.core.downloader.Downloader):
             raise RuntimeError(f"No open spider to crawl: {request}")
         while True:
             with counted_as_in_progress(engine, request):
-                self.active.add(request)
-                try:
-                    result = await self.middleware.download_async(self._enqueue_request, request)
-                finally:
-                    self.active.remove(request)
+                result = await self._through_middlewares(request)
             if isinstance(result, Response):
                 break
             request = result

@@ -3,14 +3,15 @@
 ImgcrawlError
  ├── InputError         an argument, a setting or a file is not what it should be; nothing was requested yet
  ├── ImageError         bytes that were received are not an image we keep; carries a reason of `items.REASONS`
- └── RequestRefused     a request we chose not to make; carries a reason of `items.REASONS`
+ ├── RequestRefused     a request we chose not to make; carries a reason of `items.REASONS`
+ └── GalleryUnfinished  a gallery was given up because the crawl is being stopped; its page is to be done again
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scrapy.exceptions import CloseSpider, IgnoreRequest
+from scrapy.exceptions import CloseSpider, DropItem, IgnoreRequest
 
 if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
@@ -42,6 +43,13 @@ class ImageError(ImgcrawlError):
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+
+
+class GalleryUnfinished(ImgcrawlError, DropItem):  # noqa: N818 -- a decision, as DropItem is, not an error
+    """An item that is not in the feed because the crawl was stopped amid its images: its page is not done.
+
+    What was stored of it is known, and is not fetched again when the crawl goes on.
+    """
 
 
 class RequestRefused(ImgcrawlError, IgnoreRequest):  # noqa: N818 -- a decision, as IgnoreRequest is, not an error

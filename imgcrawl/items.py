@@ -23,7 +23,7 @@ REASONS: dict[str, dict[str, str]] = {
         "noindex": "the site wants the page or the image not indexed (noindex)",
         "noimageindex": "the site wants its images not indexed (noimageindex)",
         "tdm_reservation": "the site reserves text and data mining (tdm-reservation: 1)",
-        "budget": "a budget is used up (BUDGETS)",
+        "budget": "a budget is used up (BUDGET_PAGES, BUDGET_IMAGES, BUDGET_BYTES, or one of a host)",
     },
     "failed": {
         "timeout": "no answer, or no complete one, in time",
@@ -40,6 +40,7 @@ REASONS: dict[str, dict[str, str]] = {
         "truncated": "the image ends too early",
         "corrupt": "the image cannot be decoded",
         "storage": "the file could not be written",
+        "stopped": "the crawl was told to stop before it was done",
         "error": "an unexpected error, told in the log",
     },
 }

@@ -1,10 +1,37 @@
-"""Lines for people: what comes from strangers is shown as one line, without control characters."""
+"""Lines for people: logs and terminals quote strangers, and addresses in which passwords stand.
+
+All that goes to a log or a terminal goes through `printable`: a command's own words by `commands.base`, log lines by
+`extensions.loglines`.
+"""
 
 from __future__ import annotations
 
+import re
+
+# `//user:password@`. Nobody's password ends at a slash: where what follows the colon is no port, all up to the last @
+# belongs to it. Of Redis addresses and the like everything before an @ is taken for it.
+_CREDENTIALS = re.compile(
+    r"""
+    (?P<scheme>\b(?:rediss?|unix|valkeys?|socks\w*)://)[^\s'"]*@
+  | //[^\s/@:'"]*:(?![0-9]{1,5}(?:[/?#\s'"]|$))[^\s'"]*@
+  | //[^\s/'"]*@
+    """,
+    re.VERBOSE,
+)
+_REDIS_ADDRESS = re.compile(r"""\b(?:rediss?|unix|valkeys?)://[^\s'"]*""")
+_SECRET_PARAMETER = re.compile(r"([?&][a-z_]*(?:password|username|secret|token)=)[^&#\s]*", re.IGNORECASE)
+
 
 def printable(text: str) -> str:
-    """*text* as a terminal may show it: one line, control characters and other invisible ones replaced."""
+    """*text* as a log or a terminal may show it: one line without control characters, and without credentials.
+
+    Control characters and other invisible ones are replaced by U+FFFD, tabs stay. Of an address in it the user and the
+    password are left out, and of a Redis address its parameters of such names.
+    """
+    if "://" in text:
+        text = _REDIS_ADDRESS.sub(lambda found: _SECRET_PARAMETER.sub(r"\1***", found[0]), text)
+        if "@" in text:
+            text = _CREDENTIALS.sub(lambda found: found["scheme"] or "//", text)
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -31,6 +31,7 @@ BUDGET_HOST_IMAGES = 0  # the same
 BUDGET_HOST_BYTES = 0  # the same
 CRAWL_HOURS: dict[str, str] = {}  # hours, local time, in which a host may be asked: {"example.org": "22-6"}
 REQUEST_FINGERPRINTER_CLASS = "imgcrawl.fingerprints.Fingerprinter"  # a page may be a list page and a gallery, too
+SHUTDOWN_TIMEOUT = 5  # seconds that downloads may go on after Ctrl-C or SIGTERM: half of what `docker stop` allows
 DOWNLOADER = "imgcrawl.downloader.Downloader"  # the limits, kept for images too
 
 ADDONS = {
@@ -91,18 +92,21 @@ RETRY_AFTER_MAX = 300.0  # seconds that a Retry-After may ask for; longer, and t
 
 # ---- DOWNLOAD, VERIFY, STORE --------------------------------------------------------------------------
 ITEM_PIPELINES = {"imgcrawl.pipelines.ImagesPipeline": 300}  # every address one outcome, every image as served
-DURABILITY = "write"  # images and feeds survive the end of the process; "fsync": a power cut, too, at the disk's speed
 IMAGES_STORE = "images"  # a directory, or s3://, gs://, ftp:// as in Scrapy
 IMAGES_NAME = "{spider}/{title}/{index:03}"  # the name of a file; its extension follows from its bytes
+IMAGES_NAME_CHECKSUM = False  # True: several machines write into one directory; s3://, gs://, ftp:// always have it
 IMAGES_THREADS = 4  # that decode, hash and write; more than cores, because some wait for the disk or the interpreter
 IMAGES_MAX_PIXELS = 100_000_000  # in one image, and in decoding at a time: 400 MB in RGBA
+IMAGES_STRICT = False  # True: small damage that every viewer overlooks (`warnings` of an outcome) is a failure
+IMAGES_KEEP: list[str] = []  # formats kept by their first bytes, unverified: "SVG" (may hold scripts), "HEIF", "MP4" …
 IMAGES_BACKLOG_BYTES = 64 * 1024 * 1024  # received and not yet stored; beyond, nothing new is asked for
 IMAGES_EXPIRES = 90  # days after which a server is asked (conditionally) whether its image has changed
 VIDEOS_NAME = "{spider}/{name}"  # as IMAGES_NAME, for spiders that yield videos
 VIDEOS_MAXSIZE = 4 * 1024**3  # bytes; they are written as they come, not held
 VIDEOS_TIMEOUT = 3600  # seconds for a whole video; DOWNLOAD_IDLE_TIMEOUT tells a dead connection sooner
 MEDIA_ALLOW_REDIRECTS = True  # images behind a redirect are normal
-CATALOGUE_FILE = None  # the record of every image stored; None: .catalogue.sqlite3 in IMAGES_STORE
+DURABILITY = "write"  # "fsync": images, catalogue and feed outlive a power cut, too, for some time an image
+CATALOGUE_FILE = None  # the record of every image stored; None: .catalogue.sqlite3 in IMAGES_STORE, or here
 
 # ---- TELL ---------------------------------------------------------------------------------------------
 FEED_EXPORT_ENCODING = "utf-8"  # titles stay readable
@@ -121,6 +125,7 @@ FEED_EXPORTERS = {  # items reach the disk one by one; one CSV header a file
     "csv": "imgcrawl.feeds.exporters.CsvItemExporter",
 }
 EXTENSIONS = {
+    "imgcrawl.extensions.loglines.LogLines": -1,  # first: what the others tell is told in lines, too
     "imgcrawl.extensions.progress.Progress": 0,
     "imgcrawl.extensions.verdict.Verdict": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
-from imgcrawl.catalogue import Catalogue
+import pytest
+
+from imgcrawl.catalogue import Catalogue, Record
+from imgcrawl.exceptions import InputError
 from tests.support.crawling import ROOT
 
 PROCESSES, IMAGES = 4, 150
@@ -20,31 +26,33 @@ STORES = """
 import hashlib, json, sys, time
 from pathlib import Path
 from imgcrawl.catalogue import Catalogue, Record
+from imgcrawl.images.names import file_names
 from imgcrawl.pipelines.stores import FileStore
 
 root, me, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 while not (root.parent / "go").exists():
     time.sleep(0.001)
 store, catalogue = FileStore(str(root)), Catalogue(root / ".catalogue.sqlite3")
-store.open()
+store.staging.open()
 told = []
 for number in range(count):
     body = f"{number} {me if number % 3 == 0 else ''}".encode()
     checksum = hashlib.sha256(body).hexdigest()
     key = f"{number} by {me}".encode()
     with store.staged(body) as staged, catalogue.transaction():
-        for same in catalogue.same_bytes(checksum):
-            if store.checksum(same.path) == checksum:
-                path, status = same.path, "duplicate"
+        for path in catalogue.files_of(checksum):
+            if store.checksum(path) == checksum:
+                status = "duplicate"
                 break
         else:
-            ours = lambda name: checksum in catalogue.checksums_at(name)
-            path, status = store.publish(staged, f"a/{number:03}", ".jpg", checksum, ours), "downloaded"
+            ours = lambda name: catalogue.has_file(name, checksum)
+            names = file_names(f"a/{number:03}", ".jpg", checksum)
+            path, status = store.publish(staged, names, checksum, ours), "downloaded"
         facts = (len(body), "JPEG", 1, 1, 1, "", "", "", "", time.time())
         catalogue.put(Record(key, f"a/{number:03}", path, checksum, *facts))
     told.append([key.decode(), path, checksum, status])
 catalogue.close()
-store.close()
+store.staging.close()
 print(json.dumps(told))
 """
 
@@ -84,3 +92,64 @@ def test_processes_share_it_without_a_lock_error_a_duplicate_or_an_overwrite(tmp
         record = catalogue.find(key.encode())
         assert record and (record.path, record.checksum) == (path, checksum)
     catalogue.close()
+
+
+def steps(catalogue: Catalogue, work: Callable[[], object]) -> int:
+    """How many steps SQLite's machine takes for *work*."""
+    taken = [0]
+
+    def step() -> int:
+        taken[0] += 1
+        return 0
+
+    catalogue._db.set_progress_handler(step, 1)
+    try:
+        work()
+    finally:
+        catalogue._db.set_progress_handler(None, 1)
+    return taken[0]
+
+
+def test_the_same_bytes_under_very_many_addresses_take_no_longer(tmp_path: Path) -> None:
+    catalogue = Catalogue(tmp_path / "catalogue.sqlite3")
+    checksum, path = "ab" * 32, "a/001.jpg"
+
+    def add(numbers: range) -> None:
+        with catalogue.transaction():
+            for number in numbers:
+                key = number.to_bytes(4, "big")
+                catalogue.put(Record(key, f"a/{number}", path, checksum, 9, "JPEG", 1, 1, 1, "", "", "", "", 0.0))
+
+    def publish() -> None:
+        assert list(catalogue.files_of(checksum)) == [path]
+        assert catalogue.has_file(path, checksum)
+        assert not catalogue.has_file("a/002.jpg", checksum)
+        add(range(5))
+
+    add(range(100))
+    few = steps(catalogue, publish)
+    add(range(100, 30_000))
+    assert steps(catalogue, publish) < 2 * few
+    catalogue.close()
+
+
+def test_a_catalogue_of_an_older_release_gets_the_index_that_this_one_asks(tmp_path: Path) -> None:
+    Catalogue(tmp_path / "c").close()
+    with sqlite3.connect(tmp_path / "c") as db:
+        db.execute("DROP INDEX by_file")
+        db.execute("CREATE INDEX by_checksum ON images (checksum)")
+    catalogue = Catalogue(tmp_path / "c")
+    indexes = {name for (name,) in catalogue._db.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")}
+    assert "by_file" in indexes
+    assert "by_checksum" not in indexes
+    catalogue.close()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/null"), Path.mkdir])
+def test_what_is_no_file_under_the_catalogues_name_is_refused_in_one_sentence(
+    tmp_path: Path, suffix: str, make: Callable[[Path], object]
+) -> None:
+    make(tmp_path / f"catalogue{suffix}")
+    with pytest.raises(InputError, match="is no regular file"):
+        Catalogue(tmp_path / "catalogue")

@@ -28,6 +28,22 @@ class BenchSpider(scrapy.Spider):
     def parse_gallery(self, response):
         pass
 
+    def gallery_failed(self, failure):
+        pass
+
+    def gallery(self, number):
+        """The request of a gallery, as the spider `pximg` queues it."""
+        host = f"https://host{number % 7}.example.org"
+        page = f"{host}/topic/nvshen/page/{number // 25}"
+        return scrapy.Request(
+            f"{host}/gallery/{number}.html",
+            callback=self.parse_gallery,
+            errback=self.gallery_failed,
+            headers={"Referer": page},
+            meta={"depth": number // 25, "page_url": page},
+            priority=1,
+        )
+
 
 async def main(url: str, pages: int) -> None:
     spider = BenchSpider()
@@ -42,8 +58,7 @@ async def main(url: str, pages: int) -> None:
     for first in range(0, pages, BATCH):
         ops = []
         for number in range(first, min(first + BATCH, pages)):
-            address = f"https://host{number % 7}.example.org/gallery/{number}.html"
-            request = scrapy.Request(address, callback=spider.parse_gallery, priority=1)
+            request = spider.gallery(number)
             fingerprint = fingerprinter.fingerprint(request)[:FINGERPRINT]
             bucket = f"{codec.clamp(request.priority)}:{codec.host_of(request)}"
             ops.append(("c", fingerprint, bucket, codec.encode(request, spider, 1 << 20)))

@@ -20,6 +20,22 @@ class BenchSpider(scrapy.Spider):
     def parse_gallery(self, response):
         pass
 
+    def gallery_failed(self, failure):
+        pass
+
+    def gallery(self, number):
+        """The request of a gallery, as the spider `pximg` queues it."""
+        host = f"https://host{number % 7}.example.org"
+        page = f"{host}/topic/nvshen/page/{number // 25}"
+        return scrapy.Request(
+            f"{host}/gallery/{number}.html",
+            callback=self.parse_gallery,
+            errback=self.gallery_failed,
+            headers={"Referer": page},
+            meta={"depth": number // 25, "page_url": page},
+            priority=1,
+        )
+
 
 url, pages = sys.argv[1], int(sys.argv[2])
 server = redis.Redis.from_url(url)
@@ -30,8 +46,7 @@ queue = PriorityQueue(server, spider, "bench:requests")
 empty = server.info("memory")["used_memory"]
 start = time.perf_counter()
 for number in range(pages):
-    address = f"https://host{number % 7}.example.org/gallery/{number}.html"
-    request = scrapy.Request(address, callback=spider.parse_gallery, priority=1)
+    request = spider.gallery(number)
     if not seen.request_seen(request):
         queue.push(request)
 pushed = time.perf_counter()

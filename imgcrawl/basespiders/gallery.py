@@ -77,7 +77,8 @@ class GallerySpider(ListSpider):
         # A queue that workers share tells later what it knew already, and itself what is left in it.
         if request.meta.get("task") == "gallery" and not request.meta.get("retry_times"):
             scheduler = self.crawler.engine.scheduler if self.crawler.engine else None
-            if isinstance(scheduler, Scheduler):
+            # Its metaclass takes any scheduler for an instance.
+            if Scheduler in type(scheduler).__mro__:
                 self.crawler.stats.inc_value("gallery/found", by)
 
     def _known_already(self, request: Request) -> None:

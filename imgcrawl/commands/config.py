@@ -13,6 +13,7 @@ from rich.text import Text
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import BaseSettings
 
+from imgcrawl.commands.base import BaseCommand
 from imgcrawl.configuration import SOURCES
 
 _SECRET = re.compile(r"PASS|SECRET|TOKEN|(ACCESS|API|PRIVATE)_KEY|HTTPAUTH_USER")
@@ -20,11 +21,8 @@ _PASSWORD = re.compile(r"(?<=://)([^/\s@]*)@")  # who we are, in any address
 HIDDEN = "***"
 
 
-class Command(ScrapyCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Prints the settings that differ from Scrapy's and this project's defaults, or all; secrets are not shown."""
-
-    requires_project = True
-    requires_crawler_process = False
 
     def syntax(self) -> str:
         return "[options] [name ...]"
@@ -43,14 +41,14 @@ class Command(ScrapyCommand):
         super().add_options(parser)
         parser.add_argument("--all", action="store_true", help="every setting, defaults included")
 
-    def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
+    def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         table = Table("setting", "value", "from", box=None, header_style="dim")
-        for name, value, source in held(self.settings, args, everything=opts.all):
+        for name, value, source in held(self.project_settings, args, everything=opts.all):
             table.add_row(Text(name), Text(value), Text(source))
         console = Console(highlight=False, soft_wrap=True)
-        console.print(f"configuration file: {self.settings.get('CONFIG_FILE') or 'none'}")
+        console.print(f"configuration file: {self.project_settings.get('CONFIG_FILE') or 'none'}")
         console.print(table if table.row_count else "all settings are the project's own")
+        return 0
 
 
 def held(settings: BaseSettings, names: list[str], *, everything: bool) -> Iterator[tuple[str, str, str]]:

@@ -7,21 +7,21 @@ import gc
 import logging
 import sys
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import scrapy.commands.crawl
 from rich.console import Console
-from rich.text import Text
 from scrapy import signals
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.exceptions import UsageError
 from scrapy.extensions.feedexport import FeedExporter
 from scrapy.settings import BaseSettings
 
+from imgcrawl.commands.base import FAILED, REFUSED, complain, refuse
 from imgcrawl.exceptions import InputError
+from imgcrawl.extensions.loglines import install_line_formatter
 from imgcrawl.extensions.progress import Progress
 from imgcrawl.extensions.verdict import summary
-from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WIDTH = 120  # columns where there is no terminal to ask
-FAILED, REFUSED = 1, 2  # exit codes
 
 # What Scrapy tells at INFO before the first request (versions, settings, lists of components) is for who
 # debugs: it is shown with LOG_LEVEL=DEBUG.
@@ -65,9 +64,10 @@ class Command(scrapy.commands.crawl.Command):
             super().process_options(args, opts)
             _check_log_level(settings["LOG_LEVEL"])
         except (UsageError, InputError) as error:
-            _refuse(str(error))
+            refuse(str(error))
         if settings["LOG_LEVEL"] != "DEBUG":
             _quiet_startup()
+        install_line_formatter()
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
@@ -80,10 +80,10 @@ class Command(scrapy.commands.crawl.Command):
             crawler = self._create_crawler(_spider_name(args, sorted(process.spider_loader.list())))
             _run(process, crawler, opts.spargs)
         except InputError as error:
-            _refuse(str(error))
+            refuse(str(error))
         except Exception as error:
             logger.exception("The crawl could not start")
-            _say(f"the crawl could not start: {type(error).__name__}: {error}")
+            complain(f"the crawl could not start: {type(error).__name__}: {error}")
             self.exitcode = FAILED
         else:
             stats = crawler.stats.get_stats()
@@ -150,6 +150,7 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     if not opts.workers.isdecimal() or int(opts.workers) < 1:
         raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
     settings = process.create_crawler(spider).settings
+    install_line_formatter()  # which creating a crawler undoes
     check_settings(settings)
     redis_params(settings)
     feeds = OutputWriter(settings, spider, opts.spargs)
@@ -169,7 +170,7 @@ def _tell(stats: Mapping[str, Any], findings: Sequence[str], with_summary: bool)
     if some and with_summary:
         _console().print(summary(stats))
     for number, finding in enumerate(findings):
-        _say(f"also: {finding}" if number else finding)
+        complain(f"also: {finding}" if number else finding)
     return FAILED if findings else 0
 
 
@@ -218,13 +219,3 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 def _console() -> Console:
     return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
-
-
-def _say(sentence: str) -> None:
-    _console().print(Text(printable(sentence)), soft_wrap=True)
-
-
-def _refuse(sentence: str) -> NoReturn:
-    """End the process: *sentence* on stderr, exit code 2."""
-    _say(sentence)
-    sys.exit(REFUSED)

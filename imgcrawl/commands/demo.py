@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Any
 from scrapy.commands import ScrapyCommand
 
 import imgcrawl
+from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.demo.server import SITES, Replica, serve
 from imgcrawl.exceptions import InputError
 
@@ -27,14 +29,11 @@ PORT = 8977
 RELAXED = {"AUTOTHROTTLE_START_DELAY": 0.05, "AUTOTHROTTLE_TARGET_CONCURRENCY": 8.0, "LIMITS_SPEEDUP": 50.0}
 
 
-class Command(ScrapyCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Starts the replica, crawls it with the site's own spider in a run of its own, and says where everything is.
 
     The exit code is the crawl's; 2 for bad input.
     """
-
-    requires_project = True
-    requires_crawler_process = False
 
     def syntax(self) -> str:
         return "[options] [site]"
@@ -58,11 +57,11 @@ class Command(ScrapyCommand):
             "--port", type=int, help=f"port of the site (default: {PORT}, or a free one if it is taken)"
         )
 
-    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+    def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         if opts.list:
             for name in SITES:
-                print(f"{name:10}{' '.join((SITES[name].__doc__ or '').split())}")
-            return
+                say(f"{name:10}{' '.join((SITES[name].__doc__ or '').split())}")
+            return 0
         try:
             with ExitStack() as stack:
                 replica = _start(stack, _site(args), opts.port)
@@ -70,44 +69,44 @@ class Command(ScrapyCommand):
                     with suppress(KeyboardInterrupt):
                         _tell(replica)
                         replica.wait()
-                else:
-                    self._crawl(replica, Path(opts.out).absolute(), opts.set)
-        except InputError as error:
-            print(error, file=sys.stderr)
-            self.exitcode = 2
+                    return 0
+                return _crawl(replica, Path(opts.out).absolute(), opts.set)
         except KeyboardInterrupt:
-            self.exitcode = 130
+            return 128 + signal.SIGINT
 
-    def _crawl(self, replica: Replica, out: Path, settings: list[str]) -> None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"The folder {out} cannot be made: {error.strerror}.") from error
-        try:
-            replica.write_lists(out)
-        except OSError as error:
-            raise InputError(f"A list cannot be written into {out}: {error}.") from error
-        feed, images = out / "images.json", out / "images"
-        command = [sys.executable, "-m", "scrapy", "crawl", replica.site]
-        for name, value in replica.arguments.items():
-            command += ["-a", f"{name}={out / value if name == 'file' else value}"]
-        command += ["-O", str(feed), "-s", f"IMAGES_STORE={images}"]
-        for setting in [*(f"{name}={value}" for name, value in (RELAXED | replica.settings).items()), *settings]:
-            command += ["-s", setting]
-        print(f"A replica of {replica.site} is at {replica.base}/\n{shlex.join(command[2:])}\n", flush=True)
-        start = time.monotonic()
-        crawl = subprocess.Popen(  # noqa: S603  # our own command
-            command,
-            cwd=Path(imgcrawl.__file__).parents[1],
-            env={**os.environ, "SCRAPY_SETTINGS_MODULE": "imgcrawl.settings"},
-        )
-        while crawl.returncode is None:
-            # Ctrl-C reaches the crawl too, which ends in its own way: the site must stay until then.
-            with suppress(KeyboardInterrupt):
-                crawl.wait()
-        # As a shell has it: 128 and the number of the signal.
-        self.exitcode = crawl.returncode if crawl.returncode >= 0 else 128 - crawl.returncode
-        print(_report(replica, feed, images, time.monotonic() - start))
+
+def _crawl(replica: Replica, out: Path, settings: list[str]) -> int:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The folder {out} cannot be made: {error.strerror}.") from error
+    try:
+        replica.write_lists(out)
+    except OSError as error:
+        raise InputError(f"A list cannot be written into {out}: {error}.") from error
+    feed, images = out / "images.json", out / "images"
+    command = [sys.executable, "-m", "scrapy", "crawl", replica.site]
+    for name, value in replica.arguments.items():
+        command += ["-a", f"{name}={out / value if name == 'file' else value}"]
+    command += ["-O", str(feed), "-s", f"IMAGES_STORE={images}"]
+    for setting in [*(f"{name}={value}" for name, value in (RELAXED | replica.settings).items()), *settings]:
+        command += ["-s", setting]
+    for line in (f"A replica of {replica.site} is at {replica.base}/", shlex.join(command[2:]), ""):
+        say(line)
+    start = time.monotonic()
+    crawl = subprocess.Popen(  # noqa: S603  # our own command
+        command,
+        cwd=Path(imgcrawl.__file__).parents[1],
+        env={**os.environ, "SCRAPY_SETTINGS_MODULE": "imgcrawl.settings"},
+    )
+    while crawl.returncode is None:
+        # Ctrl-C reaches the crawl too, which ends in its own way: the site must stay until then.
+        with suppress(KeyboardInterrupt):
+            crawl.wait()
+    for line in _report(replica, feed, images, time.monotonic() - start):
+        say(line)
+    # As a shell has it: 128 and the number of the signal.
+    return crawl.returncode if crawl.returncode >= 0 else 128 - crawl.returncode
 
 
 def _site(args: list[str]) -> str:
@@ -127,18 +126,16 @@ def _start(stack: ExitStack, site: str, port: int | None) -> Replica:
 
 
 def _tell(replica: Replica) -> None:
-    print(
-        f"{replica.site} is at {replica.base}/ until Ctrl-C, its {replica.media}s at {replica.image_base}", flush=True
-    )
+    say(f"{replica.site} is at {replica.base}/ until Ctrl-C, its {replica.media}s at {replica.image_base}")
     for name in replica.lists:
-        print(f"list    {replica.base}/_replica/list/{name}", flush=True)
+        say(f"list    {replica.base}/_replica/list/{name}")
 
 
-def _report(replica: Replica, feed: Path, images: Path, seconds: float) -> str:
+def _report(replica: Replica, feed: Path, images: Path, seconds: float) -> list[str]:
     try:
         galleries: list[dict[str, Any]] = json.loads(feed.read_bytes())
     except (OSError, ValueError) as error:
-        return f"\nThe crawl left no feed that can be read at {feed}: {error}"
+        return ["", f"The crawl left no feed that can be read at {feed}: {error}"]
     outcomes = [image for gallery in galleries for image in gallery[f"{replica.media}s"]]
     stored = {images / outcome["path"]: outcome for outcome in outcomes if "path" in outcome}
     sent = replica.stats()["sent"]
@@ -148,8 +145,10 @@ def _report(replica: Replica, feed: Path, images: Path, seconds: float) -> str:
     fresh = f"{len(new)} of them sent just now, {same} bit for bit as sent" if new else "none had to be sent again"
     counts = Counter(outcome["status"] for outcome in outcomes)
     told = ", ".join(f"{n} {status}" for status, n in counts.most_common())
-    return f"""
-{len(galleries)} {replica.noun}, {len(outcomes)} {replica.media}s: {told}
-{len(stored)} files, {size / 1e6:.1f} MB, in {seconds:.0f} s; {fresh}
-images  {images}
-feed    {feed}"""
+    return [
+        "",
+        f"{len(galleries)} {replica.noun}, {len(outcomes)} {replica.media}s: {told}",
+        f"{len(stored)} files, {size / 1e6:.1f} MB, in {seconds:.0f} s; {fresh}",
+        f"images  {images}",
+        f"feed    {feed}",
+    ]

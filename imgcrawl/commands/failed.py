@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from scrapy.commands import ScrapyCommand
 
+from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.exceptions import InputError
 
 
-class Command(ScrapyCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Prints each address that failed, after a comment with its reason and where it stood. Exit code 2: bad input.
 
     `scrapy failed images.json > failed.txt` makes a list for `scrapy crawl urls -a file=failed.txt`. To have them
     under their own names, start the crawl that made the feed again: it asks only for what is missing.
     """
 
-    requires_crawler_process = False
+    requires_project = False  # a feed is all that it needs
 
     def syntax(self) -> str:
         return "[--refused] <feed>"
@@ -33,13 +34,10 @@ class Command(ScrapyCommand):
         super().add_options(parser)
         parser.add_argument("--refused", action="store_true", help="also those that were refused")
 
-    def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        try:
-            for line in listing(args, refused=opts.refused):
-                print(line)
-        except InputError as error:
-            print(error, file=sys.stderr)
-            self.exitcode = 2
+    def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        for line in listing(args, refused=opts.refused):
+            say(line)
+        return 0
 
 
 def listing(args: list[str], *, refused: bool) -> Iterator[str]:
@@ -51,13 +49,19 @@ def listing(args: list[str], *, refused: bool) -> Iterator[str]:
         for outcome in [*(item.get("images") or ()), *(item.get("videos") or ())]:
             if outcome["status"] in statuses:
                 yield f"# {outcome['reason']} on {item.get('url')}"
-                yield " ".join(str(outcome["url"]).split())
+                yield _spelled(outcome["url"])
         for page in item.get("failed_pages") or ():
             yield f"# a sub-page: {page['reason']} on {item.get('url')}"
-            yield f"# {page['url']}"
+            yield f"# {_spelled(page['url'])}"
         if item.get("error"):
             yield f"# a page: {item['error']}"
-            yield f"# {item.get('url')}"
+            yield f"# {_spelled(item.get('url'))}"
+
+
+def _spelled(address: Any) -> str:
+    """*address* on one line, what cannot be shown percent-encoded: it stays the same address."""
+    text = " ".join(str(address).split())
+    return "".join(char if char.isprintable() else quote(char, errors="replace") for char in text)
 
 
 def items_of(feed: Path) -> Iterator[dict[str, Any]]:

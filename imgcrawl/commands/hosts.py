@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
-from typing import cast
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
-from scrapy.spiderloader import get_spider_loader
 
+from imgcrawl.commands.base import BaseCommand, redis_url
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
 
 
-class Command(ScrapyCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Shows, for each host that was asked for in the last hour, what all workers together may do there and why.
 
     Needs a crawl that is shared through Redis: one that is not tells nobody but its own display. Exit code 2: no
     REDIS_URL, no such spider, or a server that cannot be reached.
     """
-
-    requires_project = True
-    requires_crawler_process = False
 
     def syntax(self) -> str:
         return "<spider>"
@@ -35,26 +30,19 @@ class Command(ScrapyCommand):
     def short_desc(self) -> str:
         return "Show how a shared crawl asks its hosts: permits, delays, who slowed it and why"
 
-    def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        settings = cast("Settings", self.settings)  # set in scrapy.cmdline
-        try:
-            asyncio.run(_show(args, settings))
-        except InputError as error:
-            print(printable(str(error)), file=sys.stderr)
-            self.exitcode = 2
+    def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        asyncio.run(_show(self.spider_name("hosts", args), self.project_settings))
+        return 0
 
 
-async def _show(args: list[str], settings: Settings) -> None:
-    names = sorted(get_spider_loader(settings).list())
-    if len(args) != 1 or args[0] not in names:
-        raise InputError(f"scrapy hosts {' '.join(args)}: expected one spider of {', '.join(names)}")
-    url = settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
+async def _show(spider: str, settings: Settings) -> None:
+    url = redis_url(settings)
     if not url:
         raise InputError("scrapy hosts: REDIS_URL is not set; only a crawl that is shared tells how it asks its hosts")
     settings.set("REDIS_URL", url, "cmdline")
     from imgcrawl.limits.redis import OUTAGES, limits_from_settings  # noqa: PLC0415 -- needs REDIS_URL
 
-    limits = limits_from_settings(settings, args[0])
+    limits = limits_from_settings(settings, spider)
     try:
         workers, hosts = await limits.status()
         notes = {host.host: await limits.recall(f"robots of {host.host}") for host in hosts}
@@ -79,5 +67,5 @@ async def _show(args: list[str], settings: Settings) -> None:
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    console.print(Text(f"{args[0]}: {workers} workers, {len(hosts)} hosts asked for in the last hour"))
+    console.print(Text(f"{spider}: {workers} workers, {len(hosts)} hosts asked for in the last hour"))
     console.print(table)

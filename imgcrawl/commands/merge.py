@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scrapy.commands import ScrapyCommand
-from scrapy.exceptions import UsageError
 from scrapy.utils.conf import feed_process_params_from_cli
 
+from imgcrawl.commands.base import FAILED, BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.formats import LINES
 from imgcrawl.feeds.merge import Segments
 from imgcrawl.feeds.output import OutputWriter, local_path
-from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from imgcrawl.feeds.merge import Report
@@ -24,12 +22,9 @@ if TYPE_CHECKING:
 MOST_TOLD = 20  # lines of a segment that are told one by one
 
 
-class Command(ScrapyCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Exit code 0: the feed has every item of the segments, but for what kills cut off, which is told; 1: lines in
     the midst of a segment were no items; 2: bad input."""
-
-    requires_project = True
-    requires_crawler_process = False
 
     def syntax(self) -> str:
         return "<segment> [<segment> ...] -O <feed>"
@@ -49,27 +44,21 @@ class Command(ScrapyCommand):
         parser.add_argument("-o", "--output", metavar="FILE", action="append", help="add to FILE (.json, .jsonl, .csv)")
         parser.add_argument("-O", "--overwrite-output", metavar="FILE", action="append", help="write FILE anew")
 
-    def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
-        try:
-            writer, added = self._writer(args, opts)
-            with Segments([*added, *map(local_path, args)]) as segments:
-                writer.write_files(segments)
-                asyncio.run(writer.write_others(segments))
-            _tell(segments.report, " ".join([*(opts.output or ()), *(opts.overwrite_output or ())]))
-            self.exitcode = 1 if segments.report.broken else 0
-        except (InputError, UsageError) as error:
-            print(printable(str(error)), file=sys.stderr)
-            self.exitcode = 2
+    def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        writer, added = self._writer(args, opts)
+        with Segments([*added, *map(local_path, args)]) as segments:
+            writer.write_files(segments)
+            asyncio.run(writer.write_others(segments))
+        _tell(segments.report, " ".join([*(opts.output or ()), *(opts.overwrite_output or ())]))
+        return FAILED if segments.report.broken else 0
 
     def _writer(self, args: list[str], opts: argparse.Namespace) -> tuple[OutputWriter, list[Path]]:
         """What writes the feeds, and those that are segments, too, because they keep what they have."""
-        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
         if not args:
             raise InputError("scrapy merge: expected segments, as in scrapy merge part-*.jsonl -O images.json")
         if not opts.output and not opts.overwrite_output:
             raise InputError("scrapy merge: expected a feed to write, as in -O images.json")
-        settings = self.settings.copy()
+        settings = self.project_settings.copy()
         feeds = feed_process_params_from_cli(settings, opts.output, overwrite_output=opts.overwrite_output)
         kept = [local_path(uri) for uri, options in feeds.items() if not options.get("overwrite")]
         for uri in feeds:
@@ -86,10 +75,8 @@ class Command(ScrapyCommand):
 def _tell(report: Report, feeds: str) -> None:
     for sentences in (report.torn, report.broken):
         for sentence in sentences[:MOST_TOLD]:
-            print(printable(sentence), file=sys.stderr)
+            complain(sentence)
         if more := len(sentences[MOST_TOLD:]):
-            print(f"and {more:,} more", file=sys.stderr)
+            complain(f"and {more:,} more")
     again = report.items - report.galleries
-    print(
-        f"{feeds}: {report.galleries:,} galleries of {report.items:,} items" + (f", {again:,} again" if again else "")
-    )
+    say(f"{feeds}: {report.galleries:,} galleries of {report.items:,} items" + (f", {again:,} again" if again else ""))

@@ -6,7 +6,6 @@ import argparse
 import json
 import keyword
 import re
-import sys
 from collections.abc import AsyncIterator
 from importlib import import_module
 from pathlib import Path
@@ -18,12 +17,12 @@ from scrapy import Request
 from scrapy.commands import ScrapyCommand
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.http import Response
-from scrapy.settings import Settings
 from scrapy.spiderloader import get_spider_loader
 from scrapy.utils.conf import closest_scrapy_cfg
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import content_type, failed_reason, is_page
+from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.exceptions import InputError
 from imgcrawl.urls import host_of
 
@@ -53,11 +52,8 @@ class PageSpider(scrapy.Spider):
         self.reason = failed_reason(failure)
 
 
-class Command(ScrapyCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Writes a spider, its first saved page and what must come of it. Exit code 2, and nothing written: bad input."""
-
-    requires_project = True
-    requires_crawler_process = False
 
     def syntax(self) -> str:
         return "[--page FILE] <name> <url>"
@@ -72,23 +68,19 @@ class Command(ScrapyCommand):
         super().add_options(parser)
         parser.add_argument("--page", metavar="FILE", help="the list page, saved already: nothing is downloaded")
 
-    def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        try:
-            written = self.new_site(args, opts.page)
-        except InputError as error:
-            print(error, file=sys.stderr)
-            self.exitcode = 2
-            return
-        print("Written:", *written, sep="\n  ")
-        print("Now say in expected.json what the pages must give, and in the spider where it stands:")
-        print(f"  python -m pytest tests/test_sites.py -k {args[0]}")
+    def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        written = self.new_site(args, opts.page)
+        for line in ("Written:", *(f"  {path}" for path in written)):
+            say(line)
+        say("Now say in expected.json what the pages must give, and in the spider where it stands:")
+        say(f"  python -m pytest tests/test_sites.py -k {args[0]}")
+        return 0
 
     def new_site(self, args: list[str], page_file: str | None) -> list[Path]:
         if len(args) != 2:
             raise InputError(f"scrapy newsite {' '.join(args)}: expected a name and the address of a list page")
         name, url = args
-        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
-        module = import_module(self.settings["NEWSPIDER_MODULE"])
+        module = import_module(self.project_settings["NEWSPIDER_MODULE"])
         spider = Path(module.__file__ or "").parent / f"{name}.py"
         site = Path(closest_scrapy_cfg()).parent / "tests" / "sites" / name
         self.check_name(name, [spider, site])
@@ -121,10 +113,9 @@ class Command(ScrapyCommand):
         return list(written)
 
     def check_name(self, name: str, paths: list[Path]) -> None:
-        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,49}", name) or keyword.iskeyword(name):
             raise InputError(f"the name {name!r} of a site: expected small letters, digits and _, a letter first")
-        if name in get_spider_loader(self.settings).list():
+        if name in get_spider_loader(self.project_settings).list():
             raise InputError(f"the name {name!r} of a site is taken: there is a spider of that name")
         for path in paths:
             if path.exists():
@@ -137,7 +128,7 @@ class Command(ScrapyCommand):
                 return Path(page_file).read_bytes(), {}
             except OSError as error:
                 raise InputError(f"--page {page_file} cannot be read: {error.strerror}") from error
-        settings = cast("Settings", self.settings).copy()
+        settings = self.project_settings.copy()
         # One page for one person: no log, and no queue that is shared.
         settings.setdict({"LOG_ENABLED": False, "PROGRESS_ENABLED": False, "ADDONS": {}}, priority="cmdline")
         process = AsyncCrawlerProcess(settings)

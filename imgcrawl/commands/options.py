@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import textwrap
 
 from scrapy import Spider
@@ -12,15 +11,13 @@ from scrapy.settings import BaseSettings
 from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.basespiders.base import BaseSpider
+from imgcrawl.commands.base import BaseCommand, say
 
 WIDTH = 110
 
 
-class Command(ScrapyCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Lists every option of one spider, or of all, and the settings that it changes. Exit code 2: no such spider."""
-
-    requires_project = True
-    requires_crawler_process = False
 
     def syntax(self) -> str:
         return "[spider]"
@@ -28,15 +25,13 @@ class Command(ScrapyCommand):
     def short_desc(self) -> str:
         return "List the options of a spider, or of all"
 
-    def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
-        loader = get_spider_loader(self.settings)
-        names = sorted(loader.list())
-        if len(args) > 1 or not set(args) <= set(names):
-            print(f"scrapy options {' '.join(args)}: expected one spider of {', '.join(names)}", file=sys.stderr)
-            self.exitcode = 2
-            return
-        print("\n\n".join(described(loader.load(name), self.settings) for name in args or names))
+    def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        loader = get_spider_loader(self.project_settings)
+        names = [self.spider_name("options", args)] if args else sorted(loader.list())
+        for number, name in enumerate(names):
+            for line in ([""] if number else []) + described(loader.load(name), self.project_settings).split("\n"):
+                say(line)
+        return 0
 
 
 def described(spider: type[Spider], settings: BaseSettings) -> str:

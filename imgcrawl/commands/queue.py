@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import re
 import sys
 import time
@@ -19,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from scrapy.commands import ScrapyCommand
-from scrapy.exceptions import UsageError
 from scrapy.spiderloader import get_spider_loader
 
+from imgcrawl.commands.base import FAILED, BaseCommand, complain, redis_url, say
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
 
@@ -34,11 +33,8 @@ PATIENCE = 10  # seconds for a crawl to start its server, or to leave
 MOST_WORKERS = MOST_LEASES = 50  # shown; a table that fills many screens tells nobody anything
 
 
-class Command(ScrapyCommand):
+class Command(BaseCommand, ScrapyCommand):
     """Shows, or changes, what is queued. Exit code 1: Redis does not answer, or nothing was cleared; 2: bad input."""
-
-    requires_project = True
-    requires_crawler_process = False
 
     def syntax(self) -> str:
         return "[options] <spider>"
@@ -57,62 +53,43 @@ class Command(ScrapyCommand):
         )
         parser.add_argument("--yes", action="store_true", help="clear without asking, also under live workers")
 
-    def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
-        try:
-            super().process_options(args, opts)
-        except UsageError as error:
-            _say(str(error))
-            sys.exit(2)
-
-    def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        try:
-            self._run(args, opts)
-        except InputError as error:
-            _say(str(error))
-            self.exitcode = 2
-
-    def _run(self, args: list[str], opts: argparse.Namespace) -> None:
-        assert self.settings is not None  # noqa: S101 -- set in scrapy.cmdline
-        loader = get_spider_loader(self.settings)
-        names = sorted(loader.list())
-        if len(args) != 1 or args[0] not in names:
-            raise InputError(f"scrapy queue {' '.join(args)}: expected one spider of {', '.join(names)}")
-        settings = self.settings.copy()
-        loader.load(args[0]).update_settings(settings)
-        url = settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
+    def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        spider = self.spider_name("queue", args)
+        settings = self.project_settings.copy()
+        get_spider_loader(settings).load(spider).update_settings(settings)
+        url = redis_url(settings)
         if url and not opts.folder:
-            self._look(settings, url, args[0], opts)
-            return
-        with _server(args[0], Path(opts.folder or ".")) as url:
-            self._look(settings, url, args[0], opts)
+            return _look(settings, url, spider, opts)
+        with _server(spider, Path(opts.folder or ".")) as url:
+            return _look(settings, url, spider, opts)
 
-    def _look(self, settings: BaseSettings, url: str, spider: str, opts: argparse.Namespace) -> None:
-        settings.set("REDIS_URL", url, "cmdline")
-        # Nothing of it is loaded without REDIS_URL.
-        from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 -- see above
-        from imgcrawl.shared.connection import OUTAGES, check_server  # noqa: PLC0415 -- see above
-        from imgcrawl.shared.connection import printable as without_password  # noqa: PLC0415 -- see above
 
-        async def go() -> int:
-            store = queue_from_settings(settings, spider)
-            try:
-                async with asyncio.timeout(10):
-                    await check_server(store, url)
-                if opts.clear:
-                    return await _clear(store, spider, sure=opts.yes)
-                action: Callable[[Queue, str], Awaitable[int]] = _show
-                if opts.dead:
-                    action = _show_dead
-                elif opts.requeue:
-                    action = _requeue
-                return await action(store, spider)
-            except OUTAGES as error:
-                _say(f"REDIS_URL {without_password(url)}: cannot be reached ({type(error).__name__}: {error})")
-                return 1
-            finally:
-                await store.client.aclose()
+def _look(settings: BaseSettings, url: str, spider: str, opts: argparse.Namespace) -> int:
+    settings.set("REDIS_URL", url, "cmdline")
+    # Nothing of it is loaded without REDIS_URL.
+    from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 -- see above
+    from imgcrawl.shared.connection import OUTAGES, check_server  # noqa: PLC0415 -- see above
 
-        self.exitcode = asyncio.run(go())
+    async def go() -> int:
+        store = queue_from_settings(settings, spider)
+        try:
+            async with asyncio.timeout(10):
+                await check_server(store, url)
+            if opts.clear:
+                return await _clear(store, spider, sure=opts.yes)
+            action: Callable[[Queue, str], Awaitable[int]] = _show
+            if opts.dead:
+                action = _show_dead
+            elif opts.requeue:
+                action = _requeue
+            return await action(store, spider)
+        except OUTAGES as error:
+            complain(f"REDIS_URL {url}: cannot be reached ({type(error).__name__}: {error})")
+            return FAILED
+        finally:
+            await store.client.aclose()
+
+    return asyncio.run(go())
 
 
 @contextmanager
@@ -155,14 +132,14 @@ async def _show(store: Queue, spider: str) -> int:
     counts, workers = await inspect.counts(store), await inspect.workers(store, MOST_WORKERS)
     console = Console(highlight=False)
     if not counts["id"]:
-        print(f"{spider}: no crawl yet; {counts['queued']:,} queued, {counts['seen']:,} seen")
+        say(f"{spider}: no crawl yet; {counts['queued']:,} queued, {counts['seen']:,} seen")
         return 0
     started = f", since {_when(counts['started'] / 1000)}" if counts["started"] else ""
     seeded = "" if counts["seeded"] else ", the start pages are still being queued"
     given = f", with {shown(counts['arguments'])}" if counts["arguments"] else ""
-    print(f"{spider}: {counts['state']}{started}{given}{seeded}")
+    say(f"{spider}: {counts['state']}{started}{given}{seeded}")
     if counts["error"]:
-        print(printable(f"start() ended with {counts['error']}"))
+        say(f"start() ended with {counts['error']}")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column()
     table.add_column(justify="right")
@@ -196,7 +173,7 @@ async def _show(store: Queue, spider: str) -> int:
 
 def _say_how_many_more(count: int, what: str) -> None:
     if count > 0:
-        print(f"and {count:,} more {what}")
+        say(f"and {count:,} more {what}")
 
 
 async def _show_dead(store: Queue, spider: str) -> int:
@@ -205,18 +182,19 @@ async def _show_dead(store: Queue, spider: str) -> int:
     dead = await inspect.dead(store)
     for page in dead:
         times = f"{page['failures']} failures, {page['deaths']} deaths of its worker"
-        print(f"{_when(page['at'])}  {_url(page['request'])}\n    {times}; the last: {printable(page['reason'])}")
+        say(f"{_when(page['at'])}  {_url(page['request'])}")
+        say(f"    {times}; the last: {page['reason']}")
     total = (await inspect.counts(store))["dead"]
     if not total:
-        print(f"{spider}: no page was given up")
+        say(f"{spider}: no page was given up")
     elif total > len(dead):
-        print(f"and {total - len(dead):,} more")
+        say(f"and {total - len(dead):,} more")
     return 0
 
 
 async def _requeue(store: Queue, spider: str) -> int:
     back = await store.requeue()
-    print(f"{spider}: {back:,} pages are in the queue again")
+    say(f"{spider}: {back:,} pages are in the queue again")
     return 0
 
 
@@ -226,17 +204,16 @@ async def _clear(store: Queue, spider: str, *, sure: bool) -> int:
     counts = await inspect.counts(store)
     if not sure:
         workers = f", {counts['workers']} workers have to leave" if counts["workers"] else ""
-        print(
+        say(
             f"{spider}: {counts['queued']:,} queued and {counts['leased']:,} leased pages and {counts['seen']:,} seen "
             f"addresses will be forgotten{workers}. Clear? [y/N] ",
             end="",
-            flush=True,
         )
         if (await asyncio.to_thread(sys.stdin.readline)).strip().lower() not in ("y", "yes"):
-            print("Nothing was cleared.")
+            say("Nothing was cleared.")
             return 1
     await store.clear(force=True)
-    print(f"{spider}: cleared")
+    say(f"{spider}: cleared")
     return 0
 
 
@@ -254,7 +231,3 @@ def _when(seconds: float) -> str:
         return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds").removesuffix("+00:00") + " UTC"
     except (ValueError, OverflowError, OSError):  # what stands in Redis may be anybody's
         return "?"
-
-
-def _say(sentence: str) -> None:
-    print(printable(sentence), file=sys.stderr)

@@ -22,7 +22,7 @@ from scrapy.statscollectors import DummyStatsCollector
 from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.atomic import hidden_sibling
 from imgcrawl.feeds.journal import BeingWrittenError, JsonFile
-from imgcrawl.feeds.reader import Entry, entries, without_lease
+from imgcrawl.feeds.reader import FeedEntry, entries, without_lease
 from imgcrawl.items import outcomes_of
 
 INDEX_CACHE = 64 * 1024  # KiB of the index that are held in memory; the rest is on disk
@@ -163,7 +163,7 @@ class Segments:
             else:
                 self._put(entry)
 
-    def _put(self, entry: Entry) -> None:
+    def _put(self, entry: FeedEntry) -> None:
         item = entry.item or {}
         number = len(self._sources) - 1
         self.report.items += 1
@@ -176,7 +176,7 @@ class Segments:
         self._index.execute(_PUT, (key, number, entry.start, len(entry.text), *quality))
 
 
-def _identity(entry: Entry, number: int) -> list[Any]:
+def _identity(entry: FeedEntry, number: int) -> list[Any]:
     """What two items have in common that are the same; *number* is that of the segment."""
     item = entry.item or {}
     url = item.get("url")

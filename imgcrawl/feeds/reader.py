@@ -17,7 +17,7 @@ BOM = b"\xef\xbb\xbf"
 _LEASE = re.compile(rb'(?:,\s*)?"_lease":\s*"([^"\\]+)"\}$')
 
 
-class Entry(NamedTuple):
+class FeedEntry(NamedTuple):
     """What stands at byte *start* of a feed: *item* (None if it is none), with the *lease* that it came from, if that
     is noted. *torn*: the feed ends within it. *place* says where, for people."""
 
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     torn: bool = False
 
 
-def entries(file: io.BufferedReader) -> Iterator[Entry]:
+def entries(file: io.BufferedReader) -> Iterator[FeedEntry]:
     """What stands in a feed, in order. Holds one item at a time."""
     head = file.peek(len(BOM))
     begin = len(BOM) if head.startswith(BOM) else 0
@@ -45,20 +45,20 @@ def without_lease(text: bytes) -> tuple[bytes, str]:
     return (text[: match.start()] + b"}", match[1].decode("utf-8", "replace")) if match else (text, "")
 
 
-def _line_entries(file: io.BufferedReader, begin: int) -> Iterator[Entry]:
+def _line_entries(file: io.BufferedReader, begin: int) -> Iterator[FeedEntry]:
     file.seek(begin)
     start = begin
     for number, line in enumerate(file, 1):
         text = line.rstrip(b"\r\n")
         entry = _entry(f"line {number}", start, text)
         if entry.item is None and not line.endswith(b"\n"):
-            entry = Entry("its last line", start, text, torn=True)
+            entry = FeedEntry("its last line", start, text, torn=True)
         if entry.item is not None or line.strip():
             yield entry
         start += len(line)
 
 
-def _array_entries(file: Any, begin: int) -> Iterator[Entry]:
+def _array_entries(file: Any, begin: int) -> Iterator[FeedEntry]:
     items = ArrayItems(file, begin, strict=False)
     for start, end in items:
         place = file.tell()
@@ -66,13 +66,13 @@ def _array_entries(file: Any, begin: int) -> Iterator[Entry]:
         yield _entry(f"entry {items.count}", start, file.read(end - start))
         file.seek(place)
     if not items.closed:
-        yield Entry(f"the array, after {items.count} items,", items.end, b"", torn=True)
+        yield FeedEntry(f"the array, after {items.count} items,", items.end, b"", torn=True)
 
 
-def _entry(place: str, start: int, text: bytes) -> Entry:
+def _entry(place: str, start: int, text: bytes) -> FeedEntry:
     whole, lease = without_lease(text)
     try:
         item = json.loads(whole.decode())
     except (ValueError, RecursionError):
         item = None
-    return Entry(place, start, text, item if isinstance(item, dict) else None, lease)
+    return FeedEntry(place, start, text, item if isinstance(item, dict) else None, lease)

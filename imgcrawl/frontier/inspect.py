@@ -50,6 +50,12 @@ async def workers(queue: Queue, most: int = 50) -> dict[str, list[Lease]]:
     return found
 
 
+async def names(queue: Queue) -> list[str]:
+    """The names of all workers."""
+    found = await queue.client.zrange(f"{queue.prefix}workers", 0, -1)
+    return [name.decode("utf-8", "replace") for name in found]
+
+
 async def dead(queue: Queue, most: int = 100) -> list[dict[str, Any]]:
     """The pages given up, last first: `request` (JSON bytes), `reason`, `failures`, `deaths`, `at` (seconds)."""
     found = []

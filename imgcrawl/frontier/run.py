@@ -20,7 +20,8 @@ from imgcrawl.frontier.leases import Leases
 from imgcrawl.frontier.outbox import Outbox
 from imgcrawl.frontier.queue import ForeignKeyError, OtherArgumentsError, Queue, Reply
 from imgcrawl.frontier.run_arguments import shown
-from imgcrawl.shared.connection import OUTAGES, check_server, printable
+from imgcrawl.lines import printable
+from imgcrawl.shared.connection import OUTAGES, check_server
 from imgcrawl.shared.session import Session, one_line
 
 logger = logging.getLogger(__name__)

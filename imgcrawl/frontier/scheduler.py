@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from imgcrawl.engine import is_stopping, on_request_finished, wake
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import GalleryUnfinished, InputError
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.decode import decode
 from imgcrawl.frontier.leases import Leases, Page
@@ -33,6 +33,7 @@ from imgcrawl.frontier.seeding import Seeding
 from imgcrawl.frontier.start_urls import StartUrls
 from imgcrawl.shared.checked_settings import flag, number
 from imgcrawl.shared.session import one_line
+from imgcrawl.stopping import GIVEN_UP
 
 logger = logging.getLogger(__name__)
 
@@ -170,6 +171,7 @@ class Scheduler(BaseScheduler):
         connect(self._failed_callback, signals.spider_error)
         connect(self._failed_callback, signals.item_error)
         connect(self._item_scraped, signals.item_scraped)
+        connect(self._item_dropped, signals.item_dropped)
         connect(self._spider_idle, signals.spider_idle)
         start_urls = StartUrls(run, self.spider, encode=self.encode, fingerprint=self._fingerprint)
         run.session.start(self._listen, start_urls.feed)
@@ -190,7 +192,7 @@ class Scheduler(BaseScheduler):
             return
         if page.retry is not None:
             run.report("again", page.token, page.retry)
-        elif page.unfinished:
+        elif page.unfinished or request.meta.get(GIVEN_UP):
             run.give_back()
         elif page.failed:
             self._count("frontier/failed")
@@ -213,6 +215,11 @@ class Scheduler(BaseScheduler):
             if page is not None:
                 page.unfinished = True
             self._leave_unwritable_feed()
+
+    def _item_dropped(self, response: Response | Failure | None, exception: Exception) -> None:
+        page = self.leases.of(response)
+        if page is not None and isinstance(exception, GalleryUnfinished):
+            page.unfinished = True
 
     def _leave_unwritable_feed(self) -> None:
         """Leave the pages to workers whose feeds can be written: here each would be lost."""
@@ -303,6 +310,8 @@ def check_settings(settings: BaseSettings) -> None:
 def lacks_something(item: Any) -> bool:
     """Whether *item* says that its page, an image or a video could not be had."""
     adapter = ItemAdapter(item)
+    if adapter.get("failed_pages"):
+        return True
     outcomes = [outcome for name in ("images", "videos") for outcome in adapter.get(name) or ()]
     return bool(adapter.get("error")) or any(
         isinstance(outcome, dict) and outcome.get("status") == "failed" for outcome in outcomes

@@ -117,6 +117,17 @@ def distinct(names: Sequence[str], *, max_bytes: int = MAX_NAME) -> list[str]:
     return result
 
 
+def file_names(path: str, extension: str, checksum: str, *, with_checksum: bool = False) -> tuple[str, ...]:
+    """The names that the file of an image may get, best first: *path*, what its item asked for, and its *extension*,
+    with a part of its *checksum* where the first is taken, or at once.
+
+    They follow from the image alone, so doing it twice changes nothing. With the 64 bits of *with_checksum* two
+    writers that know nothing of each other never mean different bytes by one name.
+    """
+    part, whole = f"{path}-{checksum[:16]}{extension}", f"{path}-{checksum}{extension}"
+    return (part, whole) if with_checksum else (f"{path}{extension}", f"{path}-{checksum[:8]}{extension}", whole)
+
+
 def strip_extension(name: str) -> str:
     """Return *name* without the extension of an image or a video: the bytes decide which one the file gets."""
     return _EXTENSION.sub("", name) or name

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from scrapy.http import Response
@@ -24,7 +25,7 @@ LARGE = 512 * 1024  # bytes of an image whose decoding takes some milliseconds
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A verified body: its record, with the path it gets if that is free, and the extension of its kind (".jpg")."""
+    """A verified body: its record, in which the path is not known yet, and the extension of its kind (".jpg")."""
 
     record: Record
     extension: str
@@ -44,7 +45,13 @@ class ImageExaminer:
     """Decodes images, and makes their thumbnails."""
 
     def __init__(self, config: PipelineSettings) -> None:
-        self.min_width, self.min_height = config.min_width, config.min_height
+        self._examine = partial(
+            examine,
+            min_width=config.min_width,
+            min_height=config.min_height,
+            strict=config.strict,
+            keep=config.keep,
+        )
         self.thumbs: Mapping[str, tuple[int, int]] = config.thumbs
         # A decoder that runs for long on every core would make the event loop late.
         self._long = threading.Semaphore(max(1, min(config.threads, os.cpu_count() or 1) - 1))
@@ -52,7 +59,7 @@ class ImageExaminer:
 
     def facts(self, arrival: Arrival) -> Facts:
         with self._long if arrival.size >= LARGE else nullcontext(), self._body(arrival) as body:
-            return examine(body, min_width=self.min_width, min_height=self.min_height)
+            return self._examine(body)
 
     def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
         with self._body(arrival) as body:
@@ -75,7 +82,7 @@ def examined(arrival: Arrival, examiner: Examiner) -> Examined:
     record = Record(
         key=arrival.key,
         wanted=arrival.requested_path,
-        path=arrival.requested_path + facts.extension,
+        path="",
         checksum=arrival.checksum,
         bytes=arrival.size,
         format=facts.format,

@@ -13,49 +13,48 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from itemadapter import ItemAdapter
 from scrapy import Request, Spider
 from scrapy.crawler import Crawler
-from scrapy.exceptions import DropItem, NotConfigured
+from scrapy.exceptions import NotConfigured
 from scrapy.http import Response
 from scrapy.pipelines.files import FilesPipeline
 from scrapy.pipelines.images import ImagesPipeline as ScrapyImagesPipeline
 from scrapy.pipelines.media import MediaPipeline
 from scrapy.utils.asyncio import is_asyncio_available
-from scrapy.utils.datatypes import LocalCache
 from scrapy.utils.misc import arg_to_iter
 
 from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.downloader import Downloader
 from imgcrawl.downloadhandler import reason_of
-from imgcrawl.exceptions import ImageError, InputError, record_fatal_error
+from imgcrawl.engine import is_stopping
+from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError, record_fatal_error
 from imgcrawl.images.names import strip_extension
-from imgcrawl.images.verify import set_pixel_limit
+from imgcrawl.images.room import set_pixel_limit
 from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner, ImageExaminer, examined
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
-from imgcrawl.pipelines.media_requests import MediaRequests, make_conditional
+from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional
 from imgcrawl.pipelines.outcomes import known, not_stored, stored
-from imgcrawl.pipelines.receivers import Arrival, FileReceiver, MemoryReceiver, Receiver
+from imgcrawl.pipelines.receivers import Arrival, Receiver
 from imgcrawl.pipelines.remote import RemoteKeeper
 from imgcrawl.pipelines.settings import PipelineSettings
+from imgcrawl.pipelines.sharing import SharedAddresses
+from imgcrawl.pipelines.staging import Staging
 from imgcrawl.pipelines.stores import FileStore
+from imgcrawl.pipelines.window import WINDOW, outcomes
 from imgcrawl.spidermiddlewares import OptOuts, opt_outs_of
 
 logger = logging.getLogger(__name__)
 
 CATALOGUE_NAME = ".catalogue.sqlite3"
-# Addresses of one item that are worked on at once: pages with a hundred thousand exist.
-WINDOW = 256
 # The disk will not take the next image either.
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-# Said about the address, not about the moment: not asked again in this run.
-GONE = {"http_404", "http_410"}
 
 
 class ImagesPipeline(ScrapyImagesPipeline):
@@ -88,7 +87,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
             self._handle_statuses(crawler.settings.getbool("MEDIA_ALLOW_REDIRECTS", True))  # not Scrapy's default
             self.local = self.store if isinstance(self.store, FileStore) else None
             if self.local:
-                self.local.open()
+                self.local.durable = self.config.durable
+            self.staging = self.local.staging if self.local else Staging(Path())
+            self.staging.open()
         except (OSError, KeyError, AssertionError) as error:
             raise InputError(
                 f"IMAGES_STORE={str(store_uri)!r} cannot be used ({error}); expected a directory that can be "
@@ -96,8 +97,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
             ) from error
         set_pixel_limit(self.config.max_pixels)
         self.opt_outs = OptOuts.from_settings(crawler.settings)
-        beside = self.local.root if self.local else Path()
-        self.catalogue = Catalogue(Path(crawler.settings["CATALOGUE_FILE"] or beside / CATALOGUE_NAME))
+        chosen = crawler.settings["CATALOGUE_FILE"]  # may be a link: the user has made it
+        path = Path(chosen).resolve() if chosen else (self.local.root if self.local else Path()) / CATALOGUE_NAME
+        self.catalogue = Catalogue(path, durable=self.config.durable)
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
         self.media_requests = MediaRequests(
             self.config.name,
@@ -107,57 +109,49 @@ class ImagesPipeline(ScrapyImagesPipeline):
             accept=self.ACCEPT,
         )
         self.keeper: LocalKeeper | RemoteKeeper = (
-            LocalKeeper(self.local, self.catalogue, self.threads)
+            LocalKeeper(self.local, self.catalogue, self.threads, with_checksum=self.config.with_checksum)
             if self.local
             else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo)
         )
         self.lookup = Lookup(self.catalogue, self.threads, self.keeper.is_intact)
-        self.receiver: Receiver = FileReceiver(self.local) if self.local else MemoryReceiver()
+        self.receiver = Receiver(self.staging)
         self.examiner: Examiner = ImageExaminer(self.config)
-        self._underway: dict[bytes, asyncio.Future[Image]] = {}
-        self._gone: LocalCache[bytes, Image] = LocalCache(limit=10_000)
+        self._paths: dict[int, list[str]] = {}  # of large items, by their id
+        self._addresses = SharedAddresses()
         self._stopping: asyncio.Task[None] | None = None
 
     def close_spider(self) -> None:
         self.threads.shutdown()
         self.catalogue.close()
-        if self.local:
-            self.local.close()
+        self.staging.close()
 
     async def process_item(self, item: Any, spider: Spider | None = None) -> Any:
-        self._check(item)
-        window = asyncio.Semaphore(WINDOW)
-        outcomes: list[asyncio.Task[Image]] = []
-        for request in arg_to_iter(self.get_media_requests(item, self.spiderinfo)):
-            await window.acquire()
-            outcome = asyncio.create_task(self._outcome(request, item))
-            outcome.add_done_callback(lambda _: window.release())
-            outcomes.append(outcome)
-        results = [(True, image) for image in await asyncio.gather(*outcomes)]
-        return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
-
-    def _check(self, item: Any) -> None:
         adapter = ItemAdapter(item)
-        urls = adapter.get(self.images_urls_field, [])
-        if not isinstance(urls, list | tuple):
-            raise DropItem(
-                f"{self.images_urls_field}={urls!r:.100} of {type(item).__name__} is not a list of addresses",
-                log_level="ERROR",
-            )
+        urls = checked_urls(adapter, self.images_urls_field, self.images_result_field)
+        if len(urls) > WINDOW:  # to make the paths of all would keep the event loop busy
+            make = partial(self.media_requests.paths, adapter, urls, self.spiderinfo.spider.name)
+            self._paths[id(item)] = await asyncio.get_running_loop().run_in_executor(self.threads, make)
         try:
-            adapter[self.images_result_field] = []
-        except (KeyError, AttributeError) as error:
-            raise DropItem(
-                f"{type(item).__name__} declares no field {self.images_result_field!r}, so what became of its "
-                "images would be lost; declare it",
-                log_level="ERROR",
-            ) from error
+            requests = arg_to_iter(self.get_media_requests(item, self.spiderinfo))
+            stopping = partial(is_stopping, self.crawler.engine)
+            images = await outcomes(requests, partial(self._outcome, item=item), stopping)
+        except GalleryUnfinished as error:
+            logger.info("A gallery with %d images was %s, and is gone on with in the next crawl", len(urls), error)
+            raise
+        finally:
+            self._paths.pop(id(item), None)
+        results = [(True, image) for image in images]
+        return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
 
     def get_media_requests(  # type: ignore[override] # a generator: an item may have very many
         self, item: Any, info: MediaPipeline.SpiderInfo
     ) -> Iterator[Request]:
         adapter = ItemAdapter(item)
-        yield from self.media_requests.of(adapter, adapter.get(self.images_urls_field, []), info.spider.name)
+        urls = adapter.get(self.images_urls_field, [])
+        paths = self._paths.get(id(item), ())
+        if len(paths) != len(urls):
+            paths = self.media_requests.paths(adapter, urls, info.spider.name)
+        yield from self.media_requests.of(adapter, urls, paths)
 
     def file_path(
         self,
@@ -188,7 +182,11 @@ class ImagesPipeline(ScrapyImagesPipeline):
         url = request.meta.setdefault("image_url", request.url)
         stats = self.crawler.stats
         stats.inc_value("image/found")
-        image = cast("Image", {"url": url, **await self._shared(request, item)})
+        try:
+            image = cast("Image", {"url": url, **await self._shared(request, item)})
+        except asyncio.CancelledError:
+            stats.inc_value("image/found", -1)
+            raise
         status = image["status"]
         stats.inc_value(f"image/{status}")
         if status == "downloaded":
@@ -212,29 +210,19 @@ class ImagesPipeline(ScrapyImagesPipeline):
         if reason := request.meta.get("image_refused"):
             return not_stored(reason)
         key = self._fingerprinter.fingerprint(request)
-        while (underway := self._underway.get(key)) is not None:
-            image = await asyncio.shield(underway)
-            if "path" in image:
-                return cast("Image", {**image, "status": "duplicate"})
-        if (gone := self._gone.get(key)) is not None:
-            return gone
-        future = self._underway[key] = asyncio.get_running_loop().create_future()
-        image = not_stored("error")
         downloader = self.crawler.engine.downloader
-        try:
+
+        async def ask() -> Image:
             with downloader.count_as_active(request) if isinstance(downloader, Downloader) else nullcontext():
-                image = await self._image(request, item, key)
-        finally:
-            del self._underway[key]
-            future.set_result(image)
-        if image.get("reason") in GONE:
-            self._gone[key] = image
-        return image
+                return await self._image(request, item, key)
+
+        return await self._addresses.outcome(key, ask)
 
     async def _image(self, request: Request, item: Any, key: bytes) -> Image:
         """Look-up, download, verify, keep. Every error is an outcome."""
         try:
-            requested_path = strip_extension(self.file_path(request, info=self.spiderinfo, item=item))
+            path = str(PurePosixPath(self.file_path(request, info=self.spiderinfo, item=item)))
+            requested_path = strip_extension(path)
             record = await self.lookup.find_intact(key)
             if record and time.time() - record.checked_at < self.config.expires:
                 return known(record, requested_path)

@@ -16,6 +16,7 @@ from scrapy.pipelines.media import MediaPipeline
 
 from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.exceptions import ImageError
+from imgcrawl.images.names import file_names
 from imgcrawl.pipelines.examiners import Examined
 from imgcrawl.pipelines.futures import settle_soon
 from imgcrawl.pipelines.outcomes import same_bytes
@@ -38,12 +39,18 @@ class _Staged:
 
 
 class LocalKeeper:
-    """Keeps images in the directory of *store*, and in the *catalogue*, with *threads* that wait for the disk."""
+    """Keeps images in the directory of *store*, and in the *catalogue*, with *threads* that wait for the disk.
 
-    def __init__(self, store: FileStore, catalogue: Catalogue, threads: ThreadPoolExecutor) -> None:
+    *with_checksum*: each name has a part of its checksum (`names.file_names`).
+    """
+
+    def __init__(
+        self, store: FileStore, catalogue: Catalogue, threads: ThreadPoolExecutor, *, with_checksum: bool = False
+    ) -> None:
         self.store = store
         self.catalogue = catalogue
         self.threads = threads
+        self.with_checksum = with_checksum
         self._ready: deque[_Staged] = deque()
         self._publishing = threading.Lock()
 
@@ -76,6 +83,8 @@ class LocalKeeper:
         with ExitStack() as file:
             try:
                 image = examine(arrival)
+                if arrival.file:
+                    self.store.sync_staged(arrival.file)
                 path = arrival.file or file.enter_context(self.store.staged(arrival.response.body))
             except ImageError as error:
                 settle_soon([(kept, error.with_traceback(None))])  # its frames have the body
@@ -99,7 +108,8 @@ class LocalKeeper:
         outcomes: Sequence[tuple[str, Record] | BaseException]
         try:
             with self.catalogue.transaction():
-                outcomes = [self._publish(staged.image, staged.path) for staged in images]
+                outcomes = kept = [self._publish(staged.image, staged.path) for staged in images]
+                self.store.sync(record.path for status, record in kept if status == "downloaded")
         except BaseException as error:  # to be raised where the image is waited for
             if len(images) > 1:  # what cannot be published must not harm the others; to publish twice changes nothing
                 for image in images:
@@ -115,18 +125,13 @@ class LocalKeeper:
         """Give a staged image its name and its record."""
         record, checksum, catalogue = image.record, image.record.checksum, self.catalogue
         before = catalogue.find(record.key)
-        for same in catalogue.same_bytes(checksum):
-            if self.store.checksum(same.path) == checksum:
-                record, status = same_bytes(record, same.path, before)
+        for path in catalogue.files_of(checksum):
+            if self.store.checksum(path) == checksum:
+                record, status = same_bytes(record, path, before)
                 break
         else:
-            path = self.store.publish(
-                staged,
-                record.wanted,
-                image.extension,
-                checksum,
-                lambda name: checksum in catalogue.checksums_at(name),
-            )
+            names = file_names(record.wanted, image.extension, checksum, with_checksum=self.with_checksum)
+            path = self.store.publish(staged, names, checksum, lambda name: catalogue.has_file(name, checksum))
             record, status = replace(record, path=path), "downloaded"
         catalogue.put(record)
         return status, record

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 from scrapy import Request
 from scrapy.http import Response
 
 from imgcrawl.bodies import IN_MEMORY, BodyFile, MediaRequest, body_file_of
-from imgcrawl.pipelines.stores import FileStore
+from imgcrawl.pipelines.staging import Staging
 
 
 @dataclass(frozen=True)
@@ -41,38 +40,19 @@ class Arrival:
         return self.file.stat().st_size if self.file else len(self.response.body)
 
 
-class Receiver(Protocol):
-    """How the bodies of a pipeline are received."""
+class Receiver:
+    """Has bodies of more than *in_memory* bytes written to *staging* as they come. *limits* are for the meta of their
+    requests (``download_maxsize`` in bytes, ``download_timeout`` in seconds)."""
 
-    def receiving(self, request: Request) -> AbstractContextManager[Request]:
-        """The request to send in place of *request*, with what must be there until its body has been looked at."""
-
-    def arrival(self, response: Response, key: bytes, requested_path: str) -> Arrival:
-        """What *response* brought."""
-
-
-class MemoryReceiver:
-    """Holds bodies in memory."""
-
-    def receiving(self, request: Request) -> AbstractContextManager[Request]:
-        return nullcontext(request)
-
-    def arrival(self, response: Response, key: bytes, requested_path: str) -> Arrival:
-        return Arrival(response, key, requested_path)
-
-
-class FileReceiver:
-    """Has bodies of more than *in_memory* bytes written to the staging folder of *store* as they come. *limits* are
-    for the meta of their requests (``download_maxsize`` in bytes, ``download_timeout`` in seconds)."""
-
-    def __init__(self, store: FileStore, *, in_memory: int = IN_MEMORY, limits: Mapping[str, float] = {}) -> None:
-        self.store = store
+    def __init__(self, staging: Staging, *, in_memory: int = IN_MEMORY, limits: Mapping[str, float] = {}) -> None:
+        self.staging = staging
         self.in_memory = in_memory
         self.limits = limits
 
     @contextmanager
     def receiving(self, request: Request) -> Iterator[Request]:
-        body_file = BodyFile(self.store.unused_path(), in_memory=self.in_memory)
+        """The request to send in place of *request*, with what must be there until its body has been looked at."""
+        body_file = BodyFile(self.staging.unused_path(), in_memory=self.in_memory)
         sent = request if isinstance(request, MediaRequest) else request.replace(cls=MediaRequest)
         sent.body_file = body_file
         sent.meta.update(self.limits)
@@ -82,6 +62,7 @@ class FileReceiver:
             body_file.remove()
 
     def arrival(self, response: Response, key: bytes, requested_path: str) -> Arrival:
+        """What *response* brought."""
         body_file = body_file_of(response.request) if response.request else None
         file = body_file.path if body_file and body_file.is_written else None
         return Arrival(response, key, requested_path, file)

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from io import BytesIO
-from typing import Any, TypeVar
+from io import BytesIO, FileIO
+from itertools import islice
+from typing import Any, TypeVar, cast
+from weakref import WeakValueDictionary
 
 from PIL import Image as PILImage
 from scrapy.pipelines.files import FilesStoreProtocol
@@ -17,16 +19,29 @@ from scrapy.utils.defer import ensure_awaitable
 
 from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.exceptions import ImageError
+from imgcrawl.images.names import file_names
 from imgcrawl.pipelines.examiners import Examined
 from imgcrawl.pipelines.outcomes import same_bytes
 from imgcrawl.pipelines.receivers import Arrival
-from imgcrawl.pipelines.stores import names_for
+from imgcrawl.pipelines.stores import is_plain
 
+_FILES = 4  # that are known for the same bytes and may still be there; to ask for each is a trip to the store
 _T = TypeVar("_T")
 
 
+class _File(FileIO):
+    """A file in place of the BytesIO that Scrapy's stores expect; Google's asks for its value."""
+
+    def getvalue(self) -> bytes:
+        return self.readall() or b""
+
+
 class RemoteKeeper:
-    """Keeps images in *store*, and in the *catalogue*, with *threads* for what takes time. *info*: for the store."""
+    """Keeps images in *store*, and in the *catalogue*, with *threads* for what takes time. *info*: for the store.
+
+    Other machines may write into the store at the same time, and it cannot tell "there already" from "written now". So
+    each name has a part of its checksum: what is there under a name has the same bytes, whoever wrote it.
+    """
 
     def __init__(
         self,
@@ -39,49 +54,43 @@ class RemoteKeeper:
         self.catalogue = catalogue
         self.threads = threads
         self._info = info
-        self._uploading: set[str] = set()
+        self._uploading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by checksum
 
     async def is_intact(self, record: Record) -> bool:
         """Whether the file of *record* is there."""
-        return await self._is_there(record.path)
+        return is_plain(record.path) and await self._is_there(record.path)
 
     async def keep(self, arrival: Arrival, examine: Callable[[Arrival], Examined]) -> tuple[str, Record]:
         """Verify, store and record *arrival*: its status and its record. Raises `ImageError`."""
         image = await self._in_thread(examine, arrival)
-        record = image.record
-        for same in await self._in_thread(self.catalogue.same_bytes, record.checksum):
-            if await self._is_there(same.path):
-                record, status = same_bytes(record, same.path, same if same.key == record.key else None)
-                break
-        else:
-            record = replace(record, path=await self._free_name(record, image.extension))
-            status = "downloaded"
-            try:
-                await self._persist(record.path, arrival.response.body, record)
-            finally:
-                self._uploading.discard(record.path)
-        await self._in_thread(self._put, record)
+        # The same bytes under two addresses are uploaded once.
+        async with self._uploading.setdefault(image.record.checksum, asyncio.Lock()):
+            status, record = await self._upload(arrival, image)
+            await self._in_thread(self._put, record)
         return status, record
+
+    async def _upload(self, arrival: Arrival, image: Examined) -> tuple[str, Record]:
+        record = image.record
+        before = await self._in_thread(self.catalogue.find, record.key)
+        for path in await self._in_thread(lambda: list(islice(self.catalogue.files_of(record.checksum), _FILES))):
+            if is_plain(path) and await self._is_there(path):
+                again, status = same_bytes(record, path, before)
+                return status, again
+        path = file_names(record.wanted, image.extension, record.checksum, with_checksum=True)[0]
+        with _File(arrival.file) if arrival.file else BytesIO(arrival.response.body) as body:
+            await self._persist(path, body, record)
+        return "downloaded", replace(record, path=path)
 
     async def keep_derived(
         self, make: Callable[[], Iterable[tuple[str, bytes]]], info: MediaPipeline.SpiderInfo
     ) -> None:
         """Store the files that *make* gives, each a path and bytes, which may be made anew at any time."""
         for path, body in await self._in_thread(lambda: list(make())):
-            await self._persist(path, body, None)
+            await self._persist(path, BytesIO(body), None)
 
     def _put(self, record: Record) -> None:
         with self.catalogue.transaction():
             self.catalogue.put(replace(record, checked_at=time.time()))
-
-    async def _free_name(self, record: Record, extension: str) -> str:
-        for name in names_for(record.wanted, extension, record.checksum):
-            checksums = await self._in_thread(self.catalogue.checksums_at, name)
-            there = bool(checksums) or await self._is_there(name)
-            if name not in self._uploading and (not there or checksums == {record.checksum}):
-                self._uploading.add(name)
-                return name
-        raise ImageError("storage", f"every name for {record.wanted} is taken")
 
     async def _is_there(self, path: str) -> bool:
         stat: Any = self.store.stat_file(path, self._info())
@@ -90,13 +99,13 @@ class RemoteKeeper:
         except Exception:  # Scrapy's own pipeline takes any error of a store for "not there"; so do we
             return False
 
-    async def _persist(self, path: str, body: bytes, record: Record | None) -> None:
+    async def _persist(self, path: str, body: BytesIO | _File, record: Record | None) -> None:
         meta = {"width": record.width, "height": record.height} if record else None
         kind = PILImage.MIME.get(record.format, "application/octet-stream") if record else "image/*"
         headers = {"Content-Type": kind}
         try:
             await ensure_awaitable(
-                self.store.persist_file(path, BytesIO(body), self._info(), meta=meta, headers=headers)
+                self.store.persist_file(path, cast("BytesIO", body), self._info(), meta=meta, headers=headers)
             )
         except Exception as error:  # each store's own library raises its own
             raise ImageError("storage", f"{type(error).__name__}: {error}") from error

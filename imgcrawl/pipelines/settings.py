@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgcrawl.durability import wants_fsync
 from imgcrawl.exceptions import InputError
+from imgcrawl.images.formats import FOREIGN_EXTENSIONS
 from imgcrawl.images.names import check_template
-from imgcrawl.images.verify import DEFAULT_PIXEL_LIMIT
+from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT
 from imgcrawl.items import Gallery
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ class PipelineSettings:
     min_height: int
     expires: float
     thumbs: Mapping[str, tuple[int, int]]
+    strict: bool
+    keep: frozenset[str]
+    with_checksum: bool
+    durable: bool
 
     @classmethod
     def from_settings(cls, settings: BaseSettings, name_setting: str) -> Self:
@@ -46,6 +52,10 @@ class PipelineSettings:
                 min_height=settings.getint("IMAGES_MIN_HEIGHT"),
                 expires=settings.getfloat("IMAGES_EXPIRES", 90) * DAY,
                 thumbs={str(k): (int(w), int(h)) for k, (w, h) in settings.getdict("IMAGES_THUMBS").items()},
+                strict=settings.getbool("IMAGES_STRICT"),
+                keep=frozenset(settings.getlist("IMAGES_KEEP")),
+                with_checksum=settings.getbool("IMAGES_NAME_CHECKSUM"),
+                durable=wants_fsync(settings),
             )
         except (TypeError, ValueError) as error:
             raise InputError(f"one of the IMAGES_ settings has a value that cannot be read: {error}") from error
@@ -54,6 +64,8 @@ class PipelineSettings:
                 f"IMAGES_THREADS={config.threads}, IMAGES_MAX_PIXELS={config.max_pixels} and the sizes in "
                 f"IMAGES_THUMBS={dict(config.thumbs)} must be 1 or more"
             )
+        if unknown := config.keep - FOREIGN_EXTENSIONS.keys():
+            raise InputError(f"IMAGES_KEEP names {min(unknown)!r}; expected some of {', '.join(FOREIGN_EXTENSIONS)}")
         return config
 
 

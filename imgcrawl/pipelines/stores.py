@@ -5,115 +5,106 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import platform
-import secrets
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
-from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from scrapy.pipelines.files import FSFilesStore
 from scrapy.pipelines.media import MediaPipeline
 
+from imgcrawl.pipelines.staging import Staging
+
 # File systems without hard links (FAT, some network shares) answer with one of these.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-
-# Names for unfinished files. Process ids repeat: containers that share a store and a host name all have number 1.
-_PROCESS = secrets.token_hex(8)
-_NUMBERS = count()
+_HANDLES = os.open in os.supports_dir_fd  # not on Windows
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+_READ = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class FileStore(FSFilesStore):
     """A directory. A file appears under its final name complete or not at all, and never over another file.
 
-    Its methods are for worker threads: they wait for the disk.
+    Below the directory itself no symbolic link is followed, and nothing is read or replaced but regular files: what
+    else has a file's name is stepped around, what else has a folder's name is an OSError. With *durable*, a file that
+    was published and `sync`ed is there after a power cut, too. Its methods are for worker threads: they wait for the
+    disk.
     """
 
-    INCOMING = ".incoming"
+    durable = False
 
     def __init__(self, basedir: str | os.PathLike[str]) -> None:
         super().__init__(basedir)
         self.root = Path(self.basedir)
+        self.staging = Staging(self.root)
+        self._synced: set[PurePosixPath] = set()  # folders whose own entry is on disk
 
     def _mkdir(self, dirname: Path, domain: MediaPipeline.SpiderInfo | None = None) -> None:
         # Scrapy's looks first, and another worker may make it between the two.
         dirname.mkdir(parents=True, exist_ok=True)
 
-    def open(self) -> None:
-        """Make a place for unfinished files; those of processes that are gone are removed with it."""
-        incoming = self.root / self.INCOMING
-        incoming.mkdir(parents=True, exist_ok=True)
-        for directory in incoming.iterdir():
-            if not _alive(directory.name):
-                shutil.rmtree(directory, ignore_errors=True)
-        self._staging = incoming / f"{os.getpid()}@{platform.node()}"
-        self._staging.mkdir(parents=True, exist_ok=True)
-
-    def close(self) -> None:
-        shutil.rmtree(self._staging, ignore_errors=True)
-
-    @contextmanager
-    def staging(self) -> Iterator[Path]:
-        """An empty file that is not visible under any final name, and is gone at the end."""
-        path = self.unused_path()
-        path.touch(exist_ok=False)
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
-
-    def unused_path(self) -> Path:
-        """A name below the staging folder that nothing has."""
-        return self._staging / f"{_PROCESS}-{next(_NUMBERS):x}"
-
     @contextmanager
     def staged(self, body: bytes) -> Iterator[Path]:
-        """The same with *body* in it."""
-        path = self.unused_path()
-        try:
+        """A file with *body* that is not visible under any final name, and is gone at the end."""
+        with self.staging.unused() as path:
             with path.open("xb", buffering=0) as file:
                 written = file.write(body)
                 while written < len(body):  # a disk that is nearly full takes a part of it
                     written += file.write(memoryview(body)[written:])
+                if self.durable:
+                    os.fsync(file.fileno())
             yield path
-        finally:
-            path.unlink(missing_ok=True)
 
-    def publish(self, staged: Path, stem: str, extension: str, checksum: str, ours: Callable[[str], bool]) -> str:
-        """Give the *staged* file a final name and return it, relative to the store.
+    def publish(self, staged: Path, names: Iterable[str], checksum: str, ours: Callable[[str], bool]) -> str:
+        """Give the *staged* file the first of *names* that is free, and return it; they are relative to the store.
 
-        The name is *stem* with *extension*; if another file has it, a part of *checksum* is added. A file that
-        is there already with the same bytes is left as it is, and one that `ours(name)` says had these bytes
-        once is replaced: it was damaged. Raises OSError.
+        A file that is there already with the same bytes (*checksum*) is left as it is, and one that `ours(name)` says
+        had these bytes once is replaced: it was damaged. Raises OSError.
         """
-        for name in names_for(stem, extension, checksum):
-            path = self.root / name
-            try:
+        for name in names:
+            with self._folder_of(name, create=True) as (folder, last):
                 try:
-                    _link(staged, path)
-                except FileNotFoundError:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    _link(staged, path)
-            except FileExistsError:
-                if self.checksum(name) == checksum:
-                    return name
-                if path.is_file() and ours(name):
-                    staged.replace(path)
-                    return name
-            else:
+                    _link(staged, last, folder)
+                except FileExistsError:
+                    if self.checksum(name) != checksum:
+                        if not _is_file(last, folder) or not ours(name):
+                            continue
+                        os.replace(staged, last, dst_dir_fd=folder)
                 return name
-        raise FileExistsError(errno.EEXIST, "every name for this image is taken by another file", stem)
+        raise FileExistsError(errno.EEXIST, "every name for this image is taken by another file", name)
 
     def checksum(self, name: str) -> str | None:
         """The sha256 of the file *name*, in hex, or None if there is no such file."""
         try:
-            with (self.root / name).open("rb") as file:
+            with self._folder_of(name) as (folder, last), os.fdopen(os.open(last, _READ, dir_fd=folder), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    return None
                 return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
+        except (OSError, ValueError):  # of names with a NUL
             return None
+
+    def sync_staged(self, staged: Path) -> None:
+        """Wait until a file that others have written is on disk, if the store is *durable*."""
+        if self.durable:
+            with staged.open("rb") as file:
+                os.fsync(file.fileno())
+
+    def sync(self, names: Iterable[str]) -> None:
+        """Wait until the names of published files are on disk, if the store is *durable*. Raises OSError."""
+        if not self.durable or not _HANDLES:
+            return
+        folders = {PurePosixPath(name).parent for name in names}
+        new = {parent for folder in folders for parent in folder.parents if folder not in self._synced}
+        for folder in folders | new:
+            with self._folder_of(str(folder / "-")) as (handle, _):
+                if handle is not None:
+                    os.fsync(handle)
+        self._synced |= folders
+        if len(self._synced) > 10_000:
+            self._synced.clear()
 
     def persist_file(
         self,
@@ -124,37 +115,73 @@ class FileStore(FSFilesStore):
         headers: dict[str, str] | None = None,
     ) -> None:
         """Scrapy's interface, for files that may be made anew at any time (thumbnails)."""
-        target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with self.staged(buf.getvalue()) as staged:
-            staged.replace(target)
+        with self.staged(buf.getvalue()) as staged, self._folder_of(os.fspath(path), create=True) as (folder, last):
+            os.replace(staged, last, dst_dir_fd=folder)
+        self.sync([os.fspath(path)])
+
+    @contextmanager
+    def _folder_of(self, name: str, *, create: bool = False) -> Iterator[tuple[int | None, str]]:
+        """A handle of the folder that *name* is in, and the name in it. No link on the way is followed.
+
+        Where there are no handles: None, and the whole path.
+        """
+        if not is_plain(name):
+            raise OSError(errno.EINVAL, "not a path below the store", name)
+        *folders, last = name.split("/")
+        if not _HANDLES:
+            yield None, str(self._checked_folder(folders, create=create) / last)
+            return
+        handle = os.open(self.root, _FOLDER)
+        try:
+            for folder in folders:
+                deeper = _deeper(folder, handle, create=create)
+                os.close(handle)
+                handle = deeper
+            yield handle, last
+        finally:
+            os.close(handle)
+
+    def _checked_folder(self, folders: list[str], *, create: bool) -> Path:
+        path = self.root
+        for folder in folders:
+            path /= folder
+            if create:
+                path.mkdir(exist_ok=True)
+            if path.is_symlink():
+                raise NotADirectoryError(errno.ENOTDIR, "is a symbolic link", str(path))
+        return path
 
 
-def names_for(stem: str, extension: str, checksum: str) -> tuple[str, ...]:
-    """The names a file may get, best first. They follow from the image alone, so doing it twice changes nothing."""
-    return (f"{stem}{extension}", f"{stem}-{checksum[:8]}{extension}", f"{stem}-{checksum}{extension}")
+def is_plain(name: str) -> bool:
+    """Whether *name*, which may come from outside, is a path below the store and nothing else."""
+    foreign = "\\:" if os.name == "nt" else "\0"
+    return not any(part in {"", ".", ".."} or set(foreign) & set(part) for part in name.split("/"))
 
 
-def _link(source: Path, target: Path) -> None:
+def _deeper(folder: str, handle: int, *, create: bool) -> int:
     try:
-        target.hardlink_to(source)
+        return os.open(folder, _FOLDER | _NO_FOLLOW, dir_fd=handle)
+    except FileNotFoundError:
+        if not create:
+            raise
+    with suppress(FileExistsError):  # another worker was faster
+        os.mkdir(folder, dir_fd=handle)
+    return os.open(folder, _FOLDER | _NO_FOLLOW, dir_fd=handle)
+
+
+def _is_file(name: str, folder: int | None) -> bool:
+    return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
+def _link(source: Path, name: str, folder: int | None) -> None:
+    try:
+        os.link(source, name, dst_dir_fd=folder)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        if target.exists():
-            raise FileExistsError(errno.EEXIST, "file exists", str(target)) from error
-        source.rename(target)
-
-
-def _alive(name: str) -> bool:
-    """Whether the process that named a staging directory may still be writing into it."""
-    pid, _, node = name.partition("@")
-    if node != platform.node() or not pid.isdecimal():
-        return bool(node)
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+        try:
+            os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            os.rename(source, name, dst_dir_fd=folder)
+        else:
+            raise FileExistsError(errno.EEXIST, "file exists", name) from error

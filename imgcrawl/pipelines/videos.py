@@ -11,7 +11,7 @@ from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.images.containers import examine_video
 from imgcrawl.images.verify import Facts
 from imgcrawl.pipelines.images import ImagesPipeline
-from imgcrawl.pipelines.receivers import Arrival, FileReceiver
+from imgcrawl.pipelines.receivers import Arrival, Receiver
 
 
 class VideosPipeline(ImagesPipeline):
@@ -33,8 +33,8 @@ class VideosPipeline(ImagesPipeline):
         super().__init__(store_uri, crawler=crawler)
         if self.local is None:
             raise InputError(f"IMAGES_STORE={store_uri}: videos are written as they come, which needs a directory")
-        self.receiver = FileReceiver(
-            self.local,
+        self.receiver = Receiver(
+            self.staging,
             in_memory=0,
             limits={
                 "download_maxsize": crawler.settings.getint("VIDEOS_MAXSIZE", 4 * 1024**3),

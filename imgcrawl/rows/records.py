@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.lines import printable
 from imgcrawl.rows.source import FORMATS, MAX_LINE, Source
 
 MAX_QUOTED_LINES = 100  # lines that one CSV record may span …
@@ -161,4 +162,4 @@ def _text(raw: bytes) -> str:
 
 def excerpt_of(raw: bytes) -> str:
     text = raw[: 4 * EXCERPT].decode("utf-8", "replace").strip()[:EXCERPT]
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+    return printable(text.replace("\t", " "))

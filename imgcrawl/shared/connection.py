@@ -6,7 +6,6 @@ import logging
 import re
 import ssl
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.connection import parse_url
@@ -17,6 +16,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from scrapy.settings import BaseSettings
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.lines import printable
 
 logger = logging.getLogger(__name__)
 
@@ -82,12 +82,6 @@ async def _check_eviction(server: Connected, url: str) -> None:
                 node["maxmemory"],
                 policy,
             )
-
-
-def printable(url: str) -> str:
-    """*url* without its password."""
-    parts = urlsplit(url)
-    return url.replace(parts.netloc, parts.netloc.rpartition("@")[2]) if "@" in parts.netloc else url
 
 
 def redis_params(settings: BaseSettings) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from imgcrawl.frontier.server import EmbeddedServer
 from imgcrawl.frontier.verdict import last_reason, reporters, run_stats
 from imgcrawl.limits.redis import RedisLimits
 from imgcrawl.shared.connection import OUTAGES, check_server
-from imgcrawl.shared.connection import printable as without_password
 from imgcrawl.workers.outcome import Outcome, judge, stats_of_all, write_feeds
 from imgcrawl.workers.plan import Plan, claimed, worker_command
 from imgcrawl.workers.terminal import Terminal, is_chosen
@@ -123,8 +122,7 @@ class Workers:
         try:
             await check_server(self.store, self.settings["REDIS_URL"])
         except OUTAGES as error:
-            url = without_password(self.settings["REDIS_URL"])
-            raise InputError(f"REDIS_URL {url}: cannot be reached ({error})") from None
+            raise InputError(f"REDIS_URL {self.settings['REDIS_URL']}: cannot be reached ({error})") from None
 
     async def _lacks_only_its_feed(self) -> bool:
         folder = self.plan.folder
@@ -226,7 +224,7 @@ class Workers:
             left = self.lost or any(closed[worker] for worker in closed if self._is_of(pid, worker))
             if left or (counts["id"] == self.run_id and counts["state"] == "done"):
                 return False
-            for worker in closed:
+            for worker in await inspect.names(self.store):
                 if self._is_of(pid, worker):
                     await self.store.expire_worker(worker)
                     await RedisLimits(self.store, self.settings["REDIS_URL"]).expire_worker(worker)

@@ -61,7 +61,7 @@ class Terminal:
             if self._live:
                 self._console.print(Text(printable(line)), soft_wrap=True)
             else:
-                sys.stderr.write(line + "\n")
+                sys.stderr.write(printable(line) + "\n")
 
     def show(self, lines: Sequence[str], *, stopping: bool) -> None:
         """Tell how far the workers are; *stopping*: they are about to leave."""

@@ -20,7 +20,8 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import ForeignKeyError, Queue, Reply, queue_from_settings
 from imgcrawl.frontier.verdict import RunStats
-from imgcrawl.shared.connection import check_server, printable
+from imgcrawl.lines import printable
+from imgcrawl.shared.connection import check_server
 from tests.support.crawling import until
 from tests.support.redis_server import RedisServer
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from imgcrawl.images.verify import DEFAULT_PIXEL_LIMIT, set_pixel_limit
+from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT, set_pixel_limit
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from imgcrawl.exceptions import ImageError
+from imgcrawl.images.room import set_pixel_limit
 from imgcrawl.images.thumbnails import thumbnail
-from imgcrawl.images.verify import set_pixel_limit
 from tests.images.pictures import encoded, picture, samples, translucent
 
 SAMPLES = samples()

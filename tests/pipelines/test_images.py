@@ -22,10 +22,9 @@ from scrapy import signals
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from imgcrawl.pipelines.stores import FileStore
 from tests.support import asking
 from tests.support.crawling import Crawl, crawl, project_settings, until
-from tests.support.server import JPEG, Answer, Server, jpeg, redirect, too_many_requests
+from tests.support.server import JPEG, Answer, Server, jpeg, redirect, reset, too_many_requests
 
 
 def picture(kind: str, size: tuple[int, int] = (60, 40), mode: str = "RGB", frames: int = 1, **options: Any) -> bytes:
@@ -312,11 +311,26 @@ def test_one_address_under_two_names_at_once_is_one_file(server: Server, tmp_pat
     assert again == (["uptodate", "duplicate"] if first == 0 else ["duplicate", "uptodate"])
 
 
-def test_an_address_that_is_gone_is_asked_for_once(server: Server, tmp_path: Path) -> None:
-    urls = [server.url("/gone.jpg")]
-    done = run(server, tmp_path, *({"url": server.url(f"/g{n}"), "image_urls": urls} for n in range(5)))
-    assert [image["reason"] for image in done.images] == ["http_404"] * 5
-    assert server.paths().count("/gone.jpg") == 1
+def test_an_address_that_failed_is_not_tried_anew_by_each_gallery_that_names_it(server: Server, tmp_path: Path) -> None:
+    server.add("/reset.jpg", reset)
+    server.add("/busy.jpg", b"", status=503)
+    server.add("/broken.jpg", FORMATS["photo.jpg"][:200])
+    server.add("/gated.jpg", lambda r: Answer(JPEG) if r.headers["referer"].endswith("/g3") else Answer(b"", 403))
+    urls = [server.url(path) for path in ("/gone.jpg", "/reset.jpg", "/busy.jpg", "/broken.jpg", "/gated.jpg")]
+    galleries = [{"url": server.url(f"/g{n}"), "image_urls": urls} for n in range(5)]
+    done = run(server, tmp_path, *galleries, RETRY_TIMES=2, CONCURRENT_REQUESTS_PER_DOMAIN=1)
+    for item in done.items:
+        assert [image.get("reason") for image in item["images"]][:4] == [
+            "http_404",
+            "connection",
+            "http_503",
+            "truncated",
+        ]
+    asked = Counter(server.paths())
+    assert (asked["/gone.jpg"], asked["/busy.jpg"], asked["/broken.jpg"]) == (1, 3, 1)
+    assert asked["/reset.jpg"] in range(3, 7)  # aiohttp tries a connection that was open before once more by itself
+    gated = [item["images"][4] for item in done.items]
+    assert "downloaded" in {image["status"] for image in gated}, "what depends on the page is asked for by each"
 
 
 @pytest.mark.parametrize(
@@ -454,22 +468,3 @@ async def test_the_body_of_a_refused_image_is_not_kept(server: Server, tmp_path:
     ours = project_settings()
     settings = {name: ours[name] for name in ours if name.startswith("IMAGES_") or name == "ITEM_PIPELINES"}
     await asking.crawl(script, **settings | {"IMAGES_STORE": str(tmp_path), "ROBOTSTXT_OBEY": False})
-
-
-def test_leftovers_of_a_killed_process_are_not_images(server: Server, tmp_path: Path) -> None:
-    server.add("/a.jpg", JPEG)
-    left = tmp_path / "images" / ".incoming" / "999999999@elsewhere"
-    dead = tmp_path / "images" / ".incoming" / f"999999999@{__import__('platform').node()}"
-    for folder in (left, dead):
-        folder.mkdir(parents=True)
-        (folder / "tmpabc").write_bytes(JPEG[:50])
-    done = run(server, tmp_path, {"image_urls": [server.url("/a.jpg")]})
-    assert outcomes(done) == [("downloaded", "items/t/001.jpg")]
-    assert not dead.exists()
-    assert left.exists(), "another machine's process may still be writing"
-
-
-def test_two_workers_may_make_the_store_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "exists", lambda _: False)  # so it was when this worker looked
-    FileStore(str(tmp_path)).open()
-    assert (tmp_path / FileStore.INCOMING).is_dir()

@@ -1,0 +1,82 @@
+"""What the commands of this project have in common: bad input is one sentence and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from abc import abstractmethod
+from typing import TYPE_CHECKING, NoReturn, cast
+
+from scrapy.exceptions import UsageError
+from scrapy.settings import BaseSettings, Settings
+from scrapy.spiderloader import get_spider_loader
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.lines import printable
+
+if TYPE_CHECKING:
+    from scrapy.commands import ScrapyCommand as Base
+else:
+    Base = object  # Scrapy takes every subclass of ScrapyCommand in this package for a command
+
+FAILED, REFUSED = 1, 2  # exit codes: it did not work out; bad input
+
+
+class BaseCommand(Base):
+    """What a command that needs a project inherits besides `ScrapyCommand`, and before it.
+
+    An `InputError` ends the command with exit code 2 and its sentence.
+    """
+
+    requires_project = True
+    requires_crawler_process = False
+
+    def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
+        try:
+            super().process_options(args, opts)
+        except UsageError as error:
+            refuse(str(error))
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        try:
+            self.exitcode = self.execute(args, opts)
+        except (InputError, UsageError) as error:
+            complain(str(error))
+            self.exitcode = REFUSED
+
+    @abstractmethod
+    def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        """Do what the command is for, and return the exit code. May raise `InputError`."""
+
+    @property
+    def project_settings(self) -> Settings:
+        return cast("Settings", self.settings)  # set in scrapy.cmdline
+
+    def spider_name(self, command: str, args: list[str]) -> str:
+        """The one spider that *args* name. Raises `InputError`."""
+        names = sorted(get_spider_loader(self.project_settings).list())
+        if len(args) != 1 or args[0] not in names:
+            raise InputError(f"scrapy {command} {' '.join(args)}: expected one spider of {', '.join(names)}")
+        return args[0]
+
+
+def redis_url(settings: BaseSettings) -> str:
+    """REDIS_URL, a setting or an environment variable; "" where there is neither."""
+    return settings.get("REDIS_URL") or os.environ.get("REDIS_URL") or ""
+
+
+def say(line: str, *, end: str = "\n") -> None:
+    """Print *line* to stdout, as a terminal may show it."""
+    print(printable(line), end=end, flush=True)
+
+
+def complain(sentence: str) -> None:
+    """Print *sentence* to stderr, as a terminal may show it."""
+    print(printable(sentence), file=sys.stderr)
+
+
+def refuse(sentence: str) -> NoReturn:
+    """End the process: *sentence* on stderr, exit code 2."""
+    complain(sentence)
+    sys.exit(REFUSED)

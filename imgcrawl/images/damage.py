@@ -1,0 +1,172 @@
+"""What is wrong with bytes that viewers show all the same, and what they lack that no viewer can show."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final, Literal, NamedTuple
+
+from PIL import ImageFile, TiffImagePlugin
+
+from imgcrawl.exceptions import ImageError
+
+# What an outcome's `warnings` may say. The image is whole in spite of it.
+WARNINGS: Final = {
+    "no_end": "the mark that ends the file is missing; all rows are there",
+    "trailing_bytes": "there are bytes behind the end of the image",
+    "bad_crc": "a checksum of a part that is not the picture (a comment, say) is wrong",
+    "unverified": "kept by its first bytes, not decoded (IMAGES_KEEP)",
+}
+_JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+# Behind 0xFF: a stuffed byte of the picture's data, fill, restarts, the start and the end; or the end of the bytes.
+_NO_SEGMENT: Final = {b"", *(bytes([code]) for code in (0x00, 0x01, *range(0xD0, 0xDA), 0xFF))}
+_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
+# What stands in the place of rows that are missing shows in the picture, and differs between these.
+_TAILS: Final = tuple(
+    bytes(n * step % 251 for n in range(1, size)) + _JPEG_END for size, step in ((1, 1), (999, 90), (999, 214))
+)
+
+
+class Mended(NamedTuple):
+    """*source* as decoders want it; *warnings* say what was done. *proofs*: bytes that must give the same picture."""
+
+    source: bytes
+    warnings: tuple[str, ...]
+    proofs: tuple[bytes, ...] = ()
+
+
+def mended(source: bytes, error: ImageError) -> Mended | None:
+    """*source*, which a decoder refused with *error*, without what viewers overlook; None if there is nothing."""
+    if source.startswith(_JPEG) and error.reason == "truncated" and not source.endswith(_JPEG_END):
+        rows = source.rstrip(b"\xff")  # half of the mark
+        others = tuple(rows + tail for tail in _TAILS)
+        return Mended(rows + _JPEG_END, ("no_end",), others) if _has_all_scans(source) else None
+    if source.startswith(_PNG) and error.reason == "corrupt":
+        without = _without_bad_ancillary(source)
+        return Mended(without, ("bad_crc",)) if without != source else None
+    return None
+
+
+def overlooked(source: bytes, format_: str) -> tuple[str, ...]:
+    """What is wrong with the end of *source*, which was decoded completely."""
+    if format_ == "JPEG" and not source.endswith(_JPEG_END):
+        return ("trailing_bytes",)
+    if format_ == "PNG" and not source.endswith(_PNG_END):
+        return ("trailing_bytes",) if _PNG_END in source else ("no_end",)
+    if format_ == "GIF" and not source.endswith(b";"):
+        return ("trailing_bytes",) if b"\0;" in source[-65536:] else ("no_end",)
+    return ()
+
+
+def _has_all_scans(source: bytes) -> bool:
+    """Whether the scans of a progressive JPEG tell every coefficient to its last bit (ITU-T T.81, G.1.1.1.1)."""
+    lacking: dict[int, dict[int, int]] = {}
+    start, progressive = 2, False
+    while 0 <= start < len(source) - 4:
+        marker, length = source[start + 1], int.from_bytes(source[start + 2 : start + 4], "big")
+        body = source[start + 4 : start + 2 + length]
+        if marker == 0xC2 and len(body) > 5:
+            progressive = True
+            lacking = {component: dict.fromkeys(range(64), 1) for component in body[6::3]}
+        elif marker == 0xDA and progressive and body and len(body) >= 4 + 2 * body[0]:
+            first, last, bits = body[-3:]
+            for component in body[1 : 1 + 2 * body[0] : 2]:
+                lacking.get(component, {}).update(dict.fromkeys(range(first, min(last, 63) + 1), bits & 15))
+        start = _next_marker(source, start + 2 + length)
+    return not any(any(bits.values()) for bits in lacking.values())
+
+
+def _next_marker(source: bytes, start: int) -> int:
+    """Where, from *start* on, a marker begins that has a segment; -1 where there is none."""
+    found = source.find(b"\xff", start)
+    while found >= 0 and source[found + 1 : found + 2] in _NO_SEGMENT:
+        found = source.find(b"\xff", found + 1)
+    return found
+
+
+def _without_bad_ancillary(source: bytes) -> bytes:
+    """PNG (third edition), 5.4: a chunk whose name begins with a small letter is not needed to show the picture."""
+    kept, start = [source[:8]], 8
+    while start + 12 <= len(source):
+        end = start + 12 + int.from_bytes(source[start : start + 4], "big")
+        name, crc = source[start + 4 : start + 8], source[end - 4 : end]
+        if not name[0] & 0x20 or int.from_bytes(crc, "big") == zlib.crc32(source[start + 4 : end - 4]):
+            kept.append(source[start:end])
+        start = end
+    return b"".join(kept)
+
+
+# ---- what costs more than its size says ---------------------------------------------------------------------
+
+MAX_CHUNKS: Final = 50_000  # of a PNG, each of which is read by Python; at 8 KiB a chunk these are 400 MB
+MAX_SCANS: Final = 100  # of a JPEG; encoders write about ten
+MAX_SCANNED: Final = 25  # times the limit of pixels that all scans of a JPEG go over
+MAX_ENTRIES: Final = 100_000  # strips or tiles of a TIFF
+_PIECES: Final = {273, 279, 324, 325}  # StripOffsets, StripByteCounts, TileOffsets, TileByteCounts
+
+
+def refuse_too_many_parts(source: bytes) -> None:
+    """Raise `ImageError` ("corrupt") for a file made of more parts than any image needs: each costs time of its own."""
+    if source.startswith(_PNG):
+        start, chunks = 8, 0
+        while start + 12 <= len(source):
+            start += 12 + int.from_bytes(source[start : start + 4], "big")
+            chunks += 1
+            if chunks > MAX_CHUNKS:
+                raise ImageError("corrupt", f"a PNG of more than {MAX_CHUNKS} chunks")
+    elif source.startswith((b"II*\0", b"MM\0*")):
+        _refuse_long_tags(source, "little" if source[:1] == b"I" else "big")
+
+
+def refuse_too_many_scans(source: bytes, pixels: int, limit: int) -> None:
+    """Raise `ImageError` ("too_many_pixels") for a JPEG of *pixels* whose scans go over them too often."""
+    scans = source.count(b"\xff\xda")
+    if scans > MAX_SCANS or scans * pixels > limit * MAX_SCANNED:
+        raise ImageError("too_many_pixels", f"{scans} scans of {pixels} pixels")
+
+
+def _refuse_long_tags(source: bytes, order: Literal["little", "big"]) -> None:
+    """TIFF 6.0, section 2: the entries of the first directory, 12 bytes each: tag, type, count, value."""
+
+    def number(start: int, size: int) -> int:
+        return int.from_bytes(source[start : start + size], order)
+
+    directory = number(4, 4)
+    for entry in range(directory + 2, directory + 2 + 12 * number(directory, 2), 12):
+        if number(entry, 2) in _PIECES and MAX_ENTRIES < number(entry + 4, 4) <= len(source):
+            raise ImageError("corrupt", f"a TIFF of more than {MAX_ENTRIES} strips or tiles")
+
+
+# ---- whether bytes end early ---------------------------------------------------------------------------------
+
+
+def ends_early(source: bytes, image: ImageFile.ImageFile | None, *, overrun: bool) -> bool:
+    """Say whether *source*, which could not be decoded, is shorter than itself says or its decoder
+    wanted (*overrun*).
+    """
+    # Decoders that take the file as a whole do not say what they missed: the containers' lengths do.
+    if source.startswith(b"RIFF"):
+        return len(source) < int.from_bytes(source[4:8], "little") + 8
+    if source[4:8] in {b"ftyp", b"jP  "}:
+        return _boxes_end_early(source)
+    if source.startswith(b"\xff\x4f\xff\x51"):
+        return not source.endswith(b"\xff\xd9")
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and not overrun:
+        tags = image.tag_v2
+        offsets, lengths = (tags.get(strip) or tags.get(tile) or () for strip, tile in ((273, 324), (279, 325)))
+        return any(offset + length > len(source) for offset, length in zip(offsets, lengths, strict=False))
+    return overrun
+
+
+def _boxes_end_early(source: bytes) -> bool:
+    """Walk the boxes of an ISO base media file (ISO/IEC 14496-12, 4.2); JPEG 2000 has the same."""
+    start = 0
+    while start < len(source):
+        size = int.from_bytes(source[start : start + 4], "big")
+        if size == 1:
+            size = int.from_bytes(source[start + 8 : start + 16], "big")
+        if size == 0:  # until the end, wherever that is
+            return source[start + 4 : start + 8] == b"jp2c" and not source.endswith(b"\xff\xd9")
+        if size < 8:
+            return False
+        start += size
+    return start > len(source)

@@ -1,0 +1,61 @@
+"""Many addresses of one item, some at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from scrapy import Request
+
+from imgcrawl.exceptions import GalleryUnfinished
+from imgcrawl.items import Image
+
+# Addresses of one item that are worked on at once: pages with a hundred thousand exist. Items that have more are given
+# up when the crawl is stopped.
+WINDOW = 256
+_STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins
+
+
+async def outcomes(
+    requests: Iterable[Request], outcome: Callable[[Request], Awaitable[Image]], is_stopping: Callable[[], bool]
+) -> list[Image]:
+    """The *outcome* of each of *requests*, in their order.
+
+    Raises `GalleryUnfinished` if the crawl is stopped before all have begun; what is under way is cancelled then.
+    """
+    images: list[Any] = []
+    underway: set[asyncio.Task[None]] = set()
+    room = asyncio.Event()
+
+    async def add(index: int, request: Request) -> None:
+        images[index] = await outcome(request)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        underway.discard(task)
+        room.set()
+
+    for index, request in enumerate(requests):
+        while len(underway) >= WINDOW:
+            room.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_CHECK):
+                    await room.wait()
+            if is_stopping():
+                await _cancel(underway)
+                told = f"stopped after {index - WINDOW:,} images of it"
+                raise GalleryUnfinished(told, log_level="DEBUG")  # Scrapy would tell all of the item
+        images.append(None)
+        task = asyncio.create_task(add(index, request))
+        underway.add(task)
+        task.add_done_callback(ended)
+    await asyncio.gather(*underway)
+    return images
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    for task in list(tasks):
+        task.cancel()
+    if tasks:
+        await asyncio.wait(list(tasks))

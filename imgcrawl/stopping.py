@@ -1,0 +1,87 @@
+"""A crawl that is told to stop does so in time: what is under way is then given up, and nothing is lost by it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, TypeVar
+
+from scrapy import Request, signals
+
+from imgcrawl.exceptions import InputError, RequestRefused
+
+if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
+
+logger = logging.getLogger(__name__)
+
+# The meta key of a request that was given up: a page of a shared queue then goes back to it.
+GIVEN_UP = "given_up"
+POLL_INTERVAL = 0.2  # seconds: Scrapy sends no signal when a stop begins, only when it is done
+
+_Result = TypeVar("_Result")
+
+
+class StopInTime:
+    """Lets downloads go on for SHUTDOWN_TIMEOUT seconds (default 5) after Ctrl-C or SIGTERM.
+
+    What is then not done fails, waiting or not, with `RequestRefused` (`stopped`). A crawl that ends by itself, or by
+    one of the CLOSESPIDER limits, is not hurried. Raises `InputError` for a setting that is no number of seconds.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        value = crawler.settings.get("SHUTDOWN_TIMEOUT", 5)
+        try:
+            self.timeout = float(value)
+        except (TypeError, ValueError):
+            self.timeout = -1
+        if not 0 <= self.timeout < float("inf"):
+            raise InputError(f"SHUTDOWN_TIMEOUT={value!r}: expected seconds, 0 or more")
+        self.crawler = crawler
+        self._is_over = False
+        self._under_way: dict[asyncio.Task[object], int] = {}
+        self._watching: asyncio.Task[None] | None = None
+        crawler.signals.connect(self._spider_opened, signals.spider_opened)
+        crawler.signals.connect(self._spider_closed, signals.spider_closed)
+
+    async def in_time(self, request: Request, download: Coroutine[object, object, _Result]) -> _Result:
+        """The result of *download*, which is for *request*. Raises `RequestRefused` if it is given up."""
+        task = asyncio.current_task()
+        if self._is_over or task is None:
+            download.close()
+            raise self._given_up(request)
+        self._under_way[task] = self._under_way.get(task, 0) + 1  # a middleware may download in the same task
+        try:
+            return await download
+        except asyncio.CancelledError:
+            if not self._is_over:
+                raise
+            task.uncancel()
+            raise self._given_up(request) from None
+        finally:
+            self._under_way[task] -= 1
+            if not self._under_way[task]:
+                del self._under_way[task]
+
+    @staticmethod
+    def _given_up(request: Request) -> RequestRefused:
+        request.meta[GIVEN_UP] = True
+        return RequestRefused("stopped", "the crawl was stopped before it was done")
+
+    def _spider_opened(self) -> None:
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    def _spider_closed(self) -> None:
+        if self._watching:
+            self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while self.crawler.crawling:  # noqa: ASYNC110 -- see POLL_INTERVAL
+            await asyncio.sleep(POLL_INTERVAL)
+        await asyncio.sleep(self.timeout)
+        self._is_over = True
+        if self._under_way:
+            logger.warning("Stopping: %d requests that are not done are given up", len(self._under_way))
+        for task in tuple(self._under_way):
+            task.cancel()

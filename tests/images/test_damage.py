@@ -1,0 +1,134 @@
+"""What common viewers show is kept, with what is wrong beside it; what lacks pixels is not."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import zlib
+
+import pytest
+from PIL import Image
+
+from imgcrawl.exceptions import ImageError
+from imgcrawl.images.damage import MAX_CHUNKS, WARNINGS
+from imgcrawl.images.formats import FOREIGN_EXTENSIONS
+from imgcrawl.images.verify import examine
+from tests.images.pictures import encoded, picture
+
+
+def chunk(name: bytes, body: bytes, crc: int | None = None) -> bytes:
+    return (
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body) if crc is None else crc)
+    )
+
+
+def jpeg(*, progressive: bool = False, mode: str = "RGB") -> bytes:
+    return encoded(picture(75, 59, mode), "JPEG", progressive=progressive, quality=90)
+
+
+PNG = encoded(picture(40, 30), "PNG")
+GIF = encoded(picture(40, 30), "GIF")
+
+
+@pytest.mark.parametrize(
+    ("source", "warnings"),
+    [
+        (jpeg(), ()),
+        (jpeg()[:-2], ("no_end",)),
+        (jpeg()[:-1], ("no_end",)),
+        (jpeg(progressive=True)[:-2], ("no_end",)),
+        (jpeg(mode="L")[:-2], ("no_end",)),
+        (jpeg() + bytes(300) + b"junk", ("trailing_bytes",)),
+        (PNG, ()),
+        (PNG[:-12], ("no_end",)),
+        (PNG + b"\r\n", ("trailing_bytes",)),
+        (PNG[:33] + chunk(b"tEXt", b"Comment\0hello", 1) + PNG[33:], ("bad_crc",)),
+        (PNG[:33] + chunk(b"eXIf", b"MM\0*", 7) + chunk(b"pHYs", bytes(9), 9) + PNG[33:], ("bad_crc",)),
+        (GIF[:-1], ("no_end",)),
+        (GIF + b"\n", ("trailing_bytes",)),
+    ],
+)
+def test_small_damage_is_kept_and_told(source: bytes, warnings: tuple[str, ...]) -> None:
+    assert examine(source).warnings == warnings
+    assert set(warnings) <= set(WARNINGS)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (PNG[:33] + chunk(b"tEXt", b"Comment\0hello", 1) + PNG[33:], "corrupt"),
+        (jpeg()[:-2], "truncated"),
+    ],
+)
+def test_strictly_it_is_a_failure(source: bytes, reason: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        examine(source, strict=True)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_that_is_cut_anywhere_passes_only_with_every_pixel(mode: str, progressive: bool) -> None:
+    source = jpeg(mode=mode, progressive=progressive)
+    with Image.open(io.BytesIO(source)) as image:
+        whole = image.tobytes()
+    passed = 0
+    for length in range(len(source) - 1, 20, -1 if len(source) < 3000 else -3):
+        try:
+            examine(source[:length])
+        except ImageError as error:
+            assert error.reason in {"truncated", "corrupt", "not_an_image"}
+        else:
+            passed += 1
+            with Image.open(io.BytesIO(source[:length] + b"\xff\xd9")) as image:
+                assert image.tobytes() == whole, length
+    assert 1 <= passed < 20
+
+
+def test_a_bad_checksum_of_the_picture_itself_is_corrupt() -> None:
+    damaged = bytearray(PNG)
+    damaged[-20] ^= 255
+    with pytest.raises(ImageError) as caught:
+        examine(bytes(damaged))
+    assert caught.value.reason == "corrupt"
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("SVG", b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>'),
+        ("HEIF", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99)),
+        ("JPEG XL", b"\xff\x0a" + bytes(99)),
+        ("MP4", b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + bytes(99)),
+    ],
+)
+def test_formats_that_are_to_be_kept_are_kept_by_their_signature(name: str, source: bytes) -> None:
+    with pytest.raises(ImageError) as caught:
+        examine(source)
+    assert caught.value.reason == "unsupported_format"
+    facts = examine(source, keep={name})
+    assert (facts.format, facts.extension, facts.warnings) == (name, FOREIGN_EXTENSIONS[name], ("unverified",))
+
+
+def many_scans(count: int) -> bytes:
+    source = jpeg(progressive=True)
+    start = source.rindex(b"\xff\xda")
+    return source[:start] + source[start:-2] * count + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        PNG[:33] + chunk(b"IDAT", b"") * (MAX_CHUNKS + 1) + PNG[33:],
+        PNG[:33] + chunk(b"tEXt", b"k\0v") * (10 * MAX_CHUNKS) + PNG[33:],
+        many_scans(20_000),
+        b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHII", 273, 4, 10_000_000, 22) + bytes(4 + 40_000_000),
+    ],
+    ids=["chunks", "comments", "scans", "strips"],
+)
+def test_more_parts_than_any_image_needs_are_refused_at_once(source: bytes) -> None:
+    start = time.thread_time()
+    with pytest.raises(ImageError):
+        examine(source)
+    assert time.thread_time() - start < 1

@@ -1,0 +1,79 @@
+"""Images that go to an object store, from several machines at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.crawling import crawl
+from tests.support.s3 import BUCKET, s3
+from tests.support.server import Server, jpeg
+
+
+def serve(server: Server, path: str, *galleries: dict[str, Any]) -> dict[str, str]:
+    server.add(path, json.dumps(galleries).encode(), headers={"Content-Type": "application/json"})
+    return {"url": server.url(path)}
+
+
+def stored(client: Any, path: str) -> bytes:
+    body: bytes = client.get_object(Bucket=BUCKET, Key=path)["Body"].read()
+    return body
+
+
+@pytest.mark.filterwarnings("default")  # of boto3's and moto's own code
+def test_what_two_machines_say_of_an_object_store_is_there_under_that_path(server: Server, tmp_path: Path) -> None:
+    """Two crawls that know nothing of each other, equal titles, 50 ms a PUT; then once more, for nothing."""
+    for number in range(120):
+        server.add(f"/{number}.jpg", jpeg(40 + number))
+    pages = []
+    for me in range(2):
+        (tmp_path / str(me)).mkdir()
+        urls = [server.url(f"/{number}.jpg") for number in range(me, 120, 2)]
+        pages.append(serve(server, f"/page{me}", {"title": "same", "image_urls": urls}))
+    with s3(put_delay=0.05) as (settings, client):
+
+        def run(me: int) -> list[dict[str, Any]]:
+            done = crawl(tmp_path / str(me), "items", pages[me], **settings)
+            assert done.code == 0, done.log
+            return done.images
+
+        with ThreadPoolExecutor(2) as threads:
+            images = [image for each in threads.map(run, range(2)) for image in each]
+        assert [image["status"] for image in images] == ["downloaded"] * 120
+        wrong = [i for i in images if hashlib.sha256(stored(client, i["path"])).hexdigest() != i["checksum"]]
+        assert wrong == []
+        asked = len(server.requests)
+        assert [image["status"] for image in run(0)] == ["uptodate"] * 60
+        assert not [request.path for request in server.requests[asked:] if request.path.endswith(".jpg")]
+
+
+@pytest.mark.filterwarnings("default")  # of boto3's and moto's own code
+def test_the_same_bytes_are_uploaded_once_and_what_is_gone_there_comes_again(server: Server, tmp_path: Path) -> None:
+    for name in "abc":
+        server.add(f"/{name}.jpg", jpeg(50))
+    page = serve(server, "/page", {"image_urls": [server.url(f"/{name}.jpg") for name in "abc"]})
+    with s3(put_delay=0.05) as (settings, client):
+        first = crawl(tmp_path, "items", page, **settings)
+        assert sorted(image["status"] for image in first.images) == ["downloaded", "duplicate", "duplicate"]
+        (path,) = {image["path"] for image in first.images}
+        listed = [entry["Key"] for entry in client.list_objects_v2(Bucket=BUCKET)["Contents"]]
+        assert listed == [path]
+        checksum = hashlib.sha256(jpeg(50)).hexdigest()
+        assert path.endswith(f"-{checksum[:16]}.jpg")
+        client.delete_object(Bucket=BUCKET, Key=path)
+        again = crawl(tmp_path, "items", page, **settings)
+        assert "downloaded" in {image["status"] for image in again.images}
+        for image in again.images:
+            assert stored(client, image["path"]) == jpeg(50)
+
+
+def test_a_directory_of_several_machines_has_the_checksum_in_each_name(server: Server, tmp_path: Path) -> None:
+    server.add("/a.jpg", jpeg(50))
+    page = serve(server, "/page", {"image_urls": [server.url("/a.jpg")]})
+    done = crawl(tmp_path, "items", page, IMAGES_NAME_CHECKSUM="True")
+    assert list(done.files) == [f"items/t/001-{hashlib.sha256(jpeg(50)).hexdigest()[:16]}.jpg"]

@@ -1,0 +1,60 @@
+"""A real S3 API on 127.0.0.1 (moto's), in a process of its own: `with s3(put_delay=0.05) as (settings, client): ...`"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from moto.server import create_backend_app
+from werkzeug.serving import make_server
+
+from tests.support.crawling import ROOT
+
+BUCKET = "images"
+KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION_NAME": "us-east-1"}
+
+
+@contextmanager
+def s3(put_delay: float = 0.0) -> Iterator[tuple[dict[str, str], Any]]:
+    """The settings that a crawl needs for a store there, and a boto3 client. A PUT takes *put_delay* seconds more."""
+    command = [sys.executable, "-m", "tests.support.s3", str(put_delay)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout
+        endpoint = f"http://127.0.0.1:{int(process.stdout.readline())}"
+        client = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=KEYS["AWS_REGION_NAME"],
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+        )
+        client.create_bucket(Bucket=BUCKET)
+        yield {**KEYS, "AWS_ENDPOINT_URL": endpoint, "IMAGES_STORE": f"s3://{BUCKET}/"}, client
+        client.close()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def main(put_delay: float) -> None:
+    app = create_backend_app("s3")
+
+    def slow(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "PUT":
+            time.sleep(put_delay)
+        return app(environ, start_response)
+
+    server = make_server("127.0.0.1", 0, slow, threaded=True)
+    sys.stdout.write(f"{server.port}\n")
+    sys.stdout.flush()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]))

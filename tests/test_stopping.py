@@ -1,0 +1,115 @@
+"""SIGTERM: a crawl ends in order, in time, and what was not done is done by the next one."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.crawling import FAST, until
+from tests.support.server import Answer, Request, Server, jpeg
+from tests.support.sharing import environment
+
+PAGES, IMAGES = 8, 2
+IN_TIME = 10  # seconds that `docker stop` waits
+
+
+class SlowSite:
+    """Pages with images; until `quick` is set, the second image of every page takes 30 s."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.quick = threading.Event()
+        server.add("*", self.answer)
+
+    def answer(self, request: Request) -> Answer:
+        if not request.path.endswith(".jpg"):
+            return Answer(b"<html></html>", headers={"Content-Type": "text/html"})
+        slow = request.path.endswith("/1.jpg") and not self.quick.is_set()
+        body = jpeg(colour=(hash(request.path) % 256, len(request.path), 7))
+        return Answer(body, delay=30.0 if slow else 0.0)
+
+    @property
+    def slow_ones(self) -> int:
+        return sum(request.path.endswith("/1.jpg") for request in self.server.requests)
+
+
+def start(folder: Path, site: SlowSite, *options: str, delay: float) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "scrapy", "crawl", "polite", "-O", "items.json", *options]
+    for name, value in {"bases": site.server.url(""), "pages": PAGES, "images": IMAGES}.items():
+        command += ["-a", f"{name}={value}"]
+    for name, value in {**FAST, "WORKER": "w", "DOWNLOAD_DELAY": delay, "DOWNLOAD_TIMEOUT": 60}.items():
+        command += ["-s", f"{name}={value}"]
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=log)
+
+
+def stopped(folder: Path, process: subprocess.Popen[bytes]) -> tuple[str, list[dict[str, Any]]]:
+    """The log and the feed of a crawl that was sent a SIGTERM and has ended in time."""
+    before = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    try:
+        code = process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+    log = (folder / "log").read_text()
+    assert time.monotonic() - before < IN_TIME, log
+    assert code == 1, log
+    assert "stopped before the end" in log.splitlines()
+    assert "Traceback" not in log
+    items: list[dict[str, Any]] = json.loads((folder / "items.json").read_text())
+    for image in (image for item in items for image in item["images"]):
+        if image["status"] == "downloaded":
+            assert (folder / "images" / image["path"]).stat().st_size == image["bytes"]
+        else:
+            assert (image["status"], image["reason"]) == ("failed", "stopped"), image
+    return log, items
+
+
+def finished(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    try:
+        code = process.wait(90)
+    finally:
+        process.kill()
+        process.wait()
+    assert code == 0, (folder / "log").read_text()
+    items = json.loads((folder / "items.json").read_text())
+    assert len(items) == len({item["url"] for item in items}) == PAGES
+    kept = {"downloaded", "uptodate", "duplicate"}
+    assert all(len(item["images"]) == IMAGES for item in items)
+    assert {image["status"] for item in items for image in item["images"]} <= kept
+
+
+@pytest.mark.alone
+def test_sigterm_ends_a_crawl_in_time_though_images_take_30_seconds(server: Server, tmp_path: Path) -> None:
+    site = SlowSite(server)
+    process = start(tmp_path, site, delay=1)
+    until(lambda: site.slow_ones >= 1)
+    log, items = stopped(tmp_path, process)
+    assert "requests that are not done are given up" in log
+    assert Counter(image["status"] for item in items for image in item["images"])["failed"] >= 1
+    site.quick.set()
+    finished(tmp_path, start(tmp_path, site, delay=0))
+
+
+@pytest.mark.alone
+def test_sigterm_ends_all_workers_in_time_and_the_same_command_goes_on(server: Server, tmp_path: Path) -> None:
+    site = SlowSite(server)
+    process = start(tmp_path, site, "--workers", "2", delay=1)
+    until(lambda: site.slow_ones >= 1, 60)
+    log, _ = stopped(tmp_path, process)
+    assert "crashed" not in log
+    asked = Counter(server.paths())
+    site.quick.set()
+    finished(tmp_path, start(tmp_path, site, "--workers", "2", delay=0))
+    assert max(Counter(server.paths()).values()) <= 2, asked
+    assert not (tmp_path / ".imgcrawl").exists()
