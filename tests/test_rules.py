@@ -50,8 +50,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "downloadhandler": {"backpressure", "bodies", "framing"},
     "limits": {"frontier", "shared"},
     "pipelines": {
-        "backpressure", "bodies", "catalogue", "downloader", "downloadhandler", "durability", "engine", "images", "optouts",
-        "spidermiddlewares",
+        "backpressure", "bodies", "catalogue", "downloader", "downloadhandler", "durability", "engine", "images",
+        "optouts", "spidermiddlewares",
     },
     "feeds": {"durability"},
     "frontier": {"feeds", "engine", "extensions", "shared", "stopping"},
