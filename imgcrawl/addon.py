@@ -18,7 +18,7 @@ from imgcrawl.playwright import Addon as PlaywrightAddon
 PARTS: Mapping[str, tuple[str, ...]] = {
     "images": ("IMAGES_", "VIDEOS_", "MEDIA_", "CATALOGUE_", "DURABILITY", "ITEM_PIPELINES"),
     "downloader": (
-        "DOWNLOAD", "CONCURRENT_", "AUTOTHROTTLE_", "LIMITS_", "BANDWIDTH", "RETRY_", "PAGES_"
+        "DOWNLOAD", "CONCURRENT_", "AUTOTHROTTLE_", "LIMITS_", "BANDWIDTH", "RETRY_", "PAGES_", "SHUTDOWN_"
     ),
     "politeness": ("USER_AGENT", "ROBOTSTXT_", "OPT_OUTS_", "BUDGET_", "CRAWL_HOURS", "PRIVATE_HOSTS_"),
     "feeds": ("FEED_",),
@@ -27,7 +27,13 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Settings into which several parts put components: what of them belongs to which, by the last words of its path.
 SHARED = {
-    "DOWNLOADER_MIDDLEWARES": {"retry": "downloader", "redirect": "downloader", "rows": "downloader"},
+    "DOWNLOADER_MIDDLEWARES": {
+        "retry": "downloader",
+        "redirect": "downloader",
+        "httpcompression": "downloader",
+        "pages": "downloader",
+        "rows": "downloader",
+    },
     "SPIDER_MIDDLEWARES": {},
 }
 COMPONENTS = ("ITEM_PIPELINES", "DOWNLOADER_MIDDLEWARES", "SPIDER_MIDDLEWARES", "EXTENSIONS")

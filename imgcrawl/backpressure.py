@@ -20,13 +20,15 @@ class _Host:
 
 
 @dataclass(eq=False, slots=True)
-class _Active:
+class Active:
+    """A page or an image under way, and the bytes of it that are in memory."""
+
     host: str
     nbytes: int = 0
 
 
 # The page or image that a task works on. Tasks that it starts belong to it, unless they count something of their own.
-_current: ContextVar[_Active | None] = ContextVar("active", default=None)
+_current: ContextVar[Active | None] = ContextVar("active", default=None)
 
 
 class Backpressure:
@@ -49,25 +51,33 @@ class Backpressure:
         self._counted = 0  # of each host no more than its concurrency
         self._all = 0  # those that wait included
         self._bytes = 0
-        self._over: _Active | None = None  # may go beyond max_bytes: else all could wait for each other
+        self._over: Active | None = None  # may go beyond max_bytes: else all could wait for each other
         self._waiters: list[asyncio.Future[None]] = []
 
-    @contextmanager
-    def count_as_active(self, host: str) -> Iterator[None]:
-        """While this lasts, what the task does counts as one page or image of *host*, and with it the bytes that are
-        `buffered` for it."""
-        active = _Active(host)
-        token = _current.set(active)
+    def begin(self, host: str) -> Active:
+        """Count one page or image of *host* from now on, until `working_on` it ends."""
         self._all += 1
         self._add(host)
+        return Active(host)
+
+    @contextmanager
+    def working_on(self, active: Active) -> Iterator[None]:
+        """While this lasts, what the task does is for *active*, and the bytes that are `buffered` belong to it."""
+        token = _current.set(active)
         try:
             yield
         finally:
-            self._remove(host)
-            self._all -= 1
             _current.reset(token)
+            self._remove(active.host)
+            self._all -= 1
             self._release(active)
             self._on_room()
+
+    @contextmanager
+    def count_as_active(self, host: str) -> Iterator[None]:
+        """While this lasts, what the task does counts as one page or image of *host*."""
+        with self.working_on(self.begin(host)):
+            yield
 
     @contextmanager
     def not_counted(self) -> Iterator[None]:
@@ -135,7 +145,7 @@ class Backpressure:
         if not host.active:
             del self._hosts[name]
 
-    def _release(self, active: _Active) -> None:
+    def _release(self, active: Active) -> None:
         if self._over is active:
             self._over = None
         elif not active.nbytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scrapy import Request
-from scrapy.http import Headers
+from scrapy.http import Headers, Response
 
 IN_MEMORY = 1024 * 1024  # bytes; what is larger is written as it comes
 _CODINGS = {b"gzip", b"x-gzip", b"deflate", b"br", b"zstd"}
@@ -30,6 +30,7 @@ class BodyFile:
         self.path = path
         self.in_memory = min(in_memory, IN_MEMORY)
         self.size = 0  # bytes in the file
+        self.brought = 0  # bytes by the last answer
         self.is_written = False  # is the whole body in it?
         self._file: BufferedWriter | None = None
         self._is_there = False
@@ -47,6 +48,7 @@ class BodyFile:
     def goes_on(self, status: int, headers: Headers) -> bool | None:
         """Whether an answer to a request with `range_headers` is the rest of what is here. None if it is a part that
         was not asked for. What is here is given up if the answer is whole."""
+        self.brought = 0
         if status != 206:
             if status < 300 or status == 416:
                 self.forget()
@@ -71,6 +73,7 @@ class BodyFile:
             self._is_there = True
         await asyncio.to_thread(self._file.write, piece)
         self.size += len(piece)
+        self.brought += len(piece)
 
     async def close(self, *, complete: bool) -> None:
         if self._file is not None:
@@ -109,6 +112,12 @@ class MediaRequest(Request):
 
 def body_file_of(request: Request) -> BodyFile | None:
     return request.body_file if isinstance(request, MediaRequest) else None
+
+
+def received_bytes(request: Request, response: Response) -> int:
+    """The bytes of body that *response* to *request* brought, in memory or to a file."""
+    body_file = body_file_of(request)
+    return len(response.body) + (body_file.brought if body_file else 0)
 
 
 def encodings_of(headers: Headers) -> list[bytes]:

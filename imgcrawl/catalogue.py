@@ -18,14 +18,15 @@ from pathlib import Path
 
 from imgcrawl.exceptions import InputError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 had no warnings
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One address that was stored. *key* is the request's fingerprint, *wanted* the name its item asked for,
     *path* the file that has its bytes (another image's, if that had the same bytes first), *checksum* their
-    sha256 in hex, *checked_at* the Unix time at which the server last confirmed them."""
+    sha256 in hex, *checked_at* the Unix time at which the server last confirmed them, *warnings* what is wrong
+    with them (`imgcrawl.images.damage.WARNINGS`), parted by spaces."""
 
     key: bytes
     wanted: str
@@ -41,6 +42,7 @@ class Record:
     last_modified: str
     fetched_at: str
     checked_at: float
+    warnings: str = ""
 
 
 _COLUMNS = [field.name for field in fields(Record)]
@@ -77,7 +79,7 @@ class Catalogue:
     def _create(self) -> None:
         with self.transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, SCHEMA_VERSION):
+            if not 0 <= version <= SCHEMA_VERSION:
                 raise InputError(
                     f"{self.path}: catalogue of version {version}, expected version {SCHEMA_VERSION}; "
                     "it was written by another release of imgcrawl"
@@ -85,8 +87,11 @@ class Catalogue:
             self._db.execute(
                 "CREATE TABLE IF NOT EXISTS images (key BLOB PRIMARY KEY, wanted TEXT, path TEXT, checksum TEXT,"
                 " bytes INTEGER, format TEXT, width INTEGER, height INTEGER, frames INTEGER, final_url TEXT,"
-                " etag TEXT, last_modified TEXT, fetched_at TEXT, checked_at REAL) WITHOUT ROWID"
+                " etag TEXT, last_modified TEXT, fetched_at TEXT, checked_at REAL, warnings TEXT NOT NULL DEFAULT '')"
+                " WITHOUT ROWID"
             )
+            if version == 1:
+                self._db.execute("ALTER TABLE images ADD COLUMN warnings TEXT NOT NULL DEFAULT ''")
             # The same bytes may be under very many addresses: what is asked must not walk them.
             self._db.execute("CREATE INDEX IF NOT EXISTS by_file ON images (checksum, path)")
             self._db.execute("DROP INDEX IF EXISTS by_checksum")

@@ -23,7 +23,8 @@ from scrapy.utils.httpobj import urlparse_cached
 from scrapy.utils.log import logformatter_adapter
 from twisted.internet.defer import Deferred
 
-from imgcrawl.backpressure import Backpressure
+from imgcrawl.backpressure import Active, Backpressure
+from imgcrawl.bodies import received_bytes
 from imgcrawl.engine import counted_as_in_progress, is_stopping, wake
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.limits.backend import HostLimits, HostNotes
@@ -34,6 +35,7 @@ from imgcrawl.limits.retry_after import SLOWER, retry_after
 from imgcrawl.limits.settings import LimitSettings, proxy_name
 from imgcrawl.stopping import StopInTime
 
+_LONG_WAITS = 3  # such answers in a row
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins, only when it is done
 _engine_log = logging.getLogger("scrapy.core.engine")  # it tells of every response
 _ADDRESSES = 10_000  # hosts whose address is remembered
@@ -43,13 +45,14 @@ _Turn = asyncio.Future[None]
 
 
 class _HostSlot(Slot):
-    """A slot that knows whose it is."""
+    """A slot that knows whose it is, and how often in a row its host asked for more patience than we have."""
 
-    __slots__ = ("name",)
+    __slots__ = ("long_waits", "name")
 
     def __init__(self, name: str, slot: Slot) -> None:
         super().__init__(slot.concurrency, slot.delay, slot.jitter)
         self.name = name
+        self.long_waits = 0
 
 
 class Downloader(scrapy.core.downloader.Downloader):
@@ -64,8 +67,8 @@ class Downloader(scrapy.core.downloader.Downloader):
       ``AUTOTHROTTLE_TARGET_CONCURRENCY``: as Scrapy's extension, which has no effect here; all workers have one delay.
     - A 429 or 503 doubles the delay for all workers, up to ``AUTOTHROTTLE_MAX_DELAY``; then it recovers by
       ``LIMITS_SPEEDUP`` (ours, default 2) requests a second in each second. Retry-After stops the host for all of
-      them. If that is for more than ``RETRY_AFTER_MAX`` seconds, what waits for it fails with `RequestRefused`
-      (``retry_after``).
+      them. If that is for more than ``RETRY_AFTER_MAX`` seconds, it counts for that address alone; but when a host says
+      so three times in a row, what waits for it fails with `RequestRefused` (``retry_after``).
     - ``SHUTDOWN_TIMEOUT`` (ours, default 5): seconds that downloads may go on after Ctrl-C or SIGTERM (`StopInTime`).
     - ``LIMITS_BY_ADDRESS`` (ours, default False): hosts with the same address have their limits together.
     - ``CONCURRENT_REQUESTS``: never more under way in total, 0 for no limit. Scrapy looks at it only when
@@ -177,10 +180,12 @@ class Downloader(scrapy.core.downloader.Downloader):
             slot.active.remove(request)
 
     def fetch(self, request: Request, spider: Any = None) -> Deferred[Response | Request]:
-        return deferred_from_coro(self._fetch(request))
+        # Counted here and not in the task, which begins later: the engine looks at once whether there is room for more.
+        self.active.add(request)
+        return deferred_from_coro(self._fetch(request, self.backpressure.begin(self.get_slot_key(request))))
 
-    async def _fetch(self, request: Request) -> Response | Request:
-        with self.backpressure.count_as_active(self.get_slot_key(request)):
+    async def _fetch(self, request: Request, active: Active) -> Response | Request:
+        with self.backpressure.working_on(active):
             return await self._through_middlewares(request)
 
     async def _through_middlewares(self, request: Request) -> Response | Request:
@@ -329,22 +334,28 @@ class Downloader(scrapy.core.downloader.Downloader):
 
     def _done(self, name: str, slot: Slot, request: Request, response: Response | None, sent: float) -> None:
         self._transferring -= 1
-        self._report(_names(name, request), request, response, sent)
+        assert isinstance(slot, _HostSlot)  # noqa: S101 -- `_get_slot` makes no other
+        self._report(slot, _names(name, request), request, response, sent)
         self._turns.setdefault(slot)
         self._take_turns()
 
-    def _report(self, names: list[str], request: Request, response: Response | None, sent: float) -> None:
+    def _report(
+        self, slot: _HostSlot, names: list[str], request: Request, response: Response | None, sent: float
+    ) -> None:
         host, *proxies = names
         for proxy in proxies:
             self.limits.give(proxy)
         if response is None:
             self.limits.give(host)
             return
-        self._bandwidth.received(len(response.body), workers=self.limits.membership.workers)
+        self._bandwidth.received(received_bytes(request, response), workers=self.limits.membership.workers)
+        asked = min(retry_after(response), 1e9) if response.status in SLOWER else 0.0
+        slot.long_waits = slot.long_waits + 1 if asked > self._longest_wait else 0
         if response.status in SLOWER:
-            asked = min(retry_after(response), 1e9)
             why = f"{response.status}" + (f", Retry-After {asked:.0f} s" if asked else "")
-            self.limits.give(host, trouble=sent, why=why, block=asked)
+            # One address may be out of order for a day; a host that says so again and again means itself.
+            about_host = not 0 < slot.long_waits < _LONG_WAITS
+            self.limits.give(host, trouble=sent, why=why, block=asked if about_host else 0.0)
             return
         latency: float | None = request.meta.get("download_latency")
         if latency is None or request.meta.get("autothrottle_dont_adjust_delay"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -29,6 +29,7 @@ _IRREGULAR = re.compile(
     |\n(?![!#$%&'*+\-.^_`|~0-9A-Za-z]+:)[^\r\n]""",
     re.IGNORECASE | re.VERBOSE,
 )
+_HEX = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d[ \r\n]")
 
 
@@ -44,11 +45,13 @@ class _Protocol(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._head: bytes | None = None  # what has come of it; None after its end
+        self._chunks: _Chunks | None = None
         self._since = 0  # bytes that came since the body last grew
         self._grown = 0
 
     def set_response_params(self, **params: Any) -> None:
         self._head = b""
+        self._chunks = None
         self._since = self._grown = 0
         super().set_response_params(**params)
 
@@ -79,10 +82,11 @@ class _Protocol(ResponseHandler):
                 raise BadHttpMessage(f"no HTTP: {head[:20]!r}")
             return b""
         self._head = b"" if _INTERIM.match(head) else None
-        regular, may_stay = regular_head(head[: end.start()])
-        super().data_received(regular)
-        if not may_stay:
+        regular = regular_head(head[: end.start()])
+        super().data_received(regular.head)
+        if not regular.may_stay:
             self.force_close()
+        self._chunks = _Chunks() if regular.is_chunked else None
         return head[end.end() :]
 
     def _read_body(self, data: bytes) -> None:
@@ -93,7 +97,7 @@ class _Protocol(ResponseHandler):
             if self.transport is not None:
                 self.transport.close()
             return
-        super().data_received(data)
+        super().data_received(self._chunks.without_extensions(data) if self._chunks else data)
         if body is None or body.is_eof() or self._reading_paused:
             return
         self._since = 0 if body.total_bytes > self._grown else self._since + len(data)
@@ -102,11 +106,53 @@ class _Protocol(ResponseHandler):
             raise BadHttpMessage(f"more than {MAX_HEAD} bytes of framing")
 
 
-def regular_head(head: bytes) -> tuple[bytes, bool]:
-    """*head*, without the empty line at its end, as RFC 9112 wants it, with that line; and whether its connection may
-    be used again. Raises BadHttpMessage where it is doubtful where the body ends."""
+class _Chunks:
+    """Passes a chunked body on without what may follow the sizes of its chunks (RFC 9112, 7.1.1)."""
+
+    def __init__(self) -> None:
+        self._line = b""  # of a size, what has come of it
+        self._left = 0  # bytes of the chunk, with the end of its line
+        self._is_last = False
+
+    def without_extensions(self, data: bytes) -> bytes:
+        parts = []
+        at = 0
+        while at < len(data):
+            if self._left or self._is_last:
+                part = data[at:] if self._is_last else data[at : at + self._left]
+                parts.append(part)
+                self._left = max(0, self._left - len(part))
+                at += len(part)
+                continue
+            end = data.find(b"\n", at) + 1 or len(data)
+            self._line += data[at:end]
+            at = end
+            if self._line.endswith(b"\n"):
+                size = self._line.partition(b";")[0].strip()
+                if not _HEX.fullmatch(size):
+                    raise BadHttpMessage(f"size of a chunk: {size[:20]!r}")
+                parts.append(size + b"\r\n")
+                self._left = int(size, 16) + len(b"\r\n")
+                self._is_last = int(size, 16) == 0
+                self._line = b""
+            elif len(self._line) > MAX_FIELD:
+                raise BadHttpMessage(f"more than {MAX_FIELD} bytes in the line of a chunk's size")
+        return b"".join(parts)
+
+
+class RegularHead(NamedTuple):
+    """A head as RFC 9112 wants it, with the empty line at its end."""
+
+    head: bytes
+    may_stay: bool = True  # may its connection be used again?
+    is_chunked: bool = False
+
+
+def regular_head(head: bytes) -> RegularHead:
+    """*head*, which is without the empty line at its end, made regular. Raises BadHttpMessage where it is doubtful
+    where the body ends."""
     if not _IRREGULAR.search(head):
-        return head + b"\r\n\r\n", True
+        return RegularHead(head + b"\r\n\r\n")
     status, *lines = re.split(rb"\r?\n", head)
     fields: list[tuple[bytes, bytes]] = []
     for line in lines:
@@ -136,4 +182,5 @@ def regular_head(head: bytes) -> tuple[bytes, bool]:
         raise BadHttpMessage(f"Content-Length: {b', '.join(sorted(lengths))[:100]!r}")
     elif lengths:
         kept.append((b"Content-Length", lengths.pop()))
-    return b"\r\n".join([status, *(b"%s: %s" % field for field in kept), b"", b""]), not (codes and lengths)
+    regular = b"\r\n".join([status, *(b"%s: %s" % field for field in kept), b"", b""])
+    return RegularHead(regular, not (codes and lengths), codes[-1:] == [b"chunked"])

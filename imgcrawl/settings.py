@@ -40,6 +40,7 @@ ADDONS = {
 }
 FRONTIER_LEASE_TIMEOUT = 30  # seconds until the pages of a worker that is silent go back
 FRONTIER_MAX_DELIVERIES = 5  # failures and deaths of workers until a page is set aside
+FRONTIER_META_ALLOWED: list[str] = []  # instructions in a request's meta that may come from Redis: "proxy"
 FRONTIER_PREFETCH = 16  # pages leased ahead: enough never to wait, few enough that a late worker finds work
 
 # ---- ASK: how we present ourselves, what we refuse ----------------------------------------------------
@@ -67,8 +68,11 @@ DOWNLOADER_MIDDLEWARES = {
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "imgcrawl.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": 100,
     "imgcrawl.downloadermiddlewares.budgets.BudgetsMiddleware": 110,  # what a host may be asked for, and when
+    "imgcrawl.downloadermiddlewares.pages.PagesMiddleware": 120,  # what a page may cost
     "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
     "imgcrawl.downloadermiddlewares.retry.RetryMiddleware": 550,
+    "scrapy.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": None,
+    "imgcrawl.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": 590,
     "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
     "imgcrawl.downloadermiddlewares.redirect.RedirectMiddleware": 600,
 }
@@ -82,6 +86,7 @@ DOWNLOAD_TIMEOUT = 120  # seconds for a whole answer
 DOWNLOAD_CONNECT_TIMEOUT = 10  # seconds to a connection
 DOWNLOAD_IDLE_TIMEOUT = 30  # seconds between two pieces of an answer
 DOWNLOAD_MAXSIZE = 128 * 1024 * 1024  # bytes; larger images are scans that this crawler is not made for
+PAGES_MAXSIZE = 10 * 1024 * 1024  # bytes; a page of more is a mistake or an attack, and parsed takes fifteen times that
 DOWNLOAD_WARNSIZE = 0  # what is too large is an outcome, what is not needs no warning
 RETRY_TIMES = 3  # tries after the first, with growing pauses
 RETRY_DELAY = 1.0  # seconds before the first of them, doubled for each that follows, give or take half

@@ -22,6 +22,22 @@ if "REDIS_URL" in os.environ:
     os.environ[GIVEN_REDIS_URL] = os.environ.pop("REDIS_URL")
 
 
+# Whole crawls by several processes, benchmarks and browsers: what `-m "not slow"` leaves out.
+SLOW = {
+    "packaging/test_wheel.py", "test_benchmarks.py", "test_chaos.py", "test_playwright.py", "test_promises.py",
+    "test_replicas.py", "test_sharing.py", "test_stopping.py", "test_workers.py", "demo/test_command.py",
+    "commands/test_merge.py", "frontier/test_crawls.py", "frontier/test_run_arguments.py", "frontier/test_servers.py",
+    "limits/test_crawls.py",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).as_posix() in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Lets tests run side by side, but for those that are marked `alone`: they measure what others would disturb."""

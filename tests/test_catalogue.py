@@ -153,3 +153,27 @@ def test_what_is_no_file_under_the_catalogues_name_is_refused_in_one_sentence(
     make(tmp_path / f"catalogue{suffix}")
     with pytest.raises(InputError, match="is no regular file"):
         Catalogue(tmp_path / "catalogue")
+
+
+def test_a_catalogue_of_the_first_version_is_upgraded_in_place(tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.sqlite3"
+    with sqlite3.connect(file) as old:
+        old.execute(
+            "CREATE TABLE images (key BLOB PRIMARY KEY, wanted TEXT, path TEXT, checksum TEXT,"
+            " bytes INTEGER, format TEXT, width INTEGER, height INTEGER, frames INTEGER, final_url TEXT,"
+            " etag TEXT, last_modified TEXT, fetched_at TEXT, checked_at REAL) WITHOUT ROWID"
+        )
+        old.execute("CREATE INDEX by_checksum ON images (checksum)")
+        row = (b"key", "a", "a.jpg", "0" * 64, 5, "JPEG", 1, 2, 1, "http://h/a", "", "", "2026-01-01", 1.5)
+        old.execute("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+    for _ in range(2):
+        catalogue = Catalogue(file)
+        assert catalogue.find(b"key") == Record(*row)
+        catalogue.close()
+    with sqlite3.connect(file) as new:
+        new.execute("PRAGMA user_version = 99")
+    new.close()
+    with pytest.raises(InputError, match="catalogue of version 99"):
+        Catalogue(file)

@@ -218,7 +218,7 @@ async def test_download_does_what_the_engine_does(server: Server, caplog: pytest
             downloader = downloader_of(crawler)
             download = crawler.engine.download_async if way == "engine" else downloader.download
             for path in ("/hop", "/a.jpg", "/none"):
-                answer = await download(Request(server.url(path)))
+                answer = await download(Request(server.url(path), meta={"media": True}))
                 told.append((answer.url, answer.status, answer.body, answer.request.url))
             with pytest.raises(DownloadFailedError):
                 await download(Request(server.url("/reset"), meta={"max_retry_times": 0}))
@@ -335,17 +335,28 @@ async def test_trouble_slows_a_host_and_good_answers_make_it_fast_again(server: 
     await asyncio.wait_for(crawl(script, LIMITS_SPEEDUP=50, RETRY_TIMES=2), 20)
 
 
-async def test_what_waits_for_a_host_that_wants_to_be_left_alone_for_long_fails(server: Server) -> None:
+async def test_one_answer_that_asks_for_a_day_of_patience_fails_its_address_only(server: Server) -> None:
+    """The host is asked on, more slowly, unless its other answers say the same."""
     server.add("*", JPEG)
 
     async def script(crawler: Crawler) -> None:
-        answer = await crawler.engine.download_async(Request(server.url("/429-long")))
-        assert answer.status == 429
-        with pytest.raises(RequestRefused, match="retry_after"):
-            await crawler.engine.download_async(Request(server.url("/a.jpg")))
+        downloader = downloader_of(crawler)
 
-    await crawl(script)
-    assert server.paths() == ["/429-long"]
+        async def ask_for(path: str) -> int:
+            answer = await crawler.engine.download_async(Request(server.url(path)))
+            return int(answer.status)
+
+        for _ in range(4):
+            assert await ask_for("/429-long") == 429
+            assert downloader.limits.delay("127.0.0.1") > 0
+            assert await ask_for("/a.jpg") == 200
+        assert [await ask_for(f"/429-long?{number}") for number in range(3)] == [429] * 3
+        with pytest.raises(RequestRefused, match="retry_after"):
+            await ask_for("/a.jpg")
+
+    await crawl(script, LIMITS_SPEEDUP=50)
+    assert server.count("/a.jpg") == 4
+    assert server.paths()[-1] == "/429-long?2"
 
 
 @pytest.mark.parametrize(

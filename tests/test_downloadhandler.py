@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
+import random
 import socket
 import ssl
 import zlib
@@ -11,13 +13,14 @@ import scrapy
 from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.exceptions import IgnoreRequest, NotSupported, StopDownload
-from scrapy.http import Response
+from scrapy.http import HtmlResponse, Response
+from scrapy.http.request import NO_CALLBACK
 from scrapy.spidermiddlewares.httperror import HttpError
 
 from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import RequestRefused
 from tests.support.asking import ask, crawl
-from tests.support.server import JPEG, Answer, Exchange, Server
+from tests.support.server import HTML, JPEG, Answer, Exchange, Server
 
 HASTY = {
     "DOWNLOAD_TIMEOUT": 1.5,
@@ -86,10 +89,42 @@ async def test_a_decompression_bomb_is_too_large(server: Server) -> None:
     assert await outcome(server.url("/bomb"), **HASTY) == ("refused", "too_large")
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
-async def test_a_body_that_is_not_encoded_as_announced(server: Server, encoding: str) -> None:
+@pytest.mark.parametrize(
+    "encoding", ["gzip", "deflate", "br", "zstd", "gzip, br", "identity", "none", "utf-8", "aws-chunked", "binary", ""]
+)
+async def test_a_body_that_is_not_encoded_as_announced_is_taken_as_it_came(
+    server: Server, caplog: pytest.LogCaptureFixture, encoding: str
+) -> None:
     server.add("/a.jpg", JPEG, headers={"Content-Encoding": encoding})
-    assert await outcome(server.url("/a.jpg"), **HASTY) == ("failed", "corrupt")
+    server.add("/page", HTML, headers={"Content-Encoding": encoding, "Content-Type": "text/html"})
+    with caplog.at_level(logging.WARNING):
+        image, page = await ask(server.url("/a.jpg"), server.url("/page"), **HASTY)
+    assert isinstance(image, Response)
+    assert image.body == JPEG
+    assert isinstance(page, HtmlResponse)
+    assert page.css("title::text").get() == "sorry"
+    assert not caplog.records
+
+
+async def test_large_bodies_are_decoded_whatever_else_the_header_says(server: Server) -> None:
+    body = JPEG + random.Random(1).randbytes(300_000)
+    server.add("/a.jpg", gzip.compress(body), headers={"Content-Encoding": "utf-8, x-GZIP"})
+    answer = await one(server.url("/a.jpg"), **HASTY)
+    assert isinstance(answer, Response)
+    assert answer.body == body
+
+
+async def test_pages_have_a_bound_of_their_own(server: Server) -> None:
+    """Compressed or not. It is not that of images."""
+    page = HTML + bytes(300_000)
+    server.add("/page", page, headers={"Content-Type": "text/html"})
+    server.add("/gzip", gzip.compress(page), headers={"Content-Type": "text/html", "Content-Encoding": "gzip"})
+    settings = {**HASTY, "PAGES_MAXSIZE": 200_000}
+    for path in ("/page", "/gzip"):
+        assert await outcome(server.url(path), **settings) == ("refused", "too_large")
+        image = Request(server.url(path), callback=NO_CALLBACK)
+        assert isinstance(await one(image, **settings), Response)
+    assert isinstance(await one(server.url("/page"), **HASTY), Response)
 
 
 async def test_nobody_listens() -> None:

@@ -45,8 +45,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "basespiders": {"addresses", "downloadhandler", "pages", "rows"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
-    "downloadermiddlewares": {"downloader", "downloadhandler", "limits", "rows"},
-    "downloader": {"backpressure", "engine", "limits", "stopping"},
+    "downloadermiddlewares": {"bodies", "downloader", "downloadhandler", "limits", "rows"},
+    "downloader": {"backpressure", "bodies", "engine", "limits", "stopping"},
     "downloadhandler": {"backpressure", "bodies", "framing"},
     "limits": {"frontier", "shared"},
     "pipelines": {

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.crawling import FAST, until
+from tests.support.processes import Process
 from tests.support.server import Answer, Request, Server, jpeg
 from tests.support.sharing import environment
 
@@ -49,7 +50,7 @@ def start(folder: Path, site: SlowSite, *options: str, delay: float) -> subproce
     for name, value in {**FAST, "WORKER": "w", "DOWNLOAD_DELAY": delay, "DOWNLOAD_TIMEOUT": 60}.items():
         command += ["-s", f"{name}={value}"]
     with (folder / "log").open("wb") as log:
-        return subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=log)
+        return Process(command, cwd=folder, env=environment(), stdout=log, stderr=log)
 
 
 def stopped(folder: Path, process: subprocess.Popen[bytes]) -> tuple[str, list[dict[str, Any]]]:

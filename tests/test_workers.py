@@ -18,6 +18,7 @@ from imgcrawl.demo.server import serve
 from tests.support.crawling import FAST, ROOT, Crawl, until
 from tests.support.pages import Crawl as Pages
 from tests.support.pages import Site
+from tests.support.processes import Process, is_alive
 from tests.support.redis_server import RedisServer, free_port
 from tests.support.sharing import environment
 from tests.test_promises import STATUSES, assert_as_served
@@ -32,9 +33,7 @@ def start(
     for name, value in FAST.items():
         command += ["-s", f"{name}={value}"]
     with (folder / "log").open("w") as log:
-        return subprocess.Popen(
-            [*command, *options], cwd=folder, env=environment(redis_url), stdout=log, stderr=log, text=True
-        )
+        return Process([*command, *options], cwd=folder, env=environment(redis_url), stdout=log, stderr=log, text=True)
 
 
 def log(folder: Path) -> str:
@@ -57,7 +56,7 @@ def fed(folder: Path) -> int:
 def worker_pids(folder: Path) -> list[int]:
     """The living processes of the workers, by the names of their segments."""
     pids = {int(path.stem.split("-")[-2]) for path in folder.glob(".imgcrawl/*/segments/*.jsonl")}
-    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    return [pid for pid in pids if is_alive(pid)]
 
 
 @pytest.mark.parametrize("count", ["1", "3"])
@@ -129,7 +128,7 @@ def test_workers_that_only_crash_are_given_up(tmp_path: Path, redis_server: Redi
             while process.poll() is None:
                 for worker in client.zrange("{pximg:requests}:workers", 0, -1):
                     pid = int(worker.decode().split("-")[-2])
-                    if pid not in killed and Path(f"/proc/{pid}").exists():
+                    if pid not in killed and is_alive(pid):
                         killed.add(pid)
                         os.kill(pid, signal.SIGKILL)
         done = ended(tmp_path, process)
@@ -314,7 +313,7 @@ def queue(crawl: Pages, *arguments: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     return done.returncode, done.stdout

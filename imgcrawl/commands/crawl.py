@@ -19,7 +19,7 @@ from scrapy.settings import BaseSettings
 
 from imgcrawl.commands.base import FAILED, REFUSED, complain, refuse
 from imgcrawl.exceptions import InputError
-from imgcrawl.extensions.loglines import install_line_formatter
+from imgcrawl.extensions.loglines import install_line_records
 from imgcrawl.extensions.progress import Progress
 from imgcrawl.extensions.verdict import summary
 
@@ -67,7 +67,7 @@ class Command(scrapy.commands.crawl.Command):
             refuse(str(error))
         if settings["LOG_LEVEL"] != "DEBUG":
             _quiet_startup()
-        install_line_formatter()
+        install_line_records()
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
@@ -150,7 +150,6 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     if not opts.workers.isdecimal() or int(opts.workers) < 1:
         raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
     settings = process.create_crawler(spider).settings
-    install_line_formatter()  # which creating a crawler undoes
     check_settings(settings)
     redis_params(settings)
     feeds = OutputWriter(settings, spider, opts.spargs)

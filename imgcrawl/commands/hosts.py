@@ -12,9 +12,10 @@ from rich.text import Text
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
 
-from imgcrawl.commands.base import BaseCommand, redis_url
+from imgcrawl.commands.base import BaseCommand
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
+from imgcrawl.shared.address import redis_url
 
 
 class Command(BaseCommand, ScrapyCommand):

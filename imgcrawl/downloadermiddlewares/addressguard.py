@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
+from cachetools import LRUCache
 from scrapy import Request, signals
 from scrapy.crawler import Crawler
 from scrapy.http import Response
+from scrapy.utils.url import strip_url
 
 from imgcrawl.exceptions import InputError, RequestRefused
 from imgcrawl.urls import is_public, literal_ip
 
-_MAX_HOSTS = 10_000
+_MAX_PAGES = 10_000
 # RFC 1123 names, and the underscore that many hosts have all the same.
 _NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
 _NUMERIC_END = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
@@ -35,12 +36,16 @@ def named_by(request: Request) -> str | None:
 class AddressGuardMiddleware:
     """Keeps what pages name away from the machines behind our own firewall.
 
-    What the user names may be anything of http and https, and so may what is named by a page that itself came
-    from an address that is not public. Any other request gets ``public_only`` in its meta, which our download
-    handler obeys where it connects, so that a name that resolves to a private address is refused too.
+    What the user names may be anything of http and https, and so may what is named by a page whose answer itself
+    came from an address that is not public, whatever its host is called. Any other request gets ``public_only`` in
+    its meta, which our download handler obeys where it connects, so that a name that resolves to a private address is
+    refused too.
 
     PRIVATE_HOSTS_ALLOWED lists hosts that anybody may name all the same: names, addresses and networks
     (``192.168.1.0/24``, which names are not looked up for). Raises `InputError` for a network that is none.
+
+    An IPv4 address has one spelling from here on (``127.1`` is ``127.0.0.1``), for limits, robots.txt and connections.
+    No Referer goes from https to http, and none has a user name or a password (RFC 9110, 10.1.3).
 
     Raises `RequestRefused` with ``scheme``, ``invalid_url`` or ``private_address``. Must come before every
     middleware that asks for something itself (robots.txt).
@@ -48,7 +53,7 @@ class AddressGuardMiddleware:
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._allowed = [_network(host) or host.lower() for host in allowed]
-        self._private_hosts: OrderedDict[str, None] = OrderedDict()
+        self._private_pages: LRUCache[str, bool] = LRUCache(_MAX_PAGES)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -57,15 +62,20 @@ class AddressGuardMiddleware:
         crawler.signals.connect(guard.response_downloaded, signal=signals.response_downloaded)
         return guard
 
-    def process_request(self, request: Request) -> None:
+    def process_request(self, request: Request) -> Request | None:
         host = _checked_host(request.url)
         request.meta.pop("public_only", None)
+        _withhold_referer(request)
         ip = literal_ip(host)
+        if ip and ip != host and ":" not in ip:
+            # Not a new request, but the same one: it has been filtered.
+            return request.replace(url=_with_host(request.url, ip), dont_filter=True)
         if self._may_name_anything(request) or self._is_allowed(host, ip):
-            return
+            return None
         if ip and not is_public(ip):
             raise RequestRefused("private_address", f"{request.url} was named by {named_by(request)}")
         request.meta["public_only"] = True
+        return None
 
     def _is_allowed(self, host: str, ip: str | None) -> bool:
         if ip is None:
@@ -74,25 +84,33 @@ class AddressGuardMiddleware:
         return any(not isinstance(allowed, str) and address in allowed for allowed in self._allowed)
 
     def response_downloaded(self, response: Response, request: Request) -> None:
-        host = urlsplit(request.url).hostname
-        if host and came_from_private(response, request):
-            self._private_hosts[host] = None
-            self._private_hosts.move_to_end(host)
-            if len(self._private_hosts) > _MAX_HOSTS:
-                self._private_hosts.popitem(last=False)
+        if came_from_private(response, request):
+            self._private_pages[request.url] = True
+        else:
+            self._private_pages.pop(request.url, None)
 
     def _may_name_anything(self, request: Request) -> bool:
         source = named_by(request)
         if source is None:
             return True
-        host = urlsplit(source).hostname or ""
-        ip = literal_ip(host)
-        if ip:
-            return not is_public(ip)
-        if host in self._private_hosts:
-            self._private_hosts.move_to_end(host)
+        if self._private_pages.get(source):
             return True
         return source == request.meta.get("page_url") and request.meta.get("page_private") is True
+
+
+def _with_host(url: str, host: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host))
+
+
+def _withhold_referer(request: Request) -> None:
+    referer = (request.headers.get("Referer") or b"").decode("latin-1")
+    if not referer:
+        return
+    if referer.startswith("https:") and not request.url.startswith("https:"):
+        del request.headers["Referer"]
+    elif "@" in referer:
+        request.headers["Referer"] = strip_url(referer, strip_credentials=True, strip_default_port=False)
 
 
 def _network(host: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

@@ -16,6 +16,7 @@ from scrapy.exceptions import NotConfigured
 from scrapy.http import Response
 from scrapy.settings import BaseSettings
 
+from imgcrawl.bodies import received_bytes
 from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
 
@@ -94,7 +95,7 @@ class BudgetsMiddleware:
     def process_response(self, request: Request, response: Response) -> Response:
         if not _is_robots(request):
             host = urlsplit(request.url).hostname or ""
-            self._spend("bytes", host, len(response.body))
+            self._spend("bytes", host, received_bytes(request, response))
             for limit, whose in self._limits_of("bytes", host):
                 if self._total(f"bytes {whose}") >= limit:
                     self._has_reached("bytes", whose, limit)

@@ -9,6 +9,7 @@ from scrapy import Request, Spider
 from scrapy.http import Response
 from w3lib.url import safe_url_string
 
+from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import RequestRefused
 
 
@@ -35,7 +36,9 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
         if not isinstance(redirected, Request) or redirected.meta.get("media"):
             return redirected
         request.meta["dont_retry"] = True  # it has been done, where it led to
-        return await self.crawler.engine.download_async(redirected)
+        # The request that is followed counts; this one has nothing to do but to wait for it.
+        with downloader_of(self.crawler).backpressure.not_counted():
+            return await self.crawler.engine.download_async(redirected)
 
     def _redirected(self, request: Request, response: Response) -> Request | Response:
         try:

@@ -12,6 +12,7 @@ from scrapy.http import Response
 from scrapy.settings import BaseSettings
 from scrapy.utils.response import response_status_message
 
+from imgcrawl.bodies import body_file_of
 from imgcrawl.downloader import downloader_of
 from imgcrawl.downloadhandler import DownloadTLSError
 from imgcrawl.limits.retry_after import SLOWER, retry_after
@@ -31,6 +32,9 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
     - ``RETRY_AFTER_MAX`` (300): a Retry-After (RFC 9110, 10.2.3) of a 429 or 503 stops the host for all workers
       (`imgcrawl.limits`); the request comes again after it. One that asks for more than this ends it at once.
     - ``RETRY_AFTER_TIMES`` (10): as often, without counting for RETRY_TIMES. Not in seconds.
+
+    A large body that breaks off, or takes longer than DOWNLOAD_TIMEOUT, is gone on with where it broke, if the server
+    names its version (`imgcrawl.bodies`); that does not count as a retry while each answer brings a good part of it.
 
     A TLS failure is not retried, an unknown host name twice at most. A wait ends, and the last outcome stands,
     as soon as the crawl is being stopped. Needs `imgcrawl.downloader.Downloader`, which knows that a request
@@ -84,6 +88,10 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
             or not isinstance(exception, self.exceptions_to_retry)
         ):
             return None
+        body_file = body_file_of(request)
+        if body_file and body_file.made_progress():
+            self.crawler.stats.inc_value("retry/resumed")
+            return request.replace(dont_filter=True)
         retried: int = request.meta.get("retry_times", 0)
         if isinstance(exception, CannotResolveHostError) and retried >= _DNS_RETRIES:
             return None

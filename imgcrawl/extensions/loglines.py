@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import traceback
-from typing import TYPE_CHECKING, Self
-
-from scrapy.utils.log import get_scrapy_root_handler
+from typing import TYPE_CHECKING, Any, Self
 
 from imgcrawl.lines import printable
 
@@ -20,41 +17,34 @@ class LogLines:
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        install_line_formatter()  # the crawler has just made the handler anew, with its spider's settings
+        install_line_records()
         return cls()
 
 
-class LineFormatter(logging.Formatter):
-    """Has *inner* format records whose text is `printable`: a record is one line.
+class LineRecord(logging.LogRecord):
+    """A record whose text is `printable`, whichever handler and formatter it goes to: one line.
 
     Only what the code itself wrote as several lines, and tracebacks, go on in further lines. These are indented, so
     that none can be taken for a record.
     """
 
-    def __init__(self, inner: logging.Formatter) -> None:
-        super().__init__()
-        self.inner = inner
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.exc_info and self.exc_info[0]:
+            self.exc_text = _indented("".join(traceback.format_exception(*self.exc_info)))
+        if self.stack_info:
+            self.stack_info = _indented(self.stack_info)
 
-    def format(self, record: logging.LogRecord) -> str:
-        safe = copy.copy(record)
-        text = record.getMessage()
-        several = record.args and "\n" in str(record.msg)
-        safe.msg, safe.args = _indented(text) if several else printable(text), ()
-        if record.exc_info and record.exc_info[0]:
-            safe.exc_text = _indented("".join(traceback.format_exception(*record.exc_info)))
-        elif record.exc_text:
-            safe.exc_text = _indented(record.exc_text)
-        if record.stack_info:
-            safe.stack_info = _indented(record.stack_info)
-        return self.inner.format(safe)
+    def getMessage(self) -> str:  # noqa: N802 -- the name that logging knows
+        text = super().getMessage()
+        return _indented(text) if self.args and "\n" in str(self.msg) else printable(text)
 
 
 def _indented(text: str) -> str:
     return "\n  ".join(printable(line) for line in text.rstrip("\n").split("\n"))
 
 
-def install_line_formatter() -> None:
-    """Have Scrapy's log handler, if there is one, write nothing but `printable` lines."""
-    handler = get_scrapy_root_handler()
-    if handler and not isinstance(handler.formatter, LineFormatter):
-        handler.setFormatter(LineFormatter(handler.formatter or logging.Formatter()))
+def install_line_records() -> None:
+    """Have this process make `LineRecord`s of all that is logged from now on."""
+    if logging.getLogRecordFactory() is not LineRecord:
+        logging.setLogRecordFactory(LineRecord)

@@ -101,7 +101,7 @@ class SegmentWriter:
 
     def _lease_of(self, item: Any, response: Any) -> str:
         request: Request | None = getattr(response, "request", None)
-        if request is None or not (lease := request.meta.get("lease")):
+        if request is None or not str(lease := request.meta.get("lease", "")).isalnum():
             return ""
         count = self._given.setdefault(request, Counter())
         url = str(ItemAdapter(item).get("url"))

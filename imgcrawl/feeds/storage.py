@@ -250,5 +250,5 @@ def _one_sentence(record: logging.LogRecord) -> bool:
     # FeedExporter reports a feed that could not be stored with a traceback; our sentence says it all.
     if record.exc_info and isinstance(record.exc_info[1], ImgcrawlError):
         record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]}", ()
-        record.exc_info = None
+        record.exc_info = record.exc_text = None
     return True

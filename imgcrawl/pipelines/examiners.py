@@ -94,6 +94,7 @@ def examined(arrival: Arrival, examiner: Examiner) -> Examined:
         last_modified=_header(response, "Last-Modified"),
         fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
         checked_at=time.time(),
+        warnings=" ".join(facts.warnings),
     )
     return Examined(record, facts.extension)
 

@@ -24,8 +24,9 @@ def stored(status: str, record: Record) -> Image:
         "etag": record.etag,
         "last_modified": record.last_modified,
         "fetched_at": record.fetched_at,
+        "warnings": record.warnings.split(),
     }
-    return cast("Image", {name: value for name, value in image.items() if value not in ("", 0)})
+    return cast("Image", {name: value for name, value in image.items() if value not in ("", 0, [])})
 
 
 def known(record: Record, requested_path: str) -> Image:

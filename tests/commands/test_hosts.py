@@ -18,7 +18,7 @@ def hosts(*arguments: str, redis_url: str = "") -> subprocess.CompletedProcess[s
     environment = os.environ | {"SCRAPY_SETTINGS_MODULE": "imgcrawl.settings", "PYTHONPATH": str(ROOT)}
     environment["REDIS_URL"] = redis_url
     command = [sys.executable, "-m", "scrapy", "hosts", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 async def test_who_slowed_which_host_and_why(redis_server: RedisServer) -> None:

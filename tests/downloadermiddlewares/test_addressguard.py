@@ -164,3 +164,51 @@ async def test_what_cannot_be_asked_for(url: str, reason: str, meta: dict[str, s
 async def test_a_password_is_not_repeated() -> None:
     answer = (await ask("http://user:secret@host.example/"))[0]
     assert "secret" not in str(answer)
+
+
+async def test_each_answer_is_judged_for_itself_and_not_by_the_name_of_its_host(server: Server) -> None:
+    """A name may have a public and a private address: what one of its pages came from says nothing of another."""
+    server.add("/a.jpg", JPEG)
+
+    async def script(crawler: Crawler) -> None:
+        private, other = server.url("/html", host="localhost"), server.url("/html?other", host="localhost")
+        await crawler.engine.download_async(Request(private))
+        image = Request(server.url("/a.jpg"), meta={"page_url": private})
+        assert (await crawler.engine.download_async(image)).body == JPEG
+        with pytest.raises(RequestRefused):
+            await crawler.engine.download_async(image.replace(meta={"page_url": other}))
+
+    await crawl(script, RETRY_ENABLED=False)
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f.1", "2130706433", "0177.0.0.1", "127.0.0.1.", "%3127.0.0.1"])
+async def test_an_address_has_one_spelling_for_limits_robots_and_connections(server: Server, host: str) -> None:
+    server.add("/a.jpg", JPEG)
+
+    async def script(crawler: Crawler) -> None:
+        for name in (host, "127.0.0.1"):
+            answer = await crawler.engine.download_async(Request(server.url("/a.jpg", host=name)))
+            assert answer.body == JPEG
+        assert list(crawler.engine.downloader.slots) == ["127.0.0.1"]
+
+    await crawl(script, ROBOTSTXT_OBEY=True)
+    assert {request.host for request in server.requests} == {f"127.0.0.1:{server.port}"}
+    assert server.count("/robots.txt") == 1
+
+
+@pytest.mark.parametrize(
+    ("referer", "sent"),
+    [
+        ("http://pages.example/1?q", "http://pages.example/1?q"),
+        ("https://pages.example/1", None),
+        ("http://user:secret@pages.example/1", "http://pages.example/1"),
+    ],
+)
+async def test_a_referer_tells_nothing_that_was_not_meant_for_others(
+    server: Server, referer: str, sent: str | None
+) -> None:
+    server.add("/go", redirect("/a.jpg"))
+    server.add("/a.jpg", JPEG)
+    await ask(Request(server.url("/go"), headers={"Referer": referer}, meta={"media": True}))
+    asked = [request for request in server.requests if request.path != "/robots.txt"]
+    assert [request.headers.get("referer") for request in asked] == [sent, sent]

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from scrapy import Request
 from scrapy.http import Response
 
 from imgcrawl.downloadhandler import reason_of
 from tests.support.asking import ask
-from tests.support.server import JPEG, Server, redirect
+from tests.support.crawling import ROOT
+from tests.support.server import HTML, JPEG, Answer, Server, redirect
+from tests.support.server import Request as ServerRequest
 
 PAGE = "http://127.0.0.1/gallery/1.html"
 
@@ -77,3 +84,41 @@ async def test_a_redirect_counts_for_the_host_it_leads_to() -> None:
         assert answer.meta["download_slot"] == "127.0.0.2"
         assert isinstance(spiders_own, Response)
         assert spiders_own.meta["download_slot"] == "together"
+
+
+def only_with_cookie(request: ServerRequest) -> Answer:
+    if "seen=1" in request.headers.get("cookie", ""):
+        return Answer(HTML, headers={"Content-Type": "text/html"})
+    return Answer(b"", 302, {"Location": request.path, "Set-Cookie": "seen=1; Path=/"})
+
+
+def page_of(folder: Path, url: str, *settings: str) -> str:
+    """What becomes of a page in a real crawl, which filters what it has asked for: a status or a reason."""
+    spider = folder / "one.py"
+    spider.write_text(f"""
+import scrapy
+from imgcrawl.downloadhandler import reason_of
+class One(scrapy.Spider):
+    name = "one"
+    start_urls = [{url!r}]
+    async def start(self):
+        yield scrapy.Request({url!r}, errback=self.failed)
+    def parse(self, response):
+        print("outcome", response.status)
+    def failed(self, failure):
+        print("outcome", reason_of(failure.value)[1])
+""")
+    command = [sys.executable, "-m", "scrapy", "runspider", str(spider), "-s", "VERDICT_IMAGES_EXPECTED=False"]
+    environment = os.environ | {"SCRAPY_SETTINGS_MODULE": "imgcrawl.settings", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*command, *settings], check=False, capture_output=True, text=True, env=environment, cwd=folder, timeout=60
+    )
+    return " ".join(line.split()[1] for line in done.stdout.splitlines() if line.startswith("outcome"))
+
+
+def test_a_page_that_redirects_to_itself_over_a_cookie(server: Server, tmp_path: Path) -> None:
+    server.add("/g/1", only_with_cookie)
+    url = server.url("/g/1")
+    fast = ["-s", "AUTOTHROTTLE_ENABLED=False", "-s", "LOG_LEVEL=ERROR", "-s", "IMAGES_STORE="]
+    assert page_of(tmp_path, url, *fast, "-s", "COOKIES_ENABLED=True") == "200"
+    assert page_of(tmp_path, url, *fast) == "too_many_redirects"

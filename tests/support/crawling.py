@@ -15,6 +15,8 @@ from typing import Any
 
 from scrapy.settings import Settings
 
+from tests.support.processes import Process, patience
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -74,7 +76,7 @@ def start(folder: Path, spider: str, arguments: dict[str, str] | None = None, **
         command += ["-a", f"{name}={value}"]
     environment = os.environ | {"SCRAPY_SETTINGS_MODULE": "tests.spiders", "PYTHONPATH": str(ROOT)}
     environment.pop("REDIS_URL", None)
-    return subprocess.Popen(
+    return Process(
         [*command, *options], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
@@ -92,8 +94,8 @@ def crawl(folder: Path, spider: str, arguments: dict[str, str] | None = None, **
 
 
 def until(condition: Callable[[], object], timeout: float = 30) -> None:
-    """Wait for *condition* to be true; an AssertionError tells that it never was."""
-    deadline = time.monotonic() + timeout
+    """Wait for *condition* to be true; an AssertionError tells that it was not within *timeout* (see `patience`)."""
+    start = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, "never happened"
+        assert time.monotonic() < start + patience(timeout), "never happened"
         time.sleep(0.01)

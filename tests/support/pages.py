@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.processes import Process
+
 SPIDER = """
 import asyncio, os, random, signal
 import scrapy
@@ -155,6 +157,7 @@ class Crawl:
 
     def __init__(self, folder: Path, redis_url: str, site: Site, **settings: Any) -> None:
         self.folder = folder
+        self.spider = "pages"
         self.redis_url = redis_url
         self.site = site
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -181,7 +184,7 @@ class Crawl:
 
     def start(self, *arguments: str, **options: str) -> subprocess.Popen[bytes]:
         """Start a worker; its log is `log(worker)`."""
-        command = [sys.executable, "-m", "scrapy", "crawl", "pages", "-a", f"base={self.site.url}", *arguments]
+        command = [sys.executable, "-m", "scrapy", "crawl", self.spider, "-a", f"base={self.site.url}", *arguments]
         for name, value in options.items():
             command += ["-a", f"{name}={value}"]
         environment = {
@@ -191,7 +194,7 @@ class Crawl:
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
         with (self.folder / f"worker-{len(self.workers)}.log").open("wb") as log:
-            worker = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
+            worker = Process(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
         self.workers.append(worker)
         return worker
 

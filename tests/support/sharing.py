@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.support.crawling import FAST, ROOT, Crawl
+from tests.support.processes import Process
 
 # A segment for each worker.
 SEGMENTS = ["-o", "part-%(worker)s.jsonl"]
@@ -35,7 +36,7 @@ def scrapy(folder: Path, *arguments: str, redis_url: str | None = None, given: s
         input=given,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
@@ -56,9 +57,7 @@ class Sharing:
 
     def start(self) -> subprocess.Popen[bytes]:
         with (self.folder / f"worker-{len(self.workers)}.log").open("wb") as log:
-            worker = subprocess.Popen(
-                self.command, cwd=self.folder, env=environment(self.redis_url), stdout=log, stderr=log
-            )
+            worker = Process(self.command, cwd=self.folder, env=environment(self.redis_url), stdout=log, stderr=log)
         self.workers.append(worker)
         return worker
 

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.processes import Process
+
 ROOT = Path(__file__).parents[2]
 # What would tell rich or Scrapy something about the terminal or the project that is not so here.
 STEERING = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
@@ -174,7 +176,7 @@ class Project:
 
     def start(self, *args: str, command: str = "crawl", **kwargs: Any) -> subprocess.Popen[bytes]:
         line = [sys.executable, "-m", "scrapy", command, *args]
-        return subprocess.Popen(line, cwd=self.folder, env=self.env, **kwargs)
+        return Process(line, cwd=self.folder, env=self.env, **kwargs)
 
     def crawl(self, *args: str) -> tuple[int, str, str]:
         """Exit code, stdout and stderr of `scrapy crawl`, without a terminal."""

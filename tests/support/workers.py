@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.processes import Process
+
 ROOT = Path(__file__).parents[2]
 
 QUICK = {
@@ -55,7 +57,7 @@ class Workers:
         environment = os.environ | {"SCRAPY_SETTINGS_MODULE": "tests.spiders", "PYTHONPATH": str(ROOT)}
         environment.pop("REDIS_URL", None)
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+            process = Process(command, cwd=folder, env=environment, stdout=log, stderr=log)
         self.processes.append(process)
         return process
 

@@ -1,0 +1,76 @@
+"""What a page may cost, in bytes, in memory and in time of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
+
+from scrapy import Request
+from scrapy.crawler import Crawler
+from scrapy.http import HtmlResponse, Response, XmlResponse
+from scrapy.http.request import NO_CALLBACK
+
+_LARGE = 128 * 1024  # bytes of a page that takes some milliseconds to parse
+_TOGETHER = 8 * 1024 * 1024  # bytes of large pages that are there at a time; parsed, they take some fifteen times that
+_PATIENCE = 30  # seconds that a large page waits for others
+
+
+class PagesMiddleware:
+    """Bounds pages, and parses large ones outside the event loop, before their callback asks for what is in them.
+
+    ``PAGES_MAXSIZE`` (default 10 MiB; 0: no bound but DOWNLOAD_MAXSIZE, which is for images too): bytes of a page,
+    compressed or not. What is larger fails (``too_large``). A request's own meta ``download_maxsize`` goes before it.
+    Images and other media, which have no callback, are not pages. A large page waits while many others are in memory,
+    until what was made of them has its outcome.
+    """
+
+    def __init__(self, maxsize: int) -> None:
+        self._maxsize = maxsize
+        self._bytes = 0
+        self._waiters: list[asyncio.Future[None]] = []
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        bounds = (
+            crawler.settings.getint("PAGES_MAXSIZE", 10 * 1024 * 1024),
+            crawler.settings.getint("DOWNLOAD_MAXSIZE"),
+        )
+        return cls(min((bound for bound in bounds if bound > 0), default=0))
+
+    def process_request(self, request: Request) -> None:
+        if request.callback is not NO_CALLBACK and not request.meta.get("media"):
+            request.meta.setdefault("download_maxsize", self._maxsize)
+
+    async def process_response(self, request: Request, response: Response) -> Response:
+        size = len(response.body)
+        if size < _LARGE or not isinstance(response, HtmlResponse | XmlResponse) or request.callback is NO_CALLBACK:
+            return response
+        while self._bytes and self._bytes + size > _TOGETHER:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await asyncio.wait([waiter], timeout=_PATIENCE)
+            if not waiter.done():
+                break  # who still has the others need not be waiting for anything of ours
+        self._bytes += size
+        weakref.finalize(response, _from_any_thread, asyncio.get_running_loop(), self._freed, size)
+        # What cannot be parsed is no less so in the callback.
+        with suppress(Exception):
+            selector = await asyncio.to_thread(getattr, response, "selector")
+            # Each has the other, so both would stay until the collector of such circles comes along.
+            selector.response = weakref.proxy(response)
+        return response
+
+    def _freed(self, size: int) -> None:
+        self._bytes -= size
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def _from_any_thread(loop: asyncio.AbstractEventLoop, call: Callable[[int], None], size: int) -> None:
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(call, size)

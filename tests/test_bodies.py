@@ -1,0 +1,116 @@
+"""Large bodies reach the disk as they come, and go on where they broke."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from pathlib import Path
+
+import pytest
+from scrapy.crawler import Crawler
+
+from imgcrawl.bodies import BodyFile, MediaRequest
+from imgcrawl.downloader import downloader_of
+from imgcrawl.downloadhandler import reason_of
+from tests.support.asking import crawl
+from tests.support.server import Exchange, Misbehaviour, Server
+
+BODY = random.Random(7).randbytes(5_000_000)
+OTHER = BODY[::-1]
+PART = 1_500_000
+
+
+def breaks(*, etag: str = '"one"', stalls: bool = False, offset: int = 0) -> Misbehaviour:
+    """Sends PART bytes, then no more; knows ranges, and answers them from *offset* bytes further on."""
+
+    async def breaks_(exchange: Exchange) -> None:
+        asked = re.fullmatch(r"bytes=(\d+)-", exchange.request.headers.get("range", ""))
+        start = int(asked[1]) if asked and exchange.request.headers.get("if-range") == etag else 0
+        if start:
+            start += offset
+            await exchange.head(
+                206,
+                content_length=str(len(BODY) - start),
+                content_range=f"bytes {start}-{len(BODY) - 1}/{len(BODY)}",
+                etag=etag,
+            )
+        else:
+            await exchange.head(200, content_length=str(len(BODY)), etag=etag)
+        await exchange.write(BODY[start : start + PART])
+        if start + PART < len(BODY):
+            if stalls:
+                await asyncio.sleep(3600)
+            exchange.close()
+
+    return breaks_
+
+
+async def received(server: Server, folder: Path, **settings: object) -> tuple[BodyFile, object]:
+    body_file = BodyFile(folder / "body")
+    outcomes: list[object] = []
+
+    async def script(crawler: Crawler) -> None:
+        request = MediaRequest(server.url("/a.jpg"), meta={"media": True}, body_file=body_file)
+        try:
+            outcomes.append((await downloader_of(crawler).download(request)).status)
+        except Exception as error:
+            outcomes.append(reason_of(error)[1])
+        outcomes.append(crawler.stats.get_value("retry/count", 0))
+
+    await crawl(script, **settings)
+    return body_file, tuple(outcomes)
+
+
+@pytest.mark.parametrize("stalls", [False, True])
+async def test_a_large_body_goes_on_where_it_broke(server: Server, tmp_path: Path, stalls: bool) -> None:
+    server.add("/a.jpg", breaks(stalls=stalls))
+    body_file, outcome = await received(server, tmp_path, RETRY_TIMES=0, DOWNLOAD_TIMEOUT=2)
+    assert outcome == (200, 0), "none of it counts as a retry"
+    assert body_file.is_written
+    assert body_file.path.read_bytes() == BODY
+    first, *ranges = [request.headers.get("range", "") for request in server.requests]
+    assert first == ""
+    offsets = [int(each.removeprefix("bytes=").removesuffix("-")) for each in ranges]
+    assert len(offsets) >= 3
+    assert offsets == sorted(set(offsets)), "each brought more"
+
+
+@pytest.mark.parametrize("etag", ['W/"weak"', ""])
+async def test_what_has_no_version_is_had_as_a_whole_or_not(server: Server, tmp_path: Path, etag: str) -> None:
+    server.add("/a.jpg", breaks(etag=etag))
+    _, outcome = await received(server, tmp_path, RETRY_TIMES=2)
+    assert outcome == ("truncated", 2)
+    assert not [request for request in server.requests if "range" in request.headers]
+
+
+async def test_a_new_version_begins_anew(server: Server, tmp_path: Path) -> None:
+    server.add("/a.jpg", breaks(), times=1)
+    server.add("/a.jpg", OTHER, headers={"ETag": '"two"'})
+    body_file, outcome = await received(server, tmp_path, RETRY_TIMES=0)
+    assert outcome == (200, 0)
+    assert server.requests[-1].headers["if-range"] == '"one"'
+    assert body_file.path.read_bytes() == OTHER
+
+
+async def test_a_part_that_was_not_asked_for_is_not_joined(server: Server, tmp_path: Path) -> None:
+    server.add("/a.jpg", breaks(), times=1)
+    server.add("/a.jpg", breaks(offset=5), times=1)
+    server.add("/a.jpg", BODY)
+    body_file, outcome = await received(server, tmp_path, RETRY_TIMES=1)
+    assert outcome == (200, 1)
+    assert body_file.path.read_bytes() == BODY
+
+
+async def test_a_small_body_stays_in_memory(server: Server, tmp_path: Path) -> None:
+    server.add("/a.jpg", BODY[:1000])
+    body_file, outcome = await received(server, tmp_path)
+    assert outcome == (200, 0)
+    assert not body_file.is_written
+    assert not body_file.path.exists()
+
+
+async def test_a_body_without_a_length_is_bounded_on_its_way_to_the_disk(server: Server, tmp_path: Path) -> None:
+    server.add("/a.jpg", server._resource("/endless"))
+    _, outcome = await received(server, tmp_path, DOWNLOAD_MAXSIZE=3_000_000)
+    assert outcome == ("too_large", 0)

@@ -1,0 +1,81 @@
+"""Lines for people: no control characters, no forged lines, no passwords, whoever sent them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from imgcrawl.lines import printable
+from tests.support.crawling import FAST
+from tests.support.sharing import environment, scrapy
+
+HOSTILE = "\x1b]0;owned\x07\r\n2026-01-01 00:00:00 [scrapy] ERROR: forged\u202e\x00\x9b31m\u2028next"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("redis://me:secret@host:1/0", "redis://host:1/0"),
+        ("redis://:sec/ret@host:1/0 is away", "redis://host:1/0 is away"),
+        ("rediss://me:sec@ret@host/0", "rediss://host/0"),
+        ("unix:///run/redis.sock?password=secret&db=1", "unix:///run/redis.sock?password=***&db=1"),
+        ("redis://host/0?username=secret&password=secret", "redis://host/0?username=***&password=***"),
+        ("proxy http://me:secret@proxy:3128 refused", "proxy http://proxy:3128 refused"),
+        ("http://me:sec/ret@proxy:3128", "http://proxy:3128"),
+        ("socks5://me:secret@proxy", "socks5://proxy"),
+        ("-a url='https://secret@host/a.jpg'", "-a url='https://host/a.jpg'"),
+        # What only looks like it.
+        ("https://host/@name/a.jpg", "https://host/@name/a.jpg"),
+        ("https://host:8080/@name/a.jpg", "https://host:8080/@name/a.jpg"),
+        ("mail to me@host", "mail to me@host"),
+        ("https://host/a?password=mine", "https://host/a?password=mine"),
+    ],
+)
+def test_who_we_are_is_shown_in_no_address(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_a_line_stays_one_line() -> None:
+    line = printable(HOSTILE)
+    assert line.isprintable()
+    assert "forged" in line
+    assert printable("\tcolumn") == "\tcolumn"
+
+
+def test_a_log_has_only_lines_of_its_own(tmp_path: Path) -> None:
+    page = tmp_path / "list.jsonl"
+    hostile = HOSTILE.replace("\0", "")  # which no list may hold, and no command line
+    rows = [{"url": f"https://me:secret@127.0.0.1:1/{hostile}"}, {"url": hostile}, {hostile: 1}]
+    page.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = [sys.executable, "-m", "scrapy", "crawl", "urls", "-a", f"file={page}", "-a", "column=url"]
+    for name, value in {**FAST, "LOG_LEVEL": "DEBUG", "LOG_FILE": "log", "RETRY_TIMES": 0, "STATS_DUMP": 1}.items():
+        command += ["-s", f"{name}={value}"]
+    command += ["-s", "REDIS_URL=", "-s", "HTTPPROXY_ENABLED=0", "-s", f"BOT_NAME={hostile}"]
+    done = subprocess.run(
+        [*command, "-O", "items.json"], cwd=tmp_path, env=environment(), capture_output=True, check=False, timeout=300
+    )
+    log = (tmp_path / "log").read_text("utf-8")
+    for text in (log, done.stdout.decode(), done.stderr.decode()):
+        assert all(line.isprintable() for line in text.split("\n")), text
+    assert "forged" in log
+    assert not [line for line in log.splitlines() if line.startswith("2026-01-01 00:00:00")]
+    assert "secret" not in log
+
+
+def test_a_command_tells_what_a_feed_holds_in_lines_of_its_own(tmp_path: Path) -> None:
+    image = {"url": f"https://me:secret@host/{HOSTILE}.jpg", "status": "failed", "reason": HOSTILE}
+    (tmp_path / "feed.jsonl").write_text(json.dumps({"url": HOSTILE, "images": [image]}) + "\n")
+    code, out, err = scrapy(tmp_path, "failed", "feed.jsonl")
+    assert code == 0, err
+    assert len(out.splitlines()) == 2
+    assert all(line.isprintable() for line in out.split("\n"))
+    assert "secret" not in out
+    # An address that cannot be shown is still that address.
+    assert "https://host/%1B]0;owned%07" in out
+    code, out, err = scrapy(tmp_path, "options", HOSTILE.replace("\0", ""))
+    assert (code, len(err.split("\n"))) == (2, 2), err
+    assert all(line.isprintable() for line in err.split("\n"))
