@@ -74,18 +74,14 @@ LONG_FILES: Mapping[str, str] = {
     "imgcrawl/downloadhandler.py": IN_WORK,
     "imgcrawl/frontier/run.py": IN_WORK,
     "imgcrawl/frontier/scheduler.py": IN_WORK,
-    "imgcrawl/limits/limiter.py": IN_WORK,
     "imgcrawl/workers/supervisor.py": IN_WORK,
 }
 LARGE_CLASSES: Mapping[str, str] = {
     "imgcrawl/downloader.py: Downloader": IN_WORK,
     "imgcrawl/frontier/scheduler.py: Scheduler": IN_WORK,
-    "imgcrawl/limits/limiter.py: Limiter": IN_WORK,
     "imgcrawl/workers/supervisor.py: Workers": IN_WORK,
 }
-LONG_FUNCTIONS: Mapping[str, str] = {
-    "imgcrawl/limits/limits.lua: settle": IN_WORK,
-}
+LONG_FUNCTIONS: Mapping[str, str] = {}
 SAME_NAMES: Mapping[str, str] = {
     "Command": "Scrapy finds a command by this name",
     "Addon": "what ADDONS names, in each room that has one",
