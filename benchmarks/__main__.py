@@ -24,6 +24,7 @@ QUESTIONS = {
     "start-up": "q9_start_up",
     "second-run": "q10_second_run",
     "politeness": "q11_politeness",
+    "limits-cost": "q12_limits_cost",
 }
 
 

@@ -35,7 +35,6 @@ from imgcrawl.limits.retry_after import SLOWER, retry_after
 from imgcrawl.limits.settings import LimitSettings, proxy_name
 from imgcrawl.stopping import StopInTime
 
-_LONG_WAITS = 3  # such answers in a row
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins, only when it is done
 _engine_log = logging.getLogger("scrapy.core.engine")  # it tells of every response
 _ADDRESSES = 10_000  # hosts whose address is remembered
@@ -45,14 +44,13 @@ _Turn = asyncio.Future[None]
 
 
 class _HostSlot(Slot):
-    """A slot that knows whose it is, and how often in a row its host asked for more patience than we have."""
+    """A slot that knows whose it is."""
 
-    __slots__ = ("long_waits", "name")
+    __slots__ = ("name",)
 
     def __init__(self, name: str, slot: Slot) -> None:
         super().__init__(slot.concurrency, slot.delay, slot.jitter)
         self.name = name
-        self.long_waits = 0
 
 
 class Downloader(scrapy.core.downloader.Downloader):
@@ -110,7 +108,7 @@ class Downloader(scrapy.core.downloader.Downloader):
         from imgcrawl.limits.redis import OUTAGES, limits_from_settings  # noqa: PLC0415 -- loaded with REDIS_URL only
 
         backend = limits_from_settings(settings, self.crawler.spidercls.name)
-        self.host_notes = backend
+        self.host_notes = backend.notes
 
         def take_name() -> None:
             # One worker, one name, and one voice when Redis is away: the frontier's, where there is one.
@@ -334,14 +332,11 @@ class Downloader(scrapy.core.downloader.Downloader):
 
     def _done(self, name: str, slot: Slot, request: Request, response: Response | None, sent: float) -> None:
         self._transferring -= 1
-        assert isinstance(slot, _HostSlot)  # noqa: S101 -- `_get_slot` makes no other
-        self._report(slot, _names(name, request), request, response, sent)
+        self._report(_names(name, request), request, response, sent)
         self._turns.setdefault(slot)
         self._take_turns()
 
-    def _report(
-        self, slot: _HostSlot, names: list[str], request: Request, response: Response | None, sent: float
-    ) -> None:
+    def _report(self, names: list[str], request: Request, response: Response | None, sent: float) -> None:
         host, *proxies = names
         for proxy in proxies:
             self.limits.give(proxy)
@@ -349,13 +344,10 @@ class Downloader(scrapy.core.downloader.Downloader):
             self.limits.give(host)
             return
         self._bandwidth.received(received_bytes(request, response), workers=self.limits.membership.workers)
-        asked = min(retry_after(response), 1e9) if response.status in SLOWER else 0.0
-        slot.long_waits = slot.long_waits + 1 if asked > self._longest_wait else 0
         if response.status in SLOWER:
+            asked = min(retry_after(response), 1e9)
             why = f"{response.status}" + (f", Retry-After {asked:.0f} s" if asked else "")
-            # One address may be out of order for a day; a host that says so again and again means itself.
-            about_host = not 0 < slot.long_waits < _LONG_WAITS
-            self.limits.give(host, trouble=sent, why=why, block=asked if about_host else 0.0)
+            self.limits.give(host, trouble=sent, why=why, block=asked)
             return
         latency: float | None = request.meta.get("download_latency")
         if latency is None or request.meta.get("autothrottle_dont_adjust_delay"):

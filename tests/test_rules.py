@@ -74,17 +74,14 @@ LONG_FILES: Mapping[str, str] = {
     "imgcrawl/feeds/merge.py": IN_WORK,
     "imgcrawl/frontier/run.py": IN_WORK,
     "imgcrawl/frontier/scheduler.py": IN_WORK,
-    "imgcrawl/limits/limiter.py": IN_WORK,
     "imgcrawl/workers/supervisor.py": "one state: which workers of a run live, and what is to follow each",
 }
 LARGE_CLASSES: Mapping[str, str] = {
     "imgcrawl/downloader.py: Downloader": IN_WORK,
     "imgcrawl/frontier/scheduler.py: Scheduler": IN_WORK,
-    "imgcrawl/limits/limiter.py: Limiter": IN_WORK,
 }
 LONG_FUNCTIONS: Mapping[str, str] = {
     "imgcrawl/feeds/json_array.py: read_items": IN_WORK,
-    "imgcrawl/limits/limits.lua: settle": IN_WORK,
 }
 SAME_NAMES: Mapping[str, str] = {
     "Command": "Scrapy finds a command by this name",

@@ -54,6 +54,7 @@ class BaseSpider(scrapy.Spider):
 
     item_class: type[Gallery] = Gallery
     media = "image"
+    restored: ClassVar[frozenset[str]] = frozenset()  # meta keys and headers that `received` puts back
 
     def __init__(self, **arguments: Any) -> None:
         known = self.all_options()
@@ -113,6 +114,18 @@ class BaseSpider(scrapy.Spider):
         """Say in one *sentence* why this crawl does not do what it should. The first one is the crawl's verdict."""
         self.logger.error(sentence)
         record_fatal_error(self.crawler.stats, sentence)
+
+    # What comes from the shared queue
+
+    def fed_request(self, request: Request) -> Request:
+        """What is asked for when the address of *request* is fed from outside (`<spider>:start_urls`)."""
+        return request
+
+    def received(self, request: Request) -> None:
+        """Put back into *request*, which comes from the shared queue, what does not travel (`restored`).
+
+        Raises ValueError for one that this spider cannot have made.
+        """
 
     # ITEM
 

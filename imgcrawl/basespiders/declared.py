@@ -44,8 +44,7 @@ class DeclaredGallerySpider(GallerySpider):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.list_url, self.gallery_links, self.image_links = self.list or "", self.galleries or "", self.images or ""
-        if self.title:
-            self.titles = (self.title,)
+        self.titles = (self.title,) if self.title else ("//h1", "//h2")
         self.site = host_of(self.list_url)
         self.next_link = self.next or ""
         self.page_size = self.at_least_one("per_page") or 0

@@ -54,6 +54,7 @@ class DomainsSpider(RowsSpider):
     depth = "1"
 
     item_class = SitePage
+    restored = frozenset({"download_slot", "Host"})
     columns: ClassVar[dict[str, int | str]] = {"domain": 0}
 
     def __init__(self, **arguments: Any) -> None:
@@ -97,20 +98,34 @@ class DomainsSpider(RowsSpider):
 
     def site_request(self, about: dict[str, Any], depth: int, **meta: Any) -> Request:
         url: str = about["url"]
-        headers: dict[str, str] = {}
         if self.base:
-            # A stand-in for all of them tells them apart by their names, and so do the limits.
-            headers["Host"] = urlsplit(url).netloc
-            url = rebase(url, self.base)
-            meta |= {"page_url": None, "task": meta.get("task") or about["url"], "download_slot": headers["Host"]}
-        return Request(
-            url,
+            meta |= {"page_url": None, "task": meta.get("task") or url}
+        request = Request(
+            rebase(url, self.base) if self.base else url,
             callback=self.parse_site,
             errback=self.site_failed,
-            headers=headers,
             cb_kwargs={"about": about, "depth": depth},
             meta={**meta, "referrer_policy": "no-referrer"},
         )
+        if self.base:
+            self.tell_apart(request, url)
+        return request
+
+    def fed_request(self, request: Request) -> Request:
+        about = {"url": request.url, "domain": urlsplit(request.url).netloc}
+        made = self.site_request(about, depth=0, task=request.url)
+        return made.replace(meta={**request.meta, **made.meta})
+
+    def received(self, request: Request) -> None:
+        if self.base and request.callback == self.parse_site:
+            self.tell_apart(request, request.cb_kwargs["about"]["url"])
+
+    def tell_apart(self, request: Request, url: str) -> None:
+        """A stand-in for all sites tells them apart by their names, and so do the limits."""
+        name = urlsplit(url).netloc
+        if not _DOMAIN.fullmatch(name) or not request.url.startswith(f"{self.base}/"):
+            raise ValueError("no site that stands in for another")
+        request.headers["Host"] = request.meta["download_slot"] = name
 
     def parse_site(self, response: Response, about: dict[str, Any], depth: int) -> Iterator[Any]:
         item = self.site(about, response)
@@ -136,7 +151,7 @@ class DomainsSpider(RowsSpider):
 
     def site(self, about: dict[str, Any], response: Response | None) -> Gallery:
         item = self.new_item(about["url"])
-        item.update(about)
+        item.update({name: about[name] for name in ("url", "domain", "rank", "parent") if name in about})
         if response is not None:
             item["final_url"] = response.url
             item["status"] = response.status

@@ -60,12 +60,14 @@ class EntriesSpider(SiteSpider):
 
     async def start(self) -> AsyncIterator[Any]:
         for page in range(1, min(self.list_pages, self.max_pages or self.list_pages) + 1):
-            yield Request(
-                self.list_address(page, offset=(page - 1) * self.per_page),
-                callback=self.parse_list,
-                errback=self.list_failed,
-                cb_kwargs={"page": page},
-            )
+            yield self.list_request(self.list_address(page, offset=(page - 1) * self.per_page), page)
+
+    def list_request(self, url: str, page: int) -> Request:
+        return Request(url, callback=self.parse_list, errback=self.list_failed, cb_kwargs={"page": page})
+
+    def fed_request(self, request: Request) -> Request:
+        # Only the first page that start() names is the crawl's verdict.
+        return self.list_request(self.at_home(request.url), page=0).replace(meta=request.meta)
 
     def parse_list(self, response: Response, page: int) -> Iterator[Any]:
         if not is_page(response):

@@ -59,6 +59,14 @@ class GallerySpider(ListSpider):
     def fill(self, item: Gallery, response: Response) -> None:
         """Add to *item* what this site tells and others do not."""
 
+    # What is fed
+
+    def fed_request(self, request: Request) -> Request:
+        if self.is_any_list_page(request.url):
+            return self.fed_list(request)
+        made = self.gallery_request(self.at_home(request.url))
+        return made.replace(meta={**request.meta, **made.meta})
+
     # LIST
 
     def __init__(self, **arguments: Any) -> None:

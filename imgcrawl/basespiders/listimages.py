@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from scrapy import Request
 from scrapy.http import Response
 
 from imgcrawl.basespiders.base import base_and_encoding, nodes, text_of
@@ -38,6 +39,9 @@ class ListImagesSpider(ListSpider):
     def image_name(self, text: str) -> str:
         """The name of an image, given the text that it is called after."""
         return text
+
+    def fed_request(self, request: Request) -> Request:
+        return self.fed_list(request)
 
     def found_on(self, response: Response) -> list[str]:
         return list(self.images_on(response))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
 from typing import Any, ClassVar, cast
@@ -25,6 +24,7 @@ from imgcrawl.basespiders.base import (
     select,
     text_of,
 )
+from imgcrawl.basespiders.fedlists import FedListsSpider
 from imgcrawl.basespiders.walk import Walk, says_busy
 from imgcrawl.urls import host_of, rebase
 
@@ -55,7 +55,7 @@ class SiteSpider(BaseSpider):
         return rebase(url, self.base) if self.base and host_of(url) == self.site else url
 
 
-class ListSpider(SiteSpider):
+class ListSpider(SiteSpider, FedListsSpider):
     """Walks list pages from `first_page` (1 unless the site counts otherwise) to the end of the list.
 
     The address `list_url` has in it `{page}`; or `{offset}`, the number of entries before, counted by `page_size` or,
@@ -77,18 +77,6 @@ class ListSpider(SiteSpider):
     page_size = 0
     next_link = ""
 
-    @abstractmethod
-    def found_on(self, response: Response) -> list[str]:
-        """What is on a list page: addresses, by which one page is told from another."""
-
-    @abstractmethod
-    def read_list(self, response: Response, found: list[str]) -> Iterator[Any]:
-        """The requests and items that a list page gives. *found* is what `found_on` has found, and not empty."""
-
-    @abstractmethod
-    def looked_for(self) -> str:
-        """What `found_on` looks for, for the sentence that says that there is none."""
-
     async def start(self) -> AsyncIterator[Any]:
         yield self.list_request(self.list_address(self.first_page, offset=0, token=""), self.first_page, Walk())
 
@@ -99,7 +87,8 @@ class ListSpider(SiteSpider):
             errback=self.list_failed,
             cb_kwargs={"page": page, "walk": walk.to_wire()},
             # The end of a list is an answer, not an error; of the first page it is one.
-            meta={"task": "list"} | ({} if page == self.first_page else {"handle_httpstatus_list": [404, 410]}),
+            meta={"task": "list"}
+            | ({} if page == self.first_page else {"handle_httpstatus_list": [404, 410], "once_a_run": True}),
         )
 
     def parse_list(self, response: Response, page: int, walk: dict[str, Any]) -> Iterator[Any]:

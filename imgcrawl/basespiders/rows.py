@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Sized
+from collections.abc import AsyncIterator, Iterator, Mapping, Sized
 from hashlib import sha1
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ from imgcrawl.basespiders.base import BaseSpider, failed_reason
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery, Row, VideoRow
 from imgcrawl.rows import BROKEN, BadRow, RowsPage, open_rows
-from imgcrawl.urls import absolute, rebase
+from imgcrawl.urls import absolute, rebase, stem
 
 ROWS_PER_PAGE = 100
 # Pages of rows that are read ahead of the crawl, and how often (seconds) it is asked whether it has come closer.
@@ -78,7 +78,7 @@ class RowsSpider(BaseSpider):
         if not url:
             raise ValueError("no address")
         item.setdefault(f"{self.media}_names", []).append(name)
-        if self.trusted():
+        if self.is_trusted(url):
             item.setdefault(f"{self.media}_pages", []).append(None)
         item[f"{self.media}_urls"].append(self.moved(url))
 
@@ -104,7 +104,8 @@ class RowsSpider(BaseSpider):
         scheduler = self.crawler.engine.scheduler
         return isinstance(scheduler, Sized) and len(scheduler) >= PAGES_AHEAD
 
-    def rows_request(self, page: RowsPage) -> Request:
+    def rows_request(self, page: RowsPage, place: str = "") -> Request:
+        """*place*: where these rows stand, where that is not the list."""
         bad = [list(row) for row in page.bad]
         carried = json.dumps([page.first, page.rows, bad], ensure_ascii=False).encode("utf-8", "surrogatepass")
         # Known by what it carries: a list that is read twice gives the same requests.
@@ -112,12 +113,26 @@ class RowsSpider(BaseSpider):
             f"rows://{self.name}/{sha1(carried, usedforsecurity=False).hexdigest()}",
             callback=self.parse_rows,
             errback=self.rows_failed,
-            cb_kwargs={"file": self.list_name, "rows": page.rows, "bad": bad},
+            cb_kwargs={"file": place or self.list_name, "rows": page.rows, "bad": bad},
             priority=-1,
         )
 
     def rows_failed(self, failure: Failure) -> None:
         self.report(f"{self.list_name}: a page of rows got lost ({failed_reason(failure)})")
+
+    # What is fed
+
+    def fed_request(self, request: Request) -> Request:
+        row = self.row_of(request.url, request.meta)
+        return self.rows_request(RowsPage(0, 0, [[0, list(row.values())]], []), request.url).replace(meta=request.meta)
+
+    def row_of(self, address: str, about: Mapping[str, Any]) -> dict[str | int, str]:
+        """A row for an *address* that is fed. Columns have what *about* says, `name` else that of the file."""
+        known = {"url": address, "images": address, "name": stem(address)}
+        known |= {name: str(value) for name, value in about.items() if name in self.columns and name not in known}
+        if isinstance(about.get("name"), str):
+            known["name"] = about["name"]
+        return {name: known.get(name, "") for name in self.columns} if self.columns else {0: address}
 
     # ROWS → ITEMS
 
@@ -127,7 +142,7 @@ class RowsSpider(BaseSpider):
         for line, values in rows:
             row = dict(zip(self.columns, values, strict=True)) if self.columns else dict(enumerate(values))
             try:
-                output = self.read_row(f"{file}:{line}", row)
+                output = self.read_row(f"{file}:{line}" if line else file, row)
             except ValueError as error:
                 self.bad_row(file, BadRow(line, str(error), " ".join(values)[:80]))
                 continue
@@ -156,8 +171,8 @@ class RowsSpider(BaseSpider):
 
     # Whose word an address is
 
-    def trusted(self) -> bool:
-        """Whether it is the user himself who named the hosts that are asked."""
+    def is_trusted(self, url: str) -> bool:
+        """Whether it is the user himself who named the host of *url*, an address in a row."""
         return self.base is not None
 
     def moved(self, url: str) -> str:
@@ -187,6 +202,7 @@ class AddressesSpider(RowsSpider):
         "delimiter": "what parts the columns of a CSV list",
     }
     required = ()
+    given: frozenset[str] = frozenset()  # the addresses in `url`
     url: str | None = None
     column: str | None = None
     format: str | None = None
@@ -196,7 +212,9 @@ class AddressesSpider(RowsSpider):
         if bool(self.url) == bool(self.file):
             raise InputError(f"{self.name} needs either -a file=FILE or -a url=ADDRESS,ADDRESS,…")
         if self.url:
-            return pages_of(re.split(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)", self.url))
+            addresses = [address.strip() for address in re.split(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)", self.url)]
+            self.given = frozenset(addresses)
+            return pages_of(addresses)
         reader = open_rows(
             str(self.file),
             columns=[self.column] if self.column else None,
@@ -212,16 +230,15 @@ class AddressesSpider(RowsSpider):
     def fill(self, item: Gallery, row: dict[Any, str]) -> None:
         self.add(item, row[0])
 
-    def trusted(self) -> bool:
-        return self.url is not None or super().trusted()
+    def is_trusted(self, url: str) -> bool:
+        return url in self.given or super().is_trusted(url)
 
 
 def pages_of(addresses: list[str]) -> Iterator[RowsPage]:
     """Pages of rows of one value each."""
     for start in range(0, len(addresses), ROWS_PER_PAGE):
         rows: list[list[Any]] = [
-            [number, [address.strip()]]
-            for number, address in enumerate(addresses[start : start + ROWS_PER_PAGE], start + 1)
+            [number, [address]] for number, address in enumerate(addresses[start : start + ROWS_PER_PAGE], start + 1)
         ]
         yield RowsPage(start + 1, start + len(rows), rows, [])
 

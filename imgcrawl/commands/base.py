@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from abc import abstractmethod
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from scrapy.exceptions import UsageError
-from scrapy.settings import BaseSettings, Settings
+from scrapy.settings import Settings
 from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.exceptions import InputError
@@ -59,11 +58,6 @@ class BaseCommand(Base):
         if len(args) != 1 or args[0] not in names:
             raise InputError(f"scrapy {command} {' '.join(args)}: expected one spider of {', '.join(names)}")
         return args[0]
-
-
-def redis_url(settings: BaseSettings) -> str:
-    """REDIS_URL, a setting or an environment variable; "" where there is neither."""
-    return settings.get("REDIS_URL") or os.environ.get("REDIS_URL") or ""
 
 
 def say(line: str, *, end: str = "\n") -> None:

@@ -12,13 +12,15 @@ from rich.text import Text
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
 
-from imgcrawl.commands.base import BaseCommand, redis_url
+from imgcrawl.commands.base import BaseCommand
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
+from imgcrawl.shared.address import redis_url
 
 
 class Command(BaseCommand, ScrapyCommand):
-    """Shows, for each host that was asked for in the last hour, what all workers together may do there and why.
+    """Shows, for each host that was asked for in the last ten minutes (a thousand at most), what all workers together
+    may do there and why.
 
     Needs a crawl that is shared through Redis: one that is not tells nobody but its own display. Exit code 2: no
     REDIS_URL, no such spider, or a server that cannot be reached.
@@ -44,8 +46,8 @@ async def _show(spider: str, settings: Settings) -> None:
 
     limits = limits_from_settings(settings, spider)
     try:
-        workers, hosts = await limits.status()
-        notes = {host.host: await limits.recall(f"robots of {host.host}") for host in hosts}
+        workers, total, hosts = await limits.status()
+        notes = await limits.notes.recall_all([f"robots of {host.host}" for host in hosts])
     except OUTAGES as error:
         raise InputError(f"REDIS_URL: the server cannot be reached ({printable(str(error))[:200]})") from None
     finally:
@@ -53,7 +55,7 @@ async def _show(spider: str, settings: Settings) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("host", "permits", "workers", "delay", "blocked", "slowed by", "robots.txt"):
         table.add_column(column, no_wrap=column == "host")
-    for host in hosts:
+    for host, note in zip(hosts, notes, strict=True):
         blocked = f"{host.blocked:.0f} s" if host.blocked else ""
         slowed = f"{host.why} ({host.by}, {host.ago:.0f} s ago)" if host.slowed or host.blocked else ""
         cells = (
@@ -63,9 +65,9 @@ async def _show(spider: str, settings: Settings) -> None:
             f"{host.delay:.2f} s",
             blocked,
             slowed,
-            str((notes[host.host] or {}).get("said", "")),
+            str((note or {}).get("said", "")),
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    console.print(Text(f"{spider}: {workers} workers, {len(hosts)} hosts asked for in the last hour"))
+    console.print(Text(f"{spider}: {workers} workers, {total} hosts asked for in the last ten minutes"))
     console.print(table)

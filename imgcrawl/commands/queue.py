@@ -20,9 +20,10 @@ from rich.text import Text
 from scrapy.commands import ScrapyCommand
 from scrapy.spiderloader import get_spider_loader
 
-from imgcrawl.commands.base import FAILED, BaseCommand, complain, redis_url, say
+from imgcrawl.commands.base import FAILED, BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
+from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings

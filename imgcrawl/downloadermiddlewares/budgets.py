@@ -7,6 +7,8 @@ import logging
 import re
 from collections import Counter
 from datetime import datetime
+from math import inf
+from time import monotonic
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -62,6 +64,8 @@ class BudgetsMiddleware:
         self._hours = hours
         self._spent: Counter[str] = Counter()  # by all workers, as far as is known; keys "<kind> <host>"
         self._untold: Counter[str] = Counter()  # by this worker since it last told
+        self._touched: set[str] = set()  # keys of which to hear when telling next
+        self._heard: dict[str, float] = {}  # when the sum of all workers was heard
         self._reached: set[str] = set()
         self._one_by_one = asyncio.Lock()
         self._talking = asyncio.Lock()
@@ -104,20 +108,30 @@ class BudgetsMiddleware:
     async def _admit(self, kind: str, host: str) -> None:
         """Count one more. Raises `RequestRefused` if that is too many."""
         limits = self._limits_of(kind, host)
-        shared = downloader_of(self.crawler).host_notes is not None
-        if not shared or all(self._total(f"{kind} {whose}") < limit - _NEAR for limit, whose in limits):
+        if not self._must_ask(kind, limits):
             self._refuse_if_spent(kind, host)
             self._spend(kind, host, 1)
             return
         async with self._one_by_one:
             self._refuse_if_spent(kind, host)
             self._spend(kind, host, 1)
-            await self._tell_now()
+            if self._must_ask(kind, limits):  # not so if another request has asked meanwhile
+                await self._tell_now()
             for limit, whose in limits:
                 if self._total(f"{kind} {whose}") > limit:
                     self._spend(kind, host, -1)
                     self._has_reached(kind, whose, limit)
                     raise RequestRefused("budget", f"{kind} of {whose or 'the crawl'}: {limit}")
+
+    def _must_ask(self, kind: str, limits: list[tuple[int, str]]) -> bool:
+        """Whether other workers may have spent what matters now."""
+        if downloader_of(self.crawler).host_notes is None:
+            return False
+        heard_since = monotonic() - 2 * _TELL
+        return any(
+            self._total(f"{kind} {whose}") >= limit - _NEAR or self._heard.get(f"{kind} {whose}", -inf) < heard_since
+            for limit, whose in limits
+        )
 
     def _limits_of(self, kind: str, host: str) -> list[tuple[int, str]]:
         both = ((self._limits[""][kind], ""), (self._limits["host"][kind], host))
@@ -135,6 +149,7 @@ class BudgetsMiddleware:
     def _spend(self, kind: str, host: str, amount: int) -> None:
         for _, whose in self._limits_of(kind, host):
             self._untold[f"{kind} {whose}"] += amount
+            self._touched.add(f"{kind} {whose}")
         if self._telling is None and downloader_of(self.crawler).host_notes is not None:
             self._telling = asyncio.create_task(self._tell())
 
@@ -161,12 +176,23 @@ class BudgetsMiddleware:
         if notes is None:
             return
         async with self._talking:  # what is on its way must not be told twice
-            told = {key: amount for key, amount in self._untold.items() if amount}
+            # Of those hosts only that this worker asks: there may be a million others.
+            told = {key: self._untold[key] for key in self._touched}
+            self._touched.clear()
+            if not told:
+                return
             run = getattr(self.crawler.engine.scheduler, "run", "")
-            totals = await notes.spend(str(run), told)
-            if totals is not None:
-                self._untold.subtract(told)
-                self._spent = Counter(totals)
+            totals: dict[str, int] | None = None
+            try:
+                totals = await notes.spend(str(run), told)
+            finally:
+                if totals is None:
+                    self._touched |= told.keys()
+            for key, total in (totals or {}).items():
+                self._untold[key] -= told[key]
+                if not self._untold[key]:
+                    del self._untold[key]
+                self._spent[key], self._heard[key] = total, monotonic()
 
     async def spider_closed(self) -> None:
         if self._telling:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import sys
 import time
-from collections import OrderedDict
 from dataclasses import asdict, dataclass
-from typing import Any, Generic, Self, TypeVar
+from operator import itemgetter
+from typing import Any, Self
 from urllib.parse import urlsplit
 
+from cachetools import LRUCache
 from protego import Protego
 from scrapy import Request
 from scrapy.crawler import Crawler
@@ -28,7 +30,7 @@ logger = logging.getLogger(__name__)
 _READ = 500 * 1024  # RFC 9309, 2.5: what a crawler must at least be able to parse
 _REDIRECTS = 5  # 2.3.1.2
 _MAX_BODY = 10 * 1024 * 1024  # announced, or after decompression
-_REMEMBERED = 64 * 1024 * 1024  # bytes: rules of some 50,000 hosts
+_REMEMBERED = 16 * 1024 * 1024  # bytes: rules of some 20,000 hosts
 # Protego takes up to 27 bytes for a byte of hostile rules, and a third of a second to parse the longest file.
 _PARSED = 2 * 1024 * 1024
 _PARSED_IN_LOOP = 16 * 1024
@@ -38,6 +40,7 @@ _LONGEST_ORIGIN = 300  # characters: of a key
 _CLAIM = 60.0  # seconds until others ask if the worker that wanted to is silent
 _ASKED_BY_OTHERS = 0.1  # seconds between two looks for what another worker finds out
 
+_TOKEN = re.compile(r"[a-z_-]*")  # of a product, RFC 9309, 2.2.1; whatever follows it does not count
 _AGENT = re.compile(r"user[-\s]?agent(?:\s*:|\s)\s*(.*)", re.IGNORECASE)
 _RULE = re.compile(r"dis+al+[ao]w|diasllow|allow|(crawl|request|visit)[-\s](delay|rate|time)", re.IGNORECASE)
 
@@ -101,8 +104,8 @@ class RobotsTxtMiddleware:
         self._retry = settings.getfloat("ROBOTSTXT_RETRY", 60.0)
         self._wait = settings.getfloat("ROBOTSTXT_WAIT", 150.0)
         self._max_delay = settings.getfloat("ROBOTSTXT_MAX_DELAY", 60.0)
-        self._verdicts: _Recent[RobotsAnswer] = _Recent(_REMEMBERED)
-        self._parsed: _Recent[Protego] = _Recent(_PARSED)
+        self._answers: LRUCache[str, RobotsAnswer] = LRUCache(_REMEMBERED, getsizeof=_size)
+        self._parsed: LRUCache[str, tuple[Protego, int]] = LRUCache(_PARSED, getsizeof=itemgetter(1))
         self._asking: dict[str, asyncio.Task[RobotsAnswer]] = {}
 
     @classmethod
@@ -140,7 +143,7 @@ class RobotsTxtMiddleware:
 
     async def verdict(self, origin: str, request: Request) -> RobotsAnswer:
         """The verdict for *origin* (scheme://host[:port]), asked for on behalf of *request* if it is not known."""
-        known = self._verdicts.get(origin)
+        known = self._answers.get(origin)
         if known and time.time() < known.until:
             return known
         if origin not in self._asking:
@@ -161,9 +164,9 @@ class RobotsTxtMiddleware:
             note = await notes.recall(name)
             told = _from_note(note, time.time() + self._ttl)
             if told:
-                self._verdicts.put(origin, told, len(told.rules) + len(told.detail) + 500)
+                self._answers[origin] = told
                 return told
-            if await notes.claim(name, _CLAIM):
+            if await notes.claim(name, _CLAIM, anew=note is not None):
                 break
             await asyncio.sleep(_ASKED_BY_OTHERS)
         verdict = await self._ask(origin, request, known)
@@ -189,7 +192,7 @@ class RobotsTxtMiddleware:
             verdict = RobotsAnswer(verdict.until, known.rules)
         if verdict.reason:
             logger.info("Nothing is asked of %s for now: %s", origin, verdict.detail)
-        self._verdicts.put(origin, verdict, len(verdict.rules) + len(verdict.detail) + 500)
+        self._answers[origin] = verdict
         return verdict
 
     def _with_answer(self, origin: str, response: Response) -> RobotsAnswer:
@@ -212,14 +215,11 @@ class RobotsTxtMiddleware:
         return RobotsAnswer(now + self._retry, reason=reason if reason in _NO_ANSWER else "robots", detail=detail)
 
     async def _rules(self, rules: str) -> Protego:
-        parsed = self._parsed.get(rules)
-        if parsed is None:
-            if len(rules) > _PARSED_IN_LOOP:
-                parsed = await asyncio.to_thread(_parse, rules)
-            else:
-                parsed = _parse(rules)
-            self._parsed.put(rules, parsed, len(rules) + 100)
-        return parsed
+        known = self._parsed.get(rules)
+        if known is None:
+            parsed = await asyncio.to_thread(_parse, rules) if len(rules) > _PARSED_IN_LOOP else _parse(rules)
+            known = self._parsed[rules] = (parsed, len(rules) + 100)
+        return known[0]
 
 
 def our_rules(text: str, agent: str) -> str:
@@ -228,7 +228,8 @@ def our_rules(text: str, agent: str) -> str:
     All groups that name it count, in any case; if there is none, all groups for ``*``. The result is what
     Protego is given, because it takes minutes and gigabytes for some thousand agents with as many rules.
     """
-    rules: dict[str, list[str]] = {agent.lower(): [], "*": []}
+    agent = agent.lower()
+    rules: dict[str, list[str]] = {agent: [], "*": []}
     named = False
     group: set[str] = set()
     in_head = False
@@ -238,14 +239,24 @@ def our_rules(text: str, agent: str) -> str:
             if not in_head:
                 group = set()
             in_head = True
-            name = match[1].partition("/")[0].strip().lower()
-            group.add(name)
-            named = named or name == agent.lower()
+            group |= _agents(match[1].lower())
+            named = named or agent in group
         elif _RULE.match(line):
             in_head = False
             for name in group & rules.keys():
                 rules[name].append(line)
-    return "\n".join(rules[agent.lower() if named else "*"])
+    return "\n".join(rules[agent if named else "*"])
+
+
+def _agents(value: str) -> set[str]:
+    """Whom a group with that user agent is for: a product, as sites write it ("imgcrawl", "imgcrawl/1.0 Bot")."""
+    token = _TOKEN.match(value)
+    whole = value.partition("/")[0].strip()  # a user of ours may have a token that is none, with a digit in it
+    return {token[0] if token else "", whole, "*" if value.startswith(("* ", "*\t")) else whole} - {""}
+
+
+def _size(answer: RobotsAnswer) -> int:
+    return sys.getsizeof(answer.rules) + sys.getsizeof(answer.detail) + 500
 
 
 def _parse(rules: str) -> Protego:
@@ -271,27 +282,3 @@ def _robots_request(origin: str, request: Request) -> Request:
     if "proxy" in request.meta:
         meta["proxy"] = request.meta["proxy"]
     return Request(f"{origin}/robots.txt", meta=meta, callback=NO_CALLBACK)
-
-
-_T = TypeVar("_T")
-
-
-class _Recent(Generic[_T]):
-    """Keeps what was used last, as long as its costs together are at most *limit*."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._total = 0
-        self._entries: OrderedDict[str, tuple[_T, int]] = OrderedDict()
-
-    def get(self, key: str) -> _T | None:
-        if key not in self._entries:
-            return None
-        self._entries.move_to_end(key)
-        return self._entries[key][0]
-
-    def put(self, key: str, value: _T, cost: int) -> None:
-        self._total += cost - self._entries.pop(key, (None, 0))[1]
-        self._entries[key] = (value, cost)
-        while self._total > self._limit and len(self._entries) > 1:
-            self._total -= self._entries.popitem(last=False)[1][1]

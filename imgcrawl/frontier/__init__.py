@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import Self
 
 from scrapy.crawler import Crawler
-from scrapy.settings import BaseSettings
+from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
+
+from imgcrawl.shared.address import redis_url
 
 
 class Addon:
-    """Shares a spider's crawl between all processes with the same REDIS_URL (setting or environment variable).
+    """Shares a spider's crawl between all processes with the same Redis: REDIS_URL (setting or environment variable),
+    or REDIS_HOST, REDIS_PORT or REDIS_DB. Where SCHEDULER is scrapy-redis' own, that is left in its place.
 
     Raises `InputError` for settings of the frontier that are not what they should be.
     """
@@ -27,17 +29,23 @@ class Addon:
         return cls(crawler)
 
     def update_settings(self, settings: BaseSettings) -> None:
-        url = settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
+        url = redis_url(settings)
         if not url:
             return
+        settings.set("REDIS_URL", url, max(SETTINGS_PRIORITIES["addon"], settings.getpriority("REDIS_URL") or 0))
         from imgcrawl.extensions.verdict import Verdict  # noqa: PLC0415 - the same
+        from imgcrawl.frontier import compatibility  # noqa: PLC0415 - the same
         from imgcrawl.frontier.middleware import FrontierMiddleware  # noqa: PLC0415 - nothing is loaded without REDIS_URL
         from imgcrawl.frontier.parent import ParentWatchdog  # noqa: PLC0415 - the same
         from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 - the same
         from imgcrawl.frontier.scheduler import Scheduler, check_settings  # noqa: PLC0415 - the same
         from imgcrawl.frontier.verdict import SharedVerdict  # noqa: PLC0415 - the same
 
-        settings.set("REDIS_URL", url, "addon")
+        compatibility.silence_deprecations()
+        compatibility.take_over_stats(settings)
+        if compatibility.uses_stock_scheduler(settings):
+            return
+        compatibility.tell_what_has_no_effect(settings)
         # Now is when a wrong setting can still be told in one sentence.
         queue_from_settings(settings, self.crawler.spidercls.name)
         check_settings(settings)

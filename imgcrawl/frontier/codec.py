@@ -7,6 +7,7 @@ import inspect
 import json
 import math
 import re
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from scrapy import Request, Spider
 from scrapy.http import FormRequest, JsonRequest, XmlRpcRequest
 
 from imgcrawl.exceptions import ImgcrawlError
+from imgcrawl.frontier.border import header_travels, travels
 
 MAX_DEPTH = 50  # of nesting in meta and cb_kwargs
 MAX_PRIORITY = 1_048_576  # what the queue's scores hold
@@ -36,8 +38,11 @@ class WireError(ImgcrawlError):
     """A value that is no request of ours; its text says why."""
 
 
-def encode(request: Request, spider: Spider, max_size: int) -> bytes:
-    """*request* as compact JSON, without its priority. Raises `CannotTravelError`."""
+def encode(request: Request, spider: Spider, max_size: int, allowed: Collection[str] = ()) -> bytes:
+    """*request* as compact JSON, without its priority. Raises `CannotTravelError`.
+
+    What does not travel (`frontier.border`) is left out; *allowed* are meta keys that the user lets through besides.
+    """
     if type(request) not in _KINDS:
         raise CannotTravelError(
             f"{request}: a {type(request).__name__} cannot travel to other workers; expected a Request"
@@ -49,15 +54,18 @@ def encode(request: Request, spider: Spider, max_size: int) -> bytes:
         wire["errback"] = _name_of(request.errback, "errback", request, spider)
     if request.method != "GET":
         wire["method"] = request.method
-    if request.headers:
-        wire["headers"] = {
-            name.decode("latin-1"): [value.decode("latin-1") for value in values]
-            for name, values in request.headers.items()
-        }
+    headers = {
+        name.decode("latin-1"): [value.decode("latin-1") for value in values]
+        for name, values in request.headers.items()
+        if header_travels(name.decode("latin-1"))
+    }
+    if headers:
+        wire["headers"] = headers
     if request.body:
         wire |= _wire_body(request.body)
+    meta = {key: value for key, value in request.meta.items() if not isinstance(key, str) or travels(key, allowed)}
     for name in ("cookies", "meta", "cb_kwargs", "flags"):
-        if value := getattr(request, name):
+        if value := meta if name == "meta" else getattr(request, name):
             if why := not_json(value):
                 raise CannotTravelError(
                     f"{request}: {name} cannot travel to other workers: {why}; expected JSON values"

@@ -6,45 +6,85 @@ import base64
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from scrapy import Request, Spider
 
+from imgcrawl.frontier.border import HEADERS_FROM_OUTSIDE, distrust, header_travels, is_instruction, refused_meta
 from imgcrawl.frontier.codec import FIELDS, WEB, WireError, clamp, methods_of, not_json
 
 MAX_URL = 16_384  # characters; servers refuse far less
 
+_FROM_OUTSIDE = {"url", "callback", "method", "headers", "body", "meta", "cb_kwargs", "dont_filter", "priority"}
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 
 
-def decode(value: bytes, spider: Spider, priority: int = 0) -> Request:
-    """The request that *value* holds. Raises `WireError`, and nothing else, for what `encode` would not write."""
+def decode(value: bytes, spider: Spider, priority: int = 0, allowed: Collection[str] = ()) -> Request:
+    """The request that *value* from the queue holds; *allowed* are meta keys that the user lets through.
+
+    Raises `WireError`, and nothing else, for what `encode` would not write.
+    """
     wire = _loads(value)
     if not isinstance(wire, dict):
         raise WireError(f"a JSON {type(wire).__name__}, expected an object")
     if unknown := wire.keys() - FIELDS:
         raise WireError(f"unknown key {min(unknown)[:50]!r}")
-    return _request(wire, spider, priority, (*WEB, *getattr(spider, "own_schemes", ())))
+    request = _request(wire, spider, priority, (*WEB, *getattr(spider, "own_schemes", ())))
+    if why := refused_meta(request.meta, allowed):
+        raise WireError(why)
+    for name in wire.get("headers", {}):
+        if not header_travels(name):
+            raise WireError(f"header {name!r}")
+    distrust(request, spider)
+    if received := getattr(spider, "received", None):
+        try:
+            received(request)
+        except (ValueError, TypeError, LookupError) as error:
+            raise WireError(f"{spider.name} does not know it ({error})"[:200]) from None
+    return request
 
 
-def decode_start(value: bytes, spider: Spider) -> Request:
+def decode_start(value: bytes, spider: Spider, encoding: str = "utf-8") -> Request:
     """The request that an outsider put into `<spider>:start_urls`: an address, or a JSON object.
 
-    As in scrapy-redis an object has `url`, and may have `method` and `meta`; keys that are none of a request's
-    are form fields. Raises `WireError`.
+    As in scrapy-redis an object has `url`, and may have `method` and `meta`; keys that are none of a request's are form
+    fields. Ours besides: `callback` (a method of the spider whose name begins with "parse"), `cb_kwargs`, `priority`,
+    `body`, and of `headers` those in HEADERS_FROM_OUTSIDE. In `meta` no instruction has a place. *encoding* is that of
+    the value. Raises `WireError`.
     """
-    if value.lstrip()[:1] != b"{":
-        try:
-            return _request({"url": value.decode().strip()}, spider, 0)
-        except UnicodeDecodeError:
-            raise WireError("not UTF-8") from None
-    wire = _loads(value)
+    try:
+        text = value.decode(encoding).strip()
+    except UnicodeDecodeError:
+        raise WireError(f"not {encoding.upper()}") from None
+    wire = _loads(text.encode("utf-8", "surrogatepass")) if text[:1] == "{" else {"url": text}
     form = {name: wire.pop(name) for name in list(wire) if name not in FIELDS}
-    if form and (not _is_text_map(form) or "body" in wire or "body64" in wire):
+    if refused := wire.keys() - _FROM_OUTSIDE:
+        raise WireError(f"{min(refused)} may not be said from outside")
+    if form and (not _is_text_map(form) or "body" in wire):
         raise WireError(f"unknown key {min(form)[:50]!r}")
+    _fill_form(wire, form)
+    request = _request(wire, spider, None)
+    if not str(wire.get("callback", "parse")).startswith("parse"):
+        raise WireError(f"callback {wire['callback']!r}: one from outside is a method whose name begins with parse")
+    check_outside(request)
+    request.dont_filter = True  # whoever feeds an address wants it crawled
+    return request
+
+
+def check_outside(request: Request) -> None:
+    """Raises `WireError` if *request*, made of what an outsider said, asks for what is not his to say."""
+    for key in request.meta:
+        if is_instruction(key):
+            raise WireError(f"meta {key[:50]!r} is an instruction to the crawler, which may not come from outside")
+    for name in request.headers:
+        if name.decode("latin-1").lower() not in HEADERS_FROM_OUTSIDE:
+            raise WireError(f"header {name.decode('latin-1')!r} may not be said from outside")
+
+
+def _fill_form(wire: dict[str, Any], form: dict[str, Any]) -> None:
     if isinstance(wire.get("method"), str):
         wire["method"] = wire["method"].upper()
     if form and wire.get("method", "GET") == "GET":
@@ -55,7 +95,6 @@ def decode_start(value: bytes, spider: Spider) -> Request:
     elif form:
         wire["body"] = urlencode(form)
         wire.setdefault("headers", {"Content-Type": ["application/x-www-form-urlencoded"]})
-    return _request(wire, spider, None)
 
 
 def _loads(value: bytes) -> Any:

@@ -40,19 +40,19 @@ class FrontierMiddleware:
 
     def process_spider_output(self, response: Response, result: Iterable[Any]) -> Iterable[Any]:
         for output in result:
-            yield self._checked(output)
+            yield self._checked(output, response)
 
     async def process_spider_output_async(self, response: Response, result: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for output in result:
-            yield self._checked(output)
+            yield self._checked(output, response)
 
     def process_spider_exception(self, response: Response, exception: Exception) -> None:
         if isinstance(exception, CloseSpider):  # of which Scrapy sends no `spider_error`
             self._scheduler().fail(response, exception)
 
-    def _checked(self, output: Any) -> Any:
+    def _checked(self, output: Any, response: Response) -> Any:
         if isinstance(output, Request):
-            self._scheduler().encode(output)
+            self._scheduler().check(output, response)
         return output
 
     def _scheduler(self) -> Scheduler:

@@ -5,7 +5,6 @@ Everything is asynchronous; nothing here knows of Scrapy's engine.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 from scrapy.settings import BaseSettings
+from scrapy_redis import defaults
 
 from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.frontier import run_arguments as wire
@@ -25,7 +25,6 @@ from imgcrawl.shared.script import Script
 PARTS = ("clock", "keys", "seen", "queue", "workers", "exchange", "admin")  # each uses those before
 LUA = Path(__file__).parent / "lua"
 SCRIPT = Script(*(LUA / f"{name}.lua" for name in PARTS))
-TAKE = Script(LUA / "take.lua")
 FINGERPRINT = 12  # bytes kept of a fingerprint: 1 in 10^13 that any two of 100 million pages collide
 
 
@@ -189,28 +188,6 @@ class Queue:
             await self.client.unlink(key)
         return woken is not None
 
-    async def take(self, most: int = 100) -> tuple[list[bytes], list[bytes]]:
-        """What outsiders fed, oldest first, to be queued and then to be given to `taken`; and what is none of it."""
-        keys = (self.start_key, self.moving_key)
-        foreign, values = await TAKE.run(self.client, keys, (most, self.settings.max_request_size))
-        return foreign, values
-
-    async def taken(self, values: Sequence[bytes]) -> None:
-        """Values of `take` that are in the queue now."""
-        async with self.client.pipeline(transaction=False) as pipe:
-            for value in values:
-                pipe.lrem(self.moving_key, 1, value)
-            await pipe.execute()
-
-    async def wait_outside(self, timeout: float) -> None:
-        """Wait until outsiders feed something, *timeout* seconds at the most."""
-        try:
-            await self.client.blmove(self.start_key, self.moving_key, timeout, "LEFT", "RIGHT")
-        except ResponseError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
-            await asyncio.sleep(0.05)  # nothing blocks on a set
-
     async def expire_worker(self, worker: str) -> None:
         """Have the others take the pages of *worker* at once: whoever says this knows that its process has ended."""
         await self.client.zadd(f"{self.prefix}workers", {worker: 1}, xx=True)
@@ -289,7 +266,7 @@ def queue_from_settings(settings: BaseSettings, spider: str) -> Queue:
         max_deliveries=int(number(settings, "FRONTIER_MAX_DELIVERIES", 5, 1)),
         max_request_size=int(number(settings, "FRONTIER_MAX_REQUEST_SIZE", 1024 * 1024, 1024)),
     )
-    queue_key = key_name(settings, "SCHEDULER_QUEUE_KEY", "%(spider)s:requests", spider)
-    start_key = key_name(settings, "REDIS_START_URLS_KEY", "%(name)s:start_urls", spider)
+    queue_key = key_name(settings, "SCHEDULER_QUEUE_KEY", defaults.SCHEDULER_QUEUE_KEY, spider)
+    start_key = key_name(settings, "REDIS_START_URLS_KEY", defaults.START_URLS_KEY, spider)
     seen_key = key_name(settings, "SCHEDULER_DUPEFILTER_KEY", "", spider)
     return Queue(client_from_settings(settings, leases.heartbeat_interval), queue_key, start_key, seen_key, leases)

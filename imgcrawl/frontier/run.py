@@ -87,8 +87,10 @@ class SharedRun:
         self.start_error = ""
         self.is_feeder = asyncio.Event()  # whether this worker queues what outsiders feed
         self.nothing_outside = False
+        self.when_done: Callable[[], None] | None = None  # called for the feeder, which then sets `is_over`
+        self.is_over = True
         self._accept = accept
-        self._wake_engine = wake_engine
+        self.wake_engine = wake_engine
         self._is_stopping = is_stopping
         self._reconcile = True  # say which pages are held: the server takes back what is not said
         self._reconciled_at = 0.0
@@ -279,7 +281,7 @@ class SharedRun:
         self.close_reason = self.close_reason or reason
         self.outbox.clear()
         self.leases.drop_ready()
-        self._wake_engine()
+        self.wake_engine()
 
     def _flags(self, *, closing: bool, leave: bool, reconcile: bool, is_last: bool) -> str:
         letters = {
@@ -315,11 +317,14 @@ class SharedRun:
         if self.start_error and not reply.seeded and not self.outbox:
             self.report("seeded", self.start_error, "")  # the server has lost it
         if self.is_open:
-            self.state = RunState.DONE if reply.state == "done" else RunState.RUNNING
+            was, self.state = self.state, RunState.DONE if reply.state == "done" else RunState.RUNNING
+            if self.state is RunState.DONE and was is not RunState.DONE and reply.feeder and self.when_done:
+                self.is_over = False
+                self.when_done()
         if self.outbox:
             self.session.wake()
         if reply.leases or self.state is RunState.DONE:
-            self._wake_engine()
+            self.wake_engine()
 
     def _count(self, reply: Reply) -> None:
         counts = {
@@ -339,7 +344,7 @@ class SharedRun:
         self.state = RunState.LOST
         self.outbox.clear()
         self.leases.drop_ready()
-        self._wake_engine()
+        self.wake_engine()
 
     def _tell_error(self, sentence: str) -> None:
         logger.error(sentence)

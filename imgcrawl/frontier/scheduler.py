@@ -11,37 +11,42 @@ from typing import Any, Self
 
 from itemadapter import ItemAdapter
 from scrapy import Request, Spider, signals
-from scrapy.core.scheduler import BaseScheduler
 from scrapy.crawler import Crawler
 from scrapy.exceptions import CloseSpider
 from scrapy.extensions.feedexport import FeedExporter
 from scrapy.http import Response
 from scrapy.settings import BaseSettings
 from scrapy.utils.defer import deferred_from_coro
+from scrapy_redis import defaults
+from scrapy_redis.scheduler import Scheduler as StockScheduler
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from imgcrawl.engine import is_stopping, on_request_finished, wake
 from imgcrawl.exceptions import GalleryUnfinished, InputError
 from imgcrawl.frontier import codec
+from imgcrawl.frontier.border import kept_here
+from imgcrawl.frontier.compatibility import lend_fetching
 from imgcrawl.frontier.decode import decode
 from imgcrawl.frontier.leases import Leases, Page
 from imgcrawl.frontier.queue import FINGERPRINT, ForeignKeyError, Queue, queue_from_settings
 from imgcrawl.frontier.run import RunOptions, RunState, SharedRun
 from imgcrawl.frontier.run_arguments import arguments_of
 from imgcrawl.frontier.seeding import Seeding
-from imgcrawl.frontier.start_urls import StartUrls
+from imgcrawl.frontier.start_urls import Feeder
 from imgcrawl.shared.checked_settings import flag, number
+from imgcrawl.shared.connection import hash_tag
 from imgcrawl.shared.session import one_line
 from imgcrawl.stopping import GIVEN_UP
 
 logger = logging.getLogger(__name__)
 
+FOR_EVER = 100 * 365 * 86400.0  # seconds
 RECENT = 20_000  # fingerprints remembered here, so that a link on every page is not asked about on every page
 
 
-class Scheduler(BaseScheduler):
-    """Shares the requests of a crawl with all workers of the same spider on the same Redis.
+class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no types
+    """scrapy-redis' scheduler, made safe: shares a crawl's requests with all workers of its spider on the same Redis.
 
     A request that the engine takes from here is leased, and acknowledged when the engine is done with it: its
     callback, its items and their pipelines. What it led to is queued before. If this process ends first, others do
@@ -51,13 +56,24 @@ class Scheduler(BaseScheduler):
     `enqueue_request` raises `CannotTravelError` for a request that is no JSON. All workers of a run have the same
     arguments (`-a`); one that has others is ended by an `InputError`.
 
-    Settings: REDIS_URL, REDIS_PARAMS (of redis-py; also `cluster`, `sentinels` and `service_name`), SCHEDULER_PERSIST,
-    SCHEDULER_FLUSH_ON_START, SCHEDULER_IDLE_BEFORE_CLOSE, SCHEDULER_QUEUE_KEY, SCHEDULER_DUPEFILTER_KEY,
-    REDIS_START_URLS_KEY as in scrapy-redis; FRONTIER_LEASE_TIMEOUT, FRONTIER_MAX_DELIVERIES, FRONTIER_PREFETCH,
-    FRONTIER_PER_HOST, FRONTIER_MAX_REQUEST_SIZE, FRONTIER_RUN.
+    Settings as in scrapy-redis: REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_ENCODING, REDIS_PARAMS (of redis-py;
+    also `cluster`, `sentinels` and `service_name`), SCHEDULER_PERSIST, SCHEDULER_FLUSH_ON_START,
+    SCHEDULER_IDLE_BEFORE_CLOSE, MAX_IDLE_TIME_BEFORE_CLOSE (for every spider; 0, if it is set: wait for ever),
+    SCHEDULER_QUEUE_KEY, SCHEDULER_DUPEFILTER_KEY (default: beside the queue), REDIS_START_URLS_KEY (a list, a set or a
+    sorted set, as it is). Ours: FRONTIER_LEASE_TIMEOUT, FRONTIER_MAX_DELIVERIES, FRONTIER_PREFETCH,
+    FRONTIER_PER_HOST, FRONTIER_MAX_REQUEST_SIZE, FRONTIER_RUN, FRONTIER_META_ALLOWED (meta keys that may come from
+    Redis besides those in `frontier.border`).
     """
 
     def __init__(self, crawler: Crawler, queue: Queue, leases: Leases, options: RunOptions) -> None:
+        super().__init__(
+            server=None,
+            persist=options.persist,
+            flush_on_start=options.flush_on_start,
+            queue_key=queue.key,
+            dupefilter_key=queue.seen_key,
+            idle_before_close=options.idle_before_close,
+        )
         self.crawler = crawler
         self.queue = queue
         self.leases = leases
@@ -70,7 +86,8 @@ class Scheduler(BaseScheduler):
             wake_engine=lambda: wake(crawler.engine),
             is_stopping=lambda: is_stopping(crawler.engine),
         )
-        self.seeding = Seeding(self.shared_run, self.encode)
+        self.seeding = Seeding(self.shared_run, self.check)
+        self.meta_allowed = frozenset(crawler.settings.getlist("FRONTIER_META_ALLOWED"))
         self._recent: OrderedDict[bytes, None] = OrderedDict()
         self._recent_as_of = 0  # `lost_reports` then
         self._refusal: InputError | None = None
@@ -86,6 +103,15 @@ class Scheduler(BaseScheduler):
             leases_from_settings(settings),
             run_options_from_settings(settings, crawler.spider),
         )
+
+    @classmethod
+    def from_settings(cls, settings: BaseSettings) -> Self:
+        raise InputError(f"{cls.__name__} is made by from_crawler only: it needs to know its spider")
+
+    __len__ = None  # RowsSpider asks for it to read no further ahead than needed, which is not for one worker to say
+
+    def flush(self) -> None:
+        raise InputError("nobody clears what others may use: scrapy queue SPIDER --clear does it where no worker is")
 
     @property
     def worker(self) -> str:
@@ -108,7 +134,8 @@ class Scheduler(BaseScheduler):
 
     def has_pending_requests(self) -> bool:
         run = self.shared_run
-        return run.state in (RunState.RUNNING, RunState.CLOSING) or bool(run.outbox) or bool(self.leases.ready)
+        is_over = run.is_over if run.state is RunState.DONE else run.state not in (RunState.RUNNING, RunState.CLOSING)
+        return not is_over or bool(run.outbox) or bool(self.leases.ready)
 
     def next_request(self) -> Request | None:
         request = self.leases.start_next()
@@ -123,7 +150,7 @@ class Scheduler(BaseScheduler):
         fingerprint = self._fingerprint(request)
         bucket = codec.bucket_of(request)
         report = self.shared_run.report
-        if not request.dont_filter:
+        if not request.dont_filter and not request.meta.get("once_a_run"):
             if self._is_recent(fingerprint):
                 self._count("dupefilter/filtered")
                 return False
@@ -131,11 +158,14 @@ class Scheduler(BaseScheduler):
             return True
         page = self.leases.begun(fingerprint)
         if self.seeding.is_start(request):
-            report("s", self._once_a_run(request, fingerprint) + fingerprint, bucket, encoded)
+            report("s", self._start_in_run(request, fingerprint) + fingerprint, bucket, encoded)
         elif page is not None:  # a retry: it takes the place of the page whose lease it has, in one step
             page.retry = bucket.encode() + b"\n" + encoded
         elif request.meta.get("is_start_request"):  # where a start page redirected to
-            report("s", self._once_a_run(request, fingerprint) + fingerprint, bucket, encoded)
+            report("s", self._start_in_run(request, fingerprint) + fingerprint, bucket, encoded)
+        elif not request.dont_filter:
+            once = blake2b(fingerprint + self.run.encode(), digest_size=FINGERPRINT).digest()
+            report("s", once + fingerprint, bucket, encoded)
         else:
             report("u", b"", bucket, encoded)
         return True
@@ -144,7 +174,18 @@ class Scheduler(BaseScheduler):
 
     def encode(self, request: Request) -> bytes:
         """*request* as it travels. Raises `CannotTravelError`."""
-        return codec.encode(request, self.spider, self.queue.settings.max_request_size)
+        return codec.encode(request, self.spider, self.queue.settings.max_request_size, self.meta_allowed)
+
+    def check(self, request: Request, response: Response | None = None) -> None:
+        """Raises `CannotTravelError` for a *request* of the spider that others could not make as it is."""
+        inherited = response.request.meta if response is not None and response.request is not None else None
+        if what := kept_here(request, self.spider, self.meta_allowed, inherited):
+            raise codec.CannotTravelError(
+                f"{request}: {what} is an instruction that cannot travel to other workers, as anybody who can write to"
+                " Redis could give it; expected a downloader middleware that sets it, or the key in"
+                " FRONTIER_META_ALLOWED"
+            )
+        self.encode(request)
 
     def fail(self, response: Response | Failure | None, error: BaseException | None) -> None:
         """The page of *response* is not done: it goes back to the queue when the engine lets go of it."""
@@ -159,6 +200,9 @@ class Scheduler(BaseScheduler):
         on_request_finished(crawler.engine, self._request_finished)
         connect = crawler.signals.connect
         try:
+            if key := lend_fetching(self.spider):
+                self.queue.start_key = key
+                self.queue.moving_key = f"{{{hash_tag(key)}}}:moving"
             await run.join(crawler.settings["REDIS_URL"], self.spider.name)
         except InputError as error:
             # The engine cannot close in order before everything is open.
@@ -173,8 +217,10 @@ class Scheduler(BaseScheduler):
         connect(self._item_scraped, signals.item_scraped)
         connect(self._item_dropped, signals.item_dropped)
         connect(self._spider_idle, signals.spider_idle)
-        start_urls = StartUrls(run, self.spider, encode=self.encode, fingerprint=self._fingerprint)
-        run.session.start(self._listen, start_urls.feed)
+        encoding = crawler.settings.get("REDIS_ENCODING") or defaults.REDIS_ENCODING
+        feeder = Feeder(run, self.spider, encode=self.encode, fingerprint=self._fingerprint, encoding=encoding)
+        run.when_done = feeder.look_again
+        run.session.start(self._listen, feeder.feed)
 
     async def _listen(self) -> None:
         """Hear of new work at once, without asking."""
@@ -243,7 +289,7 @@ class Scheduler(BaseScheduler):
 
     def _accept(self, token: bytes, priority: bytes, value: bytes, quarantined: bool) -> None:
         try:
-            request = decode(value, self.spider, int(priority))
+            request = decode(value, self.spider, int(priority), self.meta_allowed)
             page = Page(token, codec.host_of(request), self._fingerprint(request))
         except (codec.WireError, ValueError) as error:
             logger.warning("A value in the queue is no request of ours and was set aside: %s", one_line(error))
@@ -254,7 +300,7 @@ class Scheduler(BaseScheduler):
     def _fingerprint(self, request: Request) -> bytes:
         return self.crawler.request_fingerprinter.fingerprint(request)[:FINGERPRINT].ljust(FINGERPRINT, b"\0")
 
-    def _once_a_run(self, request: Request, fingerprint: bytes) -> bytes:
+    def _start_in_run(self, request: Request, fingerprint: bytes) -> bytes:
         """The fingerprint of a start page in this run: pages fetched in an earlier run may be fetched in this one."""
         callback = getattr(request.callback, "__name__", "")
         what = dumps([self.run, callback, request.cb_kwargs], sort_keys=True).encode()
@@ -293,14 +339,32 @@ def run_options_from_settings(settings: BaseSettings, spider: Spider | None = No
     return RunOptions(
         persist=flag(settings, "SCHEDULER_PERSIST"),
         flush_on_start=flag(settings, "SCHEDULER_FLUSH_ON_START"),
-        idle_before_close=number(settings, "SCHEDULER_IDLE_BEFORE_CLOSE", 0, 0),
+        idle_before_close=_idle_before_close(settings, spider),
         name=settings.get("FRONTIER_RUN") or "",
         arguments=arguments_of(spider) if spider else {},
     )
 
 
+def _idle_before_close(settings: BaseSettings, spider: Spider | None) -> float:
+    """Seconds that a crawl with nothing to do waits for what is fed.
+
+    SCHEDULER_IDLE_BEFORE_CLOSE, or MAX_IDLE_TIME_BEFORE_CLOSE where that is longer: 0 means for ever there, as it does
+    for a spider of scrapy-redis, whose attribute `max_idle_time` counts.
+    """
+    idle = number(settings, "SCHEDULER_IDLE_BEFORE_CLOSE", 0, 0)
+    longest = getattr(spider, "max_idle_time", None)
+    if longest is None and settings.get("MAX_IDLE_TIME_BEFORE_CLOSE") is not None:
+        longest = number(settings, "MAX_IDLE_TIME_BEFORE_CLOSE", 0, 0)
+    return idle if longest is None else max(idle, float(longest) or FOR_EVER)
+
+
 def check_settings(settings: BaseSettings) -> None:
     """Raises `InputError` for settings of the queue that are not what they should be."""
+    encoding = settings.get("REDIS_ENCODING") or defaults.REDIS_ENCODING
+    try:
+        b"".decode(encoding)
+    except (LookupError, TypeError):
+        raise InputError(f"REDIS_ENCODING={encoding!r}: expected the name of an encoding that Python knows") from None
     leases_from_settings(settings)
     run_options_from_settings(settings)
 

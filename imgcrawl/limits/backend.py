@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
+from time import monotonic
 from typing import Any, Protocol
 
 HORIZON = 0.25  # seconds ahead for which start times are given out at once; round trips cost more than foresight
@@ -16,6 +18,8 @@ FIRST_DELAY = 0.1  # seconds between two requests, at least, after the first 429
 FULL_SPEED = 0.02  # a delay that falls below this is over
 MAX_RECOVERY = 1.0  # seconds of good answers that can be credited at a time: silence is no good answer
 MAX_BLOCK = 86400.0  # seconds; what asks for more means "go away", and a day is an answer to that
+SAME_BLOCK = 0.25  # seconds by which two workers may differ about the end of the same block
+DOUBTS = 3  # answers in a row that must ask for a very long wait until a host is believed
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class HostLimits:
 
     *delay* varies by *jitter* (0.5: ±50 %); no gap is ever shorter than *floor* (Crawl-delay). With *target* (0: off)
     the delay follows the latency, between *delay* and *longest*, from *first*. After a 429 or 503 it doubles, up to
-    *longest*; then *speedup* requests a second are added in each second.
+    *longest*; then *speedup* requests a second are added in each second. A Retry-After of more than *longest_block*
+    is believed when the next answers say the same.
     """
 
     concurrency: int
@@ -35,6 +40,7 @@ class HostLimits:
     first: float = 0.0
     longest: float = 60.0
     speedup: float = 2.0
+    longest_block: float = MAX_BLOCK
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,8 @@ class LimitRequest:
     *keep*: permits that this worker has, and may be using already when it hears the answer; *want*: requests under way
     and waiting. *starts*: start times wanted. *answers* came since the last request, with *latency* on average.
     *trouble*: a request sent that many seconds ago was answered 429 or 503, *why* is that answer. *block*: nothing may
-    be asked for that long.
+    be asked for that long; *doubts*: as many answers after the last good one asked for more than
+    `HostLimits.longest_block`, the longest for *doubted* seconds.
     """
 
     host: str
@@ -57,6 +64,8 @@ class LimitRequest:
     trouble: float | None = None
     why: str = ""
     block: float = 0.0
+    doubts: int = 0
+    doubted: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,13 +91,33 @@ class LimitGrant:
 class Membership:
     """*workers* share the limits, of which this is number *rank* (from 0). *fresh*: the backend did not know it.
 
-    *clock*: seconds, by the backend's clock, at which this was so.
+    *clock*: seconds, by the backend's clock, at which this was so. It never goes back.
     """
 
     workers: int = 1
     rank: int = 0
     fresh: bool = False
     clock: float = 0.0
+
+
+class BackendClock:
+    """The backend's clock, as a worker counts it on from what it was told."""
+
+    def __init__(self) -> None:
+        self._ahead = -inf  # seconds by which it is ahead of monotonic(), at least
+
+    def told(self, clock: float) -> float:
+        """The monotonic() at which it said *clock*, in an answer that has just come.
+
+        Later than it was by no more than the fastest answer was on its way: one that was slow, or came to a loop that
+        was busy, must not move the start times that it brings, since others have the next ones.
+        """
+        self._ahead = max(self._ahead, clock - monotonic())
+        return clock - self._ahead
+
+    def now(self) -> float:
+        """What it says now, or a little later; 0.0 if nothing was told yet."""
+        return max(0.0, monotonic() + self._ahead)
 
 
 class LimitsBackend(Protocol):
@@ -126,6 +155,8 @@ class HostNotes(Protocol):
         """Add *amounts* to what all workers of *run* have spent, and hear the sums; None if it cannot be reached."""
         ...
 
-    async def claim(self, name: str, seconds: float) -> bool:
-        """Whether it is this worker that finds out about *name*, for the next *seconds*."""
+    async def claim(self, name: str, seconds: float, *, anew: bool = False) -> bool:
+        """Whether it is this worker that finds out about *name*, for the next *seconds*.
+
+        Not if a note holds, unless it is to be found out *anew*."""
         ...

@@ -12,6 +12,8 @@ from time import monotonic
 from imgcrawl.limits.backend import HORIZON, HostLimits, LimitGrant, LimitRequest, Membership
 
 KEPT_UNUSED = 1.0  # seconds that a permit which is not used is kept: the next page of the host may come
+ASK_AGAIN = 5.0  # seconds after which who waits asks again: it is told when there is something, if all goes well
+TELL_AGAIN = 60.0  # seconds after which who has permits says so again: hosts that nobody asks for are forgotten
 TIMER_SLACK = 0.001  # seconds that a timer may be early
 
 
@@ -50,11 +52,13 @@ class Host:
     started: float = -inf
     given: int = 0  # start times in the last grant
     wanted: int = 0  # asked for last
+    asked: float = -inf  # when
     answers: int = 0
     latency: float = 0.0  # in sum
     trouble: float | None = None  # when the request was sent
     why: str = ""
-    block_until: float = 0.0
+    doubts: int = 0  # answers that asked for more than the longest block
+    doubted: float = 0.0
     used: float = field(default_factory=monotonic)
     timer: asyncio.TimerHandle | None = None
     timer_at: float = inf
@@ -94,8 +98,9 @@ class Host:
         return starts[0] if starts else None
 
     def request(self, backend: BackendState, now: float) -> LimitRequest:
-        """What is to be said to the backend; from now on the host has told it."""
+        """What is to be said to the backend; from now on it counts as said."""
         self.wanted = self.wants()
+        self.asked = now
         kept = self.allowed(backend, now)
         if now - self.used > KEPT_UNUSED:
             kept = min(kept, self.wanted)
@@ -111,9 +116,11 @@ class Host:
             latency=self.latency / self.answers if self.answers else 0.0,
             trouble=None if self.trouble is None else max(0.0, now - self.trouble),
             why=self.why,
-            block=max(0.0, self.block_until - now),
+            block=max(0.0, self.blocked - now),  # again and again: the backend may have lost it
+            doubts=self.doubts,
+            doubted=self.doubted,
         )
-        self.answers, self.latency, self.trouble, self.block_until = 0, 0.0, None, 0.0
+        self.answers, self.latency, self.trouble, self.doubts, self.doubted = 0, 0.0, None, 0, 0.0
         return request
 
     def take_back(self, request: LimitRequest, now: float) -> None:
@@ -123,7 +130,8 @@ class Host:
         if request.trouble is not None and self.trouble is None:
             self.trouble = now - request.trouble
             self.delay = max(self.delay * 2, 0.1)  # nobody else will say so for now
-        self.block_until = max(self.block_until, now + request.block if request.block else 0.0)
+        self.doubts += request.doubts
+        self.doubted = max(self.doubted, request.doubted)
 
     def granted(self, grant: LimitGrant, settled: float) -> None:
         """*settled*: when the backend made the *grant*."""
@@ -147,12 +155,12 @@ class Host:
         """Whether the backend should hear of it: answers, permits too many, or too few."""
         wants = self.wants()
         surplus = self.permits > wants and now - self.used > KEPT_UNUSED
-        return bool(self.answers) or surplus or (self.queued > 0 and self.permits < wants)
+        wanting = self.queued > 0 and self.permits < wants and now - self.asked > ASK_AGAIN
+        return bool(self.answers) or surplus or wanting or (self.permits > 0 and now - self.asked > TELL_AGAIN)
 
-    def is_idle(self, now: float) -> bool:
-        """Whether it can be forgotten."""
-        busy = self.in_use or self.queued or self.permits
-        return not busy and now - self.used > 60 and self.blocked < now
+    def is_idle(self) -> bool:
+        """Whether nothing is under way, wanted or to be told."""
+        return not (self.in_use or self.queued or self.permits or self.answers)
 
     def _lateness(self) -> float:
         """Seconds after which a start time has passed: others count on the gap that follows it."""

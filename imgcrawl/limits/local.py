@@ -10,12 +10,14 @@ from math import inf
 from time import monotonic
 
 from imgcrawl.limits.backend import (
+    DOUBTS,
     FIRST_DELAY,
     FULL_SPEED,
     HORIZON,
     MAX_BLOCK,
     MAX_RECOVERY,
     MAX_STARTS,
+    SAME_BLOCK,
     LimitGrant,
     LimitRequest,
     Membership,
@@ -36,6 +38,7 @@ class _Account:
     eased_at: float = 0.0
     blocked: float = 0.0
     epoch: int = 0
+    doubts: int = 0  # answers in a row that asked for a very long wait
     known: bool = False
     used: float = 0.0
 
@@ -76,6 +79,7 @@ class LocalLimits:
     def _settle(self, account: _Account, request: LimitRequest, now: float) -> LimitGrant:
         account.used = now
         _pace(account, request, now)
+        _block(account, request, now)
         limits = request.limits
         delay = max(limits.delay, account.paced, account.slowed)
         gap = max(delay, limits.floor)
@@ -133,6 +137,16 @@ def _pace(account: _Account, request: LimitRequest, now: float) -> None:
         # Whoever has one and has not heard of this yet may still use it, so the new ones begin a little later.
         account.last = now + HORIZON
         account.epoch += 1
-    if request.block > 0 and now + request.block > account.blocked:
-        account.blocked = now + min(request.block, MAX_BLOCK)
+
+
+def _block(account: _Account, request: LimitRequest, now: float) -> None:
+    """Leave a host alone, if that is what its answers say. One that stands alone with a very long wait is no word of
+    the host, but of an address."""
+    account.doubts = (0 if request.answers else account.doubts) + request.doubts
+    seconds = request.block
+    if request.doubts and account.doubts >= DOUBTS:
+        seconds = max(seconds, request.doubted)
+    seconds = min(seconds, MAX_BLOCK)
+    if seconds > 0 and now + seconds > account.blocked + SAME_BLOCK:
+        account.blocked = now + seconds
         account.epoch += 1

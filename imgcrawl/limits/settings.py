@@ -27,7 +27,7 @@ class LimitSettings:
         ``CONCURRENT_REQUESTS_PER_DOMAIN``, ``DOWNLOAD_SLOTS``, ``DOWNLOAD_DELAY``, ``DOWNLOAD_DELAY_JITTER``,
         ``AUTOTHROTTLE_ENABLED``, ``AUTOTHROTTLE_START_DELAY``, ``AUTOTHROTTLE_MAX_DELAY``,
         ``AUTOTHROTTLE_TARGET_CONCURRENCY``: Scrapy's. Ours: ``LIMITS_SPEEDUP`` (2 requests a second, each second),
-        ``BANDWIDTH`` (0: no limit).
+        ``BANDWIDTH`` (0: no limit), ``RETRY_AFTER_MAX`` (300 seconds).
         """
         delay = settings.getfloat("DOWNLOAD_DELAY")
         throttled = settings.getbool("AUTOTHROTTLE_ENABLED")
@@ -38,6 +38,7 @@ class LimitSettings:
             first=settings.getfloat("AUTOTHROTTLE_START_DELAY"),
             longest=max(delay, settings.getfloat("AUTOTHROTTLE_MAX_DELAY")),
             speedup=settings.getfloat("LIMITS_SPEEDUP", 2.0),
+            longest_block=settings.getfloat("RETRY_AFTER_MAX", 300.0),
         )
         bandwidth = settings.getfloat("BANDWIDTH", 0.0)
         for name, value, right in (

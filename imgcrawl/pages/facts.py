@@ -19,6 +19,7 @@ from imgcrawl.urls import absolute
 MAX_TEXT = 1_000  # characters of one fact
 MAX_TAGS = 100
 MAX_IMAGES = 1_000
+_HEADINGS = 10  # that many are looked at for one with a text
 
 # Names of <meta>, best first; the properties of schema.org; rel of <link> and <a>.
 _META = {
@@ -60,6 +61,8 @@ IMAGE_PROPERTIES = ("image", "contentUrl", "primaryImageOfPage", "photo", "assoc
 # The last words of types that describe the page that a thing stands on, or a part of it, and not the thing.
 _OF_ARTICLES = ("Article", "Posting", "Report", "CreativeWork")
 _OF_PAGES = ("Page", "List", "ListItem", "ImageObject", "Photograph", "HowToStep", "HowToSection")
+# What such a node states is not about the page, where others are.
+_OF_PARTS = frozenset(("ImageObject", "Question", "Answer"))
 
 
 @dataclass(slots=True)
@@ -105,7 +108,7 @@ class FactsReader:
         self._scripts: list[str] = []
         self._meta: dict[str, list[str]] = defaultdict(list)
         self._properties: dict[str, list[str]] = defaultdict(list)
-        self._headings: dict[str, str] = {}
+        self._headings: dict[str, list[str]] = defaultdict(list)
 
     def read(self, tag: Tag) -> None:
         name, attributes = tag.name, tag.attributes
@@ -113,8 +116,8 @@ class FactsReader:
             if "ld+json" in attributes.get("type", "").lower():
                 self._scripts.append(self._text[tag.start : tag.end])
         elif name in ("h1", "title"):
-            if not self._headings.get(name):
-                self._headings[name] = text_after(self._text, tag)
+            if len(self._headings[name]) < _HEADINGS:
+                self._headings[name].append(text_after(self._text, tag))
         elif name == "meta":
             key = attributes.get("property") or attributes.get("name") or ""
             self._add(self._meta, key.strip().lower(), attributes.get("content", ""))
@@ -127,7 +130,7 @@ class FactsReader:
         stated = tag.attributes.get("itemprop") or tag.attributes.get("property") or ""
         for name in stated.split()[:10]:
             name = name.removeprefix("schema:")  # noqa: PLW2901 -- a prefix of RDFa
-            if name not in _KNOWN_PROPERTIES or not _is_own(tag, name):
+            if name not in _KNOWN_PROPERTIES or len(self._properties[name]) >= MAX_IMAGES or not _is_own(tag, name):
                 continue
             for attribute in ("content", "src", "href", "datetime", "data"):
                 if value := tag.attributes.get(attribute, "").strip():
@@ -144,15 +147,16 @@ class FactsReader:
     # What comes of it
 
     def facts(self) -> PageFacts:
-        nodes, named = linkeddata.nodes_in(self._scripts)
-        nodes = sorted(nodes, key=_weight, reverse=True)
+        graph = linkeddata.graph_in(self._scripts)
+        about = [node for node in graph.main if not _OF_PARTS.intersection(linkeddata.kinds(node))]
+        nodes = sorted(about or graph.main, key=_weight, reverse=True)
         facts = PageFacts()
         for fact, properties in _PROPERTIES.items():
             if fact != "tags":
                 setattr(facts, fact, self._stated(fact, properties, nodes)[:MAX_TEXT])
-        facts.title = facts.title or self._headings.get("h1") or self._headings.get("title", "")
+        facts.title = facts.title or next(filter(None, (*self._headings["h1"], *self._headings["title"])), "")
         facts.tags = self._tags(nodes)
-        self._find_images(facts, nodes, named)
+        self._find_images(facts, sorted(graph.nodes, key=_weight, reverse=True), graph.named)
         return facts
 
     def _stated(self, fact: str, properties: tuple[str, ...], nodes: Iterable[Node]) -> str:
@@ -160,8 +164,8 @@ class FactsReader:
         for node in nodes:
             if found := linkeddata.text(node, *properties):
                 return found
-        texts = (self._properties[name] for name in properties if name in self._properties)
-        metas = (self._meta[name] for name in _META.get(fact, ()) if name in self._meta)
+        texts = (self._properties[name] for name in properties if self._properties.get(name))
+        metas = (self._meta[name] for name in _META.get(fact, ()) if self._meta.get(name))
         found = next((values[0] for values in (*texts, *metas)), "")
         return " ".join(found.split())
 
@@ -194,7 +198,7 @@ class FactsReader:
                     break
             facts.image = facts.image or best
         for name in IMAGE_PROPERTIES:
-            for value in self._properties.get(name, ()) if name in self._properties else ():
+            for value in self._properties.get(name, ()):
                 found |= dict.fromkeys(filter(None, [self._absolute(value)]))
         facts.image = facts.image or next(iter(found), "")
         shared = [self._absolute(value) for name in _IMAGE_META for value in self._meta.get(name, ())]

@@ -27,6 +27,8 @@ from imgcrawl.pages.sizes import DERIVED, Size, size_of
 from imgcrawl.pages.tags import IMAGES, Tag, base_of, tags, text_of
 from imgcrawl.urls import WEB, absolute, resolve
 
+# libxml2 takes what follows a <source> for a part of it.
+_AROUND_IMAGES = ("picture", "source", "figure", "span", "amp-img", "noscript")
 _NEAR = 64  # elements above one in which it is looked for the one that was searched last
 STAND_INS = ("data:", "about:")  # what stands where a script will put an image
 MAX_REFUSED = 200  # characters kept of an address that will not be asked for
@@ -123,7 +125,7 @@ def _address_in(root: Any, base: str, encoding: str) -> list[str]:
 def _original_of(root: Any, base: str, encoding: str) -> list[str]:
     """The image file that the link around an image leads to."""
     link = root if root.tag == "a" else root.getparent()
-    while link is not None and link.tag in ("picture", "figure", "span", "amp-img", "noscript"):
+    while link is not None and link.tag in _AROUND_IMAGES:
         link = link.getparent()
     if link is None or link.tag != "a" or root.tag not in (*IMAGES, "picture", "figure", "span", "a"):
         return []

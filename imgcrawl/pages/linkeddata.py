@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from html import unescape
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_CHARACTERS = 1_000_000  # of all scripts of a page together; the largest of 180 real pages has 60,000
 MAX_NODES = 20_000
@@ -28,23 +28,35 @@ _SPARE_COMMA = re.compile(r",(?=\s*[}\]])")
 Node = dict[str, Any]
 
 
-def nodes_in(scripts: Iterable[str]) -> tuple[list[Node], dict[str, Node]]:
-    """The nodes about the page and what is on it, in order, and all nodes that have an `@id`."""
+class Graph(NamedTuple):
+    """What a page says in JSON-LD: *nodes* about it and what is on it, in order; of these *main*, which are no part of
+    another; and all *named* ones, by their `@id`."""
+
+    nodes: list[Node]
+    main: list[Node]
+    named: dict[str, Node]
+
+
+def graph_in(scripts: Iterable[str]) -> Graph:
+    """What the *scripts* of a page say, as far as they can be read and are not too long."""
     left = MAX_CHARACTERS
     nodes: list[Node] = []
+    main: list[Node] = []
     named: dict[str, Node] = {}
     for script in scripts:
         left -= len(script)
         if left < 0:
             break
         data = _parsed(script)
-        for node, own in _walk(data, MAX_NODES - len(nodes)):
+        for node, own, is_main in _walk(data, MAX_NODES - len(nodes)):
             if own:
                 nodes.append(node)
+                if is_main:
+                    main.append(node)
             identity = node.get("@id")
             if isinstance(identity, str) and len(node) > 1:
                 named.setdefault(identity, node)
-    return nodes, named
+    return Graph(nodes, main, named)
 
 
 def kinds(node: Node) -> list[str]:
@@ -101,19 +113,19 @@ def _unwrapped(script: str) -> str:
     return script
 
 
-def _walk(data: Any, limit: int) -> Iterator[tuple[Node, bool]]:
-    """Every node of *data*, in order, and whether it is about the page or something on it."""
-    stack: list[tuple[Any, bool]] = [(data, True)]
+def _walk(data: Any, limit: int) -> Iterator[tuple[Node, bool, bool]]:
+    """Every node of *data*, in order; whether it is about the page or what is on it; whether it is part of no other."""
+    stack: list[tuple[Any, bool, bool]] = [(data, True, True)]
     while stack and limit > 0:
-        value, own = stack.pop()
+        value, own, is_main = stack.pop()
         limit -= 1
         if isinstance(value, dict):
             own = own and not any(_OTHERS.fullmatch(kind) for kind in kinds(value))
-            yield value, own
+            yield value, own, is_main
             stack += [
-                (inner, own and key not in _OF_OTHERS)
+                (inner, own and key not in _OF_OTHERS, is_main and key in ("@graph", "mainEntity"))
                 for key, inner in reversed(value.items())
                 if isinstance(inner, dict | list)
             ]
         elif isinstance(value, list):
-            stack += [(inner, own) for inner in reversed(value[:limit]) if isinstance(inner, dict | list)]
+            stack += [(inner, own, is_main) for inner in reversed(value[:limit]) if isinstance(inner, dict | list)]

@@ -33,7 +33,7 @@ _SUFFIX = re.compile(
 _GOOGLE = re.compile(r"=(?:[a-z]{0,2}[0-9]{0,5}-){0,4}?[swh](?P<w>[0-9]{2,5})(?:-[a-z]{1,3}[0-9]{0,5}){0,9}$")
 _FOLDERS = re.compile(
     r"/(?:"
-    r"(?:[a-z]{1,3}_[\w:.!-]+,)*[wh]_(?P<a>[0-9]{1,5})(?:,[a-z]{1,3}_[\w:.!-]+)*"  # Cloudinary
+    r"(?P<made>(?:[a-z]{1,3}_[\w:.!-]++,?+)++)"  # Cloudinary
     # thumbor
     r"|(?:[\w-]{27,28}=?/|unsafe/)?(?:fit-in/)?(?P<b>[0-9]{1,5})x(?:[0-9]{1,5}|orig)(?:/filters:[^/]*)?(?:/smart)?"
     r"|[sw](?P<c>[0-9]{2,4})(?:-h[0-9]{2,4})?(?:-[a-z]{1,2})*(?=/[^/]+$)"  # Blogger
@@ -41,6 +41,7 @@ _FOLDERS = re.compile(
     r"|cdn-cgi/image/[^/]{0,80}?\b(?:w|width)=(?P<e>[0-9]{1,5})[^/]{0,80}"  # Cloudflare
     r")(?=/)"
 )
+_MADE_WIDTH = re.compile(r"(?:^|,)[wh]_([0-9]{1,5})")
 _MEDIAWIKI = re.compile(r"/thumb((?:/[^/]+){1,4})/(?:lossy-page[0-9]+-)?(?P<w>[0-9]{1,5})px-[^/]+$")
 _PHOTON = re.compile(r"//i[0-3]\.wp\.com/")
 
@@ -73,8 +74,9 @@ def size_of(address: str) -> Size:
         image, width = image[: match.start()], width or int(match["w"])
     elif match := _MEDIAWIKI.search(image):
         image, width = image[: match.start()] + match[1], width or int(match["w"])
-    elif match := _FOLDERS.search(image):
-        stated = next((group for group in match.groups() if group and group.isdecimal()), str(DERIVED))
+    elif (match := _FOLDERS.search(image)) and (not match["made"] or _MADE_WIDTH.search(match["made"])):
+        made = _MADE_WIDTH.search(match["made"] or "")
+        stated = made[1] if made else next(filter(str.isdecimal, filter(None, match.groups())), str(DERIVED))
         image, width = image[: match.start()] + image[match.end() :], width or int(stated)
     if match := _SUFFIX.search(image):
         image = image[: match.start()] + image[match.end() :]

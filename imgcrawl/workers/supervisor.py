@@ -22,6 +22,7 @@ from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.frontier.server import EmbeddedServer
 from imgcrawl.frontier.verdict import last_reason, reporters, run_stats
 from imgcrawl.limits.redis import RedisLimits
+from imgcrawl.shared.address import redis_url
 from imgcrawl.shared.connection import OUTAGES, check_server
 from imgcrawl.workers.outcome import Outcome, judge, merge_segments, stats_of_all
 from imgcrawl.workers.plan import Plan, claimed, worker_command
@@ -103,7 +104,7 @@ class Workers:
 
     @asynccontextmanager
     async def _redis(self) -> AsyncIterator[None]:
-        url = self.settings.get("REDIS_URL") or os.environ.get("REDIS_URL")
+        url = redis_url(self.settings)
         if not url:
             self.server = EmbeddedServer(self.plan.folder.redis)
             await asyncio.to_thread(self.server.start)

@@ -30,7 +30,7 @@ async def test_who_slowed_which_host_and_why(redis_server: RedisServer) -> None:
         LimitRequest("www.example", host_limits, keep=1, want=2, trouble=0.0, why="429, Retry-After 30 s", block=30),
     ]
     await backend.exchange(requests)
-    await backend.remember("robots of www.example", {"said": "2 rules for us"}, 60)
+    await backend.notes.remember("robots of www.example", {"said": "2 rules for us"}, 60)
     done = hosts("pximg", redis_url=redis_server.url)
     await backend.close()
     assert done.returncode == 0, done.stderr

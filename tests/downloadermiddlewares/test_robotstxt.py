@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 
 import pytest
@@ -9,7 +10,7 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from imgcrawl.downloadermiddlewares.robotstxt import _Recent, our_rules
+from imgcrawl.downloadermiddlewares.robotstxt import our_rules
 from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import RequestRefused
 from tests.support.asking import ask, crawl
@@ -285,15 +286,35 @@ def test_our_rules(text: str, rules: str) -> None:
     assert our_rules(text, "imgcrawl") == rules
 
 
-def test_memory_is_bounded() -> None:
-    recent: _Recent[int] = _Recent(1000)
-    for number in range(100):
-        recent.put(str(number), number, 100)
-        recent.get("0")
-    assert recent.get("0") == 0, "used last"
-    assert recent.get("99") == 99
-    assert recent.get("1") is None
-    assert len(recent._entries) == 10
-    recent.put("huge", 1, 10_000)
-    recent.put("small", 2, 1)
-    assert list(recent._entries) == ["small"]
+@pytest.mark.parametrize(
+    "agent",
+    ["imgcrawl Bot", "imgcrawl/1.0 (images)", "IMGCRAWL;", "imgcrawl, other", "imgcrawl*", "imgcrawl\tx # note"],
+)
+def test_a_product_token_ends_where_no_token_goes_on(agent: str) -> None:
+    assert our_rules(f"User-agent: *\nDisallow: /a\nUser-agent: {agent}\nDisallow: /b", "imgcrawl") == "Disallow: /b"
+
+
+@pytest.mark.parametrize("agent", ["imgcrawl-news", "imgcrawl_x", "my imgcrawl", "*imgcrawl", "mimgcrawl"])
+def test_another_product_is_another_product(agent: str) -> None:
+    assert our_rules(f"User-agent: *\nDisallow: /a\nUser-agent: {agent}\nDisallow: /b", "imgcrawl") == "Disallow: /a"
+
+
+def test_everybody_is_a_star_and_what_follows_it_does_not_count() -> None:
+    assert our_rules("User-agent: * everybody\nDisallow: /a", "imgcrawl") == "Disallow: /a"
+    assert our_rules("User-agent: bot2000\nDisallow: /a", "Bot2000") == "Disallow: /a", "a token that is none"
+
+
+async def test_memory_is_bounded() -> None:
+    """Strangers' robots.txt, each as long as it may be, and none of it plain ASCII."""
+    rules = "Disallow: /\N{GRINNING FACE}" + "x" * 1000 + "\n"
+    with Server(hosts=tuple(f"127.0.0.{number}" for number in range(1, 15))) as server:
+        server.robots("User-agent: *\n" + rules * (450 * 1024 // len(rules.encode())))
+
+        async def script(crawler: Crawler) -> None:
+            (robots,) = (each for each in crawler.engine.downloader.middleware.middlewares if hasattr(each, "_answers"))
+            for host in server.hosts:
+                await robots.process_request(Request(server.url("/a.jpg", host)))
+            assert 2 < len(robots._answers) < len(server.hosts)
+            assert sum(sys.getsizeof(answer.rules) for answer in robots._answers.values()) < 16 * 1024 * 1024
+
+        await crawl(script, **OBEY)

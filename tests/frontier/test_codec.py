@@ -9,14 +9,19 @@ import pytest
 from scrapy import Request, Spider
 from scrapy.http import JsonRequest, Response
 
+from imgcrawl.downloadermiddlewares.addressguard import named_by
+from imgcrawl.frontier.border import OUTSIDE, kept_here
 from imgcrawl.frontier.codec import CannotTravelError, WireError, encode, host_of
 from imgcrawl.frontier.decode import decode, decode_start
 
 
 class Site(Spider):
     name = "site"
+    start_urls = ["http://x/", "https://x/"]  # noqa: RUF012 -- never changed
 
     def parse(self, response: Response, page: int = 1) -> None: ...
+
+    def parse_more(self, response: Response) -> None: ...
 
     def other(self, response: Response) -> None: ...
 
@@ -167,9 +172,10 @@ def test_bytes_that_are_no_json_of_ours_are_not_taken(value: bytes) -> None:
 def test_outsiders_write_addresses_or_objects_as_for_scrapy_redis() -> None:
     assert decode_start(b" http://x/a \n", spider).url == "http://x/a"
     made = decode_start(
-        b'{"url": "http://x/?a=1", "meta": {"job": 1}, "q": "b c", "callback": "other", "priority": 9999999}', spider
+        b'{"url": "http://x/?a=1", "meta": {"job": 1}, "q": "b c", "callback": "parse_more", "priority": 9999999}',
+        spider,
     )
-    assert (made.url, made.meta, made.callback) == ("http://x/?a=1&q=b+c", {"job": 1}, spider.other)
+    assert (made.url, made.meta, made.callback) == ("http://x/?a=1&q=b+c", {"job": 1}, spider.parse_more)
     assert made.priority == 1_048_576
     form = decode_start(b'{"url": "http://x/", "method": "post", "q": "b c"}', spider)
     assert (form.method, form.body, form.headers["Content-Type"]) == (
@@ -180,6 +186,97 @@ def test_outsiders_write_addresses_or_objects_as_for_scrapy_redis() -> None:
     for bad in (b"not an address", b'{"url": "http://x/", "q": {"a": 1}}', b'{"url": "http://x/", "priority": "1"}'):
         with pytest.raises(WireError):
             decode_start(bad, spider)
+
+
+HOSTILE_META = [
+    {"download_to": "/etc/x"},
+    {"proxy": "http://evil/"},
+    {"dont_obey_robotstxt": True},
+    {"download_slot": "mine"},
+    {"download_delay": 0},
+    {"download_timeout": 9e9},
+    {"download_maxsize": 0},
+    {"bindaddress": "10.0.0.1"},
+    {"public_only": False},
+    {"budgeted": "x"},
+    {"allow_offsite": True},
+    {"media": True},
+    {"image_path": "../x"},
+    {"_auth_proxy": "x"},
+    {"playwright_page_methods": []},
+    {"max_retry_times": 10**9},
+    {"autothrottle_dont_adjust_delay": True},
+    {"ftp_password": "x"},
+    {"zyte_api": {}},
+]
+
+
+@pytest.mark.parametrize("meta", HOSTILE_META, ids=str)
+def test_an_instruction_comes_neither_from_the_queue_nor_from_outside(meta: dict[str, Any]) -> None:
+    value = json.dumps({**GOOD, "meta": {"job": 1, **meta}}).encode()
+    with pytest.raises(WireError, match="is an instruction to the crawler"):
+        decode(value, spider)
+    with pytest.raises(WireError, match="may not come from outside"):
+        decode_start(value, spider)
+    # Where the user lets it through it comes from our own workers, and still not from outside.
+    assert decode(value, spider, allowed=set(meta)).meta == {"job": 1, **meta}
+    travelling = encode(Request("http://x/", meta=meta), spider, LIMIT)
+    assert travelling == b'{"url":"http://x/"}'
+    assert encode(Request("http://x/", meta=meta), spider, LIMIT, set(meta)) != travelling
+    assert f"meta {min(meta)!r}" == kept_here(Request("http://x/", meta=meta), spider)
+    assert not kept_here(Request("http://x/", meta=meta), spider, inherited=meta)  # a retry by the callback
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"retry_times": -(10**9)},
+        {"redirect_times": "x"},
+        {"retry_after_times": -1},
+        {"depth": -5},
+        {"handle_httpstatus_list": "x"},
+        {"referrer_policy": "antigravity.Geohash"},
+        {"redirect_urls": "http://10.0.0.1/"},
+        {"page_private": "yes"},
+    ],
+    ids=str,
+)
+def test_an_instruction_that_travels_is_of_its_kind(meta: dict[str, Any]) -> None:
+    with pytest.raises(WireError, match="meta"):
+        decode(json.dumps({**GOOD, "meta": meta}).encode(), spider)
+    with pytest.raises(WireError, match="may not come from outside"):
+        decode_start(json.dumps({**GOOD, "meta": meta}).encode(), spider)
+
+
+@pytest.mark.parametrize(
+    "name", ["Host", "proxy-authorization", "Transfer-Encoding", "Content-Length", "Connection", "Upgrade"]
+)
+def test_a_header_that_says_where_to_connect_or_where_a_message_ends_does_not_travel(name: str) -> None:
+    with pytest.raises(WireError, match="header"):
+        decode(json.dumps({**GOOD, "headers": {name: ["x"]}}).encode(), spider)
+    assert encode(Request("http://x/", headers={name: "x"}), spider, LIMIT) == b'{"url":"http://x/"}'
+    assert kept_here(Request("http://x/", headers={name: "x"}), spider) == f"the header {name.title()!r}"
+
+
+@pytest.mark.parametrize(
+    ("wire", "source"),
+    [
+        ({"url": "http://10.0.0.1/"}, OUTSIDE),
+        ({"url": "http://10.0.0.1/", "meta": {"page_url": None}}, OUTSIDE),
+        ({"url": "http://y/", "meta": {"page_url": "http://10.0.0.1/"}}, OUTSIDE),
+        ({"url": "http://y/", "meta": {"redirect_urls": ["http://y/", "http://127.0.0.1/"]}}, OUTSIDE),
+        ({"url": "http://10.0.0.1/", "meta": {"page_url": "http://y/", "page_private": True}}, "http://y/"),
+        ({"url": "http://10.0.0.1/", "meta": {"page_url": "http://x:99/"}}, "http://x:99/"),
+        # What the user named himself leads anywhere, as in a crawl of one process.
+        ({"url": "http://x/"}, None),
+        ({"url": "http://10.0.0.1/", "meta": {"page_url": "http://x/a", "page_private": True}}, "http://x/a"),
+    ],
+    ids=str,
+)
+def test_a_value_in_the_queue_does_not_say_that_it_is_the_users(wire: dict[str, Any], source: str | None) -> None:
+    request = decode(json.dumps(wire).encode(), spider)
+    assert named_by(request) == source
+    assert request.meta.get("page_private") is (True if source == "http://x/a" else None)
 
 
 def test_hosts_take_turns_by_download_slot() -> None:

@@ -19,6 +19,7 @@ from scrapy.settings import Settings
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import ForeignKeyError, Queue, Reply, queue_from_settings
+from imgcrawl.frontier.start_urls import StartUrls
 from imgcrawl.frontier.verdict import RunStats
 from imgcrawl.lines import printable
 from imgcrawl.shared.connection import check_server
@@ -655,16 +656,21 @@ async def test_outsiders_feed_any_kind_of_key(redis_server: RedisServer, store: 
                 "string": lambda n: client.set("s:start_urls", n),
                 "hash": lambda n: client.hset("s:start_urls", n, n),
             }[kind](n)
-    strangers, values = await store.take()
+    start_urls = StartUrls(store)
+    foreign, fed = await start_urls.take()
+    values = [each.value for each in fed]
     if kind in ("string", "hash"):
-        assert (len(strangers), values) == (1, [])
+        assert (len(foreign), values) == (1, [])
         return
-    assert (strangers, sorted(values)) == ([], [b"0", b"1", b"2"])
+    assert (foreign, sorted(values)) == ([], [b"0", b"1", b"2"])
     if kind != "set":
         assert values == [b"2", b"1", b"0"]
-    assert sorted((await store.take())[1]) == sorted(values)  # until it is queued it is there
-    await store.taken(values)
-    assert (await store.take()) == ([], [])
+    assert await start_urls.take() == ([], fed)  # until it is queued it is there, under the same ids
+    assert len({each.id for each in fed}) == 3
+    assert await start_urls.waiting() == 3
+    await start_urls.taken(fed)
+    assert await start_urls.take() == ([], [])
+    assert await start_urls.waiting() == 0
 
 
 @pytest.mark.parametrize("hosts", [1, 40_000])
@@ -715,10 +721,13 @@ async def test_a_cluster_takes_all_keys_in_one_slot(tmp_path: Path) -> None:
         (a,) = await workers(store, 1)
         assert numbers(await a.say(page(1), wanted=1)) == ["1"]
         await store.client.lpush("s:start_urls", "http://h/2")
-        assert await store.take() == ([], [b"http://h/2"])
-        await store.taken([b"http://h/2"])
+        start_urls = StartUrls(store)
+        await start_urls.wait(5)
+        ((fed,)) = (await start_urls.take())[1]
+        assert fed.value == b"http://h/2"
+        await start_urls.taken([fed])
         assert await store.wait(a.name, 0.05) is False
-        await store.wait_outside(0.05)
+        await start_urls.wait(0.05)
         await store.client.aclose()
 
 

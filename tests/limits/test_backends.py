@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import random
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from redis.exceptions import ResponseError
 from scrapy.settings import Settings
 
+import imgcrawl.limits.notes
 from imgcrawl.limits.backend import MAX_BLOCK, HostLimits, LimitGrant, LimitRequest, LimitsBackend
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.redis import RedisLimits, limits_from_settings
 from tests.support.redis_server import RedisServer
 
-TERMS = HostLimits(concurrency=8)
+LIMITS = HostLimits(concurrency=8)
 PACED = HostLimits(concurrency=8, target=4.0, first=0.5)
 
 
-async def ask(backend: LimitsBackend, limits: HostLimits = TERMS, **what: float | str | None) -> LimitGrant:
+async def ask(backend: LimitsBackend, limits: HostLimits = LIMITS, **what: float | str | None) -> LimitGrant:
     _, (grant,) = await backend.exchange([LimitRequest("host.example", limits, **what)])  # type: ignore[arg-type]  # a field each
     return grant
 
@@ -140,9 +144,17 @@ class Contract:
         assert 1.8 < (await ask(backend, limits, want=8, block=0.5)).blocked <= 2.0, "the longest counts"
         assert (await ask(backend, limits, want=8, block=1e9)).blocked <= MAX_BLOCK
 
+    async def test_a_very_long_wait_is_believed_when_the_next_answers_say_the_same(
+        self, backend: LimitsBackend
+    ) -> None:
+        assert (await ask(backend, doubts=2, doubted=5000.0)).blocked == 0
+        assert (await ask(backend, answers=1, latency=0.1, doubts=1, doubted=5000.0)).blocked == 0
+        assert (await ask(backend, doubts=1, doubted=5000.0)).blocked == 0
+        assert 4999 < (await ask(backend, doubts=1, doubted=5000.0)).blocked < 5001
+
     async def test_after_a_request_without_a_delay_a_new_one_is_kept(self, backend: LimitsBackend) -> None:
         await ask(backend, want=1)
-        grant = await ask(backend, replace(TERMS, floor=1.0), want=1, starts=1)
+        grant = await ask(backend, replace(LIMITS, floor=1.0), want=1, starts=1)
         assert grant.starts[0] > 0.9
 
 
@@ -222,7 +234,7 @@ class TestShared(Contract):
         assert (await ask(other, want=8)).permits == 0
         await asyncio.sleep(1.05)
         assert (await ask(other, want=8)).permits == 8
-        grant = await ask(dead, keep=3, want=5, limits=replace(TERMS, delay=0.01), starts=5)
+        grant = await ask(dead, keep=3, want=5, limits=replace(LIMITS, delay=0.01), starts=5)
         assert grant.permits == 3, "it was not dead: what it has under way counts"
         assert (grant.share, grant.turn, grant.starts) == (0, 0, ()), "but the other has it, too: nothing new is begun"
         assert (await ask(other, keep=8, want=8)).share == 4
@@ -237,8 +249,8 @@ class TestShared(Contract):
         await ask(first, keep=1, want=1, trouble=0.0, why="503")
         assert await second.changed_hosts(2) == ["host.example"]
         assert (await ask(second, keep=1, want=1)).delay == pytest.approx(0.1)
-        count, (status,) = await first.status()
-        assert count == 2
+        count, hosts, (status,) = await first.status()
+        assert (count, hosts) == (2, 1)
         assert (status.why, status.by, status.permits) == ("503", first.worker, 2)
 
     async def test_after_a_loss_nobody_gets_more_until_all_have_told(
@@ -248,7 +260,7 @@ class TestShared(Contract):
         assert (await ask(first, want=8)).permits == 8
         with redis_server.client() as client:
             client.flushdb()
-        membership, (grant,) = await second.exchange([LimitRequest("host.example", TERMS, want=8)], before=True)
+        membership, (grant,) = await second.exchange([LimitRequest("host.example", LIMITS, want=8)], before=True)
         assert membership.fresh
         assert grant.permits == 0
         assert (await ask(first, keep=8, want=8)).permits == 8
@@ -262,21 +274,101 @@ class TestShared(Contract):
                 key, mapping={"paced": "nan", "blocked": "-5", "w:worker-00": "many", "epoch": "x", "last": "inf"}
             )
             assert (await ask(first, PACED, want=1)).permits == 1
-            for broken in (key, first.key, f"{first.key}:hosts", f"{first.key}:wake:worker-00"):
-                client.delete(broken)
-                client.set(broken, "a string")
-            assert (await ask(first, want=1)).permits == 1
             await first.status()
-            client.set(f"{first.key}:note:robots", b"\xff[")
-            assert await first.recall("robots") is None
+            client.hset(f"{first.key}:notes", "robots", b"9999999999999 \n\xff[")
+            assert await first.notes.recall("robots") is None
+            client.hset(key, mapping={"last": 1e11, "blocked": 1e11, "slowed": 1e11})
+            grant = await ask(first, want=1, starts=1)
+            assert (grant.blocked, grant.delay) == (MAX_BLOCK, LIMITS.longest), "no more than anybody could have said"
+
+    @pytest.mark.parametrize("name", ["", ":hosts", ":host:host.example", ":waiting:host.example", ":clock"])
+    async def test_a_foreign_key_is_named(
+        self, name: str, workers: list[RedisLimits], redis_server: RedisServer
+    ) -> None:
+        first, *_ = workers
+        await ask(first, want=1)
+        with redis_server.client() as client:
+            client.delete(first.key + name)
+            client.set(first.key + name, "a string")
+            with pytest.raises(
+                ResponseError, match=f"WRONGTYPE a string in the place of {re.escape(first.key + name)} "
+            ):
+                await ask(first, want=1)
+            client.delete(first.key + name)
 
     async def test_the_notes(self, workers: list[RedisLimits]) -> None:
         first, second, *_ = workers
-        assert await first.claim("robots", 60)
-        assert not await second.claim("robots", 60)
-        assert await second.recall("robots") is None
-        await first.remember("robots", {"rules": "Disallow: /"}, 60)
-        assert await second.recall("robots") == {"rules": "Disallow: /"}
-        assert await second.claim("robots", 60)
-        assert await first.spend("run", {"pages ": 2}) == {"pages ": 2}
-        assert await second.spend("run", {"pages ": 3, "bytes h": 1}) == {"pages ": 5, "bytes h": 1}
+        assert await first.notes.claim("robots", 60)
+        assert not await second.notes.claim("robots", 60)
+        assert await second.notes.recall("robots") is None
+        await first.notes.remember("robots", {"rules": "Disallow: /"}, 60)
+        assert await second.notes.recall("robots") == {"rules": "Disallow: /"}
+        assert not await second.notes.claim("robots", 60), "it is known by now"
+        assert await second.notes.claim("robots", 60, anew=True)
+        assert await first.notes.recall("robots") is None
+        assert await first.notes.spend("run", {"pages ": 2}) == {"pages ": 2}
+        assert await second.notes.spend("run", {"pages ": 3, "bytes h": 1}) == {"pages ": 5, "bytes h": 1}
+        assert await first.notes.spend("run", {"bytes h": 0}) == {"bytes h": 1}, "no more than was asked for"
+
+    async def test_what_strangers_say_is_bounded_for_all_hosts_together(self, workers: list[RedisLimits]) -> None:
+        """A robots.txt of 300 KB that cannot be compressed, of each of a hundred hosts."""
+        notes = workers[0].notes
+        for number in range(100):
+            text = base64.b64encode(random.randbytes(225_000)).decode()
+            await notes.remember(f"robots:{number}", {"rules": text}, 86400)
+            assert await notes.recall("robots:0"), "used again and again"
+        client = workers[0].store.client
+        assert 12e6 < await client.memory_usage(notes.key, samples=0) < 18e6
+        assert 1 < await client.ttl(notes.key) <= 2 * 86400
+        assert await notes.recall("robots:99")
+        assert await notes.recall("robots:1") is None, "used least recently"
+
+    async def test_many_small_notes_are_bounded_in_number(
+        self, workers: list[RedisLimits], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(imgcrawl.limits.notes, "MAX_COUNT", 50)
+        notes = workers[0].notes
+        for number in range(200):
+            await notes.remember(f"robots:{number}", {"rules": ""}, 86400)
+        assert await workers[0].store.client.hlen(notes.key) == 50
+        assert await notes.recall("robots:199") == {"rules": ""}
+
+    async def test_hosts_that_nobody_asks_for_are_forgotten(
+        self, workers: list[RedisLimits], redis_server: RedisServer
+    ) -> None:
+        first, *_ = workers
+        await first.exchange([LimitRequest(f"{number}.example", LIMITS, want=1) for number in range(20)])
+        await first.exchange([LimitRequest(f"{number}.example", LIMITS) for number in range(20)])
+        await first.exchange([LimitRequest("blocked.example", LIMITS, block=5000.0)])
+        first._clock._ahead += 700  # so much later
+        for number in range(10):
+            await first.exchange([LimitRequest(f"new-{number}.example", LIMITS)])
+        _, hosts, _ = await first.status()
+        assert hosts == 11
+        with redis_server.client() as client:
+            assert len(client.keys("*:host:*")) == 11, "the new ones, and the one that is blocked"
+            assert all(client.ttl(key) > 0 for key in client.keys("*limits*"))
+
+    async def test_an_exchange_costs_the_same_for_a_thousand_workers_at_one_host(
+        self, redis_server: RedisServer
+    ) -> None:
+        """By what it reads of the server: a crowd that waits is not walked."""
+        crowd = [shared(redis_server, "w0")]
+        await crowd[0].open()
+        crowd += [RedisLimits(crowd[0].store, crowd[0].url, f"w{number}") for number in range(1, 1000)]
+
+        async def cost(count: int) -> float:
+            for worker in crowd[:count]:
+                await ask(worker, want=4)
+            with redis_server.client() as client:
+                client.config_resetstat()
+                for worker in crowd[:10]:
+                    await ask(worker, want=4)
+                calls = client.info("commandstats")
+            assert calls["cmdstat_evalsha"]["calls"] == 10
+            return float(calls["cmdstat_evalsha"]["usec"])
+
+        few = min([await cost(20) for _ in range(3)])
+        many = min([await cost(1000) for _ in range(3)])
+        await crowd[0].close()
+        assert many < 4 * few

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from scrapy.settings import Settings
@@ -114,3 +115,42 @@ async def test_an_answer_that_was_long_on_its_way_moves_no_start_time(delays: li
     finally:
         await limits.close()
     assert time.monotonic() + other.starts[0] - started.result() >= 0.28
+
+
+@pytest.mark.alone
+async def test_four_workers_at_one_host_are_as_fast_as_one(redis_server: RedisServer) -> None:
+    """A host with a delay that lets four requests be under way at a time, in the middle, and room for eight."""
+    limits = HostLimits(concurrency=8, delay=0.0125, jitter=0.5)
+
+    async def rate(count: int) -> float:
+        sent: list[float] = []
+        underway: set[asyncio.Task[None]] = set()
+
+        async def request(limiter: Limiter) -> None:
+            sent.append(time.monotonic())
+            await asyncio.sleep(0.05)
+            limiter.give("host.example", latency=0.05)
+            start(limiter)
+
+        def start(limiter: Limiter) -> None:
+            while limiter.take("host.example", 100):
+                task = asyncio.create_task(request(limiter))
+                underway.add(task)
+                task.add_done_callback(underway.discard)
+
+        limiters: list[Limiter] = []
+        for number in range(count):
+            backend = limits_from_settings(Settings({"REDIS_URL": redis_server.url}), "pximg", f"{count}-{number}")
+            ready = partial(lambda at, _: start(limiters[at]), number)
+            limiters.append(Limiter(backend, lambda _: limits, ready, lease=30, outages=OUTAGES))
+        for limiter in limiters:
+            start(limiter)
+        await asyncio.sleep(4)
+        for limiter in limiters:
+            await limiter.close()
+        await asyncio.gather(*underway)
+        end = max(sent)
+        return sum(end - 3 < when for when in sent) / 3
+
+    one, four = await rate(1), await rate(4)
+    assert four > 0.85 * one, (one, four)

@@ -157,6 +157,7 @@ class Crawl:
 
     def __init__(self, folder: Path, redis_url: str, site: Site, **settings: Any) -> None:
         self.folder = folder
+        self.spider = "pages"
         self.redis_url = redis_url
         self.site = site
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -183,7 +184,7 @@ class Crawl:
 
     def start(self, *arguments: str, **options: str) -> subprocess.Popen[bytes]:
         """Start a worker; its log is `log(worker)`."""
-        command = [sys.executable, "-m", "scrapy", "crawl", "pages", "-a", f"base={self.site.url}", *arguments]
+        command = [sys.executable, "-m", "scrapy", "crawl", self.spider, "-a", f"base={self.site.url}", *arguments]
         for name, value in options.items():
             command += ["-a", f"{name}={value}"]
         environment = {

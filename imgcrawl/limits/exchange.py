@@ -1,0 +1,169 @@
+"""What a worker and the backend of the limits say to each other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from time import monotonic
+
+from imgcrawl.limits.backend import BackendClock, LimitGrant, LimitRequest, LimitsBackend
+from imgcrawl.limits.host import BackendState, Host
+from imgcrawl.limits.host_table import HostTable
+
+logger = logging.getLogger(__name__)
+
+BATCH_WINDOW = 0.002  # seconds in which what is to be asked comes together
+REPORT_INTERVAL = 0.5  # seconds after which answers are reported and what is not needed is given back, at the latest
+REPORTS_A_SECOND = 1000  # of all workers together: where there are more, each reports less often
+BATCH_SIZE = 100  # hosts in one exchange: some milliseconds of the server's time
+
+
+class Exchange:
+    """Tells the *backend* about marked *hosts* in the background, and *granted* what it says.
+
+    *lease* is the number of seconds after which others take a silent worker for dead, *outages* what the backend raises
+    when it cannot be reached; then *ready* is called with each host where requests wait, because this worker has to go
+    on with its share.
+    """
+
+    def __init__(
+        self, backend: LimitsBackend, hosts: HostTable, *, granted: Callable[[Host, LimitGrant, float], None],
+        ready: Callable[[str], None], lease: float, outages: tuple[type[BaseException], ...],
+    ) -> None:  # fmt: skip
+        self.backend = backend
+        self.state = BackendState(lease)
+        self.count = 0
+        self.outages_told = False  # by others, who have the same server
+        self._hosts = hosts
+        self._granted = granted
+        self._ready = ready
+        self._outages = outages
+        self._clock = BackendClock()
+        self._wakeup = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
+
+    def ask(self, host: Host) -> None:
+        """Tell the backend of *host*, soon."""
+        self._hosts.mark(host)
+        self._wakeup.set()
+
+    def start(self) -> None:
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._talk()), asyncio.create_task(self._listen())]
+
+    async def close(self) -> None:
+        """Give everything back."""
+        self._closing = True
+        self._wakeup.set()
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:
+                task.cancel()  # again and again: asyncio.timeout(0), as redis-py has it, can swallow one
+            await asyncio.wait(pending, timeout=0.05)
+        with suppress(*self._outages):
+            async with asyncio.timeout(5):
+                await self.backend.close()
+
+    async def _talk(self) -> None:
+        reported = monotonic()
+        state = self.state
+        while not self._closing:
+            interval = max(REPORT_INTERVAL, state.membership.workers / REPORTS_A_SECOND)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval):
+                    await self._wakeup.wait()
+                    await asyncio.sleep(BATCH_WINDOW if state.lease < inf else 0)
+            self._wakeup.clear()
+            if monotonic() - reported >= interval:
+                reported = monotonic()
+                self._hosts.mark_news()
+                if state.away_since:
+                    self._ready_all()
+            while self._hosts.any_marked() or monotonic() - state.answered > state.lease / 6:
+                if not await self._exchange():
+                    self._wakeup.set()
+                    break
+
+    async def _exchange(self) -> bool:
+        # The first exchange asks for nothing: `BackendClock.told` needs two, should one of them be slow.
+        state = self.state
+        hosts = self._hosts.take_marked(BATCH_SIZE * state.met)
+        sent = monotonic()
+        requests = [host.request(state, sent) for host in hosts]
+        try:
+            async with asyncio.timeout(state.lease / 6 if state.lease < inf else None):
+                await self.backend.open()
+                state.membership, grants = await self.backend.exchange(requests, before=state.met)
+        except self._outages as error:
+            if monotonic() - sent < state.lease / 3:  # else it is not the backend that did not answer
+                state.tried = sent
+            self._unanswered(hosts, requests, error)
+            await asyncio.sleep(random.uniform(0.2, 0.5))
+            return False
+        self.count += 1
+        if state.away_since:
+            self._come_back()
+        state.answered = state.tried = sent
+        state.met = True
+        if state.membership.fresh:  # the backend did not know this worker: all it has is what it has just told
+            for host in self._hosts:
+                host.starts.clear()
+                self._hosts.mark(host)
+        settled = self._clock.told(state.membership.clock)
+        for host, request, grant in zip(hosts, requests, grants, strict=True):
+            if request.limits == host.limits:
+                self._granted(host, grant, settled)
+            else:  # robots.txt named a delay meanwhile, of which these start times know nothing
+                host.permits = max(host.in_use, grant.permits)
+                host.starts.clear()
+                self.ask(host)
+        return True
+
+    def _unanswered(self, hosts: list[Host], requests: list[LimitRequest], error: BaseException) -> None:
+        now = monotonic()
+        if not self.state.away_since:
+            self.state.away_since = now
+            text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            foreign = "WRONGTYPE" in text
+            logger.log(
+                logging.DEBUG if self.outages_told and not foreign else logging.WARNING,
+                "Redis does not answer (%s): each worker keeps to its share of each host's limits%s",
+                text,
+                "; remove that key, which is not imgcrawl's" if foreign else "",
+            )
+        for host, request in zip(hosts, requests, strict=True):
+            host.take_back(request, now)
+            self._hosts.mark(host)
+        self._ready_all()
+
+    def _come_back(self) -> None:
+        """Stay with this worker's share until the backend has heard of it and says otherwise."""
+        now = monotonic()
+        level = logging.DEBUG if self.outages_told else logging.WARNING
+        logger.log(level, "Redis answers again after %.1f s: limits are shared", now - self.state.away_since)
+        for host in self._hosts:
+            host.permits = max(host.in_use, host.allowed(self.state, now))
+            self._hosts.mark(host)
+        self.state.away_since = 0.0
+
+    def _ready_all(self) -> None:
+        for host in self._hosts.busy():
+            if host.queued:
+                self._ready(host.name)
+
+    async def _listen(self) -> None:
+        lease = self.state.lease
+        while not self._closing:
+            try:
+                if not self.state.met:
+                    await asyncio.sleep(0.05)
+                    continue
+                for name in await self.backend.changed_hosts(lease / 6 if lease < inf else 3600):
+                    if host := self._hosts.get(name):
+                        self.ask(host)
+            except self._outages:
+                await asyncio.sleep(random.uniform(0.2, 0.5))

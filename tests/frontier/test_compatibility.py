@@ -1,0 +1,284 @@
+"""What users of scrapy-redis know works here: its settings, spiders, pipeline, stats and scheduler."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scrapy import Spider
+from scrapy.core.scheduler import Scheduler as ScrapysScheduler
+from scrapy.settings import Settings
+from scrapy.utils.test import get_crawler
+from scrapy_redis import defaults
+from scrapy_redis.scheduler import Scheduler as StockScheduler
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.frontier.queue import queue_from_settings
+from imgcrawl.frontier.scheduler import FOR_EVER, Scheduler, check_settings, run_options_from_settings
+from imgcrawl.shared.address import redis_url
+from tests.support.crawling import until
+from tests.support.pages import Crawl, Site, pages, urls
+from tests.support.redis_server import RedisServer
+
+SPIDERS = """
+from scrapy.linkextractors import LinkExtractor
+from scrapy.spiders import Rule
+from scrapy_redis.spiders import RedisCrawlSpider, RedisSpider
+from pages.spider import Pages as Plain
+
+class Fed(RedisSpider):
+    name = "pages"
+    base = ""
+    max_idle_time = 1
+
+    def parse(self, response):
+        yield {"url": response.url, "worker": 0, "job": response.meta.get("job")}
+
+class FedRules(RedisCrawlSpider):
+    name = "rules"
+    base = ""
+    max_idle_time = 1
+    rules = [Rule(LinkExtractor(allow="/page/"), callback="parse_page", follow=True)]
+
+    def parse_page(self, response):
+        yield {"url": response.url, "worker": 0}
+"""
+
+
+def with_redis_spiders(crawl: Crawl, spider: str) -> None:
+    (crawl.folder / "pages" / "fed.py").write_text(SPIDERS)
+    settings = crawl.folder / "pages" / "settings.py"
+    settings.write_text(settings.read_text() + "SPIDER_MODULES = ['pages.fed']\n")
+    crawl.spider = spider
+
+
+def test_a_redis_spider_loses_nothing_and_waits_as_it_is_told(tmp_path: Path, redis_server: RedisServer) -> None:
+    with (
+        Site(0.05) as site,
+        Crawl(tmp_path, redis_server.url, site, FRONTIER_LEASE_TIMEOUT=2) as crawl,
+        redis_server.client() as client,
+    ):
+        with_redis_spiders(crawl, "pages")
+        client.lpush("pages:start_urls", *(f"{site.url}/page/{n}" for n in range(20)))
+        client.lpush("pages:start_urls", json.dumps({"url": f"{site.url}/job", "meta": {"job": 7}}))
+        killed = crawl.start()
+        until(lambda: len(crawl.items()) >= 5)
+        killed.kill()
+        worker = crawl.start()
+        crawl.wait()
+        assert urls(crawl) == pages(20) | {"/job"}
+        assert {item["job"] for item in crawl.items()} == {None, 7}
+        assert worker.returncode == 0
+        assert "deprecated" not in crawl.log(worker).lower()
+        assert "Warning:" not in crawl.log(worker)
+
+
+def test_a_redis_crawl_spider_follows_its_rules(tmp_path: Path, redis_server: RedisServer) -> None:
+    links = "".join(f'<a href="/page/{n}">' for n in range(6))
+    with (
+        Site(pages={"/front": f"<html>{links}</html>"}) as site,
+        Crawl(tmp_path, redis_server.url, site) as crawl,
+        redis_server.client() as client,
+    ):
+        with_redis_spiders(crawl, "rules")
+        client.lpush("rules:start_urls", json.dumps({"url": f"{site.url}/front"}))
+        crawl.start()
+        crawl.wait()
+        assert urls(crawl) == pages(6)
+        assert client.hget("{rules:requests}:run", "done") == b"7"
+
+
+def test_the_pipeline_and_the_stats_of_scrapy_redis_work_beside_our_parts(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    settings = {
+        "ITEM_PIPELINES": {"pages.pipeline.Pipeline": 1, "scrapy_redis.pipelines.RedisPipeline": 300},
+        "STATS_CLASS": "scrapy_redis.stats.RedisStatsCollector",
+        "SCHEDULER_PERSIST": True,  # the stats stay, too
+        "EXTENSIONS": {"imgcrawl.extensions.verdict.Verdict": 0, "pages.pipeline.Lag": 1},
+        "VERDICT_IMAGES_EXPECTED": False,
+    }
+    with Site(0.01) as site, Crawl(tmp_path, redis_server.url, site, **settings) as crawl:
+        for _ in range(2):
+            crawl.start(lists="4")
+        crawl.wait()
+        assert urls(crawl) == pages(80)
+        with redis_server.client() as client:
+            fed = [json.loads(item)["url"].removeprefix(site.url) for item in client.lrange("pages:items", 0, -1)]
+            stats = client.hgetall("pages:stats")
+        assert sorted(fed) == sorted(pages(80))
+        assert int(stats[b"item_scraped_count"]) == 80, "the counts of both workers"
+        assert stats[b"finish_reason"] == b"finished"
+        for worker in crawl.workers:
+            assert worker.returncode == 0
+            assert "Traceback" not in crawl.log(worker)
+            assert "Deprecat" not in crawl.log(worker)
+
+
+def test_the_scheduler_of_scrapy_redis_is_left_in_its_place_and_told_of_once(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    settings = {"SCHEDULER": "scrapy_redis.scheduler.Scheduler"}
+    with Site() as site, Crawl(tmp_path, redis_server.url, site, **settings) as crawl:
+        worker = crawl.start(lists="2")
+        crawl.wait()
+        assert urls(crawl) == pages(40)
+        assert worker.returncode == 0
+        assert crawl.log(worker).count("SCHEDULER=scrapy_redis.scheduler.Scheduler: a page is lost") == 1
+        assert "Deprecat" not in crawl.log(worker)
+        with redis_server.client() as client:
+            assert not client.exists("{pages:requests}:run")
+
+
+def test_what_cannot_be_honoured_is_one_sentence(tmp_path: Path, redis_server: RedisServer) -> None:
+    settings = {
+        "SCHEDULER_QUEUE_CLASS": "scrapy_redis.queue.FifoQueue",
+        "DUPEFILTER_CLASS": "scrapy_redis.dupefilter.RFPDupeFilter",
+        "SCHEDULER_SERIALIZER": "scrapy_redis.picklecompat",
+    }
+    with Site() as site, Crawl(tmp_path, redis_server.url, site, **settings) as crawl:
+        worker = crawl.start(lists="1")
+        crawl.wait()
+        assert urls(crawl) == pages(20)
+        assert crawl.log(worker).count("SCHEDULER_QUEUE_CLASS, DUPEFILTER_CLASS, SCHEDULER_SERIALIZER: no effect") == 1
+
+
+def test_host_port_and_database_are_enough_and_a_worker_waits_for_ever(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    with redis_server.client() as client:
+        at = client.get_connection_kwargs()
+        settings = {"REDIS_HOST": at.get("host", "127.0.0.1"), "REDIS_PORT": at["port"], "REDIS_DB": 1}
+        settings |= {"MAX_IDLE_TIME_BEFORE_CLOSE": 0, "REDIS_ENCODING": "latin-1"}
+        with Site() as site, Crawl(tmp_path, "", site, **settings) as crawl:
+            worker = crawl.start()
+            client.select(1)
+            client.flushdb()
+            until(lambda: client.hget("{pages:requests}:run", "seeded"))
+            client.lpush("pages:start_urls", json.dumps({"url": f"{site.url}/é"}, ensure_ascii=False).encode("latin-1"))
+            until(lambda: site.hits["/%C3%A9"])
+            client.sadd("{pages:start_urls}:other", "x")  # of no matter
+            until(lambda: not client.exists("{pages:start_urls}:moving"))
+            client.sadd("pages:start_urls", f"{site.url}/of-a-set")
+            until(lambda: site.hits["/of-a-set"])
+            client.zadd("pages:start_urls", {f"{site.url}/less": 1, f"{site.url}/more": 2})
+            until(lambda: site.hits["/less"] and site.hits["/more"])
+            assert worker.poll() is None
+            worker.send_signal(signal.SIGINT)
+            worker.wait(20)
+            assert "(shutdown)" in crawl.log(worker)
+            client.flushdb()
+
+
+def test_a_crawl_that_persists_crawls_again_the_next_night(tmp_path: Path, redis_server: RedisServer) -> None:
+    """What was seen stays seen, as in scrapy-redis; list pages are walked each night, and what is new is fetched."""
+    from imgcrawl.demo.server import serve  # noqa: PLC0415 -- a replica for this test only
+    from tests.support.sharing import Sharing  # noqa: PLC0415 -- the same
+
+    with serve("pximg", galleries=6, per_page=2, images=1, width=40, misbehave=False) as replica:
+        asked = []
+        for _ in range(2):
+            with Sharing(tmp_path, redis_server.url, "pximg", replica.arguments, SCHEDULER_PERSIST=True) as crawl:
+                crawl.start()
+                crawl.wait()
+            if not asked:
+                with redis_server.client() as client:  # as if the last gallery were of today
+                    assert client.hget("{pximg:requests}:seen", "count")
+            asked.append(replica.stats()["requests"])
+        lists = [f"{replica.base}/topic/nvshen/page/{n}" for n in (1, 2, 3)]
+        assert [(asked[0][page], asked[1][page]) for page in lists] == [(1, 2)] * 3
+        assert {asked[1][gallery["url"]] for gallery in replica.galleries} == {1}
+
+
+def test_what_is_fed_at_any_moment_is_crawled(tmp_path: Path, redis_server: RedisServer) -> None:
+    """Before, while and after a crawl ends: what comes too late for one is the next one's."""
+    with Site() as site, Crawl(tmp_path, redis_server.url, site) as crawl, redis_server.client() as client:
+        worker = crawl.start(lists="1")
+        fed = 0
+        until(lambda: site.hits["/list/1"])
+        while worker.poll() is None:
+            client.lpush("pages:start_urls", json.dumps({"url": f"{site.url}/fed/{fed}", "callback": "parse_page"}))
+            fed += 1
+            if fed % 50 == 0:
+                until(lambda: worker.poll() is not None or not client.llen("pages:start_urls"))
+                if fed == 300:
+                    worker.wait(20)
+        client.lpush("pages:start_urls", json.dumps({"url": f"{site.url}/fed/{fed}", "callback": "parse_page"}))
+        next_worker = crawl.start(lists="1")
+        next_worker.wait(30)
+        assert not {f"/fed/{n}" for n in range(fed + 1)} - urls(crawl)
+        assert not client.exists("pages:start_urls", "{pages:start_urls}:moving")
+
+
+# What scrapy-redis' own tests say of its scheduler, in our words
+
+
+def scheduler(**settings: Any) -> Scheduler:
+    crawler = get_crawler(Spider, {"REDIS_URL": "redis://127.0.0.1:1/0", **settings})
+    crawler.spider = crawler._create_spider("pages")
+    crawler.spidercls.name = "pages"
+    return Scheduler.from_crawler(crawler)
+
+
+def test_it_is_a_scheduler_of_scrapy_redis_and_no_other_is_taken_for_it() -> None:
+    made = scheduler(SCHEDULER_PERSIST=True, SCHEDULER_FLUSH_ON_START=True, SCHEDULER_IDLE_BEFORE_CLOSE=3)
+    assert isinstance(made, StockScheduler)
+    assert (made.persist, made.flush_on_start, made.idle_before_close) == (True, True, 3)
+    assert made.queue_key == defaults.SCHEDULER_QUEUE_KEY % {"spider": "pages"}
+    for other in (StockScheduler(server=None), ScrapysScheduler(dupefilter=None)):  # type: ignore[arg-type] # none needed
+        assert not isinstance(other, Scheduler)
+    with pytest.raises(InputError, match="from_crawler"):
+        Scheduler.from_settings(Settings())
+    with pytest.raises(InputError, match="--clear"):
+        made.flush()
+
+
+def test_a_negative_time_is_refused() -> None:
+    with pytest.raises(InputError, match="SCHEDULER_IDLE_BEFORE_CLOSE=-1"):
+        check_settings(Settings({"SCHEDULER_IDLE_BEFORE_CLOSE": -1}))
+    with pytest.raises(InputError, match="REDIS_ENCODING='klingon'"):
+        check_settings(Settings({"REDIS_ENCODING": "klingon"}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [
+        ({}, 0),
+        ({"SCHEDULER_IDLE_BEFORE_CLOSE": 5}, 5),
+        ({"MAX_IDLE_TIME_BEFORE_CLOSE": 0}, FOR_EVER),
+        ({"MAX_IDLE_TIME_BEFORE_CLOSE": 7, "SCHEDULER_IDLE_BEFORE_CLOSE": 5}, 7),
+    ],
+)
+def test_how_long_a_crawl_waits(settings: dict[str, Any], seconds: float) -> None:
+    assert run_options_from_settings(Settings(settings)).idle_before_close == seconds
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({}, None),
+        ({"REDIS_URL": "redis://h/2", "REDIS_DB": 3}, "redis://h/2"),
+        ({"REDIS_URL": "redis://h", "REDIS_DB": 3}, "redis://h/3"),
+        ({"REDIS_HOST": "h"}, "redis://h:6379"),
+        ({"REDIS_PORT": "7000"}, "redis://localhost:7000"),
+        ({"REDIS_HOST": "::1", "REDIS_PORT": 7000, "REDIS_DB": 4}, "redis://[::1]:7000/4"),
+        ({"REDIS_DB": 4}, "redis://localhost:6379/4"),
+    ],
+)
+def test_where_the_server_is(settings: dict[str, Any], url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    assert redis_url(Settings(settings)) == url
+
+
+def test_the_keys_are_those_of_scrapy_redis() -> None:
+    settings = {
+        "REDIS_URL": "redis://h",
+        "REDIS_START_URLS_KEY": "in:%(name)s",
+        "SCHEDULER_DUPEFILTER_KEY": "d:%(spider)s",
+    }
+    queue = queue_from_settings(Settings(settings), "pages")
+    assert (queue.key, queue.start_key, queue.seen_key) == ("pages:requests", "in:pages", "d:pages")
+    assert queue_from_settings(Settings({"REDIS_URL": "redis://h"}), "pages").start_key == "pages:start_urls"

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import ada_url
+import pytest
+
+from imgcrawl.urls import absolute, resolve
+
+# [link, base, what browsers make of it, or null where they refuse it]: cases of our own, of each kind that the standard
+# knows, in the manner of its own test data (https://github.com/web-platform-tests/wpt, url/resources).
+CASES = json.loads((Path(__file__).parent / "addresses.json").read_text("utf-8"))
+PAGE = "https://site.example/albums/one.html?page=2#top"
+
+
+@pytest.mark.parametrize(("link", "base", "expected"), CASES)
+def test_an_address_is_read_as_browsers_read_it(link: str, base: str, expected: str | None) -> None:
+    assert resolve(base, link) == expected
+
+
+@pytest.mark.parametrize("link", ["mailto:a@b.example", "javascript:void(0)", "data:,x", "ftp://h/a.jpg", "http://[x"])
+def test_what_is_fetched_over_http_is_absolute(link: str) -> None:
+    assert absolute(PAGE, link) is None
+
+
+@pytest.mark.parametrize(
+    ("encoding", "link", "expected"),
+    [
+        ("utf-8", "/ä?q=ä#ä", "/%C3%A4?q=%C3%A4"),
+        ("cp1252", "/ä?q=ä&b=€#ä", "/%C3%A4?q=%E4&b=%80"),
+        ("iso8859-1", "?q=€", "/albums/one.html?q=%80"),
+        ("gb18030", "/图?名=图片", "/%E5%9B%BE?%C3%FB=%CD%BC%C6%AC"),
+        ("gbk", "?q=ü☃", "/albums/one.html?q=%A8%B9%26%239731%3B"),
+        ("cp932", "/写真?q=表", "/%E5%86%99%E7%9C%9F?q=%95\\"),
+        ("big5hkscs", "?q=圖", "/albums/one.html?q=%B9%CF"),
+        ("euc-kr", "?q=사진", "/albums/one.html?q=%BB%E7%C1%F8"),
+        ("utf-16", "?q=ä", "/albums/one.html?q=%C3%A4"),
+        ("no-such-encoding", "?q=ä", "/albums/one.html?q=%C3%A4"),
+        ("gbk", "?q=a b%20'<", "/albums/one.html?q=a%20b%20%27%3C"),
+        ("gbk", "/a#?图", "/a"),
+    ],
+)
+def test_a_query_is_in_the_encoding_of_its_page_and_a_path_in_utf_8(encoding: str, link: str, expected: str) -> None:
+    assert absolute(PAGE, link, encoding) == "https://site.example" + expected
+
+
+@pytest.mark.parametrize(
+    "spelling", ["127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "１２７.0.0.1", "%3127.1"]
+)
+def test_an_ipv4_address_has_one_spelling(spelling: str) -> None:
+    assert absolute("", f"http://{spelling}/a.jpg") == "http://127.0.0.1/a.jpg"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://cdn.example/a.jpg",
+        "https://cdn.example/.a/b.jpg",
+        "https://cdn.example/a/%2e%2E/b.jpg",
+        "https://cdn.example/a/../b.jpg",
+        "https://cdn.example/..",
+        "https://cdn.example/a?../b",
+        "https://xn--a.example/",
+        "https://cdn.example/a'b.jpg?c'd",
+        "https://a-.example/",
+        "https://cdn.example/A%zz?%",
+        "https://cdn.0x7f/",
+    ],
+)
+def test_what_is_not_parsed_is_what_the_parser_leaves_as_it_is(url: str) -> None:
+    try:
+        expected = ada_url.URL(url).href
+    except ValueError:
+        expected = None
+    assert resolve("", url) == expected
