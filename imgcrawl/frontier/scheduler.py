@@ -298,6 +298,8 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
             logger.warning("A value in the queue is no request of ours and was set aside: %s", one_line(error))
             self.shared_run.report("reject", token, one_line(error))
             return
+        # By this an item is known, whoever does the page: retries and redirects keep it.
+        request.meta.setdefault("lease", page.fingerprint.hex())
         self.leases.add(request, page, quarantined=quarantined)
 
     def _fingerprint(self, request: Request) -> bytes:
