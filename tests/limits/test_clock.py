@@ -33,6 +33,8 @@ class JumpingServer(RedisServer):
     def set_clock(self, seconds: int) -> None:
         """Have it differ from the machine's by so many *seconds*."""
         (self.folder / "clock").write_text(f"{seconds:+d}")
+        with self.client() as client:
+            until(lambda: abs(client.time()[0] - time.time() - seconds) < 60)
 
 
 @pytest.fixture
