@@ -40,7 +40,8 @@ from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector
 from imgcrawl.items import REASONS
 from imgcrawl.urls import is_public
 
-_PIECE = 1024 * 1024  # bytes of a body that are handed on, or written to a file, at a time
+_PIECE = 1024 * 1024  # bytes of a body that are handed on at a time
+_WRITTEN = 256 * 1024  # bytes of it that are written to a file at a time
 _OF_NO_IMAGE = 64 * 1024  # bytes that are read of an error's or a redirect's page in place of an image
 
 
@@ -93,6 +94,7 @@ class _Response(_ClientResponse):
     truncate: int | None = None
     file: BodyFile | None = None
     goes_on = False  # it is the rest of what is in the file
+    at_once = False  # all of it goes there
     limit = 0
     backpressure: Backpressure | None = None
 
@@ -222,6 +224,7 @@ class DownloadHandler(AiohttpDownloadHandler):
             response.truncate = response.truncate or _OF_NO_IMAGE
         elif not file.in_memory or not encodings_of(headers):  # what is encoded is decoded as a whole
             response.file, response.goes_on = file, goes_on
+            response.at_once = goes_on or (response.content_length or 0) > file.in_memory
             if not goes_on:
                 file.begin(request.url, headers)
 
@@ -279,7 +282,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                 pieces.append(piece)
                 received += len(piece)
                 waiting += len(piece)
-                if ours.file and (ours.goes_on or received > ours.file.in_memory):
+                if ours.file and (ours.at_once or received > ours.file.in_memory):
                     await _write_rest(ours, ours.file, pieces)
                     return
                 if waiting >= _PIECE:
@@ -312,7 +315,7 @@ async def _write_rest(response: _Response, file: BodyFile, pieces: list[bytes]) 
     try:
         content, size = response.content, sum(map(len, pieces))
         while pieces:
-            while size < _PIECE and (piece := await content.readany()):
+            while size < _WRITTEN and (piece := await content.readany()):
                 pieces.append(piece)
                 size += len(piece)
             if 0 < response.limit < file.size + size:
