@@ -191,8 +191,8 @@ def test_a_crawl_on_a_server_whose_clock_jumps(tmp_path: Path, jumping_server: J
 
     def answer(request: Request) -> Answer:
         if len(site.requests) >= 40 and not moments:
-            moments.append(time.time())
             jumping_server.set_clock(HOUR)
+            moments.append(time.time())
             return Answer(b"", 429, {"Retry-After": "3"})
         return Answer(JPEG, delay=0.05)
 
