@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import scrapy
 
@@ -166,3 +166,9 @@ class SitePage(Gallery):
     status = scrapy.Field()
     encoding = scrapy.Field()
     links = scrapy.Field()
+
+
+def outcomes_of(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """The outcomes of an item's images and videos."""
+    found = [outcome for name in ("images", "videos") if isinstance(item.get(name), list) for outcome in item[name]]
+    return [outcome for outcome in found if isinstance(outcome, dict)]

@@ -115,10 +115,12 @@ CATALOGUE_FILE = None  # the record of every image stored; None: .catalogue.sqli
 
 # ---- TELL ---------------------------------------------------------------------------------------------
 FEED_EXPORT_ENCODING = "utf-8"  # titles stay readable
-FEED_URI_PARAMS = "imgcrawl.feeds.merge.uri_params"  # %(worker)s in the address of a feed
+FEED_CSV_FORMULAS = "escape"  # an apostrophe before what a spreadsheet would run: titles come from strangers; or "keep"
+FEED_URI_PARAMS = "imgcrawl.feeds.segments.uri_params"  # %(worker)s in the address of a feed
 FEED_STORAGES = {
     "": "imgcrawl.feeds.storage.FileFeedStorage",  # a .json that is whole at every moment, nothing buffered
     "file": "imgcrawl.feeds.storage.FileFeedStorage",
+    "stdout": "imgcrawl.feeds.storage.StdoutFeedStorage",  # whoever reads it has each item at once
 }
 FEED_EXPORTERS = {  # items reach the disk one by one; one CSV header a file
     "json": "imgcrawl.feeds.exporters.JsonItemExporter",

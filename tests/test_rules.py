@@ -50,10 +50,11 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "downloadhandler": {"backpressure", "bodies", "framing"},
     "limits": {"frontier", "shared"},
     "pipelines": {
-        "backpressure", "bodies", "catalogue", "downloader", "downloadhandler", "engine", "images", "optouts",
-        "spidermiddlewares",
+        "backpressure", "bodies", "catalogue", "downloader", "downloadhandler", "durability", "engine", "images",
+        "optouts", "spidermiddlewares",
     },
-    "frontier": {"engine", "extensions", "shared", "stopping"},
+    "feeds": {"durability"},
+    "frontier": {"feeds", "engine", "extensions", "shared", "stopping"},
     "extensions": {"display"},
     "workers": {"display", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
@@ -71,19 +72,15 @@ LONG_FILES: Mapping[str, str] = {
     "imgcrawl/demo/site.py": IN_WORK,
     "imgcrawl/downloader.py": IN_WORK,
     "imgcrawl/downloadhandler.py": IN_WORK,
-    "imgcrawl/feeds/merge.py": IN_WORK,
     "imgcrawl/frontier/run.py": IN_WORK,
     "imgcrawl/frontier/scheduler.py": IN_WORK,
-    "imgcrawl/workers/supervisor.py": IN_WORK,
+    "imgcrawl/workers/supervisor.py": "one state: which workers of a run live, and what is to follow each",
 }
 LARGE_CLASSES: Mapping[str, str] = {
     "imgcrawl/downloader.py: Downloader": IN_WORK,
     "imgcrawl/frontier/scheduler.py: Scheduler": IN_WORK,
-    "imgcrawl/workers/supervisor.py: Workers": IN_WORK,
 }
-LONG_FUNCTIONS: Mapping[str, str] = {
-    "imgcrawl/feeds/json_array.py: read_items": IN_WORK,
-}
+LONG_FUNCTIONS: Mapping[str, str] = {}
 SAME_NAMES: Mapping[str, str] = {
     "Command": "Scrapy finds a command by this name",
     "Addon": "what ADDONS names, in each room that has one",

@@ -76,9 +76,13 @@ def test_one_command_brings_every_image_home(tmp_path: Path, count: str) -> None
         assert "Traceback" not in done.log
         assert not (tmp_path / ".imgcrawl").exists()
 
-        # Once more, and added to what is there.
+        # Once more, and added to what is there, as one process does.
+        before = done.items
         again = ended(tmp_path, start(tmp_path, replica.base, "-o", "items.json", workers=count))
         assert again.code == 0, again.log
+        items = again.items
+        assert items[: len(before)] == before
+        (tmp_path / "items.json").write_text(json.dumps(items[len(before) :]))
         assert_as_served(again, replica, again=True)
 
 
@@ -203,17 +207,17 @@ def test_redis_of_the_user_is_used_and_left_as_it_is(tmp_path: Path, redis_serve
         (["-s", "FRONTIER_PER_HOST=x"], "FRONTIER_PER_HOST='x': expected a number"),
         (["-s", "SCHEDULER_PERSIST=x"], "SCHEDULER_PERSIST='x': expected True or False"),
         (["-s", "REDIS_PARAMS={secret"], "REDIS_PARAMS: "),
-        (["-O", "s3://bucket/x.json"], "Feed s3://bucket/x.json: expected a local file"),
+        (["-O", "gopher://bucket/x.json"], "Feed gopher://bucket/x.json: expected an address of "),
         (["-O", "nowhere.json/x.json"], "Feed nowhere.json/x.json cannot be written: "),
-        (["-o", "nowhere.json"], "nowhere.json holds not one item; expected a feed"),
-        (["-o", "there.csv"], "Feed there.csv: --workers cannot add to csv; -O replaces it"),
-        (["-O", "%(worker)s.json"], "Feed %(worker)s.json: --workers writes one feed"),
+        (["-o", "nowhere.json"], "nowhere.json holds no JSON array to add items to: give another name, or -O"),
+        (["-o", "there.xml"], "there.xml: nothing can be added to it; -O replaces it"),
+        (["-O", "%(worker)s.json"], "Feed %(worker)s.json: one feed is written of all workers"),
         (["-s", f"REDIS_URL=redis://me:secret@127.0.0.1:{free_port()}/"], "REDIS_URL redis://127.0.0.1:"),
     ],
 )
 def test_bad_input_is_found_once_and_told_in_one_sentence(tmp_path: Path, options: list[str], sentence: str) -> None:
     (tmp_path / "nowhere.json").write_text("nonsense\n")
-    (tmp_path / "there.csv").write_text("a\r\n")
+    (tmp_path / "there.xml").write_text("<items/>")
     done = ended(tmp_path, start(tmp_path, "http://127.0.0.1:1", *options), 30)
     lines = [line for line in done.log.splitlines() if not line.startswith("no REDIS_URL")]
     assert done.code == 2, done.log

@@ -135,14 +135,14 @@ class BaseSpider(scrapy.Spider):
         media: dict[str, list[Any]] = {f"{self.media}_urls": [], f"{self.media}s": []}
         return self.item_class(spider=self.name, url=url, scraped_at=now, **media)
 
-    def had(self, item: Gallery) -> Gallery:
-        """*item*, counted as one whose page was had."""
+    def scraped(self, item: Gallery) -> Gallery:
+        """*item*, counted as one that was scraped."""
         self.crawler.stats.inc_value("gallery/count")
         if not item[f"{self.media}_urls"]:
             self.crawler.stats.inc_value("gallery/empty")
         return item
 
-    def lost(self, item: Gallery, reason: str) -> Gallery:
+    def failed(self, item: Gallery, reason: str) -> Gallery:
         """*item*, counted as one whose page could not be had; its `error` says why."""
         self.crawler.stats.inc_value("gallery/failed")
         self.crawler.stats.inc_value(f"gallery/failed/{reason}")

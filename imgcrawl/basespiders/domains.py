@@ -130,14 +130,14 @@ class DomainsSpider(RowsSpider):
     def parse_site(self, response: Response, about: dict[str, Any], depth: int) -> Iterator[Any]:
         item = self.site(about, response)
         if not isinstance(response, TextResponse) or not is_page(response):
-            yield self.lost(item, "not_a_page")
+            yield self.failed(item, "not_a_page")
             return
         item["encoding"] = response.encoding
         item["title"] = text_of(response, "//title")
         item["links"] = count_links(response.text, response.url)
         item["image_urls"] = find_images(response.text, response.url, response.encoding)
         item["image_pages"] = [response.url] * len(item["image_urls"])
-        yield self.had(item)
+        yield self.scraped(item)
         if depth < self.max_depth:
             for link in addresses(response, "//a/@href"):
                 if self.followed.search(link):
@@ -147,7 +147,7 @@ class DomainsSpider(RowsSpider):
     def site_failed(self, failure: Failure) -> Iterator[Any]:
         request = request_of(failure)
         response = failure.value.response if isinstance(failure.value, HttpError) else None
-        yield self.lost(self.site(request.cb_kwargs["about"], response), failed_reason(failure))
+        yield self.failed(self.site(request.cb_kwargs["about"], response), failed_reason(failure))
 
     def site(self, about: dict[str, Any], response: Response | None) -> Gallery:
         item = self.new_item(about["url"])

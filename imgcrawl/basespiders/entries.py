@@ -79,7 +79,7 @@ class EntriesSpider(SiteSpider):
             return
         self.crawler.stats.inc_value("list/count")
         for number, entry in enumerate(found, start=1):
-            yield self.had(self.read_entry(response, entry, number))
+            yield self.scraped(self.read_entry(response, entry, number))
 
     def list_failed(self, failure: Failure) -> None:
         self.list_lost(request_of(failure), failed_reason(failure))

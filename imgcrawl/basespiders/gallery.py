@@ -126,25 +126,25 @@ class GallerySpider(ListSpider):
         if response.url != asked:
             item["final_url"] = response.url
         if not is_readable(response):
-            return self.lost(item, "not_a_page")
+            return self.failed(item, "not_a_page")
         if reason := self._led_astray(response.url, asked):
-            return self.lost(item, reason)
+            return self.failed(item, reason)
         self.read_page(item, response)
         return item
 
     def judged(self, item: Gallery, response: Response) -> Gallery:
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
         if item["image_urls"]:
-            return self.had(item)
+            return self.scraped(item)
         if is_page(response) and response.xpath(_LOGIN_FORM):
-            return self.lost(item, "login")
+            return self.failed(item, "login")
         if "final_url" in item:
-            return self.lost(item, "redirected")
+            return self.failed(item, "redirected")
         self.logger.warning("%s: no images; nothing matches %r", item["url"], self.image_links)
-        return self.had(item)
+        return self.scraped(item)
 
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
-        yield self.lost(self.new_item(request_of(failure).url), failed_reason(failure))
+        yield self.failed(self.new_item(request_of(failure).url), failed_reason(failure))
 
     def _led_astray(self, url: str, asked: str) -> str:
         """Why *url*, where the gallery *asked* has led to, is not that gallery; empty if it may be."""

@@ -52,7 +52,7 @@ class ListImagesSpider(ListSpider):
         item["title"] = text_of(response, *self.titles)
         item["image_urls"] = list(images)
         item["image_names"] = list(images.values())
-        yield self.had(item)
+        yield self.scraped(item)
 
     def looked_for(self) -> str:
         return f"no images; nothing matches {self.images!r}"

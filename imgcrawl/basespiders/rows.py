@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from imgcrawl.basespiders.base import BaseSpider, failed_reason
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery, Row, VideoRow
-from imgcrawl.rows import BadRow, RowsPage, open_rows
+from imgcrawl.rows import BROKEN, BadRow, RowsPage, open_rows
 from imgcrawl.urls import absolute, rebase, stem
 
 ROWS_PER_PAGE = 100
@@ -26,8 +26,6 @@ PAGES_AHEAD = 8
 PAUSE = 0.02
 # Bad rows that are told with WARNING; the rest with DEBUG, and counted in one line at the end.
 MAX_TOLD = 100
-# How `imgcrawl.rows` says that nothing more can be had of a file.
-BROKEN = "the file is broken from here on"
 
 
 class RowsSpider(BaseSpider):
@@ -45,7 +43,7 @@ class RowsSpider(BaseSpider):
     row is told with its line and reason, counted (`row/bad`, `row/bad/<reason>`) and passed over; the others
     are counted in `row/count`.
 
-    Addresses of a list are a stranger's word, and lead to public hosts only, unless `base` says whose they are.
+    Addresses in a list are not trusted: they lead to public hosts only, unless `base` says whose they are.
     """
 
     options: ClassVar[dict[str, str]] = {
@@ -53,10 +51,10 @@ class RowsSpider(BaseSpider):
         "encoding": "the encoding of the list, where it has no byte order mark",
     }
     required: ClassVar[tuple[str, ...]] = ("file",)
-    # A page of rows is answered at once: only so many (5, of the 1,024 bytes that Scrapy takes each for) may be
-    # turned into items at a time.
     # What answers a page of rows is a middleware of ours; the shared queue lets no other scheme but http through.
     own_schemes: ClassVar[tuple[str, ...]] = ("rows",)
+    # A page of rows is answered at once: only so many (5, of the 1,024 bytes that Scrapy takes each for) may be
+    # turned into items at a time.
     custom_settings = {"SCRAPER_SLOT_MAX_ACTIVE_SIZE": 4096}  # noqa: RUF012 -- never changed
     file: str | None = None
     encoding = "utf-8"
@@ -155,7 +153,7 @@ class RowsSpider(BaseSpider):
         """What comes of *row*, which stands at *place*. Raises ValueError for a bad row."""
         item = self.new_item(place)
         self.fill(item, row)
-        return self.had(item)
+        return self.scraped(item)
 
     def bad_row(self, file: str, row: BadRow) -> None:
         self.bad_rows += 1

@@ -22,7 +22,6 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.loglines import install_line_records
 from imgcrawl.extensions.progress import Progress
 from imgcrawl.extensions.verdict import summary
-from imgcrawl.feeds.local import local_feeds
 
 if TYPE_CHECKING:
     import argparse
@@ -141,9 +140,10 @@ def _findings(stats: Mapping[str, Any]) -> list[str]:
 def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.Namespace) -> int:
     """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
     # What they need (a Redis client) is for who uses it.
+    from imgcrawl.feeds.output import OutputWriter  # noqa: PLC0415 -- see above
     from imgcrawl.frontier.scheduler import check_settings  # noqa: PLC0415 -- see above
     from imgcrawl.shared.connection import redis_params  # noqa: PLC0415 -- see above
-    from imgcrawl.workers.plan import Plan, folder_for, plain_feeds  # noqa: PLC0415 -- see above
+    from imgcrawl.workers.plan import Plan, folder_for  # noqa: PLC0415 -- see above
     from imgcrawl.workers.supervisor import Workers  # noqa: PLC0415 -- see above
 
     spider = _spider_name(args, sorted(process.spider_loader.list()))
@@ -152,7 +152,7 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     settings = process.create_crawler(spider).settings
     check_settings(settings)
     redis_params(settings)
-    feeds = plain_feeds(local_feeds(settings.getdict("FEEDS")))
+    feeds = OutputWriter(settings, spider, opts.spargs)
     arguments = [part for name, value in opts.spargs.items() for part in ("-a", f"{name}={value}")]
     arguments += [part for pair in opts.set for part in ("-s", pair)]
     arguments += ["-L", opts.loglevel] if opts.loglevel else []

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scrapy.commands import ScrapyCommand
-from scrapy.settings import BaseSettings
 from scrapy.utils.conf import feed_process_params_from_cli
 
 from imgcrawl.commands.base import FAILED, BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
-from imgcrawl.feeds.local import exporter_for, local_feeds, local_path
-from imgcrawl.feeds.merge import LINES, Segments, write_feed
+from imgcrawl.feeds.formats import LINES
+from imgcrawl.feeds.merge import Segments
+from imgcrawl.feeds.output import OutputWriter, local_path
 
 if TYPE_CHECKING:
     from imgcrawl.feeds.merge import Report
@@ -44,38 +45,38 @@ class Command(BaseCommand, ScrapyCommand):
         parser.add_argument("-O", "--overwrite-output", metavar="FILE", action="append", help="write FILE anew")
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
-        exitcode = 0
-        for path, options in self._feeds(args, opts).items():
-            there = [] if options.get("overwrite") or not path.exists() else [path]
-            with Segments([*there, *map(local_path, args)]) as segments:
-                exporter, kwargs = exporter_for(self.project_settings, options["format"])
-                write_feed(segments, path, options["format"], exporter, **kwargs)
-            _tell(segments.report, path)
-            exitcode = FAILED if segments.report.broken else 0
-        return exitcode
+        writer, added = self._writer(args, opts)
+        with Segments([*added, *map(local_path, args)]) as segments:
+            writer.write_files(segments)
+            asyncio.run(writer.write_others(segments))
+        _tell(segments.report, " ".join([*(opts.output or ()), *(opts.overwrite_output or ())]))
+        return FAILED if segments.report.broken else 0
 
-    def _feeds(self, args: list[str], opts: argparse.Namespace) -> dict[Path, dict[str, Any]]:
+    def _writer(self, args: list[str], opts: argparse.Namespace) -> tuple[OutputWriter, list[Path]]:
+        """What writes the feeds, and those that are segments, too, because they keep what they have."""
         if not args:
             raise InputError("scrapy merge: expected segments, as in scrapy merge part-*.jsonl -O images.json")
         if not opts.output and not opts.overwrite_output:
             raise InputError("scrapy merge: expected a feed to write, as in -O images.json")
-        given = BaseSettings({"FEED_EXPORTERS": self.project_settings.getwithbase("FEED_EXPORTERS")})
-        feeds = feed_process_params_from_cli(given, opts.output, overwrite_output=opts.overwrite_output)
+        settings = self.project_settings.copy()
+        feeds = feed_process_params_from_cli(settings, opts.output, overwrite_output=opts.overwrite_output)
+        kept = [local_path(uri) for uri, options in feeds.items() if not options.get("overwrite")]
         for uri in feeds:
             if "%(" in uri:  # a crawl's: no spider, no batch and no worker is here to fill it in
                 raise InputError(f"Feed {uri}: expected a name without %(...)s")
-        found = local_feeds(feeds)
-        for path, options in found.items():
-            if path.exists() and not options.get("overwrite") and options["format"] not in ("json", *LINES):
+        there = [path for path in kept if path.exists()]
+        for path, options in zip(kept, feeds.values(), strict=False):
+            if path in there and options["format"] not in ("json", *LINES):
                 raise InputError(f"Feed {path}: scrapy merge cannot add to {options['format']}; -O replaces it")
-        return found
+        settings.set("FEEDS", {uri: {**options, "overwrite": True} for uri, options in feeds.items()}, "cmdline")
+        return OutputWriter(settings), there
 
 
-def _tell(report: Report, path: Path) -> None:
+def _tell(report: Report, feeds: str) -> None:
     for sentences in (report.torn, report.broken):
         for sentence in sentences[:MOST_TOLD]:
             complain(sentence)
         if more := len(sentences[MOST_TOLD:]):
             complain(f"and {more:,} more")
     again = report.items - report.galleries
-    say(f"{path}: {report.galleries:,} galleries of {report.items:,} items" + (f", {again:,} again" if again else ""))
+    say(f"{feeds}: {report.galleries:,} galleries of {report.items:,} items" + (f", {again:,} again" if again else ""))

@@ -15,7 +15,7 @@ from scrapy.http.request import NO_CALLBACK
 
 _LARGE = 128 * 1024  # bytes of a page that takes some milliseconds to parse
 _TOGETHER = 5 * 1024 * 1024  # bytes of large pages that are there at a time; parsed, they take some fifteen times that
-_PATIENCE = 30  # seconds that a large page waits for others
+_PATIENCE = 120  # seconds that a large page waits for others, which may wait for images in their turn
 
 
 class PagesMiddleware:

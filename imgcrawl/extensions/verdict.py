@@ -178,9 +178,9 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
     reached = stats.get("gallery/count", 0) + stats.get("gallery/failed", 0)
     found = max(reached, stats.get("gallery/found", 0))
     row("galleries found", found)
-    row("  had", stats.get("gallery/count", 0))
+    row("  scraped", stats.get("gallery/count", 0))
     if empty := stats.get("gallery/empty", 0):
-        row("    empty", empty, "the page was had, and no image was found on it")
+        row("    empty", empty, "no image was found on the page")
     row("  failed", stats.get("gallery/failed", 0))
     reasons("gallery/failed")
     if found > reached:

@@ -15,7 +15,15 @@ that a large array costs a few per cent of one thread's time, and is a little be
 crawl ends. One that a kill left is taken up by the next `-o` to the same file, as far as it had not come into the
 array, and by nothing else: `-O` starts afresh. A running crawl holds a lock on the journal: a second one is refused.
 
-Scrapy's own behaviour remains for other stores (S3, FTP, stdout), devices and pipes, other formats, feeds with
-`postprocessing` (a compressed file is whole when it is finished) and JSON in another encoding than UTF-8
-(RFC 8259, 8.1, wants UTF-8).
+With DURABILITY="fsync" an item is on the disk when `item_scraped` has been handled, and its page is acknowledged after
+that: it survives a power cut, too. Items that come while the disk is busy share one `fsync`.
+
+A journal or a temporary file is never made through a link, and what stands under its name and is not surely ours (a
+link, a pipe, a socket, a device, a folder, another user's file) is refused in one sentence, or stepped around.
+
+Scrapy's own behaviour remains for other stores (S3, FTP), devices and pipes, other formats, feeds with `postprocessing`
+and JSON in another encoding than UTF-8 (RFC 8259, 8.1, wants UTF-8). What a kill costs there: all of a feed that goes
+to another store; of XML, pickle and marshal what Python had not written yet (8 KiB); of a compressed feed what the
+plugin had in hand, it can be read up to there. Workers that share a queue refuse such feeds, because a page that was
+acknowledged is not done again; `scrapy merge` and `scrapy crawl --workers` write them at the end, from segments.
 """

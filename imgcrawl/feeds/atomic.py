@@ -1,15 +1,21 @@
-"""Bytes and locks: whole writes, copies, and who has a file."""
+"""Bytes, locks, and files of ours that stand beside a feed: whole writes, copies, one way to replace a file."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
-import sys
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if sys.platform != "win32":
-    import fcntl
+import portalocker
+
+from imgcrawl.exceptions import InputError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -19,6 +25,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 20  # bytes
+BLOCK = 4096  # bytes; file systems share whole blocks of two files
+
+# A name of ours may be foreseen: what stands there is neither followed nor waited for.
+_OPEN = (
+    os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 class TornWriteError(OSError):
@@ -40,12 +60,32 @@ def write_all(file: io.FileIO, data: Buffer) -> int:
 
 
 def copy_bytes(source: io.FileIO, start: int, count: int, target: io.FileIO) -> None:
-    source.seek(start)
+    """Copy *count* bytes from *start* of *source* to where *target* stands. Where the file system can share blocks of
+    two files, whole ones are shared instead of copied, which costs next to nothing. Raises OSError."""
+    shared = _share_blocks(source, start, count, target)
+    source.seek(start + shared)
+    count -= shared
     while count:
         data = source.read(min(CHUNK, count))
         if not data:
             raise OSError(f"{source.name!r} has become shorter")
         count -= write_all(target, data)
+
+
+def _share_blocks(source: io.FileIO, start: int, count: int, target: io.FileIO) -> int:
+    """How many of the bytes the kernel has copied: all whole blocks, or fewer, or none."""
+    place = target.tell()
+    if not hasattr(os, "copy_file_range") or start % BLOCK or place % BLOCK:
+        return 0
+    whole, copied = count - count % BLOCK, 0
+    with contextlib.suppress(OSError):  # another file system, or one that cannot
+        while copied < whole:
+            some = os.copy_file_range(source.fileno(), target.fileno(), whole - copied, start + copied, place + copied)
+            if not some:
+                break
+            copied += some
+    target.seek(place + copied)
+    return copied
 
 
 def same_bytes(a: Path, start_a: int, b: Path, start_b: int, count: int) -> bool:
@@ -64,9 +104,10 @@ def hidden_sibling(path: Path, ending: str) -> Path:
     return path.with_name(f".{path.name}.{ending}")
 
 
-def signature_of(path: Path) -> Signature | None:
+def signature_of(file: Path | int) -> Signature | None:
+    """By what a change of *file*, a path or a descriptor, is told; None where there is none."""
     try:
-        status = path.stat()
+        status = os.stat(file)  # noqa: PTH116 -- a descriptor, too
     except FileNotFoundError:
         return None
     return status.st_size, status.st_mtime_ns
@@ -74,12 +115,89 @@ def signature_of(path: Path) -> Signature | None:
 
 def lock(file: io.FileIO, *, alone: bool) -> bool:
     """Lock *file* until it is closed, *alone* or with others; False if another has it. No lock where there are none."""
-    if sys.platform == "win32":
-        return True
+    flags = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
-    except BlockingIOError:
+        portalocker.lock(file, flags if alone else portalocker.LockFlags.SHARED)
+    except portalocker.AlreadyLocked:
         return False
-    except OSError as error:  # a file system without locks
+    except (portalocker.LockException, OSError) as error:  # a file system without locks
         logger.debug("%s cannot be locked: %s", file.name, error)
     return True
+
+
+def whose(path: Path) -> str:
+    """Why what stands at *path* is surely not a file of ours, or ""."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return ""
+    if kind := _KINDS.get(stat.S_IFMT(status.st_mode)):
+        return kind
+    if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
+        return "a file of another user"
+    return "a file with another name besides" if status.st_nlink > 1 else ""
+
+
+def open_own(path: Path) -> io.FileIO:
+    """The file of ours at *path*, to read and write; it is made if there is none. Raises OSError, and InputError if
+    something else stands there, which is left as it is."""
+    why = whose(path)
+    if not why:
+        file = io.FileIO(os.open(path, _OPEN, 0o666), "r+b")
+        # It may have been put there since.
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
+            return file
+        file.close()
+        why = whose(path) or "something else"
+    raise InputError(
+        f"{path} is {why}, and a file of ours is to stand there: remove it, or give the feed another name."
+    )
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[io.FileIO]:
+    """A new file that takes the place of *path*, in one step, when the block ends without an error.
+
+    It is on the disk by then, and has the mode of what it replaces. Raises OSError; *path* is as it was then.
+    """
+    file, temporary = _temporary(path)
+    try:
+        with file:
+            yield file
+            os.fsync(file.fileno())
+            with contextlib.suppress(OSError):  # nothing to replace; and not every file system has modes
+                shutil.copymode(path, temporary)
+            temporary.replace(path)
+            sync_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _temporary(path: Path) -> tuple[io.FileIO, Path]:
+    """A new file beside *path*. What a kill left of an earlier one is removed; what is not ours is stepped around."""
+    temporary = hidden_sibling(path, "tmp")
+    with contextlib.suppress(OSError):
+        if not whose(temporary) and temporary.exists():
+            with open_own(temporary) as old:
+                if lock(old, alone=True):
+                    temporary.unlink()
+    while True:
+        try:
+            file = io.FileIO(os.open(temporary, _OPEN | os.O_EXCL, 0o666), "r+b")
+        except FileExistsError:
+            temporary = hidden_sibling(path, f"{secrets.token_hex(4)}.tmp")
+        else:
+            lock(file, alone=True)
+            return file, temporary
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in *folder* survive a power cut, where the system can say so."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import logging
 import os
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from imgcrawl.exceptions import ImgcrawlError, describe, record_fatal_error
-from imgcrawl.feeds.atomic import TornWriteError, lock, write_all
+from imgcrawl.feeds.atomic import TornWriteError, lock, sync_folder, write_all
 from imgcrawl.feeds.repair import columns_of, repair_tail
 
 if TYPE_CHECKING:
@@ -26,10 +27,14 @@ class FeedFile(io.RawIOBase):
     file is as if the attempt had not been made.
     """
 
+    makes_array = False  # whether it makes a JSON array of what is written by itself
+
     def __init__(self, path: Path, stats: StatsCollector) -> None:
         self.path = path
         self.stats = stats
         self.lost = 0
+        self._syncing = threading.Lock()
+        self._folder_synced = False
 
     def writable(self) -> bool:
         return True
@@ -39,13 +44,36 @@ class FeedFile(io.RawIOBase):
         try:
             self._append(data)
         except OSError as error:
-            self.lost += 1
-            self.stats.inc_value("feed/lost")
-            if self.lost == 1:
-                sentence = f"Feed {self.path}: items cannot be written: {describe(error)}."
-                logger.error(sentence)  # noqa: TRY400 - one sentence, no traceback
-                record_fatal_error(self.stats, sentence)
+            self._count_lost(error)
         return size
+
+    def sync(self) -> None:
+        """Have what was written survive a power cut. Blocks; may be called from any thread. Raises OSError, which is
+        counted as an item that cannot be written."""
+        with self._syncing:
+            descriptor = self._descriptor()
+            if descriptor is None:
+                return
+            try:
+                os.fsync(descriptor)
+            except OSError as error:
+                self._count_lost(error)
+                raise
+            if not self._folder_synced:
+                sync_folder(self.path.parent)
+                self._folder_synced = True
+
+    def _descriptor(self) -> int | None:
+        """Of the file that has the items, None if there is none that a disk could have."""
+        return None
+
+    def _count_lost(self, error: OSError) -> None:
+        self.lost += 1
+        self.stats.inc_value("feed/lost")
+        if self.lost == 1:
+            sentence = f"Feed {self.path}: items cannot be written: {describe(error)}."
+            logger.error(sentence)
+            record_fatal_error(self.stats, sentence)
 
     def _append(self, data: Buffer) -> None:
         raise NotImplementedError
@@ -58,6 +86,8 @@ class FeedFile(io.RawIOBase):
 
 class UnwritableFeed(FeedFile):
     """Stands for a file that cannot be opened, and counts what it should have held."""
+
+    makes_array = True  # so that it is given items, and nothing else
 
     def __init__(self, path: Path, stats: StatsCollector, why: Exception) -> None:
         super().__init__(path, stats)
@@ -107,6 +137,27 @@ class LinesFile(FeedFile):
                 self._file.truncate(end - error.written)
             raise
 
+    def _descriptor(self) -> int | None:
+        return self._file.fileno() if self._regular and not self._file.closed else None
+
+    def close(self) -> None:
+        if hasattr(self, "_file"):
+            with self._syncing:
+                self._file.close()
+        super().close()
+
     def finish(self) -> None:
-        self._file.close()
+        self.close()
         super().finish()
+
+
+class StreamFile(FeedFile):
+    """A stream that is not ours to close, such as stdout: whoever reads it has an item when `write` returns."""
+
+    def __init__(self, stream: IO[bytes], stats: StatsCollector) -> None:
+        super().__init__(Path("stdout"), stats)
+        self._stream = stream
+
+    def _append(self, data: Buffer) -> None:
+        self._stream.write(data)
+        self._stream.flush()

@@ -15,9 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgcrawl.exceptions import ImgcrawlError, InputError, describe
-from imgcrawl.feeds.atomic import copy_bytes, hidden_sibling, lock, same_bytes, signature_of, write_all
+from imgcrawl.feeds.atomic import (
+    copy_bytes,
+    hidden_sibling,
+    lock,
+    open_own,
+    replacing,
+    same_bytes,
+    signature_of,
+    write_all,
+)
 from imgcrawl.feeds.files import FeedFile
-from imgcrawl.feeds.json_array import array_end, read_items
+from imgcrawl.feeds.json_array import ArrayItems, array_end
 
 if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
@@ -29,6 +38,13 @@ PAUSE = 20  # times the duration of the last publishing: at most 5 % of the time
 RETRY = 5.0  # seconds until a publishing that failed is tried again
 
 
+class BeingWrittenError(InputError):
+    """Another crawl writes the feed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"Feed {path} is being written by another crawl: wait for its end, or give another name.")
+
+
 class JsonFile(FeedFile):
     """A JSON array that is whole at every moment; the module's docstring says how.
 
@@ -37,55 +53,61 @@ class JsonFile(FeedFile):
     Raises OSError, InputError (no array, no journal, another crawl has it).
     """
 
+    makes_array = True
     MARK = re.compile(rb"(\d{20}) (\d{20})\n")
     MARK_SIZE = 42
 
     def __init__(self, path: Path, stats: StatsCollector, *, overwrite: bool, indent: int | None) -> None:
         super().__init__(path, stats)
+        self._made_folder = not path.parent.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._overwrite = overwrite
         self._separator, self._tail = (b",", b"]") if indent is None else (b",\n", b"\n]")
-        self._journal_path, self._temporary = hidden_sibling(path, "journal"), hidden_sibling(path, "tmp")
+        self._journal_path = hidden_sibling(path, "journal")
         self._body, self._published = 1, self.MARK_SIZE
         self._news, self._ended = threading.Event(), threading.Event()
-        self._publisher = threading.Thread(target=self._keep_publishing, name=f"feed {path.name}", daemon=True)
+        self._publisher: threading.Thread | None = None
         self._journal = claim_journal(path)
         self._written = self._journal.seek(0, os.SEEK_END)
+        self._journal.seek(0)
         self._signature = signature_of(path)
         # The publisher's own place in the journal: positions belong to the open file.
-        self._reader = self._journal_path.open("r+b", buffering=0)
+        self._reader = open_own(self._journal_path)
         try:
+            mark = self._read_mark()
             if not overwrite:
-                self._take_up()
+                self._take_up(mark)
         except BaseException:
             self.discard()
             raise
 
-    def _take_up(self) -> None:
+    def _read_mark(self) -> re.Match[bytes] | None:
+        head = self._journal.read(self.MARK_SIZE)
+        mark = self.MARK.fullmatch(head)
+        if len(head) == self.MARK_SIZE and not mark:
+            raise InputError(f"{self._journal_path} is not the journal of a feed: remove it, then try again.")
+        return mark
+
+    def _take_up(self, mark: re.Match[bytes] | None) -> None:
         if self._signature:
             self._body = array_end(self.path, self._signature)
-        self._journal.seek(0)
-        head = self._journal.read(self.MARK_SIZE)
-        if len(head) < self.MARK_SIZE:  # new, or killed while it was made
+        if not mark:  # new, or killed while it was made
             self._mark()
             self._written = self.MARK_SIZE
             return
-        mark = self.MARK.fullmatch(head)
-        if not mark:
-            raise InputError(f"{self._journal_path} is not the journal of a feed: remove it, then try again.")
         body, published = (int(number) for number in mark.groups())
         # Killed between renaming and marking: what follows the marked end is what follows in the journal.
         begin, more = published + (body == 1), self._body - body
         if more > 0 and same_bytes(self.path, body, self._journal_path, begin, more):
             published = begin + more
         published = min(published, self._written)
-        end, items, _ = read_items(self._journal, published, inside=True)
-        self._journal.truncate(end)
-        self._published, self._written = published, end
+        left = ArrayItems(self._journal, published, inside=True).read_all()
+        self._journal.truncate(left.end)
+        self._published, self._written = published, left.end
         self._mark()
-        if items:
+        if left.count:
             self._publish()
-            logger.info("Feed %s: took up %d items that a killed crawl had left in its journal", self.path, items)
+            logger.info("Feed %s: took up %d items that a killed crawl had left in its journal", self.path, left.count)
 
     def start(self) -> None:
         """Begin to publish. With *overwrite* an empty array takes the place of what was there."""
@@ -98,6 +120,7 @@ class JsonFile(FeedFile):
                 self._publish()
             except (OSError, ImgcrawlError):
                 self._news.set()  # the publisher tries again, and tells
+        self._publisher = threading.Thread(target=self._keep_publishing, name=f"feed {self.path.name}", daemon=True)
         self._publisher.start()
 
     def _append(self, data: Buffer) -> None:
@@ -139,7 +162,7 @@ class JsonFile(FeedFile):
         if disk.total and body + end - begin + len(self._tail) > disk.free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         try:
-            with self._temporary.open("wb", buffering=0) as target:
+            with replacing(self.path) as target:
                 if body == 1:
                     write_all(target, b"[")
                 else:
@@ -147,19 +170,16 @@ class JsonFile(FeedFile):
                         copy_bytes(source, 0, body, target)
                 copy_bytes(self._reader, begin, end - begin, target)
                 write_all(target, self._tail)
-                os.fsync(target.fileno())
-            if signature:
-                with contextlib.suppress(OSError):  # not every file system has modes
-                    shutil.copymode(self.path, self._temporary)
-            self._signature = signature_of(self._temporary)
-            self._temporary.replace(self.path)
+                self._signature = signature_of(target.fileno())
         except OSError:
             self._signature = signature
-            self._temporary.unlink(missing_ok=True)
             raise
         self._body = body + end - begin
         self._published = end
         self._mark()
+
+    def _descriptor(self) -> int | None:
+        return None if self._journal.closed else self._journal.fileno()
 
     def _mark(self) -> None:
         self._reader.seek(0)
@@ -169,7 +189,7 @@ class JsonFile(FeedFile):
         """Publish what is missing and remove the journal. Raises ImgcrawlError if the array lacks items."""
         self._ended.set()
         self._news.set()
-        if self._publisher.is_alive():
+        if self._publisher:
             self._publisher.join()
         try:
             if self._written > self._published or not self.path.exists():
@@ -180,23 +200,33 @@ class JsonFile(FeedFile):
             self.discard()
         super().finish()
 
+    def close(self) -> None:
+        # A feed that Scrapy only tries out is never opened, and let go of when nothing refers to it.
+        if hasattr(self, "_reader"):
+            self.discard()
+        super().close()
+
     def discard(self) -> None:
         """Let go of the file; the journal stays if it has items that the array has not."""
         if self._journal.closed:
             return
         if self._written <= self._published:
             self._journal_path.unlink(missing_ok=True)
+            if self._made_folder:
+                with contextlib.suppress(OSError):  # it is not empty
+                    self.path.parent.rmdir()
         self._reader.close()
-        self._journal.close()
+        with self._syncing:
+            self._journal.close()
 
 
 def claim_journal(path: Path) -> io.FileIO:
     journal = hidden_sibling(path, "journal")
     while True:
-        file = io.FileIO(os.open(journal, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
+        file = open_own(journal)
         if not lock(file, alone=True):
             file.close()
-            raise InputError(f"Feed {path} is being written by another crawl: wait for its end, or give another name.")
+            raise BeingWrittenError(path)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(journal.stat(), os.fstat(file.fileno())):
                 return file

@@ -1,4 +1,4 @@
-"""Reads a JSON array in pieces."""
+"""Reads a JSON array in pieces, item by item, without holding more than one item or `CHUNK` bytes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -22,69 +23,83 @@ CHUNK = 1 << 20  # bytes
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
-def read_items(file: io.FileIO, start: int, *, inside: bool) -> tuple[int, int, bool]:
-    """Read a JSON array from byte *start* on: from its bracket or, *inside*, from after an item.
+class ArrayItems:
+    """The items of the JSON array in *file*: iterating gives the first byte of each and the one after it.
 
-    Returns the byte after the last whole item, the number of items, and whether the array then closes and nothing
-    follows. Holds one item or `CHUNK` in memory.
+    The array begins at byte *start* with its bracket or, *inside*, after an item. Reading stops at the first thing that
+    is no JSON, or (if *strict*) no UTF-8. When it is over, `end` is the byte after the last whole item, `count` their
+    number, `closed` whether the array's end was found, and `whole` whether nothing follows it.
     """
-    decode = json.JSONDecoder().raw_decode
-    utf8 = codecs.getincrementaldecoder("utf-8")()
-    # A window on the file, one character a byte (so that places in it are places in the file).
-    text, offset, at = "", start, 0
 
-    def more() -> bool:
-        nonlocal text, offset, at
-        data = file.read(max(CHUNK, len(text) - at))
-        utf8.decode(data)
-        text, offset, at = text[at:] + data.decode("latin-1"), offset + at, 0
+    def __init__(self, file: io.FileIO, start: int = 0, *, inside: bool = False, strict: bool = True) -> None:
+        self.end, self.count, self.closed, self.whole = start, 0, False, False
+        self._file = file
+        self._inside = inside
+        self._decode = json.JSONDecoder().raw_decode
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("strict" if strict else "replace")
+        # A window on the file, one character a byte (so that places in it are places in the file).
+        self._text, self._offset, self._at = "", start, 0
+        file.seek(start)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        try:
+            yield from self._items()
+        except (ValueError, RecursionError) as error:
+            logger.debug("%s ends after %d items: %s", self._file.name, self.count, error)
+
+    def read_all(self) -> ArrayItems:
+        for _ in self:
+            pass
+        return self
+
+    def _items(self) -> Iterator[tuple[int, int]]:
+        if not self._inside:
+            if self._next_character() != "[":
+                return
+            self._at += 1
+            self.end = self._offset + self._at
+        while character := self._next_character():
+            if character == "]":
+                self._at += 1
+                self.closed = True
+                self.whole = not self._next_character()
+                return
+            if self._inside or self.count:
+                if character != ",":
+                    return
+                self._at += 1
+                self._next_character()
+            size = self._value_size()
+            begin = self._offset + self._at
+            self._at += size
+            self.end = begin + size
+            self.count += 1
+            yield begin, self.end
+
+    def _more(self) -> bool:
+        data = self._file.read(max(CHUNK, len(self._text) - self._at))
+        self._utf8.decode(data)
+        self._text, self._offset, self._at = self._text[self._at :] + data.decode("latin-1"), self._offset + self._at, 0
         return bool(data)
 
-    def next_character() -> str:
-        nonlocal at
+    def _next_character(self) -> str:
         while True:
-            at = cast("re.Match[str]", _SPACE.match(text, at)).end()
-            if at < len(text) or not more():
-                return text[at : at + 1]
+            self._at = cast("re.Match[str]", _SPACE.match(self._text, self._at)).end()
+            if self._at < len(self._text) or not self._more():
+                return self._text[self._at : self._at + 1]
 
-    def skip_value() -> None:
-        nonlocal at
+    def _value_size(self) -> int:
         while True:
             try:
-                _, end = decode(text, at)
+                _, end = self._decode(self._text, self._at)
             except json.JSONDecodeError as error:
-                cut = error.pos > len(text) - 16 or error.msg.startswith("Unterminated string")
-                if not cut or not more():
+                cut = error.pos > len(self._text) - 16 or error.msg.startswith("Unterminated string")
+                if not cut or not self._more():
                     raise
             else:
-                size = end - at
-                if end < len(text) or not more():  # a number may go on after the window
-                    at += size
-                    return
-
-    file.seek(start)
-    end, items = start, 0
-    try:
-        if not inside:
-            if next_character() != "[":
-                return end, items, False
-            at += 1
-            end = offset + at
-        while character := next_character():
-            if character == "]":
-                at += 1
-                return end, items, not next_character()
-            if inside or items:
-                if character != ",":
-                    break
-                at += 1
-                next_character()
-            skip_value()
-            end = offset + at
-            items += 1
-    except (ValueError, RecursionError) as error:
-        logger.debug("%s ends after %d items: %s", file.name, items, error)
-    return end, items, False
+                size = end - self._at
+                if end < len(self._text) or not self._more():  # a number may go on after the window
+                    return size
 
 
 @functools.lru_cache(maxsize=8)
@@ -93,9 +108,9 @@ def array_end(path: Path, signature: Signature) -> int:
     if not signature[0]:
         return 1
     with path.open("rb", buffering=0) as file:
-        end, items, whole = read_items(file, 0, inside=False)
-    if not whole:
+        items = ArrayItems(file).read_all()
+    if not items.whole:
         raise InputError(
             f"Feed {path} holds no JSON array to add items to: give another name, or -O to replace the file."
         )
-    return end if items else 1
+    return items.end if items.count else 1

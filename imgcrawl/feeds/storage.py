@@ -5,20 +5,24 @@ from __future__ import annotations
 import codecs
 import logging
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from scrapy import exporters, signals
 from scrapy.extensions import feedexport
 from scrapy.utils.asyncio import run_in_thread
+from scrapy.utils.conf import feed_complete_default_values_from_settings
 from scrapy.utils.defer import deferred_from_coro
 from scrapy.utils.misc import load_object
 
+from imgcrawl.durability import GroupSync, wants_fsync
 from imgcrawl.exceptions import ImgcrawlError, InputError, describe, record_fatal_error
 from imgcrawl.feeds.atomic import hidden_sibling, signature_of
 from imgcrawl.feeds.exporters import JsonItemExporter
-from imgcrawl.feeds.files import FeedFile, LinesFile, UnwritableFeed
+from imgcrawl.feeds.files import FeedFile, LinesFile, StreamFile, UnwritableFeed
 from imgcrawl.feeds.journal import JsonFile, claim_journal
 from imgcrawl.feeds.json_array import array_end
 from imgcrawl.feeds.repair import columns_of, repair_tail
@@ -26,8 +30,45 @@ from imgcrawl.feeds.repair import columns_of, repair_tail
 if TYPE_CHECKING:
     from scrapy import Spider
     from scrapy.crawler import Crawler
+    from scrapy.settings import BaseSettings
     from scrapy.statscollectors import StatsCollector
     from twisted.internet.defer import Deferred
+
+
+def kind_of(exporter: type | None, options: Mapping[str, Any]) -> str:
+    """The kind of a feed whose items are on disk one by one: json, jsonl or csv; or "" for all others."""
+    encoding = codecs.lookup(options.get("encoding") or "utf-8").name
+    plain = "[]\r\n".encode(encoding) == b"[]\r\n"  # not UTF-16 and the like, of which each write has a mark
+    if not exporter or not plain or options.get("postprocessing"):
+        return ""
+    if issubclass(exporter, JsonItemExporter):
+        return "json" if encoding in {"utf-8", "ascii"} else ""
+    if issubclass(exporter, exporters.JsonLinesItemExporter):
+        return "jsonl"
+    return "csv" if issubclass(exporter, exporters.CsvItemExporter) else ""
+
+
+def check_shared_feeds(settings: BaseSettings) -> None:
+    """Raise InputError for a feed that a worker which shares a queue cannot have: a page is acknowledged when its item
+    is in the feed, and not done again, so a kill must not take the item away."""
+    storages, known = (settings.getwithbase(name) for name in ("FEED_STORAGES", "FEED_EXPORTERS"))
+    for uri, given in settings.getdict("FEEDS").items():
+        options = feed_complete_default_values_from_settings(dict(given), settings, str(uri))
+        storage = load_object(storages.get(urlsplit(str(uri)).scheme) or storages["file"])
+        exporter = known.get(options["format"])
+        if issubclass(storage, FileFeedStorage | StdoutFeedStorage):
+            kind = kind_of(exporter and load_object(exporter), options)
+            if kind and (kind != "json" or issubclass(storage, FileFeedStorage)):
+                continue
+        raise InputError(
+            f"Feed {without_password(str(uri))}: workers that share a queue need a feed that is on disk item by item,"
+            " a local .jsonl, .json or .csv as imgcrawl writes them (scrapy merge makes any feed of those);"
+            " or scrapy crawl --workers N, which writes any feed at the end."
+        )
+
+
+def without_password(uri: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", uri)
 
 
 class FileFeedStorage(feedexport.FileFeedStorage):
@@ -49,24 +90,23 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         if not self._special:
             self._path = self._path.resolve()  # renaming would replace a link, not its file
         self._file: FeedFile | None = None
+        self._crawler: Crawler | None = None  # with DURABILITY=fsync
+        self._sync: GroupSync | None = None
         self._dialect: dict[str, Any] | None = None
-        self._kind = self._kind_of(exporter)
+        self._kind = kind_of(exporter, self._options)
+        if self._kind == "json" and self._special:
+            self._kind = ""
         if self._kind == "csv":
-            options = self._options.get("item_export_kwargs", {})
-            self._dialect = {key: options[key] for key in ("delimiter", "quotechar") if key in options}
-            self._dialect["encoding"] = self._options.get("encoding") or "utf-8"
-            self._dialect["header"] = options.get("include_headers_line", True)
+            self._dialect = self.dialect_of(self._options)
 
-    def _kind_of(self, exporter: type | None) -> str:
-        encoding = codecs.lookup(self._options.get("encoding") or "utf-8").name
-        plain = "[]\r\n".encode(encoding) == b"[]\r\n"  # not UTF-16 and the like, of which each write has a mark
-        if not exporter or not plain or self._options.get("postprocessing"):
-            return ""
-        if issubclass(exporter, JsonItemExporter):
-            return "" if self._special or encoding not in {"utf-8", "ascii"} else "json"
-        if issubclass(exporter, exporters.JsonLinesItemExporter):
-            return "jsonl"
-        return "csv" if issubclass(exporter, exporters.CsvItemExporter) else ""
+    @staticmethod
+    def dialect_of(options: Mapping[str, Any]) -> dict[str, Any]:
+        """How the rows of a CSV feed are written."""
+        given = options.get("item_export_kwargs", {})
+        dialect = {key: given[key] for key in ("delimiter", "quotechar") if key in given}
+        dialect["encoding"] = options.get("encoding") or "utf-8"
+        dialect["header"] = given.get("include_headers_line", True)
+        return dialect
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, uri: str, *, feed_options: dict[str, Any] | None = None) -> FileFeedStorage:
@@ -80,7 +120,11 @@ class FileFeedStorage(feedexport.FileFeedStorage):
             )
         except (OSError, LookupError) as error:  # a name that is too long; an encoding that does not exist
             raise InputError(f"Feed {uri} cannot be written: {describe(error)}.") from error
-        storage._prepare(crawler, uri)
+        feedexport.logger.addFilter(_one_sentence)
+        if wants_fsync(crawler.settings):
+            storage._crawler = crawler
+        if exporter:  # or else Scrapy tells that there is no such format
+            storage._prepare(crawler, uri)
         return storage
 
     def _prepare(self, crawler: Crawler, uri: str) -> None:
@@ -88,20 +132,21 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         # are frozen when that is over.
         if not crawler.settings.frozen:
             if "%(" not in uri:
-                self._check()
+                self.check()
             return
         try:
-            self._check()
+            self.check()
             if self._kind == "json":
                 self._claim()
                 crawler.signals.connect(self._discard, signals.feed_exporter_closed)
         except InputError as refusal:
-            if not crawler.engine.running:
+            if not (crawler.engine and crawler.engine.running):
                 raise
             # A later batch: an exception here would make FeedExporter write to the file that it has closed.
             self._file = UnwritableFeed(self._path, self._stats, refusal)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise InputError if the feed cannot be had."""
         path = self._path
         try:
             if path.is_dir():
@@ -152,6 +197,10 @@ class FileFeedStorage(feedexport.FileFeedStorage):
 
     def open(self, spider: Spider) -> IO[bytes]:
         if not self._kind:
+            if self._options.get("postprocessing"):
+                # What a plugin hands on (a compressed block) is in the file at once: a kill costs what it has in hand.
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                return cast("IO[bytes]", self._path.open(self.write_mode, buffering=0))
             return super().open(spider)
         file: FeedFile
         try:
@@ -160,7 +209,15 @@ class FileFeedStorage(feedexport.FileFeedStorage):
                 file.start()
         except (OSError, ImgcrawlError) as error:
             file = UnwritableFeed(self._path, self._stats, error)
+        if self._crawler:
+            self._sync = GroupSync(file.sync)
+            # Connected after the feed exporter, so called when it has written the item.
+            self._crawler.signals.connect(self._item_scraped, signals.item_scraped)
         return cast("IO[bytes]", file)
+
+    async def _item_scraped(self, response: Any) -> None:
+        if self._sync and self._crawler:
+            await self._sync.wait_for(self._crawler, response)
 
     def store(self, file: IO[bytes]) -> Deferred[None] | None:
         if not isinstance(file, FeedFile):
@@ -169,6 +226,9 @@ class FileFeedStorage(feedexport.FileFeedStorage):
 
     async def _finish(self, file: FeedFile) -> None:
         try:
+            if self._crawler:
+                self._crawler.signals.disconnect(self._item_scraped, signals.item_scraped)
+                await run_in_thread(file.sync)
             await run_in_thread(file.finish)
         except (OSError, ImgcrawlError) as error:
             record_fatal_error(self._stats, f"Feed {self._path} is not complete: {describe(error)}.")
@@ -177,6 +237,13 @@ class FileFeedStorage(feedexport.FileFeedStorage):
     def _discard(self) -> None:
         if isinstance(self._file, JsonFile):
             self._file.discard()
+
+
+class StdoutFeedStorage(feedexport.StdoutFeedStorage):
+    """Scrapy's, except that whoever reads it has an item when `item_scraped` has been handled."""
+
+    def open(self, spider: Spider) -> IO[bytes]:
+        return cast("IO[bytes]", StreamFile(super().open(spider), spider.crawler.stats))
 
 
 def _one_sentence(record: logging.LogRecord) -> bool:

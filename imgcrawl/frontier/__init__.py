@@ -34,6 +34,8 @@ class Addon:
             return
         settings.set("REDIS_URL", url, max(SETTINGS_PRIORITIES["addon"], settings.getpriority("REDIS_URL") or 0))
         from imgcrawl.extensions.verdict import Verdict  # noqa: PLC0415 - the same
+        from imgcrawl.feeds.segments import SegmentWriter  # noqa: PLC0415 - the same
+        from imgcrawl.feeds.storage import check_shared_feeds  # noqa: PLC0415 - the same
         from imgcrawl.frontier import compatibility  # noqa: PLC0415 - the same
         from imgcrawl.frontier.middleware import FrontierMiddleware  # noqa: PLC0415 - nothing is loaded without REDIS_URL
         from imgcrawl.frontier.parent import ParentWatchdog  # noqa: PLC0415 - the same
@@ -46,6 +48,7 @@ class Addon:
         if compatibility.uses_stock_scheduler(settings):
             return
         compatibility.tell_what_has_no_effect(settings)
+        check_shared_feeds(settings)
         # Now is when a wrong setting can still be told in one sentence.
         queue_from_settings(settings, self.crawler.spidercls.name)
         check_settings(settings)
@@ -56,3 +59,4 @@ class Addon:
             settings.replace_in_component_priority_dict("EXTENSIONS", Verdict, SharedVerdict)
         if settings.getint("FRONTIER_PARENT"):
             settings.set_in_component_priority_dict("EXTENSIONS", ParentWatchdog, 0)
+            settings.set_in_component_priority_dict("EXTENSIONS", SegmentWriter, 0)

@@ -55,6 +55,7 @@ TRAVELLING: dict[str, Callable[[Any], bool]] = {
     "handle_httpstatus_all": _is_flag,
     "handle_httpstatus_list": _is_list(int),
     "is_start_request": _is_flag,
+    "lease": lambda value: isinstance(value, str) and value.isalnum(),
     "link_text": _is_text,
     "once_a_run": _is_flag,
     "page_private": _is_flag,

@@ -52,6 +52,7 @@ class FrontierMiddleware:
 
     def _checked(self, output: Any, response: Response) -> Any:
         if isinstance(output, Request):
+            output.meta.pop("lease", None)  # a page of its own, though the spider handed on all it knew of another
             self._scheduler().check(output, response)
         return output
 

@@ -13,7 +13,7 @@ from parsel import Selector
 from imgcrawl.pages import linkeddata
 from imgcrawl.pages.linkeddata import Node
 from imgcrawl.pages.sizes import ORIGINAL, size_of
-from imgcrawl.pages.tags import Tag, base_of, tags, text_after, text_of
+from imgcrawl.pages.tags import OF_FACTS, Tag, base_of, tags, text_after, text_of
 from imgcrawl.urls import absolute
 
 MAX_TEXT = 1_000  # characters of one fact
@@ -93,7 +93,8 @@ def page_facts(html: str | Selector, url: str, encoding: str = "utf-8") -> PageF
     """What the page *html* at *url*, or the part of it that a selector is, states. Linear in its length."""
     text = text_of(html)
     reader = FactsReader(text, base_of(html, url), encoding)
-    for tag in tags(text):
+    # Links are many, and of interest only where one leads to a licence.
+    for tag in tags(text, OF_FACTS | {"a"} if "license" in text.lower() else OF_FACTS):
         reader.read(tag)
     return reader.facts()
 

@@ -19,8 +19,8 @@ from parsel import Selector
 from imgcrawl.urls import resolve
 
 IMAGES = ("img", "amp-img")
-_KEPT = frozenset((*IMAGES, "picture", "source", "noscript", "meta", "link", "a", "area", "base", "h1", "title"))
-_KEPT_NAMES = _KEPT | {f"/{name}" for name in _KEPT}
+KEPT = frozenset((*IMAGES, "picture", "source", "noscript", "meta", "link", "a", "area", "base", "h1", "title"))
+OF_FACTS = frozenset(("meta", "link", "h1", "title"))
 _RAW_TEXT = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
 _RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE | re.ASCII) for name in _RAW_TEXT}
 
@@ -44,9 +44,9 @@ _SCOPES = frozenset(_SCOPES_WORDS.split())
 
 
 @cache
-def _uninteresting(scope: str, *, properties: bool) -> re.Pattern[str]:
+def _uninteresting(kept: frozenset[str], scope: str, *, properties: bool) -> re.Pattern[str]:
     """As many texts and tags as nothing stands in. Those named *scope*, and those with properties, are interesting."""
-    names = "|".join((*sorted(_KEPT), *_RAW_TEXT, *([scope] if scope else [])))
+    names = "|".join((*sorted(kept), *_RAW_TEXT, *([scope] if scope else [])))
     attribute = _UNNAMED.replace(r"[\s/]*+", rf"[\s/]*+(?!{_PROPERTY})", 1) if properties else _UNNAMED
     tag = rf"</?+(?!(?:{names})[\s/>])[a-z][^\s/>]*+(?:{attribute})*+[\s/]*+>"
     return re.compile(rf"(?:[^<]++|{tag}|<(?![a-z/!?]))*+", re.ASCII | re.IGNORECASE)
@@ -132,13 +132,13 @@ def text_after(html: str, tag: Tag, limit: int = 1_000) -> str:
     return " ".join(unescape(inside).split())
 
 
-def tags(text: str) -> Iterator[Tag]:
-    """The tags that images and facts stand in, in document order, and the scripts of JSON-LD."""
+def tags(text: str, kept: frozenset[str] = KEPT) -> Iterator[Tag]:
+    """The tags named *kept*, those with properties, and the scripts of JSON-LD, in document order."""
     position = 0
     unclosed: set[str] = set()  # what is searched for once in vain is not searched for again: that keeps it linear
     scope: Scope | None = None
     properties = _HAS_PROPERTIES.search(text) is not None
-    skipped = plain = _uninteresting("", properties=properties)
+    skipped = plain = _uninteresting(kept, "", properties=properties)
     while tag := _TAG.search(text, _end(skipped, text, position)):
         position = tag.end()
         if tag[1]:
@@ -157,17 +157,17 @@ def tags(text: str) -> Iterator[Tag]:
         end = position = whole.end()
         if scope is not None:
             scope = _closed(scope, name)
-            skipped = _uninteresting(scope.name, properties=True) if scope else plain
+            skipped = _uninteresting(kept, scope.name, properties=True) if scope else plain
         if name in _RAW_END:
             position = _raw_text_end(text, name, end, unclosed)
             if name == "title" or (name == "script" and "json" in text[begin:end].lower()):
                 yield Tag(name, _attributes(text, begin, end), end, position, scope)
-        elif name in _KEPT_NAMES or (properties and name[0] != "/"):
+        elif name.removeprefix("/") in kept or (properties and name[0] != "/"):
             attributes = _attributes(text, begin, end)
             yield Tag(name, attributes, end, end, scope)
             if name in _SCOPES and ("itemscope" in attributes or "typeof" in attributes):
                 scope = Scope(name, attributes, scope)
-                skipped = _uninteresting(name, properties=True)
+                skipped = _uninteresting(kept, name, properties=True)
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:

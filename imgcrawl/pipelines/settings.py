@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgcrawl.durability import wants_fsync
 from imgcrawl.exceptions import InputError
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS
 from imgcrawl.images.names import check_template
@@ -54,7 +55,7 @@ class PipelineSettings:
                 strict=settings.getbool("IMAGES_STRICT"),
                 keep=frozenset(settings.getlist("IMAGES_KEEP")),
                 with_checksum=settings.getbool("IMAGES_NAME_CHECKSUM"),
-                durable=_is_durable(settings),
+                durable=wants_fsync(settings),
             )
         except (TypeError, ValueError) as error:
             raise InputError(f"one of the IMAGES_ settings has a value that cannot be read: {error}") from error
@@ -66,16 +67,6 @@ class PipelineSettings:
         if unknown := config.keep - FOREIGN_EXTENSIONS.keys():
             raise InputError(f"IMAGES_KEEP names {min(unknown)!r}; expected some of {', '.join(FOREIGN_EXTENSIONS)}")
         return config
-
-
-def _is_durable(settings: BaseSettings) -> bool:
-    value = settings.get("DURABILITY", "write")
-    if value not in ("write", "fsync"):
-        raise InputError(
-            f'DURABILITY is {value!r}; expected "write" (what is stored outlives this process) or "fsync" (and a '
-            "power cut)"
-        )
-    return bool(value == "fsync")
 
 
 def _template_fields() -> set[str]:

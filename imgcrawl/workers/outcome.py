@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from imgcrawl.extensions.verdict import findings
-from imgcrawl.feeds.local import exporter_for
-from imgcrawl.feeds.merge import Segments, count_item, write_feed
+from imgcrawl.feeds.merge import Segments
+from imgcrawl.items import outcomes_of
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
-    from imgcrawl.workers.plan import CrawlFolder, Feed
+    from imgcrawl.feeds.output import OutputWriter
+    from imgcrawl.workers.plan import CrawlFolder
 
 logger = logging.getLogger(__name__)
 
@@ -34,24 +36,43 @@ class Outcome:
     refused: bool = False
 
 
-def merge_segments(folder: CrawlFolder, feeds: Sequence[Feed], settings: BaseSettings) -> Counter[str]:
+async def write_feeds(folder: CrawlFolder, feeds: OutputWriter) -> Counter[str]:
     """Write *feeds* from all segments in *folder*, those of a run that is no more included; count their items."""
+    counted = await asyncio.to_thread(_write_files, folder, feeds)
+    if feeds.has_others:
+        with Segments(folder.all_segments()) as segments:
+            await feeds.write_others(segments)
+    folder.mark_fed()
+    return counted
+
+
+def _write_files(folder: CrawlFolder, feeds: OutputWriter) -> Counter[str]:
     counted: Counter[str] = Counter()
-    paths = sorted(folder.segments.glob("*.jsonl"), key=lambda path: (path.stat().st_ctime_ns, path.name))
-    with Segments(paths) as segments:
+    with Segments(folder.all_segments()) as segments:
         for line in segments:
             count_item(counted, json.loads(line))
         for sentence in segments.report.broken:
             logger.error(sentence)
-        for feed in feeds:
-            exporter, options = exporter_for(settings, feed.format)
-            if feed.keep and feed.path.exists():
-                with Segments([feed.path, *paths]) as all_of_it:
-                    write_feed(all_of_it, feed.path, feed.format, exporter, **options)
-            else:
-                write_feed(segments, feed.path, feed.format, exporter, **options)
-    folder.fed.touch()
+        feeds.write_files(segments, folder.kept)
     return counted
+
+
+def count_item(stats: Counter[str], item: dict[str, Any]) -> None:
+    """Count *item* and its outcomes in *stats* as the crawl that yielded it has done."""
+    if item.get("error"):
+        stats["gallery/failed"] += 1
+        stats[f"gallery/failed/{item['error']}"] += 1
+    else:
+        stats["gallery/count"] += 1
+    outcomes = outcomes_of(item)
+    if not outcomes and not item.get("error"):
+        stats["gallery/empty"] += 1
+    for outcome in outcomes:
+        status = outcome.get("status")
+        stats["image/found"] += 1
+        stats[f"image/{status}"] += 1
+        if "reason" in outcome:
+            stats[f"image/{status}/{outcome['reason']}"] += 1
 
 
 def stats_of_all(sums: Mapping[str, Any], counted: Mapping[str, int]) -> dict[str, Any]:

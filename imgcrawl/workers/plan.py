@@ -11,21 +11,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.feeds.merge import Segments, file_name
+from imgcrawl.feeds.kept import KeptParts
+from imgcrawl.feeds.segments import file_name
 
 if sys.platform != "win32":
     import fcntl
 
-
-class Feed(NamedTuple):
-    """A file that the items of all workers go to. *keep*: it keeps what it has (`-o`)."""
-
-    path: Path
-    format: str
-    keep: bool
+if TYPE_CHECKING:
+    from imgcrawl.feeds.output import OutputWriter
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Plan:
     spider: str
     workers: int
     arguments: Sequence[str]
-    feeds: Sequence[Feed]
+    feeds: OutputWriter
     folder: CrawlFolder
 
 
@@ -50,15 +46,27 @@ class CrawlFolder:
         self.segments = path / "segments"
         self.fed = path / "fed"
         self.redis = path / "redis"
+        self.kept = KeptParts(path / "kept.json")
+
+    def all_segments(self) -> list[Path]:
+        return sorted(self.segments.glob("*.jsonl"), key=lambda path: (path.stat().st_ctime_ns, path.name))
 
     def segments_of(self, run: str) -> set[Path]:
         return set(self.segments.glob(f"{file_name(run)},*.jsonl"))
 
-    def keep_only(self, run: str) -> None:
-        """Remove what is of other runs, if the feed has it: it was kept to go on with those."""
+    def mark_fed(self) -> None:
+        """The feed has all that the segments have."""
+        self.fed.write_text("\n".join(sorted({_run_of(path) for path in self.all_segments()})), "utf-8")
+
+    def go_on_with(self, run: str) -> None:
+        """Forget what the feed has of other runs: it was kept to go on with those."""
         if self.fed.exists():
-            for path in set(self.segments.glob("*.jsonl")) - self.segments_of(run):
-                path.unlink()
+            fed = set(self.fed.read_text("utf-8").split("\n"))
+            if file_name(run) not in fed:
+                for path in self.all_segments():
+                    if _run_of(path) in fed:
+                        path.unlink()
+                self.kept.file.unlink(missing_ok=True)
             self.fed.unlink()
 
     @property
@@ -70,47 +78,32 @@ class CrawlFolder:
         """Remove all but the Redis, and the folder itself if that leaves nothing in it."""
         shutil.rmtree(self.segments, ignore_errors=True)
         self.fed.unlink(missing_ok=True)
+        self.kept.file.unlink(missing_ok=True)
         with suppress(OSError):  # another crawl's is beside it
             (self.path / "lock").unlink(missing_ok=True)
             self.path.rmdir()
             self.path.parent.rmdir()
 
 
-def folder_for(spider: str, arguments: dict[str, str], feeds: Sequence[Feed]) -> CrawlFolder:
+def _run_of(segment: Path) -> str:
+    return segment.name.partition(",")[0]
+
+
+def folder_for(spider: str, arguments: dict[str, str], feeds: OutputWriter) -> CrawlFolder:
     """Where the crawl of *spider* with *arguments* keeps what the next start of it needs."""
-    beside = feeds[0].path.absolute().parent if feeds else Path.cwd()
+    beside = next((output.path.parent for output in feeds.outputs if output.path), Path.cwd())
     mark = blake2b(json.dumps([spider, arguments], sort_keys=True).encode(), digest_size=4).hexdigest()
     return CrawlFolder(beside / ".imgcrawl" / f"{spider}-{mark}")
 
 
-def plain_feeds(feeds: dict[Path, dict[str, Any]]) -> list[Feed]:
-    """The feeds that can be made from segments. Raises InputError for others."""
-    for path, options in feeds.items():
-        for name in ("item_classes", "item_filter", "batch_item_count", "postprocessing"):
-            if options.get(name):
-                raise InputError(f"Feed {path}: --workers writes feeds without {name}; expected a plain one")
-        if "%(" in str(path):
-            raise InputError(f"Feed {path}: --workers writes one feed; expected a name without %(...)s")
-        place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
-        if not os.access(place, os.W_OK) or not (place == path.absolute() or place.is_dir()):
-            raise InputError(f"Feed {path} cannot be written: {place} is not a place to write to.")
-        if path.exists() and not options.get("overwrite"):
-            if options["format"] not in ("json", "jsonl", "jl", "jsonlines"):
-                raise InputError(f"Feed {path}: --workers cannot add to {options['format']}; -O replaces it")
-            with Segments([path]):  # raises InputError for what is no feed
-                pass
-    return [Feed(path, str(options["format"]), not options.get("overwrite")) for path, options in feeds.items()]
-
-
 def worker_command(plan: Plan, run: str) -> list[str]:
-    """The command line of a worker of the run of this name: a crawl of its own, with a segment of the feed."""
+    """The command line of a worker of the run of this name: a crawl of its own, with a segment in place of feeds."""
     command = [sys.executable, "-m", "scrapy", "crawl", plan.spider, *plan.arguments]
-    command += ["-o", f"{plan.folder.segments}/%(run)s,%(worker)s.jsonl:jsonl"]
     for name, value in {
         "FEEDS": "{}",
-        "FEED_URI_PARAMS": "imgcrawl.feeds.merge.uri_params",
         "FRONTIER_PARENT": os.getpid(),
         "FRONTIER_RUN": run,
+        "FRONTIER_SEGMENTS": plan.folder.segments,
         "PROGRESS_ENABLED": 0,
         "PROGRESS_INTERVAL": 0,
     }.items():

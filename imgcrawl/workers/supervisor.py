@@ -24,7 +24,7 @@ from imgcrawl.frontier.verdict import last_reason, reporters, run_stats
 from imgcrawl.limits.redis import RedisLimits
 from imgcrawl.shared.address import redis_url
 from imgcrawl.shared.connection import OUTAGES, check_server
-from imgcrawl.workers.outcome import Outcome, judge, merge_segments, stats_of_all
+from imgcrawl.workers.outcome import Outcome, judge, stats_of_all, write_feeds
 from imgcrawl.workers.plan import Plan, claimed, worker_command
 from imgcrawl.workers.terminal import Terminal, is_chosen
 
@@ -151,9 +151,7 @@ class Workers:
             return True
         with suppress(*OUTAGES):
             counts = await inspect.counts(self.store)
-            if any(
-                self._is_of(pid, worker) for worker in await reporters(self.store, counts["id"]) for pid in self.pids
-            ):
+            if any(_is_of(pid, worker) for worker in await reporters(self.store, counts["id"]) for pid in self.pids):
                 await self._adopt(counts["id"])
         return bool(self.run_id)
 
@@ -165,11 +163,7 @@ class Workers:
         else:
             await self.store.client.hset(key, "name", self.run_name)
         self.run_id = run
-        self.plan.folder.keep_only(run)
-
-    @staticmethod
-    def _is_of(pid: int, worker: str) -> bool:
-        return worker.startswith(f"{socket.gethostname()}-{pid}-")
+        self.plan.folder.go_on_with(run)
 
     async def _keep_working(self, number: int) -> None:
         """One worker after another, until one leaves by itself."""
@@ -222,11 +216,11 @@ class Workers:
             counts = await inspect.counts(self.store)
             closed = await reporters(self.store, self.run_id or counts["id"])
             self._look_for_loss(counts)
-            left = self.lost or any(closed[worker] for worker in closed if self._is_of(pid, worker))
+            left = self.lost or any(closed[worker] for worker in closed if _is_of(pid, worker))
             if left or (counts["id"] == self.run_id and counts["state"] == "done"):
                 return False
             for worker in await inspect.names(self.store):
-                if self._is_of(pid, worker):
+                if _is_of(pid, worker):
                     await self.store.expire_worker(worker)
                     await RedisLimits(self.store, self.settings["REDIS_URL"]).expire_worker(worker)
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
@@ -297,7 +291,7 @@ class Workers:
             self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"
         # Another run may have begun by now, on another machine.
         over = counts["state"] == "done" if counts["id"] == self.run_id else self.over
-        counted = await asyncio.to_thread(merge_segments, self.plan.folder, self.plan.feeds, self.settings)
+        counted = await write_feeds(self.plan.folder, self.plan.feeds)
         stats = stats_of_all(sums, counted) | {"elapsed_time_seconds": seconds}
         if self.trouble:
             stats["verdict/error"] = self.trouble
@@ -319,6 +313,10 @@ class Workers:
         if self.server:
             self.server.forget()
         self.plan.folder.remove()
+
+
+def _is_of(pid: int, worker: str) -> bool:
+    return worker.startswith(f"{socket.gethostname()}-{pid}-")
 
 
 def _stopping_signals() -> Iterator[signal.Signals]:

@@ -18,7 +18,7 @@ HTML = {"Content-Type": "text/html; charset=utf-8"}
 JSON = {"Content-Type": "application/json"}
 
 
-SCRAPED = "had"
+SCRAPED = "scraped"
 
 
 def links(*paths: str, css: str = "g") -> str:

@@ -26,7 +26,7 @@ def test_segments_become_one_feed(tmp_path: Path) -> None:
     segment(tmp_path / "part-2.jsonl", "b", "c")
     code, out, err = scrapy(tmp_path, "merge", "part-1.jsonl", "part-2.jsonl", "-O", "images.json")
     assert (code, out) == (0, "images.json: 3 galleries of 4 items, 1 again\n")
-    assert err == "part-1.jsonl: its last line is not complete and was left out\n"
+    assert err == "part-1.jsonl: its last line is not complete, and what is missing was left out\n"
     assert urls(tmp_path / "images.json") == ["a", "b", "c"]
 
     segment(tmp_path / "part-3.jsonl", "d", "a")
@@ -53,7 +53,11 @@ def test_broken_lines_are_told_and_are_not_all_right(tmp_path: Path) -> None:
         (["part-*.jsonl", "-O", "x.json"], "part-*.jsonl: No such file or directory; expected a feed"),
         (["a.jsonl", "-O", "x.xyz"], "Unrecognized output format 'xyz'"),
         (["a.jsonl", "-O", "x.json", "-o", "y.json"], "Please use only one of -o/--output and -O/--overwrite-output"),
-        (["a.jsonl", "-O", "s3://bucket/x.json"], "Feed s3://bucket/x.json: expected a local file"),
+        (["a.jsonl", "-o", "s3://bucket/x.json"], "Feed s3://bucket/x.json: expected a local file"),
+        (
+            ["a.jsonl", "-O", "ftp://me:secret@127.0.0.1:1/x.xml"],
+            "A feed could not be written: Error storing xml feed (1 items) in: ftp://127.0.0.1:1/x.xml: Connect",
+        ),
         (["a.jsonl", "-O", "folder.json"], "Feed folder.json is a folder, a file is needed."),
         (["a.jsonl", "-O", "a.jsonl/x.json"], "Feed a.jsonl/x.json cannot be written: Not a directory."),
         (["a.jsonl", "-O", f"{'x' * 300}.json"], f"Feed {'x' * 300}.json cannot be written: File name too long."),

@@ -39,6 +39,7 @@ COMPONENTS = {
     "FEED_STORAGES": {
         "": "imgcrawl.feeds.storage.FileFeedStorage",
         "file": "imgcrawl.feeds.storage.FileFeedStorage",
+        "stdout": "imgcrawl.feeds.storage.StdoutFeedStorage",
     },
     "FEED_EXPORTERS": {
         "json": "imgcrawl.feeds.exporters.JsonItemExporter",
@@ -310,6 +311,44 @@ def test_killed_again_and_again(project: Path) -> None:
     assert hidden(project) == []
 
 
+def test_a_reader_of_stdout_has_each_item_and_a_compressed_feed_can_be_read_to_where_it_ends(project: Path) -> None:
+    gz = {"format": "jsonl", "postprocessing": ["scrapy.extensions.postprocessing.GzipPlugin"]}
+    write_project(project, COMPONENTS, FEEDS={"stdout:": {"format": "jsonl"}, "a.jsonl.gz": gz})
+    spider = (project / "feed.py").read_text().replace('"x" * int(self.size)', "os.urandom(50).hex()")
+    (project / "feed.py").write_text(spider)  # what can be compressed well is in a compressor's hands for long
+    with (project / "out").open("wb") as out:
+        process = start(project, count=100_000, stdout=out.fileno(), size=100)
+    wait_for(lambda: len(handled(project)) > 3000, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    done = handled(project)
+    assert set(done) <= {json.loads(line)["id"] for line in (project / "out").read_bytes().splitlines()}
+    text = b""
+    with pytest.raises(EOFError), gzip.open(project / "a.jsonl.gz") as lines:
+        while piece := lines.read1(1 << 16):
+            text += piece
+    assert text.count(b"\n") > 1000
+
+
+def test_cells_that_a_spreadsheet_would_run_are_told_apart_and_no_cell_is_python(project: Path) -> None:
+    texts = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1+1", "-5", "+3.5e-7", "a=b", ""]
+    spider = (project / "feed.py").read_text()
+    head, _, tail = spider.partition("        for number in range(int(self.count)):")
+    items = "".join(
+        f"        yield {{'id': '{n}', 'text': {text!r}, 'images': [{{'path': 'a'}}]}}\n"
+        for n, text in enumerate(texts)
+    )
+    (project / "feed.py").write_text(head + items + tail[tail.index("        while self.hold") :])
+    crawl(project, "-O", "escaped.csv", "-O", "a.jsonl")
+    crawl(project, "-O", "kept.csv", "-s", "FEED_CSV_FORMULAS=keep")
+    escaped, kept = read_rows(project / "escaped.csv"), read_rows(project / "kept.csv")
+    assert [row["text"] for row in kept] == texts == [item["text"] for item in read_lines(project / "a.jsonl")]
+    assert [row["text"] for row in escaped] == [*(f"'{text}" for text in texts[:7]), *texts[7:]]
+    assert {row["images"] for row in escaped} == {'[{"path": "a"}]'}
+    _, log = crawl(project, "-O", "a.csv", "-s", "FEED_CSV_FORMULAS=maybe")
+    assert "FEED_CSV_FORMULAS is 'maybe': expected escape or keep" in log
+
+
 def test_thousands_of_items_and_large_ones(project: Path) -> None:
     reader = Reader(project / "images.json")
     # Five of 5 MB: JSON makes seven bytes of each `"ä,\\n`.
@@ -482,12 +521,17 @@ def test_disk_full(project: Path) -> None:
 
 def test_an_array_that_cannot_be_replaced_waits_in_the_journal(project: Path) -> None:
     (project / "images.json").write_text('[{"id": "old"}]')
-    (project / ".images.json.tmp").mkdir()
-    _, log = crawl(project, "-o", "images.json", run="s", count=3)
-    assert "in: images.json: Is a directory; items wait in" in log
+    process = start(project, "-o", "images.json", run="s", count=3, hold="go")
+    wait_for(lambda: len(handled(project)) == 3, process)
+    (project / "images.json").rename(project / "away.json")
+    (project / "images.json").mkdir()
+    (project / "go").touch()
+    process.communicate(timeout=60)
+    log = (project / "log").read_text()
+    assert "in: images.json: another program has changed it; items wait in" in log
     assert "Traceback" not in log
-    assert ids(load(project / "images.json")) == ["old"]
-    (project / ".images.json.tmp").rmdir()
+    (project / "images.json").rmdir()
+    (project / "images.json").write_text('[{"id": "old"}]')
     assert "took up 3 items" in crawl(project, "-o", "images.json", run="t")[1]
     assert ids(load(project / "images.json")) == ["old", *numbered("s", 3), *numbered("t", 5)]
     assert hidden(project) == []
@@ -616,8 +660,6 @@ def test_a_copy_that_would_fill_the_disk_is_not_begun(tmp_path: Path, monkeypatc
     file = add(path, b"1")
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=4))
-    opened = path.with_name(".a.json.tmp")
-    opened.mkdir()  # would be the error if it were tried
     with pytest.raises(ImgcrawlError, match=r"^No space left on device; items wait in"):
         file.finish()
     assert path.read_text() == "[0]"

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.feeds.exporters import CsvItemExporter
-from imgcrawl.feeds.merge import MOST_OPEN, Segments, count_item, file_name, write_feed
+from imgcrawl.feeds.merge import MOST_OPEN, Segments
+from imgcrawl.feeds.output import OutputWriter
+from imgcrawl.feeds.segments import file_name
+from imgcrawl.workers.outcome import count_item
+from tests.support.crawling import project_settings
 
 STORED = {"url": "i", "status": "downloaded", "path": "a.jpg"}
 FAILED = {"url": "i", "status": "failed", "reason": "timeout"}
@@ -25,6 +28,12 @@ def item(url: str, *images: dict[str, str], at: str = "2026-11-21T03:36:00+00:00
 def lines(path: Path, *items: dict[str, Any], torn: str = "") -> Path:
     path.write_text("".join(json.dumps(one) + "\n" for one in items) + torn, "utf-8")
     return path
+
+
+def write_feed(segments: Segments, path: Path, format_: str, **options: Any) -> None:
+    settings = project_settings()
+    settings.set("FEEDS", {str(path): {"format": format_, "overwrite": True, **options}})
+    OutputWriter(settings).write_files(segments)
 
 
 def merged(*paths: Path) -> list[dict[str, Any]]:
@@ -78,7 +87,7 @@ def test_a_line_cut_anywhere_is_passed_over_and_told(tmp_path: Path, cut: int) -
     path.write_bytes(path.read_bytes() + last[:-cut])
     with Segments([path]) as segments:
         assert [json.loads(line)["url"] for line in segments] == ["a"]
-    assert segments.report.torn == [f"{path}: its last line is not complete and was left out"]
+    assert segments.report.torn == [f"{path}: its last line is not complete, and what is missing was left out"]
     assert segments.report.broken == []
 
 
@@ -107,7 +116,7 @@ def test_arrays_are_segments_too_also_when_cut(tmp_path: Path, indent: int | Non
 
 
 def test_an_array_larger_than_what_is_read_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgcrawl.feeds.merge.CHUNK", 50)
+    monkeypatch.setattr("imgcrawl.feeds.json_array.CHUNK", 50)
     whole = [item(str(n), STORED, title="x" * n) for n in range(100)]
     (tmp_path / "a.json").write_text(json.dumps(whole), "utf-8")
     assert merged(tmp_path / "a.json") == whole
@@ -145,7 +154,9 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_a_journal_that_cannot_be_read_is_what_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("[]")
     (tmp_path / ".a.json.journal").mkdir()
-    with pytest.raises(InputError, match=r"\.a\.json\.journal: Is a directory"):
+    with pytest.raises(
+        InputError, match=r"\.a\.json\.journal is a folder, and a file of ours is to stand there: remove it"
+    ):
         Segments([tmp_path / "a.json"])
 
 
@@ -168,7 +179,7 @@ def test_feeds_are_as_a_crawl_writes_them(tmp_path: Path) -> None:
         for format_ in ("json", "jsonl", "csv"):
             feed = tmp_path / f"out.{format_}"
             feed.write_text("old")
-            write_feed(segments, feed, format_, CsvItemExporter, encoding="utf-8")
+            write_feed(segments, feed, format_)
     assert json.loads((tmp_path / "out.json").read_text()) == [item("a", STORED), half]
     assert (tmp_path / "out.jsonl").read_bytes() == path.read_bytes()
     assert (tmp_path / "out.csv").read_text().splitlines()[0] == "spider,url,scraped_at,images,title"
@@ -178,14 +189,14 @@ def test_feeds_are_as_a_crawl_writes_them(tmp_path: Path) -> None:
 def test_a_feed_that_is_its_own_segment(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", item("a"), item("b"), item("a"))
     with Segments([path]) as segments:
-        write_feed(segments, path, "jsonl", CsvItemExporter)
+        write_feed(segments, path, "jsonl")
     assert [one["url"] for one in merged(path)] == ["a", "b"]
 
 
 def test_a_feed_that_cannot_be_written_stays_as_it_is(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", item("a"))
     with Segments([path]) as segments, pytest.raises(InputError, match="cannot be written"):
-        write_feed(segments, path / "below", "jsonl", CsvItemExporter)
+        write_feed(segments, path / "below", "jsonl")
     assert merged(path) == [item("a")]
 
 
@@ -214,7 +225,7 @@ def test_a_segment_that_changes_while_it_is_merged_is_told(tmp_path: Path, chang
         else:
             path.write_text("")
         with pytest.raises(InputError, match="expected it to stay until it is read"):
-            write_feed(segments, tmp_path / "out.json", "json", CsvItemExporter)
+            write_feed(segments, tmp_path / "out.json", "json")
     assert not (tmp_path / "out.json").exists()
 
 
@@ -226,7 +237,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
                 file.write(json.dumps(item(f"https://example.org/galleries/{n}", STORED)) + "\n")
         tracemalloc.start()
         with Segments([path]) as segments:
-            write_feed(segments, tmp_path / "out.json", "json", CsvItemExporter)
+            write_feed(segments, tmp_path / "out.json", "json")
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
