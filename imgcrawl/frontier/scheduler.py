@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import logging
 from collections import OrderedDict
 from hashlib import blake2b
@@ -150,7 +151,9 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         fingerprint = self._fingerprint(request)
         bucket = codec.bucket_of(request)
         report = self.shared_run.report
-        if not request.dont_filter and not request.meta.get("once_a_run"):
+        # What earlier runs have seen is kept (SCHEDULER_PERSIST); where a walk begins and goes on it is walked again.
+        again = self.persist and (self.seeding.is_start(request) or request.meta.get("once_a_run"))
+        if not request.dont_filter and not again:
             if self._is_recent(fingerprint):
                 self._count("dupefilter/filtered")
                 return False
@@ -364,7 +367,7 @@ def check_settings(settings: BaseSettings) -> None:
     """Raises `InputError` for settings of the queue that are not what they should be."""
     encoding = settings.get("REDIS_ENCODING") or defaults.REDIS_ENCODING
     try:
-        b"".decode(encoding)
+        codecs.lookup(encoding)
     except (LookupError, TypeError):
         raise InputError(f"REDIS_ENCODING={encoding!r}: expected the name of an encoding that Python knows") from None
     leases_from_settings(settings)
