@@ -17,6 +17,7 @@ from w3lib.encoding import html_body_declared_encoding
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.pages.encodings import guessed_encoding, is_web_encoding
 from imgcrawl.pages.markup import too_much
+from imgcrawl.pages.sitemaps import SITEMAP_MAXSIZE
 
 _LARGE = 128 * 1024  # bytes of a page that takes some milliseconds to parse
 _TOGETHER = 5 * 1024 * 1024  # bytes of large pages that are there at a time; parsed, they take some fifteen times that
@@ -29,7 +30,8 @@ class PagesMiddleware:
     ``PAGES_MAXSIZE`` (default 10 MiB; 0: no bound but DOWNLOAD_MAXSIZE, which is for images too): bytes of a page,
     compressed or not. What is larger fails (``too_large``), as does what has more elements or attributes than a parser
     reads in good time (`imgcrawl.pages.markup`). A request's own meta ``download_maxsize`` goes before it.
-    Images and other media, which have no callback, are not pages. A large page waits while many others are in memory,
+    A sitemap (meta ``task``) may be as large as its protocol allows, and is not parsed as a whole. Images and other
+    media, which have no callback, are not pages. A large page waits while many others are in memory,
     until what was made of them has its outcome. An encoding that no browser knows is taken as not said.
     """
 
@@ -48,10 +50,12 @@ class PagesMiddleware:
 
     def process_request(self, request: Request) -> None:
         if request.callback is not NO_CALLBACK and not request.meta.get("media"):
-            request.meta.setdefault("download_maxsize", self._maxsize)
+            bound = SITEMAP_MAXSIZE if request.meta.get("task") == "sitemap" else self._maxsize
+            request.meta.setdefault("download_maxsize", bound)
 
     async def process_response(self, request: Request, response: Response) -> Response:
-        if request.callback is NO_CALLBACK or not isinstance(response, TextResponse):
+        is_page = request.callback is not NO_CALLBACK and request.meta.get("task") != "sitemap"
+        if not is_page or not isinstance(response, TextResponse):
             return response
         size = len(response.body)
         if size < _LARGE:
