@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -521,18 +522,17 @@ def test_disk_full(project: Path) -> None:
 
 def test_an_array_that_cannot_be_replaced_waits_in_the_journal(project: Path) -> None:
     (project / "images.json").write_text('[{"id": "old"}]')
-    process = start(project, "-o", "images.json", run="s", count=3, hold="go")
-    wait_for(lambda: len(handled(project)) == 3, process)
+    process = start(project, "-o", "images.json", run="s", count=3, pause=1)
+    wait_for(lambda: len(handled(project)) == 1, process)
     (project / "images.json").rename(project / "away.json")
     (project / "images.json").mkdir()
-    (project / "go").touch()
     process.communicate(timeout=60)
     log = (project / "log").read_text()
     assert "in: images.json: another program has changed it; items wait in" in log
     assert "Traceback" not in log
     (project / "images.json").rmdir()
-    (project / "images.json").write_text('[{"id": "old"}]')
-    assert "took up 3 items" in crawl(project, "-o", "images.json", run="t")[1]
+    (project / "away.json").rename(project / "images.json")
+    assert re.search(r"took up [23] items", crawl(project, "-o", "images.json", run="t")[1])
     assert ids(load(project / "images.json")) == ["old", *numbered("s", 3), *numbered("t", 5)]
     assert hidden(project) == []
 

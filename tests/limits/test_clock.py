@@ -33,6 +33,8 @@ class JumpingServer(RedisServer):
     def set_clock(self, seconds: int) -> None:
         """Have it differ from the machine's by so many *seconds*."""
         (self.folder / "clock").write_text(f"{seconds:+d}")
+        with self.client() as client:
+            until(lambda: abs(client.time()[0] - time.time() - seconds) < 60)
 
 
 @pytest.fixture
@@ -189,8 +191,8 @@ def test_a_crawl_on_a_server_whose_clock_jumps(tmp_path: Path, jumping_server: J
 
     def answer(request: Request) -> Answer:
         if len(site.requests) >= 40 and not moments:
-            moments.append(time.time())
             jumping_server.set_clock(HOUR)
+            moments.append(time.time())
             return Answer(b"", 429, {"Retry-After": "3"})
         return Answer(JPEG, delay=0.05)
 
