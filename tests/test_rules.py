@@ -45,7 +45,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "basespiders": {"addresses", "downloadhandler", "pages", "rows"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
-    "downloadermiddlewares": {"bodies", "downloader", "downloadhandler", "limits", "rows"},
+    "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "downloadhandler", "limits", "pages", "rows"},
     "downloader": {"backpressure", "bodies", "engine", "limits", "stopping"},
     "downloadhandler": {"backpressure", "bodies", "framing"},
     "limits": {"frontier", "shared"},
