@@ -15,7 +15,7 @@ from scrapy.http.request import NO_CALLBACK
 
 from imgcrawl.basespiders.base import addresses, is_page, select
 from imgcrawl.basespiders.gallery import GallerySpider
-from imgcrawl.downloadhandler import reason_of
+from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery, SubpageGallery
 from imgcrawl.urls import without_query
 
