@@ -20,7 +20,9 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "downloader": (
         "DOWNLOAD", "CONCURRENT_", "AUTOTHROTTLE_", "LIMITS_", "BANDWIDTH", "RETRY_", "PAGES_", "SHUTDOWN_"
     ),
-    "politeness": ("USER_AGENT", "ROBOTSTXT_", "OPT_OUTS_", "BUDGET_", "CRAWL_HOURS", "PRIVATE_HOSTS_"),
+    "politeness": (
+        "USER_AGENT", "ROBOTSTXT_", "OPT_OUTS_", "BUDGET_", "CRAWL_HOURS", "PRIVATE_HOSTS_", "COOKIES_FILE", "HOST_"
+    ),
     "feeds": ("FEED_",),
     "verdict": ("VERDICT_", "SUMMARY_", "EXTENSIONS"),
     "frontier": ("FRONTIER_",),

@@ -21,17 +21,28 @@ _CREDENTIALS = re.compile(
 _REDIS_ADDRESS = re.compile(r"""\b(?:rediss?|unix|valkeys?)://[^\s'"]*""")
 _SECRET_PARAMETER = re.compile(r"([?&][a-z_]*(?:password|username|secret|token)=)[^&#\s]*", re.IGNORECASE)
 
+SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|(ACCESS|API|PRIVATE)_KEY|HTTPAUTH_USER|HOST_HEADERS")  # of a setting
+_SETTING = re.compile(
+    r"""('(?P<name>[A-Z][A-Z0-9_]*)': )('[^']*'|"[^"]*")"""
+)  # as Scrapy logs those that are not its own
+
+
+def _without_secret(setting: re.Match[str]) -> str:
+    return f"{setting[1]}'***'" if SECRET_NAME.search(setting["name"]) else setting[0]
+
 
 def printable(text: str) -> str:
     """*text* as a log or a terminal may show it: one line without control characters, and without credentials.
 
     Control characters and other invisible ones are replaced by U+FFFD, tabs stay. Of an address in it the user and the
-    password are left out, and of a Redis address its parameters of such names.
+    password are left out, of a Redis address its parameters of such names, of a setting of such a name its value.
     """
     if "://" in text:
         text = _REDIS_ADDRESS.sub(lambda found: _SECRET_PARAMETER.sub(r"\1***", found[0]), text)
         if "@" in text:
             text = _CREDENTIALS.sub(lambda found: found["scheme"] or "//", text)
+    if "': " in text:
+        text = _SETTING.sub(_without_secret, text)
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in text)

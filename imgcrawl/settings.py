@@ -51,7 +51,9 @@ ROBOTSTXT_TTL = 86400  # seconds that a robots.txt counts (RFC 9309, 2.4)
 ROBOTSTXT_WAIT = 150  # seconds that a request waits for a robots.txt that answers 5xx, before it is refused
 ROBOTSTXT_MAX_DELAY = 60.0  # seconds; no Crawl-delay counts for more
 ROBOTSTXT_RETRY = 60  # seconds until one that could not be had is asked for again
-COOKIES_ENABLED = False  # no site here needs them, and they would tell workers apart
+COOKIES_ENABLED = False  # no site here needs them, and they would tell workers apart; COOKIES_FILE switches them on
+COOKIES_FILE = None  # what to begin with, exported from a browser (Netscape format); all workers begin with the same
+HOST_HEADERS: dict[str, dict[str, str]] = {}  # only for that host: {"img.example.org": {"X-Key": "…"}}
 METAREFRESH_ENABLED = False  # error pages that refresh to the front page would count as galleries
 DOWNLOAD_HANDLERS = {
     "http": "imgcrawl.downloadhandler.DownloadHandler",  # the least CPU a request, and judges addresses
@@ -75,6 +77,11 @@ DOWNLOADER_MIDDLEWARES = {
     "imgcrawl.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": 590,
     "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
     "imgcrawl.downloadermiddlewares.redirect.RedirectMiddleware": 600,
+    "scrapy.downloadermiddlewares.httpauth.HttpAuthMiddleware": None,
+    "imgcrawl.downloadermiddlewares.credentials.HttpAuthMiddleware": 640,  # behind the redirects, which take it nowhere
+    "imgcrawl.downloadermiddlewares.credentials.HostHeadersMiddleware": 650,
+    "scrapy.downloadermiddlewares.cookies.CookiesMiddleware": None,
+    "imgcrawl.downloadermiddlewares.credentials.CookiesMiddleware": 700,
 }
 SPIDER_MIDDLEWARES = {
     "imgcrawl.spidermiddlewares.PageUrlMiddleware": 850,  # who named an address decides what it may be

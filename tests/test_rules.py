@@ -45,7 +45,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "basespiders": {"addresses", "pages", "rows"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
-    "downloadermiddlewares": {"bodies", "downloader", "limits"},
+    "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
     "downloader": {"backpressure", "engine", "limits", "stopping", "turns"},
     "turns": {"backpressure", "bodies", "limits"},
     "downloadhandler": {"backpressure", "bodies", "connections", "framing"},

@@ -6,7 +6,9 @@ from imgcrawl.basespiders.domains import DomainsSpider
 from imgcrawl.basespiders.entries import EntriesSpider
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.basespiders.listimages import ListImagesSpider
+from imgcrawl.basespiders.manypages import ImagePagesGallerySpider
 from imgcrawl.basespiders.rows import AddressesSpider, RowsSpider, VideoRowsSpider
+from imgcrawl.basespiders.sitemaps import SitemapGallerySpider
 from imgcrawl.basespiders.subpages import SubpageGallerySpider
 from imgcrawl.items import Gallery
 
@@ -17,8 +19,10 @@ __all__ = [
     "EntriesSpider",
     "Gallery",
     "GallerySpider",
+    "ImagePagesGallerySpider",
     "ListImagesSpider",
     "RowsSpider",
+    "SitemapGallerySpider",
     "SubpageGallerySpider",
     "VideoRowsSpider",
     "addresses_in",

@@ -11,16 +11,20 @@ from parsel import Selector
 from scrapy.http import Response, TextResponse
 
 from imgcrawl.basespiders.base import select
-from imgcrawl.basespiders.gallery import GallerySpider
+from imgcrawl.basespiders.manypages import ImagePagesGallerySpider
+from imgcrawl.basespiders.named import NamedGallerySpider
+from imgcrawl.basespiders.sitemaps import SitemapGallerySpider
 from imgcrawl.exceptions import InputError
 from imgcrawl.pages import find_images
 from imgcrawl.urls import host_of
 
+PLACES = ("list", "gallery", "file", "sitemap")
 
-class DeclaredGallerySpider(GallerySpider):
+
+class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ImagePagesGallerySpider):
     """Walks a site like `GallerySpider`, with declarations from the command line.
 
-    Raises `InputError` for an address or a selector that is none.
+    Raises `InputError` for an address or a selector that is none, and where it is not said where the galleries are.
     """
 
     options: ClassVar[dict[str, str]] = {
@@ -29,49 +33,70 @@ class DeclaredGallerySpider(GallerySpider):
         "next": "XPath or CSS of the link to the next list page, or of its {token}; without it rel=next is looked for",
         "first": "the number of the first list page",
         "per_page": "galleries on a list page, where {offset} counts them; without it they are counted",
+        "sitemap": "the address of a sitemap, or of a robots.txt that names some, in place of list pages",
+        "only": "a regular expression: the addresses in a sitemap that are galleries",
         "images": "XPath or CSS of the images on a gallery's page; without it they are searched for",
+        "image_pages": "XPath or CSS of the links on a gallery's page to pages of its images; -a images is about these",
         "title": "XPath or CSS of the title on a gallery's page",
     }
-    required = ("list", "galleries")
     list: str | None = None
     galleries: str | None = None
     next: str | None = None
     first: str = "1"
     per_page: str | None = None
+    sitemap: str | None = None
+    only: str | None = None
     images: str | None = None
+    image_pages: str | None = None
     title: str | None = None
 
     def __init__(self, **arguments: Any) -> None:
+        given = [place for place in PLACES if arguments.get(place)]
+        if len(given) != 1:
+            said = " and ".join(f"-a {place}=…" for place in given)
+            expected = ", ".join(f"-a {place}=… ({self.all_options()[place]})" for place in PLACES)
+            raise InputError(f"{self.name} needs one of {expected}" + (f"; it has {said}" if given else ""))
+        self.sitemap_url, self.sitemap_galleries = arguments.get("sitemap") or "", arguments.get("only") or ""
         super().__init__(**arguments)
         self.list_url, self.gallery_links, self.image_links = self.list or "", self.galleries or "", self.images or ""
+        self.image_page_links = self.image_pages or ""
         self.titles = (self.title,) if self.title else ("//h1", "//h2")
-        self.site = host_of(self.list_url)
+        self.site = host_of(self.list_url or self.sitemap_url)
         self.next_link = self.next or ""
         self.page_size = self.at_least_one("per_page") or 0
         self.first_page = self.whole_number("first")
-        for option in ("galleries", "next", "images", "title"):
+        for option in ("galleries", "next", "images", "image_pages", "title"):
             _check_query(option, getattr(self, option))
+        if self.list:
+            self._check_list()
+        if self.sitemap and not _is_address(self.sitemap):
+            raise InputError(f"-a sitemap={self.sitemap}: expected an address that begins with http:// or https://")
+
+    def _check_list(self) -> None:
+        if not self.galleries:
+            raise InputError(f"{self.name} needs -a galleries=…: {self.all_options()['galleries']}")
         try:
             address = self.list_address(self.first_page)
         except (LookupError, ValueError, AttributeError) as error:
             raise InputError(
                 f"-a list={self.list}: only {{page}}, {{offset}} or {{token}} may stand in braces ({error!r})"
             ) from error
-        if not self.site or not address.startswith(("http://", "https://")):
+        if not self.site or not _is_address(address):
             raise InputError(f"-a list={self.list}: expected an address that begins with http:// or https://")
 
     def images_of(self, response: Response) -> Any:
         if self.image_links or not isinstance(response, TextResponse):
             return super().images_of(response)
-        return find_images(response.text, response.url, response.encoding)
+        found = find_images(response.text, response.url, response.encoding)
+        return [*dict.fromkeys([*found, *self.stated_images(response)])]
 
     def looked_for(self) -> str:
-        return f"no galleries; nothing matches -a galleries={self.gallery_links}"
+        return super().looked_for() if self.sitemap else f"no galleries; nothing matches -a galleries={self.galleries}"
 
 
 def _check_query(option: str, query: str | None) -> None:
     try:
-        if query is not None:
+        if query:
             select(Selector("<p></p>"), query)
     except (ValueError, SyntaxError, RuntimeError) as error:  # the last two: cssselect's
         with suppress(JMESPathError):
@@ -80,3 +105,7 @@ def _check_query(option: str, query: str | None) -> None:
         raise InputError(
             f"-a {option}={query}: expected XPath (which begins with /), CSS, or for JSON JMESPath ({error})"
         ) from error
+
+
+def _is_address(text: str) -> bool:
+    return text.startswith(("http://", "https://")) and bool(host_of(text))

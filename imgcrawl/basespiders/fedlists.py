@@ -42,6 +42,8 @@ class FedListsSpider(BaseSpider):
 
     def is_any_list_page(self, url: str) -> bool:
         """Whether *url* is, by its looks, that of a list page, whatever value an option has in it."""
+        if not self.list_url:
+            return False
         pattern = re.escape(urlsplit(self.list_url)._replace(scheme="", netloc="").geturl())
         pattern = re.sub(r"\\{(page|offset)[^{}]*\\}", "[0-9]+", pattern)
         pattern = re.sub(r"\\{[^{}]*\\}", "[^/?#&]+", pattern)

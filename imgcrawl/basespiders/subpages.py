@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
-from scrapy import Request
 from scrapy.http import Response
-from scrapy.http.request import NO_CALLBACK
 
 from imgcrawl.basespiders.base import addresses, is_page, select
-from imgcrawl.basespiders.gallery import GallerySpider
-from imgcrawl.failures import reason_of
-from imgcrawl.items import Gallery, SubpageGallery
+from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.urls import without_query
 
-# Sub-pages that are asked for together. As many that are not there are the end, whatever number a page claims.
-WINDOW = 16
-# A site can make up pages for ever.
-MAX_SUBPAGES = 5_000
 # What comes of a sub-page that is not there: past the end that is how a site says so.
 GONE = ("http_404", "http_410", "elsewhere")
 
 
-@dataclass(frozen=True, slots=True)
-class Subpage:
-    """What a sub-page shows. *reason* says why it could not be had, and is empty where it was."""
-
-    number: int
-    url: str
-    images: tuple[str, ...] = ()
-    last: int = 0
-    has_next: bool = False
-    reason: str = ""
-
-
-class SubpageGallerySpider(GallerySpider):
+class SubpageGallerySpider(ManyPagesGallerySpider):
     """Walks galleries like `GallerySpider`, of which each has its images on sub-pages. A gallery is one item.
 
     Besides what `GallerySpider` asks for, a site declares:
@@ -51,47 +28,11 @@ class SubpageGallerySpider(GallerySpider):
     of the gallery's page. The number may be wrong: while the last page links to a next one the walk goes on,
     and pages at the end that are not there (404, 410, a redirect to the gallery, or nothing new) are just the end.
 
-    Each image is named by the number of its sub-page (`image_names`), so that one that is missing shifts no
-    other, and has that sub-page as its Referer (`image_pages`). A sub-page that could not be had, or that shows
-    no image, is in the item's `failed_pages` with its reason.
+    `ManyPagesGallerySpider` says what is in the item.
     """
-
-    item_class = SubpageGallery
 
     subpage_url = "{gallery}/{number}"
     last_number = ""
-
-    async def parse_gallery(self, response: Response) -> AsyncIterator[Any]:
-        item = self.gallery_item(response)
-        if not item.get("error"):
-            self.fill_images(item, await self.subpages(response))
-            self.fill(item, response)
-            item = self.judged(item, response)
-        yield item
-
-    def fill_images(self, item: Gallery, subpages: list[Subpage]) -> None:
-        stats = self.crawler.stats
-        item["image_names"], item["image_pages"], item["failed_pages"] = [], [], []
-        for subpage in subpages:
-            stats.inc_value("subpage/count")
-            new = [image for image in subpage.images if image not in item["image_urls"]]
-            for position, image in enumerate(new, start=1):
-                item["image_urls"].append(image)
-                item["image_names"].append(f"{subpage.number}-{position}" if position > 1 else str(subpage.number))
-                item["image_pages"].append(subpage.url)
-            if reason := subpage.reason or ("" if subpage.images else "no_image"):
-                item["failed_pages"].append({"url": subpage.url, "reason": reason})
-        if failed := item["failed_pages"]:
-            stats.inc_value("subpage/failed", len(failed))
-            told = ", ".join(f"{page['reason']}: {page['url']}" for page in failed[:5])
-            self.logger.warning(
-                "%s: %d of %d sub-pages without an image (%s%s)",
-                item["url"],
-                len(failed),
-                len(subpages),
-                told,
-                ", …" if len(failed) > 5 else "",
-            )
 
     async def subpages(self, response: Response) -> list[Subpage]:
         """Every sub-page of the gallery whose first page is *response*, by number."""
@@ -118,17 +59,8 @@ class SubpageGallerySpider(GallerySpider):
         return subpages
 
     async def fetch_subpage(self, number: int, gallery: str, response: Response) -> Subpage:
-        """Sub-page *number*, or why it could not be had. Raises nothing but CancelledError."""
         url = self.subpage_url.format(gallery=gallery, number=number)
-        request = Request(url, headers={"Referer": response.url}, meta={"page_url": response.url}, callback=NO_CALLBACK)
-        try:
-            answer = await self.crawler.engine.download_async(request)
-            return self.read_subpage(answer, number, gallery)
-        except Exception as error:
-            reason = reason_of(error)[1]
-            if reason == "error":
-                self.logger.exception("Sub-page failed: %s", url)
-            return Subpage(number, url, reason=reason)
+        return await self.fetch_page(number, url, response, lambda answer: self.read_subpage(answer, number, gallery))
 
     def read_subpage(self, response: Response, number: int, gallery: str) -> Subpage:
         url = self.subpage_url.format(gallery=gallery, number=number)

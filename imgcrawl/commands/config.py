@@ -15,8 +15,8 @@ from scrapy.settings import BaseSettings
 
 from imgcrawl.commands.base import BaseCommand
 from imgcrawl.configuration import SOURCES
+from imgcrawl.lines import SECRET_NAME
 
-_SECRET = re.compile(r"PASS|SECRET|TOKEN|(ACCESS|API|PRIVATE)_KEY|HTTPAUTH_USER")
 _PASSWORD = re.compile(r"(?<=://)([^/\s@]*)@")  # who we are, in any address
 HIDDEN = "***"
 
@@ -62,7 +62,7 @@ def held(settings: BaseSettings, names: list[str], *, everything: bool) -> Itera
 
 def shown(name: str, value: Any) -> str:
     """*value* of the setting *name*, without what nobody should read over a shoulder."""
-    if _SECRET.search(name) and value:
+    if SECRET_NAME.search(name) and value:
         return HIDDEN
     return _PASSWORD.sub(
         f"{HIDDEN}@", str(value).encode("unicode_escape").decode("ascii") if _odd(value) else str(value)

@@ -13,6 +13,8 @@ from scrapy.crawler import Crawler
 from scrapy.http import HtmlResponse, Response, XmlResponse
 from scrapy.http.request import NO_CALLBACK
 
+from imgcrawl.pages.sitemaps import SITEMAP_MAXSIZE
+
 _LARGE = 128 * 1024  # bytes of a page that takes some milliseconds to parse
 _TOGETHER = 5 * 1024 * 1024  # bytes of large pages that are there at a time; parsed, they take some fifteen times that
 _PATIENCE = 120  # seconds that a large page waits for others, which may wait for images in their turn
@@ -23,7 +25,8 @@ class PagesMiddleware:
 
     ``PAGES_MAXSIZE`` (default 10 MiB; 0: no bound but DOWNLOAD_MAXSIZE, which is for images too): bytes of a page,
     compressed or not. What is larger fails (``too_large``). A request's own meta ``download_maxsize`` goes before it.
-    Images and other media, which have no callback, are not pages. A large page waits while many others are in memory,
+    A sitemap (meta ``task``) may be as large as its protocol allows, and is not parsed as a whole. Images and other
+    media, which have no callback, are not pages. A large page waits while many others are in memory,
     until what was made of them has its outcome.
     """
 
@@ -42,11 +45,13 @@ class PagesMiddleware:
 
     def process_request(self, request: Request) -> None:
         if request.callback is not NO_CALLBACK and not request.meta.get("media"):
-            request.meta.setdefault("download_maxsize", self._maxsize)
+            bound = SITEMAP_MAXSIZE if request.meta.get("task") == "sitemap" else self._maxsize
+            request.meta.setdefault("download_maxsize", bound)
 
     async def process_response(self, request: Request, response: Response) -> Response:
         size = len(response.body)
-        if size < _LARGE or not isinstance(response, HtmlResponse | XmlResponse) or request.callback is NO_CALLBACK:
+        is_page = isinstance(response, HtmlResponse | XmlResponse) and request.meta.get("task") != "sitemap"
+        if size < _LARGE or not is_page or request.callback is NO_CALLBACK:
             return response
         while self._bytes and self._bytes + size > _TOGETHER:
             waiter = asyncio.get_running_loop().create_future()

@@ -72,7 +72,12 @@ def test_three_list_pages_that_fail_end_the_walk(server: Server, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"list": ""}, "gallery needs -a list=…: the address of a list page, with {page} for its number"),
+        ({"list": ""}, "gallery needs one of -a list=… (the address of a list page, with {page} for its number"),
+        ({"gallery": "http://a/"}, "gallery needs one of -a list=… (the address of a list page, with {page} for its"),
+        ({"list": "", "gallery": "a.html"}, "-a gallery=a.html: expected an address that begins with http:// or http"),
+        ({"list": "", "file": "nowhere.txt"}, "list 'nowhere.txt' cannot be read: No such file"),
+        ({"list": "", "sitemap": "x.xml"}, "-a sitemap=x.xml: expected an address that begins with http:// or https"),
+        ({"list": "", "sitemap": "http://a/x.xml", "only": "("}, "-a only=(: expected a regular expression ("),
         ({"galleries": ""}, "gallery needs -a galleries=…: XPath or CSS of the links to galleries on a list page"),
         ({"galleries": "//a["}, "-a galleries=//a[: expected XPath (which begins with /), CSS, or for JSON JMESPath ("),
         ({"images": "a[["}, "-a images=a[[: expected XPath (which begins with /), CSS, or for JSON JMESPath ("),
@@ -90,7 +95,7 @@ def test_three_list_pages_that_fail_end_the_walk(server: Server, tmp_path: Path)
         ({"base": "example.org"}, "-a base=example.org: expected scheme, host and port only"),
         (
             {"nmae": "x"},
-            "-a nmae=x: gallery has no option 'nmae'; it has list, galleries, next, first, per_page, images, title",
+            "-a nmae=x: gallery has no option 'nmae'; it has list, galleries, next, first, per_page, sitemap, only",
         ),
     ],
 )

@@ -1,0 +1,96 @@
+"""The addresses in a sitemap (https://www.sitemaps.org/protocol.html), with the images that it states for them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from lxml import etree
+
+from imgcrawl.urls import absolute
+
+# The protocol's own bounds. Beyond them nothing is read.
+SITEMAP_MAXSIZE = 50 * 1024 * 1024  # bytes, unpacked
+MAX_ENTRIES = 50_000
+MAX_IMAGES = 1_000  # of an entry
+_GZIP = b"\x1f\x8b\x08"
+
+
+class SitemapEntry(NamedTuple):
+    """A page and the images stated for it; or, if *is_sitemap*, a further sitemap."""
+
+    address: str
+    images: tuple[str, ...] = ()
+    is_sitemap: bool = False
+
+
+def read_sitemap(body: bytes, url: str) -> Iterator[SitemapEntry]:
+    """The entries of the sitemap or the sitemap index *body*, whose address is *url*, in order, up to `MAX_ENTRIES`.
+
+    It may be in gzip, and may be text with an address a line. What is no address over HTTP is passed over. Time and
+    memory are linear in the size of *body*. Raises ValueError for what is larger than `SITEMAP_MAXSIZE` or no gzip.
+    """
+    body = _unpacked(body).lstrip()
+    entries = (
+        _of_xml(body, url) if body.startswith((b"<", b"\xef\xbb\xbf<", b"\xff\xfe", b"\xfe\xff")) else _of_text(body)
+    )
+    for count, entry in enumerate(entries):
+        if count == MAX_ENTRIES:
+            return
+        yield entry
+
+
+def _unpacked(body: bytes) -> bytes:
+    if not body.startswith(_GZIP):
+        return body
+    try:
+        unpacked = zlib.decompressobj(31).decompress(body, SITEMAP_MAXSIZE + 1)
+    except zlib.error as error:
+        raise ValueError(f"no gzip, whatever it begins with ({error})") from error
+    if len(unpacked) > SITEMAP_MAXSIZE:
+        raise ValueError(f"more than {SITEMAP_MAXSIZE >> 20} MiB, unpacked")
+    return unpacked
+
+
+def _of_text(body: bytes) -> Iterator[SitemapEntry]:
+    for line in BytesIO(body):
+        if address := absolute("", line.decode("utf-8", "replace").strip().lstrip("\ufeff")):
+            yield SitemapEntry(address)
+
+
+def _of_xml(body: bytes, url: str) -> Iterator[SitemapEntry]:
+    # No entity is resolved: one of a few bytes can stand for gigabytes, or for a file of this machine.
+    events = etree.iterparse(
+        BytesIO(body), events=("end",), recover=True, resolve_entities=False, no_network=True, remove_comments=True
+    )
+    try:
+        for _, element in events:
+            name = _name(element)
+            if name in ("url", "sitemap"):
+                if entry := _entry(element, url, is_sitemap=name == "sitemap"):
+                    yield entry
+                element.clear()
+                while element.getprevious() is not None:
+                    del element.getparent()[0]
+    except etree.XMLSyntaxError:
+        return  # what stands before it has been read
+
+
+def _entry(element: Any, url: str, *, is_sitemap: bool) -> SitemapEntry | None:
+    address = None
+    images: dict[str, None] = {}
+    for child in element.iter():
+        if _name(child) != "loc" or not (found := absolute(url, (child.text or "").strip())):
+            continue
+        above = _name(child.getparent())
+        if child.getparent() is element:
+            address = address or found
+        elif above == "image" and len(images) < MAX_IMAGES:
+            images[found] = None
+    return SitemapEntry(address, tuple(images), is_sitemap) if address else None
+
+
+def _name(element: Any) -> str:
+    return etree.QName(element).localname if isinstance(element.tag, str) else ""

@@ -1,0 +1,107 @@
+"""Galleries without list pages: from the command line, from a list, from a sitemap; and with a page for each image."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.crawling import crawl
+from tests.support.server import Answer, Request, Server, jpeg
+
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+XML = {"Content-Type": "application/xml"}
+NAMESPACES = (
+    'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9" xmlns:image="http://www.google.com/schemas/sitemap-image/1.1"'
+)
+
+
+def site() -> Callable[[Request], Answer]:
+    """Every /g/NAME is a gallery with one image, which is another for each name; nothing else is there."""
+
+    def answer(request: Request) -> Answer:
+        name = request.path.rpartition("/")[2]
+        if request.path.startswith("/g/"):
+            return Answer(f"<title>T {name}</title><img src=/i/{name}.jpg>".encode(), 200, HTML)
+        if request.path.startswith("/i/"):
+            return Answer(jpeg(width=40 + sum(map(ord, name)) % 200), 200)
+        return Answer(b"no", 404)
+
+    return answer
+
+
+def test_galleries_from_the_command_line_and_from_a_list_need_no_declarations(server: Server, tmp_path: Path) -> None:
+    server.add("*", site())
+    (tmp_path / "one").mkdir()
+    run = crawl(tmp_path / "one", "gallery", {"gallery": f"{server.url('/g/a')}, {server.url('/g/b?x=1,2')}"})
+    assert run.code == 0, run.log
+    assert {item["title"]: len(item["images"]) for item in run.items} == {"T a": 1, "T b?x=1,2": 1}
+
+    rows = ["id,page", *(f"{n},http://site.example/g/{n}" for n in range(1, 4)), "4,none", "5,http://site.example/no"]
+    (tmp_path / "galleries.csv").write_text("\n".join(rows))
+    given = {"file": "galleries.csv", "column": "page", "base": server.url("").rstrip("/")}
+    run = crawl(tmp_path, "gallery", given, VERDICT_MAX_FAILED="1", RETRY_TIMES="0")
+    assert sorted(item.get("error") or item["title"] for item in run.items) == ["T 1", "T 2", "T 3", "http_404"]
+    assert "galleries.csv, line 5: no address: 'none'" in run.log
+    assert run.code == 0, run.log
+
+
+def test_an_address_in_a_list_leads_to_public_hosts_only(server: Server, tmp_path: Path) -> None:
+    server.add("*", site())
+    (tmp_path / "galleries.txt").write_text(server.url("/g/1"))
+    run = crawl(tmp_path, "gallery", {"file": "galleries.txt"})
+    assert [item["error"] for item in run.items] == ["private_address"]
+    assert server.requests == []
+
+
+def test_a_sitemap_with_an_index_gzip_and_images(server: Server, tmp_path: Path) -> None:
+    server.add("*", site())
+    server.add("/robots.txt", f"Sitemap: {server.url('/index.xml')}".encode(), headers={"Content-Type": "text/plain"})
+    locs = "".join(f"<sitemap><loc>{server.url(path)}</loc></sitemap>" for path in ("/1.xml.gz", "/2.txt", "/no.xml"))
+    server.add(
+        "/index.xml", f"<?xml version='1.0'?><sitemapindex {NAMESPACES}>{locs}</sitemapindex>".encode(), headers=XML
+    )
+    images = "".join(
+        f"<image:image><image:loc>{server.url(p)}</image:loc></image:image>" for p in ("/i/a.jpg", "/i/z.jpg")
+    )
+    urls = (
+        f"<!DOCTYPE u [<!ENTITY x 'y'>]><urlset {NAMESPACES}><url><loc> {server.url('/g/a')} </loc>{images}</url>"
+        f"<url><loc>{server.url('/about')}</loc></url><url><loc>/g/b&x;</loc></url><url><loc>{server.url('/g/c')}</loc>"
+    )
+    server.add("/1.xml.gz", gzip.compress(urls.encode()), headers={"Content-Type": "application/x-gzip"})
+    server.add("/2.txt", f"{server.url('/g/d')}\nno address\n".encode(), headers={"Content-Type": "text/plain"})
+
+    given = {"sitemap": server.url("/robots.txt"), "only": "/g/"}
+    run = crawl(tmp_path, "gallery", given, RETRY_TIMES="0", PRIVATE_HOSTS_ALLOWED="127.0.0.1")
+
+    shown = {item["title"]: [url.rpartition("/")[2] for url in item["image_urls"]] for item in run.items}
+    assert {title: shown[title] for title in ("T a", "T c", "T d")} == {
+        "T a": ["a.jpg", "z.jpg"], "T c": ["c.jpg"], "T d": ["d.jpg"],
+    }  # fmt: skip
+    assert "/no.xml: the sitemap could not be read (http_404)" in run.log
+    assert "1 list page could not be had" in run.log
+    assert server.count("/about") == 0
+    assert run.code == 1
+
+
+def test_thumbnails_that_link_to_pages_with_the_images(server: Server, tmp_path: Path) -> None:
+    server.add("*", site())
+    thumbs = "".join(f'<a class=t href="/p/{n}"><img src="/thumb/{n}.jpg"></a>' for n in range(1, 21))
+    server.add("/album", f"<h1>Album</h1><img src=/logo.png>{thumbs}<a class=t href=/i/direct>".encode(), headers=HTML)
+    for number in range(1, 21):
+        neighbours = f'<img src="/thumb/{number}.jpg"><img src="/thumb/{number % 20 + 1}.jpg"><img src="/foot.png">'
+        page = f'<img src=/logo.png><img src="/i/big{number}.jpg">{neighbours}'
+        server.add(f"/p/{number}", page.encode(), headers=HTML)
+    server.add("/p/7", status=403)
+
+    given = {"gallery": server.url("/album"), "image_pages": "a.t"}
+    run = crawl(tmp_path, "gallery", given, RETRY_TIMES="0", VERDICT_MAX_FAILED="1")
+
+    (item,) = run.items
+    numbers = [number for number in range(1, 21) if number != 7]
+    pages = [*(server.url(f"/p/{number}") for number in numbers), server.url("/album")]
+    assert item["image_urls"] == [*(server.url(f"/i/big{number}.jpg") for number in numbers), server.url("/i/direct")]
+    assert item["image_pages"] == pages
+    assert item["failed_pages"] == [{"url": server.url("/p/7"), "reason": "http_403"}]
+    assert {r.headers["referer"] for r in server.requests if r.path.startswith("/i/big")} == set(pages[:-1])
+    assert run.code == 0, run.log
