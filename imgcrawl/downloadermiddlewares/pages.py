@@ -10,9 +10,13 @@ from typing import Self
 
 from scrapy import Request
 from scrapy.crawler import Crawler
-from scrapy.http import HtmlResponse, Response, XmlResponse
+from scrapy.http import HtmlResponse, JsonResponse, Response, TextResponse, XmlResponse
 from scrapy.http.request import NO_CALLBACK
+from w3lib.encoding import html_body_declared_encoding
 
+from imgcrawl.exceptions import RequestRefused
+from imgcrawl.pages.encodings import guessed_encoding, is_web_encoding
+from imgcrawl.pages.markup import too_much
 from imgcrawl.pages.sitemaps import SITEMAP_MAXSIZE
 
 _LARGE = 128 * 1024  # bytes of a page that takes some milliseconds to parse
@@ -24,10 +28,11 @@ class PagesMiddleware:
     """Bounds pages, and parses large ones outside the event loop, before their callback asks for what is in them.
 
     ``PAGES_MAXSIZE`` (default 10 MiB; 0: no bound but DOWNLOAD_MAXSIZE, which is for images too): bytes of a page,
-    compressed or not. What is larger fails (``too_large``). A request's own meta ``download_maxsize`` goes before it.
+    compressed or not. What is larger fails (``too_large``), as does what has more elements or attributes than a parser
+    reads in good time (`imgcrawl.pages.markup`). A request's own meta ``download_maxsize`` goes before it.
     A sitemap (meta ``task``) may be as large as its protocol allows, and is not parsed as a whole. Images and other
     media, which have no callback, are not pages. A large page waits while many others are in memory,
-    until what was made of them has its outcome.
+    until what was made of them has its outcome. An encoding that no browser knows is taken as not said.
     """
 
     def __init__(self, maxsize: int) -> None:
@@ -49,9 +54,14 @@ class PagesMiddleware:
             request.meta.setdefault("download_maxsize", bound)
 
     async def process_response(self, request: Request, response: Response) -> Response:
+        is_page = request.callback is not NO_CALLBACK and request.meta.get("task") != "sitemap"
+        if not is_page or not isinstance(response, TextResponse):
+            return response
         size = len(response.body)
-        is_page = isinstance(response, HtmlResponse | XmlResponse) and request.meta.get("task") != "sitemap"
-        if size < _LARGE or not is_page or request.callback is NO_CALLBACK:
+        if size < _LARGE:
+            return _bounded(response)
+        response = await asyncio.to_thread(_bounded, response)
+        if not isinstance(response, HtmlResponse | XmlResponse):
             return response
         while self._bytes and self._bytes + size > _TOGETHER:
             waiter = asyncio.get_running_loop().create_future()
@@ -74,6 +84,17 @@ class PagesMiddleware:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+
+def _bounded(response: TextResponse) -> TextResponse:
+    """*response* in an encoding of the web. Raises `RequestRefused` if it is too much for a parser."""
+    if not is_web_encoding(response.encoding):
+        declared = html_body_declared_encoding(response.body) or ""
+        known = declared if is_web_encoding(declared) else guessed_encoding(response.body)
+        response = response.replace(encoding=known)
+    if not isinstance(response, JsonResponse) and (why := too_much(response.text)):
+        raise RequestRefused("too_large", f"{response.url}: {why}")
+    return response
 
 
 def _from_any_thread(loop: asyncio.AbstractEventLoop, call: Callable[[int], None], size: int) -> None:

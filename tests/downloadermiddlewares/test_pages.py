@@ -1,0 +1,40 @@
+"""What pages may cost, and how they say what they are written in."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.support.crawling import crawl
+from tests.support.server import JPEG, Server
+
+HTML = {"Content-Type": "text/html"}
+GALLERY = "<h2>café</h2><img src=/i>"
+
+
+def test_pages_of_too_many_attributes_and_of_odd_encodings_have_their_outcomes(server: Server, tmp_path: Path) -> None:
+    def with_attributes(number: int) -> bytes:
+        return f"<h2>x</h2><img src=/i><p {' '.join(f'a{n:07}' for n in range(number))}>".encode()
+
+    encoded = {
+        "hex": "text/html; charset=hex", "punycode": "text/html; charset=punycode", "rot13": "text/html; charset=rot13",
+        "utf7": "text/html; charset=utf-7", "meta": "text/html",
+    }  # fmt: skip
+    server.add(
+        "/list/1",
+        "".join(f"<a class=g href=/g/{name}>x</a>" for name in ("many", "some", *encoded)).encode(),
+        headers=HTML,
+    )
+    server.add("/g/many", with_attributes(200_000), headers=HTML)
+    server.add("/g/some", with_attributes(12_000), headers=HTML)
+    for name, kind in encoded.items():
+        said = "<meta charset=hex>" if name == "meta" else ""
+        server.add(f"/g/{name}", (said + GALLERY).encode(), headers={"Content-Type": kind})
+    server.add("/i", JPEG)
+    given = {"list": server.url("/list/{page}"), "galleries": "a.g", "images": "img::attr(src)", "pages": "1"}
+    start = time.monotonic()
+    run = crawl(tmp_path, "gallery", given, VERDICT_MAX_FAILED="1")
+    assert time.monotonic() - start < 60, "libxml2 would take minutes"
+    outcomes = {item["url"].rpartition("/")[2]: item.get("error") or item["title"] for item in run.items}
+    assert outcomes == {"many": "too_large", "some": "too_large", **dict.fromkeys(encoded, "café")}
+    assert "Traceback" not in run.log
