@@ -50,6 +50,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "turns": {"backpressure", "bodies", "limits"},
     "downloadhandler": {"backpressure", "bodies", "connections", "framing"},
     "limits": {"frontier", "shared"},
+    "rows": {"addresses"},
     "pipelines": {
         "bodies", "catalogue", "downloader", "durability", "engine", "images",
         "optouts", "spidermiddlewares",
