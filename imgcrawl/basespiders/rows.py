@@ -68,6 +68,7 @@ class RowsSpider(BaseSpider):
         super().__init__(**arguments)
         self.bad_rows = 0
         self.local_list = LocalList(self.file) if self.file else None
+        self.list_path = self.local_list.path if self.local_list else Path()
         try:
             self.pages_of_rows = self.open_list()
         except InputError as error:
@@ -100,13 +101,6 @@ class RowsSpider(BaseSpider):
             return items.pages(ROWS_PER_PAGE)
         columns = list(self.columns.values()) or None
         return open_rows(self.list_path, columns=columns, encoding=self.encoding).pages(ROWS_PER_PAGE)
-
-    @property
-    def list_path(self) -> Path:
-        """Where the list is, or a copy of it."""
-        if self.local_list is None:
-            raise InputError(f"{self.name} needs -a file=…")
-        return self.local_list.path
 
     def close_list(self) -> None:
         if self.local_list:
