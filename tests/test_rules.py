@@ -58,8 +58,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "extensions": {"display"},
     "workers": {"display", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
-        "basespiders", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl", "limits", "shared",
-        "workers",
+        "basespiders", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl", "limits", "pages",
+        "shared", "workers",
     },
     "demo": {"imgcrawl"},
 }  # fmt: skip
