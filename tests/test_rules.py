@@ -38,6 +38,8 @@ FOUNDATIONS = {"exceptions", "urls", "items", "lines"}
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
     "__main__": {"console"},
+    "checks": {"imgcrawl", "settings"},  # the defaults
+    "configuration": {"checks"},
     "console": {"configuration"},
     "settings": {"imgcrawl"},  # its version
     "addon": {"settings", "frontier", "playwright"},
@@ -58,8 +60,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "extensions": {"display"},
     "workers": {"display", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
-        "basespiders", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl", "limits", "shared",
-        "workers",
+        "basespiders", "checks", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl", "limits",
+        "shared", "workers",
     },
     "demo": {"imgcrawl"},
 }  # fmt: skip
