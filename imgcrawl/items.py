@@ -58,7 +58,8 @@ STATUSES = ("downloaded", "uptodate", "duplicate", "refused", "failed")
 class Image(TypedDict, total=False):
     """One image address and what became of it.
 
-    `url` and `status` (one of `STATUSES`) are always there; `reason` with `refused` and `failed`; the other
+    `url` and `status` (one of `STATUSES`) are always there; `reason` with `refused` and `failed`, and
+    with them `requested_path`: the path that the image was to be stored at, without an extension; the other
     keys with a stored file. `checksum` is the sha256 of the bytes as served, `path` is relative to the store.
     `warnings` says what is wrong with a file that viewers show all the same (`imgcrawl.images.damage.WARNINGS`).
     """
@@ -66,6 +67,7 @@ class Image(TypedDict, total=False):
     url: str
     status: str
     reason: str
+    requested_path: str
     path: str
     checksum: str
     bytes: int
@@ -84,14 +86,35 @@ class Image(TypedDict, total=False):
 PAGE_FACTS = ("caption", "author", "date", "tags", "license", "credit_text", "acquire_license_page", "image_facts")
 
 
-class Gallery(scrapy.Item):
-    """A detail page and its images. Sites that tell more declare more fields in a subclass.
+class _AnyField(dict[str, scrapy.Field]):
+    """The fields that an item's class declares, and whatever else is asked for."""
 
-    `image_names` and `image_pages`, where a site has them, are parallel to `image_urls`: the image's own name
-    (available to IMAGES_NAME as `{name}`), and the address of the page that shows the image (its Referer)
-    where that is not `url`. `opt_outs` is what the page said against the use of its content
-    (`imgcrawl.optouts`). `caption`, `author`, `date`, `tags`, `license`, `credit_text` and `acquire_license_page` are
-    there where the page states them (`PAGE_FACTS`), as they stand there; `image_facts` where it states some of them
+    def __missing__(self, name: str) -> scrapy.Field:
+        return scrapy.Field()
+
+
+class OpenItem(scrapy.Item):
+    """An item that takes fields which its class does not declare, each for itself: no KeyError."""
+
+    def __init_subclass__(cls) -> None:
+        if "fields" in vars(cls):  # Scrapy's metaclass makes each class twice, at first without
+            cls.fields = _AnyField(cls.fields)  # exporters ask the class about every field of an item
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key not in self.fields:
+            self.__dict__["fields"] = {**self.fields, key: scrapy.Field()}
+        super().__setitem__(key, value)
+
+
+class Gallery(OpenItem):
+    """A detail page and its images. A site that tells more may set further fields, declared in a subclass or not.
+
+    `image_names`, `image_pages` and `image_paths`, where there are some, are parallel to `image_urls`: the image's own
+    name (available to IMAGES_NAME as `{name}`), the address of the page that shows the image (its Referer)
+    where that is not `url`, and the path to store it at, without an extension, in place of IMAGES_NAME. `opt_outs` is
+    what the page said against the use of its content (`imgcrawl.optouts`). `caption`, `author`, `date`, `tags`,
+    `license`, `credit_text` and `acquire_license_page` are there where the page states them (`PAGE_FACTS`), as they
+    stand there; `image_facts` where it states some of them
     about single images: address → fact → value. `error` says why a page could not be had; such a gallery has no
     images. `url` is what was asked for, `final_url` where redirects led, if they did.
     """
@@ -113,6 +136,7 @@ class Gallery(scrapy.Item):
     image_urls = scrapy.Field()
     image_names = scrapy.Field()
     image_pages = scrapy.Field()
+    image_paths = scrapy.Field()
     images = scrapy.Field()
     opt_outs = scrapy.Field()
 
@@ -134,7 +158,7 @@ class Entry(Gallery):
 
 
 class Row(Gallery):
-    """A row of a list, and its images. `url` says where it stands: `<file>:<line>`.
+    """A row of a list, and its images. `url` says where it stands: `<file>:<line>`. Its other columns are fields.
 
     An entry of `image_pages` is None where the user himself, and no stranger's list, named the image's host.
     """
@@ -144,12 +168,13 @@ class Row(Gallery):
 
 
 class VideoRow(Row):
-    """A row of a list, and its videos: `videos`, `video_names` and `video_pages` are to `video_urls` what
-    `images`, `image_names` and `image_pages` are to `image_urls`."""
+    """A row of a list, and its videos: `videos`, `video_names`, `video_pages` and `video_paths` are to `video_urls`
+    what `images`, `image_names`, `image_pages` and `image_paths` are to `image_urls`."""
 
     video_urls = scrapy.Field()
     video_names = scrapy.Field()
     video_pages = scrapy.Field()
+    video_paths = scrapy.Field()
     videos = scrapy.Field()
 
 

@@ -45,7 +45,7 @@ def assert_true(done: Crawl, replica: Replica, file: str = "") -> None:
             said = (outcome["status"], outcome.get("reason"))
             assert said == (image["status"], image["reason"]), (outcome, image)
             if not image["paths"]:
-                assert set(outcome) == {"url", "status", "reason"}
+                assert set(outcome) == {"url", "status", "reason", "requested_path"}
                 continue
             assert outcome["path"] in image["paths"], (outcome, image)
             assert hashlib.sha256(done.files[outcome["path"]]).hexdigest() == outcome["checksum"] == image["sha256"]

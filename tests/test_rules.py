@@ -51,6 +51,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "downloader": {"backpressure", "bodies", "engine", "limits", "stopping"},
     "downloadhandler": {"backpressure", "bodies", "framing"},
     "limits": {"frontier", "shared"},
+    "rows": {"addresses"},
     "pipelines": {
         "backpressure", "bodies", "catalogue", "downloader", "downloadhandler", "durability", "engine", "images",
         "optouts", "spidermiddlewares",

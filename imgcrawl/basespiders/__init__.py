@@ -1,13 +1,14 @@
 """How any site, or any list, is walked. A spider inherits from one of these and states facts."""
 
 from imgcrawl.addresses import addresses_in
+from imgcrawl.basespiders.addresslists import AddressesSpider
 from imgcrawl.basespiders.declared import DeclaredGallerySpider
 from imgcrawl.basespiders.domains import DomainsSpider
 from imgcrawl.basespiders.entries import EntriesSpider
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.basespiders.listimages import ListImagesSpider
 from imgcrawl.basespiders.manypages import ImagePagesGallerySpider
-from imgcrawl.basespiders.rows import AddressesSpider, RowsSpider, VideoRowsSpider
+from imgcrawl.basespiders.rows import RowsSpider, VideoRowsSpider
 from imgcrawl.basespiders.sitemaps import SitemapGallerySpider
 from imgcrawl.basespiders.subpages import SubpageGallerySpider
 from imgcrawl.items import Gallery

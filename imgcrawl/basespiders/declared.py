@@ -11,17 +11,18 @@ from parsel import Selector
 from scrapy.http import Response, TextResponse
 
 from imgcrawl.basespiders.base import select
-from imgcrawl.basespiders.manypages import ImagePagesGallerySpider
 from imgcrawl.basespiders.named import NamedGallerySpider
+from imgcrawl.basespiders.proposed import ProposedGallerySpider
 from imgcrawl.basespiders.sitemaps import SitemapGallerySpider
 from imgcrawl.exceptions import InputError
 from imgcrawl.pages import find_images
+from imgcrawl.pages.proposals import GalleryImages
 from imgcrawl.urls import host_of
 
 PLACES = ("list", "gallery", "file", "sitemap")
 
 
-class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ImagePagesGallerySpider):
+class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGallerySpider):
     """Walks a site like `GallerySpider`, with declarations from the command line.
 
     Raises `InputError` for an address or a selector that is none, and where it is not said where the galleries are.
@@ -29,7 +30,7 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ImagePages
 
     options: ClassVar[dict[str, str]] = {
         "list": "the address of a list page, with {page} for its number, {offset} or {token}, or that of the first one",
-        "galleries": "XPath or CSS of the links to galleries on a list page",
+        "galleries": "XPath or CSS of the links to galleries on a list page; without it, what the page repeats",
         "next": "XPath or CSS of the link to the next list page, or of its {token}; without it rel=next is looked for",
         "first": "the number of the first list page",
         "per_page": "galleries on a list page, where {offset} counts them; without it they are counted",
@@ -73,8 +74,6 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ImagePages
             raise InputError(f"-a sitemap={self.sitemap}: expected an address that begins with http:// or https://")
 
     def _check_list(self) -> None:
-        if not self.galleries:
-            raise InputError(f"{self.name} needs -a galleries=…: {self.all_options()['galleries']}")
         try:
             address = self.list_address(self.first_page)
         except (LookupError, ValueError, AttributeError) as error:
@@ -90,8 +89,18 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ImagePages
         found = find_images(response.text, response.url, response.encoding)
         return [*dict.fromkeys([*found, *self.stated_images(response)])]
 
+    def take_images(self, found: GalleryImages) -> None:
+        super().take_images(found)
+        if not self.title:
+            self.titles = (found.title,) if found.title else ()  # a heading that all pages share is the site's
+
+    def more_declarations(self) -> dict[str, str]:
+        return {"title": self.titles[0] if len(self.titles) == 1 else ""}
+
     def looked_for(self) -> str:
-        return super().looked_for() if self.sitemap else f"no galleries; nothing matches -a galleries={self.galleries}"
+        return (
+            super().looked_for() if self.sitemap else f"no galleries; nothing matches -a galleries={self.gallery_links}"
+        )
 
 
 def _check_query(option: str, query: str | None) -> None:

@@ -15,9 +15,8 @@ from scrapy.http import Response
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import BaseSpider, failed_reason
-from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery, Row, VideoRow
-from imgcrawl.rows import BROKEN, BadRow, RowsPage, open_rows
+from imgcrawl.rows import BROKEN, BadRow, RowsPage, open_item_list, open_rows
 from imgcrawl.urls import absolute, rebase, stem
 
 ROWS_PER_PAGE = 100
@@ -36,7 +35,8 @@ class RowsSpider(BaseSpider):
     - `columns`: what its rows hold: a name for each column and where it is, a number counted from 0, a name of
       the header row or a field of JSON Lines;
 
-    and fills the item in one hook, `fill`. The item's `url` is `<file>:<line>`.
+    and fills the item in one hook, `fill`. The item's `url` is `<file>:<line>`. The list may also be one that
+    `scrapy failed` prints: its lines become the items that they were.
 
     The list is judged before anything is asked for: what cannot be read at all raises `InputError`. Its rows
     travel in pages of rows, each a request that carries its rows, and are read as the crawl gets there. A bad
@@ -61,6 +61,7 @@ class RowsSpider(BaseSpider):
 
     item_class: type[Gallery] = Row
     columns: ClassVar[dict[str, int | str]] = {}
+    referer = "referer"  # the column with the page that shows the image
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -77,6 +78,8 @@ class RowsSpider(BaseSpider):
         """Add the image (or whatever `media` is) at *url* to *item*; *name* is its own name, where it has one."""
         if not url:
             raise ValueError("no address")
+        if url.startswith("//"):  # relative to the scheme of a page, which a list is not
+            url = f"https:{url}"
         item.setdefault(f"{self.media}_names", []).append(name)
         if self.is_trusted(url):
             item.setdefault(f"{self.media}_pages", []).append(None)
@@ -86,6 +89,8 @@ class RowsSpider(BaseSpider):
 
     def open_list(self) -> Iterator[RowsPage]:
         """The pages of rows. Raises `InputError` at once for a list that cannot be read."""
+        if items := open_item_list(str(self.file), encoding=self.encoding):
+            return items.pages(ROWS_PER_PAGE)
         columns = list(self.columns.values()) or None
         return open_rows(str(self.file), columns=columns, encoding=self.encoding).pages(ROWS_PER_PAGE)
 
@@ -139,10 +144,14 @@ class RowsSpider(BaseSpider):
     def parse_rows(self, response: Response, file: str, rows: list[list[Any]], bad: list[list[Any]]) -> Iterator[Any]:
         for line, reason, excerpt in bad:
             self.bad_row(file, BadRow(line, reason, excerpt))
-        for line, values in rows:
-            row = dict(zip(self.columns, values, strict=True)) if self.columns else dict(enumerate(values))
+        for line, values, *fields in rows:
+            place = f"{file}:{line}" if line else file
             try:
-                output = self.read_row(f"{file}:{line}" if line else file, row)
+                if fields:
+                    output: Any = self.read_item(place, values, fields[0])
+                else:
+                    row = zip(self.columns, values, strict=True) if self.columns else enumerate(values)
+                    output = self.read_row(place, dict(row))
             except ValueError as error:
                 self.bad_row(file, BadRow(line, str(error), " ".join(values)[:80]))
                 continue
@@ -153,6 +162,26 @@ class RowsSpider(BaseSpider):
         """What comes of *row*, which stands at *place*. Raises ValueError for a bad row."""
         item = self.new_item(place)
         self.fill(item, row)
+        return self.scraped(item)
+
+    def read_item(self, place: str, addresses: list[str], fields: dict[str, Any]) -> Gallery:
+        """The item that a row with names for all that it tells, *fields*, is. Raises ValueError for a bad row."""
+        item = self.new_item(place)
+        for parallel in ("opt_outs", *(f"{self.media}_{each}" for each in ("names", "pages", "paths"))):
+            if parallel in fields:
+                fields[parallel] = _texts(fields[parallel])
+        names = fields.pop(f"{self.media}_names", [])
+        pages = fields.pop(f"{self.media}_pages", []) or [fields.get(self.referer)] * len(addresses)
+        for origin in ("url", "final_url"):  # whoever cannot be asked where an address came from is trusted
+            if not isinstance(fields.get(origin), str) or not fields[origin]:
+                fields.pop(origin, None)
+        item.update(fields)
+        own_name = fields.get("name")
+        for number, address in enumerate(addresses):
+            name = names[number] if number < len(names) else own_name
+            self.add(item, address, name if isinstance(name, str) else "")
+        if f"{self.media}_pages" not in item and any(pages):
+            item[f"{self.media}_pages"] = [page if _is_page(page) else item["url"] for page in pages]
         return self.scraped(item)
 
     def bad_row(self, file: str, row: BadRow) -> None:
@@ -189,58 +218,13 @@ class VideoRowsSpider(RowsSpider):
     media = "video"
 
 
-class AddressesSpider(RowsSpider):
-    """Reads a list of addresses, in any format, or takes addresses from the command line.
-
-    Text holds an address a line, `#` begins a comment. Of other formats the address is in `column`.
-    """
-
-    options: ClassVar[dict[str, str]] = {
-        "url": "addresses, parted by commas, in place of a list",
-        "column": "where the address is: a number counted from 0, a name of the header row, a field of JSON Lines",
-        "format": "text, csv, tsv or jsonl, where the name of the list does not tell",
-        "delimiter": "what parts the columns of a CSV list",
-    }
-    required = ()
-    given: frozenset[str] = frozenset()  # the addresses in `url`
-    url: str | None = None
-    column: str | None = None
-    format: str | None = None
-    delimiter: str | None = None
-
-    def open_list(self) -> Iterator[RowsPage]:
-        if bool(self.url) == bool(self.file):
-            raise InputError(f"{self.name} needs either -a file=FILE or -a url=ADDRESS,ADDRESS,…")
-        if self.url:
-            addresses = [address.strip() for address in re.split(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)", self.url)]
-            self.given = frozenset(addresses)
-            return pages_of(addresses)
-        reader = open_rows(
-            str(self.file),
-            columns=[self.column] if self.column else None,
-            format=self.format,
-            encoding=self.encoding,
-            delimiter=self.delimiter,
-        )
-        return reader.pages(ROWS_PER_PAGE)
-
-    def name_of_list(self) -> str:
-        return "url" if self.url else super().name_of_list()
-
-    def fill(self, item: Gallery, row: dict[Any, str]) -> None:
-        self.add(item, row[0])
-
-    def is_trusted(self, url: str) -> bool:
-        return url in self.given or super().is_trusted(url)
+def _is_page(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("http://", "https://"))
 
 
-def pages_of(addresses: list[str]) -> Iterator[RowsPage]:
-    """Pages of rows of one value each."""
-    for start in range(0, len(addresses), ROWS_PER_PAGE):
-        rows: list[list[Any]] = [
-            [number, [address]] for number, address in enumerate(addresses[start : start + ROWS_PER_PAGE], start + 1)
-        ]
-        yield RowsPage(start + 1, start + len(rows), rows, [])
+def _texts(value: Any) -> list[str]:
+    """*value*, from a list, as the texts it should be."""
+    return [each if isinstance(each, str) else "" for each in value] if isinstance(value, list) else []
 
 
 def slug(reason: str) -> str:

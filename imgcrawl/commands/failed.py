@@ -1,31 +1,38 @@
-"""`scrapy failed`: the addresses of a feed that were not brought home, as a list that can be crawled again."""
+"""`scrapy failed`: the images of a feed that were not brought home, as a list that can be crawled again."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from scrapy.commands import ScrapyCommand
 
-from imgcrawl.commands.base import BaseCommand, say
+from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
+
+# What is said of an item that is tried again by the crawl that does it.
+_SAID_ANEW = {"scraped_at", "error", "failed_pages", "images", "videos"}
 
 
 class Command(BaseCommand, ScrapyCommand):
-    """Prints each address that failed, after a comment with its reason and where it stood. Exit code 2: bad input.
+    """Prints each item of a feed with images that failed, with these alone, as a line of JSON. Exit code 2: bad input.
 
-    `scrapy failed images.json > failed.txt` makes a list for `scrapy crawl urls -a file=failed.txt`. To have them
-    under their own names, start the crawl that made the feed again: it asks only for what is missing.
+    `scrapy failed images.json > failed.jsonl` makes a list for `scrapy crawl urls -a file=failed.jsonl`: the images
+    have the paths they were to have, their items the same `url`, title and other fields, and each image is asked for
+    with its page as `Referer`. A list of videos is for the spider that made the feed. Pages that could not be had
+    are told on stderr: start the crawl that made the feed again, it asks only for what is missing.
+
+    With `--urls` addresses are printed, and reasons as comments: for other programs.
     """
 
     requires_project = False  # a feed is all that it needs
 
     def syntax(self) -> str:
-        return "[--refused] <feed>"
+        return "[--refused] [--urls] <feed>"
 
     def short_desc(self) -> str:
         return "List the images of a feed that failed"
@@ -33,29 +40,56 @@ class Command(BaseCommand, ScrapyCommand):
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         super().add_options(parser)
         parser.add_argument("--refused", action="store_true", help="also those that were refused")
+        parser.add_argument("--urls", action="store_true", help="addresses alone, one a line")
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
-        for line in listing(args, refused=opts.refused):
-            say(line)
+        if len(args) != 1:
+            raise InputError(f"scrapy failed {' '.join(args)}: expected one feed, .json or .jsonl")
+        statuses = ("failed", "refused") if opts.refused else ("failed",)
+        for item in items_of(Path(args[0])):
+            for line in addresses_of(item, statuses) if opts.urls else retries_of(item, statuses):
+                say(line)
+            for reason, address in lost_pages(item):
+                if opts.urls:
+                    say(f"# {reason}")
+                    say(f"# {_spelled(address)}")
+                else:
+                    complain(f"{reason}: {_spelled(address)}")
         return 0
 
 
-def listing(args: list[str], *, refused: bool) -> Iterator[str]:
-    """The lines for the feed in *args*; what is no image is a comment. Raises `InputError`."""
-    if len(args) != 1:
-        raise InputError(f"scrapy failed {' '.join(args)}: expected one feed, .json or .jsonl")
-    statuses = ("failed", "refused") if refused else ("failed",)
-    for item in items_of(Path(args[0])):
-        for outcome in [*(item.get("images") or ()), *(item.get("videos") or ())]:
-            if outcome["status"] in statuses:
-                yield f"# {outcome['reason']} on {item.get('url')}"
-                yield _spelled(outcome["url"])
-        for page in item.get("failed_pages") or ():
-            yield f"# a sub-page: {page['reason']} on {item.get('url')}"
-            yield f"# {_spelled(page['url'])}"
-        if item.get("error"):
-            yield f"# a page: {item['error']}"
-            yield f"# {_spelled(item.get('url'))}"
+def retries_of(item: dict[str, Any], statuses: Sequence[str]) -> Iterator[str]:
+    """*item* with those of its images, or of its videos, whose status is one of *statuses*, as JSON in ASCII."""
+    for media in ("image", "video"):
+        outcomes = item.get(f"{media}s") or ()
+        lost = [number for number, outcome in enumerate(outcomes) if outcome["status"] in statuses]
+        if not lost:
+            continue
+        kept = {name: value for name, value in item.items() if name not in _SAID_ANEW}
+        page = item.get("final_url") or item.get("url")
+        for column, default in (("names", ""), ("pages", page)):
+            values = item.get(f"{media}_{column}") or []
+            kept[f"{media}_{column}"] = [values[n] if n < len(values) and values[n] else default for n in lost]
+        kept[f"{media}_urls"] = [outcomes[number]["url"] for number in lost]
+        kept[f"{media}_paths"] = [outcomes[number].get("requested_path", "") for number in lost]
+        kept["failed"] = [outcomes[number]["reason"] for number in lost]
+        yield json.dumps(kept)
+
+
+def addresses_of(item: dict[str, Any], statuses: Sequence[str]) -> Iterator[str]:
+    """The lines of a text list for *item*."""
+    for outcome in [*(item.get("images") or ()), *(item.get("videos") or ())]:
+        if outcome["status"] in statuses:
+            yield f"# {outcome['reason']} on {item.get('url')}"
+            yield _spelled(outcome["url"])
+
+
+def lost_pages(item: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Why each page that *item* lacks could not be had, and its address."""
+    for page in item.get("failed_pages") or ():
+        yield f"a sub-page: {page['reason']} on {item.get('url')}", page["url"]
+    if item.get("error"):
+        yield f"a page: {item['error']}", item.get("url")
 
 
 def _spelled(address: Any) -> str:

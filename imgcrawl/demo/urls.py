@@ -17,10 +17,10 @@ FILE = "urls.txt"
 # What is to be told to the spider about each list, besides its name.
 LISTS: dict[str, dict[str, str]] = {
     FILE: {},
-    "urls.csv.gz": {"column": "address"},
-    "urls.tsv.zip": {"column": "1"},
-    "urls.jsonl": {"column": "image"},
-    "urls-gbk.csv": {"column": "address", "encoding": "gb18030", "delimiter": ";"},
+    "urls.csv.gz": {"column": "address", "keep": ""},
+    "urls.tsv.zip": {"column": "1", "keep": ""},
+    "urls.jsonl": {"column": "image", "keep": ""},
+    "urls-gbk.csv": {"column": "address", "encoding": "gb18030", "delimiter": ";", "keep": ""},
 }
 FORMAT_CYCLE = ("JPEG", "WEBP", "JPEG", "PNG", "JPEG", "AVIF", "GIF")
 BEHAVIOURS = {3: "gone", 8: "broken-once", 12: "untyped", 15: "page"}

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 BATCH_WINDOW = 0.02  # seconds in which what is to be reported comes together
 IDLE_FLUSH_DELAY = 0.003  # the same, for a worker with nothing to do
 FULL_PAUSE = 0.5  # the same, while the server is full
+FULL_PATIENCE = 60.0  # seconds that a worker with pages in hand waits for room in a full server, at least
 BAD_INPUT = "bad input: "  # how the reason of a crawl begins that `scrapy crawl` ends with exit code 2
 
 _ENDS = ("done", "failed", "again", "reject")  # operations that end a lease
@@ -267,13 +268,18 @@ class SharedRun:
         is_stuck = self._is_full or (seeds and not reply.has_room and not reply.queued and not self.leases)
         if not is_stuck or reply.accepted or reply.done != self.reply.done:
             self._full_since = time.monotonic()
-        elif time.monotonic() - self._full_since > self.queue.settings.lease_timeout:
+        elif (waited := time.monotonic() - self._full_since) > self._full_patience():
             self._tell_error(
                 "Redis is full (maxmemory): what is to be queued has no place, and no page came to its end for"
-                f" {self.queue.settings.lease_timeout:g} s; give it more memory and start the same crawl again:"
+                f" {waited:.0f} s; give it more memory and start the same crawl again:"
                 " it goes on"
             )
             self._give_up("frontier_full")
+
+    def _full_patience(self) -> float:
+        """Seconds for which a full server is waited for: longer while a page in hand may come to its end."""
+        lease_timeout = self.queue.settings.lease_timeout
+        return max(lease_timeout, FULL_PATIENCE) if self.leases else lease_timeout
 
     def _give_up(self, reason: str) -> None:
         """This worker can go on no more; what it holds goes back to the queue."""

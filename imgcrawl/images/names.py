@@ -73,12 +73,22 @@ def path_for(template: str, fields: Mapping[str, object]) -> str:
     not longer than `MAX_PATH`. Raises `InputError` for a template that `check_template` refuses for its form.
     """
     parts = [part for part in template.split("/") if part]
-    max_bytes = max(32, min(MAX_NAME, (MAX_PATH + 1) // max(len(parts), 1) - 1))
+    max_bytes = _part_bytes(parts)
     try:
         names = [safe_name(_FORMATTER.vformat(part, (), fields), max_bytes=max_bytes) for part in parts]
     except (ValueError, IndexError) as error:
         raise InputError(f"The name template {template!r} cannot be rendered: {error}.") from error
     return "/".join(names) or "untitled"
+
+
+def safe_path(path: str) -> str:
+    """*path*, which may be anybody's, as a relative POSIX path within the bounds of `path_for`."""
+    parts = [part for part in path.split("/") if part][: MAX_PATH // 33]
+    return "/".join(safe_name(part, max_bytes=_part_bytes(parts)) for part in parts) or "untitled"
+
+
+def _part_bytes(parts: Sequence[str]) -> int:
+    return max(32, min(MAX_NAME, (MAX_PATH + 1) // max(len(parts), 1) - 1))
 
 
 def check_template(setting: str, template: str, known: Iterable[str]) -> None:

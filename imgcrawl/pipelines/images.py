@@ -73,6 +73,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
     NAME_SETTING = "IMAGES_NAME"
     NAMES_FIELD = "image_names"  # the item's fields that are parallel to its addresses
     PAGES_FIELD = "image_pages"
+    PATHS_FIELD = "image_paths"
     # Without naming AVIF or WebP: servers that choose a format by this header would re-encode the original.
     ACCEPT = "image/*,*/*;q=0.8"
 
@@ -81,7 +82,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
             raise NotConfigured("IMAGES_STORE is empty: no images will be stored")
         if not is_asyncio_available():
             raise InputError("TWISTED_REACTOR is not an asyncio reactor, and imgcrawl's pipelines need one")
-        self.config = PipelineSettings.from_settings(crawler.settings, self.NAME_SETTING)
+        fields = getattr(crawler.spider, "image_name_fields", None)
+        self.config = PipelineSettings.from_settings(crawler.settings, self.NAME_SETTING, fields)
         try:
             super().__init__(store_uri, crawler=crawler)
             self._handle_statuses(crawler.settings.getbool("MEDIA_ALLOW_REDIRECTS", True))  # not Scrapy's default
@@ -106,6 +108,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             self.opt_outs,
             names_field=self.NAMES_FIELD,
             pages_field=self.PAGES_FIELD,
+            paths_field=self.PATHS_FIELD,
             accept=self.ACCEPT,
         )
         self.keeper: LocalKeeper | RemoteKeeper = (
@@ -192,6 +195,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         if status == "downloaded":
             stats.inc_value("image/bytes", image["bytes"])
         elif "reason" in image:
+            if path := request.meta.get("image_path"):
+                image["requested_path"] = path
             stats.inc_value(f"image/{status}/{image['reason']}")
             logger.log(
                 logging.WARNING if status == "failed" else logging.INFO,

@@ -15,7 +15,7 @@ from scrapy.utils.url import strip_url
 
 from imgcrawl.bodies import MediaRequest
 from imgcrawl.catalogue import Record
-from imgcrawl.images.names import distinct, path_for, strip_extension
+from imgcrawl.images.names import distinct, path_for, safe_path, strip_extension
 from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.spidermiddlewares import OptOuts
 from imgcrawl.urls import host_of, without_query
@@ -24,15 +24,19 @@ from imgcrawl.urls import host_of, without_query
 class MediaRequests:
     """Makes the requests for the images of an item.
 
-    *template* names the files; *names_field* and *pages_field* are the item's fields that are parallel to its
-    addresses: the image's own name, and the page that shows it. *accept* is the Accept header.
+    *template* names the files; *names_field*, *pages_field* and *paths_field* are the item's fields that are parallel
+    to its addresses: the image's own name, the page that shows it, and the path that it is to have in place of one
+    that *template* makes. *accept* is the Accept header.
     """
 
-    def __init__(self, template: str, opt_outs: OptOuts, *, names_field: str, pages_field: str, accept: str) -> None:
+    def __init__(
+        self, template: str, opt_outs: OptOuts, *, names_field: str, pages_field: str, paths_field: str, accept: str
+    ) -> None:
         self.template = template
         self.opt_outs = opt_outs
         self.names_field = names_field
         self.pages_field = pages_field
+        self.paths_field = paths_field
         self.accept = accept
 
     def of(self, adapter: ItemAdapter, urls: Sequence[Any], paths: Sequence[str]) -> Iterator[Request]:
@@ -75,10 +79,14 @@ class MediaRequests:
     def paths(self, adapter: ItemAdapter, urls: Iterable[Any], spider: str) -> list[str]:
         """The path that each of *urls* asks for. Takes some microseconds for each."""
         names = adapter.get(self.names_field) or []
+        given = adapter.get(self.paths_field) or []
         fields = {name: value for name, value in adapter.items() if isinstance(value, str | int | float)}
         fields.setdefault("spider", spider)
         paths = []
         for index, url in enumerate(urls):
+            if index < len(given) and given[index]:
+                paths.append(safe_path(given[index]))
+                continue
             name = names[index] if index < len(names) else ""
             basename = strip_extension(_basename(str(url)))
             fields.update(

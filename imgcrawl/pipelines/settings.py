@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ DAY = 86400.0
 # How files are called where no setting says it.
 NAMES = {"IMAGES_NAME": "{spider}/{title}/{index:03}", "VIDEOS_NAME": "{spider}/{name}"}
 
+_PER_IMAGE = frozenset({"index", "name", "basename", "host"})  # what the pipeline knows of each image
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
@@ -40,9 +42,12 @@ class PipelineSettings:
     durable: bool
 
     @classmethod
-    def from_settings(cls, settings: BaseSettings, name_setting: str) -> Self:
+    def from_settings(
+        cls, settings: BaseSettings, name_setting: str, item_fields: Collection[str] | None = None
+    ) -> Self:
+        """*item_fields*: the fields that items will have; None: those of every gallery that a site declares."""
         name = settings.get(name_setting, NAMES[name_setting])
-        check_template(name_setting, name, _template_fields())
+        check_template(name_setting, name, _template_fields() if item_fields is None else {*_PER_IMAGE, *item_fields})
         try:
             config = cls(
                 name=name,
@@ -69,9 +74,9 @@ class PipelineSettings:
         return config
 
 
-def _template_fields() -> set[str]:
+def _template_fields() -> frozenset[str]:
     """What IMAGES_NAME may name: the pipeline's own fields and those of every gallery that a site declares."""
     kinds: list[type[Gallery]] = [Gallery]
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
-    return {"index", "name", "basename", "host"}.union(*(kind.fields for kind in kinds))
+    return _PER_IMAGE.union(*(kind.fields for kind in kinds))

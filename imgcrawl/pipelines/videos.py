@@ -27,6 +27,7 @@ class VideosPipeline(ImagesPipeline):
     NAME_SETTING = "VIDEOS_NAME"
     NAMES_FIELD = "video_names"
     PAGES_FIELD = "video_pages"
+    PATHS_FIELD = "video_paths"
     ACCEPT = "video/*,*/*;q=0.8"
 
     def __init__(self, store_uri: str | os.PathLike[str], *, crawler: Crawler) -> None:

@@ -9,30 +9,38 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.rows.records import EXCERPT, BadRow, Records, Unreadable, excerpt_of, format_of
+from imgcrawl.rows.records import EXCERPT, OBJECT_FORMATS, BadRow, Records, Unreadable, excerpt_of, format_of
 from imgcrawl.rows.source import open_source
 
 SAMPLE = 100  # rows of which one must be good before a list is believed
 
 
+MAX_PAGE = 1 << 18  # characters of JSON, after which a page of rows has no more; what is shared takes four times that
+
+
 class GoodRow(NamedTuple):
-    """One row: the line where it begins (from 1, in the decompressed file) and its values, stripped of spaces."""
+    """One row: the line where it begins (from 1, in the decompressed file) and its values, stripped of spaces.
+
+    *fields* are columns beside them, by name, where the list is read with them: JSON values.
+    """
 
     line: int
     values: list[str]
+    fields: Mapping[str, Any] = {}
 
 
 class RowsPage(NamedTuple):
     """Rows that travel together.
 
     *first* and *last* are the lines where its first and its last row, good or bad, begin. *rows* is JSON as it
-    is: `[[line, [value, …]], …]`. *bad* is for whoever reads the list, to be reported there and only there.
+    is: `[[line, [value, …]], …]`, with the fields of a row behind its values where it has some. *bad* is for
+    whoever reads the list, to be reported there and only there.
     """
 
     first: int
@@ -50,13 +58,13 @@ class RowReader:
     def __init__(
         self,
         records: Records,
-        select: Callable[[Any], list[str]],
+        select: Callable[[Any], tuple[list[str], Mapping[str, Any]]],
         header: list[str] | None = None,
         header_line: int = 0,
     ) -> None:
-        self.path = records.source.path
+        self.path = records.path
         self.format = records.format
-        self.encoding = records.source.encoding
+        self.encoding = records.encoding
         self.header = header
         self._records = records
         self._select = select
@@ -77,20 +85,36 @@ class RowReader:
                 yield fields
                 continue
             try:
-                yield GoodRow(line, select(fields))
+                yield GoodRow(line, *select(fields))
             except Unreadable as error:
                 yield BadRow(line, str(error), excerpt_of(raw))
 
     def pages(self, size: int, after: int = 0) -> Iterator[RowsPage]:
-        """The rows behind line *after*, *size* a page, bad ones counted; `pages(size, page.last)` goes on."""
+        """The rows behind line *after*, *size* a page, bad ones counted; `pages(size, page.last)` goes on.
+
+        A page whose rows have more than `MAX_PAGE` characters ends earlier.
+        """
         rows = self.rows(after)
-        while batch := list(islice(rows, size)):
+        while batch := list(_batch(rows, size)):
             yield RowsPage(
                 batch[0].line,
                 batch[-1].line,
-                [[row.line, row.values] for row in batch if isinstance(row, GoodRow)],
+                [_travelling(row) for row in batch if isinstance(row, GoodRow)],
                 [row for row in batch if isinstance(row, BadRow)],
             )
+
+
+def _travelling(row: GoodRow) -> list[Any]:
+    return [row.line, row.values, dict(row.fields)] if row.fields else [row.line, row.values]
+
+
+def _batch(rows: Iterator[GoodRow | BadRow], size: int) -> Iterator[GoodRow | BadRow]:
+    room = MAX_PAGE
+    for row in islice(rows, size):
+        yield row
+        room -= len(json.dumps(row[1:]))
+        if room <= 0:
+            return
 
 
 def open_rows(
@@ -113,19 +137,12 @@ def open_rows(
     Raises `InputError` for a file that cannot be read at all, for a column that is not there, for a list without
     rows, and for one of whose first `SAMPLE` rows none is good. Blocks; the file must be a regular one.
     """
-    source, name, head = open_source(path, encoding)
-    file = source.path
-    format = format_of(file, name, head, format)
-    if delimiter is None:
-        delimiter = "\t" if format == "tsv" else ","
-    if len(delimiter) != 1 or delimiter in '"\r\n\0':
-        raise InputError(f"delimiter {delimiter!r} of list {str(file)!r}: expected one character, no quote")
-    records = Records(source, format, delimiter)
-
+    records = open_records(path, format=format, encoding=encoding, delimiter=delimiter)
+    file, format = records.path, records.format
     wanted = None if not columns else [_column(file, format, column) for column in columns]
-    if format == "jsonl":
+    if format in OBJECT_FORMATS:
         if not wanted:
-            raise InputError(f"list {str(file)!r} is JSON Lines; expected the names of the fields to read")
+            raise InputError(f"list {str(file)!r} is {format}; expected the names of the fields to read")
         reader = RowReader(records, _json_selector(wanted))
     else:
         if header is None:
@@ -134,16 +151,32 @@ def open_rows(
         numbers = None if wanted is None else [_number(file, format, names, column) for column in wanted]
         reader = RowReader(records, _selector(numbers), names, line)
 
+    required_rows(reader)
+    return reader
+
+
+def open_records(path: str | os.PathLike[str], *, format: str | None, encoding: str, delimiter: str | None) -> Records:
+    """The records of the list at *path*; the arguments are those of `open_rows`. Raises `InputError`."""
+    source, name, head = open_source(path, encoding)
+    format = format_of(source.path, name, head, format)
+    if delimiter is None:
+        delimiter = "\t" if format == "tsv" else ","
+    if len(delimiter) != 1 or delimiter in '"\r\n\0':
+        raise InputError(f"delimiter {delimiter!r} of list {str(source.path)!r}: expected one character, no quote")
+    return Records(source, format, delimiter)
+
+
+def required_rows(reader: RowReader) -> None:
+    """Raise `InputError` for a list without rows, and for one of whose first `SAMPLE` rows none is good."""
     sample = list(islice(reader, SAMPLE))
     if not sample:
-        raise InputError(f"list {str(file)!r} holds no rows; expected at least one")
+        raise InputError(f"list {str(reader.path)!r} holds no rows; expected at least one")
     first = sample[0]
     if isinstance(first, BadRow) and all(isinstance(row, BadRow) for row in sample):
         raise InputError(
-            f"list {str(file)!r} cannot be read as {format} in {source.encoding}: "
+            f"list {str(reader.path)!r} cannot be read as {reader.format} in {reader.encoding}: "
             f"none of its first {len(sample)} rows is good, line {first.line}: {first.reason}"
         )
-    return reader
 
 
 def _column(file: Path, format: str, column: str | int) -> str | int:
@@ -159,7 +192,7 @@ def _column(file: Path, format: str, column: str | int) -> str | int:
 def _header(records: Records) -> tuple[list[str], int]:
     line, _, fields = next(records.read(), (0, b"", []))
     if isinstance(fields, BadRow):
-        raise InputError(f"list {str(records.source.path)!r}: its header, line {line}, cannot be read: {fields.reason}")
+        raise InputError(f"list {str(records.path)!r}: its header, line {line}, cannot be read: {fields.reason}")
     return [field.strip() for field in fields], line
 
 
@@ -173,19 +206,19 @@ def _number(file: Path, format: str, header: list[str] | None, column: str | int
     return header.index(column)
 
 
-def _selector(numbers: list[int] | None) -> Callable[[list[str]], list[str]]:
-    def select(fields: list[str]) -> list[str]:
+def _selector(numbers: list[int] | None) -> Callable[[list[str]], tuple[list[str], Mapping[str, Any]]]:
+    def select(fields: list[str]) -> tuple[list[str], Mapping[str, Any]]:
         if numbers is None:
-            return [field.strip() for field in fields]
+            return [field.strip() for field in fields], {}
         try:
-            return [fields[number].strip() for number in numbers]
+            return [fields[number].strip() for number in numbers], {}
         except IndexError:
             raise Unreadable(f"{len(fields)} columns; column {max(numbers)}, counted from 0, is wanted") from None
 
     return select
 
 
-def _json_selector(columns: list[str | int]) -> Callable[[Any], list[str]]:
+def _json_selector(columns: list[str | int]) -> Callable[[Any], tuple[list[str], Mapping[str, Any]]]:
     def value(record: Any, column: str | int) -> str:
         try:
             found = record[column]
@@ -193,15 +226,19 @@ def _json_selector(columns: list[str | int]) -> Callable[[Any], list[str]]:
             found = None
         if found is None:
             raise Unreadable(f"no field {column!r}")
-        text = found.strip() if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-        if "\0" in text or not _is_unicode(text):
+        text = found.strip() if isinstance(found, str) else json_text(found)
+        if "\0" in text or not is_unicode(text):
             raise Unreadable(f"field {column!r} holds NUL or half a surrogate pair")
         return text
 
-    return lambda record: [value(record, column) for column in columns]
+    return lambda record: ([value(record, column) for column in columns], {})
 
 
-def _is_unicode(text: str) -> bool:
+def json_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def is_unicode(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:

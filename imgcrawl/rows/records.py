@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from imgcrawl.addresses import addresses_in
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
 from imgcrawl.rows.source import FORMATS, MAX_LINE, Source
@@ -18,6 +19,7 @@ from imgcrawl.rows.source import FORMATS, MAX_LINE, Source
 MAX_QUOTED_LINES = 100  # lines that one CSV record may span …
 MAX_QUOTED_SIZE = 1 << 16  # … and their characters: a quote that is never closed costs one row, not the file
 BROKEN = "the file is broken from here on"  # how the reason begins after which nothing more can be had
+OBJECT_FORMATS = {"jsonl"}  # whose records have names for their values
 EXCERPT = 80  # characters of a bad row that are shown
 
 
@@ -40,6 +42,14 @@ class Records:
     source: Source
     format: str
     delimiter: str
+
+    @property
+    def path(self) -> Path:
+        return self.source.path
+
+    @property
+    def encoding(self) -> str:
+        return self.source.encoding
 
     def read(self, after: int = 0) -> Iterator[tuple[int, bytes, Any]]:
         """Line, first raw line, and the fields or the `BadRow`; the lines before *after* are not looked into."""
@@ -90,14 +100,24 @@ def format_of(file: Path, name: Path, decoded: str, format: str | None) -> str:
     suffix = name.suffix.lower()
     if suffix == ".json" and first.startswith("["):
         raise InputError(f"list {str(file)!r} is one JSON document; expected JSON Lines, an object a line")
+    line = decoded.lstrip().partition("\n")[0]
+    if first.startswith('{"') and suffix not in FORMATS["csv"] + FORMATS["tsv"]:
+        return "jsonl"
     for known, suffixes in FORMATS.items():
         if suffix in suffixes:
             return known
-    if first.startswith("{"):
-        return "jsonl"
-    if re.match(r"#|(?:https?:)?//", first):
+    if re.match(r"#|(?:https?:)?//", first) or _is_printed_list(line):
         return "text"
     return "tsv" if "\t" in first.partition("\n")[0] else "csv"
+
+
+def _is_printed_list(line: str) -> bool:
+    """Whether *line* has nothing but addresses, in quotes or brackets."""
+    try:
+        found = addresses_in(line) if line[:1] in ("'", '"', "[", "(") else []
+    except ValueError:
+        return False
+    return bool(found) and all("//" in address for address in found)
 
 
 def _json_fields(text: str) -> Any:

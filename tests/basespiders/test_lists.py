@@ -78,7 +78,6 @@ def test_three_list_pages_that_fail_end_the_walk(server: Server, tmp_path: Path)
         ({"list": "", "file": "nowhere.txt"}, "list 'nowhere.txt' cannot be read: No such file"),
         ({"list": "", "sitemap": "x.xml"}, "-a sitemap=x.xml: expected an address that begins with http:// or https"),
         ({"list": "", "sitemap": "http://a/x.xml", "only": "("}, "-a only=(: expected a regular expression ("),
-        ({"galleries": ""}, "gallery needs -a galleries=…: XPath or CSS of the links to galleries on a list page"),
         ({"galleries": "//a["}, "-a galleries=//a[: expected XPath (which begins with /), CSS, or for JSON JMESPath ("),
         ({"images": "a[["}, "-a images=a[[: expected XPath (which begins with /), CSS, or for JSON JMESPath ("),
         ({"title": "h1::nope"}, "-a title=h1::nope: expected XPath (which begins with /), CSS, or for JSON JMESPath ("),

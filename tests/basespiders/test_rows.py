@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from itemadapter import ItemAdapter
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.basespiders.rows import slug
+from imgcrawl.commands.failed import retries_of
+from imgcrawl.items import Row
+from imgcrawl.rows import GoodRow, open_address_list
 from imgcrawl.spiders.huaban import HuabanSpider
 from tests.support.crawling import ROOT, Crawl, crawl
 from tests.support.server import JPEG, Answer, Request, Server, jpeg
@@ -94,15 +102,26 @@ def test_a_stranger_names_no_private_host_but_the_user_may(server: Server, tmp_p
             {"file": "a.csv", "column": "address"},
             "column 'address' is unknown in list 'a.csv', which has 'name', 'url'",
         ),
+        ({"file": "a.csv", "keep": "lable"}, "-a keep=lable: list 'a.csv' has no such column; it has 'name', 'url'"),
+        ({"file": "none.csv"}, "list 'none.csv' has no column with addresses in its first 2 rows; say which one it is"),
+        (
+            {"file": "two.csv"},
+            "list 'two.csv' has addresses in 'left', 'right'; say which of them are images: -a column=",
+        ),
         ({"file": "a.csv", "encoding": "martian"}, "encoding 'martian' of list 'a.csv': unknown encoding: martian"),
         ({"file": "broken.zip"}, "list 'broken.zip' cannot be read: File is not a zip file; expected a file of rows"),
-        ({"file": "a.csv", "colum": "url"}, "-a colum=url: urls has no option 'colum'; it has url, column, format"),
+        (
+            {"file": "a.csv", "colum": "url"},
+            "-a colum=url: urls has no option 'colum'; it has url, column, keep",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_told_before_any_request(
     arguments: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:
     (tmp_path / "a.csv").write_text("name,url\nx,http://127.0.0.1:9/a.jpg\n")
+    (tmp_path / "none.csv").write_text("name,label\nx,cat\n")
+    (tmp_path / "two.csv").write_text("left,right\nhttp://x/1,http://x/2\n")
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
     run = crawl(tmp_path, "urls", arguments)
     assert run.code == 2
@@ -178,3 +197,147 @@ def test_json_lines(server: Server, tmp_path: Path) -> None:
     assert run.code == 1, run.log
     assert "1 of 3 rows failed, more than 20% (no-field: 1)" in run.log
     assert set(run.files) == {"urls/127.0.0.1/1.jpg", "urls/127.0.0.1/2.jpg"}
+
+
+# ---- the facts beside the image ---------------------------------------------------------------------------
+
+
+def labelled(count: int) -> list[dict[str, Any]]:
+    """Rows of a data set: some captions have commas, quotes and line ends; the labels repeat."""
+    captions = ["a cat, asleep", 'a "dog"\nin the rain', "猫", "plain"]
+    return [
+        {"id": n, "url": f"http://x/{n}.jpg", "caption": f"{captions[n % 4]} {n}", "label": ["cat", "dog", "鸟"][n % 3]}
+        for n in range(count)
+    ]
+
+
+def written(rows: list[dict[str, Any]], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.mark.parametrize("name", ["list.csv"])
+def test_rows_keep_their_facts_through_a_crawl_and_a_retry(server: Server, tmp_path: Path, name: str) -> None:
+    rows = labelled(300)
+    missing = [7, 8, 99, 100, 299]
+    server.add("*", pictures())
+    for n in missing:
+        server.add(f"/{n}.jpg", status=404)
+    written(rows, tmp_path / name)
+    settings = {"IMAGES_NAME": "{label}/{id}"}
+
+    first = crawl(tmp_path, "urls", {"file": name, "base": base(server)}, **settings)
+
+    assert first.code == 0, first.log
+    told = {str(item["id"]): item for item in first.items}
+    assert {n: (item["caption"], item["label"]) for n, item in told.items()} == {
+        str(row["id"]): (row["caption"], row["label"]) for row in rows
+    }
+    assert set(first.files) == {f"{row['label']}/{row['id']}.jpg" for row in rows if row["id"] not in missing}
+
+    again = subprocess.run(
+        [sys.executable, "-m", "scrapy", "failed", str(tmp_path / "items.json")],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    (tmp_path / "failed.jsonl").write_text(again)
+    for n in missing:
+        server.add(f"/{n}.jpg", jpeg(width=700 + n))
+    server.forget()
+    second = crawl(tmp_path, "urls", {"file": "failed.jsonl", "base": base(server)})
+
+    assert second.code == 0, second.log
+    assert sorted(server.paths()) == sorted(f"/{n}.jpg" for n in missing)
+    facts = ("url", "id", "caption", "label")
+    assert sorted([item[fact] for fact in facts] for item in second.items) == sorted(
+        [told[str(n)][fact] for fact in facts] for n in missing
+    )
+    assert set(second.files) == {f"{row['label']}/{row['id']}.jpg" for row in rows}
+
+
+def test_a_gallery_is_completed_under_its_own_title_with_its_page_as_referer(server: Server, tmp_path: Path) -> None:
+    server.add("*", lambda request: Answer(JPEG if request.headers.get("referer") == "http://g/7?x=1" else b"", 200))
+    item = {
+        "spider": "pximg", "url": "http://g/7?x=1", "title": "A title", "tags": ["a", "b"], "rank": 3,
+        "image_urls": [server.url("/1.jpg"), server.url("/2.jpg")],
+        "images": [
+            {"url": server.url("/1.jpg"), "status": "downloaded", "path": "pximg/A title/001.jpg"},
+            {"url": server.url("/2.jpg"), "status": "failed", "reason": "html", "requested_path": "pximg/A title/002"},
+        ],
+    }  # fmt: skip
+    line = next(retries_of(item, ["failed"]))
+    hostile = {
+        "image_urls": [server.url("/3.jpg")],
+        "image_paths": ["../../../etc/x"],
+        "image_pages": [None],
+        "url": "",
+    }
+    (tmp_path / "again.jsonl").write_text(f"{line}\n{json.dumps(hostile)}\n")
+
+    run = crawl(tmp_path, "urls", {"file": "again.jsonl"}, PRIVATE_HOSTS_ALLOWED="127.0.0.1", VERDICT_MAX_FAILED="1")
+
+    assert set(run.files) == {"pximg/A title/002.jpg"}
+    whole = next(item for item in run.items if "title" in item)
+    assert {name: whole[name] for name in ("url", "title", "tags", "rank", "spider")} == {
+        "url": "http://g/7?x=1", "title": "A title", "tags": ["a", "b"], "rank": 3, "spider": "urls",
+    }  # fmt: skip
+    hidden = next(item for item in run.items if "title" not in item)
+    assert hidden["images"][0]["requested_path"] == "untitled/untitled/untitled/etc/x"
+    # Whoever writes a list cannot have it trusted by hiding where an address stood.
+    guarded = crawl(tmp_path, "urls", {"file": "again.jsonl"}, VERDICT_MAX_FAILED="1")
+    assert Counter(image.get("reason") for image in guarded.images) == {None: 1, "private_address": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        (",url,caption\n0,http://x/1.jpg,one\n", {"column0": "0", "caption": "one"}),
+        ("a,http://x/1.jpg\n", {"column0": "a"}),
+        ("page,image,status\nhttp://p/,//x/1.jpg,ok\n", {"page": "http://p/", "status": "ok"}),
+        ("src,url,images\nhttp://x/1.jpg,cat,3\n", {"row_url": "cat", "row_images": "3"}),
+        ("url;title\nhttp://x/1.jpg;T\n", {"title": "T"}),
+        ('url,t,long\n"[""http://x/1.jpg"", \'http://x/2.jpg\']",T,' + "x" * 1001 + "\n", {"t": "T"}),
+    ],
+)
+def test_columns_are_told_by_what_is_in_them(tmp_path: Path, text: str, fields: dict[str, str]) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    reader, names = open_address_list(tmp_path / "list.csv")
+    (row,) = reader
+    assert isinstance(row, GoodRow)
+    assert (row.values[0].rpartition("/")[2], row.fields) == ("1.jpg", fields)
+    assert set(fields) <= names
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(None, {"a", "b"}), ("", set()), ("b", {"b"}), ("long, a", {"long", "a"})])
+def test_keep_says_which_columns_stay(tmp_path: Path, keep: str | None, kept: set[str]) -> None:
+    (tmp_path / "list.csv").write_text(f"a,b,url,long\n1,2,http://x/1.jpg,{'x' * 1001}\n")
+    (row,) = open_address_list(tmp_path / "list.csv", keep=keep)[0]
+    assert isinstance(row, GoodRow)
+    assert set(row.fields) == kept
+
+
+def test_a_name_of_files_may_use_the_fields_of_the_list_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("label,url\ncat,http://x/1.jpg\n")
+    run = crawl(tmp_path, "urls", {"file": "list.csv"}, IMAGES_NAME="{label}/{lable}")
+    assert run.code == 2
+    assert "{lable} is not one of its fields" in run.log.splitlines()[-1]
+    assert "label" in run.log.splitlines()[-1].partition("with fields of")[2]
+    assert "Traceback" not in run.log
+
+
+def test_an_item_takes_any_field_and_no_other_item_knows_it() -> None:
+    item = Row(spider="x")
+    item["anything"] = 5
+    assert (dict(item), dict(item.copy())) == ({"spider": "x", "anything": 5}, {"spider": "x", "anything": 5})
+    assert ItemAdapter(item).get_field_meta("anything") == {}
+    assert "anything" not in Row.fields
+    assert "anything" not in Row(spider="y").fields
+
+
+def test_pages_of_rows_are_bounded_by_what_they_hold(tmp_path: Path) -> None:
+    rows = ({"url": f"http://x/{n}.jpg", "text": "é" * 900} for n in range(300))
+    (tmp_path / "list.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pages = list(open_address_list(tmp_path / "list.jsonl")[0].pages(100))
+    assert sum(len(page.rows) for page in pages) == 300
+    assert max(len(json.dumps(page.rows)) for page in pages) < 300_000

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -26,28 +27,48 @@ def test_what_failed_can_be_listed_and_tried_again(server: Server, tmp_path: Pat
 
     told = failed(str(tmp_path / feed))
     assert (told.returncode, told.stderr) == (0, "")
-    lines = told.stdout.splitlines()
-    assert sorted(zip(lines[::2], lines[1::2], strict=True)) == [
-        ("# connection on url:3", urls[2]),
-        ("# http_404 on url:2", urls[1]),
+    lines = sorted((json.loads(line) for line in told.stdout.splitlines()), key=lambda line: line["url"])
+    assert [(line["url"], line["image_urls"], line["failed"], line["image_paths"]) for line in lines] == [
+        ("url:2", urls[1:2], ["http_404"], ["urls/127.0.0.1/gone"]),
+        ("url:3", urls[2:], ["connection"], ["urls/127.0.0.1/broken"]),
     ]
-    assert "# scheme on url:4\nftp://x/a.jpg\n" in failed("--refused", str(tmp_path / feed)).stdout
+    assert '["ftp://x/a.jpg"]' in failed("--refused", str(tmp_path / feed)).stdout
+    told_as_text = failed("--urls", str(tmp_path / feed)).stdout
+    assert f"# http_404 on url:2\n{urls[1]}\n" in told_as_text
+    assert len(told_as_text.splitlines()) == 4
 
-    (tmp_path / "failed.txt").write_text(told.stdout)
+    (tmp_path / "failed.txt").write_text(told.stdout)  # whatever it is called
     server.add("/gone.jpg", JPEG + b"\0")
     server.forget()
     again = crawl(tmp_path, "urls", {"file": "failed.txt", "base": server.url("").rstrip("/")}, RETRY_TIMES="0")
     assert set(server.paths()) == {"/broken.jpg", "/gone.jpg"}
     assert sorted(image["status"] for image in again.images) == ["downloaded", "failed"]
+    assert sorted(item["url"] for item in again.items) == ["url:2", "url:3"]
 
 
-def test_pages_are_listed_as_comments(tmp_path: Path) -> None:
+def test_videos_are_tried_again_by_their_own_spider(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("first,http://x/1.mp4\nsecond,http://x/2.mp4\n")
+    options = {"RETRY_TIMES": "0", "VERDICT_MAX_FAILED": "1"}
+    base = server.url("").rstrip("/")
+    crawl(tmp_path, "douyin", {"file": "list.csv", "base": base}, **options)
+    (tmp_path / "again.jsonl").write_text(failed(str(tmp_path / "items.json")).stdout)
+    again = crawl(tmp_path, "douyin", {"file": "again.jsonl", "base": base}, **options)
+    found = {(item["url"], item["name"], item["videos"][0]["requested_path"]) for item in again.items}
+    assert found == {("list.csv:1", "first", "douyin/first"), ("list.csv:2", "second", "douyin/second")}
+
+
+def test_pages_are_told_beside_the_list(tmp_path: Path) -> None:
     feed = tmp_path / "feed.jsonl"
     feed.write_text(
         '{"url": "http://x/1", "error": "timeout", "images": []}\n'
         '{"url": "http://x/2", "images": [], "failed_pages": [{"url": "http://x/2/3", "reason": "http_500"}]}\n'
     )
-    assert failed(str(feed)).stdout == (
+    told = failed(str(feed))
+    assert (told.stdout, told.stderr) == (
+        "",
+        "a page: timeout: http://x/1\na sub-page: http_500 on http://x/2: http://x/2/3\n",
+    )
+    assert failed("--urls", str(feed)).stdout == (
         "# a page: timeout\n# http://x/1\n# a sub-page: http_500 on http://x/2\n# http://x/2/3\n"
     )
 

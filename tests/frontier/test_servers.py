@@ -71,7 +71,7 @@ def test_a_foreign_key_ends_the_worker_in_one_sentence_and_the_next_goes_on(
     with (
         own_redis_server.client() as client,
         Site(0.05) as site,
-        Crawl(tmp_path, own_redis_server.url, site, FRONTIER_LEASE_TIMEOUT=3) as crawl,
+        Crawl(tmp_path, own_redis_server.url, site, FRONTIER_LEASE_TIMEOUT=15) as crawl,
     ):
         worker = crawl.start(lists="6")
         until(lambda: len(urls(crawl)) > 5)
@@ -92,26 +92,27 @@ def test_a_server_that_is_full_ends_the_crawl_in_one_sentence_or_is_waited_for(
     with (
         own_redis_server.client() as client,
         Site(0.01) as site,
-        Crawl(tmp_path, own_redis_server.url, site, FRONTIER_LEASE_TIMEOUT=3) as crawl,
+        Crawl(tmp_path, own_redis_server.url, site, FRONTIER_LEASE_TIMEOUT=15) as crawl,
     ):
-        # Start pages of 4 KB that nothing compresses, four times as many as there is room for.
-        client.config_set("maxmemory", client.info("memory")["used_memory"] + 3_000_000)
+        # Start pages of 4 KB that nothing compresses, twice as many as there is room for.
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 6_000_000)
         worker = crawl.start(rows="3000", weight="4000")
         highest = 0
         while worker.poll() is None:
             highest = max(highest, client.info("memory")["used_memory"])
             time.sleep(0.02)
         assert worker.returncode == 0, crawl.log(worker)[-3000:]
+        assert "Redis is full" not in crawl.log(worker)
         assert urls(crawl) == pages(3000, "row")
         assert "Redis does not answer" not in crawl.log(worker)
         # And where nothing fits at all, whatever is waited for.
         client.flushall()
         client.config_set("maxmemory", client.info("memory")["used_memory"])
         worker = crawl.start(lists="3")
-        worker.wait(30)
+        worker.wait(90)
         assert "Redis is full (maxmemory)" in crawl.log(worker)
         client.config_set("maxmemory", 0)
-        assert crawl.start(lists="3").wait(30) == 0
+        assert crawl.start(lists="3").wait(90) == 0
         assert pages(60) <= urls(crawl)
 
 

@@ -1,0 +1,118 @@
+"""A site of which nobody has said anything but where it begins: what its pages repeat is taken for declarations."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+from collections.abc import AsyncIterator
+from typing import Any
+
+from scrapy import Request
+from scrapy.core.scheduler import Scheduler
+from scrapy.http import Response, TextResponse
+from scrapy.http.request import NO_CALLBACK
+from twisted.python.failure import Failure
+
+from imgcrawl.basespiders.base import content_type, failed_reason, is_page, request_of
+from imgcrawl.basespiders.manypages import ImagePagesGallerySpider
+from imgcrawl.pages import find_images
+from imgcrawl.pages.pagination import Pagination, propose_pagination
+from imgcrawl.pages.proposals import GalleryImages, UnsureError, propose_galleries, propose_images
+from imgcrawl.pages.repeated import PagePlaces
+
+SAMPLE = 3  # galleries whose pages are looked at before the walk begins
+
+
+class ProposedGallerySpider(ImagePagesGallerySpider):
+    """Walks a site without `gallery_links` by what its first list page and some galleries repeat.
+
+    What is taken is said in one line of the log, ready to be pasted as declarations. What was declared is not guessed.
+    Where it is not sure what the galleries are, the crawl ends with a sentence (`report`); where it is not sure about
+    the images, they are searched for on the whole page.
+
+    Raises nothing; workers that share a crawl have no part in what one of them guesses, so there it ends with a
+    sentence, too.
+    """
+
+    async def start(self) -> AsyncIterator[Any]:
+        if self.list_url and not self.gallery_links:
+            address = self.list_address(self.first_page, offset=0, token="")
+            # A crawl that goes on another day has to look again: what was taken is not kept.
+            yield Request(address, self.parse_unknown, errback=self.unknown_failed, dont_filter=True)
+            return
+        async for request in super().start():
+            yield request
+
+    def unknown_failed(self, failure: Failure) -> None:
+        self.report(f"{request_of(failure).url}: the start page could not be had ({failed_reason(failure)})")
+
+    async def parse_unknown(self, response: Response) -> AsyncIterator[Any]:
+        # Its metaclass takes any scheduler for an instance.
+        if Scheduler not in type(self.crawler.engine.scheduler).__mro__:
+            self.report(
+                f"{self.name} guesses declarations for one worker only: crawl once without REDIS_URL, then paste"
+            )
+            return
+        if not isinstance(response, TextResponse) or not is_page(response):
+            self.report(f"{response.url}: no page but {content_type(response)}; say what the galleries are")
+            return
+        page = _places(response)
+        try:
+            links = propose_galleries(page)
+        except UnsureError as error:
+            self.report(f"{error}; say it with -a galleries=XPATH_OR_CSS")
+            return
+        galleries = [self.at_home(address) for address in links.addresses]
+        self.gallery_links = links.css
+        if not re.search(r"\{(page|offset|token)", self.list_url):
+            self.take_pagination(response.url, propose_pagination(page))
+        if not (self.image_links or self.image_page_links):
+            pages = await asyncio.gather(*(self.sample(address) for address in galleries[:SAMPLE]))
+            shown = find_images(response.text, response.url, response.encoding)
+            self.take_images(propose_images([_places(each) for each in pages if each], galleries, shown))
+        self.logger.info("Taken from what the pages of %s repeat: %s", response.url, self.declarations())
+        for output in self.parse_list(response, page=self.first_page, walk={}):
+            yield output
+
+    async def sample(self, url: str) -> TextResponse | None:
+        """The page of a gallery, if it can be had."""
+        try:
+            answer = await self.crawler.engine.download_async(Request(url, callback=NO_CALLBACK))
+        except Exception as error:  # what it is, is told where the gallery is asked for as one
+            self.logger.debug("%s: %s", url, error)
+            return None
+        return answer if isinstance(answer, TextResponse) and is_page(answer) and answer.status < 300 else None
+
+    def take_pagination(self, url: str, found: Pagination | None) -> None:
+        if found and found.list_url and not self.next_link:
+            self.list_url, self.first_page, self.page_size = found.list_url, found.first, found.per_page
+        else:
+            self.list_url = url.replace("{", "{{").replace("}", "}}")
+            self.next_link = self.next_link or (found.next_link if found else "")
+
+    def take_images(self, found: GalleryImages) -> None:
+        self.image_links, self.image_page_links = found.images, found.image_pages
+
+    def declarations(self) -> str:
+        """The declarations that hold now, as on a command line."""
+        options: dict[str, str] = {
+            "list": self.list_url,
+            "first": "" if self.first_page == 1 else str(self.first_page),
+            "per_page": str(self.page_size or ""),
+            "next": self.next_link,
+            "galleries": self.gallery_links,
+            "image_pages": self.image_page_links,
+            "images": self.image_links,
+            **self.more_declarations(),
+        }
+        said = " ".join(f"-a {shlex.quote(f'{name}={value}')}" for name, value in options.items() if value)
+        return said if self.image_links else f"{said} (images: searched for)"
+
+    def more_declarations(self) -> dict[str, str]:
+        """What a kind of gallery declares besides."""
+        return {}
+
+
+def _places(response: TextResponse) -> PagePlaces:
+    return PagePlaces(response.selector, response.url, response.encoding)

@@ -1,0 +1,99 @@
+"""How the list pages of a site that nobody has read go on: by a number in their address, or by a link."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from imgcrawl.pages.repeated import PagePlaces
+from imgcrawl.urls import host_of
+
+_NEXT = re.compile(
+    r"(next|older|more|forward|suivante?s?|nächste[rs]?|weiter|siguientes?|próxima|proxima|successiv[aoi]|далее|следующая|"
+    r"下一页|下一頁|下页|次へ|次の\w*|다음)?[\s\W]*(page|posts?|entries|results|galleries|albums|items|стр\w*)?[\s\W]*",
+    re.IGNORECASE,
+)
+_ARROWS = re.compile(r"[›»>→⟩❯▶]{1,2}")
+_NEXT_CLASS = re.compile(r"(nav-|pagination-|page-|pager-|btn-)?(next|older)(-page|-posts?|-link)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Pagination:
+    """*list_url* is the address of a list page, with {page} (from *first*) or {offset} (*per_page* each) in it.
+
+    *next_link* is XPath or CSS of the link to the next page. Both are empty where `rel="next"` says it all.
+    """
+
+    list_url: str = ""
+    first: int = 1
+    per_page: int = 0
+    next_link: str = ""
+
+
+def propose_pagination(page: PagePlaces) -> Pagination | None:
+    """How the list that begins with *page* goes on; None if nothing on it says so."""
+    if page.page.xpath("//link[@rel='next']/@href | //a[contains(concat(' ', @rel, ' '), ' next ')]/@href"):
+        return Pagination()
+    numbered = _numbered(page)
+    if numbered and numbered.list_url.format(page=numbered.first, offset=0) == page.url:
+        return numbered
+    link = _next_link(page)
+    return Pagination(next_link=link) if link else numbered
+
+
+def _numbered(page: PagePlaces) -> Pagination | None:
+    """A template of the addresses that links with numbers as their texts have."""
+    ours = host_of(page.url)
+    named: dict[int, str] = {}
+    for link, address in page.links.items():
+        text = "".join(link.itertext()).strip(" \n\t\xa0[]().")
+        if text.isascii() and text.isdecimal() and 1 < int(text) < 100_000 and host_of(address) == ours:
+            named.setdefault(int(text), address)
+    proposals: Counter[Pagination] = Counter()
+    for number, address in named.items():
+        for run in re.finditer(r"[0-9]{1,9}", address):
+            before, after = address[: run.start()], address[run.end() :]
+            before, after = (part.replace("{", "{{").replace("}", "}}") for part in (before, after))
+            value = int(run[0])
+            if value == number:
+                proposals[Pagination(before + "{page}" + after)] += 1
+            elif value == number - 1:
+                proposals[Pagination(before + "{page}" + after, first=0)] += 1
+            elif value and value % (number - 1) == 0:
+                proposals[Pagination(before + "{offset}" + after, per_page=value // (number - 1))] += 1
+    if not proposals:
+        return None
+    # Of those that as many links agree on the number that stands last.
+    best = max(
+        proposals, key=lambda each: (proposals[each], each.first == 1 and not each.per_page, each.list_url.find("{"))
+    )
+    agree = proposals[best]
+    if agree * 2 <= len(named) or (agree < 2 and (best.per_page or not best.first)):
+        return None
+    return best
+
+
+def _next_link(page: PagePlaces) -> str:
+    """XPath or CSS of the one link that says that it leads to the next page."""
+    for link, address in page.links.items():
+        if address == page.url or host_of(address) != host_of(page.url):
+            continue
+        text = " ".join("".join(link.itertext()).split())
+        if len(text) <= 30 and _says_next(text) and "'" not in text:
+            return f"//a[normalize-space()='{text}']"
+        for name in (link.get("class") or "").split():
+            if _NEXT_CLASS.fullmatch(name):
+                return f"a.{name}"
+        label = link.get("aria-label") or link.get("title") or ""
+        if label and "'" not in label and _says_next(" ".join(label.split())):
+            attribute = "aria-label" if link.get("aria-label") else "title"
+            return f"//a[@{attribute}='{label}']"
+    return ""
+
+
+def _says_next(text: str) -> bool:
+    if _ARROWS.fullmatch(text):
+        return True
+    match = _NEXT.fullmatch(text)
+    return bool(match and match[1])

@@ -1,0 +1,222 @@
+"""What may be declared of a site that nobody has read yet: proposals from what its pages repeat."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from imgcrawl.pages.candidates import is_file
+from imgcrawl.pages.images import images_in
+from imgcrawl.pages.repeated import PagePlaces, card_of, counted, is_boilerplate, shows_image
+from imgcrawl.urls import host_of
+
+# Where a path leads to something else than a gallery.
+_NO_GALLERY = re.compile(
+    r"/(users?|members?|profiles?|authors?|artists?|people|tags?|categor(y|ies)|topics?|search|login|signin|register|"
+    r"about|contact|privacy|terms|help|faq|feed|rss|comments?|cart|checkout|static)(/|$|\.)",
+    re.IGNORECASE,
+)
+SURE = 0.7  # what is second best is not better than so much of the best
+_LEAST = 0.12  # of a weight
+_FEW = 3
+
+
+class UnsureError(ValueError):
+    """Nothing can be proposed; the sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryLinks:
+    """*css* finds the links to galleries on a list page, *addresses* on this one."""
+
+    css: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    elements: list[Any]
+    addresses: list[str]
+    weight: float
+    more: tuple[str, ...]  # ends of a selector, of which one may be needed
+
+    @property
+    def score(self) -> float:
+        return self.weight * len(self.addresses)
+
+
+def propose_galleries(page: PagePlaces) -> GalleryLinks:
+    """The links on a list page that lead to galleries: the most that stand in the same place, with images at them.
+
+    Raises `UnsureError`.
+    """
+    groups = sorted(_groups(page), key=lambda group: -group.score)
+    if not groups or groups[0].weight < _LEAST:
+        raise UnsureError(
+            f"{page.url}: no links but menus stand in the same place again and again, so none may be galleries"
+        )
+    best = groups[0]
+    others = [
+        group for group in groups[1:] if len(set(group.addresses) & set(best.addresses)) * 2 < len(best.addresses)
+    ]
+    same = [group for group in groups if set(group.addresses) == set(best.addresses)]
+    css = next(filter(None, map(_selector_on(page), same)), "")
+    if len(best.addresses) < (_FEW if others else 2):
+        raise UnsureError(
+            f"{page.url}: only {len(best.addresses)} links stand in the same place, too few to take them for galleries"
+        )
+    if not css:
+        raise UnsureError(f"{page.url}: no selector finds just the {len(best.addresses)} links that may be galleries")
+    if others and others[0].score > SURE * best.score:
+        other = _selector_on(page)(others[0]) or others[0].addresses[0]
+        raise UnsureError(f"{page.url}: galleries may be what {css!r} finds, or what {other!r} does")
+    return GalleryLinks(css, tuple(best.addresses))
+
+
+def _selector_on(page: PagePlaces) -> Callable[[_Group], str]:
+    return lambda group: page.selector_of(group.elements, set(group.addresses), group.more)
+
+
+def _groups(page: PagePlaces) -> list[_Group]:
+    ours = host_of(page.url).split(".")[-2:]
+    links = {
+        element: address
+        for element, address in page.links.items()
+        if address != page.url and host_of(address).split(".")[-2:] == ours and not is_file(address)
+    }
+    placed: dict[int, list[Any]] = defaultdict(list)
+    for element in links:
+        placed[page.place_of(element)].append(element)
+    return [group for elements in placed.values() for group in _parted(elements, links)]
+
+
+def _parted(elements: list[Any], links: dict[Any, str]) -> Iterator[_Group]:
+    """Links in one place, parted by whether they hold an image and by the beginning of a path that many share."""
+    beginnings = {element: _beginning(links[element]) for element in elements}
+    often = Counter(beginnings.values())
+    parts: dict[tuple[bool, str], list[Any]] = defaultdict(list)
+    for element in elements:
+        beginning = beginnings[element] if often[beginnings[element]] >= _FEW else ""
+        parts[shows_image(element), beginning].append(element)
+    for (within, beginning), part in parts.items():
+        addresses = list(dict.fromkeys(links[element] for element in part))
+        if len(addresses) > 1:
+            more = [":has(img)" if within else ":not(:has(img))"]
+            hrefs = [element.get("href").strip() for element in part]
+            if beginning and "'" not in beginning:
+                where = f"^='{beginning}'" if all(href.startswith(beginning) for href in hrefs) else f"*='/{beginning}'"
+                more += [f"[href{where}]", f"[href{where}]{more[0]}"]
+            yield _Group(part, addresses, _weight(part, links, within=within), tuple(more))
+
+
+def _beginning(address: str) -> str:
+    """The first part of the path of *address*, if there is more of it."""
+    parts = urlsplit(address)
+    first, slash, rest = parts.path.lstrip("/").partition("/")
+    return f"{first}/" if slash and rest else f"{first}?" if parts.query and first else ""
+
+
+def _weight(elements: list[Any], links: dict[Any, str], *, within: bool) -> float:
+    """How likely each of *elements*, links in one place, leads to a gallery."""
+    weight = 1.0
+    if not within:
+        around = counted((element, links[element]) for element in elements)
+        with_image = sum(shows_image(card_of(element, around)) for element in elements)
+        text = sum(len("".join(element.itertext()).strip()) for element in elements) / len(elements)
+        weight = 0.9 if with_image * 2 > len(elements) else 0.25 if text >= 8 else 0.15
+    if sum(map(is_boilerplate, elements)) * 2 > len(elements):
+        weight *= 0.1
+    if sum(bool(_NO_GALLERY.search(urlsplit(links[element]).path)) for element in elements) * 2 > len(elements):
+        weight *= 0.2
+    texts = ["".join(element.itertext()).strip() for element in elements]
+    if not within and sum(text.isdecimal() for text in texts) * 2 > len(texts):
+        weight *= 0.05
+    return weight
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryImages:
+    """CSS of the images on a gallery's page, or of the links to the pages of its images; empty where it is not sure.
+
+    *title* is CSS, too.
+    """
+
+    images: str = ""
+    image_pages: str = ""
+    title: str = ""
+
+
+def propose_images(pages: Sequence[PagePlaces], galleries: Collection[str], shown: Collection[str]) -> GalleryImages:
+    """Where the images of galleries stand, by the *pages* of some; *galleries* are what the list page links to.
+
+    What two of the pages show, or the list page does (*shown*), belongs to none. Empty where two places are as likely.
+    """
+    found = [_images(page) for page in pages]
+    times = Counter(image for images in found for image in {image for each in images.values() for image in each})
+    proposals = Counter(
+        _proposed(page, images, galleries, shown, times) for page, images in zip(pages, found, strict=True)
+    )
+    (images, image_pages), count = proposals.most_common(1)[0] if proposals else (("", ""), 0)
+    if count * 2 <= len(pages):
+        images = image_pages = ""
+    return GalleryImages(images, image_pages, _title(pages))
+
+
+def _images(page: PagePlaces) -> dict[Any, list[str]]:
+    """The `<img>` of a page, each with the address of its image."""
+    nodes = page.page.xpath("//img | //amp-img")[:1_000]
+    found = {node.root: images_in([node], page.url, page.base, page.encoding) for node in nodes}
+    return {element: images for element, images in found.items() if images}
+
+
+def _proposed(
+    page: PagePlaces,
+    images: dict[Any, list[str]],
+    galleries: Collection[str],
+    shown: Collection[str],
+    times: Counter[str],
+) -> tuple[str, str]:
+    places: dict[int, list[Any]] = defaultdict(list)
+    for element, found in images.items():
+        small = not shows_image(_wrapped(element))
+        if not small and not is_boilerplate(element) and all(times[each] == 1 and each not in shown for each in found):
+            link = _link_around(page, element)
+            if link is None or page.links.get(link) not in galleries:
+                places[page.place_of(element)].append(element)
+    ranked = sorted(places.values(), key=len, reverse=True)
+    if not ranked or (len(ranked) > 1 and len(ranked[1]) > SURE * len(ranked[0])):
+        return "", ""
+    best = ranked[0]
+    links = [link for element in best if (link := _link_around(page, element)) is not None]
+    targets = {page.links[link] for link in links if link in page.links}
+    ours = host_of(page.url)
+    if len(targets) > 1 and all(host_of(target) == ours and not is_file(target) for target in targets):
+        return "", page.selector_of(links, targets, [":has(img)"])
+    return page.selector_of(best, set(best)), ""
+
+
+def _wrapped(element: Any) -> Any:
+    return element.getparent() if element.getparent() is not None and len(element.getparent()) == 1 else element
+
+
+def _link_around(page: PagePlaces, element: Any) -> Any:
+    return next((above for above in element.iterancestors("a") if above in page.links), None)
+
+
+def _title(pages: Sequence[PagePlaces]) -> str:
+    """CSS of the heading that each of *pages* has once, with another text on each."""
+    for heading in ("h1", "h2"):
+        texts = [
+            [" ".join(node.xpath("string()").get("").split()) for node in page.page.css(heading)] for page in pages
+        ]
+        if (
+            texts
+            and all(len(each) == 1 and each[0] for each in texts)
+            and len({each[0] for each in texts}) == len(texts)
+        ):
+            return heading
+    return ""

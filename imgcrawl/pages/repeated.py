@@ -1,0 +1,195 @@
+"""Which elements of a page stand in the same place of it again and again, and which selector finds just these."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+from parsel import Selector
+
+from imgcrawl.pages.tags import base_of
+from imgcrawl.urls import absolute
+
+SMALL = 64  # pixels: avatars, icons
+MAX_ELEMENTS = 5_000  # of a kind that are looked at
+_NAME = re.compile(r"[A-Za-z_-]+[\w-]*")
+# Classes and ids that say which one of many an element is, or in which state.
+_OF_ONE = re.compile(
+    r"\d{3}|^(odd|even|first|last|active|current|selected|hover|lazy\w*|loaded|hidden|visible|alt|new|clearfix|js-.*)$"
+)
+_BOILERPLATE_TAGS = ("nav", "footer", "header", "aside", "form")
+_BOILERPLATE = re.compile(
+    r"(site|main|page|top|left|right|wp|blog|the)?[-_]?(nav|navbar|navigation|menu|footer|header|sidebar|side|widgets?|"
+    r"breadcrumbs?|pagination|pager|paging|pages|social|share|popular|trending|related|recommend(ed|ations)?|tags?|"
+    r"tagcloud|comments?|ads?|advert\w*|sponsor\w*|partners?|banner|login|topbar|toolbar)([-_](area|bar|list|links|menu|box))?",
+    re.IGNORECASE,
+)
+_CONTENT = ("article", "main", "li", "figure")
+_BACKGROUND = re.compile(r"background(-image)?\s*:[^;]*url\(", re.IGNORECASE)
+HAS_IMAGE = ".//img | .//picture | .//amp-img | .//*[contains(@style, 'url(') or @data-bg or @data-background]"
+
+
+class PagePlaces:
+    """The places of the elements of a page: their tags, with the classes and ids that those beside them share."""
+
+    def __init__(self, page: Selector, url: str, encoding: str = "utf-8") -> None:
+        self.page = page
+        self.url = url
+        self.encoding = encoding
+        self.base = base_of(page, url)
+        self._steps: dict[Any, str] = {}
+        self._numbers: dict[tuple[int, str], int] = {}
+        self._places: dict[Any, int] = {}
+        self._repeated: dict[tuple[Any, str], int] = {}
+
+    @cached_property
+    def links(self) -> dict[Any, str]:
+        """The links of the page to other pages over HTTP: element → address."""
+        found: dict[Any, str] = {}
+        for node in self.page.xpath("//a[@href]")[:MAX_ELEMENTS]:
+            link = node.root.get("href").strip()
+            if link and not link.startswith("#") and (address := absolute(self.base, link, self.encoding)):
+                found[node.root] = address
+        return found
+
+    def place_of(self, element: Any) -> int:
+        """A number that elements in the same place share."""
+        above = [element]
+        while above[-1] not in self._places and above[-1].getparent() is not None:
+            above.append(above[-1].getparent())
+        number = self._places.get(above[-1], 0)
+        for each in reversed(above):
+            if each not in self._places:
+                key = (number, self.step_of(each))
+                self._places[each] = self._numbers.setdefault(key, len(self._numbers) + 1)
+            number = self._places[each]
+        return number
+
+    def step_of(self, element: Any) -> str:
+        """*element* as a step of a CSS selector that those like it beside it share."""
+        if element not in self._steps:
+            self._steps[element] = self._step(element)
+        return self._steps[element]
+
+    def _step(self, element: Any) -> str:
+        tag: str = element.tag
+        names = [name for name in (element.get("class") or "").split() if _NAME.fullmatch(name)]
+        names = [name for name in dict.fromkeys(names) if not _OF_ONE.search(name)]
+        repeats = self._repeats(element)
+        if repeats:
+            names = [name for name in names if self._classes[tag, name] >= 0.6 * repeats]
+        elif _NAME.fullmatch(own := element.get("id") or "") and not _OF_ONE.search(own):
+            return f"{tag}#{own}"
+        if tag in ("td", "th") and not names:
+            return f"{tag}:nth-child({1 + sum(1 for _ in element.itersiblings('td', 'th', preceding=True))})"
+        return tag + "".join(f".{name}" for name in names[:3])
+
+    def _repeats(self, element: Any) -> int:
+        """How many there are of what *element* is, or is a part of: elements of one tag and content beside each other.
+
+        0 for what is there once.
+        """
+        parent = element.getparent()
+        if parent is None:
+            return 0
+        key = (parent, element.tag)
+        if key not in self._repeated:
+            shapes = Counter(tuple(child.tag for child in each) for each in parent.iterchildren(element.tag))
+            count = shapes.total()
+            is_repeated = count > 2 and max(shapes.values()) >= 0.6 * count
+            self._repeated[key] = count if is_repeated else self._repeats_of_parent(parent)
+        return self._repeated[key]
+
+    def _repeats_of_parent(self, parent: Any) -> int:
+        return 0 if parent.tag in ("body", "html") else self._repeats(parent)
+
+    @cached_property
+    def _classes(self) -> Counter[tuple[str, str]]:
+        """How many elements of a tag have a class."""
+        named = (node.root for node in self.page.xpath("//*[@class]"))
+        return Counter((each.tag, name) for each in named for name in set(each.get("class").split()))
+
+    def selector_of(self, elements: list[Any], found: set[Any], more: Sequence[str] = ()) -> str:
+        """The shortest CSS selector by place that finds *elements*' like and, of what is here, just *found*; or "".
+
+        *more*: what tells them apart from others in their place, as the end of a selector.
+        """
+        steps = [self.step_of(each) for each in (elements[0], *elements[0].iterancestors()) if each.tag != "html"]
+        last = steps[0]
+        tried = [last] if "." in last or "#" in last else []
+        tried += [f"{step} {last}" for step in steps[1:] if re.search(r"[.#]", step) and not step.startswith("body")]
+        tried += [" > ".join(reversed(steps[:length])) for length in range(2, len(steps) + 1)]
+        for css in tried:
+            for candidate in (css, *(css + end for end in more)):
+                if self.found_by(candidate) == found:
+                    return candidate
+        return ""
+
+    def found_by(self, css: str) -> set[Any]:
+        """What *css* finds: the addresses of links, other elements themselves."""
+        elements = [node.root for node in self.page.css(css)]
+        if elements and elements[0].tag == "a":
+            found = {self.links[each] for each in elements if each in self.links}
+            return found - {self.url}
+        return set(elements)
+
+
+def is_boilerplate(element: Any) -> bool:
+    """Whether *element* stands where pages have their menus, lists of what is popular, and the like."""
+    content = False
+    for above in element.iterancestors():
+        if above.tag in ("body", "html"):
+            return False
+        names = [*(above.get("class") or "").split(), above.get("id") or "", above.get("role") or ""]
+        if any(_BOILERPLATE.fullmatch(name) for name in names):
+            return True
+        if above.tag in _BOILERPLATE_TAGS and not (content and above.tag in ("header", "footer", "form")):
+            return not _is_in_content(above)
+        content = content or above.tag in _CONTENT
+    return False
+
+
+def _is_in_content(element: Any) -> bool:
+    """A header or footer of an article is a part of it."""
+    return element.tag in ("header", "footer") and any(above.tag in _CONTENT for above in element.iterancestors())
+
+
+def shows_image(element: Any) -> bool:
+    """Whether there is an image in *element*, or a background. One that is told to be small does not count."""
+    if _is_background(element):
+        return True
+    for image in element.xpath(HAS_IMAGE):
+        if image.get("style") and not _is_background(image):
+            continue
+        stated = [(image.get(name) or "").strip().removesuffix("px") for name in ("width", "height")]
+        if not (sizes := [int(text) for text in stated if text.isdecimal() and len(text) < 9]) or max(sizes) > SMALL:
+            return True
+    return False
+
+
+def _is_background(element: Any) -> bool:
+    return bool(_BACKGROUND.search(element.get("style") or "")) or "data-bg" in element.attrib
+
+
+def card_of(link: Any, addresses_in: Counter[Any]) -> Any:
+    """The largest element around *link* that has no other of the links that are counted in *addresses_in*."""
+    card = link
+    for above in link.iterancestors():
+        if addresses_in[above] > 1 or above.tag in ("body", "html"):
+            break
+        card = above
+    return card
+
+
+def counted(links: Iterable[tuple[Any, str]]) -> Counter[Any]:
+    """How many different addresses of *links* stand in each element."""
+    seen: set[tuple[Any, str]] = set()
+    for link, address in links:
+        for above in link.iterancestors():
+            if (above, address) in seen:
+                break
+            seen.add((above, address))
+    return Counter(above for above, _ in seen)

@@ -1,0 +1,76 @@
+"""Whole sites of which nothing is said but where they begin."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from tests.pages.layouts import LAYOUTS, NAMES, many, site
+from tests.support.crawling import Crawl, crawl
+from tests.support.server import Answer, Request, Server, jpeg
+
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+
+
+def list_page(page: int) -> bytes:
+    cards = many(
+        4, lambda n, name: f'<div class="card"><a href="/g/{page}-{name}"><img src="/thumb/{name}.jpg"></a></div>'
+    )
+    popular = many(5, lambda n, name: f'<li><a href="/g/pop-{name}"><img src="/thumb/pop-{name}.jpg"></a></li>')
+    older = f'<a class="older" href="/older?from={page + 1}">Older posts</a>' if page < 3 else ""
+    return site(f'<main>{cards}{older}</main><aside class="popular"><ul>{popular}</ul></aside>').encode()
+
+
+def answer(request: Request) -> Answer:
+    name = request.path.rpartition("/")[2]
+    if request.path.startswith("/g/"):
+        images = "".join(f'<p><img src="/i/{name}-{n}.jpg"></p>' for n in range(3))
+        page = f'<h1>My site</h1><h2>The {name}</h2><img src="/logo.png"><div class="body">{images}</div>'
+        return Answer(site(page).encode(), 200, HTML)
+    if request.path.startswith("/i/"):
+        return Answer(jpeg(colour=(sum(map(ord, name)) % 250, 9, 9)), 200)
+    return Answer(b"no", 404)
+
+
+def contents(run: Crawl) -> dict[str, list[str]]:
+    return {item["title"]: [url.rpartition("/")[2] for url in item["image_urls"]] for item in run.items}
+
+
+def test_a_whole_site_without_declarations_and_what_was_taken_can_be_pasted(server: Server, tmp_path: Path) -> None:
+    server.add("*", answer)
+    server.add("/start", list_page(1), headers=HTML)
+    for page in (2, 3):
+        server.add(f"/older?from={page}", list_page(page), headers=HTML)
+
+    run = crawl(tmp_path, "gallery", {"list": server.url("/start")})
+
+    galleries = [f"{page}-{name}" for page in (1, 2, 3) for name in NAMES[:4]]
+    expected = {f"The {name}": [f"{name}-{n}.jpg" for n in range(3)] for name in galleries}
+    assert contents(run) == expected
+    assert run.code == 0, run.log
+    (taken,) = re.findall(r"Taken from what the pages of \S+ repeat: (.*)", run.log)
+    arguments = dict(pair.split("=", 1) for pair in shlex.split(taken)[1::2])
+    assert arguments == {
+        "list": server.url("/start"),
+        "next": "//a[normalize-space()='Older posts']",
+        "galleries": "div.card a",
+        "images": "div.body img",
+        "title": "h2",
+    }
+
+    (tmp_path / "pasted").mkdir()
+    pasted = crawl(tmp_path / "pasted", "gallery", arguments)
+    assert contents(pasted) == expected
+
+
+def test_where_it_is_not_sure_the_crawl_ends_with_a_sentence(server: Server, tmp_path: Path) -> None:
+    server.add("/", LAYOUTS["two lists alike"].html.encode(), headers=HTML)
+    run = crawl(tmp_path, "gallery", {"list": server.url("/")})
+    assert run.code == 1
+    assert (
+        f"{server.url('/')}: galleries may be what 'section#latest a' finds, or what 'section#picks a' does; "
+        "say it with -a galleries=XPATH_OR_CSS" in run.log
+    )
+    assert "Traceback" not in run.log
+    assert server.count("/g/1") == 0

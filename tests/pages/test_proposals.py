@@ -1,0 +1,78 @@
+"""What is proposed for sites that nobody has read."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from parsel import Selector
+
+from imgcrawl.pages.pagination import propose_pagination
+from imgcrawl.pages.proposals import GalleryImages, UnsureError, propose_galleries, propose_images
+from imgcrawl.pages.repeated import PagePlaces
+from tests.pages.layouts import LAYOUTS, Layout, many, site
+
+SITE = "https://site.example"
+
+
+def places(html: str, path: str) -> PagePlaces:
+    return PagePlaces(Selector(text=html, type="html"), SITE + path)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_galleries_and_pagination(layout: Layout) -> None:
+    page = places(layout.html, layout.path)
+    if layout.galleries is None:
+        with pytest.raises(UnsureError, match=SITE):
+            propose_galleries(page)
+        return
+    found = propose_galleries(page)
+    assert list(found.addresses) == [SITE + path for path in layout.galleries]
+    assert page.found_by(found.css) == set(found.addresses)
+    following = propose_pagination(page)
+    assert (following.list_url.removeprefix(SITE) if following else "") == layout.list_url
+    link = following.next_link if following else ""
+    nodes = page.page.xpath(link) if link.startswith("/") else page.page.css(link or "none")
+    assert [node.attrib["href"] for node in nodes] == ([layout.following] if layout.following else [])
+
+
+RELATED = many(8, lambda n, name: f'<div class="rel"><a href="/g/{name}"><img src="/t/{name}.jpg"></a></div>')
+FRAME = '<img src="/logo.png"><h1>{title}</h1>{images}<div class="more">' + RELATED + '</div><img src="/foot.png">'
+GALLERIES = {
+    "images by themselves": (
+        '<div class="photos"><p><img src="/o/{k}{n}.jpg"></p></div>',
+        GalleryImages("div.photos img"),
+    ),
+    "links to the originals": (
+        '<a class="zoom" href="/full/{k}{n}.jpg"><img class="th" src="/o/{k}{n}.jpg"></a>',
+        GalleryImages("img.th"),
+    ),
+    "links to the pages of the images": (
+        '<li class="thumb"><a href="/photo/{k}{n}"><img src="/o/{k}{n}.jpg"></a></li>',
+        GalleryImages(image_pages="li.thumb a"),
+    ),
+    "one image alone": ('<img class="only" src="/o/{k}1.jpg">', GalleryImages("img.only")),
+    "nothing that is certain": (
+        '<div class="a"><img src="/o/{k}{n}.jpg"></div><span class="b"><img src="/x/{k}{n}.jpg"></span>',
+        GalleryImages(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("image", "expected"), GALLERIES.values(), ids=GALLERIES)
+def test_images_of_galleries(image: str, expected: GalleryImages) -> None:
+    pages = []
+    for kind in "ab":
+        images = "".join(image.format(k=kind, n=n) for n in range(1, 6 if "{n}" in image else 2))
+        page = FRAME.format(title=f"Gallery {kind}", images=f"<main>{images}</main>")
+        pages.append(places(site(page), f"/g/{kind}"))
+    galleries = {node.root.get("href") for node in pages[0].page.css("div.rel a")}
+    found = propose_images(pages, {SITE + path for path in galleries}, ())
+    assert found == GalleryImages(expected.images, expected.image_pages, "h1")
+
+
+def test_a_page_of_many_links_is_read_in_time() -> None:
+    cards = many(20_000, lambda n, _: f'<div class="c{n} card"><a href="/g/{n}"><img src="/t/{n}.jpg"></a></div>')
+    start = time.process_time()
+    assert propose_galleries(places(site(cards), "/")).css == "div.card a"
+    assert time.process_time() - start < 20
