@@ -4,53 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from socket import SOCK_STREAM
 from time import monotonic
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any
 
 import scrapy.core.downloader
+from cachetools import LRUCache
 from scrapy import Request, signals
 from scrapy.core.downloader import Slot, _slot_jitter
 from scrapy.crawler import Crawler
 from scrapy.http import Response
-from scrapy.utils.asyncio import call_later
 from scrapy.utils.defer import deferred_from_coro
 from scrapy.utils.httpobj import urlparse_cached
 from scrapy.utils.log import logformatter_adapter
 from twisted.internet.defer import Deferred
 
 from imgcrawl.backpressure import Active, Backpressure
-from imgcrawl.bodies import received_bytes
 from imgcrawl.engine import counted_as_in_progress, is_stopping, wake
-from imgcrawl.exceptions import RequestRefused
 from imgcrawl.limits.backend import HostLimits, HostNotes
-from imgcrawl.limits.bandwidth import Bandwidth
 from imgcrawl.limits.limiter import Limiter
 from imgcrawl.limits.local import LocalLimits
-from imgcrawl.limits.retry_after import SLOWER, retry_after
-from imgcrawl.limits.settings import LimitSettings, proxy_name
+from imgcrawl.limits.settings import LimitSettings
 from imgcrawl.stopping import StopInTime
+from imgcrawl.turns import HostSlot, Turns
 
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins, only when it is done
 _engine_log = logging.getLogger("scrapy.core.engine")  # it tells of every response
 _ADDRESSES = 10_000  # hosts whose address is remembered
-
-
-_Turn = asyncio.Future[None]
-
-
-class _HostSlot(Slot):
-    """A slot that knows whose it is."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str, slot: Slot) -> None:
-        super().__init__(slot.concurrency, slot.delay, slot.jitter)
-        self.name = name
 
 
 class Downloader(scrapy.core.downloader.Downloader):
@@ -79,9 +61,7 @@ class Downloader(scrapy.core.downloader.Downloader):
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
         settings = self.settings
-        self._longest_wait = settings.getfloat("RETRY_AFTER_MAX", 300.0)
         self._limit_settings = LimitSettings.from_settings(settings)
-        self._bandwidth = Bandwidth(self._limit_settings.bandwidth)
         self._by_address = settings.getbool("LIMITS_BY_ADDRESS", False)
         self.backpressure = Backpressure(
             self.total_concurrency,
@@ -90,20 +70,16 @@ class Downloader(scrapy.core.downloader.Downloader):
             self._look_again,
         )
         self.stop = StopInTime(crawler)
-        self._transferring = 0
-        self._paying = False  # who waits for BANDWIDTH is woken once, however many ask
-        self._turns: dict[Slot, None] = {}  # an ordered set: the slots that may have something to start
-        self._addresses: OrderedDict[str, str] = OrderedDict()
-        self.host_notes: HostNotes | None = (
-            None  # where workers tell each other about hosts; None for one that is alone
-        )
+        self._addresses: LRUCache[str, str] = LRUCache(_ADDRESSES)
+        self.host_notes: HostNotes | None = None  # what workers tell each other about hosts; none for one alone
         self.limits = self._make_limits()
+        self._turns = Turns(self.slots, self.limits, self._limit_settings, self.backpressure, self.total_concurrency)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
 
     def _make_limits(self) -> Limiter:
         settings = self.settings
         if not settings.get("REDIS_URL") or not settings.getbool("LIMITS_SHARED", True):
-            return Limiter(LocalLimits(), self._limits_of, self._may_start)
+            return Limiter(LocalLimits(), self._limits_of, self._look_at_host)
         # Nothing of Redis is loaded without REDIS_URL.
         from imgcrawl.limits.redis import OUTAGES, limits_from_settings  # noqa: PLC0415 -- loaded with REDIS_URL only
 
@@ -118,7 +94,7 @@ class Downloader(scrapy.core.downloader.Downloader):
 
         self._take_name = take_name  # signals hold what they call weakly
         self.crawler.signals.connect(take_name, signals.spider_opened)
-        return Limiter(backend, self._limits_of, self._may_start, lease=backend.lease, outages=OUTAGES)
+        return Limiter(backend, self._limits_of, self._look_at_host, lease=backend.lease, outages=OUTAGES)
 
     async def _spider_closed(self) -> None:
         await self.limits.close()
@@ -126,13 +102,8 @@ class Downloader(scrapy.core.downloader.Downloader):
     def _limits_of(self, name: str) -> HostLimits:
         return self._limit_settings.limits_of(name, _slot_jitter(self.per_slot_settings.get(name, {}), self._jitter))
 
-    def _may_start(self, name: str) -> None:
-        slot = self.slots.get(name)
-        if slot:
-            self._turns.setdefault(slot)
-        else:  # a proxy
-            self._turns |= {slot: None for slot in self.slots.values() if slot.queue and slot not in self._turns}
-        self._take_turns()
+    def _look_at_host(self, name: str) -> None:
+        self._turns.look_at_host(name)
 
     async def slot_of(self, request: Request) -> str:
         """The name under which the limits know the host of *request*."""
@@ -140,16 +111,14 @@ class Downloader(scrapy.core.downloader.Downloader):
         host = urlparse_cached(request).hostname or ""
         if chosen is not None or not self._by_address or request.meta.get("proxy"):
             return chosen if chosen is not None else host
-        if host not in self._addresses:
-            self._addresses[host] = await _address_of(host)
-            if len(self._addresses) > _ADDRESSES:
-                self._addresses.popitem(last=False)
-        return self._addresses[host]
+        if (address := self._addresses.get(host)) is None:
+            address = self._addresses[host] = await _address_of(host)
+        return address
 
     def _get_slot(self, request: Request, spider: Any = None) -> tuple[str, Slot]:
         name, slot = super()._get_slot(request)
-        if not isinstance(slot, _HostSlot):
-            slot = self.slots[name] = _HostSlot(name, slot)
+        if not isinstance(slot, HostSlot):
+            slot = self.slots[name] = HostSlot(name, slot)
         return name, slot
 
     async def _enqueue_request(self, request: Request) -> Response:
@@ -158,21 +127,19 @@ class Downloader(scrapy.core.downloader.Downloader):
         self.handlers._get_handler(urlparse_cached(request).scheme)
         # Scrapy's starts a task for the download, and two Deferreds carry the result back from it. Here the
         # request's own task waits for its turn.
-        name, slot = self._get_slot(request)
+        _, slot = self._get_slot(request)
         slot.active.add(request)
         self.signals.send_catch_log(
             signal=signals.request_reached_downloader, request=request, spider=self.crawler.spider
         )
-        turn: _Turn = asyncio.get_running_loop().create_future()
-        _queue_of(slot).append((request, turn))
-        self._process_queue(slot)
+        turn = self._turns.wait_in(slot, request)
         try:
             await turn
-            return await self._download_in_turn(name, slot, request)
+            return await self._download_in_turn(slot, request)
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and request in slot.transferring:  # cancelled as its turn came
                 slot.transferring.remove(request)
-                self._done(name, slot, request, None, monotonic())
+                self._turns.done(slot, request, None, monotonic())
             raise
         finally:
             slot.active.remove(request)
@@ -250,10 +217,7 @@ class Downloader(scrapy.core.downloader.Downloader):
         return False
 
     def needs_backout(self) -> bool:
-        return self.backpressure.is_busy(self._stuck)
-
-    def _stuck(self) -> dict[str, int]:
-        return {name: len(self.slots[name].queue) for name in self.limits.stuck() if name in self.slots}
+        return self.backpressure.is_busy(self._turns.stuck)
 
     def _stopping(self) -> bool:
         engine = self.crawler.engine
@@ -261,101 +225,21 @@ class Downloader(scrapy.core.downloader.Downloader):
 
     def _look_again(self) -> None:
         """There may be room for another request, or for another page."""
-        self._take_turns()
+        self._turns.give()
         if self.crawler.engine:
             wake(self.crawler.engine)
 
     def _process_queue(self, slot: Slot) -> None:
-        self._turns.setdefault(slot)
-        self._take_turns()
+        self._turns.look_at(slot)
 
-    def _take_turns(self) -> None:
-        while self._turns and self._has_room():
-            slot = next(iter(self._turns))
-            del self._turns[slot]
-            if self._start_one(slot):
-                self._turns[slot] = None
-
-    def _has_room(self) -> bool:
-        if early := self._bandwidth.wait():
-            if not self._paying:
-                self._paying = True
-                call_later(early, self._paid)
-            return False
-        return not self.backpressure.is_full() and not 0 < self.total_concurrency <= self._transferring
-
-    def _paid(self) -> None:
-        self._paying = False
-        self._take_turns()
-
-    def _start_one(self, slot: Slot) -> bool:
-        """Send the slot's next request if its limits allow that now. False if they do not, or none waits."""
-        assert isinstance(slot, _HostSlot)  # noqa: S101 -- `_get_slot` makes no other
-        queue = _queue_of(slot)
-        while queue and queue[0][1].done():  # cancelled while it waited
-            queue.popleft()
-        if not queue:
-            return False
-        request, turn = queue[0]
-        names = _names(slot.name, request)
-        for number, name in enumerate(names):
-            if not self.limits.take(name, len(slot.queue)):
-                for taken in names[:number]:
-                    self.limits.put_back(taken)
-                if self.limits.blocked(name) > self._longest_wait:
-                    self._give_up(slot, name)
-                return False
-        queue.popleft()
-        slot.lastseen = monotonic()
-        slot.delay = self.limits.delay(slot.name)  # for whoever looks at it
-        slot.transferring.add(request)
-        self._transferring += 1
-        turn.set_result(None)
-        return True
-
-    def _give_up(self, slot: Slot, name: str) -> None:
-        why = f"{name} asked to be left alone for {self.limits.blocked(name):.0f} s"
-        queue = _queue_of(slot)
-        while queue:
-            _, turn = queue.popleft()
-            if not turn.done():
-                turn.set_exception(RequestRefused("retry_after", why))
-
-    async def _download_in_turn(self, name: str, slot: Slot, request: Request) -> Response:
+    async def _download_in_turn(self, slot: Slot, request: Request) -> Response:
         sent = monotonic()
         response: Response | None = None
         try:
             response = await self._download(slot, request)
             return response
         finally:
-            self._done(name, slot, request, response, sent)
-
-    def _done(self, name: str, slot: Slot, request: Request, response: Response | None, sent: float) -> None:
-        self._transferring -= 1
-        self._report(_names(name, request), request, response, sent)
-        self._turns.setdefault(slot)
-        self._take_turns()
-
-    def _report(self, names: list[str], request: Request, response: Response | None, sent: float) -> None:
-        host, *proxies = names
-        for proxy in proxies:
-            self.limits.give(proxy)
-        if response is None:
-            self.limits.give(host)
-            return
-        self._bandwidth.received(received_bytes(request, response), workers=self.limits.membership.workers)
-        if response.status in SLOWER:
-            asked = min(retry_after(response), 1e9)
-            why = f"{response.status}" + (f", Retry-After {asked:.0f} s" if asked else "")
-            self.limits.give(host, trouble=sent, why=why, block=asked)
-            return
-        latency: float | None = request.meta.get("download_latency")
-        if latency is None or request.meta.get("autothrottle_dont_adjust_delay"):
-            self.limits.give(host)
-        elif response.status == 200:
-            self.limits.give(host, latency=latency)
-        else:  # what is small and made fast must not make us faster
-            self.limits.give(host, latency=max(latency, self.limits.delay(host) * self._limit_settings.default.target))
+            self._turns.done(slot, request, response, sent)
 
 
 def downloader_of(crawler: Crawler) -> Downloader:
@@ -367,17 +251,6 @@ def downloader_of(crawler: Crawler) -> Downloader:
             "or a subclass of it"
         )
     return downloader
-
-
-def _queue_of(slot: Slot) -> deque[tuple[Request, _Turn]]:
-    # Scrapy's queue has Deferreds; nobody but the downloader looks at it.
-    return cast("deque[tuple[Request, _Turn]]", slot.queue)
-
-
-def _names(host: str, request: Request) -> list[str]:
-    """Whose limits a request is subject to."""
-    proxy = request.meta.get("proxy")
-    return [host, proxy_name(urlsplit(proxy).netloc)] if proxy else [host]
 
 
 async def _address_of(host: str) -> str:

@@ -1,18 +1,15 @@
-"""How a request goes over the wire, and what to call what can go wrong on the way."""
+"""How a request goes over the wire."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NoReturn, cast
 
 import aiohttp
 import yarl
-from aiohttp.abc import AbstractResolver, ResolveResult
 from scrapy import Request
 from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler, _ClientResponse
 from scrapy.core.downloader.handlers._base_streaming import BaseStreamingDownloadHandler
@@ -23,71 +20,21 @@ from scrapy.exceptions import (
     DownloadConnectionRefusedError,
     DownloadFailedError,
     DownloadTimeoutError,
-    IgnoreRequest,
-    NotSupported,
-    ResponseDataLossError,
-    StopDownload,
     UnsupportedURLSchemeError,
 )
 from scrapy.http import Headers
-from scrapy.spidermiddlewares.httperror import HttpError
 from scrapy.utils.ssl import _make_ssl_context
 
 from imgcrawl.backpressure import Backpressure
 from imgcrawl.bodies import BodyFile, body_file_of, encodings_of
+from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, public_socket
 from imgcrawl.exceptions import RequestRefused
+from imgcrawl.failures import DownloadTLSError
 from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector
-from imgcrawl.items import REASONS
-from imgcrawl.urls import is_public
 
 _PIECE = 1024 * 1024  # bytes of a body that are handed on at a time
 _WRITTEN = 256 * 1024  # bytes of it that are written to a file at a time
 _OF_NO_IMAGE = 64 * 1024  # bytes that are read of an error's or a redirect's page in place of an image
-
-
-class DownloadTLSError(DownloadFailedError):
-    """A certificate that does not verify, or a handshake that fails. Asking again does not help."""
-
-
-class _PrivateAddressError(OSError):
-    """Raised where a connection would be made. As for any OSError, the host's next address is tried then."""
-
-
-_AddrInfo = tuple[int, int, int, str, tuple[str, int]]
-
-
-def _public_socket(addr_info: _AddrInfo) -> socket.socket:
-    """A socket for the connection that is about to be made to *addr_info*, if that address is public.
-
-    Judged here and not when the name is looked up, so that no second look-up can come between.
-    """
-    family, kind, proto, _, address = addr_info
-    if not is_public(address[0]):
-        raise _PrivateAddressError("not a public address")
-    return socket.socket(family, kind, proto)
-
-
-class _Resolver(AbstractResolver):
-    """getaddrinfo() in threads of its own. asyncio's are six on two cores: as many hosts with dead name servers
-    would make every other host time out, and whatever else uses those threads wait."""
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(32, "dns")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
-        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-        return [
-            ResolveResult(hostname=host, host=str(address[0]), port=port, family=family_, proto=proto, flags=numeric)
-            for family_, _, proto, _, address in await asyncio.get_running_loop().run_in_executor(
-                self._threads, look_up
-            )
-        ]
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _Response(_ClientResponse):
@@ -152,12 +99,12 @@ class DownloadHandler(AiohttpDownloadHandler):
         self._ssl_context = _make_ssl_context(crawler.settings)
         self._connect_timeout = crawler.settings.getfloat("DOWNLOAD_CONNECT_TIMEOUT", 10)
         self._idle_timeout = crawler.settings.getfloat("DOWNLOAD_IDLE_TIMEOUT", 30)
-        self._resolver = _Resolver()
+        self._resolver = Resolver()
         self._session = self._new_session(None)
         # Each session has its own connections: public_only never gets one that leads to a private address.
-        self._public_session = self._new_session(_public_socket)
+        self._public_session = self._new_session(public_socket)
 
-    def _new_session(self, socket_factory: Callable[[_AddrInfo], socket.socket] | None) -> aiohttp.ClientSession:
+    def _new_session(self, socket_factory: Callable[[AddrInfo], socket.socket] | None) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=Connector(
                 local_addr=self._bind_address,
@@ -245,7 +192,7 @@ class DownloadHandler(AiohttpDownloadHandler):
         except aiohttp.ClientConnectorDNSError as error:
             raise CannotResolveHostError(f"{request.url}: {error.os_error}") from error
         except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, _PrivateAddressError):
+            if isinstance(error.os_error, PrivateAddressError):
                 raise RequestRefused("private_address", f"{error.host} has no public address") from error
             raise DownloadConnectionRefusedError(f"{request.url}: {error.os_error}") from error
         except aiohttp.ClientError as error:
@@ -332,53 +279,3 @@ async def _write_rest(response: _Response, file: BodyFile, pieces: list[bytes]) 
         raise
     finally:
         await file.close(complete=complete)
-
-
-_FAILURES: tuple[tuple[type[BaseException], tuple[str, str]], ...] = (
-    (DownloadTLSError, ("failed", "tls")),
-    (CannotResolveHostError, ("failed", "dns")),
-    (DownloadTimeoutError, ("failed", "timeout")),
-    (TimeoutError, ("failed", "timeout")),
-    (ResponseDataLossError, ("failed", "truncated")),
-    (DownloadConnectionRefusedError, ("failed", "connection")),
-    (DownloadFailedError, ("failed", "connection")),
-    (ConnectionError, ("failed", "connection")),
-    # Scrapy's handlers cancel a download for its size only.
-    (DownloadCancelledError, ("refused", "too_large")),
-    (UnsupportedURLSchemeError, ("refused", "scheme")),
-    (NotSupported, ("refused", "scheme")),
-    (StopDownload, ("refused", "filtered")),
-    (IgnoreRequest, ("refused", "filtered")),
-)
-
-# HttpCompressionMiddleware lets their errors out, and the OSError and EOFError of gzip, for a body that is not
-# encoded as its Content-Encoding says. Which of them are installed is Scrapy's choice.
-_CODECS = ("zlib", "brotli", "_brotli", "brotlicffi._api", "backports.zstd", "compression.zstd")
-
-# Scrapy tells these apart only by their text (2.19).
-_IGNORED = {
-    "max redirections reached": ("failed", "too_many_redirects"),
-    "exceeded DOWNLOAD_MAXSIZE": ("refused", "too_large"),
-    "Forbidden by robots.txt": ("refused", "robots"),
-}
-
-
-def reason_of(exception: BaseException) -> tuple[str, str]:
-    """The status and reason (see `imgcrawl.items.REASONS`) for *exception*, whatever a download can raise.
-
-    ("failed", "error") for what no one foresaw; the caller should log that one.
-    """
-    if isinstance(exception, RequestRefused):
-        return ("failed" if exception.reason in REASONS["failed"] else "refused", exception.reason)
-    if isinstance(exception, HttpError):
-        return ("failed", f"http_{exception.response.status}")
-    if isinstance(exception, IgnoreRequest):
-        for text, outcome in _IGNORED.items():
-            if text in str(exception):
-                return outcome
-    for kind, outcome in _FAILURES:
-        if isinstance(exception, kind):
-            return outcome
-    if isinstance(exception, (OSError, EOFError)) or type(exception).__module__ in _CODECS:
-        return ("failed", "corrupt")
-    return ("failed", "error")

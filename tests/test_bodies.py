@@ -12,7 +12,7 @@ from scrapy.crawler import Crawler
 
 from imgcrawl.bodies import BodyFile, MediaRequest
 from imgcrawl.downloader import downloader_of
-from imgcrawl.downloadhandler import reason_of
+from imgcrawl.failures import reason_of
 from tests.support.asking import crawl
 from tests.support.server import Exchange, Misbehaviour, Server
 

@@ -286,7 +286,7 @@ async def test_bandwidth_is_waited_for_by_one_timer(server: Server, monkeypatch:
         timers.append(delay)
         return call_later(delay, function)
 
-    monkeypatch.setattr("imgcrawl.downloader.call_later", counted)
+    monkeypatch.setattr("imgcrawl.turns.call_later", counted)
     server.add("*", b"x" * 10_000)
     answers = await ask(*urls(server, 60), BANDWIDTH=400_000, CONCURRENT_REQUESTS_PER_DOMAIN=8)
     assert {answer.status for answer in answers} == {200}  # type: ignore[union-attr]  # an exception fails here

@@ -17,8 +17,8 @@ from scrapy.http import HtmlResponse, Response
 from scrapy.http.request import NO_CALLBACK
 from scrapy.spidermiddlewares.httperror import HttpError
 
-from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import RequestRefused
+from imgcrawl.failures import reason_of
 from tests.support.asking import ask, crawl
 from tests.support.server import HTML, JPEG, Answer, Exchange, Server
 

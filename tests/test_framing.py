@@ -10,7 +10,7 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from imgcrawl.downloadhandler import reason_of
+from imgcrawl.failures import reason_of
 from imgcrawl.framing import MAX_FIELD, regular_head
 from tests.support.asking import ask, crawl
 from tests.support.server import Exchange, Misbehaviour, Server

@@ -16,8 +16,8 @@ from scrapy.settings import BaseSettings
 from scrapy.utils.log import failure_to_exc_info
 from twisted.python.failure import Failure
 
-from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import InputError, record_fatal_error
+from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery
 from imgcrawl.pages import images_in
 from imgcrawl.pages.tags import base_of

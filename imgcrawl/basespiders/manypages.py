@@ -15,7 +15,7 @@ from scrapy.http.request import NO_CALLBACK
 
 from imgcrawl.basespiders.base import addresses, content_type, is_page
 from imgcrawl.basespiders.gallery import GallerySpider
-from imgcrawl.downloadhandler import reason_of
+from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery, SubpageGallery
 
 # Pages of a gallery that are asked for together.

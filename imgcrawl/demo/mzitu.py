@@ -70,7 +70,7 @@ class Mzitu(Site):
         if quirk == "gone":
             return SiteGallery(url, "", fields={"error": "http_404"})
         title, folder = (text.format(number) for text in TITLES[number % len(TITLES)])
-        scene = list(SCENES)[number * 5 % len(SCENES)]
+        scene = list(SCENES)[number * 3 % len(SCENES)]
         lost = {"broken-page": (3, "http_500"), "no-image": (2, "no_image")}.get(quirk, (0, ""))
         shown = [part for part in range(1, self.sizes[number] + 1) if part != lost[0]]
         fields = {
@@ -103,7 +103,7 @@ class Mzitu(Site):
 
     def _thumb(self, number: int) -> SiteImage:
         clean = f"{self.hosts.image}/thumb/{number:02}_236.jpg"
-        scene = self.galleries[number].scene or "sea"
+        scene = self.galleries[number].scene or "hills"
         return SiteImage(clean, clean, self.hosts.page, f"{scene}/thumb/{number}", "JPEG", 236)
 
     # ---- the pages ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from random import Random
 
 from PIL import ExifTags, Image, ImageDraw
 
-from imgcrawl.demo.scenes import FIELDS, PETALS, SCENES, balloon, flower, mandala, palette, ribbons
+from imgcrawl.demo.scenes import FIELDS, PETALS, SCENES, flower, mandala, palette, ribbons
 
 # How a picture can be encoded, and the usual ending of its name. "ROTATED" is a JPEG whose pixels lie on their
 # side until EXIF's orientation is applied.
@@ -66,15 +66,11 @@ def reduced(seed: int | str, format: str, width: int, to: int) -> bytes:
 
 def _cutout(rng: Random, width: int) -> Image.Image:
     image = Image.new("RGBA", (width * 2, width * 2))
-    draw, motif = ImageDraw.Draw(image), rng.randrange(3)
-    if motif == 0:
+    draw = ImageDraw.Draw(image)
+    if rng.random() < 0.5:
         mandala(draw, rng, (width, width), width * 0.96, palette(rng.choice(FIELDS)), rng.random())
-    elif motif == 1:
-        flower(draw, rng, (width, width), width * 0.8, palette(rng.choice(PETALS)), rng.random() * 6)
     else:
-        for x, y, r in ((0.6, 0.5, 0.42), (1.4, 0.85, 0.5), (0.75, 1.45, 0.2)):
-            at = (width * (x + rng.uniform(-0.1, 0.1)), width * (y + rng.uniform(-0.05, 0.05)))
-            balloon(draw, at, width * r * rng.uniform(0.8, 1), palette(rng.choice(FIELDS + PETALS))[1:4])
+        flower(draw, rng, (width, width), width * 0.8, palette(rng.choice(PETALS)), rng.random() * 6)
     return image.reduce(2)
 
 

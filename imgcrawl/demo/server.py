@@ -31,7 +31,8 @@ from imgcrawl.demo.gallery import Declared
 from imgcrawl.demo.huaban import Huaban
 from imgcrawl.demo.mzitu import Mzitu
 from imgcrawl.demo.pximg import Pximg
-from imgcrawl.demo.site import Hosts, Options, Site, answer, page
+from imgcrawl.demo.responses import answer
+from imgcrawl.demo.site import Hosts, Options, Site, page
 from imgcrawl.demo.urls import Urls
 from imgcrawl.demo.weibo import Weibo
 from imgcrawl.exceptions import InputError

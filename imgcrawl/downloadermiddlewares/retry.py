@@ -14,7 +14,7 @@ from scrapy.utils.response import response_status_message
 
 from imgcrawl.bodies import body_file_of
 from imgcrawl.downloader import downloader_of
-from imgcrawl.downloadhandler import DownloadTLSError
+from imgcrawl.failures import DownloadTLSError
 from imgcrawl.limits.retry_after import SLOWER, retry_after
 
 logger = logging.getLogger(__name__)

@@ -22,8 +22,8 @@ from scrapy.http.request import NO_CALLBACK
 
 from imgcrawl.downloader import downloader_of
 from imgcrawl.downloadermiddlewares.addressguard import named_by
-from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import RequestRefused
+from imgcrawl.failures import reason_of
 
 logger = logging.getLogger(__name__)
 

@@ -29,9 +29,9 @@ from scrapy.utils.misc import arg_to_iter
 
 from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.downloader import Downloader
-from imgcrawl.downloadhandler import reason_of
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError, record_fatal_error
+from imgcrawl.failures import reason_of
 from imgcrawl.images.names import strip_extension
 from imgcrawl.images.room import set_pixel_limit
 from imgcrawl.items import Image

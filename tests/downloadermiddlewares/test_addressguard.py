@@ -5,8 +5,8 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import RequestRefused
+from imgcrawl.failures import reason_of
 from imgcrawl.urls import is_public, literal_ip
 from tests.support.asking import ask, crawl
 from tests.support.server import JPEG, Server, redirect

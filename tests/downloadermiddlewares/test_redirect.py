@@ -9,7 +9,7 @@ import pytest
 from scrapy import Request
 from scrapy.http import Response
 
-from imgcrawl.downloadhandler import reason_of
+from imgcrawl.failures import reason_of
 from tests.support.asking import ask
 from tests.support.crawling import ROOT
 from tests.support.server import HTML, JPEG, Answer, Server, redirect
@@ -97,7 +97,7 @@ def page_of(folder: Path, url: str, *settings: str) -> str:
     spider = folder / "one.py"
     spider.write_text(f"""
 import scrapy
-from imgcrawl.downloadhandler import reason_of
+from imgcrawl.failures import reason_of
 class One(scrapy.Spider):
     name = "one"
     start_urls = [{url!r}]

@@ -12,7 +12,7 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from imgcrawl.downloadhandler import reason_of
+from imgcrawl.failures import reason_of
 from imgcrawl.limits.retry_after import retry_after
 from tests.support.asking import ask, crawl
 from tests.support.server import JPEG, Misbehaviour, Server, drip, reset, reset_mid_body, short, too_many_requests

@@ -11,8 +11,8 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response
 
 from imgcrawl.downloadermiddlewares.robotstxt import our_rules
-from imgcrawl.downloadhandler import reason_of
 from imgcrawl.exceptions import RequestRefused
+from imgcrawl.failures import reason_of
 from tests.support.asking import ask, crawl
 from tests.support.server import (
     JPEG,
