@@ -38,7 +38,7 @@ FOUNDATIONS = {"exceptions", "urls", "items", "lines", "failures"}
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
     "__main__": {"console"},
-    "checks": {"imgcrawl", "settings"},  # the defaults
+    "checks": {"settings"},  # the defaults
     "configuration": {"checks"},
     "console": {"configuration"},
     "settings": {"imgcrawl"},  # its version
