@@ -63,7 +63,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "workers": {"display", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
         "basespiders", "checks", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl", "limits",
-        "shared", "workers",
+        "pages", "shared", "workers",
     },
     "demo": {"imgcrawl"},
 }  # fmt: skip
