@@ -19,17 +19,16 @@ file that was chosen, the environment (`IMGCRAWL_NAME` for the setting NAME), th
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 from scrapy.settings import BaseSettings
 
+from imgcrawl.checks import check_name
 from imgcrawl.exceptions import InputError
 
 NAME = "imgcrawl.toml"
@@ -38,7 +37,6 @@ FILE, PROFILE = PREFIX + "CONFIG", PREFIX + "PROFILE"  # where child processes f
 _TABLES = ("settings", "arguments")
 # Between Scrapy's "project" (20) and "spider" (30): what a person wrote is above what the project says.
 _FROM_FILE, _FROM_PROFILE, _FROM_ENVIRONMENT = 21, 22, 35
-_SETTING = re.compile(r"[A-Z][A-Z0-9_]*")
 SOURCES = {
     0: "Scrapy's default", 10: "the command", 15: "an add-on", 20: "the project", _FROM_FILE: "the file",
     _FROM_PROFILE: "the profile", 30: "the spider", _FROM_ENVIRONMENT: "the environment", 40: "the command line",
@@ -95,7 +93,7 @@ def apply(settings: BaseSettings, file: Path | None, profile: str = "") -> None:
         _take(settings, arguments, _table(profiles[profile], f"profiles.{profile}", file), file, _FROM_PROFILE)
     for name, value in os.environ.items():
         if name.startswith(PREFIX) and name not in (FILE, PROFILE):
-            settings.set(_known(settings, name.removeprefix(PREFIX), "environment"), value, _FROM_ENVIRONMENT)
+            settings.set(check_name(settings, name.removeprefix(PREFIX), "environment"), value, _FROM_ENVIRONMENT)
     settings.set("SPIDER_ARGUMENTS", arguments, _FROM_FILE)
     settings.set("CONFIG_FILE", str(file or ""), _FROM_FILE)
     os.environ[FILE], os.environ[PROFILE] = str(file or ""), profile
@@ -123,7 +121,7 @@ def _take(
         if name not in _TABLES:
             raise InputError(f"{file}: {name!r} is not known in a profile; expected {' or '.join(_TABLES)}")
     for name, value in _table(content.get("settings", {}), "settings", file).items():
-        settings.set(_known(settings, name, str(file)), _secret(name, value, file), priority)
+        settings.set(check_name(settings, name, str(file)), _secret(name, value, file), priority)
     for spider, given in _table(content.get("arguments", {}), "arguments", file).items():
         for name, value in _table(given, f"arguments.{spider}", file).items():
             arguments.setdefault(spider, {})[name] = str(_secret(name, value, file))
@@ -147,15 +145,6 @@ def _secret(name: str, value: Any, file: Path | None) -> Any:
         return (file or Path()).parent.joinpath(str(value["file"])).read_text("utf-8").strip()
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: {name} is in {value['file']}, which cannot be read: {error}") from None
-
-
-def _known(settings: BaseSettings, name: str, source: str) -> str:
-    """*name*, if it can be that of a setting; one that nobody knows may be a plug-in's."""
-    if not _SETTING.fullmatch(name):
-        raise InputError(f"{source}: {name!r} is no name of a setting; expected capitals, digits and _")
-    if name not in settings and (close := get_close_matches(name, list(settings), 1, 0.9)):
-        raise InputError(f"{source}: no setting {name}; did you mean {close[0]}?")
-    return name
 
 
 def _add_spiders(settings: BaseSettings, folders: Any, file: Path | None) -> None:

@@ -11,6 +11,7 @@ from scrapy.exceptions import UsageError
 from scrapy.settings import Settings
 from scrapy.spiderloader import get_spider_loader
 
+from imgcrawl.checks import check_given
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
 
@@ -33,8 +34,9 @@ class BaseCommand(Base):
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
+            check_given(self.project_settings, opts.set)
             super().process_options(args, opts)
-        except UsageError as error:
+        except (InputError, UsageError) as error:
             refuse(str(error))
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:

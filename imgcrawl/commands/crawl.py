@@ -15,8 +15,8 @@ from scrapy import signals
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.exceptions import UsageError
 from scrapy.extensions.feedexport import FeedExporter
-from scrapy.settings import BaseSettings
 
+from imgcrawl.checks import check_given, check_values
 from imgcrawl.commands.base import FAILED, REFUSED, complain, refuse
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.loglines import install_line_records
@@ -60,7 +60,7 @@ class Command(scrapy.commands.crawl.Command):
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         settings = cast("Settings", self.settings)  # set in scrapy.cmdline
         try:
-            _check_settings(settings, opts.set)
+            check_given(settings, opts.set)
             super().process_options(args, opts)
             _check_log_level(settings["LOG_LEVEL"])
         except (UsageError, InputError) as error:
@@ -95,6 +95,7 @@ class Command(scrapy.commands.crawl.Command):
 
     def _create_crawler(self, spidercls: type[Spider] | str) -> Crawler:
         crawler = super()._create_crawler(spidercls)
+        check_values(crawler.settings)
         crawler.signals.connect(self._require_feeds, signals.spider_opened)
         return crawler
 
@@ -152,6 +153,7 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     if opts.spargs.get("file") == "-":
         raise InputError("-a file=- with --workers: each worker reads the list; expected a file, or its address")
     settings = process.create_crawler(spider).settings
+    check_values(settings)
     check_settings(settings)
     redis_params(settings)
     feeds = OutputWriter(settings, spider, opts.spargs)
@@ -185,21 +187,6 @@ def _spider_name(args: list[str], spiders: list[str]) -> str:
         close = " or ".join(get_close_matches(args[0], spiders))
         raise InputError(f"no spider {args[0]!r}: " + (f"did you mean {close}?" if close else known))
     return args[0]
-
-
-def _check_settings(settings: Settings, given: list[str]) -> None:
-    """Raise `InputError` if a NAME=VALUE of *given* cannot be what its setting is: a number, or yes or no."""
-    for name, value in (pair.split("=", 1) for pair in given if "=" in pair):
-        default = settings.get(name)
-        try:
-            if isinstance(default, bool):
-                expected = "True or False"
-                BaseSettings({name: value}).getbool(name)
-            elif isinstance(default, (int, float)):
-                expected = "a number"
-                float(value)
-        except ValueError:
-            raise InputError(f"-s {name}={value}: expected {expected}") from None
 
 
 def _check_log_level(level: str | int) -> None:

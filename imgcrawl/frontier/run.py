@@ -268,18 +268,17 @@ class SharedRun:
         is_stuck = self._is_full or (seeds and not reply.has_room and not reply.queued and not self.leases)
         if not is_stuck or reply.accepted or reply.done != self.reply.done:
             self._full_since = time.monotonic()
-        elif (waited := time.monotonic() - self._full_since) > self._full_patience():
+            return
+        # Longer while a page in hand may come to its end.
+        lease_timeout = self.queue.settings.lease_timeout
+        patience = max(lease_timeout, FULL_PATIENCE) if self.leases else lease_timeout
+        if (waited := time.monotonic() - self._full_since) > patience:
             self._tell_error(
                 "Redis is full (maxmemory): what is to be queued has no place, and no page came to its end for"
                 f" {waited:.0f} s; give it more memory and start the same crawl again:"
                 " it goes on"
             )
             self._give_up("frontier_full")
-
-    def _full_patience(self) -> float:
-        """Seconds for which a full server is waited for: longer while a page in hand may come to its end."""
-        lease_timeout = self.queue.settings.lease_timeout
-        return max(lease_timeout, FULL_PATIENCE) if self.leases else lease_timeout
 
     def _give_up(self, reason: str) -> None:
         """This worker can go on no more; what it holds goes back to the queue."""

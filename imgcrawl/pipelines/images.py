@@ -92,6 +92,11 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 self.local.durable = self.config.durable
             self.staging = self.local.staging if self.local else Staging(Path())
             self.staging.open()
+        except (NotConfigured, ImportError) as error:  # Scrapy would go on without the pipeline
+            raise InputError(
+                f"IMAGES_STORE={str(store_uri)!r} needs a library ({error}); install it with imgcrawl[s3] for s3://, "
+                "with imgcrawl[gcs] for gs://"
+            ) from error
         except (OSError, KeyError, AssertionError) as error:
             raise InputError(
                 f"IMAGES_STORE={str(store_uri)!r} cannot be used ({error}); expected a directory that can be "

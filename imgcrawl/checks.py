@@ -1,0 +1,124 @@
+"""Settings before they are used: whether there is one of that name, and whether its value makes sense."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from math import inf
+from typing import Any, NamedTuple
+
+from scrapy.settings import BaseSettings, default_settings
+
+from imgcrawl import settings as ours
+from imgcrawl.exceptions import InputError
+
+_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+# What Scrapy, scrapy-redis, scrapy-playwright and imgcrawl read and have no default for in a module of settings.
+_WITHOUT_DEFAULT = (
+    "IMAGES_THUMBS", "IMAGES_URLS_FIELD", "IMAGES_RESULT_FIELD", "FILES_EXPIRES", "FILES_URLS_FIELD",
+    "FILES_RESULT_FIELD", "IMGCRAWL_WITHOUT", "MAX_IDLE_TIME_BEFORE_CLOSE", "META_COPY_WARN_SKIP_KEYS",
+    "PROGRESS_ENABLED", "PROGRESS_INTERVAL", "PLAYWRIGHT_BROWSER_TYPE", "PLAYWRIGHT_LAUNCH_OPTIONS",
+    "PLAYWRIGHT_CDP_URL", "PLAYWRIGHT_CONTEXTS", "PLAYWRIGHT_MAX_CONTEXTS", "PLAYWRIGHT_MAX_PAGES_PER_CONTEXT",
+    "PLAYWRIGHT_DEFAULT_NAVIGATION_TIMEOUT", "PLAYWRIGHT_ABORT_REQUEST", "REDIS_URL", "REDIS_HOST", "REDIS_PORT",
+    "REDIS_DB", "REDIS_PARAMS", "REDIS_ENCODING", "REDIS_DECODE_RESPONSES", "REDIS_ITEMS_KEY",
+    "REDIS_ITEMS_SERIALIZER", "REDIS_START_URLS_KEY", "REDIS_START_URLS_BATCH_SIZE", "REDIS_START_URLS_AS_SET",
+    "REDIS_START_URLS_AS_ZSET", "SCHEDULER_PERSIST", "SCHEDULER_FLUSH_ON_START", "SCHEDULER_IDLE_BEFORE_CLOSE",
+    "SCHEDULER_QUEUE_KEY", "SCHEDULER_QUEUE_CLASS", "SCHEDULER_DUPEFILTER_KEY", "SCHEDULER_DUPEFILTER_CLASS",
+    "SCHEDULER_SERIALIZER", "FRONTIER_MAX_REQUEST_SIZE", "FRONTIER_PER_HOST", "FRONTIER_PARENT", "FRONTIER_RUN",
+    "FRONTIER_SEGMENTS",
+)  # fmt: skip
+
+
+class _Number(NamedTuple):
+    """What a number may be. Without an entry in `_NUMBERS` it is like its default: whole or not, and 0 or more."""
+
+    least: float = 0
+    most: float = inf
+    whole: bool = True
+    excluded: bool = False  # the least itself is too little
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        if self.most < inf:
+            return f"{kind} from {self.least:g} to {self.most:g}"
+        if self.least > -inf:
+            return f"{kind} above {self.least:g}" if self.excluded else f"{kind}, {self.least:g} or more"
+        return kind
+
+    def allows(self, value: Any) -> bool:
+        try:
+            number = int(value) if self.whole else float(value)
+        except (TypeError, ValueError, OverflowError):
+            return False
+        return self.least <= number <= self.most and number < inf and not (self.excluded and number == self.least)
+
+
+_SECONDS, _SOME_TIME = _Number(whole=False), _Number(whole=False, excluded=True)
+_ONE_OR_MORE, _ANY, _SHARE = _Number(1), _Number(-inf), _Number(most=1, whole=False)
+_NUMBERS: Mapping[str, _Number] = {
+    "IMAGES_MIN_WIDTH": _Number(), "IMAGES_MIN_HEIGHT": _Number(), "IMAGES_THREADS": _ONE_OR_MORE,
+    "IMAGES_BACKLOG_BYTES": _ONE_OR_MORE, "IMAGES_EXPIRES": _SECONDS, "VIDEOS_TIMEOUT": _SOME_TIME,
+    "DOWNLOAD_TIMEOUT": _SOME_TIME, "DOWNLOAD_CONNECT_TIMEOUT": _SOME_TIME, "DOWNLOAD_IDLE_TIMEOUT": _SOME_TIME,
+    "DOWNLOAD_DELAY": _SECONDS, "DNS_TIMEOUT": _SOME_TIME, "ROBOTSTXT_TTL": _SECONDS, "ROBOTSTXT_WAIT": _SECONDS,
+    "ROBOTSTXT_RETRY": _SECONDS, "CONCURRENT_ITEMS": _ONE_OR_MORE, "REACTOR_THREADPOOL_MAXSIZE": _ONE_OR_MORE,
+    "VERDICT_MAX_FAILED": _SHARE, "RETRY_PRIORITY_ADJUST": _ANY, "REDIRECT_PRIORITY_ADJUST": _ANY,
+    "DEPTH_PRIORITY": _ANY,
+}  # fmt: skip
+# These are judged where they are used, by rules of their own.
+_JUDGED_ELSEWHERE = re.compile(
+    "BUDGET_|FRONTIER_|PROGRESS_INTERVAL|SHUTDOWN_TIMEOUT|IMAGES_MAX_PIXELS|CRAWL_HOURS|HOST_HEADERS|LIMITS_|BANDWIDTH"
+    "|AUTOTHROTTLE_(MAX|START|TARGET)|CONCURRENT_REQUESTS_PER|DOWNLOAD_DELAY_JITTER"
+)
+_TEXTS = ("USER_AGENT", "BOT_NAME", "IMAGES_NAME", "VIDEOS_NAME")
+
+
+def check_name(settings: BaseSettings, name: str, source: str) -> str:
+    """*name*, if it can be that of a setting; one that is like no other may be a plug-in's. Raises `InputError`."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{source}: {name!r:.60} is no name of a setting; expected capitals, digits and _")
+    known = {*settings, *dir(ours), *_WITHOUT_DEFAULT, *_NUMBERS}
+    if name not in known and (close := get_close_matches(name, known, 1, 0.9)):
+        raise InputError(f"{source}: no setting {name}; did you mean {close[0]}?")
+    return name
+
+
+def check_given(settings: BaseSettings, given: Iterable[str]) -> None:
+    """Raise `InputError` if a NAME=VALUE of *given* (`-s`) is of no setting, or is nothing that it can be."""
+    for name, value in (pair.split("=", 1) for pair in given if "=" in pair):
+        check_name(settings, name, "-s")
+        if expected := _expected(name, value, settings.get(name)):
+            raise InputError(f"-s {name}={value}: expected {expected}")
+
+
+def check_values(settings: BaseSettings) -> None:
+    """Raise `InputError` for a value in *settings*, whoever wrote it, that makes no sense."""
+    for name in filter(settings.getpriority, settings):  # all but Scrapy's defaults, of which some warn when looked at
+        value = settings.get(name)
+        if expected := _expected(name, value, None):
+            raise InputError(f"{name}={value!r:.60}: expected {expected}")
+
+
+def _expected(name: str, value: Any, present: Any) -> str:
+    """What the setting *name* should be, if *value* is not that. *present* is its value, where no default is known."""
+    if name in _TEXTS:
+        return "" if isinstance(value, str) and value.strip() else "some text"
+    default = vars(ours).get(name, vars(default_settings).get(name, present))
+    if value is None or _JUDGED_ELSEWHERE.match(name):
+        return ""
+    if isinstance(default, bool):
+        return "" if _is_readable(BaseSettings.getbool, value) else "True or False"
+    if name in _NUMBERS or isinstance(default, int | float):
+        number = _NUMBERS.get(name, _SECONDS if isinstance(default, float) else _Number())
+        return "" if number.allows(value) else str(number)
+    if isinstance(default, Mapping) and not _is_readable(BaseSettings.getdict, value):
+        return 'a mapping, as in {"name": 1}'
+    return ""
+
+
+def _is_readable(read: Any, value: Any) -> bool:
+    try:
+        read(BaseSettings({"VALUE": value}), "VALUE")
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,95 @@
+"""Settings that are mistyped or make no sense are one sentence, whoever wrote them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from scrapy.settings import Settings
+
+from imgcrawl.checks import check_given, check_values
+from imgcrawl.exceptions import InputError
+from tests.support.crawling import crawl, project_settings
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("IMAGE_STORE=x", "-s: no setting IMAGE_STORE; did you mean IMAGES_STORE?"),
+        ("CONCURRENT_REQUEST=8", "-s: no setting CONCURRENT_REQUEST; did you mean CONCURRENT_REQUESTS?"),
+        ("IMAGES_MIN_WIDHT=8", "-s: no setting IMAGES_MIN_WIDHT; did you mean IMAGES_MIN_WIDTH?"),
+        ("COOKIE_FILE=x", "-s: no setting COOKIE_FILE; did you mean COOKIES_FILE?"),
+        ("REDIS_URI=x", None),  # like REDIS_URL and unlike it: may be a plug-in's
+        ("download_delay=1", "-s: 'download_delay' is no name of a setting; expected capitals, digits and _"),
+        ("RETRY_TIMES=-1", "-s RETRY_TIMES=-1: expected a whole number, 0 or more"),
+        ("RETRY_TIMES=1.5", "-s RETRY_TIMES=1.5: expected a whole number, 0 or more"),
+        ("IMAGES_MIN_WIDTH=-5", "-s IMAGES_MIN_WIDTH=-5: expected a whole number, 0 or more"),
+        ("IMAGES_THREADS=0", "-s IMAGES_THREADS=0: expected a whole number, 1 or more"),
+        ("DOWNLOAD_TIMEOUT=0", "-s DOWNLOAD_TIMEOUT=0: expected a number above 0"),
+        ("DOWNLOAD_TIMEOUT=nan", "-s DOWNLOAD_TIMEOUT=nan: expected a number above 0"),
+        ("DOWNLOAD_DELAY=-0.5", "-s DOWNLOAD_DELAY=-0.5: expected a number, 0 or more"),
+        ("VERDICT_MAX_FAILED=20", "-s VERDICT_MAX_FAILED=20: expected a number from 0 to 1"),
+        ("USER_AGENT=", "-s USER_AGENT=: expected some text"),
+        ("ROBOTSTXT_OBEY=nope", "-s ROBOTSTXT_OBEY=nope: expected True or False"),
+        ("DOWNLOAD_SLOTS={", '-s DOWNLOAD_SLOTS={: expected a mapping, as in {"name": 1}'),
+        ("DOWNLOAD_DELAY=0.5", None), ("DOWNLOAD_TIMEOUT=1e2", None), ("RETRY_PRIORITY_ADJUST=-2", None),
+        ("CONCURRENT_REQUESTS=0", None), ("MY_OWN_SETTING=x", None), ('DOWNLOAD_SLOTS={"x.org": {"delay": 1}}', None),
+    ],
+)  # fmt: skip
+def test_what_is_given_is_a_setting_and_makes_sense(given: str, sentence: str | None) -> None:
+    settings = project_settings()
+    try:
+        check_given(settings, [given])
+    except InputError as error:
+        assert str(error) == sentence
+    else:
+        assert sentence is None
+        name, value = given.split("=", 1)
+        settings.set(name, value, "cmdline")
+        check_values(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RETRY_TIMES", -1),
+        ("USER_AGENT", " "),
+        ("DOWNLOAD_TIMEOUT", "0"),
+        ("COOKIES_ENABLED", "perhaps"),
+        ("HTTPCACHE_DIR", None),
+    ],
+)
+def test_what_a_project_or_a_file_says_makes_sense(name: str, value: object) -> None:
+    settings = Settings({name: value}, "project")
+    if name == "HTTPCACHE_DIR":
+        check_values(settings)
+        return
+    with pytest.raises(InputError, match=f"{name}={value!r}: expected "):
+        check_values(settings)
+
+
+def test_the_defaults_make_sense() -> None:
+    check_values(project_settings())
+
+
+@pytest.mark.parametrize(
+    ("store", "package", "extra"), [("s3://b/x", "botocore", "s3"), ("gs://b/x", "google.cloud", "gcs")]
+)
+def test_a_store_without_its_library_is_one_sentence(tmp_path: Path, store: str, package: str, extra: str) -> None:
+    given = {"list": "http://127.0.0.1:9/", "galleries": "a"}
+    addons = json.dumps({"tests.spiders.hidden.Hidden": -1})
+    run = crawl(tmp_path, "gallery", given, options=[], IMAGES_STORE=store, ADDONS=addons, HIDDEN_PACKAGE=package)
+    assert run.code == 2
+    last = run.log.splitlines()[-1]
+    assert last.startswith(f"IMAGES_STORE='{store}' needs a library (") and f"imgcrawl[{extra}]" in last, run.log
+
+
+def test_a_damaged_catalogue_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    file = tmp_path / "images" / ".catalogue.sqlite3"
+    file.write_bytes(b"SQLite format 3\0" + bytes(range(200)) * 40)
+    run = crawl(tmp_path, "gallery", {"list": "http://127.0.0.1:9/", "galleries": "a"}, options=[])
+    assert run.code == 2
+    last = run.log.splitlines()[-1]
+    assert last.startswith(str(file.relative_to(tmp_path))) and "move a damaged one away" in last, run.log
