@@ -170,10 +170,10 @@ def test_huaban_says_what_became_of_each_of_51_rows(tmp_path: Path) -> None:
 
 LISTS = {
     "urls.txt": {},
-    "urls.csv.gz": {"column": "address"},
-    "urls.tsv.zip": {"column": "1"},
-    "urls.jsonl": {"column": "image"},
-    "urls-gbk.csv": {"column": "address", "encoding": "gb18030", "delimiter": ";"},
+    "urls.csv.gz": {"column": "address", "keep": ""},
+    "urls.tsv.zip": {"column": "1", "keep": ""},
+    "urls.jsonl": {"column": "image", "keep": ""},
+    "urls-gbk.csv": {"column": "address", "encoding": "gb18030", "delimiter": ";", "keep": ""},
 }
 
 
