@@ -73,7 +73,8 @@ class Catalogue:
             self._create()
         except (sqlite3.Error, OSError) as error:
             raise InputError(
-                f"{path}: {error}; expected a catalogue of imgcrawl or a place where one can be made"
+                f"{path}: {error}; expected a catalogue of imgcrawl or a place where one can be made (move a"
+                " damaged one away: the images are then asked for once more)"
             ) from error
 
     def _create(self) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,12 +25,18 @@ from imgcrawl.urls import is_public, literal_ip
 # What a page shows is the pipelines' work, and a browser would ask for it a second time.
 NOT_NEEDED = ("image", "media", "font")
 
+_BROWSERS = ("chromium", "firefox", "webkit")
+_ASK_FOR_PATH = """import sys
+from playwright.sync_api import sync_playwright
+with sync_playwright() as playwright:
+    print(getattr(playwright, sys.argv[1]).executable_path)"""
+
 
 class Addon:
     """With PAGES_PLAYWRIGHT (a setting of a project, a spider or `-s`) pages are rendered by a browser.
 
     Images, videos and robots.txt go the usual way. Needs `pip install scrapy-playwright` and a browser, and
-    raises `InputError` without the former; scrapy-playwright's own settings (PLAYWRIGHT_…) say which browser.
+    raises `InputError` without them; scrapy-playwright's own settings (PLAYWRIGHT_…) say which browser.
     """
 
     def update_settings(self, settings: BaseSettings) -> None:
@@ -35,12 +44,34 @@ class Addon:
             return
         if find_spec("scrapy_playwright") is None:
             raise InputError("PAGES_PLAYWRIGHT needs scrapy-playwright: pip install scrapy-playwright")
+        _require_browser(settings)
         handler = f"{__name__}.PageHandler"
         # The project's own handlers, of which these take the place, have its priority.
         settings.set(
             "DOWNLOAD_HANDLERS", {**settings["DOWNLOAD_HANDLERS"], "http": handler, "https": handler}, "project"
         )
         settings.set("PLAYWRIGHT_ABORT_REQUEST", f"{__name__}.is_not_needed", "default")
+
+
+def _require_browser(settings: BaseSettings) -> None:
+    if settings.get("PLAYWRIGHT_CDP_URL") or settings.get("PLAYWRIGHT_CONNECT_URL"):
+        return  # it runs elsewhere
+    options = settings.getdict("PLAYWRIGHT_LAUNCH_OPTIONS")
+    kind = str(settings.get("PLAYWRIGHT_BROWSER_TYPE", "chromium"))
+    if kind not in _BROWSERS:
+        raise InputError(f"PLAYWRIGHT_BROWSER_TYPE={kind!r}: expected {', '.join(_BROWSERS)}")
+    if options.get("channel"):
+        return  # the system's own, which Playwright finds
+    path = options.get("executable_path")
+    if not path:
+        # Only Playwright knows, and only its blocking interface says it before there is an event loop.
+        path = subprocess.run(  # noqa: S603 -- our own interpreter
+            [sys.executable, "-c", _ASK_FOR_PATH, kind], capture_output=True, text=True, check=False
+        ).stdout.strip()
+    if not Path(path).is_file():
+        raise InputError(
+            f"PAGES_PLAYWRIGHT needs a browser, and {path or kind} is not there: python -m playwright install {kind}"
+        )
 
 
 class PageHandler(DownloadHandler):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from scrapy.settings import Settings
 
 from imgcrawl.checks import check_given, check_values
 from imgcrawl.exceptions import InputError
-from tests.support.crawling import project_settings
+from tests.support.crawling import crawl, project_settings
 
 
 @pytest.mark.parametrize(
@@ -68,3 +71,25 @@ def test_what_a_project_or_a_file_says_makes_sense(name: str, value: object) -> 
 
 def test_the_defaults_make_sense() -> None:
     check_values(project_settings())
+
+
+@pytest.mark.parametrize(
+    ("store", "package", "extra"), [("s3://b/x", "botocore", "s3"), ("gs://b/x", "google.cloud", "gcs")]
+)
+def test_a_store_without_its_library_is_one_sentence(tmp_path: Path, store: str, package: str, extra: str) -> None:
+    given = {"list": "http://127.0.0.1:9/", "galleries": "a"}
+    addons = json.dumps({"tests.spiders.hidden.Hidden": -1})
+    run = crawl(tmp_path, "gallery", given, options=[], IMAGES_STORE=store, ADDONS=addons, HIDDEN_PACKAGE=package)
+    assert run.code == 2
+    last = run.log.splitlines()[-1]
+    assert last.startswith(f"IMAGES_STORE='{store}' needs a library (") and f"imgcrawl[{extra}]" in last, run.log
+
+
+def test_a_damaged_catalogue_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    file = tmp_path / "images" / ".catalogue.sqlite3"
+    file.write_bytes(b"SQLite format 3\0" + bytes(range(200)) * 40)
+    run = crawl(tmp_path, "gallery", {"list": "http://127.0.0.1:9/", "galleries": "a"}, options=[])
+    assert run.code == 2
+    last = run.log.splitlines()[-1]
+    assert last.startswith(str(file.relative_to(tmp_path))) and "move a damaged one away" in last, run.log

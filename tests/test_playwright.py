@@ -34,8 +34,7 @@ def render(server: Server, folder: Path, addons: dict[str, int] = ADDONS, **sett
         arguments,
         ADDONS=json.dumps(addons),
         PAGES_PLAYWRIGHT="True",
-        PLAYWRIGHT_LAUNCH_OPTIONS=json.dumps(LAUNCH),
-        **settings,
+        **{"PLAYWRIGHT_LAUNCH_OPTIONS": json.dumps(LAUNCH), **settings},
     )
 
 
@@ -43,6 +42,16 @@ def test_without_it_one_sentence(server: Server, tmp_path: Path) -> None:
     run = render(server, tmp_path, {"tests.spiders.hidden.Hidden": -1, **ADDONS})
     assert run.code == 2
     assert run.log.splitlines()[-1] == "PAGES_PLAYWRIGHT needs scrapy-playwright: pip install scrapy-playwright"
+    assert server.requests == []
+
+
+@pytest.mark.skipif(not find_spec("scrapy_playwright"), reason="needs scrapy-playwright")
+def test_without_a_browser_one_sentence(server: Server, tmp_path: Path) -> None:
+    run = render(server, tmp_path, PLAYWRIGHT_LAUNCH_OPTIONS='{"executable_path": "/nowhere"}')
+    assert run.code == 2
+    assert run.log.splitlines()[-1] == (
+        "PAGES_PLAYWRIGHT needs a browser, and /nowhere is not there: python -m playwright install chromium"
+    )
     assert server.requests == []
 
 

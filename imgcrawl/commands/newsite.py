@@ -1,4 +1,4 @@
-"""`scrapy newsite`: starts a site with its spider, a saved page, and a test that is red until both agree."""
+"""`scrapy newsite`: starts a site with its spider, saved pages, and a test that is red until they agree."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import json
 import keyword
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
 from pathlib import Path
 from string import Template
@@ -15,38 +15,69 @@ from typing import Any, cast
 import scrapy
 from scrapy import Request
 from scrapy.commands import ScrapyCommand
-from scrapy.crawler import AsyncCrawlerProcess
-from scrapy.http import Response
+from scrapy.crawler import AsyncCrawlerProcess, Crawler
+from scrapy.http import HtmlResponse, Response, TextResponse
 from scrapy.spiderloader import get_spider_loader
 from scrapy.utils.conf import closest_scrapy_cfg
 from twisted.python.failure import Failure
 
+from imgcrawl.basespiders import GallerySpider
 from imgcrawl.basespiders.base import content_type, failed_reason, is_page
 from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.exceptions import InputError
+from imgcrawl.pages import find_images
+from imgcrawl.pages.pagination import propose_pagination
+from imgcrawl.pages.proposals import GalleryLinks, UnsureError, propose_galleries, propose_images
+from imgcrawl.pages.repeated import PagePlaces
 from imgcrawl.urls import host_of
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-PLACEHOLDER = "<!doctype html><title>the page of a gallery</title>\n"
+PLACEHOLDER = b"<!doctype html><title>the page of a gallery</title>\n"
+SAMPLE = 3  # galleries whose pages are looked at
 
 
 class PageSpider(scrapy.Spider):
-    """Asks for one page, as politely as a crawl. `page` is its response; `reason` says why there is none."""
+    """Asks for a list page and some of its galleries, as politely as a crawl, or has *body* for the list page.
+
+    `page` is the response of the list page; `reason` says why there is none. `links` are the galleries proposed for it,
+    or None with `unsure` saying why; `galleries` the responses of some.
+    """
 
     name = "newsite"
     custom_settings = {"ITEM_PIPELINES": {}, "VERDICT_IMAGES_EXPECTED": False}  # noqa: RUF012 -- never changed
     url = ""
-    page: Response | None = None
+    body: bytes | None = None
+    page: TextResponse | None = None
     reason = "it was not asked for"
+    links: GalleryLinks | None = None
+    unsure = ""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.galleries: list[TextResponse] = []
 
     async def start(self) -> AsyncIterator[Any]:
-        yield Request(self.url, callback=self.had, errback=self.failed)
-
-    def had(self, response: Response) -> None:
-        if is_page(response):
-            self.page = response
+        if self.body is None:
+            yield Request(self.url, callback=self.had, errback=self.failed)
         else:
+            list(self.had(HtmlResponse(self.url, body=self.body)))
+
+    def had(self, response: Response) -> Iterator[Request]:
+        if not isinstance(response, TextResponse) or not is_page(response):
             self.reason = f"no page but {content_type(response)}"
+            return
+        self.page = response
+        try:
+            self.links = propose_galleries(PagePlaces(response.selector, response.url, response.encoding))
+        except UnsureError as error:
+            self.unsure = str(error)
+            return
+        for number, address in enumerate(self.links.addresses[:SAMPLE]):
+            yield Request(address, self.had_gallery, errback=self.failed, priority=-number, dont_filter=True)
+
+    def had_gallery(self, response: Response) -> None:
+        if isinstance(response, TextResponse) and is_page(response):
+            self.galleries.append(response)
 
     def failed(self, failure: Failure) -> None:
         self.reason = failed_reason(failure)
@@ -69,14 +100,20 @@ class Command(BaseCommand, ScrapyCommand):
         parser.add_argument("--page", metavar="FILE", help="the list page, saved already: nothing is downloaded")
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
-        written = self.new_site(args, opts.page)
+        written, proposed = self.new_site(args, opts.page)
         for line in ("Written:", *(f"  {path}" for path in written)):
             say(line)
-        say("Now say in expected.json what the pages must give, and in the spider where it stands:")
+        if proposed:
+            say("The page and its galleries repeat these, so they are declared; check them, and expected.json:")
+            for line in proposed:
+                say(f"  {line}")
+        else:
+            say("Now say in expected.json what the pages must give, and in the spider where it stands:")
         say(f"  python -m pytest tests/test_sites.py -k {args[0]}")
         return 0
 
-    def new_site(self, args: list[str], page_file: str | None) -> list[Path]:
+    def new_site(self, args: list[str], page_file: str | None) -> tuple[list[Path], list[str]]:
+        """The files that were written, and what was proposed."""
         if len(args) != 2:
             raise InputError(f"scrapy newsite {' '.join(args)}: expected a name and the address of a list page")
         name, url = args
@@ -85,32 +122,27 @@ class Command(BaseCommand, ScrapyCommand):
         site = Path(closest_scrapy_cfg()).parent / "tests" / "sites" / name
         self.check_name(name, [spider, site])
         list_url, page_url, next_url = _list_urls(url)
-        page, headers = self.list_page(page_url, page_file)
+        found, crawler = self.pages(page_url, page_file)
+        page = cast("TextResponse", found.page)
 
+        declared = {"list_url": list_url, **_proposed(found, is_numbered="{page" in list_url)}
+        expected = _expected(name, found, declared, crawler) if found.links else _blank(name, page, next_url)
         facts = {
             "class_name": "".join(part.capitalize() for part in name.split("_")) + "Spider",
             "host": host_of(page_url),
-            **{
-                fact: json.dumps(value, ensure_ascii=False)
-                for fact, value in {
-                    "name": name,
-                    "list_url": list_url,
-                    "page_url": page_url,
-                    "next_url": next_url,
-                    "headers": headers,
-                }.items()
-            },
+            "name": json.dumps(name),
+            "declarations": "\n".join(_assignments(_PLACEHOLDERS | declared)),
         }
         site.mkdir(parents=True)
         written = {
-            spider: _filled("spider.py.tmpl", facts),
-            site / "list.html": page,
-            site / "gallery.html": PLACEHOLDER.encode(),
-            site / "expected.json": _filled("expected.json.tmpl", facts),
+            spider: Template((TEMPLATES / "spider.py.tmpl").read_text("utf-8")).substitute(facts).encode(),
+            site / "list.html": page.body,
+            site / "gallery.html": found.galleries[0].body if found.galleries else PLACEHOLDER,
+            site / "expected.json": json.dumps(expected, ensure_ascii=False, indent=1).encode(),
         }
         for path, content in written.items():
             path.write_bytes(content)
-        return list(written)
+        return list(written), [line.strip() for line in _assignments(declared)] if found.links else []
 
     def check_name(self, name: str, paths: list[Path]) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,49}", name) or keyword.iskeyword(name):
@@ -121,24 +153,28 @@ class Command(BaseCommand, ScrapyCommand):
             if path.exists():
                 raise InputError(f"the name {name!r} of a site is taken: {path} exists")
 
-    def list_page(self, url: str, page_file: str | None) -> tuple[bytes, dict[str, str]]:
-        """The list page, and the headers without which it cannot be read."""
+    def pages(self, url: str, page_file: str | None) -> tuple[PageSpider, Crawler]:
+        """The list page and some galleries, and the crawl that had them. Raises `InputError`."""
+        body = None
         if page_file:
             try:
-                return Path(page_file).read_bytes(), {}
+                body = Path(page_file).read_bytes()
             except OSError as error:
                 raise InputError(f"--page {page_file} cannot be read: {error.strerror}") from error
         settings = self.project_settings.copy()
-        # One page for one person: no log, and no queue that is shared.
+        # A few pages for one person: no log, and no queue that is shared.
         settings.setdict({"LOG_ENABLED": False, "PROGRESS_ENABLED": False, "ADDONS": {}}, priority="cmdline")
         process = AsyncCrawlerProcess(settings)
         crawler = process.create_crawler(PageSpider)
-        process.crawl(crawler, url=url)
+        process.crawl(crawler, url=url, body=body)
         process.start()
         spider = cast("PageSpider", crawler.spider)
         if spider.page is None:
             raise InputError(f"{url} could not be had ({spider.reason}); give a saved page with --page FILE")
-        return spider.page.body, {"Content-Type": content_type(spider.page)}
+        return spider, crawler
+
+
+_PLACEHOLDERS = {"gallery_links": "//a[@class='gallery']/@href", "image_links": "//div[@class='gallery']//img/@src"}
 
 
 def _list_urls(url: str) -> tuple[str, str, str]:
@@ -150,5 +186,75 @@ def _list_urls(url: str) -> tuple[str, str, str]:
     return declared, first, second
 
 
-def _filled(template: str, facts: dict[str, str]) -> bytes:
-    return Template((TEMPLATES / template).read_text("utf-8")).substitute(facts).encode()
+def _proposed(found: PageSpider, *, is_numbered: bool) -> dict[str, Any]:
+    """The declarations, besides the address, that the pages which were had propose."""
+    page = found.page
+    if found.links is None or page is None:
+        return {}
+    declared: dict[str, Any] = {}
+    places = PagePlaces(page.selector, page.url, page.encoding)
+    if not is_numbered and (following := propose_pagination(places)):
+        declared = {
+            "list_url": following.list_url,
+            "first_page": following.first if following.first != 1 else None,
+            "page_size": following.per_page,
+            "next_link": following.next_link,
+        }
+    declared["gallery_links"] = found.links.css
+    shown = find_images(page.text, page.url, page.encoding)
+    sampled = [PagePlaces(each.selector, each.url, each.encoding) for each in found.galleries]
+    images = propose_images(sampled, found.links.addresses, shown)
+    declared |= {"image_links": images.images, "titles": (images.title,) if images.title else ()}
+    return {fact: value for fact, value in declared.items() if value or (value == 0 and fact == "first_page")}
+
+
+def _assignments(declared: dict[str, Any]) -> Iterator[str]:
+    for fact, value in declared.items():
+        told = f"({json.dumps(value[0], ensure_ascii=False)},)" if isinstance(value, tuple) else value
+        yield f"    {fact} = {json.dumps(value, ensure_ascii=False) if isinstance(value, str) else told}"
+
+
+def _blank(name: str, page: TextResponse, next_url: str) -> list[dict[str, Any]]:
+    """Cases of the site's test for a person to fill in."""
+    gallery = "the address of a gallery, whose page is saved as gallery.html"
+    first = "the address of the first gallery on list.html, then of each other"
+    item = {"spider": name, "url": "its address", "title": "its title", "image_urls": ["its images"], "images": []}
+    return [
+        _case(page, "list.html", "parse_list", [["parse_gallery", first], ["parse_list", next_url]], []),
+        {"page": "gallery.html", "url": gallery, "callback": "parse_gallery", "requests": [], "items": [item]},
+    ]
+
+
+def _expected(name: str, found: PageSpider, declared: dict[str, Any], crawler: Crawler) -> list[dict[str, Any]]:
+    """Cases of the site's test, with what a spider of what was *declared* makes of the pages."""
+    page = cast("TextResponse", found.page)
+    facts = {**_PLACEHOLDERS, **declared, "name": name}
+    kind: type[GallerySpider] = type("Proposed", (GallerySpider,), facts)
+    spider = kind.from_crawler(crawler)
+    output = list(spider.parse_list(_again(page), page=spider.first_page, walk={}))
+    cases = [_case(page, "list.html", "parse_list", [[made.callback.__name__, made.url] for made in output], [])]
+    cases[0]["cb_kwargs"]["page"] = spider.first_page
+    if not found.galleries:
+        return [*cases, _blank(name, page, "")[1]]
+    (item,) = spider.parse_gallery(_again(found.galleries[0]))
+    told = {fact: value for fact, value in item.items() if fact != "scraped_at"}
+    if "image_links" not in declared:
+        told["image_urls"] = ["its images"]
+    return [*cases, _case(found.galleries[0], "gallery.html", "parse_gallery", [], [told])]
+
+
+def _again(response: TextResponse) -> HtmlResponse:
+    """*response*, as the test of a saved page makes it."""
+    return HtmlResponse(response.url, body=response.body, headers=_headers(response), request=Request(response.url))
+
+
+def _headers(response: TextResponse) -> dict[str, str]:
+    """The headers without which a page cannot be read."""
+    return {"Content-Type": content_type(response)} if "Content-Type" in response.headers else {}
+
+
+def _case(response: TextResponse, file: str, callback: str, requests: list[Any], items: list[Any]) -> dict[str, Any]:
+    case: dict[str, Any] = {"page": file, "url": response.url, "headers": _headers(response), "callback": callback}
+    if callback == "parse_list":
+        case["cb_kwargs"] = {"page": 1, "walk": {}}
+    return case | {"requests": requests, "items": items}

@@ -54,6 +54,7 @@ class BudgetsMiddleware:
     completed. Retries, redirects on the same host and robots.txt do not count.
 
     ``CRAWL_HOURS``: ``22-6`` or ``9:30-17:00``, local time; or a mapping of hosts to hours, with ``*`` for the others.
+    The stat ``budget/waiting`` says which hosts wait for theirs.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class BudgetsMiddleware:
         self._touched: set[str] = set()  # keys of which to hear when telling next
         self._heard: dict[str, float] = {}  # when the sum of all workers was heard
         self._reached: set[str] = set()
+        self._waiting: Counter[str] = Counter()  # requests that wait for their host's hours
         self._one_by_one = asyncio.Lock()
         self._talking = asyncio.Lock()
         self._closing: asyncio.Task[None] | None = None
@@ -89,12 +91,23 @@ class BudgetsMiddleware:
         kind = "images" if request.meta.get("media") else "pages"
         self._refuse_if_spent("bytes", host)
         self._refuse_if_spent(kind, host)
-        hours = self._hours.get(host, self._hours.get("*"))
-        while hours and (seconds := hours.wait(datetime.now().astimezone())):
-            if not await downloader_of(self.crawler).wait(seconds):
-                raise RequestRefused("budget", f"{host} may be crawled later")
+        await self._wait_for_hours(host)
         await self._admit(kind, host)
         request.meta["budgeted"] = host
+
+    async def _wait_for_hours(self, host: str) -> None:
+        hours = self._hours.get(host, self._hours.get("*"))
+        while hours and (seconds := hours.wait(datetime.now().astimezone())):
+            self._tell_waiting(f"{host} until {hours.begin // 60}:{hours.begin % 60:02}", 1)
+            try:
+                if not await downloader_of(self.crawler).wait(seconds):
+                    raise RequestRefused("budget", f"{host} may be crawled later")
+            finally:
+                self._tell_waiting(f"{host} until {hours.begin // 60}:{hours.begin % 60:02}", -1)
+
+    def _tell_waiting(self, what: str, requests: int) -> None:
+        self._waiting[what] += requests
+        self.crawler.stats.set_value("budget/waiting", ", ".join(sorted(+self._waiting)))  # which Progress shows
 
     def process_response(self, request: Request, response: Response) -> Response:
         if not _is_robots(request):
@@ -223,11 +236,12 @@ def _hours(settings: BaseSettings) -> dict[str, Hours]:
     value = settings.get("CRAWL_HOURS")
     if not value:
         return {}
-    hours = (
-        {"*": value}
-        if isinstance(value, str) and not value.lstrip().startswith("{")
-        else settings.getdict("CRAWL_HOURS")
-    )
+    if isinstance(value, str) and not value.lstrip().startswith("{"):
+        return {"*": _parsed(value)}
+    try:
+        hours = settings.getdict("CRAWL_HOURS")
+    except (TypeError, ValueError):
+        raise InputError(f'CRAWL_HOURS={value!r:.60}: expected 22-6, or {{"example.org": "22-6"}}') from None
     return {host: _parsed(text) for host, text in hours.items()}
 
 

@@ -111,7 +111,9 @@ class Progress:
         return f"{galleries:,} galleries, {stored_images(stats):,} of {found:,} images, {size / 1e6:,.1f} MB"
 
     def _pace(self) -> str:
-        return self.status.pace(self.crawler.stats.get_stats())
+        stats = self.crawler.stats.get_stats()
+        waiting = stats.get("budget/waiting")  # hosts, for their CRAWL_HOURS
+        return self.status.pace(stats) + (f", waiting for {printable(str(waiting))}" if waiting else "")
 
     def _picture(self) -> RenderableType:
         slots = sorted(self.crawler.engine.downloader.slots.items(), key=_load, reverse=True)[:HOSTS]

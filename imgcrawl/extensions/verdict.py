@@ -185,6 +185,8 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
     reasons("gallery/failed")
     if found > reached:
         row("  not reached", found - reached, "the crawl ended before")
+    if left := stats.get("frontier/left", 0):
+        row("pages not reached", left, "they are still queued: the same command goes on with them")
     if failed := stats.get("list/failed", 0):
         row("list pages failed", failed)
 

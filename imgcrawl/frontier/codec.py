@@ -99,7 +99,7 @@ def _wire_body(body: bytes) -> dict[str, str]:
         return {"body64": base64.b64encode(body).decode()}
 
 
-def host_of(request: Request) -> str:
+def slot_of(request: Request) -> str:
     """The host, or the `download_slot`, whose turn *request* waits for."""
     slot = request.meta.get("download_slot")
     host = slot if isinstance(slot, str) else urlsplit(request.url).hostname or ""
@@ -108,7 +108,7 @@ def host_of(request: Request) -> str:
 
 def bucket_of(request: Request) -> str:
     """The list of pages that *request* belongs to: "<priority>:<host>"."""
-    return f"{clamp(request.priority)}:{host_of(request)}"
+    return f"{clamp(request.priority)}:{slot_of(request)}"
 
 
 def clamp(priority: int) -> int:

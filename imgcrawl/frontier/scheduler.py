@@ -293,7 +293,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
     def _accept(self, token: bytes, priority: bytes, value: bytes, quarantined: bool) -> None:
         try:
             request = decode(value, self.spider, int(priority), self.meta_allowed)
-            page = Page(token, codec.host_of(request), self._fingerprint(request))
+            page = Page(token, codec.slot_of(request), self._fingerprint(request))
         except (codec.WireError, ValueError) as error:
             logger.warning("A value in the queue is no request of ours and was set aside: %s", one_line(error))
             self.shared_run.report("reject", token, one_line(error))

@@ -22,6 +22,7 @@ _NO_GALLERY = re.compile(
 )
 SURE = 0.7  # what is second best is not better than so much of the best
 _LEAST = 0.12  # of a weight
+_WITH_IMAGES = 0.9
 _FEW = 3
 
 
@@ -65,7 +66,7 @@ def propose_galleries(page: PagePlaces) -> GalleryLinks:
     ]
     same = [group for group in groups if set(group.addresses) == set(best.addresses)]
     css = next(filter(None, map(_selector_on(page), same)), "")
-    if len(best.addresses) < (_FEW if others else 2):
+    if len(best.addresses) < (_FEW if others or best.weight < _WITH_IMAGES else 2):
         raise UnsureError(
             f"{page.url}: only {len(best.addresses)} links stand in the same place, too few to take them for galleries"
         )
@@ -127,7 +128,7 @@ def _weight(elements: list[Any], links: dict[Any, str], *, within: bool) -> floa
         around = counted((element, links[element]) for element in elements)
         with_image = sum(shows_image(card_of(element, around)) for element in elements)
         text = sum(len("".join(element.itertext()).strip()) for element in elements) / len(elements)
-        weight = 0.9 if with_image * 2 > len(elements) else 0.25 if text >= 8 else 0.15
+        weight = _WITH_IMAGES if with_image * 2 > len(elements) else 0.25 if text >= 8 else 0.15
     if sum(map(is_boilerplate, elements)) * 2 > len(elements):
         weight *= 0.1
     if sum(bool(_NO_GALLERY.search(urlsplit(links[element]).path)) for element in elements) * 2 > len(elements):

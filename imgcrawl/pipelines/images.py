@@ -92,6 +92,11 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 self.local.durable = self.config.durable
             self.staging = self.local.staging if self.local else Staging(Path())
             self.staging.open()
+        except (NotConfigured, ImportError) as error:  # Scrapy would go on without the pipeline
+            raise InputError(
+                f"IMAGES_STORE={str(store_uri)!r} needs a library ({error}); install it with imgcrawl[s3] for s3://, "
+                "with imgcrawl[gcs] for gs://"
+            ) from error
         except (OSError, KeyError, AssertionError) as error:
             raise InputError(
                 f"IMAGES_STORE={str(store_uri)!r} cannot be used ({error}); expected a directory that can be "
@@ -154,7 +159,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         paths = self._paths.get(id(item), ())
         if len(paths) != len(urls):
             paths = self.media_requests.paths(adapter, urls, info.spider.name)
-        yield from self.media_requests.of(adapter, urls, paths)
+        yield from self.media_requests.of(adapter, urls, paths, info.spider.name)
 
     def file_path(
         self,
@@ -242,7 +247,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 if not 200 <= response.status < 300:
                     return not_stored(f"http_{response.status}")
                 said = self._check_opt_outs(response, request)
-                image = await self._keep(self.receiver.arrival(response, key, requested_path), request, item)
+                image = await self._keep(self.receiver.arrival(response, request, key, requested_path), request, item)
                 return cast("Image", {**image, "opt_outs": said}) if said else image
         except (ImageError, OSError, sqlite3.Error) as error:
             return self._storage_failure(error, request)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import shlex
 import signal
-import socket
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +22,7 @@ from imgcrawl.shared.address import redis_url
 from imgcrawl.shared.connection import OUTAGES, check_server
 from imgcrawl.workers.outcome import Outcome, judge, stats_of_all, write_feeds
 from imgcrawl.workers.plan import Plan, claimed, worker_command
+from imgcrawl.workers.process import MAX_CRASHES, Crashes, belongs_to, log_lines, start_worker, stopping_signals
 from imgcrawl.workers.terminal import Terminal, is_chosen
 
 if TYPE_CHECKING:
@@ -34,9 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL = 0.5  # seconds between two looks at what the workers say
-MAX_CRASHES, CRASH_WINDOW = 5, 60.0  # so many workers may crash within so many seconds
 REFUSED = 2  # the exit code of bad input
-MAX_LINE = 1 << 20  # bytes of a log line
 
 
 class Workers:
@@ -53,7 +48,7 @@ class Workers:
         self.pids: set[int] = set()  # of all that were ever started
         self.over = False  # the run was seen to be done
         self.lost = False  # the run is no more
-        self.crashes: deque[float] = deque()
+        self.crashes = Crashes()
         self.signals = 0
         self.refused = False
         self.trouble = ""
@@ -72,7 +67,7 @@ class Workers:
                 raise
             self.plan.folder.segments.mkdir(exist_ok=True)
             loop = asyncio.get_running_loop()
-            for number in _stopping_signals():
+            for number in stopping_signals():
                 loop.add_signal_handler(number, self.stop)
                 stack.callback(loop.remove_signal_handler, number)
             with self.terminal:
@@ -151,7 +146,8 @@ class Workers:
             return True
         with suppress(*OUTAGES):
             counts = await inspect.counts(self.store)
-            if any(_is_of(pid, worker) for worker in await reporters(self.store, counts["id"]) for pid in self.pids):
+            workers = await reporters(self.store, counts["id"])
+            if any(belongs_to(pid, worker) for worker in workers for pid in self.pids):
                 await self._adopt(counts["id"])
         return bool(self.run_id)
 
@@ -171,7 +167,8 @@ class Workers:
             process = await self._start(number)
             if self.signals:  # while it was being started
                 process.send_signal(signal.SIGINT)
-            await self._relay(process, number)
+            async for line in log_lines(process):
+                self._say(line, number)
             code = await process.wait()
             del self.processes[number]
             if not await self._crashed(process.pid, code, number):
@@ -181,28 +178,10 @@ class Workers:
         command = worker_command(self.plan, self.run_name)
         if self.terminal.is_live and not is_chosen(self.settings, "LOG_LEVEL"):
             command += ["-s", "LOG_LEVEL=WARNING"]  # the display needs the room
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env={**os.environ, "REDIS_URL": self.settings["REDIS_URL"]},
-            stdin=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            limit=MAX_LINE,
-            start_new_session=True,  # Ctrl-C is for us, who tell them
-        )
+        process = await start_worker(command, self.settings["REDIS_URL"])
         self.processes[number] = process
         self.pids.add(process.pid)
         return process
-
-    async def _relay(self, process: asyncio.subprocess.Process, number: int) -> None:
-        assert process.stderr  # noqa: S101 -- asked for above
-        while True:
-            try:
-                line = await process.stderr.readline()
-            except ValueError:  # longer than MAX_LINE
-                continue
-            if not line:
-                return
-            self._say(line.decode("utf-8", "replace").rstrip("\n"), number)
 
     async def _crashed(self, pid: int, code: int, number: int) -> bool:
         """Whether the worker that ended with *code* is to be followed by another."""
@@ -216,20 +195,16 @@ class Workers:
             counts = await inspect.counts(self.store)
             closed = await reporters(self.store, self.run_id or counts["id"])
             self._look_for_loss(counts)
-            left = self.lost or any(closed[worker] for worker in closed if _is_of(pid, worker))
+            left = self.lost or any(closed[worker] for worker in closed if belongs_to(pid, worker))
             if left or (counts["id"] == self.run_id and counts["state"] == "done"):
                 return False
             for worker in await inspect.names(self.store):
-                if _is_of(pid, worker):
+                if belongs_to(pid, worker):
                     await self.store.expire_worker(worker)
                     await RedisLimits(self.store, self.settings["REDIS_URL"]).expire_worker(worker)
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
-        now = time.monotonic()
-        self.crashes.append(now)
-        while now - self.crashes[0] > CRASH_WINDOW:
-            self.crashes.popleft()
-        if len(self.crashes) > MAX_CRASHES:
-            self.trouble = f"{len(self.crashes)} workers crashed within a minute, the last with {why}"
+        if (crashes := self.crashes.add()) > MAX_CRASHES:
+            self.trouble = f"{crashes} workers crashed within a minute, the last with {why}"
             self.stop()
             return False
         logger.warning("Worker %d crashed (%s): another takes its place", number, why)
@@ -287,12 +262,13 @@ class Workers:
             counts = await inspect.counts(self.store)
             sums = await run_stats(self.store, self.run_id or counts["id"])
         except OUTAGES as error:
-            counts, sums = {"id": "", "state": "", "dead": 0}, {}
+            counts, sums = {"id": "", "state": "", "dead": 0, "queued": 0, "leased": 0}, {}
             self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"
         # Another run may have begun by now, on another machine.
         over = counts["state"] == "done" if counts["id"] == self.run_id else self.over
         counted = await write_feeds(self.plan.folder, self.plan.feeds)
-        stats = stats_of_all(sums, counted) | {"elapsed_time_seconds": seconds}
+        left = 0 if over else counts["queued"] + counts["leased"]
+        stats = stats_of_all(sums, counted) | {"elapsed_time_seconds": seconds, "frontier/left": left}
         if self.trouble:
             stats["verdict/error"] = self.trouble
         reason = "shutdown" if self.signals and not over else last_reason(sums)
@@ -313,13 +289,3 @@ class Workers:
         if self.server:
             self.server.forget()
         self.plan.folder.remove()
-
-
-def _is_of(pid: int, worker: str) -> bool:
-    return worker.startswith(f"{socket.gethostname()}-{pid}-")
-
-
-def _stopping_signals() -> Iterator[signal.Signals]:
-    yield from (signal.SIGINT, signal.SIGTERM)
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
-        yield signal.SIGHUP

@@ -96,6 +96,42 @@ def test_from_nothing_to_green(project: Project, server: Server) -> None:
     assert "passed" in green.stdout
 
 
+def test_what_the_pages_repeat_is_declared_and_green_when_it_is_right(project: Project, server: Server) -> None:
+    html = {"Content-Type": "text/html; charset=utf-8"}
+    sets = "".join(f'<li class="set"><a href="/s/{n}"><img src="/t/{n}.jpg"></a><b>Set {n}</b></li>' for n in range(9))
+    server.add("/sets", f'<ul>{sets}</ul><a class="more" href="/sets?from=9">Weiter »</a>'.encode(), headers=html)
+    for n in range(9):
+        images = "".join(f'<figure><img src="/i/{n}-{image}.jpg"></figure>' for image in range(3))
+        page = f'<meta name="author" content="Ä. Author"><h1>Site</h1><h2>Set {n}</h2><img src="/logo.png">{images}'
+        server.add(f"/s/{n}", page.encode(), headers=html)
+
+    made = project.newsite("sets", server.url("/sets"))
+
+    assert made.returncode == 0, made.stderr
+    assert 'gallery_links = "li.set a"' in made.stdout
+    spider = (project.root / "imgcrawl" / "spiders" / "sets.py").read_text("utf-8")
+    for line in (
+        f'list_url = "{server.url("/sets")}"',
+        "next_link = \"//a[normalize-space()='Weiter »']\"",
+        'gallery_links = "li.set a"',
+        'image_links = "figure > img"',
+        'titles = ("h2",)',
+    ):
+        assert f"    {line}\n" in spider, spider
+    list_case, gallery_case = json.loads((project.root / "tests/sites/sets/expected.json").read_text("utf-8"))
+    assert list_case["requests"] == [
+        *(["parse_gallery", server.url(f"/s/{n}")] for n in range(9)),
+        ["parse_list", server.url("/sets?from=9")],
+    ]
+    (item,) = gallery_case["items"]
+    assert (item["title"], len(item["image_urls"])) == ("Set 0", 3)
+    green = project.tests("sets")
+    assert green.returncode == 0, green.stdout
+    file = project.root / "imgcrawl" / "spiders" / "sets.py"
+    file.write_text(spider.replace("figure > img", "img"))
+    assert project.tests("sets").returncode == 1
+
+
 def test_a_saved_page(project: Project, tmp_path: Path) -> None:
     saved = tmp_path / "saved.html"
     saved.write_bytes(b"\x00 as it is \xff")

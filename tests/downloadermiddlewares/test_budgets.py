@@ -69,7 +69,8 @@ async def test_bytes(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("BUDGET_PAGES", "many"), ("BUDGET_HOST_BYTES", -1), ("CRAWL_HOURS", "noon")]
+    ("name", "value"),
+    [("BUDGET_PAGES", "many"), ("BUDGET_HOST_BYTES", -1), ("CRAWL_HOURS", "noon"), ("CRAWL_HOURS", "{noon")],
 )
 async def test_bad_settings_are_named(name: str, value: Any) -> None:
     async def script(crawler: Crawler) -> None:
@@ -106,6 +107,7 @@ async def test_outside_its_hours_a_host_waits(server: Server) -> None:
         other = Request(server.url("/b.jpg").replace("127.0.0.1", "localhost"))
         assert (await crawler.engine.download_async(other)).status == 200
         assert not tasks[0].done()
+        assert crawler.stats.get_value("budget/waiting") == f"127.0.0.1 until {(hour + 2) % 24}:00"
         tasks.append(asyncio.ensure_future(crawler.stop_async()))
 
     await crawl(script, **BUDGETS, CRAWL_HOURS={"127.0.0.1": closed})

@@ -36,6 +36,12 @@ def test_no_lines_with_interval_0(tmp_path: Path) -> None:
     assert "extensions.progress" not in err
 
 
+def test_a_host_that_waits_for_its_hours_is_named(tmp_path: Path) -> None:
+    arguments = telling(STATS | {"budget/waiting": "example.org until 22:00"}, lines=["x"] * 20)
+    _, _, err = Project(tmp_path).crawl("told", *arguments, "-s", "PROGRESS_INTERVAL=0.05")
+    assert ", waiting for example.org until 22:00\n" in err
+
+
 @pytest.mark.parametrize("value", ["-1", "nan", "inf"])
 def test_a_bad_interval_is_bad_input(tmp_path: Path, value: str) -> None:
     code, _, err = Project(tmp_path).told("-s", f"PROGRESS_INTERVAL={value}")

@@ -11,7 +11,7 @@ from scrapy.http import JsonRequest, Response
 
 from imgcrawl.downloadermiddlewares.addressguard import named_by
 from imgcrawl.frontier.border import OUTSIDE, kept_here
-from imgcrawl.frontier.codec import CannotTravelError, WireError, encode, host_of
+from imgcrawl.frontier.codec import CannotTravelError, WireError, encode, slot_of
 from imgcrawl.frontier.decode import decode, decode_start
 
 
@@ -280,7 +280,7 @@ def test_a_value_in_the_queue_does_not_say_that_it_is_the_users(wire: dict[str, 
 
 
 def test_hosts_take_turns_by_download_slot() -> None:
-    assert host_of(Request("http://User:pw@Example.com:81/")) == "example.com"
-    assert host_of(Request("http://x/", meta={"download_slot": "a b:c,\n"})) == "a_b_c__"
-    assert host_of(Request("http://x/", meta={"download_slot": {"hostile": 1}})) == "x"
-    assert host_of(Request("http://x/", meta={"download_slot": Colour.RED})) == "red"
+    assert slot_of(Request("http://User:pw@Example.com:81/")) == "example.com"
+    assert slot_of(Request("http://x/", meta={"download_slot": "a b:c,\n"})) == "a_b_c__"
+    assert slot_of(Request("http://x/", meta={"download_slot": {"hostile": 1}})) == "x"
+    assert slot_of(Request("http://x/", meta={"download_slot": Colour.RED})) == "red"

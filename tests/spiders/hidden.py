@@ -1,4 +1,4 @@
-"""Lets a crawl believe that scrapy-playwright is not installed."""
+"""Lets a crawl believe that a package is not installed: HIDDEN_PACKAGE."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ class Hidden:
     """An add-on that takes the package away before others look for it."""
 
     def update_settings(self, settings: BaseSettings) -> None:
-        sys.modules["scrapy_playwright"] = None  # type: ignore[assignment] # how Python marks what cannot be imported
+        sys.modules[settings.get("HIDDEN_PACKAGE", "scrapy_playwright")] = None  # type: ignore[assignment] # how Python marks what cannot be imported
