@@ -52,7 +52,7 @@ class Sharing:
         self.command = [sys.executable, "-m", "scrapy", "crawl", spider, *SEGMENTS]
         for name, value in arguments.items():
             self.command += ["-a", f"{name}={value}"]
-        for name, value in {**FAST, "FEED_URI_PARAMS": "imgcrawl.feeds.merge.uri_params", **settings}.items():
+        for name, value in {**FAST, "FEED_URI_PARAMS": "imgcrawl.feeds.segments.uri_params", **settings}.items():
             self.command += ["-s", f"{name}={value}"]
 
     def start(self) -> subprocess.Popen[bytes]:
