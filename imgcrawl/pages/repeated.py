@@ -83,7 +83,7 @@ class PagePlaces:
             names = [name for name in names if self._classes[tag, name] >= 0.6 * repeats]
         elif _NAME.fullmatch(own := element.get("id") or "") and not _OF_ONE.search(own):
             return f"{tag}#{own}"
-        if tag in ("td", "th") and not names:
+        if tag in ("td", "th") and not names and not _is_grid(element.getparent()):
             return f"{tag}:nth-child({1 + sum(1 for _ in element.itersiblings('td', 'th', preceding=True))})"
         return tag + "".join(f".{name}" for name in names[:3])
 
@@ -135,6 +135,12 @@ class PagePlaces:
             found = {self.links[each] for each in elements if each in self.links}
             return found - {self.url}
         return set(elements)
+
+
+def _is_grid(row: Any) -> bool:
+    """Whether the cells of a table's *row* are alike, each with an image: a table that only arranges things."""
+    cells = list(row) if row is not None else []
+    return len(cells) > 1 and all(shows_image(cell) for cell in cells)
 
 
 def is_boilerplate(element: Any) -> bool:

@@ -183,6 +183,24 @@ LAYOUTS: dict[str, Layout] = {
         "/pics/index.html",
         [f"/pics/trip{n}.html" for n in range(1, 8)],
     ),
+    "a table that only arranges": Layout(
+        site(
+            "<table>"
+            + many(
+                4,
+                lambda row, _: (
+                    "<tr>"
+                    + many(
+                        3, lambda n, _: f'<td><a href="/a{row}{n}.htm"><img src="/t/{row}{n}.jpg"></a><br>No {n}</td>'
+                    )
+                    + "</tr>"
+                ),
+            )
+            + "</table>"
+        ),
+        "/all",
+        [f"/a{row}{n}.htm" for row in range(1, 5) for n in range(1, 4)],
+    ),
     "the threads of a forum": Layout(
         site(
             '<div class="threads">'
