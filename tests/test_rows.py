@@ -5,21 +5,25 @@ import codecs
 import gzip
 import io
 import json
+import math
 import os
 import re
 import subprocess
 import sys
 import time
 import zipfile
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from imgcrawl.addresses import addresses_in
 from imgcrawl.exceptions import InputError
-from imgcrawl.rows import BROKEN, BadRow, GoodRow, open_rows
+from imgcrawl.rows import BROKEN, BadRow, GoodRow, objects, open_address_list, open_rows
 from imgcrawl.rows.records import MAX_QUOTED_LINES
 from imgcrawl.rows.source import MAX_LINE
 
@@ -138,6 +142,74 @@ def test_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_json_values(read: Any) -> None:
     data = b'{"a": 5, "b": ["x", "\\u732b"], "c": true}\n{"a": "", "b": 1.5, "c": " s "}\n'
     assert values(read(data, "l.jsonl", columns=["a", "b", "c"])) == [["5", '["x", "猫"]', "true"], ["", "1.5", "s"]]
+
+
+OBJECTS = [{"url": "http://h/1", "n": 1, "day": None}, {"url": "//h/2", "n": 2.5, "tags": ["a", "猫"]}, ["http://h/3"]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_json_array_is_read_item_by_item(tmp_path: Path, encoding: str, indent: int | None, pack: Any) -> None:
+    file = tmp_path / ("list.json.gz" if pack is gzip.compress else "list.json")
+    file.write_bytes(pack(json.dumps(OBJECTS, indent=indent).encode(encoding)))
+    reader, fields = open_address_list(file, column="url")
+    one, two, three = reader
+    assert (one, two) == (
+        GoodRow(1, ["http://h/1"], {"n": 1}),
+        GoodRow(2, ["//h/2"], {"n": 2.5, "tags": ["a", "猫"]}),
+    )
+    assert isinstance(three, BadRow)
+    assert (three.line, three.reason) == (3, "no field 'url'")
+    assert fields == {"n", "day", "tags", "column0"}
+    assert [row.line for row in reader.rows(after=1)] == [2, 3]
+
+
+def test_an_array_of_addresses_and_one_that_breaks_off(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text('["http://h/1",\n "http://h/2", {"url"')
+    one, two, broken = open_address_list(tmp_path / "list.json")[0]
+    assert (one, two) == (GoodRow(1, ["http://h/1"]), GoodRow(2, ["http://h/2"]))
+    assert isinstance(broken, BadRow)
+    assert broken.reason.startswith(BROKEN)
+
+
+def test_parquet_is_read_without_its_large_columns(tmp_path: Path) -> None:
+    rows = [
+        {"image": {"bytes": b"x"}, "url": f"http://h/{n}", "raw": b"\xff", "score": math.nan, "day": date(2026, 1, 2)}
+        for n in range(250)
+    ]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "list", row_group_size=100)
+    reader, fields = open_address_list(tmp_path / "list")
+    assert (reader.format, fields) == ("parquet", {"score", "day"})
+    good = list(reader)
+    assert good[249] == GoodRow(250, ["http://h/249"], {"day": "2026-01-02"})
+    assert list(reader.rows(after=248)) == good[248:]
+
+
+@pytest.mark.parametrize(("name", "library"), [("list.json", "ijson"), ("list.parquet", "pyarrow")])
+def test_a_library_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, library: str
+) -> None:
+    (tmp_path / name).write_bytes(b"PAR1" if library == "pyarrow" else b'["http://h/1"]')
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(InputError, match=rf"{library}, which reads it, is not installed: pip install 'imgcrawl\["):
+        open_address_list(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["l.txt", "l"])
+def test_addresses_in_text_may_be_quoted_bracketed_or_without_a_scheme(tmp_path: Path, name: str) -> None:
+    lines = ["'http://h/1',", '["http://h/2", "//h/3"]', "//h/4", "http://h/5,6", "“http://h/7”", "['http://h/8"]
+    (tmp_path / name).write_text("\n".join(lines))
+    rows = list(open_address_list(tmp_path / name)[0])
+    assert values(rows) == [["http://h/1"], ["http://h/2", "//h/3"], ["//h/4"], ["http://h/5,6"], ["http://h/7"]]
+    assert bad(rows) == [(6, """no list of addresses: "'http://h/8" at character 1""")]
+
+
+def test_an_object_without_end_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "MAX_OBJECT", 100_000)
+    (tmp_path / "l.json").write_text('["http://h/1", {"url": "' + "x" * 1_000_000 + '"}]')
+    rows = list(open_address_list(tmp_path / "l.json")[0])
+    assert bad(rows)[0][1] == f"{BROKEN}: an object of more than 100000 bytes"
 
 
 # ---- what is bad, and only that --------------------------------------------------------------------------
@@ -317,7 +389,10 @@ def test_file_that_goes_away_after_it_was_opened(tmp_path: Path) -> None:
         ("l.txt", "中文\n".encode("gb18030") * 3, {}, "cannot be read as text in utf-8: none of its first 3 rows"),
         ("l.jsonl", b'{"url": "x"}\n', {}, "names of the fields"),
         ("l.jsonl", b'{"url": "x"}\n', {"columns": ["address"]}, "no field 'address'"),
-        ("l.json", b'[\n{"url": "x"}\n]', {"columns": ["url"]}, "one JSON document"),
+        ("l.json", b'[\n{"url": "x"}\n]', {"columns": ["address"]}, "no field 'address'"),
+        ("l.json", b'[\n{"url": ', {"columns": ["url"]}, "line 1: the file is broken from here on"),
+        ("l.parquet", b"x", {}, "is no Parquet file"),
+        ("l.parquet", b"PAR1 and no more", {"columns": ["url"]}, "line 1: the file is broken from here on"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",  # archives tell the time
 )

@@ -29,7 +29,7 @@ class AddressesSpider(RowsSpider):
         "column": "where the address is: a number counted from 0, or a name; without it the list's rows tell",
         "keep": "columns that become fields of the item, parted by commas; without it all that are small, with '' none",
         "referer": "the column with the address of the page that shows the image, sent as Referer",
-        "format": "text, csv, tsv or jsonl, where the name of the list does not tell",
+        "format": "text, csv, tsv, jsonl, json or parquet, where name and content of the list do not tell",
         "delimiter": "what parts the columns of a CSV list",
     }
     required = ()
@@ -51,7 +51,7 @@ class AddressesSpider(RowsSpider):
             self.given = frozenset(addresses)
             return pages_of(addresses)
         reader, fields = open_address_list(
-            str(self.file),
+            self.list_path,
             column=self.column,
             keep=self.keep,
             format=self.format,
@@ -60,9 +60,6 @@ class AddressesSpider(RowsSpider):
         )
         self.image_name_fields |= fields
         return reader.pages(ROWS_PER_PAGE)
-
-    def name_of_list(self) -> str:
-        return "url" if self.url else super().name_of_list()
 
     def fill(self, item: Gallery, row: dict[Any, str]) -> None:
         for address in row.values():

@@ -15,8 +15,9 @@ from scrapy.http import Response
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import BaseSpider, failed_reason
+from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery, Row, VideoRow
-from imgcrawl.rows import BROKEN, BadRow, RowsPage, open_item_list, open_rows
+from imgcrawl.rows import BROKEN, BadRow, LocalList, RowsPage, open_item_list, open_rows
 from imgcrawl.urls import absolute, rebase, stem
 
 ROWS_PER_PAGE = 100
@@ -47,7 +48,7 @@ class RowsSpider(BaseSpider):
     """
 
     options: ClassVar[dict[str, str]] = {
-        "file": "the list: a file of rows, plain, in gzip or in zip",
+        "file": "the list: a file of rows, plain, in gzip or in zip; its http(s) address; or - for standard input",
         "encoding": "the encoding of the list, where it has no byte order mark",
     }
     required: ClassVar[tuple[str, ...]] = ("file",)
@@ -66,8 +67,15 @@ class RowsSpider(BaseSpider):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.bad_rows = 0
-        self.pages_of_rows = self.open_list()
-        self.list_name = self.name_of_list()
+        self.local_list = LocalList(self.file) if self.file else None
+        self.list_path = self.local_list.path if self.local_list else Path()
+        try:
+            self.pages_of_rows = self.open_list()
+        except InputError as error:
+            sentence = self.local_list.told(str(error)) if self.local_list else str(error)
+            self.close_list()
+            raise InputError(sentence) from error
+        self.list_name = self.local_list.name if self.local_list else "url"
 
     # The hook
 
@@ -89,14 +97,14 @@ class RowsSpider(BaseSpider):
 
     def open_list(self) -> Iterator[RowsPage]:
         """The pages of rows. Raises `InputError` at once for a list that cannot be read."""
-        if items := open_item_list(str(self.file), encoding=self.encoding):
+        if items := open_item_list(self.list_path, encoding=self.encoding):
             return items.pages(ROWS_PER_PAGE)
         columns = list(self.columns.values()) or None
-        return open_rows(str(self.file), columns=columns, encoding=self.encoding).pages(ROWS_PER_PAGE)
+        return open_rows(self.list_path, columns=columns, encoding=self.encoding).pages(ROWS_PER_PAGE)
 
-    def name_of_list(self) -> str:
-        """How places in the list are told: whoever reads it, from whichever folder."""
-        return Path(str(self.file)).name.encode("utf-8", "replace").decode()
+    def close_list(self) -> None:
+        if self.local_list:
+            self.local_list.close()
 
     async def start(self) -> AsyncIterator[Any]:
         for page in self.pages_of_rows:
@@ -195,6 +203,7 @@ class RowsSpider(BaseSpider):
             self.report(f"{file}, line {row.line}: {row.reason}")
 
     def closed(self, reason: str) -> None:
+        self.close_list()
         if self.bad_rows > MAX_TOLD:
             self.logger.warning("%d bad rows in all, of which the log told the first %d", self.bad_rows, MAX_TOLD)
 

@@ -150,6 +150,8 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     spider = _spider_name(args, sorted(process.spider_loader.list()))
     if not opts.workers.isdecimal() or int(opts.workers) < 1:
         raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
+    if opts.spargs.get("file") == "-":
+        raise InputError("-a file=- with --workers: each worker reads the list; expected a file, or its address")
     settings = process.create_crawler(spider).settings
     check_values(settings)
     check_settings(settings)

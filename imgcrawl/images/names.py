@@ -16,6 +16,8 @@ from pathvalidate import sanitize_filename
 from imgcrawl.exceptions import InputError
 
 MAX_NAME: Final = 200  # bytes; file systems take 255, and the extension and a temporary suffix come on top
+FILE_NAME: Final = "\ue000"  # in a path, for a name that a server will give: a character for private use
+UNTITLED: Final = "untitled"  # what nothing is left of
 MAX_PATH: Final = 1000  # bytes; S3 takes 1024 for a whole key
 
 # What is neither seen nor needed: control characters, bidi controls, zero-width spaces, half surrogates and
@@ -59,7 +61,7 @@ def _safe_name(text: str, max_bytes: int) -> str:
     if too_long or len(name.encode()) > max_bytes:
         digest = sha256(whole.encode()).hexdigest()[:8]
         name = f"{_cut(name, max_bytes - len(digest) - 1)}-{digest}"
-    return name or "untitled"
+    return name or UNTITLED
 
 
 _remembered = lru_cache(4096)(_safe_name)
@@ -78,17 +80,22 @@ def path_for(template: str, fields: Mapping[str, object]) -> str:
         names = [safe_name(_FORMATTER.vformat(part, (), fields), max_bytes=max_bytes) for part in parts]
     except (ValueError, IndexError) as error:
         raise InputError(f"The name template {template!r} cannot be rendered: {error}.") from error
-    return "/".join(names) or "untitled"
+    return "/".join(names) or UNTITLED
 
 
 def safe_path(path: str) -> str:
     """*path*, which may be anybody's, as a relative POSIX path within the bounds of `path_for`."""
     parts = [part for part in path.split("/") if part][: MAX_PATH // 33]
-    return "/".join(safe_name(part, max_bytes=_part_bytes(parts)) for part in parts) or "untitled"
+    return "/".join(safe_name(part, max_bytes=_part_bytes(parts)) for part in parts) or UNTITLED
 
 
 def _part_bytes(parts: Sequence[str]) -> int:
     return max(32, min(MAX_NAME, (MAX_PATH + 1) // max(len(parts), 1) - 1))
+
+
+def with_file_name(path: str, file_name: str) -> str:
+    """*path*, made with `FILE_NAME` for a name that was not known yet, with that name, which may be anybody's."""
+    return safe_path(path.replace(FILE_NAME, strip_extension(safe_name(file_name))))
 
 
 def check_template(setting: str, template: str, known: Iterable[str]) -> None:

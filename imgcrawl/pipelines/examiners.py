@@ -25,10 +25,12 @@ LARGE = 512 * 1024  # bytes of an image whose decoding takes some milliseconds
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A verified body: its record, in which the path is not known yet, and the extension of its kind (".jpg")."""
+    """A verified body: its record, in which the path is not known yet, the extension of its kind (".jpg"), and the
+    path that it is to have, without that."""
 
     record: Record
     extension: str
+    named_path: str
 
 
 class Examiner(Protocol):
@@ -96,7 +98,7 @@ def examined(arrival: Arrival, examiner: Examiner) -> Examined:
         checked_at=time.time(),
         warnings=" ".join(facts.warnings),
     )
-    return Examined(record, facts.extension)
+    return Examined(record, facts.extension, arrival.named_path)
 
 
 def _header(response: Response, name: str) -> str:

@@ -159,7 +159,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         paths = self._paths.get(id(item), ())
         if len(paths) != len(urls):
             paths = self.media_requests.paths(adapter, urls, info.spider.name)
-        yield from self.media_requests.of(adapter, urls, paths)
+        yield from self.media_requests.of(adapter, urls, paths, info.spider.name)
 
     def file_path(
         self,
@@ -247,7 +247,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 if not 200 <= response.status < 300:
                     return not_stored(f"http_{response.status}")
                 said = self._check_opt_outs(response, request)
-                image = await self._keep(self.receiver.arrival(response, key, requested_path), request, item)
+                image = await self._keep(self.receiver.arrival(response, request, key, requested_path), request, item)
                 return cast("Image", {**image, "opt_outs": said}) if said else image
         except (ImageError, OSError, sqlite3.Error) as error:
             return self._storage_failure(error, request)

@@ -130,7 +130,7 @@ class LocalKeeper:
                 record, status = same_bytes(record, path, before)
                 break
         else:
-            names = file_names(record.wanted, image.extension, checksum, with_checksum=self.with_checksum)
+            names = file_names(image.named_path, image.extension, checksum, with_checksum=self.with_checksum)
             path = self.store.publish(staged, names, checksum, lambda name: catalogue.has_file(name, checksum))
             record, status = replace(record, path=path), "downloaded"
         catalogue.put(record)

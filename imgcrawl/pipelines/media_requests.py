@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,7 +16,7 @@ from scrapy.utils.url import strip_url
 
 from imgcrawl.bodies import MediaRequest
 from imgcrawl.catalogue import Record
-from imgcrawl.images.names import distinct, path_for, safe_path, strip_extension
+from imgcrawl.images.names import FILE_NAME, UNTITLED, distinct, path_for, safe_name, safe_path, strip_extension
 from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.spidermiddlewares import OptOuts
 from imgcrawl.urls import host_of, without_query
@@ -39,14 +40,18 @@ class MediaRequests:
         self.paths_field = paths_field
         self.accept = accept
 
-    def of(self, adapter: ItemAdapter, urls: Sequence[Any], paths: Sequence[str]) -> Iterator[Request]:
+    def of(self, adapter: ItemAdapter, urls: Sequence[Any], paths: Sequence[str], spider: str) -> Iterator[Request]:
         """The requests for *urls*, in their order; one that cannot be asked for has `image_refused` in its meta."""
         page = adapter.get("final_url") or adapter.get("url")  # what shows the images is where redirects led
         pages = adapter.get(self.pages_field) or []
+        named = self._item_fields(adapter, spider) if "{filename" in self.template else {}
         for index, (url, path) in enumerate(zip(urls, paths, strict=True)):
             referer = pages[index] if index < len(pages) else page
             request = self._request(url, referer, path)
             self._apply_page_opt_outs(adapter.get("opt_outs"), request)
+            if named and not self._given_path(adapter, index):
+                fields = named | self._image_fields(adapter, index, url) | {"filename": FILE_NAME}
+                request.meta["image_path_by_server"] = path_for(self.template, fields)
             yield request
 
     def _request(self, url: Any, referer: str | None, requested_path: str) -> Request:
@@ -78,22 +83,37 @@ class MediaRequests:
 
     def paths(self, adapter: ItemAdapter, urls: Iterable[Any], spider: str) -> list[str]:
         """The path that each of *urls* asks for. Takes some microseconds for each."""
-        names = adapter.get(self.names_field) or []
-        given = adapter.get(self.paths_field) or []
-        fields = {name: value for name, value in adapter.items() if isinstance(value, str | int | float)}
-        fields.setdefault("spider", spider)
+        fields = self._item_fields(adapter, spider)
         paths = []
         for index, url in enumerate(urls):
-            if index < len(given) and given[index]:
-                paths.append(safe_path(given[index]))
-                continue
-            name = names[index] if index < len(names) else ""
-            basename = strip_extension(_basename(str(url)))
-            fields.update(
-                index=index + 1, name=strip_extension(name) or basename, basename=basename, host=host_of(str(url))
-            )
-            paths.append(path_for(self.template, fields))
+            if given := self._given_path(adapter, index):
+                paths.append(safe_path(given))
+            else:
+                paths.append(path_for(self.template, fields | self._image_fields(adapter, index, url)))
         return distinct(paths)
+
+    def _given_path(self, adapter: ItemAdapter, index: int) -> str:
+        given = adapter.get(self.paths_field) or []
+        return given[index] if index < len(given) else ""
+
+    def _item_fields(self, adapter: ItemAdapter, spider: str) -> dict[str, Any]:
+        fields = {name: value for name, value in adapter.items() if isinstance(value, str | int | float)}
+        fields.setdefault("spider", spider)
+        if safe_name(str(fields.get("title") or "")) == UNTITLED:
+            fields["title"] = _title_of(str(adapter.get("url") or ""))
+        return fields
+
+    def _image_fields(self, adapter: ItemAdapter, index: int, url: Any) -> dict[str, Any]:
+        names = adapter.get(self.names_field) or []
+        name = names[index] if index < len(names) else ""
+        basename = strip_extension(_basename(str(url)))
+        return {
+            "index": index + 1,
+            "name": strip_extension(name) or basename,
+            "basename": basename,
+            "filename": basename,
+            "host": host_of(str(url)),
+        }
 
 
 def checked_urls(adapter: ItemAdapter, urls_field: str, result_field: str) -> Sequence[Any]:
@@ -129,3 +149,9 @@ def _as_referer(url: str) -> str:
 def _basename(url: str) -> str:
     """The last part of an address's path, decoded. What follows a `!` there is a style of the image host's."""
     return unquote(without_query(url).rstrip("/").rpartition("/")[2].partition("!")[0])
+
+
+def _title_of(url: str) -> str:
+    """What the folder of an item without a title is called: by the path and the query of its page, or by its host."""
+    rest = re.sub(r"^[a-z]+://[^/?#]*", "", url.partition("#")[0], flags=re.IGNORECASE)
+    return unquote(rest).strip("/ ") or host_of(url)

@@ -13,17 +13,20 @@ from scrapy import Request
 from scrapy.http import Response
 
 from imgcrawl.bodies import IN_MEMORY, BodyFile, MediaRequest, body_file_of
+from imgcrawl.pipelines.servernames import named_by_server
 from imgcrawl.pipelines.staging import Staging
 
 
 @dataclass(frozen=True)
 class Arrival:
     """An answer that is to be kept: *key* is the fingerprint of its request, *requested_path* the path its item
-    asked for, without an extension. The body is in *file*, or in *response* if that is None."""
+    asked for, without an extension, and *named_path* that path with what the answer says of it. The body is in *file*,
+    or in *response* if that is None."""
 
     response: Response
     key: bytes
     requested_path: str
+    named_path: str
     file: Path | None = None
 
     @cached_property
@@ -61,8 +64,9 @@ class Receiver:
         finally:
             body_file.remove()
 
-    def arrival(self, response: Response, key: bytes, requested_path: str) -> Arrival:
-        """What *response* brought."""
+    def arrival(self, response: Response, request: Request, key: bytes, requested_path: str) -> Arrival:
+        """What *response* to *request* brought."""
         body_file = body_file_of(response.request) if response.request else None
         file = body_file.path if body_file and body_file.is_written else None
-        return Arrival(response, key, requested_path, file)
+        named_path = named_by_server(response, request, requested_path)
+        return Arrival(response, key, requested_path, named_path, file)

@@ -76,7 +76,7 @@ class RemoteKeeper:
             if is_plain(path) and await self._is_there(path):
                 again, status = same_bytes(record, path, before)
                 return status, again
-        path = file_names(record.wanted, image.extension, record.checksum, with_checksum=True)[0]
+        path = file_names(image.named_path, image.extension, record.checksum, with_checksum=True)[0]
         with _File(arrival.file) if arrival.file else BytesIO(arrival.response.body) as body:
             await self._persist(path, body, record)
         return "downloaded", replace(record, path=path)

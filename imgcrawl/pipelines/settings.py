@@ -22,7 +22,7 @@ DAY = 86400.0
 # How files are called where no setting says it.
 NAMES = {"IMAGES_NAME": "{spider}/{title}/{index:03}", "VIDEOS_NAME": "{spider}/{name}"}
 
-_PER_IMAGE = frozenset({"index", "name", "basename", "host"})  # what the pipeline knows of each image
+_PER_IMAGE = frozenset({"index", "name", "basename", "filename", "host"})  # what the pipeline knows of each image
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,7 +70,10 @@ class AddressRows:
             if value in (None, "", []) or not (name := self.name_of(column)):
                 continue
             told = value.strip() if isinstance(value, str) else value
-            size = len(told if isinstance(told, str) else json_text(told))
+            try:
+                size = len(json.dumps(told, ensure_ascii=False, allow_nan=False))
+            except ValueError:  # no number that JSON has
+                continue
             if not is_item:
                 if size > (MAX_SMALL if self.keep is None else MAX_KEPT) or size > room:
                     continue
@@ -103,7 +107,7 @@ def open_address_list(
     `open_rows`. Raises `InputError`, also where no column has addresses or several may be meant.
     """
     records = open_records(path, format=format, encoding=encoding, delimiter=delimiter)
-    if delimiter is None and records.format == "csv":
+    if delimiter is None and isinstance(records, Records) and records.format == "csv":
         records = replace(records, delimiter=_delimiter(records))
     sample = [fields for _, _, fields in islice(records.read(), SAMPLE)]
     good = [fields for fields in sample if not isinstance(fields, BadRow)]

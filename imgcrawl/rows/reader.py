@@ -10,13 +10,15 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.rows.objects import PARQUET, ObjectRecords
 from imgcrawl.rows.records import EXCERPT, OBJECT_FORMATS, BadRow, Records, Unreadable, excerpt_of, format_of
-from imgcrawl.rows.source import open_source
+from imgcrawl.rows.source import Source, open_source
 
 SAMPLE = 100  # rows of which one must be good before a list is believed
 
@@ -57,7 +59,7 @@ class RowReader:
 
     def __init__(
         self,
-        records: Records,
+        records: Records | ObjectRecords,
         select: Callable[[Any], tuple[list[str], Mapping[str, Any]]],
         header: list[str] | None = None,
         header_line: int = 0,
@@ -155,15 +157,28 @@ def open_rows(
     return reader
 
 
-def open_records(path: str | os.PathLike[str], *, format: str | None, encoding: str, delimiter: str | None) -> Records:
+def open_records(
+    path: str | os.PathLike[str], *, format: str | None, encoding: str, delimiter: str | None
+) -> Records | ObjectRecords:
     """The records of the list at *path*; the arguments are those of `open_rows`. Raises `InputError`."""
+    if _begins_as_parquet(path):
+        return ObjectRecords(Source(Path(path).expanduser(), None, "", "utf-8", b"\n"), "parquet")
     source, name, head = open_source(path, encoding)
     format = format_of(source.path, name, head, format)
     if delimiter is None:
         delimiter = "\t" if format == "tsv" else ","
     if len(delimiter) != 1 or delimiter in '"\r\n\0':
         raise InputError(f"delimiter {delimiter!r} of list {str(source.path)!r}: expected one character, no quote")
-    return Records(source, format, delimiter)
+    return ObjectRecords(source, format) if format == "json" else Records(source, format, delimiter)
+
+
+def _begins_as_parquet(path: str | os.PathLike[str]) -> bool:
+    try:
+        file = Path(path).expanduser()
+        with file.open("rb") if file.is_file() else BytesIO() as stream:
+            return stream.read(len(PARQUET)) == PARQUET
+    except (OSError, ValueError, RuntimeError):  # told by whoever reads on
+        return False
 
 
 def required_rows(reader: RowReader) -> None:
@@ -189,7 +204,7 @@ def _column(file: Path, format: str, column: str | int) -> str | int:
     return column
 
 
-def _header(records: Records) -> tuple[list[str], int]:
+def _header(records: Records | ObjectRecords) -> tuple[list[str], int]:
     line, _, fields = next(records.read(), (0, b"", []))
     if isinstance(fields, BadRow):
         raise InputError(f"list {str(records.path)!r}: its header, line {line}, cannot be read: {fields.reason}")

@@ -19,7 +19,7 @@ from imgcrawl.rows.source import FORMATS, MAX_LINE, Source
 MAX_QUOTED_LINES = 100  # lines that one CSV record may span …
 MAX_QUOTED_SIZE = 1 << 16  # … and their characters: a quote that is never closed costs one row, not the file
 BROKEN = "the file is broken from here on"  # how the reason begins after which nothing more can be had
-OBJECT_FORMATS = {"jsonl"}  # whose records have names for their values
+OBJECT_FORMATS = {"jsonl", "json", "parquet"}  # whose records have names for their values
 EXCERPT = 80  # characters of a bad row that are shown
 
 
@@ -95,20 +95,29 @@ def format_of(file: Path, name: Path, decoded: str, format: str | None) -> str:
     if format is not None:
         if format not in FORMATS:
             raise InputError(f"format {format!r} of list {str(file)!r}: expected one of {', '.join(FORMATS)}")
+        if format == "parquet":
+            raise InputError(f"list {str(file)!r} is no Parquet file: it does not begin as one")
         return format
     first = decoded.lstrip()[:EXCERPT]
     suffix = name.suffix.lower()
+    if suffix in FORMATS["parquet"]:
+        raise InputError(f"list {str(file)!r} is no Parquet file, whatever its name says")
     if suffix == ".json" and first.startswith("["):
-        raise InputError(f"list {str(file)!r} is one JSON document; expected JSON Lines, an object a line")
-    line = decoded.lstrip().partition("\n")[0]
-    if first.startswith('{"') and suffix not in FORMATS["csv"] + FORMATS["tsv"]:
+        return "json"
+    if re.match(r'\{\s*"', first) and suffix not in FORMATS["csv"] + FORMATS["tsv"]:
         return "jsonl"
-    for known, suffixes in FORMATS.items():
-        if suffix in suffixes:
-            return known
+    by_name = (known for known, suffixes in FORMATS.items() if suffix in suffixes)
+    return next(by_name, "") or _format_by_content(first, decoded.lstrip().partition("\n")[0])
+
+
+def _format_by_content(first: str, line: str) -> str:
     if re.match(r"#|(?:https?:)?//", first) or _is_printed_list(line):
         return "text"
-    return "tsv" if "\t" in first.partition("\n")[0] else "csv"
+    if first.startswith("{"):
+        return "jsonl"
+    if re.match(r'\[\s*[\[{"]', first):
+        return "json"
+    return "tsv" if "\t" in line else "csv"
 
 
 def _is_printed_list(line: str) -> bool:

@@ -22,6 +22,8 @@ FORMATS = {
     "csv": (".csv",),
     "tsv": (".tsv", ".tab"),
     "jsonl": (".jsonl", ".jl", ".ndjson", ".json"),
+    "json": (),  # one array; what is called .json may also be JSON Lines
+    "parquet": (".parquet", ".pq"),
 }
 MAX_LINE = 1 << 20  # bytes of UTF-8: a longer line is bad, and is never held whole
 _CHUNK = 1 << 16
@@ -74,6 +76,15 @@ class Source:
         with self._opened() as stream:
             while chunk := stream.read1(_CHUNK):
                 yield chunk
+
+    def text_chunks(self) -> Iterator[bytes]:
+        """The decompressed text in UTF-8, without a byte order mark."""
+        if self.encoding != "utf-8":
+            yield from _transcoded(self.chunks(), self.encoding)
+            return
+        chunks = self.chunks()
+        yield next(chunks, b"").removeprefix(codecs.BOM_UTF8)
+        yield from chunks
 
     def lines(self, failure: list[tuple[Exception, bytes]]) -> Iterator[bytes]:
         """UTF-8 lines; what stops the reading ends up in *failure*, together with the line it cut."""

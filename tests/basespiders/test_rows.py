@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 from itemadapter import ItemAdapter
+from pyarrow import parquet
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.basespiders.rows import slug
@@ -212,13 +215,16 @@ def labelled(count: int) -> list[dict[str, Any]]:
 
 
 def written(rows: list[dict[str, Any]], path: Path) -> None:
+    if path.suffix == ".parquet":
+        parquet.write_table(pyarrow.Table.from_pylist(rows), path, row_group_size=70)
+        return
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
 
 
-@pytest.mark.parametrize("name", ["list.csv"])
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
 def test_rows_keep_their_facts_through_a_crawl_and_a_retry(server: Server, tmp_path: Path, name: str) -> None:
     rows = labelled(300)
     missing = [7, 8, 99, 100, 299]
@@ -341,3 +347,49 @@ def test_pages_of_rows_are_bounded_by_what_they_hold(tmp_path: Path) -> None:
     pages = list(open_address_list(tmp_path / "list.jsonl")[0].pages(100))
     assert sum(len(page.rows) for page in pages) == 300
     assert max(len(json.dumps(page.rows)) for page in pages) < 300_000
+
+
+def test_a_list_may_be_at_an_address_or_on_standard_input(server: Server, tmp_path: Path) -> None:
+    table = "url,label\n//x/1.jpg,cat\n"
+    server.add("/lists/of%20cats.csv?v=2", gzip.compress(table.encode()))
+    server.add("/lists/gone.csv", status=404)
+    server.add("/1.jpg", JPEG)
+    arguments = {"file": server.url("/lists/of%20cats.csv?v=2"), "base": base(server)}
+    fetched = crawl(tmp_path, "urls", arguments)
+    assert [(item["url"], item["label"], item["images"][0]["status"]) for item in fetched.items] == [
+        ("of cats.csv:2", "cat", "downloaded")
+    ]
+
+    gone = crawl(tmp_path, "urls", {"file": server.url("/lists/gone.csv")})
+    sentence = f"list '{server.url('/lists/gone.csv')}' cannot be read: HTTP Error 404"
+    assert (gone.code, gone.log.splitlines()[-1][: len(sentence)]) == (2, sentence)
+
+    command = [sys.executable, "-m", "scrapy", "crawl", "urls", "-a", "file=-", "-a", f"base={base(server)}"]
+    environment = os.environ | {"SCRAPY_SETTINGS_MODULE": "imgcrawl.settings", "PYTHONPATH": str(ROOT)}
+    for text, told in ((table, "stdin:2"), ("a,b\n", "list '-' has no column with addresses")):
+        done = subprocess.run(
+            [*command, "-O", "piped.json"],
+            input=text, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert told in (done.stderr if done.returncode else (tmp_path / "piped.json").read_text()), done.stderr
+    shared = subprocess.run(
+        [*command, "--workers", "2"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (shared.returncode, shared.stderr.splitlines()[-1][:25]) == (2, "-a file=- with --workers:")
+
+
+def test_servers_may_name_files_and_items_without_a_title_are_kept_apart(server: Server, tmp_path: Path) -> None:
+    for number, name in enumerate(
+        ("attachment; filename=x.png; filename*=UTF-8''%E7%8C%AB.jpg", 'inline; filename="../../b c.jpg"', "")
+    ):
+        server.add(f"/{number}.jpg", jpeg(width=40 + number), headers={"Content-Disposition": name} if name else {})
+    rows = [
+        {"url": f"http://g/{page}", "image_urls": [f"http://x/{number}.jpg"]}
+        for number, page in enumerate(("show?id=1", "show?id=2", ""))
+    ]
+    (tmp_path / "list.json").write_text(json.dumps(rows))
+    settings = {"IMAGES_NAME": "{title}/{filename}"}
+    run = crawl(tmp_path, "urls", {"file": "list.json", "base": base(server)}, **settings)
+    assert set(run.files) == {"show_id=1/猫.jpg", "show_id=2/b c.jpg", "g/2.jpg"}
+    again = crawl(tmp_path, "urls", {"file": "list.json", "base": base(server)}, **settings)
+    assert [image["status"] for image in again.images] == ["uptodate"] * 3

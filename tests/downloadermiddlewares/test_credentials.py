@@ -178,3 +178,17 @@ def test_who_we_are_is_checked_before_the_first_page(tmp_path: Path, settings: d
     assert run.code == 2
     assert run.log.splitlines()[-1].startswith(sentence), run.log
     assert not [word for word in ("Traceback", *SECRETS) if word in run.log]
+
+
+def test_the_password_of_a_proxy_reaches_the_proxy_and_no_log(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = b"<a class=g href=/g/1>x</a><h2>1</h2><img src=/i>"
+    server.add("*", lambda request: Answer(JPEG) if request.path.endswith("/i") else Answer(page, 200, HTML))
+    monkeypatch.setenv("http_proxy", f"http://me:{SECRETS[2]}@127.0.0.1:{server.port}")
+    monkeypatch.setenv("no_proxy", "")
+    given = {"list": "http://site.example/{page}", "galleries": "a.g", "images": "img::attr(src)", "pages": "1"}
+    run = crawl(tmp_path, "gallery", given, LOG_LEVEL="DEBUG", ROBOTSTXT_OBEY="False")
+    assert [image["status"] for image in run.images] == ["downloaded"], run.log
+    assert sent(server, "proxy-authorization") == {f"Basic {base64.b64encode(b'me:pa55word').decode()}"}
+    assert SECRETS[2] not in run.log

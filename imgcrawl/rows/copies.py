@@ -1,0 +1,88 @@
+"""Lists that are no files here: at an address, or on standard input; copied, so that they can be read from any row."""
+
+from __future__ import annotations
+
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from imgcrawl.exceptions import InputError, describe
+
+MAX_LIST = 4 << 30  # bytes of a list that is copied
+PATIENCE = 30.0  # seconds without a byte, after which the host is given up …
+MAX_SECONDS = 3600.0  # … and for all of it
+_CHUNK = 1 << 18
+
+
+class LocalList:
+    """The list *file*, a path, an http(s) address or "-" (standard input), as a file at *path*.
+
+    *name* is what places in the list are told by. A copy is gone with `close`. Raises `InputError` where the list
+    cannot be had, is longer than `MAX_LIST` or takes longer than `MAX_SECONDS`. Blocks.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self._folder: TemporaryDirectory[str] | None = None
+        if file == "-":
+            self.path = self._copied("stdin", lambda: sys.stdin.buffer)
+        elif file.lower().startswith(("http://", "https://")):
+            name = Path(unquote(urlsplit(file).path)).name
+            self.path = self._copied(name[-100:].replace("\0", "") or "list", self._opened)
+        else:
+            self.path = Path(file)
+        self.name = self.path.name.encode("utf-8", "replace").decode()
+
+    def close(self) -> None:
+        if self._folder:
+            self._folder.cleanup()
+
+    def told(self, sentence: str) -> str:
+        """*sentence*, with what the user wrote in place of the copy's path."""
+        return sentence.replace(repr(str(self.path)), repr(self.file))
+
+    def _opened(self) -> BinaryIO:
+        opener = urllib.request.OpenerDirector()
+        for handler in (
+            *(urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), urllib.request.HTTPSHandler()),
+            *(urllib.request.HTTPRedirectHandler(), urllib.request.HTTPErrorProcessor()),
+            urllib.request.HTTPDefaultErrorHandler(),
+        ):
+            opener.add_handler(handler)
+        opener.addheaders = [("User-Agent", "imgcrawl")]
+        response: BinaryIO | None = opener.open(self.file, timeout=PATIENCE)
+        if response is None:  # a redirect to something that is not HTTP
+            raise InputError(f"list {self.file!r} cannot be read: it leads to an address that is not http(s)")
+        return response
+
+    def _copied(self, name: str, source: Callable[[], BinaryIO]) -> Path:
+        self._folder = TemporaryDirectory(prefix="imgcrawl-list-")
+        path = Path(self._folder.name, name)
+        try:
+            with path.open("wb") as copy:
+                self._copy(source(), copy)
+        except (OSError, HTTPException, ValueError) as error:
+            self.close()
+            raise InputError(
+                f"list {self.file!r} cannot be read: {describe(error)}; expected a file of rows"
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+        return path
+
+    def _copy(self, source: BinaryIO, copy: BinaryIO) -> None:
+        begin, room = time.monotonic(), MAX_LIST
+        while chunk := source.read(_CHUNK):
+            room -= len(chunk)
+            if room < 0:
+                raise InputError(f"list {self.file!r} has more than {MAX_LIST} bytes; expected fewer")
+            if time.monotonic() - begin > MAX_SECONDS and self.file != "-":
+                raise InputError(f"list {self.file!r} was not had within {MAX_SECONDS:.0f} s")
+            copy.write(chunk)
