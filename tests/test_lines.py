@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from imgcrawl.lines import printable
-from tests.support.crawling import FAST
-from tests.support.sharing import environment, scrapy
+from tests.support.crawling import FAST, environment
+from tests.support.sharing import scrapy
 
 HOSTILE = "\x1b]0;owned\x07\r\n2026-01-01 00:00:00 [scrapy] ERROR: forged\u202e\x00\x9b31m\u2028next"
 

@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.crawling import FAST, until
+from tests.support.crawling import FAST, environment, until
 from tests.support.processes import Process
 from tests.support.server import Answer, Request, Server, jpeg
-from tests.support.sharing import environment
 
 PAGES, IMAGES = 8, 2
 IN_TIME = 10  # seconds that `docker stop` waits

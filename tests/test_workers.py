@@ -15,12 +15,11 @@ import pytest
 import redis
 
 from imgcrawl.demo.server import serve
-from tests.support.crawling import FAST, ROOT, Crawl, until
+from tests.support.crawling import FAST, ROOT, Crawl, environment, until
 from tests.support.pages import Crawl as Pages
 from tests.support.pages import Site
 from tests.support.processes import Process, is_alive
 from tests.support.redis_server import RedisServer, free_port
-from tests.support.sharing import environment
 from tests.test_promises import STATUSES, assert_as_served
 
 SMALL = {"galleries": 150, "images": 3, "per_page": 50, "width": 60, "misbehave": False}

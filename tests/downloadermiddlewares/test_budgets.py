@@ -141,6 +141,6 @@ def test_workers_have_one_budget(server: Server, tmp_path: Path, redis_server: R
     settings = {"ADDONS": "{}", "BUDGET_PAGES": 100, "DOWNLOADER_MIDDLEWARES": json.dumps(MIDDLEWARES)}
     with Workers(tmp_path, redis_server.url, 2, arguments, CONCURRENT_REQUESTS_PER_DOMAIN=4, **settings) as workers:
         workers.wait()
-        reasons = [workers.log(number).count("closespider_budget_pages") for number in range(2)]
+        reasons = [workers.log(workers.workers[number]).count("closespider_budget_pages") for number in range(2)]
     assert all(reasons)
     assert len(server.paths()) == 100

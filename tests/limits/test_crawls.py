@@ -201,7 +201,7 @@ def test_a_killed_worker_gives_back_its_part_within_the_lease_time(
             return sum(each.time > since and each.path.startswith(f"/{number}/") for each in site.requests)
 
         until(lambda: min(recent(0), recent(1)) >= 15)
-        workers.processes[0].send_signal(signal.SIGKILL)
+        workers.workers[0].send_signal(signal.SIGKILL)
         killed = time.time()
         until(lambda: recent(1) >= 34, 20)
         took = time.time() - killed
@@ -223,9 +223,9 @@ def test_a_frozen_worker_takes_nothing_before_it_is_given_again(
             return sum(each.time > since and each.path.startswith(f"/{number}/") for each in site.requests)
 
         until(lambda: min(recent(0), recent(1)) >= 7)
-        workers.processes[0].send_signal(signal.SIGSTOP)
+        workers.workers[0].send_signal(signal.SIGSTOP)
         until(lambda: recent(1) >= 16, 20)
-        workers.processes[0].send_signal(signal.SIGCONT)
+        workers.workers[0].send_signal(signal.SIGCONT)
         woken = time.time()
         until(lambda: min(recent(0), recent(1)) >= 7)
     over = [each for each in site.requests if each.in_flight > 4]
@@ -282,7 +282,7 @@ def test_without_redis_each_worker_keeps_to_its_share(
             assert time.time() - site.requests[-1].time < 1, "nothing is asked without Redis"
         finally:
             own_redis_server.start()
-        until(lambda: all("answers again" in workers.log(number) for number in range(2)))
+        until(lambda: all("answers again" in workers.log(workers.workers[number]) for number in range(2)))
     over = [(round(each.time - killed, 2), each.path) for each in site.requests if each.in_flight > 3]
     assert not over, over
     assert {round(share / 15) for share in shares} == {1, 2}, shares
@@ -297,7 +297,7 @@ def test_the_round_trips(site: Server, tmp_path: Path, redis_server: RedisServer
         client.config_resetstat()
         with Workers(tmp_path, redis_server.url, 1, arguments, **settings) as workers:
             workers.wait()
-            assert re.search("'downloader/response_status_count/200': 50[01]", workers.log(0))
+            assert re.search("'downloader/response_status_count/200': 50[01]", workers.log(workers.workers[0]))
         stats = client.info("commandstats")
     calls = sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "eval", "get", "blpop"))
     logger.info(f"{calls} round trips for 500 requests")

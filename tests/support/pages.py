@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -17,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support.processes import Process
+from tests.support.crawling import Fleet, crawl_command, environment
 
 SPIDER = """
 import asyncio, os, random, signal
@@ -152,15 +149,14 @@ class Site:
         self.http.server_close()
 
 
-class Crawl:
+class Crawl(Fleet):
     """A project with one spider, and the workers that crawl with it."""
 
     def __init__(self, folder: Path, redis_url: str, site: Site, **settings: Any) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.spider = "pages"
         self.redis_url = redis_url
         self.site = site
-        self.workers: list[subprocess.Popen[bytes]] = []
         (folder / "scrapy.cfg").write_text("[settings]\ndefault = pages.settings\n")
         package = folder / "pages"
         package.mkdir()
@@ -184,44 +180,13 @@ class Crawl:
 
     def start(self, *arguments: str, **options: str) -> subprocess.Popen[bytes]:
         """Start a worker; its log is `log(worker)`."""
-        command = [sys.executable, "-m", "scrapy", "crawl", self.spider, "-a", f"base={self.site.url}", *arguments]
-        for name, value in options.items():
-            command += ["-a", f"{name}={value}"]
-        environment = {
-            **os.environ,
-            "REDIS_URL": self.redis_url,
-            "ITEMS": str(self.folder / "items.jsonl"),
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-        }
-        with (self.folder / f"worker-{len(self.workers)}.log").open("wb") as log:
-            worker = Process(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
-        self.workers.append(worker)
-        return worker
-
-    def log(self, worker: subprocess.Popen[bytes]) -> str:
-        return (self.folder / f"worker-{self.workers.index(worker)}.log").read_text()
+        command = crawl_command(self.spider, *arguments, arguments={"base": self.site.url, **options})
+        known = environment(self.redis_url, settings=None)
+        return self.launch(command, known | {"ITEMS": str(self.folder / "items.jsonl")})
 
     def items(self) -> list[dict[str, Any]]:
         file = self.folder / "items.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-
-    def wait(self, timeout: float = 60) -> None:
-        """Wait until all workers have ended by themselves."""
-        deadline = time.monotonic() + timeout
-        for worker in self.workers:
-            try:
-                worker.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                raise AssertionError(f"still running:\n{self.log(worker)[-3000:]}") from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGKILL)
-                worker.wait()
 
 
 def urls(crawl: Crawl) -> set[str]:

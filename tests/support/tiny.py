@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.crawling import environment
 from tests.support.processes import Process
 
-ROOT = Path(__file__).parents[2]
 # What would tell rich or Scrapy something about the terminal or the project that is not so here.
 STEERING = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
-STEERING |= {"SCRAPY_SETTINGS_MODULE", "SCRAPY_PROJECT"}
+STEERING |= {"SCRAPY_PROJECT"}
 
 SETTINGS = """
 BOT_NAME = "tiny"
@@ -169,8 +169,7 @@ class Project:
         (package / "refuser.py").write_text(REFUSER)
         (package / "spiders.py").write_text(SPIDERS)
         self.env = {
-            **{name: value for name, value in os.environ.items() if name not in STEERING},
-            "PYTHONPATH": str(ROOT),
+            **{name: value for name, value in environment(settings=None).items() if name not in STEERING},
             "TERM": "xterm",
         }
 
