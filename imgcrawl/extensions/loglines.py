@@ -37,7 +37,8 @@ class LineRecord(logging.LogRecord):
 
     def getMessage(self) -> str:  # noqa: N802 -- the name that logging knows
         text = super().getMessage()
-        return _indented(text) if self.args and "\n" in str(self.msg) else printable(text)
+        by_code = "\n" in str(self.msg) and (self.args or self.name.startswith("scrapy."))  # Scrapy dumps its stats so
+        return _indented(text) if by_code else printable(text)
 
 
 def _indented(text: str) -> str:

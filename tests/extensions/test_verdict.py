@@ -196,7 +196,7 @@ def test_settings_of_the_verdict(tmp_path: Path) -> None:
     assert project.told("-s", "VERDICT_IMAGES_EXPECTED=False")[0] == 0
     for value in ("2", "-0.1", "many", "nan"):
         code, _, err = project.told("-s", f"VERDICT_MAX_FAILED={value}")
-        assert (code, err) == (2, f"VERDICT_MAX_FAILED is '{value}': expected a share from 0 to 1\n")
+        assert (code, err) == (2, f"-s VERDICT_MAX_FAILED={value}: expected a number from 0 to 1\n")
 
 
 def test_a_feed_that_cannot_be_written_is_no_success(tmp_path: Path) -> None:
