@@ -47,7 +47,7 @@ def test_one_spider() -> None:
 
 def test_required_and_default() -> None:
     text = options("alexa").stdout
-    assert "plain, in gzip or in zip (required)" in text
+    assert "standard input (required)" in " ".join(text.split())
     assert "how many links away from a first page (default: 1)" in text
 
 
