@@ -1,6 +1,6 @@
 """What the shared queue costs its Redis, as a function of the number of workers and of pages.
 
-`python -m benchmarks.queue_costs [--pages 1000000] [--workers 1000]` prints two tables in Markdown. Workers are
+`python -m benchmarks.costs_of_queue [--pages 1000000] [--workers 1000]` prints two tables in Markdown. Workers are
 simulated by their clients: each has a connection for its reports, and one that is blocked until there is news.
 """
 
