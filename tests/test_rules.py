@@ -34,7 +34,7 @@ SPIDERS_MAY_IMPORT = ("imgcrawl.basespiders", "imgcrawl.urls", "imgcrawl.items")
 
 # Which room (a package, or a module beside the packages) may import which. A room that is not named may import none.
 # Anybody may import these, which import nothing else of ours.
-FOUNDATIONS = {"exceptions", "urls", "items", "lines", "failures"}
+FOUNDATIONS = {"exceptions", "filelocks", "urls", "items", "lines", "failures"}
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
     "__main__": {"console"},
@@ -375,3 +375,18 @@ def test_the_list_of_reasons_is_closed() -> None:
     assert reasons_used() <= known
     page = (ROOT / "docs" / "crawl.md").read_text("utf-8")
     assert not [reason for reason in known if f"`{reason}`" not in page], "docs/crawl.md lists every reason"
+
+
+def test_nothing_of_redis_is_loaded_where_no_queue_is_shared() -> None:
+    parts = (
+        "feeds.storage",
+        "feeds.exporters",
+        "pipelines",
+        "downloader",
+        "frontier",
+        "extensions.verdict",
+        "commands.crawl",
+    )
+    code = "; ".join([*(f"import imgcrawl.{part}" for part in parts), "import sys; print('redis' in sys.modules)"])
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"

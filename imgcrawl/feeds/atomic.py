@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import portalocker
-
 from imgcrawl.exceptions import InputError
+from imgcrawl.filelocks import lock as lock_file
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -115,12 +114,11 @@ def signature_of(file: Path | int) -> Signature | None:
 
 def lock(file: io.FileIO, *, alone: bool) -> bool:
     """Lock *file* until it is closed, *alone* or with others; False if another has it. No lock where there are none."""
-    flags = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
     try:
-        portalocker.lock(file, flags if alone else portalocker.LockFlags.SHARED)
-    except portalocker.AlreadyLocked:
+        lock_file(file, shared=not alone, wait=not alone)
+    except BlockingIOError:
         return False
-    except (portalocker.LockException, OSError) as error:  # a file system without locks
+    except OSError as error:  # a file system without locks
         logger.debug("%s cannot be locked: %s", file.name, error)
     return True
 

@@ -13,13 +13,11 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-import portalocker
-
 from imgcrawl.exceptions import InputError
+from imgcrawl.filelocks import lock as lock_file
 
 NAME = ".incoming"
 _LOCK = re.compile(r"([0-9a-f]{32})\.lock")
-_ALONE = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
 # What is no regular file is neither followed nor waited for.
 _OPEN = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -54,7 +52,7 @@ class Staging:
     def _claim(self, token: str) -> None:
         path = self.incoming / f"{token}.lock"
         file = os.fdopen(os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o600), "rb+")
-        portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE)
+        lock_file(file, wait=True)
         try:  # whoever looked between the two lines above took it for a dead process's
             ours = os.path.samestat(os.fstat(file.fileno()), path.lstat())
         except FileNotFoundError:
@@ -103,10 +101,10 @@ def described(found: os.stat_result) -> str:
 
 def _remove_if_dead(lock: Path, folder: Path) -> None:
     """Remove *folder* and *lock* of a process that no longer holds the lock."""
-    with suppress(OSError, portalocker.LockException), os.fdopen(os.open(lock, _OPEN), "rb+") as file:
+    with suppress(OSError), os.fdopen(os.open(lock, _OPEN), "rb+") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode) or not is_own(found):
             return
-        portalocker.lock(file, _ALONE)
+        lock_file(file)
         shutil.rmtree(folder, ignore_errors=True)  # which follows no link
         lock.unlink()
