@@ -31,11 +31,17 @@ local function drop(name)
     redis.call('ZREM', USED, name)
 end
 
+local function used()
+    -- What is used now is the newest, though the clock may have gone back.
+    local newest = tonumber(redis.call('ZREVRANGE', USED, 0, 0, 'WITHSCORES')[2] or 0)
+    return string.format('%.6f', math.max(now, newest + 0.000001))
+end
+
 local function write(name, seconds, owner, value, max_bytes, max_count)
     drop(name)
     local line = string.format('%.3f %s\n', now + math.min(seconds, LONGEST), owner) .. value
     redis.call('HSET', NOTES, name, line)
-    redis.call('ZADD', USED, now, name)
+    redis.call('ZADD', USED, used(), name)
     local total = redis.call('INCRBY', BYTES, #line + #name)
     while total > max_bytes or redis.call('ZCARD', USED) > max_count do
         local oldest = redis.call('ZRANGE', USED, 0, 0)[1]
@@ -54,7 +60,7 @@ if op == 'recall' then
     for i = 2, #ARGV do
         local value, owner = read(ARGV[i], LONGEST)
         local known = value and owner == ''
-        if known then redis.call('ZADD', USED, 'XX', now, ARGV[i]) end
+        if known then redis.call('ZADD', USED, 'XX', used(), ARGV[i]) end
         found[i - 1] = known and value or ''
     end
     return found
