@@ -120,10 +120,13 @@ def _take(
     for name in content:
         if name not in _TABLES:
             raise InputError(f"{file}: {name!r} is not known in a profile; expected {' or '.join(_TABLES)}")
-    for name, value in _table(content.get("settings", {}), "settings", file).items():
-        settings.set(check_name(settings, name, str(file)), _secret(name, value, file), priority)
-    for spider, given in _table(content.get("arguments", {}), "arguments", file).items():
-        for name, value in _table(given, f"arguments.{spider}", file).items():
+    for name, given in _table(content.get("settings", {}), "settings", file).items():
+        value = _secret(name, given, file)
+        if isinstance(settings.get(name), list) and not isinstance(value, list | str):
+            raise InputError(f"{file}: {name} is {value!r:.60}; expected a list")
+        settings.set(check_name(settings, name, str(file)), value, priority)
+    for spider, options in _table(content.get("arguments", {}), "arguments", file).items():
+        for name, value in _table(options, f"arguments.{spider}", file).items():
             arguments.setdefault(spider, {})[name] = str(_secret(name, value, file))
 
 

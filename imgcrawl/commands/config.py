@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +14,8 @@ from scrapy.settings import BaseSettings
 
 from imgcrawl.commands.base import BaseCommand
 from imgcrawl.configuration import SOURCES
-from imgcrawl.lines import SECRET_NAME
+from imgcrawl.lines import SECRET_NAME, printable
 
-_PASSWORD = re.compile(r"(?<=://)([^/\s@]*)@")  # who we are, in any address
 HIDDEN = "***"
 
 
@@ -64,10 +62,4 @@ def shown(name: str, value: Any) -> str:
     """*value* of the setting *name*, without what nobody should read over a shoulder."""
     if SECRET_NAME.search(name) and value:
         return HIDDEN
-    return _PASSWORD.sub(
-        f"{HIDDEN}@", str(value).encode("unicode_escape").decode("ascii") if _odd(value) else str(value)
-    )
-
-
-def _odd(value: Any) -> bool:
-    return not str(value).isprintable()
+    return printable(str(value))

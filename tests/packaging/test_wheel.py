@@ -116,6 +116,7 @@ def test_a_crawl_from_an_empty_folder_with_a_configuration_file(installed: Path,
         ("[settings]\nREDIS_URL = {file = 'absent'}", "REDIS_URL is in absent, which cannot be read"),
         ("settings = 1", "settings is 1; expected a table"),
         ("= 1", "cannot be read"),
+        ("[settings]\nSPIDER_MODULES = 3", "SPIDER_MODULES is 3; expected a list"),
     ],
 )
 def test_a_file_that_is_wrong_is_one_sentence(installed: Path, tmp_path: Path, content: str, sentence: str) -> None:
