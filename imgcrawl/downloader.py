@@ -145,20 +145,20 @@ class Downloader(scrapy.core.downloader.Downloader):
             slot.active.remove(request)
 
     def fetch(self, request: Request, spider: Any = None) -> Deferred[Response | Request]:
+        def taken(result: Any) -> Any:
+            # In the same step in which the engine takes the result. Were it at the end of the task, one turn of the
+            # loop before, the engine could find nothing under way in between, and close with a callback still to come.
+            self.active.remove(request)
+            return result
+
         # Counted here and not in the task, which begins later: the engine looks at once whether there is room for more.
         self.active.add(request)
         fetched = deferred_from_coro(self._fetch(request, self.backpressure.begin(self.get_slot_key(request))))
-        return fetched.addBoth(self._fetched, request)
+        return fetched.addBoth(taken)
 
     async def _fetch(self, request: Request, active: Active) -> Response | Request:
         with self.backpressure.working_on(active):
             return await self._through_middlewares(request)
-
-    def _fetched(self, result: Any, request: Request) -> Any:
-        # In the same step in which the engine takes the result. Were it at the end of the task, one turn of the loop
-        # before, the engine could find nothing under way in between, and close with a callback still to come.
-        self.active.remove(request)
-        return result
 
     async def _through_middlewares(self, request: Request) -> Response | Request:
         return await self.stop.in_time(request, self.middleware.download_async(self._enqueue_request, request))
