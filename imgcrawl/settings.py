@@ -34,6 +34,7 @@ REQUEST_FINGERPRINTER_CLASS = "imgcrawl.fingerprints.Fingerprinter"  # a page ma
 PAGES_QUERY_IGNORED = identity.SESSIONS  # parameters that tell no page from another: else new sessions are new pages
 SHUTDOWN_TIMEOUT = 5  # seconds that downloads may go on after Ctrl-C or SIGTERM: half of what `docker stop` allows
 DOWNLOADER = "imgcrawl.downloader.Downloader"  # the limits, kept for images too
+SCHEDULER_PRIORITY_QUEUE = "imgcrawl.priorityqueue.PriorityQueue"  # a host that hangs hides no other
 
 ADDONS = {
     "imgcrawl.playwright.Addon": 0,  # only with PAGES_PLAYWRIGHT
