@@ -56,7 +56,8 @@ ROBOTSTXT_RETRY = 60  # seconds until one that could not be had is asked for aga
 COOKIES_ENABLED = False  # no site here needs them, and they would tell workers apart; COOKIES_FILE switches them on
 COOKIES_FILE = None  # what to begin with, exported from a browser (Netscape format); all workers begin with the same
 HOST_HEADERS: dict[str, dict[str, str]] = {}  # only for that host: {"img.example.org": {"X-Key": "…"}}
-METAREFRESH_ENABLED = False  # error pages that refresh to the front page would count as galleries
+METAREFRESH_MAXDELAY = 2  # seconds; what waits longer is a page that is read, or pictures that change by themselves
+METAREFRESH_IGNORE_TAGS = ["script", "noscript"]  # what is for browsers without scripts leads to where nothing is
 DOWNLOAD_HANDLERS = {
     "http": "imgcrawl.downloadhandler.DownloadHandler",  # the least CPU a request, and judges addresses
     "https": "imgcrawl.downloadhandler.DownloadHandler",
@@ -75,6 +76,8 @@ DOWNLOADER_MIDDLEWARES = {
     "imgcrawl.downloadermiddlewares.pages.PagesMiddleware": 120,  # what a page may cost
     "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
     "imgcrawl.downloadermiddlewares.retry.RetryMiddleware": 550,
+    "scrapy.downloadermiddlewares.redirect.MetaRefreshMiddleware": None,
+    "imgcrawl.downloadermiddlewares.redirect.MetaRefreshMiddleware": 580,
     "scrapy.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": None,
     "imgcrawl.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": 590,
     "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,

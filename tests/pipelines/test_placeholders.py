@@ -39,7 +39,7 @@ def test_what_many_addresses_lead_to_is_learned_and_what_each_gallery_shows_once
     assert learn(Placeholders([], 10), *banners) == [0] * 10
     assert learn(Placeholders([], 10), removed) == [0], "a site that shows one image everywhere"
     same_name = [{**each, "url": f"http://a/{n}/logo.jpg"} for n, each in enumerate(removed)]
-    assert learn(Placeholders([], 10), [*others, *same_name]) == [0]  # type: ignore[list-item]
+    assert learn(Placeholders([], 10), [*others, *same_name]) == [0]  # type: ignore[list-item] # a dict with all keys
     pairs = [outcome(f"p{n}", f"{n % 4}" * 64) for n in range(48)]
     assert learn(Placeholders([], 10), pairs) == [0], "a site that repeats all that it has"
 
@@ -48,7 +48,7 @@ def test_many_addresses_that_redirect_to_one_are_learned_unless_it_has_their_nam
     led = [outcome(f"r{n}", f"{n}" * 64, final_url="http://a/removed.png") for n in range(10)]
     assert learn(Placeholders([], 10), led) == [10]
     named = [{**each, "final_url": each["url"].replace("//a/", "//cdn/")} for each in led]
-    assert learn(Placeholders([], 1), named) == [0]  # type: ignore[list-item]
+    assert learn(Placeholders([], 1), named) == [0]  # type: ignore[list-item] # a dict with all keys
 
 
 def test_what_is_no_pattern_is_refused() -> None:
