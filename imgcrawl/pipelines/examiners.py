@@ -23,6 +23,7 @@ from imgcrawl.images.process import DecoderProcess, OutOfTimeError
 from imgcrawl.images.room import CostlyError
 from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import Facts, examine
+from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.urls import host_of
@@ -144,8 +145,9 @@ def _file_of(arrival: Arrival) -> Path:
     return arrival.file
 
 
-def examined(arrival: Arrival, examiner: Examiner) -> Examined:
+def examined(arrival: Arrival, examiner: Examiner, placeholders: Placeholders) -> Examined:
     """What *arrival* is, for the catalogue. Raises `ImageError` for what is not kept."""
+    placeholders.check(arrival)
     facts = examiner.facts(arrival)
     response = arrival.response
     record = Record(

@@ -21,6 +21,7 @@ from imgcrawl.images.room import CostlyError
 from imgcrawl.pipelines.examiners import Examined, Examiner, examined
 from imgcrawl.pipelines.futures import settle_soon
 from imgcrawl.pipelines.outcomes import same_bytes
+from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.pipelines.stores import FileStore
 
@@ -60,11 +61,13 @@ class LocalKeeper:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.threads, self.store.checksum, record.path) == record.checksum
 
-    async def keep(self, arrival: Arrival, threads: ThreadPoolExecutor, examiner: Examiner) -> tuple[str, Record]:
+    async def keep(
+        self, arrival: Arrival, placeholders: Placeholders, threads: ThreadPoolExecutor, examiner: Examiner
+    ) -> tuple[str, Record]:
         """Verify, store and record *arrival* in *threads*: its status and its record. Raises what *examiner* does, and
         OSError."""
         kept: _Kept = asyncio.get_running_loop().create_future()
-        threads.submit(self._stage_and_publish, arrival, examiner, kept)
+        threads.submit(self._stage_and_publish, arrival, examiner, placeholders, kept)
         try:
             return await kept
         finally:
@@ -86,10 +89,10 @@ class LocalKeeper:
 
         await asyncio.get_running_loop().run_in_executor(threads, store)
 
-    def _stage_and_publish(self, arrival: Arrival, examiner: Examiner, kept: _Kept) -> None:
+    def _stage_and_publish(self, arrival: Arrival, examiner: Examiner, placeholders: Placeholders, kept: _Kept) -> None:
         with ExitStack() as file:
             try:
-                image = examined(arrival, examiner)
+                image = examined(arrival, examiner, placeholders)
                 if arrival.file:
                     self.store.sync_staged(arrival.file)
                 path = arrival.file or file.enter_context(self.store.staged(arrival.response.body))

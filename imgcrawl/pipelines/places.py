@@ -27,7 +27,7 @@ class Places:
         self._threads = threads, examiner
         self._alone = self._waiting, ProcessExaminer(config, self._process, videos=videos)
 
-    async def in_the_first_with_room(self, work: Callable[[ThreadPoolExecutor, Examiner], Awaitable[_T]]) -> _T:
+    async def in_first_with_room(self, work: Callable[[ThreadPoolExecutor, Examiner], Awaitable[_T]]) -> _T:
         """The result of *work*, which takes a place and may raise `CostlyError` in the first one."""
         with suppress(CostlyError):
             return await work(*self._threads)

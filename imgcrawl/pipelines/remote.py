@@ -22,6 +22,7 @@ from imgcrawl.exceptions import ImageError
 from imgcrawl.images.names import file_names
 from imgcrawl.pipelines.examiners import Examined, Examiner, examined
 from imgcrawl.pipelines.outcomes import same_bytes
+from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.pipelines.stores import is_plain
 
@@ -60,10 +61,12 @@ class RemoteKeeper:
         """Whether the file of *record* is there."""
         return is_plain(record.path) and await self._is_there(record.path)
 
-    async def keep(self, arrival: Arrival, threads: ThreadPoolExecutor, examiner: Examiner) -> tuple[str, Record]:
+    async def keep(
+        self, arrival: Arrival, placeholders: Placeholders, threads: ThreadPoolExecutor, examiner: Examiner
+    ) -> tuple[str, Record]:
         """Verify *arrival* in *threads*, store and record it: its status and its record. Raises what *examiner* does,
         and `ImageError`."""
-        image = await asyncio.get_running_loop().run_in_executor(threads, examined, arrival, examiner)
+        image = await asyncio.get_running_loop().run_in_executor(threads, examined, arrival, examiner, placeholders)
         # The same bytes under two addresses are uploaded once.
         async with self._uploading.setdefault(image.record.checksum, asyncio.Lock()):
             status, record = await self._upload(arrival, image)
