@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn, cast
 
 import aiohttp
@@ -96,13 +97,17 @@ class DownloadHandler(AiohttpDownloadHandler):
         # DOWNLOAD_SLOTS raises, and cannot judge addresses.
         BaseStreamingDownloadHandler.__init__(self, crawler)
         self._fail_on_dataloss_warned = True  # a short body is an outcome, told where outcomes are told
-        self._ssl_context = _make_ssl_context(crawler.settings)
         self._connect_timeout = crawler.settings.getfloat("DOWNLOAD_CONNECT_TIMEOUT", 10)
         self._idle_timeout = crawler.settings.getfloat("DOWNLOAD_IDLE_TIMEOUT", 30)
         self._resolver = Resolver()
         self._session = self._new_session(None)
         # Each session has its own connections: public_only never gets one that leads to a private address.
         self._public_session = self._new_session(public_socket)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        # All certificates of this machine are read for it, which takes longer than anything else here.
+        return _make_ssl_context(self.crawler.settings)
 
     def _new_session(self, socket_factory: Callable[[AddrInfo], socket.socket] | None) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -137,7 +142,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                     data=request.body or None,
                     headers=_sent_headers(request) + (file.range_headers(request.url) if file else []),
                     timeout=_client_timeout(timeout, self._connect_timeout, self._idle_timeout),
-                    ssl=self._ssl_context,
+                    ssl=self._tls if url.scheme == "https" else True,
                     allow_redirects=False,
                     proxy=proxy,
                 )

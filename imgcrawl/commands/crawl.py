@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import scrapy.commands.crawl
-from rich.console import Console
 from scrapy import signals
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.exceptions import UsageError
@@ -21,7 +19,6 @@ from imgcrawl.commands.base import FAILED, REFUSED, complain, refuse
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.loglines import install_line_records
 from imgcrawl.extensions.progress import Progress
-from imgcrawl.extensions.verdict import summary
 
 if TYPE_CHECKING:
     import argparse
@@ -32,8 +29,6 @@ if TYPE_CHECKING:
     from scrapy.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-WIDTH = 120  # columns where there is no terminal to ask
 
 # What Scrapy tells at INFO before the first request (versions, settings, lists of components) is for who
 # debugs: it is shown with LOG_LEVEL=DEBUG.
@@ -68,6 +63,7 @@ class Command(scrapy.commands.crawl.Command):
         if settings["LOG_LEVEL"] != "DEBUG":
             _quiet_startup()
         install_line_records()
+        gc.disable()  # until the crawl begins, when all is loaded: what is loaded stays
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
@@ -97,6 +93,7 @@ class Command(scrapy.commands.crawl.Command):
         crawler = super()._create_crawler(spidercls)
         check_values(crawler.settings)
         crawler.signals.connect(self._require_feeds, signals.spider_opened)
+        crawler.signals.connect(_collect_garbage, signals.spider_opened)
         return crawler
 
     def _require_feeds(self, sender: Crawler) -> None:
@@ -112,13 +109,16 @@ def _asyncio_process(process: CrawlerProcessBase | None) -> AsyncCrawlerProcess:
     return process
 
 
-def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str]) -> None:
-    """Run *crawler* to its end. Raises what kept it from starting."""
-    # What is imported by now stays, and the collector need not look at it again and again: a sixth of the event
+def _collect_garbage() -> None:
+    # What is loaded by now stays, and the collector need not look at it again and again: a sixth of the event
     # loop's time, and pauses of it. Of the rest little is in cycles: an image makes some hundred objects.
-    gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 10, 10)
+    gc.enable()
+
+
+def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str]) -> None:
+    """Run *crawler* to its end. Raises what kept it from starting."""
     task: asyncio.Task[None] = process.crawl(crawler, **spargs)
     process.start()
     if not task.done() or task.cancelled():
@@ -140,6 +140,7 @@ def _findings(stats: Mapping[str, Any]) -> list[str]:
 
 def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.Namespace) -> int:
     """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
+    gc.enable()
     # What they need (a Redis client) is for who uses it.
     from imgcrawl.feeds.output import OutputWriter  # noqa: PLC0415 -- see above
     from imgcrawl.frontier.scheduler import check_settings  # noqa: PLC0415 -- see above
@@ -171,7 +172,9 @@ def _tell(stats: Mapping[str, Any], findings: Sequence[str], with_summary: bool)
     """Print the summary and the verdict; return the exit code."""
     some = any(stats.get(name) for name in ("image/found", "gallery/count", "gallery/failed"))
     if some and with_summary:
-        _console().print(summary(stats))
+        from imgcrawl.extensions.summary import print_summary  # noqa: PLC0415 -- not before the first request
+
+        print_summary(stats)
     for number, finding in enumerate(findings):
         complain(f"also: {finding}" if number else finding)
     return FAILED if findings else 0
@@ -203,7 +206,3 @@ def _quiet_startup() -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or str(record.msg).startswith("Received ")  # a signal
-
-
-def _console() -> Console:
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)

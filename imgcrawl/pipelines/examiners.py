@@ -15,7 +15,6 @@ from typing import Protocol
 from scrapy.http import Response
 
 from imgcrawl.catalogue import Record
-from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import Facts, examine
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.pipelines.settings import PipelineSettings
@@ -64,6 +63,10 @@ class ImageExaminer:
             return self._examine(body)
 
     def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
+        if not self.thumbs:
+            return
+        from imgcrawl.images.thumbnails import thumbnail  # noqa: PLC0415 -- few crawls make them
+
         with self._body(arrival) as body:
             for thumb_id, size in self.thumbs.items():
                 yield (thumb_id, *thumbnail(body, size))
