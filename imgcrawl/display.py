@@ -8,6 +8,8 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any
 
+from imgcrawl.items import STORED
+
 RECENT = 10.0  # seconds that "images a second" looks back
 
 
@@ -18,7 +20,7 @@ def clock(seconds: float) -> str:
 
 def stored_images(stats: Mapping[str, Any]) -> int:
     """How many images the store has of those that a crawl with these *stats* has found."""
-    return sum(int(stats.get(f"image/{status}", 0)) for status in ("downloaded", "uptodate", "duplicate"))
+    return sum(int(stats.get(f"image/{status}", 0)) for status in STORED)
 
 
 class Status:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcrawl.display import clock
-from imgcrawl.extensions.verdict import by_reason
+from imgcrawl.extensions.verdict import by_reason, known_already
 from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES
 from imgcrawl.lines import printable
 
@@ -56,6 +56,8 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
         row("  not reached", found - reached, "the crawl ended before")
     if left := stats.get("frontier/left", 0):
         row("pages not reached", left, "they are still queued: the same command goes on with them")
+    if known := known_already(stats):
+        row("nothing new", known, "pages are named, all known from an earlier crawl")
     if failed := stats.get("list/failed", 0):
         row("list pages failed", failed)
 

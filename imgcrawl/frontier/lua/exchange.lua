@@ -43,27 +43,27 @@ local function reconcile(has_all)
 end
 
 local function add(kind, fingerprint, bucket, request)
-    local new = kind == 'u' or not is_seen(string.sub(fingerprint, 1, 12))
-    if not new then
+    local own = string.sub(fingerprint, 1, 12)
+    if is_full and (kind == 'u' or not is_seen(own)) then return false end
+    if kind ~= 'u' and not remember(own) then
         dropped = dropped + 1
         return true
     end
-    if is_full then return false end
     local priority, host = bucket_parts(bucket)
-    enqueue(priority, host, request) -- before it is remembered: what is remembered is in the queue
-    if kind ~= 'u' then remember(string.sub(fingerprint, 1, 12)) end
-    if kind == 's' then remember(string.sub(fingerprint, 13)) end
+    enqueue(priority, host, request)
+    is_queued_now()
+    if kind == 's' then
+        remember(string.sub(fingerprint, 13))
+        is_queued_now()
+    end
     added = added + 1
     return true
 end
 local function finish(kind, token, b)
-    local entry = redis.call('HGET', me.leases, token)
-    if not entry then
+    local entry = kind ~= 'done' and redis.call('HGET', me.leases, token)
+    if redis.call('HDEL', me.leases, token) == 0 then
         fenced = fenced + 1
-        return
-    end
-    redis.call('HDEL', me.leases, token)
-    if kind == 'failed' then
+    elseif kind == 'failed' then
         count('failed', 1)
         put_back(entry, 1, 0, b)
     elseif kind == 'again' then
@@ -106,7 +106,7 @@ end
 -- Leases. Tokens are the caller's: the number of its exchange, and of the lease in that, so that none is given twice.
 local function grant(answer, failures, deaths, priority, host, request)
     local token = text(answer.number * 1024 + #answer)
-    redis.call('HSET', me.leases, token,
+    write_later(me.leases, token,
         table.concat({failures, deaths, text(wall), text(priority), host}, ',') .. '\n' .. request)
     answer[#answer + 1] = {token, text(priority), request}
     answer.bytes = answer.bytes + #request
@@ -114,8 +114,8 @@ local function grant(answer, failures, deaths, priority, host, request)
     me.held = me.held + 1
     count('leased', 1)
 end
-local function lease_from(answer, bucket, priority, host)
-    local name = prefix .. 'queue:' .. bucket
+local function lease_from(answer, host, priority)
+    local name = prefix .. 'queue:' .. text(priority) .. ':' .. host
     local element = call('LPOP', name)
     if element and #answer > 0 and answer.bytes + #element > ANSWER then
         redis.call('LPUSH', name, element)
@@ -131,8 +131,10 @@ local function lease_from(answer, bucket, priority, host)
         else
             grant(answer, failures or '0', deaths or '0', priority, host, request)
         end
+    else
+        reject('not a queue', host)
     end
-    if redis.call('LLEN', name) == 0 then replace(bucket, priority) else redis.call('ZADD', index, score(priority), bucket) end
+    if redis.call('LLEN', name) == 0 then replace(host, priority) else redis.call('ZADD', index, score(priority), host) end
 end
 -- A page that was in hand when several workers died is done alone: the next death shows whether it is the cause.
 local function lease_quarantined(answer)
@@ -153,17 +155,13 @@ local function lease(answer, wanted, per_host)
         local share = math.ceil((whole(run.queued) + whole(run.leased)) / workers) - me.held
         wanted = math.min(wanted, math.max(share, me.held == 0 and 1 or 0))
     end
-    while #answer < wanted and skip < 200 and not answer.is_cut do
-        local bucket = redis.call('ZRANGE', index, skip, skip)[1]
-        if not bucket then break end
-        local priority, host = bucket_parts(bucket)
-        if not priority then
-            redis.call('ZREM', index, bucket)
-            reject('not a queue', bucket)
-        elseif (me.hosts[host] or 0) >= per_host then
+    while #answer < wanted and not answer.is_cut do
+        local host, its_score = unpack(redis.call('ZRANGE', index, skip, skip, 'WITHSCORES'))
+        if not host then break end
+        if (me.hosts[host] or 0) >= per_host then
             skip = skip + 1
         else
-            lease_from(answer, bucket, priority, host)
+            lease_from(answer, host, priority_of(its_score))
         end
     end
     if #answer == 0 and me.held == 0 then lease_quarantined(answer) end
@@ -185,6 +183,7 @@ end
 local function is_empty() return redis.call('ZCARD', index) == 0 and redis.call('LLEN', QUARANTINED) == 0 end
 -- Once, before the end, and while nothing else is left: what others changed in our keys is no reason to end early, or never.
 local function count_again()
+    flush()
     local leased = 0
     for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do leased = leased + call('HLEN', prefix .. 'leases:' .. worker) end
     set('leased', text(leased))
