@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from importlib.util import find_spec
 from math import inf
 from typing import Any, NamedTuple
+from urllib.request import getproxies
 
 from scrapy.settings import BaseSettings, default_settings
 
@@ -70,6 +72,7 @@ _JUDGED_ELSEWHERE = re.compile(
     "BUDGET_|FRONTIER_|PROGRESS_INTERVAL|SHUTDOWN_TIMEOUT|IMAGES_MAX_PIXELS|CRAWL_HOURS|HOST_HEADERS|LIMITS_|BANDWIDTH"
     "|AUTOTHROTTLE_(MAX|START|TARGET)|CONCURRENT_REQUESTS_PER|DOWNLOAD_DELAY_JITTER"
 )
+SOCKS = re.compile(r"(socks[45])[ah]?://(.*)", re.IGNORECASE | re.DOTALL)
 _TEXTS = ("USER_AGENT", "BOT_NAME", "IMAGES_NAME", "VIDEOS_NAME")
 
 
@@ -97,6 +100,19 @@ def check_values(settings: BaseSettings) -> None:
         value = settings.get(name)
         if expected := _expected(name, value, None):
             raise InputError(f"{name}={value!r:.60}: expected {expected}")
+    if settings.getbool("HTTPPROXY_ENABLED"):
+        for proxy in getproxies().values():
+            is_socks(proxy)
+
+
+def is_socks(proxy: str | None) -> bool:
+    """Whether *proxy* is the address of a SOCKS proxy. Raises `InputError` if it is, and the library is not there."""
+    if not proxy or not SOCKS.match(proxy):
+        return False
+    if find_spec("python_socks") is None:
+        address = proxy.rpartition("@")[2].rpartition("://")[2]
+        raise InputError(f"the SOCKS proxy {address} needs the library python-socks; install it with imgcrawl[socks]")
+    return True
 
 
 def _expected(name: str, value: Any, present: Any) -> str:
