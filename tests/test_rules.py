@@ -49,6 +49,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
     "downloader": {"backpressure", "engine", "limits", "stopping", "turns"},
+    "priorityqueue": {"downloader"},
     "turns": {"backpressure", "bodies", "limits"},
     "downloadhandler": {"backpressure", "bodies", "connections", "framing"},
     "limits": {"frontier", "shared"},
