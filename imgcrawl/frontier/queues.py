@@ -126,7 +126,7 @@ def shards_from_settings(settings: BaseSettings) -> int:
     """FRONTIER_SHARDS. Raises `InputError`."""
     shards = number(settings, "FRONTIER_SHARDS", 1, 1)
     if shards > MAX_SHARDS or shards % 1:
-        raise InputError(f"FRONTIER_SHARDS={settings['FRONTIER_SHARDS']!r}: expected a whole number, 1 to {MAX_SHARDS}")
+        raise InputError(f"FRONTIER_SHARDS={shards:g}: expected a whole number, 1 to {MAX_SHARDS}")
     if shards > 1 and settings.get("SCHEDULER_DUPEFILTER_KEY"):
         raise InputError(
             f"SCHEDULER_DUPEFILTER_KEY={settings['SCHEDULER_DUPEFILTER_KEY']!r}: expected none with"

@@ -140,7 +140,7 @@ def _refusal(error: BaseException | None) -> ssl.SSLCertVerificationError | None
 
 
 def _for_cluster(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if name not in ("retry", "db")}
+    return {name: value for name, value in parameters.items() if name != "db"}
 
 
 async def _cluster(client: Any) -> Any:
@@ -150,7 +150,9 @@ async def _cluster(client: Any) -> Any:
     parameters = {name: value for name, value in pool.connection_kwargs.items() if name in known}
     tls = {name: value for name, value in pool.connection_kwargs.items() if name.startswith("ssl_")}
     await client.aclose()
-    return RedisCluster(**parameters, **tls, ssl=bool(tls) or "SSL" in pool.connection_class.__name__)
+    # What was asked twice may be done twice, here too. The next call finds out which node has the keys now.
+    retry = Retry(NoBackoff(), 0)
+    return RedisCluster(**parameters, **tls, retry=retry, ssl=bool(tls) or "SSL" in pool.connection_class.__name__)
 
 
 def hash_tag(key: str) -> str:

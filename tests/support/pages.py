@@ -140,7 +140,7 @@ class Site:
             def handle_error(self, *_: Any) -> None:
                 pass  # killed workers break their connections
 
-        self.http = Http(("0.0.0.0", 0), Handler)  # noqa: S104 -- 127.0.0.2 and the like are other hosts
+        self.http = Http(("0.0.0.0", 0), Handler)  # 127.0.0.2 and the like are other hosts
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
         threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -279,7 +279,8 @@ function operations.exchange()
     for i = 1, 7 do flags_[i] = flags_[i] and 1 or 0 end
     local leases = {}
     for i, granted in ipairs(answer) do leases[i] = granted end
-    local top = string.match(redis.call('ZRANGE', index, 0, 0)[1] or '', '^(-?%d+):') or ''
+    local best = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]
+    local top = best and text(priority_of(best)) or ''
     return {me.status, run.state or '', run.error or '', top, signature(), flags_, {accepted, fenced, added, dropped, workers,
         whole(run.queued), whole(run.done), whole(run.dead), whole(run.rejected), redis.call('LLEN', QUARANTINED)}, leases}
 end
