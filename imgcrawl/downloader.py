@@ -97,7 +97,14 @@ class Downloader(scrapy.core.downloader.Downloader):
         self._take_name = take_name  # signals hold what they call weakly
         self.crawler.signals.connect(take_name, signals.spider_opened)
         limiters = [
-            Limiter(backend, self._limits_of, self._look_at_host, lease=backend.lease, outages=OUTAGES)
+            Limiter(
+                backend,
+                self._limits_of,
+                self._look_at_host,
+                lease=backend.lease,
+                outages=OUTAGES,
+                backends=len(shards),
+            )
             for backend in shards
         ]
         return limiters[0] if len(limiters) == 1 else ShardedLimiter(limiters)

@@ -61,6 +61,7 @@ class Shard:
             outages=OUTAGES,
             batch_window=self._batch_window,
             on_outage=self.give_back,
+            server="Redis" if len(run.queues) == 1 else f"Redis, shard {number + 1} of {len(run.queues)},",
         )
 
     @property
@@ -107,8 +108,10 @@ class Shard:
             return 0.0
         if self._is_full:
             return FULL_PAUSE
-        # All workers together ask one server: the more there are, the more each says at a time.
-        return max(1.0, self.reply.workers / 20) * (BATCH_WINDOW if self.run.leases.ready else IDLE_FLUSH_DELAY)
+        # All workers together ask one server: the more there are, the more each says at a time. Of several shards each
+        # hears less often from each worker, as there is less to say to each.
+        parts = self.reply.workers * len(self.run.shards)
+        return max(1.0, parts / 20) * (BATCH_WINDOW if self.run.leases.ready else IDLE_FLUSH_DELAY)
 
     async def _exchange(self) -> None:
         """Report a batch and lease what is wanted. The last batch is that with which a closing worker leaves."""

@@ -11,7 +11,13 @@ from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, AuthorizationError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 from redis.maint_notifications import MaintNotificationsConfig
 from scrapy.settings import BaseSettings
 
@@ -20,7 +26,8 @@ from imgcrawl.lines import printable
 
 logger = logging.getLogger(__name__)
 
-OUTAGES = (RedisError, OSError, TimeoutError)  # what may pass by itself
+# What may pass by itself. Of a cluster no node may be reachable, or none have taken over what another had.
+OUTAGES = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 
 class Connected(Protocol):

@@ -96,7 +96,9 @@ class Session:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._exchange()
-        except self._outages as error:
+        except Exception as error:
+            if not isinstance(error, self._outages) and not self._away_since:
+                logger.exception("An exchange failed, and is tried again")  # a worker that waits for ever tells less
             await self._outage(error)
             return False
         if self._away_since:
