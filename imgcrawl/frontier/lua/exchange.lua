@@ -273,13 +273,14 @@ function operations.exchange()
         end
     end
     local is_seeder = run.seeder == worker
+    local of_several = flag('x') or flag('w') -- shards: one alone needs not know the rest
     local seeds = flag('x') and flag('s') or is_seeder and run.seeded ~= '1'
     local flags_ = {run.seeded == '1', is_seeder, run.feeder == worker, answer.is_quarantined, short, has_room(seeds),
-        is_quiet()}
+        of_several and is_quiet()}
     for i = 1, 7 do flags_[i] = flags_[i] and 1 or 0 end
     local leases = {}
     for i, granted in ipairs(answer) do leases[i] = granted end
-    local best = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]
+    local best = of_several and redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]
     local top = best and text(priority_of(best)) or ''
     return {me.status, run.state or '', run.error or '', top, signature(), flags_, {accepted, fenced, added, dropped, workers,
         whole(run.queued), whole(run.done), whole(run.dead), whole(run.rejected), redis.call('LLEN', QUARANTINED)}, leases}
