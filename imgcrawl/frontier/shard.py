@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_WINDOW = 0.02  # seconds in which what is to be reported comes together
 IDLE_FLUSH_DELAY = 0.003  # the same, for a worker with nothing to do
+EXCHANGES_A_SECOND = 500  # of all workers together, with all shards: where there are more, each says more at a time
 FULL_PAUSE = 0.5  # the same, while the server is full
 FULL_PATIENCE = 60.0  # seconds that a worker with pages in hand waits for room in a full server, at least
 REPEATED = 2_000  # pages queued last that are queued again where a server came back without them
@@ -108,10 +109,11 @@ class Shard:
             return 0.0
         if self._is_full:
             return FULL_PAUSE
-        # All workers together ask one server: the more there are, the more each says at a time. Of several shards each
-        # hears less often from each worker, as there is less to say to each.
+        # Of several shards each hears less often from each worker, as there is less to say to each.
         parts = self.reply.workers * len(self.run.shards)
-        return max(1.0, parts / 20) * (BATCH_WINDOW if self.run.leases.ready else IDLE_FLUSH_DELAY)
+        return max(1.0, parts / (EXCHANGES_A_SECOND * BATCH_WINDOW)) * (
+            BATCH_WINDOW if self.run.leases.ready else IDLE_FLUSH_DELAY
+        )
 
     async def _exchange(self) -> None:
         """Report a batch and lease what is wanted. The last batch is that with which a closing worker leaves."""

@@ -10,16 +10,16 @@ from contextlib import suppress
 from math import inf
 from time import monotonic
 
+from imgcrawl.cancelling import cancel_all
 from imgcrawl.limits.backend import BackendClock, LimitGrant, LimitRequest, LimitsBackend
 from imgcrawl.limits.host import BackendState, Host
 from imgcrawl.limits.host_table import HostTable
-from imgcrawl.shared import tasks
 
 logger = logging.getLogger(__name__)
 
 BATCH_WINDOW = 0.002  # seconds in which what is to be asked comes together
 REPORT_INTERVAL = 0.5  # seconds after which answers are reported and what is not needed is given back, at the latest
-REPORTS_A_SECOND = 1000  # of all workers together: where there are more, each reports less often
+REPORTS_A_SECOND = 500  # of all workers together: where there are more, each reports less often
 BATCH_SIZE = 100  # hosts in one exchange: some milliseconds of the server's time
 
 
@@ -62,7 +62,7 @@ class Exchange:
         """Give everything back."""
         self._closing = True
         self._wakeup.set()
-        await tasks.end(*self._tasks)
+        await cancel_all(*self._tasks)
         with suppress(*self._outages):
             async with asyncio.timeout(5):
                 await self.backend.close()
