@@ -198,9 +198,10 @@ def _simulate(settings: Settings, opts: argparse.Namespace) -> None:
         raise InputError(
             "--simulate: expected a crawl by itself, without --workers and REDIS_URL, whose queue others share"
         )
-    settings.set("IMAGES_SIMULATE", True, priority="cmdline")
+    told: dict[str, Any] = {"IMAGES_SIMULATE": True}
     if not (opts.output or opts.overwrite_output):
-        settings.set("FEEDS", {"stdout:": {"format": "plan"}}, priority="cmdline")
+        told["FEEDS"] = {"stdout:": {"format": "plan"}}
+    settings.setdict(told, priority="cmdline")
 
 
 def _tell(
