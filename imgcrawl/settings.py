@@ -43,6 +43,7 @@ ADDONS = {
 FRONTIER_LEASE_TIMEOUT = 30  # seconds until the pages of a worker that is silent go back
 FRONTIER_MAX_DELIVERIES = 5  # failures and deaths of workers until a page is set aside
 FRONTIER_META_ALLOWED: list[str] = []  # instructions in a request's meta that may come from Redis: "proxy"
+FRONTIER_SHARDS = 1  # hash tags over which a queue is spread by host, for the nodes of a Redis Cluster to share
 FRONTIER_PREFETCH = 16  # pages leased ahead: enough never to wait, few enough that a late worker finds work
 
 # ---- ASK: how we present ourselves, what we refuse ----------------------------------------------------
