@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -14,10 +14,19 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response, TextResponse
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import addresses, failed_reason, images, is_page, is_readable, request_of, text_of
+from imgcrawl.basespiders.base import (
+    addresses,
+    failed_reason,
+    images,
+    is_page,
+    is_readable,
+    request_of,
+    text_of,
+)
 from imgcrawl.basespiders.lists import ListSpider
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, page_facts
+from imgcrawl.pages.outside import in_pieces, outside_loop
 
 # Of galleries that redirect: where so many of them ended, and that so many are galleries of their own.
 REMEMBERED = 100_000
@@ -95,8 +104,8 @@ class GallerySpider(ListSpider):
     def found_on(self, response: Response) -> list[str]:
         return list(dict.fromkeys(self.at_home(link) for link in addresses(response, self.gallery_links)))
 
-    def read_list(self, response: Response, found: list[str]) -> Iterator[Any]:
-        for gallery in found:
+    async def read_list(self, response: Response, found: list[str]) -> AsyncIterator[Any]:
+        async for gallery in in_pieces(0, iter(found)):
             self._named[gallery] = None
             yield self.gallery_request(gallery)
 
@@ -110,17 +119,25 @@ class GallerySpider(ListSpider):
 
     # DETAIL → ITEM
 
-    def parse_gallery(self, response: Response) -> Any:
-        """Yields the item of a gallery's page. Any: a kind of gallery may have to wait for more pages."""
+    async def parse_gallery(self, response: Response) -> AsyncIterator[Any]:
+        """Yields the item of a gallery's page."""
         item = self.gallery_item(response)
         if not item.get("error"):
-            item["image_urls"] = self.images_of(response)
-            self.fill(item, response)
-            item = self.judged(item, response)
+            await self.fill_item(item, response)
+            item = await self.judged(item, response)
         yield item
 
+    async def fill_item(self, item: Gallery, response: Response) -> None:
+        """Add to *item* what *response*, its page, shows."""
+        await outside_loop(len(response.body), self.read_gallery, item, response)
+
+    def read_gallery(self, item: Gallery, response: Response) -> None:
+        self.read_page(item, response)
+        item["image_urls"] = self.images_of(response)
+        self.fill(item, response)
+
     def gallery_item(self, response: Response) -> Gallery:
-        """The item of the gallery whose page is *response*, with its title; with `error` if that is another page."""
+        """The item of the gallery whose page is *response*; with `error` if that is another page."""
         asked = asked_address(response)
         item = self.new_item(asked)
         if response.url != asked:
@@ -129,14 +146,13 @@ class GallerySpider(ListSpider):
             return self.failed(item, "not_a_page")
         if reason := self._led_astray(response.url, asked):
             return self.failed(item, reason)
-        self.read_page(item, response)
         return item
 
-    def judged(self, item: Gallery, response: Response) -> Gallery:
+    async def judged(self, item: Gallery, response: Response) -> Gallery:
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
         if item["image_urls"]:
             return self.scraped(item)
-        if is_page(response) and response.xpath(_LOGIN_FORM):
+        if is_page(response) and await outside_loop(len(response.body), _has_login_form, response):
             return self.failed(item, "login")
         if "final_url" in item:
             return self.failed(item, "redirected")
@@ -173,6 +189,10 @@ class GallerySpider(ListSpider):
     def images_of(self, response: Response) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once."""
         return list(dict.fromkeys(self.image_url(link) for link in images(response, self.image_links)))
+
+
+def _has_login_form(response: Response) -> bool:
+    return bool(response.xpath(_LOGIN_FORM))
 
 
 def asked_address(response: Response) -> str:
