@@ -33,7 +33,7 @@ _ATTRIBUTES = re.compile(rf"(?:{_UNNAMED})*+[\s/]*+(>?)", re.ASCII)
 # Microdata and RDFa name a property of the thing that the page is about, on any element.
 _PROPERTY = r"(?:itemprop|property|itemscope|typeof)(?=[\s/>=])"
 _HAS_PROPERTIES = re.compile(rf"[\s/]{_PROPERTY}", re.IGNORECASE | re.ASCII)
-_PROPERTY_WORDS = ("itemprop", "property", "itemscope", "typeof")
+PROPERTY_WORDS = ("itemprop", "property", "itemscope", "typeof")
 _PIECE = 64 * 1024  # characters that are looked through at a time
 _MANY = 500  # texts and tags that are passed over at a time
 _VOID_WORDS = """
@@ -98,7 +98,7 @@ def text_of(html: str | Selector) -> str:
 def _markup(root: Any) -> Iterator[str]:
     """The tags of an element as text. libxml2's own way of writing HTML changes addresses."""
     for event, element in etree.iterwalk(root, events=("start", "end")):
-        name = etree.QName(element).localname
+        name = element.tag.rpartition("}")[2]  # QName refuses names that the parser of HTML takes
         if event == "start":
             yield f"<{name}"
             for attribute, value in element.items():
@@ -185,7 +185,7 @@ def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
 
 def _has_properties(text: str) -> bool:
     lower = text.lower()
-    if not any(word in lower for word in _PROPERTY_WORDS):
+    if not any(word in lower for word in PROPERTY_WORDS):
         return False
     longest = len("/itemscope>")  # what the end of a piece may cut
     return any(_HAS_PROPERTIES.search(text, start, start + _PIECE + longest) for start in range(0, len(text), _PIECE))
