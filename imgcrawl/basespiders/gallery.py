@@ -21,7 +21,7 @@ from imgcrawl.basespiders.base import (
     is_page,
     is_readable,
     request_of,
-    text_of,
+    words_of,
 )
 from imgcrawl.basespiders.lists import ListSpider
 from imgcrawl.items import PAGE_FACTS, Gallery
@@ -32,6 +32,7 @@ from imgcrawl.pages.outside import in_pieces, outside_loop
 REMEMBERED = 100_000
 _LOGIN_PATH = re.compile(r"/(log-?in|sign-?in|auth|account|sessions?)\b", re.IGNORECASE)
 _LOGIN_FORM = "//form//input[@type='password']"
+_DECORATION, _OF_A_FORM = 2, 400  # images and characters of a page that is a form to log in
 
 
 class GallerySpider(ListSpider):
@@ -47,7 +48,8 @@ class GallerySpider(ListSpider):
     - `titles`: XPaths or CSS of the title, the first that finds text counts, else what the page states as its title;
 
     and may override two hooks: `image_url` makes the address on the page into that of the original, and `fill`
-    adds the site's own fields to the item.
+    adds the site's own fields to the item. They may be called in a thread (`pages.outside`), so they look at what they
+    are given, and keep nothing.
 
     `ListSpider` says where the walk ends. Every gallery that a list names ends as an item. One that cannot be had has
     an `error` that says why: a reason as an image has, or `redirected` (it leads to a list page, to another gallery, to
@@ -121,10 +123,13 @@ class GallerySpider(ListSpider):
 
     async def parse_gallery(self, response: Response) -> AsyncIterator[Any]:
         """Yields the item of a gallery's page."""
-        item = self.gallery_item(response)
-        if not item.get("error"):
-            await self.fill_item(item, response)
-            item = await self.judged(item, response)
+        try:
+            item = self.gallery_item(response)
+            if not item.get("error"):
+                await self.fill_item(item, response)
+                item = await self.judged(item, response)
+        except Exception as error:  # of a site's own hooks, or of ours: the gallery has its outcome all the same
+            item = self.broken(response, error)
         yield item
 
     async def fill_item(self, item: Gallery, response: Response) -> None:
@@ -135,6 +140,13 @@ class GallerySpider(ListSpider):
         self.read_page(item, response)
         item["image_urls"] = self.images_of(response)
         self.fill(item, response)
+
+    def broken(self, response: Response, error: Exception) -> Gallery:
+        """The item of a gallery whose page could not be read for an *error* of the spider's. Counted as Scrapy does."""
+        self.logger.error("Spider error processing %s", response, exc_info=error)
+        for name in ("count", type(error).__name__):
+            self.crawler.stats.inc_value(f"spider_exceptions/{name}")
+        return self.failed(self.new_item(asked_address(response)), "error")
 
     def gallery_item(self, response: Response) -> Gallery:
         """The item of the gallery whose page is *response*; with `error` if that is another page."""
@@ -150,14 +162,24 @@ class GallerySpider(ListSpider):
 
     async def judged(self, item: Gallery, response: Response) -> Gallery:
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
+        if is_page(response) and await outside_loop(len(response.body), self._is_login, item, response):
+            item["image_urls"] = []
+            return self.failed(item, "login")
         if item["image_urls"]:
             return self.scraped(item)
-        if is_page(response) and await outside_loop(len(response.body), _has_login_form, response):
-            return self.failed(item, "login")
         if "final_url" in item:
             return self.failed(item, "redirected")
         self.logger.warning("%s: no images; nothing matches %r", item["url"], self.image_links)
         return self.scraped(item)
+
+    def _is_login(self, item: Gallery, response: Response) -> bool:
+        """Whether a page with a form to log in is nothing but that: without images but those of any page."""
+        if not response.xpath(_LOGIN_FORM):
+            return False
+        if not item["image_urls"]:
+            return True
+        text = words_of(response, "//body")
+        return not self.image_links and len(item["image_urls"]) <= _DECORATION and len(text) < _OF_A_FORM
 
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
         yield self.failed(self.new_item(request_of(failure).url), failed_reason(failure))
@@ -184,15 +206,11 @@ class GallerySpider(ListSpider):
         for fact in PAGE_FACTS:
             if value := getattr(facts, fact):
                 item[fact] = value
-        item["title"] = text_of(response, *self.titles) or facts.title or response.url.rstrip("/").rpartition("/")[2]
+        item["title"] = words_of(response, *self.titles) or facts.title or response.url.rstrip("/").rpartition("/")[2]
 
     def images_of(self, response: Response) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once."""
         return list(dict.fromkeys(self.image_url(link) for link in images(response, self.image_links)))
-
-
-def _has_login_form(response: Response) -> bool:
-    return bool(response.xpath(_LOGIN_FORM))
 
 
 def asked_address(response: Response) -> str:

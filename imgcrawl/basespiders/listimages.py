@@ -8,7 +8,7 @@ from typing import Any
 from scrapy import Request
 from scrapy.http import Response
 
-from imgcrawl.basespiders.base import base_and_encoding, nodes, text_of
+from imgcrawl.basespiders.base import base_and_encoding, nodes, text_of, words_of
 from imgcrawl.basespiders.lists import ListSpider
 from imgcrawl.items import Gallery
 from imgcrawl.pages.outside import outside_loop
@@ -54,7 +54,7 @@ class ListImagesSpider(ListSpider):
     def read_item(self, response: Response) -> Gallery:
         images = self.images_on(response)
         item = self.new_item(response.url)
-        item["title"] = text_of(response, *self.titles)
+        item["title"] = words_of(response, *self.titles)
         item["image_urls"] = list(images)
         item["image_names"] = list(images.values())
         return item

@@ -26,6 +26,7 @@ from imgcrawl.basespiders.base import (
 )
 from imgcrawl.basespiders.fedlists import FedListsSpider
 from imgcrawl.basespiders.walk import Walk, says_busy
+from imgcrawl.identity import Identity
 from imgcrawl.pages.outside import outside_loop
 from imgcrawl.urls import host_of, rebase
 
@@ -104,7 +105,7 @@ class ListSpider(SiteSpider, FedListsSpider):
             for request in self.without_any(response, page, before.without(named)):
                 yield request
             return
-        step = before.after(found, named)
+        step = before.after(map(self._identity.of, found), named)
         if step.brings_new:
             async for output in self.read_list(response, found):
                 yield output
@@ -180,6 +181,10 @@ class ListSpider(SiteSpider, FedListsSpider):
 
     def is_last(self, page: int) -> bool:
         return self.max_pages is not None and page - self.first_page + 1 >= self.max_pages
+
+    @cached_property
+    def _identity(self) -> Identity:
+        return Identity.of_pages(self.crawler.settings)
 
     # The next page
 
