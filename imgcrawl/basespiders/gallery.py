@@ -134,12 +134,13 @@ class GallerySpider(ListSpider):
 
     async def fill_item(self, item: Gallery, response: Response) -> None:
         """Add to *item* what *response*, its page, shows."""
-        await outside_loop(len(response.body), self.read_gallery, item, response)
 
-    def read_gallery(self, item: Gallery, response: Response) -> None:
-        self.read_page(item, response)
-        item["image_urls"] = self.images_of(response)
-        self.fill(item, response)
+        def read() -> None:
+            self.read_page(item, response)
+            item["image_urls"] = self.images_of(response)
+            self.fill(item, response)
+
+        await outside_loop(len(response.body), read)
 
     def broken(self, response: Response, error: Exception) -> Gallery:
         """The item of a gallery whose page could not be read for an *error* of the spider's. Counted as Scrapy does."""
@@ -162,7 +163,9 @@ class GallerySpider(ListSpider):
 
     async def judged(self, item: Gallery, response: Response) -> Gallery:
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
-        if is_page(response) and await outside_loop(len(response.body), self._is_login, item, response):
+        found = len(item["image_urls"])
+        most = 0 if self.image_links else _DECORATION
+        if is_page(response) and await outside_loop(len(response.body), _is_login, response, found, most):
             item["image_urls"] = []
             return self.failed(item, "login")
         if item["image_urls"]:
@@ -171,15 +174,6 @@ class GallerySpider(ListSpider):
             return self.failed(item, "redirected")
         self.logger.warning("%s: no images; nothing matches %r", item["url"], self.image_links)
         return self.scraped(item)
-
-    def _is_login(self, item: Gallery, response: Response) -> bool:
-        """Whether a page with a form to log in is nothing but that: without images but those of any page."""
-        if not response.xpath(_LOGIN_FORM):
-            return False
-        if not item["image_urls"]:
-            return True
-        text = words_of(response, "//body")
-        return not self.image_links and len(item["image_urls"]) <= _DECORATION and len(text) < _OF_A_FORM
 
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
         yield self.failed(self.new_item(request_of(failure).url), failed_reason(failure))
@@ -211,6 +205,13 @@ class GallerySpider(ListSpider):
     def images_of(self, response: Response) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once."""
         return list(dict.fromkeys(self.image_url(link) for link in images(response, self.image_links)))
+
+
+def _is_login(response: Response, found: int, most: int) -> bool:
+    """Whether a page with a form to log in is nothing but that: *found* images, of which any page may have *most*."""
+    if not response.xpath(_LOGIN_FORM):
+        return False
+    return not found or (found <= most and len(words_of(response, "//body")) < _OF_A_FORM)
 
 
 def asked_address(response: Response) -> str:
