@@ -16,6 +16,7 @@ from imgcrawl.extensions.verdict import Verdict, findings
 from imgcrawl.frontier.queue import LUA, Queue, queue_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
 from imgcrawl.items import STATUSES
+from imgcrawl.shared import tasks
 from imgcrawl.shared.connection import OUTAGES, check_server
 from imgcrawl.shared.script import Script
 
@@ -176,8 +177,7 @@ class SharedVerdict(Verdict):
         if self._reporting is None:
             await self.store.client.aclose()
             return
-        self._reporting.cancel()
-        await asyncio.wait([self._reporting])
+        await tasks.end(self._reporting)
         answer = await self._final_report(self.reason or "shutdown")
         try:
             async with asyncio.timeout(self.store.settings.heartbeat_interval):

@@ -13,6 +13,7 @@ from time import monotonic
 from imgcrawl.limits.backend import BackendClock, LimitGrant, LimitRequest, LimitsBackend
 from imgcrawl.limits.host import BackendState, Host
 from imgcrawl.limits.host_table import HostTable
+from imgcrawl.shared import tasks
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +61,7 @@ class Exchange:
         """Give everything back."""
         self._closing = True
         self._wakeup.set()
-        while pending := [task for task in self._tasks if not task.done()]:
-            for task in pending:
-                task.cancel()  # again and again: asyncio.timeout(0), as redis-py has it, can swallow one
-            await asyncio.wait(pending, timeout=0.05)
+        await tasks.end(*self._tasks)
         with suppress(*self._outages):
             async with asyncio.timeout(5):
                 await self.backend.close()

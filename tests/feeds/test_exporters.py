@@ -28,6 +28,7 @@ from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.feeds.exporters import JsonLinesItemExporter, encode_item
 from imgcrawl.feeds.files import FeedFile, LinesFile
 from imgcrawl.feeds.journal import JsonFile
+from tests.support.processes import Process
 
 
 @pytest.fixture(autouse=True)
@@ -115,9 +116,7 @@ def start(project: Path, *options: str, stdout: int = subprocess.DEVNULL, **argu
     path = os.pathsep.join([str(Path(__file__).parents[2]), str(project)])
     environment = {**os.environ, "SCRAPY_SETTINGS_MODULE": "feed_settings", "PYTHONPATH": path}
     with (project / "log").open("w") as log:
-        return subprocess.Popen(
-            [*command, "-L", "INFO"], cwd=project, env=environment, text=True, stdout=stdout, stderr=log
-        )
+        return Process([*command, "-L", "INFO"], cwd=project, env=environment, text=True, stdout=stdout, stderr=log)
 
 
 def crawl(project: Path, *options: str, **arguments: Any) -> tuple[str, str]:
