@@ -8,7 +8,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from scrapy import signals
 
@@ -150,8 +150,7 @@ class SharedVerdict(Verdict):
 
     async def spider_opened(self) -> None:
         scheduler = self.crawler.engine.scheduler
-        # Of Scrapy's base class any scheduler is an instance, and so of ours.
-        if Scheduler in type(scheduler).__mro__ and (scheduler := cast("Scheduler", scheduler)).run:
+        if isinstance(scheduler, Scheduler) and scheduler.run:
             self.run_stats = RunStats(self.store, scheduler.run, scheduler.worker)
             self._reporting = asyncio.create_task(self._report_regularly())
 

@@ -20,7 +20,10 @@ from parsel import Selector
 from imgcrawl.urls import resolve
 
 IMAGES = ("img", "amp-img")
-KEPT = frozenset((*IMAGES, "picture", "source", "noscript", "meta", "link", "a", "area", "base", "h1", "title"))
+# Also <image> of SVG, and what stands for a video until it runs.
+KEPT = frozenset(
+    (*IMAGES, "image", "video", "picture", "source", "noscript", "meta", "link", "a", "area", "base", "h1", "title")
+)
 OF_FACTS = frozenset(("meta", "link", "h1", "title"))
 _RAW_TEXT = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
 _RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE | re.ASCII) for name in _RAW_TEXT}
@@ -32,6 +35,20 @@ _UNNAMED = re.sub(r"\((?!\?)", "(?:", _ONE)
 _ATTRIBUTES = re.compile(rf"(?:{_UNNAMED})*+[\s/]*+(>?)", re.ASCII)
 # Microdata and RDFa name a property of the thing that the page is about, on any element.
 _PROPERTY = r"(?:itemprop|property|itemscope|typeof)(?=[\s/>=])"
+# A background may be on any element, too.
+BACKGROUNDS = (
+    "data-bg",
+    "data-background",
+    "data-background-image",
+    "data-bg-image",
+    "data-lazy-background",
+    "data-bgset",
+)
+_BACKGROUND = (
+    rf"(?:(?:{'|'.join(BACKGROUNDS)})(?=[\s/>=])"
+    r"""|style\s*+=\s*+(?:"[^">]*?url\(|'[^'>]*?url\())"""
+)
+_HAS_BACKGROUNDS = re.compile(_BACKGROUND, re.IGNORECASE | re.ASCII)
 _HAS_PROPERTIES = re.compile(rf"[\s/]{_PROPERTY}", re.IGNORECASE | re.ASCII)
 PROPERTY_WORDS = ("itemprop", "property", "itemscope", "typeof")
 _PIECE = 64 * 1024  # characters that are looked through at a time
@@ -48,10 +65,12 @@ _SCOPES = frozenset(_SCOPES_WORDS.split())
 
 
 @cache
-def _uninteresting(kept: frozenset[str], scope: str, *, properties: bool) -> re.Pattern[str]:
-    """Up to `_MANY` texts and tags that nothing stands in. Those named *scope*, or with properties, are interesting."""
+def _uninteresting(kept: frozenset[str], scope: str, *, properties: bool, backgrounds: bool) -> re.Pattern[str]:
+    """Up to `_MANY` texts and tags that nothing stands in. Interesting are those named *scope*, and those with
+    properties or backgrounds."""
     names = "|".join((*sorted(kept), *_RAW_TEXT, *([scope] if scope else [])))
-    attribute = _UNNAMED.replace(r"[\s/]*+", rf"[\s/]*+(?!{_PROPERTY})", 1) if properties else _UNNAMED
+    some = "|".join([_PROPERTY] * properties + [_BACKGROUND] * backgrounds)
+    attribute = _UNNAMED.replace(r"[\s/]*+", rf"[\s/]*+(?!{some})", 1) if some else _UNNAMED
     tag = rf"</?+(?!(?:{names})[\s/>])[a-z][^\s/>]*+(?:{attribute})*+[\s/]*+>"
     return re.compile(rf"(?:[^<]++|{tag}|<(?![a-z/!?])){{0,{_MANY}}}+", re.ASCII | re.IGNORECASE)
 
@@ -142,7 +161,8 @@ def tags(text: str, kept: frozenset[str] = KEPT) -> Iterator[Tag]:
     unclosed: set[str] = set()  # what is searched for once in vain is not searched for again: that keeps it linear
     scope: Scope | None = None
     properties = _has_properties(text)
-    skipped = plain = _uninteresting(kept, "", properties=properties)
+    backgrounds = "img" in kept and ("url(" in text or "data-b" in text) and _occurs(_HAS_BACKGROUNDS, text)
+    skipped = plain = _uninteresting(kept, "", properties=properties, backgrounds=backgrounds)
     while tag := _TAG.search(text, _end(skipped, text, position)):
         position = tag.end()
         if tag[1]:
@@ -161,17 +181,17 @@ def tags(text: str, kept: frozenset[str] = KEPT) -> Iterator[Tag]:
         end = position = whole.end()
         if scope is not None:
             scope = _closed(scope, name)
-            skipped = _uninteresting(kept, scope.name, properties=True) if scope else plain
+            skipped = _uninteresting(kept, scope.name, properties=True, backgrounds=backgrounds) if scope else plain
         if name in _RAW_END:
             position = _raw_text_end(text, name, end, unclosed)
             if name == "title" or (name == "script" and "json" in text[begin:end].lower()):
                 yield Tag(name, _attributes(text, begin, end), end, position, scope)
-        elif name.removeprefix("/") in kept or (properties and name[0] != "/"):
+        elif name.removeprefix("/") in kept or ((properties or backgrounds) and name[0] != "/"):
             attributes = _attributes(text, begin, end)
             yield Tag(name, attributes, end, end, scope)
             if name in _SCOPES and ("itemscope" in attributes or "typeof" in attributes):
                 scope = Scope(name, attributes, scope)
-                skipped = _uninteresting(kept, name, properties=True)
+                skipped = _uninteresting(kept, name, properties=True, backgrounds=backgrounds)
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
@@ -185,10 +205,12 @@ def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
 
 def _has_properties(text: str) -> bool:
     lower = text.lower()
-    if not any(word in lower for word in PROPERTY_WORDS):
-        return False
-    longest = len("/itemscope>")  # what the end of a piece may cut
-    return any(_HAS_PROPERTIES.search(text, start, start + _PIECE + longest) for start in range(0, len(text), _PIECE))
+    return any(word in lower for word in PROPERTY_WORDS) and _occurs(_HAS_PROPERTIES, text)
+
+
+def _occurs(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether *pattern*, whose matches are shorter than a piece, is found in *text*."""
+    return any(pattern.search(text, start, start + 2 * _PIECE) for start in range(0, len(text), _PIECE))
 
 
 def _raw_text_end(text: str, name: str, position: int, unclosed: set[str]) -> int:
