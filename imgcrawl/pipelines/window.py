@@ -9,6 +9,7 @@ from typing import Any
 
 from scrapy import Request
 
+from imgcrawl.cancelling import cancel_all
 from imgcrawl.exceptions import GalleryUnfinished
 from imgcrawl.items import Image
 
@@ -47,7 +48,7 @@ async def outcomes(
                     await room.wait()
         if index >= WINDOW and is_stopping():
             told = f"stopped after {index - len(underway):,} images of it"
-            await _cancel(underway)
+            await cancel_all(*underway)
             raise GalleryUnfinished(told, log_level="DEBUG")  # Scrapy would tell all of the item
         images.append(None)
         task = asyncio.create_task(add(index, request))
@@ -55,10 +56,3 @@ async def outcomes(
         task.add_done_callback(ended)
     await asyncio.gather(*underway)
     return images
-
-
-async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    for task in list(tasks):
-        task.cancel()
-    if tasks:
-        await asyncio.wait(list(tasks))
