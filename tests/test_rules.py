@@ -42,7 +42,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "configuration": {"checks"},
     "console": {"configuration"},
     "settings": {"imgcrawl"},  # its version
-    "addon": {"settings", "frontier", "playwright"},
+    "addon": {"checks", "settings", "frontier", "playwright"},
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "pages", "rows"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
@@ -51,7 +51,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "downloader": {"backpressure", "engine", "limits", "stopping", "turns"},
     "priorityqueue": {"downloader"},
     "turns": {"backpressure", "bodies", "limits"},
-    "downloadhandler": {"backpressure", "bodies", "connections", "framing"},
+    "downloadhandler": {"backpressure", "bodies", "checks", "connections", "framing", "proxies"},
+    "proxies": {"checks", "framing"},
     "limits": {"frontier", "shared"},
     "rows": {"addresses"},
     "pipelines": {
