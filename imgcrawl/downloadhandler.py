@@ -110,15 +110,13 @@ class DownloadHandler(AiohttpDownloadHandler):
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        # All certificates of this machine are read for it, which takes longer than anything else here.
-        return _make_ssl_context(self.crawler.settings)
+        return _make_ssl_context(self.crawler.settings)  # reads all certificates of this machine, for 20 ms
 
     def _connector(self, socket_factory: Callable[[AddrInfo], socket.socket] | None) -> Connector:
-        # The Downloader limits requests, and with them connections.
         return Connector(
             local_addr=self._bind_address,
             resolver=self._resolver,
-            limit=0,
+            limit=0,  # the Downloader limits requests, and with them connections
             limit_per_host=0,
             socket_factory=socket_factory,
         )
