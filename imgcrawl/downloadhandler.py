@@ -35,8 +35,7 @@ from imgcrawl.failures import DownloadTLSError
 from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector
 from imgcrawl.proxies import SocksConnector
 
-_PIECE = 1024 * 1024  # bytes of a body that are handed on at a time
-_WRITTEN = 256 * 1024  # bytes of it that are written to a file at a time
+_PIECE, _WRITTEN = 1024 * 1024, 256 * 1024  # bytes of a body that are handed on, and written to a file, at a time
 _OF_NO_IMAGE = 64 * 1024  # bytes that are read of an error's or a redirect's page in place of an image
 
 
@@ -222,11 +221,9 @@ class DownloadHandler(AiohttpDownloadHandler):
         # The bytes that came, without the detour by text that Scrapy's takes.
         ours = cast("_Response", response)
         if ours.fields is None:
-            headers: dict[bytes, list[bytes]] = {}
-            for name, value in response.raw_headers:
-                headers.setdefault(name.title(), []).append(value)
             ours.fields = Headers()
-            dict.update(ours.fields, headers)
+            for name, value in response.raw_headers:
+                dict.setdefault(ours.fields, name.title(), []).append(value)
         return ours.fields
 
     @staticmethod
