@@ -7,7 +7,7 @@ import gc
 import logging
 import sys
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import scrapy.commands.crawl
 from rich.console import Console
@@ -15,13 +15,15 @@ from scrapy import signals
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.exceptions import UsageError
 from scrapy.extensions.feedexport import FeedExporter
+from scrapy.utils.log import configure_logging
 
 from imgcrawl.checks import check_given, check_values
-from imgcrawl.commands.base import FAILED, REFUSED, complain, refuse
+from imgcrawl.commands.base import complain, refuse
 from imgcrawl.exceptions import InputError
+from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.loglines import install_line_records
 from imgcrawl.extensions.progress import Progress
-from imgcrawl.extensions.verdict import summary
+from imgcrawl.extensions.verdict import STOPPED, summary
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from scrapy import Spider
     from scrapy.crawler import Crawler, CrawlerProcessBase
-    from scrapy.settings import Settings
+    from scrapy.settings import BaseSettings, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +48,8 @@ GC_THRESHOLD = 5000  # objects; Python's 700 is seven images
 
 
 class Command(scrapy.commands.crawl.Command):
-    """Exit code 0: the crawl did what it should; 1: it did not, and stderr ends with why (the stat `verdict`);
-    2: bad input, and stderr ends with what. With SUMMARY_ENABLED (default) a summary precedes the verdict.
+    """The exit codes are those of `ExitCode`; stderr ends with what was not as it should be (the stat `verdict`), and
+    so does the file that is logged to (LOG_FILE). With SUMMARY_ENABLED (default) a summary precedes the verdict.
     `--workers` does the crawl with several processes (`imgcrawl.workers`).
     """
 
@@ -64,7 +66,11 @@ class Command(scrapy.commands.crawl.Command):
             super().process_options(args, opts)
             _check_log_level(settings["LOG_LEVEL"])
         except (UsageError, InputError) as error:
-            refuse(str(error))
+            given = dict(pair.split("=", 1) for pair in opts.set if "=" in pair)
+            log_file = opts.logfile or given.get("LOG_FILE") or settings["LOG_FILE"]
+            if log_file and not opts.nolog:
+                configure_logging({"LOG_FILE": log_file})
+            _refuse(str(error), log_file)
         if settings["LOG_LEVEL"] != "DEBUG":
             _quiet_startup()
         install_line_records()
@@ -80,18 +86,22 @@ class Command(scrapy.commands.crawl.Command):
             crawler = self._create_crawler(_spider_name(args, sorted(process.spider_loader.list())))
             _run(process, crawler, opts.spargs)
         except InputError as error:
-            refuse(str(error))
+            _refuse(str(error), self._log_file)
         except Exception as error:
             logger.exception("The crawl could not start")
             complain(f"the crawl could not start: {type(error).__name__}: {error}")
-            self.exitcode = FAILED
+            self.exitcode = ExitCode.FAILED
         else:
             stats = crawler.stats.get_stats()
             findings = _findings(stats)
             if crawler.settings.getint("FRONTIER_PARENT"):  # which tells in the place of its workers
-                self.exitcode = FAILED if findings else 0
+                self.exitcode = ExitCode.FAILED if findings else ExitCode.DONE
             else:
-                self.exitcode = _tell(stats, findings, crawler.settings.getbool("SUMMARY_ENABLED", True))
+                self.exitcode = _tell(stats, findings, crawler.settings)
+
+    @property
+    def _log_file(self) -> str | None:
+        return cast("str | None", cast("Settings", self.settings)["LOG_FILE"])
 
     def _create_crawler(self, spidercls: type[Spider] | str) -> Crawler:
         crawler = super()._create_crawler(spidercls)
@@ -164,17 +174,36 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     arguments += ["--nolog"] if opts.nolog else []
     plan = Plan(spider, int(opts.workers), arguments, feeds, folder_for(spider, opts.spargs, feeds))
     done = asyncio.run(Workers(plan, settings).run())
-    return REFUSED if done.refused else _tell(done.stats, done.findings, settings.getbool("SUMMARY_ENABLED", True))
+    return ExitCode.REFUSED if done.refused else _tell(done.stats, done.findings, settings)
 
 
-def _tell(stats: Mapping[str, Any], findings: Sequence[str], with_summary: bool) -> int:
-    """Print the summary and the verdict; return the exit code."""
+def _tell(stats: Mapping[str, Any], findings: Sequence[str], settings: BaseSettings) -> ExitCode:
+    """Tell the summary and the verdict; return the exit code."""
     some = any(stats.get(name) for name in ("image/found", "gallery/count", "gallery/failed"))
-    if some and with_summary:
+    if some and settings.getbool("SUMMARY_ENABLED", True):
         _console().print(summary(stats))
+        if settings["LOG_FILE"]:
+            with (text := Console(width=WIDTH)).capture() as captured:
+                text.print(summary(stats))
+            logger.info("%s\n%s", "What became of it:", captured.get())
     for number, finding in enumerate(findings):
-        complain(f"also: {finding}" if number else finding)
-    return FAILED if findings else 0
+        _complain(f"also: {finding}" if number else finding, settings["LOG_FILE"])
+    if not findings:
+        return ExitCode.DONE
+    return ExitCode.STOPPED if findings[0] == STOPPED else ExitCode.FAILED
+
+
+def _complain(sentence: str, log_file: str | None) -> None:
+    """Tell *sentence*, in the log as well if that is a file: who reads it there may not see stderr."""
+    complain(sentence)
+    if log_file:
+        logger.error("%s", sentence)
+
+
+def _refuse(sentence: str, log_file: str | None) -> NoReturn:
+    if log_file:
+        logger.error("%s", sentence)
+    refuse(sentence)
 
 
 def _spider_name(args: list[str], spiders: list[str]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcrawl.display import stored_images
 from imgcrawl.exceptions import InputError
+from imgcrawl.exitcodes import ExitCode
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.frontier.server import EmbeddedServer
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL = 0.5  # seconds between two looks at what the workers say
-REFUSED = 2  # the exit code of bad input
 
 
 class Workers:
@@ -187,7 +187,7 @@ class Workers:
         """Whether the worker that ended with *code* is to be followed by another."""
         if self.signals:
             return False
-        if code == REFUSED:
+        if code == ExitCode.REFUSED:
             self.refused = True
             self.stop()
             return False
