@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from imgcrawl.exitcodes import ExitCode
 from tests.support.crawling import FAST, environment, until
 from tests.support.processes import Process
 from tests.support.server import Answer, Request, Server, jpeg
@@ -63,7 +64,7 @@ def stopped(folder: Path, process: subprocess.Popen[bytes]) -> tuple[str, list[d
         process.wait()
     log = (folder / "log").read_text()
     assert time.monotonic() - before < IN_TIME, log
-    assert code == 1, log
+    assert code == ExitCode.STOPPED, log
     assert "stopped before the end" in log.splitlines()
     assert "Traceback" not in log
     items: list[dict[str, Any]] = json.loads((folder / "items.json").read_text())
