@@ -18,7 +18,8 @@ from imgcrawl.playwright import Addon as PlaywrightAddon
 PARTS: Mapping[str, tuple[str, ...]] = {
     "images": ("IMAGES_", "VIDEOS_", "MEDIA_", "CATALOGUE_", "DURABILITY", "ITEM_PIPELINES"),
     "downloader": (
-        "DOWNLOAD", "CONCURRENT_", "AUTOTHROTTLE_", "LIMITS_", "BANDWIDTH", "RETRY_", "PAGES_", "SHUTDOWN_"
+        "DOWNLOAD", "CONCURRENT_", "AUTOTHROTTLE_", "LIMITS_", "BANDWIDTH", "RETRY_", "PAGES_", "SHUTDOWN_",
+        "SCHEDULER_PRIORITY_QUEUE",
     ),
     "politeness": (
         "USER_AGENT", "ROBOTSTXT_", "OPT_OUTS_", "BUDGET_", "CRAWL_HOURS", "PRIVATE_HOSTS_", "COOKIES_FILE", "HOST_"

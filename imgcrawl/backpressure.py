@@ -17,6 +17,7 @@ _FREE_WAITS = 32
 class _Host:
     concurrency: int
     active: int = 0
+    all: int = 0  # those that wait included
 
 
 @dataclass(eq=False, slots=True)
@@ -58,6 +59,7 @@ class Backpressure:
         """Count one page or image of *host* from now on, until `working_on` it ends."""
         self._all += 1
         self._add(host)
+        self._hosts[host].all += 1
         return Active(host)
 
     @contextmanager
@@ -69,7 +71,7 @@ class Backpressure:
         finally:
             _current.reset(token)
             self._remove(active.host)
-            self._all -= 1
+            self._end(active.host)
             self._release(active)
             self._on_room()
 
@@ -116,6 +118,14 @@ class Backpressure:
         """Whether more bytes are in memory than should be."""
         return self._bytes > self._max_bytes
 
+    def has_enough_of(self, name: str) -> bool:
+        """Whether so much of that host is under way that more of it would only take the place of others."""
+        host = self._hosts.get(name)
+        # Some ahead of what it may be asked at once. What waits is no reason to leave a host idle, up to a bound.
+        return host is not None and (
+            host.active >= 2 * host.concurrency or 0 < self._total <= host.all - 2 * host.concurrency
+        )
+
     def is_busy(self, stuck: Callable[[], dict[str, int]]) -> bool:
         """Whether as much is under way as may be. *stuck* tells how many requests wait for each host that cannot be
         asked for now; they do not count either."""
@@ -142,7 +152,12 @@ class Backpressure:
         host = self._hosts[name]
         self._counted -= host.active <= host.concurrency
         host.active -= 1
-        if not host.active:
+
+    def _end(self, name: str) -> None:
+        self._all -= 1
+        host = self._hosts[name]
+        host.all -= 1
+        if not host.all:
             del self._hosts[name]
 
     def _release(self, active: Active) -> None:

@@ -33,6 +33,7 @@ CRAWL_HOURS: dict[str, str] = {}  # hours, local time, in which a host may be as
 REQUEST_FINGERPRINTER_CLASS = "imgcrawl.fingerprints.Fingerprinter"  # a page may be a list page and a gallery, too
 SHUTDOWN_TIMEOUT = 5  # seconds that downloads may go on after Ctrl-C or SIGTERM: half of what `docker stop` allows
 DOWNLOADER = "imgcrawl.downloader.Downloader"  # the limits, kept for images too
+SCHEDULER_PRIORITY_QUEUE = "imgcrawl.priorityqueue.PriorityQueue"  # a host that hangs hides no other
 
 ADDONS = {
     "imgcrawl.playwright.Addon": 0,  # only with PAGES_PLAYWRIGHT

@@ -152,7 +152,7 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
     # What they need (a Redis client) is for who uses it.
     from imgcrawl.feeds.output import OutputWriter  # noqa: PLC0415 -- see above
-    from imgcrawl.frontier.scheduler import check_settings  # noqa: PLC0415 -- see above
+    from imgcrawl.frontier.options import check_settings  # noqa: PLC0415 -- see above
     from imgcrawl.shared.connection import redis_params  # noqa: PLC0415 -- see above
     from imgcrawl.workers.plan import Plan, folder_for  # noqa: PLC0415 -- see above
     from imgcrawl.workers.supervisor import Workers  # noqa: PLC0415 -- see above

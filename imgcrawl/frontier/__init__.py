@@ -38,9 +38,10 @@ class Addon:
         from imgcrawl.feeds.storage import check_shared_feeds  # noqa: PLC0415 - the same
         from imgcrawl.frontier import compatibility  # noqa: PLC0415 - the same
         from imgcrawl.frontier.middleware import FrontierMiddleware  # noqa: PLC0415 - nothing is loaded without REDIS_URL
+        from imgcrawl.frontier.options import check_settings  # noqa: PLC0415 - the same
         from imgcrawl.frontier.parent import ParentWatchdog  # noqa: PLC0415 - the same
         from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 - the same
-        from imgcrawl.frontier.scheduler import Scheduler, check_settings  # noqa: PLC0415 - the same
+        from imgcrawl.frontier.scheduler import Scheduler  # noqa: PLC0415 - the same
         from imgcrawl.frontier.verdict import SharedVerdict  # noqa: PLC0415 - the same
 
         compatibility.silence_deprecations()

@@ -48,7 +48,7 @@ class FrontierMiddleware:
 
     def process_spider_exception(self, response: Response, exception: Exception) -> None:
         if isinstance(exception, CloseSpider):  # of which Scrapy sends no `spider_error`
-            self._scheduler().fail(response, exception)
+            self._scheduler().results.fail(response, exception)
 
     def _checked(self, output: Any, response: Response) -> Any:
         if isinstance(output, Request):

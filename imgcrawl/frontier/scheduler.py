@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 import logging
-from collections import OrderedDict
-from hashlib import blake2b
-from json import dumps
-from typing import Any, Self
+from typing import Self
 
-from itemadapter import ItemAdapter
 from scrapy import Request, Spider, signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import CloseSpider
@@ -21,29 +16,26 @@ from scrapy.utils.defer import deferred_from_coro
 from scrapy_redis import defaults
 from scrapy_redis.scheduler import Scheduler as StockScheduler
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from imgcrawl.engine import is_stopping, on_request_finished, wake
-from imgcrawl.exceptions import GalleryUnfinished, InputError
+from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.border import kept_here
 from imgcrawl.frontier.compatibility import lend_fetching
 from imgcrawl.frontier.decode import decode
+from imgcrawl.frontier.known_pages import KnownPages
 from imgcrawl.frontier.leases import Leases, Page
-from imgcrawl.frontier.queue import FINGERPRINT, ForeignKeyError, Queue, queue_from_settings
+from imgcrawl.frontier.options import leases_from_settings, run_options_from_settings
+from imgcrawl.frontier.page_results import PageResults
+from imgcrawl.frontier.queue import ForeignKeyError, Queue, queue_from_settings
 from imgcrawl.frontier.run import RunOptions, RunState, SharedRun
-from imgcrawl.frontier.run_arguments import arguments_of
 from imgcrawl.frontier.seeding import Seeding
 from imgcrawl.frontier.start_urls import Feeder
-from imgcrawl.shared.checked_settings import flag, number
 from imgcrawl.shared.connection import hash_tag
 from imgcrawl.shared.session import one_line
 from imgcrawl.stopping import GIVEN_UP
 
 logger = logging.getLogger(__name__)
-
-FOR_EVER = 100 * 365 * 86400.0  # seconds
-RECENT = 20_000  # fingerprints remembered here, so that a link on every page is not asked about on every page
 
 
 class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no types
@@ -89,11 +81,9 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         )
         self.seeding = Seeding(self.shared_run, self.check)
         self.meta_allowed = frozenset(crawler.settings.getlist("FRONTIER_META_ALLOWED"))
-        self._recent: OrderedDict[bytes, None] = OrderedDict()
-        self._recent_as_of = 0  # `lost_reports` then
+        self.results = PageResults(crawler, leases)
+        self._known = KnownPages(crawler, self.shared_run)
         self._refusal: InputError | None = None
-        self._items_not_fed = 0
-        self._stopping: asyncio.Task[None] | None = None
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -148,27 +138,26 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
 
     def enqueue_request(self, request: Request) -> bool:
         encoded = self.encode(request)
-        fingerprint = self._fingerprint(request)
+        fingerprint = self._known.fingerprint(request)
         bucket = codec.bucket_of(request)
         report = self.shared_run.report
         # What earlier runs have seen is kept (SCHEDULER_PERSIST); where a walk begins and goes on it is walked again.
         again = self.persist and (self.seeding.is_start(request) or request.meta.get("once_a_run"))
         if not request.dont_filter and not again:
-            if self._is_recent(fingerprint):
+            if self._known.is_recent(fingerprint):
                 self._count("dupefilter/filtered")
                 return False
             report("c", fingerprint, bucket, encoded)
             return True
         page = self.leases.begun(fingerprint)
         if self.seeding.is_start(request):
-            report("s", self._start_in_run(request, fingerprint) + fingerprint, bucket, encoded)
+            report("s", self._known.start_in_run(request, fingerprint) + fingerprint, bucket, encoded)
         elif page is not None:  # a retry: it takes the place of the page whose lease it has, in one step
             page.retry = bucket.encode() + b"\n" + encoded
         elif request.meta.get("is_start_request"):  # where a start page redirected to
-            report("s", self._start_in_run(request, fingerprint) + fingerprint, bucket, encoded)
+            report("s", self._known.start_in_run(request, fingerprint) + fingerprint, bucket, encoded)
         elif not request.dont_filter:
-            once = blake2b(fingerprint + self.run.encode(), digest_size=FINGERPRINT).digest()
-            report("s", once + fingerprint, bucket, encoded)
+            report("s", self._known.once_a_run(fingerprint) + fingerprint, bucket, encoded)
         else:
             report("u", b"", bucket, encoded)
         return True
@@ -190,12 +179,6 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
             )
         self.encode(request)
 
-    def fail(self, response: Response | Failure | None, error: BaseException | None) -> None:
-        """The page of *response* is not done: it goes back to the queue when the engine lets go of it."""
-        page = self.leases.of(response)
-        if page is not None:
-            page.failed = page.failed or one_line(error)
-
     # What Scrapy tells
 
     async def _open(self) -> None:
@@ -215,13 +198,10 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
             if exporter := crawler.get_extension(FeedExporter):
                 exporter.feeds.clear()  # they keep what they have: this crawl does not take place
             return
-        connect(self._failed_callback, signals.spider_error)
-        connect(self._failed_callback, signals.item_error)
-        connect(self._item_scraped, signals.item_scraped)
-        connect(self._item_dropped, signals.item_dropped)
+        self.results.listen()
         connect(self._spider_idle, signals.spider_idle)
         encoding = crawler.settings.get("REDIS_ENCODING") or defaults.REDIS_ENCODING
-        feeder = Feeder(run, self.spider, encode=self.encode, fingerprint=self._fingerprint, encoding=encoding)
+        feeder = Feeder(run, self.spider, encode=self.encode, fingerprint=self._known.fingerprint, encoding=encoding)
         run.when_done = feeder.look_again
         run.session.start(self._listen, feeder.feed)
 
@@ -249,33 +229,6 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         else:
             run.report("done", page.token, "")
 
-    def _failed_callback(self, failure: Failure, response: Response | Failure | None) -> None:
-        self.fail(response, failure.value)
-
-    def _item_scraped(self, item: Any, response: Response | Failure | None) -> None:
-        page = self.leases.of(response)
-        # Retries are not waited for when the crawl is stopped; others shall have the chance.
-        if page is not None and is_stopping(self.crawler.engine) and lacks_something(item):
-            page.unfinished = True
-        # FeedExporter was connected first, so what it has just counted is this item's.
-        lost = self.crawler.stats.get_value("feed/lost", 0)
-        if lost > self._items_not_fed:
-            self._items_not_fed = lost
-            if page is not None:
-                page.unfinished = True
-            self._leave_unwritable_feed()
-
-    def _item_dropped(self, response: Response | Failure | None, exception: Exception) -> None:
-        page = self.leases.of(response)
-        if page is not None and isinstance(exception, GalleryUnfinished):
-            page.unfinished = True
-
-    def _leave_unwritable_feed(self) -> None:
-        """Leave the pages to workers whose feeds can be written: here each would be lost."""
-        if self._stopping is None and not is_stopping(self.crawler.engine):
-            logger.info("The pages whose items cannot be written go back to the queue, and this worker leaves")
-            self._stopping = asyncio.create_task(self.crawler.engine.close_spider_async(reason="feed_error"))
-
     def _refuse(self) -> None:
         if self._refusal:
             raise self._refusal
@@ -293,7 +246,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
     def _accept(self, token: bytes, priority: bytes, value: bytes, quarantined: bool) -> None:
         try:
             request = decode(value, self.spider, int(priority), self.meta_allowed)
-            page = Page(token, codec.slot_of(request), self._fingerprint(request))
+            page = Page(token, codec.slot_of(request), self._known.fingerprint(request))
         except (codec.WireError, ValueError) as error:
             logger.warning("A value in the queue is no request of ours and was set aside: %s", one_line(error))
             self.shared_run.report("reject", token, one_line(error))
@@ -302,84 +255,5 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         request.meta.setdefault("lease", page.fingerprint.hex())
         self.leases.add(request, page, quarantined=quarantined)
 
-    def _fingerprint(self, request: Request) -> bytes:
-        return self.crawler.request_fingerprinter.fingerprint(request)[:FINGERPRINT].ljust(FINGERPRINT, b"\0")
-
-    def _start_in_run(self, request: Request, fingerprint: bytes) -> bytes:
-        """The fingerprint of a start page in this run: pages fetched in an earlier run may be fetched in this one."""
-        callback = getattr(request.callback, "__name__", "")
-        what = dumps([self.run, callback, request.cb_kwargs], sort_keys=True).encode()
-        return blake2b(fingerprint + what, digest_size=FINGERPRINT).digest()
-
-    def _is_recent(self, fingerprint: bytes) -> bool:
-        """Whether this worker has queued that page a short time ago; from now on it has."""
-        if self._recent_as_of != self.shared_run.lost_reports:  # what was queued may be lost
-            self._recent_as_of = self.shared_run.lost_reports
-            self._recent.clear()
-        if fingerprint in self._recent:
-            return True
-        self._recent[fingerprint] = None
-        if len(self._recent) > RECENT:
-            self._recent.popitem(last=False)
-        return False
-
     def _count(self, stat: str) -> None:
         self.crawler.stats.inc_value(stat)
-
-
-def leases_from_settings(settings: BaseSettings) -> Leases:
-    """Raises `InputError` for FRONTIER_PREFETCH or FRONTIER_PER_HOST that is no number, 1 or more."""
-    # Some ahead of what a host may be asked at once; but one that hangs must leave room for all others.
-    per_host = 2 * settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN")
-    if total := settings.getint("CONCURRENT_REQUESTS"):
-        per_host = min(per_host, total // 2)
-    return Leases(
-        prefetch=int(number(settings, "FRONTIER_PREFETCH", 16, 1)),
-        per_host=int(number(settings, "FRONTIER_PER_HOST", max(1, per_host), 1)),
-    )
-
-
-def run_options_from_settings(settings: BaseSettings, spider: Spider | None = None) -> RunOptions:
-    """What the settings say of the run that *spider* is to join. Raises `InputError` where they make no sense."""
-    return RunOptions(
-        persist=flag(settings, "SCHEDULER_PERSIST"),
-        flush_on_start=flag(settings, "SCHEDULER_FLUSH_ON_START"),
-        idle_before_close=_idle_before_close(settings, spider),
-        name=settings.get("FRONTIER_RUN") or "",
-        arguments=arguments_of(spider) if spider else {},
-    )
-
-
-def _idle_before_close(settings: BaseSettings, spider: Spider | None) -> float:
-    """Seconds that a crawl with nothing to do waits for what is fed.
-
-    SCHEDULER_IDLE_BEFORE_CLOSE, or MAX_IDLE_TIME_BEFORE_CLOSE where that is longer: 0 means for ever there, as it does
-    for a spider of scrapy-redis, whose attribute `max_idle_time` counts.
-    """
-    idle = number(settings, "SCHEDULER_IDLE_BEFORE_CLOSE", 0, 0)
-    longest = getattr(spider, "max_idle_time", None)
-    if longest is None and settings.get("MAX_IDLE_TIME_BEFORE_CLOSE") is not None:
-        longest = number(settings, "MAX_IDLE_TIME_BEFORE_CLOSE", 0, 0)
-    return idle if longest is None else max(idle, float(longest) or FOR_EVER)
-
-
-def check_settings(settings: BaseSettings) -> None:
-    """Raises `InputError` for settings of the queue that are not what they should be."""
-    encoding = settings.get("REDIS_ENCODING") or defaults.REDIS_ENCODING
-    try:
-        codecs.lookup(encoding)
-    except (LookupError, TypeError):
-        raise InputError(f"REDIS_ENCODING={encoding!r}: expected the name of an encoding that Python knows") from None
-    leases_from_settings(settings)
-    run_options_from_settings(settings)
-
-
-def lacks_something(item: Any) -> bool:
-    """Whether *item* says that its page, an image or a video could not be had."""
-    adapter = ItemAdapter(item)
-    if adapter.get("failed_pages"):
-        return True
-    outcomes = [outcome for name in ("images", "videos") for outcome in adapter.get(name) or ()]
-    return bool(adapter.get("error")) or any(
-        isinstance(outcome, dict) and outcome.get("status") == "failed" for outcome in outcomes
-    )

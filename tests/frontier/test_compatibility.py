@@ -16,8 +16,9 @@ from scrapy_redis import defaults
 from scrapy_redis.scheduler import Scheduler as StockScheduler
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.frontier.options import FOR_EVER, check_settings, run_options_from_settings
 from imgcrawl.frontier.queue import queue_from_settings
-from imgcrawl.frontier.scheduler import FOR_EVER, Scheduler, check_settings, run_options_from_settings
+from imgcrawl.frontier.scheduler import Scheduler
 from imgcrawl.shared.address import redis_url
 from tests.support.crawling import until
 from tests.support.pages import Crawl, Site, pages, urls

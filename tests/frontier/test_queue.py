@@ -142,6 +142,29 @@ async def test_a_host_has_no_more_than_its_share_of_a_worker(store: Queue) -> No
     assert numbers(reply) == ["0", "1", "2", "other"]
 
 
+@pytest.mark.parametrize("priorities", [3, 3000])
+async def test_a_host_of_which_a_worker_has_enough_hides_no_other(
+    redis_server: RedisServer, store: Queue, priorities: int
+) -> None:
+    """However many priorities its pages have; what that costs the server does not grow with them."""
+    (a,) = await workers(store, 1)
+    for first in range(0, priorities, 500):
+        await a.say(*[page(n, f"{n + 5}:h") for n in range(first, min(first + 500, priorities))])
+    await a.say(page("other", "0:other"), page("late", "-3:h"))
+    held = await a.say(wanted=1, per_host=1)
+    assert numbers(held) == [str(priorities - 1)]
+    with redis_server.client() as client:
+        client.config_resetstat()
+        reply = await a.say(wanted=9, per_host=1)
+        commands = client.info("commandstats")
+    assert numbers(reply) == ["other"]
+    assert sum(commands.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("zrange", "zpopmin", "zadd")) <= 6
+    rest, reply = [], held
+    while (reply := await a.done(reply, wanted=400)).leases:
+        rest += numbers(reply)
+    assert rest == [str(n) for n in reversed(range(priorities - 1))] + ["late"]
+
+
 async def test_a_late_worker_still_finds_work(store: Queue) -> None:
     a, b = await workers(store, 2)
     reply = await a.say(*[page(n) for n in range(10)], wanted=16)
@@ -450,7 +473,7 @@ HOSTILE: dict[str, bytes] = {
 
 
 KINDS = {
-    **dict.fromkeys(("", "workers", "waiting"), "zset"),  # "": the queue itself
+    **dict.fromkeys(("", "workers", "waiting", "priorities:h"), "zset"),  # "": the queue itself
     **dict.fromkeys(("run", "sequences", "hosts", "seen", "leases:w0", "seen:1:0"), "hash"),
     **dict.fromkeys(("dead", "rejected", "quarantined", "garbage", "wake:w1", "queue:0:h", "backlog:0"), "list"),
     "clock": "string",
@@ -486,7 +509,7 @@ async def test_another_kind_of_value_in_any_key_ends_the_worker_in_one_sentence(
         with pytest.raises(ForeignKeyError, match=r"key .* holds a \w+, expected .*SCHEDULER_QUEUE_KEY") as refusal:
             for worker in (a, b):
                 await worker.say(page("x", "0:h"), wanted=9, flags="h")
-            if name == "backlog:0":  # looked at when the list of a host is empty
+            if name in ("backlog:0", "priorities:h"):  # looked at when the list of a host is empty
                 await a.done(await a.say(wanted=9), wanted=9)
         assert key in str(refusal.value)
         # It was removed, and nothing is lost: what is queued is done by whoever comes.

@@ -9,8 +9,8 @@ import pytest
 from scrapy.settings import Settings
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.frontier.options import check_settings, leases_from_settings
 from imgcrawl.frontier.outbox import BATCH, BATCH_BYTES, OUTBOX_LIMIT, OUTBOX_LIMIT_BYTES, Outbox
-from imgcrawl.frontier.scheduler import check_settings, leases_from_settings
 
 
 def boxed(*sizes: int) -> Outbox:

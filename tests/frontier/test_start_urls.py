@@ -136,7 +136,7 @@ def test_a_value_from_outside_gives_no_instructions(tmp_path: Path, redis_server
         ours = ("Cookie", "list_failed", "report", "page_url")
         queued = [each for each in fed if not any(word in each for word in ours)]
         client.rpush("{pximg:requests}:queue:0:evil", *queued)
-        client.zadd("pximg:requests", {"0:evil": -5})
+        client.zadd("pximg:requests", {"evil": 0})
         client.rpush("pximg:start_urls", *fed, "http://127.0.0.9/", "http://[::1]:9/")
         with Sharing(
             tmp_path, redis_server.url, "pximg", replica.arguments, FRONTIER_RUN="r", SCHEDULER_PERSIST=True

@@ -2,4 +2,4 @@
 
 from imgcrawl.settings import *  # noqa: F403 -- a settings module is its names
 
-SPIDER_MODULES = ["imgcrawl.spiders", "tests.spiders.items", "tests.spiders.polite"]
+SPIDER_MODULES = ["imgcrawl.spiders", "tests.spiders.items", "tests.spiders.polite", "tests.spiders.priorities"]

@@ -114,8 +114,8 @@ local function grant(answer, failures, deaths, priority, host, request)
     me.held = me.held + 1
     count('leased', 1)
 end
-local function lease_from(answer, bucket, priority, host)
-    local name = prefix .. 'queue:' .. bucket
+local function lease_from(answer, host, priority)
+    local name = prefix .. 'queue:' .. text(priority) .. ':' .. host
     local element = call('LPOP', name)
     if element and #answer > 0 and answer.bytes + #element > ANSWER then
         redis.call('LPUSH', name, element)
@@ -131,8 +131,10 @@ local function lease_from(answer, bucket, priority, host)
         else
             grant(answer, failures or '0', deaths or '0', priority, host, request)
         end
+    else
+        reject('not a queue', host)
     end
-    if redis.call('LLEN', name) == 0 then replace(bucket, priority) else redis.call('ZADD', index, score(priority), bucket) end
+    if redis.call('LLEN', name) == 0 then replace(host, priority) else redis.call('ZADD', index, score(priority), host) end
 end
 -- A page that was in hand when several workers died is done alone: the next death shows whether it is the cause.
 local function lease_quarantined(answer)
@@ -153,17 +155,13 @@ local function lease(answer, wanted, per_host)
         local share = math.ceil((whole(run.queued) + whole(run.leased)) / workers) - me.held
         wanted = math.min(wanted, math.max(share, me.held == 0 and 1 or 0))
     end
-    while #answer < wanted and skip < 200 and not answer.is_cut do
-        local bucket = redis.call('ZRANGE', index, skip, skip)[1]
-        if not bucket then break end
-        local priority, host = bucket_parts(bucket)
-        if not priority then
-            redis.call('ZREM', index, bucket)
-            reject('not a queue', bucket)
-        elseif (me.hosts[host] or 0) >= per_host then
+    while #answer < wanted and not answer.is_cut do
+        local host, its_score = unpack(redis.call('ZRANGE', index, skip, skip, 'WITHSCORES'))
+        if not host then break end
+        if (me.hosts[host] or 0) >= per_host then
             skip = skip + 1
         else
-            lease_from(answer, bucket, priority, host)
+            lease_from(answer, host, priority_of(its_score))
         end
     end
     if #answer == 0 and me.held == 0 then lease_quarantined(answer) end

@@ -1,6 +1,6 @@
 -- Everything that happens to the queue of one spider, each operation atomic.
 --
--- KEYS[1]  the queue: a zset of "<priority>:<host>", one for each host with a list of pages of its own
+-- KEYS[1]  the queue: a zset of the hosts that have lists of pages of their own, by the highest priority of those
 -- ARGV     operation, prefix of all other keys (in the queue's hash slot), milliseconds of silence after which a worker
 --          expires, milliseconds that the clock may go at once, failures after which a page is dead, bytes a page may
 --          have, key of what was seen, then the operation's own
@@ -8,6 +8,7 @@
 --   <prefix>run              hash: the run's id, state, roles, counts and arguments
 --   <prefix>clock            string: see clock.lua
 --   <prefix>queue:<p>:<h>    list: pages of priority p and host h, each "<request>" or "<failures>,<deaths>\n<request>"
+--   <prefix>priorities:<h>   zset: the other priorities of which host h has lists, highest first
 --   <prefix>backlog:<p>      list: pages of priority p of hosts without a list, each "<host>\n<page>"
 --   <prefix>hosts            hash: priority -> how many hosts have a list
 --   <prefix>quarantined      list: pages in hand at several deaths, "<failures>,<deaths>,<p>,<h>\n<request>"

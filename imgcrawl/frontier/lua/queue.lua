@@ -1,20 +1,33 @@
 -- The queue. A list for each host costs as much as several pages, and of a million hosts only some are asked at a time:
 -- so only some have a list of their own at each priority, and the pages of the others wait in one backlog.
+-- A host stands in the index once, with the highest priority that it has pages of: one of which a worker has enough hides
+-- no other, whatever the priorities of its pages are.
 local fresh = 0 -- pages that others may want to hear of
 local function score(priority)
     count('turn', 1)
     return text(-priority * TURNS + whole(run.turn) % TURNS)
 end
+local function priority_of(its_score) return 0 - math.floor(tonumber(its_score) / TURNS) end
+local function others_of(host) return prefix .. 'priorities:' .. host end
 local function may_have_list(priority)
     return whole(redis.call('HGET', HOSTS, text(priority))) < 1000 + 64 * redis.call('ZCARD', WORKERS)
 end
+local function stand_in_index(priority, host)
+    local first = redis.call('ZSCORE', index, host)
+    first = first and priority_of(first)
+    if first and first >= priority then
+        if first > priority then call('ZADD', others_of(host), text(-priority), text(priority)) end
+        return
+    end
+    if first then call('ZADD', others_of(host), text(-first), text(first)) end
+    redis.call('ZADD', index, score(priority), host)
+end
 local function place(priority, host, element, front)
-    local bucket = text(priority) .. ':' .. host
-    local name = prefix .. 'queue:' .. bucket
+    local name = prefix .. 'queue:' .. text(priority) .. ':' .. host
     if call(front and 'LPUSHX' or 'RPUSHX', name, element) > 0 then return end
     if front or may_have_list(priority) then
         call('RPUSH', name, element)
-        redis.call('ZADD', index, score(priority), bucket)
+        stand_in_index(priority, host)
         redis.call('HINCRBY', HOSTS, text(priority), 1)
     else
         call('RPUSH', prefix .. 'backlog:' .. text(priority), host .. '\n' .. element)
@@ -25,9 +38,25 @@ local function enqueue(priority, host, element, front)
     count('queued', 1)
     fresh = fresh + 1
 end
--- The list of a host is empty: another host has its place.
-local function replace(bucket, priority)
-    redis.call('ZREM', index, bucket)
+local function bucket_parts(bucket)
+    local priority, host = string.match(bucket, '^(-?%d+):([^\n]*)$')
+    if not priority then return nil end
+    priority = whole(priority)
+    if math.abs(priority) > MAX_PRIORITY then return nil end
+    return priority, host
+end
+-- The host's list of its highest priority is empty: its next one is that now, and another host has its place.
+local function replace(host, priority)
+    local following = call('ZPOPMIN', others_of(host))[1]
+    while following and not bucket_parts(following .. ':') do
+        reject('not a priority', following)
+        following = call('ZPOPMIN', others_of(host))[1]
+    end
+    if following then
+        redis.call('ZADD', index, score(whole(following)), host)
+    else
+        redis.call('ZREM', index, host)
+    end
     if redis.call('HINCRBY', HOSTS, text(priority), -1) < 0 then redis.call('HSET', HOSTS, text(priority), '0') end
     local backlog = prefix .. 'backlog:' .. text(priority)
     for _ = 1, 4 do
@@ -41,13 +70,6 @@ local function replace(bucket, priority)
             reject('not a page', entry)
         end
     end
-end
-local function bucket_parts(bucket)
-    local priority, host = string.match(bucket, '^(-?%d+):([^\n]*)$')
-    if not priority then return nil end
-    priority = whole(priority)
-    if math.abs(priority) > MAX_PRIORITY then return nil end
-    return priority, host
 end
 -- A page that was leased returns to the queue, or ends among the dead.
 local function put_back(entry, failure, death, reason)
@@ -71,7 +93,15 @@ local function put_back(entry, failure, death, reason)
     end
 end
 local function wipe()
-    for _, bucket in ipairs(redis.call('ZRANGE', index, 0, -1)) do redis.call('UNLINK', prefix .. 'queue:' .. bucket) end
+    local hosts = redis.call('ZRANGE', index, 0, -1, 'WITHSCORES')
+    for i = 1, #hosts, 2 do
+        local others = others_of(hosts[i])
+        redis.call('UNLINK', prefix .. 'queue:' .. text(priority_of(hosts[i + 1])) .. ':' .. hosts[i])
+        for _, priority in ipairs(call('ZRANGE', others, 0, -1)) do
+            redis.call('UNLINK', prefix .. 'queue:' .. priority .. ':' .. hosts[i])
+        end
+        redis.call('UNLINK', others)
+    end
     for _, priority in ipairs(redis.call('HKEYS', HOSTS)) do redis.call('UNLINK', prefix .. 'backlog:' .. priority) end
     redis.call('UNLINK', index, HOSTS, QUARANTINED, DEAD, REJECTED)
     set('queued', '0')

@@ -1,0 +1,81 @@
+"""What a callback, its items and the feed say of the page that a worker holds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from itemadapter import ItemAdapter
+from scrapy import signals
+from scrapy.crawler import Crawler
+from scrapy.http import Response
+from twisted.python.failure import Failure
+
+from imgcrawl.engine import is_stopping
+from imgcrawl.exceptions import GalleryUnfinished
+from imgcrawl.frontier.leases import Leases
+from imgcrawl.shared.session import one_line
+
+logger = logging.getLogger(__name__)
+
+
+class PageResults:
+    """Marks pages of *leases* that are not done, as the signals of *crawler* tell."""
+
+    def __init__(self, crawler: Crawler, leases: Leases) -> None:
+        self._crawler = crawler
+        self._leases = leases
+        self._items_not_fed = 0
+        self._stopping: asyncio.Task[None] | None = None
+
+    def listen(self) -> None:
+        connect = self._crawler.signals.connect
+        connect(self._failed_callback, signals.spider_error)
+        connect(self._failed_callback, signals.item_error)
+        connect(self._item_scraped, signals.item_scraped)
+        connect(self._item_dropped, signals.item_dropped)
+
+    def fail(self, response: Response | Failure | None, error: BaseException | None) -> None:
+        """The page of *response* is not done: it goes back to the queue when the engine lets go of it."""
+        page = self._leases.of(response)
+        if page is not None:
+            page.failed = page.failed or one_line(error)
+
+    def _failed_callback(self, failure: Failure, response: Response | Failure | None) -> None:
+        self.fail(response, failure.value)
+
+    def _item_scraped(self, item: Any, response: Response | Failure | None) -> None:
+        page = self._leases.of(response)
+        # Retries are not waited for when the crawl is stopped; others shall have the chance.
+        if page is not None and is_stopping(self._crawler.engine) and lacks_something(item):
+            page.unfinished = True
+        # FeedExporter was connected first, so what it has just counted is this item's.
+        lost = self._crawler.stats.get_value("feed/lost", 0)
+        if lost > self._items_not_fed:
+            self._items_not_fed = lost
+            if page is not None:
+                page.unfinished = True
+            self._leave_unwritable_feed()
+
+    def _item_dropped(self, response: Response | Failure | None, exception: Exception) -> None:
+        page = self._leases.of(response)
+        if page is not None and isinstance(exception, GalleryUnfinished):
+            page.unfinished = True
+
+    def _leave_unwritable_feed(self) -> None:
+        """Leave the pages to workers whose feeds can be written: here each would be lost."""
+        if self._stopping is None and not is_stopping(self._crawler.engine):
+            logger.info("The pages whose items cannot be written go back to the queue, and this worker leaves")
+            self._stopping = asyncio.create_task(self._crawler.engine.close_spider_async(reason="feed_error"))
+
+
+def lacks_something(item: Any) -> bool:
+    """Whether *item* says that its page, an image or a video could not be had."""
+    adapter = ItemAdapter(item)
+    if adapter.get("failed_pages"):
+        return True
+    outcomes = [outcome for name in ("images", "videos") for outcome in adapter.get(name) or ()]
+    return bool(adapter.get("error")) or any(
+        isinstance(outcome, dict) and outcome.get("status") == "failed" for outcome in outcomes
+    )
