@@ -155,7 +155,8 @@ def test_jobs_of_the_egg_of_this_project(
         errors = [line for line in scrapyd.log("imgcrawl", "pximg", job).splitlines() if "] ERROR: " in line]
         return scrapyd.exit_status(job), errors[0].partition("ERROR: ")[2]
 
-    assert scrapyd.exit_status("whole") == 0, scrapyd.log("imgcrawl", "pximg", "whole")
+    for job in ("whole", "shared-1", "shared-2"):
+        assert scrapyd.exit_status(job) == 0, scrapyd.log("imgcrawl", "pximg", job)
     assert "images found" in scrapyd.log("imgcrawl", "pximg", "whole")
     assert end("cancelled") == (3, "stopped before the end")
     assert end("misspelt") == (2, "-a pagess=1: pximg has no option 'pagess'; it has topic, pages, base")
