@@ -28,6 +28,7 @@ from scrapy.utils.ssl import _make_ssl_context
 from imgcrawl.backpressure import Backpressure
 from imgcrawl.bodies import BodyFile, body_file_of, encodings_of
 from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, public_socket
+from imgcrawl.engine import engine_of
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
 from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector
@@ -157,7 +158,7 @@ class DownloadHandler(AiohttpDownloadHandler):
         """Say where the body of *response* goes, and how much of it."""
         response.truncate = request.meta.get("download_truncate")
         response.limit = request.meta.get("download_maxsize", self._default_maxsize)
-        engine = self.crawler.engine
+        engine = engine_of(self.crawler)
         response.backpressure = getattr(engine.downloader, "backpressure", None) if engine else None
         if response.backpressure:
             response.backpressure.dropped()  # of an answer before, which was a redirect, or failed

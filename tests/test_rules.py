@@ -51,7 +51,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "downloader": {"backpressure", "engine", "limits", "stopping", "turns"},
     "priorityqueue": {"downloader"},
     "turns": {"backpressure", "bodies", "limits"},
-    "downloadhandler": {"backpressure", "bodies", "connections", "framing"},
+    "downloadhandler": {"backpressure", "bodies", "connections", "engine", "framing"},
     "limits": {"frontier", "shared"},
     "rows": {"addresses"},
     "pipelines": {

@@ -12,7 +12,7 @@ from imgcrawl.demo.server import serve
 from imgcrawl.exitcodes import ExitCode
 from tests.support.crawling import until
 from tests.support.redis_server import RedisServer
-from tests.support.server import JPEG, Answer, Request, Server
+from tests.support.server import Answer, Request, Server, jpeg
 from tests.support.sharing import Sharing
 from tests.test_promises import assert_as_served
 
@@ -47,8 +47,7 @@ def test_a_rolling_restart_of_four_workers_loses_nothing_and_asks_for_nothing_tw
         if kind == "robots.txt":
             return Answer(status=404)
         if kind == "image":
-            comment = b"\xff\xfe" + (2 + len(number)).to_bytes(2, "big") + number.encode()
-            return Answer(JPEG[:2] + comment + JPEG[2:], delay=0.2)
+            return Answer(jpeg(comment=number), delay=0.2)
         if kind == "gallery":
             body = f"<html><h1>{number}</h1><img src=/image/{number}><img src=/image/2{number}></html>"
         else:

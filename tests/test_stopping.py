@@ -35,8 +35,7 @@ class SlowSite:
         if not request.path.endswith(".jpg"):
             return Answer(b"<html></html>", headers={"Content-Type": "text/html"})
         slow = request.path.endswith("/1.jpg") and not self.quick.is_set()
-        body = jpeg(colour=(hash(request.path) % 256, len(request.path), 7))
-        return Answer(body, delay=30.0 if slow else 0.0)
+        return Answer(jpeg(comment=request.path), delay=30.0 if slow else 0.0)
 
     @property
     def slow_ones(self) -> int:

@@ -157,6 +157,8 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     from imgcrawl.workers.plan import Plan, folder_for  # noqa: PLC0415 -- see above
     from imgcrawl.workers.supervisor import Workers  # noqa: PLC0415 -- see above
 
+    if sys.platform == "win32":  # neither signals nor processes in the event loop that Scrapy uses there
+        raise InputError("--workers is not for Windows: start several crawls with one REDIS_URL")
     spider = _spider_name(args, sorted(process.spider_loader.list()))
     if not opts.workers.isdecimal() or int(opts.workers) < 1:
         raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")

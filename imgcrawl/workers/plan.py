@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING
 from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.kept import KeptParts
 from imgcrawl.feeds.segments import file_name
-
-if sys.platform != "win32":
-    import fcntl
+from imgcrawl.filelocks import lock
 
 if TYPE_CHECKING:
     from imgcrawl.feeds.output import OutputWriter
@@ -120,11 +118,10 @@ def claimed(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
     with file:
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(
-                    f"This crawl runs already, in another process that has {folder}: wait for its end, or stop it."
-                ) from None
+        try:
+            lock(file)
+        except BlockingIOError:
+            raise InputError(
+                f"This crawl runs already, in another process that has {folder}: wait for its end, or stop it."
+            ) from None
         yield

@@ -93,7 +93,10 @@ class Workers:
         self.signals += 1
         for process in self.processes.values():
             with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT if self.signals < 3 else signal.SIGKILL)
+                if self.signals < 3:
+                    process.send_signal(signal.SIGINT)
+                else:
+                    process.kill()
 
     # Redis
 
