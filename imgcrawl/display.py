@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from imgcrawl.items import STORED
+
 RECENT = 10.0  # seconds that "images a second" looks back
 
 
@@ -21,7 +23,7 @@ def clock(seconds: float) -> str:
 
 def stored_images(stats: Mapping[str, Any]) -> int:
     """How many images the store has of those that a crawl with these *stats* has found."""
-    return sum(int(stats.get(f"image/{status}", 0)) for status in ("downloaded", "uptodate", "duplicate"))
+    return sum(int(stats.get(f"image/{status}", 0)) for status in STORED)
 
 
 class Status:

@@ -10,7 +10,8 @@ from typing import Any, NoReturn, cast
 
 import aiohttp
 import yarl
-from scrapy import Request
+from pydispatch.dispatcher import getAllReceivers
+from scrapy import Request, signals
 from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler, _ClientResponse
 from scrapy.core.downloader.handlers._base_streaming import BaseStreamingDownloadHandler
 from scrapy.crawler import Crawler
@@ -33,7 +34,7 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
 from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector
 
-_PIECE = 1024 * 1024  # bytes of a body that are handed on at a time
+_PIECE = 1024 * 1024  # bytes of a body that are handed on at a time, where nobody listens to bytes_received
 _WRITTEN = 256 * 1024  # bytes of it that are written to a file at a time
 _OF_NO_IMAGE = 64 * 1024  # bytes that are read of an error's or a redirect's page in place of an image
 
@@ -44,6 +45,7 @@ class _Response(_ClientResponse):
     goes_on = False  # it is the rest of what is in the file
     at_once = False  # all of it goes there
     limit = 0
+    piece = _PIECE  # bytes that are handed on at a time
     backpressure: Backpressure | None = None
 
     async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
@@ -158,6 +160,8 @@ class DownloadHandler(AiohttpDownloadHandler):
         """Say where the body of *response* goes, and how much of it."""
         response.truncate = request.meta.get("download_truncate")
         response.limit = request.meta.get("download_maxsize", self._default_maxsize)
+        if any(getAllReceivers(self.crawler, signals.bytes_received)):  # each may stop it, so each hears of all at once
+            response.piece = 1
         engine = engine_of(self.crawler)
         response.backpressure = getattr(engine.downloader, "backpressure", None) if engine else None
         if response.backpressure:
@@ -233,7 +237,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                 if ours.file and (ours.at_once or received > ours.file.in_memory):
                     await _write_rest(ours, ours.file, pieces)
                     return
-                if waiting >= _PIECE:
+                if waiting >= ours.piece:
                     yield b"".join(pieces)
                     pieces.clear()
                     waiting = 0

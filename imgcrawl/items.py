@@ -39,6 +39,7 @@ REASONS: dict[str, dict[str, str]] = {
         "unsupported_format": "an image of a format that cannot be decoded here, so not verified",
         "truncated": "the image ends too early",
         "corrupt": "the image cannot be decoded",
+        "placeholder": "an image that stands for one that is not there (IMAGES_PLACEHOLDERS)",
         "storage": "the file could not be written",
         "stopped": "the crawl was told to stop before it was done",
         "error": "an unexpected error, told in the log",
@@ -52,7 +53,8 @@ PAGE_REASONS: dict[str, str] = {
     "not_a_page": "the answer is no text",
 }
 
-STATUSES = ("downloaded", "uptodate", "duplicate", "refused", "failed")
+STORED = ("downloaded", "uptodate", "duplicate")
+STATUSES = (*STORED, "refused", "failed")
 
 
 class Image(TypedDict, total=False):
@@ -60,8 +62,9 @@ class Image(TypedDict, total=False):
 
     `url` and `status` (one of `STATUSES`) are always there; `reason` with `refused` and `failed`, and
     with them `requested_path`: the path that the image was to be stored at, without an extension; the other
-    keys with a stored file. `checksum` is the sha256 of the bytes as served, `path` is relative to the store.
-    `warnings` says what is wrong with a file that viewers show all the same (`imgcrawl.images.damage.WARNINGS`).
+    keys with a stored file, also where a later crawl has found the address refused or failed. `checksum` is the
+    sha256 of the bytes as served, `path` is relative to the store. `warnings` says what is wrong with a file that
+    viewers show all the same (`imgcrawl.images.damage.WARNINGS`).
     """
 
     url: str

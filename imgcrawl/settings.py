@@ -4,7 +4,7 @@ Only what differs from Scrapy's default, or what is imgcrawl's own, stands here.
 with `-s NAME=VALUE`.
 """
 
-from imgcrawl import __version__
+from imgcrawl import __version__, identity
 
 BOT_NAME = "imgcrawl"
 SPIDER_MODULES = ["imgcrawl.spiders"]
@@ -31,6 +31,7 @@ BUDGET_HOST_IMAGES = 0  # the same
 BUDGET_HOST_BYTES = 0  # the same
 CRAWL_HOURS: dict[str, str] = {}  # hours, local time, in which a host may be asked: {"example.org": "22-6"}
 REQUEST_FINGERPRINTER_CLASS = "imgcrawl.fingerprints.Fingerprinter"  # a page may be a list page and a gallery, too
+PAGES_QUERY_IGNORED = identity.SESSIONS  # parameters that tell no page from another: else new sessions are new pages
 SHUTDOWN_TIMEOUT = 5  # seconds that downloads may go on after Ctrl-C or SIGTERM: half of what `docker stop` allows
 DOWNLOADER = "imgcrawl.downloader.Downloader"  # the limits, kept for images too
 SCHEDULER_PRIORITY_QUEUE = "imgcrawl.priorityqueue.PriorityQueue"  # a host that hangs hides no other
@@ -55,7 +56,8 @@ ROBOTSTXT_RETRY = 60  # seconds until one that could not be had is asked for aga
 COOKIES_ENABLED = False  # no site here needs them, and they would tell workers apart; COOKIES_FILE switches them on
 COOKIES_FILE = None  # what to begin with, exported from a browser (Netscape format); all workers begin with the same
 HOST_HEADERS: dict[str, dict[str, str]] = {}  # only for that host: {"img.example.org": {"X-Key": "…"}}
-METAREFRESH_ENABLED = False  # error pages that refresh to the front page would count as galleries
+METAREFRESH_MAXDELAY = 2  # seconds; what waits longer is a page that is read, or pictures that change by themselves
+METAREFRESH_IGNORE_TAGS = ["script", "noscript"]  # what is for browsers without scripts leads to where nothing is
 DOWNLOAD_HANDLERS = {
     "http": "imgcrawl.downloadhandler.DownloadHandler",  # the least CPU a request, and judges addresses
     "https": "imgcrawl.downloadhandler.DownloadHandler",
@@ -74,6 +76,8 @@ DOWNLOADER_MIDDLEWARES = {
     "imgcrawl.downloadermiddlewares.pages.PagesMiddleware": 120,  # what a page may cost
     "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
     "imgcrawl.downloadermiddlewares.retry.RetryMiddleware": 550,
+    "scrapy.downloadermiddlewares.redirect.MetaRefreshMiddleware": None,
+    "imgcrawl.downloadermiddlewares.redirect.MetaRefreshMiddleware": 580,
     "scrapy.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": None,
     "imgcrawl.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": 590,
     "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
@@ -112,7 +116,10 @@ IMAGES_THREADS = 4  # that decode, hash and write; more than cores, because some
 IMAGES_MAX_PIXELS = 100_000_000  # in one image, and in decoding at a time: 400 MB in RGBA
 IMAGES_STRICT = False  # True: small damage that every viewer overlooks (`warnings` of an outcome) is a failure
 IMAGES_KEEP: list[str] = []  # formats kept by their first bytes, unverified: "SVG" (may hold scripts), "HEIF", "MP4" …
+IMAGES_PLACEHOLDERS: list[str] = []  # "image removed": sha256, or a regular expression of its address; !sha256: is none
+IMAGES_PLACEHOLDERS_LEARNED = 10  # addresses that lead to the same image until it is taken for a placeholder; 0: never
 IMAGES_BACKLOG_BYTES = 64 * 1024 * 1024  # received and not yet stored; beyond, nothing new is asked for
+IMAGES_QUERY_IGNORED = identity.SIGNATURES  # parameters that tell no image from another: what is signed anew is not new
 IMAGES_EXPIRES = 90  # days after which a server is asked (conditionally) whether its image has changed
 VIDEOS_NAME = "{spider}/{name}"  # as IMAGES_NAME, for spiders that yield videos
 VIDEOS_MAXSIZE = 4 * 1024**3  # bytes; they are written as they come, not held

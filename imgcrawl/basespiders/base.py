@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, ClassVar, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import scrapy
+from jmespath.exceptions import JMESPathError
 from parsel import Selector
 from scrapy import Request
 from scrapy.http import JsonResponse, Response, TextResponse
@@ -20,6 +23,7 @@ from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery
 from imgcrawl.pages import images_in
+from imgcrawl.pages.images import is_empty
 from imgcrawl.pages.tags import base_of
 from imgcrawl.urls import absolute
 
@@ -178,9 +182,13 @@ def select(page: Response | Selector, query: str) -> list[str]:
 
 
 def nodes(page: Response | Selector, query: str) -> Iterator[Selector]:
-    """What *query*, XPath or CSS as in `select`, finds on *page*, in order. Raises ValueError."""
+    """What *query*, XPath or CSS as in `select`, finds on *page*, in order. Raises ValueError.
+
+    On a page that is JSON a query that is no JMESPath finds nothing: it is for other pages.
+    """
     if isinstance(page, JsonResponse):
-        yield from page.jmespath(query)
+        with suppress(JMESPathError):
+            yield from page.jmespath(query)
     else:
         yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
 
@@ -193,10 +201,24 @@ def text_of(page: Response | Selector, *queries: str) -> str:
     return ""
 
 
+def words_of(page: Response | Selector, *queries: str) -> str:
+    """As `text_of`, but of an element what is written in it, also where that is a link."""
+    for query in queries:
+        for node in islice(nodes(page, query), 1):
+            is_element = node.type != "json" and not isinstance(node.root, str)
+            if text := " ".join((node.xpath("string()").get("") if is_element else _text(node)).split()):
+                return text
+    return ""
+
+
 def addresses(response: Response, query: str) -> list[str]:
-    """The http(s) addresses that *query* finds on a page, absolute, in order, each once."""
+    """The http(s) addresses that *query* finds on a page, absolute, in order, each once; of `<a>` only its href.
+
+    A link to a place on the page itself is none.
+    """
     base, encoding = base_and_encoding(response)
-    found = (absolute(base, link, encoding) for link in select(response, query))
+    links = (_text(node) for node in nodes(response, query) if not _is_dead_link(node))
+    found = (absolute(base, link, encoding) for link in links if not is_empty(link))
     return list(dict.fromkeys(address for address in found if address))
 
 
@@ -215,6 +237,10 @@ def base_and_encoding(response: Response) -> tuple[str, str]:
     if not isinstance(response, TextResponse):
         return response.url, "utf-8"
     return base_of(response.text, response.url), response.encoding
+
+
+def _is_dead_link(node: Selector) -> bool:
+    return getattr(node.root, "tag", "") in ("a", "area") and not node.root.get("href", "").strip()
 
 
 def _text(node: Selector) -> str:

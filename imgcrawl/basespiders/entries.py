@@ -20,6 +20,7 @@ from imgcrawl.basespiders.base import (
     request_of,
     select,
     text_of,
+    words_of,
 )
 from imgcrawl.basespiders.lists import SiteSpider
 from imgcrawl.items import Entry, Gallery
@@ -98,10 +99,10 @@ class EntriesSpider(SiteSpider):
         # An entry without an address of its own is still known by where it stands.
         item = self.new_item((link and absolute(base, link, encoding)) or f"{response.url}#{number}")
         for field, query in self.texts.items():
-            if text := text_of(entry, query):
+            if text := words_of(entry, query):
                 item[field] = text
         for field, query in self.numbers.items():
-            if (value := number_in(text_of(entry, query))) is not None:
+            if (value := number_in(words_of(entry, query))) is not None:
                 item[field] = value
         for field, query in self.lists.items():
             parts = (part for text in select(entry, query) for part in re.split(r"(?:^|\s)/(?=\s|$)", text))

@@ -14,7 +14,7 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response, TextResponse
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import addresses, failed_reason, images, is_page, is_readable, request_of, text_of
+from imgcrawl.basespiders.base import addresses, failed_reason, images, is_page, is_readable, request_of, words_of
 from imgcrawl.basespiders.lists import ListSpider
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, page_facts
@@ -23,6 +23,7 @@ from imgcrawl.pages import PageFacts, page_facts
 REMEMBERED = 100_000
 _LOGIN_PATH = re.compile(r"/(log-?in|sign-?in|auth|account|sessions?)\b", re.IGNORECASE)
 _LOGIN_FORM = "//form//input[@type='password']"
+_DECORATION, _OF_A_FORM = 2, 400  # images and characters of a page that is a form to log in
 
 
 class GallerySpider(ListSpider):
@@ -112,12 +113,22 @@ class GallerySpider(ListSpider):
 
     def parse_gallery(self, response: Response) -> Any:
         """Yields the item of a gallery's page. Any: a kind of gallery may have to wait for more pages."""
-        item = self.gallery_item(response)
-        if not item.get("error"):
-            item["image_urls"] = self.images_of(response)
-            self.fill(item, response)
-            item = self.judged(item, response)
+        try:
+            item = self.gallery_item(response)
+            if not item.get("error"):
+                item["image_urls"] = self.images_of(response)
+                self.fill(item, response)
+                item = self.judged(item, response)
+        except Exception as error:  # of a site's own hooks, or of ours: the gallery has its outcome all the same
+            item = self.broken(response, error)
         yield item
+
+    def broken(self, response: Response, error: Exception) -> Gallery:
+        """The item of a gallery whose page could not be read for an *error* of the spider's. Counted as Scrapy does."""
+        self.logger.error("Spider error processing %s", response, exc_info=error)
+        for name in ("count", type(error).__name__):
+            self.crawler.stats.inc_value(f"spider_exceptions/{name}")
+        return self.failed(self.new_item(asked_address(response)), "error")
 
     def gallery_item(self, response: Response) -> Gallery:
         """The item of the gallery whose page is *response*, with its title; with `error` if that is another page."""
@@ -134,14 +145,22 @@ class GallerySpider(ListSpider):
 
     def judged(self, item: Gallery, response: Response) -> Gallery:
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
+        if is_page(response) and response.xpath(_LOGIN_FORM) and self._is_login(item, response):
+            item["image_urls"] = []
+            return self.failed(item, "login")
         if item["image_urls"]:
             return self.scraped(item)
-        if is_page(response) and response.xpath(_LOGIN_FORM):
-            return self.failed(item, "login")
         if "final_url" in item:
             return self.failed(item, "redirected")
         self.logger.warning("%s: no images; nothing matches %r", item["url"], self.image_links)
         return self.scraped(item)
+
+    def _is_login(self, item: Gallery, response: Response) -> bool:
+        """Whether a page with a form to log in is nothing but that: without images but those of any page."""
+        if not item["image_urls"]:
+            return True
+        text = words_of(response, "//body")
+        return not self.image_links and len(item["image_urls"]) <= _DECORATION and len(text) < _OF_A_FORM
 
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
         yield self.failed(self.new_item(request_of(failure).url), failed_reason(failure))
@@ -168,7 +187,7 @@ class GallerySpider(ListSpider):
         for fact in PAGE_FACTS:
             if value := getattr(facts, fact):
                 item[fact] = value
-        item["title"] = text_of(response, *self.titles) or facts.title or response.url.rstrip("/").rpartition("/")[2]
+        item["title"] = words_of(response, *self.titles) or facts.title or response.url.rstrip("/").rpartition("/")[2]
 
     def images_of(self, response: Response) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once."""

@@ -8,7 +8,7 @@ from typing import Any
 from scrapy import Request
 from scrapy.http import Response
 
-from imgcrawl.basespiders.base import base_and_encoding, nodes, text_of
+from imgcrawl.basespiders.base import base_and_encoding, nodes, text_of, words_of
 from imgcrawl.basespiders.lists import ListSpider
 from imgcrawl.urls import absolute, stem
 
@@ -49,7 +49,7 @@ class ListImagesSpider(ListSpider):
     def read_list(self, response: Response, found: list[str]) -> Iterator[Any]:
         images = self.images_on(response)
         item = self.new_item(response.url)
-        item["title"] = text_of(response, *self.titles)
+        item["title"] = words_of(response, *self.titles)
         item["image_urls"] = list(images)
         item["image_names"] = list(images.values())
         yield self.scraped(item)

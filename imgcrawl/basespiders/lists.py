@@ -26,6 +26,7 @@ from imgcrawl.basespiders.base import (
 )
 from imgcrawl.basespiders.fedlists import FedListsSpider
 from imgcrawl.basespiders.walk import Walk, says_busy
+from imgcrawl.identity import Identity
 from imgcrawl.urls import host_of, rebase
 
 NUMBER = "imgcrawlpagenumber"  # stands for a page's number where an address is made into a pattern
@@ -105,7 +106,7 @@ class ListSpider(SiteSpider, FedListsSpider):
         if not found:
             yield from self.without_any(response, page, before.without(named))
             return
-        step = before.after(found, named)
+        step = before.after(map(self._identity.of, found), named)
         if step.brings_new:
             yield from self.read_list(response, found)
         if not self.is_last(page):
@@ -167,6 +168,10 @@ class ListSpider(SiteSpider, FedListsSpider):
 
     def is_last(self, page: int) -> bool:
         return self.max_pages is not None and page - self.first_page + 1 >= self.max_pages
+
+    @cached_property
+    def _identity(self) -> Identity:
+        return Identity.of_pages(self.crawler.settings)
 
     # The next page
 

@@ -57,11 +57,14 @@ class ManyPagesGallerySpider(GallerySpider):
 
     async def parse_pages(self, response: Response) -> AsyncIterator[Any]:
         """Yields the item of the gallery whose first page is *response*, after its other pages."""
-        item = self.gallery_item(response)
-        if not item.get("error"):
-            self.fill_images(item, await self.subpages(response))
-            self.fill(item, response)
-            item = self.judged(item, response)
+        try:
+            item = self.gallery_item(response)
+            if not item.get("error"):
+                self.fill_images(item, await self.subpages(response))
+                self.fill(item, response)
+                item = self.judged(item, response)
+        except Exception as error:  # of a site's own hooks, or of ours: the gallery has its outcome all the same
+            item = self.broken(response, error)
         yield item
 
     def fill_images(self, item: Gallery, subpages: list[Subpage]) -> None:

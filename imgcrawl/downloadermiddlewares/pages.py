@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,7 +33,8 @@ class PagesMiddleware:
     reads in good time (`imgcrawl.pages.markup`). A request's own meta ``download_maxsize`` goes before it.
     A sitemap (meta ``task``) may be as large as its protocol allows, and is not parsed as a whole. Images and other
     media, which have no callback, are not pages. A large page waits while many others are in memory,
-    until what was made of them has its outcome. An encoding that no browser knows is taken as not said.
+    until what was made of them has its outcome. An encoding that no browser knows is taken as not said, and a page is
+    HTML or JSON by what is in it, whatever its Content-Type.
     """
 
     def __init__(self, maxsize: int) -> None:
@@ -92,8 +94,21 @@ def _bounded(response: TextResponse) -> TextResponse:
         declared = html_body_declared_encoding(response.body) or ""
         known = declared if is_web_encoding(declared) else guessed_encoding(response.body)
         response = response.replace(encoding=known)
+    response = _as_it_is(response)
     if not isinstance(response, JsonResponse) and (why := too_much(response.text)):
         raise RequestRefused("too_large", f"{response.url}: {why}")
+    return response
+
+
+def _as_it_is(response: TextResponse) -> TextResponse:
+    """*response* as HTML where that is called JSON, as JSON where that is called something else."""
+    begin = response.body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if begin == b"<" and isinstance(response, JsonResponse):
+        return response.replace(cls=HtmlResponse)
+    if begin in (b"{", b"[") and not isinstance(response, JsonResponse):
+        with suppress(ValueError, RecursionError):
+            json.loads(response.body)
+            return response.replace(cls=JsonResponse)
     return response
 
 

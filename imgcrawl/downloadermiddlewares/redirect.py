@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urljoin, urlsplit
 
 import scrapy.downloadermiddlewares.redirect
 from scrapy import Request, Spider
-from scrapy.http import Response
+from scrapy.crawler import Crawler
+from scrapy.http import HtmlResponse, Response
+from scrapy.utils.response import get_meta_refresh
 from w3lib.url import safe_url_string
 
 from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import RequestRefused
+from imgcrawl.urls import absolute
+
+_HEAD = 8 * 1024  # bytes of a page in which it may say that it is another
+_REFRESH = re.compile(r"\s*([0-9]{1,6}(?:\.[0-9]*)?)\s*[;,]\s*(?:url\s*=\s*)?['\"]?([^'\"]+)", re.IGNORECASE)
 
 
 class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddleware):
@@ -21,6 +28,7 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
     - It is followed where it is met, as part of the page that was asked for: so a page that leads to one that was
       asked for before, to itself (with a cookie) or to a list page has an answer, too, and is not filtered.
     - The request counts for the limits of the host it leads to, not of the one it came from.
+    - A Location is read as browsers do: relative, in UTF-8 or not, with backslashes or spaces (`imgcrawl.urls`).
     - A Location that is no address raises `RequestRefused` ("invalid_url"), and one that is neither http nor
       https raises it ("scheme") for a media request; a page gets the 3xx response, as in Scrapy.
     """
@@ -35,13 +43,12 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
         redirected = self._redirected(request, response)
         if not isinstance(redirected, Request) or redirected.meta.get("media"):
             return redirected
-        request.meta["dont_retry"] = True  # it has been done, where it led to
-        # The request that is followed counts; this one has nothing to do but to wait for it.
-        with downloader_of(self.crawler).backpressure.not_counted():
-            return await self.crawler.engine.download_async(redirected)
+        return await _followed(self.crawler, request, redirected)
 
     def _redirected(self, request: Request, response: Response) -> Request | Response:
         try:
+            if (location := response.headers.get("Location")) and (address := absolute(request.url, _text(location))):
+                response.headers["Location"] = address
             result = super().process_response(request, response)
             if result is response and request.meta.get("media"):
                 _refuse_other_schemes(request, response)
@@ -51,6 +58,50 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
         if isinstance(result, Request):
             _move_to_new_slot(result, request)
         return result
+
+
+class MetaRefreshMiddleware(scrapy.downloadermiddlewares.redirect.MetaRefreshMiddleware):
+    """Scrapy's (same settings and meta keys) for pages, also by the header `Refresh`; followed where it is met, as
+    redirects are. A page that would be loaded again and again is taken as it is."""
+
+    async def process_response(  # type: ignore[override] # Scrapy awaits it where its own returns at once
+        self, request: Request, response: Response, spider: Spider | None = None
+    ) -> Request | Response:
+        if request.meta.get("media") or request.meta.get("dont_redirect") or not isinstance(response, HtmlResponse):
+            return response
+        header = _text(response.headers.get("Refresh") or b"")
+        if not header and b"refresh" not in response.body[:_HEAD].lower():
+            return response
+        seconds, url = _refresh(header) or get_meta_refresh(response, ignore_tags=self._ignore_tags)
+        target = absolute(response.url, url) if url else None
+        if not target or target == response.url or seconds is None or seconds >= self._maxdelay:
+            return response
+        redirected = self._redirect(
+            self._redirect_request_using_get(request, response, target), request, "meta refresh"
+        )
+        _move_to_new_slot(redirected, request)
+        return await _followed(self.crawler, request, redirected)
+
+
+async def _followed(crawler: Crawler, request: Request, redirected: Request) -> Response:
+    """The answer of what *request* led to."""
+    request.meta["dont_retry"] = True  # it has been done, where it led to
+    # The request that is followed counts; this one has nothing to do but to wait for it.
+    with downloader_of(crawler).backpressure.not_counted():
+        return await crawler.engine.download_async(redirected)
+
+
+def _refresh(header: str) -> tuple[float, str] | None:
+    match = _REFRESH.match(header)
+    return (float(match[1]), match[2].strip()) if match else None
+
+
+def _text(header: bytes) -> str:
+    """A header's value: in UTF-8, or what browsers take it for."""
+    try:
+        return header.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        return header.decode("latin-1").strip()
 
 
 def _refuse_other_schemes(request: Request, response: Response) -> None:

@@ -126,7 +126,7 @@ def findings(
         yield f"{_many(broken, 'page')} broke the spider: the log has the tracebacks"
 
     found = count("image/found")
-    if images_expected and not stored_images(stats):
+    if images_expected and not stored_images(stats) and not known_already(stats):
         yield f"not one image: {found:,} found" + _most_often(stats, "image/failed", "image/refused")
 
     if lists := count("list/failed"):
@@ -157,6 +157,12 @@ def findings(
     outcomes = sum(count(f"image/{status}") for status in STATUSES)
     if found != outcomes:
         yield f"imgcrawl's books are wrong, please report it: {found:,} images found, {outcomes:,} outcomes"
+
+
+def known_already(stats: Mapping[str, Any]) -> int:
+    """How many pages were known from an earlier crawl, where there was nothing else: a night without anything new."""
+    asked = ("gallery/count", "gallery/failed", "row/count", "row/bad", "list/failed", "image/found")
+    return 0 if any(stats.get(name, 0) for name in asked) else int(stats.get("dupefilter/filtered", 0))
 
 
 def summary(stats: Mapping[str, Any]) -> RenderableType:
@@ -190,6 +196,8 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
         row("  not reached", found - reached, "the crawl ended before")
     if left := stats.get("frontier/left", 0):
         row("pages not reached", left, "they are still queued: the same command goes on with them")
+    if known := known_already(stats):
+        row("nothing new", known, "pages are named, all known from an earlier crawl")
     if failed := stats.get("list/failed", 0):
         row("list pages failed", failed)
 

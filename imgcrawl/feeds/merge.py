@@ -23,7 +23,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.atomic import hidden_sibling
 from imgcrawl.feeds.journal import BeingWrittenError, JsonFile
 from imgcrawl.feeds.reader import FeedEntry, entries, without_lease
-from imgcrawl.items import outcomes_of
+from imgcrawl.items import STORED, outcomes_of
 
 INDEX_CACHE = 64 * 1024  # KiB of the index that are held in memory; the rest is on disk
 MOST_OPEN = 64  # segments at a time: a crawl may leave thousands, and a process may have 1024 files open, or 256
@@ -171,7 +171,7 @@ class Segments:
         key = blake2b(json.dumps(_identity(entry, number)).encode(), digest_size=16).digest()
         outcomes = outcomes_of(item)
         failed = sum(outcome.get("status") == "failed" for outcome in outcomes)
-        stored = any("path" in outcome for outcome in outcomes)
+        stored = any(outcome.get("status") in STORED for outcome in outcomes)
         quality = (not item.get("error"), stored, -failed, _seconds(item.get("scraped_at")))
         self._index.execute(_PUT, (key, number, entry.start, len(entry.text), *quality))
 

@@ -34,7 +34,7 @@ REMEMBERED = 64  # reports that a server which came back older than it was may h
 # The stats that add up.
 SUMMED_STATS = (
     "image/", "gallery/", "subpage/", "list/", "row/", "video/", "item/", "item_", "feed/", "feedexport/failed_count/",
-    "spider_exceptions/", "frontier/failed", "frontier/fenced",
+    "spider_exceptions/", "frontier/failed", "frontier/fenced", "dupefilter/filtered",
 )  # fmt: skip
 
 REPORT = Script(LUA / "clock.lua", LUA / "verdict.lua")

@@ -17,6 +17,7 @@ from scrapy.http import Response
 from imgcrawl.catalogue import Record
 from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import Facts, examine
+from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.pipelines.settings import PipelineSettings
 
@@ -77,8 +78,9 @@ class ImageExaminer:
                 yield arrival.file.read_bytes()
 
 
-def examined(arrival: Arrival, examiner: Examiner) -> Examined:
+def examined(arrival: Arrival, examiner: Examiner, placeholders: Placeholders) -> Examined:
     """What *arrival* is, for the catalogue. Raises `ImageError` for what is not kept."""
+    placeholders.check(arrival)
     facts = examiner.facts(arrival)
     response = arrival.response
     record = Record(

@@ -31,7 +31,7 @@ from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.downloader import Downloader
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError, record_fatal_error
-from imgcrawl.failures import reason_of
+from imgcrawl.identity import Identity
 from imgcrawl.images.names import strip_extension
 from imgcrawl.images.room import set_pixel_limit
 from imgcrawl.items import Image
@@ -40,7 +40,8 @@ from imgcrawl.pipelines.examiners import Examiner, ImageExaminer, examined
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
 from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional
-from imgcrawl.pipelines.outcomes import known, not_stored, stored
+from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew
+from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
 from imgcrawl.pipelines.receivers import Arrival, Receiver
 from imgcrawl.pipelines.remote import RemoteKeeper
 from imgcrawl.pipelines.settings import PipelineSettings
@@ -111,6 +112,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.media_requests = MediaRequests(
             self.config.name,
             self.opt_outs,
+            Identity.of_images(crawler.settings),
             names_field=self.NAMES_FIELD,
             pages_field=self.PAGES_FIELD,
             paths_field=self.PATHS_FIELD,
@@ -125,6 +127,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.receiver = Receiver(self.staging)
         self.examiner: Examiner = ImageExaminer(self.config)
         self._paths: dict[int, list[str]] = {}  # of large items, by their id
+        self.placeholders = Placeholders(self.config.placeholders, self.config.placeholders_learned)
         self._addresses = SharedAddresses()
         self._stopping: asyncio.Task[None] | None = None
 
@@ -148,6 +151,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
             raise
         finally:
             self._paths.pop(id(item), None)
+        for index in self.placeholders.found_in(images):
+            images[index] = tell_anew(self.crawler, images[index], as_placeholder(images[index]), adapter.get("url"))
         results = [(True, image) for image in images]
         return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
 
@@ -195,31 +200,24 @@ class ImagesPipeline(ScrapyImagesPipeline):
         except asyncio.CancelledError:
             stats.inc_value("image/found", -1)
             raise
-        status = image["status"]
-        stats.inc_value(f"image/{status}")
-        if status == "downloaded":
+        if self.placeholders.is_one(image):
+            image = as_placeholder(image)
+        if image["status"] == "downloaded":
             stats.inc_value("image/bytes", image["bytes"])
-        elif "reason" in image:
-            if path := request.meta.get("image_path"):
-                image["requested_path"] = path
-            stats.inc_value(f"image/{status}/{image['reason']}")
-            logger.log(
-                logging.WARNING if status == "failed" else logging.INFO,
-                "Image %s (%s): %.500s on %.500s",
-                status,
-                image["reason"],
-                url,
-                request.meta.get("page_url"),
-                extra={"spider": self.crawler.spider},
-            )
-        self.inc_stats(str(status))
+        elif "reason" in image and (asked := request.meta.get("image_path")):
+            image["requested_path"] = asked
+        tell(self.crawler, image, request.meta.get("page_url"))
+        self.inc_stats(str(image["status"]))
         return image
 
     async def _shared(self, request: Request, item: Any) -> Image:
         """The outcome of an address that several items may name at the same time."""
         if reason := request.meta.get("image_refused"):
             return not_stored(reason)
-        key = self._fingerprinter.fingerprint(request)
+        if self.placeholders.has_address(request.url):
+            return not_stored("placeholder")
+        known_as = request.meta.get("image_known_as")
+        key = self._fingerprinter.fingerprint(Request(known_as) if known_as else request)
         downloader = self.crawler.engine.downloader
 
         async def ask() -> Image:
@@ -229,34 +227,36 @@ class ImagesPipeline(ScrapyImagesPipeline):
         return await self._addresses.outcome(key, ask)
 
     async def _image(self, request: Request, item: Any, key: bytes) -> Image:
-        """Look-up, download, verify, keep. Every error is an outcome."""
+        """Look-up, download, verify, keep. Every error is an outcome; a file that was stored before stays with it."""
+        record = None
         try:
             path = str(PurePosixPath(self.file_path(request, info=self.spiderinfo, item=item)))
             requested_path = strip_extension(path)
             record = await self.lookup.find_intact(key)
             if record and time.time() - record.checked_at < self.config.expires:
                 return known(record, requested_path)
-            if record:
-                make_conditional(request, record)
-            self._modify_media_request(request)
-            with self.receiver.receiving(request) as sent:
-                response = await self._download(sent)
-                if response.status == 304 and record:
-                    await self.lookup.confirm(record)
-                    return known(record, requested_path)
-                if not 200 <= response.status < 300:
-                    return not_stored(f"http_{response.status}")
-                said = self._check_opt_outs(response, request)
-                image = await self._keep(self.receiver.arrival(response, request, key, requested_path), request, item)
-                return cast("Image", {**image, "opt_outs": said}) if said else image
+            return still_stored(await self._asked(request, item, key, requested_path, record), record)
         except (ImageError, OSError, sqlite3.Error) as error:
-            return self._storage_failure(error, request)
+            return still_stored(self._storage_failure(error, request), record)
         except Exception as error:
-            status, reason = reason_of(error)
-            if reason == "error":
-                logger.error("%s: %.300s at %.500s", type(error).__name__, error, request.url)  # noqa: TRY400 -- one line
-                logger.debug("Where it came from", exc_info=True)
-            return {"status": status, "reason": reason}
+            return still_stored(failure_of(error, request.url), record)
+
+    async def _asked(
+        self, request: Request, item: Any, key: bytes, requested_path: str, record: Record | None
+    ) -> Image:
+        if record:
+            make_conditional(request, record)
+        self._modify_media_request(request)
+        with self.receiver.receiving(request) as sent:
+            response = await self._download(sent)
+            if response.status == 304 and record:
+                await self.lookup.confirm(record)
+                return known(record, requested_path)
+            if not 200 <= response.status < 300:
+                return not_stored(f"http_{response.status}")
+            said = self._check_opt_outs(response, request)
+            image = await self._keep(self.receiver.arrival(response, request, key, requested_path), request, item)
+            return cast("Image", {**image, "opt_outs": said}) if said else image
 
     async def _download(self, request: Request) -> Response:
         engine = self.crawler.engine
@@ -273,7 +273,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
         return [*said, *(word for word in request.meta.get("opt_outs", ()) if word not in said)]
 
     async def _keep(self, arrival: Arrival, request: Request, item: Any) -> Image:
-        status, record = await self.keeper.keep(arrival, partial(examined, examiner=self.examiner))
+        status, record = await self.keeper.keep(
+            arrival, partial(examined, examiner=self.examiner, placeholders=self.placeholders)
+        )
         if self.config.thumbs:
             make = partial(self._thumbnails, arrival, request, record, item)
             await self.keeper.keep_derived(make, self.spiderinfo)

@@ -16,6 +16,7 @@ from scrapy.utils.url import strip_url
 
 from imgcrawl.bodies import MediaRequest
 from imgcrawl.catalogue import Record
+from imgcrawl.identity import Identity
 from imgcrawl.images.names import FILE_NAME, UNTITLED, distinct, path_for, safe_name, safe_path, strip_extension
 from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.spidermiddlewares import OptOuts
@@ -27,14 +28,24 @@ class MediaRequests:
 
     *template* names the files; *names_field*, *pages_field* and *paths_field* are the item's fields that are parallel
     to its addresses: the image's own name, the page that shows it, and the path that it is to have in place of one
-    that *template* makes. *accept* is the Accept header.
+    that *template* makes. *accept* is the Accept header. What *identity* knows an address as is in the meta of its
+    request (``image_known_as``), where that is not the address itself.
     """
 
     def __init__(
-        self, template: str, opt_outs: OptOuts, *, names_field: str, pages_field: str, paths_field: str, accept: str
+        self,
+        template: str,
+        opt_outs: OptOuts,
+        identity: Identity,
+        *,
+        names_field: str,
+        pages_field: str,
+        paths_field: str,
+        accept: str,
     ) -> None:
         self.template = template
         self.opt_outs = opt_outs
+        self.identity = identity
         self.names_field = names_field
         self.pages_field = pages_field
         self.paths_field = paths_field
@@ -45,9 +56,12 @@ class MediaRequests:
         page = adapter.get("final_url") or adapter.get("url")  # what shows the images is where redirects led
         pages = adapter.get(self.pages_field) or []
         named = self._item_fields(adapter, spider) if "{filename" in self.template else {}
+        known_as = self.identity.of_all(urls)
         for index, (url, path) in enumerate(zip(urls, paths, strict=True)):
             referer = pages[index] if index < len(pages) else page
             request = self._request(url, referer, path)
+            if known_as and isinstance(url, str) and url in known_as:
+                request.meta["image_known_as"] = known_as[url]
             self._apply_page_opt_outs(adapter.get("opt_outs"), request)
             if named and not self._given_path(adapter, index):
                 fields = named | self._image_fields(adapter, index, url) | {"filename": FILE_NAME}

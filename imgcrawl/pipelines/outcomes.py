@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from imgcrawl.catalogue import Record
+from imgcrawl.failures import reason_of
 from imgcrawl.items import REASONS, Image
+
+if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
+    from scrapy.statscollectors import StatsCollector
+
+logger = logging.getLogger(__name__)
 
 
 def stored(status: str, record: Record) -> Image:
@@ -43,7 +51,49 @@ def same_bytes(record: Record, path: str, before: Record | None) -> tuple[Record
     return replace(record, wanted=before.wanted), "uptodate" if before.wanted == record.wanted else "duplicate"
 
 
+def still_stored(image: Image, record: Record | None) -> Image:
+    """*image*, an outcome without a file, with the file that the address had before, as *record* has it."""
+    return cast("Image", {**stored("", record), **image}) if record and "path" not in image else image
+
+
 def not_stored(reason: str) -> Image:
     """The outcome of an address that nothing was stored of, for *reason* (`imgcrawl.items.REASONS`)."""
     status = "refused" if reason in REASONS["refused"] else "failed"
     return {"status": status, "reason": reason}
+
+
+def failure_of(error: Exception, url: str) -> Image:
+    """The outcome of an address for an *error* that its download has ended in. What nobody foresaw is logged."""
+    status, reason = reason_of(error)
+    if reason == "error":
+        logger.error("%s: %.300s at %.500s", type(error).__name__, error, url)
+        logger.debug("Where it came from", exc_info=error)
+    return {"status": status, "reason": reason}
+
+
+def tell(crawler: Crawler, image: Image, page: str | None) -> None:
+    """Count *image*, which is on *page*; log what is not in the store."""
+    _count(crawler.stats, image, 1)
+    if "reason" in image:
+        logger.log(
+            logging.WARNING if image["status"] == "failed" else logging.INFO,
+            "Image %s (%s): %.500s on %.500s",
+            image["status"],
+            image["reason"],
+            image["url"],
+            page,
+            extra={"spider": crawler.spider},
+        )
+
+
+def tell_anew(crawler: Crawler, before: Image, image: Image, page: str | None) -> Image:
+    """*image*, told in the place of *before*."""
+    _count(crawler.stats, before, -1)
+    tell(crawler, image, page)
+    return image
+
+
+def _count(stats: StatsCollector, image: Image, by: int) -> None:
+    stats.inc_value(f"image/{image['status']}", by)
+    if "reason" in image:
+        stats.inc_value(f"image/{image['status']}/{image['reason']}", by)

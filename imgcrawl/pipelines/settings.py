@@ -40,6 +40,8 @@ class PipelineSettings:
     keep: frozenset[str]
     with_checksum: bool
     durable: bool
+    placeholders: list[str]
+    placeholders_learned: int
 
     @classmethod
     def from_settings(
@@ -61,6 +63,8 @@ class PipelineSettings:
                 keep=frozenset(settings.getlist("IMAGES_KEEP")),
                 with_checksum=settings.getbool("IMAGES_NAME_CHECKSUM"),
                 durable=wants_fsync(settings),
+                placeholders=settings.getlist("IMAGES_PLACEHOLDERS"),
+                placeholders_learned=settings.getint("IMAGES_PLACEHOLDERS_LEARNED", 10),
             )
         except (TypeError, ValueError) as error:
             raise InputError(f"one of the IMAGES_ settings has a value that cannot be read: {error}") from error

@@ -9,7 +9,7 @@ from typing import cast
 
 from cachetools import TLRUCache
 
-from imgcrawl.items import Image
+from imgcrawl.items import STORED, Image
 
 _MAX = 10_000
 # What may be over by and by is not tried anew for this many seconds; it has had its retries.
@@ -17,7 +17,7 @@ _TRANSIENT = 3600.0
 # What was said about the address, and not about the moment or about us.
 _FINAL = {
     *("http_404", "http_410", "empty", "not_an_image", "not_a_video", "unsupported_format", "truncated", "corrupt"),
-    *("too_large", "too_many_pixels", "too_small", "too_many_redirects"),
+    *("too_large", "too_many_pixels", "too_small", "too_many_redirects", "placeholder"),
 }
 # Others depend on the page that named the address (Referer, whether it may name private addresses), on a rule, or are
 # faults of ours, and cost one request at the most.
@@ -39,7 +39,7 @@ class SharedAddresses:
         """The outcome of the address with the fingerprint *key*; *ask* has it if nobody else has."""
         while (underway := self._underway.get(key)) is not None:
             other = await asyncio.shield(underway)
-            if other and "path" in other:
+            if other and other["status"] in STORED:
                 return cast("Image", {**other, "status": "duplicate"})
         if (failed := self._failed.get(key)) is not None:
             return failed

@@ -204,3 +204,63 @@ def test_what_was_not_reached_is_counted(server: Server, tmp_path: Path) -> None
     assert counts.get("not reached", 0) > 10, log
     done = counts[SCRAPED] + log.count("Gallery failed")
     assert done + counts["not reached"] == 400
+
+
+def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    login = "<img src=/logo.png><form><input name=u><input type=password name=p></form>"
+    reload = '<meta http-equiv="refresh" content="1;url=/g/reload"><h2>x</h2><img src=/i/reload>'
+    pages = {
+        "/g/meta": "<meta http-equiv=refresh content=\"0; URL='/g/m'\">",
+        "/g/reload": reload,
+        "/g/slides": '<meta http-equiv=refresh content="9;url=/g/x"><h2>x</h2><img src=/i/slides>',
+        "/g/scripts": '<noscript><meta http-equiv=refresh content="0;url=/no"></noscript><img src=/i/scripts>',
+        "/g/who": login,
+        "/list/1": links(*(f"/g/{name}" for name in ("meta", "header", "reload", "slides", "scripts", "who", "typed")))
+        + '<a class=g>no link</a><a class=g href="#">top</a><a class=g href="/g/meta#comments">2</a>',
+    }
+    add(server, pages)
+    server.add("/g/header", b"<p>wait", headers=HTML | {"Refresh": "0;url=/g/h"})
+    server.add("/g/typed", b"<h2>typed</h2><img src=/i/typed>", headers=JSON)
+    run = gallery_crawl(server, tmp_path)
+    assert names(run) == ["header", "meta", "reload", "scripts", "slides", "typed"]
+    assert errors(run) == {"who": "login"}
+    assert [item["images"] for item in run.items if "error" in item] == [[]]
+    ends = {item["url"].rpartition("/")[2]: item.get("final_url", "").rpartition("/")[2] for item in run.items}
+    assert ends == {"meta": "m", "header": "h", "reload": "", "scripts": "", "slides": "", "who": "", "typed": ""}
+
+
+def test_galleries_in_json_and_a_list_whose_links_have_a_new_session_each_time(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    for name in "12":
+        gallery = json.dumps({"name": f"title {name}", "images": [{"src": f"/i/{name}a"}, {"src": f"/i/{name}b"}]})
+        server.add(f"/g/{name}", gallery.encode(), headers={"Content-Type": "text/json"})
+    asked = iter(range(1000))
+
+    def answer(request: Request) -> Answer:
+        session = f"?PHPSESSID={next(asked):032x}"
+        return Answer(json.dumps([f"/g/{name}{session}" for name in "12"]).encode(), 200, JSON)
+
+    def gallery(request: Request) -> Answer:
+        return Answer(b"", 302, {"Location": request.path.partition("?")[0]})
+
+    server.add("*", lambda request: Answer(jpeg(colour=(len(server.requests), 9, 9))))
+    for page in range(1, 60):
+        server.add(f"/list/{page}", answer)
+    for number in range(200):
+        for name in "12":
+            server.add(f"/g/{name}?PHPSESSID={number:032x}", gallery)
+    run = gallery_crawl(server, tmp_path, galleries="[]", images="images[].src", title="name")
+    assert sorted(item["title"] for item in run.items) == ["title 1", "title 2"]
+    assert [len(item["images"]) for item in run.items] == [2, 2]
+    assert len([path for path in server.paths() if path.startswith("/list/")]) < 10, "the walk ends"
+
+
+def test_a_gallery_that_breaks_its_spider_has_an_outcome(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    add(server, {"/list/1": links("/g/1", "/g/2")})
+    run = crawl(tmp_path, "breaking", {"base": server.url("").rstrip("/"), "pages": "1"}, VERDICT_MAX_FAILED="1")
+    assert errors(run) == {"2": "error"}
+    assert names(run) == ["1"]
+    assert run.code == 1
+    assert "1 page broke the spider" in run.log

@@ -2,4 +2,7 @@
 
 from imgcrawl.settings import *  # noqa: F403 -- a settings module is its names
 
-SPIDER_MODULES = ["imgcrawl.spiders", "tests.spiders.items", "tests.spiders.polite", "tests.spiders.priorities"]
+SPIDER_MODULES = [
+    "imgcrawl.spiders",
+    *(f"tests.spiders.{name}" for name in ("breaking", "items", "polite", "priorities")),
+]

@@ -1,0 +1,95 @@
+"""Which addresses lead to the same, though parts of their queries differ: sessions, signatures, times of expiry."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from fnmatch import translate
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote
+
+from imgcrawl.exceptions import InputError
+
+if TYPE_CHECKING:
+    from scrapy.settings import BaseSettings
+
+# What signs an address, and says until when: at S3 and its like, Google, CloudFront, Azure, Akamai, nginx, Discord,
+# Facebook, and in general.
+SIGNATURES = [
+    "x-amz-*", "x-goog-*", "x-oss-expires", "x-oss-signature*", "awsaccesskeyid", "googleaccessid", "ossaccesskeyid",
+    "signature", "sig", "policy", "key-pair-id", "expires", "exp", "token", "hdnts", "hdnea", "hmac", "md5", "verify",
+    "se=*:*", "st=*:*", "sks", "ske", "skt", "skv", "skoid", "sktid", "st=" + 22 * "?", "e=" + 10 * "[0-9]",
+    "ex=" + 8 * "[0-9a-f]", "is=" + 8 * "[0-9a-f]", "hm=" + 64 * "[0-9a-f]", "oh=*_*", "oe=" + 8 * "[0-9a-f]", "_nc_*",
+]  # fmt: skip
+# What says who is asking, or from where.
+SESSIONS = [
+    "phpsessid", "jsessionid", "aspsessionid*", "sessionid", "session_id", "cfid", "cftoken",
+    "sid=" + 32 * "[0-9a-f]", "utm_*", "fbclid", "gclid",
+]  # fmt: skip
+
+# The name of an image file, or a number of some length.
+_SAYS_WHICH = re.compile(
+    r"\.(?:jpe?g|jfif|png|gif|webp|avif|hei[cf]|jxl|bmp|tiff?|svg)\b|[0-9]{5}|[0-9a-f]{8}", re.IGNORECASE | re.ASCII
+)
+_PATH_PARAMETER = re.compile(r";(jsessionid=[^/;?#]*)", re.IGNORECASE)
+
+
+class Identity:
+    """Knows an address without those parameters of its query that *ignored* names.
+
+    A name may have `*` and `?` in it, and is followed by `=` and a value where it counts with that value only; capitals
+    make no difference. With *careful* an address is known as it is where nothing that is left of it says which of many
+    files it leads to: the name of an image file, or a number of five digits or more.
+    """
+
+    def __init__(self, ignored: Iterable[str], *, careful: bool = False) -> None:
+        patterns = [translate(name.lower() if "=" in name else f"{name.lower()}=*") for name in ignored]
+        self._ignored = re.compile("|".join(patterns) or "(?!)", re.DOTALL | re.IGNORECASE)
+        self._careful = careful
+
+    @classmethod
+    def of_pages(cls, settings: BaseSettings) -> Self:
+        """``PAGES_QUERY_IGNORED``: what does not tell one page from another. Raises `InputError`."""
+        return cls(_checked("PAGES", settings.getlist("PAGES_QUERY_IGNORED", SESSIONS)))
+
+    @classmethod
+    def of_images(cls, settings: BaseSettings) -> Self:
+        """``IMAGES_QUERY_IGNORED``: what does not tell one image from another. Raises `InputError`."""
+        return cls(_checked("IMAGES", settings.getlist("IMAGES_QUERY_IGNORED", SIGNATURES)), careful=True)
+
+    def of(self, url: str) -> str:
+        """What *url* is known as: itself, where nothing in it is ignored."""
+        if "?" not in url and ";" not in url:
+            return url
+        whole, hash_mark, fragment = url.partition("#")
+        address, _, query = whole.partition("?")
+        address = _PATH_PARAMETER.sub(self._kept_path_parameter, address)
+        parts = query.split("&")
+        kept = [part for part in parts if not self._ignored.match(unquote(part if "=" in part else f"{part}="))]
+        known = "?".join(filter(None, (address, "&".join(kept))))
+        if len(kept) == len(parts) and known == whole:
+            return url
+        if self._careful and not _SAYS_WHICH.search(known, address.rfind("/")):
+            return url
+        return known + hash_mark + fragment
+
+    def of_all(self, urls: Sequence[Any]) -> dict[str, str]:
+        """What those of *urls*, all of one item, are known as that are not known as they are.
+
+        Two that would be known as the same stay as they are: what differs tells them apart.
+        """
+        known = {url: other for url in urls if isinstance(url, str) and (other := self.of(url)) != url}
+        times = Counter(known.values())
+        return {url: other for url, other in known.items() if times[other] == 1}
+
+    def _kept_path_parameter(self, parameter: re.Match[str]) -> str:
+        return "" if self._ignored.match(parameter[1]) else parameter[0]
+
+
+def _checked(whose: str, names: list[Any]) -> list[str]:
+    if wrong := next((each for each in names if not isinstance(each, str) or not each.strip("*?= ")), None):
+        raise InputError(
+            f"{whose}_QUERY_IGNORED has {wrong!r}: expected names of parameters, as in 'expires' or 'x-amz-*'"
+        )
+    return names

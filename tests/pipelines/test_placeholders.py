@@ -1,0 +1,101 @@
+"""Images that stand for others, and images whose address says something else from night to night."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.items import Image
+from imgcrawl.pipelines.placeholders import Placeholders
+from tests.support.crawling import crawl
+from tests.support.server import HTML, Answer, Request, Server, jpeg, redirect
+
+REMOVED, BANNER = (jpeg(colour=(9, 9, green)) for green in (9, 99))
+
+
+def outcome(name: str, checksum: str, **more: Any) -> Image:
+    url = f"http://a/{name}.jpg"
+    return {"url": url, "status": "downloaded", "checksum": checksum, "final_url": url, **more}
+
+
+def learn(placeholders: Placeholders, *items: list[Image]) -> list[int]:
+    return [len(placeholders.found_in(item)) for item in items]
+
+
+def test_what_many_addresses_lead_to_is_learned_and_what_each_gallery_shows_once_is_not() -> None:
+    removed = [outcome(f"r{n}", "f" * 64) for n in range(10)]
+    others = [outcome(f"o{n}", f"{n}" * 64) for n in range(5)]
+    assert learn(Placeholders([], 10), others + removed) == [10]
+    assert learn(Placeholders([], 10), others, *([each] for each in removed)) == [0, *[0] * 9, 1]  # a list's rows
+    assert learn(Placeholders([], 0), others + removed) == [0]
+    assert learn(Placeholders(["!" + "f" * 64], 10), others + removed) == [0]
+    banners = [[*others, each] for each in removed]
+    assert learn(Placeholders([], 10), *banners) == [0] * 10
+    assert learn(Placeholders([], 10), removed) == [0], "a site that shows one image everywhere"
+    same_name = [{**each, "url": f"http://a/{n}/logo.jpg"} for n, each in enumerate(removed)]
+    assert learn(Placeholders([], 10), [*others, *same_name]) == [0]  # type: ignore[list-item] # a dict with all keys
+    pairs = [outcome(f"p{n}", f"{n % 4}" * 64) for n in range(48)]
+    assert learn(Placeholders([], 10), pairs) == [0], "a site that repeats all that it has"
+
+
+def test_many_addresses_that_redirect_to_one_are_learned_unless_it_has_their_name() -> None:
+    led = [outcome(f"r{n}", f"{n}" * 64, final_url="http://a/removed.png") for n in range(10)]
+    assert learn(Placeholders([], 10), led) == [10]
+    named = [{**each, "final_url": each["url"].replace("//a/", "//cdn/")} for each in led]
+    assert learn(Placeholders([], 1), named) == [0]  # type: ignore[list-item] # a dict with all keys
+
+
+def test_what_is_no_pattern_is_refused() -> None:
+    with pytest.raises(InputError, match="expected sha256"):
+        Placeholders(["("], 10)
+
+
+def test_placeholders_signatures_and_images_that_are_gone(server: Server, tmp_path: Path) -> None:
+    html = {"Content-Type": "text/html"}
+    night = {"now": 1}
+
+    def answer(request: Request) -> Answer:
+        name = request.path.partition("?")[0].rpartition("/")[2]
+        if request.path == "/list/1":
+            return Answer(b"<a class=g href=/g/1>1</a>", 200, html)
+        if request.path == "/g/1":
+            names = [*(f"{n}.jpg?expires={night['now']}&sig=s{night['now']}" for n in range(4)), "gone.jpg", "page.jpg"]
+            names += [*(f"r{n}.jpg" for n in range(10)), "declared.jpg", "nothing.jpg", "elsewhere.jpg"]
+            return Answer("".join(f'<img src="/i/{name}">' for name in names).encode(), 200, html)
+        if request.path.startswith("/list/"):
+            return Answer(b"", 404)
+        if name[0] == "r":
+            return Answer(REMOVED)
+        if night["now"] > 1 and name in ("gone.jpg", "page.jpg"):
+            return Answer(b"", 410) if name == "gone.jpg" else Answer(HTML, 200, html)
+        return Answer(BANNER if name == "declared.jpg" else jpeg(20 + zlib.crc32(name.encode()) % 200))
+
+    server.add("*", answer)
+    server.add("/i/elsewhere.jpg", redirect("/sorry.png"))
+    declared = f"{hashlib.sha256(BANNER).hexdigest()},nothing,/sorry[.]png$"
+    given = {"list": server.url("/list/{page}"), "galleries": "a.g"}
+    settings = {"VERDICT_MAX_FAILED": "1", "IMAGES_PLACEHOLDERS": declared, "IMAGES_EXPIRES": "0"}
+    first = crawl(tmp_path, "gallery", given, **settings)
+    outcomes = {image["url"].rpartition("/")[2]: image for image in first.images}
+    reasons = Counter(image.get("reason", image["status"]) for image in first.images)
+    assert reasons == {"downloaded": 6, "placeholder": 13}
+    assert "IMAGES_PLACEHOLDERS_LEARNED" in first.log
+    assert "/i/nothing.jpg" not in server.paths(), "what is declared by its address is not asked for"
+    assert "path" not in outcomes["declared.jpg"]
+    assert len(first.files) == 7, "what is learned stays, what is declared is not stored"
+
+    night["now"] = 2
+    again = crawl(tmp_path, "gallery", given, **settings)
+    second = {image["url"].rpartition("/")[2]: image for image in again.images}
+    assert second["0.jpg?expires=2&sig=s2"]["status"] == "uptodate", "the same image, asked for by its whole address"
+    for name, reason in (("gone.jpg", "http_410"), ("page.jpg", "html")):
+        assert (second[name]["status"], second[name]["reason"]) == ("failed", reason)
+        assert second[name]["path"] == outcomes[name]["path"]
+        assert second[name]["checksum"] == outcomes[name]["checksum"]
+    assert again.files == first.files
