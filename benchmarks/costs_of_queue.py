@@ -20,11 +20,16 @@ from scrapy.settings import Settings
 from benchmarks.redis_server import redis_server
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import Queue, queue_from_settings
+from imgcrawl.frontier.run import BATCH_WINDOW, EXCHANGES_A_SECOND
 from imgcrawl.frontier.verdict import RunStats, run_stats
+from imgcrawl.limits.backend import HostLimits, LimitRequest
+from imgcrawl.limits.exchange import REPORT_INTERVAL, REPORTS_A_SECOND
+from imgcrawl.limits.redis import RedisLimits
 
 HOSTS_OF = 10  # pages of a host
 BATCH = 500
 ROUNDS = 5
+PAGES_A_SECOND = 4  # of a busy worker: 80 images, with 20 on a page
 PATIENT = {"socket_connect_timeout": 60, "socket_timeout": 60}  # one process plays all workers
 STATS = {f"image/failed/http_{code}": code for code in range(400, 420)}
 
@@ -78,6 +83,14 @@ class Worker:
     async def join(self) -> None:
         self.run, _ = await self.queue.join(self.name, "", persist=False, flush=False)
         self.stats = RunStats(self.queue, self.run, self.name)
+        self.limits = RedisLimits(self.queue, "", self.name)
+
+    async def limit(self) -> None:
+        """What its limits say: answers of a host of its own, which other workers may ask, too."""
+        host = f"host-{self.name}.example"
+        limits = HostLimits(concurrency=8, target=4.0, first=0.5)
+        request = LimitRequest(host, limits, keep=1, want=4, starts=4, answers=5, latency=0.05)
+        await self.limits.exchange([request])
 
     async def exchange(self, *pages: Any, wanted: int = 0, **options: Any) -> None:
         ops = [*pages, *(("done", token, "") for token in self.tokens)]
@@ -134,47 +147,65 @@ async def by_workers(url: str, most: int) -> None:
 
 
 async def together(workers: list[Worker], seconds: float = 10.0) -> None:
-    """All at once, as busy as workers of so many are: an exchange a batch window, news, a report an interval."""
-    await fill(workers[0], 50_000_000, 40 * len(workers))
-    window = max(1.0, len(workers) / 20) * 0.02
-    loop = asyncio.get_running_loop()
-    end = 0.0
-    counted = 0
+    """All at once, idle and then busy: exchanges of queue and limits, news, reports, each as often as so many do."""
+    count = len(workers)
+    await fill(workers[0], 50_000_000, 4 * PAGES_A_SECOND * count)
+    window = max(BATCH_WINDOW, count / EXCHANGES_A_SECOND)
+    limits = max(REPORT_INTERVAL, count / REPORTS_A_SECOND)
+    pages = max(1, round(PAGES_A_SECOND * window))
+    heartbeat = workers[0].queue.settings.heartbeat_interval
 
-    async def exchanges(worker: Worker) -> None:
-        nonlocal counted
-        await asyncio.sleep(random.uniform(0, window))
+    async def exchange(worker: Worker) -> None:
+        new = [gallery(random.randrange(1 << 40)) for _ in range(pages)]
+        held = worker.tokens
+        await worker.exchange(*new, wanted=pages, flags="h" if random.random() < window / heartbeat else "", held=held)
+
+    async def report(worker: Worker) -> None:
+        await worker.stats.report({name: random.randrange(10**6) for name in STATS})
+
+    busy = {exchange: window, Worker.limit: limits, report: workers[0].stats.interval}
+    idle = {Worker.exchange: heartbeat * 0.9, Worker.limit: heartbeat, report: workers[0].stats.interval}
+    for name, parts in (("idle", idle), ("busy", busy)):
+        print(f"\n{count:,} {name} workers together, a second: {await cost_of(workers, parts, seconds)}")
+
+
+async def cost_of(workers: list[Worker], parts: dict[Any, float], seconds: float) -> str:
+    """What *parts*, calls and the seconds between two of them of a worker, cost Redis when all workers make them."""
+    meter = Meter(workers[0].queue.client)
+    loop = asyncio.get_running_loop()
+    heartbeat = workers[0].queue.settings.heartbeat_interval
+    count = len(workers)
+    each = {}
+    for call in parts:  # the server's time, the bytes on their way included
+        before = await meter.look()
+        for worker in workers[:200]:
+            await call(worker)
+        each[call] = ((await meter.look())["cpu"] - before["cpu"]) / len(workers[:200])
+    made = dict.fromkeys(parts, 0)
+    end = loop.time() + seconds
+
+    async def repeat(worker: Worker, call: Any, interval: float) -> None:
+        await asyncio.sleep(random.uniform(0, interval))
         while loop.time() < end:
-            new = [gallery(random.randrange(1 << 40)) for _ in range(4)]
-            await worker.exchange(*new, wanted=4, flags="h" if random.random() < window / 5 else "", held=worker.tokens)
-            counted += 1
-            await asyncio.sleep(window)
+            await call(worker)
+            made[call] += 1
+            await asyncio.sleep(interval * random.uniform(0.9, 1.1))
 
     async def news(worker: Worker) -> None:
         while loop.time() < end:
-            await worker.queue.wait(worker.name, 5)
+            await worker.queue.wait(worker.name, heartbeat)
 
-    async def reports(worker: Worker) -> None:
-        await asyncio.sleep(random.uniform(0, worker.stats.interval))
-        while loop.time() < end:
-            await worker.stats.report({name: random.randrange(10**6) for name in STATS})
-            await asyncio.sleep(worker.stats.interval * random.uniform(0.8, 1.2))
-
-    meter = Meter(workers[0].queue.client)
-    before = await meter.look()
-    for worker in workers[:200]:
-        await worker.exchange(*map(gallery, random.sample(range(1 << 40), 4)), wanted=4)
-    each = ((await meter.look())["us"] - before["us"]) / len(workers[:200])
-    end = loop.time() + seconds
     before, began = await meter.look(), loop.time()
-    await asyncio.gather(*(part(worker) for worker in workers for part in (exchanges, news, reports)))
+    every = [repeat(worker, *part) for worker in workers for part in parts.items()]
+    await asyncio.gather(*every, *map(news, workers))
     after, took = await meter.look(), loop.time() - began
     core = (after["cpu"] - before["cpu"]) / took
-    # One process that plays all workers is slower than they would be: the exchanges that are missing are added.
-    missing = max(0.0, len(workers) / window - counted / took)
-    print(
-        f"\n{len(workers):,} workers together: {counted / took:,.0f} exchanges/s with news and reports: {core:.1%}"
-        f" of a core of Redis; with {missing:,.0f} more of {each:,.0f} µs each: {core + missing * each / 1e6:.0%}"
+    # One process that plays all workers is slower than they would be: what is missing is added.
+    missing = sum(max(0.0, count / interval - made[call] / took) * each[call] for call, interval in parts.items())
+    costs = ", ".join(f"{count / interval:,.0f} of {1e6 * each[call]:,.0f} µs" for call, interval in parts.items())
+    return (
+        f"{costs} (exchange, limits, report); {sum(made.values()) / took:,.0f} of them made by one process, and waiting"
+        f" for news, took {core:.1%} of a core of Redis; all: {core + missing:.0%}"
     )
 
 

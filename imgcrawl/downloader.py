@@ -145,20 +145,23 @@ class Downloader(Waiting, scrapy.core.downloader.Downloader):
             slot.active.remove(request)
 
     def fetch(self, request: Request, spider: Any = None) -> Deferred[Response | Request]:
+        def taken(result: Any) -> Any:
+            # In the same step in which the engine takes the result. Were it at the end of the task, one turn of the
+            # loop before, the engine could find nothing under way in between, and close with a callback still to come.
+            self.active.remove(request)
+            return result
+
         # Counted here and not in the task, which begins later: the engine looks at once whether there is room for more.
         self.active.add(request)
-        return deferred_from_coro(self._fetch(request, self.backpressure.begin(self.get_slot_key(request))))
+        fetched = deferred_from_coro(self._fetch(request, self.backpressure.begin(self.get_slot_key(request))))
+        return fetched.addBoth(taken)
 
     async def _fetch(self, request: Request, active: Active) -> Response | Request:
         with self.backpressure.working_on(active):
             return await self._through_middlewares(request)
 
     async def _through_middlewares(self, request: Request) -> Response | Request:
-        self.active.add(request)
-        try:
-            return await self.stop.in_time(request, self.middleware.download_async(self._enqueue_request, request))
-        finally:
-            self.active.remove(request)
+        return await self.stop.in_time(request, self.middleware.download_async(self._enqueue_request, request))
 
     @contextmanager
     def count_as_active(self, request: Request) -> Iterator[None]:
@@ -177,7 +180,11 @@ class Downloader(Waiting, scrapy.core.downloader.Downloader):
             raise RuntimeError(f"No open spider to crawl: {request}")
         while True:
             with counted_as_in_progress(engine, request):
-                result = await self._through_middlewares(request)
+                self.active.add(request)
+                try:
+                    result = await self._through_middlewares(request)
+                finally:
+                    self.active.remove(request)
             if isinstance(result, Response):
                 break
             request = result

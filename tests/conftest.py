@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.forkserver import close_fork_server
 from tests.support.redis_server import GivenServer, RedisServer
 from tests.support.server import Server
 
@@ -39,10 +40,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+class Telling:
+    """Shows a failure when it happens, with its reason; the whole of it comes at the end."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self.terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            where, what = (f"{crash.path}:{crash.lineno}", crash.message) if crash else ("", str(report.longrepr))
+            self.terminal.ensure_newline()
+            self.terminal.write_line(
+                f"FAILED {report.nodeid} ({report.when}, {report.duration:.0f} s) {where}", red=True
+            )
+            self.terminal.write_line("\n".join(f"  {line[:300]}" for line in what.splitlines()[:10]))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal and not hasattr(session.config, "workerinput"):  # in the process that collects what the others report
+        session.config.pluginmanager.register(Telling(terminal))
+
+
 @pytest.fixture(autouse=True)
-def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def machine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """Lets tests run side by side, but for those that are marked `alone`: they measure what others would disturb."""
     alone = request.node.get_closest_marker("alone")
+    if alone:
+        monkeypatch.setenv("IMGCRAWL_TESTS_FORK", "0")  # measured is the process as a user starts it
     folder = tmp_path_factory.getbasetemp().parent  # of all processes of this run
     with (folder / "machine.gate").open("wb") as gate, (folder / "machine.lock").open("wb") as lock:
         # Who waits to be alone stands in the gate, so that those behind cannot overtake for ever.
@@ -50,6 +78,12 @@ def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         fcntl.flock(gate, fcntl.LOCK_UN)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _fork_server() -> Iterator[None]:
+    yield
+    close_fork_server()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from scrapy.utils.asyncio import call_later
 from imgcrawl.downloader import Downloader, downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
 from tests.support.asking import ask, crawl
-from tests.support.server import JPEG, Server
+from tests.support.server import JPEG, Server, redirect
 
 
 @pytest.fixture
@@ -235,6 +235,24 @@ async def test_download_does_what_the_engine_does(server: Server, caplog: pytest
     engine, downloader = seen
     assert [str(line) for line in engine] == [str(line) for line in downloader]
     assert sum("Crawled (200)" in str(line) for line in downloader) == 2
+
+
+@pytest.mark.parametrize("path", ["/a.jpg", "/reset", "/another"])
+async def test_a_request_is_in_somebodys_hands_at_every_turn_of_the_loop(server: Server, path: str) -> None:
+    server.add("/a.jpg", JPEG)
+    server.add("/another", redirect("/a.jpg"))
+
+    async def script(crawler: Crawler) -> None:
+        downloader = downloader_of(crawler)
+        heard: list[object] = []
+        request = Request(server.url(path))
+        downloader.fetch(request).addBoth(heard.append)
+        while not heard:
+            assert request in downloader.active, "the engine may close here"
+            await asyncio.sleep(0)
+        assert not downloader.active
+
+    await crawl(script, RETRY_TIMES=0)
 
 
 async def test_a_download_that_is_cancelled_gives_its_place_to_the_next(server: Server) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from imgcrawl.lines import printable
+from tests.support import processes
 from tests.support.crawling import FAST, environment
 from tests.support.sharing import scrapy
 
@@ -55,7 +55,7 @@ def test_a_log_has_only_lines_of_its_own(tmp_path: Path) -> None:
     for name, value in {**FAST, "LOG_LEVEL": "DEBUG", "LOG_FILE": "log", "RETRY_TIMES": 0, "STATS_DUMP": 1}.items():
         command += ["-s", f"{name}={value}"]
     command += ["-s", "REDIS_URL=", "-s", "HTTPPROXY_ENABLED=0", "-s", f"BOT_NAME={hostile}"]
-    done = subprocess.run(
+    done = processes.run(
         [*command, "-O", "items.json"], cwd=tmp_path, env=environment(), capture_output=True, check=False, timeout=300
     )
     log = (tmp_path / "log").read_text("utf-8")

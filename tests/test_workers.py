@@ -16,6 +16,7 @@ import redis
 
 from imgcrawl.demo.server import serve
 from imgcrawl.exitcodes import ExitCode
+from tests.support import processes
 from tests.support.crawling import FAST, ROOT, Crawl, environment, until
 from tests.support.pages import Crawl as Pages
 from tests.support.pages import Site
@@ -310,7 +311,7 @@ def test_only_the_first_worker_flushes_the_queue(tmp_path: Path, redis_server: R
 
 def queue(crawl: Pages, *arguments: str) -> tuple[int, str]:
     """`scrapy queue pages`, where the crawl is: its exit code and all it says."""
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-m", "scrapy", "queue", "pages", *arguments],
         cwd=crawl.folder,
         env={**os.environ, "REDIS_URL": crawl.redis_url, "PYTHONPATH": str(ROOT)},

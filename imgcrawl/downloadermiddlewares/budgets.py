@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime
 from math import inf
 from time import monotonic
@@ -73,6 +74,7 @@ class BudgetsMiddleware:
         self._talking = asyncio.Lock()
         self._closing: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -180,9 +182,12 @@ class BudgetsMiddleware:
             )
 
     async def _tell(self) -> None:
-        while True:
+        while not self._over.is_set():
             await self._tell_now()
-            await asyncio.sleep(_TELL)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TELL):
+                    await self._over.wait()
+        await self._tell_now()
 
     async def _tell_now(self) -> None:
         notes = downloader_of(self.crawler).host_notes
@@ -208,10 +213,10 @@ class BudgetsMiddleware:
                 self._spent[key], self._heard[key] = total, monotonic()
 
     async def spider_closed(self) -> None:
+        # Not cancelled: what was on its way to the others would be told twice, and redis-py can swallow a cancellation.
+        self._over.set()
         if self._telling:
-            self._telling.cancel()
-            await asyncio.wait([self._telling])
-            await self._tell_now()
+            await self._telling
 
 
 def _is_robots(request: Request) -> bool:

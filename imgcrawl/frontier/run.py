@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_WINDOW = 0.02  # seconds in which what is to be reported comes together
 IDLE_FLUSH_DELAY = 0.003  # the same, for a worker with nothing to do
+EXCHANGES_A_SECOND = 500  # of all workers together: where there are more, each says more at a time
 FULL_PAUSE = 0.5  # the same, while the server is full
 FULL_PATIENCE = 60.0  # seconds that a worker with pages in hand waits for room in a full server, at least
 BAD_INPUT = "bad input: "  # how the reason of a crawl begins that `scrapy crawl` ends with exit code 2
@@ -218,8 +219,8 @@ class SharedRun:
             return 0.0
         if self._is_full:
             return FULL_PAUSE
-        # All workers together ask one server: the more there are, the more each says at a time.
-        return max(1.0, self.reply.workers / 20) * (BATCH_WINDOW if self.leases.ready else IDLE_FLUSH_DELAY)
+        workers = max(1.0, self.reply.workers / (EXCHANGES_A_SECOND * BATCH_WINDOW))
+        return workers * (BATCH_WINDOW if self.leases.ready else IDLE_FLUSH_DELAY)
 
     def _unsure(self) -> None:
         # What was asked for may have been done or not: fingerprints, tokens and the list of what is held make it right.

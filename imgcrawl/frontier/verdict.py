@@ -8,7 +8,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from scrapy import signals
 
@@ -16,6 +16,7 @@ from imgcrawl.extensions.verdict import Verdict, findings
 from imgcrawl.frontier.queue import LUA, Queue, queue_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
 from imgcrawl.items import STATUSES
+from imgcrawl.shared import tasks
 from imgcrawl.shared.connection import OUTAGES, check_server
 from imgcrawl.shared.script import Script
 
@@ -149,8 +150,7 @@ class SharedVerdict(Verdict):
 
     async def spider_opened(self) -> None:
         scheduler = self.crawler.engine.scheduler
-        # Of Scrapy's base class any scheduler is an instance, and so of ours.
-        if Scheduler in type(scheduler).__mro__ and (scheduler := cast("Scheduler", scheduler)).run:
+        if isinstance(scheduler, Scheduler) and scheduler.run:
             self.run_stats = RunStats(self.store, scheduler.run, scheduler.worker)
             self._reporting = asyncio.create_task(self._report_regularly())
 
@@ -176,8 +176,7 @@ class SharedVerdict(Verdict):
         if self._reporting is None:
             await self.store.client.aclose()
             return
-        self._reporting.cancel()
-        await asyncio.wait([self._reporting])
+        await tasks.end(self._reporting)
         answer = await self._final_report(self.reason or "shutdown")
         try:
             async with asyncio.timeout(self.store.settings.heartbeat_interval):

@@ -13,12 +13,13 @@ from time import monotonic
 from imgcrawl.limits.backend import BackendClock, LimitGrant, LimitRequest, LimitsBackend
 from imgcrawl.limits.host import BackendState, Host
 from imgcrawl.limits.host_table import HostTable
+from imgcrawl.shared import tasks
 
 logger = logging.getLogger(__name__)
 
 BATCH_WINDOW = 0.002  # seconds in which what is to be asked comes together
 REPORT_INTERVAL = 0.5  # seconds after which answers are reported and what is not needed is given back, at the latest
-REPORTS_A_SECOND = 1000  # of all workers together: where there are more, each reports less often
+REPORTS_A_SECOND = 500  # of all workers together: where there are more, each reports less often
 BATCH_SIZE = 100  # hosts in one exchange: some milliseconds of the server's time
 
 
@@ -60,10 +61,7 @@ class Exchange:
         """Give everything back."""
         self._closing = True
         self._wakeup.set()
-        while pending := [task for task in self._tasks if not task.done()]:
-            for task in pending:
-                task.cancel()  # again and again: asyncio.timeout(0), as redis-py has it, can swallow one
-            await asyncio.wait(pending, timeout=0.05)
+        await tasks.end(*self._tasks)
         with suppress(*self._outages):
             async with asyncio.timeout(5):
                 await self.backend.close()

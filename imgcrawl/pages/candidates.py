@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
+from imgcrawl.pages.tags import BACKGROUNDS
+
 # Attributes of <img>, best first. The first group says "this is the full-size file" and beats any srcset …
 ORIGINAL_ATTRIBUTES = (
     "data-orig-file",  # WordPress, Jetpack
@@ -49,6 +51,8 @@ _EXTENSION = r"\.(?:jpe?g|jpe|jfif|pjpeg|png|apng|gif|webp|avif|heic|heif|jxl|bm
 # A site's own suffix may follow the extension (.jpg!dta, .jpg:large); MediaWiki's File:x.jpg is a page.
 _HINT = re.compile(_EXTENSION, re.IGNORECASE | re.ASCII)
 _IMAGE_FILE = re.compile(rf"[^/:]*{_EXTENSION}(?:[!:][\w.-]*)?", re.IGNORECASE | re.ASCII)
+_PHOTOGRAPH = re.compile(r"\.(?:jpe?g|jfif|webp|avif|png)(?:[!:][\w.-]*)?$", re.IGNORECASE | re.ASCII)
+_URL = re.compile(r"""url\(\s*+(?:"([^"]*+)"|'([^']*+)'|([^'")\s]++))""", re.IGNORECASE | re.ASCII)
 PIXEL = re.compile(r"(?:blank|spacer|pixel|transparent|clear|1x1|1px)\.(?:gif|png|svg)", re.IGNORECASE)
 PLACEHOLDER = re.compile(
     r"(?:[\w-]*[_-])?(?:blank|spacer|placeholder|place-holder|loading|loader|lazy|lazyload|pixel|transparent"
@@ -89,6 +93,16 @@ def source_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
         if name in attributes
         for address, width, density in _srcset(attributes[name])
     ]
+
+
+def backgrounds_of(attributes: dict[str, str]) -> Iterator[str]:
+    """The photographs that an element has for a background, by its style or for a script. Others are ornaments."""
+    for name in ("style", *BACKGROUNDS):
+        value = attributes.get(name, "")
+        found = [match[1] or match[2] or match[3] for match in _URL.finditer(value)]
+        for address in found or ([value] if name != "style" else []):
+            if _PHOTOGRAPH.search(file_name(address)):
+                yield address.strip()
 
 
 def _srcset(text: str) -> Iterator[tuple[str, float, float]]:
@@ -136,4 +150,4 @@ def is_file(address: str) -> bool:
 def file_name(address: str) -> str:
     """The last part of the path of *address*."""
     path = address.strip().partition("#")[0].partition("?")[0]
-    return unquote(path[path.rfind("/") + 1 :])
+    return unquote(path[path.rfind("/") + 1 :]).rpartition("/")[2]

@@ -11,6 +11,7 @@ from typing import Any
 from parsel import Selector
 
 from imgcrawl.pages import linkeddata
+from imgcrawl.pages.candidates import is_file
 from imgcrawl.pages.linkeddata import Node
 from imgcrawl.pages.sizes import ORIGINAL, size_of
 from imgcrawl.pages.tags import OF_FACTS, Tag, base_of, tags, text_after, text_of
@@ -121,7 +122,7 @@ class FactsReader:
                 self._headings[name].append(text_after(self._text, tag))
         elif name == "meta":
             key = attributes.get("property") or attributes.get("name") or ""
-            self._add(self._meta, key.strip().lower(), attributes.get("content", ""))
+            self._add(self._meta, key.strip().lower(), attributes.get("content") or attributes.get("value", ""))
         elif name in ("link", "a") and "license" in attributes.get("rel", "").lower().split():
             self._add(self._properties, "license", attributes.get("href", ""))
         if "itemprop" in attributes or "property" in attributes:
@@ -131,6 +132,8 @@ class FactsReader:
         stated = tag.attributes.get("itemprop") or tag.attributes.get("property") or ""
         for name in stated.split()[:10]:
             name = name.removeprefix("schema:")  # noqa: PLW2901 -- a prefix of RDFa
+            if name == "url" and tag.scope and tag.scope.kind == "ImageObject":
+                name = "contentUrl"  # noqa: PLW2901 -- said in other words
             if name not in _KNOWN_PROPERTIES or len(self._properties[name]) >= MAX_IMAGES or not _is_own(tag, name):
                 continue
             for attribute in ("content", "src", "href", "datetime", "data"):
@@ -138,6 +141,8 @@ class FactsReader:
                     break
             else:
                 value = text_after(self._text, tag)
+                if name in IMAGE_PROPERTIES and not is_file(value):  # what is said within: a caption, a size
+                    continue
             self._add(self._properties, name, value)
 
     @staticmethod
@@ -157,7 +162,7 @@ class FactsReader:
                 setattr(facts, fact, self._stated(fact, properties, nodes)[:MAX_TEXT])
         facts.title = facts.title or next(filter(None, (*self._headings["h1"], *self._headings["title"])), "")
         facts.tags = self._tags(nodes)
-        self._find_images(facts, sorted(graph.nodes, key=_weight, reverse=True), graph.named)
+        self._find_images(facts, sorted(graph.nodes, key=_weight, reverse=True), graph.named, graph.videos)
         return facts
 
     def _stated(self, fact: str, properties: tuple[str, ...], nodes: Iterable[Node]) -> str:
@@ -180,13 +185,13 @@ class FactsReader:
         words = (" ".join(word.split())[:MAX_TEXT] for word in stated)
         return list(dict.fromkeys(word for word in words if word))[:MAX_TAGS]
 
-    def _find_images(self, facts: PageFacts, nodes: list[Node], named: dict[str, Node]) -> None:
+    def _find_images(self, facts: PageFacts, nodes: list[Node], named: dict[str, Node], videos: list[Node]) -> None:
         found: dict[str, None] = {}
         for node in nodes:
             largest = 0
             best = ""
             for image in _images_of(node, named):
-                address = self._absolute(_address_of(image))
+                address = self._absolute(linkeddata.address_of(image))
                 if not address or address in found:
                     continue
                 found[address] = None
@@ -205,6 +210,10 @@ class FactsReader:
         shared = [self._absolute(value) for name in _IMAGE_META for value in self._meta.get(name, ())]
         facts.preview = next(filter(None, shared), "")
         found |= dict.fromkeys(filter(None, shared))
+        if not found:  # what stands for a video until it runs
+            stills = (value for video in videos for value in linkeddata.values(video, "thumbnailUrl"))
+            found |= dict.fromkeys(filter(None, (self._absolute(linkeddata.address_of(still)) for still in stills)))
+            facts.preview = next(iter(found), "")
         facts.image = facts.image or facts.preview
         facts.images = list(found)[:MAX_IMAGES]
 
@@ -250,14 +259,6 @@ def _images_of(node: Node, named: dict[str, Node]) -> Iterator[Any]:
             yield image
     if not some:
         yield from linkeddata.values(node, "thumbnailUrl")
-
-
-def _address_of(image: Any) -> str:
-    if isinstance(image, dict):
-        stated = (image.get(key) for key in ("contentUrl", "url", "schema:contentUrl", "schema:url"))
-        image = next((each for each in stated if isinstance(each, str) and each), "")
-    # Some write references as in attributes.
-    return image.strip().replace("&amp;", "&") if isinstance(image, str) else ""
 
 
 def _area(image: Any, address: str) -> int:

@@ -16,6 +16,7 @@ from imgcrawl.pages.candidates import (
     PLAIN,
     STAND_IN,
     Rank,
+    backgrounds_of,
     file_name,
     image_candidates,
     is_file,
@@ -24,7 +25,7 @@ from imgcrawl.pages.candidates import (
 )
 from imgcrawl.pages.facts import FactsReader
 from imgcrawl.pages.sizes import DERIVED, Size, size_of
-from imgcrawl.pages.tags import IMAGES, Tag, base_of, tags, text_of
+from imgcrawl.pages.tags import BACKGROUNDS, IMAGES, Tag, base_of, tags, text_of
 from imgcrawl.urls import WEB, absolute, resolve
 
 # libxml2 takes what follows a <source> for a part of it.
@@ -39,14 +40,16 @@ def find_images(html: str | Selector, url: str, encoding: str = "utf-8") -> list
 
     One address for each `<img>`: that of the image file that it links to, else what a full-size attribute says, else
     the largest of its `srcset` and of the sources of its `<picture>`, else a lazy attribute, else `src`. Besides these,
-    links to image files, what `<noscript>` holds, `<link rel=image_src>`, and what the page names as its images in
-    JSON-LD, microdata, RDFa, Open Graph and Twitter cards. `<base href>` counts. Of several sizes of an image (`sizes`)
-    the largest; beside it stays, as it is named, what the publisher names as the page's main image, unless that is
-    known to be a smaller copy (a crop is none).
+    links to image files, what `<noscript>` holds, `<link>` with image_src or preload, posters of videos, and what the
+    page names as its images in JSON-LD, microdata, RDFa, Open Graph and Twitter cards. `<base href>` counts. Of several
+    sizes of an image (`sizes`) the largest; beside it stays, as it is named, what the publisher names as the page's
+    main image, unless that is known to be a smaller copy (a crop is none).
+
+    Backgrounds in a `style` attribute, or where scripts find them, count where they are photographs by their name.
 
     Left out: `data:`, addresses that browsers refuse, images declared as 1x1 and pixel files (`spacer.gif`), the page
-    itself, and names like `loading.gif` where a better address took their place. Images of style sheets and of `style`
-    attributes are left out too: they are backgrounds, icons and sprites. An address of another scheme in an `<img>` is
+    itself, and names like `loading.gif` where a better address took their place; images of style sheets too: they are
+    icons and sprites. An address of another scheme in an `<img>` is
     among the images: what becomes of it is told.
 
     *html* is the text of a page (time linear in its length) or a selector, of which only its own part counts;
@@ -163,8 +166,21 @@ class _Search:
             href = attributes.get("href", "")
             # What shows in a link to an image file is a small copy of it.
             self._in_link = is_file(href) and self._add([(PLAIN, href)]) is not None
-        elif name == "link" and "image_src" in attributes.get("rel", "").lower().split():
-            self._add([(PLAIN, attributes.get("href", ""))])
+        elif name == "link":
+            self._read_link(attributes)
+        elif name == "video":
+            self._add([(PLAIN, attributes.get("poster", ""))])
+        elif name == "image":
+            self._add([(PLAIN, attributes.get("href") or attributes.get("xlink:href") or attributes.get("src", ""))])
+        if "style" in attributes or any(map(attributes.__contains__, BACKGROUNDS)):
+            for background in backgrounds_of(attributes):
+                self._add([(PLAIN, background)])
+
+    def _read_link(self, attributes: dict[str, str]) -> None:
+        said = attributes.get("rel", "").lower().split()
+        if "image_src" in said or ("preload" in said and attributes.get("as", "").lower() == "image"):
+            srcset = source_candidates({"srcset": attributes.get("imagesrcset", "")})
+            self._add([*srcset, (PLAIN, attributes.get("href", ""))])
 
     def _read_image(self, attributes: dict[str, str]) -> None:
         candidates = self._sources + image_candidates(attributes)

@@ -10,7 +10,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from html import unescape
+from itertools import islice
 from typing import Any, NamedTuple
+
+from imgcrawl.pages.candidates import is_file
 
 MAX_CHARACTERS = 1_000_000  # of all scripts of a page together; the largest of 180 real pages has 60,000
 MAX_NODES = 20_000
@@ -24,17 +27,25 @@ _OF_OTHERS = frozenset(_OF_OTHERS_WORDS.split())
 _OTHERS = re.compile(r"\w*Organization|Person|WebSite|BreadcrumbList|\w*Action|Brand|VideoObject|Review")
 _WRAPPINGS = (("<!--", "-->"), ("//<![CDATA[", "//]]>"), ("<![CDATA[", "]]>"), ("/*<![CDATA[*/", "/*]]>*/"))
 _SPARE_COMMA = re.compile(r",(?=\s*[}\]])")
+_COMMENT_OR_STRING = re.compile(r'("(?:[^"\\]++|\\.)*+")|/\*.*?\*/|//[^\n]*+', re.DOTALL)
+_IMAGE_NAMED = re.compile(r'"(?:image|contentUrl|thumbnailUrl)"\s*+:\s*+\[?\s*+"((?:[^"\\]|\\.){4,2000}+)"')
+_DECODER = json.JSONDecoder(strict=False)
+MAX_NAMED = 100
+
+_WRAPPED = 4  # lists and nodes around an address
+_ADDRESSES = ("contentUrl", "url", "schema:contentUrl", "schema:url", "@value", "@list")
 
 Node = dict[str, Any]
 
 
 class Graph(NamedTuple):
     """What a page says in JSON-LD: *nodes* about it and what is on it, in order; of these *main*, which are no part of
-    another; and all *named* ones, by their `@id`."""
+    another; all *named* ones, by their `@id`; and the *videos* that it is about."""
 
     nodes: list[Node]
     main: list[Node]
     named: dict[str, Node]
+    videos: list[Node]
 
 
 def graph_in(scripts: Iterable[str]) -> Graph:
@@ -43,6 +54,7 @@ def graph_in(scripts: Iterable[str]) -> Graph:
     nodes: list[Node] = []
     main: list[Node] = []
     named: dict[str, Node] = {}
+    videos: list[Node] = []
     for script in scripts:
         left -= len(script)
         if left < 0:
@@ -53,10 +65,12 @@ def graph_in(scripts: Iterable[str]) -> Graph:
                 nodes.append(node)
                 if is_main:
                     main.append(node)
+            elif is_main and "VideoObject" in kinds(node):
+                videos.append(node)
             identity = node.get("@id")
             if isinstance(identity, str) and len(node) > 1:
                 named.setdefault(identity, node)
-    return Graph(nodes, main, named)
+    return Graph(nodes, main, named, videos)
 
 
 def kinds(node: Node) -> list[str]:
@@ -94,20 +108,58 @@ def one_text(value: Any) -> str:
     return " ".join((unescape(value) if "&" in value else value).split())
 
 
+def address_of(image: Any) -> str:
+    """The address that *image* is, or that is stated of it; empty where there is none."""
+    for _ in range(_WRAPPED):  # {"contentUrl": [{"@value": …}]}
+        if isinstance(image, list):
+            image = image[0] if image else ""
+        elif isinstance(image, dict):
+            stated = (image.get(key) for key in _ADDRESSES)
+            image = next((each for each in stated if each), _identity_of(image))
+    # Some write references as in attributes.
+    return image.strip().replace("&amp;", "&") if isinstance(image, str) else ""
+
+
+def _identity_of(image: Node) -> str:
+    """The `@id` of an image about which nothing else is said, if it is the address of a file."""
+    identity = image.get("@id")
+    return identity if isinstance(identity, str) and is_file(identity) else ""
+
+
 def _parsed(script: str) -> Any:
+    """What *script* says, mended where it is not quite JSON; of what cannot be mended the images that it names."""
     try:
         return json.loads(script, strict=False)
     except RecursionError:
         return None
     except ValueError:
-        try:
-            return json.loads(_SPARE_COMMA.sub("", _unwrapped(script)), strict=False)
-        except (ValueError, RecursionError):
-            return None
+        script = _unwrapped(script)
+    text = _SPARE_COMMA.sub("", _COMMENT_OR_STRING.sub(lambda found: found[1] or "", script))
+    found = []
+    try:
+        while text := text.strip("; \t\r\n"):
+            value, end = _DECODER.raw_decode(text)
+            found.append(value)
+            text = text[end:]
+    except RecursionError:
+        return None
+    except ValueError:
+        found.append({"image": [_json_string(name[1]) for name in islice(_IMAGE_NAMED.finditer(script), MAX_NAMED)]})
+    return found
+
+
+def _json_string(text: str) -> str:
+    """What *text*, as it stands between the quotes of a string in JSON, says."""
+    try:
+        return str(json.loads(f'"{text}"', strict=False))
+    except ValueError:
+        return text
 
 
 def _unwrapped(script: str) -> str:
-    script = script.strip()
+    script = script.strip("\ufeff \t\r\n")
+    if "&quot;" in script:
+        script = unescape(script)
     for begin, end in _WRAPPINGS:
         script = script.removeprefix(begin).removesuffix(end).strip()
     return script
@@ -120,7 +172,8 @@ def _walk(data: Any, limit: int) -> Iterator[tuple[Node, bool, bool]]:
         value, own, is_main = stack.pop()
         limit -= 1
         if isinstance(value, dict):
-            own = own and not any(_OTHERS.fullmatch(kind) for kind in kinds(value))
+            stated = kinds(value)
+            own = own and not any(map(_OTHERS.fullmatch, stated))
             yield value, own, is_main
             stack += [
                 (inner, own and key not in _OF_OTHERS, is_main and key in ("@graph", "mainEntity"))

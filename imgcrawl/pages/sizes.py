@@ -43,6 +43,9 @@ _FOLDERS = re.compile(
 )
 _MADE_WIDTH = re.compile(r"(?:^|,)[wh]_([0-9]{1,5})")
 _MEDIAWIKI = re.compile(r"/thumb((?:/[^/]+){1,4})/(?:lossy-page[0-9]+-)?(?P<w>[0-9]{1,5})px-[^/]+$")
+# What fetches an image from elsewhere and makes a size of it: /image/fetch/w_1456,c_limit/https%3A%2F%2Fhost%2Fa.png
+_FETCHED = re.compile(r"(?<=[^:/])/(?P<made>[^/?#]*+)/(?:plain/)?https?(?:%3[aA]|:)(?:%2[fF]|/){2}(?P<inner>[^?#]++)$")
+_FETCHED_WIDTH = re.compile(r"(?:^|,)w_?([0-9]{2,5})|^([0-9]{2,5})x")
 _PHOTON = re.compile(r"//i[0-3]\.wp\.com/")
 
 ORIGINAL = 100_000  # wider than any image: an address without a size is that of the original
@@ -64,6 +67,10 @@ def size_of(address: str) -> Size:
     """What *address* says about the image it leads to. An address without a size counts as that of the original."""
     if len(address) > _LONGEST:
         return Size(address, ORIGINAL, 0)
+    if match := _FETCHED.search(address):
+        said = _FETCHED_WIDTH.search(match["made"])
+        width = int(said[1] or said[2]) if said else ORIGINAL
+        return Size(f"//{unquote(match['inner'])}", width, 0)
     rest, mark, query = address.partition("?")
     width = height = 0
     image = rest.partition(":")[2]  # http and https lead to one image

@@ -19,7 +19,10 @@ from parsel import Selector
 from imgcrawl.urls import resolve
 
 IMAGES = ("img", "amp-img")
-KEPT = frozenset((*IMAGES, "picture", "source", "noscript", "meta", "link", "a", "area", "base", "h1", "title"))
+# Also <image> of SVG, and what stands for a video until it runs.
+KEPT = frozenset(
+    (*IMAGES, "image", "video", "picture", "source", "noscript", "meta", "link", "a", "area", "base", "h1", "title")
+)
 OF_FACTS = frozenset(("meta", "link", "h1", "title"))
 _RAW_TEXT = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
 _RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE | re.ASCII) for name in _RAW_TEXT}
@@ -31,6 +34,20 @@ _UNNAMED = re.sub(r"\((?!\?)", "(?:", _ONE)
 _ATTRIBUTES = re.compile(rf"(?:{_UNNAMED})*+[\s/]*+(>?)", re.ASCII)
 # Microdata and RDFa name a property of the thing that the page is about, on any element.
 _PROPERTY = r"(?:itemprop|property|itemscope|typeof)(?=[\s/>=])"
+# A background may be on any element, too.
+BACKGROUNDS = (
+    "data-bg",
+    "data-background",
+    "data-background-image",
+    "data-bg-image",
+    "data-lazy-background",
+    "data-bgset",
+)
+_BACKGROUND = (
+    rf"(?:(?:{'|'.join(BACKGROUNDS)})(?=[\s/>=])"
+    r"""|style\s*+=\s*+(?:"[^">]*?url\(|'[^'>]*?url\())"""
+)
+_HAS_BACKGROUNDS = re.compile(_BACKGROUND, re.IGNORECASE | re.ASCII)
 _HAS_PROPERTIES = re.compile(rf"[\s/]{_PROPERTY}", re.IGNORECASE | re.ASCII)
 _VOID_WORDS = """
     img meta link source base area input br hr col embed param track wbr
@@ -44,10 +61,12 @@ _SCOPES = frozenset(_SCOPES_WORDS.split())
 
 
 @cache
-def _uninteresting(kept: frozenset[str], scope: str, *, properties: bool) -> re.Pattern[str]:
-    """As many texts and tags as nothing stands in. Those named *scope*, and those with properties, are interesting."""
+def _uninteresting(kept: frozenset[str], scope: str, *, properties: bool, backgrounds: bool) -> re.Pattern[str]:
+    """As many texts and tags as nothing stands in. Interesting are those named *scope*, and those with properties or
+    backgrounds."""
     names = "|".join((*sorted(kept), *_RAW_TEXT, *([scope] if scope else [])))
-    attribute = _UNNAMED.replace(r"[\s/]*+", rf"[\s/]*+(?!{_PROPERTY})", 1) if properties else _UNNAMED
+    some = "|".join([_PROPERTY] * properties + [_BACKGROUND] * backgrounds)
+    attribute = _UNNAMED.replace(r"[\s/]*+", rf"[\s/]*+(?!{some})", 1) if some else _UNNAMED
     tag = rf"</?+(?!(?:{names})[\s/>])[a-z][^\s/>]*+(?:{attribute})*+[\s/]*+>"
     return re.compile(rf"(?:[^<]++|{tag}|<(?![a-z/!?]))*+", re.ASCII | re.IGNORECASE)
 
@@ -138,7 +157,8 @@ def tags(text: str, kept: frozenset[str] = KEPT) -> Iterator[Tag]:
     unclosed: set[str] = set()  # what is searched for once in vain is not searched for again: that keeps it linear
     scope: Scope | None = None
     properties = _HAS_PROPERTIES.search(text) is not None
-    skipped = plain = _uninteresting(kept, "", properties=properties)
+    backgrounds = "img" in kept and ("url(" in text or "data-b" in text) and _HAS_BACKGROUNDS.search(text) is not None
+    skipped = plain = _uninteresting(kept, "", properties=properties, backgrounds=backgrounds)
     while tag := _TAG.search(text, _end(skipped, text, position)):
         position = tag.end()
         if tag[1]:
@@ -157,17 +177,17 @@ def tags(text: str, kept: frozenset[str] = KEPT) -> Iterator[Tag]:
         end = position = whole.end()
         if scope is not None:
             scope = _closed(scope, name)
-            skipped = _uninteresting(kept, scope.name, properties=True) if scope else plain
+            skipped = _uninteresting(kept, scope.name, properties=True, backgrounds=backgrounds) if scope else plain
         if name in _RAW_END:
             position = _raw_text_end(text, name, end, unclosed)
             if name == "title" or (name == "script" and "json" in text[begin:end].lower()):
                 yield Tag(name, _attributes(text, begin, end), end, position, scope)
-        elif name.removeprefix("/") in kept or (properties and name[0] != "/"):
+        elif name.removeprefix("/") in kept or ((properties or backgrounds) and name[0] != "/"):
             attributes = _attributes(text, begin, end)
             yield Tag(name, attributes, end, end, scope)
             if name in _SCOPES and ("itemscope" in attributes or "typeof" in attributes):
                 scope = Scope(name, attributes, scope)
-                skipped = _uninteresting(kept, name, properties=True)
+                skipped = _uninteresting(kept, name, properties=True, backgrounds=backgrounds)
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:

@@ -5,7 +5,6 @@ import gzip
 import json
 import os
 import re
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from imgcrawl.commands.failed import retries_of
 from imgcrawl.items import Row
 from imgcrawl.rows import GoodRow, open_address_list
 from imgcrawl.spiders.huaban import HuabanSpider
+from tests.support import processes
 from tests.support.crawling import ROOT, Crawl, crawl
 from tests.support.server import JPEG, Answer, Request, Server, jpeg
 
@@ -243,7 +243,7 @@ def test_rows_keep_their_facts_through_a_crawl_and_a_retry(server: Server, tmp_p
     }
     assert set(first.files) == {f"{row['label']}/{row['id']}.jpg" for row in rows if row["id"] not in missing}
 
-    again = subprocess.run(
+    again = processes.run(
         [sys.executable, "-m", "scrapy", "failed", str(tmp_path / "items.json")],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
@@ -367,12 +367,12 @@ def test_a_list_may_be_at_an_address_or_on_standard_input(server: Server, tmp_pa
     command = [sys.executable, "-m", "scrapy", "crawl", "urls", "-a", "file=-", "-a", f"base={base(server)}"]
     environment = os.environ | {"SCRAPY_SETTINGS_MODULE": "imgcrawl.settings", "PYTHONPATH": str(ROOT)}
     for text, told in ((table, "stdin:2"), ("a,b\n", "list '-' has no column with addresses")):
-        done = subprocess.run(
+        done = processes.run(
             [*command, "-O", "piped.json"],
             input=text, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert told in (done.stderr if done.returncode else (tmp_path / "piped.json").read_text()), done.stderr
-    shared = subprocess.run(
+    shared = processes.run(
         [*command, "--workers", "2"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert (shared.returncode, shared.stderr.splitlines()[-1][:25]) == (2, "-a file=- with --workers:")

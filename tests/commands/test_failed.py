@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import processes
 from tests.support.crawling import ROOT, crawl
 from tests.support.server import JPEG, Server, reset
 
 
 def failed(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "scrapy", "failed", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return processes.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("feed", ["feed.json", "feed.jsonl"])

@@ -9,6 +9,7 @@ from scrapy.settings import Settings
 
 from imgcrawl.limits.backend import HostLimits, LimitRequest
 from imgcrawl.limits.redis import limits_from_settings
+from tests.support import processes
 from tests.support.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +19,7 @@ def hosts(*arguments: str, redis_url: str = "") -> subprocess.CompletedProcess[s
     environment = os.environ | {"SCRAPY_SETTINGS_MODULE": "imgcrawl.settings", "PYTHONPATH": str(ROOT)}
     environment["REDIS_URL"] = redis_url
     command = [sys.executable, "-m", "scrapy", "hosts", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return processes.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 async def test_who_slowed_which_host_and_why(redis_server: RedisServer) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import processes
 from tests.support.crawling import ROOT
 from tests.support.server import Server
 
@@ -33,7 +34,7 @@ class Project:
         environment = os.environ | {"PYTHONPATH": str(self.root)}
         environment.pop("REDIS_URL", None)
         environment.pop("SCRAPY_SETTINGS_MODULE", None)
-        return subprocess.run(
+        return processes.run(
             [sys.executable, "-m", *command],
             cwd=self.root,
             env=environment,

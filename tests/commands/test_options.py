@@ -8,6 +8,7 @@ from scrapy.spiderloader import SpiderLoader
 
 from imgcrawl.basespiders.base import BaseSpider
 from imgcrawl.commands.options import described
+from tests.support import processes
 from tests.support.crawling import ROOT, project_settings
 
 SETTINGS = project_settings()
@@ -16,7 +17,7 @@ LOADER = SpiderLoader.from_settings(SETTINGS)
 
 def options(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "scrapy", "options", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return processes.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("name", LOADER.list())

@@ -13,13 +13,14 @@ import pytest
 
 import imgcrawl
 from imgcrawl.demo.server import SITES, serve
+from tests.support import processes
 
 ROOT = Path(imgcrawl.__file__).parents[1]
 DEMO = [sys.executable, "-m", "scrapy", "demo"]
 
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*DEMO, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+    return processes.run([*DEMO, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
 
 
 def free_port() -> int:

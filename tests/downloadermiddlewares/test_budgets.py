@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
+from imgcrawl.downloader import downloader_of
 from imgcrawl.downloadermiddlewares.budgets import Hours
 from imgcrawl.exceptions import InputError, RequestRefused
+from imgcrawl.shared import tasks
 from tests.support import crawling
 from tests.support.asking import SETTINGS, ask, crawl
 from tests.support.redis_server import RedisServer
@@ -133,6 +137,45 @@ def test_a_budget_ends_the_crawl_without_an_error(server: Server, tmp_path: Path
     assert outcomes.count(("refused", "budget")) == 5
     assert "closespider_budget_images" in done.log
     assert "The crawl ends: its budget of 4 images is used up" in done.log
+
+
+async def test_what_is_on_its_way_to_the_others_at_the_end_is_told_once_and_the_crawl_ends(server: Server) -> None:
+    server.add("*", b"x" * 1000)
+    told: list[int] = []
+    telling = asyncio.Event()
+
+    class Notes:
+        """Those of a Redis that is slow, by a client that swallows a cancellation, as redis-py's may."""
+
+        async def spend(self, run: str, amounts: Mapping[str, int]) -> dict[str, int]:
+            told.extend(amounts.values())
+            telling.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.2)
+            return dict(amounts)
+
+    async def script(crawler: Crawler) -> None:
+        downloader_of(crawler).host_notes = Notes()  # type: ignore[assignment] -- the part that a budget uses
+        await crawler.engine.download_async(images(server, 1)[0])
+        await telling.wait()
+
+    async with asyncio.timeout(30):
+        await crawl(script, **BUDGETS | {"ROBOTSTXT_OBEY": False}, BUDGET_BYTES=100_000)
+    assert [bytes_ for bytes_ in told if bytes_] == [1000]
+
+
+async def test_a_task_that_swallows_cancellations_is_ended_all_the_same() -> None:
+    async def stubborn() -> None:
+        for _ in range(3):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        await tasks.end(task)
+    assert task.cancelled()
 
 
 def test_workers_have_one_budget(server: Server, tmp_path: Path, redis_server: RedisServer) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from scrapy import Request
 from scrapy.http import Response
 
 from imgcrawl.failures import reason_of
+from tests.support import processes
 from tests.support.asking import ask
 from tests.support.crawling import ROOT
 from tests.support.server import HTML, JPEG, Answer, Server, redirect
@@ -110,7 +110,7 @@ class One(scrapy.Spider):
 """)
     command = [sys.executable, "-m", "scrapy", "runspider", str(spider), "-s", "VERDICT_IMAGES_EXPECTED=False"]
     environment = os.environ | {"SCRAPY_SETTINGS_MODULE": "imgcrawl.settings", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
+    done = processes.run(
         [*command, *settings], check=False, capture_output=True, text=True, env=environment, cwd=folder, timeout=60
     )
     return " ".join(line.split()[1] for line in done.stdout.splitlines() if line.startswith("outcome"))

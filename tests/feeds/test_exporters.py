@@ -26,6 +26,7 @@ from scrapy.utils.test import get_crawler
 from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.feeds.files import LinesFile
 from imgcrawl.feeds.journal import JsonFile
+from tests.support.processes import Process
 
 
 @pytest.fixture(autouse=True)
@@ -112,9 +113,7 @@ def start(project: Path, *options: str, stdout: int = subprocess.DEVNULL, **argu
     path = os.pathsep.join([str(Path(__file__).parents[2]), str(project)])
     environment = {**os.environ, "SCRAPY_SETTINGS_MODULE": "feed_settings", "PYTHONPATH": path}
     with (project / "log").open("w") as log:
-        return subprocess.Popen(
-            [*command, "-L", "INFO"], cwd=project, env=environment, text=True, stdout=stdout, stderr=log
-        )
+        return Process([*command, "-L", "INFO"], cwd=project, env=environment, text=True, stdout=stdout, stderr=log)
 
 
 def crawl(project: Path, *options: str, **arguments: Any) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scrapy import Spider
+from scrapy import Request, Spider
 from scrapy.core.scheduler import Scheduler as ScrapysScheduler
 from scrapy.settings import Settings
 from scrapy.utils.test import get_crawler
@@ -75,6 +75,19 @@ def test_a_redis_spider_loses_nothing_and_waits_as_it_is_told(tmp_path: Path, re
         assert worker.returncode == 0
         assert "deprecated" not in crawl.log(worker).lower()
         assert "Warning:" not in crawl.log(worker)
+
+
+def test_a_redis_spider_takes_its_arguments_and_what_is_first_in_a_sorted_set(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    settings = {"REDIS_START_URLS_AS_ZSET": True, "CONCURRENT_REQUESTS": 1}
+    with Site() as site, Crawl(tmp_path, redis_server.url, site, **settings) as crawl, redis_server.client() as client:
+        with_redis_spiders(crawl, "pages")
+        client.zadd("in:pages", {f"{site.url}/page/{n}": n for n in range(9)})
+        arguments = {"redis_key": "in:%(name)s", "redis_batch_size": "2", "max_idle_time": "1"}
+        assert crawl.start(**arguments).wait(60) == 0, crawl.log(crawl.workers[0])
+        assert list(site.hits) == [f"/page/{n}" for n in reversed(range(9))]
+        assert not client.exists("in:pages", "pages:start_urls")
 
 
 def test_a_redis_crawl_spider_follows_its_rules(tmp_path: Path, redis_server: RedisServer) -> None:
@@ -235,6 +248,26 @@ def test_it_is_a_scheduler_of_scrapy_redis_and_no_other_is_taken_for_it() -> Non
         Scheduler.from_settings(Settings())
     with pytest.raises(InputError, match="--clear"):
         made.flush()
+
+
+async def test_what_is_the_same_page_is_seen_once() -> None:
+    """As the duplicate filter of scrapy-redis has it."""
+    made = scheduler()
+    spider = made.spider = made.crawler.spider
+    same = [Request("http://example.com/?a=1&b=2", callback=spider.parse), Request("http://example.com/?b=2&a=1")]
+    other = [Request("http://example.com/?a=1&b=2", method="POST"), Request("http://example.com/?a=1")]
+    assert [made.enqueue_request(request) for request in [*same, *other, *other]] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert made.enqueue_request(same[0].replace(dont_filter=True))
+    assert made.has_pending_requests()
+    assert [bucket for _, _, bucket, _ in made.shared_run.outbox] == ["0:example.com"] * 4
+    await made.queue.client.aclose()
 
 
 def test_a_negative_time_is_refused() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from scrapy.settings import Settings
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier.options import check_settings, leases_from_settings
 from imgcrawl.frontier.outbox import BATCH, BATCH_BYTES, OUTBOX_LIMIT, OUTBOX_LIMIT_BYTES, Outbox
+from tests.support import processes
 
 
 def boxed(*sizes: int) -> Outbox:
@@ -96,7 +96,7 @@ def test_a_setting_that_makes_no_sense_is_named(name: str, value: Any) -> None:
 )
 def test_a_bad_setting_is_one_sentence_and_no_traceback(tmp_path: Path, setting: str) -> None:
     command = [sys.executable, "-m", "scrapy", "crawl", "pximg", "-s", setting, "-s", "REDIS_URL=redis://127.0.0.1:1/0"]
-    done = subprocess.run(
+    done = processes.run(
         command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 2, done.stderr

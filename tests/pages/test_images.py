@@ -132,7 +132,8 @@ def both(html: str, url: str = PAGE) -> list[str]:
             [HERE + "a.jpg!dta", "https://site.example/b.png:large"],
         ),
         ("<a href=/wiki/File:Cat.jpg>page</a><a href=/wiki/File%3ACat.jpg>page</a>", []),
-        ("<div style='background-image:url(a.jpg)'></div><style>p {background: url(b.jpg)}</style>", []),
+        ("<div style='background-image:url(a.jpg)'></div><style>p {background: url(b.jpg)}</style>", [HERE + "a.jpg"]),
+        ("<div style='background:url(\"a.svg\")'></div><p data-bg=b.gif><p data-bg='c.webp'>", [HERE + "c.webp"]),
         # noscript
         ("<img class=lazy src=blank.gif><noscript><img src=a.jpg></noscript>", [HERE + "a.jpg"]),
         ("<img class=lazy src=/loading.jpg><noscript><img src=a.jpg></noscript>", [HERE + "a.jpg"]),

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.support import processes
 from tests.support.crawling import FAST, Crawl, Fleet, crawl_command, environment
 
 # A segment for each worker.
@@ -19,7 +20,7 @@ SEGMENTS = ["-o", "part-%(worker)s.jsonl"]
 def scrapy(folder: Path, *arguments: str, redis_url: str | None = None, given: str = "") -> tuple[int, str, str]:
     """Run `scrapy ...` in *folder*: exit code, stdout, stderr."""
     command = [sys.executable, "-m", "scrapy", *arguments]
-    done = subprocess.run(
+    done = processes.run(
         command,
         cwd=folder,
         env=environment(redis_url),

@@ -43,27 +43,27 @@ local function reconcile(has_all)
 end
 
 local function add(kind, fingerprint, bucket, request)
-    local new = kind == 'u' or not is_seen(string.sub(fingerprint, 1, 12))
-    if not new then
+    local own = string.sub(fingerprint, 1, 12)
+    if is_full and (kind == 'u' or not is_seen(own)) then return false end
+    if kind ~= 'u' and not remember(own) then
         dropped = dropped + 1
         return true
     end
-    if is_full then return false end
     local priority, host = bucket_parts(bucket)
-    enqueue(priority, host, request) -- before it is remembered: what is remembered is in the queue
-    if kind ~= 'u' then remember(string.sub(fingerprint, 1, 12)) end
-    if kind == 's' then remember(string.sub(fingerprint, 13)) end
+    enqueue(priority, host, request)
+    is_queued_now()
+    if kind == 's' then
+        remember(string.sub(fingerprint, 13))
+        is_queued_now()
+    end
     added = added + 1
     return true
 end
 local function finish(kind, token, b)
-    local entry = redis.call('HGET', me.leases, token)
-    if not entry then
+    local entry = kind ~= 'done' and redis.call('HGET', me.leases, token)
+    if redis.call('HDEL', me.leases, token) == 0 then
         fenced = fenced + 1
-        return
-    end
-    redis.call('HDEL', me.leases, token)
-    if kind == 'failed' then
+    elseif kind == 'failed' then
         count('failed', 1)
         put_back(entry, 1, 0, b)
     elseif kind == 'again' then
@@ -106,7 +106,7 @@ end
 -- Leases. Tokens are the caller's: the number of its exchange, and of the lease in that, so that none is given twice.
 local function grant(answer, failures, deaths, priority, host, request)
     local token = text(answer.number * 1024 + #answer)
-    redis.call('HSET', me.leases, token,
+    write_later(me.leases, token,
         table.concat({failures, deaths, text(wall), text(priority), host}, ',') .. '\n' .. request)
     answer[#answer + 1] = {token, text(priority), request}
     answer.bytes = answer.bytes + #request
@@ -183,6 +183,7 @@ end
 local function is_empty() return redis.call('ZCARD', index) == 0 and redis.call('LLEN', QUARANTINED) == 0 end
 -- Once, before the end, and while nothing else is left: what others changed in our keys is no reason to end early, or never.
 local function count_again()
+    flush()
     local leased = 0
     for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do leased = leased + call('HLEN', prefix .. 'leases:' .. worker) end
     set('leased', text(leased))

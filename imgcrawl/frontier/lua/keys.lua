@@ -101,11 +101,21 @@ local function load()
     end
     if run.id and run.state ~= 'done' then run.state = 'running' end
 end
-local function save()
-    local flat = {}
-    for field in pairs(changed) do
-        flat[#flat + 1] = field
-        flat[#flat + 1] = run[field]
+-- Calls cost more than what they do: fields of hashes are written together, in the end. `flush` before one is read.
+local unwritten = {}
+local function write_later(name, field, value)
+    local flat = unwritten[name] or {}
+    unwritten[name] = flat
+    flat[#flat + 1] = field
+    flat[#flat + 1] = value
+end
+local function flush()
+    for name, flat in pairs(unwritten) do
+        for i = 1, #flat, 1000 do redis.call('HSET', name, unpack(flat, i, math.min(i + 999, #flat))) end
     end
-    if #flat > 0 then redis.call('HSET', RUN, unpack(flat)) end
+    unwritten = {}
+end
+local function save()
+    for field in pairs(changed) do write_later(RUN, field, run[field]) end
+    flush()
 end

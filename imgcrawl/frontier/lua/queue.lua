@@ -9,8 +9,16 @@ local function score(priority)
 end
 local function priority_of(its_score) return 0 - math.floor(tonumber(its_score) / TURNS) end
 local function others_of(host) return prefix .. 'priorities:' .. host end
+local lists, most_lists = {}, nil -- how many hosts have a list, by priority; how many may
+local function count_lists(priority, by)
+    local field = text(priority)
+    lists[field] = math.max(0, (lists[field] or whole(redis.call('HGET', HOSTS, field))) + by)
+    if by ~= 0 then write_later(HOSTS, field, text(lists[field])) end
+    return lists[field]
+end
 local function may_have_list(priority)
-    return whole(redis.call('HGET', HOSTS, text(priority))) < 1000 + 64 * redis.call('ZCARD', WORKERS)
+    most_lists = most_lists or 1000 + 64 * redis.call('ZCARD', WORKERS)
+    return count_lists(priority, 0) < most_lists
 end
 local function stand_in_index(priority, host)
     local first = redis.call('ZSCORE', index, host)
@@ -24,12 +32,11 @@ local function stand_in_index(priority, host)
 end
 local function place(priority, host, element, front)
     local name = prefix .. 'queue:' .. text(priority) .. ':' .. host
-    if call(front and 'LPUSHX' or 'RPUSHX', name, element) > 0 then return end
     if front or may_have_list(priority) then
-        call('RPUSH', name, element)
+        if call(front and 'LPUSH' or 'RPUSH', name, element) > 1 then return end
         stand_in_index(priority, host)
-        redis.call('HINCRBY', HOSTS, text(priority), 1)
-    else
+        count_lists(priority, 1)
+    elseif call('RPUSHX', name, element) == 0 then
         call('RPUSH', prefix .. 'backlog:' .. text(priority), host .. '\n' .. element)
     end
 end
@@ -57,7 +64,7 @@ local function replace(host, priority)
     else
         redis.call('ZREM', index, host)
     end
-    if redis.call('HINCRBY', HOSTS, text(priority), -1) < 0 then redis.call('HSET', HOSTS, text(priority), '0') end
+    count_lists(priority, -1)
     local backlog = prefix .. 'backlog:' .. text(priority)
     for _ = 1, 4 do
         local entry = may_have_list(priority) and call('LPOP', backlog)
@@ -93,6 +100,8 @@ local function put_back(entry, failure, death, reason)
     end
 end
 local function wipe()
+    flush()
+    lists = {}
     local hosts = redis.call('ZRANGE', index, 0, -1, 'WITHSCORES')
     for i = 1, #hosts, 2 do
         local others = others_of(hosts[i])

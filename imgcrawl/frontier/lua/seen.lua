@@ -48,11 +48,18 @@ local function split()
     if seen.n == 2 * seen.power then seen.power = seen.n end
 end
 local function is_seen(fingerprint) return call('HEXISTS', hash_of(fingerprint), fingerprint) == 1 end
+local remembered -- what is to be queued next, the name of its hash and its fingerprint: false if it was seen
 local function remember(fingerprint)
-    if call('HSETNX', hash_of(fingerprint), fingerprint, '') == 0 then return end
+    local name = hash_of(fingerprint)
+    remembered = call('HSETNX', name, fingerprint, '') == 1 and {name, fingerprint}
+    if not remembered then return false end
     seen.count = seen.count + 1
     seen.changed = true
-    if seen.count > seen.n * BUCKET then split() end
+    return true
+end
+local function is_queued_now()
+    remembered = nil
+    if seen and seen.count > seen.n * BUCKET then split() end
 end
 local function forget()
     load_seen()
@@ -60,6 +67,10 @@ local function forget()
     seen = {g = seen.g + 1, n = 1, count = 0, power = 1, changed = true}
 end
 function fail(what)
+    if remembered then -- what is remembered is in the queue
+        redis.call('HDEL', unpack(remembered))
+        seen.count = seen.count - 1
+    end
     save_seen()
     save()
     error('FOREIGN key ' .. what)

@@ -1,0 +1,17 @@
+"""The end of tasks that talk to a server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel *tasks* until they have ended.
+
+    Once may not be enough: asyncio.timeout(0), as redis-py has it, can swallow a cancellation.
+    """
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=0.05)
