@@ -27,7 +27,7 @@ from imgcrawl.limits.backend import HostLimits, HostNotes
 from imgcrawl.limits.limiter import Limiter
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.settings import LimitSettings
-from imgcrawl.stopping import StopInTime
+from imgcrawl.stopping import StopInTime, leave_within
 from imgcrawl.turns import HostSlot, Turns
 from imgcrawl.waiting import ScrapysDownloader, Waiting
 
@@ -96,8 +96,8 @@ class Downloader(Waiting, scrapy.core.downloader.Downloader):
         self.crawler.signals.connect(take_name, signals.spider_opened)
         return Limiter(backend, self._limits_of, self._look_at_host, lease=backend.lease, outages=OUTAGES)
 
-    async def _spider_closed(self) -> None:
-        await self.limits.close()
+    async def _spider_closed(self, reason: str) -> None:
+        await self.limits.close(leave_within(self.settings, reason, 5.0))
 
     def _limits_of(self, name: str) -> HostLimits:
         return self._limit_settings.limits_of(name, _slot_jitter(self.per_slot_settings.get(name, {}), self._jitter))

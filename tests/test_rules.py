@@ -60,7 +60,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "optouts", "spidermiddlewares",
     },
     "feeds": {"durability"},
-    "frontier": {"feeds", "engine", "extensions", "shared", "stopping"},
+    "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display"},
     "workers": {"display", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {

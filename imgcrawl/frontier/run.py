@@ -9,6 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -174,18 +175,19 @@ class SharedRun:
             self.state = RunState.DONE
         logger.info("Worker %s of run %s on %s", self.worker, self.id, printable(url))
 
-    async def close(self, spider: str) -> None:
-        """Report what is left, give back what is held, and leave."""
-        settings = self.queue.settings
+    async def close(self, spider: str, patience: float) -> None:
+        """Report what is left, give back what is held, and leave; wait *patience* seconds for a Redis that is away."""
         if self.is_open:
             self.state = RunState.CLOSING
         if self.session.is_started:
-            await self.session.stop(settings.lease_timeout)
-            patience = time.monotonic() + settings.lease_timeout
+            end = time.monotonic() + patience
+            await self.session.stop(patience / 2)
             self._leave_with_next = True
             left = False
-            while not left and self.state is not RunState.LOST and time.monotonic() < patience:
-                left = await self.session.attempt() and len(self.outbox) == 0
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.1, end - time.monotonic())):
+                    while not left and self.state is not RunState.LOST and time.monotonic() < end:
+                        left = await self.session.attempt() and len(self.outbox) == 0
             if self.state is not RunState.LOST:
                 await self._after_leaving(spider, left=left)
         await self._try(self.queue.client.aclose)
