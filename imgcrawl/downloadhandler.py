@@ -28,11 +28,13 @@ from scrapy.utils.ssl import _make_ssl_context
 
 from imgcrawl.backpressure import Backpressure
 from imgcrawl.bodies import BodyFile, body_file_of, encodings_of
+from imgcrawl.checks import is_socks
 from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, public_socket
 from imgcrawl.engine import engine_of
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
 from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector
+from imgcrawl.proxies import SocksConnector
 
 _PIECE = 1024 * 1024  # bytes of a body that are handed on at a time, where nobody listens to bytes_received
 _WRITTEN = 256 * 1024  # bytes of it that are written to a file at a time
@@ -80,8 +82,8 @@ class DownloadHandler(AiohttpDownloadHandler):
     name, connection and TLS handshake), ``DOWNLOAD_IDLE_TIMEOUT`` (30: between two pieces of an answer).
 
     Request meta: with ``public_only`` a connection is made to public addresses only, whatever the host name
-    resolves to (not judged when a ``proxy`` is set: then the proxy resolves the name); ``download_truncate``
-    is a number of bytes after which the rest of a body is not read. The body of a `MediaRequest` may go to a file.
+    resolves to (not judged when a ``proxy``, of HTTP or SOCKS, is set: it resolves the name); ``download_truncate`` is
+    a number of bytes after which the rest of a body is not read. The body of a `MediaRequest` may go to a file.
 
     Bytes that come are counted by `imgcrawl.downloader.Downloader`, if that is the crawl's, and none are taken from
     the network while there are too many.
@@ -103,19 +105,29 @@ class DownloadHandler(AiohttpDownloadHandler):
         self._connect_timeout = crawler.settings.getfloat("DOWNLOAD_CONNECT_TIMEOUT", 10)
         self._idle_timeout = crawler.settings.getfloat("DOWNLOAD_IDLE_TIMEOUT", 30)
         self._resolver = Resolver()
-        self._session = self._new_session(None)
+        self._session = self._new_session(self._connector(None))
         # Each session has its own connections: public_only never gets one that leads to a private address.
-        self._public_session = self._new_session(public_socket)
+        self._public_session = self._new_session(self._connector(public_socket))
+        self._socks_sessions: dict[str, aiohttp.ClientSession] = {}
 
-    def _new_session(self, socket_factory: Callable[[AddrInfo], socket.socket] | None) -> aiohttp.ClientSession:
+    def _connector(self, socket_factory: Callable[[AddrInfo], socket.socket] | None) -> Connector:
+        # The Downloader limits requests, and with them connections.
+        return Connector(
+            local_addr=self._bind_address,
+            resolver=self._resolver,
+            limit=0,
+            limit_per_host=0,
+            socket_factory=socket_factory,
+        )
+
+    def _socks_session(self, proxy: str) -> aiohttp.ClientSession:
+        if proxy not in self._socks_sessions:
+            self._socks_sessions[proxy] = self._new_session(SocksConnector(proxy, limit=0, limit_per_host=0))
+        return self._socks_sessions[proxy]
+
+    def _new_session(self, connector: Connector) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=Connector(
-                local_addr=self._bind_address,
-                resolver=self._resolver,
-                limit=0,  # the Downloader limits requests, and with them connections
-                limit_per_host=0,
-                socket_factory=socket_factory,
-            ),
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             response_class=_Response,
@@ -130,6 +142,8 @@ class DownloadHandler(AiohttpDownloadHandler):
         proxy = self._extract_proxy_url_with_creds(request)
         file = body_file_of(request)
         session = self._public_session if request.meta.get("public_only") and not proxy else self._session
+        if proxy and is_socks(proxy):
+            session, proxy = self._socks_session(proxy), None
         with self._wire_errors(request, timeout):
             try:
                 # Sent as Scrapy escaped it: escaping again breaks signed addresses.
@@ -258,6 +272,8 @@ class DownloadHandler(AiohttpDownloadHandler):
     async def close(self) -> None:
         await self._session.close()
         await self._public_session.close()
+        for session in self._socks_sessions.values():
+            await session.close()
         await self._resolver.close()
 
 

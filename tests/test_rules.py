@@ -34,7 +34,7 @@ SPIDERS_MAY_IMPORT = ("imgcrawl.basespiders", "imgcrawl.urls", "imgcrawl.items")
 
 # Which room (a package, or a module beside the packages) may import which. A room that is not named may import none.
 # Anybody may import these, which import nothing else of ours.
-FOUNDATIONS = {"exceptions", "exitcodes", "filelocks", "urls", "items", "lines", "failures", "identity"}
+FOUNDATIONS = {"cancelling", "exceptions", "exitcodes", "filelocks", "urls", "items", "lines", "failures", "identity"}
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
     "__main__": {"console"},
@@ -42,7 +42,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "configuration": {"checks"},
     "console": {"configuration"},
     "settings": {"imgcrawl"},  # its version
-    "addon": {"settings", "frontier", "playwright"},
+    "addon": {"checks", "settings", "frontier", "playwright"},
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "pages", "rows"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
@@ -52,7 +52,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "waiting": {"backpressure", "engine"},
     "priorityqueue": {"downloader"},
     "turns": {"backpressure", "bodies", "limits"},
-    "downloadhandler": {"backpressure", "bodies", "connections", "engine", "framing"},
+    "downloadhandler": {"backpressure", "bodies", "checks", "connections", "engine", "framing", "proxies"},
+    "proxies": {"checks", "framing"},
     "limits": {"frontier", "shared"},
     "rows": {"addresses"},
     "pipelines": {

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from scrapy import signals
 
+from imgcrawl.cancelling import cancel_all
 from imgcrawl.extensions.verdict import Verdict, findings
 from imgcrawl.frontier.queue import LUA, Queue, queue_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
 from imgcrawl.items import STATUSES
-from imgcrawl.shared import tasks
 from imgcrawl.shared.connection import OUTAGES, check_server
 from imgcrawl.shared.script import Script
 from imgcrawl.stopping import leave_within
@@ -178,7 +178,7 @@ class SharedVerdict(Verdict):
         if self._reporting is None:
             await self.store.client.aclose()
             return
-        await tasks.end(self._reporting)
+        await cancel_all(self._reporting)
         answer = await self._final_report(self.reason or "shutdown")
         try:
             async with asyncio.timeout(self.store.settings.heartbeat_interval):

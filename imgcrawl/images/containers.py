@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from imgcrawl.exceptions import ImageError
+from imgcrawl.images.room import CostlyError
 from imgcrawl.images.verify import Facts
 
 _HEAD = 1024
@@ -16,15 +17,16 @@ _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 _TS_PACKET, _TS_SYNC = 188, 0x47
 
 
-def examine_video(path: Path) -> Facts:
+def examine_video(path: Path, max_parts: int | None = None) -> Facts:
     """The facts of the video in the file *path*: its format and extension; sizes and frames are 0.
 
     Knows MP4 and QuickTime (ISO/IEC 14496-12), Matroska and WebM (RFC 8794), Ogg (RFC 3533), FLV, AVI, MPEG
     transport and program streams. Raises `ImageError`: `empty`, `html`, `not_a_video`, or `truncated` where
-    the file is shorter than it says.
+    the file is shorter than it says; and `CostlyError` if it is made of more than *max_parts* parts, each of which
+    takes some microseconds: for a process that can be ended (`images.process`).
     """
     size = path.stat().st_size
-    with path.open("rb") as file:
+    with _Parts(path, max_parts) as file:
         head = file.read(_HEAD)
         if not head:
             raise ImageError("empty")
@@ -37,15 +39,32 @@ def examine_video(path: Path) -> Facts:
     raise ImageError("html" if text.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")) else "not_a_video")
 
 
+class _Parts(io.FileIO):
+    """A file whose parts are counted when they are gone to; nothing is read ahead, for parts are far apart."""
+
+    def __init__(self, path: Path, most: int | None) -> None:
+        super().__init__(path)
+        self._left = most
+
+    def each(self, size: int, start: int = 0) -> Iterator[int]:
+        """Where each part begins, from *start* up to *size*; the caller sets `position` behind it."""
+        self.position = start
+        while self.position < size:
+            if self._left is not None:
+                self._left -= 1
+                if self._left < 0:
+                    raise CostlyError
+            yield self.seek(self.position)
+
+
 def _is_mp4(head: bytes) -> bool:
     return head[4:8] in _FIRST_BOXES
 
 
-def _mp4(file: BinaryIO, size: int) -> tuple[str, str]:
-    brand, position = b"", 0
-    boxes: set[bytes] = set()
-    while position < size:
-        file.seek(position)
+def _mp4(file: _Parts, size: int) -> tuple[str, str]:
+    brand: bytes | None = None
+    boxes = dict.fromkeys((b"ftyp", b"moov", b"moof"), False)  # is it there?
+    for position in file.each(size):
         header = file.read(16)
         length = int.from_bytes(header[:4], "big")
         if length == 1:
@@ -54,20 +73,21 @@ def _mp4(file: BinaryIO, size: int) -> tuple[str, str]:
             length = size - position
         if len(header) < 8 or length < 8 or position + length > size:
             raise ImageError("truncated", f"box {header[4:8]!r} at {position} is not whole")
-        if not boxes:
+        if brand is None:
             brand = header[8:12]
-        boxes.add(header[4:8])
-        position += length
-    if b"moov" not in boxes and b"moof" not in boxes:
+        if header[4:8] in boxes:
+            boxes[header[4:8]] = True
+        file.position = position + length
+    if not boxes[b"moov"] and not boxes[b"moof"]:
         raise ImageError("truncated", "no moov box")
-    return ("QuickTime", ".mov") if brand == b"qt  " or b"ftyp" not in boxes else ("MP4", ".mp4")
+    return ("QuickTime", ".mov") if brand == b"qt  " or not boxes[b"ftyp"] else ("MP4", ".mp4")
 
 
 def _is_matroska(head: bytes) -> bool:
     return head.startswith(_EBML.to_bytes(4, "big"))
 
 
-def _matroska(file: BinaryIO, size: int) -> tuple[str, str]:
+def _matroska(file: _Parts, size: int) -> tuple[str, str]:
     file.seek(4)
     length = _vint(file)
     header = file.read(min(length or 0, _HEAD))
@@ -81,7 +101,7 @@ def _matroska(file: BinaryIO, size: int) -> tuple[str, str]:
     return ("WebM", ".webm") if b"webm" in header else ("Matroska", ".mkv")
 
 
-def _vint(file: BinaryIO) -> int | None:
+def _vint(file: _Parts) -> int | None:
     """A variable-size integer of RFC 8794, section 4; None for the value that means unknown."""
     first = file.read(1)
     if not first or not first[0]:
@@ -92,33 +112,30 @@ def _vint(file: BinaryIO) -> int | None:
     return None if value == (1 << (7 * (more + 1))) - 1 else value
 
 
-def _flv(file: BinaryIO, size: int) -> tuple[str, str]:
+def _flv(file: _Parts, size: int) -> tuple[str, str]:
     file.seek(5)
-    position = int.from_bytes(file.read(4), "big") + 4
-    while position < size:
-        file.seek(position)
+    start = int.from_bytes(file.read(4), "big") + 4
+    for position in file.each(size, start):
         header = file.read(11)
-        position += 11 + int.from_bytes(header[1:4], "big") + 4
-        if len(header) < 11 or position > size:
+        file.position = position + 11 + int.from_bytes(header[1:4], "big") + 4
+        if len(header) < 11 or file.position > size:
             raise ImageError("truncated", "the last tag is not whole")
     return "FLV", ".flv"
 
 
-def _avi(file: BinaryIO, size: int) -> tuple[str, str]:
+def _avi(file: _Parts, size: int) -> tuple[str, str]:
     file.seek(4)
     if int.from_bytes(file.read(4), "little") + 8 > size:
         raise ImageError("truncated", "the RIFF chunk is not whole")
     return "AVI", ".avi"
 
 
-def _ogg(file: BinaryIO, size: int) -> tuple[str, str]:
-    position = 0
-    while position < size:
-        file.seek(position)
+def _ogg(file: _Parts, size: int) -> tuple[str, str]:
+    for position in file.each(size):
         header = file.read(27)
         segments = file.read(header[26]) if len(header) == 27 else b""
-        position += 27 + len(segments) + sum(segments)
-        if not header.startswith(b"OggS") or position > size or len(segments) < header[26]:
+        file.position = position + 27 + len(segments) + sum(segments)
+        if not header.startswith(b"OggS") or file.position > size or len(segments) < header[26]:
             raise ImageError("truncated", "the last page is not whole")
     return "Ogg", ".ogv"
 
@@ -127,18 +144,18 @@ def _is_transport_stream(head: bytes) -> bool:
     return len(head) > 4 * _TS_PACKET and all(head[n * _TS_PACKET] == _TS_SYNC for n in range(5))
 
 
-def _transport_stream(file: BinaryIO, size: int) -> tuple[str, str]:
+def _transport_stream(file: _Parts, size: int) -> tuple[str, str]:
     if size % _TS_PACKET:
         raise ImageError("truncated", "the last packet is not whole")
     return "MPEG-TS", ".ts"
 
 
-def _program_stream(file: BinaryIO, size: int) -> tuple[str, str]:
+def _program_stream(file: _Parts, size: int) -> tuple[str, str]:
     # It says no length, and its end code is customary but not required: nothing to compare.
     return "MPEG-PS", ".mpg"
 
 
-_CONTAINERS: tuple[tuple[Callable[[bytes], bool], Callable[[BinaryIO, int], tuple[str, str]]], ...] = (
+_CONTAINERS: tuple[tuple[Callable[[bytes], bool], Callable[[_Parts, int], tuple[str, str]]], ...] = (
     (_is_mp4, _mp4),
     (_is_matroska, _matroska),
     (lambda head: head.startswith(b"FLV\x01"), _flv),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from PIL import ImageFile, TiffImagePlugin
 
@@ -93,47 +93,6 @@ def _without_bad_ancillary(source: bytes) -> bytes:
             kept.append(source[start:end])
         start = end
     return b"".join(kept)
-
-
-# ---- what costs more than its size says ---------------------------------------------------------------------
-
-MAX_CHUNKS: Final = 50_000  # of a PNG, each of which is read by Python; at 8 KiB a chunk these are 400 MB
-MAX_SCANS: Final = 100  # of a JPEG; encoders write about ten
-MAX_SCANNED: Final = 25  # times the limit of pixels that all scans of a JPEG go over
-MAX_ENTRIES: Final = 100_000  # strips or tiles of a TIFF
-_PIECES: Final = {273, 279, 324, 325}  # StripOffsets, StripByteCounts, TileOffsets, TileByteCounts
-
-
-def refuse_too_many_parts(source: bytes) -> None:
-    """Raise `ImageError` ("corrupt") for a file made of more parts than any image needs: each costs time of its own."""
-    if source.startswith(_PNG):
-        start, chunks = 8, 0
-        while start + 12 <= len(source):
-            start += 12 + int.from_bytes(source[start : start + 4], "big")
-            chunks += 1
-            if chunks > MAX_CHUNKS:
-                raise ImageError("corrupt", f"a PNG of more than {MAX_CHUNKS} chunks")
-    elif source.startswith((b"II*\0", b"MM\0*")):
-        _refuse_long_tags(source, "little" if source[:1] == b"I" else "big")
-
-
-def refuse_too_many_scans(source: bytes, pixels: int, limit: int) -> None:
-    """Raise `ImageError` ("too_many_pixels") for a JPEG of *pixels* whose scans go over them too often."""
-    scans = source.count(b"\xff\xda")
-    if scans > MAX_SCANS or scans * pixels > limit * MAX_SCANNED:
-        raise ImageError("too_many_pixels", f"{scans} scans of {pixels} pixels")
-
-
-def _refuse_long_tags(source: bytes, order: Literal["little", "big"]) -> None:
-    """TIFF 6.0, section 2: the entries of the first directory, 12 bytes each: tag, type, count, value."""
-
-    def number(start: int, size: int) -> int:
-        return int.from_bytes(source[start : start + size], order)
-
-    directory = number(4, 4)
-    for entry in range(directory + 2, directory + 2 + 12 * number(directory, 2), 12):
-        if number(entry, 2) in _PIECES and MAX_ENTRIES < number(entry + 4, 4) <= len(source):
-            raise ImageError("corrupt", f"a TIFF of more than {MAX_ENTRIES} strips or tiles")
 
 
 # ---- whether bytes end early ---------------------------------------------------------------------------------

@@ -1,11 +1,11 @@
-"""How many pixels may be in decoding at the same time, by all threads of this process."""
+"""How much may be in decoding at the same time, by all threads of this process."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from PIL import Image, ImageFile
@@ -14,23 +14,38 @@ from imgcrawl.exceptions import InputError
 
 DEFAULT_PIXEL_LIMIT: Final = 100_000_000
 ANIMATION_FACTOR: Final = 10  # all frames together: 600 frames of 1280 x 960 still pass the default limit
-CANVAS_FACTOR: Final = 4  # an animation is composed in memory from about so many copies of its canvas
+
+
+class CostlyError(Exception):
+    """There is room for an image, but not in this process: it is for one that can be ended (`images.process`)."""
 
 
 class Room:
-    """The pixels that may be in decoding at the same time in this process."""
+    """What may be in decoding at the same time in this process, in pixels of four bytes."""
 
     def __init__(self) -> None:
-        self.limit = 0  # until `set_pixel_limit`
+        self.limit = 0  # for one image; until `set_pixel_limit`
+        self.size = 0  # for all; what needs more raises `CostlyError`
+        self.on_cost: Callable[[int], None] | None = None  # called with what each frame costs, before it is decoded
         self._taken = 0
         self._turn = threading.Lock()
         self._changed = threading.Condition()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there is another process for what is costly."""
+        return self.size < self.limit
+
+    def refuse_costly(self, pixels: int) -> None:
+        """Raise `CostlyError` for what has no room here."""
+        if self.is_shared and pixels > self.size:
+            raise CostlyError
 
     @contextlib.contextmanager
     def taken(self, pixels: int) -> Iterator[None]:
         # Who waits keeps the turn: small images that come later cannot starve a large one.
         with self._turn, self._changed:
-            self._changed.wait_for(lambda: not self._taken or self._taken + pixels <= self.limit)
+            self._changed.wait_for(lambda: not self._taken or self._taken + pixels <= self.size)
             self._taken += pixels
         try:
             yield
@@ -43,15 +58,17 @@ class Room:
 ROOM = Room()
 
 
-def set_pixel_limit(pixels: int) -> None:
-    """Set how many pixels an image may have, and how many all threads of this process may decode at once.
+def set_pixel_limit(pixels: int, here: int | None = None) -> None:
+    """Set how many pixels an image may have, each of four bytes, and how many may be decoded *here*, in the threads of
+    this process, at once (None: as many as one image may have).
 
-    An animation may have `ANIMATION_FACTOR` times as many in all its frames together, each of them
-    1/`CANVAS_FACTOR` of it. Call it once, before threads decode. Raises `InputError` for less than one pixel.
+    An animation may have `ANIMATION_FACTOR` times as many in all its frames together. Call it once, before threads
+    decode. Raises `InputError` for less than one pixel.
     """
     if pixels < 1:
         raise InputError(f"IMAGES_MAX_PIXELS is {pixels!r}: expected a number of pixels, at least 1.")
     ROOM.limit = pixels
+    ROOM.size = pixels if here is None else min(pixels, here)
     # Sizes met while decoding (GIF frames, PNG in ICO) are checked by Pillow, at twice this number.
     Image.MAX_IMAGE_PIXELS = (pixels + 1) // 2
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # grey areas in place of an error would be stored as intact

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from PIL import ExifTags, Image, ImageCms, ImageFile, ImageMath, ImageOps
 
+from imgcrawl.images.room import ROOM
 from imgcrawl.images.verify import opened
 
 QUALITY: Final = 90  # of JPEG; with full colour resolution, which small images need
+_COPIES: Final = 3  # of an image that there are while its thumbnail is made
 _TURNED: Final = range(5, 9)  # EXIF orientations that exchange width and height
 _SPACES: Final = {"L": b"GRAY", "LA": b"GRAY", "RGB": b"RGB ", "RGBA": b"RGB "}  # ICC.1:2022, 7.2.8
 
@@ -19,10 +21,14 @@ def thumbnail(source: bytes, size: tuple[int, int]) -> tuple[bytes, str]:
     """Return the first frame of the image in *source*, within *size* pixels (width, height), and its extension.
 
     Upright, in its own proportions, never larger than the original; a PNG (".png") where something of it is
-    transparent, a JPEG (".jpg") otherwise. Raises `ImageError` with the reasons of `verify.examine`.
+    transparent, a JPEG (".jpg") otherwise. Raises `ImageError` with the reasons of `verify.examine`, and
+    `CostlyError`.
     """
     with opened(source) as image:
         box = max(size) * 2  # of a JPEG, enough to make the small one from
+        ROOM.refuse_costly(
+            _COPIES * (image.width * image.height if image.format != "JPEG" else min(box * 2, 65535) ** 2)
+        )
         image.draft(None, (box, box))
         image.load()
         profile = image.info.get("icc_profile")

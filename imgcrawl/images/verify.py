@@ -20,24 +20,13 @@ from typing import Any, Final, NoReturn
 from PIL import Image, ImageFile
 
 from imgcrawl.exceptions import ImageError
-from imgcrawl.images.damage import (
-    Mended,
-    ends_early,
-    mended,
-    overlooked,
-    refuse_too_many_parts,
-    refuse_too_many_scans,
-)
+from imgcrawl.images.costs import MAX_FRAMES, cost_of, refuse_too_many_parts, refuse_unusual
+from imgcrawl.images.damage import Mended, ends_early, mended, overlooked
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, foreign_format
-from imgcrawl.images.room import ANIMATION_FACTOR, CANVAS_FACTOR, DEFAULT_PIXEL_LIMIT, ROOM, set_pixel_limit
-
-MAX_FRAMES: Final = 10_000  # frames of one pixel cost time too, and TIFF's more than linearly
-PYTHON_FACTOR: Final = 16  # what Pillow decodes in Python takes 1 to 2 us a pixel and most of the GIL
+from imgcrawl.images.room import ANIMATION_FACTOR, DEFAULT_PIXEL_LIMIT, ROOM, CostlyError, set_pixel_limit
 
 # Their plugins decode pictures within, of sizes that the header does not tell, some of them while they open.
 _DECODED_ON_OPEN: Final = frozenset({"BLP", "ICNS", "ICO"})
-_WIDE: Final = {"JPEG2000": 4}  # decoded at so many times four bytes a pixel
-_COMPOSED: Final = frozenset({"AVIF", "GIF", "PNG", "WEBP"})
 
 _NO_DECODER: Final = re.compile(
     r"unsupported|not (?:yet )?supported|cannot handle|unknown (?:pixel mode|compression)|unimplemented",
@@ -65,7 +54,7 @@ class Facts:
 
 
 @cache
-def _formats() -> dict[str, tuple[Callable[[io.BytesIO, str], ImageFile.ImageFile], Callable[[bytes], Any] | None]]:
+def all_formats() -> dict[str, tuple[Callable[[io.BytesIO, str], ImageFile.ImageFile], Callable[[bytes], Any] | None]]:
     """The formats that Pillow can open here. The first call loads them all, and sets the limit unless it is set."""
     Image.init()
     if not ROOM.limit:
@@ -82,7 +71,8 @@ def examine(
     What common viewers show is an image, with what is wrong with it in `warnings`; not if *strict*. Formats that *keep*
     names (of `FOREIGN_EXTENSIONS`) are recognised by their first bytes, and not decoded: their sizes are 0.
 
-    Raises `ImageError`, and nothing else, with the reason "empty", "html", "not_an_image",
+    Raises `CostlyError` for an image that there is no room for in the threads of this process but may be elsewhere
+    (`set_pixel_limit`), and `ImageError`, and nothing else, with the reason "empty", "html", "not_an_image",
     "unsupported_format", "truncated", "corrupt", "too_many_pixels" or "too_small" (less than *min_width* x
     *min_height* pixels). Sizes are judged by the header, before anything is decoded.
     """
@@ -106,7 +96,7 @@ def _decoded(source: bytes, min_width: int, min_height: int) -> Facts:
     try:
         return _examined(source, min_width, min_height, room=0)
     except _LargerFrameError:
-        return _examined(source, min_width, min_height, room=ROOM.limit)
+        return _examined(source, min_width, min_height, room=ROOM.size)
 
 
 def _shows_all(mend: Mended) -> bool:
@@ -121,7 +111,7 @@ def _shows_all(mend: Mended) -> bool:
 
 
 def _picture(source: bytes) -> bytes:
-    with opened(source) as image:
+    with opened(source, whole=True) as image:
         if image.format != "JPEG":
             raise ImageError("truncated", "of several pictures the last is cut")
         return hashlib.sha256(image.tobytes()).digest()
@@ -139,16 +129,19 @@ def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> F
         width, height = image.size
         if width < min_width or height < min_height:
             raise ImageError("too_small", f"{width} x {height}, wanted {min_width} x {min_height}")
-        room = max(room, _cost(image))
+        room = max(room, cost_of(image, source, whole=False))
         total = 0
         for frames in count(1):
-            if _cost(image) > room:
+            cost = cost_of(image, source, whole=False)
+            if cost > room:
                 raise _LargerFrameError
             total += image.width * image.height
             if total > ROOM.limit * ANIMATION_FACTOR or frames > MAX_FRAMES:
                 raise ImageError("too_many_pixels", f"an animation of more than {frames - 1} frames")
+            ROOM.refuse_costly(total // ANIMATION_FACTOR)
+            if ROOM.on_cost:
+                ROOM.on_cost(max(cost, image.width * image.height))
             if image.format == "JPEG":
-                refuse_too_many_scans(source, width * height, ROOM.limit)
                 # Every bit is still read; what is saved is 63 of 64 pixels of arithmetic and memory.
                 image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
             image.load()
@@ -163,35 +156,38 @@ def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> F
 
 
 @contextlib.contextmanager
-def opened(source: bytes, *, room: int = 0) -> Iterator[ImageFile.ImageFile]:
+def opened(source: bytes, *, room: int = 0, whole: bool = False) -> Iterator[ImageFile.ImageFile]:
     """Yield the image in *source*, its header read and nothing decoded yet.
 
-    In the `with` block there is room for its pixels, or for *room* pixels if that is more. Whatever Pillow
-    raises there leaves as `ImageError`, with Pillow's error as its cause.
+    In the `with` block there is room for its pixels, or for *room* pixels if that is more. A JPEG has room for what
+    `draft` leaves of it only, unless it is to be had as a *whole*. Whatever Pillow raises there leaves as
+    `ImageError`, with Pillow's error as its cause. Raises `CostlyError` for what is not for threads.
     """
     if not source:
         raise ImageError("empty")
-    _formats()
+    all_formats()
     refuse_too_many_parts(source)
     stream = _Stream(source)
     image: ImageFile.ImageFile | None = None
     try:
         with contextlib.ExitStack() as stack:
             for name in _candidates(source):
+                refuse_unusual(name, source, is_open=name in _DECODED_ON_OPEN)
                 if name in _DECODED_ON_OPEN:
-                    stack.enter_context(ROOM.taken(ROOM.limit))
+                    stack.enter_context(ROOM.taken(ROOM.size))
                 image = _open(name, source, stream)
                 if image:
                     break
                 stack.close()
             if image is None:
                 _refuse_unrecognised(source, stream)
-            cost = _cost(image)
+            refuse_unusual(name, source, is_open=True)
+            cost = cost_of(image, source, whole=whole)
             if name not in _DECODED_ON_OPEN:
                 stack.enter_context(ROOM.taken(max(room, cost)))
             stack.callback(image.close)
             yield image
-    except (ImageError, _LargerFrameError):
+    except (ImageError, CostlyError, _LargerFrameError):
         raise
     except Exception as error:  # Pillow's plugins raise anything for hostile bytes; each becomes an outcome
         # The cause stays as evidence; the frames of its traceback would keep the pixels alive.
@@ -216,17 +212,17 @@ def _candidates(source: bytes) -> Iterator[str]:
     """Yield the formats to try: those whose signature *source* has, then those that have no signature."""
     prefix = source[:16].ljust(16, b"\0")  # plugins index into it
     signed = False
-    for name, (_, accept) in _formats().items():
+    for name, (_, accept) in all_formats().items():
         if accept and accept(prefix) is True:
             signed = True
             yield name
     if not signed:
         _refuse_foreign(source)
-    yield from (name for name, (_, accept) in _formats().items() if not accept)
+    yield from (name for name, (_, accept) in all_formats().items() if not accept)
 
 
 def _open(name: str, source: bytes, stream: _Stream) -> ImageFile.ImageFile | None:
-    factory, accept = _formats()[name]
+    factory, accept = all_formats()[name]
     stream.seek(0)
     try:
         return factory(stream, "")
@@ -238,21 +234,9 @@ def _open(name: str, source: bytes, stream: _Stream) -> ImageFile.ImageFile | No
         return None
 
 
-def _cost(image: ImageFile.ImageFile) -> int:
-    """Return the pixels that the current frame counts for, or raise `ImageError` if they exceed the limit."""
-    factor = PYTHON_FACTOR if any(tile[0] in Image.DECODERS for tile in image.tile) else 1
-    if image.format in _COMPOSED and getattr(image, "is_animated", False):
-        factor = CANVAS_FACTOR
-    factor = max(factor, _WIDE.get(image.format or "", 1))
-    width, height = image.size
-    if width * height * factor > ROOM.limit:
-        raise ImageError("too_many_pixels", f"{width} x {height}, limit {ROOM.limit // factor} pixels")
-    return width * height * factor
-
-
 def _judged(error: Exception, source: bytes, stream: _Stream, image: ImageFile.ImageFile | None) -> ImageError:
     said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    if isinstance(error, Image.DecompressionBombError):
+    if isinstance(error, Image.DecompressionBombError | MemoryError):
         return ImageError("too_many_pixels", said)
     if ends_early(source, image, overrun=stream.overrun):
         return ImageError("truncated", said)

@@ -10,10 +10,10 @@ from contextlib import suppress
 from math import inf
 from time import monotonic
 
+from imgcrawl.cancelling import cancel_all
 from imgcrawl.limits.backend import BackendClock, LimitGrant, LimitRequest, LimitsBackend
 from imgcrawl.limits.host import BackendState, Host
 from imgcrawl.limits.host_table import HostTable
-from imgcrawl.shared import tasks
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Exchange:
         """Give everything back, if the backend answers within *patience* seconds."""
         self._closing = True
         self._wakeup.set()
-        await tasks.end(*self._tasks)
+        await cancel_all(*self._tasks)
         with suppress(*self._outages):
             async with asyncio.timeout(patience):
                 await self.backend.close()

@@ -9,19 +9,31 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
+from cachetools import LRUCache
 from scrapy.http import Response
 
 from imgcrawl.catalogue import Record
+from imgcrawl.exceptions import ImageError
+from imgcrawl.images.containers import examine_video
+from imgcrawl.images.costs import LARGEST_IN_THREADS
+from imgcrawl.images.process import DecoderProcess, OutOfTimeError
+from imgcrawl.images.room import CostlyError
 from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import Facts, examine
 from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.pipelines.settings import PipelineSettings
+from imgcrawl.urls import host_of
 
 LARGE = 512 * 1024  # bytes of an image whose decoding takes some milliseconds
+# Pixels of four bytes that threads decode at a time; what takes more is decoded in a process of its own.
+IN_THREADS = 24_000_000
+_OUT_OF_TIME = 3  # files of a host that take too long, until others of it are refused
+_HOSTS = 10_000
+_PARTS = 20_000  # of a video, which threads walk in some hundredths of a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,11 @@ class Examined:
 
 
 class Examiner(Protocol):
-    """What decides whether a body is what the pipeline is for. For worker threads."""
+    """What decides whether a body is what the pipeline is for. For worker threads.
+
+    Those for the threads of the crawl raise `CostlyError` for what takes too long, or too much memory, for these; those
+    for a `DecoderProcess` do not.
+    """
 
     def facts(self, arrival: Arrival) -> Facts:
         """What the body is. Raises `ImageError` for what is not kept."""
@@ -44,17 +60,20 @@ class Examiner(Protocol):
         """Small copies of it, each with its name in IMAGES_THUMBS and its extension."""
 
 
+def _options(config: PipelineSettings) -> dict[str, Any]:
+    return {
+        "min_width": config.min_width,
+        "min_height": config.min_height,
+        "strict": config.strict,
+        "keep": sorted(config.keep),
+    }
+
+
 class ImageExaminer:
     """Decodes images, and makes their thumbnails."""
 
     def __init__(self, config: PipelineSettings) -> None:
-        self._examine = partial(
-            examine,
-            min_width=config.min_width,
-            min_height=config.min_height,
-            strict=config.strict,
-            keep=config.keep,
-        )
+        self._options = _options(config)
         self.thumbs: Mapping[str, tuple[int, int]] = config.thumbs
         # A decoder that runs for long on every core would make the event loop late.
         self._long = threading.Semaphore(max(1, min(config.threads, os.cpu_count() or 1) - 1))
@@ -62,7 +81,7 @@ class ImageExaminer:
 
     def facts(self, arrival: Arrival) -> Facts:
         with self._long if arrival.size >= LARGE else nullcontext(), self._body(arrival) as body:
-            return self._examine(body)
+            return examine(body, **self._options)
 
     def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
         with self._body(arrival) as body:
@@ -73,9 +92,57 @@ class ImageExaminer:
     def _body(self, arrival: Arrival) -> Iterator[bytes]:
         if arrival.file is None:
             yield arrival.response.body
+        elif arrival.size > max(LARGEST_IN_THREADS.values()):
+            raise CostlyError
         else:
             with self._reading:
                 yield arrival.file.read_bytes()
+
+
+class VideoExaminer:
+    """Walks the containers of videos. There are no thumbnails."""
+
+    def facts(self, arrival: Arrival) -> Facts:
+        return examine_video(_file_of(arrival), _PARTS)
+
+    def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
+        return iter(())
+
+
+class ProcessExaminer:
+    """Has images and videos examined in a *process*, which takes the time and the memory that they need or ends.
+
+    A host of whose files some took more time than any should has no other costly ones examined.
+    """
+
+    def __init__(self, config: PipelineSettings, process: DecoderProcess, *, videos: bool) -> None:
+        self._process = process
+        self._options = _options(config)
+        self._thumbs = config.thumbs
+        self._videos = videos
+        self._out_of_time: LRUCache[str, int] = LRUCache(_HOSTS)
+
+    def facts(self, arrival: Arrival) -> Facts:
+        host = host_of(arrival.response.url)
+        if self._out_of_time.get(host, 0) >= _OUT_OF_TIME:
+            raise ImageError("too_many_pixels", f"others of {host} took too long")
+        try:
+            if self._videos:
+                return self._process.examine_video(_file_of(arrival))
+            return self._process.examine(arrival.file or arrival.response.body, **self._options)
+        except OutOfTimeError:
+            self._out_of_time[host] = self._out_of_time.get(host, 0) + 1
+            raise
+
+    def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
+        for thumb_id, size in self._thumbs.items():
+            yield (thumb_id, *self._process.thumbnail(arrival.file or arrival.response.body, size))
+
+
+def _file_of(arrival: Arrival) -> Path:
+    if arrival.file is None:
+        raise ImageError("error" if arrival.size else "empty", "it was not written to a file")
+    return arrival.file
 
 
 def examined(arrival: Arrival, examiner: Examiner, placeholders: Placeholders) -> Examined:

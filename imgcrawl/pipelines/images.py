@@ -33,15 +33,15 @@ from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError, record_fatal_error
 from imgcrawl.identity import Identity
 from imgcrawl.images.names import strip_extension
-from imgcrawl.images.room import set_pixel_limit
 from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
-from imgcrawl.pipelines.examiners import Examiner, ImageExaminer, examined
+from imgcrawl.pipelines.examiners import Examiner
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
 from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional
 from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew
 from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
+from imgcrawl.pipelines.places import Places
 from imgcrawl.pipelines.receivers import Arrival, Receiver
 from imgcrawl.pipelines.remote import RemoteKeeper
 from imgcrawl.pipelines.settings import PipelineSettings
@@ -103,7 +103,6 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 f"IMAGES_STORE={str(store_uri)!r} cannot be used ({error}); expected a directory that can be "
                 "written to, or the address of a store that Scrapy knows (s3://, gs://, ftp://)"
             ) from error
-        set_pixel_limit(self.config.max_pixels)
         self.opt_outs = OptOuts.from_settings(crawler.settings)
         chosen = crawler.settings["CATALOGUE_FILE"]  # may be a link: the user has made it
         path = Path(chosen).resolve() if chosen else (self.local.root if self.local else Path()) / CATALOGUE_NAME
@@ -125,13 +124,14 @@ class ImagesPipeline(ScrapyImagesPipeline):
         )
         self.lookup = Lookup(self.catalogue, self.threads, self.keeper.is_intact)
         self.receiver = Receiver(self.staging)
-        self.examiner: Examiner = ImageExaminer(self.config)
+        self.places = Places(self.config, self.threads)
         self._paths: dict[int, list[str]] = {}  # of large items, by their id
         self.placeholders = Placeholders(self.config.placeholders, self.config.placeholders_learned)
         self._addresses = SharedAddresses()
         self._stopping: asyncio.Task[None] | None = None
 
     def close_spider(self) -> None:
+        self.places.close()
         self.threads.shutdown()
         self.catalogue.close()
         self.staging.close()
@@ -273,17 +273,17 @@ class ImagesPipeline(ScrapyImagesPipeline):
         return [*said, *(word for word in request.meta.get("opt_outs", ()) if word not in said)]
 
     async def _keep(self, arrival: Arrival, request: Request, item: Any) -> Image:
-        status, record = await self.keeper.keep(
-            arrival, partial(examined, examiner=self.examiner, placeholders=self.placeholders)
-        )
+        status, record = await self.places.in_first_with_room(partial(self.keeper.keep, arrival, self.placeholders))
         if self.config.thumbs:
             make = partial(self._thumbnails, arrival, request, record, item)
-            await self.keeper.keep_derived(make, self.spiderinfo)
+            await self.places.in_first_with_room(partial(self.keeper.keep_derived, make, self.spiderinfo))
         return stored(status, record)
 
-    def _thumbnails(self, arrival: Arrival, request: Request, record: Record, item: Any) -> Iterator[tuple[str, bytes]]:
+    def _thumbnails(
+        self, arrival: Arrival, request: Request, record: Record, item: Any, examiner: Examiner
+    ) -> Iterator[tuple[str, bytes]]:
         request.meta["image_path"] = record.path
-        for thumb_id, thumb, extension in self.examiner.thumbnails(arrival):
+        for thumb_id, thumb, extension in examiner.thumbnails(arrival):
             path = strip_extension(self.thumb_path(request, thumb_id, info=self.spiderinfo, item=item))
             yield path + extension, thumb
 

@@ -17,9 +17,11 @@ from scrapy.pipelines.media import MediaPipeline
 from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.exceptions import ImageError
 from imgcrawl.images.names import file_names
-from imgcrawl.pipelines.examiners import Examined
+from imgcrawl.images.room import CostlyError
+from imgcrawl.pipelines.examiners import Examined, Examiner, examined
 from imgcrawl.pipelines.futures import settle_soon
 from imgcrawl.pipelines.outcomes import same_bytes
+from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.pipelines.stores import FileStore
 
@@ -59,34 +61,42 @@ class LocalKeeper:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.threads, self.store.checksum, record.path) == record.checksum
 
-    async def keep(self, arrival: Arrival, examine: Callable[[Arrival], Examined]) -> tuple[str, Record]:
-        """Verify, store and record *arrival*: its status and its record. Raises what *examine* does, and OSError."""
+    async def keep(
+        self, arrival: Arrival, placeholders: Placeholders, threads: ThreadPoolExecutor, examiner: Examiner
+    ) -> tuple[str, Record]:
+        """Verify, store and record *arrival* in *threads*: its status and its record. Raises what *examiner* does, and
+        OSError."""
         kept: _Kept = asyncio.get_running_loop().create_future()
-        self.threads.submit(self._stage_and_publish, arrival, examine, kept)
+        threads.submit(self._stage_and_publish, arrival, examiner, placeholders, kept)
         try:
             return await kept
         finally:
             del kept  # an error in it has a traceback, which has this frame: the body would stay for long
 
     async def keep_derived(
-        self, make: Callable[[], Iterable[tuple[str, bytes]]], info: MediaPipeline.SpiderInfo
+        self,
+        make: Callable[[Examiner], Iterable[tuple[str, bytes]]],
+        info: MediaPipeline.SpiderInfo,
+        threads: ThreadPoolExecutor,
+        examiner: Examiner,
     ) -> None:
-        """Store the files that *make* gives, each a path and bytes, which may be made anew at any time."""
+        """Store the files that *make*, in *threads* with *examiner*, gives: each a path and bytes, which may be made
+        anew at any time."""
 
         def store() -> None:
-            for path, body in make():
+            for path, body in make(examiner):
                 self.store.persist_file(path, BytesIO(body), info)
 
-        await asyncio.get_running_loop().run_in_executor(self.threads, store)
+        await asyncio.get_running_loop().run_in_executor(threads, store)
 
-    def _stage_and_publish(self, arrival: Arrival, examine: Callable[[Arrival], Examined], kept: _Kept) -> None:
+    def _stage_and_publish(self, arrival: Arrival, examiner: Examiner, placeholders: Placeholders, kept: _Kept) -> None:
         with ExitStack() as file:
             try:
-                image = examine(arrival)
+                image = examined(arrival, examiner, placeholders)
                 if arrival.file:
                     self.store.sync_staged(arrival.file)
                 path = arrival.file or file.enter_context(self.store.staged(arrival.response.body))
-            except ImageError as error:
+            except (ImageError, CostlyError) as error:
                 settle_soon([(kept, error.with_traceback(None))])  # its frames have the body
                 return
             except BaseException as error:  # to be raised where the image is waited for

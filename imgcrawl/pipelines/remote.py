@@ -20,8 +20,9 @@ from scrapy.utils.defer import ensure_awaitable
 from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.exceptions import ImageError
 from imgcrawl.images.names import file_names
-from imgcrawl.pipelines.examiners import Examined
+from imgcrawl.pipelines.examiners import Examined, Examiner, examined
 from imgcrawl.pipelines.outcomes import same_bytes
+from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.pipelines.stores import is_plain
 
@@ -60,9 +61,12 @@ class RemoteKeeper:
         """Whether the file of *record* is there."""
         return is_plain(record.path) and await self._is_there(record.path)
 
-    async def keep(self, arrival: Arrival, examine: Callable[[Arrival], Examined]) -> tuple[str, Record]:
-        """Verify, store and record *arrival*: its status and its record. Raises `ImageError`."""
-        image = await self._in_thread(examine, arrival)
+    async def keep(
+        self, arrival: Arrival, placeholders: Placeholders, threads: ThreadPoolExecutor, examiner: Examiner
+    ) -> tuple[str, Record]:
+        """Verify *arrival* in *threads*, store and record it: its status and its record. Raises what *examiner* does,
+        and `ImageError`."""
+        image = await asyncio.get_running_loop().run_in_executor(threads, examined, arrival, examiner, placeholders)
         # The same bytes under two addresses are uploaded once.
         async with self._uploading.setdefault(image.record.checksum, asyncio.Lock()):
             status, record = await self._upload(arrival, image)
@@ -82,10 +86,15 @@ class RemoteKeeper:
         return "downloaded", replace(record, path=path)
 
     async def keep_derived(
-        self, make: Callable[[], Iterable[tuple[str, bytes]]], info: MediaPipeline.SpiderInfo
+        self,
+        make: Callable[[Examiner], Iterable[tuple[str, bytes]]],
+        info: MediaPipeline.SpiderInfo,
+        threads: ThreadPoolExecutor,
+        examiner: Examiner,
     ) -> None:
-        """Store the files that *make* gives, each a path and bytes, which may be made anew at any time."""
-        for path, body in await self._in_thread(lambda: list(make())):
+        """Store the files that *make*, in *threads* with *examiner*, gives: each a path and bytes, which may be made
+        anew at any time."""
+        for path, body in await asyncio.get_running_loop().run_in_executor(threads, lambda: list(make(examiner))):
             await self._persist(path, BytesIO(body), None)
 
     def _put(self, record: Record) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 from scrapy.crawler import Crawler
 
-from imgcrawl.exceptions import ImageError, InputError
-from imgcrawl.images.containers import examine_video
-from imgcrawl.images.verify import Facts
+from imgcrawl.exceptions import InputError
 from imgcrawl.pipelines.images import ImagesPipeline
-from imgcrawl.pipelines.receivers import Arrival, Receiver
+from imgcrawl.pipelines.places import Places
+from imgcrawl.pipelines.receivers import Receiver
 
 
 class VideosPipeline(ImagesPipeline):
@@ -42,16 +40,4 @@ class VideosPipeline(ImagesPipeline):
                 "download_timeout": crawler.settings.getfloat("VIDEOS_TIMEOUT", 3600),
             },
         )
-        self.examiner = VideoExaminer()
-
-
-class VideoExaminer:
-    """Walks the containers of videos. There are no thumbnails."""
-
-    def facts(self, arrival: Arrival) -> Facts:
-        if arrival.file is None:
-            raise ImageError("error" if arrival.size else "empty", "it was not written to a file")
-        return examine_video(arrival.file)
-
-    def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
-        return iter(())
+        self.places = Places(self.config, self.threads, videos=True)

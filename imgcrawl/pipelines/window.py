@@ -9,6 +9,7 @@ from typing import Any
 
 from scrapy import Request
 
+from imgcrawl.cancelling import cancel_all
 from imgcrawl.exceptions import GalleryUnfinished
 from imgcrawl.items import Image
 
@@ -43,7 +44,7 @@ async def outcomes(
                 async with asyncio.timeout(_STOP_CHECK):
                     await room.wait()
             if is_stopping():
-                await _cancel(underway)
+                await cancel_all(*underway)
                 told = f"stopped after {index - WINDOW:,} images of it"
                 raise GalleryUnfinished(told, log_level="DEBUG")  # Scrapy would tell all of the item
         images.append(None)
@@ -52,10 +53,3 @@ async def outcomes(
         task.add_done_callback(ended)
     await asyncio.gather(*underway)
     return images
-
-
-async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    for task in list(tasks):
-        task.cancel()
-    if tasks:
-        await asyncio.wait(list(tasks))

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from imgcrawl.cancelling import cancel_all
 from imgcrawl.display import stored_images
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
@@ -78,8 +79,7 @@ class Workers:
                     else:
                         await self._work()
                 finally:
-                    watching.cancel()
-                    await asyncio.wait([watching])
+                    await cancel_all(watching)
             if self.run_id or not self.refused:
                 done = await self._finish(self.terminal.status.seconds)
                 done.refused = self.refused

@@ -13,10 +13,10 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
+from imgcrawl.cancelling import cancel_all
 from imgcrawl.downloader import downloader_of
 from imgcrawl.downloadermiddlewares.budgets import Hours
 from imgcrawl.exceptions import InputError, RequestRefused
-from imgcrawl.shared import tasks
 from tests.support import crawling
 from tests.support.asking import SETTINGS, ask, crawl
 from tests.support.redis_server import RedisServer
@@ -174,7 +174,7 @@ async def test_a_task_that_swallows_cancellations_is_ended_all_the_same() -> Non
     task = asyncio.create_task(stubborn())
     await asyncio.sleep(0)
     async with asyncio.timeout(30):
-        await tasks.end(task)
+        await cancel_all(task)
     assert task.cancelled()
 
 

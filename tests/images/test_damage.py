@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from imgcrawl.exceptions import ImageError
-from imgcrawl.images.damage import MAX_CHUNKS, WARNINGS
+from imgcrawl.images.costs import MAX_CHUNKS
+from imgcrawl.images.damage import WARNINGS
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS
 from imgcrawl.images.verify import examine
 from tests.images.pictures import encoded, picture

@@ -1,0 +1,121 @@
+"""The process that examines images and videos for `images.process`, one after the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from PIL import AvifImagePlugin
+
+from imgcrawl.exceptions import ImageError
+from imgcrawl.images.containers import examine_video
+from imgcrawl.images.room import ANIMATION_FACTOR, ROOM, set_pixel_limit
+from imgcrawl.images.thumbnails import thumbnail
+from imgcrawl.images.verify import all_formats, examine
+
+SECONDS_A_PIXEL: Final = 0.5e-6  # of CPU time, beyond what any file may take; JPEG 2000 takes a tenth of it
+MOST_SECONDS: Final = 60.0
+SPARE: Final = 64 * 1024 * 1024  # bytes beyond those of pixels and of the file
+_COPIES: Final = {"thumbnail": 3}  # of an image that are made
+_VIDEO_PIXELS: Final = 100_000_000  # a walk through a video may take as much time as if it had them
+
+
+class _Bounds:
+    """What the process may take for one file. Where a system has no such bounds, there is the wall clock."""
+
+    def __init__(self, max_pixels: int, seconds: float) -> None:
+        self._bytes = 4 * max_pixels + SPARE
+        self._seconds = seconds
+        self._pixels = 0
+        self._used = 0.0
+
+    def begin(self, factor: int, nbytes: int) -> None:
+        """For a file of *nbytes*: the pixels *factor* times."""
+        with suppress(ImportError, OSError, ValueError):
+            import resource  # noqa: PLC0415 -- not on Windows
+
+            pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+            most = pages * resource.getpagesize() + factor * self._bytes + 2 * nbytes
+            _, hard = resource.getrlimit(resource.RLIMIT_AS)
+            resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+        self._pixels = 0
+        self._used = _cpu_seconds()
+        self.allow(0)
+
+    def allow(self, pixels: int) -> None:
+        """Let the file take the time of *pixels* more."""
+        self._pixels += pixels
+        seconds = min(MOST_SECONDS, self._seconds + self._pixels * SECONDS_A_PIXEL) - (_cpu_seconds() - self._used)
+        self._set_clock(max(seconds, 0.001))
+
+    def end(self) -> None:
+        self._set_clock(0)
+
+    @staticmethod
+    def _set_clock(seconds: float) -> None:
+        with suppress(AttributeError):  # on Windows
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+def _answer(task: dict[str, Any], body: bytes, bounds: _Bounds) -> tuple[dict[str, Any], bytes]:
+    name, options = task["task"], task["options"]
+    try:
+        if name == "examine_video":
+            bounds.allow(ANIMATION_FACTOR * _VIDEO_PIXELS)
+            facts = examine_video(Path(task["path"]))
+        else:
+            if "path" in task:
+                body = Path(task["path"]).read_bytes()
+                bounds.begin(_COPIES.get(name, 1), len(body))
+            if name == "thumbnail":
+                small, extension = thumbnail(body, tuple(options["size"]))
+                return {"extension": extension, "size": len(small)}, small
+            facts = examine(body, **options)
+    except ImageError as error:
+        return {"error": (error.reason, error.detail)}, b""
+    except MemoryError:
+        return {"error": ("too_many_pixels", "decoding it takes too much memory")}, b""
+    except OSError as error:
+        return {"error": ("error", str(error))}, b""
+    fields = ("format", "width", "height", "frames", "extension", "warnings")
+    return {"facts": {field: getattr(facts, field) for field in fields}}, b""
+
+
+def serve(max_pixels: int, seconds: float, tasks: BinaryIO, answers: BinaryIO) -> None:
+    """Answer one task after the other, until there are no more."""
+    set_pixel_limit(max_pixels)
+    all_formats()
+    bounds = _Bounds(max_pixels, seconds)
+    ROOM.on_cost = bounds.allow
+    while line := tasks.readline():
+        task = json.loads(line)
+        body = tasks.read(task["size"]) if "size" in task else b""
+        bounds.begin(_COPIES.get(task["task"], 1), len(body))
+        answer, small = _answer(task, body, bounds)
+        del body
+        bounds.end()
+        answers.write(json.dumps(answer).encode() + b"\n" + small)
+        answers.flush()
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the crawl, which ends this in its time
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    # What a library prints is no answer.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    serve(int(sys.argv[1]), float(sys.argv[2]), sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

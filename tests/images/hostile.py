@@ -1,0 +1,82 @@
+"""Files that cost more than their size says: made by hand, each by one trick."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from PIL import Image
+
+from tests.images.pictures import encoded
+
+
+def _jpeg_with(segments: bytes) -> bytes:
+    plain = encoded(Image.new("RGB", (8, 8)), "JPEG")
+    start = plain.index(b"\xff\xdb")
+    return b"\xff\xd8" + segments + plain[start:]
+
+
+def jpeg_of_junk(size: int) -> bytes:
+    """Pillow reads what stands between two segments byte by byte."""
+    return _jpeg_with(b"\xff\xfe\0\2" + bytes(size))
+
+
+def jpeg_of_comments(count: int) -> bytes:
+    return _jpeg_with(b"\xff\xfe\0\3 " * count)
+
+
+def progressive_jpeg(width: int, height: int) -> bytes:
+    """All coefficients are kept until the last scan."""
+    return encoded(Image.new("RGB", (width, height)), "JPEG", progressive=True, subsampling=0)
+
+
+def gif_of_comments(size: int) -> bytes:
+    """A comment in pieces of 255 bytes, which Pillow joins one by one."""
+    comment = b"!\xfe" + (b"\xff" + bytes(255)) * (size // 256) + b"\0"
+    return b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff" + comment + b",\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;"
+
+
+def tiff_of_a_large_tile(side: int) -> bytes:
+    """A picture of 16 x 16 in a tile that is very much larger."""
+    data = zlib.compress(bytes(side * side), 1)
+    start = 8 + 2 + 12 * 9 + 4
+    tags = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 322: side, 323: side, 324: start, 325: len(data)}
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + directory + bytes(4) + data
+
+
+def loud_tiff(entries: int = 500) -> bytes:
+    """libtiff tells the standard error stream of each entry that it does not know."""
+    data = zlib.compress(bytes(256))
+    known = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 273: 8 + 2 + 12 * (8 + entries) + 4, 278: 16, 279: len(data)}
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in known.items())
+    directory += b"".join(struct.pack("<HHII", 40_000 + n, 99, 9, 1) for n in range(entries))
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(known) + entries) + directory + bytes(4) + data
+
+
+def icns_of(content: bytes) -> bytes:
+    block = b"ic10" + struct.pack(">I", len(content) + 8) + content
+    return b"icns" + struct.pack(">I", len(block) + 8) + block
+
+
+def im_of_lines(size: int) -> bytes:
+    """A header of very many lines."""
+    return b"Image type: L image\r\n" + b"A: b\r\n" * (size // 6)
+
+
+def plain_webp(width: int, height: int) -> bytes:
+    return encoded(Image.new("RGB", (width, height)), "WEBP", method=0, lossless=True)
+
+
+def plain_jpeg2000(width: int, height: int, mode: str = "RGB") -> bytes:
+    return encoded(Image.new(mode, (width, height)), "JPEG2000")
+
+
+def plain_dds(side: int) -> bytes:
+    """Decoded by Python, pixel by pixel."""
+    return encoded(Image.new("RGBA", (side, side)), "DDS")
+
+
+def mp4_of_boxes(count: int) -> bytes:
+    """Boxes without content, each of another type."""
+    return b"\0\0\0\x08ftyp" + b"".join(struct.pack(">II", 8, 0x61000000 + n) for n in range(count))

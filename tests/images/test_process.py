@@ -1,0 +1,172 @@
+"""What costs more than its size says: told before it is decoded, or decoded where it can be ended."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from imgcrawl.exceptions import ImageError
+from imgcrawl.images.containers import examine_video
+from imgcrawl.images.costs import LARGEST_IN_THREADS
+from imgcrawl.images.process import DecoderProcess, OutOfTimeError
+from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT, CostlyError, set_pixel_limit
+from imgcrawl.images.thumbnails import thumbnail
+from imgcrawl.images.verify import examine
+from tests.images import hostile
+from tests.images.pictures import encoded, icon, picture, samples
+from tests.test_large_bodies import peak_rss
+
+MB = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[DecoderProcess]:
+    process = DecoderProcess(DEFAULT_PIXEL_LIMIT, seconds=0.5)
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def _threads() -> None:
+    set_pixel_limit(DEFAULT_PIXEL_LIMIT, 24_000_000)
+
+
+def pid_of(decoder: DecoderProcess) -> int:
+    assert decoder._process is not None
+    return decoder._process.pid
+
+
+def refusal(work: Callable[[], object]) -> str:
+    with pytest.raises(ImageError) as caught:
+        work()
+    return caught.value.reason
+
+
+def test_it_says_what_threads_would(decoder: DecoderProcess, tmp_path: Path) -> None:
+    for name, (source, *_) in samples(32, 24).items():
+        assert decoder.examine(source) == examine(source), name
+    jpeg = encoded(picture(80, 60), "JPEG")
+    assert decoder.examine(jpeg[:-2]).warnings == ("no_end",)
+    assert refusal(lambda: decoder.examine(jpeg[:-2], strict=True)) == "truncated"
+    assert refusal(lambda: decoder.examine(jpeg, min_width=81)) == "too_small"
+    assert decoder.examine(b"\xff\x0a" + bytes(99), keep=["JPEG XL"]).warnings == ("unverified",)
+    file = tmp_path / "1"
+    file.write_bytes(jpeg)
+    assert decoder.examine(file).width == 80
+    assert decoder.thumbnail(file, (20, 20)) == thumbnail(jpeg, (20, 20))
+    assert refusal(lambda: decoder.examine(tmp_path / "none")) == "error"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        hostile.jpeg_of_junk(17_000_000),
+        hostile.jpeg_of_comments(4_000_000),
+        hostile.im_of_lines(8_000_000),
+    ],
+    ids=["junk", "comments", "header"],
+)
+@pytest.mark.usefixtures("_threads")
+def test_what_takes_long_is_given_up_where_no_thread_is_taken(decoder: DecoderProcess, source: bytes) -> None:
+    with pytest.raises(CostlyError):
+        examine(source)
+    before = time.thread_time()
+    with pytest.raises(OutOfTimeError) as caught:
+        decoder.examine(source)
+    assert caught.value.reason == "too_many_pixels"
+    assert time.thread_time() - before < 0.3, "the time of this process"
+    assert decoder.examine(encoded(picture(8, 8), "PNG")).format == "PNG", "the next one has another process"
+
+
+@pytest.mark.parametrize(
+    ("source", "most"),
+    [
+        (hostile.plain_webp(9900, 10_000), 40),
+        (hostile.plain_jpeg2000(5000, 4900), 40),
+        (hostile.progressive_jpeg(9000, 8000), 40),
+        (hostile.tiff_of_a_large_tile(11_000), 40),
+        (hostile.icns_of(hostile.plain_jpeg2000(9900, 10_000, "L")), 480),
+        (icon(encoded(Image.new("L", (20_000, 10_000)), "PNG")), 40),
+    ],
+    ids=["webp", "jpeg 2000", "progressive", "tile", "icns", "ico"],
+)
+def test_what_takes_much_memory_is_refused_within_it(source: bytes, most: int) -> None:
+    process = DecoderProcess(DEFAULT_PIXEL_LIMIT, seconds=20)
+    try:
+        process.examine(encoded(picture(8, 8), "PNG"))
+        before = peak_rss(pid_of(process))
+        assert refusal(lambda: process.examine(source)) in {"too_many_pixels", "corrupt"}
+        assert peak_rss(pid_of(process)) - before < most * MB
+    finally:
+        process.close()
+
+
+def test_a_large_image_takes_what_the_settings_say_and_gives_it_back(decoder: DecoderProcess) -> None:
+    assert decoder.examine(encoded(Image.new("RGBA", (6000, 6000)), "PNG", compress_level=1)).frames == 1
+    status = Path(f"/proc/{pid_of(decoder)}/status").read_text("ascii")
+    now = int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) * 1024
+    assert peak_rss(pid_of(decoder)) < 4 * 36 * MB + 120 * MB
+    assert now < 120 * MB
+
+
+def test_a_decoder_that_crashes_takes_one_image_with_it(decoder: DecoderProcess) -> None:
+    source = encoded(picture(8, 8), "PNG")
+    decoder.examine(source)
+    os.kill(pid_of(decoder), signal.SIGSEGV)
+    while decoder._process is not None and decoder._process.poll() is None:
+        time.sleep(0.01)
+    assert decoder.examine(source).format == "PNG", "what ended before has nothing to do with it"
+    os.kill(pid_of(decoder), signal.SIGSTOP)
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(pid_of(decoder), signal.SIGKILL))
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    with pytest.raises(OutOfTimeError):
+        decoder.examine(source)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    assert decoder.examine(source).format == "PNG"
+
+
+def test_what_libraries_print_is_not_seen(decoder: DecoderProcess, capfd: pytest.CaptureFixture[str]) -> None:
+    source = hostile.loud_tiff()
+    said = decoder.examine(source)
+    assert capfd.readouterr() == ("", "")
+    assert examine(source) == said
+    assert "TIFF" in capfd.readouterr().err, "otherwise this test shows nothing"
+
+
+def test_the_boxes_of_a_video_are_walked_in_constant_memory_and_not_for_ever(tmp_path: Path) -> None:
+    file = tmp_path / "video"
+    file.write_bytes(hostile.mp4_of_boxes(1_000_000))
+    with pytest.raises(CostlyError):
+        examine_video(file, 20_000)
+    process = DecoderProcess(DEFAULT_PIXEL_LIMIT, seconds=-499.5)  # a walk may take 500 s more
+    try:
+        with pytest.raises(OutOfTimeError):
+            process.examine_video(file)
+        file.write_bytes(hostile.mp4_of_boxes(30_000))
+        assert refusal(lambda: process.examine_video(file)) == "truncated"
+        assert peak_rss(pid_of(process)) < 100 * MB
+    finally:
+        process.close()
+
+
+@pytest.mark.usefixtures("_threads")
+def test_what_the_web_is_made_of_is_decoded_in_threads() -> None:
+    for name, (source, format_, *_) in samples().items():
+        if format_ in {*LARGEST_IN_THREADS, "MPO"}:
+            assert examine(source).format == format_, name
+        else:
+            with pytest.raises(CostlyError):
+                examine(source)
+    with pytest.raises(CostlyError):
+        examine(hostile.plain_dds(100))
+    photo = encoded(Image.new("RGB", (6000, 4000)), "JPEG")
+    assert examine(photo + bytes(12 * MB)).width == 6000
+    with pytest.raises(CostlyError):
+        thumbnail(encoded(Image.new("RGB", (3000, 3000)), "PNG", compress_level=1), (50, 50))
