@@ -30,13 +30,13 @@ from imgcrawl.backpressure import Backpressure
 from imgcrawl.bodies import BodyFile, body_file_of, encodings_of
 from imgcrawl.checks import is_socks
 from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, public_socket
-from imgcrawl.engine import engine_of
+from imgcrawl.engine import downloader_in
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
 from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector
 from imgcrawl.proxies import SocksConnector
 
-_PIECE = 1024 * 1024  # bytes of a body that are handed on at a time, where nobody listens to bytes_received
+_PIECE = 1024 * 1024  # bytes of a body that are handed on at a time; all at once to who listens, as he may stop it
 _WRITTEN = 256 * 1024  # bytes of it that are written to a file at a time
 _OF_NO_IMAGE = 64 * 1024  # bytes that are read of an error's or a redirect's page in place of an image
 
@@ -174,10 +174,8 @@ class DownloadHandler(AiohttpDownloadHandler):
         """Say where the body of *response* goes, and how much of it."""
         response.truncate = request.meta.get("download_truncate")
         response.limit = request.meta.get("download_maxsize", self._default_maxsize)
-        if any(getAllReceivers(self.crawler, signals.bytes_received)):  # each may stop it, so each hears of all at once
-            response.piece = 1
-        engine = engine_of(self.crawler)
-        response.backpressure = getattr(engine.downloader, "backpressure", None) if engine else None
+        response.piece = 1 if any(getAllReceivers(self.crawler, signals.bytes_received)) else _PIECE
+        response.backpressure = getattr(downloader_in(self.crawler), "backpressure", None)
         if response.backpressure:
             response.backpressure.dropped()  # of an answer before, which was a redirect, or failed
         if file is None:

@@ -15,10 +15,10 @@ from scrapy.crawler import Crawler
 from imgcrawl.exceptions import InputError
 
 
-def engine_of(crawler: Crawler) -> ExecutionEngine | None:
-    """The engine of *crawler*; None before it crawls, as where a part is used without a crawl."""
+def downloader_in(crawler: Crawler) -> object:
+    """The downloader of *crawler*; None before it crawls, as where a part is used without a crawl."""
     try:
-        return crawler.engine
+        return crawler.engine.downloader
     except RuntimeError:
         return None
 
