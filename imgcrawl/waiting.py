@@ -58,5 +58,6 @@ class ScrapysDownloader(Waiting):
     async def keep_delay(self, request: Request, seconds: float) -> None:
         """No gap between two requests to the host of *request* is shorter than this (Crawl-delay)."""
         downloader = self.crawler.engine.downloader
-        if slot := downloader.slots.get(downloader.get_slot_key(request)):
-            slot.delay = max(slot.delay, seconds)
+        slot = downloader.slots.get(downloader.get_slot_key(request))
+        if slot and slot.delay * (1 - slot.jitter) < seconds:
+            slot.delay, slot.jitter = seconds, 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import sys
 from difflib import get_close_matches
@@ -18,12 +19,13 @@ from scrapy.extensions.feedexport import FeedExporter
 from scrapy.utils.log import configure_logging
 
 from imgcrawl.checks import check_given, check_values
-from imgcrawl.commands.base import complain, refuse
+from imgcrawl.commands.base import complain, refuse, say
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.loglines import install_line_records
 from imgcrawl.extensions.progress import Progress
-from imgcrawl.extensions.verdict import STOPPED, summary
+from imgcrawl.extensions.verdict import STOPPED, summary, summary_fields
+from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
     import argparse
@@ -50,14 +52,27 @@ GC_THRESHOLD = 5000  # objects; Python's 700 is seven images
 class Command(scrapy.commands.crawl.Command):
     """The exit codes are those of `ExitCode`; stderr ends with what was not as it should be (the stat `verdict`), and
     so does the file that is logged to (LOG_FILE). With SUMMARY_ENABLED (default) a summary precedes the verdict.
-    `--workers` does the crawl with several processes (`imgcrawl.workers`).
+    `--workers` does the crawl with several processes (`imgcrawl.workers`). `--json` writes a last line to stdout: what
+    became of everything, as one JSON object.
     """
 
     default_settings: ClassVar[dict[str, Any]] = {"PROGRESS_ENABLED": True, "PROGRESS_INTERVAL": 60}
 
+    def long_desc(self) -> str:
+        return (
+            "Runs a spider: images go to IMAGES_STORE, one outcome for each address to the feed. `scrapy list` names "
+            "the spiders, `scrapy options SPIDER` their arguments. Exit code 0: the crawl did what it should; 1: it "
+            "did not, and the last line says why; 2: bad input. Example: scrapy crawl pximg -a pages=3 -O images.json"
+        )
+
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         super().add_options(parser)
         parser.add_argument("--workers", metavar="N", help="crawl with N processes that share the work and the feed")
+        parser.add_argument(
+            "--simulate", action="store_true", help="ask for no image; say which, and where it would go"
+        )
+        parser.add_argument("-q", "--quiet", action="store_true", help="tell errors and the verdict only")
+        parser.add_argument("--json", action="store_true", help="end with the summary as a line of JSON, on stdout")
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         settings = cast("Settings", self.settings)  # set in scrapy.cmdline
@@ -65,12 +80,22 @@ class Command(scrapy.commands.crawl.Command):
             check_given(settings, opts.set)
             super().process_options(args, opts)
             _check_log_level(settings["LOG_LEVEL"])
+            if opts.simulate:
+                _simulate(settings, opts)
         except (UsageError, InputError) as error:
             given = dict(pair.split("=", 1) for pair in opts.set if "=" in pair)
             log_file = opts.logfile or given.get("LOG_FILE") or settings["LOG_FILE"]
             if log_file and not opts.nolog:
                 configure_logging({"LOG_FILE": log_file})
             _refuse(str(error), log_file)
+        if opts.quiet:
+            opts.loglevel = opts.loglevel or "ERROR"
+            for name, value in {
+                "LOG_LEVEL": opts.loglevel,
+                "PROGRESS_ENABLED": False,
+                "SUMMARY_ENABLED": False,
+            }.items():
+                settings.set(name, value, priority="cmdline")
         if settings["LOG_LEVEL"] != "DEBUG":
             _quiet_startup()
         install_line_records()
@@ -97,7 +122,7 @@ class Command(scrapy.commands.crawl.Command):
             if crawler.settings.getint("FRONTIER_PARENT"):  # which tells in the place of its workers
                 self.exitcode = ExitCode.FAILED if findings else ExitCode.DONE
             else:
-                self.exitcode = _tell(stats, findings, crawler.settings)
+                self.exitcode = _tell(args[0], stats, findings, crawler.settings, as_json=opts.json)
 
     @property
     def _log_file(self) -> str | None:
@@ -176,10 +201,26 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     arguments += ["--nolog"] if opts.nolog else []
     plan = Plan(spider, int(opts.workers), arguments, feeds, folder_for(spider, opts.spargs, feeds))
     done = asyncio.run(Workers(plan, settings).run())
-    return ExitCode.REFUSED if done.refused else _tell(done.stats, done.findings, settings)
+    if done.refused:
+        return ExitCode.REFUSED
+    return _tell(spider, done.stats, done.findings, settings, as_json=opts.json)
 
 
-def _tell(stats: Mapping[str, Any], findings: Sequence[str], settings: BaseSettings) -> ExitCode:
+def _simulate(settings: Settings, opts: argparse.Namespace) -> None:
+    """Set up a crawl that asks for no image. Raises `InputError` where it would take pages from others."""
+    if opts.workers is not None or redis_url(settings):
+        raise InputError(
+            "--simulate: expected a crawl by itself, without --workers and REDIS_URL, whose queue others share"
+        )
+    told: dict[str, Any] = {"IMAGES_SIMULATE": True}
+    if not (opts.output or opts.overwrite_output):
+        told["FEEDS"] = {"stdout:": {"format": "plan"}}
+    settings.setdict(told, priority="cmdline")
+
+
+def _tell(
+    spider: str, stats: Mapping[str, Any], findings: Sequence[str], settings: BaseSettings, *, as_json: bool
+) -> ExitCode:
     """Tell the summary and the verdict; return the exit code."""
     some = any(stats.get(name) for name in ("image/found", "gallery/count", "gallery/failed"))
     if some and settings.getbool("SUMMARY_ENABLED", True):
@@ -188,11 +229,15 @@ def _tell(stats: Mapping[str, Any], findings: Sequence[str], settings: BaseSetti
             with (text := Console(width=WIDTH)).capture() as captured:
                 text.print(summary(stats))
             logger.info("%s\n%s", "What became of it:", captured.get())
+    code = ExitCode.DONE
+    if findings:
+        code = ExitCode.STOPPED if findings[0] == STOPPED else ExitCode.FAILED
+    if as_json:
+        told = {"spider": spider, "exit_code": int(code), "findings": list(findings), **summary_fields(stats)}
+        say(json.dumps(told, ensure_ascii=False))
     for number, finding in enumerate(findings):
         _complain(f"also: {finding}" if number else finding, settings["LOG_FILE"])
-    if not findings:
-        return ExitCode.DONE
-    return ExitCode.STOPPED if findings[0] == STOPPED else ExitCode.FAILED
+    return code
 
 
 def _complain(sentence: str, log_file: str | None) -> None:

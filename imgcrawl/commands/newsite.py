@@ -94,7 +94,10 @@ class Command(BaseCommand, ScrapyCommand):
         return "Start a site: a spider, a saved page, and a test that is red until they agree"
 
     def long_desc(self) -> str:
-        return "The url is that of the site's first list page, with {page} where the number of the page stands."
+        return (
+            "The url is that of the site's first list page, with {page} where the number of the page stands. "
+            "Example: scrapy newsite birds https://example.org/albums?page={page}"
+        )
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         super().add_options(parser)

@@ -6,11 +6,13 @@ import copy
 import re
 from typing import TYPE_CHECKING, Any, Self
 
+from itemadapter import ItemAdapter
 from scrapy import exporters
 from scrapy.utils.serialize import ScrapyJSONEncoder
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.files import FeedFile, LinesFile
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -56,6 +58,22 @@ class JsonItemExporter(exporters.JsonItemExporter):
 
 def _makes_array(file: Any) -> bool:
     return isinstance(file, FeedFile) and file.makes_array
+
+
+class PlanExporter(exporters.BaseItemExporter):
+    """For `scrapy crawl --simulate`: a line for each image of an item, its path without an extension, a tab, and its
+    address. Of one that would not be asked for the status, or the reason, stands in the place of the path."""
+
+    def __init__(self, file: Any, **kwargs: Any) -> None:
+        super().__init__(dont_fail=True, **kwargs)
+        self.file = file
+
+    def export_item(self, item: Any) -> None:
+        adapter = ItemAdapter(item)
+        for image in [*(adapter.get("images") or ()), *(adapter.get("videos") or ())]:
+            asked = image.get("reason") == "simulated"
+            where = image["requested_path"] if asked else f"({image.get('reason') or image['status']})"
+            self.file.write(f"{printable(where)}\t{printable(image['url'])}\n".encode())
 
 
 # What a spreadsheet runs as a formula, at the beginning of a cell (OWASP, "CSV Injection"); a number is none.
