@@ -32,6 +32,12 @@ class Command(BaseCommand, ScrapyCommand):
     def short_desc(self) -> str:
         return "Show how a shared crawl asks its hosts: permits, delays, who slowed it and why"
 
+    def long_desc(self) -> str:
+        return (
+            "Shows how all workers of a crawl that shares a Redis ask their hosts: how many at once, with which delay, "
+            "and who slowed it and why. Example: REDIS_URL=redis://127.0.0.1:6379 scrapy hosts pximg"
+        )
+
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         asyncio.run(_show(self.spider_name("hosts", args), self.project_settings))
         return 0

@@ -43,6 +43,12 @@ class Command(BaseCommand, ScrapyCommand):
     def short_desc(self) -> str:
         return "Show the queue that workers share: queued, leased, done, dead"
 
+    def long_desc(self) -> str:
+        return (
+            "Shows what the queue of a spider holds that workers share: queued, leased by whom and since when, done, "
+            "given up. Example: REDIS_URL=redis://127.0.0.1:6379 scrapy queue pximg --dead"
+        )
+
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         super().add_options(parser)
         what = parser.add_mutually_exclusive_group()
