@@ -44,7 +44,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "settings": {"imgcrawl"},  # its version
     "addon": {"checks", "settings", "frontier", "playwright"},
     "spiders": {"basespiders"},
-    "basespiders": {"addresses", "pages", "rows"},
+    "basespiders": {"addresses", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
@@ -61,8 +61,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     },
     "feeds": {"durability"},
     "frontier": {"feeds", "engine", "extensions", "shared", "stopping"},
-    "extensions": {"display"},
-    "workers": {"display", "extensions", "feeds", "frontier", "limits", "shared"},
+    "extensions": {"display", "livedisplay"},
+    "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
         "basespiders", "checks", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl", "limits",
         "pages", "shared", "workers",
