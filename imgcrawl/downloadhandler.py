@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn, cast
 
 import aiohttp
@@ -101,7 +102,6 @@ class DownloadHandler(AiohttpDownloadHandler):
         # DOWNLOAD_SLOTS raises, and cannot judge addresses.
         BaseStreamingDownloadHandler.__init__(self, crawler)
         self._fail_on_dataloss_warned = True  # a short body is an outcome, told where outcomes are told
-        self._ssl_context = _make_ssl_context(crawler.settings)
         self._connect_timeout = crawler.settings.getfloat("DOWNLOAD_CONNECT_TIMEOUT", 10)
         self._idle_timeout = crawler.settings.getfloat("DOWNLOAD_IDLE_TIMEOUT", 30)
         self._resolver = Resolver()
@@ -110,12 +110,15 @@ class DownloadHandler(AiohttpDownloadHandler):
         self._public_session = self._new_session(self._connector(public_socket))
         self._socks_sessions: dict[str, aiohttp.ClientSession] = {}
 
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return _make_ssl_context(self.crawler.settings)  # reads all certificates of this machine, for 20 ms
+
     def _connector(self, socket_factory: Callable[[AddrInfo], socket.socket] | None) -> Connector:
-        # The Downloader limits requests, and with them connections.
         return Connector(
             local_addr=self._bind_address,
             resolver=self._resolver,
-            limit=0,
+            limit=0,  # the Downloader limits requests, and with them connections
             limit_per_host=0,
             socket_factory=socket_factory,
         )
@@ -154,7 +157,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                     data=request.body or None,
                     headers=_sent_headers(request) + (file.range_headers(request.url) if file else []),
                     timeout=_client_timeout(timeout, self._connect_timeout, self._idle_timeout),
-                    ssl=self._ssl_context,
+                    ssl=self._tls if url.scheme == "https" else True,
                     allow_redirects=False,
                     proxy=proxy,
                 )

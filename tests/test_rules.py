@@ -44,7 +44,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "settings": {"imgcrawl"},  # its version
     "addon": {"checks", "settings", "frontier", "playwright"},
     "spiders": {"basespiders"},
-    "basespiders": {"addresses", "pages", "rows"},
+    "basespiders": {"addresses", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
@@ -62,8 +62,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     },
     "feeds": {"durability"},
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
-    "extensions": {"display"},
-    "workers": {"display", "extensions", "feeds", "frontier", "limits", "shared"},
+    "extensions": {"display", "livedisplay"},
+    "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
         "basespiders", "checks", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl", "limits",
         "pages", "shared", "workers",

@@ -6,12 +6,10 @@ import asyncio
 import gc
 import json
 import logging
-import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import scrapy.commands.crawl
-from rich.console import Console
 from scrapy import signals
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.exceptions import UsageError
@@ -24,7 +22,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.loglines import install_line_records
 from imgcrawl.extensions.progress import Progress
-from imgcrawl.extensions.verdict import STOPPED, summary, summary_fields
+from imgcrawl.extensions.verdict import STOPPED, summary_fields
 from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
     from scrapy.settings import BaseSettings, Settings
 
 logger = logging.getLogger(__name__)
-
-WIDTH = 120  # columns where there is no terminal to ask
 
 # What Scrapy tells at INFO before the first request (versions, settings, lists of components) is for who
 # debugs: it is shown with LOG_LEVEL=DEBUG.
@@ -99,6 +95,7 @@ class Command(scrapy.commands.crawl.Command):
         if settings["LOG_LEVEL"] != "DEBUG":
             _quiet_startup()
         install_line_records()
+        gc.disable()  # until the crawl begins, when all is loaded: what is loaded stays
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
@@ -132,6 +129,7 @@ class Command(scrapy.commands.crawl.Command):
         crawler = super()._create_crawler(spidercls)
         check_values(crawler.settings)
         crawler.signals.connect(self._require_feeds, signals.spider_opened)
+        crawler.signals.connect(_collect_garbage, signals.spider_opened)
         return crawler
 
     def _require_feeds(self, sender: Crawler) -> None:
@@ -147,13 +145,16 @@ def _asyncio_process(process: CrawlerProcessBase | None) -> AsyncCrawlerProcess:
     return process
 
 
-def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str]) -> None:
-    """Run *crawler* to its end. Raises what kept it from starting."""
-    # What is imported by now stays, and the collector need not look at it again and again: a sixth of the event
+def _collect_garbage() -> None:
+    # What is loaded by now stays, and the collector need not look at it again and again: a sixth of the event
     # loop's time, and pauses of it. Of the rest little is in cycles: an image makes some hundred objects.
-    gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 10, 10)
+    gc.enable()
+
+
+def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str]) -> None:
+    """Run *crawler* to its end. Raises what kept it from starting."""
     task: asyncio.Task[None] = process.crawl(crawler, **spargs)
     process.start()
     if not task.done() or task.cancelled():
@@ -175,6 +176,7 @@ def _findings(stats: Mapping[str, Any]) -> list[str]:
 
 def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.Namespace) -> int:
     """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
+    gc.enable()
     # What they need (a Redis client) is for who uses it.
     from imgcrawl.feeds.output import OutputWriter  # noqa: PLC0415 -- see above
     from imgcrawl.frontier.options import check_settings  # noqa: PLC0415 -- see above
@@ -224,11 +226,11 @@ def _tell(
     """Tell the summary and the verdict; return the exit code."""
     some = any(stats.get(name) for name in ("image/found", "gallery/count", "gallery/failed"))
     if some and settings.getbool("SUMMARY_ENABLED", True):
-        _console().print(summary(stats))
+        from imgcrawl.extensions.summary import print_summary, summary_text  # noqa: PLC0415 -- not before the first request
+
+        print_summary(stats)
         if settings["LOG_FILE"]:
-            with (text := Console(width=WIDTH)).capture() as captured:
-                text.print(summary(stats))
-            logger.info("%s\n%s", "What became of it:", captured.get())
+            logger.info("%s\n%s", "What became of it:", summary_text(stats))
     code = ExitCode.DONE
     if findings:
         code = ExitCode.STOPPED if findings[0] == STOPPED else ExitCode.FAILED
@@ -279,7 +281,3 @@ def _quiet_startup() -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or str(record.msg).startswith("Received ")  # a signal
-
-
-def _console() -> Console:
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)

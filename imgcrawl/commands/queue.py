@@ -14,9 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from scrapy.commands import ScrapyCommand
 from scrapy.spiderloader import get_spider_loader
 
@@ -136,8 +133,12 @@ def _server(spider: str, folder: Path) -> Iterator[str]:
 
 
 async def _show(store: Queues, spider: str) -> int:
-    from imgcrawl.frontier import inspect  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
-    from imgcrawl.frontier.run_arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
+    from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
+    from rich.table import Table  # noqa: PLC0415 -- the same
+    from rich.text import Text  # noqa: PLC0415 -- the same
+
+    from imgcrawl.frontier import inspect  # noqa: PLC0415 -- the same
+    from imgcrawl.frontier.run_arguments import shown  # noqa: PLC0415 -- the same
 
     counts, workers = await inspect.counts(store), await inspect.workers(store, MOST_WORKERS)
     console = Console(highlight=False)
