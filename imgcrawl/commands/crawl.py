@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
