@@ -34,7 +34,7 @@ from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, public
 from imgcrawl.engine import downloader_in
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
-from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector
+from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector, sent_headers
 from imgcrawl.proxies import SocksConnector
 
 _PIECE = 1024 * 1024  # bytes of a body that are handed on at a time; all at once to who listens, as he may stop it
@@ -60,16 +60,6 @@ class _Response(_ClientResponse):
 @lru_cache(64)
 def _client_timeout(total: float, connect: float, idle: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total, connect=connect, sock_read=idle)
-
-
-def _sent_headers(request: Request) -> list[tuple[str, str]]:
-    # Scrapy copies the headers for this, and makes every name and value canonical once more.
-    return [
-        (name.decode(), value.decode())
-        for name, values in dict.items(request.headers)
-        for value in values
-        if name != b"Proxy-Authorization"
-    ]
 
 
 class DownloadHandler(AiohttpDownloadHandler):
@@ -155,7 +145,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                     request.method,
                     url,
                     data=request.body or None,
-                    headers=_sent_headers(request) + (file.range_headers(request.url) if file else []),
+                    headers=sent_headers(request) + (file.range_headers(request.url) if file else []),
                     timeout=_client_timeout(timeout, self._connect_timeout, self._idle_timeout),
                     ssl=self._tls if url.scheme == "https" else True,
                     allow_redirects=False,
