@@ -11,7 +11,8 @@ from typing import Any, NoReturn, cast
 
 import aiohttp
 import yarl
-from scrapy import Request
+from pydispatch.dispatcher import getAllReceivers
+from scrapy import Request, signals
 from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler, _ClientResponse
 from scrapy.core.downloader.handlers._base_streaming import BaseStreamingDownloadHandler
 from scrapy.crawler import Crawler
@@ -30,12 +31,14 @@ from imgcrawl.backpressure import Backpressure
 from imgcrawl.bodies import BodyFile, body_file_of, encodings_of
 from imgcrawl.checks import is_socks
 from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, public_socket
+from imgcrawl.engine import downloader_in
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
-from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector
+from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector, sent_headers
 from imgcrawl.proxies import SocksConnector
 
-_PIECE, _WRITTEN = 1024 * 1024, 256 * 1024  # bytes of a body that are handed on, and written to a file, at a time
+_PIECE = 1024 * 1024  # bytes of a body that are handed on at a time; all at once to who listens, as he may stop it
+_WRITTEN = 256 * 1024  # bytes of it that are written to a file at a time
 _OF_NO_IMAGE = 64 * 1024  # bytes that are read of an error's or a redirect's page in place of an image
 
 
@@ -46,6 +49,7 @@ class _Response(_ClientResponse):
     goes_on = False  # it is the rest of what is in the file
     at_once = False  # all of it goes there
     limit = 0
+    piece = _PIECE  # bytes that are handed on at a time
     backpressure: Backpressure | None = None
 
     async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
@@ -57,16 +61,6 @@ class _Response(_ClientResponse):
 @lru_cache(64)
 def _client_timeout(total: float, connect: float, idle: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total, connect=connect, sock_read=idle)
-
-
-def _sent_headers(request: Request) -> list[tuple[str, str]]:
-    # Scrapy copies the headers for this, and makes every name and value canonical once more.
-    return [
-        (name.decode(), value.decode())
-        for name, values in dict.items(request.headers)
-        for value in values
-        if name != b"Proxy-Authorization"
-    ]
 
 
 class DownloadHandler(AiohttpDownloadHandler):
@@ -152,7 +146,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                     request.method,
                     url,
                     data=request.body or None,
-                    headers=_sent_headers(request) + (file.range_headers(request.url) if file else []),
+                    headers=sent_headers(request) + (file.range_headers(request.url) if file else []),
                     timeout=_client_timeout(timeout, self._connect_timeout, self._idle_timeout),
                     ssl=self._tls if url.scheme == "https" else True,
                     allow_redirects=False,
@@ -174,8 +168,8 @@ class DownloadHandler(AiohttpDownloadHandler):
         """Say where the body of *response* goes, and how much of it."""
         response.truncate = request.meta.get("download_truncate")
         response.limit = request.meta.get("download_maxsize", self._default_maxsize)
-        engine = self.crawler.engine
-        response.backpressure = getattr(engine.downloader, "backpressure", None) if engine else None
+        response.piece = 1 if any(getAllReceivers(self.crawler, signals.bytes_received)) else _PIECE
+        response.backpressure = getattr(downloader_in(self.crawler), "backpressure", None)
         if response.backpressure:
             response.backpressure.dropped()  # of an answer before, which was a redirect, or failed
         if file is None:
@@ -249,7 +243,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                 if ours.file and (ours.at_once or received > ours.file.in_memory):
                     await _write_rest(ours, ours.file, pieces)
                     return
-                if waiting >= _PIECE:
+                if waiting >= ours.piece:
                     yield b"".join(pieces)
                     pieces.clear()
                     waiting = 0

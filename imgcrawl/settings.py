@@ -161,6 +161,7 @@ EXTENSIONS = {
     "imgcrawl.extensions.loglines.LogLines": -1,  # first: what the others tell is told in lines, too
     "imgcrawl.extensions.progress.Progress": 0,
     "imgcrawl.extensions.verdict.Verdict": 0,
+    "imgcrawl.extensions.heartbeat.Heartbeat": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers
     "scrapy.extensions.logstats.LogStats": None,  # Progress tells more
 }
@@ -168,4 +169,5 @@ LOG_LEVEL = "INFO"  # DEBUG is a line for each image and more
 STATS_DUMP = False  # the summary says what a person needs
 SUMMARY_ENABLED = True  # the table at the end of `scrapy crawl`
 VERDICT_MAX_FAILED = 0.2  # the share of images, and of galleries, that may fail before the exit code says so
+HEARTBEAT_FILE = ""  # touched while a crawl lives: what starts crawls again where they die asks `imgcrawl health`
 VERDICT_IMAGES_EXPECTED = True  # False for crawls that bring no images home (alexa)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from scrapy.commands import ScrapyCommand
 from scrapy.utils.conf import feed_process_params_from_cli
 
-from imgcrawl.commands.base import FAILED, BaseCommand, complain, say
+from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
+from imgcrawl.exitcodes import ExitCode
 
 if TYPE_CHECKING:
     from imgcrawl.feeds.merge import Report
@@ -52,7 +53,7 @@ class Command(BaseCommand, ScrapyCommand):
             writer.write_files(segments)
             asyncio.run(writer.write_others(segments))
         _tell(segments.report, " ".join([*(opts.output or ()), *(opts.overwrite_output or ())]))
-        return FAILED if segments.report.broken else 0
+        return ExitCode.FAILED if segments.report.broken else ExitCode.DONE
 
     def _writer(self, args: list[str], opts: argparse.Namespace) -> tuple[OutputWriter, list[Path]]:
         """What writes the feeds, and those that are segments, too, because they keep what they have."""

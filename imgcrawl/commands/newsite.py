@@ -9,6 +9,7 @@ import keyword
 import re
 from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, cast
@@ -31,7 +32,7 @@ from imgcrawl.urls import host_of
 if TYPE_CHECKING:
     from imgcrawl.pages.proposals import GalleryLinks
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+TEMPLATES = files("imgcrawl") / "templates"
 PLACEHOLDER = b"<!doctype html><title>the page of a gallery</title>\n"
 SAMPLE = 3  # galleries whose pages are looked at
 

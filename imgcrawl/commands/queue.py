@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from scrapy.commands import ScrapyCommand
 from scrapy.spiderloader import get_spider_loader
 
-from imgcrawl.commands.base import FAILED, BaseCommand, complain, say
+from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
+from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
 from imgcrawl.shared.address import redis_url
 
@@ -91,7 +92,7 @@ def _look(settings: BaseSettings, url: str, spider: str, opts: argparse.Namespac
             return await action(store, spider)
         except OUTAGES as error:
             complain(f"REDIS_URL {url}: cannot be reached ({type(error).__name__}: {error})")
-            return FAILED
+            return ExitCode.FAILED
         finally:
             await home.client.aclose()
 

@@ -25,6 +25,13 @@ def print_summary(stats: Mapping[str, Any]) -> None:
     console.print(summary(stats))
 
 
+def summary_text(stats: Mapping[str, Any]) -> str:
+    """`summary` of *stats* as lines of text."""
+    with (console := Console(width=WIDTH)).capture() as captured:
+        console.print(summary(stats))
+    return captured.get()
+
+
 def summary(stats: Mapping[str, Any]) -> RenderableType:
     """What became of every image and gallery, as a table: found = downloaded + uptodate + duplicate +
     refused + failed, the last two by reason; then the amount, the time and the speed."""

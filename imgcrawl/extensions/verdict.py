@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from scrapy.crawler import Crawler
     from scrapy.extensions.feedexport import FeedSlot
 
+# What is found of a crawl that was told to stop; with the reason behind it, of one that stopped for another.
+STOPPED = "stopped before the end"
+
 # Of Scrapy's limits these two are no goal that was reached: they say that something went wrong.
 ALARMS = ("closespider_errorcount", "closespider_timeout_no_item")
 
@@ -113,7 +116,7 @@ def findings(
         yield str(error)
 
     if reason in ALARMS or (reason != "finished" and not reason.startswith("closespider_")):
-        yield "stopped before the end" + ("" if reason == "shutdown" else f" ({reason})")
+        yield STOPPED + ("" if reason == "shutdown" else f" ({reason})")
 
     if broken := count("spider_exceptions/count"):
         yield f"{_many(broken, 'page')} broke the spider: the log has the tracebacks"
