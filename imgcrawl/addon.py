@@ -10,6 +10,7 @@ from scrapy.settings import BaseSettings
 from scrapy.utils.misc import load_object
 
 from imgcrawl import settings as ours
+from imgcrawl.checks import check_values
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import Addon as FrontierAddon
 from imgcrawl.playwright import Addon as PlaywrightAddon
@@ -25,7 +26,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "USER_AGENT", "ROBOTSTXT_", "OPT_OUTS_", "BUDGET_", "CRAWL_HOURS", "PRIVATE_HOSTS_", "COOKIES_FILE", "HOST_"
     ),
     "feeds": ("FEED_",),
-    "verdict": ("VERDICT_", "SUMMARY_", "EXTENSIONS"),
+    "verdict": ("VERDICT_", "SUMMARY_", "HEARTBEAT_", "EXTENSIONS"),
     "frontier": ("FRONTIER_",),
 }  # fmt: skip
 # Settings into which several parts put components: what of them belongs to which, by the last words of its path.
@@ -52,7 +53,7 @@ class Addon:
     `verdict` (progress and a judgement at the end) and `frontier` (the shared queue, with REDIS_URL). Those that
     IMGCRAWL_WITHOUT (a list) names are left out. A setting of the project's own is never changed.
 
-    Raises `InputError` for a part that is not known.
+    Raises `InputError` for a part that is not known, and for a value of a setting that makes no sense.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -63,6 +64,7 @@ class Addon:
         return cls(crawler)
 
     def update_settings(self, settings: BaseSettings) -> None:
+        check_values(settings)
         parts = _parts(settings)
         for name, value in _defaults():
             if name in BY_KEY:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from importlib.util import find_spec
 from math import inf
 from typing import Any, NamedTuple
+from urllib.request import getproxies
 
 from scrapy.settings import BaseSettings, default_settings
 
 from imgcrawl import settings as ours
 from imgcrawl.exceptions import InputError
+
+logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 # What Scrapy, scrapy-redis, scrapy-playwright and imgcrawl read and have no default for in a module of settings.
@@ -70,6 +75,9 @@ _JUDGED_ELSEWHERE = re.compile(
     "BUDGET_|FRONTIER_|PROGRESS_INTERVAL|SHUTDOWN_TIMEOUT|IMAGES_MAX_PIXELS|CRAWL_HOURS|HOST_HEADERS|LIMITS_|BANDWIDTH"
     "|AUTOTHROTTLE_(MAX|START|TARGET)|CONCURRENT_REQUESTS_PER|DOWNLOAD_DELAY_JITTER"
 )
+SOCKS = re.compile(r"(socks[45])[ah]?://(.*)", re.IGNORECASE | re.DOTALL)
+_MAPPING = 'a mapping, as in {"name": 1}'
+_FILES = ("CATALOGUE_FILE", "COOKIES_FILE", "JOBDIR", "LOG_FILE", "REDIS_URL")
 _TEXTS = ("USER_AGENT", "BOT_NAME", "IMAGES_NAME", "VIDEOS_NAME")
 
 
@@ -77,10 +85,19 @@ def check_name(settings: BaseSettings, name: str, source: str) -> str:
     """*name*, if it can be that of a setting; one that is like no other may be a plug-in's. Raises `InputError`."""
     if not _NAME.fullmatch(name):
         raise InputError(f"{source}: {name!r:.60} is no name of a setting; expected capitals, digits and _")
-    known = {*settings, *dir(ours), *_WITHOUT_DEFAULT, *_NUMBERS}
+    known = {*settings, *_known()}
     if name not in known and (close := get_close_matches(name, known, 1, 0.9)):
         raise InputError(f"{source}: no setting {name}; did you mean {close[0]}?")
     return name
+
+
+def check_kind(settings: BaseSettings, name: str, value: Any, source: str) -> Any:
+    """*value*, if it is of the kind that the setting *name* has. Raises `InputError`."""
+    present = settings.get(name)
+    default = present if isinstance(present, list) else vars(ours).get(name, vars(default_settings).get(name, present))
+    if value is not None and (expected := _other_kind(name, value, default)):
+        raise InputError(f"{source}: {name} is {value!r:.60}; expected {expected}")
+    return value
 
 
 def check_given(settings: BaseSettings, given: Iterable[str]) -> None:
@@ -92,11 +109,33 @@ def check_given(settings: BaseSettings, given: Iterable[str]) -> None:
 
 
 def check_values(settings: BaseSettings) -> None:
-    """Raise `InputError` for a value in *settings*, whoever wrote it, that makes no sense."""
+    """Raise `InputError` for a value in *settings*, whoever wrote it, that makes no sense; warn of mistyped names."""
+    known = _known()
+    for name in set(settings) - known:
+        if close := get_close_matches(name, known, 1, 0.9):
+            logger.warning("There is no setting %s; did you mean %s?", name, close[0])
     for name in filter(settings.getpriority, settings):  # all but Scrapy's defaults, of which some warn when looked at
         value = settings.get(name)
         if expected := _expected(name, value, None):
             raise InputError(f"{name}={value!r:.60}: expected {expected}")
+    if settings.getbool("HTTPPROXY_ENABLED"):
+        for proxy in getproxies().values():
+            is_socks(proxy)
+
+
+def is_socks(proxy: str | None) -> bool:
+    """Whether *proxy* is the address of a SOCKS proxy. Raises `InputError` if it is, and the library is not there."""
+    if not proxy or not SOCKS.match(proxy):
+        return False
+    if find_spec("python_socks") is None:
+        address = proxy.rpartition("@")[2].rpartition("://")[2]
+        raise InputError(f"the SOCKS proxy {address} needs the library python-socks; install it with imgcrawl[socks]")
+    return True
+
+
+def _known() -> set[str]:
+    """The names of settings that something reads, as far as it is ours or Scrapy's."""
+    return {*dir(ours), *dir(default_settings), *_WITHOUT_DEFAULT, *_NUMBERS, "SPIDER_ARGUMENTS", "CONFIG_FILE"}
 
 
 def _expected(name: str, value: Any, present: Any) -> str:
@@ -104,16 +143,28 @@ def _expected(name: str, value: Any, present: Any) -> str:
     if name in _TEXTS:
         return "" if isinstance(value, str) and value.strip() else "some text"
     default = vars(ours).get(name, vars(default_settings).get(name, present))
-    if value is None or _JUDGED_ELSEWHERE.match(name):
-        return ""
+    if value is None or (kind := _other_kind(name, value, default)) or _JUDGED_ELSEWHERE.match(name):
+        return "" if value is None else kind
     if isinstance(default, bool):
         return "" if _is_readable(BaseSettings.getbool, value) else "True or False"
     if name in _NUMBERS or isinstance(default, int | float):
         number = _NUMBERS.get(name, _SECONDS if isinstance(default, float) else _Number())
         return "" if number.allows(value) else str(number)
     if isinstance(default, Mapping) and not _is_readable(BaseSettings.getdict, value):
-        return 'a mapping, as in {"name": 1}'
+        return _MAPPING
     return ""
+
+
+def _other_kind(name: str, value: Any, default: Any) -> str:
+    """The kind of value that *name* has, if *value* is of another."""
+    if isinstance(default, Mapping | BaseSettings):
+        return "" if isinstance(value, BaseSettings) or _is_readable(BaseSettings.getdict, value) else _MAPPING
+    if isinstance(default, list):
+        return "" if isinstance(value, list | tuple | set | str) else "a list"
+    if isinstance(default, int | float) and not isinstance(default, bool):
+        return "a number" if isinstance(value, list | tuple | set | Mapping) else ""
+    is_text = isinstance(default, str) or name in _FILES
+    return "some text" if is_text and isinstance(value, int | float | list | tuple | Mapping) else ""
 
 
 def _is_readable(read: Any, value: Any) -> bool:

@@ -28,7 +28,7 @@ from typing import Any
 import platformdirs
 from scrapy.settings import BaseSettings
 
-from imgcrawl.checks import check_name
+from imgcrawl.checks import check_kind, check_name
 from imgcrawl.exceptions import InputError
 
 NAME = "imgcrawl.toml"
@@ -93,7 +93,8 @@ def apply(settings: BaseSettings, file: Path | None, profile: str = "") -> None:
         _take(settings, arguments, _table(profiles[profile], f"profiles.{profile}", file), file, _FROM_PROFILE)
     for name, value in os.environ.items():
         if name.startswith(PREFIX) and name not in (FILE, PROFILE):
-            settings.set(check_name(settings, name.removeprefix(PREFIX), "environment"), value, _FROM_ENVIRONMENT)
+            known = check_name(settings, name.removeprefix(PREFIX), "environment")
+            settings.set(known, check_kind(settings, known, value, "environment"), _FROM_ENVIRONMENT)
     settings.set("SPIDER_ARGUMENTS", arguments, _FROM_FILE)
     settings.set("CONFIG_FILE", str(file or ""), _FROM_FILE)
     os.environ[FILE], os.environ[PROFILE] = str(file or ""), profile
@@ -121,10 +122,8 @@ def _take(
         if name not in _TABLES:
             raise InputError(f"{file}: {name!r} is not known in a profile; expected {' or '.join(_TABLES)}")
     for name, given in _table(content.get("settings", {}), "settings", file).items():
-        value = _secret(name, given, file)
-        if isinstance(settings.get(name), list) and not isinstance(value, list | str):
-            raise InputError(f"{file}: {name} is {value!r:.60}; expected a list")
-        settings.set(check_name(settings, name, str(file)), value, priority)
+        value = check_kind(settings, check_name(settings, name, str(file)), _secret(name, given, file), str(file))
+        settings.set(name, value, priority)
     for spider, options in _table(content.get("arguments", {}), "arguments", file).items():
         for name, value in _table(options, f"arguments.{spider}", file).items():
             arguments.setdefault(spider, {})[name] = str(_secret(name, value, file))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from scrapy.settings import Settings
+from scrapy.utils.test import get_crawler
 
-from imgcrawl.checks import check_given, check_values
+from imgcrawl import Addon
+from imgcrawl.checks import check_given, check_kind, check_values
 from imgcrawl.exceptions import InputError
 from tests.support.crawling import crawl, project_settings
 
@@ -57,16 +60,41 @@ def test_what_is_given_is_a_setting_and_makes_sense(given: str, sentence: str | 
         ("USER_AGENT", " "),
         ("DOWNLOAD_TIMEOUT", "0"),
         ("COOKIES_ENABLED", "perhaps"),
+        ("DOWNLOAD_SLOTS", 5),
+        ("ITEM_PIPELINES", "5"),
+        ("DEFAULT_REQUEST_HEADERS", [1]),
+        ("BANDWIDTH", [1]),
+        ("CONCURRENT_REQUESTS_PER_DOMAIN", {"a": 1}),
+        ("CATALOGUE_FILE", 5),
+        ("LOG_FORMAT", 5),
+        ("RETRY_HTTP_CODES", 5),
         ("HTTPCACHE_DIR", None),
     ],
 )
 def test_what_a_project_or_a_file_says_makes_sense(name: str, value: object) -> None:
-    settings = Settings({name: value}, "project")
     if name == "HTTPCACHE_DIR":
-        check_values(settings)
+        check_values(Settings({name: value}, "project"))
         return
-    with pytest.raises(InputError, match=f"{name}={value!r}: expected "):
-        check_values(settings)
+    if name not in ("ITEM_PIPELINES", "DOWNLOAD_SLOTS", "DEFAULT_REQUEST_HEADERS"):  # Scrapy itself takes no other
+        with pytest.raises(InputError, match=re.escape(f"{name}={value!r}: expected ")):
+            check_values(Settings({name: value}, "project"))
+    if (not isinstance(value, str) and name != "RETRY_TIMES") or name == "ITEM_PIPELINES":
+        with pytest.raises(InputError, match=re.escape(f"x.toml: {name} is {value!r}; expected ")):
+            check_kind(project_settings(), name, value, "x.toml")
+
+
+def test_a_name_that_a_project_has_mistyped_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    settings = project_settings()
+    settings.setdict({"IMAGES_MIN_WIDHT": 5, "MY_OWN": 1, "IMAGES_THUMBS": {"a": (9, 9)}}, "project")
+    check_values(settings)
+    assert [record.getMessage() for record in caplog.records] == [
+        "There is no setting IMAGES_MIN_WIDHT; did you mean IMAGES_MIN_WIDTH?"
+    ]
+
+
+def test_a_project_with_the_add_on_is_told_what_makes_no_sense() -> None:
+    with pytest.raises(InputError, match="RETRY_TIMES=-1: expected a whole number, 0 or more"):
+        Addon(get_crawler()).update_settings(Settings({"RETRY_TIMES": -1}, "project"))
 
 
 def test_the_defaults_make_sense() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import keyword
 import re
 from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import scrapy
 from scrapy import Request
@@ -21,17 +23,16 @@ from scrapy.spiderloader import get_spider_loader
 from scrapy.utils.conf import closest_scrapy_cfg
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders import GallerySpider
 from imgcrawl.basespiders.base import content_type, failed_reason, is_page
+from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.exceptions import InputError
-from imgcrawl.pages import find_images
-from imgcrawl.pages.pagination import propose_pagination
-from imgcrawl.pages.proposals import GalleryLinks, UnsureError, propose_galleries, propose_images
-from imgcrawl.pages.repeated import PagePlaces
 from imgcrawl.urls import host_of
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+if TYPE_CHECKING:
+    from imgcrawl.pages.proposals import GalleryLinks
+
+TEMPLATES = files("imgcrawl") / "templates"
 PLACEHOLDER = b"<!doctype html><title>the page of a gallery</title>\n"
 SAMPLE = 3  # galleries whose pages are looked at
 
@@ -63,6 +64,9 @@ class PageSpider(scrapy.Spider):
             list(self.had(HtmlResponse(self.url, body=self.body)))
 
     def had(self, response: Response) -> Iterator[Request]:
+        from imgcrawl.pages.proposals import UnsureError, propose_galleries  # noqa: PLC0415 -- no crawl needs it
+        from imgcrawl.pages.repeated import PagePlaces  # noqa: PLC0415 -- the same
+
         if not isinstance(response, TextResponse) or not is_page(response):
             self.reason = f"no page but {content_type(response)}"
             return
@@ -93,7 +97,10 @@ class Command(BaseCommand, ScrapyCommand):
         return "Start a site: a spider, a saved page, and a test that is red until they agree"
 
     def long_desc(self) -> str:
-        return "The url is that of the site's first list page, with {page} where the number of the page stands."
+        return (
+            "The url is that of the site's first list page, with {page} where the number of the page stands. "
+            "Example: scrapy newsite birds https://example.org/albums?page={page}"
+        )
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         super().add_options(parser)
@@ -126,7 +133,9 @@ class Command(BaseCommand, ScrapyCommand):
         page = cast("TextResponse", found.page)
 
         declared = {"list_url": list_url, **_proposed(found, is_numbered="{page" in list_url)}
-        expected = _expected(name, found, declared, crawler) if found.links else _blank(name, page, next_url)
+        expected = (
+            asyncio.run(_expected(name, found, declared, crawler)) if found.links else _blank(name, page, next_url)
+        )
         facts = {
             "class_name": "".join(part.capitalize() for part in name.split("_")) + "Spider",
             "host": host_of(page_url),
@@ -188,6 +197,11 @@ def _list_urls(url: str) -> tuple[str, str, str]:
 
 def _proposed(found: PageSpider, *, is_numbered: bool) -> dict[str, Any]:
     """The declarations, besides the address, that the pages which were had propose."""
+    from imgcrawl.pages import find_images  # noqa: PLC0415 -- no crawl needs it
+    from imgcrawl.pages.pagination import propose_pagination  # noqa: PLC0415 -- the same
+    from imgcrawl.pages.proposals import propose_images  # noqa: PLC0415 -- the same
+    from imgcrawl.pages.repeated import PagePlaces  # noqa: PLC0415 -- the same
+
     page = found.page
     if found.links is None or page is None:
         return {}
@@ -225,18 +239,18 @@ def _blank(name: str, page: TextResponse, next_url: str) -> list[dict[str, Any]]
     ]
 
 
-def _expected(name: str, found: PageSpider, declared: dict[str, Any], crawler: Crawler) -> list[dict[str, Any]]:
+async def _expected(name: str, found: PageSpider, declared: dict[str, Any], crawler: Crawler) -> list[dict[str, Any]]:
     """Cases of the site's test, with what a spider of what was *declared* makes of the pages."""
     page = cast("TextResponse", found.page)
     facts = {**_PLACEHOLDERS, **declared, "name": name}
     kind: type[GallerySpider] = type("Proposed", (GallerySpider,), facts)
     spider = kind.from_crawler(crawler)
-    output = list(spider.parse_list(_again(page), page=spider.first_page, walk={}))
+    output = [made async for made in spider.parse_list(_again(page), page=spider.first_page, walk={})]
     cases = [_case(page, "list.html", "parse_list", [[made.callback.__name__, made.url] for made in output], [])]
     cases[0]["cb_kwargs"]["page"] = spider.first_page
     if not found.galleries:
         return [*cases, _blank(name, page, "")[1]]
-    (item,) = spider.parse_gallery(_again(found.galleries[0]))
+    (item,) = [made async for made in spider.parse_gallery(_again(found.galleries[0]))]
     told = {fact: value for fact, value in item.items() if fact != "scraped_at"}
     if "image_links" not in declared:
         told["image_urls"] = ["its images"]

@@ -33,6 +33,7 @@ class Addon:
         if not url:
             return
         settings.set("REDIS_URL", url, max(SETTINGS_PRIORITIES["addon"], settings.getpriority("REDIS_URL") or 0))
+        from imgcrawl import settings as ours  # noqa: PLC0415 - the same
         from imgcrawl.extensions.verdict import Verdict  # noqa: PLC0415 - the same
         from imgcrawl.feeds.segments import SegmentWriter  # noqa: PLC0415 - the same
         from imgcrawl.feeds.storage import check_shared_feeds  # noqa: PLC0415 - the same
@@ -40,7 +41,7 @@ class Addon:
         from imgcrawl.frontier.middleware import FrontierMiddleware  # noqa: PLC0415 - nothing is loaded without REDIS_URL
         from imgcrawl.frontier.options import check_settings  # noqa: PLC0415 - the same
         from imgcrawl.frontier.parent import ParentWatchdog  # noqa: PLC0415 - the same
-        from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 - the same
+        from imgcrawl.frontier.queues import queues_from_settings  # noqa: PLC0415 - the same
         from imgcrawl.frontier.scheduler import Scheduler  # noqa: PLC0415 - the same
         from imgcrawl.frontier.verdict import SharedVerdict  # noqa: PLC0415 - the same
 
@@ -49,9 +50,12 @@ class Addon:
         if compatibility.uses_stock_scheduler(settings):
             return
         compatibility.tell_what_has_no_effect(settings)
+        for name, components in (("FEED_STORAGES", ours.FEED_STORAGES), ("FEED_EXPORTERS", ours.FEED_EXPORTERS)):
+            for key, component in components.items():  # what is acknowledged must be on disk
+                settings[name].set(key, component, "addon")
         check_shared_feeds(settings)
         # Now is when a wrong setting can still be told in one sentence.
-        queue_from_settings(settings, self.crawler.spidercls.name)
+        queues_from_settings(settings, self.crawler.spidercls.name)
         check_settings(settings)
         settings.set("SCHEDULER", Scheduler, "addon")
         # Next to the engine: it sees requests as they are when every other middleware has done its work.

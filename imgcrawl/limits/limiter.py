@@ -24,13 +24,13 @@ class Limiter:
 
     def __init__(
         self, backend: LimitsBackend, limits_of: Callable[[str], HostLimits], ready: Callable[[str], None], *,
-        lease: float = inf, outages: tuple[type[BaseException], ...] = (),
+        lease: float = inf, outages: tuple[type[BaseException], ...] = (), backends: int = 1,
     ) -> None:  # fmt: skip
         self.backend = backend
         self._ready = ready
         self._hosts = HostTable(limits_of)
         self._exchange = Exchange(
-            backend, self._hosts, granted=self._granted, ready=ready, lease=lease, outages=outages
+            backend, self._hosts, granted=self._granted, ready=ready, lease=lease, outages=outages, backends=backends
         )
         self._state = self._exchange.state
 
@@ -140,12 +140,12 @@ class Limiter:
         now = monotonic()
         return [host.name for host in self._hosts.busy() if host.is_stuck(now)]
 
-    async def close(self) -> None:
-        """Give everything back."""
+    async def close(self, patience: float = 5.0) -> None:
+        """Give everything back, if the backend answers within *patience* seconds."""
         for host in self._hosts:
             if host.timer:
                 host.timer.cancel()
-        await self._exchange.close()
+        await self._exchange.close(patience)
 
     def _starts_now(self, host: Host, now: float) -> bool:
         start = host.next_start(self._state, now)

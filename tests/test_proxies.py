@@ -1,0 +1,94 @@
+"""Images and pages through a SOCKS proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from scrapy import Request
+from scrapy.http import Response
+
+from imgcrawl import checks
+from imgcrawl.exceptions import InputError
+from tests.support.asking import ask
+from tests.support.crawling import project_settings
+from tests.support.server import JPEG, Server
+
+
+class Socks5:
+    """A server that speaks RFC 1928 and RFC 1929, and leads all names to *target*."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self.target = target
+        self.asked: list[tuple[str, int]] = []
+        self.users: list[bytes] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _, count = await reader.readexactly(2)
+        methods = await reader.readexactly(count)
+        writer.write(b"\x05\x02" if 2 in methods else b"\x05\x00")
+        if 2 in methods:
+            _, length = await reader.readexactly(2)
+            user = await reader.readexactly(length)
+            password = await reader.readexactly((await reader.readexactly(1))[0])
+            self.users.append(user + b":" + password)
+            writer.write(b"\x01\x00")
+        assert await reader.readexactly(4) == b"\x05\x01\x00\x03", "a name, for the proxy to look up"
+        host = (await reader.readexactly((await reader.readexactly(1))[0])).decode()
+        (port,) = struct.unpack(">H", await reader.readexactly(2))
+        self.asked.append((host, port))
+        if host == "refused.example":
+            writer.write(b"\x05\x05\x00\x01" + bytes(6))
+            writer.close()
+            return
+        writer.write(b"\x05\x00\x00\x01" + bytes(6))
+        far = await asyncio.open_connection(*self.target)
+        await asyncio.gather(_pump(reader, far[1]), _pump(far[0], writer))
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def socks5(server: Server) -> AsyncIterator[tuple[Socks5, str]]:
+    proxy = Socks5(("127.0.0.1", server.port))
+    listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    try:
+        yield proxy, f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    finally:
+        listening.close()
+
+
+async def test_pages_and_images_through_a_proxy_that_looks_the_names_up(server: Server) -> None:
+    server.add("*", JPEG)
+    async with socks5(server) as (proxy, address):
+        answers = await ask(
+            Request("http://images.example/a.jpg", meta={"proxy": f"socks5://{address}"}),
+            Request("http://images.example:81/b.jpg", meta={"proxy": f"socks5h://me:pass%20word@{address}"}),
+            Request("http://refused.example/", meta={"proxy": f"socks5://{address}", "dont_retry": True}),
+            ROBOTSTXT_OBEY=False,
+        )
+    assert [answer.body for answer in answers[:2] if isinstance(answer, Response)] == [JPEG, JPEG]
+    assert "makes no connection" in str(answers[2])
+    assert sorted(proxy.asked) == [("images.example", 80), ("images.example", 81), ("refused.example", 80)]
+    assert proxy.users == [b"me:pass word"]
+    assert {request.host for request in server.requests} == {"images.example", "images.example:81"}
+
+
+def test_without_the_library_one_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "socks5://me:secret@127.0.0.1:1080")
+    checks.check_values(project_settings())
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+    with pytest.raises(
+        InputError, match=r"127\.0\.0\.1:1080 needs the library python-socks; install .*imgcrawl\[socks\]"
+    ) as raised:
+        checks.check_values(project_settings())
+    assert "secret" not in str(raised.value)
