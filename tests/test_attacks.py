@@ -123,7 +123,7 @@ def test_all_of_it_together_leaves_room_and_threads_for_good_images(server: Serv
         server.add(f"/bad/{name}", body)
     for n in range(10):
         server.add(f"/g/{n}", f"<title>{n}</title><img src=/i/{n}.jpg>".encode(), headers=html)
-        server.add(f"/i/{n}.jpg", lambda _, n=n: Answer(jpeg(colour=(n, n, n)), delay=0.5))
+        server.add(f"/i/{n}.jpg", lambda _, n=n: Answer(jpeg(colour=(20 * n + 10, 99, 0)), delay=0.5))
     arguments = {"list": server.url("/list"), "galleries": "a.g", "images": "img"}
     process = start(tmp_path, "gallery", arguments, IMAGES_THREADS="1", CONCURRENT_REQUESTS_PER_DOMAIN="32")
     peak = 0
