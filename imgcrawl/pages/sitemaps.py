@@ -80,8 +80,9 @@ def _of_xml(body: bytes, url: str) -> Iterator[SitemapEntry]:
             if name in ("url", "sitemap") or kept > _MAX_IN_ONE:
                 kept = 0
                 element.clear()
-                while element.getprevious() is not None:
-                    del element.getparent()[0]
+                above = element.getparent()  # of the root there may be something in front all the same
+                while above is not None and element.getprevious() is not None:
+                    del above[0]
     except etree.XMLSyntaxError:
         return  # what stands before it has been read
 
