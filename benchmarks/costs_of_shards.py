@@ -1,8 +1,8 @@
 """What a shard of the queue costs its Redis when 1,000 workers share 1 or 4 of them.
 
-`python -m benchmarks.costs_of_shards [--workers 1000] [--seconds 8] [--pages 4 16]` prints a table in Markdown. Each shard has a
-server of its own, as on a cluster whose nodes have one each. Workers are simulated by their clients: with each shard a
-worker has a connection for its reports, and one that is blocked until there is news.
+`python -m benchmarks.costs_of_shards [--workers 1000] [--seconds 8] [--pages 4 16]` prints a table in Markdown. Each
+shard has a server of its own, as on a cluster whose nodes have one each. Workers are simulated by their clients: with
+each shard a worker has a connection for its reports, and one that is blocked until there is news.
 
 All workers together make EXCHANGES_A_SECOND exchanges, with one shard after another (`frontier.shard`: the more there
 are, the more is said at a time). One process that plays them all is slower: a server's CPU is divided by the exchanges
