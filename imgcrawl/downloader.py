@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from socket import SOCK_STREAM
 from time import monotonic
 from typing import Any
@@ -22,20 +21,21 @@ from scrapy.utils.log import logformatter_adapter
 from twisted.internet.defer import Deferred
 
 from imgcrawl.backpressure import Active, Backpressure
-from imgcrawl.engine import counted_as_in_progress, is_stopping, wake
+from imgcrawl.engine import counted_as_in_progress, wake
 from imgcrawl.limits.backend import HostLimits, HostNotes
 from imgcrawl.limits.limiter import Limiter
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.settings import LimitSettings
-from imgcrawl.stopping import StopInTime
+from imgcrawl.middlewares import MiddlewareManager
+from imgcrawl.stopping import StopInTime, leave_within
 from imgcrawl.turns import HostSlot, Turns
+from imgcrawl.waiting import ScrapysDownloader, Waiting
 
-_STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins, only when it is done
 _engine_log = logging.getLogger("scrapy.core.engine")  # it tells of every response
 _ADDRESSES = 10_000  # hosts whose address is remembered
 
 
-class Downloader(scrapy.core.downloader.Downloader):
+class Downloader(scrapy.core.downloader.Downloader, Waiting):
     """Scrapy's downloader, with limits that also hold for requests that do not come from the scheduler.
 
     Settings (Scrapy's own unless said otherwise):
@@ -60,6 +60,7 @@ class Downloader(scrapy.core.downloader.Downloader):
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
+        self.middleware = MiddlewareManager(*self.middleware.middlewares, crawler=crawler)
         settings = self.settings
         self._limit_settings = LimitSettings.from_settings(settings)
         self._by_address = settings.getbool("LIMITS_BY_ADDRESS", False)
@@ -109,8 +110,8 @@ class Downloader(scrapy.core.downloader.Downloader):
         ]
         return limiters[0] if len(limiters) == 1 else ShardedLimiter(limiters)
 
-    async def _spider_closed(self) -> None:
-        await self.limits.close()
+    async def _spider_closed(self, reason: str) -> None:
+        await self.limits.close(leave_within(self.settings, reason, 5.0))
 
     def _limits_of(self, name: str) -> HostLimits:
         return self._limit_settings.limits_of(name, _slot_jitter(self.per_slot_settings.get(name, {}), self._jitter))
@@ -135,9 +136,11 @@ class Downloader(scrapy.core.downloader.Downloader):
         return name, slot
 
     async def _enqueue_request(self, request: Request) -> Response:
-        request.meta[self.DOWNLOAD_SLOT] = await self.slot_of(request)
+        meta = request.meta
+        if meta.get(self.DOWNLOAD_SLOT) is None:
+            meta[self.DOWNLOAD_SLOT] = await self.slot_of(request)
         # A handler is built in no time that anybody counts on.
-        self.handlers._get_handler(urlparse_cached(request).scheme)
+        self.handlers._get_handler(request.url.partition(":")[0])
         # Scrapy's starts a task for the download, and two Deferreds carry the result back from it. Here the
         # request's own task waits for its turn.
         _, slot = self._get_slot(request)
@@ -176,12 +179,10 @@ class Downloader(scrapy.core.downloader.Downloader):
     async def _through_middlewares(self, request: Request) -> Response | Request:
         return await self.stop.in_time(request, self.middleware.download_async(self._enqueue_request, request))
 
-    @contextmanager
-    def count_as_active(self, request: Request) -> Iterator[None]:
+    def count_as_active(self, request: Request) -> AbstractContextManager[None]:
         """While this lasts, the image that *request* asks for counts as under way, whatever is being done with it, and
         so do the bytes of it that are in memory."""
-        with self.backpressure.count_as_active(self.get_slot_key(request)):
-            yield
+        return self.backpressure.count_as_active(self.get_slot_key(request))
 
     async def download(self, request: Request) -> Response:
         """What `engine.download_async` does, in the caller's own task, for an image that is `count_as_active`.
@@ -213,16 +214,9 @@ class Downloader(scrapy.core.downloader.Downloader):
         )
         return result
 
-    async def wait(self, seconds: float) -> bool:
-        """Wait in a middleware. True when *seconds* are over, False as soon as the crawl is being stopped."""
-        end = monotonic() + seconds
-        with self.backpressure.not_counted():
-            while not self._stopping():
-                left = end - monotonic()
-                if left <= 0:
-                    return True
-                await asyncio.sleep(min(left, _STOP_CHECK))
-        return False
+    async def keep_delay(self, request: Request, seconds: float) -> None:
+        """No gap between two requests to the host of *request* is shorter than this (Crawl-delay)."""
+        self.limits.floor(await self.slot_of(request), seconds)
 
     async def wait_for(self, request: Request, seconds: float) -> bool:
         """Wait in a middleware until the host of *request*, which asked for that many *seconds*, may be asked again.
@@ -239,10 +233,6 @@ class Downloader(scrapy.core.downloader.Downloader):
     def needs_backout(self) -> bool:
         return self.backpressure.is_busy(self._turns.stuck)
 
-    def _stopping(self) -> bool:
-        engine = self.crawler.engine
-        return engine is None or not engine.running or is_stopping(engine)
-
     def _look_again(self) -> None:
         """There may be room for another request, or for another page."""
         self._turns.give()
@@ -250,7 +240,7 @@ class Downloader(scrapy.core.downloader.Downloader):
             wake(self.crawler.engine)
 
     def _process_queue(self, slot: Slot) -> None:
-        self._turns.look_at(slot)
+        """Scrapy's, once a request has left: `_turns` hears of that when it is `done`."""
 
     async def _download_in_turn(self, slot: Slot, request: Request) -> Response:
         sent = monotonic()
@@ -262,15 +252,10 @@ class Downloader(scrapy.core.downloader.Downloader):
             self._turns.done(slot, request, response, sent)
 
 
-def downloader_of(crawler: Crawler) -> Downloader:
-    """The crawl's downloader. Raises TypeError if the setting DOWNLOADER names one that is not ours."""
-    downloader = crawler.engine.downloader if crawler.engine else None
-    if not isinstance(downloader, Downloader):
-        raise TypeError(
-            f"DOWNLOADER is {crawler.settings['DOWNLOADER']}, expected imgcrawl.downloader.Downloader "
-            "or a subclass of it"
-        )
-    return downloader
+def downloader_of(crawler: Crawler) -> Downloader | ScrapysDownloader:
+    """The crawl's downloader, as middlewares see it; the setting DOWNLOADER may name one that is not ours."""
+    downloader = crawler.engine.downloader
+    return downloader if isinstance(downloader, Downloader) else ScrapysDownloader(crawler)
 
 
 async def _address_of(host: str) -> str:
