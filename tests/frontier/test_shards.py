@@ -120,7 +120,7 @@ class Worker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await leave(self.run, "pages")
+        await leave(self.run, "pages", 10)
 
     async def until(self, is_so: Callable[[], object]) -> None:
         async with asyncio.timeout(20):
