@@ -24,6 +24,7 @@ from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery
 from imgcrawl.pages import images_in
 from imgcrawl.pages.images import is_empty
+from imgcrawl.pages.markup import html_in
 from imgcrawl.pages.tags import base_of
 from imgcrawl.urls import absolute
 
@@ -182,13 +183,20 @@ def select(page: Response | Selector, query: str) -> list[str]:
 def nodes(page: Response | Selector, query: str) -> Iterator[Selector]:
     """What *query*, XPath or CSS as in `select`, finds on *page*, in order. Raises ValueError.
 
-    On a page that is JSON a query that is no JMESPath finds nothing: it is for other pages.
+    On a page that is JSON, what JMESPath does not find is searched for in the HTML that stands in its texts.
     """
-    if isinstance(page, JsonResponse):
-        with suppress(JMESPathError):
-            yield from page.jmespath(query)
-    else:
+    if not isinstance(page, JsonResponse):
         yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
+        return
+    found: list[Selector] = []
+    with suppress(JMESPathError):
+        found = [node for node in page.jmespath(query) if node.root is not None]
+    if found:
+        yield from found
+        return
+    with suppress(ValueError, SyntaxError, RuntimeError):  # it is JMESPath; the last two are cssselect's
+        for part in html_in(page.json()):
+            yield from nodes(Selector(part), query)
 
 
 def text_of(page: Response | Selector, *queries: str) -> str:
