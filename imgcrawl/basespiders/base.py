@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, ClassVar, NamedTuple, cast
 from urllib.parse import urlsplit
 
+import jmespath
 import scrapy
 from jmespath.exceptions import JMESPathError
 from parsel import Selector
@@ -172,10 +173,9 @@ def is_readable(response: Response) -> bool:
 def select(page: Response | Selector, query: str) -> list[str]:
     """The texts that *query*, XPath or CSS, finds on *page*, in order.
 
-    A query that begins with `/`, `./` or `(` is XPath; for a page that is JSON it is JMESPath. Where it finds an
-    element
-    and not a text or an attribute, the element's `href` or `src` counts, or else the text in it. Raises ValueError for
-    a query that is none.
+    A query that begins with `/`, `./` or `(` is XPath; for a page that is JSON it is JMESPath. Of an element that it
+    finds, and not a text or an attribute, the `href` or `src` counts, or else the text in it. Raises ValueError for a query
+    that is none.
     """
     return [_text(node) for node in nodes(page, query)]
 
@@ -186,12 +186,13 @@ def nodes(page: Response | Selector, query: str) -> Iterator[Selector]:
     On a page that is JSON, what JMESPath does not find is searched for in the HTML that stands in its texts.
     """
     if not isinstance(page, JsonResponse):
-        yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
+        try:
+            yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
+        except (ValueError, SyntaxError, RuntimeError):  # the last two are cssselect's
+            if not is_jmespath(query):  # which is for other pages
+                raise
         return
-    found: list[Selector] = []
-    with suppress(JMESPathError):
-        found = [node for node in page.jmespath(query) if node.root is not None]
-    if found:
+    if is_jmespath(query) and (found := [node for node in page.jmespath(query) if node.root is not None]):
         yield from found
         return
     with suppress(ValueError, SyntaxError, RuntimeError):  # it is JMESPath; the last two are cssselect's
@@ -205,6 +206,14 @@ def text_of(page: Response | Selector, *queries: str) -> str:
         if text := " ".join(" ".join(select(page, query)[:1]).split()):
             return text
     return ""
+
+
+def is_jmespath(query: str) -> bool:
+    """Whether *query* can be read as JMESPath."""
+    with suppress(JMESPathError):
+        jmespath.compile(query)
+        return True
+    return False
 
 
 def words_of(page: Response | Selector, *queries: str) -> str:

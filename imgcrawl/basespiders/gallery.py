@@ -15,14 +15,13 @@ from scrapy.http import Response, TextResponse
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import addresses, failed_reason, images, is_page, is_readable, request_of, words_of
-from imgcrawl.basespiders.lists import ListSpider
+from imgcrawl.basespiders.lists import LOGIN_FORM, ListSpider
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, page_facts
 
 # Of galleries that redirect: where so many of them ended, and that so many are galleries of their own.
 REMEMBERED = 100_000
 _LOGIN_PATH = re.compile(r"/(log-?in|sign-?in|auth|account|sessions?)\b", re.IGNORECASE)
-_LOGIN_FORM = "//form//input[@type='password']"
 _DECORATION, _OF_A_FORM = 2, 400  # images and characters of a page that is a form to log in
 
 
@@ -145,7 +144,7 @@ class GallerySpider(ListSpider):
 
     def judged(self, item: Gallery, response: Response) -> Gallery:
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
-        if is_page(response) and response.xpath(_LOGIN_FORM) and self._is_login(item, response):
+        if is_page(response) and response.xpath(LOGIN_FORM) and self._is_login(item, response):
             item["image_urls"] = []
             return self.failed(item, "login")
         if item["image_urls"]:
