@@ -174,8 +174,8 @@ def select(page: Response | Selector, query: str) -> list[str]:
     """The texts that *query*, XPath or CSS, finds on *page*, in order.
 
     A query that begins with `/`, `./` or `(` is XPath; for a page that is JSON it is JMESPath. Of an element that it
-    finds, and not a text or an attribute, the `href` or `src` counts, or else its text. Raises ValueError for a query that
-    is none.
+    finds, and not a text or an attribute, the `href` or `src` counts, or else its text. Raises ValueError for a query
+    that is none.
     """
     return [_text(node) for node in nodes(page, query)]
 
