@@ -25,6 +25,7 @@ QUESTIONS = {
     "second-run": "q10_second_run",
     "politeness": "q11_politeness",
     "limits-cost": "q12_limits_cost",
+    "durability": "q13_durability",
 }
 
 

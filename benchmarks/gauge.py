@@ -19,8 +19,8 @@ PROBE = Path(__file__).parent / "probe"
 class Run:
     """One run of a command. *cpu* is user and system time of all its threads and children, *main* the main
     thread's (the largest of its processes; None for what is no Python), *rss* the peak in bytes of its largest
-    process, *late* when (Unix time) and how late the event loop's timers were. Times in seconds, *began* and *ended*
-    since the epoch."""
+    process, *late* when (Unix time) and how late the event loop's timers were, *steps* when, for how long and what its
+    steps of more than 2 ms of CPU were. Times in seconds, *began* and *ended* since the epoch."""
 
     code: int
     wall: float
@@ -30,6 +30,7 @@ class Run:
     ended: float
     main: float | None = None
     late: list[tuple[float, float]] = field(default_factory=list)
+    steps: list[tuple[float, float, str]] = field(default_factory=list)
     log: str = ""
 
 
@@ -89,6 +90,7 @@ class Started:
         watchdog.cancel()
         self.process.returncode = os.waitstatus_to_exitcode(status)
         reports = [json.loads(file.read_text()) for file in self.probe.parent.glob(f"{self.probe.name}.*")]
+        main = max(reports, key=lambda report: len(report["late"]), default={"late": [], "steps": []})
         return Run(
             code=self.process.returncode,
             wall=wall,
@@ -97,7 +99,8 @@ class Started:
             began=self.began,
             ended=self.began + wall,
             main=max((report["main"] for report in reports), default=None),
-            late=max((report["late"] for report in reports), key=len, default=[]),
+            late=main["late"],
+            steps=main["steps"],
             log=self.log.read_text("utf-8", "replace")[-4000:],
         )
 

@@ -96,7 +96,7 @@ def static_server(site: Site, cache: Path, cores: set[int] | None) -> Iterator[A
         preexec_fn=_pinned(cores),  # noqa: PLW1509 -- nothing here has threads yet
     )
     try:
-        _wait_for(port, process)
+        wait_for(port, process)
         yield Address(port, "nginx")
     finally:
         process.terminate()
@@ -112,7 +112,7 @@ def own_server(site: Site, cache: Path, cores: set[int] | None, *options: str) -
     command += ["--images", str(site.images), "--kind", site.kind, "--per-gallery", str(site.per_gallery), *options]
     process = subprocess.Popen(command, cwd=ROOT, preexec_fn=_pinned(cores))  # noqa: PLW1509 -- as above
     try:
-        _wait_for(port, process)
+        wait_for(port, process)
         yield Address(port, "own")
     finally:
         process.terminate()
@@ -123,7 +123,7 @@ def _pinned(cores: set[int] | None) -> Any:
     return (lambda: os.sched_setaffinity(0, cores)) if cores else None
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     for _ in range(600):
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with {process.returncode}")

@@ -23,17 +23,17 @@ TAIL = 300  # KB, of one picture in a hundred
 def photo(seed: int, kilobytes: int) -> bytes:
     """A JPEG of about so many *kilobytes* that looks to a decoder like a photo: gradients, shapes and noise."""
     side = int((kilobytes * 1024 * 4.6) ** 0.5)
-    return _jpeg(_scene(seed, side * 5 // 4, side * 4 // 5), 85)
+    return _jpeg(scene(seed, side * 5 // 4, side * 4 // 5), 85)
 
 
 def large_photo(seed: int) -> bytes:
     """A JPEG of 24 megapixels."""
-    return _jpeg(_scene(seed, 1500, 1000).resize((6000, 4000), Image.Resampling.BICUBIC), 90)
+    return _jpeg(scene(seed, 1500, 1000).resize((6000, 4000), Image.Resampling.BICUBIC), 90)
 
 
 def tiny_photo(seed: int) -> bytes:
     """A JPEG of about one kilobyte: what is counted is images, not bytes."""
-    return _jpeg(_scene(seed, 48, 32), 60)
+    return _jpeg(scene(seed, 48, 32), 60)
 
 
 def with_comment(jpeg: bytes, text: str) -> bytes:
@@ -42,7 +42,7 @@ def with_comment(jpeg: bytes, text: str) -> bytes:
     return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
 
 
-def _scene(seed: int, width: int, height: int) -> Image.Image:
+def scene(seed: int, width: int, height: int) -> Image.Image:
     chance = random.Random(seed)
     image = Image.linear_gradient("L").resize((width, height)).convert("RGB")
     draw = ImageDraw.Draw(image)

@@ -81,20 +81,33 @@ class Downloader(scrapy.core.downloader.Downloader):
         if not settings.get("REDIS_URL") or not settings.getbool("LIMITS_SHARED", True):
             return Limiter(LocalLimits(), self._limits_of, self._look_at_host)
         # Nothing of Redis is loaded without REDIS_URL.
-        from imgcrawl.limits.redis import OUTAGES, limits_from_settings  # noqa: PLC0415 -- loaded with REDIS_URL only
+        from imgcrawl.limits.redis import OUTAGES  # noqa: PLC0415 -- loaded with REDIS_URL only
+        from imgcrawl.limits.sharded import ShardedLimiter, ShardedNotes, limits_of_shards  # noqa: PLC0415 -- the same
 
-        backend = limits_from_settings(settings, self.crawler.spidercls.name)
-        self.host_notes = backend.notes
+        shards = limits_of_shards(settings, self.crawler.spidercls.name)
+        self.host_notes = shards[0].notes if len(shards) == 1 else ShardedNotes(shards)
 
         def take_name() -> None:
             # One worker, one name, and one voice when Redis is away: the frontier's, where there is one.
             name = getattr(self.crawler.engine.scheduler, "worker", "")
-            backend.worker = name or backend.worker
+            for backend in shards:
+                backend.worker = name or backend.worker
             self.limits.outages_told = bool(name)
 
         self._take_name = take_name  # signals hold what they call weakly
         self.crawler.signals.connect(take_name, signals.spider_opened)
-        return Limiter(backend, self._limits_of, self._look_at_host, lease=backend.lease, outages=OUTAGES)
+        limiters = [
+            Limiter(
+                backend,
+                self._limits_of,
+                self._look_at_host,
+                lease=backend.lease,
+                outages=OUTAGES,
+                backends=len(shards),
+            )
+            for backend in shards
+        ]
+        return limiters[0] if len(limiters) == 1 else ShardedLimiter(limiters)
 
     async def _spider_closed(self) -> None:
         await self.limits.close()

@@ -23,6 +23,7 @@ REASONS: dict[str, dict[str, str]] = {
         "noindex": "the site wants the page or the image not indexed (noindex)",
         "noimageindex": "the site wants its images not indexed (noimageindex)",
         "tdm_reservation": "the site reserves text and data mining (tdm-reservation: 1)",
+        "simulated": "scrapy crawl --simulate asks for no image",
         "budget": "a budget is used up (BUDGET_PAGES, BUDGET_IMAGES, BUDGET_BYTES, or one of a host)",
     },
     "failed": {

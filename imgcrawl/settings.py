@@ -43,6 +43,7 @@ ADDONS = {
 FRONTIER_LEASE_TIMEOUT = 30  # seconds until the pages of a worker that is silent go back
 FRONTIER_MAX_DELIVERIES = 5  # failures and deaths of workers until a page is set aside
 FRONTIER_META_ALLOWED: list[str] = []  # instructions in a request's meta that may come from Redis: "proxy"
+FRONTIER_SHARDS = 1  # hash tags over which a queue is spread by host, for the nodes of a Redis Cluster to share
 FRONTIER_PREFETCH = 16  # pages leased ahead: enough never to wait, few enough that a late worker finds work
 
 # ---- ASK: how we present ourselves, what we refuse ----------------------------------------------------
@@ -87,6 +88,7 @@ DOWNLOADER_MIDDLEWARES = {
     "imgcrawl.downloadermiddlewares.credentials.HostHeadersMiddleware": 650,
     "scrapy.downloadermiddlewares.cookies.CookiesMiddleware": None,
     "imgcrawl.downloadermiddlewares.credentials.CookiesMiddleware": 700,
+    "imgcrawl.downloadermiddlewares.simulation.SimulationMiddleware": 950,  # only with IMAGES_SIMULATE
 }
 SPIDER_MIDDLEWARES = {
     "imgcrawl.spidermiddlewares.PageUrlMiddleware": 850,  # who named an address decides what it may be
@@ -120,6 +122,7 @@ IMAGES_PLACEHOLDERS: list[str] = []  # "image removed": sha256, or a regular exp
 IMAGES_PLACEHOLDERS_LEARNED = 10  # addresses that lead to the same image until it is taken for a placeholder; 0: never
 IMAGES_BACKLOG_BYTES = 64 * 1024 * 1024  # received and not yet stored; beyond, nothing new is asked for
 IMAGES_QUERY_IGNORED = identity.SIGNATURES  # parameters that tell no image from another: what is signed anew is not new
+IMAGES_SIMULATE = False  # True: no image is asked for; `scrapy crawl --simulate` tells what would be
 IMAGES_EXPIRES = 90  # days after which a server is asked (conditionally) whether its image has changed
 VIDEOS_NAME = "{spider}/{name}"  # as IMAGES_NAME, for spiders that yield videos
 VIDEOS_MAXSIZE = 4 * 1024**3  # bytes; they are written as they come, not held
@@ -143,6 +146,7 @@ FEED_EXPORTERS = {  # items reach the disk one by one; one CSV header a file
     "jsonl": "imgcrawl.feeds.exporters.JsonLinesItemExporter",
     "jl": "imgcrawl.feeds.exporters.JsonLinesItemExporter",
     "csv": "imgcrawl.feeds.exporters.CsvItemExporter",
+    "plan": "imgcrawl.feeds.exporters.PlanExporter",  # of `scrapy crawl --simulate`
 }
 EXTENSIONS = {
     "imgcrawl.extensions.loglines.LogLines": -1,  # first: what the others tell is told in lines, too

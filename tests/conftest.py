@@ -27,7 +27,8 @@ if "REDIS_URL" in os.environ:
 SLOW = {
     "packaging/test_wheel.py", "test_benchmarks.py", "test_chaos.py", "test_playwright.py", "test_promises.py",
     "test_replicas.py", "test_sharing.py", "test_stopping.py", "test_workers.py", "demo/test_command.py",
-    "commands/test_merge.py", "frontier/test_crawls.py", "frontier/test_run_arguments.py", "frontier/test_servers.py",
+    "commands/test_merge.py", "commands/test_newsite.py", "test_large_bodies.py", "pipelines/test_large.py",
+    "frontier/test_crawls.py", "frontier/test_run_arguments.py", "frontier/test_servers.py",
     "limits/test_crawls.py",
 }  # fmt: skip
 
@@ -37,6 +38,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(here).as_posix() in SLOW:
             item.add_marker(pytest.mark.slow)
+    # What wants the machine for itself comes first, when nothing long is under way that all would have to wait for;
+    # then the long ones, so that no process has one left when the others have nothing to do.
+    ranks: dict[Path, int] = {}
+    for item in items:
+        ranks[item.path] = min(_rank(item), ranks.get(item.path, 2))
+    items.sort(key=lambda item: (ranks[item.path], str(item.path), _rank(item) != 0))
+
+
+def _rank(item: pytest.Item) -> int:
+    return 0 if item.get_closest_marker("alone") else 1 if item.get_closest_marker("slow") else 2
 
 
 class Telling:

@@ -23,6 +23,7 @@ from itemadapter import ItemAdapter
 from scrapy import Request, Spider
 from scrapy.http import HtmlResponse, Response
 from scrapy.spiderloader import SpiderLoader
+from scrapy.utils.asyncgen import as_async_generator
 from scrapy.utils.test import get_crawler
 
 from tests.support.crawling import crawl, project_settings
@@ -86,12 +87,13 @@ def test_a_spider_is_a_few_facts(file: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "case"), cases("page"))
-def test_saved_page(name: str, case: dict[str, Any]) -> None:
+async def test_saved_page(name: str, case: dict[str, Any]) -> None:
     made = spider(name, case.get("arguments", {}))
     request = Request(case["url"], cb_kwargs=case.get("cb_kwargs", {}), meta=case.get("meta", {}))
     body = (SITES / name / case["page"]).read_bytes()
     response = HtmlResponse(case["url"], body=body, request=request, headers=case.get("headers"))
-    check(list(getattr(made, case["callback"])(response, **request.cb_kwargs)), case)
+    output = getattr(made, case["callback"])(response, **request.cb_kwargs)
+    check([each async for each in as_async_generator(output)], case)
 
 
 @pytest.mark.parametrize(("name", "case"), cases("start"))

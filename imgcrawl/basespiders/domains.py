@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import takewhile
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from imgcrawl.basespiders.rows import RowsSpider
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery, SitePage
 from imgcrawl.pages import count_links, find_images
+from imgcrawl.pages.outside import in_pieces, outside_loop
 from imgcrawl.rows import RowsPage
 from imgcrawl.urls import rebase
 
@@ -127,22 +128,25 @@ class DomainsSpider(RowsSpider):
             raise ValueError("no site that stands in for another")
         request.headers["Host"] = request.meta["download_slot"] = name
 
-    def parse_site(self, response: Response, about: dict[str, Any], depth: int) -> Iterator[Any]:
+    async def parse_site(self, response: Response, about: dict[str, Any], depth: int) -> AsyncIterator[Any]:
         item = self.site(about, response)
         if not isinstance(response, TextResponse) or not is_page(response):
             yield self.failed(item, "not_a_page")
             return
+        size = len(response.body)
+        links = await outside_loop(size, self.read_site, item, response, depth < self.max_depth)
+        yield self.scraped(item)
+        async for link in in_pieces(0, iter(links)):
+            yield self.site_request({"url": link, "domain": about["domain"], "parent": about["url"]}, depth + 1)
+
+    def read_site(self, item: Gallery, response: TextResponse, follows: bool) -> list[str]:
+        """Add to *item* what its page *response* shows. The links on it that are to be followed, if any are."""
         item["encoding"] = response.encoding
         item["title"] = text_of(response, "//title")
         item["links"] = count_links(response.text, response.url)
         item["image_urls"] = find_images(response.text, response.url, response.encoding)
         item["image_pages"] = [response.url] * len(item["image_urls"])
-        yield self.scraped(item)
-        if depth < self.max_depth:
-            for link in addresses(response, "//a/@href"):
-                if self.followed.search(link):
-                    followed = {"url": link, "domain": about["domain"], "parent": about["url"]}
-                    yield self.site_request(followed, depth + 1)
+        return [link for link in addresses(response, "//a/@href") if self.followed.search(link)] if follows else []
 
     def site_failed(self, failure: Failure) -> Iterator[Any]:
         request = request_of(failure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 from parsel import Selector
@@ -24,6 +24,7 @@ from imgcrawl.basespiders.base import (
 )
 from imgcrawl.basespiders.lists import SiteSpider
 from imgcrawl.items import Entry, Gallery
+from imgcrawl.pages.outside import in_pieces
 from imgcrawl.urls import absolute
 
 
@@ -70,17 +71,20 @@ class EntriesSpider(SiteSpider):
         # Only the first page that start() names is the crawl's verdict.
         return self.list_request(self.at_home(request.url), page=0).replace(meta=request.meta)
 
-    def parse_list(self, response: Response, page: int) -> Iterator[Any]:
+    async def parse_list(self, response: Response, page: int) -> AsyncIterator[Any]:
         if not is_page(response):
             self.list_lost(cast("Request", response.request), f"no page but {content_type(response)}")
             return
-        found = list(nodes(response, self.entries))
+        entries = enumerate(nodes(response, self.entries), start=1)
+        items = (self.read_entry(response, entry, number) for number, entry in entries)
+        found = False
+        async for item in in_pieces(len(response.body), items):
+            if not found:
+                found = True
+                self.crawler.stats.inc_value("list/count")
+            yield self.scraped(item)
         if not found:
             self.list_lost(cast("Request", response.request), f"no entries; nothing matches {self.entries!r}")
-            return
-        self.crawler.stats.inc_value("list/count")
-        for number, entry in enumerate(found, start=1):
-            yield self.scraped(self.read_entry(response, entry, number))
 
     def list_failed(self, failure: Failure) -> None:
         self.list_lost(request_of(failure), failed_reason(failure))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ from scrapy.http import Response
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import BaseSpider, failed_reason, is_readable, request_of
+from imgcrawl.pages.outside import outside_loop
 
 
 class FedListsSpider(BaseSpider):
@@ -29,7 +30,7 @@ class FedListsSpider(BaseSpider):
         """What is on a list page: addresses, by which one page is told from another."""
 
     @abstractmethod
-    def read_list(self, response: Response, found: list[str]) -> Iterator[Any]:
+    def read_list(self, response: Response, found: list[str]) -> AsyncIterator[Any]:
         """The requests and items that a list page gives. *found* is what `found_on` has found, and not empty."""
 
     @abstractmethod
@@ -55,11 +56,12 @@ class FedListsSpider(BaseSpider):
         made = Request(self.at_home(request.url), callback=self.parse_fed_list, errback=self.fed_list_failed)
         return made.replace(meta={**request.meta, "task": "list"})
 
-    def parse_fed_list(self, response: Response) -> Iterator[Any]:
-        found = self.found_on(response) if is_readable(response) else []
+    async def parse_fed_list(self, response: Response) -> AsyncIterator[Any]:
+        found = await outside_loop(len(response.body), self.found_on, response) if is_readable(response) else []
         if found:
             self.crawler.stats.inc_value("list/count")
-            yield from self.read_list(response, found)
+            async for output in self.read_list(response, found):
+                yield output
         else:
             self.fed_list_lost(response.url, self.looked_for())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -14,10 +14,19 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response, TextResponse
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import addresses, failed_reason, images, is_page, is_readable, request_of, words_of
+from imgcrawl.basespiders.base import (
+    addresses,
+    failed_reason,
+    images,
+    is_page,
+    is_readable,
+    request_of,
+    words_of,
+)
 from imgcrawl.basespiders.lists import LOGIN_FORM, ListSpider
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, page_facts
+from imgcrawl.pages.outside import in_pieces, outside_loop
 
 # Of galleries that redirect: where so many of them ended, and that so many are galleries of their own.
 REMEMBERED = 100_000
@@ -38,7 +47,8 @@ class GallerySpider(ListSpider):
     - `titles`: XPaths or CSS of the title, the first that finds text counts, else what the page states as its title;
 
     and may override two hooks: `image_url` makes the address on the page into that of the original, and `fill`
-    adds the site's own fields to the item.
+    adds the site's own fields to the item. They may be called in a thread (`pages.outside`), so they look at what they
+    are given, and keep nothing.
 
     `ListSpider` says where the walk ends. Every gallery that a list names ends as an item. One that cannot be had has
     an `error` that says why: a reason as an image has, or `redirected` (it leads to a list page, to another gallery, to
@@ -95,8 +105,8 @@ class GallerySpider(ListSpider):
     def found_on(self, response: Response) -> list[str]:
         return list(dict.fromkeys(self.at_home(link) for link in addresses(response, self.gallery_links)))
 
-    def read_list(self, response: Response, found: list[str]) -> Iterator[Any]:
-        for gallery in found:
+    async def read_list(self, response: Response, found: list[str]) -> AsyncIterator[Any]:
+        async for gallery in in_pieces(0, iter(found)):
             self._named[gallery] = None
             yield self.gallery_request(gallery)
 
@@ -110,17 +120,26 @@ class GallerySpider(ListSpider):
 
     # DETAIL → ITEM
 
-    def parse_gallery(self, response: Response) -> Any:
-        """Yields the item of a gallery's page. Any: a kind of gallery may have to wait for more pages."""
+    async def parse_gallery(self, response: Response) -> AsyncIterator[Any]:
+        """Yields the item of a gallery's page."""
         try:
             item = self.gallery_item(response)
             if not item.get("error"):
-                item["image_urls"] = self.images_of(response)
-                self.fill(item, response)
-                item = self.judged(item, response)
+                await self.fill_item(item, response)
+                item = await self.judged(item, response)
         except Exception as error:  # of a site's own hooks, or of ours: the gallery has its outcome all the same
             item = self.broken(response, error)
         yield item
+
+    async def fill_item(self, item: Gallery, response: Response) -> None:
+        """Add to *item* what *response*, its page, shows."""
+
+        def read() -> None:
+            self.read_page(item, response)
+            item["image_urls"] = self.images_of(response)
+            self.fill(item, response)
+
+        await outside_loop(len(response.body), read)
 
     def broken(self, response: Response, error: Exception) -> Gallery:
         """The item of a gallery whose page could not be read for an *error* of the spider's. Counted as Scrapy does."""
@@ -130,7 +149,7 @@ class GallerySpider(ListSpider):
         return self.failed(self.new_item(asked_address(response)), "error")
 
     def gallery_item(self, response: Response) -> Gallery:
-        """The item of the gallery whose page is *response*, with its title; with `error` if that is another page."""
+        """The item of the gallery whose page is *response*; with `error` if that is another page."""
         asked = asked_address(response)
         item = self.new_item(asked)
         if response.url != asked:
@@ -139,12 +158,13 @@ class GallerySpider(ListSpider):
             return self.failed(item, "not_a_page")
         if reason := self._led_astray(response.url, asked):
             return self.failed(item, reason)
-        self.read_page(item, response)
         return item
 
-    def judged(self, item: Gallery, response: Response) -> Gallery:
+    async def judged(self, item: Gallery, response: Response) -> Gallery:
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
-        if is_page(response) and response.xpath(LOGIN_FORM) and self._is_login(item, response):
+        found = len(item["image_urls"])
+        most = 0 if self.image_links else _DECORATION
+        if is_page(response) and await outside_loop(len(response.body), _is_login, response, found, most):
             item["image_urls"] = []
             return self.failed(item, "login")
         if item["image_urls"]:
@@ -153,13 +173,6 @@ class GallerySpider(ListSpider):
             return self.failed(item, "redirected")
         self.logger.warning("%s: no images; nothing matches %r", item["url"], self.image_links)
         return self.scraped(item)
-
-    def _is_login(self, item: Gallery, response: Response) -> bool:
-        """Whether a page with a form to log in is nothing but that: without images but those of any page."""
-        if not item["image_urls"]:
-            return True
-        text = words_of(response, "//body")
-        return not self.image_links and len(item["image_urls"]) <= _DECORATION and len(text) < _OF_A_FORM
 
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
         yield self.failed(self.new_item(request_of(failure).url), failed_reason(failure))
@@ -191,6 +204,13 @@ class GallerySpider(ListSpider):
     def images_of(self, response: Response) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once."""
         return list(dict.fromkeys(self.image_url(link) for link in images(response, self.image_links)))
+
+
+def _is_login(response: Response, found: int, most: int) -> bool:
+    """Whether a page with a form to log in is nothing but that: *found* images, of which any page may have *most*."""
+    if not response.xpath(LOGIN_FORM):
+        return False
+    return not found or (found <= most and len(words_of(response, "//body")) < _OF_A_FORM)
 
 
 def asked_address(response: Response) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 from scrapy import Request
@@ -10,6 +10,8 @@ from scrapy.http import Response
 
 from imgcrawl.basespiders.base import base_and_encoding, nodes, text_of, words_of
 from imgcrawl.basespiders.lists import ListSpider
+from imgcrawl.items import Gallery
+from imgcrawl.pages.outside import outside_loop
 from imgcrawl.urls import absolute, stem
 
 
@@ -46,13 +48,16 @@ class ListImagesSpider(ListSpider):
     def found_on(self, response: Response) -> list[str]:
         return list(self.images_on(response))
 
-    def read_list(self, response: Response, found: list[str]) -> Iterator[Any]:
+    async def read_list(self, response: Response, found: list[str]) -> AsyncIterator[Any]:
+        yield self.scraped(await outside_loop(len(response.body), self.read_item, response))
+
+    def read_item(self, response: Response) -> Gallery:
         images = self.images_on(response)
         item = self.new_item(response.url)
         item["title"] = words_of(response, *self.titles)
         item["image_urls"] = list(images)
         item["image_names"] = list(images.values())
-        yield self.scraped(item)
+        return item
 
     def looked_for(self) -> str:
         return f"no images; nothing matches {self.images!r}"

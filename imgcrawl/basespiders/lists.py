@@ -27,6 +27,7 @@ from imgcrawl.basespiders.base import (
 from imgcrawl.basespiders.fedlists import FedListsSpider
 from imgcrawl.basespiders.walk import Walk, says_busy
 from imgcrawl.identity import Identity
+from imgcrawl.pages.outside import outside_loop
 from imgcrawl.urls import host_of, rebase
 
 NUMBER = "imgcrawlpagenumber"  # stands for a page's number where an address is made into a pattern
@@ -93,30 +94,42 @@ class ListSpider(SiteSpider, FedListsSpider):
             | ({} if page == self.first_page else {"handle_httpstatus_list": [404, 410], "once_a_run": True}),
         )
 
-    def parse_list(self, response: Response, page: int, walk: dict[str, Any]) -> Iterator[Any]:
+    async def parse_list(self, response: Response, page: int, walk: dict[str, Any]) -> AsyncIterator[Any]:
         before = Walk.from_wire(walk)
-        if response.status in (404, 410):
-            if page < before.named:
-                yield from self.list_lacks(response, page, before, f"http_{response.status}", again=False)
-            return
-        if not is_readable(response):
-            yield from self.list_lost(cast("Request", response.request), f"no page but {content_type(response)}")
+        if response.status in (404, 410) or not is_readable(response):
+            for request in self.without_page(response, page, before):
+                yield request
             return
         self.crawler.stats.inc_value("list/count")
-        found, named = self.found_on(response), self.last_named(response)
+        found, named = await outside_loop(len(response.body), self.found_and_named, response)
         if not found:
-            yield from self.without_any(response, page, before.without(named))
+            for request in self.without_any(response, page, before.without(named)):
+                yield request
             return
         step = before.after(map(self._identity.of, found), named)
         if step.brings_new:
-            yield from self.read_list(response, found)
-        if not self.is_last(page):
-            if step.goes_on(page):
-                yield from self.next_request(response, page, step.walk)
-            else:
-                self.tell_end(response, page, step.walk)
+            async for output in self.read_list(response, found):
+                yield output
+        if self.is_last(page):
+            return
+        if not step.goes_on(page):
+            self.tell_end(response, page, step.walk)
+            return
+        for request in self.next_request(response, page, step.walk):
+            yield request
+
+    def found_and_named(self, response: Response) -> tuple[list[str], int]:
+        """What is on a list page, and the largest page number that it links to."""
+        return self.found_on(response), self.last_named(response)
 
     # The end, and what only looks like it
+
+    def without_page(self, response: Response, page: int, walk: Walk) -> Iterator[Any]:
+        """An answer that is no list page: the end of the list, unless its own links name a later page, or an error."""
+        if response.status not in (404, 410):
+            yield from self.list_lost(cast("Request", response.request), f"no page but {content_type(response)}")
+        elif page < walk.named:
+            yield from self.list_lacks(response, page, walk, f"http_{response.status}", again=False)
 
     def without_any(self, response: Response, page: int, walk: Walk) -> Iterator[Any]:
         """A page with nothing on it: the end of the list, unless something says that it is not."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
 from scrapy import Request
 from scrapy.http import Response
@@ -17,6 +17,7 @@ from imgcrawl.basespiders.base import addresses, content_type, is_page
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery, SubpageGallery
+from imgcrawl.pages.outside import outside_loop
 
 # Pages of a gallery that are asked for together.
 WINDOW = 16
@@ -52,20 +53,11 @@ class ManyPagesGallerySpider(GallerySpider):
     async def subpages(self, response: Response) -> list[Subpage]:
         """Every page that shows images of the gallery whose first page is *response*, by number."""
 
-    def parse_gallery(self, response: Response) -> Any:
-        return self.parse_pages(response)
-
-    async def parse_pages(self, response: Response) -> AsyncIterator[Any]:
-        """Yields the item of the gallery whose first page is *response*, after its other pages."""
-        try:
-            item = self.gallery_item(response)
-            if not item.get("error"):
-                self.fill_images(item, await self.subpages(response))
-                self.fill(item, response)
-                item = self.judged(item, response)
-        except Exception as error:  # of a site's own hooks, or of ours: the gallery has its outcome all the same
-            item = self.broken(response, error)
-        yield item
+    async def fill_item(self, item: Gallery, response: Response) -> None:
+        size = len(response.body)
+        await outside_loop(size, self.read_page, item, response)
+        self.fill_images(item, await self.subpages(response))
+        await outside_loop(size, self.fill, item, response)
 
     def fill_images(self, item: Gallery, subpages: list[Subpage]) -> None:
         stats = self.crawler.stats
@@ -98,9 +90,11 @@ class ManyPagesGallerySpider(GallerySpider):
 
         Raises nothing but CancelledError.
         """
-        request = Request(url, headers={"Referer": response.url}, meta={"page_url": response.url}, callback=NO_CALLBACK)
+        meta = {"page_url": response.url, "task": "subpage"}
+        request = Request(url, headers={"Referer": response.url}, meta=meta, callback=NO_CALLBACK)
         try:
-            return read(await self.crawler.engine.download_async(request))
+            answer = await self.crawler.engine.download_async(request)
+            return await outside_loop(len(answer.body), read, answer)
         except Exception as error:
             reason = reason_of(error)[1]
             if reason == "error":
@@ -123,11 +117,14 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
 
     image_page_links = ""
 
-    def parse_gallery(self, response: Response) -> Any:
-        return self.parse_pages(response) if self.image_page_links else GallerySpider.parse_gallery(self, response)
+    async def fill_item(self, item: Gallery, response: Response) -> None:
+        fill = super().fill_item if self.image_page_links else partial(GallerySpider.fill_item, self)
+        await fill(item, response)
 
     async def subpages(self, response: Response) -> list[Subpage]:
-        links = [self.at_home(link) for link in addresses(response, self.image_page_links)]
+        size = len(response.body)
+        found = await outside_loop(size, addresses, response, self.image_page_links)
+        links = [self.at_home(link) for link in found]
         links = [link for link in dict.fromkeys(links) if link != response.url][:MAX_SUBPAGES]
         if not links:
             self.logger.warning("%s: no pages of images; nothing matches %r", response.url, self.image_page_links)
@@ -138,7 +135,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         if self.image_links:
             return pages
         shown = Counter(image for page in pages for image in page.images)
-        shown.update(self.images_of(response))
+        shown.update(await outside_loop(size, self.images_of, response))
         return [replace(page, images=tuple(image for image in page.images if shown[image] == 1)) for page in pages]
 
     async def fetch_image_page(self, number: int, url: str, response: Response) -> Subpage:

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from imgcrawl.basespiders.base import content_type, failed_reason, is_page, request_of
 from imgcrawl.basespiders.manypages import ImagePagesGallerySpider
 from imgcrawl.pages import find_images
+from imgcrawl.pages.outside import outside_loop
 from imgcrawl.pages.pagination import Pagination, propose_pagination
 from imgcrawl.pages.proposals import GalleryImages, UnsureError, propose_galleries, propose_images
 from imgcrawl.pages.repeated import PagePlaces
@@ -57,28 +58,31 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
         if not isinstance(response, TextResponse) or not is_page(response):
             self.report(f"{response.url}: no page but {content_type(response)}; say what the galleries are")
             return
-        page = _places(response)
+        size = len(response.body)
         try:
-            links = propose_galleries(page)
+            page = await outside_loop(size, _places, response)
+            links = await outside_loop(size, propose_galleries, page)
         except UnsureError as error:
             self.report(f"{error}; say it with -a galleries=XPATH_OR_CSS")
             return
         galleries = [self.at_home(address) for address in links.addresses]
         self.gallery_links = links.css
         if not re.search(r"\{(page|offset|token)", self.list_url):
-            self.take_pagination(response.url, propose_pagination(page))
+            self.take_pagination(response.url, await outside_loop(size, propose_pagination, page))
         if not (self.image_links or self.image_page_links):
-            pages = await asyncio.gather(*(self.sample(address) for address in galleries[:SAMPLE]))
-            shown = find_images(response.text, response.url, response.encoding)
-            self.take_images(propose_images([_places(each) for each in pages if each], galleries, shown))
+            sampled = await asyncio.gather(*(self.sample(address) for address in galleries[:SAMPLE]))
+            pages = [each for each in sampled if each]
+            size += sum(len(each.body) for each in pages)
+            self.take_images(await outside_loop(size, _proposed_images, response, pages, galleries))
         self.logger.info("Taken from what the pages of %s repeat: %s", response.url, self.declarations())
-        for output in self.parse_list(response, page=self.first_page, walk={}):
+        async for output in self.parse_list(response, page=self.first_page, walk={}):
             yield output
 
     async def sample(self, url: str) -> TextResponse | None:
         """The page of a gallery, if it can be had."""
         try:
-            answer = await self.crawler.engine.download_async(Request(url, callback=NO_CALLBACK))
+            request = Request(url, callback=NO_CALLBACK, meta={"task": "subpage"})
+            answer = await self.crawler.engine.download_async(request)
         except Exception as error:  # what it is, is told where the gallery is asked for as one
             self.logger.debug("%s: %s", url, error)
             return None
@@ -112,6 +116,11 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
     def more_declarations(self) -> dict[str, str]:
         """What a kind of gallery declares besides."""
         return {}
+
+
+def _proposed_images(start: TextResponse, pages: list[TextResponse], galleries: list[str]) -> GalleryImages:
+    shown = find_images(start.text, start.url, start.encoding)
+    return propose_images([_places(each) for each in pages], galleries, shown)
 
 
 def _places(response: TextResponse) -> PagePlaces:

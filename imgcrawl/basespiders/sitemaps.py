@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from imgcrawl.basespiders.base import failed_reason, request_of
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.exceptions import InputError
+from imgcrawl.pages.outside import in_pieces
 from imgcrawl.pages.sitemaps import SitemapEntry, read_sitemap
 
 # Sitemaps that name sitemaps that name sitemaps: the protocol knows one level.
@@ -61,10 +62,10 @@ class SitemapGallerySpider(GallerySpider):
             meta={"task": "sitemap"},
         )
 
-    def parse_sitemap(self, response: Response, level: int) -> Iterator[Any]:
+    async def parse_sitemap(self, response: Response, level: int) -> AsyncIterator[Any]:
         count = 0
         try:
-            for entry in self.entries_of(response):
+            async for entry in in_pieces(len(response.body), self.entries_of(response)):
                 if entry.is_sitemap:
                     count += 1
                     if level < MAX_LEVEL and self._is_wanted():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import sys
 from difflib import get_close_matches
@@ -17,11 +18,12 @@ from scrapy.exceptions import UsageError
 from scrapy.extensions.feedexport import FeedExporter
 
 from imgcrawl.checks import check_given, check_values
-from imgcrawl.commands.base import FAILED, REFUSED, complain, refuse
+from imgcrawl.commands.base import FAILED, REFUSED, complain, refuse, say
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.loglines import install_line_records
 from imgcrawl.extensions.progress import Progress
-from imgcrawl.extensions.verdict import summary
+from imgcrawl.extensions.verdict import summary, summary_fields
+from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from scrapy import Spider
     from scrapy.crawler import Crawler, CrawlerProcessBase
-    from scrapy.settings import Settings
+    from scrapy.settings import BaseSettings, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +50,27 @@ GC_THRESHOLD = 5000  # objects; Python's 700 is seven images
 class Command(scrapy.commands.crawl.Command):
     """Exit code 0: the crawl did what it should; 1: it did not, and stderr ends with why (the stat `verdict`);
     2: bad input, and stderr ends with what. With SUMMARY_ENABLED (default) a summary precedes the verdict.
-    `--workers` does the crawl with several processes (`imgcrawl.workers`).
+    `--workers` does the crawl with several processes (`imgcrawl.workers`). `--json` writes a last line to stdout: what
+    became of everything, as one JSON object.
     """
 
     default_settings: ClassVar[dict[str, Any]] = {"PROGRESS_ENABLED": True, "PROGRESS_INTERVAL": 60}
 
+    def long_desc(self) -> str:
+        return (
+            "Runs a spider: images go to IMAGES_STORE, one outcome for each address to the feed. `scrapy list` names "
+            "the spiders, `scrapy options SPIDER` their arguments. Exit code 0: the crawl did what it should; 1: it "
+            "did not, and the last line says why; 2: bad input. Example: scrapy crawl pximg -a pages=3 -O images.json"
+        )
+
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         super().add_options(parser)
         parser.add_argument("--workers", metavar="N", help="crawl with N processes that share the work and the feed")
+        parser.add_argument(
+            "--simulate", action="store_true", help="ask for no image; say which, and where it would go"
+        )
+        parser.add_argument("-q", "--quiet", action="store_true", help="tell errors and the verdict only")
+        parser.add_argument("--json", action="store_true", help="end with the summary as a line of JSON, on stdout")
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         settings = cast("Settings", self.settings)  # set in scrapy.cmdline
@@ -63,8 +78,18 @@ class Command(scrapy.commands.crawl.Command):
             check_given(settings, opts.set)
             super().process_options(args, opts)
             _check_log_level(settings["LOG_LEVEL"])
+            if opts.simulate:
+                _simulate(settings, opts)
         except (UsageError, InputError) as error:
             refuse(str(error))
+        if opts.quiet:
+            opts.loglevel = opts.loglevel or "ERROR"
+            for name, value in {
+                "LOG_LEVEL": opts.loglevel,
+                "PROGRESS_ENABLED": False,
+                "SUMMARY_ENABLED": False,
+            }.items():
+                settings.set(name, value, priority="cmdline")
         if settings["LOG_LEVEL"] != "DEBUG":
             _quiet_startup()
         install_line_records()
@@ -91,7 +116,7 @@ class Command(scrapy.commands.crawl.Command):
             if crawler.settings.getint("FRONTIER_PARENT"):  # which tells in the place of its workers
                 self.exitcode = FAILED if findings else 0
             else:
-                self.exitcode = _tell(stats, findings, crawler.settings.getbool("SUMMARY_ENABLED", True))
+                self.exitcode = _tell(args[0], stats, findings, crawler.settings, as_json=opts.json)
 
     def _create_crawler(self, spidercls: type[Spider] | str) -> Crawler:
         crawler = super()._create_crawler(spidercls)
@@ -164,17 +189,35 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     arguments += ["--nolog"] if opts.nolog else []
     plan = Plan(spider, int(opts.workers), arguments, feeds, folder_for(spider, opts.spargs, feeds))
     done = asyncio.run(Workers(plan, settings).run())
-    return REFUSED if done.refused else _tell(done.stats, done.findings, settings.getbool("SUMMARY_ENABLED", True))
+    return REFUSED if done.refused else _tell(spider, done.stats, done.findings, settings, as_json=opts.json)
 
 
-def _tell(stats: Mapping[str, Any], findings: Sequence[str], with_summary: bool) -> int:
+def _simulate(settings: Settings, opts: argparse.Namespace) -> None:
+    """Set up a crawl that asks for no image. Raises `InputError` where it would take pages from others."""
+    if opts.workers is not None or redis_url(settings):
+        raise InputError(
+            "--simulate: expected a crawl by itself, without --workers and REDIS_URL, whose queue others share"
+        )
+    told: dict[str, Any] = {"IMAGES_SIMULATE": True}
+    if not (opts.output or opts.overwrite_output):
+        told["FEEDS"] = {"stdout:": {"format": "plan"}}
+    settings.setdict(told, priority="cmdline")
+
+
+def _tell(
+    spider: str, stats: Mapping[str, Any], findings: Sequence[str], settings: BaseSettings, *, as_json: bool
+) -> int:
     """Print the summary and the verdict; return the exit code."""
     some = any(stats.get(name) for name in ("image/found", "gallery/count", "gallery/failed"))
-    if some and with_summary:
+    if some and settings.getbool("SUMMARY_ENABLED", True):
         _console().print(summary(stats))
+    code = FAILED if findings else 0
+    if as_json:
+        told = {"spider": spider, "exit_code": code, "findings": list(findings), **summary_fields(stats)}
+        say(json.dumps(told, ensure_ascii=False))
     for number, finding in enumerate(findings):
         complain(f"also: {finding}" if number else finding)
-    return FAILED if findings else 0
+    return code
 
 
 def _spider_name(args: list[str], spiders: list[str]) -> str:

@@ -45,7 +45,7 @@ class Command(BaseCommand, ScrapyCommand):
         return (
             "Starts a local copy of a site (default: pximg) with pictures made by code, some of which misbehave as on "
             "real sites, and crawls it with the site's spider. For a spider of lists the list is made, too, and put "
-            "beside the images. Nothing leaves this machine."
+            "beside the images. Nothing leaves this machine. Example: scrapy demo pximg --out /tmp/demo"
         )
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:

@@ -37,6 +37,13 @@ class Command(BaseCommand, ScrapyCommand):
     def short_desc(self) -> str:
         return "List the images of a feed that failed"
 
+    def long_desc(self) -> str:
+        return (
+            "Prints each item of a feed with images that failed, with these alone, as a line of JSON: a list that "
+            "`scrapy crawl urls` brings home into the same galleries, with their fields. "
+            "Example: scrapy failed images.json > again.jsonl"
+        )
+
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         super().add_options(parser)
         parser.add_argument("--refused", action="store_true", help="also those that were refused")

@@ -32,6 +32,12 @@ class Command(BaseCommand, ScrapyCommand):
     def short_desc(self) -> str:
         return "Show how a shared crawl asks its hosts: permits, delays, who slowed it and why"
 
+    def long_desc(self) -> str:
+        return (
+            "Shows how all workers of a crawl that shares a Redis ask their hosts: how many at once, with which delay, "
+            "and who slowed it and why. Example: REDIS_URL=redis://127.0.0.1:6379 scrapy hosts pximg"
+        )
+
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         asyncio.run(_show(self.spider_name("hosts", args), self.project_settings))
         return 0
@@ -42,16 +48,20 @@ async def _show(spider: str, settings: Settings) -> None:
     if not url:
         raise InputError("scrapy hosts: REDIS_URL is not set; only a crawl that is shared tells how it asks its hosts")
     settings.set("REDIS_URL", url, "cmdline")
-    from imgcrawl.limits.redis import OUTAGES, limits_from_settings  # noqa: PLC0415 -- needs REDIS_URL
+    from imgcrawl.limits.redis import OUTAGES  # noqa: PLC0415 -- needs REDIS_URL
+    from imgcrawl.limits.sharded import ShardedNotes, limits_of_shards  # noqa: PLC0415 -- needs REDIS_URL
 
-    limits = limits_from_settings(settings, spider)
+    shards = limits_of_shards(settings, spider)
     try:
-        workers, total, hosts = await limits.status()
-        notes = await limits.notes.recall_all([f"robots of {host.host}" for host in hosts])
+        told = [await limits.status() for limits in shards]
+        workers, total = max(count for count, _, _ in told), sum(count for _, count, _ in told)
+        hosts = sorted((host for _, _, found in told for host in found), key=lambda host: -host.blocked)
+        notes = await ShardedNotes(shards).recall_all([f"robots of {host.host}" for host in hosts])
     except OUTAGES as error:
         raise InputError(f"REDIS_URL: the server cannot be reached ({printable(str(error))[:200]})") from None
     finally:
-        await limits.store.client.aclose()
+        for limits in shards:
+            await limits.store.client.aclose()
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("host", "permits", "workers", "delay", "blocked", "slowed by", "robots.txt"):
         table.add_column(column, no_wrap=column == "host")

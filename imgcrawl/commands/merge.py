@@ -36,7 +36,8 @@ class Command(BaseCommand, ScrapyCommand):
         return (
             "Reads feeds (JSON Lines or JSON arrays, also such as a kill has cut off) and writes one with each gallery "
             "once; of several items of a gallery the most complete counts, or else the latest. -o keeps what the feed "
-            "has already, -O replaces it; either way it is replaced at the end, in one step."
+            "has already, -O replaces it; either way it is replaced at the end, in one step. "
+            "Example: scrapy merge part-*.jsonl -O images.json"
         )
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import keyword
 import re
@@ -93,7 +94,10 @@ class Command(BaseCommand, ScrapyCommand):
         return "Start a site: a spider, a saved page, and a test that is red until they agree"
 
     def long_desc(self) -> str:
-        return "The url is that of the site's first list page, with {page} where the number of the page stands."
+        return (
+            "The url is that of the site's first list page, with {page} where the number of the page stands. "
+            "Example: scrapy newsite birds https://example.org/albums?page={page}"
+        )
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         super().add_options(parser)
@@ -126,7 +130,9 @@ class Command(BaseCommand, ScrapyCommand):
         page = cast("TextResponse", found.page)
 
         declared = {"list_url": list_url, **_proposed(found, is_numbered="{page" in list_url)}
-        expected = _expected(name, found, declared, crawler) if found.links else _blank(name, page, next_url)
+        expected = (
+            asyncio.run(_expected(name, found, declared, crawler)) if found.links else _blank(name, page, next_url)
+        )
         facts = {
             "class_name": "".join(part.capitalize() for part in name.split("_")) + "Spider",
             "host": host_of(page_url),
@@ -225,18 +231,18 @@ def _blank(name: str, page: TextResponse, next_url: str) -> list[dict[str, Any]]
     ]
 
 
-def _expected(name: str, found: PageSpider, declared: dict[str, Any], crawler: Crawler) -> list[dict[str, Any]]:
+async def _expected(name: str, found: PageSpider, declared: dict[str, Any], crawler: Crawler) -> list[dict[str, Any]]:
     """Cases of the site's test, with what a spider of what was *declared* makes of the pages."""
     page = cast("TextResponse", found.page)
     facts = {**_PLACEHOLDERS, **declared, "name": name}
     kind: type[GallerySpider] = type("Proposed", (GallerySpider,), facts)
     spider = kind.from_crawler(crawler)
-    output = list(spider.parse_list(_again(page), page=spider.first_page, walk={}))
+    output = [made async for made in spider.parse_list(_again(page), page=spider.first_page, walk={})]
     cases = [_case(page, "list.html", "parse_list", [[made.callback.__name__, made.url] for made in output], [])]
     cases[0]["cb_kwargs"]["page"] = spider.first_page
     if not found.galleries:
         return [*cases, _blank(name, page, "")[1]]
-    (item,) = spider.parse_gallery(_again(found.galleries[0]))
+    (item,) = [made async for made in spider.parse_gallery(_again(found.galleries[0]))]
     told = {fact: value for fact, value in item.items() if fact != "scraped_at"}
     if "image_links" not in declared:
         told["image_urls"] = ["its images"]

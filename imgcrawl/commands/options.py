@@ -25,6 +25,12 @@ class Command(BaseCommand, ScrapyCommand):
     def short_desc(self) -> str:
         return "List the options of a spider, or of all"
 
+    def long_desc(self) -> str:
+        return (
+            "Lists what can be said to a spider with -a, with meaning and default, and the settings that it changes. "
+            "Example: scrapy options gallery"
+        )
+
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         loader = get_spider_loader(self.project_settings)
         names = [self.spider_name("options", args)] if args else sorted(loader.list())

@@ -28,7 +28,7 @@ from imgcrawl.shared.address import redis_url
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
-    from imgcrawl.frontier.queue import Queue
+    from imgcrawl.frontier.queues import Queues
 
 PATIENCE = 10  # seconds for a crawl to start its server, or to leave
 MOST_WORKERS = MOST_LEASES = 50  # shown; a table that fills many screens tells nobody anything
@@ -42,6 +42,12 @@ class Command(BaseCommand, ScrapyCommand):
 
     def short_desc(self) -> str:
         return "Show the queue that workers share: queued, leased, done, dead"
+
+    def long_desc(self) -> str:
+        return (
+            "Shows what the queue of a spider holds that workers share: queued, leased by whom and since when, done, "
+            "given up. Example: REDIS_URL=redis://127.0.0.1:6379 scrapy queue pximg --dead"
+        )
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         super().add_options(parser)
@@ -69,16 +75,18 @@ def _look(settings: BaseSettings, url: str, spider: str, opts: argparse.Namespac
     settings.set("REDIS_URL", url, "cmdline")
     # Nothing of it is loaded without REDIS_URL.
     from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 -- see above
+    from imgcrawl.frontier.queues import queues_as_they_are  # noqa: PLC0415 -- see above
     from imgcrawl.shared.connection import OUTAGES, check_server  # noqa: PLC0415 -- see above
 
     async def go() -> int:
-        store = queue_from_settings(settings, spider)
+        home = queue_from_settings(settings, spider)
         try:
             async with asyncio.timeout(10):
-                await check_server(store, url)
+                await check_server(home, url)
+                store = await queues_as_they_are(home)
             if opts.clear:
                 return await _clear(store, spider, sure=opts.yes)
-            action: Callable[[Queue, str], Awaitable[int]] = _show
+            action: Callable[[Queues, str], Awaitable[int]] = _show
             if opts.dead:
                 action = _show_dead
             elif opts.requeue:
@@ -88,7 +96,7 @@ def _look(settings: BaseSettings, url: str, spider: str, opts: argparse.Namespac
             complain(f"REDIS_URL {url}: cannot be reached ({type(error).__name__}: {error})")
             return FAILED
         finally:
-            await store.client.aclose()
+            await home.client.aclose()
 
     return asyncio.run(go())
 
@@ -126,7 +134,7 @@ def _server(spider: str, folder: Path) -> Iterator[str]:
         yield server.url
 
 
-async def _show(store: Queue, spider: str) -> int:
+async def _show(store: Queues, spider: str) -> int:
     from imgcrawl.frontier import inspect  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
     from imgcrawl.frontier.run_arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
 
@@ -177,7 +185,7 @@ def _say_how_many_more(count: int, what: str) -> None:
         say(f"and {count:,} more {what}")
 
 
-async def _show_dead(store: Queue, spider: str) -> int:
+async def _show_dead(store: Queues, spider: str) -> int:
     from imgcrawl.frontier import inspect  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
 
     dead = await inspect.dead(store)
@@ -193,13 +201,13 @@ async def _show_dead(store: Queue, spider: str) -> int:
     return 0
 
 
-async def _requeue(store: Queue, spider: str) -> int:
+async def _requeue(store: Queues, spider: str) -> int:
     back = await store.requeue()
     say(f"{spider}: {back:,} pages are in the queue again")
     return 0
 
 
-async def _clear(store: Queue, spider: str, *, sure: bool) -> int:
+async def _clear(store: Queues, spider: str, *, sure: bool) -> int:
     from imgcrawl.frontier import inspect  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
 
     counts = await inspect.counts(store)

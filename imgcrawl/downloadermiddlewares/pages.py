@@ -18,10 +18,11 @@ from w3lib.encoding import html_body_declared_encoding
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.pages.encodings import guessed_encoding, is_web_encoding
 from imgcrawl.pages.markup import too_much
+from imgcrawl.pages.outside import LARGE, outside_loop
 from imgcrawl.pages.sitemaps import SITEMAP_MAXSIZE
 
-_LARGE = 128 * 1024  # bytes of a page that takes some milliseconds to parse
-_TOGETHER = 5 * 1024 * 1024  # bytes of large pages that are there at a time; parsed, they take some fifteen times that
+_COUNTED = 128 * 1024  # bytes from which on a page counts among those that are there together
+_TOGETHER = 5 * 1024 * 1024  # bytes of these that are there at a time; parsed, they take some fifteen times that
 _PATIENCE = 120  # seconds that a large page waits for others, which may wait for images in their turn
 
 
@@ -32,9 +33,9 @@ class PagesMiddleware:
     compressed or not. What is larger fails (``too_large``), as does what has more elements or attributes than a parser
     reads in good time (`imgcrawl.pages.markup`). A request's own meta ``download_maxsize`` goes before it.
     A sitemap (meta ``task``) may be as large as its protocol allows, and is not parsed as a whole. Images and other
-    media, which have no callback, are not pages. A large page waits while many others are in memory,
-    until what was made of them has its outcome. An encoding that no browser knows is taken as not said, and a page is
-    HTML or JSON by what is in it, whatever its Content-Type.
+    media, which have neither a callback nor a task, are not pages. A large page waits while many others are in memory,
+    until what was made of them has its outcome; one that is fetched as a part of another does not. An encoding that no
+    browser knows is taken as not said, and a page is HTML or JSON by what is in it, whatever its Content-Type.
     """
 
     def __init__(self, maxsize: int) -> None:
@@ -51,20 +52,28 @@ class PagesMiddleware:
         return cls(min((bound for bound in bounds if bound > 0), default=0))
 
     def process_request(self, request: Request) -> None:
-        if request.callback is not NO_CALLBACK and not request.meta.get("media"):
+        if _is_page(request):
             bound = SITEMAP_MAXSIZE if request.meta.get("task") == "sitemap" else self._maxsize
             request.meta.setdefault("download_maxsize", bound)
 
     async def process_response(self, request: Request, response: Response) -> Response:
-        is_page = request.callback is not NO_CALLBACK and request.meta.get("task") != "sitemap"
-        if not is_page or not isinstance(response, TextResponse):
+        if not _is_page(request) or request.meta.get("task") == "sitemap" or not isinstance(response, TextResponse):
             return response
         size = len(response.body)
-        if size < _LARGE:
-            return _bounded(response)
-        response = await asyncio.to_thread(_bounded, response)
-        if not isinstance(response, HtmlResponse | XmlResponse):
+        response = await outside_loop(size, _bounded, response)
+        if size < LARGE or not isinstance(response, HtmlResponse | XmlResponse):
             return response
+        if size >= _COUNTED and request.callback is not NO_CALLBACK:
+            await self._room_for(response, size)
+        # What cannot be parsed is no less so in the callback.
+        with suppress(Exception):
+            selector = await outside_loop(size, getattr, response, "selector")
+            # Each has the other, so both would stay until the collector of such circles comes along.
+            selector.response = weakref.proxy(response)
+        return response
+
+    async def _room_for(self, response: Response, size: int) -> None:
+        """Wait for room among the large pages, and count *response* as one of them."""
         while self._bytes and self._bytes + size > _TOGETHER:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
@@ -73,12 +82,6 @@ class PagesMiddleware:
                 break  # who still has the others need not be waiting for anything of ours
         self._bytes += size
         weakref.finalize(response, _from_any_thread, asyncio.get_running_loop(), self._freed, size)
-        # What cannot be parsed is no less so in the callback.
-        with suppress(Exception):
-            selector = await asyncio.to_thread(getattr, response, "selector")
-            # Each has the other, so both would stay until the collector of such circles comes along.
-            selector.response = weakref.proxy(response)
-        return response
 
     def _freed(self, size: int) -> None:
         self._bytes -= size
@@ -86,6 +89,10 @@ class PagesMiddleware:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+
+def _is_page(request: Request) -> bool:
+    return not request.meta.get("media") and (request.callback is not NO_CALLBACK or "task" in request.meta)
 
 
 def _bounded(response: TextResponse) -> TextResponse:

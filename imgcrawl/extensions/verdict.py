@@ -55,6 +55,7 @@ class Verdict:
         if not 0 <= max_failed <= 1:
             raise InputError(f"VERDICT_MAX_FAILED is {value!r}: expected a share from 0 to 1")
         images_expected = crawler.settings.getbool("VERDICT_IMAGES_EXPECTED", True)
+        images_expected = images_expected and not crawler.settings.getbool("IMAGES_SIMULATE")
         verdict = cls(crawler, max_failed=max_failed, images_expected=images_expected)
         connect = crawler.signals.connect
         connect(verdict.item_error, signals.item_error)
@@ -203,6 +204,29 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
     speed = f", {downloaded / seconds:,.1f} images/s" if seconds else ""
     line = f"{stats.get('image/bytes', 0) / 1e6:,.1f} MB in {clock(seconds)}{speed}"
     return Group(table, Text(line))
+
+
+def summary_fields(stats: Mapping[str, Any]) -> dict[str, Any]:
+    """What `summary` shows, for machines: `images` and `galleries` by status and by reason, `bytes`, `seconds`."""
+    scraped, failed = stats.get("gallery/count", 0), stats.get("gallery/failed", 0)
+    found = max(scraped + failed, stats.get("gallery/found", 0))
+    return {
+        "images": {
+            "found": stats.get("image/found", 0),
+            **{status: stats.get(f"image/{status}", 0) for status in STATUSES},
+            "reasons": {status: dict(_by_reason(stats, f"image/{status}")) for status in REASONS},
+        },
+        "galleries": {
+            "found": found,
+            "scraped": scraped,
+            "failed": failed,
+            "not_reached": found - scraped - failed,
+            "reasons": dict(_by_reason(stats, "gallery/failed")),
+        },
+        "list_pages_failed": stats.get("list/failed", 0),
+        "bytes": stats.get("image/bytes", 0),
+        "seconds": round(stats.get("elapsed_time_seconds", 0.0), 3),
+    }
 
 
 def _many(count: int, one: str) -> str:

@@ -1,39 +1,81 @@
-"""Exporters: an item as bytes, in one write."""
+"""Exporters: an item as bytes, in one write; one with very many images is made into them outside the event loop."""
 
 from __future__ import annotations
 
 import copy
+import json
 import re
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from itemadapter import ItemAdapter
 from scrapy import exporters
 from scrapy.utils.serialize import ScrapyJSONEncoder
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.files import FeedFile, LinesFile
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
 
+_MANY = 500  # values of a list that take some milliseconds to encode
+
+
 def encode_item(exporter: JsonItemExporter | JsonLinesItemExporter, item: Any) -> bytes:
     """*item* as one JSON object, as *exporter* is set up to write it."""
-    fields = dict(exporter.get_serialized_fields(item))
+    return _encoded(exporter, dict(exporter.get_serialized_fields(item)))
+
+
+def _encoded(exporter: JsonItemExporter | JsonLinesItemExporter, fields: dict[str, Any], ending: bytes = b"") -> bytes:
     encoding = exporter.encoding or "utf-8"
     try:
-        return exporter.encoder.encode(fields).encode(encoding)
+        pieces = [piece.encode(encoding) for piece in _in_pieces(exporter.encoder, fields)]
     except UnicodeEncodeError:
         # Half a surrogate pair in a title, or a character that the encoding lacks: JSON can escape it.
         encoder = copy.copy(exporter.encoder)
         encoder.ensure_ascii = True
-        return encoder.encode(fields).encode(encoding)
+        pieces = [piece.encode(encoding) for piece in _in_pieces(encoder, fields)]
+    return b"".join((*pieces, ending))
+
+
+def _is_large(fields: dict[str, Any]) -> bool:
+    return any(isinstance(value, list) and len(value) > _MANY for value in fields.values())
+
+
+def _in_pieces(encoder: json.JSONEncoder, fields: dict[str, Any]) -> Iterator[str]:
+    """What *encoder* makes of *fields*, each piece in a time for which the event loop can wait for the interpreter."""
+    if encoder.indent is not None or not _is_large(fields):  # what is indented is written in Python
+        yield encoder.encode(fields)
+        return
+    before = "{"
+    for name, value in fields.items():
+        yield before + encoder.encode(name) + encoder.key_separator
+        before = encoder.item_separator
+        if isinstance(value, list) and len(value) > _MANY:
+            for start in range(0, len(value), _MANY):
+                yield (before if start else "[") + encoder.encode(value[start : start + _MANY])[1:-1]
+            yield "]"
+        else:
+            yield encoder.encode(value)
+    yield "}"
+
+
+def _write(exporter: JsonItemExporter | JsonLinesItemExporter, item: Any, ending: bytes = b"") -> None:
+    fields = dict(exporter.get_serialized_fields(item))
+    if _is_large(fields) and isinstance(exporter.file, FeedFile) and exporter.file.is_waited_for:
+        exporter.file.write_later(partial(_encoded, exporter, fields, ending))
+    else:
+        exporter.file.write(_encoded(exporter, fields, ending))
 
 
 class JsonLinesItemExporter(exporters.JsonLinesItemExporter):
     """Scrapy's, one `write` an item; an item that the encoding cannot say is escaped instead of lost."""
 
     def export_item(self, item: Any) -> None:
-        self.file.write(encode_item(self, item) + b"\n")
+        _write(self, item, b"\n")
 
 
 class JsonItemExporter(exporters.JsonItemExporter):
@@ -48,14 +90,29 @@ class JsonItemExporter(exporters.JsonItemExporter):
             super().finish_exporting()
 
     def export_item(self, item: Any) -> None:
-        data = encode_item(self, item)
         if not _makes_array(self.file):
             self._add_comma_after_first()
-        self.file.write(data)
+        _write(self, item)
 
 
 def _makes_array(file: Any) -> bool:
     return isinstance(file, FeedFile) and file.makes_array
+
+
+class PlanExporter(exporters.BaseItemExporter):
+    """For `scrapy crawl --simulate`: a line for each image of an item, its path without an extension, a tab, and its
+    address. Of one that would not be asked for the status, or the reason, stands in the place of the path."""
+
+    def __init__(self, file: Any, **kwargs: Any) -> None:
+        super().__init__(dont_fail=True, **kwargs)
+        self.file = file
+
+    def export_item(self, item: Any) -> None:
+        adapter = ItemAdapter(item)
+        for image in [*(adapter.get("images") or ()), *(adapter.get("videos") or ())]:
+            asked = image.get("reason") == "simulated"
+            where = image["requested_path"] if asked else f"({image.get('reason') or image['status']})"
+            self.file.write(f"{printable(where)}\t{printable(image['url'])}\n".encode())
 
 
 # What a spreadsheet runs as a formula, at the beginning of a cell (OWASP, "CSV Injection"); a number is none.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import os
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class FeedFile(io.RawIOBase):
-    """One `write` is one item, which is on its way to disk when `write` returns.
+    """One `write` is one item, which is on its way to disk when `write` returns, or what `written` then gives is done.
 
     An item that cannot be written is counted (`lost`, the stat `feed/lost`), the first one is told, and the
     file is as if the attempt had not been made.
@@ -33,6 +35,8 @@ class FeedFile(io.RawIOBase):
         self.path = path
         self.stats = stats
         self.lost = 0
+        self.is_waited_for = False  # whether somebody asks `written` about each item
+        self._later: asyncio.Task[None] | None = None
         self._syncing = threading.Lock()
         self._folder_synced = False
 
@@ -41,11 +45,33 @@ class FeedFile(io.RawIOBase):
 
     def write(self, data: Buffer, /) -> int:
         size = memoryview(data).nbytes
+        if self._later:  # one writer at a time
+            item = bytes(data)
+            self.write_later(lambda: item)
+            return size
         try:
             self._append(data)
         except OSError as error:
             self._count_lost(error)
         return size
+
+    def write_later(self, make: Callable[[], bytes]) -> None:
+        """Have a thread write the item that *make* returns, after those that came before."""
+        self._later = asyncio.create_task(self._write_after(self._later, make))
+
+    async def _write_after(self, before: asyncio.Task[None] | None, make: Callable[[], bytes]) -> None:
+        if before:
+            await before
+        try:
+            await asyncio.to_thread(lambda: self._append(make()))
+        except Exception as error:  # what cannot be made into an item is lost, too
+            self._count_lost(error)
+        if self._later is asyncio.current_task():
+            self._later = None
+
+    def written(self) -> Awaitable[None] | None:
+        """What is to be waited for until all that was given is on its way to disk; None if it is."""
+        return asyncio.shield(self._later) if self._later else None
 
     def sync(self) -> None:
         """Have what was written survive a power cut. Blocks; may be called from any thread. Raises OSError, which is
@@ -67,7 +93,7 @@ class FeedFile(io.RawIOBase):
         """Of the file that has the items, None if there is none that a disk could have."""
         return None
 
-    def _count_lost(self, error: OSError) -> None:
+    def _count_lost(self, error: Exception) -> None:
         self.lost += 1
         self.stats.inc_value("feed/lost")
         if self.lost == 1:

@@ -6,7 +6,7 @@ import codecs
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -92,6 +92,7 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         self._file: FeedFile | None = None
         self._crawler: Crawler | None = None  # with DURABILITY=fsync
         self._sync: GroupSync | None = None
+        self._written: Callable[[], Awaitable[None] | None]
         self._dialect: dict[str, Any] | None = None
         self._kind = kind_of(exporter, self._options)
         if self._kind == "json" and self._special:
@@ -209,14 +210,18 @@ class FileFeedStorage(feedexport.FileFeedStorage):
                 file.start()
         except (OSError, ImgcrawlError) as error:
             file = UnwritableFeed(self._path, self._stats, error)
+        _wait_for_items(file, spider)
         if self._crawler:
             self._sync = GroupSync(file.sync)
+            self._written = file.written
             # Connected after the feed exporter, so called when it has written the item.
             self._crawler.signals.connect(self._item_scraped, signals.item_scraped)
         return cast("IO[bytes]", file)
 
     async def _item_scraped(self, response: Any) -> None:
         if self._sync and self._crawler:
+            if written := self._written():
+                await written
             await self._sync.wait_for(self._crawler, response)
 
     def store(self, file: IO[bytes]) -> Deferred[None] | None:
@@ -226,6 +231,8 @@ class FileFeedStorage(feedexport.FileFeedStorage):
 
     async def _finish(self, file: FeedFile) -> None:
         try:
+            if written := file.written():
+                await written
             if self._crawler:
                 self._crawler.signals.disconnect(self._item_scraped, signals.item_scraped)
                 await run_in_thread(file.sync)
@@ -243,7 +250,15 @@ class StdoutFeedStorage(feedexport.StdoutFeedStorage):
     """Scrapy's, except that whoever reads it has an item when `item_scraped` has been handled."""
 
     def open(self, spider: Spider) -> IO[bytes]:
-        return cast("IO[bytes]", StreamFile(super().open(spider), spider.crawler.stats))
+        file = StreamFile(super().open(spider), spider.crawler.stats)
+        _wait_for_items(file, spider)
+        return cast("IO[bytes]", file)
+
+
+def _wait_for_items(file: FeedFile, spider: Spider) -> None:
+    """Have an item's page be done when the item is on its way to disk, and not before."""
+    spider.crawler.signals.connect(file.written, signals.item_scraped)
+    file.is_waited_for = True
 
 
 def _one_sentence(record: logging.LogRecord) -> bool:

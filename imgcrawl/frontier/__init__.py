@@ -40,7 +40,7 @@ class Addon:
         from imgcrawl.frontier.middleware import FrontierMiddleware  # noqa: PLC0415 - nothing is loaded without REDIS_URL
         from imgcrawl.frontier.options import check_settings  # noqa: PLC0415 - the same
         from imgcrawl.frontier.parent import ParentWatchdog  # noqa: PLC0415 - the same
-        from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 - the same
+        from imgcrawl.frontier.queues import queues_from_settings  # noqa: PLC0415 - the same
         from imgcrawl.frontier.scheduler import Scheduler  # noqa: PLC0415 - the same
         from imgcrawl.frontier.verdict import SharedVerdict  # noqa: PLC0415 - the same
 
@@ -51,7 +51,7 @@ class Addon:
         compatibility.tell_what_has_no_effect(settings)
         check_shared_feeds(settings)
         # Now is when a wrong setting can still be told in one sentence.
-        queue_from_settings(settings, self.crawler.spidercls.name)
+        queues_from_settings(settings, self.crawler.spidercls.name)
         check_settings(settings)
         settings.set("SCHEDULER", Scheduler, "addon")
         # Next to the engine: it sees requests as they are when every other middleware has done its work.

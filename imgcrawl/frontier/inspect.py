@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from imgcrawl.frontier import run_arguments as wire
 from imgcrawl.frontier.packing import unpack
 from imgcrawl.frontier.queue import Queue
+from imgcrawl.frontier.queues import Queues
+
+SUMMED = ("queued", "leased", "seen", "done", "failed", "dead", "rejected", "redelivered", "enqueued")
 
 
 class Lease(NamedTuple):
@@ -16,12 +19,22 @@ class Lease(NamedTuple):
     since: float  # seconds
 
 
-async def counts(queue: Queue) -> dict[str, Any]:
+async def counts(queue: Queue | Queues) -> dict[str, Any]:
     """How the queue is: `state`, `queued`, `leased`, `seen`, `done`, `dead`, `rejected`, `workers`, and the run's own.
 
     All are numbers that are kept, not counted: it costs the same however much is queued, and by however many workers.
+    Those of several shards are added up.
     `arguments` are what its workers were started with, None if that cannot be read.
     """
+    home, *others = [await _counts(shard) for shard in _shards(queue)]
+    for other in others:
+        for name in SUMMED:
+            home[name] += other[name]
+        home["deaths"] = max(home["deaths"], other["deaths"])  # each shard has seen all of them
+    return home
+
+
+async def _counts(queue: Queue) -> dict[str, Any]:
     fields, seen, queued, dead, workers = await queue.call("counts")
     run = {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in _pairs(fields)}
     found: dict[str, Any] = {name: run.get(name, "") for name in ("id", "name", "state", "error")}
@@ -37,29 +50,35 @@ async def counts(queue: Queue) -> dict[str, Any]:
     }
 
 
-async def workers(queue: Queue, most: int = 50) -> dict[str, list[Lease]]:
+def _shards(queue: Queue | Queues) -> Sequence[Queue]:
+    return queue if isinstance(queue, Queues) else [queue]
+
+
+async def workers(queue: Queue | Queues, most: int = 50) -> dict[str, list[Lease]]:
     """The workers, at most so many, and what each holds, since when (seconds, the server's clock)."""
     found: dict[str, list[Lease]] = {}
-    for worker, leases in await queue.call("workers", most):
-        held = found[worker.decode("utf-8", "replace")] = []
-        for _, entry in _pairs(leases):
-            head, _, request = entry.partition(b"\n")
-            with contextlib.suppress(ValueError, IndexError):
-                since = int(head.split(b",")[2]) / 1000
-                held.append(Lease(unpack(request, queue.settings.max_request_size), since))
-    return found
+    for shard in _shards(queue):
+        for worker, leases in await shard.call("workers", most):
+            held = found.setdefault(worker.decode("utf-8", "replace"), [])
+            for _, entry in _pairs(leases):
+                head, _, request = entry.partition(b"\n")
+                with contextlib.suppress(ValueError, IndexError):
+                    since = int(head.split(b",")[2]) / 1000
+                    held.append(Lease(unpack(request, shard.settings.max_request_size), since))
+    return dict(sorted(found.items())[:most])
 
 
-async def names(queue: Queue) -> list[str]:
+async def names(queue: Queue | Queues) -> list[str]:
     """The names of all workers."""
-    found = await queue.client.zrange(f"{queue.prefix}workers", 0, -1)
+    home = _shards(queue)[0]
+    found = await home.client.zrange(f"{home.prefix}workers", 0, -1)
     return [name.decode("utf-8", "replace") for name in found]
 
 
-async def dead(queue: Queue, most: int = 100) -> list[dict[str, Any]]:
+async def dead(queue: Queue | Queues, most: int = 100) -> list[dict[str, Any]]:
     """The pages given up, last first: `request` (JSON bytes), `reason`, `failures`, `deaths`, `at` (seconds)."""
     found = []
-    for entry in reversed(await queue.call("entries", "dead", most)):
+    for entry in [entry for shard in _shards(queue) for entry in reversed(await shard.call("entries", "dead", most))]:
         head, _, rest = entry.partition(b"\n")
         reason, _, request = rest.partition(b"\n")
         with contextlib.suppress(ValueError):
@@ -73,13 +92,15 @@ async def dead(queue: Queue, most: int = 100) -> list[dict[str, Any]]:
                     "at": at / 1000,
                 }
             )
-    return found
+    return sorted(found, key=lambda page: -page["at"])[:most]
 
 
-async def rejected(queue: Queue, most: int = 100) -> list[tuple[str, bytes]]:
+async def rejected(queue: Queue | Queues, most: int = 100) -> list[tuple[str, bytes]]:
     """Values that were none of ours, last first: why, and their first 500 bytes."""
     found = []
-    for entry in reversed(await queue.call("entries", "rejected", most)):
+    for entry in [
+        entry for shard in _shards(queue) for entry in reversed(await shard.call("entries", "rejected", most))
+    ]:
         _, reason, _, value = (entry.split(b"\n", 3) + [b""] * 3)[:4]
         found.append((reason.decode("utf-8", "replace"), value))
     return found

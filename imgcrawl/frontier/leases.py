@@ -13,6 +13,30 @@ from scrapy import Request
 INITIAL_CONCURRENCY = 16
 
 
+@dataclass(frozen=True)
+class LeaseSettings:
+    """What the settings say about leases and pages."""
+
+    lease_timeout: float  # seconds after which the pages of a worker that is not heard of go back
+    max_deliveries: int  # times that a page may fail or kill its worker
+    max_request_size: int  # bytes of a request as JSON
+
+    @property
+    def heartbeat_interval(self) -> float:
+        """Seconds between two reports of a worker that has nothing to say."""
+        return self.lease_timeout / 6
+
+    @property
+    def expiry(self) -> int:
+        """Milliseconds of silence after which a worker expires: the others look once a heartbeat."""
+        return int((self.lease_timeout - self.heartbeat_interval) * 1000)
+
+    @property
+    def longest_step(self) -> int:
+        """Milliseconds that the queue's clock may go at once: a server whose own jumps ahead expires nobody."""
+        return int(2000 * self.heartbeat_interval)
+
+
 @dataclass(eq=False)
 class Page:
     """A page that this worker holds. *token* fences off whoever held it before."""
@@ -20,6 +44,7 @@ class Page:
     token: bytes
     host: str
     fingerprint: bytes
+    shard: int = 0  # of the queue that leased it
     started: bool = False
     failed: str = ""  # why its callback, its errback or one of its items failed
     retry: bytes | None = None  # "<priority>:<host>\n<request>" that takes its place
@@ -61,11 +86,16 @@ class Leases:
         all, either."""
         return min(self._per_host, self._may_start // 2)
 
-    def hosts(self) -> Counter[str]:
-        return Counter(page.host for page in self._pages.values())
+    def ready_of(self, shard: int) -> int:
+        """How many of that shard are not begun."""
+        return sum(self._pages[request].shard == shard for request in self._ready)
 
-    def tokens(self) -> list[bytes]:
-        return [page.token for page in self._pages.values()]
+    def hosts(self, shard: int) -> Counter[str]:
+        """How many pages of that shard are held of each host."""
+        return Counter(page.host for page in self._pages.values() if page.shard == shard)
+
+    def tokens(self, shard: int) -> list[bytes]:
+        return [page.token for page in self._pages.values() if page.shard == shard]
 
     def add(self, request: Request, page: Page, *, quarantined: bool) -> None:
         self._pages[request] = page
@@ -106,12 +136,13 @@ class Leases:
             self._quarantined = None
         return page
 
-    def drop_ready(self) -> bool:
-        """Let go of what was not begun. False if there was none."""
-        had_some = bool(self._ready)
-        while self._ready:
-            page = self._pages.pop(self._ready.popleft())
+    def drop_ready(self, shard: int | None = None) -> bool:
+        """Let go of what was not begun, of one *shard* or of all. False if there was none."""
+        dropped = [request for request in self._ready if shard in (None, self._pages[request].shard)]
+        for request in dropped:
+            self._ready.remove(request)
+            page = self._pages.pop(request)
             self._by_fingerprint.pop(page.fingerprint, None)
             if page is self._quarantined:
                 self._quarantined = None
-        return had_some
+        return bool(dropped)

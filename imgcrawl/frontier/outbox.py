@@ -25,6 +25,11 @@ class Outbox:
     def __iter__(self) -> Iterator[Operation]:
         return iter(self._operations)
 
+    @property
+    def end(self) -> int:
+        """Operations so far, those included that are not reported."""
+        return self.reported + len(self._operations)
+
     def add(self, operation: Operation) -> None:
         self._operations.append(operation)
         self._bytes += _size(operation)

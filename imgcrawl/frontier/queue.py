@@ -17,7 +17,9 @@ from scrapy_redis import defaults
 
 from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.frontier import run_arguments as wire
+from imgcrawl.frontier.leases import LeaseSettings
 from imgcrawl.frontier.packing import pack, unpack
+from imgcrawl.lines import printable
 from imgcrawl.shared.checked_settings import key_name, number
 from imgcrawl.shared.connection import client_from_settings, hash_tag
 from imgcrawl.shared.script import Script
@@ -41,30 +43,6 @@ class ForeignKeyError(InputError):
 
 
 @dataclass(frozen=True)
-class LeaseSettings:
-    """What the settings say about leases and pages."""
-
-    lease_timeout: float  # seconds after which the pages of a worker that is not heard of go back
-    max_deliveries: int  # times that a page may fail or kill its worker
-    max_request_size: int  # bytes of a request as JSON
-
-    @property
-    def heartbeat_interval(self) -> float:
-        """Seconds between two reports of a worker that has nothing to say."""
-        return self.lease_timeout / 6
-
-    @property
-    def expiry(self) -> int:
-        """Milliseconds of silence after which a worker expires: the others look once a heartbeat."""
-        return int((self.lease_timeout - self.heartbeat_interval) * 1000)
-
-    @property
-    def longest_step(self) -> int:
-        """Milliseconds that the queue's clock may go at once: a server whose own jumps ahead expires nobody."""
-        return int(2000 * self.heartbeat_interval)
-
-
-@dataclass(frozen=True)
 class Reply:
     """What an exchange brought. *leases*: a token, which fences off all others, the priority, and the request."""
 
@@ -74,12 +52,15 @@ class Reply:
     # "older" (the server lost what we had reported; our pages are in the queue again)
     state: str = ""  # "running" or "done"
     error: str = ""  # what start() raised
+    top: str = ""  # the highest priority that waits, "" for none
+    signature: str = ""  # changes with whatever is queued or seeded
     seeded: bool = False
     seeder: bool = False
     feeder: bool = False
     quarantined: bool = False  # the one lease is of a page that several workers died with
     short: bool = False  # there was less than wanted
     has_room: bool = True  # for more start pages: a server that is nearly full keeps the rest for what pages lead to
+    quiet: bool = False  # no page waits or is leased
     accepted: int = 0  # of the operations; what comes after them a full server has no room for
     fenced: int = 0
     added: int = 0
@@ -89,6 +70,7 @@ class Reply:
     done: int = 0
     dead: int = 0
     rejected: int = 0
+    quarantined_waiting: int = 0  # pages that are given to a worker with no other
     leases: Sequence[tuple[bytes, bytes, bytes]] = ()
 
 
@@ -110,21 +92,40 @@ class Queue:
         self._exchanges = 0
 
     async def join(
-        self, worker: str, run: str, *, persist: bool, flush: bool, arguments: Mapping[str, str] | None = None
+        self,
+        worker: str,
+        run: str,
+        *,
+        persist: bool,
+        flush: bool,
+        arguments: Mapping[str, str] | None = None,
+        shards: int = 1,
     ) -> tuple[str, str]:
         """Become a worker of the run that is going on, or the first of the next. Returns the run's id and state.
 
-        Raises `OtherArgumentsError` where the run that is going on, or was stopped, was not started with *arguments*.
+        Raises `OtherArgumentsError` where the run that is going on, or was stopped, was not started with *arguments*,
+        and `InputError` where the last run had another number of *shards*.
         """
         mine = wire.dump(arguments or {})
         foreign = b""
         while True:
-            answer = await self.call("join", worker, run, int(persist), int(flush), mine, foreign)
+            answer = await self.call("join", worker, run, int(persist), int(flush), mine, foreign, shards)
+            if answer[1] == b"shards":
+                number = printable(answer[2].decode("utf-8", "replace"))
+                raise InputError(
+                    f"FRONTIER_SHARDS={shards}: the queue {self.key} has {number} of them;"
+                    " expected the same, or another queue (SCHEDULER_QUEUE_KEY); scrapy queue with --clear lets it have"
+                    " another number, and forgets what it holds"
+                )
             if answer[1] != b"other":
                 return answer[0].decode(), answer[1].decode()
             if (theirs := wire.load(answer[2])) is not None:
                 raise OtherArgumentsError(theirs)
             foreign = answer[2]
+
+    async def adopt(self, worker: str, run: str, *, persist: bool) -> bool:
+        """Become a worker of *run*, of which this is a shard that is not home. False while another run has workers."""
+        return bool(await self.call("adopt", worker, run, int(persist)))
 
     async def exchange(
         self,
@@ -135,6 +136,7 @@ class Queue:
         per_host: int = 0,
         flags: str = "",
         idle: float = 0,
+        expected: str = "",
         sequence: int = 0,
         hosts: Mapping[str, int] | None = None,
         held: Sequence[bytes] = (),
@@ -144,16 +146,18 @@ class Queue:
 
         *ops*: ("c", fingerprint, "<priority>:<host>", request) queues a page unless it was seen, "u" always, "s" a
         start page, with the fingerprint it has in this run before its own; ("done" | "failed" | "again" | "reject",
-        token, argument) ends a lease; ("seeded", error, "") and ("foreign", reason, value). *flags*: "s" can seed,
-        "e" nothing waits outside or here, "h" *held* is all that this worker has, "l" leave, "p" persist. *sequence*:
-        how many operations this worker has reported before, by which it is known whether the server lost any, and which
-        of *ops* it has had already. Raises `ForeignKeyError`.
+        token, argument) ends a lease; ("seeded", error, ""), ("running", "", ""), ("foreign", reason, value). *flags*:
+        "s" can seed, "e" nothing waits outside or here, "h" *held* is all that this worker has, "l" leave, "p" persist.
+        Of several shards: "w" others may have pages, unless *expected* is the signature, "x" this is not home, "f" here
+        is the feeder, "q" nothing is held in any, "d" the run is done. *sequence*: how many operations this worker has
+        reported before, by which it is known whether the server lost any, and which of *ops* it has had already. Raises
+        `ForeignKeyError`.
         """
         self._exchanges += 1
         hosts = hosts or {}
         reply = await self.call(
             "exchange",
-            *(run, worker, wanted, per_host, flags, int(idle * 1000), sequence, self._exchanges),
+            *(run, worker, wanted, per_host, flags, int(idle * 1000), expected, sequence, self._exchanges),
             *(len(hosts), *(part for pair in hosts.items() for part in pair)),
             *(len(held), *held),
             *(len(ops), *(part for op in ops for part in _packed(op))),
@@ -200,12 +204,15 @@ class Queue:
             his, mine = await pipe.execute()
         return his is None and mine is not None
 
-    async def requeue(self) -> int:
-        """Put all pages given up back into the queue, with a clean record; a finished run goes on with them."""
+    async def requeue(self, elsewhere: int = 0) -> int:
+        """Put all pages given up back into the queue, with a clean record; a finished run goes on with them.
+
+        *elsewhere*: how many were put back in other shards of the run whose home this is.
+        """
         back, left = 0, 1
         while left:
-            some, left = await self.call("requeue")
-            back += some
+            some, left = await self.call("requeue", elsewhere)
+            back, elsewhere = back + some, 0
         return back
 
     async def clear(self, *, force: bool = False) -> bool:

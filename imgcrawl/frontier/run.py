@@ -7,33 +7,24 @@ import logging
 import os
 import secrets
 import socket
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
+from urllib.parse import urlsplit
 
+from scrapy import Request
 from scrapy.statscollectors import StatsCollector
 
-from imgcrawl.exceptions import InputError, record_fatal_error
-from imgcrawl.frontier.leases import Leases
-from imgcrawl.frontier.outbox import Outbox
-from imgcrawl.frontier.queue import ForeignKeyError, OtherArgumentsError, Queue, Reply
-from imgcrawl.frontier.run_arguments import shown
-from imgcrawl.lines import printable
-from imgcrawl.shared.connection import OUTAGES, check_server
-from imgcrawl.shared.session import Session, one_line
+from imgcrawl.frontier.acknowledgements import Acknowledgements
+from imgcrawl.frontier.codec import bucket_of
+from imgcrawl.frontier.end_of_run import EndOfRun, look_at_all
+from imgcrawl.frontier.fair_share import wanted_of
+from imgcrawl.frontier.leases import Leases, Page
+from imgcrawl.frontier.queue import Reply
+from imgcrawl.frontier.queues import Queues, shard_of
+from imgcrawl.frontier.shard import Shard, tell_error
 
 logger = logging.getLogger(__name__)
-
-BATCH_WINDOW = 0.02  # seconds in which what is to be reported comes together
-IDLE_FLUSH_DELAY = 0.003  # the same, for a worker with nothing to do
-EXCHANGES_A_SECOND = 500  # of all workers together: where there are more, each says more at a time
-FULL_PAUSE = 0.5  # the same, while the server is full
-FULL_PATIENCE = 60.0  # seconds that a worker with pages in hand waits for room in a full server, at least
-BAD_INPUT = "bad input: "  # how the reason of a crawl begins that `scrapy crawl` ends with exit code 2
-
-_ENDS = ("done", "failed", "again", "reject")  # operations that end a lease
 
 
 class RunState(Enum):
@@ -58,31 +49,35 @@ class RunOptions:
 class SharedRun:
     """A worker's part in a run.
 
-    *accept* is called with each lease: its token, the priority, the request as JSON, and whether it is quarantined.
-    *wake_engine* is called when there is something for the engine to see, *is_stopping* says whether the crawl is being
-    stopped. `state` says how the run is, `reply` what the last exchange brought.
+    *accept* is called with each lease: the number of its shard, its token, the priority, the request as JSON, and
+    whether it is quarantined. *wake_engine* is called when there is something for the engine to see, *is_stopping* says
+    whether the crawl is being stopped. `state` says how the run is, `home` has what the last exchange there brought.
     """
 
     def __init__(
         self,
-        queue: Queue,
+        queues: Queues,
         leases: Leases,
         options: RunOptions,
         stats: StatsCollector,
         *,
-        accept: Callable[[bytes, bytes, bytes, bool], None],
+        accept: Callable[[int, bytes, bytes, bytes, bool], None],
         wake_engine: Callable[[], None],
         is_stopping: Callable[[], bool],
     ) -> None:
-        self.queue = queue
+        self.queues = queues
         self.leases = leases
         self.options = options
         self.stats = stats
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.id = ""
         self.state = RunState.RUNNING
-        self.reply = Reply("ok")
-        self.outbox = Outbox()
+        self.shards = [Shard(self, number, queue) for number, queue in enumerate(queues)]
+        self.home = self.shards[0]
+        self.has_others = len(self.shards) > 1
+        self.acknowledgements = Acknowledgements(self.shards)
+        self.end = EndOfRun(len(self.shards))
+        self.alone: Shard | None = None  # that is asked for a page that several workers died with, and no other is
         self.close_reason = ""
         self.lost_reports = 0  # times that what was reported may have been lost
         self.may_seed = False  # whether this worker could run start()
@@ -91,267 +86,179 @@ class SharedRun:
         self.nothing_outside = False
         self.when_done: Callable[[], None] | None = None  # called for the feeder, which then sets `is_over`
         self.is_over = True
+        self.leaving = False
         self._accept = accept
         self.wake_engine = wake_engine
         self._is_stopping = is_stopping
-        self._reconcile = True  # say which pages are held: the server takes back what is not said
-        self._reconciled_at = 0.0
-        self._leave_with_next = False
-        self._is_full = False  # the server has no room for what is to be reported
-        self._full_since = 0.0
-        heartbeat = queue.settings.heartbeat_interval
-        self.session = Session(
-            self._exchange,
-            heartbeat=min(heartbeat, options.idle_before_close or heartbeat),
-            timeout=heartbeat,
-            outages=OUTAGES,
-            batch_window=self._batch_window,
-            on_outage=self._unsure,
-        )
+        self.exchanged = asyncio.Event()  # cleared by those who wait for it
+        self.is_idle = False
 
     @property
     def is_open(self) -> bool:
         """Whether this worker is in the run."""
         return self.state in (RunState.RUNNING, RunState.DONE)
 
+    @property
+    def is_closing(self) -> bool:
+        return not self.is_open or self._is_stopping()
+
+    @property
+    def is_seeding(self) -> bool:
+        return self.home.reply.seeder and not self.home.reply.seeded
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether there is something that was not reported yet."""
+        return bool(self.acknowledgements) or any(shard.outbox for shard in self.shards)
+
     # What this worker says
 
     def report(self, *operation: bytes | str) -> None:
+        """Say what is no page's end and no page: ("foreign", reason, value), ("running", "", ""), or
+        ("seeded", error, ""), after all that is reported now."""
         if self.state is not RunState.GIVEN_UP:
-            self.outbox.add(operation)
-            self.session.wake()
+            self.acknowledgements.report(self.home, operation)
 
-    def give_back(self) -> None:
-        """A page was let go of that is not done: with the next exchange it is in the queue again."""
-        self._reconcile = True
-        self.session.wake()
+    def enqueue(self, kind: str, fingerprint: bytes, request: Request, encoded: bytes) -> None:
+        """Queue *request* in the shard of its host: *kind* and *fingerprint* as `Queue.exchange` has them."""
+        if self.state is RunState.GIVEN_UP:
+            return
+        shard = self.home
+        if self.has_others:
+            shard = self.shards[shard_of(urlsplit(request.url).hostname or "", len(self.shards))]
+            self.end.reset()
+            if self.state is RunState.DONE:
+                self.home.report(("running", "", ""))
+        shard.report((kind, fingerprint, bucket_of(request), encoded))
+
+    def end_page(self, page: Page, kind: str, argument: bytes | str = "") -> None:
+        """End the lease of *page*. What it led to is queued before."""
+        if self.state is not RunState.GIVEN_UP:
+            self.acknowledgements.report(self.shards[page.shard], (kind, page.token, argument))
+
+    def wake(self) -> None:
+        for shard in self.shards:
+            shard.session.wake()
+
+    def look_for_more(self) -> None:
+        """Lease more, where there may be more."""
+        for shard in self.shards:
+            if shard.has_more and (not self.has_others or wanted_of(self, shard)):
+                shard.session.wake()
 
     async def next_exchange(self) -> None:
-        self.session.wake()
-        await self.session.exchanged()
+        """Wait for the next exchange, which is soon if there is something to report."""
+        for shard in self.shards:
+            if shard.outbox or not self.has_others:
+                shard.session.wake()
+        self.exchanged.clear()
+        await self.exchanged.wait()
 
     async def flushed(self) -> bool:
         """Wait until all that is to be reported now is reported. False if that will not be."""
-        end = self.outbox.reported + len(self.outbox)
-        while self.outbox.reported < end and self.is_open:
+        waiting = self.acknowledgements.all()
+        while self.is_open and waiting & self.acknowledgements.all():
             await self.next_exchange()
-        return self.outbox.reported >= end
+        ends = [(shard.outbox, shard.outbox.end) for shard in self.shards]
+        while self.is_open and any(outbox.reported < end for outbox, end in ends):
+            await self.next_exchange()
+        return all(outbox.reported >= end for outbox, end in ends)
 
-    # Joining and leaving
+    # What the shards ask and tell
 
-    async def join(self, url: str, spider: str) -> None:
-        """Raises `InputError` if the server cannot be reached or used, or the run has other arguments."""
-        patience = time.monotonic() + self.queue.settings.lease_timeout
-        told = False
-        options = self.options
-        while True:
-            try:
-                async with asyncio.timeout(5):
-                    await check_server(self.queue, url)
-                    self.id, state = await self.queue.join(
-                        self.worker,
-                        options.name,
-                        persist=options.persist,
-                        flush=options.flush_on_start,
-                        arguments=options.arguments,
-                    )
-                break
-            except OtherArgumentsError as error:
-                raise InputError(
-                    f"the queue {self.queue.key} has a crawl of {spider} with {shown(error.theirs)} that is not at its"
-                    f" end, and this worker has {shown(options.arguments)}: expected the same arguments, to join it or"
-                    f" go on with it; or wait for its end, or have another queue (SCHEDULER_QUEUE_KEY), or give it up"
-                    f" (scrapy queue {spider} --clear)"
-                ) from None
-            except OUTAGES as error:
-                if time.monotonic() > patience:
-                    raise InputError(f"REDIS_URL {printable(url)}: cannot be reached ({one_line(error)})") from None
-                if not told:
-                    logger.warning("Redis at %s cannot be reached (%s); trying", printable(url), one_line(error))
-                    told = True
-                await asyncio.sleep(0.5)
-        if state == "done":
-            self.state = RunState.DONE
-        logger.info("Worker %s of run %s on %s", self.worker, self.id, printable(url))
-
-    async def close(self, spider: str) -> None:
-        """Report what is left, give back what is held, and leave."""
-        settings = self.queue.settings
-        if self.is_open:
-            self.state = RunState.CLOSING
-        if self.session.is_started:
-            await self.session.stop(settings.lease_timeout)
-            patience = time.monotonic() + settings.lease_timeout
-            self._leave_with_next = True
-            left = False
-            while not left and self.state is not RunState.LOST and time.monotonic() < patience:
-                left = await self.session.attempt() and len(self.outbox) == 0
-            if self.state is not RunState.LOST:
-                await self._after_leaving(spider, left=left)
-        await self._try(self.queue.client.aclose)
-
-    async def _after_leaving(self, spider: str, *, left: bool) -> None:
-        settings = self.queue.settings
-        if left:
-            await self._try(self.queue.sweep)
-        else:
-            logger.warning(
-                "Redis does not answer: the pages of this worker go back to the others after %g s",
-                settings.lease_timeout,
-            )
-        if self.reply.dead:
-            self._tell_error(
-                f"{self.reply.dead} pages failed {settings.max_deliveries} times and were set aside;"
-                f" scrapy queue {spider} --dead shows them"
-            )
-
-    async def _try(self, work: Callable[[], Any]) -> None:
-        try:
-            async with asyncio.timeout(self.queue.settings.heartbeat_interval):
-                await work()
-        except (*OUTAGES, ForeignKeyError) as error:
-            logger.debug("Left undone in Redis: %s", one_line(error))
-
-    # Talking to Redis
-
-    def _batch_window(self) -> float:
-        if self.outbox.has_batch() and not self._is_full:
-            return 0.0
-        if self._is_full:
-            return FULL_PAUSE
-        workers = max(1.0, self.reply.workers / (EXCHANGES_A_SECOND * BATCH_WINDOW))
-        return workers * (BATCH_WINDOW if self.leases.ready else IDLE_FLUSH_DELAY)
-
-    def _unsure(self) -> None:
-        # What was asked for may have been done or not: fingerprints, tokens and the list of what is held make it right.
-        self._reconcile = True
-
-    async def _exchange(self) -> None:
-        """Report a batch and lease what is wanted. The last batch is that with which a closing worker leaves."""
-        operations = self.outbox.batch()
-        is_last = len(operations) == len(self.outbox)
-        leave = self._leave_with_next and is_last
-        closing = leave or not self.is_open or self._is_stopping()
-        now = time.monotonic()
-        reconcile = self._reconcile or now - self._reconciled_at > self.queue.settings.heartbeat_interval
-        flags = self._flags(closing=closing, leave=leave, reconcile=reconcile, is_last=is_last)
-        if closing and not leave and self.leases.drop_ready():
-            self._reconcile = True
-        held = self.leases.tokens() if reconcile else []
-        if reconcile:
-            held += [op[1] for op in self.outbox if op[0] in _ENDS]  # type: ignore[misc] # a token is bytes
-        try:
-            reply = await self.queue.exchange(
-                self.id,
-                self.worker,
-                wanted=0 if closing else self.leases.wanted,
-                per_host=self.leases.per_host,
-                flags=flags,
-                idle=self.options.idle_before_close,
-                sequence=self.outbox.reported,
-                hosts=self.leases.hosts(),
-                held=held,
-                ops=operations,
-            )
-        except ForeignKeyError as error:
-            self._give_up(f"{BAD_INPUT}{error}")
-            return
-        self.outbox.sent(reply.accepted)
-        self._look_for_room(reply, len(operations))
-        if reconcile:
-            self._reconcile, self._reconciled_at = False, now
-        self._take(reply)
-
-    def _look_for_room(self, reply: Reply, reported: int) -> None:
-        """End this worker where the server is full and stays so, because no page comes to its end."""
-        self._is_full = reply.accepted < reported
-        seeds = reply.seeder and not reply.seeded
-        is_stuck = self._is_full or (seeds and not reply.has_room and not reply.queued and not self.leases)
-        if not is_stuck or reply.accepted or reply.done != self.reply.done:
-            self._full_since = time.monotonic()
-            return
-        # Longer while a page in hand may come to its end.
-        lease_timeout = self.queue.settings.lease_timeout
-        patience = max(lease_timeout, FULL_PATIENCE) if self.leases else lease_timeout
-        if (waited := time.monotonic() - self._full_since) > patience:
-            self._tell_error(
-                "Redis is full (maxmemory): what is to be queued has no place, and no page came to its end for"
-                f" {waited:.0f} s; give it more memory and start the same crawl again:"
-                " it goes on"
-            )
-            self._give_up("frontier_full")
-
-    def _give_up(self, reason: str) -> None:
-        """This worker can go on no more; what it holds goes back to the queue."""
-        self.state = RunState.GIVEN_UP
-        self.close_reason = self.close_reason or reason
-        self.outbox.clear()
-        self.leases.drop_ready()
-        self.wake_engine()
-
-    def _flags(self, *, closing: bool, leave: bool, reconcile: bool, is_last: bool) -> str:
-        letters = {
-            "s": self.may_seed and not closing,
-            "e": self.nothing_outside and is_last and not self.leases,
-            "h": reconcile,
-            "l": leave,
-            "p": self.options.persist,
-        }
-        return "".join(letter for letter, is_so in letters.items() if is_so)
-
-    def _take(self, reply: Reply) -> None:
+    def took(self, shard: Shard, reply: Reply, *, sent: float) -> None:
+        """An exchange with *shard*, begun at *sent*, brought that *reply*."""
         if reply.status == "gone":
             self._lose()
             return
-        self.reply = reply
+        shard.reply = reply
+        shard.has_more = not reply.short
+        shard.top = int(reply.top) if reply.top else None
         if reply.status != "ok":
-            # What was not begun is in the queue again. What was begun ends here, too, but counts for nothing.
-            if reply.status == "older":
-                logger.warning("Redis has lost the last of what it was told: the pages in hand are done again")
-            else:
-                logger.warning("This worker was silent for too long, or Redis has lost it: others do its pages")
-            self.lost_reports += 1
-            self.leases.drop_ready()
-        self._count(reply)
+            self._lost_reports(shard)
+        count_reply(self, reply)
         for token, priority, value in reply.leases:
-            self._accept(token, priority, value, reply.quarantined)
+            self._accept(shard.number, token, priority, value, reply.quarantined)
+        if shard.is_home:
+            self._hear_from_home(reply)
+        self.acknowledgements.release()
+        if self.has_others:
+            look_at_all(self, shard, sent)
+        if shard.outbox:
+            shard.session.wake()
+        if reply.leases or self.state is RunState.DONE:
+            self.wake_engine()
+        self.exchanged.set()
+
+    def drop_ready(self) -> None:
+        """Let go of what was not begun."""
+        for shard in self.shards:
+            if self.leases.drop_ready(shard.number):
+                shard.give_back()
+                shard.session.wake()
+
+    def give_up(self, reason: str) -> None:
+        """This worker can go on no more; what it holds goes back to the queue."""
+        self.state = RunState.GIVEN_UP
+        self.close_reason = self.close_reason or reason
+        self._forget_reports()
+
+    def _lose(self) -> None:
+        if self.state is not RunState.LOST and self.state is not RunState.DONE:
+            tell_error(
+                self.stats, "the shared queue of this crawl was cleared or lost while it ran; start the crawl again"
+            )
+        self.state = RunState.LOST
+        self._forget_reports()
+
+    def _forget_reports(self) -> None:
+        self.acknowledgements.clear()
+        for shard in self.shards:
+            shard.outbox.clear()
+        self.leases.drop_ready()
+        self.wake_engine()
+        self.exchanged.set()
+
+    def _lost_reports(self, shard: Shard) -> None:
+        # What was not begun is in the queue again. What was begun ends here, too, but counts for nothing.
+        if shard.reply.status == "older":
+            logger.warning("Redis has lost the last of what it was told: the pages in hand are done again")
+        else:
+            logger.warning("This worker was silent for too long, or Redis has lost it: others do its pages")
+        self.lost_reports += 1
+        self.leases.drop_ready(shard.number)
+        if self.has_others:  # pages of this shard may be lost that pages of others led to, which are acknowledged
+            shard.queue_again()
+            self.acknowledgements.wait_for(shard)
+
+    def _hear_from_home(self, reply: Reply) -> None:
         if reply.feeder:
             self.is_feeder.set()
         else:
             self.is_feeder.clear()
             self.nothing_outside = False
-        if self.start_error and not reply.seeded and not self.outbox:
+        if self.start_error and not reply.seeded and not self.home.outbox:
             self.report("seeded", self.start_error, "")  # the server has lost it
-        if self.is_open:
-            was, self.state = self.state, RunState.DONE if reply.state == "done" else RunState.RUNNING
-            if self.state is RunState.DONE and was is not RunState.DONE and reply.feeder and self.when_done:
-                self.is_over = False
-                self.when_done()
-        if self.outbox:
-            self.session.wake()
-        if reply.leases or self.state is RunState.DONE:
-            self.wake_engine()
+        if not self.is_open:
+            return
+        was, self.state = self.state, RunState.DONE if reply.state == "done" else RunState.RUNNING
+        if self.state is RunState.DONE and was is not RunState.DONE and reply.feeder and self.when_done:
+            if self.has_others and not self.end.is_here:  # something was fed meanwhile
+                self.report("running", "", "")
+            self.is_over = False
+            self.when_done()
 
-    def _count(self, reply: Reply) -> None:
-        counts = {
-            "scheduler/enqueued": reply.added,
-            "dupefilter/filtered": reply.dropped,
-            "frontier/fenced": reply.fenced,
-        }
-        for stat, count in counts.items():
-            if count:
-                self.stats.inc_value(stat, count)
-        for name in ("workers", "queued", "done", "dead", "rejected"):
-            self.stats.set_value(f"frontier/{name}", getattr(reply, name))
 
-    def _lose(self) -> None:
-        if self.state is not RunState.LOST and self.state is not RunState.DONE:
-            self._tell_error("the shared queue of this crawl was cleared or lost while it ran; start the crawl again")
-        self.state = RunState.LOST
-        self.outbox.clear()
-        self.leases.drop_ready()
-        self.wake_engine()
-
-    def _tell_error(self, sentence: str) -> None:
-        logger.error(sentence)
-        record_fatal_error(self.stats, sentence)
+def count_reply(run: SharedRun, reply: Reply) -> None:
+    """Add what *reply* tells to the stats."""
+    counts = {
+        "scheduler/enqueued": reply.added,
+        "dupefilter/filtered": reply.dropped,
+        "frontier/fenced": reply.fenced,
+    }
+    for stat, count in counts.items():
+        if count:
+            run.stats.inc_value(stat, count)
+    run.stats.set_value("frontier/workers", run.home.reply.workers)
+    for name in ("queued", "done", "dead", "rejected"):
+        run.stats.set_value(f"frontier/{name}", sum(getattr(shard.reply, name) for shard in run.shards))

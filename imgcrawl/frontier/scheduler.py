@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Self
 
@@ -25,9 +24,10 @@ from imgcrawl.frontier.compatibility import lend_fetching
 from imgcrawl.frontier.decode import decode
 from imgcrawl.frontier.known_pages import KnownPages
 from imgcrawl.frontier.leases import Leases, Page
+from imgcrawl.frontier.membership import join, leave, start
 from imgcrawl.frontier.options import leases_from_settings, run_options_from_settings
 from imgcrawl.frontier.page_results import PageResults
-from imgcrawl.frontier.queue import ForeignKeyError, Queue, queue_from_settings
+from imgcrawl.frontier.queues import Queues, queues_from_settings
 from imgcrawl.frontier.run import RunOptions, RunState, SharedRun
 from imgcrawl.frontier.seeding import Seeding
 from imgcrawl.frontier.start_urls import Feeder
@@ -54,24 +54,24 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
     SCHEDULER_IDLE_BEFORE_CLOSE, MAX_IDLE_TIME_BEFORE_CLOSE (for every spider; 0, if it is set: wait for ever),
     SCHEDULER_QUEUE_KEY, SCHEDULER_DUPEFILTER_KEY (default: beside the queue), REDIS_START_URLS_KEY (a list, a set or a
     sorted set, as it is). Ours: FRONTIER_LEASE_TIMEOUT, FRONTIER_MAX_DELIVERIES, FRONTIER_PREFETCH,
-    FRONTIER_PER_HOST, FRONTIER_MAX_REQUEST_SIZE, FRONTIER_RUN, FRONTIER_META_ALLOWED (meta keys that may come from
-    Redis besides those in `frontier.border`).
+    FRONTIER_PER_HOST, FRONTIER_MAX_REQUEST_SIZE, FRONTIER_RUN, FRONTIER_SHARDS (hash tags over which a queue is
+    spread by host), FRONTIER_META_ALLOWED (meta keys that may come from Redis besides those in `frontier.border`).
     """
 
-    def __init__(self, crawler: Crawler, queue: Queue, leases: Leases, options: RunOptions) -> None:
+    def __init__(self, crawler: Crawler, queues: Queues, leases: Leases, options: RunOptions) -> None:
         super().__init__(
             server=None,
             persist=options.persist,
             flush_on_start=options.flush_on_start,
-            queue_key=queue.key,
-            dupefilter_key=queue.seen_key,
+            queue_key=queues.key,
+            dupefilter_key=queues.seen_key,
             idle_before_close=options.idle_before_close,
         )
         self.crawler = crawler
-        self.queue = queue
+        self.queues = queues
         self.leases = leases
         self.shared_run = SharedRun(
-            queue,
+            queues,
             leases,
             options,
             crawler.stats,
@@ -90,7 +90,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         settings = crawler.settings
         return cls(
             crawler,
-            queue_from_settings(settings, crawler.spidercls.name),
+            queues_from_settings(settings, crawler.spidercls.name),
             leases_from_settings(settings),
             run_options_from_settings(settings, crawler.spider),
         )
@@ -121,52 +121,51 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         return deferred_from_coro(self._open())
 
     def close(self, reason: str) -> Deferred[None]:
-        return deferred_from_coro(self.shared_run.close(self.spider.name))
+        return deferred_from_coro(leave(self.shared_run, self.spider.name))
 
     def has_pending_requests(self) -> bool:
         run = self.shared_run
         is_over = run.is_over if run.state is RunState.DONE else run.state not in (RunState.RUNNING, RunState.CLOSING)
-        return not is_over or bool(run.outbox) or bool(self.leases.ready)
+        return not is_over or run.has_reports or bool(self.leases.ready)
 
     def next_request(self) -> Request | None:
         request = self.leases.start_next()
         if request is not None:
             self._count("scheduler/dequeued")
-            if self.leases.ready <= self.leases.prefetch // 2 and not self.shared_run.reply.short:
-                self.shared_run.session.wake()
+            if self.leases.ready <= self.leases.prefetch // 2:
+                self.shared_run.look_for_more()
         return request
 
     def enqueue_request(self, request: Request) -> bool:
         encoded = self.encode(request)
         fingerprint = self._known.fingerprint(request)
-        bucket = codec.bucket_of(request)
-        report = self.shared_run.report
+        enqueue = self.shared_run.enqueue
         # What earlier runs have seen is kept (SCHEDULER_PERSIST); where a walk begins and goes on it is walked again.
         again = self.persist and (self.seeding.is_start(request) or request.meta.get("once_a_run"))
         if not request.dont_filter and not again:
             if self._known.is_recent(fingerprint):
                 self._count("dupefilter/filtered")
                 return False
-            report("c", fingerprint, bucket, encoded)
+            enqueue("c", fingerprint, request, encoded)
             return True
         page = self.leases.begun(fingerprint)
         if self.seeding.is_start(request):
-            report("s", self._known.start_in_run(request, fingerprint) + fingerprint, bucket, encoded)
+            enqueue("s", self._known.start_in_run(request, fingerprint) + fingerprint, request, encoded)
         elif page is not None:  # a retry: it takes the place of the page whose lease it has, in one step
-            page.retry = bucket.encode() + b"\n" + encoded
+            page.retry = codec.bucket_of(request).encode() + b"\n" + encoded
         elif request.meta.get("is_start_request"):  # where a start page redirected to
-            report("s", self._known.start_in_run(request, fingerprint) + fingerprint, bucket, encoded)
+            enqueue("s", self._known.start_in_run(request, fingerprint) + fingerprint, request, encoded)
         elif not request.dont_filter:
-            report("s", self._known.once_a_run(fingerprint) + fingerprint, bucket, encoded)
+            enqueue("s", self._known.once_a_run(fingerprint) + fingerprint, request, encoded)
         else:
-            report("u", b"", bucket, encoded)
+            enqueue("u", b"", request, encoded)
         return True
 
     # What the middleware calls
 
     def encode(self, request: Request) -> bytes:
         """*request* as it travels. Raises `CannotTravelError`."""
-        return codec.encode(request, self.spider, self.queue.settings.max_request_size, self.meta_allowed)
+        return codec.encode(request, self.spider, self.queues.settings.max_request_size, self.meta_allowed)
 
     def check(self, request: Request, response: Response | None = None) -> None:
         """Raises `CannotTravelError` for a *request* of the spider that others could not make as it is."""
@@ -187,9 +186,9 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         connect = crawler.signals.connect
         try:
             if key := lend_fetching(self.spider):
-                self.queue.start_key = key
-                self.queue.moving_key = f"{{{hash_tag(key)}}}:moving"
-            await run.join(crawler.settings["REDIS_URL"], self.spider.name)
+                self.queues.home.start_key = key
+                self.queues.home.moving_key = f"{{{hash_tag(key)}}}:moving"
+            await join(run, crawler.settings["REDIS_URL"], self.spider.name)
         except InputError as error:
             # The engine cannot close in order before everything is open.
             run.state = RunState.DONE
@@ -203,16 +202,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         encoding = crawler.settings.get("REDIS_ENCODING") or defaults.REDIS_ENCODING
         feeder = Feeder(run, self.spider, encode=self.encode, fingerprint=self._known.fingerprint, encoding=encoding)
         run.when_done = feeder.look_again
-        run.session.start(self._listen, feeder.feed)
-
-    async def _listen(self) -> None:
-        """Hear of new work at once, without asking."""
-        try:
-            if await self.queue.wait(self.worker, self.queue.settings.heartbeat_interval):
-                self.shared_run.session.wake()
-        except ForeignKeyError:
-            self.shared_run.session.wake()  # the exchange tells of it
-            await asyncio.sleep(1)
+        start(run, feeder.feed)
 
     def _request_finished(self, request: Request) -> None:
         page = self.leases.finish(request)
@@ -220,14 +210,14 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         if page is None:
             return
         if page.retry is not None:
-            run.report("again", page.token, page.retry)
+            run.end_page(page, "again", page.retry)
         elif page.unfinished or request.meta.get(GIVEN_UP):
-            run.give_back()
+            run.shards[page.shard].give_back()
         elif page.failed:
             self._count("frontier/failed")
-            run.report("failed", page.token, page.failed)
+            run.end_page(page, "failed", page.failed)
         else:
-            run.report("done", page.token, "")
+            run.end_page(page, "done")
 
     def _refuse(self) -> None:
         if self._refusal:
@@ -238,18 +228,18 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
             raise CloseSpider(reason)
         if self.shared_run.state is RunState.LOST:
             raise CloseSpider("frontier_gone")
-        if self.shared_run.reply.error:
+        if self.shared_run.home.reply.error:
             raise CloseSpider("start_error")
 
     # Leases and fingerprints
 
-    def _accept(self, token: bytes, priority: bytes, value: bytes, quarantined: bool) -> None:
+    def _accept(self, shard: int, token: bytes, priority: bytes, value: bytes, quarantined: bool) -> None:
         try:
             request = decode(value, self.spider, int(priority), self.meta_allowed)
-            page = Page(token, codec.slot_of(request), self._known.fingerprint(request))
+            page = Page(token, codec.slot_of(request), self._known.fingerprint(request), shard)
         except (codec.WireError, ValueError) as error:
             logger.warning("A value in the queue is no request of ours and was set aside: %s", one_line(error))
-            self.shared_run.report("reject", token, one_line(error))
+            self.shared_run.end_page(Page(token, "", b"", shard), "reject", one_line(error))
             return
         # By this an item is known, whoever does the page: retries and redirects keep it.
         request.meta.setdefault("lease", page.fingerprint.hex())

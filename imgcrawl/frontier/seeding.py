@@ -37,7 +37,7 @@ class Seeding:
         """
         run = self._run
         run.may_seed = True
-        run.session.wake()
+        run.wake()
         fresh: AsyncIterator[Any] | None = start
         try:
             while await self._is_to_seed():
@@ -48,8 +48,8 @@ class Seeding:
                         self._check(output)
                         self._starts.add(output)
                     yield output
-                    while not (run.outbox.has_room() and run.reply.has_room) and run.is_open:
-                        if not run.reply.has_room:
+                    while self._must_wait() and run.is_open:
+                        if not self._servers_have_room():
                             await asyncio.sleep(ROOM_INTERVAL)  # pages that are done make room
                         await run.next_exchange()
                     if run.lost_reports != before:
@@ -64,10 +64,16 @@ class Seeding:
         finally:
             run.may_seed = False
 
+    def _must_wait(self) -> bool:
+        return not self._servers_have_room() or not all(shard.outbox.has_room() for shard in self._run.shards)
+
+    def _servers_have_room(self) -> bool:
+        return all(shard.reply.has_room for shard in self._run.shards)
+
     async def _is_to_seed(self) -> bool:
         run = self._run
-        while not run.reply.seeder or run.reply.seeded:
+        while not run.is_seeding:
             if run.state is not RunState.RUNNING:
                 return False
-            await run.session.exchanged()  # asking until another has seeded would be a spin
+            await run.home.session.exchanged()  # asking until another has seeded would be a spin
         return run.state is RunState.RUNNING

@@ -98,7 +98,7 @@ class Feeder:
         self._encode = encode
         self._fingerprint = fingerprint
         self._encoding = encoding
-        self._start_urls = StartUrls(run.queue)
+        self._start_urls = StartUrls(run.home.queue)
 
     async def feed(self) -> None:
         """Queue what there is, or wait for some."""
@@ -116,8 +116,8 @@ class Feeder:
             return
         if not run.nothing_outside:
             run.nothing_outside = True
-            run.session.wake()
-        await self._start_urls.wait(run.queue.settings.heartbeat_interval)
+            run.wake()
+        await self._start_urls.wait(run.queues.settings.heartbeat_interval)
 
     def look_again(self) -> None:
         """The run is done: what was fed in the meantime is still for it."""
@@ -136,12 +136,12 @@ class Feeder:
         try:
             requests = [(request, self._encode(request)) for request in self._requests(fed.value)]
         except (codec.WireError, codec.CannotTravelError, ValueError) as error:
-            logger.warning("A value in %s was set aside: %s", run.queue.start_key, one_line(error))
+            logger.warning("A value in %s was set aside: %s", run.home.queue.start_key, one_line(error))
             run.report("foreign", one_line(error), fed.value)
             return
         for number, (request, encoded) in enumerate(requests):
             once = blake2b(b"%b %d" % (fed.id, number), digest_size=FINGERPRINT).digest()
-            run.report("s", once + self._fingerprint(request), codec.bucket_of(request), encoded)
+            run.enqueue("s", once + self._fingerprint(request), request, encoded)
 
     def _requests(self, value: bytes) -> Iterator[Request]:
         for request in self._made_of(value):

@@ -26,14 +26,14 @@ BATCH_SIZE = 100  # hosts in one exchange: some milliseconds of the server's tim
 class Exchange:
     """Tells the *backend* about marked *hosts* in the background, and *granted* what it says.
 
-    *lease* is the number of seconds after which others take a silent worker for dead, *outages* what the backend raises
-    when it cannot be reached; then *ready* is called with each host where requests wait, because this worker has to go
-    on with its share.
+    *backends*: how many there are that each have some of the hosts. *lease* is the number of seconds after which others
+    take a silent worker for dead, *outages* what the backend raises when it cannot be reached; then *ready* is called
+    with each host where requests wait, because this worker has to go on with its share.
     """
 
     def __init__(
         self, backend: LimitsBackend, hosts: HostTable, *, granted: Callable[[Host, LimitGrant, float], None],
-        ready: Callable[[str], None], lease: float, outages: tuple[type[BaseException], ...],
+        ready: Callable[[str], None], lease: float, outages: tuple[type[BaseException], ...], backends: int = 1,
     ) -> None:  # fmt: skip
         self.backend = backend
         self.state = BackendState(lease)
@@ -43,6 +43,7 @@ class Exchange:
         self._granted = granted
         self._ready = ready
         self._outages = outages
+        self._backends = backends
         self._clock = BackendClock()
         self._wakeup = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -70,7 +71,7 @@ class Exchange:
         reported = monotonic()
         state = self.state
         while not self._closing:
-            interval = max(REPORT_INTERVAL, state.membership.workers / REPORTS_A_SECOND)
+            interval = max(REPORT_INTERVAL, state.membership.workers * self._backends / REPORTS_A_SECOND)
             with suppress(TimeoutError):
                 async with asyncio.timeout(interval):
                     await self._wakeup.wait()

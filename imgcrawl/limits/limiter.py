@@ -24,13 +24,13 @@ class Limiter:
 
     def __init__(
         self, backend: LimitsBackend, limits_of: Callable[[str], HostLimits], ready: Callable[[str], None], *,
-        lease: float = inf, outages: tuple[type[BaseException], ...] = (),
+        lease: float = inf, outages: tuple[type[BaseException], ...] = (), backends: int = 1,
     ) -> None:  # fmt: skip
         self.backend = backend
         self._ready = ready
         self._hosts = HostTable(limits_of)
         self._exchange = Exchange(
-            backend, self._hosts, granted=self._granted, ready=ready, lease=lease, outages=outages
+            backend, self._hosts, granted=self._granted, ready=ready, lease=lease, outages=outages, backends=backends
         )
         self._state = self._exchange.state
 

@@ -25,7 +25,7 @@ from imgcrawl.pages.candidates import (
 )
 from imgcrawl.pages.facts import FactsReader
 from imgcrawl.pages.sizes import DERIVED, Size, size_of
-from imgcrawl.pages.tags import BACKGROUNDS, IMAGES, Tag, base_of, tags, text_of
+from imgcrawl.pages.tags import BACKGROUNDS, IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
 from imgcrawl.urls import WEB, absolute, resolve
 
 # libxml2 takes what follows a <source> for a part of it.
@@ -81,7 +81,11 @@ def images_in(nodes: Iterable[Selector], url: str, base: str, encoding: str = "u
             last = root  # what is within an element that was searched has been found
             found |= dict.fromkeys(
                 _original_of(root, base, encoding)
-                or _find(text_of(node), url, base, encoding)
+                or (
+                    _image_of(root, page, base, encoding)
+                    if _is_plain(root)
+                    else _find(text_of(node), url, base, encoding)
+                )
                 or _address_in(root, base, encoding)
             )
     found.pop(page, None)
@@ -114,6 +118,21 @@ def _find(text: str, url: str, base: str, encoding: str) -> list[str]:
         reader.read(tag)
     facts = reader.facts()
     return _largest(search.found(facts.images), (facts.image, facts.preview))
+
+
+def _is_plain(root: Any) -> bool:
+    """Whether an element is an image that states nothing else about the page."""
+    return root.tag == "img" and not len(root) and not any(word in root.attrib for word in PROPERTY_WORDS)
+
+
+def _image_of(root: Any, page: str, base: str, encoding: str) -> list[str]:
+    """What `_find` finds in an image that `_is_plain`, in a fifth of the time."""
+    attributes: dict[str, str] = {}
+    for name, value in root.items():
+        attributes.setdefault(name.lower(), value)
+    search = _Search(page, base, encoding)
+    search.read(Tag("img", attributes, 0, 0, None))
+    return list(search.found(()))
 
 
 def _address_in(root: Any, base: str, encoding: str) -> list[str]:

@@ -9,8 +9,9 @@ from typing import Any
 MAX_ATTRIBUTES = 500  # of one tag: libxml2 compares each with all before it, 40,000 take it 6 s
 MAX_NODES = 1_000_000  # elements and attributes: some 200 bytes of memory each
 
-# Tags as the HTML standard reads them (13.2.5), and what looks like tags and is none, each to its end. All that repeats
-# is possessive and what has no end goes to that of the page: so each character is looked at a few times at the most.
+# Tags as the HTML standard reads them (13.2.5), and what looks like tags and is none, each to its end but for comments
+# and the texts of scripts. All that repeats is possessive and what has no end goes to that of the page: so each
+# character is looked at a few times at the most.
 _SPACE = r"[ \t\n\f\r]"
 _VALUE = r"""(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^ \t\n\f\r>"'][^ \t\n\f\r>]*+)"""
 _ATTRIBUTE = rf"(?:=[^ \t\n\f\r/>=]*+|[^ \t\n\f\r/>=]++)(?:{_SPACE}*+={_SPACE}*+{_VALUE}?+)?+"
@@ -18,8 +19,8 @@ _ATTRIBUTES = rf"(?:[ \t\n\f\r/]++|{_ATTRIBUTE})*+"
 _RAW = "script|style|xmp|iframe|noembed|noframes|textarea|title"
 _TAG = re.compile(
     "|".join((
-        r"<!--(?:-?>|.*?(?:--!?>|\Z))",
-        rf"<(?P<raw>{_RAW})(?=[ \t\n\f\r/>])(?P<its>{_ATTRIBUTES})(?:(?<!/)>.*?(?=</(?P=raw)[ \t\n\f\r/>]|\Z)|/?>|\Z)",
+        r"<!--(?:-?>|(?P<comment>))",
+        rf"<(?P<raw>{_RAW})(?=[ \t\n\f\r/>])(?P<its>{_ATTRIBUTES})(?P<text>(?<!/)>)?+",
         rf"</?[a-z][^ \t\n\f\r/>]*+(?P<attributes>{_ATTRIBUTES})",
         r"<[!?/][^>]*+",
     )),
@@ -41,9 +42,8 @@ def too_much(text: str) -> str:
 def most_attributes(text: str, few: int = 0) -> int:
     """The largest number of attributes that one tag in *text* has; 0 if it is surely no more than *few*."""
     most = 0
-    for tag in _TAG.finditer(text):
-        attributes = tag["attributes"] or tag["its"]
-        if attributes and len(attributes) > 2 * max(few, most):
+    for attributes in _attributes_of_tags(text):
+        if len(attributes) > 2 * max(few, most):
             most = max(most, sum(1 for _ in _ONE.finditer(attributes)))
     return most
 
@@ -58,3 +58,30 @@ def html_in(data: Any) -> Iterator[str]:
                 yield value
         elif isinstance(value, dict | list):
             stack += reversed(list(value.values()) if isinstance(value, dict) else value)
+
+
+def _attributes_of_tags(text: str) -> Iterator[str]:
+    """What stands behind the name of each tag."""
+    position = 0
+    ends = dict.fromkeys(("-->", "--!>"), 0)  # of comments: where the next one is, as far as that is known
+    while tag := _TAG.search(text, position):
+        position = tag.end()
+        if attributes := tag["attributes"] or tag["its"]:
+            yield attributes
+        if tag["comment"] is not None:
+            for end, known in ends.items():
+                if known < position:
+                    found = text.find(end, position)
+                    ends[end] = len(text) if found < 0 else found
+            position = min(ends.values())
+        elif tag["text"]:
+            position = _raw_text_end(text, tag["raw"], position)
+
+
+def _raw_text_end(text: str, name: str, position: int) -> int:
+    """Where the text of an element that holds no tags ends: at its end tag, or with the page."""
+    is_end = re.compile(rf"</{name}[ \t\n\f\r/>]", re.IGNORECASE).match
+    end = text.find("</", position)
+    while end >= 0 and not is_end(text, end):
+        end = text.find("</", end + 2)
+    return end if end >= 0 else len(text)

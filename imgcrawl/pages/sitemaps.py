@@ -93,4 +93,4 @@ def _entry(element: Any, url: str, *, is_sitemap: bool) -> SitemapEntry | None:
 
 
 def _name(element: Any) -> str:
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""

@@ -1,7 +1,8 @@
 """The tags of a page that images and facts stand in.
 
 Text is read by a tokenizer of our own, because libxml2 drops whatever lies deeper than 2,048 elements and is slow for
-an element with a few hundred thousand attributes; this one is linear in the length of the page, whatever it is.
+an element with a few hundred thousand attributes; this one is linear in the length of the page, whatever it is. No
+single match takes more than some milliseconds: threads take turns between matches only.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ _BACKGROUND = (
 )
 _HAS_BACKGROUNDS = re.compile(_BACKGROUND, re.IGNORECASE | re.ASCII)
 _HAS_PROPERTIES = re.compile(rf"[\s/]{_PROPERTY}", re.IGNORECASE | re.ASCII)
+PROPERTY_WORDS = ("itemprop", "property", "itemscope", "typeof")
+_PIECE = 64 * 1024  # characters that are looked through at a time
+_MANY = 500  # texts and tags that are passed over at a time
 _VOID_WORDS = """
     img meta link source base area input br hr col embed param track wbr
 """
@@ -62,13 +66,13 @@ _SCOPES = frozenset(_SCOPES_WORDS.split())
 
 @cache
 def _uninteresting(kept: frozenset[str], scope: str, *, properties: bool, backgrounds: bool) -> re.Pattern[str]:
-    """As many texts and tags as nothing stands in. Interesting are those named *scope*, and those with properties or
-    backgrounds."""
+    """Up to `_MANY` texts and tags that nothing stands in. Interesting are those named *scope*, and those with
+    properties or backgrounds."""
     names = "|".join((*sorted(kept), *_RAW_TEXT, *([scope] if scope else [])))
     some = "|".join([_PROPERTY] * properties + [_BACKGROUND] * backgrounds)
     attribute = _UNNAMED.replace(r"[\s/]*+", rf"[\s/]*+(?!{some})", 1) if some else _UNNAMED
     tag = rf"</?+(?!(?:{names})[\s/>])[a-z][^\s/>]*+(?:{attribute})*+[\s/]*+>"
-    return re.compile(rf"(?:[^<]++|{tag}|<(?![a-z/!?]))*+", re.ASCII | re.IGNORECASE)
+    return re.compile(rf"(?:[^<]++|{tag}|<(?![a-z/!?])){{0,{_MANY}}}+", re.ASCII | re.IGNORECASE)
 
 
 _REFERENCE = re.compile(r"&(?:#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});?|[a-zA-Z]\w*+(?:;|(?!=)))", re.ASCII)
@@ -113,7 +117,7 @@ def text_of(html: str | Selector) -> str:
 def _markup(root: Any) -> Iterator[str]:
     """The tags of an element as text. libxml2's own way of writing HTML changes addresses."""
     for event, element in etree.iterwalk(root, events=("start", "end")):
-        name = etree.QName(element).localname
+        name = element.tag.rpartition("}")[2]  # QName refuses names that the parser of HTML takes
         if event == "start":
             yield f"<{name}"
             for attribute, value in element.items():
@@ -133,7 +137,7 @@ def base_of(html: str | Selector, url: str) -> str:
     if isinstance(html, Selector):
         bases = html.root.getroottree().iter("{*}base") if etree.iselement(html.root) else ()
         href = next((base.get("href") for base in bases if base.get("href") is not None), None)
-    elif "<base" in html or "<BASE" in html or re.search(r"<base\b", html, re.IGNORECASE):
+    elif "<base" in html.lower():
         href = next(
             (tag.attributes["href"] for tag in tags(html) if tag.name == "base" and "href" in tag.attributes), None
         )
@@ -156,8 +160,8 @@ def tags(text: str, kept: frozenset[str] = KEPT) -> Iterator[Tag]:
     position = 0
     unclosed: set[str] = set()  # what is searched for once in vain is not searched for again: that keeps it linear
     scope: Scope | None = None
-    properties = _HAS_PROPERTIES.search(text) is not None
-    backgrounds = "img" in kept and ("url(" in text or "data-b" in text) and _HAS_BACKGROUNDS.search(text) is not None
+    properties = _has_properties(text)
+    backgrounds = "img" in kept and ("url(" in text or "data-b" in text) and _occurs(_HAS_BACKGROUNDS, text)
     skipped = plain = _uninteresting(kept, "", properties=properties, backgrounds=backgrounds)
     while tag := _TAG.search(text, _end(skipped, text, position)):
         position = tag.end()
@@ -191,15 +195,31 @@ def tags(text: str, kept: frozenset[str] = KEPT) -> Iterator[Tag]:
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
-    match = pattern.match(text, position)
-    return match.end() if match else position
+    while match := pattern.match(text, position):
+        few = match.end() - position < _MANY
+        position = match.end()
+        if few:
+            break
+    return position
+
+
+def _has_properties(text: str) -> bool:
+    lower = text.lower()
+    return any(word in lower for word in PROPERTY_WORDS) and _occurs(_HAS_PROPERTIES, text)
+
+
+def _occurs(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether *pattern*, whose matches are shorter than a piece, is found in *text*."""
+    return any(pattern.search(text, start, start + 2 * _PIECE) for start in range(0, len(text), _PIECE))
 
 
 def _raw_text_end(text: str, name: str, position: int, unclosed: set[str]) -> int:
     """Where the text of an element that holds no tags ends; *position* if it does not."""
-    end = None if name in unclosed else _RAW_END[name].search(text, position)
-    if end is not None:
-        return end.start()
+    end = -1 if name in unclosed else text.find("</", position)
+    while end >= 0:
+        if _RAW_END[name].match(text, end):
+            return end
+        end = text.find("</", end + 2)
     unclosed.add(name)
     return position
 

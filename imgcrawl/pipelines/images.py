@@ -54,8 +54,7 @@ from imgcrawl.spidermiddlewares import OptOuts, opt_outs_of
 logger = logging.getLogger(__name__)
 
 CATALOGUE_NAME = ".catalogue.sqlite3"
-# The disk will not take the next image either.
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the disk will not take the next image either
 
 
 class ImagesPipeline(ScrapyImagesPipeline):
@@ -193,8 +192,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
     async def _outcome(self, request: Request, item: Any) -> Image:
         """What became of one address. Raises nothing but CancelledError."""
         url = request.meta.setdefault("image_url", request.url)
-        stats = self.crawler.stats
-        stats.inc_value("image/found")
+        (stats := self.crawler.stats).inc_value("image/found")
         try:
             image = cast("Image", {"url": url, **await self._shared(request, item)})
         except asyncio.CancelledError:

@@ -16,6 +16,7 @@ from imgcrawl.items import Image
 # Addresses of one item that are worked on at once: pages with a hundred thousand exist. Items that have more are given
 # up when the crawl is stopped.
 WINDOW = 256
+_AT_ONCE = 32  # requests that are made without a turn for others: some milliseconds
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins
 
 
@@ -38,15 +39,17 @@ async def outcomes(
         room.set()
 
     for index, request in enumerate(requests):
-        while len(underway) >= WINDOW:
+        if index % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)
+        while len(underway) >= WINDOW and not is_stopping():
             room.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_CHECK):
                     await room.wait()
-            if is_stopping():
-                await cancel_all(*underway)
-                told = f"stopped after {index - WINDOW:,} images of it"
-                raise GalleryUnfinished(told, log_level="DEBUG")  # Scrapy would tell all of the item
+        if index >= WINDOW and is_stopping():
+            told = f"stopped after {index - len(underway):,} images of it"
+            await cancel_all(*underway)
+            raise GalleryUnfinished(told, log_level="DEBUG")  # Scrapy would tell all of the item
         images.append(None)
         task = asyncio.create_task(add(index, request))
         underway.add(task)

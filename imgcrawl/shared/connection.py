@@ -11,7 +11,13 @@ from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, AuthorizationError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 from redis.maint_notifications import MaintNotificationsConfig
 from scrapy.settings import BaseSettings
 
@@ -20,7 +26,8 @@ from imgcrawl.lines import printable
 
 logger = logging.getLogger(__name__)
 
-OUTAGES = (RedisError, OSError, TimeoutError)  # what may pass by itself
+# What may pass by itself. Of a cluster no node may be reachable, or none have taken over what another had.
+OUTAGES = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 
 class Connected(Protocol):
@@ -140,7 +147,7 @@ def _refusal(error: BaseException | None) -> ssl.SSLCertVerificationError | None
 
 
 def _for_cluster(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if name not in ("retry", "db")}
+    return {name: value for name, value in parameters.items() if name != "db"}
 
 
 async def _cluster(client: Any) -> Any:
@@ -150,7 +157,9 @@ async def _cluster(client: Any) -> Any:
     parameters = {name: value for name, value in pool.connection_kwargs.items() if name in known}
     tls = {name: value for name, value in pool.connection_kwargs.items() if name.startswith("ssl_")}
     await client.aclose()
-    return RedisCluster(**parameters, **tls, ssl=bool(tls) or "SSL" in pool.connection_class.__name__)
+    # What was asked twice may be done twice, here too. The next call finds out which node has the keys now.
+    retry = Retry(NoBackoff(), 0)
+    return RedisCluster(**parameters, **tls, retry=retry, ssl=bool(tls) or "SSL" in pool.connection_class.__name__)
 
 
 def hash_tag(key: str) -> str:

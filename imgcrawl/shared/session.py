@@ -32,6 +32,7 @@ class Session:
         outages: tuple[type[BaseException], ...],
         batch_window: Callable[[], float],
         on_outage: Callable[[], None],
+        server: str = "Redis",
     ) -> None:
         self._exchange = exchange
         self._heartbeat = heartbeat
@@ -39,6 +40,7 @@ class Session:
         self._outages = outages
         self._batch_window = batch_window
         self._on_outage = on_outage
+        self._server = server
         self._wakeup = asyncio.Event()
         self._exchanged = asyncio.Event()
         self._stopping = False
@@ -49,6 +51,11 @@ class Session:
     @property
     def is_started(self) -> bool:
         return bool(self._tasks)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last exchange ended in an outage."""
+        return bool(self._away_since)
 
     def start(self, *steps: Callable[[], Awaitable[None]]) -> None:
         """Begin to talk. Each of *steps* is done again and again beside it, whatever outages there are."""
@@ -89,11 +96,13 @@ class Session:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._exchange()
-        except self._outages as error:
+        except Exception as error:
+            if not isinstance(error, self._outages) and not self._away_since:
+                logger.exception("An exchange failed, and is tried again")  # a worker that waits for ever tells less
             await self._outage(error)
             return False
         if self._away_since:
-            logger.warning("Redis answers again after %.1f s", time.monotonic() - self._away_since)
+            logger.warning("%s answers again after %.1f s", self._server, time.monotonic() - self._away_since)
         self._away_since = self._pause = 0.0
         self.notify()
         return True
@@ -124,7 +133,9 @@ class Session:
         self._on_outage()
         if not self._away_since:
             self._away_since = time.monotonic()
-            logger.warning("Redis does not answer (%s); going on with what is here and trying again", one_line(error))
+            logger.warning(
+                "%s does not answer (%s); going on with what is here and trying again", self._server, one_line(error)
+            )
         self._pause = min(LONGEST_PAUSE, self._pause * 2 or FIRST_PAUSE)
         await asyncio.sleep(self._pause * random.uniform(0.5, 1))
         self.wake()

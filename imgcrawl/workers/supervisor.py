@@ -15,7 +15,7 @@ from imgcrawl.cancelling import cancel_all
 from imgcrawl.display import stored_images
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import inspect
-from imgcrawl.frontier.queue import Queue, queue_from_settings
+from imgcrawl.frontier.queues import Queues, queues_from_settings
 from imgcrawl.frontier.server import EmbeddedServer
 from imgcrawl.frontier.verdict import last_reason, reporters, run_stats
 from imgcrawl.limits.redis import RedisLimits
@@ -113,7 +113,7 @@ class Workers:
                 await asyncio.to_thread(self.server.stop)
 
     async def _connect(self, stack: AsyncExitStack) -> None:
-        self.store: Queue = queue_from_settings(self.settings, self.plan.spider)
+        self.store: Queues = queues_from_settings(self.settings, self.plan.spider)
         stack.push_async_callback(self.store.client.aclose)
         try:
             await check_server(self.store, self.settings["REDIS_URL"])
@@ -146,14 +146,14 @@ class Workers:
             return True
         with suppress(*OUTAGES):
             counts = await inspect.counts(self.store)
-            workers = await reporters(self.store, counts["id"])
+            workers = await reporters(self.store.home, counts["id"])
             if any(belongs_to(pid, worker) for worker in workers for pid in self.pids):
                 await self._adopt(counts["id"])
         return bool(self.run_id)
 
     async def _adopt(self, run: str) -> None:
         """Take *run* for that of this command. One that was begun before, or by others, keeps its name."""
-        key = f"{self.store.prefix}run"
+        key = f"{self.store.home.prefix}run"
         if name := await self.store.client.hget(key, "name"):
             self.run_name = name.decode("utf-8", "replace")
         else:
@@ -193,7 +193,7 @@ class Workers:
             return False
         with suppress(*OUTAGES):
             counts = await inspect.counts(self.store)
-            closed = await reporters(self.store, self.run_id or counts["id"])
+            closed = await reporters(self.store.home, self.run_id or counts["id"])
             self._look_for_loss(counts)
             left = self.lost or any(closed[worker] for worker in closed if belongs_to(pid, worker))
             if left or (counts["id"] == self.run_id and counts["state"] == "done"):
@@ -201,7 +201,8 @@ class Workers:
             for worker in await inspect.names(self.store):
                 if belongs_to(pid, worker):
                     await self.store.expire_worker(worker)
-                    await RedisLimits(self.store, self.settings["REDIS_URL"]).expire_worker(worker)
+                    for queue in self.store:
+                        await RedisLimits(queue, self.settings["REDIS_URL"]).expire_worker(worker)
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
         if (crashes := self.crashes.add()) > MAX_CRASHES:
             self.trouble = f"{crashes} workers crashed within a minute, the last with {why}"
@@ -250,7 +251,7 @@ class Workers:
             with suppress(*OUTAGES):
                 async with asyncio.timeout(5):
                     counts = await inspect.counts(self.store)
-                    stats = await run_stats(self.store, counts["id"])
+                    stats = await run_stats(self.store.home, counts["id"])
                 self._show(counts, stats)
                 self._look_for_loss(counts)
             await asyncio.sleep(POLL_INTERVAL)
@@ -260,7 +261,7 @@ class Workers:
     async def _finish(self, seconds: float) -> Outcome:
         try:
             counts = await inspect.counts(self.store)
-            sums = await run_stats(self.store, self.run_id or counts["id"])
+            sums = await run_stats(self.store.home, self.run_id or counts["id"])
         except OUTAGES as error:
             counts, sums = {"id": "", "state": "", "dead": 0, "queued": 0, "leased": 0}, {}
             self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"

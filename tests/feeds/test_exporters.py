@@ -6,6 +6,7 @@ import contextlib
 import csv
 import functools
 import gzip
+import io
 import json
 import os
 import random
@@ -24,7 +25,8 @@ from scrapy.statscollectors import StatsCollector
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.exceptions import ImgcrawlError, InputError
-from imgcrawl.feeds.files import LinesFile
+from imgcrawl.feeds.exporters import JsonLinesItemExporter, encode_item
+from imgcrawl.feeds.files import FeedFile, LinesFile
 from imgcrawl.feeds.journal import JsonFile
 from tests.support.processes import Process
 
@@ -64,7 +66,7 @@ from scrapy import signals
 
 class FeedSpider(scrapy.Spider):
     name = "feed"
-    run, count, size, every, big, pause, limit, hold = "r", "5", "20", "0", "0", "0", "0", ""
+    run, count, size, every, big, pause, limit, hold, many = "r", "5", "20", "0", "0", "0", "0", "", "0"
 
     @classmethod
     def from_crawler(cls, crawler, *args, **kwargs):
@@ -86,7 +88,8 @@ class FeedSpider(scrapy.Spider):
         for number in range(int(self.count)):
             big = int(self.every) and number % int(self.every) == 0
             text = ('"ä,\\n' * int(self.big) if big else '"ä,\\n' + "x" * int(self.size))
-            yield {"id": f"{self.run}-{number}", "text": text}
+            images = {"images": [{"url": f"ä{n}"} for n in range(int(self.many))]} if big and int(self.many) else {}
+            yield {"id": f"{self.run}-{number}", "text": text, **images}
             await asyncio.sleep(float(self.pause))
         while self.hold and not os.path.exists(self.hold):
             await asyncio.sleep(0.01)
@@ -221,6 +224,65 @@ def test_bytes_are_those_of_scrapy(tmp_path: Path) -> None:
     assert (tmp_path / "ours" / "part.csv").read_bytes().count(b"Text;Id") == 1
 
 
+ITEMS: list[dict[str, Any]] = [
+    {"images": [{"url": f"ä{n}", "n": n, "list": [n, [n]]} for n in range(1_234)], "title": "ä, \u2028"},
+    {"a": 1, "urls": [f"{n}]" for n in range(1_000)], "b": None, "images": [None] * 501, "few": [1, {}]},
+    {"urls": ["half a pair: \ud800"] * 600},
+    {"urls": ["a"] * 500},
+    {},
+]
+
+
+@pytest.mark.parametrize("options", [{}, {"encoding": "utf-8"}, {"encoding": "latin-1"}, {"indent": 2}])
+@pytest.mark.parametrize("item", ITEMS)
+def test_an_item_with_very_many_values_is_the_bytes_that_one_with_few_would_be(
+    options: dict[str, Any], item: dict[str, Any]
+) -> None:
+    exporter = JsonLinesItemExporter(io.BytesIO(), **options)
+    whole = exporter.encoder.encode(item)
+    try:
+        expected = whole.encode(options.get("encoding") or "utf-8")
+    except UnicodeEncodeError:
+        expected = json.dumps(item).encode()
+    assert encode_item(exporter, item) == expected
+
+
+class Slow(FeedFile):
+    """Takes its time for what is large."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, statistics())
+        self.had: list[bytes] = []
+
+    def _append(self, data: Any) -> None:
+        if len(data) > 1_000:
+            time.sleep(0.2)
+        self.had.append(bytes(data[:9]))
+
+
+async def test_a_large_item_is_waited_for_and_what_comes_after_it_stays_behind_it(tmp_path: Path) -> None:
+    file = Slow(tmp_path / "a.jsonl")
+    file.is_waited_for = True
+    exporter = JsonLinesItemExporter(file)
+    large = {"a": 2, "urls": ["x"] * 600}
+    exporter.export_item({"a": 1})
+    assert file.written() is None
+    assert file.had == [b'{"a": 1}\n']
+    exporter.export_item(large)
+    exporter.export_item({"a": 3})
+    assert len(file.had) == 1, "the loop did not wait"
+    written = file.written()
+    assert written is not None
+    await written
+    assert file.had == [b'{"a": 1}\n', b'{"a": 2, ', b'{"a": 3}\n']
+    assert file.written() is None
+    exporter.export_item({**large, "b": {1, 2}.__iter__})  # no JSON can be made of it
+    written = file.written()
+    assert written is not None
+    await written
+    assert file.lost == 1
+
+
 def test_stdout_pipes_batches_and_compressed_feeds(project: Path) -> None:
     output, _ = crawl(project, "-o", "-:json")
     assert ids(json.loads(output)) == numbered("r", 5)
@@ -352,9 +414,11 @@ def test_cells_that_a_spreadsheet_would_run_are_told_apart_and_no_cell_is_python
 def test_thousands_of_items_and_large_ones(project: Path) -> None:
     reader = Reader(project / "images.json")
     # Five of 5 MB: JSON makes seven bytes of each `"ä,\\n`.
-    process = start(project, "-o", "images.json", count=2500, every=500, big=750_000, size=100)
+    process = start(project, "-o", "images.json", count=2500, every=500, big=750_000, size=100, many=30_000)
     reader.watch(process)
-    assert ids(load(project / "images.json")) == numbered("r", 2500)
+    items = load(project / "images.json")
+    assert ids(items) == numbered("r", 2500)
+    assert [len(item["images"]) for item in items if "images" in item] == [30_000] * 5
     assert len(reader.lengths) > 2
     assert hidden(project) == []
 

@@ -7,13 +7,16 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from scrapy.settings import Settings
 
+from imgcrawl.limits.backend import HostLimits, LimitRequest
+from imgcrawl.limits.redis import OUTAGES, limits_from_settings
 from tests.support.crawling import until
 from tests.support.pages import Crawl, Site, pages, urls
 from tests.support.redis_server import RedisServer
@@ -176,6 +179,47 @@ def test_sentinel(tmp_path: Path, own_redis_server: RedisServer) -> None:
         )
     with redis.Redis.from_url(f"redis://:secret@127.0.0.1:{own_redis_server.port}/3") as client:
         assert client.exists("{pages:requests}:run")
+
+
+async def test_a_replica_that_is_promoted_has_the_crawl_and_the_limits(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("first", "second", "sentinel", "crawl")]
+    for folder in folders:
+        folder.mkdir()
+    with ExitStack() as stack:
+        first = stack.enter_context(RedisServer(folders[0]))
+        second = stack.enter_context(RedisServer(folders[1], "--replicaof", "127.0.0.1", str(first.port)))
+        with first.client() as client:
+            until(lambda: client.info("replication").get("slave0", {}).get("state") == "online")
+        (configuration := tmp_path / "sentinel.conf").write_text(
+            f"sentinel monitor images 127.0.0.1 {first.port} 1\n"
+            "sentinel down-after-milliseconds images 500\nsentinel failover-timeout images 3000\n"
+        )
+        sentinel = stack.enter_context(RedisServer(folders[2], sentinel=configuration))
+        parameters = {"sentinels": [("127.0.0.1", sentinel.port)], "service_name": "images"}
+        with sentinel.client() as observer:
+            until(lambda: observer.execute_command("SENTINEL", "REPLICAS", "images"))
+        settings = Settings({"REDIS_URL": "redis://nobody.invalid/0", "REDIS_PARAMS": parameters})
+        limits = limits_from_settings(settings, "pages", "w0")
+        await limits.exchange([LimitRequest("host.example", HostLimits(concurrency=8), want=1, block=1000.0)])
+        site = stack.enter_context(Site(0.02))
+        crawl = stack.enter_context(Crawl(folders[3], settings["REDIS_URL"], site, REDIS_PARAMS=parameters))
+        for _ in range(2):
+            crawl.start(lists="10")
+        until(lambda: len(crawl.items()) > 20)
+        first.kill()
+        crawl.wait()
+        assert [worker.returncode for worker in crawl.workers] == [0, 0], crawl.log(crawl.workers[0])
+        assert urls(crawl) == pages(200)
+        with second.client() as client:
+            assert client.info("replication")["role"] == "master"
+        request = LimitRequest("host.example", HostLimits(concurrency=8), want=1)
+        with suppress(*OUTAGES):  # the connection to the first is broken
+            await limits.exchange([request])
+        _, (grant,) = await limits.exchange([request])
+        assert 900 < grant.blocked <= 1000
+        await limits.close()
+        for client in limits.store.client.connection_pool.sentinel_manager.sentinels:
+            await client.aclose()
 
 
 def test_a_cluster_of_three_nodes(tmp_path: Path) -> None:

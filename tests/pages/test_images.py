@@ -6,7 +6,7 @@ import pytest
 from parsel import Selector
 from scrapy import Request
 
-from imgcrawl.pages import count_links, find_images
+from imgcrawl.pages import count_links, find_images, images_in
 from imgcrawl.pages.candidates import LAZY_ATTRIBUTES, ORIGINAL_ATTRIBUTES, VAGUE_ATTRIBUTES
 
 PAGE = "https://site.example/albums/one.html"
@@ -250,3 +250,27 @@ def test_links_are_counted_once() -> None:
     assert count_links(Selector(text=html, type="html", base_url=PAGE)) == 3
     assert count_links(Selector(text=html, type="html")) == 1
     assert count_links("") == 0
+
+
+def test_images_in_elements_are_those_that_their_text_would_have() -> None:
+    html = """<div><img src=/1.jpg srcset='/1-2.jpg 2x'><img data-original="/2.jpg?a=1&amp;b='2'" src=loading.gif>
+    <img width=1 height=1 src=/no.gif><img src=/small.jpg itemprop=image data-original=/3.jpg><img alt=none>
+    <a href=/4.jpg><img src=/4s.jpg></a><img src='data:,x'><img src=ftp://x/5.jpg></div>"""
+    page = Selector(text=html, type="html")
+    each = [images_in([image], PAGE, PAGE) for image in page.css("img")]
+    there = "https://site.example"
+    assert each == [
+        [f"{there}/1-2.jpg"],
+        [f"{there}/2.jpg?a=1&b=%272%27"],
+        [],
+        [f"{there}/small.jpg", f"{there}/3.jpg"],
+        [],
+        [f"{there}/4.jpg"],
+        [],
+        ["ftp://x/5.jpg"],
+    ]
+
+
+def test_an_element_with_a_name_that_is_none_is_searched_all_the_same() -> None:
+    page = Selector(text=f"<div><ahref='https:' x=1><img src={HERE}a.jpg></div>", type="html")
+    assert images_in(page.css("div"), PAGE, PAGE) == [HERE + "a.jpg"]

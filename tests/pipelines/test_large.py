@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scrapy
 from PIL import Image
 
+from imgcrawl import items
+from imgcrawl.exceptions import GalleryUnfinished
+from imgcrawl.pipelines.window import outcomes
 from tests.support.crawling import Crawl, crawl, project_settings, start, until
 from tests.support.redis_server import RedisServer
 from tests.support.server import JPEG, Answer, Request, Server
@@ -74,6 +78,19 @@ def test_a_gallery_of_a_hundred_thousand_images_is_counted_as_it_comes_and_ends_
         if lags[-1] < 20:
             return
     raise AssertionError(f"the 99th percentile was {lags} ms")
+
+
+async def test_a_gallery_is_given_up_as_soon_as_its_crawl_is_stopped_though_nothing_of_it_takes_time() -> None:
+    begun: list[str] = []
+
+    async def fails_at_once(request: scrapy.Request) -> items.Image:
+        begun.append(request.url)
+        return {"url": request.url, "status": "failed", "reason": "stopped"}
+
+    requests = (scrapy.Request(f"http://127.0.0.1/{number}") for number in range(100_000))
+    with pytest.raises(GalleryUnfinished, match="stopped after"):
+        await outcomes(requests, fails_at_once, lambda: len(begun) > 300)
+    assert len(begun) < 400
 
 
 def asked_again(server: Server, before: int, stored: list[str]) -> set[str]:

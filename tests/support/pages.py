@@ -13,6 +13,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from tests.support.crawling import Fleet, crawl_command, environment
 
@@ -26,6 +27,7 @@ class Pages(scrapy.Spider):
     rows = "0"
     lists = "0"
     slow = "0"
+    hosts = "1"  # 127.0.0.1, .2, ...: each has some of the pages
     weight = "0"  # bytes in a row's request that cannot be compressed
     custom_settings = {}
 
@@ -42,7 +44,8 @@ class Pages(scrapy.Spider):
 
     def parse(self, response, page=1):
         for n in range((page - 1) * 20, page * 20):
-            yield scrapy.Request(f"{self.base}/page/{n}", callback=self.parse_page)
+            host = f"127.0.0.{n % int(self.hosts) + 1}"
+            yield scrapy.Request(f"{self.base}/page/{n}".replace("127.0.0.1", host), callback=self.parse_page)
         if page < int(self.lists):
             yield scrapy.Request(f"{self.base}/list/{page + 1}", callback=self.parse, cb_kwargs={"page": page + 1})
 
@@ -137,7 +140,7 @@ class Site:
             def handle_error(self, *_: Any) -> None:
                 pass  # killed workers break their connections
 
-        self.http = Http(("127.0.0.1", 0), Handler)
+        self.http = Http(("0.0.0.0", 0), Handler)  # 127.0.0.2 and the like are other hosts
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
         threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -190,7 +193,7 @@ class Crawl(Fleet):
 
 
 def urls(crawl: Crawl) -> set[str]:
-    return {item["url"].removeprefix(crawl.site.url) for item in crawl.items()}
+    return {urlsplit(item["url"]).path for item in crawl.items()}
 
 
 def pages(count: int, kind: str = "page") -> set[str]:

@@ -68,6 +68,10 @@ class RedisServer:
             return bool(client.ping())
         return False
 
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def send(self, number: signal.Signals) -> None:
         assert self.process
         self.process.send_signal(number)

@@ -43,10 +43,10 @@ function operations.entries()
     return redis.call('LRANGE', prefix .. name, -most, -1)
 end
 
--- -> how many of the dead went back into the queue, 1,000 at the most
+-- how many went back in other shards of the run -> how many of the dead went back into the queue, 1,000 at the most
 function operations.requeue()
     load()
-    local back = 0
+    local back, elsewhere = 0, whole(argument())
     for _ = 1, math.min(1000, redis.call('LLEN', DEAD)) do
         local entry = redis.call('LPOP', DEAD)
         local priority, host, request = string.match(entry, '^%d+,%d+,%d+,(-?%d+),([^\n]*)\n[^\n]*\n(.*)$')
@@ -58,7 +58,8 @@ function operations.requeue()
         end
     end
     set('dead', text(redis.call('LLEN', DEAD)))
-    if back > 0 and run.state == 'done' then set('state', 'running') end
+    count('turn', elsewhere) -- the shards are not quiet, whoever has just seen them so
+    if back + elsewhere > 0 and run.state == 'done' then set('state', 'running') end
     wake_some(fresh)
     return {back, redis.call('LLEN', DEAD)}
 end

@@ -91,6 +91,8 @@ local function report(skip, sequence)
                     set('seeded', '1')
                     set('error', a)
                 end
+            elseif kind == 'running' then
+                if run.state == 'done' then set('state', 'running') end
             elseif kind == 'foreign' then
                 reject(a, b)
             else
@@ -148,7 +150,7 @@ local function lease_quarantined(answer)
         reject('not a page', entry)
     end
 end
-local function lease(answer, wanted, per_host)
+local function lease(answer, wanted, per_host, may_quarantine)
     -- Late workers still find work: nobody holds more than its share of what there is.
     local workers, skip = redis.call('ZCARD', WORKERS), 0
     if workers > 1 then
@@ -164,7 +166,7 @@ local function lease(answer, wanted, per_host)
             lease_from(answer, host, priority_of(its_score))
         end
     end
-    if #answer == 0 and me.held == 0 then lease_quarantined(answer) end
+    if #answer == 0 and me.held == 0 and may_quarantine then lease_quarantined(answer) end
 end
 
 -- Roles, and the end
@@ -189,7 +191,19 @@ local function count_again()
     set('leased', text(leased))
     return leased
 end
-local function look_for_end(has_nothing, has_all, idle)
+local LACKS = ' pages that were queued, expected all of them'
+local function is_quiet() return is_empty() and whole(run.leased) == 0 end
+-- It changes with whatever is queued or seeded.
+local function signature() return text(whole(run.turn)) .. ':' .. text(whole(run.seedings)) end
+-- In a shard that is not home: the feeder of the run, who says so, hears when there is nothing left.
+local function look_for_quiet(is_feeder)
+    if is_feeder and run.feeder ~= me.worker then set('feeder', me.worker) end
+    if is_empty() and is_feeder then count_again() end
+    if not is_quiet() then return end
+    if is_feeder and whole(run.queued) > 0 then fail(index .. ' lacks ' .. run.queued .. LACKS) end
+    if not is_feeder and changed.leased and redis.call('ZREM', WAITING, run.feeder or '') == 1 then wake(run.feeder) end
+end
+local function look_for_end(has_nothing, has_all, idle, may_end)
     local is_feeder = run.feeder == me.worker
     local nothing = run.seeded == '1' and is_empty()
     if nothing and is_feeder and has_nothing and (has_all or whole(run.leased) == 0) then count_again() end
@@ -197,10 +211,10 @@ local function look_for_end(has_nothing, has_all, idle)
     if nothing and not is_feeder and (run.idle_since or '') == '' and redis.call('ZREM', WAITING, run.feeder) == 1 then
         wake(run.feeder) -- only it knows whether this is the end
     end
-    if not (nothing and is_feeder and has_nothing) then
+    if not (nothing and is_feeder and has_nothing and may_end) then
         if is_feeder and run.idle_since then set('idle_since', '') end
     elseif whole(run.queued) > 0 then
-        fail(index .. ' lacks ' .. run.queued .. ' pages that were queued, expected all of them')
+        fail(index .. ' lacks ' .. run.queued .. LACKS)
     elseif idle > 0 and (run.idle_since or '') == '' then
         set('idle_since', text(now))
     elseif idle == 0 or now - whole(run.idle_since) >= idle then
@@ -221,6 +235,7 @@ end
 function operations.exchange()
     local id, worker = argument(), argument()
     local wanted, per_host, flags, idle = whole(argument()), whole(argument()), argument(), whole(argument())
+    local expected = argument() -- the signature of this shard when all shards were quiet, or ''
     local sequence, number = whole(argument()), whole(argument())
     local function flag(letter) return string.find(flags, letter, 1, true) ~= nil end
     load()
@@ -234,16 +249,18 @@ function operations.exchange()
     if leave then
         dismiss(worker, 0, '')
     elseif wanted > 0 then
-        lease(answer, math.min(wanted, 1000), per_host)
+        lease(answer, math.min(wanted, 1000), per_host, not flag('x') and not flag('w') or flag('q'))
     end
-    if run.state == 'running' and not leave then
+    if flag('x') then
+        if not leave then look_for_quiet(flag('f')) end
+    elseif run.state == 'running' and not leave then
         take_roles(flag('s'))
-        look_for_end(flag('e'), flag('h'), idle)
+        look_for_end(flag('e'), flag('h'), idle, not flag('w') or expected == signature())
     end
     local workers = redis.call('ZCARD', WORKERS)
     local short = wanted > #answer and not answer.is_cut
     if leave then
-        if workers == 0 and run.state == 'done' and not flag('p') then
+        if workers == 0 and (run.state == 'done' or flag('d')) and not flag('p') then
             forget()
             redis.call('UNLINK', WAITING)
         end
@@ -257,11 +274,15 @@ function operations.exchange()
         end
     end
     local is_seeder = run.seeder == worker
-    local flags_ = {run.seeded == '1', is_seeder, run.feeder == worker, answer.is_quarantined, short,
-        has_room(is_seeder and run.seeded ~= '1')}
-    for i = 1, 6 do flags_[i] = flags_[i] and 1 or 0 end
+    local of_several = flag('x') or flag('w') -- shards: one alone needs not know the rest
+    local seeds = flag('x') and flag('s') or is_seeder and run.seeded ~= '1'
+    local flags_ = {run.seeded == '1', is_seeder, run.feeder == worker, answer.is_quarantined, short, has_room(seeds),
+        of_several and is_quiet()}
+    for i = 1, 7 do flags_[i] = flags_[i] and 1 or 0 end
     local leases = {}
     for i, granted in ipairs(answer) do leases[i] = granted end
-    return {me.status, run.state or '', run.error or '', flags_, {accepted, fenced, added, dropped, workers,
-        whole(run.queued), whole(run.done), whole(run.dead), whole(run.rejected)}, leases}
+    local best = of_several and redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]
+    local top = best and text(priority_of(best)) or ''
+    return {me.status, run.state or '', run.error or '', top, signature(), flags_, {accepted, fenced, added, dropped, workers,
+        whole(run.queued), whole(run.done), whole(run.dead), whole(run.rejected), redis.call('LLEN', QUARANTINED)}, leases}
 end

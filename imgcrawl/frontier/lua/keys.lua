@@ -1,4 +1,5 @@
--- Everything that happens to the queue of one spider, each operation atomic.
+-- Everything that happens to the queue of one spider, or to one shard of it, each operation atomic. Of several shards
+-- the first is the home of the run: who seeds, who feeds and when it ends is decided there.
 --
 -- KEYS[1]  the queue: a zset of the hosts that have lists of pages of their own, by the highest priority of those
 -- ARGV     operation, prefix of all other keys (in the queue's hash slot), milliseconds of silence after which a worker
@@ -75,7 +76,7 @@ end
 
 local FIELDS = {}
 for field in string.gmatch('id name arguments state started ended turn queued leased done failed dead rejected redelivered '
-    .. 'enqueued deaths feeder seeder seeded seedings error idle_since', '%S+') do FIELDS[field] = true end
+    .. 'enqueued deaths feeder seeder seeded seedings error idle_since shards', '%S+') do FIELDS[field] = true end
 local run, changed = {}, {}
 local function set(field, value)
     run[field] = value

@@ -78,12 +78,13 @@ local function begin(worker, name, persist, arguments)
     set('queued', text(whole(queued)))
 end
 
--- worker, name of the run, keep what was seen, wipe first, arguments, what is none in their place
--- -> id, state; or id, 'other', arguments of the run, which are not these
+-- worker, name of the run, keep what was seen, wipe first, arguments, what is none in their place, number of shards
+-- -> id, state; or id, 'other', arguments of the run, which are not these; or id, 'shards', its number of them
 function operations.join()
     local worker, name, persist, flush = argument(), argument(), argument() == '1', argument() == '1'
-    local arguments, foreign = argument(), argument()
+    local arguments, foreign, shards = argument(), argument(), argument() or '1'
     load()
+    if run.id and (run.shards or '1') ~= shards then return {run.id, 'shards', run.shards or '1'} end
     local expired = expire_workers()
     wake_some(fresh)
     local alone = redis.call('ZCARD', WORKERS) == 0
@@ -95,6 +96,7 @@ function operations.join()
     end
     if (over and alone) or not run.id or run.id == '' then
         begin(worker, name, persist, arguments)
+        if shards ~= '1' then set('shards', shards) end
     elseif alone and expired == 0 and run.state == 'running' then
         forgive()
     end
@@ -106,4 +108,21 @@ function operations.join()
     redis.call('ZADD', WORKERS, text(now + expiry), worker)
     redis.call('HSET', SEQUENCES, worker, '0')
     return {run.id, run.state}
+end
+
+-- Into a shard that is not home. worker, id of the run that goes on at home, keep what was seen -> 1, or 0 while there
+-- are workers of another run
+function operations.adopt()
+    local worker, id, persist = argument(), argument(), argument() == '1'
+    load()
+    expire_workers()
+    wake_some(fresh)
+    if run.id ~= id then
+        if redis.call('ZCARD', WORKERS) > 0 then return 0 end
+        begin(worker, '', persist, '')
+        set('id', id)
+    end
+    redis.call('ZADD', WORKERS, text(now + expiry), worker)
+    redis.call('HSET', SEQUENCES, worker, '0')
+    return 1
 end

@@ -1,0 +1,104 @@
+"""How a worker joins its run, and how it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.frontier.queue import ForeignKeyError, OtherArgumentsError
+from imgcrawl.frontier.run import RunState, SharedRun
+from imgcrawl.frontier.run_arguments import shown
+from imgcrawl.frontier.shard import tell_error
+from imgcrawl.lines import printable
+from imgcrawl.shared.connection import OUTAGES, check_server
+from imgcrawl.shared.session import one_line
+
+logger = logging.getLogger(__name__)
+
+
+async def join(run: SharedRun, url: str, spider: str) -> None:
+    """Raises `InputError` if the server cannot be reached or used, or the run has other arguments or shards."""
+    queues, options = run.queues, run.options
+    patience = time.monotonic() + queues.settings.lease_timeout
+    told = False
+    while True:
+        try:
+            async with asyncio.timeout(5):
+                await check_server(queues, url)
+                run.id, state = await queues.join(
+                    run.worker,
+                    options.name,
+                    persist=options.persist,
+                    flush=options.flush_on_start,
+                    arguments=options.arguments,
+                )
+            break
+        except OtherArgumentsError as error:
+            raise InputError(
+                f"the queue {queues.key} has a crawl of {spider} with {shown(error.theirs)} that is not at its"
+                f" end, and this worker has {shown(options.arguments)}: expected the same arguments, to join it or"
+                f" go on with it; or wait for its end, or have another queue (SCHEDULER_QUEUE_KEY), or give it up"
+                f" (scrapy queue {spider} --clear)"
+            ) from None
+        except OUTAGES as error:
+            if time.monotonic() > patience:
+                raise InputError(f"REDIS_URL {printable(url)}: cannot be reached ({one_line(error)})") from None
+            if not told:
+                logger.warning("Redis at %s cannot be reached (%s); trying", printable(url), one_line(error))
+                told = True
+            await asyncio.sleep(0.5)
+    if state == "done":
+        run.state = RunState.DONE
+    logger.info("Worker %s of run %s on %s", run.worker, run.id, printable(url))
+
+
+def start(run: SharedRun, feed: Callable[[], Awaitable[None]]) -> None:
+    """Begin to talk; *feed* is done again and again beside it."""
+    for shard in run.shards:
+        shard.session.start(shard.listen, *([feed] if shard.is_home else []))
+
+
+async def leave(run: SharedRun, spider: str) -> None:
+    """Report what is left, give back what is held, and leave."""
+    lease_timeout = run.queues.settings.lease_timeout
+    if run.is_open:
+        run.state = RunState.CLOSING
+    if run.home.session.is_started:
+        run.exchanged.set()
+        await asyncio.gather(*(shard.session.stop(lease_timeout) for shard in run.shards))
+        patience = time.monotonic() + lease_timeout
+        run.leaving = True
+        left = False
+        while not left and run.state is not RunState.LOST and time.monotonic() < patience:
+            left = all(await asyncio.gather(*(shard.leave() for shard in run.shards)))
+        if run.state is not RunState.LOST:
+            await _after_leaving(run, spider, left=left)
+    await _try(run, run.queues.client.aclose)
+
+
+async def _after_leaving(run: SharedRun, spider: str, *, left: bool) -> None:
+    settings = run.queues.settings
+    if left:
+        await _try(run, run.queues.sweep)
+    else:
+        logger.warning(
+            "Redis does not answer: the pages of this worker go back to the others after %g s", settings.lease_timeout
+        )
+    if dead := sum(shard.reply.dead for shard in run.shards):
+        tell_error(
+            run.stats,
+            f"{dead} pages failed {settings.max_deliveries} times and were set aside;"
+            f" scrapy queue {spider} --dead shows them",
+        )
+
+
+async def _try(run: SharedRun, work: Callable[[], Awaitable[Any]]) -> None:
+    try:
+        async with asyncio.timeout(run.queues.settings.heartbeat_interval):
+            await work()
+    except (*OUTAGES, ForeignKeyError) as error:
+        logger.debug("Left undone in Redis: %s", one_line(error))

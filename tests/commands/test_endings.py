@@ -1,0 +1,99 @@
+"""What `scrapy crawl` can be told to say less or otherwise, and how it ends then."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scrapy.commands import ScrapyCommand
+
+import imgcrawl.commands
+from tests.support.crawling import ROOT, crawl_command, environment
+from tests.support.server import HTML, JPEG, Server
+
+
+def crawl(folder: Path, *options: str, **arguments: str) -> subprocess.CompletedProcess[str]:
+    command = crawl_command("urls", *options, arguments=arguments, settings={"AUTOTHROTTLE_ENABLED": "False"})
+    return subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_a_simulation_asks_for_no_image_and_says_where_each_would_go(server: Server, tmp_path: Path) -> None:
+    server.add("/a.jpg", JPEG)
+    server.add("/b.jpg", JPEG)
+    first = crawl(tmp_path, "-q", url=server.url("/a.jpg"))
+    assert (first.returncode, first.stdout, first.stderr) == (0, "", "")
+    server.forget()
+    done = crawl(tmp_path, "--simulate", "-q", url=f"{server.url('/a.jpg')},{server.url('/b.jpg')},ftp://x/c.jpg")
+    assert (done.returncode, done.stderr, server.paths()) == (0, "", [])
+    assert sorted(done.stdout.splitlines()) == [
+        "(scheme)\tftp://x/c.jpg",
+        f"(uptodate)\t{server.url('/a.jpg')}",
+        f"urls/127.0.0.1/b\t{server.url('/b.jpg')}",
+    ]
+
+
+@pytest.mark.parametrize("more", [["--workers", "2"], ["-s", "REDIS_HOST=127.0.0.1"]])
+def test_a_simulation_takes_nothing_from_a_queue_that_others_share(more: list[str], tmp_path: Path) -> None:
+    done = crawl(tmp_path, "--simulate", *more, url="http://127.0.0.1/a.jpg")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "expected a crawl by itself" in done.stderr
+
+
+def test_a_crawl_can_end_with_one_line_for_machines(server: Server, tmp_path: Path) -> None:
+    server.add("/a.jpg", JPEG)
+    server.add("/b.jpg", HTML, headers={"Content-Type": "text/html"})
+    done = crawl(tmp_path, "--json", "-q", url=f"{server.url('/a.jpg')},{server.url('/b.jpg')}")
+    assert done.returncode == 1
+    assert done.stderr == "1 of 2 images failed, more than 20% (html: 1)\n"
+    told = json.loads(done.stdout)
+    assert told.pop("seconds") > 0
+    assert told == {
+        "spider": "urls",
+        "exit_code": 1,
+        "findings": ["1 of 2 images failed, more than 20% (html: 1)"],
+        "images": {
+            "found": 2, "downloaded": 1, "uptodate": 0, "duplicate": 0, "refused": 0, "failed": 1,
+            "reasons": {"refused": {}, "failed": {"html": 1}},
+        },
+        "galleries": told["galleries"],
+        "list_pages_failed": 0,
+        "bytes": len(JPEG),
+    }  # fmt: skip
+    assert told["galleries"]["found"] == sum(told["galleries"][name] for name in ("scraped", "failed", "not_reached"))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("imgcrawl cra", "crawl"), ("imgcrawl crawl px", "pximg"), ("imgcrawl queue --de", "--dead")],
+)
+def test_a_shell_completes_commands_spiders_and_options(words: str, expected: str, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    made = subprocess.run(
+        [sys.executable, "-m", "scrapy", "completion", "bash"],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        check=True,
+    )
+    script.write_bytes(made.stdout)
+    split = words.split()
+    ask = (
+        f"source {script}; COMP_WORDS=({words}); COMP_CWORD={len(split) - 1}; "
+        f"_shtab_imgcrawl imgcrawl {split[-1]} {split[-2]}; echo ${{COMPREPLY[@]}}"
+    )
+    told = subprocess.run(["/bin/bash", "-c", ask], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == [expected]
+
+
+def test_the_help_of_every_command_has_an_example() -> None:
+    for _, name, _ in pkgutil.iter_modules(imgcrawl.commands.__path__):
+        module = importlib.import_module(f"imgcrawl.commands.{name}")
+        if isinstance(command := getattr(module, "Command", None), type) and issubclass(command, ScrapyCommand):
+            assert "Example: " in command().long_desc(), name

@@ -1,0 +1,233 @@
+"""A queue over several hash tags: as one, and shared by the nodes of a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+from redis.asyncio import Redis
+from scrapy import Request
+from scrapy.settings import Settings
+from scrapy.statscollectors import StatsCollector
+from scrapy.utils.test import get_crawler
+
+from imgcrawl.frontier import inspect
+from imgcrawl.frontier.end_of_run import EndOfRun
+from imgcrawl.frontier.leases import Leases, Page
+from imgcrawl.frontier.membership import join, leave, start
+from imgcrawl.frontier.queue import Reply
+from imgcrawl.frontier.queues import Queues, queues_from_settings, shard_of
+from imgcrawl.frontier.run import RunOptions, RunState, SharedRun
+from tests.support.crawling import until
+from tests.support.pages import Crawl, Site, pages, urls
+from tests.support.redis_cluster import redis_cluster
+from tests.support.redis_server import RedisServer
+from tests.support.sharing import scrapy
+
+
+def queues(url: str, shards: int = 4, spider: str = "pages", **settings: Any) -> Queues:
+    return queues_from_settings(Settings({"REDIS_URL": url, "FRONTIER_SHARDS": shards, **settings}), spider)
+
+
+async def test_two_workers_crawl_four_shards_as_one(tmp_path: Path, redis_server: RedisServer) -> None:
+    settings = {"FRONTIER_SHARDS": 4, "FRONTIER_LEASE_TIMEOUT": 6}
+    with Site(0.05) as site, Crawl(tmp_path, redis_server.url, site, **settings) as crawl:
+        workers = [crawl.start(lists="6", hosts="9") for _ in range(2)]
+        until(lambda: len(urls(crawl)) > 20)
+        other = crawl.start("-s", "FRONTIER_SHARDS=3", lists="6", hosts="9")
+        with redis_server.client() as client:
+            client.lpush("pages:start_urls", f"{site.url.replace('127.0.0.1', '127.0.0.7')}/page/fed")
+        crawl.wait(60)
+        assert urls(crawl) >= pages(120)
+        assert site.hits["/page/fed"] == 1
+        assert set(site.hits.values()) == {1}
+        assert [worker.returncode for worker in workers] == [0, 0], crawl.log(workers[0])
+        assert "FRONTIER_SHARDS=3: the queue pages:requests has 4 of them; expected the same" in crawl.log(other)
+        assert "Traceback" not in crawl.log(other)
+    store = queues(redis_server.url)
+    done = [await inspect.counts(queue) for queue in store]
+    assert sum(one["done"] for one in done) == (await inspect.counts(store))["done"] == 120 + 6 + 1
+    assert sum(one["done"] > 0 for one in done) > 1, "one shard did it all"
+    await store.client.aclose()
+
+
+def test_all_shards_were_empty_at_one_moment() -> None:
+    """A page that goes from one shard to another between two looks is not overlooked."""
+
+    def look(shard: int, signature: str, sent: float, *, quiet: bool = True) -> bool:
+        end.looked(shard, Reply("ok", signature=signature, quiet=quiet), sent=sent, received=sent + 1)
+        return end.is_here
+
+    end = EndOfRun(2)
+    assert not look(0, "a", 0)
+    assert not look(1, "x", 0, quiet=False)  # a page here is to lead to one there
+    assert not look(1, "x", 2)  # it has: this was empty, and that was empty when it was looked at, but not now
+    assert end.unconfirmed() == [0, 1]
+    assert not look(0, "b", 4)  # it was queued and done meanwhile
+    assert not look(1, "x", 4.5)  # begun before the answer of the other came: not surely later than it
+    assert end.signature == ""
+    assert look(1, "x", 6) is False
+    assert end.unconfirmed() == [0]
+    assert look(0, "b", 7)
+    assert end.signature == "b"
+    end.reset()
+    assert not end.is_here
+
+
+class Worker:
+    """A worker's part in a run of two shards, without a crawl: what it leases is in `pages`."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.url = server.url
+        self.queues = queues(server.url, 2)
+        self.pages: dict[bytes, tuple[Request, Page]] = {}
+        self.run = SharedRun(
+            self.queues, Leases(16, 8), RunOptions(), StatsCollector(get_crawler()),
+            accept=self.accept, wake_engine=lambda: None, is_stopping=lambda: False,
+        )  # fmt: skip
+        self.run.may_seed = True
+
+    def accept(self, shard: int, token: bytes, priority: bytes, value: bytes, quarantined: bool) -> None:
+        page = Page(token, "h", value, shard)
+        request = Request("http://h/")
+        self.run.leases.add(request, page, quarantined=quarantined)
+        self.run.leases.start_next()
+        self.pages[value] = request, page
+
+    def done(self, value: bytes) -> None:
+        request, page = self.pages.pop(value)
+        self.run.leases.finish(request)
+        self.run.end_page(page, "done")
+
+    def queue(self, value: str, shard: int) -> None:
+        host = next(host for n in count() if shard_of(host := f"h{n}", 2) == shard)
+        self.run.enqueue("c", value.encode().ljust(12), Request(f"http://{host}/{value}"), value.encode())
+
+    async def __aenter__(self) -> Self:
+        await join(self.run, self.url, "pages")
+        start(self.run, partial(asyncio.sleep, 3600))
+        await self.until(lambda: self.run.is_seeding)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await leave(self.run, "pages")
+
+    async def until(self, is_so: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not is_so():
+                await self.run.next_exchange()
+
+
+async def test_a_page_ends_after_what_it_led_to_is_in_another_shard_and_the_run_after_that(
+    redis_server: RedisServer,
+) -> None:
+    async with Worker(redis_server) as worker:
+        run, (home, other) = worker.run, worker.queues
+        worker.queue("parent", 0)
+        await worker.until(lambda: b"parent" in worker.pages)
+        answering, other.client = other.client, Redis.from_url("redis://127.0.0.1:1")
+        worker.queue("child", 1)
+        worker.done(b"parent")
+        run.report("seeded", "", "")
+        await worker.until(lambda: run.shards[1].session.is_away)
+        for _ in range(2):
+            run.home.session.wake()
+            await run.home.session.exchanged()
+        assert (await inspect.counts(home))["leased"] == 1, "acknowledged though its child is nowhere"
+        assert not run.home.reply.seeded
+        other.client = answering
+        await worker.until(lambda: b"child" in worker.pages and not run.has_reports)
+        run.nothing_outside = True
+        assert (await inspect.counts(worker.queues))["done"] == 1
+        assert run.state is RunState.RUNNING
+        worker.done(b"child")
+        await worker.until(lambda: run.state is RunState.DONE)
+        worker.queue("fed", 1)  # outsiders may do so until all have left
+        await worker.until(lambda: run.state is RunState.RUNNING and b"fed" in worker.pages)
+        worker.done(b"fed")
+        await worker.until(lambda: run.state is RunState.DONE)
+
+
+async def test_what_one_shard_has_lost_is_queued_there_again(redis_server: RedisServer) -> None:
+    """Its parent is of another shard, which has lost nothing, so that nobody would do it again."""
+    async with Worker(redis_server) as worker:
+        home, other = worker.queues
+        worker.queue("parent", 0)
+        await worker.until(lambda: b"parent" in worker.pages)
+        keys = [key async for key in other.client.scan_iter(f"{other.prefix}*")]
+        old = [(key, await other.client.dump(key)) for key in keys]
+        worker.queue("child", 1)
+        worker.done(b"parent")
+        await worker.until(lambda: b"child" in worker.pages and not worker.run.has_reports)
+        assert (await inspect.counts(home))["done"] == 1
+        del worker.pages[b"child"]
+        async with other.client.pipeline(transaction=True) as pipe:  # as a replica that had not heard of it
+            pipe.delete(*[key async for key in other.client.scan_iter(f"{other.prefix}*")])
+            for key, value in old:
+                pipe.restore(key, 0, value)
+            await pipe.execute()
+        worker.run.wake()
+        await worker.until(lambda: b"child" in worker.pages)
+        assert (await inspect.counts(worker.queues))["enqueued"] == 2
+
+
+async def test_the_queue_command_shows_and_changes_all_shards(tmp_path: Path, redis_server: RedisServer) -> None:
+    store = queues(redis_server.url, spider="pximg", FRONTIER_MAX_DELIVERIES=1)
+    run, _ = await store.join("host-1-abc", "", persist=False, flush=False, arguments={})
+    for number, queue in enumerate(store):
+        ops = [("c", f"{n:012}".encode(), f"0:h{number}", b'{"url": "http://h/"}') for n in range(5)]
+        said: dict[str, Any] = {"per_host": 9, "flags": "x" if number else "s"}
+        reply = await queue.exchange(run, "host-1-abc", ops=ops, wanted=3, **said)
+        (done, _, _), (failed, _, _), _ = reply.leases
+        ends = [("done", done, ""), ("failed", failed, "no")]
+        await queue.exchange(run, "host-1-abc", ops=ends, sequence=5, **said)
+    code, out, _ = scrapy(tmp_path, "queue", "pximg", redis_url=redis_server.url)  # with no FRONTIER_SHARDS
+    assert code == 0
+    rows = {line.split()[0]: line.split()[1] for line in out.splitlines() if len(line.split()) > 1}
+    shown = {name: rows[name] for name in ("queued", "leased", "done", "seen", "dead", "host-1-abc")}
+    assert shown == {"queued": "8", "leased": "4", "done": "4", "seen": "20", "dead": "4", "host-1-abc": "4"}
+    assert (
+        "4 pages are in the queue again"
+        in scrapy(tmp_path, "queue", "pximg", "--requeue", redis_url=redis_server.url)[1]
+    )
+    assert (await inspect.counts(store))["queued"] == 12
+    assert scrapy(tmp_path, "queue", "pximg", "--clear", "--yes", redis_url=redis_server.url)[0] == 0
+    assert [(await inspect.counts(queue))["seen"] for queue in store] == [0] * 4
+    other = queues(redis_server.url, 2, "pximg")
+    assert await other.join("w", "", persist=False, flush=False, arguments={}), "cleared, and still of four shards"
+    await store.client.aclose()
+    await other.client.aclose()
+
+
+def test_a_cluster_loses_a_node_and_then_a_node_for_good(tmp_path: Path) -> None:
+    """One comes back as it was; the replica of the other takes over. Workers are killed meanwhile, too."""
+    settings = {"FRONTIER_SHARDS": 3, "FRONTIER_LEASE_TIMEOUT": 12, "CONCURRENT_REQUESTS_PER_DOMAIN": 4}
+    with (
+        redis_cluster(tmp_path, replicas=True) as cluster,
+        Site(0.1) as site,
+        Crawl(tmp_path, cluster.url, site, **settings) as crawl,
+    ):
+        for _ in range(2):
+            crawl.start(lists="15", hosts="9")
+        until(lambda: len(urls(crawl)) > 40)
+        assert min(cluster.keys()[:3]) > 0, "a node without a shard"
+        lost, back = cluster.masters[1:]
+        back.send(signal.SIGSTOP)
+        crawl.workers[0].kill()
+        back.kill()
+        back.start()
+        crawl.start(lists="15", hosts="9")
+        until(cluster.is_whole)
+        seen = len(urls(crawl))
+        until(lambda: len(urls(crawl)) > seen + 20, 20)
+        lost.kill()
+        until(lambda: cluster.takes_over(cluster.replica_of(lost)), 20)
+        crawl.wait(60)
+        assert urls(crawl) == pages(300)
+        assert [worker.returncode for worker in crawl.workers] == [-9, 0, 0]
+        assert sum(site.hits.values()) < 300 + 15 + 100, "much was fetched again"

@@ -1,0 +1,96 @@
+"""Nothing of a page keeps the event loop busy, however large it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from pathlib import Path
+
+from imgcrawl.pages.outside import LARGE, in_pieces, outside_loop
+from tests.support.crawling import crawl, project_settings
+from tests.support.server import JPEG, Server
+
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+CARDS = 7_000  # 3 MB: to search them takes most of a second
+LINKS = 3_000
+IMAGES = 20_000
+
+
+def dense_page(title: str) -> bytes:
+    cards = "".join(
+        f'<div class="card"><a href="/{card}.html?from=a&amp;at={card}"><img class="lazy" width="300" height="200" '
+        f'alt="An image of {card}" src="/i/{card % 20}-300x200.jpg" srcset="/i/{card % 20}-300x200.jpg 300w, '
+        f'/i/{card % 20}-600x400.jpg 600w, /i/{card % 20}.jpg 1200w"></a><h3>Number {card}</h3>'
+        f"<p>Some <b>words</b> about what can be seen here.</p></div>\n"
+        for card in range(CARDS)
+    )
+    return f"<!doctype html><title>{title}</title><body>{cards}</body>".encode()
+
+
+def test_no_step_of_the_event_loop_is_long_with_dense_pages_of_megabytes_and_a_gallery_of_very_many_images(
+    server: Server, tmp_path: Path
+) -> None:
+    """The step is judged by its own CPU time: a busy machine does not change it much. It was a second."""
+    galleries = ["/dense/1", "/dense/2", "/many"]
+    links = "".join(f'<a class="g" href="{path}">a gallery</a>' for path in galleries)
+    others = "".join(f'<p>More <a href="/other/{number}?page=2">of {number}</a></p>' for number in range(LINKS))
+    server.robots("")
+    server.add("*", JPEG)
+    server.add("/list", f"<html><body>{links}{others}</body></html>".encode(), headers=HTML)
+    for path in galleries[:2]:
+        server.add(path, dense_page(path), headers=HTML)
+    refused = "".join(f'<img src="ftp://nowhere.invalid/{number}.jpg">' for number in range(IMAGES))
+    server.add("/many", f"<title>many</title>{refused}".encode(), headers=HTML)
+    extensions = {"tests.spiders.looplag.LoopLag": 0, **project_settings().getdict("EXTENSIONS")}
+    done = crawl(
+        tmp_path,
+        "gallery",
+        {"list": server.url("/list"), "galleries": "a.g"},
+        EXTENSIONS=json.dumps(extensions),
+        LOG_LEVEL="INFO",
+        VERDICT_MAX_FAILED="1",
+    )
+    assert "Traceback" not in done.log
+    by_title = {item["title"]: item for item in done.items}
+    for path in galleries[:2]:
+        assert next(image["status"] for image in by_title[path]["images"]) in ("downloaded", "duplicate")
+        assert by_title[path]["image_urls"] == [server.url(f"/i/{number}.jpg") for number in range(20)]
+    assert [image["url"] for image in by_title["many"]["images"]] == by_title["many"]["image_urls"]
+    assert len(by_title["many"]["images"]) == IMAGES
+    longest = float(re.findall(r"longest step ([\d.]+) ms", done.log)[-1])
+    assert longest < 100, f"{longest} ms"
+
+
+async def test_what_is_made_of_a_large_page_comes_in_its_order_and_others_have_their_turn() -> None:
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(take_turns())
+    for size in (0, LARGE):
+        turns = 0
+        made = [each async for each in in_pieces(size, iter(range(100)))]
+        assert made == list(range(100))
+        assert turns >= 4
+    assert await outside_loop(LARGE, lambda: time.sleep(0.1)) is None
+    assert turns > 100
+    others.cancel()
+
+
+async def test_an_error_in_what_is_made_outside_of_the_loop_is_raised_where_it_is_waited_for() -> None:
+    def made() -> list[int]:
+        raise ValueError("no such thing")
+
+    for size in (0, LARGE):
+        try:
+            await outside_loop(size, made)
+        except ValueError as error:
+            assert str(error) == "no such thing"
+        else:
+            raise AssertionError("nothing was raised")
