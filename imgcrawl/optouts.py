@@ -31,8 +31,8 @@ def in_headers(robots_tags: Iterable[str], tdm_reservations: Iterable[str], agen
 def in_page(page: Selector, agent: str) -> list[str]:
     """The opt-outs in the meta elements of a page, for the product token *agent*."""
     said: set[str] = set()
-    for meta in page.xpath("//meta[@name][@content]"):
-        name, content = (meta.attrib[key][:_LONGEST].strip().lower() for key in ("name", "content"))
+    for meta in page.root.iter("meta"):  # XPath takes 3 ms a megabyte for it
+        name, content = (meta.get(key, "")[:_LONGEST].strip().lower() for key in ("name", "content"))
         if name in ("robots", agent.lower()):
             said |= _words(content.split(","))
         elif name == "tdm-reservation" and content == "1":
