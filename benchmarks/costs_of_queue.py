@@ -20,7 +20,7 @@ from scrapy.settings import Settings
 from benchmarks.redis_server import redis_server
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import Queue, queue_from_settings
-from imgcrawl.frontier.run import BATCH_WINDOW, EXCHANGES_A_SECOND
+from imgcrawl.frontier.shard import BATCH_WINDOW, EXCHANGES_A_SECOND
 from imgcrawl.frontier.verdict import RunStats, run_stats
 from imgcrawl.limits.backend import HostLimits, LimitRequest
 from imgcrawl.limits.exchange import REPORT_INTERVAL, REPORTS_A_SECOND

@@ -26,7 +26,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "USER_AGENT", "ROBOTSTXT_", "OPT_OUTS_", "BUDGET_", "CRAWL_HOURS", "PRIVATE_HOSTS_", "COOKIES_FILE", "HOST_"
     ),
     "feeds": ("FEED_",),
-    "verdict": ("VERDICT_", "SUMMARY_", "EXTENSIONS"),
+    "verdict": ("VERDICT_", "SUMMARY_", "HEARTBEAT_", "EXTENSIONS"),
     "frontier": ("FRONTIER_",),
 }  # fmt: skip
 # Settings into which several parts put components: what of them belongs to which, by the last words of its path.

@@ -12,6 +12,7 @@ from scrapy.utils.project import get_project_settings
 
 from imgcrawl.configuration import apply, find, take_options
 from imgcrawl.exceptions import InputError
+from imgcrawl.exitcodes import ExitCode
 
 SETTINGS = "imgcrawl.settings"
 
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         apply(settings, find(file), profile)
     except InputError as error:
         print(error, file=sys.stderr)  # noqa: T201 -- a command's own words to its user
-        sys.exit(2)
+        sys.exit(ExitCode.REFUSED)
     execute(arguments, settings)
 
 

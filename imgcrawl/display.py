@@ -8,9 +8,6 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from imgcrawl.items import STORED
 
 RECENT = 10.0  # seconds that "images a second" looks back
@@ -53,12 +50,6 @@ class Status:
         speed = self.speed(stored_images(stats))
         return f"{speed:,.1f} images/s, {failed:,} failed, {int(stats.get('image/refused', 0)):,} refused"
 
-    def picture(self, lines: Sequence[str], *, stopping: bool) -> RenderableType:
-        """*lines* as a terminal shows them, each cut where the terminal ends."""
-        shown = [Text.assemble((self.spider, "bold"), f" {clock(self.seconds)}  {lines[0]}")]
-        shown += [Text(f"  {line}") for line in lines[1:]]
-        if stopping:
-            shown.append(Text("  stopping when what is under way is done; Ctrl-C again stops at once"))
-        for line in shown:
-            line.no_wrap, line.overflow = True, "ellipsis"
-        return Group(*shown)
+    def timed(self, lines: Sequence[str]) -> list[str]:
+        """*lines*, the time that has passed before the first."""
+        return [f"{clock(self.seconds)}  {lines[0]}", *lines[1:]]

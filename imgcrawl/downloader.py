@@ -22,20 +22,20 @@ from scrapy.utils.log import logformatter_adapter
 from twisted.internet.defer import Deferred
 
 from imgcrawl.backpressure import Active, Backpressure
-from imgcrawl.engine import counted_as_in_progress, is_stopping, wake
+from imgcrawl.engine import counted_as_in_progress, wake
 from imgcrawl.limits.backend import HostLimits, HostNotes
 from imgcrawl.limits.limiter import Limiter
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.settings import LimitSettings
-from imgcrawl.stopping import StopInTime
+from imgcrawl.stopping import StopInTime, leave_within
 from imgcrawl.turns import HostSlot, Turns
+from imgcrawl.waiting import ScrapysDownloader, Waiting
 
-_STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins, only when it is done
 _engine_log = logging.getLogger("scrapy.core.engine")  # it tells of every response
 _ADDRESSES = 10_000  # hosts whose address is remembered
 
 
-class Downloader(scrapy.core.downloader.Downloader):
+class Downloader(scrapy.core.downloader.Downloader, Waiting):
     """Scrapy's downloader, with limits that also hold for requests that do not come from the scheduler.
 
     Settings (Scrapy's own unless said otherwise):
@@ -109,8 +109,8 @@ class Downloader(scrapy.core.downloader.Downloader):
         ]
         return limiters[0] if len(limiters) == 1 else ShardedLimiter(limiters)
 
-    async def _spider_closed(self) -> None:
-        await self.limits.close()
+    async def _spider_closed(self, reason: str) -> None:
+        await self.limits.close(leave_within(self.settings, reason, 5.0))
 
     def _limits_of(self, name: str) -> HostLimits:
         return self._limit_settings.limits_of(name, _slot_jitter(self.per_slot_settings.get(name, {}), self._jitter))
@@ -213,16 +213,9 @@ class Downloader(scrapy.core.downloader.Downloader):
         )
         return result
 
-    async def wait(self, seconds: float) -> bool:
-        """Wait in a middleware. True when *seconds* are over, False as soon as the crawl is being stopped."""
-        end = monotonic() + seconds
-        with self.backpressure.not_counted():
-            while not self._stopping():
-                left = end - monotonic()
-                if left <= 0:
-                    return True
-                await asyncio.sleep(min(left, _STOP_CHECK))
-        return False
+    async def keep_delay(self, request: Request, seconds: float) -> None:
+        """No gap between two requests to the host of *request* is shorter than this (Crawl-delay)."""
+        self.limits.floor(await self.slot_of(request), seconds)
 
     async def wait_for(self, request: Request, seconds: float) -> bool:
         """Wait in a middleware until the host of *request*, which asked for that many *seconds*, may be asked again.
@@ -238,10 +231,6 @@ class Downloader(scrapy.core.downloader.Downloader):
 
     def needs_backout(self) -> bool:
         return self.backpressure.is_busy(self._turns.stuck)
-
-    def _stopping(self) -> bool:
-        engine = self.crawler.engine
-        return engine is None or not engine.running or is_stopping(engine)
 
     def _look_again(self) -> None:
         """There may be room for another request, or for another page."""
@@ -262,15 +251,10 @@ class Downloader(scrapy.core.downloader.Downloader):
             self._turns.done(slot, request, response, sent)
 
 
-def downloader_of(crawler: Crawler) -> Downloader:
-    """The crawl's downloader. Raises TypeError if the setting DOWNLOADER names one that is not ours."""
-    downloader = crawler.engine.downloader if crawler.engine else None
-    if not isinstance(downloader, Downloader):
-        raise TypeError(
-            f"DOWNLOADER is {crawler.settings['DOWNLOADER']}, expected imgcrawl.downloader.Downloader "
-            "or a subclass of it"
-        )
-    return downloader
+def downloader_of(crawler: Crawler) -> Downloader | ScrapysDownloader:
+    """The crawl's downloader, as middlewares see it; the setting DOWNLOADER may name one that is not ours."""
+    downloader = crawler.engine.downloader
+    return downloader if isinstance(downloader, Downloader) else ScrapysDownloader(crawler)
 
 
 async def _address_of(host: str) -> str:

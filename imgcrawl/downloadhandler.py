@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn, cast
 
 import aiohttp
 import yarl
-from scrapy import Request
+from pydispatch.dispatcher import getAllReceivers
+from scrapy import Request, signals
 from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler, _ClientResponse
 from scrapy.core.downloader.handlers._base_streaming import BaseStreamingDownloadHandler
 from scrapy.crawler import Crawler
@@ -29,12 +31,13 @@ from imgcrawl.backpressure import Backpressure
 from imgcrawl.bodies import BodyFile, body_file_of, encodings_of
 from imgcrawl.checks import is_socks
 from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, public_socket
+from imgcrawl.engine import downloader_in
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
-from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector
+from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector, sent_headers
 from imgcrawl.proxies import SocksConnector
 
-_PIECE = 1024 * 1024  # bytes of a body that are handed on at a time
+_PIECE = 1024 * 1024  # bytes of a body that are handed on at a time; all at once to who listens, as he may stop it
 _WRITTEN = 256 * 1024  # bytes of it that are written to a file at a time
 _OF_NO_IMAGE = 64 * 1024  # bytes that are read of an error's or a redirect's page in place of an image
 
@@ -45,6 +48,7 @@ class _Response(_ClientResponse):
     goes_on = False  # it is the rest of what is in the file
     at_once = False  # all of it goes there
     limit = 0
+    piece = _PIECE  # bytes that are handed on at a time
     backpressure: Backpressure | None = None
 
     async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
@@ -56,16 +60,6 @@ class _Response(_ClientResponse):
 @lru_cache(64)
 def _client_timeout(total: float, connect: float, idle: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total, connect=connect, sock_read=idle)
-
-
-def _sent_headers(request: Request) -> list[tuple[str, str]]:
-    # Scrapy copies the headers for this, and makes every name and value canonical once more.
-    return [
-        (name.decode(), value.decode())
-        for name, values in dict.items(request.headers)
-        for value in values
-        if name != b"Proxy-Authorization"
-    ]
 
 
 class DownloadHandler(AiohttpDownloadHandler):
@@ -98,7 +92,6 @@ class DownloadHandler(AiohttpDownloadHandler):
         # DOWNLOAD_SLOTS raises, and cannot judge addresses.
         BaseStreamingDownloadHandler.__init__(self, crawler)
         self._fail_on_dataloss_warned = True  # a short body is an outcome, told where outcomes are told
-        self._ssl_context = _make_ssl_context(crawler.settings)
         self._connect_timeout = crawler.settings.getfloat("DOWNLOAD_CONNECT_TIMEOUT", 10)
         self._idle_timeout = crawler.settings.getfloat("DOWNLOAD_IDLE_TIMEOUT", 30)
         self._resolver = Resolver()
@@ -107,12 +100,15 @@ class DownloadHandler(AiohttpDownloadHandler):
         self._public_session = self._new_session(self._connector(public_socket))
         self._socks_sessions: dict[str, aiohttp.ClientSession] = {}
 
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return _make_ssl_context(self.crawler.settings)  # reads all certificates of this machine, for 20 ms
+
     def _connector(self, socket_factory: Callable[[AddrInfo], socket.socket] | None) -> Connector:
-        # The Downloader limits requests, and with them connections.
         return Connector(
             local_addr=self._bind_address,
             resolver=self._resolver,
-            limit=0,
+            limit=0,  # the Downloader limits requests, and with them connections
             limit_per_host=0,
             socket_factory=socket_factory,
         )
@@ -149,9 +145,9 @@ class DownloadHandler(AiohttpDownloadHandler):
                     request.method,
                     url,
                     data=request.body or None,
-                    headers=_sent_headers(request) + (file.range_headers(request.url) if file else []),
+                    headers=sent_headers(request) + (file.range_headers(request.url) if file else []),
                     timeout=_client_timeout(timeout, self._connect_timeout, self._idle_timeout),
-                    ssl=self._ssl_context,
+                    ssl=self._tls if url.scheme == "https" else True,
                     allow_redirects=False,
                     proxy=proxy,
                 )
@@ -171,8 +167,8 @@ class DownloadHandler(AiohttpDownloadHandler):
         """Say where the body of *response* goes, and how much of it."""
         response.truncate = request.meta.get("download_truncate")
         response.limit = request.meta.get("download_maxsize", self._default_maxsize)
-        engine = self.crawler.engine
-        response.backpressure = getattr(engine.downloader, "backpressure", None) if engine else None
+        response.piece = 1 if any(getAllReceivers(self.crawler, signals.bytes_received)) else _PIECE
+        response.backpressure = getattr(downloader_in(self.crawler), "backpressure", None)
         if response.backpressure:
             response.backpressure.dropped()  # of an answer before, which was a redirect, or failed
         if file is None:
@@ -246,7 +242,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                 if ours.file and (ours.at_once or received > ours.file.in_memory):
                     await _write_rest(ours, ours.file, pieces)
                     return
-                if waiting >= _PIECE:
+                if waiting >= ours.piece:
                     yield b"".join(pieces)
                     pieces.clear()
                     waiting = 0

@@ -10,8 +10,17 @@ from contextlib import contextmanager
 
 from scrapy import Request
 from scrapy.core.engine import ExecutionEngine
+from scrapy.crawler import Crawler
 
 from imgcrawl.exceptions import InputError
+
+
+def downloader_in(crawler: Crawler) -> object:
+    """The downloader of *crawler*; None before it crawls, as where a part is used without a crawl."""
+    try:
+        return crawler.engine.downloader
+    except RuntimeError:
+        return None
 
 
 def is_stopping(engine: ExecutionEngine) -> bool:

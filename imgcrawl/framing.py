@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import BadHttpMessage
+from scrapy import Request
 
 MAX_HEAD = 256 * 1024  # bytes of a status line and its headers, and of what frames a body between two parts of it
 MAX_FIELD = 64 * 1024  # bytes of one of them
@@ -184,3 +185,14 @@ def regular_head(head: bytes) -> RegularHead:
         kept.append((b"Content-Length", lengths.pop()))
     regular = b"\r\n".join([status, *(b"%s: %s" % field for field in kept), b"", b""])
     return RegularHead(regular, not (codes and lengths), codes[-1:] == [b"chunked"])
+
+
+def sent_headers(request: Request) -> list[tuple[str, str]]:
+    """The headers of *request* as they go over the wire."""
+    # Scrapy copies the headers for this, and makes every name and value canonical once more.
+    return [
+        (name.decode(), value.decode())
+        for name, values in dict.items(request.headers)
+        for value in values
+        if name != b"Proxy-Authorization"
+    ]

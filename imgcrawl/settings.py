@@ -39,6 +39,7 @@ SCHEDULER_PRIORITY_QUEUE = "imgcrawl.priorityqueue.PriorityQueue"  # a host that
 ADDONS = {
     "imgcrawl.playwright.Addon": 0,  # only with PAGES_PLAYWRIGHT
     "imgcrawl.frontier.Addon": 100,  # only with REDIS_URL: all workers share one queue
+    "imgcrawl.unused.Addon": 900,  # what is switched off is not loaded
 }
 FRONTIER_LEASE_TIMEOUT = 30  # seconds until the pages of a worker that is silent go back
 FRONTIER_MAX_DELIVERIES = 5  # failures and deaths of workers until a page is set aside
@@ -87,7 +88,7 @@ DOWNLOADER_MIDDLEWARES = {
     "imgcrawl.downloadermiddlewares.credentials.HttpAuthMiddleware": 640,  # behind the redirects, which take it nowhere
     "imgcrawl.downloadermiddlewares.credentials.HostHeadersMiddleware": 650,
     "scrapy.downloadermiddlewares.cookies.CookiesMiddleware": None,
-    "imgcrawl.downloadermiddlewares.credentials.CookiesMiddleware": 700,
+    "imgcrawl.downloadermiddlewares.cookies.CookiesMiddleware": 700,
     "imgcrawl.downloadermiddlewares.simulation.SimulationMiddleware": 950,  # only with IMAGES_SIMULATE
 }
 SPIDER_MIDDLEWARES = {
@@ -103,6 +104,14 @@ DOWNLOAD_MAXSIZE = 128 * 1024 * 1024  # bytes; larger images are scans that this
 PAGES_MAXSIZE = 10 * 1024 * 1024  # bytes; a page of more is a mistake or an attack, and parsed takes fifteen times that
 DOWNLOAD_WARNSIZE = 0  # what is too large is an outcome, what is not needs no warning
 RETRY_TIMES = 3  # tries after the first, with growing pauses
+RETRY_EXCEPTIONS = [  # Scrapy's, but for those of its own download handler, which would be loaded for their sake
+    "scrapy.exceptions.CannotResolveHostError",
+    "scrapy.exceptions.DownloadConnectionRefusedError",
+    "scrapy.exceptions.DownloadFailedError",
+    "scrapy.exceptions.DownloadTimeoutError",
+    "scrapy.exceptions.ResponseDataLossError",
+    OSError,
+]
 RETRY_DELAY = 1.0  # seconds before the first of them, doubled for each that follows, give or take half
 RETRY_MAX_DELAY = 60.0  # seconds at the most
 RETRY_GIVE_UP_LOG_LEVEL = "DEBUG"  # what is given up has an outcome, which is logged where outcomes are
@@ -152,6 +161,7 @@ EXTENSIONS = {
     "imgcrawl.extensions.loglines.LogLines": -1,  # first: what the others tell is told in lines, too
     "imgcrawl.extensions.progress.Progress": 0,
     "imgcrawl.extensions.verdict.Verdict": 0,
+    "imgcrawl.extensions.heartbeat.Heartbeat": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers
     "scrapy.extensions.logstats.LogStats": None,  # Progress tells more
 }
@@ -159,4 +169,5 @@ LOG_LEVEL = "INFO"  # DEBUG is a line for each image and more
 STATS_DUMP = False  # the summary says what a person needs
 SUMMARY_ENABLED = True  # the table at the end of `scrapy crawl`
 VERDICT_MAX_FAILED = 0.2  # the share of images, and of galleries, that may fail before the exit code says so
+HEARTBEAT_FILE = ""  # touched while a crawl lives: what starts crawls again where they die asks `imgcrawl health`
 VERDICT_IMAGES_EXPECTED = True  # False for crawls that bring no images home (alexa)

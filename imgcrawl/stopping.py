@@ -13,6 +13,7 @@ from imgcrawl.exceptions import InputError, RequestRefused
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
+    from scrapy.settings import BaseSettings
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +24,16 @@ POLL_INTERVAL = 0.2  # seconds: Scrapy sends no signal when a stop begins, only 
 _Result = TypeVar("_Result")
 
 
+def leave_within(settings: BaseSettings, reason: str, otherwise: float) -> float:
+    """Seconds for which a crawl that ends with *reason* waits for a Redis that does not answer; *otherwise*, if it was
+    not told to stop. What could then not be said costs other workers some pages twice, and no more."""
+    return min(otherwise, max(1.0, settings.getfloat("SHUTDOWN_TIMEOUT", 5) / 5)) if reason == "shutdown" else otherwise
+
+
 class StopInTime:
     """Lets downloads go on for SHUTDOWN_TIMEOUT seconds (default 5) after Ctrl-C or SIGTERM.
 
+    A Redis that does not answer is then waited for a fifth of that, at each of four places.
     What is then not done fails, waiting or not, with `RequestRefused` (`stopped`). A crawl that ends by itself, or by
     one of the CLOSESPIDER limits, is not hurried. Raises `InputError` for a setting that is no number of seconds.
     """

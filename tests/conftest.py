@@ -25,7 +25,8 @@ if "REDIS_URL" in os.environ:
 
 # Whole crawls by several processes, benchmarks and browsers: what `-m "not slow"` leaves out.
 SLOW = {
-    "packaging/test_wheel.py", "test_benchmarks.py", "test_chaos.py", "test_playwright.py", "test_promises.py",
+    "packaging/test_scrapyd.py", "packaging/test_wheel.py", "test_benchmarks.py", "test_chaos.py", "test_playwright.py",
+    "test_promises.py",
     "test_replicas.py", "test_sharing.py", "test_stopping.py", "test_workers.py", "demo/test_command.py",
     "commands/test_merge.py", "commands/test_newsite.py", "test_large_bodies.py", "pipelines/test_large.py",
     "frontier/test_crawls.py", "frontier/test_run_arguments.py", "frontier/test_servers.py",

@@ -185,12 +185,18 @@ async def test_a_host_counts_for_no_more_than_it_is_asked_for_at_a_time() -> Non
     await crawl(script, CONCURRENT_REQUESTS=10, CONCURRENT_REQUESTS_PER_DOMAIN=8)
 
 
-async def test_another_downloader_is_named() -> None:
-    async def script(crawler: Crawler) -> None:
-        with pytest.raises(TypeError, match=r"DOWNLOADER is scrapy\.core\.downloader\.Downloader, expected"):
-            downloader_of(crawler)
+async def test_beside_scrapys_downloader_middlewares_wait_and_keep_a_delay(server: Server) -> None:
+    server.add("/robots.txt", b"User-agent: *\nCrawl-delay: 0.7")
+    server.add("*", JPEG)
 
-    await crawl(script, DOWNLOADER="scrapy.core.downloader.Downloader")
+    async def script(crawler: Crawler) -> None:
+        assert await downloader_of(crawler).wait(0.1)
+        for path in ("/a", "/b"):
+            await crawler.engine.download_async(Request(server.url(path)))
+        a, b = (request.time for request in server.requests if request.path != "/robots.txt")
+        assert b - a >= 0.6
+
+    await crawl(script, DOWNLOADER="scrapy.core.downloader.Downloader", ROBOTSTXT_OBEY=True)
 
 
 def test_the_overridden_methods_are_still_scrapys() -> None:

@@ -10,16 +10,17 @@ import zlib
 
 import pytest
 import scrapy
-from scrapy import Request
-from scrapy.crawler import Crawler
+from scrapy import Request, signals
+from scrapy.crawler import AsyncCrawlerRunner, Crawler
 from scrapy.exceptions import IgnoreRequest, NotSupported, StopDownload
 from scrapy.http import HtmlResponse, Response
 from scrapy.http.request import NO_CALLBACK
 from scrapy.spidermiddlewares.httperror import HttpError
 
+from imgcrawl.downloadhandler import DownloadHandler
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import reason_of
-from tests.support.asking import ask, crawl
+from tests.support.asking import SETTINGS, ask, crawl
 from tests.support.server import HTML, JPEG, Answer, Exchange, Server
 
 HASTY = {
@@ -217,6 +218,27 @@ async def test_the_rest_of_a_body_is_not_read(server: Server) -> None:
     answer = await one(Request(server.url("/endless"), meta={"download_truncate": 1000}), **HASTY)
     assert isinstance(answer, Response)
     assert 1000 <= len(answer.body) < 1_000_000
+
+
+async def test_who_listens_to_what_comes_can_stop_it_at_once(server: Server) -> None:
+    def stop(data: bytes) -> None:
+        raise StopDownload(fail=False)
+
+    async def script(crawler: Crawler) -> None:
+        crawler.signals.connect(stop, signals.bytes_received)
+        response = await crawler.engine.download_async(Request(server.url("/endless")))
+        assert 0 < len(response.body) < 500_000  # in place of a megabyte at a time
+
+    await crawl(script, **HASTY)
+
+
+async def test_the_handler_needs_no_crawl(server: Server) -> None:
+    handler = DownloadHandler(AsyncCrawlerRunner(SETTINGS).create_crawler(scrapy.Spider))
+    server.add("/a", JPEG)
+    try:
+        assert (await handler.download_request(Request(server.url("/a")))).body == JPEG
+    finally:
+        await handler.close()
 
 
 async def test_no_warning_and_no_line_but_ours(server: Server, caplog: pytest.LogCaptureFixture) -> None:

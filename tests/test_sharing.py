@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections import Counter
 from pathlib import Path
 
 from imgcrawl.demo.server import serve
+from imgcrawl.exitcodes import ExitCode
 from tests.support.crawling import until
 from tests.support.redis_server import RedisServer
+from tests.support.server import Answer, Request, Server, jpeg
 from tests.support.sharing import Sharing
 from tests.test_promises import assert_as_served
 
@@ -31,6 +34,48 @@ def test_two_workers_3_s_apart_share_the_work_and_leave_together(tmp_path: Path,
         asked = replica.stats()["requests"]
         assert asked[f"{replica.base}/topic/nvshen/page/1"] == 1
         assert max(asked[gallery["url"]] for gallery in replica.galleries) == 1
+
+
+def test_a_rolling_restart_of_four_workers_loses_nothing_and_asks_for_nothing_twice(
+    server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    restarted = threading.Event()  # until then each list page has galleries, and so there is another
+    lists: set[str] = set()
+
+    def answer(request: Request) -> Answer:
+        kind, _, number = request.path.strip("/").partition("/")
+        if kind == "robots.txt":
+            return Answer(status=404)
+        if kind == "image":
+            return Answer(jpeg(comment=number), delay=0.2)
+        if kind == "gallery":
+            body = f"<html><h1>{number}</h1><img src=/image/{number}><img src=/image/2{number}></html>"
+        else:
+            galleries = range(10) if not restarted.is_set() or request.path in lists else ()
+            lists.update({request.path} if galleries else ())
+            body = "<html>" + "".join(f"<a class=g href=/gallery/{number}{n}>g</a>" for n in galleries) + "</html>"
+        return Answer(body.encode(), headers={"Content-Type": "text/html"}, delay=0.2)
+
+    server.add("*", answer)
+    arguments = {"list": server.url("/list/1{page}"), "galleries": "a.g"}
+    settings = {"SHUTDOWN_TIMEOUT": 60}  # what is under way may be done, however slow this machine is
+    with Sharing(tmp_path, redis_server.url, "gallery", arguments, **settings) as workers:
+        for number in range(8):
+            worker = workers.start()
+            until(lambda worker=worker: " of run " in workers.log(worker), 60)
+            if number >= 4:
+                (oldest := workers.workers[number - 4]).send_signal(signal.SIGTERM)
+                assert oldest.wait(60) == ExitCode.STOPPED, workers.log(oldest)
+        restarted.set()
+        workers.wait(120)
+        assert [worker.returncode for worker in workers.workers] == [ExitCode.STOPPED] * 4 + [ExitCode.DONE] * 4
+        galleries = {url for path in lists for url in (f"{server.url('/gallery/')}{path[6:]}{n}" for n in range(10))}
+        merged = workers.merge()
+        assert Counter(item["url"] for item in merged.items) == Counter(galleries)
+        assert {image["status"] for image in merged.images} == {"downloaded"}
+        assert len(merged.files) == len(merged.images) == 2 * len(galleries)
+        asked = Counter(path for path in server.paths() if path != "/robots.txt")
+        assert {path: count for path, count in asked.items() if count > 1} == {}
 
 
 def test_a_worker_that_had_no_image_comes_to_the_same_verdict(tmp_path: Path, redis_server: RedisServer) -> None:

@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from imgcrawl.demo.server import serve
+from imgcrawl.exitcodes import ExitCode
 from tests.support import processes
 from tests.support.crawling import FAST, ROOT, Crawl, environment, until
 from tests.support.pages import Crawl as Pages
@@ -144,7 +145,7 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(tmp_path: Path) -> None:
         until(lambda: fed(tmp_path) > 12 and len(worker_pids(tmp_path)) == 3)
         process.send_signal(signal.SIGINT)
         done = ended(tmp_path, process, 30)
-        assert done.code == 1
+        assert done.code == ExitCode.STOPPED
         assert done.log.rstrip().splitlines()[-1] == "stopped before the end"
         assert done.log.count("Spider closed (shutdown)") == 3
         assert worker_pids(tmp_path) == []
@@ -414,7 +415,7 @@ def test_the_end_of_the_terminal_stops_the_crawl_in_order(tmp_path: Path) -> Non
         until(lambda: fed(tmp_path) > 12)
         process.send_signal(signal.SIGHUP)
         done = ended(tmp_path, process, 30)
-        assert done.code == 1
+        assert done.code == ExitCode.STOPPED
         assert done.log.rstrip().splitlines()[-1] == "stopped before the end"
         assert 12 < len(done.items) == fed(tmp_path)
 

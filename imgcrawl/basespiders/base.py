@@ -49,6 +49,8 @@ class BaseSpider(scrapy.Spider):
     be given. `custom_settings` adds to those of the bases, too. `item_class` is what the spider yields, and
     `media` what is in it: the item's fields are `image_urls` and `images` for "image".
 
+    Names that begin with an underscore are notes of whoever started the spider, as Scrapyd's `_job`: attributes only.
+
     Raises `InputError` for an option that is not declared, and for one that is required and missing.
     """
 
@@ -65,7 +67,7 @@ class BaseSpider(scrapy.Spider):
     def __init__(self, **arguments: Any) -> None:
         known = self.all_options()
         for argument, value in arguments.items():
-            if argument not in known:
+            if argument not in known and not argument.startswith("_"):
                 raise InputError(
                     f"-a {argument}={value}: {self.name} has no option {argument!r}; it has {', '.join(known)}"
                 )

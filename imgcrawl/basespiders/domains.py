@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from scrapy import Request
 from scrapy.http import Response, TextResponse
-from scrapy.settings.default_settings import RETRY_EXCEPTIONS
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
@@ -21,6 +20,7 @@ from imgcrawl.items import Gallery, SitePage
 from imgcrawl.pages import count_links, find_images
 from imgcrawl.pages.outside import in_pieces, outside_loop
 from imgcrawl.rows import RowsPage
+from imgcrawl.settings import RETRY_EXCEPTIONS
 from imgcrawl.urls import rebase
 
 _DOMAIN = re.compile(r"[^\s/?#@:\\]{1,253}(:[0-9]{1,5})?")

@@ -13,14 +13,13 @@ from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.checks import check_given
 from imgcrawl.exceptions import InputError
+from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from scrapy.commands import ScrapyCommand as Base
 else:
     Base = object  # Scrapy takes every subclass of ScrapyCommand in this package for a command
-
-FAILED, REFUSED = 1, 2  # exit codes: it did not work out; bad input
 
 
 class BaseCommand(Base):
@@ -44,7 +43,7 @@ class BaseCommand(Base):
             self.exitcode = self.execute(args, opts)
         except (InputError, UsageError) as error:
             complain(str(error))
-            self.exitcode = REFUSED
+            self.exitcode = ExitCode.REFUSED
 
     @abstractmethod
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
@@ -75,4 +74,4 @@ def complain(sentence: str) -> None:
 def refuse(sentence: str) -> NoReturn:
     """End the process: *sentence* on stderr, exit code 2."""
     complain(sentence)
-    sys.exit(REFUSED)
+    sys.exit(ExitCode.REFUSED)

@@ -6,9 +6,6 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import BaseSettings
 
@@ -40,6 +37,10 @@ class Command(BaseCommand, ScrapyCommand):
         parser.add_argument("--all", action="store_true", help="every setting, defaults included")
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
+        from rich.table import Table  # noqa: PLC0415 -- the same
+        from rich.text import Text  # noqa: PLC0415 -- the same
+
         table = Table("setting", "value", "from", box=None, header_style="dim")
         for name, value, source in held(self.project_settings, args, everything=opts.all):
             table.add_row(Text(name), Text(value), Text(source))

@@ -8,21 +8,22 @@ import json
 import logging
 import sys
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import scrapy.commands.crawl
-from rich.console import Console
 from scrapy import signals
 from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.exceptions import UsageError
 from scrapy.extensions.feedexport import FeedExporter
+from scrapy.utils.log import configure_logging
 
 from imgcrawl.checks import check_given, check_values
-from imgcrawl.commands.base import FAILED, REFUSED, complain, refuse, say
+from imgcrawl.commands.base import complain, refuse, say
 from imgcrawl.exceptions import InputError
+from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.loglines import install_line_records
 from imgcrawl.extensions.progress import Progress
-from imgcrawl.extensions.verdict import summary, summary_fields
+from imgcrawl.extensions.verdict import STOPPED, summary_fields
 from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WIDTH = 120  # columns where there is no terminal to ask
-
 # What Scrapy tells at INFO before the first request (versions, settings, lists of components) is for who
 # debugs: it is shown with LOG_LEVEL=DEBUG.
 STARTUP_LOGGERS = ("scrapy.addons", "scrapy.crawler", "scrapy.middleware", "scrapy.utils.log")
@@ -48,8 +47,8 @@ GC_THRESHOLD = 5000  # objects; Python's 700 is seven images
 
 
 class Command(scrapy.commands.crawl.Command):
-    """Exit code 0: the crawl did what it should; 1: it did not, and stderr ends with why (the stat `verdict`);
-    2: bad input, and stderr ends with what. With SUMMARY_ENABLED (default) a summary precedes the verdict.
+    """The exit codes are those of `ExitCode`; stderr ends with what was not as it should be (the stat `verdict`), and
+    so does the file that is logged to (LOG_FILE). With SUMMARY_ENABLED (default) a summary precedes the verdict.
     `--workers` does the crawl with several processes (`imgcrawl.workers`). `--json` writes a last line to stdout: what
     became of everything, as one JSON object.
     """
@@ -81,7 +80,11 @@ class Command(scrapy.commands.crawl.Command):
             if opts.simulate:
                 _simulate(settings, opts)
         except (UsageError, InputError) as error:
-            refuse(str(error))
+            given = dict(pair.split("=", 1) for pair in opts.set if "=" in pair)
+            log_file = opts.logfile or given.get("LOG_FILE") or settings["LOG_FILE"]
+            if log_file and not opts.nolog:
+                configure_logging({"LOG_FILE": log_file})
+            _refuse(str(error), log_file)
         if opts.quiet:
             opts.loglevel = opts.loglevel or "ERROR"
             for name, value in {
@@ -93,6 +96,7 @@ class Command(scrapy.commands.crawl.Command):
         if settings["LOG_LEVEL"] != "DEBUG":
             _quiet_startup()
         install_line_records()
+        gc.disable()  # until the crawl begins, when all is loaded: what is loaded stays
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
@@ -105,23 +109,28 @@ class Command(scrapy.commands.crawl.Command):
             crawler = self._create_crawler(_spider_name(args, sorted(process.spider_loader.list())))
             _run(process, crawler, opts.spargs)
         except InputError as error:
-            refuse(str(error))
+            _refuse(str(error), self._log_file)
         except Exception as error:
             logger.exception("The crawl could not start")
             complain(f"the crawl could not start: {type(error).__name__}: {error}")
-            self.exitcode = FAILED
+            self.exitcode = ExitCode.FAILED
         else:
             stats = crawler.stats.get_stats()
             findings = _findings(stats)
             if crawler.settings.getint("FRONTIER_PARENT"):  # which tells in the place of its workers
-                self.exitcode = FAILED if findings else 0
+                self.exitcode = ExitCode.FAILED if findings else ExitCode.DONE
             else:
                 self.exitcode = _tell(args[0], stats, findings, crawler.settings, as_json=opts.json)
+
+    @property
+    def _log_file(self) -> str | None:
+        return cast("str | None", cast("Settings", self.settings)["LOG_FILE"])
 
     def _create_crawler(self, spidercls: type[Spider] | str) -> Crawler:
         crawler = super()._create_crawler(spidercls)
         check_values(crawler.settings)
         crawler.signals.connect(self._require_feeds, signals.spider_opened)
+        crawler.signals.connect(_collect_garbage, signals.spider_opened)
         return crawler
 
     def _require_feeds(self, sender: Crawler) -> None:
@@ -137,13 +146,16 @@ def _asyncio_process(process: CrawlerProcessBase | None) -> AsyncCrawlerProcess:
     return process
 
 
-def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str]) -> None:
-    """Run *crawler* to its end. Raises what kept it from starting."""
-    # What is imported by now stays, and the collector need not look at it again and again: a sixth of the event
+def _collect_garbage() -> None:
+    # What is loaded by now stays, and the collector need not look at it again and again: a sixth of the event
     # loop's time, and pauses of it. Of the rest little is in cycles: an image makes some hundred objects.
-    gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 10, 10)
+    gc.enable()
+
+
+def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str]) -> None:
+    """Run *crawler* to its end. Raises what kept it from starting."""
     task: asyncio.Task[None] = process.crawl(crawler, **spargs)
     process.start()
     if not task.done() or task.cancelled():
@@ -165,6 +177,7 @@ def _findings(stats: Mapping[str, Any]) -> list[str]:
 
 def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.Namespace) -> int:
     """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
+    gc.enable()
     # What they need (a Redis client) is for who uses it.
     from imgcrawl.feeds.output import OutputWriter  # noqa: PLC0415 -- see above
     from imgcrawl.frontier.options import check_settings  # noqa: PLC0415 -- see above
@@ -172,6 +185,8 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     from imgcrawl.workers.plan import Plan, folder_for  # noqa: PLC0415 -- see above
     from imgcrawl.workers.supervisor import Workers  # noqa: PLC0415 -- see above
 
+    if sys.platform == "win32":  # neither signals nor processes in the event loop that Scrapy uses there
+        raise InputError("--workers is not for Windows: start several crawls with one REDIS_URL")
     spider = _spider_name(args, sorted(process.spider_loader.list()))
     if not opts.workers.isdecimal() or int(opts.workers) < 1:
         raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
@@ -189,7 +204,9 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     arguments += ["--nolog"] if opts.nolog else []
     plan = Plan(spider, int(opts.workers), arguments, feeds, folder_for(spider, opts.spargs, feeds))
     done = asyncio.run(Workers(plan, settings).run())
-    return REFUSED if done.refused else _tell(spider, done.stats, done.findings, settings, as_json=opts.json)
+    if done.refused:
+        return ExitCode.REFUSED
+    return _tell(spider, done.stats, done.findings, settings, as_json=opts.json)
 
 
 def _simulate(settings: Settings, opts: argparse.Namespace) -> None:
@@ -206,18 +223,37 @@ def _simulate(settings: Settings, opts: argparse.Namespace) -> None:
 
 def _tell(
     spider: str, stats: Mapping[str, Any], findings: Sequence[str], settings: BaseSettings, *, as_json: bool
-) -> int:
-    """Print the summary and the verdict; return the exit code."""
+) -> ExitCode:
+    """Tell the summary and the verdict; return the exit code."""
     some = any(stats.get(name) for name in ("image/found", "gallery/count", "gallery/failed"))
     if some and settings.getbool("SUMMARY_ENABLED", True):
-        _console().print(summary(stats))
-    code = FAILED if findings else 0
+        from imgcrawl.extensions.summary import print_summary, summary_text  # noqa: PLC0415 -- not before the first request
+
+        print_summary(stats)
+        if settings["LOG_FILE"]:
+            logger.info("%s\n%s", "What became of it:", summary_text(stats))
+    code = ExitCode.DONE
+    if findings:
+        code = ExitCode.STOPPED if findings[0] == STOPPED else ExitCode.FAILED
     if as_json:
-        told = {"spider": spider, "exit_code": code, "findings": list(findings), **summary_fields(stats)}
+        told = {"spider": spider, "exit_code": int(code), "findings": list(findings), **summary_fields(stats)}
         say(json.dumps(told, ensure_ascii=False))
     for number, finding in enumerate(findings):
-        complain(f"also: {finding}" if number else finding)
+        _complain(f"also: {finding}" if number else finding, settings["LOG_FILE"])
     return code
+
+
+def _complain(sentence: str, log_file: str | None) -> None:
+    """Tell *sentence*, in the log as well if that is a file: who reads it there may not see stderr."""
+    complain(sentence)
+    if log_file:
+        logger.error("%s", sentence)
+
+
+def _refuse(sentence: str, log_file: str | None) -> NoReturn:
+    if log_file:
+        logger.error("%s", sentence)
+    refuse(sentence)
 
 
 def _spider_name(args: list[str], spiders: list[str]) -> str:
@@ -246,7 +282,3 @@ def _quiet_startup() -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or str(record.msg).startswith("Received ")  # a signal
-
-
-def _console() -> Console:
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)

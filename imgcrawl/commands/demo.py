@@ -14,14 +14,16 @@ import time
 from collections import Counter
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scrapy.commands import ScrapyCommand
 
 import imgcrawl
 from imgcrawl.commands.base import BaseCommand, say
-from imgcrawl.demo.server import SITES, Replica, serve
 from imgcrawl.exceptions import InputError
+
+if TYPE_CHECKING:
+    from imgcrawl.demo.server import Replica
 
 # The same addresses at every run, so that a second run finds its images where the first one stored them.
 PORT = 8977
@@ -58,6 +60,8 @@ class Command(BaseCommand, ScrapyCommand):
         )
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        from imgcrawl.demo.server import SITES  # noqa: PLC0415 -- no crawl needs it
+
         if opts.list:
             for name in SITES:
                 say(f"{name:10}{' '.join((SITES[name].__doc__ or '').split())}")
@@ -116,6 +120,8 @@ def _site(args: list[str]) -> str:
 
 
 def _start(stack: ExitStack, site: str, port: int | None) -> Replica:
+    from imgcrawl.demo.server import serve  # noqa: PLC0415 -- no crawl needs it
+
     if port is not None:
         return stack.enter_context(serve(site, port))
     try:

@@ -6,9 +6,6 @@ import argparse
 import asyncio
 import sys
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
 
@@ -48,6 +45,10 @@ async def _show(spider: str, settings: Settings) -> None:
     if not url:
         raise InputError("scrapy hosts: REDIS_URL is not set; only a crawl that is shared tells how it asks its hosts")
     settings.set("REDIS_URL", url, "cmdline")
+    from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
+    from rich.table import Table  # noqa: PLC0415 -- the same
+    from rich.text import Text  # noqa: PLC0415 -- the same
+
     from imgcrawl.limits.redis import OUTAGES  # noqa: PLC0415 -- needs REDIS_URL
     from imgcrawl.limits.sharded import ShardedNotes, limits_of_shards  # noqa: PLC0415 -- needs REDIS_URL
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from scrapy.commands import ScrapyCommand
 from scrapy.utils.conf import feed_process_params_from_cli
 
-from imgcrawl.commands.base import FAILED, BaseCommand, complain, say
+from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
-from imgcrawl.feeds.formats import LINES
-from imgcrawl.feeds.merge import Segments
-from imgcrawl.feeds.output import OutputWriter, local_path
+from imgcrawl.exitcodes import ExitCode
 
 if TYPE_CHECKING:
     from imgcrawl.feeds.merge import Report
+    from imgcrawl.feeds.output import OutputWriter
 
 MOST_TOLD = 20  # lines of a segment that are told one by one
 
@@ -46,15 +45,21 @@ class Command(BaseCommand, ScrapyCommand):
         parser.add_argument("-O", "--overwrite-output", metavar="FILE", action="append", help="write FILE anew")
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        from imgcrawl.feeds.merge import Segments  # noqa: PLC0415 -- no crawl needs it
+        from imgcrawl.feeds.output import local_path  # noqa: PLC0415 -- the same
+
         writer, added = self._writer(args, opts)
         with Segments([*added, *map(local_path, args)]) as segments:
             writer.write_files(segments)
             asyncio.run(writer.write_others(segments))
         _tell(segments.report, " ".join([*(opts.output or ()), *(opts.overwrite_output or ())]))
-        return FAILED if segments.report.broken else 0
+        return ExitCode.FAILED if segments.report.broken else ExitCode.DONE
 
     def _writer(self, args: list[str], opts: argparse.Namespace) -> tuple[OutputWriter, list[Path]]:
         """What writes the feeds, and those that are segments, too, because they keep what they have."""
+        from imgcrawl.feeds.formats import LINES  # noqa: PLC0415 -- no crawl needs it
+        from imgcrawl.feeds.output import OutputWriter, local_path  # noqa: PLC0415 -- the same
+
         if not args:
             raise InputError("scrapy merge: expected segments, as in scrapy merge part-*.jsonl -O images.json")
         if not opts.output and not opts.overwrite_output:

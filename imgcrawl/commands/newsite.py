@@ -9,9 +9,10 @@ import keyword
 import re
 from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import scrapy
 from scrapy import Request
@@ -22,17 +23,16 @@ from scrapy.spiderloader import get_spider_loader
 from scrapy.utils.conf import closest_scrapy_cfg
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders import GallerySpider
 from imgcrawl.basespiders.base import content_type, failed_reason, is_page
+from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.exceptions import InputError
-from imgcrawl.pages import find_images
-from imgcrawl.pages.pagination import propose_pagination
-from imgcrawl.pages.proposals import GalleryLinks, UnsureError, propose_galleries, propose_images
-from imgcrawl.pages.repeated import PagePlaces
 from imgcrawl.urls import host_of
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+if TYPE_CHECKING:
+    from imgcrawl.pages.proposals import GalleryLinks
+
+TEMPLATES = files("imgcrawl") / "templates"
 PLACEHOLDER = b"<!doctype html><title>the page of a gallery</title>\n"
 SAMPLE = 3  # galleries whose pages are looked at
 
@@ -64,6 +64,9 @@ class PageSpider(scrapy.Spider):
             list(self.had(HtmlResponse(self.url, body=self.body)))
 
     def had(self, response: Response) -> Iterator[Request]:
+        from imgcrawl.pages.proposals import UnsureError, propose_galleries  # noqa: PLC0415 -- no crawl needs it
+        from imgcrawl.pages.repeated import PagePlaces  # noqa: PLC0415 -- the same
+
         if not isinstance(response, TextResponse) or not is_page(response):
             self.reason = f"no page but {content_type(response)}"
             return
@@ -194,6 +197,11 @@ def _list_urls(url: str) -> tuple[str, str, str]:
 
 def _proposed(found: PageSpider, *, is_numbered: bool) -> dict[str, Any]:
     """The declarations, besides the address, that the pages which were had propose."""
+    from imgcrawl.pages import find_images  # noqa: PLC0415 -- no crawl needs it
+    from imgcrawl.pages.pagination import propose_pagination  # noqa: PLC0415 -- the same
+    from imgcrawl.pages.proposals import propose_images  # noqa: PLC0415 -- the same
+    from imgcrawl.pages.repeated import PagePlaces  # noqa: PLC0415 -- the same
+
     page = found.page
     if found.links is None or page is None:
         return {}

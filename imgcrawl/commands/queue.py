@@ -14,14 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from scrapy.commands import ScrapyCommand
 from scrapy.spiderloader import get_spider_loader
 
-from imgcrawl.commands.base import FAILED, BaseCommand, complain, say
+from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
+from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
 from imgcrawl.shared.address import redis_url
 
@@ -94,7 +92,7 @@ def _look(settings: BaseSettings, url: str, spider: str, opts: argparse.Namespac
             return await action(store, spider)
         except OUTAGES as error:
             complain(f"REDIS_URL {url}: cannot be reached ({type(error).__name__}: {error})")
-            return FAILED
+            return ExitCode.FAILED
         finally:
             await home.client.aclose()
 
@@ -135,8 +133,12 @@ def _server(spider: str, folder: Path) -> Iterator[str]:
 
 
 async def _show(store: Queues, spider: str) -> int:
-    from imgcrawl.frontier import inspect  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
-    from imgcrawl.frontier.run_arguments import shown  # noqa: PLC0415 -- nothing of it is loaded without REDIS_URL
+    from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
+    from rich.table import Table  # noqa: PLC0415 -- the same
+    from rich.text import Text  # noqa: PLC0415 -- the same
+
+    from imgcrawl.frontier import inspect  # noqa: PLC0415 -- the same
+    from imgcrawl.frontier.run_arguments import shown  # noqa: PLC0415 -- the same
 
     counts, workers = await inspect.counts(store), await inspect.workers(store, MOST_WORKERS)
     console = Console(highlight=False)

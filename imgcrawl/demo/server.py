@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -252,6 +253,13 @@ class Server:
 BASE = web.AppKey("base", str)
 
 
+def _read_to_end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    while os.read(sys.stdin.fileno(), 4096):  # what Python buffers has a lock, which its end would wait for
+        pass
+    with suppress(RuntimeError):  # the loop has ended before
+        loop.call_soon_threadsafe(ended.set)
+
+
 async def run(site: str, port: int, options: Options) -> None:
     """Serves until SIGTERM, SIGINT or, where stdin is a pipe, its end. Prints one line of JSON when ready.
 
@@ -262,14 +270,12 @@ async def run(site: str, port: int, options: Options) -> None:
     if site not in SITES:
         raise InputError(f"There is no replica of {site!r}; there is one of: {', '.join(sorted(SITES))}.")
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+    if sys.platform != "win32":  # whose loops know no signals: there Ctrl-C ends it as any program
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
     # Somebody who wants the replica to end with him holds the other end of a pipe. A terminal and /dev/null do not.
     if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
-        reader = asyncio.StreamReader()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        listening = asyncio.create_task(reader.read())
-        listening.add_done_callback(lambda _: ended.set())
+        threading.Thread(target=_read_to_end, args=(loop, ended), daemon=True).start()
     server = Server(SITES[site], port, options)
     try:
         served = await server.start()

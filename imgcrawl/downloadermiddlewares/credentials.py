@@ -1,26 +1,19 @@
-"""Who we are, for the hosts that want to know: cookies, a user's password, headers of one's own."""
+"""Who we are, for the hosts that want to know: a user's password, headers of one's own. Cookies: `cookies`."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from copy import copy
-from http.cookiejar import Cookie, DefaultCookiePolicy
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-import scrapy.downloadermiddlewares.cookies
 import scrapy.downloadermiddlewares.httpauth
 from scrapy import Request, Spider
 from scrapy.crawler import Crawler
 from scrapy.exceptions import NotConfigured
 from scrapy.http import Response
-from scrapy.http.cookies import CookieJar
-from tldextract import TLDExtract
 
-from imgcrawl.cookiesfile import read_cookies
 from imgcrawl.exceptions import InputError
+from imgcrawl.urls import host_of
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -28,7 +21,7 @@ if TYPE_CHECKING:
 _CHANGED = WeakKeyDictionary[Request, dict[bytes, list[bytes] | None]]
 
 
-class _OnTheWire:
+class OnTheWire:
     """What it adds to a request's headers is taken off when the answer is there, or the failure.
 
     So it is not in the request that a redirect or a retry makes of it, and never in Redis or a log.
@@ -62,75 +55,18 @@ class _OnTheWire:
                 request.headers[name] = value
 
 
-def _host_of(request: Request) -> str:
-    return (urlsplit(request.url).hostname or "").lower()
-
-
 def _raw(request: Request) -> dict[bytes, list[bytes]]:
     return dict(dict.items(request.headers))  # Scrapy's own view of them copies each list, and has types of one value
 
 
-class CookiesMiddleware(_OnTheWire, scrapy.downloadermiddlewares.cookies.CookiesMiddleware):
-    """Scrapy's cookies (same settings and meta keys), which may begin with those of a file.
-
-    ``COOKIES_FILE`` (Netscape format, see `imgcrawl.cookiesfile`) switches cookies on. Each worker reads the file, and
-    keeps to itself what sites set meanwhile; the file is never written. A cookie goes to its own domain, to subdomains
-    only where it is meant for them, whatever a page of another domain names.
-
-    Which domains are public (``co.uk``) is what tldextract brings along: it never asks the Internet.
-    """
-
-    def __init__(self, crawler: Crawler, cookies: Iterable[Cookie] = ()) -> None:
-        _OnTheWire.__init__(self)
-        scrapy.downloadermiddlewares.cookies.CookiesMiddleware.__init__(self, crawler.settings.getbool("COOKIES_DEBUG"))
-        self.crawler = crawler
-        self._cookies = list(cookies)
-        self.jars = defaultdict(self._new_jar)
-        self._split = TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
-        self._split("example.org")  # it reads its list now, and not while others wait
-
-    @classmethod
-    def from_crawler(cls, crawler: Crawler) -> Self:
-        file = crawler.settings.get("COOKIES_FILE", None)
-        if not file and not crawler.settings.getbool("COOKIES_ENABLED"):
-            raise NotConfigured
-        return cls(crawler, read_cookies(str(file)) if file else ())
-
-    def _new_jar(self) -> CookieJar:
-        # A cookie without a domain of its own is for the host alone (RFC 6265, 5.3), which is not the default here.
-        jar = CookieJar(DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain))
-        for cookie in self._cookies:
-            jar.set_cookie(copy(cookie))
-        return jar
-
-    def add_headers(self, request: Request) -> None:
-        scrapy.downloadermiddlewares.cookies.CookiesMiddleware.process_request(self, request)
-
-    def process_response(self, request: Request, response: Response, spider: Spider | None = None) -> Response:
-        self._take_off(request)
-        scrapy.downloadermiddlewares.cookies.CookiesMiddleware.process_response(self, request, response)
-        return response
-
-    def _process_cookies(self, cookies: Iterable[Cookie], *, jar: CookieJar, request: Request) -> None:
-        # Scrapy's asks a list that is fetched from the Internet.
-        host = _host_of(request)
-        for cookie in cookies:
-            domain = cookie.domain.removeprefix(".")
-            if domain and not self._split(domain).domain:  # a public domain
-                if domain != host:
-                    continue
-                cookie.domain = host
-            jar.set_cookie_if_ok(cookie, request)
-
-
-class HttpAuthMiddleware(_OnTheWire, scrapy.downloadermiddlewares.httpauth.HttpAuthMiddleware):
+class HttpAuthMiddleware(OnTheWire, scrapy.downloadermiddlewares.httpauth.HttpAuthMiddleware):
     """Scrapy's (``HTTPAUTH_USER``, ``HTTPAUTH_PASS`` and ``HTTPAUTH_DOMAIN``), for a domain's hosts at any port.
 
     Raises `InputError` where no domain is said that a password is for.
     """
 
     def __init__(self) -> None:
-        _OnTheWire.__init__(self)
+        OnTheWire.__init__(self)
         scrapy.downloadermiddlewares.httpauth.HttpAuthMiddleware.__init__(self)
 
     @classmethod
@@ -145,12 +81,12 @@ class HttpAuthMiddleware(_OnTheWire, scrapy.downloadermiddlewares.httpauth.HttpA
 
     def add_headers(self, request: Request) -> None:
         scrapy.downloadermiddlewares.httpauth.HttpAuthMiddleware.process_request(self, request)
-        host, domain = _host_of(request), (self._domain or "").lower()
+        host, domain = host_of(request.url), (self._domain or "").lower()
         if self._auth and domain and (host == domain or host.endswith(f".{domain}")):
             request.headers.setdefault(b"Authorization", self._auth)
 
 
-class HostHeadersMiddleware(_OnTheWire):
+class HostHeadersMiddleware(OnTheWire):
     """Headers for certain hosts, in place of those that all have.
 
     ``HOST_HEADERS``: ``{"img.example.org": {"X-Key": "…"}}``; a host is meant as it stands there, without its
@@ -168,7 +104,7 @@ class HostHeadersMiddleware(_OnTheWire):
         raise NotConfigured
 
     def add_headers(self, request: Request) -> None:
-        for name, value in self._headers.get(_host_of(request), {}).items():
+        for name, value in self._headers.get(host_of(request.url), {}).items():
             request.headers[name] = value
 
 

@@ -133,8 +133,7 @@ class RobotsTxtMiddleware:
             self._count_refusal(request)
             raise RequestRefused("robots", f"{origin}/robots.txt forbids {request.url}")
         if delay := rules.crawl_delay("*"):
-            downloader = downloader_of(self.crawler)
-            downloader.limits.floor(await downloader.slot_of(request), min(float(delay), self._max_delay))
+            await downloader_of(self.crawler).keep_delay(request, min(float(delay), self._max_delay))
 
     def _count_refusal(self, request: Request) -> None:
         self.crawler.stats.inc_value("robotstxt/forbidden")

@@ -6,9 +6,6 @@ import logging
 import sys
 from typing import TYPE_CHECKING, TextIO, cast
 
-from rich.ansi import AnsiDecoder
-from rich.console import Console, RenderableType
-from rich.live import Live
 from scrapy import signals
 from scrapy.exceptions import NotConfigured
 from scrapy.settings import SETTINGS_PRIORITIES
@@ -25,6 +22,8 @@ if TYPE_CHECKING:
     from scrapy.core.downloader import Slot
     from scrapy.crawler import Crawler
     from scrapy.settings import BaseSettings
+
+    from imgcrawl.livedisplay import AboveDisplay, LiveDisplay
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ class Progress:
         self.display = display
         self.interval = interval
         self.status = Status(crawler.spidercls.name)
-        self.live: Live | None = None
+        self.live: LiveDisplay | None = None
         self.handler: logging.StreamHandler[TextIO] | None = None
         self.refreshing = create_looping_call(self.refresh)
         self.logging = create_looping_call(self.log)
@@ -80,7 +79,7 @@ class Progress:
             if call.running:
                 call.stop()
         if self.handler and self.live:
-            self.handler.setStream(cast("_AboveDisplay", self.handler.stream).file)
+            self.handler.setStream(cast("AboveDisplay", self.handler.stream).file)
             self.handler = None
         if self.live:
             self.live.stop()
@@ -91,18 +90,19 @@ class Progress:
 
     def refresh(self) -> None:
         if self.live:
-            self.live.update(self._picture(), refresh=True)
+            stopping = not self.crawler.crawling
+            self.live.show(self.crawler.spidercls.name, self.status.timed(self._lines()), stopping=stopping)
 
     def _start_display(self) -> None:
-        console = Console(stderr=True, highlight=False)
+        from imgcrawl.livedisplay import AboveDisplay, LiveDisplay  # noqa: PLC0415 -- for who sees it
+
         # A feed or a pipe at stdout is not the display's business; a terminal is the same one.
-        self.live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=sys.stdout.isatty())
+        self.live = LiveDisplay(redirect_stdout=sys.stdout.isatty())
         handler = get_scrapy_root_handler()
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
             self.handler = handler
-            handler.setStream(cast("TextIO", _AboveDisplay(console, sys.stderr)))
+            handler.setStream(cast("TextIO", AboveDisplay(self.live.console, sys.stderr)))
         self.live.start()
-        console.show_cursor(True)  # a process that is killed cannot bring it back
         self.refreshing.start(REFRESH)
 
     def _amount(self) -> str:
@@ -115,42 +115,22 @@ class Progress:
         waiting = stats.get("budget/waiting")  # hosts, for their CRAWL_HOURS
         return self.status.pace(stats) + (f", waiting for {printable(str(waiting))}" if waiting else "")
 
-    def _picture(self) -> RenderableType:
+    def _lines(self) -> list[str]:
         slots = sorted(self.crawler.engine.downloader.slots.items(), key=_load, reverse=True)[:HOSTS]
         hosts = (
             f"{printable(host)}: {len(slot.transferring)}/{slot.concurrency}, delay {slot.delay:.2f} s"
             for host, slot in slots
         )
-        return self.status.picture([self._amount(), self._pace(), *hosts], stopping=not self.crawler.crawling)
-
-
-class _AboveDisplay:
-    """A text stream whose lines appear above the live display of *console*; *file* is what it stands in for.
-
-    A line is written as it is: nothing in it is markup, and the terminal wraps it, so that an address can be
-    copied in one piece. Of control characters and escape sequences only colours pass: log lines quote
-    strangers.
-    """
-
-    def __init__(self, console: Console, file: TextIO) -> None:
-        self.console = console
-        self.file = file
-        self.decoder = AnsiDecoder()
-
-    def write(self, text: str) -> int:
-        for line in text.splitlines():
-            shown = self.decoder.decode_line(line)
-            shown.plain = printable(shown.plain)
-            self.console.print(shown, soft_wrap=True)
-        return len(text)
-
-    def flush(self) -> None:
-        self.file.flush()
+        return [self._amount(), self._pace(), *hosts]
 
 
 def _has_terminal(settings: BaseSettings) -> bool:
     feed_in_terminal = sys.stdout.isatty() and any(str(uri).startswith("stdout:") for uri in settings.getdict("FEEDS"))
-    return sys.stderr.isatty() and Console(stderr=True).is_interactive and not feed_in_terminal
+    if not sys.stderr.isatty() or feed_in_terminal:
+        return False
+    from imgcrawl.livedisplay import can_be_seen  # noqa: PLC0415 -- for who has a terminal
+
+    return can_be_seen()
 
 
 def _make_room(settings: BaseSettings) -> None:

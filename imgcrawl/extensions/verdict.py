@@ -1,28 +1,26 @@
-"""What the stats say at the end of a crawl: the verdict, and the summary that the user sees."""
+"""What the stats say at the end of a crawl: whether it did what it should."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from http.client import responses
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 from scrapy import signals
 from scrapy.extensions.feedexport import FeedExporter
 
-from imgcrawl.display import clock, stored_images
+from imgcrawl.display import stored_images
 from imgcrawl.exceptions import InputError
-from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES
-from imgcrawl.lines import printable
+from imgcrawl.items import REASONS, STATUSES
 
 if TYPE_CHECKING:
     from typing import Self
 
     from scrapy.crawler import Crawler
     from scrapy.extensions.feedexport import FeedSlot
+
+# What is found of a crawl that was told to stop; with the reason behind it, of one that stopped for another.
+STOPPED = "stopped before the end"
 
 # Of Scrapy's limits these two are no goal that was reached: they say that something went wrong.
 ALARMS = ("closespider_errorcount", "closespider_timeout_no_item")
@@ -118,7 +116,7 @@ def findings(
         yield str(error)
 
     if reason in ALARMS or (reason != "finished" and not reason.startswith("closespider_")):
-        yield "stopped before the end" + ("" if reason == "shutdown" else f" ({reason})")
+        yield STOPPED + ("" if reason == "shutdown" else f" ({reason})")
 
     if broken := count("spider_exceptions/count"):
         yield f"{_many(broken, 'page')} broke the spider: the log has the tracebacks"
@@ -163,49 +161,6 @@ def known_already(stats: Mapping[str, Any]) -> int:
     return 0 if any(stats.get(name, 0) for name in asked) else int(stats.get("dupefilter/filtered", 0))
 
 
-def summary(stats: Mapping[str, Any]) -> RenderableType:
-    """What became of every image and gallery, as a table: found = downloaded + uptodate + duplicate +
-    refused + failed, the last two by reason; then the amount, the time and the speed."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(style="dim")
-
-    def row(name: str, count: int, meaning: str = "") -> None:
-        table.add_row(Text(name), f"{count:,}", Text(meaning))
-
-    def reasons(prefix: str) -> None:
-        for reason, count in _by_reason(stats, prefix):
-            row(f"    {printable(reason)}", count, _meaning(prefix.rpartition("/")[2], reason))
-
-    row("images found", stats.get("image/found", 0))
-    for status in STATUSES:
-        row(f"  {status}", stats.get(f"image/{status}", 0))
-        reasons(f"image/{status}")
-    reached = stats.get("gallery/count", 0) + stats.get("gallery/failed", 0)
-    found = max(reached, stats.get("gallery/found", 0))
-    row("galleries found", found)
-    row("  scraped", stats.get("gallery/count", 0))
-    if empty := stats.get("gallery/empty", 0):
-        row("    empty", empty, "no image was found on the page")
-    row("  failed", stats.get("gallery/failed", 0))
-    reasons("gallery/failed")
-    if found > reached:
-        row("  not reached", found - reached, "the crawl ended before")
-    if left := stats.get("frontier/left", 0):
-        row("pages not reached", left, "they are still queued: the same command goes on with them")
-    if known := known_already(stats):
-        row("pages known", known, "from an earlier crawl: nothing is new")
-    if failed := stats.get("list/failed", 0):
-        row("list pages failed", failed)
-
-    seconds = stats.get("elapsed_time_seconds", 0.0)
-    downloaded = stats.get("image/downloaded", 0)
-    speed = f", {downloaded / seconds:,.1f} images/s" if seconds else ""
-    line = f"{stats.get('image/bytes', 0) / 1e6:,.1f} MB in {clock(seconds)}{speed}"
-    return Group(table, Text(line))
-
-
 def summary_fields(stats: Mapping[str, Any]) -> dict[str, Any]:
     """What `summary` shows, for machines: `images` and `galleries` by status and by reason, `bytes`, `seconds`."""
     scraped, failed = stats.get("gallery/count", 0), stats.get("gallery/failed", 0)
@@ -214,14 +169,14 @@ def summary_fields(stats: Mapping[str, Any]) -> dict[str, Any]:
         "images": {
             "found": stats.get("image/found", 0),
             **{status: stats.get(f"image/{status}", 0) for status in STATUSES},
-            "reasons": {status: dict(_by_reason(stats, f"image/{status}")) for status in REASONS},
+            "reasons": {status: dict(by_reason(stats, f"image/{status}")) for status in REASONS},
         },
         "galleries": {
             "found": found,
             "scraped": scraped,
             "failed": failed,
             "not_reached": found - scraped - failed,
-            "reasons": dict(_by_reason(stats, "gallery/failed")),
+            "reasons": dict(by_reason(stats, "gallery/failed")),
         },
         "list_pages_failed": stats.get("list/failed", 0),
         "bytes": stats.get("image/bytes", 0),
@@ -235,22 +190,16 @@ def _many(count: int, one: str) -> str:
     return f"{count:,} {one[:-1]}ies" if one.endswith("y") else f"{count:,} {one}s"
 
 
-def _by_reason(stats: Mapping[str, Any], prefix: str) -> list[tuple[str, int]]:
+def by_reason(stats: Mapping[str, Any], prefix: str) -> list[tuple[str, int]]:
+    """What the stats below *prefix* count, the most frequent first: reason and number."""
     start = f"{prefix}/"
     counts = [(name.removeprefix(start), int(n)) for name, n in stats.items() if name.startswith(start)]
     return sorted(counts, key=lambda reason: (-reason[1], reason[0]))
 
 
 def _most_often(stats: Mapping[str, Any], *prefixes: str) -> str:
-    counts = [reason for prefix in prefixes for reason in _by_reason(stats, prefix)]
+    counts = [reason for prefix in prefixes for reason in by_reason(stats, prefix)]
     if not counts:
         return ""
     reason, count = max(counts, key=lambda counted: counted[1])
     return f" ({reason}: {count:,})"
-
-
-def _meaning(status: str, reason: str) -> str:
-    code = reason.removeprefix("http_")
-    if code != reason:
-        return responses.get(int(code), "") if code.isdecimal() else ""
-    return REASONS.get(status, {}).get(reason) or PAGE_REASONS.get(reason, "")

@@ -33,6 +33,7 @@ class Addon:
         if not url:
             return
         settings.set("REDIS_URL", url, max(SETTINGS_PRIORITIES["addon"], settings.getpriority("REDIS_URL") or 0))
+        from imgcrawl import settings as ours  # noqa: PLC0415 - the same
         from imgcrawl.extensions.verdict import Verdict  # noqa: PLC0415 - the same
         from imgcrawl.feeds.segments import SegmentWriter  # noqa: PLC0415 - the same
         from imgcrawl.feeds.storage import check_shared_feeds  # noqa: PLC0415 - the same
@@ -49,6 +50,9 @@ class Addon:
         if compatibility.uses_stock_scheduler(settings):
             return
         compatibility.tell_what_has_no_effect(settings)
+        for name, components in (("FEED_STORAGES", ours.FEED_STORAGES), ("FEED_EXPORTERS", ours.FEED_EXPORTERS)):
+            for key, component in components.items():  # what is acknowledged must be on disk
+                settings[name].set(key, component, "addon")
         check_shared_feeds(settings)
         # Now is when a wrong setting can still be told in one sentence.
         queues_from_settings(settings, self.crawler.spidercls.name)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from imgcrawl.exceptions import InputError
@@ -62,19 +63,20 @@ def start(run: SharedRun, feed: Callable[[], Awaitable[None]]) -> None:
         shard.session.start(shard.listen, *([feed] if shard.is_home else []))
 
 
-async def leave(run: SharedRun, spider: str) -> None:
-    """Report what is left, give back what is held, and leave."""
-    lease_timeout = run.queues.settings.lease_timeout
+async def leave(run: SharedRun, spider: str, patience: float) -> None:
+    """Report what is left, give back what is held, and leave; wait *patience* seconds for a Redis that is away."""
     if run.is_open:
         run.state = RunState.CLOSING
     if run.home.session.is_started:
         run.exchanged.set()
-        await asyncio.gather(*(shard.session.stop(lease_timeout) for shard in run.shards))
-        patience = time.monotonic() + lease_timeout
+        end = time.monotonic() + patience
+        await asyncio.gather(*(shard.session.stop(patience / 2) for shard in run.shards))
         run.leaving = True
         left = False
-        while not left and run.state is not RunState.LOST and time.monotonic() < patience:
-            left = all(await asyncio.gather(*(shard.leave() for shard in run.shards)))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.1, end - time.monotonic())):
+                while not left and run.state is not RunState.LOST and time.monotonic() < end:
+                    left = all(await asyncio.gather(*(shard.leave() for shard in run.shards)))
         if run.state is not RunState.LOST:
             await _after_leaving(run, spider, left=left)
     await _try(run, run.queues.client.aclose)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -25,7 +25,7 @@ from imgcrawl.shared.connection import client_from_settings, hash_tag
 from imgcrawl.shared.script import Script
 
 PARTS = ("clock", "keys", "seen", "queue", "workers", "exchange", "admin")  # each uses those before
-LUA = Path(__file__).parent / "lua"
+LUA = files("imgcrawl.frontier") / "lua"
 SCRIPT = Script(*(LUA / f"{name}.lua" for name in PARTS))
 FINGERPRINT = 12  # bytes kept of a fingerprint: 1 in 10^13 that any two of 100 million pages collide
 

@@ -259,6 +259,9 @@ def count_reply(run: SharedRun, reply: Reply) -> None:
     for stat, count in counts.items():
         if count:
             run.stats.inc_value(stat, count)
-    run.stats.set_value("frontier/workers", run.home.reply.workers)
-    for name in ("queued", "done", "dead", "rejected"):
-        run.stats.set_value(f"frontier/{name}", sum(getattr(shard.reply, name) for shard in run.shards))
+    told = {
+        name: sum(getattr(shard.reply, name) for shard in run.shards) for name in ("queued", "done", "dead", "rejected")
+    }
+    told["workers"] = run.home.reply.workers
+    for name, count in told.items():
+        run.stats.set_value(f"frontier/{name}", count)

@@ -33,7 +33,7 @@ from imgcrawl.frontier.seeding import Seeding
 from imgcrawl.frontier.start_urls import Feeder
 from imgcrawl.shared.connection import hash_tag
 from imgcrawl.shared.session import one_line
-from imgcrawl.stopping import GIVEN_UP
+from imgcrawl.stopping import GIVEN_UP, leave_within
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,8 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         return deferred_from_coro(self._open())
 
     def close(self, reason: str) -> Deferred[None]:
-        return deferred_from_coro(leave(self.shared_run, self.spider.name))
+        seconds = leave_within(self.crawler.settings, reason, self.shared_run.queues.settings.lease_timeout)
+        return deferred_from_coro(leave(self.shared_run, self.spider.name, seconds))
 
     def has_pending_requests(self) -> bool:
         run = self.shared_run

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -121,7 +122,8 @@ class EmbeddedServer:
         known = self.folder / "socket"
         with suppress(OSError):
             path = Path(known.read_text("utf-8"))
-            if path.parent.is_dir() and path.parent.stat().st_uid == os.getuid():
+            is_ours = sys.platform != "win32" and path.parent.stat().st_uid == os.getuid()
+            if is_ours and path.parent.is_dir():
                 return path
         path = Path(tempfile.mkdtemp(prefix="imgcrawl-")) / "redis.sock"
         self.folder.mkdir(parents=True, exist_ok=True)

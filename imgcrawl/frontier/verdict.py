@@ -8,6 +8,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from scrapy import signals
@@ -19,6 +20,7 @@ from imgcrawl.frontier.scheduler import Scheduler
 from imgcrawl.items import STATUSES
 from imgcrawl.shared.connection import OUTAGES, check_server
 from imgcrawl.shared.script import Script
+from imgcrawl.stopping import leave_within
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -159,9 +161,9 @@ class SharedVerdict(Verdict):
             await self._report("")
             await asyncio.sleep(self.run_stats.interval * random.uniform(0.8, 1.2))
 
-    async def _report(self, reason: str) -> Answer | None:
+    async def _report(self, reason: str, patience: float = inf) -> Answer | None:
         try:
-            async with asyncio.timeout(self.store.settings.heartbeat_interval):
+            async with asyncio.timeout(min(self.store.settings.heartbeat_interval, patience)):
                 if not self._checked:
                     await check_server(self.store, self.crawler.settings["REDIS_URL"])
                     self._checked = True
@@ -190,11 +192,12 @@ class SharedVerdict(Verdict):
         await self.store.client.aclose()
 
     async def _final_report(self, reason: str) -> Answer | None:
-        patience = time.monotonic() + self.store.settings.lease_timeout
+        seconds = leave_within(self.crawler.settings, reason, self.store.settings.lease_timeout)
+        end = time.monotonic() + seconds
         while True:
-            answer = await self._report(reason)
+            answer = await self._report(reason, seconds)
             waiting = answer is None or (reason == "finished" and answer.awaited > 0)
-            if not waiting or time.monotonic() > patience:
+            if not waiting or time.monotonic() > end:
                 return answer
             await asyncio.sleep(POLL_INTERVAL * self.run_stats.interval)
 

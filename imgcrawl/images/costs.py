@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
+from PIL import ExifTags, Image, ImageFile
 
 from imgcrawl.exceptions import ImageError
 from imgcrawl.images.room import ROOM
+
+if TYPE_CHECKING:
+    from PIL import TiffImagePlugin
 
 MAX_FRAMES: Final = 10_000  # frames of one pixel cost time too, and TIFF's more than linearly
 PYTHON_FACTOR: Final = 16  # what Pillow decodes in Python takes 1 to 2 us a pixel
@@ -65,8 +68,8 @@ def cost_of(image: ImageFile.ImageFile, source: bytes, *, whole: bool = True) ->
         nbytes = pixels * max(each, 4 * PYTHON_FACTOR if is_python else 1)
     if image.format in {"JPEG", "MPO"}:
         nbytes += _of_scans(image, source, pixels)
-    elif isinstance(image, TiffImagePlugin.TiffImageFile):
-        nbytes += _of_tile(image)
+    elif image.format in {"TIFF", "MIC"}:
+        nbytes += _of_tile(cast("TiffImagePlugin.TiffImageFile", image))
     cost = max(1, -(-nbytes // 4))
     if max(cost, pixels) > ROOM.limit:
         raise ImageError(

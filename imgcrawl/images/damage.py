@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from typing import Final, NamedTuple
-
-from PIL import ImageFile, TiffImagePlugin
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from imgcrawl.exceptions import ImageError
+
+if TYPE_CHECKING:
+    from PIL import ImageFile, TiffImagePlugin
 
 # What an outcome's `warnings` may say. The image is whole in spite of it.
 WARNINGS: Final = {
@@ -109,8 +110,8 @@ def ends_early(source: bytes, image: ImageFile.ImageFile | None, *, overrun: boo
         return _boxes_end_early(source)
     if source.startswith(b"\xff\x4f\xff\x51"):
         return not source.endswith(b"\xff\xd9")
-    if isinstance(image, TiffImagePlugin.TiffImageFile) and not overrun:
-        tags = image.tag_v2
+    if image and image.format in {"TIFF", "MIC"} and not overrun:
+        tags = cast("TiffImagePlugin.TiffImageFile", image).tag_v2
         offsets, lengths = (tags.get(strip) or tags.get(tile) or () for strip, tile in ((273, 324), (279, 325)))
         return any(offset + length > len(source) for offset, length in zip(offsets, lengths, strict=False))
     return overrun

@@ -16,7 +16,7 @@ from imgcrawl.exceptions import ImageError
 from imgcrawl.images.containers import examine_video
 from imgcrawl.images.room import ANIMATION_FACTOR, ROOM, set_pixel_limit
 from imgcrawl.images.thumbnails import thumbnail
-from imgcrawl.images.verify import all_formats, examine
+from imgcrawl.images.verify import examine, formats
 
 SECONDS_A_PIXEL: Final = 0.5e-6  # of CPU time, beyond what any file may take; JPEG 2000 takes a tenth of it
 MOST_SECONDS: Final = 60.0
@@ -94,7 +94,7 @@ def _answer(task: dict[str, Any], body: bytes, bounds: _Bounds) -> tuple[dict[st
 def serve(max_pixels: int, seconds: float, tasks: BinaryIO, answers: BinaryIO) -> None:
     """Answer one task after the other, until there are no more."""
     set_pixel_limit(max_pixels)
-    all_formats()
+    formats()
     bounds = _Bounds(max_pixels, seconds)
     ROOM.on_cost = bounds.allow
     while line := tasks.readline():

@@ -32,6 +32,7 @@ _NO_DECODER: Final = re.compile(
     r"unsupported|not (?:yet )?supported|cannot handle|unknown (?:pixel mode|compression)|unimplemented",
     re.IGNORECASE,
 )
+_Factory = Callable[[io.BytesIO, str], ImageFile.ImageFile]
 # What Image.open takes for "try the next plugin" too.
 _NOT_THIS_FORMAT: Final = (SyntaxError, IndexError, TypeError, struct.error)
 
@@ -54,13 +55,18 @@ class Facts:
 
 
 @cache
-def all_formats() -> dict[str, tuple[Callable[[io.BytesIO, str], ImageFile.ImageFile], Callable[[bytes], Any] | None]]:
-    """The formats that Pillow can open here. The first call loads them all, and sets the limit unless it is set."""
-    Image.init()
+def formats(
+    load: Callable[[], object] = Image.init,
+) -> dict[str, tuple[_Factory, Callable[[bytes], Any] | None]]:
+    """The formats that Pillow can open here; with `Image.preinit` to *load* them the commonest only.
+
+    The first call sets the limit unless it is set.
+    """
+    load()
     if not ROOM.limit:
         set_pixel_limit(DEFAULT_PIXEL_LIMIT)
-    # EPS would start Ghostscript, and IPTC opens whatever it contains, EPS too.
-    return {name: entry for name, entry in Image.OPEN.items() if name not in {"EPS", "IPTC"}}
+    # EPS would start Ghostscript, and IPTC opens whatever it contains, EPS too. A copy, as other threads add to it.
+    return {name: entry for name, entry in Image.OPEN.copy().items() if name not in {"EPS", "IPTC"}}
 
 
 def examine(
@@ -165,17 +171,17 @@ def opened(source: bytes, *, room: int = 0, whole: bool = False) -> Iterator[Ima
     """
     if not source:
         raise ImageError("empty")
-    all_formats()
+    formats(Image.preinit)
     refuse_too_many_parts(source)
     stream = _Stream(source)
     image: ImageFile.ImageFile | None = None
     try:
         with contextlib.ExitStack() as stack:
-            for name in _candidates(source):
+            for name, factory, is_signed in _candidates(source):
                 refuse_unusual(name, source, is_open=name in _DECODED_ON_OPEN)
                 if name in _DECODED_ON_OPEN:
                     stack.enter_context(ROOM.taken(ROOM.size))
-                image = _open(name, source, stream)
+                image = _open(factory, source, stream, is_signed=is_signed)
                 if image:
                     break
                 stack.close()
@@ -208,27 +214,30 @@ class _Stream(io.BytesIO):
         return data
 
 
-def _candidates(source: bytes) -> Iterator[str]:
-    """Yield the formats to try: those whose signature *source* has, then those that have no signature."""
+def _candidates(source: bytes) -> Iterator[tuple[str, _Factory, bool]]:
+    """Yield the formats to try: those whose signature *source* has, then those that have no signature.
+
+    Each with its name, what opens it, and whether it has a signature.
+    """
     prefix = source[:16].ljust(16, b"\0")  # plugins index into it
-    signed = False
-    for name, (_, accept) in all_formats().items():
-        if accept and accept(prefix) is True:
-            signed = True
-            yield name
+    signed = set()
+    for load in (Image.preinit, Image.init):  # what few images are of is loaded when one comes
+        for name, (factory, accept) in formats(load).items():
+            if accept and name not in signed and accept(prefix) is True:
+                signed.add(name)
+                yield name, factory, True
     if not signed:
         _refuse_foreign(source)
-    yield from (name for name, (_, accept) in all_formats().items() if not accept)
+    yield from ((name, factory, False) for name, (factory, accept) in formats().items() if not accept)
 
 
-def _open(name: str, source: bytes, stream: _Stream) -> ImageFile.ImageFile | None:
-    factory, accept = all_formats()[name]
+def _open(factory: _Factory, source: bytes, stream: _Stream, *, is_signed: bool) -> ImageFile.ImageFile | None:
     stream.seek(0)
     try:
         return factory(stream, "")
     except _NOT_THIS_FORMAT as error:
         # What the first plugin that knew the signature says is the evidence.
-        if accept and not stream.refusal:
+        if is_signed and not stream.refusal:
             stream.refusal = _judged(error, source, stream, None)
             stream.refusal.__cause__ = error.with_traceback(None)
         return None

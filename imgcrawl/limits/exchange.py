@@ -58,13 +58,13 @@ class Exchange:
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._talk()), asyncio.create_task(self._listen())]
 
-    async def close(self) -> None:
-        """Give everything back."""
+    async def close(self, patience: float) -> None:
+        """Give everything back, if the backend answers within *patience* seconds."""
         self._closing = True
         self._wakeup.set()
         await cancel_all(*self._tasks)
         with suppress(*self._outages):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(patience):
                 await self.backend.close()
 
     async def _talk(self) -> None:

@@ -140,12 +140,12 @@ class Limiter:
         now = monotonic()
         return [host.name for host in self._hosts.busy() if host.is_stuck(now)]
 
-    async def close(self) -> None:
-        """Give everything back."""
+    async def close(self, patience: float = 5.0) -> None:
+        """Give everything back, if the backend answers within *patience* seconds."""
         for host in self._hosts:
             if host.timer:
                 host.timer.cancel()
-        await self._exchange.close()
+        await self._exchange.close(patience)
 
     def _starts_now(self, host: Host, now: float) -> bool:
         start = host.next_start(self._state, now)

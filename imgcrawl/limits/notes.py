@@ -7,7 +7,7 @@ import contextlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from imgcrawl.shared.connection import OUTAGES
@@ -16,7 +16,7 @@ from imgcrawl.shared.script import Script
 if TYPE_CHECKING:
     from imgcrawl.limits.redis import RedisLimits
 
-SCRIPT = Script(Path(__file__).parent / "lua" / "notes.lua")
+SCRIPT = Script(files("imgcrawl.limits") / "lua" / "notes.lua")
 MAX_BYTES = 16 * 1024 * 1024  # of all notes of a crawl together, compressed: what strangers say costs no more
 MAX_COUNT = 50_000  # the same in number, each with some 200 bytes of Redis' own
 MAX_NOTE = 4 * 1024 * 1024  # bytes of one: 500 KiB of robots.txt, however its characters are written

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 from scrapy.settings import BaseSettings
@@ -23,7 +23,7 @@ from imgcrawl.shared.script import Script
 __all__ = ["OUTAGES", "HostStatus", "RedisLimits", "limits_from_settings"]
 
 PARTS = ("keys", "workers", "hosts", "pace", "share", "exchange")  # each uses those before
-SCRIPT = Script(*(Path(__file__).parent / "lua" / f"{name}.lua" for name in PARTS))
+SCRIPT = Script(*(files("imgcrawl.limits") / "lua" / f"{name}.lua" for name in PARTS))
 _PAGE = 100  # hosts in one look: a millisecond of the server's time
 
 

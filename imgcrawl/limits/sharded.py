@@ -62,8 +62,8 @@ class ShardedLimiter(Limiter):
     def stuck(self) -> Iterable[str]:
         return chain.from_iterable(limiter.stuck() for limiter in self._limiters)
 
-    async def close(self) -> None:
-        await asyncio.gather(*(limiter.close() for limiter in self._limiters))
+    async def close(self, patience: float = 5.0) -> None:
+        await asyncio.gather(*(limiter.close(patience) for limiter in self._limiters))
 
 
 class ShardedNotes:

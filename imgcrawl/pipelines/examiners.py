@@ -21,7 +21,6 @@ from imgcrawl.images.containers import examine_video
 from imgcrawl.images.costs import LARGEST_IN_THREADS
 from imgcrawl.images.process import DecoderProcess, OutOfTimeError
 from imgcrawl.images.room import CostlyError
-from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import Facts, examine
 from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
@@ -84,6 +83,10 @@ class ImageExaminer:
             return examine(body, **self._options)
 
     def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
+        if not self.thumbs:
+            return
+        from imgcrawl.images.thumbnails import thumbnail  # noqa: PLC0415 -- few crawls make them
+
         with self._body(arrival) as body:
             for thumb_id, size in self.thumbs.items():
                 yield (thumb_id, *thumbnail(body, size))

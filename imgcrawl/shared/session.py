@@ -69,7 +69,7 @@ class Session:
         self.wake()
         self.notify()
         talk, *others = self._tasks
-        await asyncio.wait([talk], timeout=self._timeout + 1)
+        await asyncio.wait([talk], timeout=min(self._timeout + 1, patience))
         end = time.monotonic() + patience
         pending = {talk, *others}
         while pending and time.monotonic() < end:

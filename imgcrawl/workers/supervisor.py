@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from imgcrawl.cancelling import cancel_all
 from imgcrawl.display import stored_images
 from imgcrawl.exceptions import InputError
+from imgcrawl.exitcodes import ExitCode
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queues import Queues, queues_from_settings
 from imgcrawl.frontier.server import EmbeddedServer
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL = 0.5  # seconds between two looks at what the workers say
-REFUSED = 2  # the exit code of bad input
 
 
 class Workers:
@@ -93,7 +93,10 @@ class Workers:
         self.signals += 1
         for process in self.processes.values():
             with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT if self.signals < 3 else signal.SIGKILL)
+                if self.signals < 3:
+                    process.send_signal(signal.SIGINT)
+                else:
+                    process.kill()
 
     # Redis
 
@@ -187,7 +190,7 @@ class Workers:
         """Whether the worker that ended with *code* is to be followed by another."""
         if self.signals:
             return False
-        if code == REFUSED:
+        if code == ExitCode.REFUSED:
             self.refused = True
             self.stop()
             return False

@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 from scrapy.settings import SETTINGS_PRIORITIES
 
 from imgcrawl.display import Status
 from imgcrawl.lines import printable
+from imgcrawl.livedisplay import LiveDisplay, can_be_seen
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -33,11 +31,9 @@ class Terminal:
         self.status = Status(spider)
         self._logged = time.monotonic()
         self._interval = settings.getfloat("PROGRESS_INTERVAL")
-        self._live: Live | None = None
-        self._console = Console(stderr=True, highlight=False)
-        self._has_picture = (
-            settings.getbool("PROGRESS_ENABLED") and sys.stderr.isatty() and self._console.is_interactive
-        )
+        self._live: LiveDisplay | None = None
+        self._spider = spider
+        self._has_picture = settings.getbool("PROGRESS_ENABLED") and sys.stderr.isatty() and can_be_seen()
 
     @property
     def is_live(self) -> bool:
@@ -46,7 +42,7 @@ class Terminal:
 
     def __enter__(self) -> Self:
         if self._has_picture:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+            self._live = LiveDisplay(redirect_stdout=False)
             self._live.start()
         return self
 
@@ -59,7 +55,7 @@ class Terminal:
     def say(self, line: str) -> None:
         with suppress(OSError):  # a terminal that was closed
             if self._live:
-                self._console.print(Text(printable(line)), soft_wrap=True)
+                self._live.say(line)
             else:
                 sys.stderr.write(printable(line) + "\n")
 
@@ -67,7 +63,7 @@ class Terminal:
         """Tell how far the workers are; *stopping*: they are about to leave."""
         if self._live:
             with suppress(OSError):
-                self._live.update(self.status.picture(lines, stopping=stopping), refresh=True)
+                self._live.show(self._spider, self.status.timed(lines), stopping=stopping)
         elif self._interval and time.monotonic() - self._logged >= self._interval:
             self._logged = time.monotonic()
             logger.info("%s", ", ".join(lines))

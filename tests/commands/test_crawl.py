@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from imgcrawl.exitcodes import ExitCode
 from tests.support.tiny import Project
 
 GOOD = {"image/found": 1, "image/downloaded": 1, "gallery/count": 1}
@@ -129,7 +130,7 @@ def test_one_ctrl_c_ends_in_order(project: Project, stop: signal.Signals) -> Non
     process.send_signal(stop)
     _, err = process.communicate(timeout=60)
     lines = [line.rstrip() for line in err.decode().splitlines()]
-    assert process.returncode == 1
+    assert process.returncode == ExitCode.STOPPED
     assert lines[-1] == "stopped before the end"
     assert "images found     3" in lines
     assert "Traceback" not in err.decode()

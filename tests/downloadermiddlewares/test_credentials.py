@@ -13,7 +13,7 @@ import scrapy
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.cookiesfile import read_cookies
-from imgcrawl.downloadermiddlewares.credentials import CookiesMiddleware
+from imgcrawl.downloadermiddlewares.cookies import CookiesMiddleware
 from imgcrawl.exceptions import InputError
 from tests.support.crawling import Crawl, crawl
 from tests.support.server import JPEG, Answer, Request, Server

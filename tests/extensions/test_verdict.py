@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from imgcrawl.display import clock
-from imgcrawl.extensions.verdict import findings, summary
+from imgcrawl.extensions.summary import summary
+from imgcrawl.extensions.verdict import findings
 from imgcrawl.items import REASONS
 from imgcrawl.lines import printable
 from tests.support.tiny import Project

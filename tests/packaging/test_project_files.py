@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from imgcrawl.exitcodes import ExitCode
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
@@ -18,6 +20,11 @@ def test_what_the_two_commands_install_is_what_the_package_its_workers_and_its_t
     extras = PROJECT["project"]["optional-dependencies"]
     asked = {*PROJECT["project"]["dependencies"], *extras["workers"], *PROJECT["dependency-groups"]["dev"]}
     assert required((ROOT / "requirements.txt").read_text("utf-8").splitlines()) == asked
+
+
+def test_the_table_of_exit_codes_is_that_of_the_code() -> None:
+    table = re.findall(r"^\| (\d) \| (.+) \|$", (ROOT / "docs" / "crawl.md").read_text("utf-8"), re.MULTILINE)
+    assert table == [(str(int(code)), code.meaning) for code in ExitCode]
 
 
 def test_every_extra_says_what_it_is_for() -> None:

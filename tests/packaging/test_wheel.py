@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from imgcrawl.demo.server import Replica, serve
+from tests.support.redis_server import GivenServer, RedisServer
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300  # seconds of a loaded machine
@@ -32,6 +33,51 @@ class Other(scrapy.Spider):
         yield {{"image_urls": [response.urljoin(link) for link in links], "images": []}}
 
     base = "{base}/topic/nvshen/page/1"
+"""
+
+
+KINDS = """
+from dataclasses import dataclass, field
+import attrs, pydantic, scrapy
+
+class Plain(scrapy.Item):
+    image_urls = scrapy.Field()
+    images = scrapy.Field()
+
+@dataclass
+class Data:
+    image_urls: list
+    images: list = field(default_factory=list)
+
+@attrs.define
+class Attrs:
+    image_urls: list
+    images: list = attrs.Factory(list)
+
+class Model(pydantic.BaseModel):
+    image_urls: list
+    images: list = []
+
+class Without(scrapy.Item):
+    image_urls = scrapy.Field()
+
+@dataclass
+class DataWithout:
+    image_urls: list
+
+class ModelWithout(pydantic.BaseModel):
+    image_urls: list
+
+class Kinds(scrapy.Spider):
+    name = "kinds"
+
+    async def start(self):
+        yield scrapy.Request(self.base + "/topic/nvshen/page/1")
+
+    def parse(self, response):
+        links = [response.urljoin(link) for link in response.css("img::attr(src)").getall()]
+        for kind in (dict, Plain, Data, Attrs, Model, Without, DataWithout, ModelWithout):
+            yield kind(image_urls=links[:2])
 """
 
 
@@ -176,15 +222,48 @@ def test_one_line_in_another_project_brings_images_with_their_outcomes(
     assert "'CONCURRENT_REQUESTS_PER_DOMAIN': 1" in done.stderr  # what the project says is as it says
 
 
-@pytest.mark.parametrize("part", ["images", "downloader", "politeness", "feeds", "verdict"])
-def test_each_part_works_without_the_others(installed: Path, site: Replica, tmp_path: Path, part: str) -> None:
-    without = [name for name in ("images", "downloader", "politeness", "feeds", "verdict", "frontier") if name != part]
-    lines = ["ADDONS = {'imgcrawl.Addon': 300}", f"IMGCRAWL_WITHOUT = {without}", "ROBOTSTXT_OBEY = False"]
+PARTS = ("images", "downloader", "politeness", "feeds", "verdict", "frontier")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_each_part_works_without_the_others(
+    installed: Path, site: Replica, tmp_path: Path, redis_server: RedisServer | GivenServer, part: str
+) -> None:
+    lines = ["ADDONS = {'imgcrawl.Addon': 300}", f"IMGCRAWL_WITHOUT = {[name for name in PARTS if name != part]}"]
     if part != "images":
         lines.append("ITEM_PIPELINES = {'scrapy.pipelines.images.ImagesPipeline': 1}")
+    if part == "frontier":
+        lines.append(f"REDIS_URL = {redis_server.url!r}")
     project = other_project(tmp_path, site, *lines)
     done = run(installed, project, "scrapy", "crawl", "other", "-O", "out.json")
     (item,) = json.loads((project / "out.json").read_text("utf-8"))
     assert len(item["image_urls"]) == 5
     assert "Traceback" not in done.stderr, done.stderr
     assert "'finish_reason': 'finished'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ITEM_PIPELINES = {'imgcrawl.pipelines.images.ImagesPipeline': 1}",
+        "DOWNLOADER_MIDDLEWARES = {'scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware': None, "
+        "'imgcrawl.downloadermiddlewares.robotstxt.RobotsTxtMiddleware': 100}\n"
+        "ITEM_PIPELINES = {'scrapy.pipelines.images.ImagesPipeline': 1}",
+    ],
+    ids=["pipeline", "robots"],
+)
+def test_one_component_works_in_a_project_without_our_settings_and_with_items_of_every_kind(
+    installed: Path, site: Replica, tmp_path: Path, line: str
+) -> None:
+    project = other_project(tmp_path, site, line)
+    (project / "elsewhere" / "spiders" / "kinds.py").write_text(KINDS, "utf-8")
+    done = run(installed, project, "scrapy", "crawl", "kinds", "-a", f"base={site.base}", "-O", "out.json")
+    items = json.loads((project / "out.json").read_text("utf-8"))
+    assert "Traceback" not in done.stderr, done.stderr
+    with_field = [item for item in items if "images" in item]
+    assert [len(item["images"]) for item in with_field] == [2] * 5
+    stored = [image["path"] for item in with_field for image in item["images"]]
+    assert all((tmp_path / "images" / path).is_file() for path in stored)
+    if "ITEM_PIPELINES = {'imgcrawl" in line:
+        assert len(items) == 5
+        assert done.stderr.count("declares no field 'images', so what became of its images would be lost") == 3

@@ -35,10 +35,10 @@ from typing import Self
 from PIL import Image
 
 
-def jpeg(width: int = 64, height: int = 48, colour: tuple[int, int, int] = (200, 80, 40)) -> bytes:
-    """A JPEG of one colour; another colour gives other bytes."""
+def jpeg(width: int = 64, height: int = 48, colour: tuple[int, int, int] = (200, 80, 40), comment: str = "") -> bytes:
+    """A JPEG of one colour; another *comment* gives other bytes, another colour that is far enough away does, too."""
     file = io.BytesIO()
-    Image.new("RGB", (width, height), colour).save(file, "JPEG")
+    Image.new("RGB", (width, height), colour).save(file, "JPEG", comment=comment.encode())
     return file.getvalue()
 
 

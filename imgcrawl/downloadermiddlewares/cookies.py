@@ -1,0 +1,74 @@
+"""Cookies. Loaded where they are switched on only: the list of public domains that they need is large."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from copy import copy
+from http.cookiejar import Cookie, DefaultCookiePolicy
+from typing import Self
+
+import scrapy.downloadermiddlewares.cookies
+from scrapy import Request, Spider
+from scrapy.crawler import Crawler
+from scrapy.exceptions import NotConfigured
+from scrapy.http import Response
+from scrapy.http.cookies import CookieJar
+from tldextract import TLDExtract
+
+from imgcrawl.cookiesfile import read_cookies
+from imgcrawl.downloadermiddlewares.credentials import OnTheWire
+from imgcrawl.urls import host_of
+
+
+class CookiesMiddleware(OnTheWire, scrapy.downloadermiddlewares.cookies.CookiesMiddleware):
+    """Scrapy's cookies (same settings and meta keys), which may begin with those of a file.
+
+    ``COOKIES_FILE`` (Netscape format, see `imgcrawl.cookiesfile`) switches cookies on. Each worker reads the file, and
+    keeps to itself what sites set meanwhile; the file is never written. A cookie goes to its own domain, to subdomains
+    only where it is meant for them, whatever a page of another domain names.
+
+    Which domains are public (``co.uk``) is what tldextract brings along: it never asks the Internet.
+    """
+
+    def __init__(self, crawler: Crawler, cookies: Iterable[Cookie] = ()) -> None:
+        OnTheWire.__init__(self)
+        scrapy.downloadermiddlewares.cookies.CookiesMiddleware.__init__(self, crawler.settings.getbool("COOKIES_DEBUG"))
+        self.crawler = crawler
+        self._cookies = list(cookies)
+        self.jars = defaultdict(self._new_jar)
+        self._split = TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
+        self._split("example.org")  # it reads its list now, and not while others wait
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        file = crawler.settings.get("COOKIES_FILE", None)
+        if not file and not crawler.settings.getbool("COOKIES_ENABLED"):
+            raise NotConfigured
+        return cls(crawler, read_cookies(str(file)) if file else ())
+
+    def _new_jar(self) -> CookieJar:
+        # A cookie without a domain of its own is for the host alone (RFC 6265, 5.3), which is not the default here.
+        jar = CookieJar(DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain))
+        for cookie in self._cookies:
+            jar.set_cookie(copy(cookie))
+        return jar
+
+    def add_headers(self, request: Request) -> None:
+        scrapy.downloadermiddlewares.cookies.CookiesMiddleware.process_request(self, request)
+
+    def process_response(self, request: Request, response: Response, spider: Spider | None = None) -> Response:
+        self._take_off(request)
+        scrapy.downloadermiddlewares.cookies.CookiesMiddleware.process_response(self, request, response)
+        return response
+
+    def _process_cookies(self, cookies: Iterable[Cookie], *, jar: CookieJar, request: Request) -> None:
+        # Scrapy's asks a list that is fetched from the Internet.
+        host = host_of(request.url)
+        for cookie in cookies:
+            domain = cookie.domain.removeprefix(".")
+            if domain and not self._split(domain).domain:  # a public domain
+                if domain != host:
+                    continue
+                cookie.domain = host
+            jar.set_cookie_if_ok(cookie, request)

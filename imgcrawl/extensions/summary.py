@@ -1,0 +1,82 @@
+"""The table at the end of a crawl. What draws it is loaded where it is shown only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from http.client import responses
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from imgcrawl.display import clock
+from imgcrawl.extensions.verdict import by_reason, known_already
+from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES
+from imgcrawl.lines import printable
+
+WIDTH = 120  # columns where there is no terminal to ask
+
+
+def print_summary(stats: Mapping[str, Any]) -> None:
+    """Print `summary` of *stats* to stderr."""
+    console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
+    console.print(summary(stats))
+
+
+def summary_text(stats: Mapping[str, Any]) -> str:
+    """`summary` of *stats* as lines of text."""
+    with (console := Console(width=WIDTH)).capture() as captured:
+        console.print(summary(stats))
+    return captured.get()
+
+
+def summary(stats: Mapping[str, Any]) -> RenderableType:
+    """What became of every image and gallery, as a table: found = downloaded + uptodate + duplicate +
+    refused + failed, the last two by reason; then the amount, the time and the speed."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(style="dim")
+
+    def row(name: str, count: int, meaning: str = "") -> None:
+        table.add_row(Text(name), f"{count:,}", Text(meaning))
+
+    def reasons(prefix: str) -> None:
+        for reason, count in by_reason(stats, prefix):
+            row(f"    {printable(reason)}", count, _meaning(prefix.rpartition("/")[2], reason))
+
+    row("images found", stats.get("image/found", 0))
+    for status in STATUSES:
+        row(f"  {status}", stats.get(f"image/{status}", 0))
+        reasons(f"image/{status}")
+    reached = stats.get("gallery/count", 0) + stats.get("gallery/failed", 0)
+    found = max(reached, stats.get("gallery/found", 0))
+    row("galleries found", found)
+    row("  scraped", stats.get("gallery/count", 0))
+    if empty := stats.get("gallery/empty", 0):
+        row("    empty", empty, "no image was found on the page")
+    row("  failed", stats.get("gallery/failed", 0))
+    reasons("gallery/failed")
+    if found > reached:
+        row("  not reached", found - reached, "the crawl ended before")
+    if left := stats.get("frontier/left", 0):
+        row("pages not reached", left, "they are still queued: the same command goes on with them")
+    if known := known_already(stats):
+        row("pages known", known, "from an earlier crawl: nothing is new")
+    if failed := stats.get("list/failed", 0):
+        row("list pages failed", failed)
+
+    seconds = stats.get("elapsed_time_seconds", 0.0)
+    downloaded = stats.get("image/downloaded", 0)
+    speed = f", {downloaded / seconds:,.1f} images/s" if seconds else ""
+    line = f"{stats.get('image/bytes', 0) / 1e6:,.1f} MB in {clock(seconds)}{speed}"
+    return Group(table, Text(line))
+
+
+def _meaning(status: str, reason: str) -> str:
+    code = reason.removeprefix("http_")
+    if code != reason:
+        return responses.get(int(code), "") if code.isdecimal() else ""
+    return REASONS.get(status, {}).get(reason) or PAGE_REASONS.get(reason, "")

@@ -1,0 +1,75 @@
+"""What a crawl does not use is not loaded: each module here was once a part of what a crawl takes to start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.crawling import environment
+from tests.support.server import JPEG, Server
+
+# Nothing of these may be loaded by a plain crawl of galleries whose images are JPEGs.
+UNUSED = (
+    "redis",
+    "rich",  # no terminal, no summary
+    "requests",
+    "tldextract",
+    "twisted.conch",
+    "aiohttp.web",
+    "scrapy.core.downloader.handlers.http11",
+    "scrapy.extensions.telnet",
+    "scrapy.extensions.remote_control",
+    "PIL.ImageCms",
+    "PIL.TiffImagePlugin",
+    "PIL.WebPImagePlugin",
+    "imgcrawl.demo",
+    "imgcrawl.downloadermiddlewares.cookies",
+    "imgcrawl.extensions.summary",
+    "imgcrawl.feeds.formats",
+    "imgcrawl.feeds.merge",
+    "imgcrawl.feeds.output",
+    "imgcrawl.frontier.queue",
+    "imgcrawl.frontier.scheduler",
+    "imgcrawl.images.thumbnails",
+    "imgcrawl.limits.redis",
+    "imgcrawl.livedisplay",
+    "imgcrawl.workers",
+)
+CRAWL = """
+import atexit, json, sys
+atexit.register(lambda: json.dump(sorted(sys.modules), open("modules.json", "w")))
+from scrapy.cmdline import execute
+execute(["scrapy", *sys.argv[1:]])
+"""
+LIST = "<html><div class=camLiTitleC><p><a href=/1.html>One</a></p></div></html>"
+GALLERY = "<html><h2>One</h2><ul><li><a href=#><img src=/1.jpg></a></li></ul></html>"
+
+
+def loaded(folder: Path, *arguments: str) -> set[str]:
+    """The modules that a crawl of one image has loaded when it ends."""
+    with Server() as server:
+        server.add("/topic/nvshen/page/1", LIST.encode(), headers={"Content-Type": "text/html"})
+        server.add("/1.html", GALLERY.encode(), headers={"Content-Type": "text/html"})
+        server.add("/1.jpg", JPEG)
+        command = [sys.executable, "-c", CRAWL, "crawl", "pximg", "-a", f"base={server.url('')}", "-O", "images.json"]
+        command += ["-s", "SUMMARY_ENABLED=False", "-s", "AUTOTHROTTLE_ENABLED=False", *arguments]
+        ran = subprocess.run(
+            command, cwd=folder, env=environment(settings="imgcrawl.settings"), capture_output=True, text=True,
+            check=False, timeout=120,
+        )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert [image["status"] for item in json.loads((folder / "images.json").read_text()) for image in item["images"]]
+    return set(json.loads((folder / "modules.json").read_text()))
+
+
+def test_a_crawl_does_not_load_what_it_does_not_use(tmp_path: Path) -> None:
+    modules = loaded(tmp_path)
+    assert {name for name in modules if any(name == one or name.startswith(f"{one}.") for one in UNUSED)} == set()
+    assert "PIL.JpegImagePlugin" in modules
+
+
+def test_what_is_switched_on_is_loaded(tmp_path: Path) -> None:
+    modules = loaded(tmp_path, "-s", "COOKIES_ENABLED=True", "-s", "TELNETCONSOLE_ENABLED=True")
+    assert {"imgcrawl.downloadermiddlewares.cookies", "scrapy.extensions.telnet"} <= modules
