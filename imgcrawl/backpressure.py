@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -75,11 +75,9 @@ class Backpressure:
             self._release(active)
             self._on_room()
 
-    @contextmanager
-    def count_as_active(self, host: str) -> Iterator[None]:
-        """While this lasts, what the task does counts as one page or image of *host*."""
-        with self.working_on(self.begin(host)):
-            yield
+    def count_as_active(self, host: str) -> AbstractContextManager[None]:
+        """In a `with`: what the task does counts as one page or image of *host*."""
+        return self.working_on(self.begin(host))
 
     @contextmanager
     def not_counted(self) -> Iterator[None]:

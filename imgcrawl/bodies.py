@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from io import BufferedWriter
 from pathlib import Path
 from typing import Any
@@ -19,15 +21,16 @@ _STEADY = 60  # seconds from which on a Last-Modified tells versions apart (RFC 
 
 
 class BodyFile:
-    """Receives the body of a 2xx answer: what is larger than *in_memory* bytes goes to the file *path* as it comes.
+    """Receives the body of a 2xx answer: what is larger than *in_memory* bytes goes to a file as it comes, for which
+    *make_path* has a path.
 
     `is_written` says that it did; the response's own body is empty then. What a broken answer left there is gone on
     with by the next request (RFC 9110, 14.2), if the server named a version of it. One for each image, not for each
     request.
     """
 
-    def __init__(self, path: Path, *, in_memory: int = IN_MEMORY) -> None:
-        self.path = path
+    def __init__(self, make_path: Callable[[], Path], *, in_memory: int = IN_MEMORY) -> None:
+        self._make_path = make_path
         self.in_memory = min(in_memory, IN_MEMORY)
         self.size = 0  # bytes in the file
         self.brought = 0  # bytes by the last answer
@@ -35,15 +38,30 @@ class BodyFile:
         self._file: BufferedWriter | None = None
         self._is_there = False
         self._url = ""
-        self._validator = b""  # of the answer that they are from
-        self._length = 0  # that the whole has
+        self._headers: Headers | None = None  # of the answer that they are from
         self._seen = 0  # bytes there were when `made_progress` was asked last
+
+    @cached_property
+    def path(self) -> Path:
+        """The file."""
+        return self._make_path()
+
+    @property
+    def _length(self) -> int:
+        """The bytes that the whole has; 0 if it was not said."""
+        said = (self._headers.get("Content-Length") if self._headers else b"") or b""
+        return int(said) if said.isdigit() else 0
+
+    @property
+    def _validator(self) -> bytes:
+        """What names the version that they are of; empty where nothing does."""
+        return _validator(self._headers) if self._headers and self._length else b""
 
     def range_headers(self, url: str) -> list[tuple[str, str]]:
         """What asks for the rest of what is here; empty if *url* has it as a whole only."""
-        if not self.size or not self._validator or url != self._url:
+        if not self.size or url != self._url or not (validator := self._validator):
             return []
-        return [("Range", f"bytes={self.size}-"), ("If-Range", self._validator.decode("latin-1"))]
+        return [("Range", f"bytes={self.size}-"), ("If-Range", validator.decode("latin-1"))]
 
     def goes_on(self, status: int, headers: Headers) -> bool | None:
         """Whether an answer to a request with `range_headers` is the rest of what is here. None if it is a part that
@@ -62,10 +80,7 @@ class BodyFile:
     def begin(self, url: str, headers: Headers) -> None:
         """A whole answer begins."""
         self.forget()
-        self._url = url
-        length = headers.get("Content-Length") or b""
-        self._length = int(length) if length.isdigit() else 0
-        self._validator = _validator(headers) if self._length else b""
+        self._url, self._headers = url, headers
 
     async def write(self, piece: bytes) -> None:
         if self._file is None:
@@ -84,7 +99,7 @@ class BodyFile:
     def made_progress(self) -> bool:
         """Whether the next request can go on where the last one broke, and that one brought much."""
         before, self._seen = self._seen, self.size
-        return bool(self._validator) and self.size - before >= _PROGRESS
+        return self.size - before >= _PROGRESS and bool(self._validator)
 
     def remove(self) -> None:
         """Remove the file, if there is one."""
@@ -93,8 +108,8 @@ class BodyFile:
 
     def forget(self) -> None:
         """Begin anew."""
-        self.size = self._seen = self._length = 0
-        self._validator = b""
+        self.size = self._seen = 0
+        self._headers = None
         self.is_written = False
 
 
@@ -123,6 +138,8 @@ def received_bytes(request: Request, response: Response) -> int:
 def encodings_of(headers: Headers) -> list[bytes]:
     """The codings of a body that can be undone (RFC 9110, 8.4.1), in the order in which they were applied. What else
     servers write there (``identity``, ``none``, ``utf-8``) says nothing."""
+    if b"Content-Encoding" not in headers:
+        return []
     said = b",".join(headers.getlist("Content-Encoding")).lower().split(b",")
     return [coding for each in said if (coding := each.strip()) in _CODINGS]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from socket import SOCK_STREAM
 from time import monotonic
 from typing import Any
@@ -27,6 +26,7 @@ from imgcrawl.limits.backend import HostLimits, HostNotes
 from imgcrawl.limits.limiter import Limiter
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.settings import LimitSettings
+from imgcrawl.middlewares import MiddlewareManager
 from imgcrawl.stopping import StopInTime, leave_within
 from imgcrawl.turns import HostSlot, Turns
 from imgcrawl.waiting import ScrapysDownloader, Waiting
@@ -60,6 +60,7 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
+        self.middleware = MiddlewareManager(*self.middleware.middlewares, crawler=crawler)
         settings = self.settings
         self._limit_settings = LimitSettings.from_settings(settings)
         self._by_address = settings.getbool("LIMITS_BY_ADDRESS", False)
@@ -135,9 +136,11 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
         return name, slot
 
     async def _enqueue_request(self, request: Request) -> Response:
-        request.meta[self.DOWNLOAD_SLOT] = await self.slot_of(request)
+        meta = request.meta
+        if meta.get(self.DOWNLOAD_SLOT) is None:
+            meta[self.DOWNLOAD_SLOT] = await self.slot_of(request)
         # A handler is built in no time that anybody counts on.
-        self.handlers._get_handler(urlparse_cached(request).scheme)
+        self.handlers._get_handler(request.url.partition(":")[0])
         # Scrapy's starts a task for the download, and two Deferreds carry the result back from it. Here the
         # request's own task waits for its turn.
         _, slot = self._get_slot(request)
@@ -176,12 +179,10 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
     async def _through_middlewares(self, request: Request) -> Response | Request:
         return await self.stop.in_time(request, self.middleware.download_async(self._enqueue_request, request))
 
-    @contextmanager
-    def count_as_active(self, request: Request) -> Iterator[None]:
+    def count_as_active(self, request: Request) -> AbstractContextManager[None]:
         """While this lasts, the image that *request* asks for counts as under way, whatever is being done with it, and
         so do the bytes of it that are in memory."""
-        with self.backpressure.count_as_active(self.get_slot_key(request)):
-            yield
+        return self.backpressure.count_as_active(self.get_slot_key(request))
 
     async def download(self, request: Request) -> Response:
         """What `engine.download_async` does, in the caller's own task, for an image that is `count_as_active`.
@@ -239,7 +240,7 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
             wake(self.crawler.engine)
 
     def _process_queue(self, slot: Slot) -> None:
-        self._turns.look_at(slot)
+        """Scrapy's, once a request has left: `_turns` hears of that when it is `done`."""
 
     async def _download_in_turn(self, slot: Slot, request: Request) -> Response:
         sent = monotonic()

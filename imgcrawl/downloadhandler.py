@@ -45,6 +45,7 @@ _OF_NO_IMAGE = 64 * 1024  # bytes that are read of an error's or a redirect's pa
 class _Response(_ClientResponse):
     truncate: int | None = None
     file: BodyFile | None = None
+    fields: Headers | None = None  # its headers, once they were read
     goes_on = False  # it is the rest of what is in the file
     at_once = False  # all of it goes there
     limit = 0
@@ -212,12 +213,12 @@ class DownloadHandler(AiohttpDownloadHandler):
     @staticmethod
     def _extract_headers(response: _ClientResponse) -> Headers:
         # The bytes that came, without the detour by text that Scrapy's takes.
-        headers: dict[bytes, list[bytes]] = {}
-        for name, value in response.raw_headers:
-            headers.setdefault(name.title(), []).append(value)
-        answered = Headers()
-        dict.update(answered, headers)
-        return answered
+        ours = cast("_Response", response)
+        if ours.fields is None:
+            ours.fields = Headers()
+            for name, value in response.raw_headers:
+                dict.setdefault(ours.fields, name.title(), []).append(value)
+        return ours.fields
 
     @staticmethod
     def _build_base_response_args(response: _ClientResponse, request: Request, headers: Headers) -> Any:

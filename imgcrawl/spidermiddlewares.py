@@ -94,11 +94,14 @@ class OptOutsMiddleware(BaseSpiderMiddleware):
 
 def opt_outs_of(response: Response, agent: str) -> list[str]:
     """What an answer says against its use, to the product token *agent*: in its headers and, if it is a page, in it."""
+    page = response if isinstance(response, HtmlResponse) and may_have_some(response.body) else None
+    if not page and b"X-Robots-Tag" not in response.headers and b"Tdm-Reservation" not in response.headers:
+        return []
     tags, tdm = (
         [value.decode("latin-1") for value in response.headers.getlist(name)]
         for name in ("X-Robots-Tag", "tdm-reservation")
     )
     said = set(in_headers(tags, tdm, agent))
-    if isinstance(response, HtmlResponse) and may_have_some(response.body):
-        said.update(in_page(response.selector, agent))
+    if page:
+        said.update(in_page(page.selector, agent))
     return [word for word in KNOWN if word in said]

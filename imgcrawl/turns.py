@@ -101,7 +101,7 @@ class Turns:
         return {name: len(self._slots[name].queue) for name in self._limits.stuck() if name in self._slots}
 
     def _has_room(self) -> bool:
-        if early := self._bandwidth.wait():
+        if self._bandwidth.is_limited and (early := self._bandwidth.wait()):
             if not self._paying:
                 self._paying = True
                 call_later(early, self._paid)

@@ -47,7 +47,7 @@ def breaks(*, etag: str = '"one"', stalls: bool = False, offset: int = 0) -> Mis
 
 
 async def received(server: Server, folder: Path, **settings: object) -> tuple[BodyFile, object]:
-    body_file = BodyFile(folder / "body")
+    body_file = BodyFile(lambda: folder / "body")
     outcomes: list[object] = []
 
     async def script(crawler: Crawler) -> None:

@@ -48,7 +48,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
-    "downloader": {"backpressure", "engine", "limits", "stopping", "turns", "waiting"},
+    "downloader": {"backpressure", "engine", "limits", "middlewares", "stopping", "turns", "waiting"},
     "waiting": {"backpressure", "engine"},
     "priorityqueue": {"downloader"},
     "turns": {"backpressure", "bodies", "limits"},

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from cachetools import LRUCache
 from scrapy import Request, signals
@@ -104,8 +105,8 @@ def _with_host(url: str, host: str) -> str:
 
 
 def _withhold_referer(request: Request) -> None:
-    referer = (request.headers.get("Referer") or b"").decode("latin-1")
-    if not referer:
+    values = dict.get(request.headers, b"Referer")  # as it is kept: it is looked at for each image
+    if not values or not (referer := values[-1].decode("latin-1")):
         return
     if referer.startswith("https:") and not request.url.startswith("https:"):
         del request.headers["Referer"]
@@ -131,15 +132,25 @@ def came_from_private(response: Response, request: Request) -> bool:
 def _checked_host(url: str) -> str:
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
+        host, reason, why = _judged(parts.scheme, parts.netloc)
     except ValueError as error:
         raise RequestRefused("invalid_url", f"{url}: {error}") from error
-    if parts.scheme not in ("http", "https"):
-        raise RequestRefused("scheme", f"{url}: expected http or https")
-    if "@" in parts.netloc:
-        raise RequestRefused("invalid_url", f"{parts.scheme}://…@{host}: user name in the address (use HTTPAUTH_USER)")
-    if port == 0:
-        raise RequestRefused("invalid_url", f"{url}: port 0")
-    if not literal_ip(host) and (not _NAME.fullmatch(host) or _NUMERIC_END.search(host)):
-        raise RequestRefused("invalid_url", f"{url}: {host!r} is not a host name")
+    if reason:
+        raise RequestRefused(reason, why if "@" in parts.netloc else f"{url}: {why}")
     return host
+
+
+@lru_cache(1024)  # a page names many addresses of a host
+def _judged(scheme: str, netloc: str) -> tuple[str, str, str]:
+    """The host, and the reason why it is not asked, with what is wrong. Raises ValueError."""
+    parts = SplitResult(scheme, netloc, "", "", "")
+    host, port = parts.hostname or "", parts.port
+    if scheme not in ("http", "https"):
+        return host, "scheme", "expected http or https"
+    if "@" in netloc:
+        return host, "invalid_url", f"{scheme}://…@{host}: user name in the address (use HTTPAUTH_USER)"
+    if port == 0:
+        return host, "invalid_url", "port 0"
+    if not literal_ip(host) and (not _NAME.fullmatch(host) or _NUMERIC_END.search(host)):
+        return host, "invalid_url", f"{host!r} is not a host name"
+    return host, "", ""

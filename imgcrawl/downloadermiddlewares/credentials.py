@@ -48,6 +48,8 @@ class OnTheWire:
         self._take_off(request)
 
     def _take_off(self, request: Request) -> None:
+        if not self._before:
+            return
         for name, value in self._before.pop(request, {}).items():
             if value is None:
                 request.headers.pop(name, None)
@@ -78,6 +80,10 @@ class HttpAuthMiddleware(OnTheWire, scrapy.downloadermiddlewares.httpauth.HttpAu
                 "HTTPAUTH_USER and HTTPAUTH_PASS need HTTPAUTH_DOMAIN: expected the domain that may see them, as in "
                 "-s HTTPAUTH_DOMAIN=example.org"
             ) from None
+
+    def process_request(self, request: Request, spider: Spider | None = None) -> None:
+        if self._auth or request.meta.get("http_user") or request.meta.get("http_pass"):
+            super().process_request(request)
 
     def add_headers(self, request: Request) -> None:
         scrapy.downloadermiddlewares.httpauth.HttpAuthMiddleware.process_request(self, request)

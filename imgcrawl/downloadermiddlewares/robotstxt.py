@@ -106,6 +106,7 @@ class RobotsTxtMiddleware:
         self._max_delay = settings.getfloat("ROBOTSTXT_MAX_DELAY", 60.0)
         self._answers: LRUCache[str, RobotsAnswer] = LRUCache(_REMEMBERED, getsizeof=_size)
         self._parsed: LRUCache[str, tuple[Protego, int]] = LRUCache(_PARSED, getsizeof=itemgetter(1))
+        self._last_rules = "", Protego.parse("")
         self._asking: dict[str, asyncio.Task[RobotsAnswer]] = {}
 
     @classmethod
@@ -214,10 +215,13 @@ class RobotsTxtMiddleware:
         return RobotsAnswer(now + self._retry, reason=reason if reason in _NO_ANSWER else "robots", detail=detail)
 
     async def _rules(self, rules: str) -> Protego:
+        if rules is self._last_rules[0]:  # most requests are for the host of the one before
+            return self._last_rules[1]
         known = self._parsed.get(rules)
         if known is None:
             parsed = await asyncio.to_thread(_parse, rules) if len(rules) > _PARSED_IN_LOOP else _parse(rules)
             known = self._parsed[rules] = (parsed, len(rules) + 100)
+        self._last_rules = rules, known[0]
         return known[0]
 
 

@@ -10,6 +10,7 @@ class Bandwidth:
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
+        self.is_limited = rate > 0
         self._paid_until = 0.0
 
     def received(self, nbytes: int, *, workers: int) -> None:

@@ -228,7 +228,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
         """Look-up, download, verify, keep. Every error is an outcome; a file that was stored before stays with it."""
         record = None
         try:
-            path = str(PurePosixPath(self.file_path(request, info=self.spiderinfo, item=item)))
+            path = self.file_path(request, info=self.spiderinfo, item=item)
+            if path != request.meta.get("image_path"):  # a subclass may call it anything
+                path = str(PurePosixPath(path))
             requested_path = strip_extension(path)
             record = await self.lookup.find_intact(key)
             if record and time.time() - record.checked_at < self.config.expires:

@@ -55,16 +55,19 @@ class MediaRequests:
         """The requests for *urls*, in their order; one that cannot be asked for has `image_refused` in its meta."""
         page = adapter.get("final_url") or adapter.get("url")  # what shows the images is where redirects led
         pages = adapter.get(self.pages_field) or []
+        said = [word for word in adapter.get("opt_outs") or () if word in KNOWN]
         named = self._item_fields(adapter, spider) if "{filename" in self.template else {}
         known_as = self.identity.of_all(urls)
+        given, names = self._given_paths(adapter), adapter.get(self.names_field) or []
         for index, (url, path) in enumerate(zip(urls, paths, strict=True)):
             referer = pages[index] if index < len(pages) else page
             request = self._request(url, referer, path)
             if known_as and isinstance(url, str) and url in known_as:
                 request.meta["image_known_as"] = known_as[url]
-            self._apply_page_opt_outs(adapter.get("opt_outs"), request)
-            if named and not self._given_path(adapter, index):
-                fields = named | self._image_fields(adapter, index, url) | {"filename": FILE_NAME}
+            if said:
+                self._apply_page_opt_outs(said, request)
+            if named and not _at(given, index):
+                fields = named | self._image_fields(names, index, url) | {"filename": FILE_NAME}
                 request.meta["image_path_by_server"] = path_for(self.template, fields)
             yield request
 
@@ -87,28 +90,27 @@ class MediaRequests:
             # No address, so no request; a stand-in keeps its place in the order.
             return Request("about:invalid", meta=meta | {"image_refused": "invalid_url"}, callback=NO_CALLBACK)
 
-    def _apply_page_opt_outs(self, said: Any, request: Request) -> None:
+    def _apply_page_opt_outs(self, said: list[str], request: Request) -> None:
         """Refuse *request* for what its page said, or note what was said and is allowed."""
-        said = [word for word in said or () if word in KNOWN]
         if obeyed := self.opt_outs.obeyed(said):
             request.meta["image_refused"] = reason_of_opt_out(obeyed)
-        elif said:
+        else:
             request.meta["opt_outs"] = said
 
     def paths(self, adapter: ItemAdapter, urls: Iterable[Any], spider: str) -> list[str]:
         """The path that each of *urls* asks for. Takes some microseconds for each."""
         fields = self._item_fields(adapter, spider)
+        all_given, names = self._given_paths(adapter), adapter.get(self.names_field) or []
         paths = []
         for index, url in enumerate(urls):
-            if given := self._given_path(adapter, index):
+            if given := _at(all_given, index):
                 paths.append(safe_path(given))
             else:
-                paths.append(path_for(self.template, fields | self._image_fields(adapter, index, url)))
+                paths.append(path_for(self.template, fields | self._image_fields(names, index, url)))
         return distinct(paths)
 
-    def _given_path(self, adapter: ItemAdapter, index: int) -> str:
-        given = adapter.get(self.paths_field) or []
-        return given[index] if index < len(given) else ""
+    def _given_paths(self, adapter: ItemAdapter) -> Sequence[str]:
+        return adapter.get(self.paths_field) or []
 
     def _item_fields(self, adapter: ItemAdapter, spider: str) -> dict[str, Any]:
         fields = {name: value for name, value in adapter.items() if isinstance(value, str | int | float)}
@@ -117,17 +119,20 @@ class MediaRequests:
             fields["title"] = _title_of(str(adapter.get("url") or ""))
         return fields
 
-    def _image_fields(self, adapter: ItemAdapter, index: int, url: Any) -> dict[str, Any]:
-        names = adapter.get(self.names_field) or []
-        name = names[index] if index < len(names) else ""
+    def _image_fields(self, names: Sequence[str], index: int, url: Any) -> dict[str, Any]:
+        name = _at(names, index)
         basename = strip_extension(_basename(str(url)))
         return {
             "index": index + 1,
             "name": strip_extension(name) or basename,
             "basename": basename,
             "filename": basename,
-            "host": host_of(str(url)),
+            "host": host_of(str(url)) if "{host" in self.template else "",
         }
+
+
+def _at(values: Sequence[str], index: int) -> str:
+    return values[index] if index < len(values) else ""
 
 
 def checked_urls(adapter: ItemAdapter, urls_field: str, result_field: str) -> Sequence[Any]:

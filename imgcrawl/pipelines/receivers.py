@@ -55,7 +55,7 @@ class Receiver:
     @contextmanager
     def receiving(self, request: Request) -> Iterator[Request]:
         """The request to send in place of *request*, with what must be there until its body has been looked at."""
-        body_file = BodyFile(self.staging.unused_path(), in_memory=self.in_memory)
+        body_file = BodyFile(self.staging.unused_path, in_memory=self.in_memory)
         sent = request if isinstance(request, MediaRequest) else request.replace(cls=MediaRequest)
         sent.body_file = body_file
         sent.meta.update(self.limits)

@@ -33,6 +33,7 @@ class SharedAddresses:
 
     def __init__(self) -> None:
         self._underway: dict[bytes, asyncio.Future[Image | None]] = {}  # None: it was given up
+        self._has_failed = False  # as long as nothing has, there is nothing to look up
         self._failed: TLRUCache[bytes, Image] = TLRUCache(_MAX, _forgotten_at, monotonic)
 
     async def outcome(self, key: bytes, ask: Callable[[], Awaitable[Image]]) -> Image:
@@ -41,7 +42,7 @@ class SharedAddresses:
             other = await asyncio.shield(underway)
             if other and other["status"] in STORED:
                 return cast("Image", {**other, "status": "duplicate"})
-        if (failed := self._failed.get(key)) is not None:
+        if self._has_failed and (failed := self._failed.get(key)) is not None:
             return failed
         future = self._underway[key] = asyncio.get_running_loop().create_future()
         image: Image | None = None
@@ -53,6 +54,7 @@ class SharedAddresses:
         reason = image.get("reason", "")
         if reason in _FINAL or _is_passing(reason):
             self._failed[key] = image
+            self._has_failed = True
         return image
 
 
