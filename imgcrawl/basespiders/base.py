@@ -212,10 +212,10 @@ def text_of(page: Response | Selector, *queries: str) -> str:
 
 def is_jmespath(query: str) -> bool:
     """Whether *query* can be read as JMESPath."""
-    with suppress(JMESPathError):
-        jmespath.compile(query)
-        return True
-    return False
+    try:
+        return bool(jmespath.compile(query))
+    except JMESPathError:
+        return False
 
 
 def words_of(page: Response | Selector, *queries: str) -> str:
@@ -229,10 +229,7 @@ def words_of(page: Response | Selector, *queries: str) -> str:
 
 
 def addresses(response: Response, query: str) -> list[str]:
-    """The http(s) addresses that *query* finds on a page, absolute, in order, each once; of `<a>` only its href.
-
-    A link to a place on the page itself is none.
-    """
+    """The http(s) addresses that *query* finds, absolute, in order, each once; none to a place on the page itself."""
     base, encoding = base_and_encoding(response)
     links = (_text(node) for node in nodes(response, query) if not _is_dead_link(node))
     found = (absolute(base, link, encoding) for link in links if not is_empty(link))
