@@ -125,7 +125,7 @@ def test_the_picture_of_the_path_matches_the_tree() -> None:
     rooms = {path.name for path in PACKAGE.glob("*.py")} | {
         f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")
     }
-    shown = {name for name in re.findall(r"`([a-z]+(?:\.py|/))`", page)}
+    shown = set(re.findall(r"`([a-z]+(?:\.py|/))`", page))
     assert rooms - shown == {"__init__.py", "__main__.py"}
     assert shown <= rooms | {"templates/"}
 
