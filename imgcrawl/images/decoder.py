@@ -36,13 +36,14 @@ class _Bounds:
 
     def begin(self, factor: int, nbytes: int) -> None:
         """For a file of *nbytes*: the pixels *factor* times."""
-        with suppress(ImportError, OSError, ValueError):
+        if sys.platform != "win32":
             import resource  # noqa: PLC0415 -- not on Windows
 
-            pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-            most = pages * resource.getpagesize() + factor * self._bytes + 2 * nbytes
-            _, hard = resource.getrlimit(resource.RLIMIT_AS)
-            resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+            with suppress(OSError, ValueError):
+                pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+                most = pages * resource.getpagesize() + factor * self._bytes + 2 * nbytes
+                _, hard = resource.getrlimit(resource.RLIMIT_AS)
+                resource.setrlimit(resource.RLIMIT_AS, (most, hard))
         self._pixels = 0
         self._used = _cpu_seconds()
         self.allow(0)
@@ -58,7 +59,7 @@ class _Bounds:
 
     @staticmethod
     def _set_clock(seconds: float) -> None:
-        with suppress(AttributeError):  # on Windows
+        if sys.platform != "win32":
             signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
