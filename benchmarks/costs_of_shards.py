@@ -1,8 +1,8 @@
 """What a shard of the queue costs its Redis when 1,000 workers share 1 or 4 of them.
 
-`python -m benchmarks.costs_of_shards [--workers 1000] [--seconds 8]` prints a table in Markdown. Each shard has a
-server of its own, as on a cluster whose nodes have one each. Workers are simulated by their clients: with each shard a
-worker has a connection for its reports, and one that is blocked until there is news.
+`python -m benchmarks.costs_of_shards [--workers 1000] [--seconds 8] [--pages 4 16]` prints a table in Markdown. Each
+shard has a server of its own, as on a cluster whose nodes have one each. Workers are simulated by their clients: with
+each shard a worker has a connection for its reports, and one that is blocked until there is news.
 
 All workers together make EXCHANGES_A_SECOND exchanges, with one shard after another (`frontier.shard`: the more there
 are, the more is said at a time). One process that plays them all is slower: a server's CPU is divided by the exchanges
@@ -121,6 +121,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--pages", type=int, nargs="+", default=[4, 16], help="new, done and leased in an exchange")
     options = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -136,7 +137,7 @@ async def main() -> None:
             fleets.append([Worker(urls, number) for number in range(options.workers)])
             for worker in fleets[-1]:
                 await worker.join()
-        for pages in (4, 16, 64):
+        for pages in options.pages:
             # In turns, as other work on the machine makes both slower; the better of two rounds.
             rounds = [[await measured(workers, pages, options.seconds) for workers in fleets] for _ in range(2)]
             for workers, each in zip(fleets, map(min, zip(*rounds, strict=True)), strict=True):

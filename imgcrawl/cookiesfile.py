@@ -8,6 +8,7 @@ from pathlib import Path
 from imgcrawl.exceptions import InputError, describe
 
 _HTTP_ONLY = "#HttpOnly_"  # before a domain: kept from scripts, which does not concern us
+_MAX_SIZE = 8 * 1024 * 1024  # bytes; a browser keeps some thousand cookies, of 4 KiB at the most
 _WRITERS = "expected lines of seven fields with tabs between (Netscape format, as browsers' export tools write it)"
 
 
@@ -22,6 +23,8 @@ def read_cookies(name: str) -> list[Cookie]:
     Raises `InputError`, which quotes nothing of what stands there.
     """
     try:
+        if Path(name).stat().st_size > _MAX_SIZE:
+            raise InputError(f"COOKIES_FILE={name} has more than {_MAX_SIZE >> 20} MiB; {_WRITERS}")
         lines = Path(name).read_text("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         why = "it is no text in UTF-8" if isinstance(error, ValueError) else describe(error)

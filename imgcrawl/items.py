@@ -65,7 +65,8 @@ class Image(TypedDict, total=False):
     with them `requested_path`: the path that the image was to be stored at, without an extension; the other
     keys with a stored file, also where a later crawl has found the address refused or failed. `checksum` is the
     sha256 of the bytes as served, `path` is relative to the store. `warnings` says what is wrong with a file that
-    viewers show all the same (`imgcrawl.images.damage.WARNINGS`).
+    viewers show all the same (`imgcrawl.images.damage.WARNINGS`). `facts` is what its page states about this image:
+    `caption`, `author`, `license`, `credit_text`, `acquire_license_page`.
     """
 
     url: str
@@ -84,6 +85,7 @@ class Image(TypedDict, total=False):
     last_modified: str
     fetched_at: str
     opt_outs: list[str]
+    facts: dict[str, str]
 
 
 # What a page states about itself in standard ways (JSON-LD, microdata, RDFa, Open Graph), besides its title.

@@ -205,6 +205,24 @@ def test_addresses_in_text_may_be_quoted_bracketed_or_without_a_scheme(tmp_path:
     assert bad(rows) == [(6, """no list of addresses: "'http://h/8" at character 1""")]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.txt", "<https://a.org/1.jpg>\nhttps://a.org/2.jpg  # the second\nhttps://a.org/3.jpg,\n<URL://a.org/4.jpg>\n",
+         [["https://a.org/1.jpg"], ["https://a.org/2.jpg"], ["https://a.org/3.jpg"], ["//a.org/4.jpg"]]),
+        ("a.txt", "https://a.org/1.jpg https://a.org/2,x.jpg | https://a.org/3.jpg\n",
+         [["https://a.org/1.jpg", "https://a.org/2,x.jpg", "https://a.org/3.jpg"]]),
+        ("a.jsonl", '{"id": 1, "photo": {"url": "https://a.org/1.jpg", "w": 9}}\n', [["https://a.org/1.jpg"]]),
+        ("a.jsonl", '{"photos": [{"src": "https://a.org/1.jpg"}, "https://a.org/2 3.jpg"]}\n',
+         [["https://a.org/1.jpg", "https://a.org/2 3.jpg"]]),
+    ],
+)  # fmt: skip
+def test_addresses_as_people_write_them(tmp_path: Path, name: str, text: str, expected: list[list[str]]) -> None:
+    (tmp_path / name).write_text(text)
+    reader, _ = open_address_list(tmp_path / name)
+    assert [row.values for row in reader if not isinstance(row, BadRow)] == expected
+
+
 def test_an_object_without_end_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "MAX_OBJECT", 100_000)
     (tmp_path / "l.json").write_text('["http://h/1", {"url": "' + "x" * 1_000_000 + '"}]')

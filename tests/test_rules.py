@@ -120,6 +120,16 @@ def test_rooms_import_only_what_they_may() -> None:
     assert stale == {}, "remove what is not needed any more"
 
 
+def test_the_picture_of_the_path_matches_the_tree() -> None:
+    page = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
+    rooms = {path.name for path in PACKAGE.glob("*.py")} | {
+        f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")
+    }
+    shown = set(re.findall(r"`([a-z]+(?:\.py|/))`", page))
+    assert rooms - shown == {"__init__.py", "__main__.py"}
+    assert shown <= rooms | {"templates/"}
+
+
 def test_rooms_do_not_import_in_a_circle() -> None:
     def reached(room: str, seen: set[str]) -> set[str]:
         for other in MAY_IMPORT.get(room, set()) - seen - {"imgcrawl"}:  # whose `Addon` is for others

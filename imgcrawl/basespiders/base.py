@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, ClassVar, NamedTuple, cast
 from urllib.parse import urlsplit
 
+import jmespath
 import scrapy
 from jmespath.exceptions import JMESPathError
 from parsel import Selector
@@ -24,6 +25,7 @@ from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery
 from imgcrawl.pages import images_in
 from imgcrawl.pages.images import is_empty
+from imgcrawl.pages.markup import html_in
 from imgcrawl.pages.tags import base_of
 from imgcrawl.urls import absolute
 
@@ -173,10 +175,9 @@ def is_readable(response: Response) -> bool:
 def select(page: Response | Selector, query: str) -> list[str]:
     """The texts that *query*, XPath or CSS, finds on *page*, in order.
 
-    A query that begins with `/`, `./` or `(` is XPath; for a page that is JSON it is JMESPath. Where it finds an
-    element
-    and not a text or an attribute, the element's `href` or `src` counts, or else the text in it. Raises ValueError for
-    a query that is none.
+    A query that begins with `/`, `./` or `(` is XPath; for a page that is JSON it is JMESPath. Of an element that it
+    finds, and not a text or an attribute, the `href` or `src` counts, or else its text. Raises ValueError for a query
+    that is none.
     """
     return [_text(node) for node in nodes(page, query)]
 
@@ -184,13 +185,21 @@ def select(page: Response | Selector, query: str) -> list[str]:
 def nodes(page: Response | Selector, query: str) -> Iterator[Selector]:
     """What *query*, XPath or CSS as in `select`, finds on *page*, in order. Raises ValueError.
 
-    On a page that is JSON a query that is no JMESPath finds nothing: it is for other pages.
+    On a page that is JSON, what JMESPath does not find is searched for in the HTML that stands in its texts.
     """
-    if isinstance(page, JsonResponse):
-        with suppress(JMESPathError):
-            yield from page.jmespath(query)
-    else:
-        yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
+    if not isinstance(page, JsonResponse):
+        try:
+            yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
+        except (ValueError, SyntaxError, RuntimeError):  # the last two are cssselect's
+            if not is_jmespath(query):  # which is for other pages
+                raise
+        return
+    if is_jmespath(query) and (found := [node for node in page.jmespath(query) if node.root is not None]):
+        yield from found
+        return
+    with suppress(ValueError, SyntaxError, RuntimeError):  # it is JMESPath; the last two are cssselect's
+        for part in html_in(page.json()):
+            yield from nodes(Selector(part), query)
 
 
 def text_of(page: Response | Selector, *queries: str) -> str:
@@ -199,6 +208,14 @@ def text_of(page: Response | Selector, *queries: str) -> str:
         if text := " ".join(" ".join(select(page, query)[:1]).split()):
             return text
     return ""
+
+
+def is_jmespath(query: str) -> bool:
+    """Whether *query* can be read as JMESPath."""
+    try:
+        return bool(jmespath.compile(query))
+    except JMESPathError:
+        return False
 
 
 def words_of(page: Response | Selector, *queries: str) -> str:
@@ -212,10 +229,7 @@ def words_of(page: Response | Selector, *queries: str) -> str:
 
 
 def addresses(response: Response, query: str) -> list[str]:
-    """The http(s) addresses that *query* finds on a page, absolute, in order, each once; of `<a>` only its href.
-
-    A link to a place on the page itself is none.
-    """
+    """The http(s) addresses that *query* finds, absolute, in order, each once; none to a place on the page itself."""
     base, encoding = base_and_encoding(response)
     links = (_text(node) for node in nodes(response, query) if not _is_dead_link(node))
     found = (absolute(base, link, encoding) for link in links if not is_empty(link))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, ClassVar
 
-import jmespath
-from jmespath.exceptions import JMESPathError
 from parsel import Selector
 from scrapy.http import Response, TextResponse
 
@@ -107,10 +104,7 @@ def _check_query(option: str, query: str | None) -> None:
     try:
         if query:
             select(Selector("<p></p>"), query)
-    except (ValueError, SyntaxError, RuntimeError) as error:  # the last two: cssselect's
-        with suppress(JMESPathError):
-            jmespath.compile(query)
-            return
+    except (ValueError, SyntaxError, RuntimeError) as error:  # the last two are cssselect's
         raise InputError(
             f"-a {option}={query}: expected XPath (which begins with /), CSS, or for JSON JMESPath ({error})"
         ) from error

@@ -23,7 +23,7 @@ from imgcrawl.basespiders.base import (
     request_of,
     words_of,
 )
-from imgcrawl.basespiders.lists import ListSpider
+from imgcrawl.basespiders.lists import LOGIN_FORM, ListSpider
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, page_facts
 from imgcrawl.pages.outside import in_pieces, outside_loop
@@ -31,7 +31,6 @@ from imgcrawl.pages.outside import in_pieces, outside_loop
 # Of galleries that redirect: where so many of them ended, and that so many are galleries of their own.
 REMEMBERED = 100_000
 _LOGIN_PATH = re.compile(r"/(log-?in|sign-?in|auth|account|sessions?)\b", re.IGNORECASE)
-_LOGIN_FORM = "//form//input[@type='password']"
 _DECORATION, _OF_A_FORM = 2, 400  # images and characters of a page that is a form to log in
 
 
@@ -209,7 +208,7 @@ class GallerySpider(ListSpider):
 
 def _is_login(response: Response, found: int, most: int) -> bool:
     """Whether a page with a form to log in is nothing but that: *found* images, of which any page may have *most*."""
-    if not response.xpath(_LOGIN_FORM):
+    if not response.xpath(LOGIN_FORM):
         return False
     return not found or (found <= most and len(words_of(response, "//body")) < _OF_A_FORM)
 

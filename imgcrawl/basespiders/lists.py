@@ -32,6 +32,7 @@ from imgcrawl.urls import host_of, rebase
 
 NUMBER = "imgcrawlpagenumber"  # stands for a page's number where an address is made into a pattern
 NEXT_LINKS = "//link[@rel='next']/@href | //a[contains(concat(' ', @rel, ' '), ' next ')]/@href"
+LOGIN_FORM = "//form//input[@type='password']"
 
 
 class SiteSpider(BaseSpider):
@@ -132,6 +133,10 @@ class ListSpider(SiteSpider, FedListsSpider):
 
     def without_any(self, response: Response, page: int, walk: Walk) -> Iterator[Any]:
         """A page with nothing on it: the end of the list, unless something says that it is not."""
+        if is_page(response) and response.xpath(LOGIN_FORM):
+            at = f"{response.url}: list page {page}"
+            self.report(f"{at} is a form to log in: the session has ended, or COOKIES_FILE is missing")
+            return
         busy = is_page(response) and says_busy(text_of(response, "//body"))
         links_on = bool(self.next_address(response, page, walk)) and not self.is_numbered()
         if busy or links_on or page < walk.named:

@@ -64,7 +64,7 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
     if left := stats.get("frontier/left", 0):
         row("pages not reached", left, "they are still queued: the same command goes on with them")
     if known := known_already(stats):
-        row("nothing new", known, "pages are named, all known from an earlier crawl")
+        row("pages known", known, "from an earlier crawl: nothing is new")
     if failed := stats.get("list/failed", 0):
         row("list pages failed", failed)
 

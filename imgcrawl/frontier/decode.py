@@ -65,7 +65,10 @@ def decode_start(value: bytes, spider: Spider, encoding: str = "utf-8") -> Reque
         raise WireError(f"{min(refused)} may not be said from outside")
     if form and (not _is_text_map(form) or "body" in wire):
         raise WireError(f"unknown key {min(form)[:50]!r}")
-    _fill_form(wire, form)
+    try:
+        _fill_form(wire, form)
+    except UnicodeEncodeError:
+        raise WireError("a form field with half a surrogate pair") from None
     request = _request(wire, spider, None)
     if not str(wire.get("callback", "parse")).startswith("parse"):
         raise WireError(f"callback {wire['callback']!r}: one from outside is a method whose name begins with parse")

@@ -196,14 +196,6 @@ class Queue:
         """Have the others take the pages of *worker* at once: whoever says this knows that its process has ended."""
         await self.client.zadd(f"{self.prefix}workers", {worker: 1}, xx=True)
 
-    async def is_gone(self, worker: bytes, witness: str) -> bool:
-        """Whether *worker* is no worker of this queue any more, while *witness* is one."""
-        async with self.client.pipeline(transaction=False) as pipe:
-            pipe.zscore(f"{self.prefix}workers", worker)
-            pipe.zscore(f"{self.prefix}workers", witness)
-            his, mine = await pipe.execute()
-        return his is None and mine is not None
-
     async def requeue(self, elsewhere: int = 0) -> int:
         """Put all pages given up back into the queue, with a clean record; a finished run goes on with them.
 

@@ -135,12 +135,11 @@ def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> F
         width, height = image.size
         if width < min_width or height < min_height:
             raise ImageError("too_small", f"{width} x {height}, wanted {min_width} x {min_height}")
-        cost = cost_of(image, source, whole=False)
-        room = max(room, cost)
         total = 0
         for frames in count(1):
-            if frames > 1:
-                cost = cost_of(image, source, whole=False)
+            cost = cost_of(image, source, whole=False)
+            if frames == 1:
+                room = max(room, cost)
             if cost > room:
                 raise _LargerFrameError
             total += image.width * image.height

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 MAX_ATTRIBUTES = 500  # of one tag: libxml2 compares each with all before it, 40,000 take it 6 s
 MAX_NODES = 1_000_000  # elements and attributes: some 200 bytes of memory each
@@ -26,6 +27,7 @@ _TAG = re.compile(
     re.IGNORECASE | re.DOTALL,
 )  # fmt: skip
 _ONE = re.compile(_ATTRIBUTE)
+_BEGINS_TAG = re.compile(r"<[a-z][a-z0-9-]*[\s/>]", re.IGNORECASE)
 
 
 def too_much(text: str) -> str:
@@ -44,6 +46,18 @@ def most_attributes(text: str, few: int = 0) -> int:
         if len(attributes) > 2 * max(few, most):
             most = max(most, sum(1 for _ in _ONE.finditer(attributes)))
     return most
+
+
+def html_in(data: Any) -> Iterator[str]:
+    """The texts with tags in them that *data*, a value from JSON, holds, in order."""
+    stack = [data]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, str):
+            if "<" in value and _BEGINS_TAG.search(value) and not too_much(value):
+                yield value
+        elif isinstance(value, dict | list):
+            stack += reversed(list(value.values()) if isinstance(value, dict) else value)
 
 
 def _attributes_of_tags(text: str) -> Iterator[str]:

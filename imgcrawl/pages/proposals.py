@@ -183,7 +183,7 @@ def _proposed(
 ) -> tuple[str, str]:
     places: dict[int, list[Any]] = defaultdict(list)
     for element, found in images.items():
-        small = not shows_image(_wrapped(element))
+        small = not shows_image(element)
         if not small and not is_boilerplate(element) and all(times[each] == 1 and each not in shown for each in found):
             link = _link_around(page, element)
             if link is None or page.links.get(link) not in galleries:
@@ -198,10 +198,6 @@ def _proposed(
     if len(targets) > 1 and all(host_of(target) == ours and not is_file(target) for target in targets):
         return "", page.selector_of(links, targets, [":has(img)"])
     return page.selector_of(best, set(best)), ""
-
-
-def _wrapped(element: Any) -> Any:
-    return element.getparent() if element.getparent() is not None and len(element.getparent()) == 1 else element
 
 
 def _link_around(page: PagePlaces, element: Any) -> Any:

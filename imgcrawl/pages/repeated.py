@@ -29,7 +29,10 @@ _BOILERPLATE = re.compile(
 )
 _CONTENT = ("article", "main", "li", "figure")
 _BACKGROUND = re.compile(r"background(-image)?\s*:[^;]*url\(", re.IGNORECASE)
-HAS_IMAGE = ".//img | .//picture | .//amp-img | .//*[contains(@style, 'url(') or @data-bg or @data-background]"
+HAS_IMAGE = (
+    "descendant-or-self::*[self::img or self::picture or self::amp-img]"
+    " | .//*[contains(@style, 'url(') or @data-bg or @data-background]"
+)
 
 
 class PagePlaces:

@@ -15,6 +15,8 @@ from imgcrawl.urls import absolute
 SITEMAP_MAXSIZE = 50 * 1024 * 1024  # bytes, unpacked
 MAX_ENTRIES = 50_000
 MAX_IMAGES = 1_000  # of an entry
+_MAX_TAGS = 2_000_000  # 40 for each entry that there may be
+_MAX_IN_ONE = 20_000  # elements of one entry, which has some for itself and some for each image
 _GZIP = b"\x1f\x8b\x08"
 
 
@@ -30,7 +32,8 @@ def read_sitemap(body: bytes, url: str) -> Iterator[SitemapEntry]:
     """The entries of the sitemap or the sitemap index *body*, whose address is *url*, in order, up to `MAX_ENTRIES`.
 
     It may be in gzip, and may be text with an address a line. What is no address over HTTP is passed over. Time and
-    memory are linear in the size of *body*. Raises ValueError for what is larger than `SITEMAP_MAXSIZE` or no gzip.
+    memory are linear in the size of *body*. Raises ValueError for what is larger than `SITEMAP_MAXSIZE`, no gzip, or of
+    more elements than such entries have.
     """
     body = _unpacked(body).lstrip()
     entries = (
@@ -61,19 +64,25 @@ def _of_text(body: bytes) -> Iterator[SitemapEntry]:
 
 
 def _of_xml(body: bytes, url: str) -> Iterator[SitemapEntry]:
+    if body.count(b"<") - body.count(b"</") > _MAX_TAGS:
+        raise ValueError(f"more than {_MAX_TAGS} elements")
     # No entity is resolved: one of a few bytes can stand for gigabytes, or for a file of this machine.
     events = etree.iterparse(
         BytesIO(body), events=("end",), recover=True, resolve_entities=False, no_network=True, remove_comments=True
     )
+    kept = 0  # elements that are in memory
     try:
         for _, element in events:
+            kept += 1
             name = _name(element)
-            if name in ("url", "sitemap"):
-                if entry := _entry(element, url, is_sitemap=name == "sitemap"):
-                    yield entry
+            if name in ("url", "sitemap") and (entry := _entry(element, url, is_sitemap=name == "sitemap")):
+                yield entry
+            if name in ("url", "sitemap") or kept > _MAX_IN_ONE:
+                kept = 0
                 element.clear()
-                while element.getprevious() is not None:
-                    del element.getparent()[0]
+                above = element.getparent()  # of the root there may be something in front all the same
+                while above is not None and element.getprevious() is not None:
+                    del above[0]
     except etree.XMLSyntaxError:
         return  # what stands before it has been read
 

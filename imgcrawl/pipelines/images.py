@@ -39,7 +39,7 @@ from imgcrawl.pipelines.examiners import Examiner
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
 from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional
-from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew
+from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew, with_facts
 from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
 from imgcrawl.pipelines.places import Places
 from imgcrawl.pipelines.receivers import Arrival, Receiver
@@ -152,7 +152,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             self._paths.pop(id(item), None)
         for index in self.placeholders.found_in(images):
             images[index] = tell_anew(self.crawler, images[index], as_placeholder(images[index]), adapter.get("url"))
-        results = [(True, image) for image in images]
+        results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
         return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
 
     def get_media_requests(  # type: ignore[override] # a generator: an item may have very many

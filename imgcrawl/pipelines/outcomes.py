@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from imgcrawl.catalogue import Record
 from imgcrawl.failures import reason_of
@@ -60,6 +60,15 @@ def not_stored(reason: str) -> Image:
     """The outcome of an address that nothing was stored of, for *reason* (`imgcrawl.items.REASONS`)."""
     status = "refused" if reason in REASONS["refused"] else "failed"
     return {"status": status, "reason": reason}
+
+
+def with_facts(images: list[Image], facts: Any) -> list[Image]:
+    """*images* with what their page states about each (`Gallery`'s `image_facts`): address → fact → value."""
+    if isinstance(facts, dict):
+        for image in images:
+            if about := facts.get(image["url"]):
+                image["facts"] = about
+    return images
 
 
 def failure_of(error: Exception, url: str) -> Image:

@@ -29,7 +29,10 @@ _ITEM_ONLY = {
 }
 # Of several columns with addresses, the first of these.
 _NAMES = ("image_url", "image", "img_url", "img", "photo_url", "photo", "picture_url", "picture", "url", "src", "link")
-_ADDRESS = re.compile(r"""[\s'"\[(]*(?:[a-z][a-z0-9+.-]*:)?//[^\s/]""", re.IGNORECASE)
+_ADDRESS = re.compile(r"""[\s'"<\[(]*(?:[a-z][a-z0-9+.-]*:)?//[^\s/]""", re.IGNORECASE)
+_COMMENT = re.compile(r"\s+#.*")
+_IN_ANGLES = re.compile(r"^<(?:URL:)?(.*)>$")  # RFC 3986, appendix C
+_BETWEEN = re.compile(r"\s*[,;|]\s+(?=https?://)|\s+(?=(?:https?:)?//)|[;|](?=https?://)")
 
 
 @dataclass(frozen=True)
@@ -153,22 +156,29 @@ def open_item_list(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> 
 
 
 def _addresses(value: Any) -> list[str]:
-    """The addresses in a cell: one as it stands, the members of a list, or those of a printed one."""
+    """The addresses in a cell: one, several with something between, the members of a list, those of a printed one, or
+    what an object states as its address."""
     if isinstance(value, list):
-        return [str(each).strip() for each in value if each]
-    text = str(value).strip()
+        return [_stated(each) for each in value if each]
+    text = _COMMENT.sub("", _stated(value))
     if text[:1] not in ("[", "(", "{", "'", '"', "“", "‘"):
-        return [text]
+        return [_IN_ANGLES.sub(r"\1", each.rstrip(",;")) for each in _BETWEEN.split(text)]
     try:
         return addresses_in(text)
     except ValueError as error:
         raise Unreadable(str(error)) from None
 
 
+def _stated(value: Any) -> str:
+    """*value* as text; of an object what it states as an address."""
+    if isinstance(value, dict):
+        value = next((value[name] for name in _NAMES if isinstance(value.get(name), str)), "")
+    return str(value).strip()
+
+
 def _holds_address(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(isinstance(each, str) and _ADDRESS.match(each) for each in value)
-    return isinstance(value, str) and bool(_ADDRESS.match(value))
+    values = value if isinstance(value, list) else [value]
+    return any(isinstance(each, str | dict) and _ADDRESS.match(_stated(each)) for each in values)
 
 
 def _header(first: Sequence[Any], rest: Sequence[Sequence[Any]], column: str | None) -> list[str] | None:

@@ -16,6 +16,8 @@ from imgcrawl.rows.source import READ_ERRORS, Source
 
 PARQUET = b"PAR1"  # how such a file begins
 MAX_OBJECT = 16 << 20  # bytes that one object of a JSON array may have, about
+MAX_DEPTH = 1_000  # of what is nested in one: its reader remembers the way to each level
+_PIECE = 1 << 12  # bytes of an array that are read at a time
 _BATCH = 100  # rows of Parquet that are held
 # What is never read: bytes (images in the list itself), and what has columns of its own.
 _LARGE_TYPES = ("is_binary", "is_large_binary", "is_fixed_size_binary", "is_struct", "is_map", "is_union")
@@ -93,16 +95,18 @@ def _plain(value: Any) -> Any:
 
 def _array_items(source: Source, ijson: Any) -> Iterator[Any]:
     stream = _Bounded(source.text_chunks())
-    for item in ijson.items(stream, "item", use_float=True, buf_size=1 << 14):
-        stream.since_item = 0
+    for item in ijson.items(stream, "item", use_float=True, buf_size=_PIECE):
+        stream.since_item = stream.depth = 0
         yield float(item) if isinstance(item, Decimal) else item
 
 
 class _Bounded:
-    """Chunks of bytes as a file, of which so many may be read before `since_item` is set back."""
+    """Chunks of bytes as a file, of which so many may be read, and so many brackets be open, before `since_item` and
+    `depth` are set back."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self.since_item = 0
+        self.depth = 0
         self._chunks = chunks
         self._left = b""
 
@@ -115,4 +119,7 @@ class _Bounded:
         self.since_item += len(data)
         if self.since_item > MAX_OBJECT:
             raise ValueError(f"an object of more than {MAX_OBJECT} bytes")
+        self.depth += sum(data.count(opened) for opened in (b"[", b"{")) - sum(data.count(end) for end in (b"]", b"}"))
+        if self.depth > MAX_DEPTH:
+            raise ValueError("nested too deeply")
         return data

@@ -172,7 +172,13 @@ def test_a_list_in_json_with_a_cursor(server: Server, tmp_path: Path) -> None:
     first = {"data": {"items": [{"page": "/g/1"}, {"page": "/g/2"}], "next": "/api?c=2"}}
     server.add("/api", json.dumps(first).encode(), headers=JSON)
     server.add("/api?c=2", json.dumps({"data": {"items": [{"page": "/g/3"}], "next": None}}).encode(), headers=JSON)
-    run = gallery_crawl(server, tmp_path, "/api", galleries="data.items[].page", next="data.next")
+    run = gallery_crawl(server, tmp_path / "1", "/api", galleries="data.items[].page", next="data.next")
+    assert names(run) == ["1", "2", "3"]
+    assert run.code == 0
+    # What scripts put into the page as it is scrolled: HTML in JSON.
+    server.add("/more?p=1", json.dumps({"html": links("/g/1", "/g/2"), "more": "/more?p=2"}).encode(), headers=JSON)
+    server.add("/more?p=2", json.dumps({"html": f"<ul>{links('/g/3')}</ul>", "more": None}).encode(), headers=JSON)
+    run = gallery_crawl(server, tmp_path / "2", "/more?p=1", next="more")
     assert names(run) == ["1", "2", "3"]
     assert run.code == 0
 

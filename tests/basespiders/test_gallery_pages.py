@@ -38,4 +38,6 @@ def test_a_page_is_read_as_browsers_read_it_and_its_facts_stay_with_the_item(ser
             "acquire_license_page": "https://site.example/buy",
         }
     }
+    kept = {image["url"]: image["facts"] for image in item["images"] if "facts" in image}
+    assert kept == item["image_facts"], "what is stated about an image is kept with it"
     assert "small.jpg" not in " ".join(server.paths())

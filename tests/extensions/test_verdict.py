@@ -91,6 +91,16 @@ def test_no_image_at_all() -> None:
     assert list(findings({}, "finished", images_expected=False)) == []
 
 
+def test_a_night_in_which_nothing_is_new_is_no_failure_and_is_told() -> None:
+    known = {"list/count": 3, "dupefilter/filtered": 70}
+    assert list(findings(known, "finished")) == []
+    (line,) = (line for line in shown(known) if line.startswith("pages known"))
+    assert line.split() == ["pages", "known", "70", "from", "an", "earlier", "crawl:", "nothing", "is", "new"]
+    for other in ({"list/failed": 1}, {"gallery/count": 1}, {"image/found": 1, "image/failed": 1}):
+        assert "not one image" in " ".join(findings(known | other, "finished"))
+        assert not [line for line in shown(known | other) if line.startswith("pages known")]
+
+
 def test_shares_are_limits_not_targets() -> None:
     tenth = {"image/found": 10, "image/downloaded": 9, "image/failed": 1}
     assert list(findings(tenth, "finished", max_failed=0.1)) == []

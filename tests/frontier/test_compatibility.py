@@ -193,11 +193,12 @@ def test_a_crawl_that_persists_crawls_again_the_next_night(tmp_path: Path, redis
     from tests.support.sharing import Sharing  # noqa: PLC0415 -- the same
 
     with serve("pximg", galleries=6, per_page=2, images=1, width=40, misbehave=False) as replica:
-        asked = []
+        asked, codes = [], []
         for _ in range(2):
             with Sharing(tmp_path, redis_server.url, "pximg", replica.arguments, SCHEDULER_PERSIST=True) as crawl:
-                crawl.start()
+                worker = crawl.start()
                 crawl.wait()
+            codes.append(worker.returncode)
             if not asked:
                 with redis_server.client() as client:  # as if the last gallery were of today
                     assert client.hget("{pximg:requests}:seen", "count")
@@ -205,6 +206,7 @@ def test_a_crawl_that_persists_crawls_again_the_next_night(tmp_path: Path, redis
         lists = [f"{replica.base}/topic/nvshen/page/{n}" for n in (1, 2, 3)]
         assert [(asked[0][page], asked[1][page]) for page in lists] == [(1, 2)] * 3
         assert {asked[1][gallery["url"]] for gallery in replica.galleries} == {1}
+        assert codes == [0, 0], "a night without anything new is no failure"
 
 
 def test_what_is_fed_at_any_moment_is_crawled(tmp_path: Path, redis_server: RedisServer) -> None:

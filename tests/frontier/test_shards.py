@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +24,10 @@ from imgcrawl.frontier.membership import join, leave, start
 from imgcrawl.frontier.queue import Reply
 from imgcrawl.frontier.queues import Queues, queues_from_settings, shard_of
 from imgcrawl.frontier.run import RunOptions, RunState, SharedRun
+from imgcrawl.limits.backend import HostLimits
+from imgcrawl.limits.limiter import Limiter
+from imgcrawl.limits.redis import OUTAGES
+from imgcrawl.limits.sharded import ShardedLimiter, limits_of_shards
 from tests.support.crawling import until
 from tests.support.pages import Crawl, Site, pages, urls
 from tests.support.redis_cluster import redis_cluster
@@ -115,7 +120,7 @@ class Worker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await leave(self.run, "pages")
+        await leave(self.run, "pages", 10)
 
     async def until(self, is_so: Callable[[], object]) -> None:
         async with asyncio.timeout(20):
@@ -202,6 +207,38 @@ async def test_the_queue_command_shows_and_changes_all_shards(tmp_path: Path, re
     assert await other.join("w", "", persist=False, flush=False, arguments={}), "cleared, and still of four shards"
     await store.client.aclose()
     await other.client.aclose()
+
+
+async def test_the_limit_of_a_host_holds_for_all_workers_in_whichever_shard_it_is(redis_server: RedisServer) -> None:
+    settings = Settings({"REDIS_URL": redis_server.url, "FRONTIER_SHARDS": 4})
+    workers = [
+        ShardedLimiter(
+            [
+                Limiter(shard, lambda _: HostLimits(4), lambda _: None, lease=shard.lease, outages=OUTAGES)
+                for shard in limits_of_shards(settings, "pages")
+            ]
+        )
+        for _ in range(2)
+    ]
+    hosts = [f"host-{number}" for number in range(9)]
+    taken: Counter[str] = Counter()
+
+    def take() -> None:
+        for worker, host in product(workers, hosts):
+            taken[host] += worker.take(host, 8)
+
+    async with asyncio.timeout(20):
+        while set(taken.values()) != {4}:
+            take()
+            await asyncio.sleep(0.01)
+        until_then = [worker.exchanges + 2 for worker in workers]
+        while any(worker.exchanges < then for worker, then in zip(workers, until_then, strict=True)):
+            take()
+            await asyncio.sleep(0.01)
+    assert set(taken.values()) == {4}, "more at a time than the host allows"
+    assert len({shard_of(host, 4) for host in hosts}) > 1
+    for worker in workers:
+        await worker.close()
 
 
 def test_a_cluster_loses_a_node_and_then_a_node_for_good(tmp_path: Path) -> None:

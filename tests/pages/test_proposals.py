@@ -43,6 +43,10 @@ GALLERIES = {
         '<div class="photos"><p><img src="/o/{k}{n}.jpg"></p></div>',
         GalleryImages("div.photos img"),
     ),
+    "images with their captions": (
+        '<figure class="shot"><img data-src="/o/{k}{n}.jpg" width=900><figcaption>c</figcaption></figure>',
+        GalleryImages("figure.shot img"),
+    ),
     "links to the originals": (
         '<a class="zoom" href="/full/{k}{n}.jpg"><img class="th" src="/o/{k}{n}.jpg"></a>',
         GalleryImages("img.th"),
