@@ -24,6 +24,12 @@ class Command(BaseCommand, ScrapyCommand):
     def short_desc(self) -> str:
         return "Tell by the exit code whether the crawl that writes HEARTBEAT_FILE lives"
 
+    def long_desc(self) -> str:
+        return (
+            "Looks at HEARTBEAT_FILE, which a crawl touches while it lives: exit code 0 if it is younger than --within "
+            "seconds, else 1. For containers. Example: imgcrawl health -s HEARTBEAT_FILE=/tmp/alive"
+        )
+
     def add_options(self, parser: argparse.ArgumentParser) -> None:
         super().add_options(parser)
         parser.add_argument("--within", metavar="SECONDS", default="60", help="how old the file may be (default: 60)")

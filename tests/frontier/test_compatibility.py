@@ -268,8 +268,8 @@ async def test_what_is_the_same_page_is_seen_once() -> None:
     ]
     assert made.enqueue_request(same[0].replace(dont_filter=True))
     assert made.has_pending_requests()
-    assert [bucket for _, _, bucket, _ in made.shared_run.outbox] == ["0:example.com"] * 4
-    await made.queue.client.aclose()
+    assert [bucket for _, _, bucket, _ in made.shared_run.home.outbox] == ["0:example.com"] * 4
+    await made.shared_run.queues.client.aclose()
 
 
 def test_a_negative_time_is_refused() -> None:
