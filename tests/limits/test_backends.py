@@ -310,6 +310,17 @@ class TestShared(Contract):
         assert await second.notes.spend("run", {"pages ": 3, "bytes h": 1}) == {"pages ": 5, "bytes h": 1}
         assert await first.notes.spend("run", {"bytes h": 0}) == {"bytes h": 1}, "no more than was asked for"
 
+    async def test_a_worker_that_has_not_joined_yet_keeps_what_it_claims(self, workers: list[RedisLimits]) -> None:
+        first, second, *_ = workers
+        assert await first.notes.claim("robots", 60)
+        await ask(second, want=1)  # who is one of the workers, and sees that the first is not
+        assert not await second.notes.claim("robots", 60)
+        assert await first.notes.claim("older", 60)
+        (old,) = await first.store.client.hmget(first.notes.key, "older")
+        ends, rest = old.split(b" ", 1)
+        await first.store.client.hset(first.notes.key, "older", b"%.3f %s" % (float(ends) - 6, rest))
+        assert await second.notes.claim("older", 60), "it died before it joined"
+
     async def test_what_strangers_say_is_bounded_for_all_hosts_together(self, workers: list[RedisLimits]) -> None:
         """A robots.txt of 300 KB that cannot be compressed, of each of a hundred hosts."""
         notes = workers[0].notes

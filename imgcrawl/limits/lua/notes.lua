@@ -12,6 +12,7 @@
 local NOTES, WORKERS, op = KEYS[1], KEYS[2], ARGV[1]
 local USED, BYTES = NOTES .. ':used', NOTES .. ':bytes'
 local LONGEST = 86400
+local JOINING = 5 -- seconds within which a worker that claims has joined the others
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
@@ -21,7 +22,7 @@ local function read(name, longest)
     local until_, owner, at = string.match(value, '^(%S+) (%S*)\n()')
     until_ = tonumber(until_)
     if not until_ or not (until_ > now and until_ <= now + longest) then return nil end
-    return string.sub(value, at), owner
+    return string.sub(value, at), owner, until_
 end
 
 local function drop(name)
@@ -75,10 +76,11 @@ if op == 'claim' then
     local name, seconds, me = ARGV[2], tonumber(ARGV[3]), ARGV[6]
     local note, by = read(name, LONGEST)
     if note and by == '' and ARGV[7] == '0' then return 0 end -- somebody has found out by now
-    local _, owner = read(name, seconds)
+    local _, owner, ends = read(name, seconds)
     if owner and owner ~= '' and owner ~= me then
-        -- Whoever is one of the workers can tell who is not.
-        local gone = not redis.call('ZSCORE', WORKERS, owner) and redis.call('ZSCORE', WORKERS, me)
+        -- Whoever is one of the workers can tell who is not; one that has just begun may not have joined them yet.
+        local gone = ends - now < seconds - JOINING
+            and not redis.call('ZSCORE', WORKERS, owner) and redis.call('ZSCORE', WORKERS, me)
         if not gone then return 0 end
     end
     write(name, seconds, me, '', tonumber(ARGV[4]), tonumber(ARGV[5]))
