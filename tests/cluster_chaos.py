@@ -9,16 +9,15 @@ seconds, and two are killed until their replicas have taken over.
 
 from __future__ import annotations
 
-import argparse
 import random
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.chaos import run_chaos
 from tests.support.crawling import until
 from tests.support.pages import Crawl, Site, pages, urls
 from tests.support.redis_cluster import Cluster, redis_cluster
@@ -118,26 +117,5 @@ def _masters(cluster: Cluster, but: RedisServer | None = None) -> int:
     return sum(cluster.takes_over(node) for node in cluster.nodes if node is not but)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=1, help="of the first run")
-    parser.add_argument("--keep", help="folder in which the folder of a run that failed is kept")
-    options = parser.parse_args()
-    names = [field.name for field in fields(Outcome)]
-    print("| " + " | ".join(names) + " |\n|" + "---|" * len(names), flush=True)
-    good = True
-    for seed in range(options.seed, options.seed + options.runs):
-        with tempfile.TemporaryDirectory() as folder:
-            outcome = chaos(seed, Path(folder))
-            good = good and outcome.is_good()
-            cells = (f"{value:.0f}" if isinstance(value, float) else str(value) for value in astuple(outcome))
-            print("| " + " | ".join(cells) + " |" + ("" if outcome.is_good() else " FAILED"), flush=True)
-            if options.keep and not outcome.is_good():
-                Path(folder).rename(Path(options.keep) / f"seed-{seed}")
-                Path(folder).mkdir()
-    sys.exit(0 if good else 1)
-
-
 if __name__ == "__main__":
-    main()
+    run_chaos(__doc__, Outcome, chaos)

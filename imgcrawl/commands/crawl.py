@@ -59,7 +59,8 @@ class Command(scrapy.commands.crawl.Command):
         return (
             "Runs a spider: images go to IMAGES_STORE, one outcome for each address to the feed. `scrapy list` names "
             "the spiders, `scrapy options SPIDER` their arguments. Exit code 0: the crawl did what it should; 1: it "
-            "did not, and the last line says why; 2: bad input. Example: scrapy crawl pximg -a pages=3 -O images.json"
+            "did not, and the last line says why; 2: bad input; 3: it was told to stop, and ended in order. "
+            "Example: scrapy crawl pximg -a pages=3 -O images.json"
         )
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
