@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from scrapy import Request, signals
 
+from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import InputError, RequestRefused
 
 if TYPE_CHECKING:
@@ -86,6 +87,11 @@ class StopInTime:
 
     async def _watch(self) -> None:
         while self.crawler.crawling:  # noqa: ASYNC110 -- see POLL_INTERVAL
+            await asyncio.sleep(POLL_INTERVAL)
+        engine = self.crawler.engine
+        while not is_stopping(engine):
+            if engine.running:  # Scrapy forgets a stop that comes before its engine runs
+                self._stopping = asyncio.create_task(engine.stop_async())
             await asyncio.sleep(POLL_INTERVAL)
         await asyncio.sleep(self.timeout)
         self._is_over = True

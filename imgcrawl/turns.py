@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from itertools import takewhile
 from time import monotonic
 from typing import cast
 from urllib.parse import urlsplit
@@ -39,6 +40,9 @@ class Turns:
     """Gives the requests that wait in *slots* their turns, as *limits*, BANDWIDTH, *total* (requests under way, 0 for
     no limit) and *backpressure* let it. What answers say of a host is reported to *limits*.
 
+    A request with meta ``retry_first``, whose host was too busy for it, goes before those of the host that were not
+    sent yet: as long as these come first and are refused as well, nobody knows whether the host has become slow enough.
+
     A request whose host asks to be left alone for longer than RETRY_AFTER_MAX fails with `RequestRefused`
     (``retry_after``) in place of its turn.
     """
@@ -64,7 +68,12 @@ class Turns:
     def wait_in(self, slot: Slot, request: Request) -> Turn:
         """The turn of *request*, which comes when it may be sent. Whoever waits for it says later that it is `done`."""
         turn: Turn = asyncio.get_running_loop().create_future()
-        _queue_of(slot).append((request, turn))
+        queue = _queue_of(slot)
+        if request.meta.get("retry_first"):
+            first = sum(1 for _ in takewhile(lambda waiting: waiting[0].meta.get("retry_first"), queue))
+            queue.insert(first, (request, turn))
+        else:
+            queue.append((request, turn))
         self.look_at(slot)
         return turn
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,9 @@ from scrapy.utils.asyncio import call_later
 from imgcrawl.downloader import Downloader, downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
 from tests.support.asking import ask, crawl
-from tests.support.server import JPEG, Server, redirect
+from tests.support.processes import patience
+from tests.support.server import JPEG, Answer, Server, redirect
+from tests.support.server import Request as ServerRequest
 
 
 @pytest.fixture
@@ -392,3 +396,21 @@ async def test_limits_that_make_no_sense_are_named(name: str, value: float) -> N
 
     with pytest.raises(InputError, match=f"{name}={value}"):
         await crawl(script, **{name: value})
+
+
+async def test_a_host_that_answers_503_twice_for_each_address_is_not_asked_once_a_minute(server: Server) -> None:
+    """What it refused comes before what was not asked for yet, so that good answers come in between."""
+    tried: Counter[str] = Counter()
+
+    def busy(request: ServerRequest) -> Answer:
+        tried[request.path] += 1
+        return Answer(JPEG) if tried[request.path] > 2 else Answer(b"", 503)
+
+    server.add("*", busy)
+
+    settings = {"RETRY_TIMES": 2, "ROBOTSTXT_OBEY": False, "CONCURRENT_REQUESTS_PER_DOMAIN": 2}
+    answers = await asyncio.wait_for(ask(*urls(server, 10), **settings), patience(30))
+    assert [answer.status for answer in answers] == [200] * 10  # type: ignore[union-attr]  # an exception fails here
+    assert max(later.time - earlier.time for earlier, later in pairwise(server.requests)) < 20, "51 s before"
+    paths = [request.path for request in server.requests]
+    assert len(set(paths[: paths.index(paths[0], 1)])) < 10, "all others were asked for before the first came again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -9,19 +10,38 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scrapy import Request, Spider, signals
+from scrapy.crawler import AsyncCrawlerRunner
+from scrapy.http import Response
 
 from imgcrawl.exitcodes import ExitCode
+from tests.support.asking import SETTINGS
 from tests.support.crawling import FAST, environment, until
-from tests.support.processes import Process
+from tests.support.processes import Process, patience
 from tests.support.redis_server import RedisServer
-from tests.support.server import Answer, Request, Server, jpeg
+from tests.support.server import Answer, Server, jpeg
+from tests.support.server import Request as ServerRequest
 
 PAGES, IMAGES = 8, 2
 IN_TIME = 10  # seconds that `docker stop` waits
+
+
+class Endless(Spider):
+    name = "endless"
+    url = ""
+
+    async def start(self) -> AsyncIterator[Any]:
+        for number in count():
+            yield Request(f"{self.url}?{number}")
+
+    def parse(self, response: Response) -> None:
+        pass
 
 
 class SlowSite:
@@ -32,7 +52,7 @@ class SlowSite:
         self.quick = threading.Event()
         server.add("*", self.answer)
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: ServerRequest) -> Answer:
         if not request.path.endswith(".jpg"):
             return Answer(b"<html></html>", headers={"Content-Type": "text/html"})
         slow = request.path.endswith("/1.jpg") and not self.quick.is_set()
@@ -90,6 +110,20 @@ def finished(folder: Path, process: subprocess.Popen[bytes]) -> None:
     kept = {"downloaded", "uptodate", "duplicate"}
     assert all(len(item["images"]) == IMAGES for item in items)
     assert {image["status"] for item in items for image in item["images"]} <= kept
+
+
+async def test_a_stop_that_comes_while_the_spider_opens_is_kept(server: Server) -> None:
+    """Scrapy forgets it: the crawl would go on, with each request given up and tried again."""
+
+    def opened(spider: Spider) -> None:
+        stops.append(asyncio.ensure_future(spider.crawler.stop_async()))
+
+    stops: list[asyncio.Future[None]] = []
+    crawler = AsyncCrawlerRunner({**SETTINGS, "SHUTDOWN_TIMEOUT": 0.1}).create_crawler(Endless)
+    crawler.signals.connect(opened, signals.spider_opened)
+    await asyncio.wait_for(crawler.crawl_async(url=server.url("/a.jpg")), patience(10))
+    assert stops
+    assert crawler.stats.get_value("finish_reason") == "shutdown"
 
 
 @pytest.mark.alone

@@ -36,6 +36,9 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
     A large body that breaks off, or takes longer than DOWNLOAD_TIMEOUT, is gone on with where it broke, if the server
     names its version (`imgcrawl.bodies`); that does not count as a retry while each answer brings a good part of it.
 
+    What was answered 429 or 503 comes again before what was not asked for yet: its priority rises by one, whatever
+    RETRY_PRIORITY_ADJUST says, and it is the next of its host (meta ``retry_first``).
+
     A TLS failure is not retried, an unknown host name twice at most. A wait ends, and the last outcome stands,
     as soon as the crawl is being stopped. Needs `imgcrawl.downloader.Downloader`, which knows that a request
     that waits is not busy.
@@ -70,13 +73,15 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
             return response
         waited: int = request.meta.get("retry_after_times", 0)
         if asked > 0 and waited < self._retry_after_times:
-            again = request.copy()
+            again = _first(request.copy(), request)
             again.meta["retry_after_times"] = waited + 1
             again.dont_filter = True
             self.crawler.stats.inc_value("retry/count")
             self.crawler.stats.inc_value("retry/retry_after")
             return again if await downloader_of(self.crawler).wait_for(again, asked) else response
         again_ = self._retry(request, response_status_message(response.status))
+        if again_ and response.status in SLOWER:
+            _first(again_, request)
         return again_ if again_ and await self._wait(again_) else response
 
     async def process_exception(  # type: ignore[override]  # as above
@@ -102,3 +107,9 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
         doubled = self._delay * 2 ** min(again.meta["retry_times"] - 1, 30)
         seconds = min(self._max_delay, doubled * random.uniform(0.5, 1.5))
         return await downloader_of(self.crawler).wait(seconds)
+
+
+def _first(again: Request, request: Request) -> Request:
+    again.priority = request.priority + 1
+    again.meta["retry_first"] = True
+    return again

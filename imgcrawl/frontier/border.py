@@ -66,6 +66,7 @@ TRAVELLING: dict[str, Callable[[Any], bool]] = {
     "redirect_urls": _is_list(str),
     "referrer_policy": lambda value: value in _POLICIES,  # Scrapy imports any other text
     "retry_after_times": _is_count,
+    "retry_first": _is_flag,
     "retry_times": _is_count,
     "retry_wait": _is_flag,
     "rule": lambda value: isinstance(value, int),

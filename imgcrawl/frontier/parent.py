@@ -40,7 +40,8 @@ class ParentWatchdog:
         self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     async def _watch(self) -> None:
-        while os.getppid() == self.parent:  # noqa: ASYNC110 -- nobody tells when a parent ends
+        # Nobody tells when a parent ends; and Scrapy forgets a stop that comes before its engine runs.
+        while os.getppid() == self.parent or not self.crawler.engine.running:  # noqa: ASYNC110 -- see above
             await asyncio.sleep(1)
         logger.error("Process %d, which started this worker, is gone: leaving", self.parent)
         self._stopping = asyncio.create_task(self.crawler.stop_async())

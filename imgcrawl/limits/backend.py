@@ -15,6 +15,9 @@ from typing import Any, Protocol
 HORIZON = 0.25  # seconds ahead for which start times are given out at once; round trips cost more than foresight
 MAX_STARTS = 128  # given out at once
 FIRST_DELAY = 0.1  # seconds between two requests, at least, after the first 429 or 503
+MOST_LATENCIES = 10.0  # a 429 or 503 makes the delay no longer than so many times what that answer took
+WIDENED = 8  # troubles after which that bound is twice as wide: a host that answers nothing else is asked ever less
+FORGIVEN = 3  # troubles that a good answer outweighs: where one in four is good, the bound stays
 FULL_SPEED = 0.02  # a delay that falls below this is over
 MAX_RECOVERY = 1.0  # seconds of good answers that can be credited at a time: silence is no good answer
 MAX_BLOCK = 86400.0  # seconds; what asks for more means "go away", and a day is an answer to that
@@ -28,7 +31,8 @@ class HostLimits:
 
     *delay* varies by *jitter* (0.5: ±50 %); no gap is ever shorter than *floor* (Crawl-delay). With *target* (0: off)
     the delay follows the latency, between *delay* and *longest*, from *first*. After a 429 or 503 it doubles, up to
-    *longest*; then *speedup* requests a second are added in each second. A Retry-After of more than *longest_block*
+    *longest* and some times what that answer took, more if few answers are good; then *speedup* requests a second are
+    added in each second. A Retry-After of more than *longest_block*
     is believed when the next answers say the same.
     """
 
@@ -49,7 +53,8 @@ class LimitRequest:
 
     *keep*: permits that this worker has, and may be using already when it hears the answer; *want*: requests under way
     and waiting. *starts*: start times wanted. *answers* came since the last request, with *latency* on average.
-    *trouble*: a request sent that many seconds ago was answered 429 or 503, *why* is that answer. *block*: nothing may
+    *trouble*: a request sent that many seconds ago, 0.0 if that is not known, was just answered 429 or 503, *why* is
+    that answer. *block*: nothing may
     be asked for that long; *doubts*: as many answers after the last good one asked for more than
     `HostLimits.longest_block`, the longest for *doubted* seconds.
     """

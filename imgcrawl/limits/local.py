@@ -12,12 +12,15 @@ from time import monotonic
 from imgcrawl.limits.backend import (
     DOUBTS,
     FIRST_DELAY,
+    FORGIVEN,
     FULL_SPEED,
     HORIZON,
     MAX_BLOCK,
     MAX_RECOVERY,
     MAX_STARTS,
+    MOST_LATENCIES,
     SAME_BLOCK,
+    WIDENED,
     LimitGrant,
     LimitRequest,
     Membership,
@@ -35,6 +38,7 @@ class _Account:
     paced: float = 0.0  # the delay that follows the latency
     slowed: float = 0.0  # the delay after a 429 or 503
     slowed_at: float = 0.0
+    troubles: int = 0  # that good answers have not outweighed
     eased_at: float = 0.0
     blocked: float = 0.0
     epoch: int = 0
@@ -118,10 +122,17 @@ def _pace(account: _Account, request: LimitRequest, now: float) -> None:
         if wanted < account.paced:
             wanted += (account.paced - wanted) / 2 ** min(request.answers, 50)
         account.paced = min(max(limits.delay, wanted), limits.longest)
+    account.troubles = max(0, account.troubles - FORGIVEN * request.answers)
     if request.trouble is not None and now - request.trouble >= account.slowed_at:
         # Once for all requests that were under way: they say nothing about the new speed.
         current = max(limits.delay, limits.floor, account.paced, account.slowed)
-        account.slowed = min(max(2 * current, FIRST_DELAY), max(limits.longest, current))
+        account.troubles += 1
+        most = limits.longest
+        if request.trouble:
+            # An address may have its 503s at any speed, as where an image is made when it is first asked for.
+            wide = MOST_LATENCIES * 2 ** min(50, account.troubles / WIDENED)
+            most = min(most, max(FIRST_DELAY, wide * request.trouble))
+        account.slowed = min(max(2 * current, FIRST_DELAY), max(most, current))
         account.slowed_at = account.eased_at = now
         account.last = now
         account.epoch += 1

@@ -276,6 +276,8 @@ class Workers:
         if self.trouble:
             stats["verdict/error"] = self.trouble
         reason = "shutdown" if self.signals and not over else last_reason(sums)
+        if over and reason == "shutdown":  # a worker was told to stop as it was at its end
+            reason = "finished"
         found = judge(stats, "finished" if self.lost else reason, self.settings)  # of what is lost the trouble says all
         if over and counts["dead"]:
             found.append(self._how_to_go_on())

@@ -6,8 +6,8 @@
 --   <KEYS[1]>:ranks          zset of the same workers, in an order that stays
 --   <KEYS[1]>:clock          hash: at, server, wall (see set_clock), settled (until then nobody gets more)
 --   <KEYS[1]>:hosts          zset: host -> when it was last asked for, or until when it is blocked
---   <KEYS[1]>:host:<host>    hash: last, paced, slowed, slowed_at, eased_at, blocked, epoch, doubts (see local.py); why,
---                            by, at (who slowed it); w:<worker> -> "<permits> <wanted> <since> <told>": who has permits
+--   <KEYS[1]>:host:<host>    hash: last, paced, slowed, slowed_at, eased_at, blocked, epoch, doubts, troubles (see
+--                            local.py); why, by, at (who slowed it); w:<worker> -> "<permits> <wanted> <since> <told>": who has permits
 --   <KEYS[1]>:waiting:<host> zset: worker -> since when it waits for its first permit
 --   <KEYS[1]>:wake:<worker>  list: hosts about which there is news
 local WORKERS, op, me, lease = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -15,6 +15,7 @@ local HOSTS, CLOCK, RANKS = WORKERS .. ':hosts', WORKERS .. ':clock', WORKERS ..
 local AGREED = 0.1 -- seconds by which two clocks may differ that agree
 local HORIZON, MAX_STARTS, FIRST_DELAY, FULL_SPEED, MAX_RECOVERY, MAX_BLOCK = 0.25, 128, 0.1, 0.02, 1, 86400
 local SAME_BLOCK, DOUBTS = 0.25, 3
+local MOST_LATENCIES, WIDENED, FORGIVEN = 10, 8, 3
 local LONG_HORIZON = 1 -- the same for 400 workers and more: fewer round trips, and more start times that pass unused
 local FURTHEST = 60 -- seconds ahead, and two delays for each worker: no start time was given out that is later
 local MIN_CHUNK = 0.05 -- seconds of start times that one of several workers gets at once, at least

@@ -2,14 +2,14 @@
 
 -- What was read is no more than what could have been written.
 local function check_state(state, ask)
-    for _, name in ipairs({'last', 'paced', 'slowed', 'slowed_at', 'eased_at', 'blocked', 'epoch', 'doubts'}) do
+    for _, name in ipairs({'last', 'paced', 'slowed', 'slowed_at', 'eased_at', 'blocked', 'epoch', 'doubts', 'troubles'}) do
         state[name] = number(state[name])
     end
     local longest = max(ask.longest, ask.delay, ask.floor)
     state.paced, state.slowed = min(state.paced, longest), min(state.slowed, longest)
     state.slowed_at, state.eased_at = min(state.slowed_at, now), min(state.eased_at, now)
     state.blocked = min(state.blocked, now + MAX_BLOCK)
-    state.epoch, state.doubts = floor(state.epoch), floor(state.doubts)
+    state.epoch, state.doubts, state.troubles = floor(state.epoch), floor(state.doubts), floor(state.troubles)
 end
 
 -- What answers say about the delay.
@@ -22,9 +22,16 @@ local function pace(state, ask)
         if wanted < state.paced then wanted = wanted + (state.paced - wanted) / 2 ^ min(ask.answers, 50) end
         state.paced = min(max(ask.delay, wanted), ask.longest)
     end
+    state.troubles = max(0, state.troubles - FORGIVEN * ask.answers)
     if ask.trouble and now - ask.trouble >= state.slowed_at then
         local current = max(ask.delay, ask.floor, state.paced, state.slowed)
-        state.slowed = min(max(2 * current, FIRST_DELAY), max(ask.longest, current))
+        state.troubles = state.troubles + 1
+        local most = ask.longest
+        if ask.trouble > 0 then
+            local wide = MOST_LATENCIES * 2 ^ min(50, state.troubles / WIDENED)
+            most = min(most, max(FIRST_DELAY, wide * ask.trouble))
+        end
+        state.slowed = min(max(2 * current, FIRST_DELAY), max(most, current))
         state.slowed_at, state.eased_at, state.last = now, now, now
         state.epoch = state.epoch + 1
         state.why, state.by, state.at = ask.why, me, text(now)
