@@ -1,7 +1,8 @@
 """What the shared queue costs its Redis, as a function of the number of workers and of pages.
 
-`python -m benchmarks.costs_of_queue [--pages 1000000] [--workers 1000]` prints two tables in Markdown. Workers are
-simulated by their clients: each has a connection for its reports, and one that is blocked until there is news.
+`python -m benchmarks.costs_of_queue [--pages 1000000] [--workers 1000]` prints two tables in Markdown: by pages, ten of
+a host, and, with all these still queued, by workers. Workers are simulated by their clients: each has a connection for
+its reports, and one that is blocked until there is news. Ten million pages take a quarter of an hour and 1 GB.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ BATCH = 500
 ROUNDS = 5
 PAGES_A_SECOND = 4  # of a busy worker: 80 images, with 20 on a page
 PATIENT = {"socket_connect_timeout": 60, "socket_timeout": 60}  # one process plays all workers
+CALLS = "exchange: 8 pages done, 8 leased | limits | report of 20 counts | `scrapy queue` | display"
 STATS = {f"image/failed/http_{code}": code for code in range(400, 420)}
 
 
@@ -108,12 +110,35 @@ async def fill(worker: Worker, first: int, count: int) -> int:
     return first + count
 
 
+async def costs(meter: Meter, workers: list[Worker], rounds: int) -> list[str]:
+    """What each of CALLS costs, when each of *workers* makes it *rounds* times."""
+
+    async def each(call: Any) -> None:
+        for _ in range(rounds):
+            for worker in workers:
+                await call(worker)
+
+    async def show(queue: Queue) -> None:
+        await inspect.counts(queue)
+        await inspect.workers(queue)
+
+    times = rounds * len(workers)
+    first = workers[0]
+    return [
+        await meter.cost(each(lambda worker: worker.exchange(wanted=8)), times),
+        await meter.cost(each(Worker.limit), times),
+        await meter.cost(each(report), times),
+        await meter.cost(show(first.queue), 1),
+        await meter.cost(run_stats(first.queue, first.run), 1),
+    ]
+
+
+async def report(worker: Worker) -> None:
+    await worker.stats.report({name: random.randrange(10**6) for name in STATS})
+
+
 async def by_workers(url: str, most: int) -> None:
-    print(
-        "| workers | exchange: 8 pages done, 8 leased | report of 20 counts | `scrapy queue` | display |\n"
-        + "|---" * 5
-        + "|"
-    )
+    print(f"\n| workers | {CALLS} |\n" + "|---" * 6 + "|")
     workers: list[Worker] = []
     for count in (1, 10, 100, 300, 1000):
         if count > most:
@@ -124,23 +149,7 @@ async def by_workers(url: str, most: int) -> None:
         meter = Meter(workers[0].queue.client)
         await fill(workers[0], 10_000_000 + count * 100_000, 20 * count * ROUNDS)
 
-        async def each(call: Any, workers: list[Worker] = workers) -> None:
-            for _ in range(ROUNDS):
-                for worker in workers:
-                    await call(worker)
-
-        async def show(queue: Queue) -> None:
-            await inspect.counts(queue)
-            await inspect.workers(queue)
-
-        times = ROUNDS * count
-        cells = [
-            await meter.cost(each(lambda worker: worker.exchange(wanted=8)), times),
-            await meter.cost(each(lambda w: w.stats.report({n: random.randrange(10**6) for n in STATS})), times),
-            await meter.cost(show(workers[0].queue), 1),
-            await meter.cost(run_stats(workers[0].queue, workers[0].run), 1),
-        ]
-        print(f"| {count:,} | " + " | ".join(cells) + " |", flush=True)
+        print(f"| {count:,} | " + " | ".join(await costs(meter, workers, ROUNDS)) + " |", flush=True)
     await together(workers)
     for worker in workers:
         await worker.queue.client.aclose()
@@ -159,9 +168,6 @@ async def together(workers: list[Worker], seconds: float = 10.0) -> None:
         new = [gallery(random.randrange(1 << 40)) for _ in range(pages)]
         held = worker.tokens
         await worker.exchange(*new, wanted=pages, flags="h" if random.random() < window / heartbeat else "", held=held)
-
-    async def report(worker: Worker) -> None:
-        await worker.stats.report({name: random.randrange(10**6) for name in STATS})
 
     busy = {exchange: window, Worker.limit: limits, report: workers[0].stats.interval}
     idle = {Worker.exchange: heartbeat * 0.9, Worker.limit: heartbeat, report: workers[0].stats.interval}
@@ -210,28 +216,17 @@ async def cost_of(workers: list[Worker], parts: dict[Any, float], seconds: float
 
 
 async def by_pages(url: str, most: int) -> None:
-    print("\n| pages queued | exchange: 8 pages done, 8 leased | `scrapy queue` | bytes a page |\n" + "|---" * 4 + "|")
+    print(f"| pages queued | {CALLS} | bytes a page |\n" + "|---" * 7 + "|")
     worker = Worker(url, 0)
-    await worker.queue.client.flushall()
     await worker.join()
     meter = Meter(worker.queue.client)
+    await costs(meter, [worker], 1)  # what the first calls bring along is no page's
     empty = (await worker.queue.client.info("memory"))["used_memory"]
     pages, target = 0, 1_000
     while target <= most:
         pages = await fill(worker, pages, target - pages)
         size = ((await worker.queue.client.info("memory"))["used_memory"] - empty) / pages
-
-        async def lease() -> None:
-            for _ in range(50):
-                await worker.exchange(wanted=8)
-
-        async def show() -> None:
-            await inspect.counts(worker.queue)
-            await inspect.workers(worker.queue)
-
-        print(
-            f"| {pages:,} | {await meter.cost(lease(), 50)} | {await meter.cost(show(), 1)} | {size:,.0f} |", flush=True
-        )
+        print(f"| {pages:,} | " + " | ".join(await costs(meter, [worker], 50)) + f" | {size:,.0f} |", flush=True)
         target *= 10
     await worker.queue.client.aclose()
 
@@ -243,8 +238,8 @@ async def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder)) as port:
         url = f"redis://127.0.0.1:{port}/0"
-        await by_workers(url, options.workers)
         await by_pages(url, options.pages)
+        await by_workers(url, options.workers)
 
 
 if __name__ == "__main__":
