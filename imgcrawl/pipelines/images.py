@@ -110,6 +110,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.media_requests = MediaRequests(
             self.config.name,
             self.opt_outs,
+            self.config.galleries,
             Identity.of_images(crawler.settings),
             names_field=self.NAMES_FIELD,
             pages_field=self.PAGES_FIELD,
@@ -122,7 +123,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo)
         )
         self.lookup = Lookup(self.catalogue, self.threads, self.keeper.is_intact)
-        self.receiver = Receiver(self.staging)
+        self.receiver = Receiver(self.staging, filters=self.config.filters)
         self.places = Places(self.config, self.threads)
         self._paths: dict[int, list[str]] = {}  # of large items, by their id
         self.placeholders = Placeholders(self.config.placeholders, self.config.placeholders_learned)
@@ -260,8 +261,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
     async def _download(self, request: Request) -> Response:
         engine = self.crawler.engine
-        downloader = engine.downloader
-        if isinstance(downloader, Downloader):
+        if isinstance(downloader := engine.downloader, Downloader):
             return await downloader.download(request)
         return await engine.download_async(request)
 
