@@ -15,10 +15,9 @@ REASONS: dict[str, dict[str, str]] = {
         "scheme": "the address is neither http nor https",
         "invalid_url": "the address is not one that can be asked for",
         "private_address": "a page or list named an address that is not public (see PRIVATE_HOSTS_ALLOWED)",
-        "too_large": "more bytes than DOWNLOAD_MAXSIZE or PAGES_MAXSIZE, too much markup, or more than IMAGES_MAX_WIDTH"
-        " x IMAGES_MAX_HEIGHT",
+        "too_large": "more bytes, markup, width or height than DOWNLOAD_MAXSIZE, PAGES_MAXSIZE, IMAGES_MAX_…",
         "too_many_pixels": "more pixels than IMAGES_MAX_PIXELS, or as much memory or time to decode it",
-        "too_small": "smaller than IMAGES_MIN_WIDTH x IMAGES_MIN_HEIGHT, or IMAGES_MIN_PIXELS, or IMAGES_MIN_BYTES",
+        "too_small": "less than IMAGES_MIN_WIDTH, IMAGES_MIN_HEIGHT, IMAGES_MIN_PIXELS or IMAGES_MIN_BYTES",
         "aspect": "broader than IMAGES_MAX_ASPECT, or narrower than IMAGES_MIN_ASPECT",
         "format": "not one of IMAGES_FORMATS",
         "title": "the title of the gallery is not as GALLERIES_TITLE wants it",
