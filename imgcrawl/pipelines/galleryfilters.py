@@ -40,8 +40,8 @@ class GalleryFilters:
             title = re.compile(pattern) if pattern else None
         except re.error as error:
             raise InputError(f"GALLERIES_TITLE={pattern!r}: {error}; expected a regular expression") from error
-        since = _day("GALLERIES_SINCE", settings.get("GALLERIES_SINCE", ""))
-        return cls(title, since, _day("GALLERIES_UNTIL", settings.get("GALLERIES_UNTIL", "")))
+        since = _day(settings.get("GALLERIES_SINCE", ""), "GALLERIES_SINCE")
+        return cls(title, since, _day(settings.get("GALLERIES_UNTIL", ""), "GALLERIES_UNTIL"))
 
     def reason(self, adapter: ItemAdapter) -> str:
         """Why the images of an item are not wanted (`title`, `date`); empty if they are."""
@@ -68,7 +68,7 @@ def _day_of(text: str) -> date | None:
         return None
 
 
-def _day(name: str, value: Any) -> date | None:
+def _day(value: Any, name: str) -> date | None:
     if not value or isinstance(value, date):
         return value or None
     try:

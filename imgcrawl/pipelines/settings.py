@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from scrapy.settings import BaseSettings
 
+SAME_BYTES = ("once", "link", "again")  # what becomes of bytes that are in the store under another name
 DAY = 86400.0
 # How files are called where no setting says it.
 NAMES = {"IMAGES_NAME": "{spider}/{title}/{index:03}", "VIDEOS_NAME": "{spider}/{name}"}
@@ -44,6 +45,8 @@ class PipelineSettings:
     durable: bool
     placeholders: list[str]
     placeholders_learned: int
+    same_bytes: str
+    last_modified: bool
 
     @classmethod
     def from_settings(
@@ -67,6 +70,8 @@ class PipelineSettings:
                 durable=wants_fsync(settings),
                 placeholders=settings.getlist("IMAGES_PLACEHOLDERS"),
                 placeholders_learned=settings.getint("IMAGES_PLACEHOLDERS_LEARNED", 10),
+                same_bytes=settings.get("IMAGES_SAME_BYTES", "once"),
+                last_modified=settings.getbool("IMAGES_LAST_MODIFIED", False),
             )
         except (TypeError, ValueError) as error:
             raise InputError(f"one of the IMAGES_ settings has a value that cannot be read: {error}") from error
@@ -75,6 +80,8 @@ class PipelineSettings:
                 f"IMAGES_THREADS={config.threads}, IMAGES_MAX_PIXELS={config.max_pixels} and the sizes in "
                 f"IMAGES_THUMBS={dict(config.thumbs)} must be 1 or more"
             )
+        if config.same_bytes not in SAME_BYTES:
+            raise InputError(f"IMAGES_SAME_BYTES is {config.same_bytes!r}; expected {', '.join(SAME_BYTES)}")
         if unknown := config.keep - FOREIGN_EXTENSIONS.keys():
             raise InputError(f"IMAGES_KEEP names {min(unknown)!r}; expected some of {', '.join(FOREIGN_EXTENSIONS)}")
         return config
