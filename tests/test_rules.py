@@ -49,6 +49,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
     "downloader": {"backpressure", "engine", "limits", "middlewares", "stopping", "turns", "waiting"},
+    "stopping": {"engine"},
     "waiting": {"backpressure", "engine"},
     "priorityqueue": {"downloader"},
     "turns": {"backpressure", "bodies", "limits"},
