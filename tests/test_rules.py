@@ -42,7 +42,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "configuration": {"checks"},
     "console": {"configuration"},
     "settings": {"imgcrawl"},  # its version
-    "addon": {"checks", "settings", "frontier", "playwright"},
+    "addon": {"checks", "settings", "frontier", "playwright", "refusal"},
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
