@@ -262,8 +262,12 @@ def _count(outcome: Outcome, site: Site, items: list[dict[str, object]], files: 
     owned = set()
     for item in items:
         images: list[dict[str, str]] = item["images"]  # type: ignore[assignment] -- as the feed has it
-        outcome.untold += [image["url"] for image in images] != item["image_urls"]
-        outcome.untold += sum(image["status"] not in ENDED for image in images)
+        if [image["url"] for image in images] != item["image_urls"]:
+            outcome.untold += 1
+            outcome.notes.append(f"{item['url']}: {item['image_urls']} became {images}"[:1000])
+        for image in (image for image in images if image["status"] not in ENDED):
+            outcome.untold += 1
+            outcome.notes.append(f"{image}"[:300])
         for image in images:
             if "path" in image:
                 owned.add(image["path"])
