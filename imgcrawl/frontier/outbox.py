@@ -46,8 +46,8 @@ class Outbox:
         return batch
 
     def sent(self, count: int) -> None:
-        """The first *count* were reported."""
-        for _ in range(count):
+        """The first *count* were reported; some of them may have been dropped meanwhile (`clear`)."""
+        for _ in range(min(count, len(self._operations))):
             self._bytes -= _size(self._operations.popleft())
         self.reported += count
 
