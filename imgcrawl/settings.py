@@ -132,12 +132,14 @@ IMAGES_PLACEHOLDERS_LEARNED = 10  # addresses that lead to the same image until 
 IMAGES_BACKLOG_BYTES = 64 * 1024 * 1024  # received and not yet stored; beyond, nothing new is asked for
 IMAGES_QUERY_IGNORED = identity.SIGNATURES  # parameters that tell no image from another: what is signed anew is not new
 IMAGES_SIMULATE = False  # True: no image is asked for; `scrapy crawl --simulate` tells what would be
+IMAGES_CHECK = "stat"  # a file of the size, time and inode that were noted is intact; "hash": its bytes are read
 IMAGES_EXPIRES = 90  # days after which a server is asked (conditionally) whether its image has changed
 VIDEOS_NAME = "{spider}/{name}"  # as IMAGES_NAME, for spiders that yield videos
 VIDEOS_MAXSIZE = 4 * 1024**3  # bytes; they are written as they come, not held
 VIDEOS_TIMEOUT = 3600  # seconds for a whole video; DOWNLOAD_IDLE_TIMEOUT tells a dead connection sooner
 MEDIA_ALLOW_REDIRECTS = True  # images behind a redirect are normal
 DURABILITY = "write"  # "fsync": images, catalogue and feed outlive a power cut, too, for some time an image
+CATALOGUE_URL = None  # postgresql://user:password@host/database: one catalogue for many machines; needs psycopg
 CATALOGUE_FILE = None  # the record of every image stored; None: .catalogue.sqlite3 in IMAGES_STORE, or here
 
 # ---- TELL ---------------------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "proxies": {"checks", "framing"},
     "limits": {"frontier", "shared"},
     "rows": {"addresses"},
+    "catalogue": {"durability"},
     "pipelines": {
         "bodies", "catalogue", "downloader", "durability", "engine", "images",
         "optouts", "spidermiddlewares",

@@ -23,6 +23,7 @@ from imgcrawl.pipelines.futures import settle_soon
 from imgcrawl.pipelines.outcomes import same_bytes
 from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
+from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.stores import FileStore
 
 GROUP_MAX = 32  # images of one transaction, for which other workers wait
@@ -43,23 +44,36 @@ class _Staged:
 class LocalKeeper:
     """Keeps images in the directory of *store*, and in the *catalogue*, with *threads* that wait for the disk.
 
-    *with_checksum*: each name has a part of its checksum (`names.file_names`).
+    With IMAGES_NAME_CHECKSUM each name has a part of its checksum (`names.file_names`).
     """
 
     def __init__(
-        self, store: FileStore, catalogue: Catalogue, threads: ThreadPoolExecutor, *, with_checksum: bool = False
+        self, store: FileStore, catalogue: Catalogue, threads: ThreadPoolExecutor, config: PipelineSettings
     ) -> None:
         self.store = store
         self.catalogue = catalogue
         self.threads = threads
-        self.with_checksum = with_checksum
+        self.config = config
         self._ready: deque[_Staged] = deque()
         self._publishing = threading.Lock()
 
     async def is_intact(self, record: Record) -> bool:
-        """Whether the file of *record* has the bytes it had."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.threads, self.store.checksum, record.path) == record.checksum
+        """Whether the file of *record* has the bytes it had, which are read."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self._has_its_bytes, record)
+
+    def is_unchanged(self, record: Record) -> bool:
+        """Whether the file of *record* is, by its size, time and inode, as it was when its bytes were last known."""
+        noted = (record.bytes, record.mtime_ns, record.inode)
+        return record.mtime_ns > 0 and not self.config.check_by_hash and self.store.stat(record.path) == noted
+
+    def _has_its_bytes(self, record: Record) -> bool:
+        found = self.store.stat(record.path)
+        if found is None or self.store.checksum(record.path) != record.checksum:
+            return False
+        if found[1:] != (record.mtime_ns, record.inode):  # touched, moved or restored, or of an older catalogue
+            with self.catalogue.transaction():
+                self.catalogue.note_file(replace(record, mtime_ns=found[1], inode=found[2]))
+        return True
 
     async def keep(
         self, arrival: Arrival, placeholders: Placeholders, threads: ThreadPoolExecutor, examiner: Examiner
@@ -140,8 +154,10 @@ class LocalKeeper:
                 record, status = same_bytes(record, path, before)
                 break
         else:
-            names = file_names(image.named_path, image.extension, checksum, with_checksum=self.with_checksum)
+            names = file_names(image.named_path, image.extension, checksum, with_checksum=self.config.with_checksum)
             path = self.store.publish(staged, names, checksum, lambda name: catalogue.has_file(name, checksum))
             record, status = replace(record, path=path), "downloaded"
+        if found := self.store.stat(record.path):
+            record = replace(record, mtime_ns=found[1], inode=found[2])
         catalogue.put(record)
         return status, record

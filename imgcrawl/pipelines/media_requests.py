@@ -22,6 +22,8 @@ from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.spidermiddlewares import OptOuts
 from imgcrawl.urls import host_of, without_query
 
+NO_ADDRESS = "about:invalid"  # stands for what cannot be asked for
+
 
 class MediaRequests:
     """Makes the requests for the images of an item.
@@ -88,7 +90,7 @@ class MediaRequests:
             return MediaRequest(url, headers=headers, meta=meta, callback=NO_CALLBACK)
         except (ValueError, TypeError, UnicodeError):
             # No address, so no request; a stand-in keeps its place in the order.
-            return Request("about:invalid", meta=meta | {"image_refused": "invalid_url"}, callback=NO_CALLBACK)
+            return Request(NO_ADDRESS, meta=meta | {"image_refused": "invalid_url"}, callback=NO_CALLBACK)
 
     def _apply_page_opt_outs(self, said: list[str], request: Request) -> None:
         """Refuse *request* for what its page said, or note what was said and is allowed."""

@@ -61,6 +61,10 @@ class RemoteKeeper:
         """Whether the file of *record* is there."""
         return is_plain(record.path) and await self._is_there(record.path)
 
+    def is_unchanged(self, record: Record) -> bool:
+        """False: the store has to be asked."""
+        return False
+
     async def keep(
         self, arrival: Arrival, placeholders: Placeholders, threads: ThreadPoolExecutor, examiner: Examiner
     ) -> tuple[str, Record]:
@@ -70,20 +74,26 @@ class RemoteKeeper:
         # The same bytes under two addresses are uploaded once.
         async with self._uploading.setdefault(image.record.checksum, asyncio.Lock()):
             status, record = await self._upload(arrival, image)
-            await self._in_thread(self._put, record)
+            await self._in_thread(self.catalogue.put_claimed, replace(record, checked_at=time.time()))
         return status, record
 
     async def _upload(self, arrival: Arrival, image: Examined) -> tuple[str, Record]:
         record = image.record
         before = await self._in_thread(self.catalogue.find, record.key)
-        for path in await self._in_thread(lambda: list(islice(self.catalogue.files_of(record.checksum), _FILES))):
+        files = await self._in_thread(lambda: list(islice(self.catalogue.files_of(record.checksum), _FILES)))
+        for path in files:
             if is_plain(path) and await self._is_there(path):
                 again, status = same_bytes(record, path, before)
                 return status, again
-        path = file_names(image.named_path, image.extension, record.checksum, with_checksum=True)[0]
+        wanted = file_names(image.named_path, image.extension, record.checksum, with_checksum=True)[0]
+        # Of machines that have the same bytes at the same time all write to one path.
+        path = await self._in_thread(self.catalogue.claim, record.checksum, wanted)
+        if not is_plain(path):
+            raise ImageError("storage", f"{path!r:.100} in the catalogue is no path below the store")
         with _File(arrival.file) if arrival.file else BytesIO(arrival.response.body) as body:
             await self._persist(path, body, record)
-        return "downloaded", replace(record, path=path)
+        is_ours = path == wanted or path in files  # where it is gone, it comes again
+        return "downloaded" if is_ours else "duplicate", replace(record, path=path)
 
     async def keep_derived(
         self,
@@ -96,10 +106,6 @@ class RemoteKeeper:
         anew at any time."""
         for path, body in await asyncio.get_running_loop().run_in_executor(threads, lambda: list(make(examiner))):
             await self._persist(path, BytesIO(body), None)
-
-    def _put(self, record: Record) -> None:
-        with self.catalogue.transaction():
-            self.catalogue.put(replace(record, checked_at=time.time()))
 
     async def _is_there(self, path: str) -> bool:
         stat: Any = self.store.stat_file(path, self._info())

@@ -42,6 +42,8 @@ class PipelineSettings:
     durable: bool
     placeholders: list[str]
     placeholders_learned: int
+    simulate: bool
+    check_by_hash: bool
 
     @classmethod
     def from_settings(
@@ -65,6 +67,8 @@ class PipelineSettings:
                 durable=wants_fsync(settings),
                 placeholders=settings.getlist("IMAGES_PLACEHOLDERS"),
                 placeholders_learned=settings.getint("IMAGES_PLACEHOLDERS_LEARNED", 10),
+                simulate=settings.getbool("IMAGES_SIMULATE"),
+                check_by_hash=_checked_by_hash(settings),
             )
         except (TypeError, ValueError) as error:
             raise InputError(f"one of the IMAGES_ settings has a value that cannot be read: {error}") from error
@@ -76,6 +80,13 @@ class PipelineSettings:
         if unknown := config.keep - FOREIGN_EXTENSIONS.keys():
             raise InputError(f"IMAGES_KEEP names {min(unknown)!r}; expected some of {', '.join(FOREIGN_EXTENSIONS)}")
         return config
+
+
+def _checked_by_hash(settings: BaseSettings) -> bool:
+    check = settings.get("IMAGES_CHECK", "stat")
+    if check not in ("stat", "hash"):
+        raise InputError(f"IMAGES_CHECK is {check!r}: expected stat or hash")
+    return bool(check == "hash")
 
 
 def _template_fields() -> frozenset[str]:
