@@ -39,15 +39,22 @@ def test_two_machines_with_one_catalogue_store_nothing_twice_and_fetch_nothing_o
         (tmp_path / str(me)).mkdir()
         urls = [server.url(f"/{me}/{n}.jpg") for n in range(30)]
         galleries = [
-            {"url": f"http://site.test/{me}/{g}", "title": f"{me} {g}", "image_urls": urls[g * 10 : g * 10 + 10]}
+            {"url": server.url(f"/g/{me}/{g}"), "title": f"{me} {g}", "image_urls": urls[g * 10 : g * 10 + 10]}
             for g in range(3)
         ]
-        shared = {"url": "http://site.test/both", "title": "both", "image_urls": [server.url("/0/1.jpg")]}
+        shared = {"url": server.url("/g/both"), "title": "both", "image_urls": [server.url("/0/1.jpg")]}
         pages.append(serve(server, f"/page{me}", *galleries, shared))
     with s3(put_delay=0.02) as (settings, client):
 
         def night(me: int) -> Crawl:
-            return crawl(tmp_path / str(me), "items", pages[me], CATALOGUE_URL=postgres.url, **settings)
+            return crawl(
+                tmp_path / str(me),
+                "items",
+                pages[me],
+                CATALOGUE_URL=postgres.url,
+                PRIVATE_HOSTS_ALLOWED="127.0.0.1",
+                **settings,
+            )
 
         with ThreadPoolExecutor(2) as threads:
             first = list(threads.map(night, range(2)))
@@ -90,11 +97,16 @@ def test_a_catalogue_that_goes_away_ends_the_crawl_in_order_and_nothing_is_told_
         for image in range(5):
             server.add(f"/{number}/{image}.jpg", jpeg(50 + number, 50 + image))
         urls = [server.url(f"/{number}/{image}.jpg") for image in range(5)]
-        galleries.append({"url": f"http://site.test/{number}", "title": f"{number}", "image_urls": urls})
+        galleries.append({"url": server.url(f"/g/{number}"), "title": f"{number}", "image_urls": urls})
     server.add("/3/0.jpg", last, times=1)
     server.add("/3/0.jpg", JPEG)
     page = serve(server, "/page", *galleries)
-    settings = {"CATALOGUE_URL": postgres.url, "CONCURRENT_ITEMS": 1, "CONCURRENT_REQUESTS_PER_DOMAIN": 1}
+    settings = {
+        "CATALOGUE_URL": postgres.url,
+        "PRIVATE_HOSTS_ALLOWED": "127.0.0.1",
+        "CONCURRENT_ITEMS": 1,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
+    }
     done = crawl(tmp_path, "items", page, **settings)
     assert done.code == 1, done.log
     assert "the catalogue at CATALOGUE_URL cannot be used any more" in done.log
