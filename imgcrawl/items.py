@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 import scrapy
@@ -24,6 +25,7 @@ REASONS: dict[str, dict[str, str]] = {
         "noimageindex": "the site wants its images not indexed (noimageindex)",
         "tdm_reservation": "the site reserves text and data mining (tdm-reservation: 1)",
         "simulated": "scrapy crawl --simulate asks for no image",
+        "deleted": "a person has deleted the file (scrapy forget, IMAGES_KEEP_DELETED)",
         "budget": "a budget is used up (BUDGET_PAGES, BUDGET_IMAGES, BUDGET_BYTES, or one of a host)",
     },
     "failed": {
@@ -87,6 +89,8 @@ class Image(TypedDict, total=False):
     opt_outs: list[str]
     facts: dict[str, str]
 
+
+IMAGE_FIELDS = frozenset(Image.__annotations__) | {"warnings", "index"}
 
 # What a page states about itself in standard ways (JSON-LD, microdata, RDFa, Open Graph), besides its title.
 PAGE_FACTS = ("caption", "author", "date", "tags", "license", "credit_text", "acquire_license_page", "image_facts")
@@ -197,6 +201,38 @@ class SitePage(Gallery):
     status = scrapy.Field()
     encoding = scrapy.Field()
     links = scrapy.Field()
+
+
+# Of an item what `image_rows` gives to each of its images: one value each.
+_PARALLEL = {
+    "image_names": "image_name",
+    "image_pages": "image_page",
+    "video_names": "image_name",
+    "video_pages": "image_page",
+}
+_LISTS = {
+    *_PARALLEL, "images", "videos", "image_urls", "video_urls", "image_paths", "video_paths", "image_facts",
+    "failed_pages",
+}  # fmt: skip
+
+
+def image_rows(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A row for each image, or video, of *item*: its outcome, `index` (its number in the gallery, from 1),
+    `image_name` and `image_page` if it has some, and the fields of the gallery. A field of the gallery whose name
+    an outcome's field has is called `gallery_…`: the gallery's address is `gallery_url`."""
+    own = {}
+    for name, value in item.items():
+        if name not in _LISTS:
+            own[f"gallery_{name}" if name in IMAGE_FIELDS else name] = value
+    for media in ("image", "video"):
+        outcomes = item.get(f"{media}s")
+        for number, outcome in enumerate(outcomes if isinstance(outcomes, list) else ()):
+            row = {"index": number + 1, **own, **outcome}
+            for column in (f"{media}_names", f"{media}_pages"):
+                values = item.get(column) or ()
+                if number < len(values) and values[number]:
+                    row[_PARALLEL[column]] = values[number]
+            yield row
 
 
 def outcomes_of(item: dict[str, Any]) -> list[dict[str, Any]]:

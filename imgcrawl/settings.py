@@ -93,6 +93,7 @@ DOWNLOADER_MIDDLEWARES = {
 }
 SPIDER_MIDDLEWARES = {
     "imgcrawl.spidermiddlewares.PageUrlMiddleware": 850,  # who named an address decides what it may be
+    "imgcrawl.retries.RetryStart": 845,  # only of `scrapy retry`
     "imgcrawl.spidermiddlewares.OptOutsMiddleware": 840,  # what a page says about the use of its images
 }
 OPT_OUTS_OBEYED = ["noai", "noimageai", "tdm-reservation"]  # also: noindex, noimageindex, which are for search engines
@@ -133,6 +134,7 @@ IMAGES_BACKLOG_BYTES = 64 * 1024 * 1024  # received and not yet stored; beyond, 
 IMAGES_QUERY_IGNORED = identity.SIGNATURES  # parameters that tell no image from another: what is signed anew is not new
 IMAGES_SIMULATE = False  # True: no image is asked for; `scrapy crawl --simulate` tells what would be
 IMAGES_CHECK = "stat"  # a file of the size, time and inode that were noted is intact; "hash": its bytes are read
+IMAGES_KEEP_DELETED = False  # True: a file that is gone was deleted on purpose, and does not come back
 IMAGES_EXPIRES = 90  # days after which a server is asked (conditionally) whether its image has changed
 VIDEOS_NAME = "{spider}/{name}"  # as IMAGES_NAME, for spiders that yield videos
 VIDEOS_MAXSIZE = 4 * 1024**3  # bytes; they are written as they come, not held

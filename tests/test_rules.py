@@ -57,6 +57,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "limits": {"frontier", "shared"},
     "rows": {"addresses"},
     "catalogue": {"durability"},
+    "retries": {"catalogue"},
     "pipelines": {
         "bodies", "catalogue", "downloader", "durability", "engine", "images",
         "optouts", "spidermiddlewares",
@@ -66,8 +67,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "extensions": {"display", "livedisplay"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
-        "basespiders", "checks", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl", "limits",
-        "pages", "shared", "workers",
+        "basespiders", "catalogue", "checks", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl",
+        "limits", "pages", "retries", "shared", "workers",
     },
     "demo": {"imgcrawl"},
 }  # fmt: skip

@@ -22,7 +22,7 @@ class Record:
     *path* the file that has its bytes (another image's, if that had the same bytes first), *checksum* their
     sha256 in hex, *checked_at* the Unix time at which the server last confirmed them, *warnings* what is wrong
     with them (`imgcrawl.images.damage.WARNINGS`), parted by spaces. *mtime_ns* and *inode* are those of the file when
-    it was last known to have these bytes; 0: not known."""
+    it was last known to have these bytes; 0: not known. Without a *path* it is what a person has deleted on purpose."""
 
     key: bytes
     wanted: str
@@ -159,6 +159,9 @@ class Catalogue(Protocol):
     ) -> Iterator[LastOutcome]:
         """The outcomes of these *statuses* ("failed", "refused"): of a spider or of all, of a *reason* or of each."""
 
+    def lost_galleries(self, spider: str | None) -> Iterator[StoredGallery]:
+        """The galleries, of a spider or of all, whose page could not be had when it was last asked for."""
+
     def gallery(self, key: bytes) -> StoredGallery | None:
         """The gallery with this key (`gallery_key`)."""
 
@@ -169,8 +172,14 @@ class Catalogue(Protocol):
     def records(self) -> Iterator[Record]:
         """Everything that was stored, by fingerprint."""
 
+    def keys_of(self, path: str) -> list[bytes]:
+        """The fingerprints of the addresses whose bytes are in the file *path*. Walks everything that is stored."""
+
     def forget(self, keys: Iterable[bytes]) -> None:
-        """Remove what is known of the addresses with these fingerprints."""
+        """Note that a person wants no more of the addresses with these fingerprints: their records have no path."""
+
+    def remove(self, keys: Iterable[bytes]) -> None:
+        """Remove what is known of the addresses with these fingerprints, as if they had never been seen."""
 
     def close(self) -> None:
         """Let go of the database."""

@@ -100,7 +100,16 @@ class SqlRecords(ABC):
         for row in self._all(f"{select('images', RECORD)} WHERE key > ? ORDER BY key", (), b""):
             yield Record(*row)
 
+    def keys_of(self, path: str) -> list[bytes]:
+        return [bytes(key) for (key,) in self._rows("SELECT key FROM images WHERE path = ?", (path,))]
+
     def forget(self, keys: Iterable[bytes]) -> None:
+        rows = [(key,) for key in keys]
+        with self.transaction():
+            self._write("UPDATE images SET path = '', mtime_ns = 0, inode = 0 WHERE key = ?", rows)
+            self._write("UPDATE outcomes SET status = 'refused', reason = 'deleted' WHERE key = ?", rows)
+
+    def remove(self, keys: Iterable[bytes]) -> None:
         rows = [(key,) for key in keys]
         with self.transaction():
             for table in ("images", "outcomes"):

@@ -10,8 +10,7 @@ from imgcrawl.catalogue.contract import Catalogue, LastOutcome, Record, StoredGa
 
 def items(catalogue: Catalogue, spider: str | None = None) -> Iterator[dict[str, Any]]:
     """The galleries of a *spider*, or of all, as items of a feed: the fields of their last visit, `image_urls` and
-    `images` with the last outcome of each address, in the order in which galleries were first seen. What
-    `scrapy forget` took out of the catalogue is in none."""
+    `images` with the last outcome of each address, in the order in which galleries were first seen."""
     for gallery in catalogue.galleries(spider):
         yield item_of(catalogue, gallery)
 
@@ -35,7 +34,7 @@ def item_of(catalogue: Catalogue, gallery: StoredGallery) -> dict[str, Any]:
 def image_of(outcome: LastOutcome, record: Record | None, facts: dict[str, Any]) -> dict[str, Any]:
     """The outcome of an address as an item tells it; *facts* are what its page states about images, by address."""
     image: dict[str, Any] = {"url": outcome.url, "status": outcome.status}
-    if record:
+    if record and record.path:
         image |= record.facts()
     if outcome.reason:
         image |= {"reason": outcome.reason, "requested_path": outcome.requested_path}

@@ -84,8 +84,14 @@ class SqlCatalogue(SqlRecords):
         return _gallery(rows[0]) if rows else None
 
     def galleries(self, spider: str | None) -> Iterator[StoredGallery]:
+        return self._galleries("number > ?", spider)
+
+    def lost_galleries(self, spider: str | None) -> Iterator[StoredGallery]:
+        return self._galleries("error <> '' AND number > ?", spider)  # an index has these only
+
+    def _galleries(self, which: str, spider: str | None) -> Iterator[StoredGallery]:
         mine, values = ("spider = ? AND ", [spider]) if spider else ("", [])
-        for row in self._all(f"{select('galleries', GALLERY)} WHERE {mine}number > ? ORDER BY number", values, 0):
+        for row in self._all(f"{select('galleries', GALLERY)} WHERE {mine}{which} ORDER BY number", values, 0):
             yield _gallery(row)
 
 

@@ -37,7 +37,7 @@ from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
-from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional
+from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional, with_private_pages
 from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew, with_facts
 from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
 from imgcrawl.pipelines.places import Places
@@ -117,7 +117,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             if self.local
             else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo)
         )
-        self.lookup = Lookup(self.catalogue, self.threads, self.keeper)
+        self.lookup = Lookup(self.catalogue, self.threads, self.keeper, keep_deleted=self.config.keep_deleted)
         self.visits = Visits(self.catalogue)
         self.failures = StorageFailures(crawler)
         self.receiver = Receiver(self.staging)
@@ -153,8 +153,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         for index in self.placeholders.found_in(images):
             images[index] = tell_anew(self.crawler, images[index], as_placeholder(images[index]), adapter.get("url"))
         if not self.config.simulate:
-            media = (self.images_urls_field, self.images_result_field)
-            await self._note(visit_of(adapter, asked, images, media, self.spiderinfo.spider.name))
+            media, name = (self.images_urls_field, self.images_result_field), self.spiderinfo.spider.name
+            await self._note(visit_of(adapter, asked, images, media, name))
         results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
         return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
 
@@ -166,7 +166,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         paths = self._paths.get(id(item), ())
         if len(paths) != len(urls):
             paths = self.media_requests.paths(adapter, urls, info.spider.name)
-        yield from self.media_requests.of(adapter, urls, paths, info.spider.name)
+        requests = self.media_requests.of(adapter, urls, paths, info.spider.name)
+        yield from with_private_pages(requests, info.spider) if "failed" in adapter else requests
 
     def file_path(
         self,
@@ -225,8 +226,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             return not_stored(reason)
         if self.placeholders.has_address(request.url):
             return not_stored("placeholder")
-        key = request.meta["image_key"]
-        downloader = self.crawler.engine.downloader
+        key, downloader = request.meta["image_key"], self.crawler.engine.downloader
 
         async def ask() -> Image:
             with downloader.count_as_active(request) if isinstance(downloader, Downloader) else nullcontext():
@@ -243,6 +243,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 path = str(PurePosixPath(path))
             requested_path = strip_extension(path)
             record = await self.lookup.find_intact(key)
+            if record and not record.path:
+                return not_stored("deleted")
             if record and time.time() - record.checked_at < self.config.expires:
                 return known(record, requested_path)
             return still_stored(await self._asked(request, item, key, requested_path, record), record)

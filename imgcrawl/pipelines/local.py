@@ -61,6 +61,10 @@ class LocalKeeper:
         """Whether the file of *record* has the bytes it had, which are read."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, self._has_its_bytes, record)
 
+    async def is_gone(self, record: Record) -> bool:
+        """Whether there is no file under the path of *record*."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self.store.stat, record.path) is None
+
     def is_unchanged(self, record: Record) -> bool:
         """Whether the file of *record* is, by its size, time and inode, as it was when its bytes were last known."""
         noted = (record.bytes, record.mtime_ns, record.inode)

@@ -26,20 +26,32 @@ class Keeper(Protocol):
     async def is_intact(self, record: Record) -> bool:
         """Whether the file of *record* is what it says."""
 
+    async def is_gone(self, record: Record) -> bool:
+        """Whether there surely is no file under the path of *record*."""
+
 
 class Lookup:
-    """Asks the *catalogue*, in *threads*, and the store, by its *keeper*."""
+    """Asks the *catalogue*, in *threads*, and the store, by its *keeper*. *keep_deleted*: what is gone from the store
+    was deleted on purpose."""
 
-    def __init__(self, catalogue: Catalogue, threads: ThreadPoolExecutor, keeper: Keeper) -> None:
+    def __init__(
+        self, catalogue: Catalogue, threads: ThreadPoolExecutor, keeper: Keeper, *, keep_deleted: bool = False
+    ) -> None:
         self.catalogue = catalogue
         self.threads = threads
         self.keeper = keeper
+        self.keep_deleted = keep_deleted
         self._asked: dict[bytes, asyncio.Future[_Found]] = {}
 
     async def find_intact(self, key: bytes) -> Record | None:
-        """The record of the address with fingerprint *key*, if its file is there with the bytes it had."""
+        """The record of the address with fingerprint *key*, if its file is there with the bytes it had; one without a
+        path if it was deleted on purpose."""
         record, is_unchanged = await self._find(key)
-        return record if record and (is_unchanged or await self.keeper.is_intact(record)) else None
+        if record is None or not record.path or is_unchanged or await self.keeper.is_intact(record):
+            return record
+        if self.keep_deleted and await self.keeper.is_gone(record):
+            return replace(record, path="")
+        return None
 
     async def confirm(self, record: Record) -> None:
         """Note that the server confirmed *record* now."""
@@ -61,7 +73,7 @@ class Lookup:
 
     def _find_all(self, keys: Sequence[bytes]) -> list[_Found]:
         records = self.catalogue.find_all(keys)
-        return [(record, record is not None and self.keeper.is_unchanged(record)) for record in records]
+        return [(record, bool(record and record.path and self.keeper.is_unchanged(record))) for record in records]
 
     def _confirm(self, record: Record) -> None:
         with self.catalogue.transaction():

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from itemadapter import ItemAdapter
-from scrapy import Request
+from scrapy import Request, Spider
 from scrapy.exceptions import DropItem
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.url import strip_url
@@ -151,6 +151,16 @@ def checked_urls(adapter: ItemAdapter, urls_field: str, result_field: str) -> Se
             log_level="ERROR",
         ) from error
     return urls
+
+
+def with_private_pages(requests: Iterable[Request], spider: Spider) -> Iterator[Request]:
+    """*requests* for images that are tried again without their pages: where a page came from is not known by now, but
+    the *spider* may know (``is_own_private_page``)."""
+    is_private = getattr(spider, "is_own_private_page", None)
+    for request in requests:
+        if is_private and is_private(request.meta.get("page_url") or ""):
+            request.meta["page_private"] = True
+        yield request
 
 
 def make_conditional(request: Request, record: Record) -> None:

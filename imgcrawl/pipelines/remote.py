@@ -61,6 +61,10 @@ class RemoteKeeper:
         """Whether the file of *record* is there."""
         return is_plain(record.path) and await self._is_there(record.path)
 
+    async def is_gone(self, record: Record) -> bool:
+        """False: Scrapy's stores tell what is gone from what cannot be asked by nothing."""
+        return False
+
     def is_unchanged(self, record: Record) -> bool:
         """False: the store has to be asked."""
         return False

@@ -44,6 +44,7 @@ class PipelineSettings:
     placeholders_learned: int
     simulate: bool
     check_by_hash: bool
+    keep_deleted: bool
 
     @classmethod
     def from_settings(
@@ -68,6 +69,7 @@ class PipelineSettings:
                 placeholders=settings.getlist("IMAGES_PLACEHOLDERS"),
                 placeholders_learned=settings.getint("IMAGES_PLACEHOLDERS_LEARNED", 10),
                 simulate=settings.getbool("IMAGES_SIMULATE"),
+                keep_deleted=settings.getbool("IMAGES_KEEP_DELETED"),
                 check_by_hash=_checked_by_hash(settings),
             )
         except (TypeError, ValueError) as error:

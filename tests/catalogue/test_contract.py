@@ -142,7 +142,7 @@ def test_the_first_claim_on_bytes_holds_until_they_are_stored(place: str, catalo
     assert other.claim("ab" * 32, "b.jpg") == "a.jpg"
     other.put_claimed(record(1, "a.jpg"))
     assert catalogue.claim("ab" * 32, "c.jpg") == "a.jpg"  # stored now
-    catalogue.forget([key(1)])
+    catalogue.remove([key(1)])
     assert catalogue.claim("ab" * 32, "c.jpg") == "c.jpg"  # nothing is left of the claim before
     other.close()
 
@@ -213,7 +213,7 @@ def test_images_that_are_tried_again_complete_their_gallery(catalogue: Catalogue
 def test_galleries_are_items_of_a_feed(catalogue: Catalogue) -> None:
     put(catalogue, record(1))
     catalogue.note([visit(outcome(1), outcome(2, "failed", "http_404"), outcome(3))])
-    catalogue.forget([key(3)])
+    catalogue.remove([key(3)])
     (item,) = items(catalogue, "s")
     assert item == {
         **{"spider": "s", "url": "http://h/g", "title": "T", "scraped_at": "at 1.0"},
@@ -234,3 +234,27 @@ def test_text_of_strangers_is_taken_as_it_is(catalogue: Catalogue) -> None:
     catalogue.note([visit(outcome(1), fields={"title": "a\0b\ud800", "when": Path("x"), "rank": 3})])
     (gallery,) = catalogue.galleries("s")
     assert gallery.fields == {"title": "a\0b\ud800", "when": "x", "rank": 3}
+
+
+def test_what_a_person_deleted_has_no_file_and_is_refused(catalogue: Catalogue) -> None:
+    put(catalogue, record(1), record(2, "a/1.jpg"), record(3))
+    catalogue.note([visit(outcome(1), outcome(3))])
+    assert sorted(catalogue.keys_of("a/1.jpg")) == [key(1), key(2)]
+    catalogue.forget(catalogue.keys_of("a/1.jpg"))
+    assert [each and each.path for each in catalogue.find_all([key(1), key(2), key(3)])] == ["", "", "a/3.jpg"]
+    assert list(catalogue.files_of("ab" * 32)) == ["a/3.jpg"]
+    (item,) = items(catalogue)
+    assert [(image["status"], image.get("reason")) for image in item["images"]] == [
+        ("refused", "deleted"),
+        ("downloaded", None),
+    ]
+    assert "path" not in item["images"][0]
+
+
+def test_galleries_whose_page_could_not_be_had_are_told(catalogue: Catalogue) -> None:
+    lost = [visit(url=f"http://h/{number}", error="http_500", complete=False) for number in range(3)]
+    catalogue.note([visit(outcome(1)), *lost])
+    assert [each.url for each in catalogue.lost_galleries("s")] == ["http://h/0", "http://h/1", "http://h/2"]
+    assert list(catalogue.lost_galleries("other")) == []
+    catalogue.note([visit(outcome(2), url="http://h/0")])
+    assert [each.url for each in catalogue.lost_galleries(None)] == ["http://h/1", "http://h/2"]
