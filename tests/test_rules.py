@@ -44,7 +44,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "settings": {"imgcrawl"},  # its version
     "addon": {"checks", "settings", "frontier", "playwright"},
     "spiders": {"basespiders"},
-    "basespiders": {"addresses", "pages", "rows", "settings"},
+    "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},

@@ -165,6 +165,10 @@ class Catalogue(Protocol):
     def gallery(self, key: bytes) -> StoredGallery | None:
         """The gallery with this key (`gallery_key`)."""
 
+    def complete_at(self, keys: Sequence[bytes]) -> list[float]:
+        """When the galleries with these keys were seen to be complete, Unix times; 0 for one that is not known, or was
+        not complete when it was last seen."""
+
     def galleries(self, spider: str | None) -> Iterator[StoredGallery]:
         """The galleries of a spider or of all, in the order in which they were first seen. What is added meanwhile
         may be among them."""

@@ -83,6 +83,12 @@ class SqlCatalogue(SqlRecords):
         rows = self._rows(f"{select('galleries', GALLERY)} WHERE key = ?", (key,))
         return _gallery(rows[0]) if rows else None
 
+    def complete_at(self, keys: Sequence[bytes]) -> list[float]:
+        columns = ("key", "complete_at", "last_seen", "error")
+        rows = self._rows_of_keys(select("galleries", columns), keys)
+        known = {bytes(key): at for key, at, seen, error in rows if at == seen and not error}
+        return [known.get(key, 0.0) for key in keys]
+
     def galleries(self, spider: str | None) -> Iterator[StoredGallery]:
         return self._galleries("number > ?", spider)
 

@@ -258,3 +258,12 @@ def test_galleries_whose_page_could_not_be_had_are_told(catalogue: Catalogue) ->
     assert list(catalogue.lost_galleries("other")) == []
     catalogue.note([visit(outcome(2), url="http://h/0")])
     assert [each.url for each in catalogue.lost_galleries(None)] == ["http://h/1", "http://h/2"]
+
+
+def test_it_is_told_when_galleries_were_complete(catalogue: Catalogue) -> None:
+    catalogue.note([visit(outcome(1)), visit(url="http://h/2", at=5.0)])
+    keys = [gallery_key("s", url) for url in ("http://h/2", "http://h/unknown", "http://h/g")]
+    assert catalogue.complete_at(keys) == [5.0, 0.0, 1.0]
+    catalogue.note([visit(outcome(1, "failed", "timeout"), at=7.0), visit(url="http://h/2", at=8.0, error="dns")])
+    assert catalogue.complete_at(keys) == [0.0, 0.0, 0.0]
+    assert catalogue.complete_at([]) == []

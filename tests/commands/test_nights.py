@@ -178,3 +178,39 @@ def test_values_of_any_kind_are_written(tmp_path: Path, suffix: str) -> None:
         assert b",true," in written
     if suffix == ".json":
         assert json.loads(written)[1:] == items[1:]
+
+
+def test_a_quiet_night_asks_for_next_to_nothing_and_a_pinned_gallery_does_not_hide_a_new_one(
+    server: Server, tmp_path: Path
+) -> None:
+    pinned = ["pin0", "pin1", "pin2"]
+
+    def serve(names: list[str]) -> None:
+        for page in range(8):
+            links = "".join(f'<a class="g" href="/{name}">x</a>' for name in pinned + names[page * 10 : page * 10 + 10])
+            more = f'<a rel="next" href="/list{page + 1}">next</a>' if page < 7 else ""
+            server.add(f"/list{page}", f"<html>{links}{more}</html>".encode(), headers={"Content-Type": "text/html"})
+        for name in pinned + names:
+            page_of = f'<html><h2>{name}</h2><img src="/{name}.jpg"></html>'.encode()
+            server.add(f"/{name}", page_of, headers={"Content-Type": "text/html"})
+            server.add(f"/{name}.jpg", jpeg(40, 40, comment=name))
+
+    def night(*options: tuple[str, str], **settings: Any) -> list[str]:
+        server.forget()
+        arguments = {"list": server.url("/list0"), "galleries": "a.g", **dict(options)}
+        done = crawl(tmp_path, "gallery", arguments, **settings)
+        assert done.code == 0, done.log
+        return sorted(path for path in server.paths() if path != "/robots.txt")
+
+    names = [f"g{number}" for number in range(77)]
+    serve(names)
+    assert len(night()) == 8 + 2 * 80
+    quiet = {"GALLERIES_EXPIRES": "30"}
+    lists = [f"/list{page}" for page in range(8)]
+    assert night(**quiet) == lists
+    assert night(("stop_at_known", "5"), **quiet) == ["/list0"]
+    serve(["new", *names])
+    assert night(("stop_at_known", "5"), **quiet) == ["/list0", "/new", "/new.jpg"]
+    serve([*(f"more{number}" for number in range(8)), "new", *names])  # of the first page one is known beside the pins
+    assert {"/list0", "/list1", "/more7", "/more7.jpg"} <= set(night(("stop_at_known", "5"), **quiet))
+    assert len(night(("stop_at_known", "5"))) == 1 + 13  # opened again: their images are here
