@@ -47,7 +47,7 @@ from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.sharing import SharedAddresses
 from imgcrawl.pipelines.staging import Staging
 from imgcrawl.pipelines.storagefailures import StorageFailures
-from imgcrawl.pipelines.stores import FileStore
+from imgcrawl.pipelines.stores import FileStore, with_slash
 from imgcrawl.pipelines.visits import Visits, known_requests, visit_of
 from imgcrawl.pipelines.window import WINDOW, outcomes
 from imgcrawl.spidermiddlewares import OptOuts, opt_outs_of
@@ -83,7 +83,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         fields = getattr(crawler.spider, "image_name_fields", None)
         self.config = PipelineSettings.from_settings(crawler.settings, self.NAME_SETTING, fields)
         try:
-            super().__init__(store_uri, crawler=crawler)
+            super().__init__(with_slash(store_uri), crawler=crawler)
             self._handle_statuses(crawler.settings.getbool("MEDIA_ALLOW_REDIRECTS", True))  # not Scrapy's default
             self.local = self.store if isinstance(self.store, FileStore) else None
             if self.local:
@@ -106,6 +106,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.media_requests = MediaRequests(
             self.config.name,
             self.opt_outs,
+            self.config.galleries,
             Identity.of_images(crawler.settings),
             names_field=self.NAMES_FIELD,
             pages_field=self.PAGES_FIELD,
@@ -115,12 +116,12 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.keeper: LocalKeeper | RemoteKeeper = (
             LocalKeeper(self.local, self.catalogue, self.threads, self.config)
             if self.local
-            else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo)
+            else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo, self.config)
         )
         self.lookup = Lookup(self.catalogue, self.threads, self.keeper, keep_deleted=self.config.keep_deleted)
         self.visits = Visits(self.catalogue)
         self.failures = StorageFailures(crawler)
-        self.receiver = Receiver(self.staging)
+        self.receiver = Receiver(self.staging, filters=self.config.filters)
         self.places = Places(self.config, self.threads)
         self._paths: dict[int, list[str]] = {}  # of large items, by their id
         self.placeholders = Placeholders(self.config.placeholders, self.config.placeholders_learned)
@@ -272,8 +273,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
     async def _download(self, request: Request) -> Response:
         engine = self.crawler.engine
-        downloader = engine.downloader
-        if isinstance(downloader, Downloader):
+        if isinstance(downloader := engine.downloader, Downloader):
             return await downloader.download(request)
         return await engine.download_async(request)
 

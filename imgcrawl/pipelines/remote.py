@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO, FileIO
 from itertools import islice
+from mimetypes import guess_type
 from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
@@ -18,12 +20,14 @@ from scrapy.pipelines.media import MediaPipeline
 from scrapy.utils.defer import ensure_awaitable
 
 from imgcrawl.catalogue import Catalogue, Record
-from imgcrawl.exceptions import ImageError
+from imgcrawl.exceptions import InputError
 from imgcrawl.images.names import file_names
 from imgcrawl.pipelines.examiners import Examined, Examiner, examined
+from imgcrawl.pipelines.loststores import LostStoreError
 from imgcrawl.pipelines.outcomes import same_bytes
 from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
+from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.stores import is_plain
 
 _FILES = 4  # that are known for the same bytes and may still be there; to ask for each is a trip to the store
@@ -50,7 +54,12 @@ class RemoteKeeper:
         catalogue: Catalogue,
         threads: ThreadPoolExecutor,
         info: Callable[[], MediaPipeline.SpiderInfo],
+        config: PipelineSettings,
     ) -> None:
+        if config.same_bytes == "link":
+            raise InputError("IMAGES_SAME_BYTES=link needs a directory as IMAGES_STORE; expected once or again")
+        self._once = config.same_bytes == "once"
+
         self.store = store
         self.catalogue = catalogue
         self.threads = threads
@@ -73,7 +82,7 @@ class RemoteKeeper:
         self, arrival: Arrival, placeholders: Placeholders, threads: ThreadPoolExecutor, examiner: Examiner
     ) -> tuple[str, Record]:
         """Verify *arrival* in *threads*, store and record it: its status and its record. Raises what *examiner* does,
-        and `ImageError`."""
+        and OSError."""
         image = await asyncio.get_running_loop().run_in_executor(threads, examined, arrival, examiner, placeholders)
         # The same bytes under two addresses are uploaded once.
         async with self._uploading.setdefault(image.record.checksum, asyncio.Lock()):
@@ -86,14 +95,15 @@ class RemoteKeeper:
         before = await self._in_thread(self.catalogue.find, record.key)
         files = await self._in_thread(lambda: list(islice(self.catalogue.files_of(record.checksum), _FILES)))
         for path in files:
-            if is_plain(path) and await self._is_there(path):
+            ours = self._once or (before and before.path == path)
+            if ours and is_plain(path) and await self._is_there(path):
                 again, status = same_bytes(record, path, before)
                 return status, again
         wanted = file_names(image.named_path, image.extension, record.checksum, with_checksum=True)[0]
         # Of machines that have the same bytes at the same time all write to one path.
-        path = await self._in_thread(self.catalogue.claim, record.checksum, wanted)
+        path = await self._in_thread(self.catalogue.claim, record.checksum, wanted) if self._once else wanted
         if not is_plain(path):
-            raise ImageError("storage", f"{path!r:.100} in the catalogue is no path below the store")
+            raise OSError(errno.EINVAL, "not a path below the store", path)
         with _File(arrival.file) if arrival.file else BytesIO(arrival.response.body) as body:
             await self._persist(path, body, record)
         is_ours = path == wanted or path in files  # where it is gone, it comes again
@@ -119,15 +129,17 @@ class RemoteKeeper:
             return False
 
     async def _persist(self, path: str, body: BytesIO | _File, record: Record | None) -> None:
-        meta = {"width": record.width, "height": record.height} if record else None
-        kind = PILImage.MIME.get(record.format, "application/octet-stream") if record else "image/*"
+        meta = {"width": record.width, "height": record.height, "sha256": record.checksum} if record else None
+        kind = (
+            (PILImage.MIME.get(record.format) if record else None) or guess_type(path)[0] or "application/octet-stream"
+        )
         headers = {"Content-Type": kind}
         try:
             await ensure_awaitable(
                 self.store.persist_file(path, cast("BytesIO", body), self._info(), meta=meta, headers=headers)
             )
         except Exception as error:  # each store's own library raises its own
-            raise ImageError("storage", f"{type(error).__name__}: {error}") from error
+            raise LostStoreError(error) from error
 
     async def _in_thread(self, function: Callable[..., _T], *args: Any) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self.threads, function, *args)

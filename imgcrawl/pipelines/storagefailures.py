@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import sqlite3
 
@@ -12,11 +11,10 @@ from scrapy.crawler import Crawler
 from imgcrawl.catalogue import CatalogueError
 from imgcrawl.exceptions import ImageError, record_fatal_error
 from imgcrawl.items import Image
+from imgcrawl.pipelines.loststores import is_lost
 from imgcrawl.pipelines.outcomes import not_stored
 
 logger = logging.getLogger(__name__)
-
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the disk will not take the next image either
 
 
 class StorageFailures:
@@ -33,7 +31,7 @@ class StorageFailures:
             logger.debug("%s at %.500s", error, url)
             return not_stored(error.reason)
         sentence = f"an image could not be stored in {self._crawler.settings['IMAGES_STORE']}: {error}"
-        if isinstance(error, CatalogueError) or (isinstance(error, OSError) and error.errno in NO_SPACE):
+        if isinstance(error, CatalogueError) or is_lost(error):
             self.stop(sentence)
         else:
             logger.error(sentence)
