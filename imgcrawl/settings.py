@@ -148,9 +148,7 @@ IMAGES_SIMULATE = False  # True: no image is asked for; `scrapy crawl --simulate
 IMAGES_CHECK = "stat"  # a file of the size, time and inode that were noted is intact; "hash": its bytes are read
 IMAGES_KEEP_DELETED = False  # True: a file that is gone was deleted on purpose, and does not come back
 IMAGES_EXPIRES = 90  # days after which a server is asked (conditionally) whether its image has changed
-GALLERIES_EXPIRES = (
-    0.0  # days for which a gallery that the catalogue has complete is not opened again; 0: always opened
-)
+GALLERIES_EXPIRES = 0.0  # days that a gallery which is complete in the catalogue is not opened again; 0: always opened
 VIDEOS_NAME = "{spider}/{name}"  # as IMAGES_NAME, for spiders that yield videos
 VIDEOS_MAXSIZE = 4 * 1024**3  # bytes; they are written as they come, not held
 VIDEOS_TIMEOUT = 3600  # seconds for a whole video; DOWNLOAD_IDLE_TIMEOUT tells a dead connection sooner

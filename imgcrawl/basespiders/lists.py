@@ -112,7 +112,7 @@ class ListSpider(SiteSpider, FedListsSpider):
         if step.brings_new:
             async for output in self.read_list(response, found):
                 yield output
-        if self.is_last(page) or self.is_known_from_here(page, step.walk):
+        if self.is_last(page) or step.walk.ends_known(self.most_known):
             return
         if not step.goes_on(page):
             self.tell_end(response, page, step.walk)
@@ -189,13 +189,6 @@ class ListSpider(SiteSpider, FedListsSpider):
     async def known_on(self, found: Sequence[str]) -> Collection[str]:
         """Which of what was *found* on a list page an earlier crawl has brought home, where that may end the walk."""
         return ()
-
-    def is_known_from_here(self, page: int, walk: Walk) -> bool:
-        """Whether all behind *page* is taken for known (`most_known` in a row)."""
-        if self.most_known is None or walk.known < self.most_known:
-            return False
-        self.logger.info("List page %d ends with %d galleries that are known: the end", page, walk.known)
-        return True
 
     def is_last(self, page: int) -> bool:
         return self.max_pages is not None and page - self.first_page + 1 >= self.max_pages

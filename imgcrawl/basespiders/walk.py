@@ -80,6 +80,10 @@ class Walk:
         """What is known after a page that should have shown something, and did not."""
         return replace(self, failed=self.failed + 1, named=max(self.named, named))
 
+    def ends_known(self, most: int | None) -> bool:
+        """Whether what was shown ends with *most* in a row that are known, so that all behind it is taken for known."""
+        return most is not None and self.known >= most
+
     def patience(self, page: int) -> int:
         """Pages in a row that may bring nothing, as seen from *page*."""
         return LONG_PATIENCE if page < self.named else PATIENCE

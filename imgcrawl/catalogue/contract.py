@@ -114,12 +114,8 @@ class StoredGallery:
     error: str
 
 
-class Catalogue(Protocol):
-    """Everything that is known. Methods may be called from any thread, and wait for the database.
-
-    What is written is there when the `transaction` that it is in has ended without an error. Raises `InputError` where
-    it is opened and cannot be used, `CatalogueError` where its server goes away later.
-    """
+class StoredRecords(Protocol):
+    """What is stored, by address."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """What is read and written inside is one step for all threads, processes and machines."""
@@ -148,6 +144,26 @@ class Catalogue(Protocol):
     def put_claimed(self, record: Record) -> None:
         """`put` *record*, in a transaction of its own, and end the claim on its bytes."""
 
+    def records(self) -> Iterator[Record]:
+        """Everything that was stored, by fingerprint."""
+
+    def keys_of(self, path: str) -> list[bytes]:
+        """The fingerprints of the addresses whose bytes are in the file *path*. Walks everything that is stored."""
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Note that a person wants no more of the addresses with these fingerprints: their records have no path."""
+
+    def remove(self, keys: Iterable[bytes]) -> None:
+        """Remove what is known of the addresses with these fingerprints, as if they had never been seen."""
+
+
+class Catalogue(StoredRecords, Protocol):
+    """Everything that is known. Methods may be called from any thread, and wait for the database.
+
+    What is written is there when the `transaction` that it is in has ended without an error. Raises `InputError` where
+    it is opened and cannot be used, `CatalogueError` where its server goes away later.
+    """
+
     def note(self, visits: Sequence[GalleryVisit]) -> None:
         """Note what became of galleries and their images, all or nothing."""
 
@@ -172,18 +188,6 @@ class Catalogue(Protocol):
     def galleries(self, spider: str | None) -> Iterator[StoredGallery]:
         """The galleries of a spider or of all, in the order in which they were first seen. What is added meanwhile
         may be among them."""
-
-    def records(self) -> Iterator[Record]:
-        """Everything that was stored, by fingerprint."""
-
-    def keys_of(self, path: str) -> list[bytes]:
-        """The fingerprints of the addresses whose bytes are in the file *path*. Walks everything that is stored."""
-
-    def forget(self, keys: Iterable[bytes]) -> None:
-        """Note that a person wants no more of the addresses with these fingerprints: their records have no path."""
-
-    def remove(self, keys: Iterable[bytes]) -> None:
-        """Remove what is known of the addresses with these fingerprints, as if they had never been seen."""
 
     def close(self) -> None:
         """Let go of the database."""
