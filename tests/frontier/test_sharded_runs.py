@@ -69,9 +69,11 @@ async def test_a_page_of_a_higher_priority_comes_first_in_whichever_shard_it_is(
         await queue.exchange(run, "seeder", ops=ops, flags="lx" if number else "lw")
     async with Worker(redis_server, prefetch=1) as worker:
         found = []
+        # A shard that was not heard of yet is waited for by no other.
+        await worker.until(lambda: all(shard.top is not None for shard in worker.run.shards))
         while len(found) < len(order):
             await worker.until(lambda: worker.pages)
-            (value,) = worker.pages
+            value = next(iter(worker.pages))
             found.append(int(json.loads(value)["url"].rpartition("/")[2]))
             worker.done(value)
         assert found == [5, 5, 3, 3, 1, 1]
