@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
 from imgcrawl.frontier import inspect
+from imgcrawl.frontier.fair_share import wanted_of
 from imgcrawl.frontier.queues import shard_of
 from tests.frontier.test_shards import Worker, queues
 from tests.support.crawling import until
@@ -56,28 +56,22 @@ async def test_what_was_seen_is_kept_in_all_shards_or_flushed_and_their_number_s
         await store.client.aclose()
 
 
-async def test_a_page_of_a_higher_priority_comes_first_in_whichever_shard_it_is(redis_server: RedisServer) -> None:
-    store = queues(redis_server.url, 2)
-    run, _ = await store.join("seeder", "", persist=False, flush=False, arguments={})
-    order = [(priority, number) for priority in (5, 3, 1) for number in range(2)]  # both shards have some of each
-    for number, queue in enumerate(store):
-        ops = [
-            ("c", f"{number}{priority:011}".encode(), f"{priority}:h", json.dumps({"url": f"http://h/{priority}"}))
-            for priority, shard in order
-            if shard == number
-        ]
-        await queue.exchange(run, "seeder", ops=ops, flags="lx" if number else "lw")
-    async with Worker(redis_server, prefetch=1) as worker:
-        found = []
-        # A shard that was not heard of yet is waited for by no other.
-        await worker.until(lambda: all(shard.top is not None for shard in worker.run.shards))
-        while len(found) < len(order):
-            await worker.until(lambda: worker.pages)
-            value = next(iter(worker.pages))
-            found.append(int(json.loads(value)["url"].rpartition("/")[2]))
-            worker.done(value)
-        assert found == [5, 5, 3, 3, 1, 1]
-    await store.client.aclose()
+async def test_a_shard_waits_for_those_that_have_pages_of_a_higher_priority(redis_server: RedisServer) -> None:
+    worker = Worker(redis_server)
+    _, second = shards = worker.run.shards
+
+    def wanted(*tops: int | None) -> list[int]:
+        for shard, top in zip(shards, tops, strict=True):
+            shard.top = top
+        return [wanted_of(worker.run, shard) for shard in shards]
+
+    assert wanted(5, 3) == [16, 0]
+    assert wanted(-1, 0) == [0, 16]
+    assert wanted(3, 3) == [8, 8], "each its part"
+    assert wanted(3, None) == [8, 8], "nobody waits for one that was not heard of"
+    second.has_more = False
+    assert wanted(3, 5)[0] == 16, "nor for one whose pages others have"
+    await worker.queues.client.aclose()
 
 
 async def test_pages_that_kill_or_fail_and_foreign_values_are_set_aside_in_each_shard(

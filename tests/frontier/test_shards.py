@@ -87,12 +87,12 @@ def test_all_shards_were_empty_at_one_moment() -> None:
 class Worker:
     """A worker's part in a run of two shards, without a crawl: what it leases is in `pages`."""
 
-    def __init__(self, server: RedisServer, prefetch: int = 16) -> None:
+    def __init__(self, server: RedisServer) -> None:
         self.url = server.url
         self.queues = queues(server.url, 2)
         self.pages: dict[bytes, tuple[Request, Page]] = {}
         self.run = SharedRun(
-            self.queues, Leases(prefetch, 8), RunOptions(), StatsCollector(get_crawler()),
+            self.queues, Leases(16, 8), RunOptions(), StatsCollector(get_crawler()),
             accept=self.accept, wake_engine=lambda: None, is_stopping=lambda: False,
         )  # fmt: skip
         self.run.may_seed = True
