@@ -23,21 +23,28 @@ if "REDIS_URL" in os.environ:
     os.environ[GIVEN_REDIS_URL] = os.environ.pop("REDIS_URL")
 
 
-# Whole crawls by several processes, benchmarks and browsers: what `-m "not slow"` leaves out.
+# Whole crawls, benchmarks and browsers: what `-m "not slow"` leaves out. A file, or one test of it.
 SLOW = {
-    "packaging/test_scrapyd.py", "packaging/test_wheel.py", "test_benchmarks.py", "test_chaos.py", "test_playwright.py",
-    "test_promises.py",
-    "test_replicas.py", "test_sharing.py", "test_stopping.py", "test_workers.py", "demo/test_command.py",
-    "commands/test_merge.py", "commands/test_newsite.py", "test_large_bodies.py", "pipelines/test_large.py",
-    "frontier/test_crawls.py", "frontier/test_run_arguments.py", "frontier/test_servers.py",
-    "limits/test_crawls.py",
+    "basespiders/test_domains.py", "basespiders/test_every_gallery.py", "basespiders/test_named.py",
+    "basespiders/test_own_site.py", "basespiders/test_proposed.py", "commands/test_failed.py", "commands/test_hosts.py",
+    "commands/test_merge.py", "commands/test_newsite.py", "commands/test_queue.py", "demo/test_command.py",
+    "demo/test_sites.py", "downloadermiddlewares/test_credentials.py", "downloadermiddlewares/test_pages.py",
+    "downloadermiddlewares/test_private_hosts.py", "feeds/test_segments.py", "frontier/test_compatibility.py",
+    "frontier/test_crawls.py", "frontier/test_run_arguments.py", "frontier/test_servers.py", "frontier/test_shards.py",
+    "frontier/test_start_urls.py", "limits/test_crawls.py",
+    "limits/test_limiter.py::test_four_workers_at_one_host_are_as_fast_as_one", "packaging/test_addon.py",
+    "packaging/test_scrapyd.py", "packaging/test_wheel.py", "pipelines/test_large.py", "pipelines/test_remote.py",
+    "test_attacks.py", "test_benchmarks.py", "test_chaos.py", "test_fuzz.py", "test_hanging_hosts.py",
+    "test_large_bodies.py", "test_playwright.py", "test_promises.py", "test_replicas.py", "test_sharing.py",
+    "test_soak.py", "test_stopping.py", "test_workers.py",
 }  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(here).as_posix() in SLOW:
+        file = item.path.relative_to(here).as_posix()
+        if {file, f"{file}::{item.name.partition('[')[0]}"} & SLOW:
             item.add_marker(pytest.mark.slow)
     # What wants the machine for itself comes first, when nothing long is under way that all would have to wait for;
     # then the long ones, so that no process has one left when the others have nothing to do.
