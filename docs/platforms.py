@@ -33,8 +33,9 @@ PLATFORMS = {
 }
 HEAD = """# Platforms: where there are wheels
 
-Written by `python docs/platforms.py` on {date}, for Python {python}: whether pip finds a wheel of each package that is required,
-and of all that these require. A name is of a package that has none there, and is built from source, or is not to be had.
+Written by `python docs/platforms.py` on {date}, for Python {python}: whether pip finds a wheel of each package that is
+required, and of all that these require. A name is of a package that has none there, and is built from source, or is
+not to be had.
 The tests run on Linux x86-64 only; that nothing is imported or called which cannot work on Windows is checked by
 `mypy --platform win32`.
 
