@@ -8,6 +8,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from io import BufferedWriter
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ _PROGRESS = 1024 * 1024  # bytes; an answer that breaks after as many goes on wh
 _STEADY = 60  # seconds from which on a Last-Modified tells versions apart (RFC 9110, 8.8.2.2)
 
 
+IsWhole = Callable[[bytes | mmap], bool]
+
+
 class BodyFile:
     """Receives the body of a 2xx answer: what is larger than *in_memory* bytes goes to a file as it comes, for which
     *make_path* has a path.
@@ -27,14 +31,21 @@ class BodyFile:
     `is_written` says that it did; the response's own body is empty then. What a broken answer left there is gone on
     with by the next request (RFC 9110, 14.2), if the server named a version of it. One for each image, not for each
     request.
+
+    *is_whole* looks at what has come before an answer broke off, and says whether that seems to be all there is;
+    `is_cut` then says that the answer was taken so.
     """
 
-    def __init__(self, make_path: Callable[[], Path], *, in_memory: int = IN_MEMORY) -> None:
+    def __init__(
+        self, make_path: Callable[[], Path], *, in_memory: int = IN_MEMORY, is_whole: IsWhole | None = None
+    ) -> None:
         self._make_path = make_path
         self.in_memory = min(in_memory, IN_MEMORY)
         self.size = 0  # bytes in the file
         self.brought = 0  # bytes by the last answer
         self.is_written = False  # is the whole body in it?
+        self.is_cut = False
+        self._is_whole = is_whole
         self._file: BufferedWriter | None = None
         self._is_there = False
         self._url = ""
@@ -96,6 +107,23 @@ class BodyFile:
             await asyncio.to_thread(file.close)
         self.is_written = complete
 
+    async def holds_whole(self) -> bool:
+        """Whether what was written seems to be the whole body, though its answer broke off. Closes the file."""
+        await self.close(complete=False)
+        if self._is_whole is None or not self.size:
+            return False
+        self.is_cut = await asyncio.to_thread(self._looks_whole)
+        return self.is_cut
+
+    def takes_for_whole(self, body: bytes) -> bool:
+        """The same of a *body* that is in memory."""
+        self.is_cut = bool(body) and self._is_whole is not None and self._is_whole(body)
+        return self.is_cut
+
+    def _looks_whole(self) -> bool:
+        with self.path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as body:
+            return self._is_whole is not None and self._is_whole(body)
+
     def made_progress(self) -> bool:
         """Whether the next request can go on where the last one broke, and that one brought much."""
         before, self._seen = self._seen, self.size
@@ -110,7 +138,7 @@ class BodyFile:
         """Begin anew."""
         self.size = self._seen = 0
         self._headers = None
-        self.is_written = False
+        self.is_written = self.is_cut = False
 
 
 class MediaRequest(Request):

@@ -57,6 +57,10 @@ class _Response(_ClientResponse):
             raise aiohttp.ServerDisconnectedError
         return await super().start(connection)
 
+    def unread(self) -> bytes:
+        """What had come of the body before it broke off, and was not read; to read it would raise the error again."""
+        return self.content._read_nowait(-1)
+
 
 @lru_cache(64)
 def _client_timeout(total: float, connect: float, idle: float) -> aiohttp.ClientTimeout:
@@ -77,8 +81,7 @@ class DownloadHandler(AiohttpDownloadHandler):
     resolves to (not judged when a ``proxy``, of HTTP or SOCKS, is set: it resolves the name); ``download_truncate`` is
     a number of bytes after which the rest of a body is not read. The body of a `MediaRequest` may go to a file.
 
-    Bytes that come are counted by `imgcrawl.downloader.Downloader`, if that is the crawl's, and none are taken from
-    the network while there are too many.
+    None are taken from the network while `imgcrawl.downloader.Downloader`, if that is the crawl's, has too many bytes.
 
     Raises `RequestRefused` (``private_address``, ``invalid_url``), `DownloadTLSError`, and Scrapy's
     CannotResolveHostError, DownloadConnectionRefusedError, DownloadFailedError, DownloadTimeoutError,
@@ -212,8 +215,7 @@ class DownloadHandler(AiohttpDownloadHandler):
 
     @staticmethod
     def _extract_headers(response: _ClientResponse) -> Headers:
-        # The bytes that came, without the detour by text that Scrapy's takes.
-        ours = cast("_Response", response)
+        ours = cast("_Response", response)  # the bytes that came, without the detour by text that Scrapy's takes
         if ours.fields is None:
             ours.fields = Headers()
             for name, value in response.raw_headers:
@@ -230,9 +232,9 @@ class DownloadHandler(AiohttpDownloadHandler):
     @staticmethod
     async def _iter_body_chunks(response: _ClientResponse) -> AsyncIterator[bytes]:
         ours = cast("_Response", response)
-        # What comes is handed on in larger pieces, because each is a signal (bytes_received).
-        pieces: list[bytes] = []
+        pieces: list[bytes] = []  # handed on together, because each is a signal (bytes_received)
         received = waiting = 0
+        to_file: BodyFile | None = None
         try:
             async for piece in response.content.iter_any():
                 if ours.backpressure:
@@ -241,19 +243,23 @@ class DownloadHandler(AiohttpDownloadHandler):
                 received += len(piece)
                 waiting += len(piece)
                 if ours.file and (ours.at_once or received > ours.file.in_memory):
-                    await _write_rest(ours, ours.file, pieces)
-                    return
+                    to_file = ours.file
+                    break
                 if waiting >= ours.piece:
                     yield b"".join(pieces)
                     pieces.clear()
                     waiting = 0
                 if ours.truncate is not None and received >= ours.truncate:
                     break
-        except aiohttp.ClientPayloadError:
-            if pieces:  # for who accepts what came before the connection broke (download_fail_on_dataloss)
-                yield b"".join(pieces)
-            raise
-        if pieces:
+        except (aiohttp.ClientError, TimeoutError):
+            if body := b"".join([*pieces, ours.unread()]):
+                yield body  # browsers show it, and so some accept it
+            if not (ours.file and ours.file.takes_for_whole(body)):
+                raise
+            return
+        if to_file:
+            await _write_rest(ours, to_file, pieces)
+        elif pieces:
             yield b"".join(pieces)
 
     @staticmethod
@@ -262,9 +268,7 @@ class DownloadHandler(AiohttpDownloadHandler):
         raise DownloadCancelledError(f"{request.url}: {size} bytes{' announced' if expected else ''}, limit {limit}")
 
     async def close(self) -> None:
-        await self._session.close()
-        await self._public_session.close()
-        for session in self._socks_sessions.values():
+        for session in (self._session, self._public_session, *self._socks_sessions.values()):
             await session.close()
         await self._resolver.close()
 
@@ -288,7 +292,9 @@ async def _write_rest(response: _Response, file: BodyFile, pieces: list[bytes]) 
             pieces, size = [piece] if piece else [], len(piece)
         complete = True
     except (aiohttp.ClientError, TimeoutError):
-        await file.write(b"".join(pieces))  # for the next request to go on with
-        raise
+        await file.write(b"".join([*pieces, response.unread()]))  # for the next request to go on with
+        complete = await file.holds_whole()
+        if not complete:
+            raise
     finally:
         await file.close(complete=complete)

@@ -122,7 +122,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo)
         )
         self.lookup = Lookup(self.catalogue, self.threads, self.keeper.is_intact)
-        self.receiver = Receiver(self.staging)
+        self.receiver = Receiver(self.staging, strict=self.config.strict)
         self.places = Places(self.config, self.threads)
         self._paths: dict[int, list[str]] = {}  # of large items, by their id
         self.placeholders = Placeholders(self.config.placeholders, self.config.placeholders_learned)
