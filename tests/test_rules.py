@@ -58,7 +58,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "rows": {"addresses"},
     "pipelines": {
         "bodies", "catalogue", "downloader", "durability", "engine", "images",
-        "optouts", "spidermiddlewares",
+        "optouts", "pages", "spidermiddlewares",  # pages: one may stand where an image was asked for
     },
     "feeds": {"durability"},
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs

@@ -28,7 +28,7 @@ from scrapy.utils.asyncio import is_asyncio_available
 from scrapy.utils.misc import arg_to_iter
 
 from imgcrawl.catalogue import Catalogue, Record
-from imgcrawl.downloader import Downloader
+from imgcrawl.downloader import Downloader, download
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError, record_fatal_error
 from imgcrawl.identity import Identity
@@ -36,6 +36,7 @@ from imgcrawl.images.names import strip_extension
 from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner
+from imgcrawl.pipelines.imagepages import ImagePages
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
 from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional
@@ -116,6 +117,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             paths_field=self.PATHS_FIELD,
             accept=self.ACCEPT,
         )
+        self.image_pages = ImagePages(self.media_requests)
         self.keeper: LocalKeeper | RemoteKeeper = (
             LocalKeeper(self.local, self.catalogue, self.threads, with_checksum=self.config.with_checksum)
             if self.local
@@ -248,22 +250,17 @@ class ImagesPipeline(ScrapyImagesPipeline):
             make_conditional(request, record)
         self._modify_media_request(request)
         with self.receiver.receiving(request) as sent:
-            response = await self._download(sent)
+            response = await download(self.crawler, sent)
             if response.status == 304 and record:
                 await self.lookup.confirm(record)
                 return known(record, requested_path)
             if not 200 <= response.status < 300:
                 return not_stored(f"http_{response.status}")
             said = self._check_opt_outs(response, request)
+            if on_page := await self.image_pages.request(response, request):
+                return await self._asked(on_page, item, key, requested_path, record)
             image = await self._keep(self.receiver.arrival(response, request, key, requested_path), request, item)
             return cast("Image", {**image, "opt_outs": said}) if said else image
-
-    async def _download(self, request: Request) -> Response:
-        engine = self.crawler.engine
-        downloader = engine.downloader
-        if isinstance(downloader, Downloader):
-            return await downloader.download(request)
-        return await engine.download_async(request)
 
     def _check_opt_outs(self, response: Response, request: Request) -> list[str]:
         """What was said against the use of an image, and is allowed. Raises `ImageError` for what is obeyed."""

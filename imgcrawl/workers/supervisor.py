@@ -70,6 +70,7 @@ class Workers:
             loop = asyncio.get_running_loop()
             for number in stopping_signals():
                 loop.add_signal_handler(number, self.stop)
+                stack.callback(signal.signal, number, signal.SIG_IGN)  # what is left is to tell what was done
                 stack.callback(loop.remove_signal_handler, number)
             with self.terminal:
                 watching = asyncio.create_task(self._watch())
