@@ -15,8 +15,12 @@ from typing import Any
 from scrapy import Request
 from scrapy.http import Headers, Response
 
+from imgcrawl.urls import absolute
+
 IN_MEMORY = 1024 * 1024  # bytes; what is larger is written as it comes
 _CODINGS = {b"gzip", b"x-gzip", b"deflate", b"br", b"zstd"}
+_RANGE = re.compile(rb"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
+_NOT_ESCAPED = re.compile(r"[|{}\[\]]")  # by browsers, but by Scrapy
 _PROGRESS = 1024 * 1024  # bytes; an answer that breaks after as many goes on where it broke, and counts for no retry
 _STEADY = 60  # seconds from which on a Last-Modified tells versions apart (RFC 9110, 8.8.2.2)
 
@@ -82,8 +86,11 @@ class BodyFile:
             if status < 300 or status == 416:
                 self.forget()
             return False
-        part = re.fullmatch(rb"bytes (\d{1,19})-\d{1,19}/(\d{1,19}|\*)", (headers.get("Content-Range") or b"").strip())
-        if part and int(part[1]) == self.size and part[2] in (b"*", str(self._length).encode()):
+        part = _RANGE.fullmatch((headers.get("Content-Range") or b"").strip())
+        if part and int(part[1]) == 0 and part[3].isdigit() and int(part[2]) + 1 == int(part[3]):
+            self.forget()
+            return False  # a part that is the whole
+        if part and int(part[1]) == self.size and part[3] in (b"*", str(self._length).encode()):
             return True
         self.forget()
         return None
@@ -142,8 +149,11 @@ class BodyFile:
 
 
 class MediaRequest(Request):
-    """A request whose body *body_file* receives. Not in its meta, which may come from elsewhere: nothing that travels
-    says where a body goes. Copies of it, for retries and redirects, have the same."""
+    """A request whose body *body_file* receives; its address is sent as browsers send it.
+
+    Not in its meta, which may come from elsewhere: nothing that travels says where a body goes. Copies of it, for
+    retries and redirects, have the same.
+    """
 
     __slots__ = ("body_file",)
     attributes: tuple[str, ...] = (*Request.attributes, "body_file")
@@ -151,6 +161,11 @@ class MediaRequest(Request):
     def __init__(self, *args: Any, body_file: BodyFile | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.body_file = body_file
+
+    def _set_url(self, url: str) -> None:
+        super()._set_url(url)
+        if _NOT_ESCAPED.search(url) and (address := absolute("", url)):
+            self._url = address
 
 
 def body_file_of(request: Request) -> BodyFile | None:

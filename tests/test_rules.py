@@ -40,7 +40,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "__main__": {"console"},
     "checks": {"settings"},  # the defaults
     "configuration": {"checks"},
-    "console": {"configuration"},
+    "console": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version
     "addon": {"checks", "settings", "frontier", "playwright"},
     "spiders": {"basespiders"},
@@ -65,8 +65,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "extensions": {"display", "livedisplay"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
-        "basespiders", "checks", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl", "limits",
-        "pages", "shared", "workers",
+        "basespiders", "checks", "components", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl",
+        "limits", "pages", "shared", "workers",
     },
     "demo": {"imgcrawl"},
 }  # fmt: skip

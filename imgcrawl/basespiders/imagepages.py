@@ -38,9 +38,9 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
 
     Besides what `GallerySpider` asks for, a site declares:
 
-    - `gallery_next_link`: XPath or CSS of the link from a gallery's page to its next one. Without it that is the link
-      that says `rel="next"`, if its address is that of the gallery with the number of that page in it: of others it
-      leads to the next gallery;
+    - `gallery_next_link`: XPath or CSS of the link from a gallery's page to its next one. Without it that is one whose
+      address is that of the gallery with the number of that page: the one that says `rel="next"` (of others it leads to
+      the next gallery), or one with a word for a page in its address;
     - `image_page_links`: XPath or CSS of the links on a gallery's pages to the pages of its images. Without it the
       gallery's pages are all there is.
 
@@ -102,15 +102,23 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             return _GalleryPage(number, response.url, reason=f"http_{response.status}")
         if not is_readable(response):
             return _GalleryPage(number, response.url, reason="not_a_page")
-        query = self.gallery_next_link
-        following = [self.at_home(link) for link in addresses(response, query or NEXT_LINKS)]
-        nexts = [link for link in following if link != response.url and (query or continues(gallery, link, number + 1))]
+        nexts = self.next_of_gallery(response, number + 1, gallery)
         found = addresses(response, self.image_page_links) if self.image_page_links else []
         links = tuple(self.at_home(link) for link in found)
         if not nexts and number == 1 and not links:
             return _GalleryPage(number, response.url)  # there is no other: it is read as a gallery's only page
         images = () if links and self.image_links else tuple(self.images_of(response))
         return _GalleryPage(number, response.url, images, links=links, following=nexts[0] if nexts else "")
+
+    def next_of_gallery(self, response: Response, number: int, gallery: str) -> list[str]:
+        """The address of page *number* of *gallery*, if the page before, *response*, names it."""
+        query = self.gallery_next_link
+        following = [self.at_home(link) for link in addresses(response, query or NEXT_LINKS)]
+        found = [link for link in following if link != response.url and (query or continues(gallery, link, number))]
+        if found or query:
+            return found
+        links = (self.at_home(link) for link in addresses(response, "//a/@href"))
+        return [link for link in links if continues(gallery, link, number, by_word=True)]
 
     # The pages of its images
 

@@ -25,7 +25,9 @@ def shown(run: Crawl) -> dict[str, list[str]]:
 def test_a_gallery_that_goes_on_on_further_pages_is_one_item(server: Server, tmp_path: Path) -> None:
     add_galleries(server)
     pages = {
-        "/list/1": links(*(f"/g/{name}" for name in ("a", "b", "c.html", "d", "e"))),
+        "/list/1": links(*(f"/g/{name}" for name in ("a", "b", "c.html", "d", "e", "f"))),
+        "/g/f": "<h2>f</h2><img src=/i/f1><p><a href=/g/f/page/2>2</a> <a href=/g/f/3>3</a>",
+        "/g/f/page/2": "<h2>f</h2><img src=/i/f2><a href=/g/f>1</a>",
         "/g/a": "<h2>a</h2><img src=/logo.png><img src=/i/a1>" + NEXT.format("?page=2"),
         "/g/a?page=2": "<h2>a</h2><img src=/logo.png><img src=/i/a2><img src=/i/a3>" + NEXT.format("/g/a?page=3"),
         "/g/a?page=3": "<h2>a</h2><img src=/i/a4>" + NEXT.format("/g/a?page=4"),
@@ -40,6 +42,7 @@ def test_a_gallery_that_goes_on_on_further_pages_is_one_item(server: Server, tmp
     run = gallery_crawl(server, tmp_path)
     assert shown(run) == {
         "a": ["logo.png", "a1", "a2", "a3", "a4"], "b": ["b1"], "c.html": ["c1", "c2"], "d": ["d1"], "e": ["e"],
+        "f": ["f1", "f2"],
     }  # fmt: skip
     items = {item["title"]: item for item in run.items}
     assert items["d"]["failed_pages"] == [{"url": server.url("/g/d/2"), "reason": "http_404"}]
