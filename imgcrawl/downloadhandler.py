@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, NoReturn, cast
 
 import aiohttp
@@ -28,9 +28,9 @@ from scrapy.http import Headers
 from scrapy.utils.ssl import _make_ssl_context
 
 from imgcrawl.backpressure import Backpressure
-from imgcrawl.bodies import BodyFile, body_file_of, encodings_of
+from imgcrawl.bodies import BodyFile, StartOfBody, body_file_of, encodings_of
 from imgcrawl.checks import is_socks
-from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, public_socket
+from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, client_timeout, public_socket
 from imgcrawl.engine import downloader_in
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
@@ -49,6 +49,7 @@ class _Response(_ClientResponse):
     goes_on = False  # it is the rest of what is in the file
     at_once = False  # all of it goes there
     limit = 0
+    start_of_body: StartOfBody | None = None
     piece = _PIECE  # bytes that are handed on at a time
     backpressure: Backpressure | None = None
 
@@ -60,11 +61,6 @@ class _Response(_ClientResponse):
     def unread(self) -> bytes:
         """What had come of the body before it broke off, and was not read; to read it would raise the error again."""
         return self.content._read_nowait(-1)
-
-
-@lru_cache(64)
-def _client_timeout(total: float, connect: float, idle: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=total, connect=connect, sock_read=idle)
 
 
 class DownloadHandler(AiohttpDownloadHandler):
@@ -150,7 +146,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                     url,
                     data=request.body or None,
                     headers=sent_headers(request) + (file.range_headers(request.url) if file else []),
-                    timeout=_client_timeout(timeout, self._connect_timeout, self._idle_timeout),
+                    timeout=client_timeout(timeout, self._connect_timeout, self._idle_timeout),
                     ssl=self._tls if url.scheme == "https" else True,
                     allow_redirects=False,
                     proxy=proxy,
@@ -183,7 +179,10 @@ class DownloadHandler(AiohttpDownloadHandler):
             raise DownloadFailedError(f"{request.url}: sent a part that was not asked for")
         if not 200 <= response.status < 300:
             response.truncate = response.truncate or _OF_NO_IMAGE
-        elif not file.in_memory or not encodings_of(headers):  # what is encoded is decoded as a whole
+            return
+        if file.filters and not goes_on and not encodings_of(headers):
+            response.start_of_body = StartOfBody(file.filters, response.content_length)
+        if not file.in_memory or not encodings_of(headers):  # what is encoded is decoded as a whole
             response.file, response.goes_on = file, goes_on
             response.at_once = goes_on or (response.content_length or 0) > file.in_memory
             if not goes_on:
@@ -242,6 +241,8 @@ class DownloadHandler(AiohttpDownloadHandler):
                 pieces.append(piece)
                 received += len(piece)
                 waiting += len(piece)
+                if ours.start_of_body and ours.start_of_body.is_judged_with(piece):
+                    ours.start_of_body = None
                 if ours.file and (ours.at_once or received > ours.file.in_memory):
                     to_file = ours.file
                     break
@@ -264,7 +265,6 @@ class DownloadHandler(AiohttpDownloadHandler):
 
     @staticmethod
     def _cancel_maxsize(size: int, limit: int, request: Request, *, expected: bool) -> NoReturn:
-        # Scrapy's own logs a warning besides; here it is an outcome, told where outcomes are told.
         raise DownloadCancelledError(f"{request.url}: {size} bytes{' announced' if expected else ''}, limit {limit}")
 
     async def close(self) -> None:

@@ -61,12 +61,13 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "optouts", "pages", "spidermiddlewares",  # pages: one may stand where an image was asked for
     },
     "feeds": {"durability"},
+    "exports": {"images"},
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
-        "basespiders", "checks", "components", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl",
-        "limits", "pages", "shared", "workers",
+        "basespiders", "checks", "components", "configuration", "demo", "display", "exports", "extensions", "feeds",
+        "frontier", "imgcrawl", "limits", "pages", "shared", "workers",
     },
     "demo": {"imgcrawl"},
 }  # fmt: skip

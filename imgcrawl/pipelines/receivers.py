@@ -14,6 +14,7 @@ from scrapy.http import Response
 
 from imgcrawl.bodies import IN_MEMORY, BodyFile, MediaRequest, body_file_of
 from imgcrawl.images.damage import ends_where_it_should
+from imgcrawl.images.filters import ImageFilters
 from imgcrawl.pipelines.servernames import named_by_server
 from imgcrawl.pipelines.staging import Staging
 
@@ -46,22 +47,31 @@ class Arrival:
 
 
 class Receiver:
-    """Has bodies of more than *in_memory* bytes written to *staging* as they come. *limits* are for the meta of their
-    requests (``download_maxsize`` in bytes, ``download_timeout`` in seconds). Unless *strict*, a body that breaks off
-    where it seems to be whole is received, with a warning."""
+    """Has bodies that *filters* refuse read no further than that shows, and bodies of more than *in_memory* bytes
+    written to *staging* as they come. *limits* are for the meta of their requests (``download_maxsize`` in bytes,
+    ``download_timeout`` in seconds). Unless *strict*, a body that breaks off where it seems to be whole is received,
+    with a warning."""
 
     def __init__(
-        self, staging: Staging, *, in_memory: int = IN_MEMORY, limits: Mapping[str, float] = {}, strict: bool = False
+        self,
+        staging: Staging,
+        *,
+        in_memory: int = IN_MEMORY,
+        limits: Mapping[str, float] = {},
+        filters: ImageFilters | None = None,
+        strict: bool = False,
     ) -> None:
         self.staging = staging
         self.in_memory = in_memory
         self.is_whole = None if strict else ends_where_it_should
         self.limits = limits
+        self.filters = filters if filters != ImageFilters() else None
 
     @contextmanager
     def receiving(self, request: Request) -> Iterator[Request]:
         """The request to send in place of *request*, with what must be there until its body has been looked at."""
-        body_file = BodyFile(self.staging.unused_path, in_memory=self.in_memory, is_whole=self.is_whole)
+        make_path, in_memory = self.staging.unused_path, self.in_memory
+        body_file = BodyFile(make_path, in_memory=in_memory, filters=self.filters, is_whole=self.is_whole)
         sent = request if isinstance(request, MediaRequest) else request.replace(cls=MediaRequest)
         sent.body_file = body_file
         sent.meta.update(self.limits)
@@ -70,10 +80,15 @@ class Receiver:
         finally:
             body_file.remove()
 
+    def _check(self, arrival: Arrival) -> Arrival:
+        if self.filters:
+            self.filters.check_bytes(arrival.size)
+        return arrival
+
     def arrival(self, response: Response, request: Request, key: bytes, requested_path: str) -> Arrival:
-        """What *response* to *request* brought."""
+        """What *response* to *request* brought. Raises `ImageError` for too few bytes."""
         body_file = body_file_of(response.request) if response.request else None
         file = body_file.path if body_file and body_file.is_written else None
         named_path = named_by_server(response, request, requested_path)
         warnings = ("cut_off",) if body_file and body_file.is_cut else ()
-        return Arrival(response, key, requested_path, named_path, file, warnings)
+        return self._check(Arrival(response, key, requested_path, named_path, file, warnings))
