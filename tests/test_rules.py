@@ -55,7 +55,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "settings": {"imgcrawl"},  # its version
     "addon": {"checks", "settings", "frontier", "playwright", "refusal"},
     "spiders": {"basespiders"},
-    "basespiders": {"addresses", "pages", "rows", "settings"},
+    "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
@@ -67,6 +67,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "proxies": {"checks", "framing"},
     "limits": {"frontier", "shared"},
     "rows": {"addresses"},
+    "catalogue": {"durability"},
+    "retries": {"catalogue"},
     "pipelines": {
         "bodies", "catalogue", "downloader", "durability", "engine", "images",
         "optouts", "pages", "spidermiddlewares",  # pages: one may stand where an image was asked for
@@ -77,8 +79,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "extensions": {"display", "livedisplay"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
-        "basespiders", "checks", "components", "configuration", "demo", "display", "exports", "extensions", "feeds",
-        "frontier", "limits", "pages", "shared", "workers",
+        "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
+        "feeds", "frontier", "limits", "pages", "retries", "shared", "workers",
     },
 }  # fmt: skip
 
