@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING
 
 from scrapy.exceptions import CloseSpider, DropItem, IgnoreRequest
 
+from imgcrawl.imageerrors import ImageError, ImgcrawlError
+
 if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
 
-
-class ImgcrawlError(Exception):
-    """Base of everything raised on purpose. Its text is one sentence for the user."""
+__all__ = [
+    "GalleryUnfinished",
+    "ImageError",
+    "ImgcrawlError",
+    "InputError",
+    "RequestRefused",
+    "describe",
+    "record_fatal_error",
+]
 
 
 class InputError(ImgcrawlError, CloseSpider):
@@ -31,18 +39,6 @@ class InputError(ImgcrawlError, CloseSpider):
     def __init__(self, sentence: str) -> None:
         super().__init__(f"bad input: {sentence}")  # the finish reason, which `scrapy crawl` reads
         self.args = (sentence,)
-
-
-class ImageError(ImgcrawlError):
-    """Received bytes that are not an image we keep.
-
-    *reason* is a key of `imgcrawl.items.REASONS`; *detail* says more, for the log.
-    """
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
-        self.detail = detail
 
 
 class GalleryUnfinished(ImgcrawlError, DropItem):  # noqa: N818 -- a decision, as DropItem is, not an error

@@ -15,7 +15,7 @@ REASONS: dict[str, dict[str, str]] = {
         "invalid_url": "the address is not one that can be asked for",
         "private_address": "a page or list named an address that is not public (see PRIVATE_HOSTS_ALLOWED)",
         "too_large": "more bytes than DOWNLOAD_MAXSIZE, or PAGES_MAXSIZE, or too much markup",
-        "too_many_pixels": "more pixels than IMAGES_MAX_PIXELS, or as much memory or time to decode it",
+        "too_many_pixels": "more pixels than IMAGES_MAX_PIXELS, or more than IMAGES_MAX_MEMORY or too long to decode",
         "too_small": "smaller than IMAGES_MIN_WIDTH x IMAGES_MIN_HEIGHT",
         "filtered": "a downloader middleware dropped the request",
         "noai": "the site opts its content out of AI training (noai)",

@@ -22,7 +22,7 @@ class Places:
     def __init__(self, config: PipelineSettings, threads: ThreadPoolExecutor, *, videos: bool = False) -> None:
         set_pixel_limit(config.max_pixels, IN_THREADS)
         examiner: Examiner = VideoExaminer() if videos else ImageExaminer(config)
-        self._process = DecoderProcess(config.max_pixels)
+        self._process = DecoderProcess(config.max_pixels, config.memory)
         self._waiting = ThreadPoolExecutor(1, "costly")
         self._threads = threads, examiner
         self._alone = self._waiting, ProcessExaminer(config, self._process, videos=videos)
