@@ -155,5 +155,4 @@ def test_all_of_it_together_leaves_room_and_threads_for_good_images(server: Serv
     crawl, *decoders = peaks.values()
     assert decoders
     # The most that each ever had, together, though they did not have it at the same time.
-    print("PEAKS", crawl, decoders)  # noqa: T201
     assert crawl + max(decoders) < 500 * MB

@@ -301,7 +301,9 @@ class TestShared(Contract):
                     f"{first.key}:hosts",
                 ):
                     scored = float(chosen.choice(["inf", "-inf", "1e300", "-1", "0"]))
-                    pipe.zadd(first.key + name, {chosen.choice(["host.example", "worker-01", first.worker, "\n"]): scored})
+                    pipe.zadd(
+                        first.key + name, {chosen.choice(["host.example", "worker-01", first.worker, "\n"]): scored}
+                    )
                 pipe.execute()
             grant = await ask(first, LIMITS, want=3, starts=5, keep=1)
             assert 1 <= grant.permits <= LIMITS.concurrency
