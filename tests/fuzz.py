@@ -20,6 +20,7 @@ ENCODINGS = ("utf-8", "gb18030", "shift_jis", "utf-16-le", "iso-2022-jp")
 LIBRARIES = {"images": ["PIL"], "pages": ["parsel", "w3lib"], "texts": ["protego"]}  # that are of interest, too
 
 with atheris.instrument_imports(include=["imgcrawl", *LIBRARIES.get(sys.argv[1], ())]):
+    from imgcrawl.images import frugal
     from imgcrawl.images.room import set_pixel_limit
     from tests import test_fuzz as states
 
@@ -45,6 +46,7 @@ def chosen(test: Callable[..., None], options: tuple[str, ...]) -> Callable[[byt
 
 TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "images": (inner(states.test_images), [*states.SOURCES.values()]),
+    "stills": (inner(states.test_images_of_which_no_picture_is_made), states.STILLS),
     "videos": (inner(states.test_videos, folder()), states.VIDEOS),
     "pages": (
         chosen(lambda page, encoding: inner(states.test_pages)(page.decode("utf-8", "replace"), encoding), ENCODINGS),
@@ -68,6 +70,8 @@ def main() -> None:
     name, corpus, *options = sys.argv[1:]
     test, seeds = TARGETS[name]
     set_pixel_limit(1_000_000)
+    if name == "stills":
+        frugal._OF_PILLOW.update(dict.fromkeys(frugal._OF_PILLOW, 1e9))  # type: ignore[attr-defined]
     Path(corpus).mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
         Path(corpus, f"seed-{number}").write_bytes(seed)

@@ -21,6 +21,7 @@ _SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel of a PNG, by its 
 _PIECE: Final = 1 << 20  # bytes of a PNG that are decompressed at a time
 _AVIF_DEFAULTS: Final = (0, 1, 0, 0, 0, 0, 0, 1 << 28, 1 << 15, 12 * 3600 * 60)
 _NO_PIXI_NO_CLAP: Final = 4  # as lenient as Pillow is
+_BRANDS: Final = frozenset({b"ftypavif", b"ftypmif1"})  # of one picture
 _PLANES: Final = {1: 3.0, 2: 2.0, 3: 1.5, 4: 1.0}  # samples of a pixel of AVIF, by its format
 
 
@@ -41,6 +42,11 @@ def still(source: bytes) -> Still | None:
         if is_of(source):
             return decode(source)
     return None
+
+
+def is_known(source: bytes) -> bool:
+    """Whether *source* may be of such a kind, by its first bytes."""
+    return any(is_of(source) for is_of, _ in _KINDS)
 
 
 def _take(format_: str, width: int, height: int, each: float) -> Still | None:
@@ -95,6 +101,9 @@ def _webp(source: bytes) -> Still | None:
         features = library.WebPGetFeaturesInternal
     except (ImportError, OSError, AttributeError):
         return None
+    end = int.from_bytes(source[4:8], "little") + 8
+    if end < len(source):  # what follows is no part of it
+        source = source[:end]
     if features(source, ctypes.c_size_t(len(source)), ctypes.byref(config.features), _ABI):
         return None
     known = config.features
@@ -169,8 +178,8 @@ def _avif(source: bytes) -> Still | None:
 def _png(source: bytes) -> Still | None:
     """As RFC 2083 and its successors have it: all rows are there, each with a filter that there is."""
     head = source[8:33]
-    if head[4:8] != b"IHDR" or b"acTL" in source[33 : 1 << 16] or head[20]:  # an animation; interlaced
-        return None
+    if len(head) < 25 or head[4:8] != b"IHDR" or head[20] or b"acTL" in source[33 : 1 << 16]:
+        return None  # cut; interlaced; an animation
     width, height = int.from_bytes(head[8:12], "big"), int.from_bytes(head[12:16], "big")
     row = -(-width * head[16] * _SAMPLES.get(head[17], 1) // 8) + 1
     found = _take("PNG", width, height, 0)
@@ -192,7 +201,8 @@ def _decompressed(source: bytes) -> Iterator[bytes]:
     while start + 12 <= len(source):
         end = start + 12 + int.from_bytes(source[start : start + 4], "big")
         name = source[start + 4 : start + 8]
-        if int.from_bytes(source[end - 4 : end], "big") != zlib.crc32(view[start + 4 : end - 4]):
+        # That of the rows is not looked at, as by Pillow: they have one of their own.
+        if name != b"IDAT" and source[end - 4 : end] != zlib.crc32(view[start + 4 : end - 4]).to_bytes(4, "big"):
             raise ImageError("truncated" if end > len(source) else "corrupt", f"the checksum of {name!r} is wrong")
         data: Any = view[start + 8 : end - 4] if name == b"IDAT" else b""
         try:
@@ -207,5 +217,5 @@ def _decompressed(source: bytes) -> Iterator[bytes]:
 _KINDS: Final[tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Still | None]], ...]] = (
     (lambda source: source.startswith(b"\x89PNG\r\n\x1a\n"), _png),
     (lambda source: source.startswith(b"RIFF") and source[8:12] == b"WEBP", _webp),
-    (lambda source: source[4:8] == b"ftyp", _avif),
+    (lambda source: source[4:12] in _BRANDS, _avif),
 )
