@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from imgcrawl.exceptions import InputError
 from tests.images import hostile
 from tests.images.pictures import encoded
 from tests.support.crawling import start
+from tests.support.processes import children_of
 from tests.support.server import Answer, Server, jpeg
 from tests.test_large_bodies import large, peak_rss
 
@@ -100,13 +100,6 @@ def test_a_file_of_cookies_is_no_endless_one(tmp_path: Path) -> None:
         read_cookies(str(file))
 
 
-def children(pid: int) -> list[int]:
-    with suppress(OSError):  # it ends
-        tasks = Path(f"/proc/{pid}/task").glob("*/children")
-        return [int(child) for task in tasks for child in task.read_text("ascii").split()]
-    return []
-
-
 @pytest.mark.alone
 def test_all_of_it_together_leaves_room_and_threads_for_good_images(server: Server, tmp_path: Path) -> None:
     bad = {
@@ -137,7 +130,7 @@ def test_all_of_it_together_leaves_room_and_threads_for_good_images(server: Serv
     process = start(tmp_path, "gallery", arguments, IMAGES_THREADS="1", CONCURRENT_REQUESTS_PER_DOMAIN="32")
     peaks: dict[int, int] = {}  # of the crawl, and of its process that decodes
     while process.poll() is None:
-        for pid in (process.pid, *children(process.pid)):
+        for pid in (process.pid, *children_of(process.pid)):
             peaks[pid] = max(peaks.get(pid, 0), peak_rss(pid))
         time.sleep(0.02)
     log, _ = process.communicate()

@@ -119,6 +119,8 @@ class DecoderProcess:
     def _ended(self, error: Exception) -> ImageError:
         """Why there was no answer."""
         process, self._process = self._process, None
+        if process is None and self._is_closed:
+            return ImageError("stopped")
         if process is None:
             return ImageError("error", f"no process could be started to decode it: {error}")
         for pipe in (process.stdin, process.stdout):
