@@ -71,7 +71,7 @@ def main() -> None:
     test, seeds = TARGETS[name]
     set_pixel_limit(1_000_000)
     if name == "stills":
-        frugal._OF_PILLOW.update(dict.fromkeys(frugal._OF_PILLOW, 1e9))  # type: ignore[attr-defined]
+        frugal._OF_PILLOW.update(dict.fromkeys(frugal._OF_PILLOW, 1e9))  # type: ignore[attr-defined] # any size
     Path(corpus).mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
         Path(corpus, f"seed-{number}").write_bytes(seed)

@@ -22,15 +22,13 @@ from typing import Any, Final
 from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.verify import Facts
 
-_POSIX: Final = sys.platform != "win32"
-
 MEMORY: Final = 160_000_000  # bytes
 SECONDS: Final = 5.0  # of CPU time that any file may take
 _WALL_CLOCK: Final = 600.0  # seconds, for a machine that is asleep or has no clocks of CPU time
 _END: Final = 5  # seconds in which a process ends that answers no more
 _OUT_OF_TIME: Final = 27  # SIGPROF, of such a clock
 # What others send: the kernel where there is no memory, an operator, whoever ends a service. No decoder ends with them.
-_FROM_OUTSIDE: Final = frozenset({signal.SIGTERM, signal.SIGINT, *((signal.SIGKILL, signal.SIGHUP) if _POSIX else ())})
+_FROM_OUTSIDE: Final = {getattr(signal, name, None) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")}
 # glibc keeps what large images took, unless it is told not to.
 _GIVEN_BACK: Final = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "1"}
 

@@ -27,7 +27,8 @@ class _Connections(urllib.request.HTTPSHandler):
     have another one read in its place, from where only the user can read."""
 
     def __init__(self) -> None:
-        super().__init__(context=ssl.create_default_context())
+        super().__init__()
+        self._tls = ssl.create_default_context()
         self._was_public = False
 
     def http_open(self, request: urllib.request.Request) -> HTTPResponse:
@@ -40,7 +41,7 @@ class _Connections(urllib.request.HTTPSHandler):
         return self._judged(HTTPConnection(host, **options))
 
     def _secure_connection(self, host: str, **options: Any) -> HTTPConnection:
-        return self._judged(HTTPSConnection(host, context=self._context, **options))
+        return self._judged(HTTPSConnection(host, context=self._tls, **options))
 
     def _judged(self, connection: HTTPConnection) -> HTTPConnection:
         connect = connection.connect
