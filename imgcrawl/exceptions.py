@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
 
 __all__ = [
+    "BAD_INPUT",
     "GalleryUnfinished",
     "ImageError",
     "ImgcrawlError",
@@ -27,6 +28,8 @@ __all__ = [
     "describe",
     "record_fatal_error",
 ]
+
+BAD_INPUT = "bad input: "  # how the finish reason of a crawl begins that an `InputError` ended
 
 
 class InputError(ImgcrawlError, CloseSpider):
@@ -37,7 +40,7 @@ class InputError(ImgcrawlError, CloseSpider):
     """
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(f"bad input: {sentence}")  # the finish reason, which `scrapy crawl` reads
+        super().__init__(f"{BAD_INPUT}{sentence}")  # the finish reason
         self.args = (sentence,)
 
 

@@ -36,6 +36,7 @@ SPIDERS_MAY_IMPORT = ("imgcrawl.basespiders", "imgcrawl.urls", "imgcrawl.items")
 # Anybody may import these, which import nothing else of ours.
 FOUNDATIONS = {
     "cancelling",
+    "children",
     "exceptions",
     "exitcodes",
     "filelocks",
@@ -54,7 +55,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "configuration": {"checks"},
     "console": {"configuration"},
     "settings": {"imgcrawl"},  # its version
-    "addon": {"checks", "settings", "frontier", "playwright"},
+    "addon": {"checks", "settings", "frontier", "playwright", "refusal"},
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
@@ -79,9 +80,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
         "basespiders", "checks", "configuration", "demo", "display", "exports", "extensions", "feeds", "frontier",
-        "imgcrawl", "limits", "pages", "shared", "workers",
+        "limits", "pages", "shared", "workers",
     },
-    "demo": {"imgcrawl"},
 }  # fmt: skip
 
 # ---- what is larger than it should be, and why: an entry that is not needed any more is an error, too -------------

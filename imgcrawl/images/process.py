@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from imgcrawl.children import import_path
 from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.verify import Facts
 
@@ -108,7 +109,7 @@ class DecoderProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the crawl, which ends this in its time
-            env={**os.environ, **_GIVEN_BACK, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**os.environ, **_GIVEN_BACK, **import_path()},
         )
         if self._is_closed:
             self._process.kill()

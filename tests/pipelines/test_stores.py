@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -197,7 +198,7 @@ def test_a_path_read_back_from_a_catalogue_is_checked(server: Server, tmp_path: 
     server.add("/page", page, headers={"Content-Type": "application/json"})
     assert outcomes(crawl(tmp_path, "items", {"url": server.url("/page")})) == [("downloaded", "items/t/001.jpg")]
     for path in (str(outside), "../outside.jpg"):
-        with sqlite3.connect(tmp_path / "images" / ".catalogue.sqlite3") as catalogue:
+        with closing(sqlite3.connect(tmp_path / "images" / ".catalogue.sqlite3")) as catalogue, catalogue:
             catalogue.execute("UPDATE images SET path = ?", (path,))
         done = crawl(tmp_path, "items", {"url": server.url("/page")})
         assert outcomes(done) == [("downloaded", "items/t/001.jpg")]
