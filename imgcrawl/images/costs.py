@@ -29,7 +29,6 @@ _BYTES: Final[Mapping[str, int]] = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 
 _DECODED: Final[Mapping[str, Callable[[ImageFile.ImageFile], int]]] = {
     "AVIF": lambda _: 16,  # planes, their copy in RGBA, and Pillow's own
     "DDS": lambda _: 8,
-    "JPEG": lambda _: 8,  # and the copy by which pictures are compared
     "JPEG2000": lambda image: 4 + 6 * len(image.getbands()),  # four bytes of each band, and what a tile is made from
     "SGI": lambda _: 8,
     "TIFF": lambda image: 8 if ExifTags.Base.Orientation in cast("Any", image).tag_v2 else 4,  # it is turned

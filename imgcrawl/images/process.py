@@ -45,7 +45,7 @@ class _EndedFromOutsideError(ImageError):
 class DecoderProcess:
     """Examines one file at a time, in a process that is started for the first one, and again when it was ended.
 
-    An image may have *max_pixels*, and take *memory*, in bytes, its file included; the process itself has 20 MB. Any
+    An image may have *max_pixels*, and take *memory*, in bytes, its file included; the process itself has 30 MB. Any
     file may take *seconds* of CPU time, and one of many pixels more. A file whose process was ended by somebody else is
     tried once more. Its methods are for threads, and raise `ImageError`: "too_many_pixels" for what takes too much
     memory, or time (`OutOfTimeError`), "corrupt" for what crashes a decoder, "error" where the process was ended twice.

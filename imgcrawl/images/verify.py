@@ -29,6 +29,7 @@ from imgcrawl.images.room import ANIMATION_FACTOR, DEFAULT_PIXEL_LIMIT, ROOM, Co
 # Their plugins decode pictures within, of sizes that the header does not tell, some of them while they open.
 _DECODED_ON_OPEN: Final = frozenset({"BLP", "ICNS", "ICO"})
 
+_BAND: Final = 64  # rows
 _NO_DECODER: Final = re.compile(
     r"unsupported|not (?:yet )?supported|cannot handle|unknown (?:pixel mode|compression)|unimplemented",
     re.IGNORECASE,
@@ -129,7 +130,10 @@ def _picture(source: bytes) -> bytes:
     with opened(source, whole=True) as image:
         if image.format != "JPEG":
             raise ImageError("truncated", "of several pictures the last is cut")
-        return hashlib.sha256(image.tobytes()).digest()
+        digest = hashlib.sha256()
+        for top in range(0, image.height, _BAND):  # not all of it is copied at once
+            digest.update(image.crop((0, top, image.width, min(top + _BAND, image.height))).tobytes())
+        return digest.digest()
 
 
 class _LargerFrameError(Exception):
