@@ -57,7 +57,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "settings": {"imgcrawl"},  # its version
     "addon": {"checks", "settings", "frontier", "playwright", "refusal"},
     "spiders": {"basespiders"},
-    "basespiders": {"addresses", "pages", "rows", "settings"},
+    "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
@@ -65,10 +65,13 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "waiting": {"backpressure", "engine"},
     "priorityqueue": {"downloader"},
     "turns": {"backpressure", "bodies", "limits"},
+    "warc": {"bodies", "downloadhandler", "imgcrawl"},
     "downloadhandler": {"backpressure", "bodies", "checks", "connections", "engine", "framing", "proxies"},
     "proxies": {"checks", "framing"},
     "limits": {"frontier", "shared"},
     "rows": {"addresses"},
+    "catalogue": {"durability"},
+    "retries": {"catalogue"},
     "pipelines": {
         "bodies", "catalogue", "downloader", "durability", "engine", "images",
         "optouts", "spidermiddlewares",
@@ -79,8 +82,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "extensions": {"display", "livedisplay"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
-        "basespiders", "checks", "configuration", "demo", "display", "exports", "extensions", "feeds", "frontier",
-        "limits", "pages", "shared", "workers",
+        "basespiders", "catalogue", "checks", "configuration", "demo", "display", "exports", "extensions", "feeds",
+        "frontier", "limits", "pages", "retries", "shared", "workers",
     },
 }  # fmt: skip
 

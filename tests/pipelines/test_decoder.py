@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from imgcrawl.exitcodes import ExitCode
+from tests.images import hostile
 from tests.images.pictures import encoded
 from tests.support.crawling import start, until
 from tests.support.processes import children_of
@@ -60,6 +61,7 @@ def test_one_that_somebody_ends_takes_nothing_with_it(site: Server, tmp_path: Pa
 
 
 def test_one_that_is_ended_again_and_again_fails_its_image_by_name(site: Server, tmp_path: Path) -> None:
+    site.add("/large.png", hostile.jpeg_of_junk(17_000_000))  # seconds of work
     process, decoder = crawl_with_a_frozen_decoder(site, tmp_path)
     os.kill(decoder, signal.SIGKILL)
     until(lambda: decoders_of(process) - {decoder})
@@ -74,6 +76,7 @@ def test_one_that_is_ended_again_and_again_fails_its_image_by_name(site: Server,
 
 
 def test_ctrl_c_ends_a_crawl_that_waits_for_it(site: Server, tmp_path: Path) -> None:
+    site.add("/large.png", hostile.jpeg_of_junk(17_000_000))
     process, decoder = crawl_with_a_frozen_decoder(site, tmp_path)
     assert os.getpgid(decoder) != os.getpgid(process.pid), "the terminal's signal is for the crawl alone"
     process.send_signal(signal.SIGINT)

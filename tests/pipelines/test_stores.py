@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from imgcrawl.catalogue import Catalogue
+from imgcrawl.catalogue import SqliteCatalogue
 from imgcrawl.exceptions import InputError
 from imgcrawl.images.names import file_names
 from imgcrawl.pipelines.staging import NAME, Staging
@@ -240,7 +240,7 @@ def test_a_durable_file_and_all_folders_that_lead_to_it_are_on_disk(
 
 def test_a_durable_catalogue_waits_for_the_disk_at_each_transaction(tmp_path: Path) -> None:
     for durable, level in ((False, 1), (True, 2)):
-        catalogue = Catalogue(tmp_path / "catalogue", durable=durable)
+        catalogue = SqliteCatalogue(tmp_path / "catalogue", durable=durable)
         assert catalogue._db.execute("PRAGMA synchronous").fetchone() == (level,)
         catalogue.close()
 
