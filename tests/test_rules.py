@@ -34,7 +34,18 @@ SPIDERS_MAY_IMPORT = ("imgcrawl.basespiders", "imgcrawl.urls", "imgcrawl.items")
 
 # Which room (a package, or a module beside the packages) may import which. A room that is not named may import none.
 # Anybody may import these, which import nothing else of ours.
-FOUNDATIONS = {"cancelling", "exceptions", "exitcodes", "filelocks", "urls", "items", "lines", "failures", "identity"}
+FOUNDATIONS = {
+    "cancelling",
+    "children",
+    "exceptions",
+    "exitcodes",
+    "filelocks",
+    "urls",
+    "items",
+    "lines",
+    "failures",
+    "identity",
+}
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
     "__main__": {"console"},
@@ -42,9 +53,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "configuration": {"checks"},
     "console": {"configuration"},
     "settings": {"imgcrawl"},  # its version
-    "addon": {"checks", "settings", "frontier", "playwright"},
+    "addon": {"checks", "settings", "frontier", "playwright", "refusal"},
     "spiders": {"basespiders"},
-    "basespiders": {"addresses", "pages", "rows", "settings"},
+    "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
@@ -57,6 +68,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "proxies": {"checks", "framing"},
     "limits": {"frontier", "shared"},
     "rows": {"addresses"},
+    "catalogue": {"durability"},
+    "retries": {"catalogue"},
     "pipelines": {
         "bodies", "catalogue", "downloader", "durability", "engine", "images",
         "optouts", "spidermiddlewares",
@@ -67,10 +80,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "extensions": {"display", "livedisplay"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
-        "basespiders", "checks", "configuration", "demo", "display", "exports", "extensions", "feeds", "frontier",
-        "imgcrawl", "limits", "pages", "shared", "workers",
+        "basespiders", "catalogue", "checks", "configuration", "demo", "display", "exports", "extensions", "feeds",
+        "frontier", "limits", "pages", "retries", "shared", "workers",
     },
-    "demo": {"imgcrawl"},
 }  # fmt: skip
 
 # ---- what is larger than it should be, and why: an entry that is not needed any more is an error, too -------------
