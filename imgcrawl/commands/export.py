@@ -106,7 +106,7 @@ def stored_items(feeds: list[str], opts: argparse.Namespace, settings: Settings)
 
     settings = settings.copy()
     if opts.images:
-        settings.set("IMAGES_STORE", opts.images, "cmdline")
+        settings.setdict({"IMAGES_STORE": opts.images}, "cmdline")
     found = StoredItems(feeds, settings)
     for sentence in found.told:
         complain(sentence)

@@ -79,7 +79,7 @@ class Command(BaseCommand, ScrapyCommand):
             if path in there and options["format"] not in ("json", *LINES):
                 raise InputError(f"Feed {path}: scrapy merge cannot add to {options['format']}; -O replaces it")
         if opts.rows:
-            settings.set("FEED_ROWS", opts.rows, "cmdline")
+            settings.setdict({"FEED_ROWS": opts.rows}, "cmdline")
         settings.set("FEEDS", {uri: {**options, "overwrite": True} for uri, options in feeds.items()}, "cmdline")
         return OutputWriter(settings), there
 
