@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import time
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
+from imgcrawl.eventloop import EventLoop
 from imgcrawl.pages.outside import LARGE, in_pieces, outside_loop
+from imgcrawl.pipelines.futures import settle
 from tests.support.crawling import crawl, project_settings
 from tests.support.server import JPEG, Server
 
@@ -94,3 +99,61 @@ async def test_an_error_in_what_is_made_outside_of_the_loop_is_raised_where_it_i
             assert str(error) == "no such thing"
         else:
             raise AssertionError("nothing was raised")
+
+
+def test_of_many_connections_that_have_something_to_be_read_some_have_their_turn_and_then_others() -> None:
+    loop = EventLoop()
+    pairs = [socket.socketpair() for _ in range(32)]
+    read: list[int] = []
+    turns: list[int] = []
+
+    def take_turn() -> None:
+        turns.append(len(read))
+        if len(turns) < 100:
+            loop.call_soon(take_turn)
+        else:
+            loop.stop()
+
+    try:
+        for number, (ours, theirs) in enumerate(pairs):
+            theirs.send(b"x")  # which nobody takes: it can be read for ever
+            loop.add_reader(ours, read.append, number)
+        loop.call_soon(take_turn)
+        loop.run_forever()
+    finally:
+        for ours, theirs in pairs:
+            loop.remove_reader(ours)
+            ours.close()
+            theirs.close()
+        loop.close()
+    assert max(after - before for before, after in pairwise(turns)) <= 4
+    times = Counter(read)
+    assert len(times) == 32
+    assert max(times.values()) - min(times.values()) <= 2, times
+
+
+async def test_answers_for_many_are_given_in_their_order_with_turns_for_others_between() -> None:
+    loop = asyncio.get_running_loop()
+    futures: list[asyncio.Future[int]] = [loop.create_future() for _ in range(100)]
+    seen: list[int] = []
+
+    async def wait(future: asyncio.Future[int]) -> None:
+        seen.append(await future)
+
+    async def most_at_once() -> int:
+        most = 0
+        while len(seen) < 100:
+            before = len(seen)
+            await asyncio.sleep(0)
+            most = max(most, len(seen) - before)
+        return most
+
+    async with asyncio.TaskGroup() as tasks:
+        for future in futures:
+            tasks.create_task(wait(future))
+        others = tasks.create_task(most_at_once())
+        await asyncio.sleep(0)
+        for start in range(0, 100, 10):  # from several groups in one turn
+            settle((future, start + number) for number, future in enumerate(futures[start : start + 10]))
+    assert seen == list(range(100))
+    assert others.result() <= 8
