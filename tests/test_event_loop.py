@@ -6,13 +6,19 @@ import asyncio
 import json
 import re
 import socket
+import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from threading import Barrier, Event
+
+from scrapy.http import HtmlResponse
 
 from imgcrawl.eventloop import EventLoop
-from imgcrawl.pages.outside import LARGE, in_pieces, outside_loop
+from imgcrawl.longwork import interruptible
+from imgcrawl.pages.outside import LARGE, in_pieces, let_go, outside_loop
 from imgcrawl.pipelines.futures import settle
 from tests.support.crawling import crawl, project_settings
 from tests.support.server import JPEG, Server
@@ -157,3 +163,35 @@ async def test_answers_for_many_are_given_in_their_order_with_turns_for_others_b
             settle((future, start + number) for number, future in enumerate(futures[start : start + 10]))
     assert seen == list(range(100))
     assert others.result() <= 8
+
+
+async def test_a_page_that_is_let_go_has_its_tree_freed_in_steps_and_is_parsed_anew_for_whoever_asks() -> None:
+    page = HtmlResponse("http://127.0.0.1/", body=dense_page("title"))
+    elements = page.xpath("count(//*)").get()
+    root = page.selector.root
+    await let_go(page)
+    assert sum(1 for _ in root.iter("*")) <= 1_000
+    assert page.xpath("count(//*)").get() == elements
+
+    small = HtmlResponse("http://127.0.0.1/", body=b"<p>x</p>" * 100)
+    selector = small.selector
+    await let_go(small)
+    assert small.selector is selector
+
+
+def test_long_work_of_several_threads_leaves_the_interpreter_as_it_was() -> None:
+    before = sys.getswitchinterval()
+    began, end = Barrier(3), Event()
+
+    def work() -> float:
+        began.wait(30)
+        end.wait(30)
+        return sys.getswitchinterval()
+
+    with ThreadPoolExecutor(2) as threads:
+        works = [threads.submit(interruptible, work) for _ in range(2)]
+        began.wait(30)
+        assert sys.getswitchinterval() < before
+        end.set()
+        assert min(each.result() for each in works) < before
+    assert sys.getswitchinterval() == before

@@ -34,7 +34,18 @@ SPIDERS_MAY_IMPORT = ("imgcrawl.basespiders", "imgcrawl.urls", "imgcrawl.items")
 
 # Which room (a package, or a module beside the packages) may import which. A room that is not named may import none.
 # Anybody may import these, which import nothing else of ours.
-FOUNDATIONS = {"cancelling", "exceptions", "exitcodes", "filelocks", "urls", "items", "lines", "failures", "identity"}
+FOUNDATIONS = {
+    "cancelling",
+    "exceptions",
+    "exitcodes",
+    "filelocks",
+    "urls",
+    "items",
+    "lines",
+    "failures",
+    "identity",
+    "longwork",
+}
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
     "__main__": {"console"},
