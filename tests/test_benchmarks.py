@@ -80,9 +80,12 @@ def test_a_peer_that_brings_too_little_is_an_error_and_not_a_record(bench: Bench
 
 def test_our_own_server_is_as_late_as_it_is_told_and_counts(cache: Path) -> None:
     with own_server(Site(5), cache, None, "--latency", "0.3", "--page-latency", "0") as address:
-        start = time.perf_counter()
-        get(f"{address.base}/topic/nvshen/page/1")
-        assert time.perf_counter() - start < 0.3
+        took = []
+        for _ in range(5):  # the quickest: the machine may be late, too
+            start = time.perf_counter()
+            get(f"{address.base}/topic/nvshen/page/1")
+            took.append(time.perf_counter() - start)
+        assert min(took) < 0.3
         address.stats(reset=True)
         start = time.perf_counter()
         get(address.base + Site(5).path(3))

@@ -134,8 +134,10 @@ def findings(
         ("subpage/failed", count("subpage/count"), "sub-page"),
         ("row/bad", count("row/count") + count("row/bad"), "row"),
     ):
-        if (failed := count(name)) and failed > max_failed * total:
-            often = _most_often(stats, name)
+        stopped = f"{name}/stopped"  # it was told to, and says so already
+        failed = count(name) - count(stopped)
+        if failed > max_failed * total:
+            often = _most_often({reason: n for reason, n in stats.items() if reason != stopped}, name)
             yield f"{failed:,} of {_many(total, one)} failed, more than {max_failed:.0%}{often}"
 
     if errors := count("item/error"):

@@ -117,6 +117,16 @@ def test_the_cause_comes_before_its_consequences() -> None:
     assert len(told) == 4
 
 
+def test_what_was_stopped_has_not_failed() -> None:
+    stopped = {"image/found": 10, "image/downloaded": 4, "image/failed": 6, "image/failed/stopped": 4}
+    stopped |= {"image/failed/http_500": 2}
+    assert list(findings(stopped, "shutdown", max_failed=0.2)) == ["stopped before the end"]
+    assert list(findings(stopped, "shutdown", max_failed=0.1)) == [
+        "stopped before the end",
+        "2 of 10 images failed, more than 10% (http_500: 2)",
+    ]
+
+
 def shown(stats: dict[str, Any], width: int = 120) -> list[str]:
     file = io.StringIO()
     Console(file=file, width=width).print(summary(stats))
