@@ -7,7 +7,7 @@ import selectors
 from typing import Any
 
 _AT_ONCE = (
-    4  # connections that are read in one turn: up to 256 KiB each, and a millisecond of work for who waits for it
+    8  # connections that are read in one turn: up to 256 KiB each, and some tenths of a millisecond for who waits
 )
 
 

@@ -132,7 +132,7 @@ def test_of_many_connections_that_have_something_to_be_read_some_have_their_turn
             ours.close()
             theirs.close()
         loop.close()
-    assert max(after - before for before, after in pairwise(turns)) <= 4
+    assert max(after - before for before, after in pairwise(turns)) <= 8
     times = Counter(read)
     assert len(times) == 32
     assert max(times.values()) - min(times.values()) <= 2, times
@@ -162,7 +162,7 @@ async def test_answers_for_many_are_given_in_their_order_with_turns_for_others_b
         for start in range(0, 100, 10):  # from several groups in one turn
             settle((future, start + number) for number, future in enumerate(futures[start : start + 10]))
     assert seen == list(range(100))
-    assert others.result() <= 8
+    assert others.result() <= 20
 
 
 async def test_a_page_that_is_let_go_has_its_tree_freed_in_steps_and_is_parsed_anew_for_whoever_asks() -> None:
