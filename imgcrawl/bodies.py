@@ -4,20 +4,72 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from io import BufferedWriter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from scrapy import Request
 from scrapy.http import Headers, Response
 
+from imgcrawl.exceptions import ImageError, RequestRefused
+
 IN_MEMORY = 1024 * 1024  # bytes; what is larger is written as it comes
+# After so many bytes the start of an image is judged: most formats say in the first ones how large it is, a JPEG behind
+# its metadata, of which cameras write up to 64 KiB.
+_LOOKS = (1024, 16 * 1024, 80 * 1024)
 _CODINGS = {b"gzip", b"x-gzip", b"deflate", b"br", b"zstd"}
 _PROGRESS = 1024 * 1024  # bytes; an answer that breaks after as many goes on where it broke, and counts for no retry
 _STEADY = 60  # seconds from which on a Last-Modified tells versions apart (RFC 9110, 8.8.2.2)
+
+
+class BodyFilters(Protocol):
+    """What judges a body by its start, raising `ImageError` for one whose rest is not wanted."""
+
+    @property
+    def look_within(self) -> bool:
+        """Whether its start says anything."""
+
+    def check_bytes(self, count: int) -> None:
+        """Judge the number of bytes that it has."""
+
+    def check_start(self, start: bytes) -> bool:
+        """Judge its *start*. Whether no more of it need be looked at."""
+
+
+class StartOfBody:
+    """Has a body of *length* bytes, if that was announced, judged by *filters* while it comes. Raises `RequestRefused`
+    for one whose rest is not to be read."""
+
+    def __init__(self, filters: BodyFilters, length: int | None) -> None:
+        self._filters = filters
+        self._start = b""
+        self._looks = [*_LOOKS] if filters.look_within else []
+        if length is not None:
+            with _refusals():
+                filters.check_bytes(length)
+
+    def is_judged_with(self, piece: bytes) -> bool:
+        """Whether no more of it need be looked at, now that *piece* has come."""
+        if self._looks:
+            self._start += piece
+            if len(self._start) < self._looks[0]:
+                return False
+            self._looks = [look for look in self._looks if look > len(self._start)]
+            with _refusals():
+                return self._filters.check_start(self._start) or not self._looks
+        return True
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except ImageError as error:
+        raise RequestRefused(error.reason, error.detail) from error
 
 
 class BodyFile:
@@ -25,12 +77,15 @@ class BodyFile:
     *make_path* has a path.
 
     `is_written` says that it did; the response's own body is empty then. What a broken answer left there is gone on
-    with by the next request (RFC 9110, 14.2), if the server named a version of it. One for each image, not for each
-    request.
+    with by the next request (RFC 9110, 14.2), if the server named a version of it. What *filters* refuse is not
+    read on. One for each image, not for each request.
     """
 
-    def __init__(self, make_path: Callable[[], Path], *, in_memory: int = IN_MEMORY) -> None:
+    def __init__(
+        self, make_path: Callable[[], Path], *, in_memory: int = IN_MEMORY, filters: BodyFilters | None = None
+    ) -> None:
         self._make_path = make_path
+        self.filters = filters
         self.in_memory = min(in_memory, IN_MEMORY)
         self.size = 0  # bytes in the file
         self.brought = 0  # bytes by the last answer

@@ -28,7 +28,7 @@ from scrapy.http import Headers
 from scrapy.utils.ssl import _make_ssl_context
 
 from imgcrawl.backpressure import Backpressure
-from imgcrawl.bodies import BodyFile, body_file_of, encodings_of
+from imgcrawl.bodies import BodyFile, StartOfBody, body_file_of, encodings_of
 from imgcrawl.checks import is_socks
 from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, public_socket
 from imgcrawl.engine import downloader_in
@@ -49,6 +49,7 @@ class _Response(_ClientResponse):
     goes_on = False  # it is the rest of what is in the file
     at_once = False  # all of it goes there
     limit = 0
+    start_of_body: StartOfBody | None = None
     piece = _PIECE  # bytes that are handed on at a time
     backpressure: Backpressure | None = None
 
@@ -180,7 +181,10 @@ class DownloadHandler(AiohttpDownloadHandler):
             raise DownloadFailedError(f"{request.url}: sent a part that was not asked for")
         if not 200 <= response.status < 300:
             response.truncate = response.truncate or _OF_NO_IMAGE
-        elif not file.in_memory or not encodings_of(headers):  # what is encoded is decoded as a whole
+            return
+        if file.filters and not goes_on and not encodings_of(headers):
+            response.start_of_body = StartOfBody(file.filters, response.content_length)
+        if not file.in_memory or not encodings_of(headers):  # what is encoded is decoded as a whole
             response.file, response.goes_on = file, goes_on
             response.at_once = goes_on or (response.content_length or 0) > file.in_memory
             if not goes_on:
@@ -240,6 +244,8 @@ class DownloadHandler(AiohttpDownloadHandler):
                 pieces.append(piece)
                 received += len(piece)
                 waiting += len(piece)
+                if ours.start_of_body and ours.start_of_body.is_judged_with(piece):
+                    ours.start_of_body = None
                 if ours.file and (ours.at_once or received > ours.file.in_memory):
                     await _write_rest(ours, ours.file, pieces)
                     return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 import scrapy
@@ -14,9 +15,13 @@ REASONS: dict[str, dict[str, str]] = {
         "scheme": "the address is neither http nor https",
         "invalid_url": "the address is not one that can be asked for",
         "private_address": "a page or list named an address that is not public (see PRIVATE_HOSTS_ALLOWED)",
-        "too_large": "more bytes than DOWNLOAD_MAXSIZE, or PAGES_MAXSIZE, or too much markup",
+        "too_large": "more bytes, markup, width or height than DOWNLOAD_MAXSIZE, PAGES_MAXSIZE, IMAGES_MAX_…",
         "too_many_pixels": "more pixels than IMAGES_MAX_PIXELS, or as much memory or time to decode it",
-        "too_small": "smaller than IMAGES_MIN_WIDTH x IMAGES_MIN_HEIGHT",
+        "too_small": "less than IMAGES_MIN_WIDTH, IMAGES_MIN_HEIGHT, IMAGES_MIN_PIXELS or IMAGES_MIN_BYTES",
+        "aspect": "broader than IMAGES_MAX_ASPECT, or narrower than IMAGES_MIN_ASPECT",
+        "format": "not one of IMAGES_FORMATS",
+        "title": "the title of the gallery is not as GALLERIES_TITLE wants it",
+        "date": "the date of the gallery is not within GALLERIES_SINCE and GALLERIES_UNTIL",
         "filtered": "a downloader middleware dropped the request",
         "noai": "the site opts its content out of AI training (noai)",
         "noimageai": "the site opts its images out of AI training (noimageai)",
@@ -87,6 +92,8 @@ class Image(TypedDict, total=False):
     opt_outs: list[str]
     facts: dict[str, str]
 
+
+IMAGE_FIELDS = frozenset(Image.__annotations__) | {"warnings", "index"}
 
 # What a page states about itself in standard ways (JSON-LD, microdata, RDFa, Open Graph), besides its title.
 PAGE_FACTS = ("caption", "author", "date", "tags", "license", "credit_text", "acquire_license_page", "image_facts")
@@ -197,6 +204,38 @@ class SitePage(Gallery):
     status = scrapy.Field()
     encoding = scrapy.Field()
     links = scrapy.Field()
+
+
+# Of an item what `image_rows` gives to each of its images: one value each.
+_PARALLEL = {
+    "image_names": "image_name",
+    "image_pages": "image_page",
+    "video_names": "image_name",
+    "video_pages": "image_page",
+}
+_LISTS = {
+    *_PARALLEL, "images", "videos", "image_urls", "video_urls", "image_paths", "video_paths", "image_facts",
+    "failed_pages",
+}  # fmt: skip
+
+
+def image_rows(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A row for each image, or video, of *item*: its outcome, `index` (its number in the gallery, from 1),
+    `image_name` and `image_page` if it has some, and the fields of the gallery. A field of the gallery whose name
+    an outcome's field has is called `gallery_…`: the gallery's address is `gallery_url`."""
+    own = {}
+    for name, value in item.items():
+        if name not in _LISTS:
+            own[f"gallery_{name}" if name in IMAGE_FIELDS else name] = value
+    for media in ("image", "video"):
+        outcomes = item.get(f"{media}s")
+        for number, outcome in enumerate(outcomes if isinstance(outcomes, list) else ()):
+            row = {"index": number + 1, **own, **outcome}
+            for column in (f"{media}_names", f"{media}_pages"):
+                values = item.get(column) or ()
+                if number < len(values) and values[number]:
+                    row[_PARALLEL[column]] = values[number]
+            yield row
 
 
 def outcomes_of(item: dict[str, Any]) -> list[dict[str, Any]]:

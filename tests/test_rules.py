@@ -72,12 +72,13 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "optouts", "spidermiddlewares",
     },
     "feeds": {"durability"},
+    "exports": {"images"},
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
-        "basespiders", "checks", "configuration", "demo", "extensions", "feeds", "frontier", "imgcrawl", "limits",
-        "pages", "shared", "workers",
+        "basespiders", "checks", "configuration", "demo", "display", "exports", "extensions", "feeds", "frontier",
+        "imgcrawl", "limits", "pages", "shared", "workers",
     },
     "demo": {"imgcrawl"},
 }  # fmt: skip

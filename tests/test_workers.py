@@ -394,7 +394,7 @@ def test_what_a_killed_command_had_is_fed_though_its_queue_is_gone(tmp_path: Pat
 
 def test_a_queue_that_is_cleared_ends_the_command(tmp_path: Path, redis_server: RedisServer) -> None:
     with Site(0.05) as site, Pages(tmp_path, redis_server.url, site, **PLAIN) as crawl, redis_server.client() as client:
-        worker = crawl.start("--workers", "2", "-O", "out.json", lists="15")
+        worker = crawl.start("--workers", "2", "-O", "out.json", lists="60")
         until(lambda: len(living(client)) == 2 and len(crawl.items()) > 60)
         assert queue(crawl, "--clear", "--yes") == (0, "pages: cleared\n")
         log = told(crawl, worker, 20)

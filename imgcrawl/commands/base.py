@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from abc import abstractmethod
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -75,3 +76,10 @@ def refuse(sentence: str) -> NoReturn:
     """End the process: *sentence* on stderr, exit code 2."""
     complain(sentence)
     sys.exit(ExitCode.REFUSED)
+
+
+def overwrite_line(line: str, shown: int) -> int:
+    """Show *line* in the place of the last one of *shown* characters, on a terminal at stderr; its own are returned."""
+    text = printable(line)[: shutil.get_terminal_size().columns - 1]
+    print(f"\r{text}{' ' * (shown - len(text))}", end="\r", file=sys.stderr, flush=True)
+    return len(text)

@@ -61,8 +61,8 @@ class Examiner(Protocol):
 
 def _options(config: PipelineSettings) -> dict[str, Any]:
     return {
-        "min_width": config.min_width,
-        "min_height": config.min_height,
+        "min_width": config.filters.min_width,
+        "min_height": config.filters.min_height,
         "strict": config.strict,
         "keep": sorted(config.keep),
     }
@@ -73,6 +73,7 @@ class ImageExaminer:
 
     def __init__(self, config: PipelineSettings) -> None:
         self._options = _options(config)
+        self._filters = config.filters
         self.thumbs: Mapping[str, tuple[int, int]] = config.thumbs
         # A decoder that runs for long on every core would make the event loop late.
         self._long = threading.Semaphore(max(1, min(config.threads, os.cpu_count() or 1) - 1))
@@ -80,7 +81,9 @@ class ImageExaminer:
 
     def facts(self, arrival: Arrival) -> Facts:
         with self._long if arrival.size >= LARGE else nullcontext(), self._body(arrival) as body:
-            return examine(body, **self._options)
+            facts = examine(body, **self._options)
+            self._filters.check(facts.format, facts.width, facts.height)
+            return facts
 
     def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
         if not self.thumbs:
@@ -121,6 +124,7 @@ class ProcessExaminer:
     def __init__(self, config: PipelineSettings, process: DecoderProcess, *, videos: bool) -> None:
         self._process = process
         self._options = _options(config)
+        self._filters = config.filters
         self._thumbs = config.thumbs
         self._videos = videos
         self._out_of_time: LRUCache[str, int] = LRUCache(_HOSTS)
@@ -132,7 +136,9 @@ class ProcessExaminer:
         try:
             if self._videos:
                 return self._process.examine_video(_file_of(arrival))
-            return self._process.examine(arrival.file or arrival.response.body, **self._options)
+            facts = self._process.examine(arrival.file or arrival.response.body, **self._options)
+            self._filters.check(facts.format, facts.width, facts.height)
+            return facts
         except OutOfTimeError:
             self._out_of_time[host] = self._out_of_time.get(host, 0) + 1
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import posixpath
@@ -38,6 +37,7 @@ from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
+from imgcrawl.pipelines.loststores import is_lost
 from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional
 from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew, with_facts
 from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
@@ -47,14 +47,13 @@ from imgcrawl.pipelines.remote import RemoteKeeper
 from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.sharing import SharedAddresses
 from imgcrawl.pipelines.staging import Staging
-from imgcrawl.pipelines.stores import FileStore
+from imgcrawl.pipelines.stores import FileStore, with_slash
 from imgcrawl.pipelines.window import WINDOW, outcomes
 from imgcrawl.spidermiddlewares import OptOuts, opt_outs_of
 
 logger = logging.getLogger(__name__)
 
 CATALOGUE_NAME = ".catalogue.sqlite3"
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # the disk will not take the next image either
 
 
 class ImagesPipeline(ScrapyImagesPipeline):
@@ -85,7 +84,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         fields = getattr(crawler.spider, "image_name_fields", None)
         self.config = PipelineSettings.from_settings(crawler.settings, self.NAME_SETTING, fields)
         try:
-            super().__init__(store_uri, crawler=crawler)
+            super().__init__(with_slash(store_uri), crawler=crawler)
             self._handle_statuses(crawler.settings.getbool("MEDIA_ALLOW_REDIRECTS", True))  # not Scrapy's default
             self.local = self.store if isinstance(self.store, FileStore) else None
             if self.local:
@@ -110,6 +109,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.media_requests = MediaRequests(
             self.config.name,
             self.opt_outs,
+            self.config.galleries,
             Identity.of_images(crawler.settings),
             names_field=self.NAMES_FIELD,
             pages_field=self.PAGES_FIELD,
@@ -117,12 +117,12 @@ class ImagesPipeline(ScrapyImagesPipeline):
             accept=self.ACCEPT,
         )
         self.keeper: LocalKeeper | RemoteKeeper = (
-            LocalKeeper(self.local, self.catalogue, self.threads, with_checksum=self.config.with_checksum)
+            LocalKeeper(self.local, self.catalogue, self.threads, self.config)
             if self.local
-            else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo)
+            else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo, self.config)
         )
         self.lookup = Lookup(self.catalogue, self.threads, self.keeper.is_intact)
-        self.receiver = Receiver(self.staging)
+        self.receiver = Receiver(self.staging, filters=self.config.filters)
         self.places = Places(self.config, self.threads)
         self._paths: dict[int, list[str]] = {}  # of large items, by their id
         self.placeholders = Placeholders(self.config.placeholders, self.config.placeholders_learned)
@@ -260,8 +260,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
     async def _download(self, request: Request) -> Response:
         engine = self.crawler.engine
-        downloader = engine.downloader
-        if isinstance(downloader, Downloader):
+        if isinstance(downloader := engine.downloader, Downloader):
             return await downloader.download(request)
         return await engine.download_async(request)
 
@@ -293,7 +292,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             return not_stored(error.reason)
         sentence = f"an image could not be stored in {self.crawler.settings['IMAGES_STORE']}: {error}"
         logger.error(sentence)
-        if isinstance(error, OSError) and error.errno in NO_SPACE and self._stopping is None:
+        if is_lost(error) and self._stopping is None:
             # Asking a site for images that cannot be kept would be no help to anybody.
             record_fatal_error(self.crawler.stats, sentence)
             self._stopping = asyncio.create_task(self.crawler.engine.close_spider_async(reason="storage"))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 from scrapy.pipelines.media import MediaPipeline
@@ -23,6 +26,7 @@ from imgcrawl.pipelines.futures import settle_soon
 from imgcrawl.pipelines.outcomes import same_bytes
 from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
+from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.stores import FileStore
 
 GROUP_MAX = 32  # images of one transaction, for which other workers wait
@@ -43,16 +47,17 @@ class _Staged:
 class LocalKeeper:
     """Keeps images in the directory of *store*, and in the *catalogue*, with *threads* that wait for the disk.
 
-    *with_checksum*: each name has a part of its checksum (`names.file_names`).
+    With IMAGES_NAME_CHECKSUM each name has a part of its checksum (`names.file_names`), with IMAGES_LAST_MODIFIED each
+    file the time that its site says.
     """
 
     def __init__(
-        self, store: FileStore, catalogue: Catalogue, threads: ThreadPoolExecutor, *, with_checksum: bool = False
+        self, store: FileStore, catalogue: Catalogue, threads: ThreadPoolExecutor, config: PipelineSettings
     ) -> None:
         self.store = store
         self.catalogue = catalogue
         self.threads = threads
-        self.with_checksum = with_checksum
+        self.config = config
         self._ready: deque[_Staged] = deque()
         self._publishing = threading.Lock()
 
@@ -135,13 +140,33 @@ class LocalKeeper:
         """Give a staged image its name and its record."""
         record, checksum, catalogue = image.record, image.record.checksum, self.catalogue
         before = catalogue.find(record.key)
-        for path in catalogue.files_of(checksum):
+        is_once, own = self.config.same_bytes == "once", before.path if before else ""
+        others = catalogue.files_of(checksum) if self.config.same_bytes != "again" else ()
+        for path in others if is_once or not before else chain([own], others):
             if self.store.checksum(path) == checksum:
-                record, status = same_bytes(record, path, before)
+                if is_once or path == own:
+                    record, status = same_bytes(record, path, before)
+                    break
+                with self.store.linked(path) as link:
+                    record, status = self._named(image, link or staged), "downloaded"
                 break
         else:
-            names = file_names(image.named_path, image.extension, checksum, with_checksum=self.with_checksum)
-            path = self.store.publish(staged, names, checksum, lambda name: catalogue.has_file(name, checksum))
-            record, status = replace(record, path=path), "downloaded"
+            if self.config.last_modified:
+                set_last_modified(staged, record.last_modified)
+            record, status = self._named(image, staged), "downloaded"
         catalogue.put(record)
         return status, record
+
+    def _named(self, image: Examined, staged: Path) -> Record:
+        """The record of *image*, now that the *staged* file has its name."""
+        checksum = image.record.checksum
+        names = file_names(image.named_path, image.extension, checksum, with_checksum=self.config.with_checksum)
+        path = self.store.publish(staged, names, checksum, lambda name: self.catalogue.has_file(name, checksum))
+        return replace(image.record, path=path)
+
+
+def set_last_modified(file: Path, said: str) -> None:
+    """Give *file* the time that a Last-Modified header *said*, if that is one (RFC 9110, 5.6.7)."""
+    with suppress(ValueError, TypeError, OverflowError, IndexError, OSError):
+        when = parsedate_to_datetime(said).timestamp()
+        os.utime(file, (when, when))

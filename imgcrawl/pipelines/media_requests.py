@@ -20,6 +20,7 @@ from imgcrawl.identity import Identity
 from imgcrawl.images.names import FILE_NAME, UNTITLED, distinct, path_for, safe_name, safe_path, strip_extension
 from imgcrawl.longwork import interruptible
 from imgcrawl.optouts import KNOWN, reason_of_opt_out
+from imgcrawl.pipelines.galleryfilters import GalleryFilters
 from imgcrawl.spidermiddlewares import OptOuts
 from imgcrawl.urls import host_of, without_query
 
@@ -37,6 +38,7 @@ class MediaRequests:
         self,
         template: str,
         opt_outs: OptOuts,
+        galleries: GalleryFilters,
         identity: Identity,
         *,
         names_field: str,
@@ -46,6 +48,7 @@ class MediaRequests:
     ) -> None:
         self.template = template
         self.opt_outs = opt_outs
+        self.galleries = galleries
         self.identity = identity
         self.names_field = names_field
         self.pages_field = pages_field
@@ -57,6 +60,7 @@ class MediaRequests:
         page = adapter.get("final_url") or adapter.get("url")  # what shows the images is where redirects led
         pages = adapter.get(self.pages_field) or []
         said = [word for word in adapter.get("opt_outs") or () if word in KNOWN]
+        unwanted = self.galleries.reason(adapter)
         named = self._item_fields(adapter, spider) if "{filename" in self.template else {}
         known_as = self.identity.of_all(urls)
         given, names = self._given_paths(adapter), adapter.get(self.names_field) or []
@@ -65,6 +69,8 @@ class MediaRequests:
             request = self._request(url, referer, path)
             if known_as and isinstance(url, str) and url in known_as:
                 request.meta["image_known_as"] = known_as[url]
+            if unwanted:
+                request.meta.setdefault("image_refused", unwanted)
             if said:
                 self._apply_page_opt_outs(said, request)
             if named and not _at(given, index):

@@ -13,6 +13,7 @@ from scrapy import Request
 from scrapy.http import Response
 
 from imgcrawl.bodies import IN_MEMORY, BodyFile, MediaRequest, body_file_of
+from imgcrawl.images.filters import ImageFilters
 from imgcrawl.pipelines.servernames import named_by_server
 from imgcrawl.pipelines.staging import Staging
 
@@ -44,18 +45,27 @@ class Arrival:
 
 
 class Receiver:
-    """Has bodies of more than *in_memory* bytes written to *staging* as they come. *limits* are for the meta of their
-    requests (``download_maxsize`` in bytes, ``download_timeout`` in seconds)."""
+    """Has bodies that *filters* refuse read no further than that shows, and bodies of more than *in_memory* bytes
+    written to *staging* as they come. *limits* are for the meta of their requests (``download_maxsize`` in bytes,
+    ``download_timeout`` in seconds)."""
 
-    def __init__(self, staging: Staging, *, in_memory: int = IN_MEMORY, limits: Mapping[str, float] = {}) -> None:
+    def __init__(
+        self,
+        staging: Staging,
+        *,
+        in_memory: int = IN_MEMORY,
+        limits: Mapping[str, float] = {},
+        filters: ImageFilters | None = None,
+    ) -> None:
         self.staging = staging
         self.in_memory = in_memory
         self.limits = limits
+        self.filters = filters if filters != ImageFilters() else None
 
     @contextmanager
     def receiving(self, request: Request) -> Iterator[Request]:
         """The request to send in place of *request*, with what must be there until its body has been looked at."""
-        body_file = BodyFile(self.staging.unused_path, in_memory=self.in_memory)
+        body_file = BodyFile(self.staging.unused_path, in_memory=self.in_memory, filters=self.filters)
         sent = request if isinstance(request, MediaRequest) else request.replace(cls=MediaRequest)
         sent.body_file = body_file
         sent.meta.update(self.limits)
@@ -64,9 +74,14 @@ class Receiver:
         finally:
             body_file.remove()
 
+    def _check(self, arrival: Arrival) -> Arrival:
+        if self.filters:
+            self.filters.check_bytes(arrival.size)
+        return arrival
+
     def arrival(self, response: Response, request: Request, key: bytes, requested_path: str) -> Arrival:
-        """What *response* to *request* brought."""
+        """What *response* to *request* brought. Raises `ImageError` for too few bytes."""
         body_file = body_file_of(response.request) if response.request else None
         file = body_file.path if body_file and body_file.is_written else None
         named_path = named_by_server(response, request, requested_path)
-        return Arrival(response, key, requested_path, named_path, file)
+        return self._check(Arrival(response, key, requested_path, named_path, file))

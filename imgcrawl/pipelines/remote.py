@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO, FileIO
 from itertools import islice
+from mimetypes import guess_type
 from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
@@ -18,12 +19,14 @@ from scrapy.pipelines.media import MediaPipeline
 from scrapy.utils.defer import ensure_awaitable
 
 from imgcrawl.catalogue import Catalogue, Record
-from imgcrawl.exceptions import ImageError
+from imgcrawl.exceptions import InputError
 from imgcrawl.images.names import file_names
 from imgcrawl.pipelines.examiners import Examined, Examiner, examined
+from imgcrawl.pipelines.loststores import LostStoreError
 from imgcrawl.pipelines.outcomes import same_bytes
 from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
+from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.stores import is_plain
 
 _FILES = 4  # that are known for the same bytes and may still be there; to ask for each is a trip to the store
@@ -50,7 +53,12 @@ class RemoteKeeper:
         catalogue: Catalogue,
         threads: ThreadPoolExecutor,
         info: Callable[[], MediaPipeline.SpiderInfo],
+        config: PipelineSettings,
     ) -> None:
+        if config.same_bytes == "link":
+            raise InputError("IMAGES_SAME_BYTES=link needs a directory as IMAGES_STORE; expected once or again")
+        self._once = config.same_bytes == "once"
+
         self.store = store
         self.catalogue = catalogue
         self.threads = threads
@@ -65,7 +73,7 @@ class RemoteKeeper:
         self, arrival: Arrival, placeholders: Placeholders, threads: ThreadPoolExecutor, examiner: Examiner
     ) -> tuple[str, Record]:
         """Verify *arrival* in *threads*, store and record it: its status and its record. Raises what *examiner* does,
-        and `ImageError`."""
+        and OSError."""
         image = await asyncio.get_running_loop().run_in_executor(threads, examined, arrival, examiner, placeholders)
         # The same bytes under two addresses are uploaded once.
         async with self._uploading.setdefault(image.record.checksum, asyncio.Lock()):
@@ -77,7 +85,8 @@ class RemoteKeeper:
         record = image.record
         before = await self._in_thread(self.catalogue.find, record.key)
         for path in await self._in_thread(lambda: list(islice(self.catalogue.files_of(record.checksum), _FILES))):
-            if is_plain(path) and await self._is_there(path):
+            ours = self._once or (before and before.path == path)
+            if ours and is_plain(path) and await self._is_there(path):
                 again, status = same_bytes(record, path, before)
                 return status, again
         path = file_names(image.named_path, image.extension, record.checksum, with_checksum=True)[0]
@@ -109,15 +118,17 @@ class RemoteKeeper:
             return False
 
     async def _persist(self, path: str, body: BytesIO | _File, record: Record | None) -> None:
-        meta = {"width": record.width, "height": record.height} if record else None
-        kind = PILImage.MIME.get(record.format, "application/octet-stream") if record else "image/*"
+        meta = {"width": record.width, "height": record.height, "sha256": record.checksum} if record else None
+        kind = (
+            (PILImage.MIME.get(record.format) if record else None) or guess_type(path)[0] or "application/octet-stream"
+        )
         headers = {"Content-Type": kind}
         try:
             await ensure_awaitable(
                 self.store.persist_file(path, cast("BytesIO", body), self._info(), meta=meta, headers=headers)
             )
         except Exception as error:  # each store's own library raises its own
-            raise ImageError("storage", f"{type(error).__name__}: {error}") from error
+            raise LostStoreError(error) from error
 
     async def _in_thread(self, function: Callable[..., _T], *args: Any) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self.threads, function, *args)

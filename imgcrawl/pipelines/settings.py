@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from imgcrawl.durability import wants_fsync
 from imgcrawl.exceptions import InputError
+from imgcrawl.images.filters import FORMATS, ImageFilters
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS
 from imgcrawl.images.names import check_template
 from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT
 from imgcrawl.items import Gallery
+from imgcrawl.pipelines.galleryfilters import GalleryFilters
 
 if TYPE_CHECKING:
     from typing import Self
 
     from scrapy.settings import BaseSettings
 
+SAME_BYTES = ("once", "link", "again")  # what becomes of bytes that are in the store under another name
 DAY = 86400.0
 # How files are called where no setting says it.
 NAMES = {"IMAGES_NAME": "{spider}/{title}/{index:03}", "VIDEOS_NAME": "{spider}/{name}"}
@@ -32,8 +35,8 @@ class PipelineSettings:
     name: str
     threads: int
     max_pixels: int
-    min_width: int
-    min_height: int
+    filters: ImageFilters
+    galleries: GalleryFilters
     expires: float
     thumbs: Mapping[str, tuple[int, int]]
     strict: bool
@@ -42,6 +45,8 @@ class PipelineSettings:
     durable: bool
     placeholders: list[str]
     placeholders_learned: int
+    same_bytes: str
+    last_modified: bool
 
     @classmethod
     def from_settings(
@@ -55,8 +60,8 @@ class PipelineSettings:
                 name=name,
                 threads=settings.getint("IMAGES_THREADS", 4),
                 max_pixels=settings.getint("IMAGES_MAX_PIXELS", DEFAULT_PIXEL_LIMIT),
-                min_width=settings.getint("IMAGES_MIN_WIDTH"),
-                min_height=settings.getint("IMAGES_MIN_HEIGHT"),
+                filters=_filters(settings),
+                galleries=GalleryFilters.from_settings(settings),
                 expires=settings.getfloat("IMAGES_EXPIRES", 90) * DAY,
                 thumbs={str(k): (int(w), int(h)) for k, (w, h) in settings.getdict("IMAGES_THUMBS").items()},
                 strict=settings.getbool("IMAGES_STRICT"),
@@ -65,6 +70,8 @@ class PipelineSettings:
                 durable=wants_fsync(settings),
                 placeholders=settings.getlist("IMAGES_PLACEHOLDERS"),
                 placeholders_learned=settings.getint("IMAGES_PLACEHOLDERS_LEARNED", 10),
+                same_bytes=settings.get("IMAGES_SAME_BYTES", "once"),
+                last_modified=settings.getbool("IMAGES_LAST_MODIFIED", False),
             )
         except (TypeError, ValueError) as error:
             raise InputError(f"one of the IMAGES_ settings has a value that cannot be read: {error}") from error
@@ -73,9 +80,28 @@ class PipelineSettings:
                 f"IMAGES_THREADS={config.threads}, IMAGES_MAX_PIXELS={config.max_pixels} and the sizes in "
                 f"IMAGES_THUMBS={dict(config.thumbs)} must be 1 or more"
             )
+        if config.same_bytes not in SAME_BYTES:
+            raise InputError(f"IMAGES_SAME_BYTES is {config.same_bytes!r}; expected {', '.join(SAME_BYTES)}")
         if unknown := config.keep - FOREIGN_EXTENSIONS.keys():
             raise InputError(f"IMAGES_KEEP names {min(unknown)!r}; expected some of {', '.join(FOREIGN_EXTENSIONS)}")
         return config
+
+
+def _filters(settings: BaseSettings) -> ImageFilters:
+    formats = frozenset(settings.getlist("IMAGES_FORMATS"))
+    if unknown := formats - {*FORMATS, *FOREIGN_EXTENSIONS}:
+        raise InputError(f"IMAGES_FORMATS names {min(unknown)!r}; expected some of {', '.join(FORMATS)}")
+    return ImageFilters(
+        min_width=settings.getint("IMAGES_MIN_WIDTH"),
+        min_height=settings.getint("IMAGES_MIN_HEIGHT"),
+        max_width=settings.getint("IMAGES_MAX_WIDTH", 0),
+        max_height=settings.getint("IMAGES_MAX_HEIGHT", 0),
+        min_pixels=settings.getint("IMAGES_MIN_PIXELS", 0),
+        min_bytes=settings.getint("IMAGES_MIN_BYTES", 0),
+        min_aspect=settings.getfloat("IMAGES_MIN_ASPECT", 0.0),
+        max_aspect=settings.getfloat("IMAGES_MAX_ASPECT", 0.0),
+        formats=formats,
+    )
 
 
 def _template_fields() -> frozenset[str]:

@@ -86,6 +86,20 @@ class FileStore(FSFilesStore):
         except (OSError, ValueError):  # of names with a NUL
             return None
 
+    @contextmanager
+    def linked(self, name: str) -> Iterator[Path | None]:
+        """A hard link to the file *name* that is visible under no final name, and is gone at the end; None where the
+        file system has none."""
+        with self.staging.unused() as path:
+            try:
+                os.link(self.root / name, path, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                yield None
+            else:
+                yield path
+
     def sync_staged(self, staged: Path) -> None:
         """Wait until a file that others have written is on disk, if the store is *durable*."""
         if self.durable:
@@ -150,6 +164,12 @@ class FileStore(FSFilesStore):
             if path.is_symlink():
                 raise NotADirectoryError(errno.ENOTDIR, "is a symbolic link", str(path))
         return path
+
+
+def with_slash(uri: str | os.PathLike[str]) -> str:
+    """The address of a store, with the slash behind its bucket, or its prefix, that Scrapy's stores need there."""
+    uri = os.fspath(uri)
+    return f"{uri}/" if uri.startswith(("s3://", "gs://")) and not uri.endswith("/") else uri
 
 
 def is_plain(name: str) -> bool:

@@ -147,7 +147,7 @@ def test_summary_adds_up_by_reason() -> None:
         "  uptodate             4",
         "  duplicate            3",
         "  refused              6",
-        "    too_small          5  smaller than IMAGES_MIN_WIDTH x IMAGES_MIN_HEIGHT",
+        f"    too_small          5  {REASONS['refused']['too_small']}",
         "    robots             1  robots.txt forbids the address",
         "  failed               7",
         "    http_404           4  Not Found",

@@ -77,7 +77,10 @@ def test_whoever_is_killed_no_page_is_lost(tmp_path: Path, redis_server: RedisSe
 def test_a_start_that_is_killed_half_way_is_completed_by_another(tmp_path: Path, redis_server: RedisServer) -> None:
     with (
         Site(0.2) as site,
-        Crawl(tmp_path, redis_server.url, site, FRONTIER_LEASE_TIMEOUT=3, CONCURRENT_REQUESTS=2) as crawl,
+        SlowProxy(redis_server.port, 0.02) as proxy,  # so that half way is not over before it is seen
+        Crawl(
+            tmp_path, f"redis://127.0.0.1:{proxy.port}/0", site, FRONTIER_LEASE_TIMEOUT=3, CONCURRENT_REQUESTS=2
+        ) as crawl,
         redis_server.client() as client,
     ):
         tag = "{pages:requests}:"

@@ -19,6 +19,7 @@ from imgcrawl.limits.backend import HostLimits, LimitRequest
 from imgcrawl.limits.redis import OUTAGES, limits_from_settings
 from tests.support.crawling import until
 from tests.support.pages import Crawl, Site, pages, urls
+from tests.support.redis_cluster import redis_cluster
 from tests.support.redis_server import RedisServer
 
 
@@ -29,7 +30,7 @@ def crawled_by_two_workers(folder: Path, url: str, **parameters: Any) -> Crawl:
             crawl.start(lists="6")
         crawl.wait(45)
         assert [worker.returncode for worker in crawl.workers] == [0, 0], crawl.log(crawl.workers[0])
-        assert urls(crawl) == pages(120)
+        assert urls(crawl) == pages(120), "".join(map(crawl.log, crawl.workers))
         assert set(site.hits.values()) == {1}
         return crawl
 
@@ -223,16 +224,7 @@ async def test_a_replica_that_is_promoted_has_the_crawl_and_the_limits(tmp_path:
 
 
 def test_a_cluster_of_three_nodes(tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        nodes = []
-        for number in range(3):
-            (folder := tmp_path / f"node-{number}").mkdir()
-            nodes.append(stack.enter_context(RedisServer(folder, "--cluster-enabled", "yes")))
-        clients = [stack.enter_context(node.client()) for node in nodes]
-        for number, client in enumerate(clients):
-            client.execute_command("CLUSTER", "ADDSLOTS", *range(number, 16384, 3))
-            client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
-        whole = {"cluster_state": "ok", "cluster_known_nodes": "3"}
-        until(lambda: all(whole.items() <= client.execute_command("CLUSTER INFO").items() for client in clients))
-        crawled_by_two_workers(tmp_path, nodes[0].url)
-        assert sum(client.dbsize() > 0 for client in clients) == 1, "one hash tag, one node"
+    with redis_cluster(tmp_path, replicas=False) as cluster:
+        crawled_by_two_workers(tmp_path, cluster.url)
+        counts = cluster.keys()
+        assert sum(count > 0 for count in counts) == 1, "one hash tag, one node"

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -20,9 +21,10 @@ KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGI
 
 
 @contextmanager
-def s3(put_delay: float = 0.0) -> Iterator[tuple[dict[str, str], Any]]:
-    """The settings that a crawl needs for a store there, and a boto3 client. A PUT takes *put_delay* seconds more."""
-    command = [sys.executable, "-m", "tests.support.s3", str(put_delay)]
+def s3(put_delay: float = 0.0, denied: str = "") -> Iterator[tuple[dict[str, str], Any]]:
+    """The settings that a crawl needs for a store there, and a boto3 client. A PUT takes *put_delay* seconds more, and
+    is denied while there is a file *denied*."""
+    command = [sys.executable, "-m", "tests.support.s3", str(put_delay), denied]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout
@@ -42,12 +44,16 @@ def s3(put_delay: float = 0.0) -> Iterator[tuple[dict[str, str], Any]]:
         process.communicate()
 
 
-def main(put_delay: float) -> None:
+def main(put_delay: float, denied: str) -> None:
     app = create_backend_app("s3")
 
     def slow(environ: dict[str, Any], start_response: Any) -> Any:
         if environ["REQUEST_METHOD"] == "PUT":
             time.sleep(put_delay)
+            if denied and Path(denied).exists():
+                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+                start_response("403 Forbidden", [("Content-Type", "application/xml")])
+                return [b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"]
         return app(environ, start_response)
 
     server = make_server("127.0.0.1", 0, slow, threaded=True)
@@ -57,4 +63,4 @@ def main(put_delay: float) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    main(float(sys.argv[1]), sys.argv[2])

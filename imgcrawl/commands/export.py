@@ -1,0 +1,172 @@
+"""`scrapy export`: stored images, with what is known of them, as what others read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scrapy.commands import ScrapyCommand
+
+from imgcrawl.commands.base import BaseCommand, complain, say
+from imgcrawl.commands.progress import CommandProgress
+from imgcrawl.exceptions import InputError
+from imgcrawl.exitcodes import ExitCode
+
+if TYPE_CHECKING:
+    from imgcrawl.exports.options import ExportOptions
+    from imgcrawl.exports.pictures import Bodies, Pictures
+    from imgcrawl.exports.target import Part
+
+FORMATS = ("webdataset", "parquet", "folder", "zip", "cbz", "sidecars")
+
+
+class Command(BaseCommand, ScrapyCommand):
+    """Exit code 0: the target holds every image that was picked; 1: images that the feeds name are not in the store, or
+    the target cannot take more, or there was nothing to export; 2: bad input."""
+
+    requires_project = False  # feeds and their images are all that it needs
+
+    def syntax(self) -> str:
+        return "--to FORMAT <feed> [<feed> ...] -o <target>"
+
+    def short_desc(self) -> str:
+        return "Write stored images as WebDataset, Parquet, a folder tree, ZIP, CBZ or sidecars"
+
+    def long_desc(self) -> str:
+        return (
+            "Writes the stored images that feeds name (JSON Lines or JSON arrays; each gallery once) into a folder, "
+            "each byte as the site sent it: webdataset (tar files as img2dataset writes them), parquet (a row for each "
+            "image), folder (files under other names), zip or cbz (one for each gallery), sidecars (files beside "
+            "images that say what is known of them). The same command again writes only what is new or was not done. "
+            "Example: scrapy export --to webdataset images.json -o shards --where \"width >= 512 and format == 'JPEG'\""
+        )
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        super().add_options(parser)
+        parser.add_argument("--to", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
+        parser.add_argument("-o", "--output", metavar="TARGET", help="the folder to write to")
+        parser.add_argument("--images", metavar="DIR", help="where the images are (default: IMAGES_STORE)")
+        parser.add_argument(
+            "--where", metavar="EXPRESSION", default="", help="which images: an expression on their fields"
+        )
+        parser.add_argument(
+            "--name", metavar="TEMPLATE", default="", help="names in a folder, or of archives, as IMAGES_NAME has them"
+        )
+        parser.add_argument(
+            "--caption", metavar="FIELD", default="", help="the field that is the caption (default: caption, or title)"
+        )
+        parser.add_argument("--sidecars", metavar="KINDS", help="beside images in a folder: some of json,txt,xmp")
+        parser.add_argument(
+            "--paths", action="store_true", help="Parquet with the paths of images, without their bytes"
+        )
+        parser.add_argument(
+            "--per-file", metavar="N", default="10000", help="most images in one tar or Parquet file (default: 10000)"
+        )
+
+    def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        # No crawl needs any of these.
+        from imgcrawl.exports.conditions import condition  # noqa: PLC0415 -- the same
+        from imgcrawl.exports.pictures import Bodies, ImageFolder, Pictures  # noqa: PLC0415 -- the same
+        from imgcrawl.exports.target import Target, UnwritableTargetError  # noqa: PLC0415 -- the same
+        from imgcrawl.feeds.merge import Segments  # noqa: PLC0415 -- the same
+        from imgcrawl.feeds.output import local_path  # noqa: PLC0415 -- the same
+
+        options = _options(args, opts)
+        bodies = Bodies(ImageFolder(self._images(opts)))
+        with Segments([local_path(feed) for feed in args]) as segments:
+            for sentence in (*segments.report.torn, *segments.report.broken):
+                complain(sentence)
+            where = condition(opts.where, _fields(segments.columns)) if opts.where else None
+            pictures = Pictures(partial(_items, segments), where, opts.caption)
+            progress = CommandProgress(
+                lambda: (
+                    f"{bodies.count:,} images, {bodies.size / 1e6:,.1f} MB of {segments.report.galleries:,} galleries"
+                )
+            )
+            pictures.on_item = progress.step
+            with Target(Path(opts.output), opts.to) as target:
+                try:
+                    for part in _parts(opts.to, _fields(segments.columns), pictures, bodies, options):
+                        target.add(part)
+                        progress.step()
+                    removed = target.finish()
+                except UnwritableTargetError as error:
+                    complain(str(error))
+                    return ExitCode.FAILED
+                finally:
+                    progress.end()
+        _tell(opts, bodies, target.written, target.unchanged, removed)
+        nothing = not target.written + target.unchanged
+        return ExitCode.FAILED if bodies.missing or segments.report.broken or nothing else ExitCode.DONE
+
+    def _images(self, opts: argparse.Namespace) -> Path:
+        store = str(opts.images or self.project_settings["IMAGES_STORE"] or "images")
+        if "://" in store:
+            raise InputError(f"images are read from a folder here, not from {store}; expected --images DIR")
+        if not Path(store).is_dir():
+            raise InputError(f"{store} is no folder; expected that of the images: --images DIR")
+        return Path(store)
+
+
+def _options(args: list[str], opts: argparse.Namespace) -> ExportOptions:
+    from imgcrawl.exports.options import ExportOptions  # noqa: PLC0415 -- no crawl needs it
+    from imgcrawl.exports.sidecars import KINDS  # noqa: PLC0415 -- the same
+
+    if opts.to not in FORMATS:
+        raise InputError(f"scrapy export --to {opts.to or ''}: expected one of {', '.join(FORMATS)}")
+    if not args:
+        raise InputError("scrapy export: expected feeds, as in scrapy export --to parquet images.json -o table")
+    if not opts.output:
+        raise InputError("scrapy export: expected a folder to write to, as in -o shards")
+    sidecars = (opts.sidecars or ("json" if opts.to == "sidecars" else "")).split(",")
+    sidecars = [kind.strip() for kind in sidecars if kind.strip()]
+    if unknown := [kind for kind in sidecars if kind not in KINDS]:
+        raise InputError(f"--sidecars {unknown[0]!r}: expected some of {','.join(KINDS)}")
+    if not opts.per_file.isdecimal() or not 1 <= int(opts.per_file) <= 10_000:
+        raise InputError(f"--per-file {opts.per_file}: expected a number from 1 to 10000")
+    return ExportOptions(
+        per_file=int(opts.per_file), name=opts.name, with_bytes=not opts.paths, sidecars=tuple(sidecars)
+    )
+
+
+def _fields(columns: Collection[str]) -> set[str]:
+    """The names that the fields of galleries have in an image's row."""
+    return {*columns, *(f"gallery_{name}" for name in columns), "image_name", "image_page"}
+
+
+def _items(segments: Any) -> Iterator[dict[str, Any]]:
+    for line in segments:
+        yield json.loads(line)
+
+
+def _parts(
+    kind: str, fields: Collection[str], pictures: Pictures, bodies: Bodies, options: ExportOptions
+) -> Iterator[Part]:
+    from imgcrawl.exports import archives, folders, parquet, sidecars, webdataset  # noqa: PLC0415 -- no crawl needs them
+
+    makers: dict[str, Callable[[], Iterator[Part]]] = {
+        "webdataset": lambda: webdataset.parts(pictures, bodies, options),
+        "parquet": lambda: parquet.parts(pictures, bodies, options),
+        "folder": lambda: folders.parts(fields, pictures, bodies, options),
+        "sidecars": lambda: sidecars.parts(fields, pictures, bodies, options),
+        "zip": lambda: archives.parts("zip", fields, pictures, bodies, options),
+        "cbz": lambda: archives.parts("cbz", fields, pictures, bodies, options),
+    }
+    return makers[kind]()
+
+
+def _tell(opts: argparse.Namespace, bodies: Bodies, written: int, unchanged: int, removed: int) -> None:
+    for sentence in bodies.problems:
+        complain(sentence)
+    if bodies.missing:
+        complain(f"{bodies.missing:,} images that the feeds name are not in the store and were left out")
+    if not written + unchanged:
+        complain(f"no image to export: the feeds name none that is stored{' and meets --where' * bool(opts.where)}")
+    say(
+        f"{opts.output}: {written:,} files written with {bodies.count:,} images, {unchanged:,} were there already"
+        + (f", {removed:,} removed" if removed else "")
+    )

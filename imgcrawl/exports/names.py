@@ -1,0 +1,46 @@
+"""What the files of an export are called: each name once, whatever titles say."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection
+from itertools import count
+from typing import Any
+
+from imgcrawl.exports.pictures import Picture
+from imgcrawl.images.names import check_template, path_for, strip_extension
+from imgcrawl.items import IMAGE_FIELDS
+
+_MORE = {"name", "extension", "host"}
+
+
+class Names:
+    """Names made with *template*, whose fields are those of `items.image_rows` and *fields*, `name` (that of the image,
+    or its file's) and `extension`. Two are never the same, nor for file systems that ignore case: the later
+    has a number. Raises `InputError` for a template that is none."""
+
+    def __init__(self, template: str, fields: Collection[str]) -> None:
+        check_template("--name", template, {*IMAGE_FIELDS, *_MORE, *fields})
+        self.template = template
+        self._taken: set[str] = set()
+
+    def of(self, picture: Picture, ending: str) -> str:
+        """The name for *picture*, with *ending*."""
+        return self.unused(path_for(self.template, fields_of(picture)), ending)
+
+    def unused(self, stem: str, ending: str) -> str:
+        """*stem* and *ending*, or the first that is free with a number between them."""
+        for number in count(1):
+            name = f"{stem}{ending}" if number == 1 else f"{stem}-{number}{ending}"
+            key = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+            if key not in self._taken:
+                self._taken.add(key)
+                return name
+        raise AssertionError  # count() has no end
+
+
+def fields_of(picture: Picture) -> dict[str, Any]:
+    """What a template may name, of *picture*."""
+    row = picture.row
+    name = row.get("image_name") or picture.path.rpartition("/")[2]
+    return {**row, "name": strip_extension(str(name)), "extension": picture.extension.lstrip(".")}

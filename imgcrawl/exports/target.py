@@ -1,0 +1,137 @@
+"""The folder that an export goes to: what is there is not written again, and no part is ever seen half written."""
+
+from __future__ import annotations
+
+import filecmp
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+from imgcrawl.exceptions import ImgcrawlError, InputError, describe
+from imgcrawl.filelocks import lock
+
+NOTES = ".export.sqlite3"
+_LOCK = ".export.lock"
+_UNFINISHED = ".export.tmp"
+
+
+class UnwritableTargetError(ImgcrawlError):
+    """A part cannot be written: the disk is full, say. What is finished stays."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of an export: its *name* in the target, and what *write* puts into it, which follows from what *digest*
+    names. *write* returns whether that is all that it should be; what is not is written again the next time."""
+
+    name: str
+    digest: str
+    write: Callable[[IO[bytes]], bool]
+
+
+class Target:
+    """The folder *folder*, for an export of *kind*. The same command again writes only the parts that are new, or have
+    changed, or are gone; what it wrote and does not want any more is removed at `finish`. Files that it has not
+    written are left alone.
+
+    Raises `InputError` for a folder that cannot be used, and for one with an export of another kind.
+    """
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self.folder = folder
+        self.written = self.unchanged = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (folder / _LOCK).open("ab")
+            lock(self._lock)
+            self._notes = sqlite3.connect(folder / NOTES, isolation_level=None)
+            self._notes.execute("PRAGMA journal_mode = WAL")
+            self._notes.execute("PRAGMA synchronous = OFF")  # what a power cut costs is written again
+            self._notes.execute(
+                "CREATE TABLE IF NOT EXISTS parts (name TEXT PRIMARY KEY, digest TEXT, size INTEGER, mtime INTEGER,"
+                " wanted INTEGER)"
+            )
+            self._notes.execute("CREATE TABLE IF NOT EXISTS kinds (kind TEXT)")
+            found = self._notes.execute("SELECT kind FROM kinds").fetchone()
+            if found and found[0] != kind:
+                raise InputError(f"{folder} has an export of the kind {found[0]}, not {kind}; expected another folder")
+            if not found:
+                self._notes.execute("INSERT INTO kinds VALUES (?)", (kind,))
+            self._notes.execute("UPDATE parts SET wanted = 0")
+        except BlockingIOError as error:
+            raise InputError(f"{folder} is being written by another export; expected it to have ended") from error
+        except (OSError, sqlite3.Error) as error:
+            raise InputError(f"{folder}: {describe(error)}; expected a folder that can be written to") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        (self.folder / _UNFINISHED).unlink(missing_ok=True)
+        self._notes.close()
+        self._lock.close()
+
+    def add(self, part: Part) -> None:
+        """Have *part* in the folder. Raises `UnwritableTargetError`, and `InputError` where another's file is."""
+        path = self.folder / part.name
+        noted = self._notes.execute("SELECT digest, size, mtime FROM parts WHERE name = ?", (part.name,)).fetchone()
+        try:
+            if noted and noted == (part.digest, *_signature(path)):
+                self._notes.execute("UPDATE parts SET wanted = 1 WHERE name = ?", (part.name,))
+                self.unchanged += 1
+                return
+            self._write(part, path, is_ours=noted is not None)
+        except (OSError, sqlite3.Error) as error:
+            raise UnwritableTargetError(
+                f"{path} cannot be written: {describe(error)}; what is finished stays, and the same command goes on"
+            ) from error
+
+    def _write(self, part: Part, path: Path, *, is_ours: bool) -> None:
+        unfinished = self.folder / _UNFINISHED
+        with unfinished.open("wb") as file:
+            complete = part.write(file)
+            if not complete and not file.tell():  # there is nothing of it; what was there before may stay
+                self._notes.execute("UPDATE parts SET wanted = 1 WHERE name = ?", (part.name,))
+                return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # After a kill there may be parts that were not noted yet: their bytes are the same.
+        if path.exists() and not is_ours and not filecmp.cmp(unfinished, path, shallow=False):
+            raise InputError(f"{path} is there already and was not made by this export; expected another folder")
+        unfinished.replace(path)
+        digest = part.digest if complete else ""
+        self._notes.execute(
+            "INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, 1)", (part.name, digest, *_signature(path))
+        )
+        self.written += 1
+
+    def finish(self) -> int:
+        """Remove the parts that were not added this time, and return how many; unless there is nothing else."""
+        if not self.written + self.unchanged:
+            return 0
+        stale = self._notes.execute("SELECT name, size, mtime FROM parts WHERE wanted = 0").fetchall()
+        for name, *signature in stale:
+            path = self.folder / name
+            if _signature(path) == tuple(signature):  # nobody has changed it
+                path.unlink()
+                _remove_empty(path.parent, self.folder)
+            self._notes.execute("DELETE FROM parts WHERE name = ?", (name,))
+        return len(stale)
+
+
+def _signature(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return (-1, -1)
+    return found.st_size, found.st_mtime_ns
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    while folder != root:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent

@@ -1,0 +1,77 @@
+"""Which galleries are wanted, by what their pages say: no image of another is asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from imgcrawl.exceptions import InputError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from itemadapter import ItemAdapter
+    from scrapy.settings import BaseSettings
+
+# As ISO 8601 has it, and as pages in China and Japan do.
+_DATE = re.compile(r"(?<!\d)(\d{4})(?:-|/|\.|\s?年\s?)(\d{1,2})(?:-|/|\.|\s?月\s?)(\d{1,2})(?!\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryFilters:
+    """Settings: GALLERIES_TITLE, a regular expression that the title must contain; GALLERIES_SINCE and GALLERIES_UNTIL,
+    days like 2026-11-26, both included. A gallery whose date is not known, or cannot be read, is wanted.
+
+    Raises `InputError` for values that are none of these.
+    """
+
+    title: re.Pattern[str] | None = None
+    since: date | None = None
+    until: date | None = None
+
+    @classmethod
+    def from_settings(cls, settings: BaseSettings) -> Self:
+        pattern = settings.get("GALLERIES_TITLE", "")
+        try:
+            title = re.compile(pattern) if pattern else None
+        except re.error as error:
+            raise InputError(f"GALLERIES_TITLE={pattern!r}: {error}; expected a regular expression") from error
+        since = _day(settings.get("GALLERIES_SINCE", ""), "GALLERIES_SINCE")
+        return cls(title, since, _day(settings.get("GALLERIES_UNTIL", ""), "GALLERIES_UNTIL"))
+
+    def reason(self, adapter: ItemAdapter) -> str:
+        """Why the images of an item are not wanted (`title`, `date`); empty if they are."""
+        if self.title and not self.title.search(str(adapter.get("title") or "")):
+            return "title"
+        if (self.since or self.until) and (day := day_of(adapter.get("date"))):
+            too_old = self.since and day < self.since
+            return "date" if too_old or (self.until and day > self.until) else ""
+        return ""
+
+
+def day_of(value: Any) -> date | None:
+    """The day that a page states as its date, or None. What it says of the time and of the zone does not count."""
+    return _day_of(value) if isinstance(value, str) else None
+
+
+@lru_cache(64)  # the images of a gallery have one
+def _day_of(text: str) -> date | None:
+    try:
+        if match := _DATE.search(text):
+            return date(*map(int, match.groups()))
+        return parsedate_to_datetime(text).date()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _day(value: Any, name: str) -> date | None:
+    if not value or isinstance(value, date):
+        return value or None
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError as error:
+        raise InputError(f"{name}={value!r}: expected a day like 2026-11-26") from error
