@@ -14,11 +14,14 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Barrier, Event
 
+import pytest
 from scrapy.http import HtmlResponse
 
+from imgcrawl import eventloop
 from imgcrawl.eventloop import EventLoop
-from imgcrawl.longwork import interruptible
+from imgcrawl.longwork import at_once, interruptible
 from imgcrawl.pages.outside import LARGE, in_pieces, let_go, outside_loop
+from imgcrawl.pipelines import futures
 from imgcrawl.pipelines.futures import settle
 from tests.support.crawling import crawl, project_settings
 from tests.support.server import JPEG, Server
@@ -107,7 +110,10 @@ async def test_an_error_in_what_is_made_outside_of_the_loop_is_raised_where_it_i
             raise AssertionError("nothing was raised")
 
 
-def test_of_many_connections_that_have_something_to_be_read_some_have_their_turn_and_then_others() -> None:
+def test_of_many_connections_that_have_something_to_be_read_some_have_their_turn_and_then_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(eventloop, "at_once", lambda: 4)
     loop = EventLoop()
     pairs = [socket.socketpair() for _ in range(32)]
     read: list[int] = []
@@ -132,15 +138,18 @@ def test_of_many_connections_that_have_something_to_be_read_some_have_their_turn
             ours.close()
             theirs.close()
         loop.close()
-    assert max(after - before for before, after in pairwise(turns)) <= 8
+    assert max(after - before for before, after in pairwise(turns)) <= 4
     times = Counter(read)
     assert len(times) == 32
     assert max(times.values()) - min(times.values()) <= 2, times
 
 
-async def test_answers_for_many_are_given_in_their_order_with_turns_for_others_between() -> None:
+async def test_answers_for_many_are_given_in_their_order_with_turns_for_others_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(futures, "at_once", lambda: 4)
     loop = asyncio.get_running_loop()
-    futures: list[asyncio.Future[int]] = [loop.create_future() for _ in range(100)]
+    waited_for: list[asyncio.Future[int]] = [loop.create_future() for _ in range(100)]
     seen: list[int] = []
 
     async def wait(future: asyncio.Future[int]) -> None:
@@ -155,14 +164,14 @@ async def test_answers_for_many_are_given_in_their_order_with_turns_for_others_b
         return most
 
     async with asyncio.TaskGroup() as tasks:
-        for future in futures:
+        for future in waited_for:
             tasks.create_task(wait(future))
         others = tasks.create_task(most_at_once())
         await asyncio.sleep(0)
         for start in range(0, 100, 10):  # from several groups in one turn
-            settle((future, start + number) for number, future in enumerate(futures[start : start + 10]))
+            settle((future, start + number) for number, future in enumerate(waited_for[start : start + 10]))
     assert seen == list(range(100))
-    assert others.result() <= 20
+    assert others.result() <= 8
 
 
 async def test_a_page_that_is_let_go_has_its_tree_freed_in_steps_and_is_parsed_anew_for_whoever_asks() -> None:
@@ -192,6 +201,7 @@ def test_long_work_of_several_threads_leaves_the_interpreter_as_it_was() -> None
         works = [threads.submit(interruptible, work) for _ in range(2)]
         began.wait(30)
         assert sys.getswitchinterval() < before
+        assert at_once() == 4
         end.set()
         assert min(each.result() for each in works) < before
     assert sys.getswitchinterval() == before

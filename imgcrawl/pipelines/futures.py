@@ -1,4 +1,4 @@
-"""Answers for coroutines that wait, given from the event loop or from a thread, a few in each turn of the loop."""
+"""Answers for coroutines that wait, given from the event loop or from a thread, some in each turn of the loop."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-_T = TypeVar("_T")
+from imgcrawl.longwork import at_once
 
-_AT_ONCE = 8  # in one turn of the event loop: who gets an answer works for some tenths of a millisecond
+_T = TypeVar("_T")
 
 
 class _Given:
@@ -26,7 +26,7 @@ class _Given:
             self._some()
 
     def _some(self) -> None:
-        for answer, outcome in [self.answers.popleft() for _ in range(min(_AT_ONCE, len(self.answers)))]:
+        for answer, outcome in [self.answers.popleft() for _ in range(min(at_once(), len(self.answers)))]:
             if answer.cancelled():
                 pass
             elif isinstance(outcome, BaseException):

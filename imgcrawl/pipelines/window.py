@@ -17,7 +17,7 @@ from imgcrawl.pipelines.futures import turn
 # Addresses of one item that are worked on at once: pages with a hundred thousand exist. Items that have more are given
 # up when the crawl is stopped.
 WINDOW = 256
-_AT_ONCE = 8  # requests that are made without a turn for others: each takes some tenths of a millisecond
+_AT_ONCE = 16  # requests that are made without a turn for others: some milliseconds
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins
 
 
