@@ -14,6 +14,7 @@ from imgcrawl.checks import check_values
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import Addon as FrontierAddon
 from imgcrawl.playwright import Addon as PlaywrightAddon
+from imgcrawl.refusal import tell_bad_input
 
 # How the names of a part's settings begin.
 PARTS: Mapping[str, tuple[str, ...]] = {
@@ -53,7 +54,9 @@ class Addon:
     `verdict` (progress and a judgement at the end) and `frontier` (the shared queue, with REDIS_URL). Those that
     IMGCRAWL_WITHOUT (a list) names are left out. A setting of the project's own is never changed.
 
-    Raises `InputError` for a part that is not known, and for a value of a setting that makes no sense.
+    Bad input, of these settings or of what the parts read when the crawl starts, is told in one sentence: also by
+    Scrapy's own commands, which then end with exit code 2. Raises `InputError` for a part that is not known, and for a
+    value of a setting that makes no sense.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -64,6 +67,7 @@ class Addon:
         return cls(crawler)
 
     def update_settings(self, settings: BaseSettings) -> None:
+        tell_bad_input(self.crawler)
         check_values(settings)
         parts = _parts(settings)
         for name, value in _defaults():

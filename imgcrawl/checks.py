@@ -77,7 +77,7 @@ _JUDGED_ELSEWHERE = re.compile(
 )
 SOCKS = re.compile(r"(socks[45])[ah]?://(.*)", re.IGNORECASE | re.DOTALL)
 _MAPPING = 'a mapping, as in {"name": 1}'
-_FILES = ("CATALOGUE_FILE", "COOKIES_FILE", "JOBDIR", "LOG_FILE", "REDIS_URL")
+_FILES = ("CATALOGUE_FILE", "CATALOGUE_URL", "COOKIES_FILE", "JOBDIR", "LOG_FILE", "REDIS_URL")
 _TEXTS = ("USER_AGENT", "BOT_NAME", "IMAGES_NAME", "VIDEOS_NAME")
 
 

@@ -158,3 +158,4 @@ def _add_spiders(settings: BaseSettings, folders: Any, file: Path | None) -> Non
             raise InputError(f"{file}: spiders in {folder!r}: expected a folder whose name is that of a package")
         sys.path.insert(0, str(place.parent))
         settings.set("SPIDER_MODULES", [*settings.getlist("SPIDER_MODULES"), place.name], _FROM_FILE)
+        settings.set("NEWSPIDER_MODULE", place.name, _FROM_FILE)

@@ -16,6 +16,8 @@ from scrapy.exceptions import CloseSpider, DropItem, IgnoreRequest
 if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
 
+BAD_INPUT = "bad input: "  # how the finish reason of a crawl begins that an `InputError` ended
+
 
 class ImgcrawlError(Exception):
     """Base of everything raised on purpose. Its text is one sentence for the user."""
@@ -29,7 +31,7 @@ class InputError(ImgcrawlError, CloseSpider):
     """
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(f"bad input: {sentence}")  # the finish reason, which `scrapy crawl` reads
+        super().__init__(f"{BAD_INPUT}{sentence}")  # the finish reason
         self.args = (sentence,)
 
 

@@ -29,6 +29,7 @@ REASONS: dict[str, dict[str, str]] = {
         "noimageindex": "the site wants its images not indexed (noimageindex)",
         "tdm_reservation": "the site reserves text and data mining (tdm-reservation: 1)",
         "simulated": "scrapy crawl --simulate asks for no image",
+        "deleted": "a person has deleted the file (scrapy forget, IMAGES_KEEP_DELETED)",
         "budget": "a budget is used up (BUDGET_PAGES, BUDGET_IMAGES, BUDGET_BYTES, or one of a host)",
     },
     "failed": {

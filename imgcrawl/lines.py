@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 
 # `//user:password@`. Nobody's password ends at a slash: where what follows the colon is no port, all up to the last @
-# belongs to it. Of Redis addresses and the like everything before an @ is taken for it.
+# belongs to it. Of databases' addresses and the like everything before an @ is taken for it.
 _CREDENTIALS = re.compile(
     r"""
-    (?P<scheme>\b(?:rediss?|unix|valkeys?|socks\w*)://)[^\s'"]*@
+    (?P<scheme>\b(?:rediss?|unix|valkeys?|socks\w*|postgres(?:ql)?)://)[^\s'"]*@
   | //[^\s/@:'"]*:(?![0-9]{1,5}(?:[/?#\s'"]|$))[^\s'"]*@
   | //[^\s/'"]*@
     """,
     re.VERBOSE,
 )
-_REDIS_ADDRESS = re.compile(r"""\b(?:rediss?|unix|valkeys?)://[^\s'"]*""")
+_SERVER_ADDRESS = re.compile(r"""\b(?:rediss?|unix|valkeys?|postgres(?:ql)?)://[^\s'"]*""")
 _SECRET_PARAMETER = re.compile(r"([?&][a-z_]*(?:password|username|secret|token)=)[^&#\s]*", re.IGNORECASE)
 
 SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|(ACCESS|API|PRIVATE)_KEY|HTTPAUTH_USER|HOST_HEADERS")  # of a setting
@@ -35,10 +35,10 @@ def printable(text: str) -> str:
     """*text* as a log or a terminal may show it: one line without control characters, and without credentials.
 
     Control characters and other invisible ones are replaced by U+FFFD, tabs stay. Of an address in it the user and the
-    password are left out, of a Redis address its parameters of such names, of a setting of such a name its value.
+    password are left out, of a database's address its parameters of such names, of a setting of such a name its value.
     """
     if "://" in text:
-        text = _REDIS_ADDRESS.sub(lambda found: _SECRET_PARAMETER.sub(r"\1***", found[0]), text)
+        text = _SERVER_ADDRESS.sub(lambda found: _SECRET_PARAMETER.sub(r"\1***", found[0]), text)
         if "@" in text:
             text = _CREDENTIALS.sub(lambda found: found["scheme"] or "//", text)
     if "': " in text:

@@ -94,6 +94,7 @@ DOWNLOADER_MIDDLEWARES = {
 }
 SPIDER_MIDDLEWARES = {
     "imgcrawl.spidermiddlewares.PageUrlMiddleware": 850,  # who named an address decides what it may be
+    "imgcrawl.retries.RetryStart": 845,  # only of `scrapy retry`
     "imgcrawl.spidermiddlewares.OptOutsMiddleware": 840,  # what a page says about the use of its images
 }
 OPT_OUTS_OBEYED = ["noai", "noimageai", "tdm-reservation"]  # also: noindex, noimageindex, which are for search engines
@@ -145,12 +146,16 @@ IMAGES_PLACEHOLDERS_LEARNED = 10  # addresses that lead to the same image until 
 IMAGES_BACKLOG_BYTES = 64 * 1024 * 1024  # received and not yet stored; beyond, nothing new is asked for
 IMAGES_QUERY_IGNORED = identity.SIGNATURES  # parameters that tell no image from another: what is signed anew is not new
 IMAGES_SIMULATE = False  # True: no image is asked for; `scrapy crawl --simulate` tells what would be
+IMAGES_CHECK = "stat"  # a file of the size, time and inode that were noted is intact; "hash": its bytes are read
+IMAGES_KEEP_DELETED = False  # True: a file that is gone was deleted on purpose, and does not come back
 IMAGES_EXPIRES = 90  # days after which a server is asked (conditionally) whether its image has changed
+GALLERIES_EXPIRES = 0.0  # days that a gallery which is complete in the catalogue is not opened again; 0: always opened
 VIDEOS_NAME = "{spider}/{name}"  # as IMAGES_NAME, for spiders that yield videos
 VIDEOS_MAXSIZE = 4 * 1024**3  # bytes; they are written as they come, not held
 VIDEOS_TIMEOUT = 3600  # seconds for a whole video; DOWNLOAD_IDLE_TIMEOUT tells a dead connection sooner
 MEDIA_ALLOW_REDIRECTS = True  # images behind a redirect are normal
 DURABILITY = "write"  # "fsync": images, catalogue and feed outlive a power cut, too, for some time an image
+CATALOGUE_URL = None  # postgresql://user:password@host/database: one catalogue for many machines; needs psycopg
 CATALOGUE_FILE = None  # the record of every image stored; None: .catalogue.sqlite3 in IMAGES_STORE, or here
 
 # ---- TELL ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.support.forkserver import close_fork_server
+from tests.support.postgres import PostgresServer, binaries
 from tests.support.redis_server import GivenServer, RedisServer
 from tests.support.server import Server
 
@@ -160,3 +161,19 @@ def own_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis
     """A real server that a test may stop, kill, put behind a proxy or configure."""
     with RedisServer(tmp_path_factory.mktemp("own-redis")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server; the test is skipped where none can be started."""
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not here: install Debian's package postgresql, which .ci/run does")
+    with PostgresServer() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> PostgresServer:
+    """The server, with an empty database."""
+    postgres_server.empty()
+    return postgres_server

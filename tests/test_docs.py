@@ -25,16 +25,20 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {"sh", "console", "python", "toml", "text", "ini", "json", "yaml", "redis"}
 
-# What a reader runs elsewhere, or what other tests and .ci/run run.
-ELSEWHERE = (
-    "python3 -m venv",
-    "pip install",
-    "bash .ci/run",
-    ".venv/bin/python -m pytest",
-    "python -m benchmarks",
-    "scrapy newsite",
-)
-ELSEWHERE_IN = re.compile(r"\b(systemctl|docker|podman|kubectl|scrapyd\S*|journalctl|sudo|redis-cli|curl)\b")
+# How the commands begin that are not run here, and where they are run, or said not to be.
+NOT_HERE = {
+    "python3 -m venv .venv": ".ci/run",
+    "scrapy newsite": "tests/commands/test_newsite.py",
+    "python -m benchmarks": "tests/test_benchmarks.py",
+    "scrapyd-deploy": "tests/packaging/test_scrapyd.py",
+    "curl http://localhost:6800/": "tests/packaging/test_scrapyd.py",
+    "redis-cli lpush pximg:start_urls": "tests/frontier/test_start_urls.py",
+    "podman ": "docs/deploy.md",
+    "RUN=$(date +%F) docker compose": "docs/deploy.md",
+    "install -m 644 deploy/systemd": "docs/deploy.md",
+    "python3 -m venv /opt/imgcrawl": "docs/deploy.md",
+    "systemctl enable": "docs/deploy.md",
+}
 
 # The project of somebody who reads: ours, hurried, with the replica in place of the site.
 SETTINGS = """
@@ -51,14 +55,20 @@ def blocks(file: Path, *languages: str) -> list[str]:
     return [text for language, text in BLOCK.findall(file.read_text("utf-8")) if language in languages]
 
 
-def scripts(file: Path) -> Iterator[str]:
+def commands(file: Path) -> Iterator[list[str]]:
     """The commands of each block of *file*, one a line; in a console those behind a prompt."""
     for language, text in BLOCK.findall(file.read_text("utf-8")):
         lines = re.sub(r"\\\n\s*", "", text).splitlines()
         if language == "console":
-            lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
-        here = [line for line in lines if not line.startswith(ELSEWHERE) and not ELSEWHERE_IN.search(line)]
-        if language in ("sh", "console") and here:
+            yield [line[2:] for line in lines if line.startswith(("$ ", "# "))]
+        elif language == "sh":
+            yield lines
+
+
+def scripts(file: Path) -> Iterator[str]:
+    """Those that are run here, a block each."""
+    for lines in commands(file):
+        if here := [line for line in lines if not line.startswith(tuple(NOT_HERE))]:
             yield "\n".join(here)
 
 
@@ -97,6 +107,17 @@ def test_every_command_does_what_the_page_says(
         )  # fmt: skip
         assert ran.returncode == 0, f"{file.name}\n{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
         assert "Traceback" not in ran.stdout + ran.stderr
+
+
+def test_what_is_not_run_here_is_run_elsewhere_or_said_not_to_be() -> None:
+    lines = [line for page in PAGES for block in commands(page) for line in block]
+    assert [start for start in NOT_HERE if not any(line.startswith(start) for line in lines)] == []
+    for place in NOT_HERE.values():
+        assert place != "docs/deploy.md" or re.search("by hand|not run", (ROOT / place).read_text("utf-8")), place
+        assert (ROOT / place).exists()
+    for page in PAGES:
+        for text in blocks(page, "console"):
+            assert all(line.startswith(("$ ", "# ")) for line in text.splitlines()), "what is no command is text"
 
 
 @pytest.mark.parametrize("file", PAGES, ids=lambda page: page.stem)

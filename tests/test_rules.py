@@ -36,6 +36,7 @@ SPIDERS_MAY_IMPORT = ("imgcrawl.basespiders", "imgcrawl.urls", "imgcrawl.items")
 # Anybody may import these, which import nothing else of ours.
 FOUNDATIONS = {
     "cancelling",
+    "children",
     "exceptions",
     "exitcodes",
     "filelocks",
@@ -53,9 +54,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "configuration": {"checks"},
     "console": {"configuration"},
     "settings": {"imgcrawl"},  # its version
-    "addon": {"checks", "settings", "frontier", "playwright"},
+    "addon": {"checks", "settings", "frontier", "playwright", "refusal"},
     "spiders": {"basespiders"},
-    "basespiders": {"addresses", "pages", "rows", "settings"},
+    "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
@@ -67,6 +68,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "proxies": {"checks", "framing"},
     "limits": {"frontier", "shared"},
     "rows": {"addresses"},
+    "catalogue": {"durability"},
+    "retries": {"catalogue"},
     "pipelines": {
         "bodies", "catalogue", "downloader", "durability", "engine", "images",
         "optouts", "spidermiddlewares",
@@ -77,10 +80,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "extensions": {"display", "livedisplay"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
-        "basespiders", "checks", "configuration", "demo", "display", "exports", "extensions", "feeds", "frontier",
-        "imgcrawl", "limits", "pages", "shared", "workers",
+        "basespiders", "catalogue", "checks", "configuration", "demo", "display", "exports", "extensions", "feeds",
+        "frontier", "limits", "pages", "retries", "shared", "workers",
     },
-    "demo": {"imgcrawl"},
 }  # fmt: skip
 
 # ---- what is larger than it should be, and why: an entry that is not needed any more is an error, too -------------

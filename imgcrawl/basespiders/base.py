@@ -11,7 +11,6 @@ from typing import Any, ClassVar, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import jmespath
-import scrapy
 from jmespath.exceptions import JMESPathError
 from parsel import Selector
 from scrapy import Request
@@ -20,6 +19,7 @@ from scrapy.settings import BaseSettings
 from scrapy.utils.log import failure_to_exc_info
 from twisted.python.failure import Failure
 
+from imgcrawl.basespiders.retries import RetriesSpider
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery
@@ -41,7 +41,7 @@ class Option(NamedTuple):
     required: bool
 
 
-class BaseSpider(scrapy.Spider):
+class BaseSpider(RetriesSpider):
     """A spider whose options are declared.
 
     `options` maps each option that `-a name=value` may set to what it means; a subclass adds its own to those

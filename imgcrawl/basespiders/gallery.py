@@ -23,7 +23,8 @@ from imgcrawl.basespiders.base import (
     request_of,
     words_of,
 )
-from imgcrawl.basespiders.lists import LOGIN_FORM, ListSpider
+from imgcrawl.basespiders.known import KnownGalleriesSpider
+from imgcrawl.basespiders.lists import LOGIN_FORM
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, page_facts
 from imgcrawl.pages.outside import in_pieces, let_go, outside_loop
@@ -34,7 +35,7 @@ _LOGIN_PATH = re.compile(r"/(log-?in|sign-?in|auth|account|sessions?)\b", re.IGN
 _DECORATION, _OF_A_FORM = 2, 400  # images and characters of a page that is a form to log in
 
 
-class GallerySpider(ListSpider):
+class GallerySpider(KnownGalleriesSpider):
     """Walks the list pages of a site, the galleries they link to, and yields an item for each.
 
     A site declares:
@@ -50,10 +51,10 @@ class GallerySpider(ListSpider):
     adds the site's own fields to the item. They may be called in a thread (`pages.outside`), so they look at what they
     are given, and keep nothing.
 
-    `ListSpider` says where the walk ends. Every gallery that a list names ends as an item. One that cannot be had has
-    an `error` that says why: a reason as an image has, or `redirected` (it leads to a list page, to another gallery, to
-    where other galleries lead, or to a page without images; `final_url` says where), `login` (the site wants to know
-    who is asking), `not_a_page`.
+    `ListSpider` and `KnownGalleriesSpider` say where the walk ends. Every gallery that a list names ends as an
+    item. One that cannot be had has an `error` that says why: a reason as an image has, or `redirected` (it leads
+    to a list page, to another gallery, to where other galleries lead, or to a page without images; `final_url` says
+    where), `login` (the site wants to know who is asking), `not_a_page`.
     """
 
     gallery_links = ""
@@ -106,8 +107,12 @@ class GallerySpider(ListSpider):
         return list(dict.fromkeys(self.at_home(link) for link in addresses(response, self.gallery_links)))
 
     async def read_list(self, response: Response, found: list[str]) -> AsyncIterator[Any]:
+        complete = await self.not_to_open(found)
         async for gallery in in_pieces(0, iter(found)):
             self._named[gallery] = None
+            if gallery in complete:
+                self.crawler.stats.inc_value("gallery/known")
+                continue
             yield self.gallery_request(gallery)
 
     def gallery_request(self, url: str) -> Request:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, cast
 from urllib.parse import quote
@@ -79,6 +79,7 @@ class ListSpider(SiteSpider, FedListsSpider):
     first_page = 1
     page_size = 0
     next_link = ""
+    most_known: int | None = None
 
     async def start(self) -> AsyncIterator[Any]:
         yield self.list_request(self.list_address(self.first_page, offset=0, token=""), self.first_page, Walk())
@@ -106,11 +107,12 @@ class ListSpider(SiteSpider, FedListsSpider):
             for request in self.without_any(response, page, before.without(named)):
                 yield request
             return
-        step = before.after(map(self._identity.of, found), named)
+        known = await self.known_on(found)
+        step = before.after(map(self._identity.of, found), named, (address in known for address in found))
         if step.brings_new:
             async for output in self.read_list(response, found):
                 yield output
-        if self.is_last(page):
+        if self.is_last(page) or step.walk.ends_known(self.most_known):
             return
         if not step.goes_on(page):
             self.tell_end(response, page, step.walk)
@@ -184,6 +186,10 @@ class ListSpider(SiteSpider, FedListsSpider):
             self.report(f"the walk ended at list page {page}, before the site's own last one, {walk.named}")
         elif walk.barren > 1 and response:
             self.logger.warning("%s: %d list pages brought next to nothing new: the end", response.url, walk.barren)
+
+    async def known_on(self, found: Sequence[str]) -> Collection[str]:
+        """Which of what was *found* on a list page an earlier crawl has brought home, where that may end the walk."""
+        return ()
 
     def is_last(self, page: int) -> bool:
         return self.max_pages is not None and page - self.first_page + 1 >= self.max_pages

@@ -36,6 +36,7 @@ class Walk:
     failed: int = 0  # pages in a row that could not be had, or that had nothing on them though there should be
     named: int = 0  # the largest page number that the site's own links name
     offset: int = 0  # galleries on the pages before
+    known: int = 0  # galleries in a row, up to the last one, that an earlier crawl has brought home
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Self:
@@ -48,10 +49,11 @@ class Walk:
             name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items() if value
         }
 
-    def after(self, found: Iterable[str], named: int = 0) -> Step:
-        """What is known after a page that shows *found* and links to page numbers up to *named*."""
-        prints = tuple(sorted({zlib.crc32(address.encode("utf-8", "surrogatepass")) for address in found}))
-        prints = prints[:REMEMBERED]
+    def after(self, found: Iterable[str], named: int = 0, known: Iterable[bool] = ()) -> Step:
+        """What is known after a page that shows *found* and links to page numbers up to *named*; *known* says of each
+        of *found* whether an earlier crawl has brought it home."""
+        in_order = [zlib.crc32(address.encode("utf-8", "surrogatepass")) for address in found]
+        prints = tuple(sorted(set(in_order)))[:REMEMBERED]
         new = len(set(prints) - set(self.first) - set(self.last))
         little = new * NEXT_TO_NOTHING <= self.best and new * 2 < len(prints)
         walk = replace(
@@ -63,12 +65,24 @@ class Walk:
             failed=0,
             named=max(self.named, named),
             offset=self.offset + len(prints),
+            known=self._in_a_row(zip(in_order, known, strict=False)),
         )
         return Step(walk, brings_new=bool(new))
+
+    def _in_a_row(self, shown: Iterable[tuple[int, bool]]) -> int:
+        count = self.known
+        for fingerprint, is_known in shown:
+            if fingerprint not in self.first and fingerprint not in self.last:  # what is pinned is on each page
+                count = count + 1 if is_known else 0
+        return count
 
     def without(self, named: int = 0) -> Walk:
         """What is known after a page that should have shown something, and did not."""
         return replace(self, failed=self.failed + 1, named=max(self.named, named))
+
+    def ends_known(self, most: int | None) -> bool:
+        """Whether what was shown ends with *most* in a row that are known, so that all behind it is taken for known."""
+        return most is not None and self.known >= most
 
     def patience(self, page: int) -> int:
         """Pages in a row that may bring nothing, as seen from *page*."""

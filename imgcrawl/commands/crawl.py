@@ -19,7 +19,7 @@ from scrapy.utils.log import configure_logging
 
 from imgcrawl.checks import check_given, check_values
 from imgcrawl.commands.base import complain, refuse, say
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.loglines import install_line_records
 from imgcrawl.extensions.progress import Progress
@@ -39,9 +39,6 @@ logger = logging.getLogger(__name__)
 # What Scrapy tells at INFO before the first request (versions, settings, lists of components) is for who
 # debugs: it is shown with LOG_LEVEL=DEBUG.
 STARTUP_LOGGERS = ("scrapy.addons", "scrapy.crawler", "scrapy.middleware", "scrapy.utils.log")
-
-# How the finish reason begins when an `InputError` ended a crawl that Scrapy was already starting.
-BAD_INPUT = "bad input: "
 
 GC_THRESHOLD = 5000  # objects; Python's 700 is seven images
 

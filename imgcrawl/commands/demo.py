@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from scrapy.commands import ScrapyCommand
 
-import imgcrawl
+from imgcrawl.children import import_path
 from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.exceptions import InputError
 
@@ -100,8 +100,8 @@ def _crawl(replica: Replica, out: Path, settings: list[str]) -> int:
     start = time.monotonic()
     crawl = subprocess.Popen(  # noqa: S603  # our own command
         command,
-        cwd=Path(imgcrawl.__file__).parents[1],
-        env={**os.environ, "SCRAPY_SETTINGS_MODULE": "imgcrawl.settings"},
+        cwd=out,  # where no project is
+        env={**os.environ, "SCRAPY_SETTINGS_MODULE": "imgcrawl.settings", **import_path()},
     )
     while crawl.returncode is None:
         # Ctrl-C reaches the crawl too, which ends in its own way: the site must stay until then.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scrapy.commands import ScrapyCommand
+from scrapy.settings import Settings
 
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.commands.progress import CommandProgress
@@ -76,12 +77,12 @@ class Command(BaseCommand, ScrapyCommand):
         from imgcrawl.feeds.output import local_path  # noqa: PLC0415 -- the same
 
         options = _options(args, opts)
-        bodies = Bodies(ImageFolder(self._images(opts)))
+        bodies = Bodies(ImageFolder(images_folder(opts.images, self.project_settings)))
         with Segments([local_path(feed) for feed in args]) as segments:
             for sentence in (*segments.report.torn, *segments.report.broken):
                 complain(sentence)
             where = condition(opts.where, _fields(segments.columns)) if opts.where else None
-            pictures = Pictures(partial(_items, segments), where, opts.caption)
+            pictures = Pictures(partial(items_of_segments, segments), where, opts.caption)
             progress = CommandProgress(
                 lambda: (
                     f"{bodies.count:,} images, {bodies.size / 1e6:,.1f} MB of {segments.report.galleries:,} galleries"
@@ -103,13 +104,15 @@ class Command(BaseCommand, ScrapyCommand):
         nothing = not target.written + target.unchanged
         return ExitCode.FAILED if bodies.missing or segments.report.broken or nothing else ExitCode.DONE
 
-    def _images(self, opts: argparse.Namespace) -> Path:
-        store = str(opts.images or self.project_settings["IMAGES_STORE"] or "images")
-        if "://" in store:
-            raise InputError(f"images are read from a folder here, not from {store}; expected --images DIR")
-        if not Path(store).is_dir():
-            raise InputError(f"{store} is no folder; expected that of the images: --images DIR")
-        return Path(store)
+
+def images_folder(given: str | None, settings: Settings) -> Path:
+    """The folder that images are read from: *given*, or the store. Raises `InputError`."""
+    store = str(given or settings["IMAGES_STORE"] or "images")
+    if "://" in store:
+        raise InputError(f"images are read from a folder here, not from {store}; expected --images DIR")
+    if not Path(store).is_dir():
+        raise InputError(f"{store} is no folder; expected that of the images: --images DIR")
+    return Path(store)
 
 
 def _options(args: list[str], opts: argparse.Namespace) -> ExportOptions:
@@ -138,7 +141,8 @@ def _fields(columns: Collection[str]) -> set[str]:
     return {*columns, *(f"gallery_{name}" for name in columns), "image_name", "image_page"}
 
 
-def _items(segments: Any) -> Iterator[dict[str, Any]]:
+def items_of_segments(segments: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The items of `Segments`."""
     for line in segments:
         yield json.loads(line)
 

@@ -13,9 +13,7 @@ from scrapy.commands import ScrapyCommand
 
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
-
-# What is said of an item that is tried again by the crawl that does it.
-_SAID_ANEW = {"scraped_at", "error", "failed_pages", "images", "videos"}
+from imgcrawl.retries import retries_of
 
 
 class Command(BaseCommand, ScrapyCommand):
@@ -54,7 +52,8 @@ class Command(BaseCommand, ScrapyCommand):
             raise InputError(f"scrapy failed {' '.join(args)}: expected one feed, .json or .jsonl")
         statuses = ("failed", "refused") if opts.refused else ("failed",)
         for item in items_of(Path(args[0])):
-            for line in addresses_of(item, statuses) if opts.urls else retries_of(item, statuses):
+            again = retries_of(item, lambda outcome: outcome["status"] in statuses)
+            for line in addresses_of(item, statuses) if opts.urls else map(json.dumps, again):
                 say(line)
             for reason, address in lost_pages(item):
                 if opts.urls:
@@ -63,24 +62,6 @@ class Command(BaseCommand, ScrapyCommand):
                 else:
                     complain(f"{reason}: {_spelled(address)}")
         return 0
-
-
-def retries_of(item: dict[str, Any], statuses: Sequence[str]) -> Iterator[str]:
-    """*item* with those of its images, or of its videos, whose status is one of *statuses*, as JSON in ASCII."""
-    for media in ("image", "video"):
-        outcomes = item.get(f"{media}s") or ()
-        lost = [number for number, outcome in enumerate(outcomes) if outcome["status"] in statuses]
-        if not lost:
-            continue
-        kept = {name: value for name, value in item.items() if name not in _SAID_ANEW}
-        page = item.get("final_url") or item.get("url")
-        for column, default in (("names", ""), ("pages", page)):
-            values = item.get(f"{media}_{column}") or []
-            kept[f"{media}_{column}"] = [values[n] if n < len(values) and values[n] else default for n in lost]
-        kept[f"{media}_urls"] = [outcomes[number]["url"] for number in lost]
-        kept[f"{media}_paths"] = [outcomes[number].get("requested_path", "") for number in lost]
-        kept["failed"] = [outcomes[number]["reason"] for number in lost]
-        yield json.dumps(kept)
 
 
 def addresses_of(item: dict[str, Any], statuses: Sequence[str]) -> Iterator[str]:

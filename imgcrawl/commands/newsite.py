@@ -116,8 +116,18 @@ class Command(BaseCommand, ScrapyCommand):
                 say(f"  {line}")
         else:
             say("Now say in expected.json what the pages must give, and in the spider where it stands:")
-        say(f"  python -m pytest tests/test_sites.py -k {args[0]}")
+        tests = self.root / "tests" / "test_sites.py"
+        say(
+            f"  python -m pytest tests/test_sites.py -k {args[0]}"
+            if tests.exists()
+            else f"  crawl {args[0]} -a pages=1"
+        )
         return 0
+
+    @property
+    def root(self) -> Path:
+        """The folder of the project, or of its `imgcrawl.toml`."""
+        return Path(closest_scrapy_cfg() or self.project_settings.get("CONFIG_FILE", "")).parent
 
     def new_site(self, args: list[str], page_file: str | None) -> tuple[list[Path], list[str]]:
         """The files that were written, and what was proposed."""
@@ -125,8 +135,13 @@ class Command(BaseCommand, ScrapyCommand):
             raise InputError(f"scrapy newsite {' '.join(args)}: expected a name and the address of a list page")
         name, url = args
         module = import_module(self.project_settings["NEWSPIDER_MODULE"])
-        spider = Path(module.__file__ or "").parent / f"{name}.py"
-        site = Path(closest_scrapy_cfg()).parent / "tests" / "sites" / name
+        if module.__name__ == "imgcrawl.spiders" and not closest_scrapy_cfg():
+            raise InputError(
+                'scrapy newsite: there is no folder for spiders of your own; make one, "my_spiders" say, and an '
+                'imgcrawl.toml with the line: spiders = ["my_spiders"]'
+            )
+        spider = Path(module.__path__[0]) / f"{name}.py"
+        site = self.root / "tests" / "sites" / name
         self.check_name(name, [spider, site])
         list_url, page_url, next_url = _list_urls(url)
         found, crawler = self.pages(page_url, page_file)

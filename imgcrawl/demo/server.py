@@ -23,7 +23,7 @@ from weakref import WeakSet
 
 from aiohttp import web
 
-import imgcrawl
+from imgcrawl.children import import_path
 from imgcrawl.demo.alexa import Alexa
 from imgcrawl.demo.douban import Douban
 from imgcrawl.demo.doutula import Doutula
@@ -117,7 +117,7 @@ def serve(site: str = "pximg", port: int = 0, **options: Any) -> Iterator[Replic
         [sys.executable, "-m", "imgcrawl.demo", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        cwd=Path(imgcrawl.__file__).parents[1],  # the package need not be installed
+        env={**os.environ, **import_path()},  # the package need not be installed
         start_new_session=True,  # Ctrl-C is for the one who started us; the end of stdin tells the replica
     ) as process:
         assert process.stdin and process.stdout  # noqa: S101  # pipes, as asked for above

@@ -160,7 +160,9 @@ def findings(
 def known_already(stats: Mapping[str, Any]) -> int:
     """How many pages were known from an earlier crawl, where there was nothing else: a night without anything new."""
     asked = ("gallery/count", "gallery/failed", "row/count", "row/bad", "list/failed", "image/found")
-    return 0 if any(stats.get(name, 0) for name in asked) else int(stats.get("dupefilter/filtered", 0))
+    if any(stats.get(name, 0) for name in asked):
+        return 0
+    return int(stats.get("dupefilter/filtered", 0)) + int(stats.get("gallery/known", 0))
 
 
 def summary_fields(stats: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from imgcrawl.shared.script import Script
 PARTS = ("clock", "keys", "seen", "queue", "workers", "exchange", "admin")  # each uses those before
 LUA = files("imgcrawl.frontier") / "lua"
 SCRIPT = Script(*(LUA / f"{name}.lua" for name in PARTS))
+FORMAT = 2  # of what the queue holds: lua/keys.lua says which
 FINGERPRINT = 12  # bytes kept of a fingerprint: 1 in 10^13 that any two of 100 million pages collide
 
 
@@ -248,6 +249,11 @@ def _as_bytes(value: bytes | str) -> bytes:
 
 def _translated(error: ResponseError, key: str) -> Exception:
     """*error*, or what it means if a key of ours holds a value of another type."""
+    if of := re.search(r"FORMAT (\d+)", str(error)):
+        return ForeignKeyError(
+            f"Redis: {key} is a queue of another release of imgcrawl (format {of[1]}, expected {FORMAT}): let its"
+            " workers end, or stop them, and then start this; a queue of a newer release wants that release"
+        )
     found = re.search(r"FOREIGN (key .*?, expected .*?)(?: script: |\.?$)", str(error))
     what = found[1] if found else f"key {key} holds another type of value, expected ours"
     if not found and "WRONGTYPE" not in str(error):

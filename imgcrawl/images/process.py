@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from imgcrawl.children import import_path
 from imgcrawl.exceptions import ImageError
 from imgcrawl.images.verify import Facts
 
@@ -92,7 +93,7 @@ class DecoderProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **_GIVEN_BACK, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**os.environ, **_GIVEN_BACK, **import_path()},
         )
         if self._is_closed:
             self._process.kill()

@@ -26,10 +26,10 @@ from scrapy.pipelines.media import MediaPipeline
 from scrapy.utils.asyncio import is_asyncio_available
 from scrapy.utils.misc import arg_to_iter
 
-from imgcrawl.catalogue import Catalogue, Record
+from imgcrawl.catalogue import CatalogueError, GalleryVisit, Record, open_catalogue
 from imgcrawl.downloader import Downloader
 from imgcrawl.engine import is_stopping
-from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError, record_fatal_error
+from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError
 from imgcrawl.identity import Identity
 from imgcrawl.images.names import strip_extension
 from imgcrawl.items import Image
@@ -37,8 +37,7 @@ from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
-from imgcrawl.pipelines.loststores import is_lost
-from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional
+from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional, with_private_pages
 from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew, with_facts
 from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
 from imgcrawl.pipelines.places import Places
@@ -47,13 +46,13 @@ from imgcrawl.pipelines.remote import RemoteKeeper
 from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.sharing import SharedAddresses
 from imgcrawl.pipelines.staging import Staging
+from imgcrawl.pipelines.storagefailures import StorageFailures
 from imgcrawl.pipelines.stores import FileStore, with_slash
+from imgcrawl.pipelines.visits import Visits, known_requests, visit_of
 from imgcrawl.pipelines.window import WINDOW, outcomes
 from imgcrawl.spidermiddlewares import OptOuts, opt_outs_of
 
 logger = logging.getLogger(__name__)
-
-CATALOGUE_NAME = ".catalogue.sqlite3"
 
 
 class ImagesPipeline(ScrapyImagesPipeline):
@@ -102,9 +101,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 "written to, or the address of a store that Scrapy knows (s3://, gs://, ftp://)"
             ) from error
         self.opt_outs = OptOuts.from_settings(crawler.settings)
-        chosen = crawler.settings["CATALOGUE_FILE"]  # may be a link: the user has made it
-        path = Path(chosen).resolve() if chosen else (self.local.root if self.local else Path()) / CATALOGUE_NAME
-        self.catalogue = Catalogue(path, durable=self.config.durable)
+        self.catalogue = open_catalogue(crawler.settings)
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
         self.media_requests = MediaRequests(
             self.config.name,
@@ -121,13 +118,14 @@ class ImagesPipeline(ScrapyImagesPipeline):
             if self.local
             else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo, self.config)
         )
-        self.lookup = Lookup(self.catalogue, self.threads, self.keeper.is_intact)
+        self.lookup = Lookup(self.catalogue, self.threads, self.keeper, keep_deleted=self.config.keep_deleted)
+        self.visits = Visits(self.catalogue)
+        self.failures = StorageFailures(crawler)
         self.receiver = Receiver(self.staging, filters=self.config.filters)
         self.places = Places(self.config, self.threads)
         self._paths: dict[int, list[str]] = {}  # of large items, by their id
         self.placeholders = Placeholders(self.config.placeholders, self.config.placeholders_learned)
         self._addresses = SharedAddresses()
-        self._stopping: asyncio.Task[None] | None = None
 
     def close_spider(self) -> None:
         self.places.close()
@@ -142,7 +140,10 @@ class ImagesPipeline(ScrapyImagesPipeline):
             make = partial(self.media_requests.paths_of_many, adapter, urls, self.spiderinfo.spider.name)
             self._paths[id(item)] = await asyncio.get_running_loop().run_in_executor(self.threads, make)
         try:
-            requests = arg_to_iter(self.get_media_requests(item, self.spiderinfo))
+            asked: list[tuple[bytes, str]] = []
+            requests = known_requests(
+                arg_to_iter(self.get_media_requests(item, self.spiderinfo)), asked, self._fingerprinter
+            )
             stopping = partial(is_stopping, self.crawler.engine)
             images = await outcomes(requests, partial(self._outcome, item=item), stopping)
         except GalleryUnfinished as error:
@@ -152,6 +153,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
             self._paths.pop(id(item), None)
         for index in self.placeholders.found_in(images):
             images[index] = tell_anew(self.crawler, images[index], as_placeholder(images[index]), adapter.get("url"))
+        if not self.config.simulate:
+            media, name = (self.images_urls_field, self.images_result_field), self.spiderinfo.spider.name
+            await self._note(visit_of(adapter, asked, images, media, name))
         results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
         return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
 
@@ -163,7 +167,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         paths = self._paths.get(id(item), ())
         if len(paths) != len(urls):
             paths = self.media_requests.paths(adapter, urls, info.spider.name)
-        yield from self.media_requests.of(adapter, urls, paths, info.spider.name)
+        requests = self.media_requests.of(adapter, urls, paths, info.spider.name)
+        yield from with_private_pages(requests, info.spider) if "failed" in adapter else requests
 
     def file_path(
         self,
@@ -188,6 +193,14 @@ class ImagesPipeline(ScrapyImagesPipeline):
     ) -> str:
         """The name of a thumbnail, without an extension: the image's own below `thumbs/<thumb_id>/`."""
         return f"thumbs/{thumb_id}/{posixpath.splitext(request.meta['image_path'])[0]}"
+
+    async def _note(self, visit: GalleryVisit) -> None:
+        """Have *visit* in the catalogue. Raises `GalleryUnfinished` where that cannot be."""
+        try:
+            await self.visits.note(visit)
+        except (CatalogueError, sqlite3.Error) as error:
+            self.failures.stop(f"{visit.url or visit.title} could not be noted in the catalogue: {error}")
+            raise GalleryUnfinished("not noted in the catalogue", log_level="DEBUG") from error
 
     async def _outcome(self, request: Request, item: Any) -> Image:
         """What became of one address. Raises nothing but CancelledError."""
@@ -214,9 +227,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             return not_stored(reason)
         if self.placeholders.has_address(request.url):
             return not_stored("placeholder")
-        known_as = request.meta.get("image_known_as")
-        key = self._fingerprinter.fingerprint(Request(known_as) if known_as else request)
-        downloader = self.crawler.engine.downloader
+        key, downloader = request.meta["image_key"], self.crawler.engine.downloader
 
         async def ask() -> Image:
             with downloader.count_as_active(request) if isinstance(downloader, Downloader) else nullcontext():
@@ -233,11 +244,13 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 path = str(PurePosixPath(path))
             requested_path = strip_extension(path)
             record = await self.lookup.find_intact(key)
+            if record and not record.path:
+                return not_stored("deleted")
             if record and time.time() - record.checked_at < self.config.expires:
                 return known(record, requested_path)
             return still_stored(await self._asked(request, item, key, requested_path, record), record)
-        except (ImageError, OSError, sqlite3.Error) as error:
-            return still_stored(self._storage_failure(error, request), record)
+        except (ImageError, OSError, sqlite3.Error, CatalogueError) as error:
+            return still_stored(self.failures.outcome(error, request.url), record)
         except Exception as error:
             return still_stored(failure_of(error, request.url), record)
 
@@ -285,15 +298,3 @@ class ImagesPipeline(ScrapyImagesPipeline):
         for thumb_id, thumb, extension in examiner.thumbnails(arrival):
             path = strip_extension(self.thumb_path(request, thumb_id, info=self.spiderinfo, item=item))
             yield path + extension, thumb
-
-    def _storage_failure(self, error: ImageError | OSError | sqlite3.Error, request: Request) -> Image:
-        if isinstance(error, ImageError):
-            logger.debug("%s at %.500s", error, request.url)
-            return not_stored(error.reason)
-        sentence = f"an image could not be stored in {self.crawler.settings['IMAGES_STORE']}: {error}"
-        logger.error(sentence)
-        if is_lost(error) and self._stopping is None:
-            # Asking a site for images that cannot be kept would be no help to anybody.
-            record_fatal_error(self.crawler.stats, sentence)
-            self._stopping = asyncio.create_task(self.crawler.engine.close_spider_async(reason="storage"))
-        return not_stored("storage")

@@ -62,9 +62,26 @@ class LocalKeeper:
         self._publishing = threading.Lock()
 
     async def is_intact(self, record: Record) -> bool:
-        """Whether the file of *record* has the bytes it had."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.threads, self.store.checksum, record.path) == record.checksum
+        """Whether the file of *record* has the bytes it had, which are read."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self._has_its_bytes, record)
+
+    async def is_gone(self, record: Record) -> bool:
+        """Whether there is no file under the path of *record*."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self.store.stat, record.path) is None
+
+    def is_unchanged(self, record: Record) -> bool:
+        """Whether the file of *record* is, by its size, time and inode, as it was when its bytes were last known."""
+        noted = (record.bytes, record.mtime_ns, record.inode)
+        return record.mtime_ns > 0 and not self.config.check_by_hash and self.store.stat(record.path) == noted
+
+    def _has_its_bytes(self, record: Record) -> bool:
+        found = self.store.stat(record.path)
+        if found is None or self.store.checksum(record.path) != record.checksum:
+            return False
+        if found[1:] != (record.mtime_ns, record.inode):  # touched, moved or restored, or of an older catalogue
+            with self.catalogue.transaction():
+                self.catalogue.note_file(replace(record, mtime_ns=found[1], inode=found[2]))
+        return True
 
     async def keep(
         self, arrival: Arrival, placeholders: Placeholders, threads: ThreadPoolExecutor, examiner: Examiner
@@ -154,6 +171,8 @@ class LocalKeeper:
             if self.config.last_modified:
                 set_last_modified(staged, record.last_modified)
             record, status = self._named(image, staged), "downloaded"
+        if found := self.store.stat(record.path):
+            record = replace(record, mtime_ns=found[1], inode=found[2])
         catalogue.put(record)
         return status, record
 

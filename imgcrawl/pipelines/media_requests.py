@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from itemadapter import ItemAdapter
-from scrapy import Request
+from scrapy import Request, Spider
 from scrapy.exceptions import DropItem
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.url import strip_url
@@ -23,6 +23,8 @@ from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.pipelines.galleryfilters import GalleryFilters
 from imgcrawl.spidermiddlewares import OptOuts
 from imgcrawl.urls import host_of, without_query
+
+NO_ADDRESS = "about:invalid"  # stands for what cannot be asked for
 
 
 class MediaRequests:
@@ -95,7 +97,7 @@ class MediaRequests:
             return MediaRequest(url, headers=headers, meta=meta, callback=NO_CALLBACK)
         except (ValueError, TypeError, UnicodeError):
             # No address, so no request; a stand-in keeps its place in the order.
-            return Request("about:invalid", meta=meta | {"image_refused": "invalid_url"}, callback=NO_CALLBACK)
+            return Request(NO_ADDRESS, meta=meta | {"image_refused": "invalid_url"}, callback=NO_CALLBACK)
 
     def _apply_page_opt_outs(self, said: list[str], request: Request) -> None:
         """Refuse *request* for what its page said, or note what was said and is allowed."""
@@ -160,6 +162,16 @@ def checked_urls(adapter: ItemAdapter, urls_field: str, result_field: str) -> Se
             log_level="ERROR",
         ) from error
     return urls
+
+
+def with_private_pages(requests: Iterable[Request], spider: Spider) -> Iterator[Request]:
+    """*requests* for images that are tried again without their pages: where a page came from is not known by now, but
+    the *spider* may know (``is_own_private_page``)."""
+    is_private = getattr(spider, "is_own_private_page", None)
+    for request in requests:
+        if is_private and is_private(request.meta.get("page_url") or ""):
+            request.meta["page_private"] = True
+        yield request
 
 
 def make_conditional(request: Request, record: Record) -> None:

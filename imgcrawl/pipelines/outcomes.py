@@ -19,22 +19,8 @@ logger = logging.getLogger(__name__)
 
 def stored(status: str, record: Record) -> Image:
     """The outcome of an address whose bytes are in the store."""
-    image = {
-        "status": status,
-        "path": record.path,
-        "checksum": record.checksum,
-        "bytes": record.bytes,
-        "format": record.format,
-        "width": record.width,
-        "height": record.height,
-        "frames": record.frames,
-        "final_url": record.final_url,
-        "etag": record.etag,
-        "last_modified": record.last_modified,
-        "fetched_at": record.fetched_at,
-        "warnings": record.warnings.split(),
-    }
-    return cast("Image", {name: value for name, value in image.items() if value not in ("", 0, [])})
+    image = {"status": status} if status else {}
+    return cast("Image", image | record.facts())
 
 
 def known(record: Record, requested_path: str) -> Image:

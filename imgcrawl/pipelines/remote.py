@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -69,6 +70,14 @@ class RemoteKeeper:
         """Whether the file of *record* is there."""
         return is_plain(record.path) and await self._is_there(record.path)
 
+    async def is_gone(self, record: Record) -> bool:
+        """False: Scrapy's stores tell what is gone from what cannot be asked by nothing."""
+        return False
+
+    def is_unchanged(self, record: Record) -> bool:
+        """False: the store has to be asked."""
+        return False
+
     async def keep(
         self, arrival: Arrival, placeholders: Placeholders, threads: ThreadPoolExecutor, examiner: Examiner
     ) -> tuple[str, Record]:
@@ -78,21 +87,27 @@ class RemoteKeeper:
         # The same bytes under two addresses are uploaded once.
         async with self._uploading.setdefault(image.record.checksum, asyncio.Lock()):
             status, record = await self._upload(arrival, image)
-            await self._in_thread(self._put, record)
+            await self._in_thread(self.catalogue.put_claimed, replace(record, checked_at=time.time()))
         return status, record
 
     async def _upload(self, arrival: Arrival, image: Examined) -> tuple[str, Record]:
         record = image.record
         before = await self._in_thread(self.catalogue.find, record.key)
-        for path in await self._in_thread(lambda: list(islice(self.catalogue.files_of(record.checksum), _FILES))):
+        files = await self._in_thread(lambda: list(islice(self.catalogue.files_of(record.checksum), _FILES)))
+        for path in files:
             ours = self._once or (before and before.path == path)
             if ours and is_plain(path) and await self._is_there(path):
                 again, status = same_bytes(record, path, before)
                 return status, again
-        path = file_names(image.named_path, image.extension, record.checksum, with_checksum=True)[0]
+        wanted = file_names(image.named_path, image.extension, record.checksum, with_checksum=True)[0]
+        # Of machines that have the same bytes at the same time all write to one path.
+        path = await self._in_thread(self.catalogue.claim, record.checksum, wanted) if self._once else wanted
+        if not is_plain(path):
+            raise OSError(errno.EINVAL, "not a path below the store", path)
         with _File(arrival.file) if arrival.file else BytesIO(arrival.response.body) as body:
             await self._persist(path, body, record)
-        return "downloaded", replace(record, path=path)
+        is_ours = path == wanted or path in files  # where it is gone, it comes again
+        return "downloaded" if is_ours else "duplicate", replace(record, path=path)
 
     async def keep_derived(
         self,
@@ -105,10 +120,6 @@ class RemoteKeeper:
         anew at any time."""
         for path, body in await asyncio.get_running_loop().run_in_executor(threads, lambda: list(make(examiner))):
             await self._persist(path, BytesIO(body), None)
-
-    def _put(self, record: Record) -> None:
-        with self.catalogue.transaction():
-            self.catalogue.put(replace(record, checked_at=time.time()))
 
     async def _is_there(self, path: str) -> bool:
         stat: Any = self.store.stat_file(path, self._info())

@@ -45,6 +45,9 @@ class PipelineSettings:
     durable: bool
     placeholders: list[str]
     placeholders_learned: int
+    simulate: bool
+    check_by_hash: bool
+    keep_deleted: bool
     same_bytes: str
     last_modified: bool
 
@@ -70,6 +73,9 @@ class PipelineSettings:
                 durable=wants_fsync(settings),
                 placeholders=settings.getlist("IMAGES_PLACEHOLDERS"),
                 placeholders_learned=settings.getint("IMAGES_PLACEHOLDERS_LEARNED", 10),
+                simulate=settings.getbool("IMAGES_SIMULATE"),
+                keep_deleted=settings.getbool("IMAGES_KEEP_DELETED"),
+                check_by_hash=_checked_by_hash(settings),
                 same_bytes=settings.get("IMAGES_SAME_BYTES", "once"),
                 last_modified=settings.getbool("IMAGES_LAST_MODIFIED", False),
             )
@@ -85,6 +91,13 @@ class PipelineSettings:
         if unknown := config.keep - FOREIGN_EXTENSIONS.keys():
             raise InputError(f"IMAGES_KEEP names {min(unknown)!r}; expected some of {', '.join(FOREIGN_EXTENSIONS)}")
         return config
+
+
+def _checked_by_hash(settings: BaseSettings) -> bool:
+    check = settings.get("IMAGES_CHECK", "stat")
+    if check not in ("stat", "hash"):
+        raise InputError(f"IMAGES_CHECK is {check!r}: expected stat or hash")
+    return bool(check == "hash")
 
 
 def _filters(settings: BaseSettings) -> ImageFilters:

@@ -22,6 +22,7 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 _HANDLES = os.open in os.supports_dir_fd  # not on Windows
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+_LARGEST = 2**63 - 1
 _READ = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -85,6 +86,17 @@ class FileStore(FSFilesStore):
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except (OSError, ValueError):  # of names with a NUL
             return None
+
+    def stat(self, name: str) -> tuple[int, int, int] | None:
+        """Size, modification time in ns and inode of the file *name*, or None if there is no such file."""
+        try:
+            with self._folder_of(name) as (folder, last):
+                found = os.stat(last, dir_fd=folder, follow_symlinks=False)
+        except (OSError, ValueError):  # of names with a NUL
+            return None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return found.st_size, found.st_mtime_ns, found.st_ino & _LARGEST  # as large as a database takes it
 
     @contextmanager
     def linked(self, name: str) -> Iterator[Path | None]:

@@ -135,7 +135,7 @@ def client_from_settings(settings: BaseSettings, longest_wait: float) -> Any:
         return Redis.from_url(url, **parameters)
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"REDIS_URL {printable(url)} with REDIS_PARAMS: {error}; expected redis://[user:password@]host:port/0"
+            f"REDIS_URL {printable(url)} with REDIS_PARAMS: {error}; expected redis://host:port/0"
         ) from None
 
 

@@ -10,6 +10,8 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 
+from imgcrawl.children import import_path
+
 MAX_CRASHES, CRASH_WINDOW = 5, 60.0  # so many workers may crash within so many seconds
 MAX_LINE = 1 << 20  # bytes of a log line
 
@@ -18,7 +20,7 @@ async def start_worker(command: Sequence[str], redis_url: str) -> asyncio.subpro
     """Start *command* as a worker of the queue at *redis_url*. Its log comes out as `log_lines`."""
     return await asyncio.create_subprocess_exec(
         *command,
-        env={**os.environ, "REDIS_URL": redis_url},
+        env={**os.environ, **import_path(), "REDIS_URL": redis_url},
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         limit=MAX_LINE,

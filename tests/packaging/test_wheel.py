@@ -200,6 +200,26 @@ def test_spiders_of_ones_own_are_found_in_the_folder_that_the_file_names(install
     assert {"other", "pximg"} <= set(done.stdout.split()), done.stderr
 
 
+def test_from_the_packed_wheel_the_demo_runs_and_a_site_is_begun_in_ones_own_folder(
+    wheel: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<title>Birds</title>" + "".join(f"<a class=album href=/{n}>{n}</a>" for n in range(9)), "utf-8")
+    begin = ("newsite", "birds", "https://example.org/?page={page}", "--page", str(page))
+    done = run(wheel, tmp_path, "imgcrawl", *begin)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no folder for spiders of your own" in done.stderr
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "imgcrawl.toml").write_text('spiders = ["mine"]', "utf-8")
+    done = run(wheel, tmp_path, "imgcrawl", *begin)
+    assert done.returncode == 0, done.stderr
+    assert 'name = "birds"' in (tmp_path / "mine" / "birds.py").read_text("utf-8")
+    assert (tmp_path / "tests" / "sites" / "birds" / "list.html").exists()
+    done = run(wheel, tmp_path, "imgcrawl", "demo", "urls", "-s", "DOWNLOAD_DELAY=0")
+    assert done.returncode == 0, done.stderr
+    assert "53 of them sent just now, 53 bit for bit as sent" in done.stdout
+
+
 def other_project(folder: Path, site: Replica, *lines: str) -> Path:
     subprocess.run([sys.executable, "-m", "scrapy", "startproject", "elsewhere"], cwd=folder, check=True, stdout=-3)
     project = folder / "elsewhere"

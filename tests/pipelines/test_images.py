@@ -13,6 +13,7 @@ import time
 import weakref
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,7 @@ def test_an_expired_image_is_asked_for_conditionally(server: Server, tmp_path: P
     server.add("/new.jpg", jpeg(71))
     gallery = {"image_urls": [server.url("/same.jpg"), server.url("/new.jpg")]}
     run(server, tmp_path, gallery)
-    with sqlite3.connect(tmp_path / "images" / ".catalogue.sqlite3") as catalogue:
+    with closing(sqlite3.connect(tmp_path / "images" / ".catalogue.sqlite3")) as catalogue, catalogue:
         catalogue.execute("UPDATE images SET checked_at = checked_at - 91 * 86400")
     done = run(server, tmp_path, gallery)
     (_, same), (status, path) = outcomes(done)
@@ -443,6 +444,7 @@ def test_images_that_are_published_together_are_judged_one_by_one(server: Server
         until(lambda: server.count("/bad.jpg") and server.count("/11.jpg"))
         time.sleep(0.5)
         catalogue.execute("COMMIT")
+        catalogue.close()
         done = crawling.result()
     assert Counter(status for status, _ in outcomes(done)) == {"downloaded": 10, "duplicate": 2, "failed": 1}
     assert ("failed", "storage") in outcomes(done)

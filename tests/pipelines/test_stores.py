@@ -12,11 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from imgcrawl.catalogue import Catalogue
+from imgcrawl.catalogue import SqliteCatalogue
 from imgcrawl.exceptions import InputError
 from imgcrawl.images.names import file_names
 from imgcrawl.pipelines.staging import NAME, Staging
@@ -197,7 +198,7 @@ def test_a_path_read_back_from_a_catalogue_is_checked(server: Server, tmp_path: 
     server.add("/page", page, headers={"Content-Type": "application/json"})
     assert outcomes(crawl(tmp_path, "items", {"url": server.url("/page")})) == [("downloaded", "items/t/001.jpg")]
     for path in (str(outside), "../outside.jpg"):
-        with sqlite3.connect(tmp_path / "images" / ".catalogue.sqlite3") as catalogue:
+        with closing(sqlite3.connect(tmp_path / "images" / ".catalogue.sqlite3")) as catalogue, catalogue:
             catalogue.execute("UPDATE images SET path = ?", (path,))
         done = crawl(tmp_path, "items", {"url": server.url("/page")})
         assert outcomes(done) == [("downloaded", "items/t/001.jpg")]
@@ -239,7 +240,7 @@ def test_a_durable_file_and_all_folders_that_lead_to_it_are_on_disk(
 
 def test_a_durable_catalogue_waits_for_the_disk_at_each_transaction(tmp_path: Path) -> None:
     for durable, level in ((False, 1), (True, 2)):
-        catalogue = Catalogue(tmp_path / "catalogue", durable=durable)
+        catalogue = SqliteCatalogue(tmp_path / "catalogue", durable=durable)
         assert catalogue._db.execute("PRAGMA synchronous").fetchone() == (level,)
         catalogue.close()
 

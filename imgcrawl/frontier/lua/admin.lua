@@ -46,6 +46,7 @@ end
 -- how many went back in other shards of the run -> how many of the dead went back into the queue, 1,000 at the most
 function operations.requeue()
     load()
+    upgrade()
     local back, elsewhere = 0, whole(argument())
     for _ = 1, math.min(1000, redis.call('LLEN', DEAD)) do
         local entry = redis.call('LPOP', DEAD)
@@ -75,8 +76,10 @@ function operations.clear()
         redis.call('UNLINK', prefix .. 'leases:' .. worker)
         wake(worker)
     end
+    redis.call('UNLINK', WORKERS, WAITING)
+    upgrade()
     wipe()
-    redis.call('UNLINK', RUN, WORKERS, WAITING, SEQUENCES, CLOCK)
+    redis.call('UNLINK', RUN, SEQUENCES, CLOCK)
     changed = {}
     return 1
 end

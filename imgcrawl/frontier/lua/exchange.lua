@@ -240,6 +240,7 @@ function operations.exchange()
     local function flag(letter) return string.find(flags, letter, 1, true) ~= nil end
     load()
     if run.id ~= id then return {'gone', run.state or ''} end
+    if not run.format then set('format', FORMAT) end -- who is in it reads and writes this one
     local leave = flag('l')
     local skip = arrive(worker, sequence)
     reconcile(flag('h'))

@@ -28,6 +28,7 @@ local at = 7
 local RUN, WORKERS, WAITING, SEQUENCES = prefix .. 'run', prefix .. 'workers', prefix .. 'waiting', prefix .. 'sequences'
 local HOSTS, QUARANTINED, DEAD = prefix .. 'hosts', prefix .. 'quarantined', prefix .. 'dead'
 local REJECTED, GARBAGE, CLOCK = prefix .. 'rejected', prefix .. 'garbage', prefix .. 'clock'
+local FORMAT = '2' -- of all this. 1, which runs did not name, had "<priority>:<host>" in the queue: workers.lua
 local MAX_PRIORITY, TURNS, BUCKET, KEPT, ANSWER = 1048576, 4294967296, 100, 1000, 262144
 
 -- Others' values in the place of our keys end the caller before anything is changed.
@@ -76,7 +77,7 @@ end
 
 local FIELDS = {}
 for field in string.gmatch('id name arguments state started ended turn queued leased done failed dead rejected redelivered '
-    .. 'enqueued deaths feeder seeder seeded seedings error idle_since shards', '%S+') do FIELDS[field] = true end
+    .. 'enqueued deaths feeder seeder seeded seedings error idle_since shards format', '%S+') do FIELDS[field] = true end
 local run, changed = {}, {}
 local function set(field, value)
     run[field] = value
@@ -101,6 +102,12 @@ local function load()
         reject('not a field of the run', field)
     end
     if run.id and run.state ~= 'done' then run.state = 'running' end
+    if run.id and run.format and run.format ~= FORMAT then
+        if string.find(run.format, '^%d%d?%d?$') then error('FORMAT ' .. run.format) end
+        reject('not a format', run.format)
+        redis.call('HDEL', RUN, 'format')
+        run.format = nil
+    end
 end
 -- Calls cost more than what they do: fields of hashes are written together, in the end. `flush` before one is read.
 local unwritten = {}

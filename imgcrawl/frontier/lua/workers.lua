@@ -71,11 +71,29 @@ local function begin(worker, name, persist, arguments)
     end
     set('id', text(wall) .. '-' .. worker)
     set('name', name)
+    set('format', FORMAT)
     set('arguments', arguments)
     set('state', 'running')
     set('started', text(wall))
     set('turn', text(whole(turn)))
     set('queued', text(whole(queued)))
+end
+
+-- What an older release left becomes what this one has, once none of its workers is left.
+local function upgrade()
+    if not run.id or run.format then return end
+    if redis.call('ZCARD', WORKERS) > 0 then
+        save()
+        error('FORMAT 1')
+    end
+    for _, bucket in ipairs(redis.call('ZRANGE', index, 0, -1)) do
+        local priority, host = bucket_parts(bucket) -- a host of today has no colon
+        if priority then
+            redis.call('ZREM', index, bucket)
+            stand_in_index(priority, host)
+        end
+    end
+    set('format', FORMAT)
 end
 
 -- worker, name of the run, keep what was seen, wipe first, arguments, what is none in their place, number of shards
@@ -87,6 +105,7 @@ function operations.join()
     if run.id and (run.shards or '1') ~= shards then return {run.id, 'shards', run.shards or '1'} end
     local expired = expire_workers()
     wake_some(fresh)
+    upgrade()
     local alone = redis.call('ZCARD', WORKERS) == 0
     local over = run.state ~= 'running'
     if name ~= '' and run.name == name then over = over and run.state ~= 'done' end

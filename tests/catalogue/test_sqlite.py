@@ -1,4 +1,4 @@
-"""The catalogue under several processes; `tests/pipelines` has what one process does with it."""
+"""The catalogue in a file, under several processes; `tests/pipelines` has what one process does with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from imgcrawl.catalogue import Catalogue, Record
+from imgcrawl.catalogue import Record, SqliteCatalogue
+from imgcrawl.catalogue.galleries import items
 from imgcrawl.exceptions import InputError
 from tests.support.crawling import ROOT
 
@@ -25,14 +26,14 @@ PROCESSES, IMAGES = 4, 150
 STORES = """
 import hashlib, json, sys, time
 from pathlib import Path
-from imgcrawl.catalogue import Catalogue, Record
+from imgcrawl.catalogue import Record, SqliteCatalogue
 from imgcrawl.images.names import file_names
 from imgcrawl.pipelines.stores import FileStore
 
 root, me, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 while not (root.parent / "go").exists():
     time.sleep(0.001)
-store, catalogue = FileStore(str(root)), Catalogue(root / ".catalogue.sqlite3")
+store, catalogue = FileStore(str(root)), SqliteCatalogue(root / ".catalogue.sqlite3")
 store.staging.open()
 told = []
 for number in range(count):
@@ -87,14 +88,14 @@ def test_processes_share_it_without_a_lock_error_a_duplicate_or_an_overwrite(tmp
     own = IMAGES // 3
     assert len(files) == own * PROCESSES + (IMAGES - own)
     assert Counter(status for *_, status in told)["downloaded"] == len(files)
-    catalogue = Catalogue(root / ".catalogue.sqlite3")
+    catalogue = SqliteCatalogue(root / ".catalogue.sqlite3")
     for key, path, checksum, _ in told:
         record = catalogue.find(key.encode())
         assert record and (record.path, record.checksum) == (path, checksum)
     catalogue.close()
 
 
-def steps(catalogue: Catalogue, work: Callable[[], object]) -> int:
+def steps(catalogue: SqliteCatalogue, work: Callable[[], object]) -> int:
     """How many steps SQLite's machine takes for *work*."""
     taken = [0]
 
@@ -111,7 +112,7 @@ def steps(catalogue: Catalogue, work: Callable[[], object]) -> int:
 
 
 def test_the_same_bytes_under_very_many_addresses_take_no_longer(tmp_path: Path) -> None:
-    catalogue = Catalogue(tmp_path / "catalogue.sqlite3")
+    catalogue = SqliteCatalogue(tmp_path / "catalogue.sqlite3")
     checksum, path = "ab" * 32, "a/001.jpg"
 
     def add(numbers: range) -> None:
@@ -134,11 +135,11 @@ def test_the_same_bytes_under_very_many_addresses_take_no_longer(tmp_path: Path)
 
 
 def test_a_catalogue_of_an_older_release_gets_the_index_that_this_one_asks(tmp_path: Path) -> None:
-    Catalogue(tmp_path / "c").close()
+    SqliteCatalogue(tmp_path / "c").close()
     with sqlite3.connect(tmp_path / "c") as db:
         db.execute("DROP INDEX by_file")
         db.execute("CREATE INDEX by_checksum ON images (checksum)")
-    catalogue = Catalogue(tmp_path / "c")
+    catalogue = SqliteCatalogue(tmp_path / "c")
     indexes = {name for (name,) in catalogue._db.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")}
     assert "by_file" in indexes
     assert "by_checksum" not in indexes
@@ -152,7 +153,7 @@ def test_what_is_no_file_under_the_catalogues_name_is_refused_in_one_sentence(
 ) -> None:
     make(tmp_path / f"catalogue{suffix}")
     with pytest.raises(InputError, match="is no regular file"):
-        Catalogue(tmp_path / "catalogue")
+        SqliteCatalogue(tmp_path / "catalogue")
 
 
 def test_a_catalogue_of_the_first_version_is_upgraded_in_place(tmp_path: Path) -> None:
@@ -169,11 +170,33 @@ def test_a_catalogue_of_the_first_version_is_upgraded_in_place(tmp_path: Path) -
         old.execute("PRAGMA user_version = 1")
     old.close()
     for _ in range(2):
-        catalogue = Catalogue(file)
+        catalogue = SqliteCatalogue(file)
         assert catalogue.find(b"key") == Record(*row)
         catalogue.close()
     with sqlite3.connect(file) as new:
         new.execute("PRAGMA user_version = 99")
     new.close()
     with pytest.raises(InputError, match="catalogue of version 99"):
-        Catalogue(file)
+        SqliteCatalogue(file)
+
+
+# What the release with version 2 wrote, as SQLite dumps it.
+VERSION_2 = """
+CREATE TABLE images (key BLOB PRIMARY KEY, wanted TEXT, path TEXT, checksum TEXT, bytes INTEGER, format TEXT, width INTEGER, height INTEGER, frames INTEGER, final_url TEXT, etag TEXT, last_modified TEXT, fetched_at TEXT, checked_at REAL, warnings TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+INSERT INTO "images" VALUES(X'6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B','a/001','a/001.jpg','ab',5,'JPEG',1,2,1,'http://h/a','"e"','Mon','2026-01-01T00:00:00+00:00',1.5,'truncated');
+CREATE INDEX by_file ON images (checksum, path);
+PRAGMA user_version = 2;
+"""  # noqa: E501 -- as it is
+
+
+def test_a_catalogue_of_the_second_version_is_upgraded_in_place(tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.sqlite3"
+    with sqlite3.connect(file) as old:
+        old.executescript(VERSION_2)
+    old.close()
+    facts = ("a/001", "a/001.jpg", "ab", 5, "JPEG", 1, 2, 1, "http://h/a", '"e"', "Mon", "2026-01-01T00:00:00+00:00")
+    for _ in range(2):
+        catalogue = SqliteCatalogue(file)
+        assert catalogue.find(b"k" * 20) == Record(b"k" * 20, *facts, 1.5, "truncated", 0, 0)
+        assert list(items(catalogue)) == []
+        catalogue.close()

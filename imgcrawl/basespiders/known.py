@@ -1,0 +1,75 @@
+"""LIST: galleries that the catalogue has complete are not opened again, and end the walk."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar, Self
+
+from scrapy import Request, signals
+from scrapy.crawler import Crawler
+
+from imgcrawl.basespiders.lists import ListSpider
+from imgcrawl.catalogue import Catalogue, CatalogueError, open_catalogue
+from imgcrawl.catalogue.sql import gallery_key
+from imgcrawl.exceptions import InputError
+
+_DAY = 86400.0
+
+
+class KnownGalleriesSpider(ListSpider):
+    """A walk that looks into the catalogue.
+
+    With `stop_at_known` it ends behind a page with so many galleries in a row that are complete in the catalogue, this
+    page's last ones included. What is pinned to the top of a page is followed by what is new, which breaks the row, and
+    counts once.
+
+    GALLERIES_EXPIRES: days for which a gallery that was complete is not opened again (`gallery/known`); 0: it is
+    opened each time.
+    """
+
+    options: ClassVar[dict[str, str]] = {
+        "stop_at_known": "stop behind a list page that ends with so many galleries which the catalogue has complete",
+    }
+    stop_at_known: str | None = None
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.most_known = self.at_least_one("stop_at_known")
+        self._catalogue: Catalogue | None = None
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
+        spider = super().from_crawler(crawler, *args, **kwargs)
+        crawler.signals.connect(spider._close_catalogue, signals.spider_closed)
+        return spider
+
+    async def known_on(self, found: Sequence[str]) -> Collection[str]:
+        if self.most_known is None:
+            return ()
+        return await self._complete_since(found, 0.0)
+
+    async def not_to_open(self, found: Sequence[str]) -> Collection[str]:
+        """Which of the galleries *found* need not be opened again."""
+        days = self.settings.getfloat("GALLERIES_EXPIRES", 0.0)
+        return await self._complete_since(found, time.time() - days * _DAY) if days > 0 else ()
+
+    async def _complete_since(self, found: Sequence[str], since: float) -> set[str]:
+        keys = [gallery_key(self.name, Request(url).url) for url in found]  # as it is asked for
+        try:
+            at = await asyncio.to_thread(self._ask, keys)
+        except (InputError, CatalogueError, sqlite3.Error) as error:  # the pipeline has the same trouble, and tells it
+            self.logger.debug("the catalogue cannot be asked: %s", error)
+            return set()
+        return {url for url, complete_at in zip(found, at, strict=True) if complete_at > since}
+
+    def _ask(self, keys: Sequence[bytes]) -> list[float]:
+        if self._catalogue is None:
+            self._catalogue = open_catalogue(self.settings, must_exist=True)
+        return self._catalogue.complete_at(keys)
+
+    def _close_catalogue(self) -> None:
+        if self._catalogue is not None:
+            self._catalogue.close()

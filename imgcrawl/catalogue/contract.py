@@ -1,0 +1,193 @@
+"""What a catalogue holds and can be asked, whichever database it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from imgcrawl.exceptions import ImgcrawlError
+
+SCHEMA_VERSION = 3  # 1 had no warnings; 2 knew neither outcomes nor galleries, nor the facts of files
+
+
+class CatalogueError(ImgcrawlError):
+    """The catalogue's server cannot be used any more. What was not acknowledged by it may not be in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One address that was stored. *key* is the request's fingerprint, *wanted* the name its item asked for,
+    *path* the file that has its bytes (another image's, if that had the same bytes first), *checksum* their
+    sha256 in hex, *checked_at* the Unix time at which the server last confirmed them, *warnings* what is wrong
+    with them (`imgcrawl.images.damage.WARNINGS`), parted by spaces. *mtime_ns* and *inode* are those of the file when
+    it was last known to have these bytes; 0: not known. Without a *path* it is what a person has deleted on purpose."""
+
+    key: bytes
+    wanted: str
+    path: str
+    checksum: str
+    bytes: int
+    format: str
+    width: int
+    height: int
+    frames: int
+    final_url: str
+    etag: str
+    last_modified: str
+    fetched_at: str
+    checked_at: float
+    warnings: str = ""
+    mtime_ns: int = 0
+    inode: int = 0
+
+    def facts(self) -> dict[str, Any]:
+        """What an item's image says of its file; what is not known is left out."""
+        told = {name: getattr(self, name) for name in _TOLD} | {"warnings": self.warnings.split()}
+        return {name: value for name, value in told.items() if value not in ("", 0, [])}
+
+
+_TOLD = (
+    *("path", "checksum", "bytes", "format", "width", "height", "frames", "final_url", "etag", "last_modified"),
+    "fetched_at",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LastOutcome:
+    """What last became of an address. *key* is the request's fingerprint, *page* the address that showed it,
+    *gallery* the key of the gallery that named it last, *opt_outs* words parted by spaces. *tried* is how often it was
+    looked for in vain or brought home; *first_seen* and *last_seen* are Unix times. *reason* and *requested_path* are
+    empty for what is stored."""
+
+    key: bytes
+    url: str
+    spider: str
+    gallery: bytes
+    page: str
+    status: str
+    reason: str
+    requested_path: str
+    opt_outs: str
+    tried: int
+    first_seen: float
+    last_seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryVisit:
+    """A gallery as a crawl has just seen it. *fields* are its item's, but for its addresses and outcomes; *media*
+    names the fields that these are in ("image_urls images"), and *outcomes* are in the order of its addresses. *error*
+    says why its page could not be had; what was known of its images then stays. *partial*: these are some of the images
+    of a gallery, tried again; if it is known, its other images and its fields stay."""
+
+    spider: str
+    url: str
+    title: str
+    fields: Mapping[str, Any]
+    media: str
+    outcomes: Sequence[LastOutcome]
+    seen_at: float
+    complete: bool
+    error: str = ""
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGallery:
+    """A gallery as the catalogue has it. *keys* are the fingerprints of its addresses, in order; *complete_at* is the
+    Unix time at which all of them were last here or refused, 0 if they never were. It is complete now if that is
+    *last_seen*."""
+
+    number: int
+    key: bytes
+    spider: str
+    url: str
+    title: str
+    fields: Mapping[str, Any]
+    media: str
+    keys: Sequence[bytes]
+    first_seen: float
+    last_seen: float
+    complete_at: float
+    error: str
+
+
+class StoredRecords(Protocol):
+    """What is stored, by address."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """What is read and written inside is one step for all threads, processes and machines."""
+
+    def find(self, key: bytes) -> Record | None:
+        """The record of the address with fingerprint *key*."""
+
+    def find_all(self, keys: Iterable[bytes]) -> list[Record | None]:
+        """The records of the addresses with the fingerprints *keys*, in their order."""
+
+    def files_of(self, checksum: str) -> Iterator[str]:
+        """The files that these bytes are recorded for, each once. That they have many addresses costs nothing."""
+
+    def has_file(self, path: str, checksum: str) -> bool:
+        """Whether these bytes are recorded for the file *path*."""
+
+    def put(self, record: Record) -> None:
+        """Add *record*, or put it in the place of an older one of the same address. Call inside `transaction`."""
+
+    def note_file(self, record: Record) -> None:
+        """Note `mtime_ns` and `inode` of *record*, if it is still of that file. Call inside `transaction`."""
+
+    def claim(self, checksum: str, path: str) -> str:
+        """The path at which these bytes are to be stored: *path*, or what another machine has claimed before."""
+
+    def put_claimed(self, record: Record) -> None:
+        """`put` *record*, in a transaction of its own, and end the claim on its bytes."""
+
+    def records(self) -> Iterator[Record]:
+        """Everything that was stored, by fingerprint."""
+
+    def keys_of(self, path: str) -> list[bytes]:
+        """The fingerprints of the addresses whose bytes are in the file *path*. Walks everything that is stored."""
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Note that a person wants no more of the addresses with these fingerprints: their records have no path."""
+
+    def remove(self, keys: Iterable[bytes]) -> None:
+        """Remove what is known of the addresses with these fingerprints, as if they had never been seen."""
+
+
+class Catalogue(StoredRecords, Protocol):
+    """Everything that is known. Methods may be called from any thread, and wait for the database.
+
+    What is written is there when the `transaction` that it is in has ended without an error. Raises `InputError` where
+    it is opened and cannot be used, `CatalogueError` where its server goes away later.
+    """
+
+    def note(self, visits: Sequence[GalleryVisit]) -> None:
+        """Note what became of galleries and their images, all or nothing."""
+
+    def outcomes(self, keys: Iterable[bytes]) -> list[LastOutcome | None]:
+        """What last became of the addresses with the fingerprints *keys*, in their order."""
+
+    def not_had(
+        self, spider: str | None, statuses: Sequence[str] = ("failed",), reason: str = ""
+    ) -> Iterator[LastOutcome]:
+        """The outcomes of these *statuses* ("failed", "refused"): of a spider or of all, of a *reason* or of each."""
+
+    def lost_galleries(self, spider: str | None) -> Iterator[StoredGallery]:
+        """The galleries, of a spider or of all, whose page could not be had when it was last asked for."""
+
+    def gallery(self, key: bytes) -> StoredGallery | None:
+        """The gallery with this key (`gallery_key`)."""
+
+    def complete_at(self, keys: Sequence[bytes]) -> list[float]:
+        """When the galleries with these keys were seen to be complete, Unix times; 0 for one that is not known, or was
+        not complete when it was last seen."""
+
+    def galleries(self, spider: str | None) -> Iterator[StoredGallery]:
+        """The galleries of a spider or of all, in the order in which they were first seen. What is added meanwhile
+        may be among them."""
+
+    def close(self) -> None:
+        """Let go of the database."""

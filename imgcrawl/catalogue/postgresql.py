@@ -1,0 +1,152 @@
+"""The catalogue of many machines: a PostgreSQL database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+
+from imgcrawl.catalogue.contract import SCHEMA_VERSION, CatalogueError
+from imgcrawl.catalogue.sql import SqlCatalogue
+from imgcrawl.exceptions import InputError
+from imgcrawl.lines import printable
+
+_EXPECTED = (
+    "expected postgresql://host:port/database, before the host user:password@ where they are needed, in which other"
+    " characters than letters, digits, - . _ ~ are percent-encoded"
+)
+_HOST = r"(?:[^\s@/?#:,\[\]]*|\[[^\s\]]*\])(?::[0-9]*)?"
+_ADDRESS = re.compile(rf"postgres(?:ql)?://(?:[^\s@/?#]*@)?{_HOST}(?:,{_HOST})*(?:/[^\s@?#]*)?(?:\?[^\s#]*)?")
+_LOCK = 0x696D6763  # one number for all machines; PostgreSQL's own locks on rows would have to be taken in one order
+_CONNECTION = {"connect_timeout": "10", "keepalives_idle": "30", "tcp_user_timeout": "30000"}
+
+_SCHEMA = (
+    "CREATE SCHEMA IF NOT EXISTS imgcrawl",
+    "CREATE TABLE IF NOT EXISTS imgcrawl.version (version INTEGER)",
+    'CREATE TABLE IF NOT EXISTS images (key BYTEA PRIMARY KEY, wanted TEXT, path TEXT COLLATE "C", checksum TEXT,'
+    " bytes BIGINT, format TEXT, width INTEGER, height INTEGER, frames INTEGER, final_url TEXT, etag TEXT,"
+    " last_modified TEXT, fetched_at TEXT, checked_at DOUBLE PRECISION, warnings TEXT NOT NULL DEFAULT '',"
+    " mtime_ns BIGINT NOT NULL DEFAULT 0, inode BIGINT NOT NULL DEFAULT 0)",
+    'CREATE TABLE IF NOT EXISTS outcomes (key BYTEA PRIMARY KEY, url TEXT, spider TEXT COLLATE "C", gallery BYTEA,'
+    ' page TEXT, status TEXT, reason TEXT COLLATE "C", requested_path TEXT, opt_outs TEXT, tried INTEGER,'
+    " first_seen DOUBLE PRECISION, last_seen DOUBLE PRECISION)",
+    "CREATE TABLE IF NOT EXISTS galleries (number BIGSERIAL PRIMARY KEY, key BYTEA UNIQUE, spider TEXT, url TEXT,"
+    " title TEXT, fields TEXT, media TEXT, images BYTEA, first_seen DOUBLE PRECISION, last_seen DOUBLE PRECISION,"
+    " complete_at DOUBLE PRECISION, error TEXT)",
+    "CREATE TABLE IF NOT EXISTS claims (checksum TEXT PRIMARY KEY, path TEXT)",
+    "CREATE INDEX IF NOT EXISTS by_file ON images (checksum, path)",
+    "CREATE INDEX IF NOT EXISTS lost ON galleries (spider, number) WHERE error <> ''",
+    "CREATE INDEX IF NOT EXISTS by_spider ON galleries (spider, number)",
+    "CREATE INDEX IF NOT EXISTS not_had ON outcomes (status, spider, reason, key)"
+    " WHERE status IN ('failed', 'refused')",
+)
+
+
+class PostgresCatalogue(SqlCatalogue):
+    """The catalogue in the database at *url*, in a schema `imgcrawl` that is made if there is none.
+
+    A connection that is lost is made again once, if nothing is lost with it. Raises `InputError` if the database cannot
+    be used, `CatalogueError` if it cannot be used any more. No text of an error has the password in it.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        if not _ADDRESS.fullmatch(url):  # what is wrong with it could be told only with the password
+            raise InputError(f"CATALOGUE_URL is no address of a PostgreSQL database: {_EXPECTED}")
+        self._url = url
+        self._in_transaction = False
+        try:
+            self._db = self._connect()
+            try:
+                self._create()
+            except BaseException:
+                self._db.close()
+                raise
+        except (psycopg.ProgrammingError, UnicodeError) as error:
+            if isinstance(error, psycopg.ProgrammingError) and error.sqlstate:
+                raise InputError(f"CATALOGUE_URL={printable(url)}: {_told(error)}; {_EXPECTED}") from error
+            raise InputError(f"CATALOGUE_URL cannot be read: {_EXPECTED}") from None
+        except (psycopg.Error, CatalogueError) as error:
+            raise InputError(f"CATALOGUE_URL={printable(url)}: {_told(error)}; {_EXPECTED}") from error
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        given = dict(_CONNECTION, options="-c search_path=imgcrawl", application_name="imgcrawl")
+        return psycopg.connect(self._url, autocommit=True, **given)  # type: ignore[arg-type] # its own parameters come first
+
+    def _create(self) -> None:
+        with self.transaction():
+            for statement in _SCHEMA:
+                self._db.execute(statement.encode())
+            found = self._db.execute("SELECT version FROM version").fetchone()
+            if found is None:
+                self._db.execute("INSERT INTO version VALUES (%s)", (SCHEMA_VERSION,))
+            elif found[0] != SCHEMA_VERSION:
+                raise InputError(
+                    f"CATALOGUE_URL={printable(self._url)}: catalogue of version {found[0]}, expected version"
+                    f" {SCHEMA_VERSION}; it was written by another release of imgcrawl"
+                )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._rows("BEGIN")
+            self._in_transaction = True
+            try:
+                self._rows("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
+                yield
+                self._rows("COMMIT")
+            except BaseException:
+                if not self._db.closed:
+                    self._db.rollback()
+                raise
+            finally:
+                self._in_transaction = False
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._lock:
+            cursor = self._run(sql, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def _run(self, sql: str, values: Sequence[Any]) -> psycopg.Cursor[Any]:
+        try:
+            return self._db.execute(_in_its_words(sql), values)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if self._in_transaction or not self._db.closed:
+                raise CatalogueError(_lost(error)) from error
+        try:
+            self._db = self._connect()
+            return self._db.execute(_in_its_words(sql), values)
+        except psycopg.Error as error:
+            raise CatalogueError(_lost(error)) from error
+
+    def _write(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        try:
+            with self._db.cursor() as cursor:
+                cursor.executemany(_in_its_words(sql), rows)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise CatalogueError(_lost(error)) from error
+
+    def _rows_of_keys(self, select: str, keys: Sequence[bytes]) -> Iterable[Any]:
+        return self._rows(f"{select} WHERE key = ANY(?)", (list(keys),)) if keys else []
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+
+@lru_cache(100)
+def _in_its_words(sql: str) -> bytes:
+    return sql.replace("?", "%s").encode()
+
+
+def _told(error: Exception) -> str:
+    """The first line of what PostgreSQL says; a host of several addresses has one for each."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _lost(error: Exception) -> str:
+    return f"the catalogue at CATALOGUE_URL cannot be used any more: {_told(error)}"

@@ -1,0 +1,132 @@
+"""What a catalogue asks its database about outcomes and galleries, in the SQL that SQLite and PostgreSQL share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from hashlib import sha1
+from operator import attrgetter, itemgetter
+from typing import Any
+
+from imgcrawl.catalogue.contract import GalleryVisit, LastOutcome, StoredGallery
+from imgcrawl.catalogue.database import SqlRecords, insert, select
+
+KEY_SIZE = 20  # bytes of a fingerprint
+NOT_HAD = ("failed", "refused")
+IMAGES = "image_urls images"  # the fields of an item with images
+_REFUSED_TODAY = ("budget", "simulated")
+
+OUTCOME = [field.name for field in fields(LastOutcome)]
+GALLERY = [
+    *("number", "key", "spider", "url", "title", "fields", "media", "images"),
+    *("first_seen", "last_seen", "complete_at", "error"),
+]
+_outcome_values = attrgetter(*OUTCOME)
+_place = itemgetter(*(OUTCOME.index(name) for name in ("spider", "reason", "key")))
+
+
+_OUTCOMES = select("outcomes", OUTCOME)
+_NOTE = insert("outcomes", OUTCOME, ("first_seen", "tried")) + ", tried = outcomes.tried + excluded.tried"
+_GALLERY = GALLERY[1:]
+_VISIT = (
+    insert("galleries", _GALLERY, ("first_seen", "complete_at"))
+    + ", complete_at = CASE WHEN excluded.complete_at > 0 THEN excluded.complete_at ELSE galleries.complete_at END"
+)
+# A page that could not be had says nothing about the images it showed before.
+_VISIT_IN_VAIN = insert("galleries", _GALLERY, _GALLERY) + "last_seen = excluded.last_seen, error = excluded.error"
+
+
+def gallery_key(spider: str, url: str, media: str = IMAGES, title: str = "") -> bytes:
+    """What a gallery is known by: its spider and its address, or its title where it has none."""
+    known = "\0".join((spider, url or f"\0{title}", media))
+    return sha1(known.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
+
+
+class SqlCatalogue(SqlRecords):
+    """A catalogue in a database."""
+
+    def note(self, visits: Sequence[GalleryVisit]) -> None:
+        outcomes = [_outcome_values(outcome) for visit in visits for outcome in visit.outcomes]
+        with self.transaction():
+            if outcomes:
+                self._write(_NOTE, outcomes)
+            whole = [visit for visit in visits if not (visit.partial and self._complete(visit))]
+            for sql, in_vain in ((_VISIT, False), (_VISIT_IN_VAIN, True)):
+                if rows := [_visit_values(visit) for visit in whole if bool(visit.error) is in_vain]:
+                    self._write(sql, rows)
+
+    def _complete(self, visit: GalleryVisit) -> bool:
+        """Note that the gallery of a partial *visit* is complete, if it is now. Whether there is such a gallery."""
+        gallery = self.gallery(_key_of(visit))
+        if gallery and is_complete(self.outcomes(gallery.keys)) and not gallery.fields.get("failed_pages"):
+            values = (visit.seen_at, visit.seen_at, gallery.key)
+            self._write("UPDATE galleries SET last_seen = ?, complete_at = ?, error = '' WHERE key = ?", [values])
+        return gallery is not None
+
+    def outcomes(self, keys: Iterable[bytes]) -> list[LastOutcome | None]:
+        return self._in_order(_OUTCOMES, LastOutcome, keys)
+
+    def not_had(
+        self, spider: str | None, statuses: Sequence[str] = ("failed",), reason: str = ""
+    ) -> Iterator[LastOutcome]:
+        for status in statuses:
+            # With the status as a literal the index of what is not had is enough.
+            sql = f"{_OUTCOMES} WHERE status = '{NOT_HAD[NOT_HAD.index(status)]}'"
+            given = [(column, value) for column, value in (("spider", spider), ("reason", reason)) if value]
+            sql += "".join(f" AND {column} = ?" for column, _ in given)
+            sql += " AND (spider, reason, key) > (?, ?, ?) ORDER BY spider, reason, key"
+            for row in self._all(sql, [value for _, value in given], "", "", b"", last=_place):
+                yield LastOutcome(*row)
+
+    def gallery(self, key: bytes) -> StoredGallery | None:
+        rows = self._rows(f"{select('galleries', GALLERY)} WHERE key = ?", (key,))
+        return _gallery(rows[0]) if rows else None
+
+    def complete_at(self, keys: Sequence[bytes]) -> list[float]:
+        columns = ("key", "complete_at", "last_seen", "error")
+        rows = self._rows_of_keys(select("galleries", columns), keys)
+        known = {bytes(key): at for key, at, seen, error in rows if at == seen and not error}
+        return [known.get(key, 0.0) for key in keys]
+
+    def galleries(self, spider: str | None) -> Iterator[StoredGallery]:
+        return self._galleries("number > ?", spider)
+
+    def lost_galleries(self, spider: str | None) -> Iterator[StoredGallery]:
+        return self._galleries("error <> '' AND number > ?", spider)  # an index has these only
+
+    def _galleries(self, which: str, spider: str | None) -> Iterator[StoredGallery]:
+        mine, values = ("spider = ? AND ", [spider]) if spider else ("", [])
+        for row in self._all(f"{select('galleries', GALLERY)} WHERE {mine}{which} ORDER BY number", values, 0):
+            yield _gallery(row)
+
+
+def is_complete(outcomes: Iterable[LastOutcome | None]) -> bool:
+    """Whether all of these are stored, or refused for a reason that will be the same tomorrow."""
+    return not any(outcome and (outcome.status == "failed" or outcome.reason in _REFUSED_TODAY) for outcome in outcomes)
+
+
+def _key_of(visit: GalleryVisit) -> bytes:
+    return gallery_key(visit.spider, visit.url, visit.media, visit.title)
+
+
+def _visit_values(visit: GalleryVisit) -> tuple[Any, ...]:
+    return (
+        _key_of(visit),
+        visit.spider,
+        visit.url,
+        visit.title,
+        json.dumps(visit.fields, ensure_ascii=True, default=str),  # PostgreSQL's text has no NUL and no surrogates
+        visit.media,
+        b"".join(outcome.key for outcome in visit.outcomes),
+        visit.seen_at,
+        visit.seen_at,
+        visit.seen_at if visit.complete else 0.0,
+        visit.error,
+    )
+
+
+def _gallery(row: Any) -> StoredGallery:
+    number, key, spider, url, title, held, media, keys, *rest = row
+    parted = [bytes(keys[start : start + KEY_SIZE]) for start in range(0, len(keys), KEY_SIZE)]
+    return StoredGallery(number, bytes(key), spider, url, title, json.loads(held), media, parted, *rest)

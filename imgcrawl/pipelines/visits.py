@@ -1,0 +1,105 @@
+"""REMEMBER: what became of a gallery and of each of its addresses, in the catalogue."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from itemadapter import ItemAdapter
+from scrapy import Request
+from scrapy.utils.request import RequestFingerprinterProtocol
+
+from imgcrawl.catalogue import Catalogue, GalleryVisit, LastOutcome
+from imgcrawl.catalogue.sql import gallery_key, is_complete
+from imgcrawl.durability import GroupSync
+from imgcrawl.items import Image
+from imgcrawl.pipelines.media_requests import NO_ADDRESS
+
+
+class Visits:
+    """Notes galleries in the *catalogue*; those that come while others are written share the next transaction."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._waiting: deque[GalleryVisit] = deque()
+        self._group = GroupSync(self._write)
+
+    async def note(self, visit: GalleryVisit) -> None:
+        """Return when *visit* is in the catalogue. Raises what the catalogue does."""
+        self._waiting.append(visit)
+        await self._group.wait()
+
+    def _write(self) -> None:
+        if visits := [self._waiting.popleft() for _ in range(len(self._waiting))]:
+            self.catalogue.note(visits)
+
+
+def known_requests(
+    requests: Iterable[Request], asked: list[tuple[bytes, str]], fingerprinter: RequestFingerprinterProtocol
+) -> Iterator[Request]:
+    """*requests*, each with its fingerprint in its meta (``image_key``); *asked* has it then, too, with the page that
+    shows the image."""
+    for request in requests:
+        known_as = request.meta.get("image_known_as")
+        if request.url == NO_ADDRESS:
+            known_as = f"{NO_ADDRESS}?{quote(str(request.meta['image_url']), errors='replace')}"
+        key = fingerprinter.fingerprint(Request(known_as) if known_as else request)
+        request.meta["image_key"] = key
+        asked.append((key, str(request.meta.get("page_url") or "")))
+        yield request
+
+
+def visit_of(
+    adapter: ItemAdapter,
+    asked: Sequence[tuple[bytes, str]],
+    images: Sequence[Image],
+    fields: tuple[str, str],
+    spider: str,
+) -> GalleryVisit:
+    """What an item, whose *images* became what they say, is for the catalogue. *asked*: fingerprint and page of each;
+    *fields*: the item's fields with addresses and outcomes. An item that says why its images had *failed* has been made
+    to try these again."""
+    media = " ".join(fields)
+    now = time.time()
+    spider = _text(adapter.get("spider") or spider)
+    url, title = _text(adapter.get("url")), _text(adapter.get("title"))
+    gallery = gallery_key(spider, url, media, title)
+    outcomes = [
+        LastOutcome(
+            key=key,
+            url=_text(image["url"]),
+            spider=spider,
+            gallery=gallery,
+            page=_text(page),
+            status=image["status"],
+            reason=image.get("reason", ""),
+            requested_path=_text(image.get("requested_path")),
+            opt_outs=" ".join(image.get("opt_outs", ())),
+            tried=int(image["status"] != "uptodate"),
+            first_seen=now,
+            last_seen=now,
+        )
+        for (key, page), image in zip(asked, images, strict=True)
+    ]
+    failed = adapter.get("failed")
+    return GalleryVisit(
+        spider=spider,
+        url=url,
+        title=title,
+        fields={name: value for name, value in adapter.asdict().items() if name not in fields},
+        media=media,
+        outcomes=outcomes,
+        seen_at=now,
+        complete=is_complete(outcomes) and not adapter.get("failed_pages") and not adapter.get("error"),
+        error=_text(adapter.get("error")),
+        partial=isinstance(failed, list) and len(failed) == len(outcomes),
+    )
+
+
+def _text(value: Any) -> str:
+    """*value* as any database takes it: without NUL and without halves of characters."""
+    text = "" if value is None else str(value)
+    return text if text.isprintable() else text.replace("\0", "").encode("utf-8", "replace").decode()

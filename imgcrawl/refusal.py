@@ -1,0 +1,63 @@
+"""Bad input in a project whose commands are not ours: one sentence in the place of a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from scrapy.crawler import Crawler
+
+from imgcrawl.exceptions import BAD_INPUT, InputError
+from imgcrawl.exitcodes import ExitCode
+from imgcrawl.lines import printable
+
+logger = logging.getLogger(__name__)
+
+_OUR_COMMANDS = "imgcrawl.commands"  # which tell by themselves
+
+
+def tell_bad_input(crawler: Crawler) -> None:
+    """Have an `InputError` that ends *crawler*, which is about to start, told in one sentence.
+
+    Scrapy's own commands, which would end with 1 or even with 0, then end with exit code 2. In a script nothing is
+    ended: the sentence is logged, and who awaits the crawl gets the error.
+    """
+    if crawler.settings["COMMANDS_MODULE"] != _OUR_COMMANDS:
+        with suppress(RuntimeError):  # a crawl by Deferreds, which runs in no task
+            if task := asyncio.current_task():
+                task.add_done_callback(partial(_tell, crawler))
+
+
+def _tell(crawler: Crawler, task: asyncio.Task[Any]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error and not isinstance(error, InputError):
+        # It counts as told now, to asyncio, which would have told it so.
+        told = {"message": "Task exception was never retrieved", "exception": error, "future": task}
+        task.get_loop().call_exception_handler(told)
+        return
+    sentence = str(error) if error else _sentence_of_end(crawler)
+    if not sentence:
+        return
+    logger.error("%s", printable(sentence))
+    if _is_scrapys_command():
+        if crawler.settings["LOG_FILE"] or not crawler.settings.getbool("LOG_ENABLED"):
+            print(printable(sentence), file=sys.stderr)  # noqa: T201 -- else nobody at the terminal reads it
+        sys.exit(ExitCode.REFUSED)  # event loops pass that on
+
+
+def _sentence_of_end(crawler: Crawler) -> str:
+    try:
+        reason = str(crawler.stats.get_value("finish_reason", ""))
+    except RuntimeError:  # it has not got that far
+        return ""
+    return reason.removeprefix(BAD_INPUT) if reason.startswith(BAD_INPUT) else ""
+
+
+def _is_scrapys_command() -> bool:
+    program = Path(sys.argv[0])
+    return "scrapy" in (program.stem, program.parent.name)  # the script, and `python -m scrapy`

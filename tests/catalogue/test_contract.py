@@ -1,0 +1,269 @@
+"""What every catalogue does, in SQLite and in PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from imgcrawl.catalogue import Catalogue, GalleryVisit, LastOutcome, Record, SqliteCatalogue
+from imgcrawl.catalogue.database import AT_ONCE
+from imgcrawl.catalogue.galleries import items
+from imgcrawl.catalogue.sql import IMAGES, gallery_key
+from tests.support.postgres import PostgresServer
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a catalogue is, for `opened`."""
+    if request.param == "sqlite":
+        return str(tmp_path / "catalogue")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.url
+
+
+def opened(place: str) -> Catalogue:
+    if "://" in place:
+        from imgcrawl.catalogue.postgresql import PostgresCatalogue  # noqa: PLC0415 -- only where there is a server
+
+        return PostgresCatalogue(place)
+    return SqliteCatalogue(Path(place))
+
+
+@pytest.fixture
+def catalogue(place: str) -> Iterator[Catalogue]:
+    catalogue = opened(place)
+    yield catalogue
+    catalogue.close()
+
+
+def key(number: int) -> bytes:
+    return number.to_bytes(20, "big")
+
+
+def record(number: int, path: str = "", checksum: str = "ab" * 32) -> Record:
+    path = path or f"a/{number}.jpg"
+    return Record(
+        key(number), "a/1", path, checksum, 9, "JPEG", 3, 2, 1, "http://h/ü", '"e"', "", "2026", 1.5, "w", 7, 8
+    )
+
+
+def put(catalogue: Catalogue, *records: Record) -> None:
+    with catalogue.transaction():
+        for each in records:
+            catalogue.put(each)
+
+
+def outcome(
+    number: int, status: str = "downloaded", reason: str = "", spider: str = "s", at: float = 1.0
+) -> LastOutcome:
+    gallery = gallery_key(spider, "http://h/g")
+    url = f"http://h/{number}.jpg"
+    path = f"a/{number}" if reason else ""
+    return LastOutcome(key(number), url, spider, gallery, "http://h/p", status, reason, path, "", 1, at, at)
+
+
+def visit(
+    *outcomes: LastOutcome, at: float = 1.0, url: str = "http://h/g", title: str = "T", **more: object
+) -> GalleryVisit:
+    complete = all(one.status != "failed" for one in outcomes)
+    fields = {"spider": "s", "url": url, "title": title, "scraped_at": f"at {at}"}
+    made = GalleryVisit("s", url, title, fields, IMAGES, outcomes, at, complete)
+    return replace(made, **more)
+
+
+def test_a_record_is_found_replaced_and_there_when_it_is_opened_again(place: str, catalogue: Catalogue) -> None:
+    assert catalogue.find(key(1)) is None
+    put(catalogue, record(1), record(2, "b/ü.jpg"))
+    put(catalogue, record(1, "c.jpg", "cd" * 32))
+    again = opened(place)
+    assert again.find(key(1)) == record(1, "c.jpg", "cd" * 32)
+    assert again.find_all([key(2), key(9), key(1)]) == [record(2, "b/ü.jpg"), None, record(1, "c.jpg", "cd" * 32)]
+    assert again.find_all([]) == []
+    assert [each.key for each in again.records()] == [key(1), key(2)]
+    again.close()
+
+
+def test_the_files_of_bytes_are_told_once_each_in_their_order(catalogue: Catalogue) -> None:
+    put(catalogue, record(1, "b.jpg"), record(2, "a.jpg"), record(3, "b.jpg"), record(4, "B.jpg"), record(5, "x", "0"))
+    assert list(catalogue.files_of("ab" * 32)) == ["B.jpg", "a.jpg", "b.jpg"]
+    assert list(catalogue.files_of("ef" * 32)) == []
+    assert catalogue.has_file("a.jpg", "ab" * 32)
+    assert not catalogue.has_file("x", "ab" * 32)
+
+
+def test_what_a_transaction_did_before_an_error_is_undone(catalogue: Catalogue) -> None:
+    with pytest.raises(ZeroDivisionError), catalogue.transaction():
+        catalogue.put(record(1))
+        _ = 1 / 0
+    assert catalogue.find(key(1)) is None
+    put(catalogue, record(2))
+    assert catalogue.find(key(2))
+
+
+def test_a_transaction_is_one_step_for_threads_and_for_other_machines(place: str, catalogue: Catalogue) -> None:
+    """Each adds one to what is there, 20 times."""
+    put(catalogue, replace(record(1), bytes=0))
+
+    def add(to: Catalogue) -> None:
+        for _ in range(20):
+            with to.transaction():
+                found = to.find(key(1))
+                assert found
+                to.put(replace(found, bytes=found.bytes + 1))
+
+    others = [opened(place), opened(place)]
+    threads = [threading.Thread(target=add, args=(to,)) for to in (catalogue, catalogue, *others)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = catalogue.find(key(1))
+    assert found
+    assert found.bytes == 80
+    for other in others:
+        other.close()
+
+
+def test_the_facts_of_a_file_are_noted_only_for_the_file_they_are_of(catalogue: Catalogue) -> None:
+    put(catalogue, record(1))
+    with catalogue.transaction():
+        catalogue.note_file(replace(record(1), mtime_ns=2**62, inode=2**63 - 1))
+        catalogue.note_file(replace(record(1, "other.jpg"), mtime_ns=3))
+    assert catalogue.find(key(1)) == replace(record(1), mtime_ns=2**62, inode=2**63 - 1)
+
+
+def test_the_first_claim_on_bytes_holds_until_they_are_stored(place: str, catalogue: Catalogue) -> None:
+    other = opened(place)
+    assert catalogue.claim("ab" * 32, "a.jpg") == "a.jpg"
+    assert other.claim("ab" * 32, "b.jpg") == "a.jpg"
+    other.put_claimed(record(1, "a.jpg"))
+    assert catalogue.claim("ab" * 32, "c.jpg") == "a.jpg"  # stored now
+    catalogue.remove([key(1)])
+    assert catalogue.claim("ab" * 32, "c.jpg") == "c.jpg"  # nothing is left of the claim before
+    other.close()
+
+
+def test_of_an_address_the_last_outcome_is_known_and_when_it_was_first_seen(catalogue: Catalogue) -> None:
+    catalogue.note([visit(outcome(1, "failed", "http_503"), outcome(2))])
+    catalogue.note([visit(outcome(1, "failed", "timeout", at=2.0), replace(outcome(2, "uptodate", at=2.0), tried=0))])
+    first, second, none = catalogue.outcomes([key(1), key(2), key(3)])
+    assert first == replace(outcome(1, "failed", "timeout", at=2.0), first_seen=1.0, tried=2)
+    assert second == replace(outcome(2, "uptodate", at=2.0), first_seen=1.0, tried=1)
+    assert none is None
+    catalogue.note([visit(outcome(1, at=3.0))])
+    assert list(catalogue.not_had(None)) == []
+    assert catalogue.outcomes([key(1)]) == [replace(outcome(1, at=3.0), first_seen=1.0, tried=3)]
+
+
+def test_what_is_not_had_is_told_by_spider_status_and_reason(catalogue: Catalogue) -> None:
+    many = 2 * AT_ONCE + 3
+    timeouts = [outcome(number, "failed", "timeout") for number in range(many)]
+    of_other = outcome(many, "failed", "timeout", spider="other")
+    refused, gone = outcome(many + 1, "refused", "robots"), outcome(many + 2, "failed", "http_404")
+    catalogue.note([visit(*timeouts, of_other, refused, gone, outcome(many + 3))])
+    assert list(catalogue.not_had(None)) == [of_other, gone, *timeouts]
+    assert list(catalogue.not_had("s")) == [gone, *timeouts]
+    assert list(catalogue.not_had("s", ("failed", "refused"), "robots")) == [refused]
+    assert list(catalogue.not_had(None, reason="timeout")) == [of_other, *timeouts]
+    assert list(catalogue.not_had("nobody")) == []
+
+
+def test_a_gallery_is_told_once_with_its_images_in_order_and_when_it_was_complete(catalogue: Catalogue) -> None:
+    catalogue.note([visit(outcome(2), outcome(1), outcome(2)), visit(url="http://h/second")])
+    catalogue.note([visit(outcome(3), outcome(1, "failed", "timeout"), at=2.0, title="New")])
+    first, second = catalogue.galleries("s")
+    assert (first.url, first.title, first.keys) == ("http://h/g", "New", [key(3), key(1)])
+    assert (first.first_seen, first.last_seen, first.complete_at) == (1.0, 2.0, 1.0)
+    assert first.fields["scraped_at"] == "at 2.0"
+    assert second.keys == []
+    assert catalogue.gallery(gallery_key("s", "http://h/g")) == first
+    assert catalogue.gallery(gallery_key("other", "http://h/g")) is None
+    assert list(catalogue.galleries("other")) == []
+    assert len(list(catalogue.galleries(None))) == 2
+
+
+def test_a_page_that_could_not_be_had_leaves_what_is_known_of_its_images(catalogue: Catalogue) -> None:
+    catalogue.note([visit(outcome(1))])
+    catalogue.note([visit(at=2.0, title="", error="http_500", complete=False)])
+    (gallery,) = catalogue.galleries("s")
+    assert (gallery.title, gallery.keys, gallery.error) == ("T", [key(1)], "http_500")
+    assert (gallery.last_seen, gallery.complete_at) == (2.0, 1.0)
+    catalogue.note([visit(outcome(1), at=3.0)])
+    (gallery,) = catalogue.galleries("s")
+    assert (gallery.error, gallery.complete_at) == ("", 3.0)
+
+
+def test_images_that_are_tried_again_complete_their_gallery(catalogue: Catalogue) -> None:
+    failed = [outcome(number, "failed", "timeout") for number in (2, 3)]
+    catalogue.note([visit(outcome(1), *failed)])
+    catalogue.note([visit(outcome(2, at=2.0), at=2.0, partial=True)])
+    (gallery,) = catalogue.galleries("s")
+    assert (gallery.keys, gallery.complete_at) == ([key(1), key(2), key(3)], 0.0)
+    catalogue.note([visit(outcome(3, at=3.0), at=3.0, partial=True)])
+    (gallery,) = catalogue.galleries("s")
+    assert (gallery.keys, gallery.complete_at, gallery.last_seen) == ([key(1), key(2), key(3)], 3.0, 3.0)
+    catalogue.note([visit(outcome(4), url="http://h/new", partial=True)])  # which is not known: what there is, is it
+    assert [each.keys for each in catalogue.galleries("s")][1:] == [[key(4)]]
+
+
+def test_galleries_are_items_of_a_feed(catalogue: Catalogue) -> None:
+    put(catalogue, record(1))
+    catalogue.note([visit(outcome(1), outcome(2, "failed", "http_404"), outcome(3))])
+    catalogue.remove([key(3)])
+    (item,) = items(catalogue, "s")
+    assert item == {
+        **{"spider": "s", "url": "http://h/g", "title": "T", "scraped_at": "at 1.0"},
+        "image_urls": ["http://h/1.jpg", "http://h/2.jpg"],
+        "images": [
+            {"url": "http://h/1.jpg", "status": "downloaded", **record(1).facts()},
+            {"url": "http://h/2.jpg", "status": "failed", "reason": "http_404", "requested_path": "a/2"},
+        ],
+    }
+    assert list(item["images"][0]) == [
+        *("url", "status", "path", "checksum", "bytes", "format", "width", "height", "frames", "final_url", "etag"),
+        *("fetched_at", "warnings"),
+    ]
+
+
+def test_text_of_strangers_is_taken_as_it_is(catalogue: Catalogue) -> None:
+    """A title with a NUL and half a character is JSON among the fields; `pipelines.visits` cleans what else is text."""
+    catalogue.note([visit(outcome(1), fields={"title": "a\0b\ud800", "when": Path("x"), "rank": 3})])
+    (gallery,) = catalogue.galleries("s")
+    assert gallery.fields == {"title": "a\0b\ud800", "when": "x", "rank": 3}
+
+
+def test_what_a_person_deleted_has_no_file_and_is_refused(catalogue: Catalogue) -> None:
+    put(catalogue, record(1), record(2, "a/1.jpg"), record(3))
+    catalogue.note([visit(outcome(1), outcome(3))])
+    assert sorted(catalogue.keys_of("a/1.jpg")) == [key(1), key(2)]
+    catalogue.forget(catalogue.keys_of("a/1.jpg"))
+    assert [each and each.path for each in catalogue.find_all([key(1), key(2), key(3)])] == ["", "", "a/3.jpg"]
+    assert list(catalogue.files_of("ab" * 32)) == ["a/3.jpg"]
+    (item,) = items(catalogue)
+    assert [(image["status"], image.get("reason")) for image in item["images"]] == [
+        ("refused", "deleted"),
+        ("downloaded", None),
+    ]
+    assert "path" not in item["images"][0]
+
+
+def test_galleries_whose_page_could_not_be_had_are_told(catalogue: Catalogue) -> None:
+    lost = [visit(url=f"http://h/{number}", error="http_500", complete=False) for number in range(3)]
+    catalogue.note([visit(outcome(1)), *lost])
+    assert [each.url for each in catalogue.lost_galleries("s")] == ["http://h/0", "http://h/1", "http://h/2"]
+    assert list(catalogue.lost_galleries("other")) == []
+    catalogue.note([visit(outcome(2), url="http://h/0")])
+    assert [each.url for each in catalogue.lost_galleries(None)] == ["http://h/1", "http://h/2"]
+
+
+def test_it_is_told_when_galleries_were_complete(catalogue: Catalogue) -> None:
+    catalogue.note([visit(outcome(1)), visit(url="http://h/2", at=5.0)])
+    keys = [gallery_key("s", url) for url in ("http://h/2", "http://h/unknown", "http://h/g")]
+    assert catalogue.complete_at(keys) == [5.0, 0.0, 1.0]
+    catalogue.note([visit(outcome(1, "failed", "timeout"), at=7.0), visit(url="http://h/2", at=8.0, error="dns")])
+    assert catalogue.complete_at(keys) == [0.0, 0.0, 0.0]
+    assert catalogue.complete_at([]) == []

@@ -1,0 +1,91 @@
+"""Copies are found though their bytes differ, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from scrapy.cmdline import execute
+
+from imgcrawl.demo.pictures import picture
+from imgcrawl.exports.lookalikes import DISTANCE, groups_of, hash_of
+from tests.support.crawling import project_settings
+
+WIDTH = 240
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.convert("RGB").save(file, kind, **options)
+    return file.getvalue()
+
+
+def cut(image: Image.Image, share: float) -> Image.Image:
+    across, down = round(image.width * share / 2), round(image.height * share / 2)
+    return image.crop((across, down, image.width - across, image.height - down))
+
+
+def test_copies_in_other_formats_and_sizes_are_found_and_no_others() -> None:
+    """30 pictures of the demo's sites, each with five copies: precision 1, recall 26 of 30 and more."""
+    originals = [picture(number, ("JPEG", "WEBP", "PNG")[number % 3], WIDTH) for number in range(30)]
+    kinds: dict[str, list[int]] = {}
+    hashes = [hash_of(body) for body in originals]
+    for number, body in enumerate(originals):
+        with Image.open(io.BytesIO(body)) as image:
+            image.load()
+            copies = {
+                "jpeg": encoded(image, "JPEG", quality=60),
+                "webp": encoded(image, "WEBP", quality=70),
+                "half": encoded(image.convert("RGB").resize((image.width // 2, image.height // 2)), "PNG"),
+                "third": encoded(image.convert("RGB").resize((image.width // 3, image.height // 3)), "JPEG"),
+                "cut": encoded(cut(image, 0.02), "JPEG"),
+            }
+        for kind, copy in copies.items():
+            hashes.append(hash_of(copy))
+            kinds.setdefault(kind, []).append(number)
+    known = [found for found in hashes if found]
+    assert len(known) == len(hashes)
+    of = [*range(30), *(number for number in range(30) for _ in kinds)]
+    groups = groups_of(known, DISTANCE)
+    assert [group for group in groups if len({of[place] for place in group}) > 1] == []  # precision
+    found = {of[group[0]]: set(group) for group in groups}
+    names = [*kinds]
+    recall = dict.fromkeys(names, 0)
+    for number in range(30):
+        for position, name in enumerate(names):
+            recall[name] += 30 + number * len(names) + position in found.get(number, set())
+    assert min(recall.values()) >= 26, recall
+
+
+def test_groups_are_listed_with_the_largest_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "images"
+    store.mkdir()
+    images = []
+    with Image.open(io.BytesIO(picture("hills/1", "JPEG", WIDTH))) as image:
+        bodies = {"small.jpg": encoded(image.resize((120, 80)), "JPEG"), "large.png": encoded(image, "PNG")}
+        bodies["other.jpg"] = picture("mandala/2", "JPEG", WIDTH)
+    bodies["none.svg"] = b"<svg/>"
+    for name, body in bodies.items():
+        (store / name).write_bytes(body)
+        size = {"width": 240, "height": 160} if name == "large.png" else {"width": 120, "height": 80}
+        images.append({"url": f"http://x/{name}", "status": "downloaded", "path": name, "bytes": len(body), **size})
+    images.append({"url": "http://x/gone", "status": "downloaded", "path": "gone.jpg"})
+    feed = tmp_path / "feed.jsonl"
+    feed.write_text(json.dumps({"url": "http://x/", "images": images}) + "\n")
+
+    def run(*options: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            execute(["scrapy", "duplicates", *options, "--images", str(store), str(feed)], settings=project_settings())
+        told = capsys.readouterr()
+        return int(ended.value.code or 0), told.out, told.err
+
+    code, out, err = run()
+    assert [line.split("  ")[-2:][0].strip() for line in out.splitlines()] == ["large.png", "small.jpg"]
+    assert (code, err) == (1, f"{store / 'gone.jpg'}: No such file or directory\n")
+    assert run("--keep", "largest")[1] == "small.jpg\n"
+    assert [row["path"] for row in json.loads(run("--json")[1])] == ["large.png", "small.jpg"]
+    assert run("--keep", "newest")[::2] == (2, "--keep newest: expected largest\n")
+    assert run("--distance", "300")[::2] == (2, "--distance 300: expected a number from 0 to 128\n")
