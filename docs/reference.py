@@ -37,6 +37,7 @@ STATS = {
     "gallery/failed": "galleries that could not be had",
     "gallery/failed/{reason}": "the same, by reason",
     "gallery/found": "galleries that list pages, lists or the command line named",
+    "gallery/known": "galleries that were not opened again, as the catalogue has them complete",
     "image/bytes": "bytes of the images that were downloaded",
     "image/found": "addresses of images",
     "image/{status}": "addresses of images that ended so; the five statuses add up to image/found",
