@@ -46,6 +46,8 @@ FOUNDATIONS = {
     "failures",
     "identity",
     "longwork",
+    "imageerrors",
+    "ownfiles",
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
@@ -422,6 +424,7 @@ WITHOUT_WINDOWS: Mapping[str, str] = {
     "imgcrawl/workers/supervisor.py": "--workers, which says there that it is not for Windows",
     "imgcrawl/workers/process.py": "the same",
     "imgcrawl/frontier/server.py": "the server of --workers",
+    "imgcrawl/images/process.py": "start_new_session has no effect on Windows",
     "imgcrawl/demo/server.py": "asks for the platform first; start_new_session has no effect on Windows",
 }
 

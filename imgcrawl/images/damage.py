@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from imgcrawl.exceptions import ImageError
+from imgcrawl.imageerrors import ImageError
 
 if TYPE_CHECKING:
     from PIL import ImageFile, TiffImagePlugin
@@ -28,10 +28,12 @@ _TAILS: Final = tuple(
 
 
 class Mended(NamedTuple):
-    """*source* as decoders want it; *warnings* say what was done. *proofs*: bytes that must give the same picture."""
+    """*source* as decoders want it; *warnings* say what was done. *proofs*: what must give the same picture, behind
+    *rows*."""
 
     source: bytes
     warnings: tuple[str, ...]
+    rows: bytes = b""
     proofs: tuple[bytes, ...] = ()
 
 
@@ -39,8 +41,7 @@ def mended(source: bytes, error: ImageError) -> Mended | None:
     """*source*, which a decoder refused with *error*, without what viewers overlook; None if there is nothing."""
     if source.startswith(_JPEG) and error.reason == "truncated" and not source.endswith(_JPEG_END):
         rows = source.rstrip(b"\xff")  # half of the mark
-        others = tuple(rows + tail for tail in _TAILS)
-        return Mended(rows + _JPEG_END, ("no_end",), others) if _has_all_scans(source) else None
+        return Mended(rows + _JPEG_END, ("no_end",), rows, _TAILS) if _has_all_scans(source) else None
     if source.startswith(_PNG) and error.reason == "corrupt":
         without = _without_bad_ancillary(source)
         return Mended(without, ("bad_crc",)) if without != source else None

@@ -122,7 +122,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.visits = Visits(self.catalogue)
         self.failures = StorageFailures(crawler)
         self.receiver = Receiver(self.staging, filters=self.config.filters)
-        self.places = Places(self.config, self.threads)
+        self.places = Places(self.config, self.threads, crawler)
         self._paths: dict[int, list[str]] = {}  # of large items, by their id
         self.placeholders = Placeholders(self.config.placeholders, self.config.placeholders_learned)
         self._addresses = SharedAddresses()
@@ -272,10 +272,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
             return cast("Image", {**image, "opt_outs": said}) if said else image
 
     async def _download(self, request: Request) -> Response:
-        engine = self.crawler.engine
-        if isinstance(downloader := engine.downloader, Downloader):
+        if isinstance(downloader := self.crawler.engine.downloader, Downloader):
             return await downloader.download(request)
-        return await engine.download_async(request)
+        return await self.crawler.engine.download_async(request)
 
     def _check_opt_outs(self, response: Response, request: Request) -> list[str]:
         """What was said against the use of an image, and is allowed. Raises `ImageError` for what is obeyed."""
@@ -285,10 +284,11 @@ class ImagesPipeline(ScrapyImagesPipeline):
         return [*said, *(word for word in request.meta.get("opt_outs", ()) if word not in said)]
 
     async def _keep(self, arrival: Arrival, request: Request, item: Any) -> Image:
-        status, record = await self.places.in_first_with_room(partial(self.keeper.keep, arrival, self.placeholders))
+        keep = partial(self.keeper.keep, arrival, self.placeholders)
+        status, record = await self.places.in_first_with_room(request, keep)
         if self.config.thumbs:
             make = partial(self._thumbnails, arrival, request, record, item)
-            await self.places.in_first_with_room(partial(self.keeper.keep_derived, make, self.spiderinfo))
+            await self.places.in_first_with_room(request, partial(self.keeper.keep_derived, make, self.spiderinfo))
         return stored(status, record)
 
     def _thumbnails(
