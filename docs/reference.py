@@ -37,11 +37,7 @@ STATS = {
     "gallery/failed": "galleries that could not be had",
     "gallery/failed/{reason}": "the same, by reason",
     "gallery/found": "galleries that list pages, lists or the command line named",
-<<<<<<< HEAD
-    "gallery/known": "galleries that were not opened again, as the catalogue has them complete",
-=======
     "gallery/known": "galleries that are complete in the catalogue and were not opened again (GALLERIES_EXPIRES)",
->>>>>>> 68872f461cdc9ae8076fe02be0d0c6f47b0f0a31
     "image/bytes": "bytes of the images that were downloaded",
     "image/found": "addresses of images",
     "image/{status}": "addresses of images that ended so; the five statuses add up to image/found",
