@@ -58,6 +58,7 @@ STATS = {
     "row/bad": "rows of a list that name no address",
     "row/bad/{reason}": "the same, by reason",
     "row/count": "rows of a list read",
+    "run/galleries/{name}": "galleries of all workers of a run: found, scraped, failed, not_reached",
     "spider_exceptions/{name}": "Scrapy's: callbacks that failed, by the exception",
     "subpage/count": "sub-pages of galleries read",
     "subpage/failed": "sub-pages that could not be had",

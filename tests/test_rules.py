@@ -54,7 +54,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "__main__": {"console"},
     "checks": {"settings"},  # the defaults
     "configuration": {"checks"},
-    "console": {"configuration"},
+    "console": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version
     "addon": {"checks", "settings", "frontier", "playwright", "refusal"},
     "spiders": {"basespiders"},
@@ -75,7 +75,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "retries": {"catalogue"},
     "pipelines": {
         "bodies", "catalogue", "downloader", "durability", "engine", "images",
-        "optouts", "spidermiddlewares",
+        "optouts", "pages", "spidermiddlewares",  # pages: one may stand where an image was asked for
     },
     "feeds": {"durability"},
     "exports": {"images"},
@@ -83,8 +83,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "extensions": {"display", "livedisplay"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
-        "basespiders", "catalogue", "checks", "configuration", "demo", "display", "exports", "extensions", "feeds",
-        "frontier", "limits", "pages", "retries", "shared", "workers",
+        "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
+        "feeds", "frontier", "limits", "pages", "retries", "shared", "workers",
     },
 }  # fmt: skip
 
