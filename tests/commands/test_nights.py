@@ -214,3 +214,27 @@ def test_a_quiet_night_asks_for_next_to_nothing_and_a_pinned_gallery_does_not_hi
     serve([*(f"more{number}" for number in range(8)), "new", *names])  # of the first page one is known beside the pins
     assert {"/list0", "/list1", "/more7", "/more7.jpg"} <= set(night(("stop_at_known", "5"), **quiet))
     assert len(night(("stop_at_known", "5"))) == 1 + 13  # opened again: their images are here
+
+
+def test_a_site_that_is_down_replaces_no_feed_by_an_empty_one(server: Server, tmp_path: Path) -> None:
+    site(server)
+    feeds = ["items.json", "items.jsonl", "items.csv"]
+    options = [option for feed in feeds for option in ("-O", feed)]
+    night(server, tmp_path, options=options)
+    before = {feed: (tmp_path / feed).read_bytes() for feed in feeds}
+    assert all(before.values())
+    server.add("/list", status=503, times=1)
+    server.add("/list", b'<html><a class="g" href="/g0">0</a></html>', headers={"Content-Type": "text/html"})
+    down = night(server, tmp_path, options=[*options, "-O", "new.json"])
+    assert down.code == 1
+    assert {feed: (tmp_path / feed).read_bytes() for feed in feeds} == before
+    for feed in feeds:
+        assert f"{feed} is as it was: this crawl has brought no item to take its place" in down.log
+    assert json.loads((tmp_path / "new.json").read_text()) == []
+
+    up = night(server, tmp_path, options=options)
+    assert up.code == 0, up.log
+    assert [item["title"] for item in up.items] == ["Gallery 0"]
+    assert [json.loads(line)["title"] for line in (tmp_path / "items.jsonl").read_text().splitlines()] == ["Gallery 0"]
+    with (tmp_path / "items.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["title"] for row in csv.DictReader(file)] == ["Gallery 0"]
