@@ -80,7 +80,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "configuration", "demo", "display", "exports", "extensions", "feeds",
-        "frontier", "limits", "pages", "retries", "shared", "workers",
+        "frontier", "limits", "pages", "pipelines", "retries", "shared", "workers",
     },
 }  # fmt: skip
 
