@@ -38,6 +38,7 @@ SCHEDULER_PRIORITY_QUEUE = "imgcrawl.priorityqueue.PriorityQueue"  # a host that
 
 ADDONS = {
     "imgcrawl.playwright.Addon": 0,  # only with PAGES_PLAYWRIGHT
+    "imgcrawl.warc.Addon": 50,  # only with WARC_FOLDER
     "imgcrawl.frontier.Addon": 100,  # only with REDIS_URL: all workers share one queue
     "imgcrawl.unused.Addon": 900,  # what is switched off is not loaded
 }
@@ -67,6 +68,8 @@ DOWNLOAD_HANDLERS = {
     "ftp": None,  # not asked for by any site here
     "s3": None,  # the same
 }
+WARC_FOLDER = ""  # a folder for WARC files of all requests and answers, as archives have them; needs imgcrawl[warc]
+WARC_MAX_BYTES = 1_000_000_000  # of one such file; beyond, another is begun
 PAGES_PLAYWRIGHT = False  # True: pages (not images) go through a browser; needs scrapy-playwright
 PRIVATE_HOSTS_ALLOWED: list[str] = []  # names, addresses and networks of your own that pages and lists may name
 DOWNLOADER_MIDDLEWARES = {

@@ -63,6 +63,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "waiting": {"backpressure", "engine"},
     "priorityqueue": {"downloader"},
     "turns": {"backpressure", "bodies", "limits"},
+    "warc": {"bodies", "downloadhandler", "imgcrawl"},
     "downloadhandler": {"backpressure", "bodies", "checks", "connections", "engine", "framing", "proxies"},
     "proxies": {"checks", "framing"},
     "limits": {"frontier", "shared"},
