@@ -36,7 +36,7 @@ STATS = {
     "gallery/empty": "galleries scraped that have no image",
     "gallery/failed": "galleries that could not be had",
     "gallery/failed/{reason}": "the same, by reason",
-    "gallery/known": "galleries that were not opened again, because the catalogue has them complete (`GALLERIES_EXPIRES`)",
+    "gallery/known": "galleries that were not opened again: the catalogue has them complete (`GALLERIES_EXPIRES`)",
     "gallery/found": "galleries that list pages, lists or the command line named",
     "image/bytes": "bytes of the images that were downloaded",
     "image/found": "addresses of images",
