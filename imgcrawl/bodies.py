@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from io import BufferedWriter
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,14 +17,20 @@ from scrapy import Request
 from scrapy.http import Headers, Response
 
 from imgcrawl.exceptions import ImageError, RequestRefused
+from imgcrawl.urls import absolute
 
 IN_MEMORY = 1024 * 1024  # bytes; what is larger is written as it comes
 # After so many bytes the start of an image is judged: most formats say in the first ones how large it is, a JPEG behind
 # its metadata, of which cameras write up to 64 KiB.
 _LOOKS = (1024, 16 * 1024, 80 * 1024)
 _CODINGS = {b"gzip", b"x-gzip", b"deflate", b"br", b"zstd"}
+_RANGE = re.compile(rb"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
+_NOT_ESCAPED = re.compile(r"[|{}\[\]]")  # by browsers, but by Scrapy
 _PROGRESS = 1024 * 1024  # bytes; an answer that breaks after as many goes on where it broke, and counts for no retry
 _STEADY = 60  # seconds from which on a Last-Modified tells versions apart (RFC 9110, 8.8.2.2)
+
+
+IsWhole = Callable[[bytes | mmap], bool]
 
 
 class BodyFilters(Protocol):
@@ -79,10 +86,18 @@ class BodyFile:
     `is_written` says that it did; the response's own body is empty then. What a broken answer left there is gone on
     with by the next request (RFC 9110, 14.2), if the server named a version of it. What *filters* refuse is not
     read on. One for each image, not for each request.
+
+    *is_whole* looks at what has come before an answer broke off, and says whether that seems to be all there is;
+    `is_cut` then says that the answer was taken so.
     """
 
     def __init__(
-        self, make_path: Callable[[], Path], *, in_memory: int = IN_MEMORY, filters: BodyFilters | None = None
+        self,
+        make_path: Callable[[], Path],
+        *,
+        in_memory: int = IN_MEMORY,
+        filters: BodyFilters | None = None,
+        is_whole: IsWhole | None = None,
     ) -> None:
         self._make_path = make_path
         self.filters = filters
@@ -90,6 +105,8 @@ class BodyFile:
         self.size = 0  # bytes in the file
         self.brought = 0  # bytes by the last answer
         self.is_written = False  # is the whole body in it?
+        self.is_cut = False
+        self._is_whole = is_whole
         self._file: BufferedWriter | None = None
         self._is_there = False
         self._url = ""
@@ -126,8 +143,11 @@ class BodyFile:
             if status < 300 or status == 416:
                 self.forget()
             return False
-        part = re.fullmatch(rb"bytes (\d{1,19})-\d{1,19}/(\d{1,19}|\*)", (headers.get("Content-Range") or b"").strip())
-        if part and int(part[1]) == self.size and part[2] in (b"*", str(self._length).encode()):
+        part = _RANGE.fullmatch((headers.get("Content-Range") or b"").strip())
+        if part and int(part[1]) == 0 and part[3].isdigit() and int(part[2]) + 1 == int(part[3]):
+            self.forget()
+            return False  # a part that is the whole
+        if part and int(part[1]) == self.size and part[3] in (b"*", str(self._length).encode()):
             return True
         self.forget()
         return None
@@ -151,6 +171,23 @@ class BodyFile:
             await asyncio.to_thread(file.close)
         self.is_written = complete
 
+    async def holds_whole(self) -> bool:
+        """Whether what was written seems to be the whole body, though its answer broke off. Closes the file."""
+        await self.close(complete=False)
+        if self._is_whole is None or not self.size:
+            return False
+        self.is_cut = await asyncio.to_thread(self._looks_whole)
+        return self.is_cut
+
+    def takes_for_whole(self, body: bytes) -> bool:
+        """The same of a *body* that is in memory."""
+        self.is_cut = bool(body) and self._is_whole is not None and self._is_whole(body)
+        return self.is_cut
+
+    def _looks_whole(self) -> bool:
+        with self.path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as body:
+            return self._is_whole is not None and self._is_whole(body)
+
     def made_progress(self) -> bool:
         """Whether the next request can go on where the last one broke, and that one brought much."""
         before, self._seen = self._seen, self.size
@@ -165,12 +202,15 @@ class BodyFile:
         """Begin anew."""
         self.size = self._seen = 0
         self._headers = None
-        self.is_written = False
+        self.is_written = self.is_cut = False
 
 
 class MediaRequest(Request):
-    """A request whose body *body_file* receives. Not in its meta, which may come from elsewhere: nothing that travels
-    says where a body goes. Copies of it, for retries and redirects, have the same."""
+    """A request whose body *body_file* receives; its address is sent as browsers send it.
+
+    Not in its meta, which may come from elsewhere: nothing that travels says where a body goes. Copies of it, for
+    retries and redirects, have the same.
+    """
 
     __slots__ = ("body_file",)
     attributes: tuple[str, ...] = (*Request.attributes, "body_file")
@@ -178,6 +218,11 @@ class MediaRequest(Request):
     def __init__(self, *args: Any, body_file: BodyFile | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.body_file = body_file
+
+    def _set_url(self, url: str) -> None:
+        super()._set_url(url)
+        if _NOT_ESCAPED.search(url) and (address := absolute("", url)):
+            self._url = address
 
 
 def body_file_of(request: Request) -> BodyFile | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 
+import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from imgcrawl.urls import is_public
@@ -50,3 +51,9 @@ class Resolver(AbstractResolver):
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+@lru_cache(64)
+def client_timeout(total: float, connect: float, idle: float) -> aiohttp.ClientTimeout:
+    """Seconds for an answer, for the connection to be there, and between two pieces of it, as aiohttp has them."""
+    return aiohttp.ClientTimeout(total=total, connect=connect, sock_read=idle)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from scrapy.cmdline import execute
 from scrapy.settings import Settings
 from scrapy.utils.project import get_project_settings
 
+from imgcrawl.components import wrong_kind
 from imgcrawl.configuration import apply, find, take_options
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
@@ -36,4 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _settings() -> Settings:
     # Also what the commands' own child processes find: workers are crawls of the same project.
     os.environ["SCRAPY_SETTINGS_MODULE"] = SETTINGS
-    return get_project_settings()
+    try:
+        return get_project_settings()
+    except (TypeError, ValueError) as error:
+        if wrong := wrong_kind(vars(import_module(SETTINGS))):
+            raise InputError(f"{SETTINGS}: {wrong}") from error
+        raise

@@ -23,9 +23,11 @@ def read_cookies(name: str) -> list[Cookie]:
     Raises `InputError`, which quotes nothing of what stands there.
     """
     try:
-        if Path(name).stat().st_size > _MAX_SIZE:
+        with Path(name).open("rb") as file:  # which may be a pipe, or endless
+            content = file.read(_MAX_SIZE + 1)
+        if len(content) > _MAX_SIZE:
             raise InputError(f"COOKIES_FILE={name} has more than {_MAX_SIZE >> 20} MiB; {_WRITERS}")
-        lines = Path(name).read_text("utf-8-sig").splitlines()
+        lines = content.decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         why = "it is no text in UTF-8" if isinstance(error, ValueError) else describe(error)
         raise InputError(f"COOKIES_FILE={name} cannot be read: {why}; {_WRITERS}") from None

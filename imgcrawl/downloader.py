@@ -258,6 +258,14 @@ def downloader_of(crawler: Crawler) -> Downloader | ScrapysDownloader:
     return downloader if isinstance(downloader, Downloader) else ScrapysDownloader(crawler)
 
 
+async def download(crawler: Crawler, request: Request) -> Response:
+    """The answer to *request*, that of a medium, which waits for its turn by itself."""
+    downloader = crawler.engine.downloader
+    if isinstance(downloader, Downloader):
+        return await downloader.download(request)
+    return await crawler.engine.download_async(request)
+
+
 async def _address_of(host: str) -> str:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=SOCK_STREAM)

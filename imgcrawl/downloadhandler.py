@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, NoReturn, cast
 
 import aiohttp
@@ -30,7 +30,7 @@ from scrapy.utils.ssl import _make_ssl_context
 from imgcrawl.backpressure import Backpressure
 from imgcrawl.bodies import BodyFile, StartOfBody, body_file_of, encodings_of
 from imgcrawl.checks import is_socks
-from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, public_socket
+from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, client_timeout, public_socket
 from imgcrawl.engine import downloader_in
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
@@ -58,10 +58,9 @@ class _Response(_ClientResponse):
             raise aiohttp.ServerDisconnectedError
         return await super().start(connection)
 
-
-@lru_cache(64)
-def _client_timeout(total: float, connect: float, idle: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=total, connect=connect, sock_read=idle)
+    def unread(self) -> bytes:
+        """What had come of the body before it broke off, and was not read; to read it would raise the error again."""
+        return self.content._read_nowait(-1)
 
 
 class DownloadHandler(AiohttpDownloadHandler):
@@ -78,8 +77,7 @@ class DownloadHandler(AiohttpDownloadHandler):
     resolves to (not judged when a ``proxy``, of HTTP or SOCKS, is set: it resolves the name); ``download_truncate`` is
     a number of bytes after which the rest of a body is not read. The body of a `MediaRequest` may go to a file.
 
-    Bytes that come are counted by `imgcrawl.downloader.Downloader`, if that is the crawl's, and none are taken from
-    the network while there are too many.
+    None are taken from the network while `imgcrawl.downloader.Downloader`, if that is the crawl's, has too many bytes.
 
     Raises `RequestRefused` (``private_address``, ``invalid_url``), `DownloadTLSError`, and Scrapy's
     CannotResolveHostError, DownloadConnectionRefusedError, DownloadFailedError, DownloadTimeoutError,
@@ -148,7 +146,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                     url,
                     data=request.body or None,
                     headers=sent_headers(request) + (file.range_headers(request.url) if file else []),
-                    timeout=_client_timeout(timeout, self._connect_timeout, self._idle_timeout),
+                    timeout=client_timeout(timeout, self._connect_timeout, self._idle_timeout),
                     ssl=self._tls if url.scheme == "https" else True,
                     allow_redirects=False,
                     proxy=proxy,
@@ -216,8 +214,7 @@ class DownloadHandler(AiohttpDownloadHandler):
 
     @staticmethod
     def _extract_headers(response: _ClientResponse) -> Headers:
-        # The bytes that came, without the detour by text that Scrapy's takes.
-        ours = cast("_Response", response)
+        ours = cast("_Response", response)  # the bytes that came, without the detour by text that Scrapy's takes
         if ours.fields is None:
             ours.fields = Headers()
             for name, value in response.raw_headers:
@@ -234,9 +231,9 @@ class DownloadHandler(AiohttpDownloadHandler):
     @staticmethod
     async def _iter_body_chunks(response: _ClientResponse) -> AsyncIterator[bytes]:
         ours = cast("_Response", response)
-        # What comes is handed on in larger pieces, because each is a signal (bytes_received).
-        pieces: list[bytes] = []
+        pieces: list[bytes] = []  # handed on together, because each is a signal (bytes_received)
         received = waiting = 0
+        to_file: BodyFile | None = None
         try:
             async for piece in response.content.iter_any():
                 if ours.backpressure:
@@ -247,30 +244,31 @@ class DownloadHandler(AiohttpDownloadHandler):
                 if ours.start_of_body and ours.start_of_body.is_judged_with(piece):
                     ours.start_of_body = None
                 if ours.file and (ours.at_once or received > ours.file.in_memory):
-                    await _write_rest(ours, ours.file, pieces)
-                    return
+                    to_file = ours.file
+                    break
                 if waiting >= ours.piece:
                     yield b"".join(pieces)
                     pieces.clear()
                     waiting = 0
                 if ours.truncate is not None and received >= ours.truncate:
                     break
-        except aiohttp.ClientPayloadError:
-            if pieces:  # for who accepts what came before the connection broke (download_fail_on_dataloss)
-                yield b"".join(pieces)
-            raise
-        if pieces:
+        except (aiohttp.ClientError, TimeoutError):
+            if body := b"".join([*pieces, ours.unread()]):
+                yield body  # browsers show it, and so some accept it
+            if not (ours.file and ours.file.takes_for_whole(body)):
+                raise
+            return
+        if to_file:
+            await _write_rest(ours, to_file, pieces)
+        elif pieces:
             yield b"".join(pieces)
 
     @staticmethod
     def _cancel_maxsize(size: int, limit: int, request: Request, *, expected: bool) -> NoReturn:
-        # Scrapy's own logs a warning besides; here it is an outcome, told where outcomes are told.
         raise DownloadCancelledError(f"{request.url}: {size} bytes{' announced' if expected else ''}, limit {limit}")
 
     async def close(self) -> None:
-        await self._session.close()
-        await self._public_session.close()
-        for session in self._socks_sessions.values():
+        for session in (self._session, self._public_session, *self._socks_sessions.values()):
             await session.close()
         await self._resolver.close()
 
@@ -294,7 +292,9 @@ async def _write_rest(response: _Response, file: BodyFile, pieces: list[bytes]) 
             pieces, size = [piece] if piece else [], len(piece)
         complete = True
     except (aiohttp.ClientError, TimeoutError):
-        await file.write(b"".join(pieces))  # for the next request to go on with
-        raise
+        await file.write(b"".join([*pieces, response.unread()]))  # for the next request to go on with
+        complete = await file.holds_whole()
+        if not complete:
+            raise
     finally:
         await file.close(complete=complete)

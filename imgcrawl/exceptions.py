@@ -13,14 +13,23 @@ from typing import TYPE_CHECKING
 
 from scrapy.exceptions import CloseSpider, DropItem, IgnoreRequest
 
+from imgcrawl.imageerrors import ImageError, ImgcrawlError
+
 if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
 
+__all__ = [
+    "BAD_INPUT",
+    "GalleryUnfinished",
+    "ImageError",
+    "ImgcrawlError",
+    "InputError",
+    "RequestRefused",
+    "describe",
+    "record_fatal_error",
+]
+
 BAD_INPUT = "bad input: "  # how the finish reason of a crawl begins that an `InputError` ended
-
-
-class ImgcrawlError(Exception):
-    """Base of everything raised on purpose. Its text is one sentence for the user."""
 
 
 class InputError(ImgcrawlError, CloseSpider):
@@ -33,18 +42,6 @@ class InputError(ImgcrawlError, CloseSpider):
     def __init__(self, sentence: str) -> None:
         super().__init__(f"{BAD_INPUT}{sentence}")  # the finish reason
         self.args = (sentence,)
-
-
-class ImageError(ImgcrawlError):
-    """Received bytes that are not an image we keep.
-
-    *reason* is a key of `imgcrawl.items.REASONS`; *detail* says more, for the log.
-    """
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
-        self.detail = detail
 
 
 class GalleryUnfinished(ImgcrawlError, DropItem):  # noqa: N818 -- a decision, as DropItem is, not an error

@@ -16,7 +16,7 @@ REASONS: dict[str, dict[str, str]] = {
         "invalid_url": "the address is not one that can be asked for",
         "private_address": "a page or list named an address that is not public (see PRIVATE_HOSTS_ALLOWED)",
         "too_large": "more bytes, markup, width or height than DOWNLOAD_MAXSIZE, PAGES_MAXSIZE, IMAGES_MAX_…",
-        "too_many_pixels": "more pixels than IMAGES_MAX_PIXELS, or as much memory or time to decode it",
+        "too_many_pixels": "more pixels than IMAGES_MAX_PIXELS, or more than IMAGES_MAX_MEMORY or too long to decode",
         "too_small": "less than IMAGES_MIN_WIDTH, IMAGES_MIN_HEIGHT, IMAGES_MIN_PIXELS or IMAGES_MIN_BYTES",
         "aspect": "broader than IMAGES_MAX_ASPECT, or narrower than IMAGES_MIN_ASPECT",
         "format": "not one of IMAGES_FORMATS",

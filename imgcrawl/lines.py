@@ -9,26 +9,26 @@ from __future__ import annotations
 import re
 
 # `//user:password@`. Nobody's password ends at a slash: where what follows the colon is no port, all up to the last @
-# belongs to it. Of databases' addresses and the like everything before an @ is taken for it.
+# belongs to it. Of databases' addresses and the like everything before an @ is taken for it, whatever it is.
 _CREDENTIALS = re.compile(
     r"""
-    (?P<scheme>\b(?:rediss?|unix|valkeys?|socks\w*|postgres(?:ql)?)://)[^\s'"]*@
+    (?P<scheme>\b(?:rediss?|unix|valkeys?|socks\w*|postgres(?:ql)?)://)\S*@
   | //[^\s/@:'"]*:(?![0-9]{1,5}(?:[/?#\s'"]|$))[^\s'"]*@
   | //[^\s/'"]*@
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.IGNORECASE,
 )
-_SERVER_ADDRESS = re.compile(r"""\b(?:rediss?|unix|valkeys?|postgres(?:ql)?)://[^\s'"]*""")
+_SERVER_ADDRESS = re.compile(r"""\b(?:rediss?|unix|valkeys?|postgres(?:ql)?)://[^\s'"]*""", re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(r"([?&][a-z_]*(?:password|username|secret|token)=)[^&#\s]*", re.IGNORECASE)
 
 SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|(ACCESS|API|PRIVATE)_KEY|HTTPAUTH_USER|HOST_HEADERS")  # of a setting
 _SETTING = re.compile(
-    r"""('(?P<name>[A-Z][A-Z0-9_]*)': )('[^']*'|"[^"]*")"""
+    r"""('(?P<name>[A-Za-z][A-Za-z0-9_]*)': )(b?'[^']*'|b?"[^"]*")"""
 )  # as Scrapy logs those that are not its own
 
 
 def _without_secret(setting: re.Match[str]) -> str:
-    return f"{setting[1]}'***'" if SECRET_NAME.search(setting["name"]) else setting[0]
+    return f"{setting[1]}'***'" if SECRET_NAME.search(setting["name"].upper()) else setting[0]
 
 
 def printable(text: str) -> str:

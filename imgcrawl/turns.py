@@ -93,8 +93,10 @@ class Turns:
     def done(self, slot: Slot, request: Request, response: Response | None, sent: float) -> None:
         """*request*, whose turn came at *sent* (monotonic()), is answered, or has failed."""
         self._transferring -= 1
-        self._report(_names(slot, request), request, response, sent)
-        self.look_at(slot)
+        try:
+            self._report(_names(slot, request), request, response, sent)
+        finally:
+            self.look_at(slot)
 
     def stuck(self) -> dict[str, int]:
         """How many requests wait for each host that cannot be asked for now."""
@@ -120,21 +122,38 @@ class Turns:
         if not queue:
             return False
         request, turn = queue[0]
-        names = _names(slot, request)
-        for number, name in enumerate(names):
-            if not self._limits.take(name, len(slot.queue)):
-                for taken in names[:number]:
-                    self._limits.put_back(taken)
-                if self._limits.blocked(name) > self._settings.default.longest_block:
-                    self._give_up(slot, name)
+        try:
+            if not self._take(slot, request):
                 return False
+        except Exception as error:  # it is this request's, whatever it is, and not that of whoever gave the turns
+            queue.popleft()
+            turn.set_exception(error)
+            return True
         queue.popleft()
         slot.lastseen = monotonic()
-        slot.delay = self._limits.delay(names[0])  # for whoever looks at it
+        slot.delay = self._limits.delay(_names(slot, request)[0])  # for whoever looks at it
         slot.transferring.add(request)
         self._transferring += 1
         turn.set_result(None)
         return True
+
+    def _take(self, slot: Slot, request: Request) -> bool:
+        """Whether all limits that *request* is subject to allow it now."""
+        taken: list[str] = []
+        try:
+            for name in _names(slot, request):
+                if not self._limits.take(name, len(slot.queue)):
+                    if self._limits.blocked(name) > self._settings.default.longest_block:
+                        self._give_up(slot, name)
+                    break
+                taken.append(name)
+            else:
+                taken.clear()
+                return True
+        finally:
+            for name in taken:
+                self._limits.put_back(name)
+        return False
 
     def _give_up(self, slot: Slot, name: str) -> None:
         why = f"{name} asked to be left alone for {self._limits.blocked(name):.0f} s"

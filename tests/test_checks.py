@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scrapy.settings import Settings
 from scrapy.utils.test import get_crawler
 
 from imgcrawl import Addon
+from imgcrawl import settings as project_module
 from imgcrawl.checks import check_given, check_kind, check_values
+from imgcrawl.components import check_orders, check_paths, wrong_kind
 from imgcrawl.exceptions import InputError
 from tests.support.crawling import crawl, project_settings
 
@@ -121,3 +124,67 @@ def test_a_damaged_catalogue_is_one_sentence(tmp_path: Path) -> None:
     assert run.code == 2
     last = run.log.splitlines()[-1]
     assert last.startswith(str(file.relative_to(tmp_path))) and "move a damaged one away" in last, run.log
+
+
+CLASS = "expected the path of a class, as in 'package.module.Class'"
+RETRY = "imgcrawl.downloadermiddlewares.retry.RetryMiddleware"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("ADDONS", {"imgcrawl.Adon": 1}, "did you mean 'imgcrawl.Addon'?"),
+        (
+            "ADDONS",
+            {"nowhere.Addon": 1},
+            f"ADDONS: 'nowhere.Addon' cannot be loaded (No module named 'nowhere'); {CLASS}",
+        ),
+        (
+            "ADDONS",
+            {"imgcrawl.Addon": "first"},
+            "'imgcrawl.Addon' has the order 'first'; expected a number or None (off)",
+        ),
+        ("DOWNLOADER_MIDDLEWARES", {RETRY: "550"}, f"{RETRY!r} has the order '550'; expected a number or None (off)"),
+        ("DOWNLOADER_MIDDLEWARES", {RETRY[:-1]: 550}, f"did you mean {RETRY!r}?"),
+        ("SPIDER_MIDDLEWARES", {"x.Y": True}, "has the order True"),
+        (
+            "ITEM_PIPELINES",
+            {"imgcrawl.pipelines.ImagePipeline": 1},
+            "did you mean 'imgcrawl.pipelines.ImagesPipeline'?",
+        ),
+        ("EXTENSIONS", {"scrapy.extensions.nothing.X": 5}, "No module named 'scrapy.extensions.nothing'"),
+        ("DOWNLOAD_HANDLERS", {"http": "imgcrawl.downloadhandler.Handler"}, "cannot be loaded"),
+        ("SCHEDULER", "x", f"SCHEDULER: 'x' cannot be loaded (Error loading object 'x': not a full path); {CLASS}"),
+        ("SPIDER_LOADER_CLASS", "a.B", "SPIDER_LOADER_CLASS: 'a.B' cannot be loaded"),
+        ("SPIDER_MODULES", ["imgcrawl.nothing"], "SPIDER_MODULES: there is no module 'imgcrawl.nothing'"),
+        ("ITEM_PIPELINES", {"no.Such": None}, ""),
+    ],
+)
+def test_components_that_cannot_be_are_named(name: str, value: Any, sentence: str) -> None:
+    settings = project_settings()
+    settings.set(name, value, "project")
+    try:
+        check_orders(settings)
+        check_paths(settings)
+    except InputError as error:
+        assert sentence
+        assert sentence in str(error)
+    else:
+        assert not sentence
+
+
+def test_a_module_with_a_setting_of_the_wrong_kind_is_told() -> None:
+    wrong = wrong_kind({"BOT_NAME": "x", "ITEM_PIPELINES": ["a.B"]})
+    assert wrong == "ITEM_PIPELINES is ['a.B']; expected a mapping, as in {\"name\": 1}"
+    assert not wrong_kind(vars(project_module))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ITEM_PIPELINES", '{"imgcrawl.nothing.X": 1}'), ("DOWNLOADER_MIDDLEWARES", f'{{"{RETRY}": "1"}}')],
+)
+def test_a_crawl_with_a_component_that_cannot_be_is_one_sentence(tmp_path: Path, name: str, value: str) -> None:
+    run = crawl(tmp_path, "urls", {"url": "http://127.0.0.1:1/a.jpg"}, **{name: value})
+    assert run.code == 2
+    assert run.log.startswith(f"{name}: ")
+    assert run.log.count("\n") == 1

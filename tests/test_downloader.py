@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scrapy import Request, signals
@@ -16,6 +17,7 @@ from scrapy.utils.asyncio import call_later
 
 from imgcrawl.downloader import Downloader, downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
+from imgcrawl.limits.limiter import Limiter
 from tests.support.asking import ask, crawl
 from tests.support.server import JPEG, Server, redirect
 
@@ -259,6 +261,29 @@ async def test_a_request_is_in_somebodys_hands_at_every_turn_of_the_loop(server:
         assert not downloader.active
 
     await crawl(script, RETRY_TIMES=0)
+
+
+async def test_what_fails_in_a_limit_fails_alone(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.add("*", JPEG)
+    take, give, asked = Limiter.take, Limiter.give, iter([MemoryError, None, None, ValueError])
+    told = iter([None, ZeroDivisionError])
+
+    def failing(self: Limiter, name: str, queued: int) -> bool:
+        if error := next(asked, None):
+            raise error
+        return take(self, name, queued)
+
+    def failing_too(self: Limiter, name: str, **answer: Any) -> None:
+        give(self, name, **answer)
+        if error := next(told, None):
+            raise error
+
+    monkeypatch.setattr(Limiter, "take", failing)
+    monkeypatch.setattr(Limiter, "give", failing_too)
+    bad = Request(server.url("/bad.jpg"), meta={"proxy": "http://["})
+    answers = await ask(*urls(server, 9), bad, CONCURRENT_REQUESTS_PER_DOMAIN=1, RETRY_TIMES=0, ROBOTSTXT_OBEY=False)
+    assert sum(isinstance(answer, Response) for answer in answers) == 6, answers
+    assert isinstance(answers[-1], ValueError)
 
 
 async def test_a_download_that_is_cancelled_gives_its_place_to_the_next(server: Server) -> None:

@@ -27,6 +27,7 @@ from imgcrawl.framing import _Chunks, regular_head
 from imgcrawl.frontier.codec import WireError
 from imgcrawl.frontier.decode import decode, decode_start
 from imgcrawl.frontier.packing import unpack
+from imgcrawl.images import frugal
 from imgcrawl.images.containers import examine_video
 from imgcrawl.images.names import path_for, safe_name, safe_path
 from imgcrawl.images.room import set_pixel_limit
@@ -89,6 +90,23 @@ def test_images(source: bytes) -> None:
         assert facts.extension[0] == "."
         assert facts.frames > 0
         thumbnail(source, (8, 8))
+
+
+STILLS = [source for source in SOURCES.values() if frugal.is_known(source)]
+
+
+@pytest.fixture
+def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frugal, "_OF_PILLOW", dict.fromkeys(("AVIF", "PNG", "WEBP"), 1e9))
+
+
+@pytest.mark.usefixtures("_little_memory")
+@fuzzed
+@given(damaged(STILLS))
+def test_images_of_which_no_picture_is_made(source: bytes) -> None:
+    with suppress(ImageError):
+        found = frugal.still(source)
+        assert found is None or found.width * found.height > 0
 
 
 VIDEOS = [

@@ -28,6 +28,14 @@ HOSTILE = "\x1b]0;owned\x07\r\n2026-01-01 00:00:00 [scrapy] ERROR: forged\u202e\
         ("http://me:sec/ret@proxy:3128", "http://proxy:3128"),
         ("socks5://me:secret@proxy", "socks5://proxy"),
         ("-a url='https://secret@host/a.jpg'", "-a url='https://host/a.jpg'"),
+        ("REDIS://me:secret@host:1/0", "REDIS://host:1/0"),
+        ("redis://me:sec'r\"et@host:1 is away", "redis://host:1 is away"),
+        ("Unix:///run/redis.sock?PASSWORD=secret", "Unix:///run/redis.sock?PASSWORD=***"),
+        ("rediss+unix://me:secret@/run/r.sock", "rediss+unix:///run/r.sock"),
+        (
+            "{'REDIS_PARAMS': {'username': 'me', 'password': 'secret'}}",
+            "{'REDIS_PARAMS': {'username': 'me', 'password': '***'}}",
+        ),
         # What only looks like it.
         ("https://host/@name/a.jpg", "https://host/@name/a.jpg"),
         ("https://host:8080/@name/a.jpg", "https://host:8080/@name/a.jpg"),

@@ -83,6 +83,51 @@ async def test_pages_and_images_through_a_proxy_that_looks_the_names_up(server: 
     assert {request.host for request in server.requests} == {"images.example", "images.example:81"}
 
 
+@asynccontextmanager
+async def stalling(sends: bytes) -> AsyncIterator[str]:
+    """A proxy that sends *sends*, byte by byte, each after a while, and then nothing, and closes nothing."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        for byte in sends:
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.2)
+
+    listening = await asyncio.start_server(stall, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    finally:
+        listening.close()
+        for writer in writers:
+            writer.close()
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks4", "http"])
+async def test_a_proxy_that_stalls_is_given_up_and_keeps_nobody_waiting(server: Server, scheme: str) -> None:
+    server.add("*", JPEG)
+    async with (
+        stalling(b"") as silent,
+        stalling(bytes(50) if "socks" in scheme else b"HTTP/1.1 200 OK" + b"k" * 90) as slow,
+    ):
+        asked = [
+            Request(address, meta={"proxy": f"{scheme}://{proxy}"}, dont_filter=True)
+            for proxy in (silent, slow)
+            for address in ("http://images.example/a.jpg", "https://images.example/a.jpg")
+        ]
+        began = asyncio.get_running_loop().time()
+        answers = await ask(
+            *asked, server.url("/a.jpg"), ROBOTSTXT_OBEY=False, RETRY_TIMES=0, DOWNLOAD_CONNECT_TIMEOUT=0.5,
+            DOWNLOAD_IDLE_TIMEOUT=0.5, DOWNLOAD_TIMEOUT=2,
+        )  # fmt: skip
+        took = asyncio.get_running_loop().time() - began
+    assert isinstance(answers[-1], Response)
+    assert {type(answer).__name__ for answer in answers[:-1]} <= {
+        "DownloadTimeoutError", "DownloadFailedError", "DownloadConnectionRefusedError", "ResponseDataLossError",
+    }  # fmt: skip
+    assert took < 15
+
+
 def test_without_the_library_one_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "socks5://me:secret@127.0.0.1:1080")
     checks.check_values(project_settings())

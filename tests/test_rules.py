@@ -45,13 +45,15 @@ FOUNDATIONS = {
     "lines",
     "failures",
     "identity",
+    "imageerrors",
+    "ownfiles",
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
     "__main__": {"console"},
     "checks": {"settings"},  # the defaults
     "configuration": {"checks"},
-    "console": {"configuration"},
+    "console": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version
     "addon": {"checks", "settings", "frontier", "playwright", "refusal"},
     "spiders": {"basespiders"},
@@ -72,7 +74,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "retries": {"catalogue"},
     "pipelines": {
         "bodies", "catalogue", "downloader", "durability", "engine", "images",
-        "optouts", "spidermiddlewares",
+        "optouts", "pages", "spidermiddlewares",  # pages: one may stand where an image was asked for
     },
     "feeds": {"durability"},
     "exports": {"images"},
@@ -80,8 +82,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "extensions": {"display", "livedisplay"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
-        "basespiders", "catalogue", "checks", "configuration", "demo", "display", "exports", "extensions", "feeds",
-        "frontier", "limits", "pages", "pipelines", "retries", "shared", "workers",
+        "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
+        "feeds", "frontier", "limits", "pages", "pipelines", "retries", "shared", "workers",
     },
 }  # fmt: skip
 
@@ -421,6 +423,7 @@ WITHOUT_WINDOWS: Mapping[str, str] = {
     "imgcrawl/workers/supervisor.py": "--workers, which says there that it is not for Windows",
     "imgcrawl/workers/process.py": "the same",
     "imgcrawl/frontier/server.py": "the server of --workers",
+    "imgcrawl/images/process.py": "start_new_session has no effect on Windows",
     "imgcrawl/demo/server.py": "asks for the platform first; start_new_session has no effect on Windows",
 }
 

@@ -13,7 +13,7 @@ from imgcrawl.exitcodes import ExitCode
 from tests.support.crawling import until
 from tests.support.redis_server import RedisServer
 from tests.support.server import Answer, Request, Server, jpeg
-from tests.support.sharing import Sharing
+from tests.support.sharing import Sharing, counts_of_galleries
 from tests.test_promises import assert_as_served
 
 
@@ -74,6 +74,11 @@ def test_a_rolling_restart_of_four_workers_loses_nothing_and_asks_for_nothing_tw
         assert Counter(item["url"] for item in merged.items) == Counter(galleries)
         assert {image["status"] for image in merged.images} == {"downloaded"}
         assert len(merged.files) == len(merged.images) == 2 * len(galleries)
+        logs = [workers.log(worker) for worker in workers.workers]
+        of_all = [counts_of_galleries(log, "galleries of all workers") for log in logs]
+        assert all(each["found"] == each["scraped"] + each["failed"] + each["not reached"] for each in of_all)
+        assert {each["scraped"] for each in of_all[4:]} == {each["found"] for each in of_all[4:]} == {len(galleries)}
+        assert sum(counts_of_galleries(log)["scraped"] for log in logs) == len(galleries)
         asked = Counter(path for path in server.paths() if path != "/robots.txt")
         assert {path: count for path, count in asked.items() if count > 1} == {}
 

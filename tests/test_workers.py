@@ -8,13 +8,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from imgcrawl.demo.server import serve
+from imgcrawl.demo.server import Replica, serve
 from imgcrawl.exitcodes import ExitCode
 from tests.support import processes
 from tests.support.crawling import FAST, ROOT, Crawl, environment, until
@@ -22,6 +23,7 @@ from tests.support.pages import Crawl as Pages
 from tests.support.pages import Site
 from tests.support.processes import Process, is_alive
 from tests.support.redis_server import RedisServer, free_port
+from tests.support.sharing import counts_of_galleries
 from tests.test_promises import STATUSES, assert_as_served
 
 SMALL = {"galleries": 150, "images": 3, "per_page": 50, "width": 60, "misbehave": False}
@@ -155,14 +157,30 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(tmp_path: Path) -> None:
         left = re.search(r"pages not reached +(\d+)", done.log)
         assert left, done.log
         assert 0 < int(left[1]) <= 150 - len(done.items) + 1
+        assert_galleries_add_up(done, replica)
+
+        process = start(tmp_path, replica.base, "-O", "items.json")
+        before = fed(tmp_path)
+        until(lambda: fed(tmp_path) > before + 6)
+        while process.poll() is None:  # until nothing is waited for any more
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+        assert_galleries_add_up(ended(tmp_path, process, 30), replica)
 
         asked = set(replica.stats()["requests"])
         done = ended(tmp_path, start(tmp_path, replica.base, "-O", "items.json"))
         assert done.code == 0, done.log
         assert_as_served(done, replica, again=True)
-        assert max(replica.stats()["requests"][gallery["url"]] for gallery in replica.galleries) == 1
         assert asked < set(replica.stats()["requests"])
         assert not (tmp_path / ".imgcrawl").exists()
+
+
+def assert_galleries_add_up(done: Crawl, replica: Replica) -> None:
+    counts = counts_of_galleries(done.log)
+    lists = [url for url in replica.stats()["requests"] if "/page/" in url]
+    assert counts["found"] in {50 * count for count in range(1, len(lists) + 1)}
+    assert counts["scraped"] + counts["failed"] == len(done.items)
+    assert counts["found"] == counts["scraped"] + counts["failed"] + counts["not reached"]
 
 
 def test_after_a_kill_of_the_command_its_workers_leave_and_the_next_goes_on(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from imgcrawl.basespiders.declared import DeclaredGallerySpider
 from imgcrawl.basespiders.domains import DomainsSpider
 from imgcrawl.basespiders.entries import EntriesSpider
 from imgcrawl.basespiders.gallery import GallerySpider
+from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
 from imgcrawl.basespiders.listimages import ListImagesSpider
-from imgcrawl.basespiders.manypages import ImagePagesGallerySpider
 from imgcrawl.basespiders.rows import RowsSpider, VideoRowsSpider
 from imgcrawl.basespiders.sitemaps import SitemapGallerySpider
 from imgcrawl.basespiders.subpages import SubpageGallerySpider

@@ -35,6 +35,7 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
         "only": "a regular expression: the addresses in a sitemap that are galleries",
         "images": "XPath or CSS of the images on a gallery's page; without it they are searched for",
         "image_pages": "XPath or CSS of the links on a gallery's page to pages of its images; -a images is about these",
+        "gallery_next": "XPath or CSS of the link to the gallery's own next page; without it rel=next, if that is one",
         "title": "XPath or CSS of the title on a gallery's page",
     }
     list: str | None = None
@@ -46,6 +47,7 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
     only: str | None = None
     images: str | None = None
     image_pages: str | None = None
+    gallery_next: str | None = None
     title: str | None = None
 
     def __init__(self, **arguments: Any) -> None:
@@ -57,13 +59,13 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
         self.sitemap_url, self.sitemap_galleries = arguments.get("sitemap") or "", arguments.get("only") or ""
         super().__init__(**arguments)
         self.list_url, self.gallery_links, self.image_links = self.list or "", self.galleries or "", self.images or ""
-        self.image_page_links = self.image_pages or ""
+        self.image_page_links, self.gallery_next_link = self.image_pages or "", self.gallery_next or ""
         self.titles = (self.title,) if self.title else ("//h1", "//h2")
         self.site = host_of(self.list_url or self.sitemap_url)
         self.next_link = self.next or ""
         self.page_size = self.at_least_one("per_page") or 0
         self.first_page = self.whole_number("first")
-        for option in ("galleries", "next", "images", "image_pages", "title"):
+        for option in ("galleries", "next", "images", "image_pages", "gallery_next", "title"):
             _check_query(option, getattr(self, option))
         if self.list:
             self._check_list()

@@ -25,10 +25,11 @@ from imgcrawl.basespiders.base import (
     text_of,
 )
 from imgcrawl.basespiders.fedlists import FedListsSpider
-from imgcrawl.basespiders.walk import Walk, says_busy
+from imgcrawl.basespiders.walk import Walk
 from imgcrawl.identity import Identity
+from imgcrawl.pages.busy import says_busy
 from imgcrawl.pages.outside import outside_loop
-from imgcrawl.urls import host_of, rebase
+from imgcrawl.urls import absolute, host_of, rebase
 
 NUMBER = "imgcrawlpagenumber"  # stands for a page's number where an address is made into a pattern
 NEXT_LINKS = "//link[@rel='next']/@href | //a[contains(concat(' ', @rel, ' '), ' next ')]/@href"
@@ -217,6 +218,8 @@ class ListSpider(SiteSpider, FedListsSpider):
             token = next(filter(None, found), "")
             return self.list_address(page + 1, token=quote(token, safe=""), offset=walk.offset) if token else ""
         following = addresses(response, self.next_link or NEXT_LINKS) if is_readable(response) else []
+        if not self.next_link:
+            following += _next_in_header(response)
         return next((self.at_home(address) for address in following if address != response.url), "")
 
     def numbered_address(self, page: int, walk: Walk) -> str:
@@ -242,3 +245,10 @@ class ListSpider(SiteSpider, FedListsSpider):
         """What finds the number in the address of a list page, which is empty where it has none."""
         parts = [re.escape(part) for part in self.list_address(NUMBER).split(NUMBER)]
         return re.compile("([0-9]{1,9})".join(parts[:2]) + "".join("[0-9]+" + part for part in parts[2:]) + "/?")
+
+
+def _next_in_header(response: Response) -> list[str]:
+    """What the header `Link` (RFC 8288) names as the next page."""
+    said = b",".join(response.headers.getlist("Link")).decode("utf-8", "replace")
+    found = re.findall(r"<([^>]{1,2000})>[^,<]{0,200}?;\s*rel\s*=\s*[\"']?(?:[^\"',;]*\s)?next\b", said, re.IGNORECASE)
+    return [address for link in found if (address := absolute(response.url, link))]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 from scrapy import Request
 from scrapy.http import Response
 from scrapy.http.request import NO_CALLBACK
 
-from imgcrawl.basespiders.base import addresses, content_type, is_page
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery, SubpageGallery
@@ -100,56 +96,3 @@ class ManyPagesGallerySpider(GallerySpider):
             if reason == "error":
                 self.logger.exception("Sub-page failed: %s", url)
             return Subpage(number, url, reason=reason)
-
-
-class ImagePagesGallerySpider(ManyPagesGallerySpider):
-    """Walks galleries like `GallerySpider`, whose thumbnails may link to pages that show the images themselves.
-
-    Besides what `GallerySpider` asks for, a site declares:
-
-    - `image_page_links`: XPath or CSS of the links on a gallery's page to the pages of its images. Without it the
-      gallery's page is all there is.
-
-    `image_links` is then about an image's page. Without it all images of such a page are the gallery's, but for those
-    that the gallery's page shows too, and those that another image's page shows: thumbnails, logos. A link to an image
-    itself is that image. `ManyPagesGallerySpider` says what is in the item.
-    """
-
-    image_page_links = ""
-
-    async def fill_item(self, item: Gallery, response: Response) -> None:
-        fill = super().fill_item if self.image_page_links else partial(GallerySpider.fill_item, self)
-        await fill(item, response)
-
-    async def subpages(self, response: Response) -> list[Subpage]:
-        size = len(response.body)
-        found = await outside_loop(size, addresses, response, self.image_page_links)
-        links = [self.at_home(link) for link in found]
-        links = [link for link in dict.fromkeys(links) if link != response.url][:MAX_SUBPAGES]
-        if not links:
-            self.logger.warning("%s: no pages of images; nothing matches %r", response.url, self.image_page_links)
-        pages: list[Subpage] = []
-        for start in range(0, len(links), WINDOW):
-            numbered = enumerate(links[start : start + WINDOW], start + 1)
-            pages += await asyncio.gather(*(self.fetch_image_page(number, url, response) for number, url in numbered))
-        if self.image_links:
-            return pages
-        shown = Counter(image for page in pages for image in page.images)
-        shown.update(await outside_loop(size, self.images_of, response))
-        return [replace(page, images=tuple(image for image in page.images if shown[image] == 1)) for page in pages]
-
-    async def fetch_image_page(self, number: int, url: str, response: Response) -> Subpage:
-        return await self.fetch_page(
-            number, url, response, lambda answer: self.read_image_page(answer, number, url, response.url)
-        )
-
-    def read_image_page(self, response: Response, number: int, url: str, gallery: str) -> Subpage:
-        if not 200 <= response.status < 300:
-            return Subpage(number, url, reason=f"http_{response.status}")
-        if content_type(response).lower().startswith("image/"):
-            return Subpage(number, gallery, (response.url,))
-        if not is_page(response):
-            return Subpage(number, url, reason="not_a_page")
-        if response.url == gallery:
-            return Subpage(number, url, reason="elsewhere")
-        return Subpage(number, response.url, tuple(self.images_of(response)))

@@ -15,7 +15,7 @@ from scrapy.http.request import NO_CALLBACK
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import content_type, failed_reason, is_page, request_of
-from imgcrawl.basespiders.manypages import ImagePagesGallerySpider
+from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
 from imgcrawl.pages import find_images
 from imgcrawl.pages.outside import outside_loop
 from imgcrawl.pages.pagination import Pagination, propose_pagination
@@ -106,6 +106,7 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
             "per_page": str(self.page_size or ""),
             "next": self.next_link,
             "galleries": self.gallery_links,
+            "gallery_next": self.gallery_next_link,
             "image_pages": self.image_page_links,
             "images": self.image_links,
             **self.more_declarations(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -15,14 +14,6 @@ PATIENCE, LONG_PATIENCE = 3, 10
 REMEMBERED = 2_000
 # A page shows next to nothing new if it brings so much less than the best page did.
 NEXT_TO_NOTHING = 5
-
-# What a page says that would rather not have been asked. It is short, and it has nothing else to say.
-_BUSY = re.compile(
-    r"too many requests|rate.?limit|slow(ing)? down|try again (later|in)|temporarily (unavailable|blocked)|captcha|"
-    r"unusual traffic|are you (a )?human|server is busy|bandwidth limit|访问(过于)?频繁|稍后(再|重)试|アクセスが集中",
-    re.IGNORECASE,
-)
-_BUSY_TEXT = 2_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +96,3 @@ class Step:
         if not self.brings_new and page >= self.walk.named:
             return False
         return self.walk.barren < self.walk.patience(page)
-
-
-def says_busy(text: str) -> bool:
-    """Whether the *text* of a page without galleries says that there were too many requests."""
-    text = " ".join(text.split())
-    return len(text) <= _BUSY_TEXT and _BUSY.search(text) is not None

@@ -19,6 +19,7 @@ from scrapy.utils.log import configure_logging
 
 from imgcrawl.checks import check_given, check_values
 from imgcrawl.commands.base import complain, refuse, say
+from imgcrawl.components import check_orders, check_paths
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.loglines import install_line_records
@@ -74,6 +75,7 @@ class Command(scrapy.commands.crawl.Command):
         try:
             check_given(settings, opts.set)
             super().process_options(args, opts)
+            check_orders(settings)
             _check_log_level(settings["LOG_LEVEL"])
             if opts.simulate:
                 _simulate(settings, opts)
@@ -109,6 +111,7 @@ class Command(scrapy.commands.crawl.Command):
         except InputError as error:
             _refuse(str(error), self._log_file)
         except Exception as error:
+            self._blame_a_component()
             logger.exception("The crawl could not start")
             complain(f"the crawl could not start: {type(error).__name__}: {error}")
             self.exitcode = ExitCode.FAILED
@@ -119,6 +122,13 @@ class Command(scrapy.commands.crawl.Command):
                 self.exitcode = ExitCode.FAILED if findings else ExitCode.DONE
             else:
                 self.exitcode = _tell(args[0], stats, findings, crawler.settings, as_json=opts.json)
+
+    def _blame_a_component(self) -> None:
+        """End with exit code 2 if a component that the settings name is what kept the crawl from starting."""
+        try:
+            check_paths(cast("Settings", self.settings))
+        except InputError as error:
+            _refuse(str(error), self._log_file)
 
     @property
     def _log_file(self) -> str | None:

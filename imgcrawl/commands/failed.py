@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,8 @@ from scrapy.commands import ScrapyCommand
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
 from imgcrawl.retries import retries_of
+
+MAX_LINE = 1 << 28  # characters of an item, which may have a million images
 
 
 class Command(BaseCommand, ScrapyCommand):
@@ -86,11 +89,29 @@ def _spelled(address: Any) -> str:
     return "".join(char if char.isprintable() else quote(char, errors="replace") for char in text)
 
 
+def _is_readable(item: dict[str, Any]) -> bool:
+    """Whether what is read here of *item* is of the kinds that a crawl writes."""
+    texts = ("url", "status", "reason", "requested_path")
+    for name in ("images", "videos", "failed_pages"):
+        outcomes = item.get(name) or []
+        if not isinstance(outcomes, list):
+            return False
+        for outcome in outcomes:
+            if not isinstance(outcome, dict) or not all(isinstance(outcome.get(text, ""), str) for text in texts):
+                return False
+            if not ({"url", "reason"} if name == "failed_pages" else {"url", "status"}) <= outcome.keys():
+                return False
+            if outcome.get("status") in {"failed", "refused"} and "reason" not in outcome:
+                return False
+    parallel = (f"{media}_{column}" for media in ("image", "video") for column in ("names", "pages"))
+    return all(isinstance(item.get(name) or [], list) for name in parallel)
+
+
 def items_of(feed: Path) -> Iterator[dict[str, Any]]:
     """The items of a .json or .jsonl feed as imgcrawl writes them, one a line. Raises `InputError`."""
     try:
         with feed.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
+            for number, line in enumerate(iter(partial(lines.readline, MAX_LINE), ""), start=1):
                 text = line.strip().removeprefix("[").removesuffix("]").strip(" ,\n")
                 if not text:
                     continue
@@ -98,7 +119,7 @@ def items_of(feed: Path) -> Iterator[dict[str, Any]]:
                     item = json.loads(text)
                 except (ValueError, RecursionError):
                     item = None
-                if not isinstance(item, dict):
+                if not isinstance(item, dict) or not _is_readable(item):
                     raise InputError(f"{feed}, line {number}: expected a feed with an item a line, .json or .jsonl")
                 yield item
     except (OSError, UnicodeDecodeError) as error:

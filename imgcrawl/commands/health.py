@@ -42,7 +42,7 @@ class Command(BaseCommand, ScrapyCommand):
         if not (file := self.project_settings.get("HEARTBEAT_FILE")):
             raise InputError("HEARTBEAT_FILE is not set: expected the file that the crawl touches while it lives")
         try:
-            age = time.time() - Path(file).stat().st_mtime
+            age = time.time() - Path(file).lstat().st_mtime
         except OSError as error:
             complain(f"{file}: {error.strerror}: no crawl has begun")
             return ExitCode.FAILED

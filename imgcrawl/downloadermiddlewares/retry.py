@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 
 import scrapy.downloadermiddlewares.retry
 from scrapy import Request
@@ -16,9 +17,12 @@ from imgcrawl.bodies import body_file_of
 from imgcrawl.downloader import downloader_of
 from imgcrawl.failures import DownloadTLSError
 from imgcrawl.limits.retry_after import SLOWER, retry_after
+from imgcrawl.pages.busy import says_busy
 
 logger = logging.getLogger(__name__)
 
+_SHORT = 20_000  # bytes of what says so
+_TAGS = re.compile(rb"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _DNS_RETRIES = 2  # a name server has a bad moment; a name that does not exist will not begin to
 
 
@@ -35,6 +39,9 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
 
     A large body that breaks off, or takes longer than DOWNLOAD_TIMEOUT, is gone on with where it broke, if the server
     names its version (`imgcrawl.bodies`); that does not count as a retry while each answer brings a good part of it.
+
+    An image without a byte in it is asked for once more, and one in whose place there is a page that says that there
+    were too many requests as any other failure.
 
     A TLS failure is not retried, an unknown host name twice at most. A wait ends, and the last outcome stands,
     as soon as the crawl is being stopped. Needs `imgcrawl.downloader.Downloader`, which knows that a request
@@ -57,7 +64,8 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
         self, request: Request, response: Response
     ) -> Request | Response:
         if request.meta.get("dont_retry") or response.status not in self.retry_http_codes:
-            return response
+            anew = self._asked_anew(request, response)
+            return anew if anew and await self._wait(anew) else response
         asked = retry_after(response) if response.status in SLOWER else 0.0
         if asked > self._retry_after_max:
             logger.debug(
@@ -98,7 +106,24 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
         again = self._retry(request, exception)
         return again if again and await self._wait(again) else None
 
+    def _asked_anew(self, request: Request, response: Response) -> Request | None:
+        """*request*, of an image, once more, if *response* has none in it that may be there the next time."""
+        if not request.meta.get("media") or not 200 <= response.status < 300:
+            return None
+        file = body_file_of(request)
+        if not response.body and not (file and file.is_written):
+            return self._retry(request, "empty") if not request.meta.get("retry_times") else None
+        return self._retry(request, "busy") if _is_busy(response) else None
+
     async def _wait(self, again: Request) -> bool:
         doubled = self._delay * 2 ** min(again.meta["retry_times"] - 1, 30)
         seconds = min(self._max_delay, doubled * random.uniform(0.5, 1.5))
         return await downloader_of(self.crawler).wait(seconds)
+
+
+def _is_busy(response: Response) -> bool:
+    """Whether *response*, which came in the place of an image, says that there were too many requests."""
+    body = response.body[:_SHORT]
+    kind = response.headers.get("Content-Type") or b""
+    is_text = body.lstrip()[:1] in (b"<", b"{") or kind.startswith((b"text/", b"application/json"))
+    return is_text and says_busy(_TAGS.sub(b" ", body).decode("utf-8", "replace"))

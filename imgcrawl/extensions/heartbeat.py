@@ -11,6 +11,7 @@ from scrapy import signals
 from scrapy.exceptions import NotConfigured
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.ownfiles import whose
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -22,13 +23,16 @@ class Heartbeat:
     """Touches HEARTBEAT_FILE (default: none) every five seconds, from the event loop, while the spider is open.
 
     The directory has to be there. `imgcrawl health` looks at the file. Workers of one command may share it: it is then
-    young as long as one of them lives. Raises `InputError` if the file cannot be written.
+    young as long as one of them lives. Raises `InputError` if the file cannot be written, or if something else stands
+    there: a link is not followed.
     """
 
     def __init__(self, crawler: Crawler, file: Path) -> None:
         self.file = file
         self._beating: asyncio.Task[None] | None = None
         try:
+            if why := whose(file):
+                raise InputError(f"HEARTBEAT_FILE={file} is {why}; expected a file of ours, or a name that is free")
             file.touch()
         except OSError as error:
             raise InputError(f"HEARTBEAT_FILE={file}: cannot be written: {error.strerror}") from error
@@ -51,5 +55,6 @@ class Heartbeat:
     async def _beat(self) -> None:
         while True:
             with suppress(OSError):  # a full or vanished disk: the file grows old, and that tells it
-                self.file.touch()
+                if not whose(self.file):
+                    self.file.touch()
             await asyncio.sleep(INTERVAL)

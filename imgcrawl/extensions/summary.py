@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcrawl.display import clock
-from imgcrawl.extensions.verdict import by_reason, known_already
+from imgcrawl.extensions.verdict import by_reason, gallery_counts, known_already
 from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES
 from imgcrawl.lines import printable
 
@@ -51,16 +51,20 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
     for status in STATUSES:
         row(f"  {status}", stats.get(f"image/{status}", 0))
         reasons(f"image/{status}")
-    reached = stats.get("gallery/count", 0) + stats.get("gallery/failed", 0)
-    found = max(reached, stats.get("gallery/found", 0))
-    row("galleries found", found)
-    row("  scraped", stats.get("gallery/count", 0))
+    galleries = gallery_counts(stats)
+    row("galleries found", galleries["found"])
+    row("  scraped", galleries["scraped"])
     if empty := stats.get("gallery/empty", 0):
         row("    empty", empty, "no image was found on the page")
-    row("  failed", stats.get("gallery/failed", 0))
+    row("  failed", galleries["failed"])
     reasons("gallery/failed")
-    if found > reached:
-        row("  not reached", found - reached, "the crawl ended before")
+    if left := galleries["not_reached"]:
+        row("  not reached", left, "the crawl ended before")
+    if "run/galleries/found" in stats:
+        row("galleries of all workers", stats["run/galleries/found"])
+        row("  scraped", stats["run/galleries/scraped"])
+        row("  failed", stats["run/galleries/failed"])
+        row("  not reached", stats["run/galleries/not_reached"], "they are still queued, or other workers have them")
     if left := stats.get("frontier/left", 0):
         row("pages not reached", left, "they are still queued: the same command goes on with them")
     if known := known_already(stats):

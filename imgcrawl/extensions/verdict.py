@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # What is found of a crawl that was told to stop; with the reason behind it, of one that stopped for another.
 STOPPED = "stopped before the end"
 
+GALLERIES = ("found", "scraped", "failed", "not_reached")
+
 # Of Scrapy's limits these two are no goal that was reached: they say that something went wrong.
 ALARMS = ("closespider_errorcount", "closespider_timeout_no_item")
 
@@ -167,25 +169,26 @@ def known_already(stats: Mapping[str, Any]) -> int:
 
 def summary_fields(stats: Mapping[str, Any]) -> dict[str, Any]:
     """What `summary` shows, for machines: `images` and `galleries` by status and by reason, `bytes`, `seconds`."""
-    scraped, failed = stats.get("gallery/count", 0), stats.get("gallery/failed", 0)
-    found = max(scraped + failed, stats.get("gallery/found", 0))
+    of_all = {name: stats[f"run/galleries/{name}"] for name in GALLERIES if f"run/galleries/{name}" in stats}
     return {
         "images": {
             "found": stats.get("image/found", 0),
             **{status: stats.get(f"image/{status}", 0) for status in STATUSES},
             "reasons": {status: dict(by_reason(stats, f"image/{status}")) for status in REASONS},
         },
-        "galleries": {
-            "found": found,
-            "scraped": scraped,
-            "failed": failed,
-            "not_reached": found - scraped - failed,
-            "reasons": dict(by_reason(stats, "gallery/failed")),
-        },
+        "galleries": {**gallery_counts(stats), "reasons": dict(by_reason(stats, "gallery/failed"))},
+        **({"galleries_of_all_workers": of_all} if of_all else {}),
         "list_pages_failed": stats.get("list/failed", 0),
         "bytes": stats.get("image/bytes", 0),
         "seconds": round(stats.get("elapsed_time_seconds", 0.0), 3),
     }
+
+
+def gallery_counts(stats: Mapping[str, Any]) -> dict[str, int]:
+    """The `GALLERIES` that *stats* tell of. The first is the sum of the others."""
+    scraped, failed = stats.get("gallery/count", 0), stats.get("gallery/failed", 0)
+    found = max(scraped + failed, stats.get("gallery/found", 0))
+    return dict(zip(GALLERIES, (found, scraped, failed, found - scraped - failed), strict=True))
 
 
 def _many(count: int, one: str) -> str:

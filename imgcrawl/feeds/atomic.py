@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.filelocks import lock as lock_file
+from imgcrawl.ownfiles import whose
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -30,14 +31,6 @@ BLOCK = 4096  # bytes; file systems share whole blocks of two files
 _OPEN = (
     os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
-_KINDS = {
-    stat.S_IFLNK: "a symbolic link",
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 class TornWriteError(OSError):
@@ -121,19 +114,6 @@ def lock(file: io.FileIO, *, alone: bool) -> bool:
     except OSError as error:  # a file system without locks
         logger.debug("%s cannot be locked: %s", file.name, error)
     return True
-
-
-def whose(path: Path) -> str:
-    """Why what stands at *path* is surely not a file of ours, or ""."""
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return ""
-    if kind := _KINDS.get(stat.S_IFMT(status.st_mode)):
-        return kind
-    if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
-        return "a file of another user"
-    return "a file with another name besides" if status.st_nlink > 1 else ""
 
 
 def open_own(path: Path) -> io.FileIO:

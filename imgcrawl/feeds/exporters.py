@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -116,7 +116,8 @@ class PlanExporter(exporters.BaseItemExporter):
 
 
 # What a spreadsheet runs as a formula, at the beginning of a cell (OWASP, "CSV Injection"); a number is none.
-_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+# What is not seen before it is dropped by some.
+_FORMULA = re.compile(r"[\t\r\n]|[\0-\x1f\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?%?")
 
 
@@ -151,6 +152,10 @@ class CsvItemExporter(exporters.CsvItemExporter):
         value = super().serialize_field(field, name, value)
         if isinstance(value, (list, tuple, dict)):
             value = self._encoder.encode(value)
-        if self._escape and isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
-            return f"'{value}"
         return value
+
+    def _build_row(self, values: Iterable[Any]) -> Iterable[Any]:
+        """Also of the header, whose names may be those of a stranger's list."""
+        for value in super()._build_row(values):
+            is_formula = self._escape and isinstance(value, str) and _FORMULA.match(value)
+            yield f"'{value}" if is_formula and not _NUMBER.fullmatch(value) else value

@@ -11,7 +11,7 @@ from imgcrawl.frontier.packing import unpack
 from imgcrawl.frontier.queue import Queue
 from imgcrawl.frontier.queues import Queues
 
-SUMMED = ("queued", "leased", "seen", "done", "failed", "dead", "rejected", "redelivered", "enqueued")
+SUMMED = ("queued", "leased", "seen", "done", "failed", "dead", "rejected", "redelivered", "enqueued", "galleries")
 
 
 class Lease(NamedTuple):
@@ -21,6 +21,7 @@ class Lease(NamedTuple):
 
 async def counts(queue: Queue | Queues) -> dict[str, Any]:
     """How the queue is: `state`, `queued`, `leased`, `seen`, `done`, `dead`, `rejected`, `workers`, and the run's own.
+    `galleries` are those that were queued in the run, each once.
 
     All are numbers that are kept, not counted: it costs the same however much is queued, and by however many workers.
     Those of several shards are added up.
@@ -39,7 +40,7 @@ async def _counts(queue: Queue) -> dict[str, Any]:
     run = {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in _pairs(fields)}
     found: dict[str, Any] = {name: run.get(name, "") for name in ("id", "name", "state", "error")}
     found["arguments"] = wire.load(run.get("arguments", "").encode())
-    for name in ("leased", "done", "failed", "rejected", "redelivered", "enqueued", "deaths", "started", "ended"):
+    for name in (*SUMMED, "deaths", "started", "ended"):
         found[name] = int(run[name]) if run.get(name, "").isdecimal() else 0
     return found | {
         "queued": queued,

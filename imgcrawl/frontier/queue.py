@@ -27,6 +27,7 @@ from imgcrawl.shared.script import Script
 PARTS = ("clock", "keys", "seen", "queue", "workers", "exchange", "admin")  # each uses those before
 LUA = files("imgcrawl.frontier") / "lua"
 SCRIPT = Script(*(LUA / f"{name}.lua" for name in PARTS))
+GALLERY = "\ngallery"
 FORMAT = 2  # of what the queue holds: lua/keys.lua says which
 FINGERPRINT = 12  # bytes kept of a fingerprint: 1 in 10^13 that any two of 100 million pages collide
 
@@ -146,7 +147,8 @@ class Queue:
         """Report *ops* in their order and lease up to *wanted* pages, not more than *per_host* of one host.
 
         *ops*: ("c", fingerprint, "<priority>:<host>", request) queues a page unless it was seen, "u" always, "s" a
-        start page, with the fingerprint it has in this run before its own; ("done" | "failed" | "again" | "reject",
+        start page, with the fingerprint it has in this run before its own; a bucket that ends with GALLERY is that of
+        a gallery, which is counted; ("done" | "failed" | "again" | "reject",
         token, argument) ends a lease; ("seeded", error, ""), ("running", "", ""), ("foreign", reason, value). *flags*:
         "s" can seed, "e" nothing waits outside or here, "h" *held* is all that this worker has, "l" leave, "p" persist.
         Of several shards: "w" others may have pages, unless *expected* is the signature, "x" this is not home, "f" here

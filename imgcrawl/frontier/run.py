@@ -20,7 +20,7 @@ from imgcrawl.frontier.codec import bucket_of
 from imgcrawl.frontier.end_of_run import EndOfRun, look_at_all
 from imgcrawl.frontier.fair_share import wanted_of
 from imgcrawl.frontier.leases import Leases, Page
-from imgcrawl.frontier.queue import Reply
+from imgcrawl.frontier.queue import GALLERY, Reply
 from imgcrawl.frontier.queues import Queues, shard_of
 from imgcrawl.frontier.shard import Shard, tell_error
 
@@ -129,7 +129,8 @@ class SharedRun:
             self.end.reset()
             if self.state is RunState.DONE:
                 self.home.report(("running", "", ""))
-        shard.report((kind, fingerprint, bucket_of(request), encoded))
+        mark = GALLERY if request.meta.get("task") == "gallery" else ""
+        shard.report((kind, fingerprint, bucket_of(request) + mark, encoded))
 
     def end_page(self, page: Page, kind: str, argument: bytes | str = "") -> None:
         """End the lease of *page*. What it led to is queued before."""

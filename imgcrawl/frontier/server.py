@@ -6,7 +6,6 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -19,6 +18,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.ownfiles import whose_folder
 
 LONGEST_SOCKET = 100  # bytes of a Unix socket's path; systems allow 103 or 107
 PATIENCE = 30.0  # seconds until a server that was started must answer; a long append-only file takes a while
@@ -122,8 +122,7 @@ class EmbeddedServer:
         known = self.folder / "socket"
         with suppress(OSError):
             path = Path(known.read_text("utf-8"))
-            is_ours = sys.platform != "win32" and path.parent.stat().st_uid == os.getuid()
-            if is_ours and path.parent.is_dir():
+            if path.parent.lstat() and not whose_folder(path.parent):
                 return path
         path = Path(tempfile.mkdtemp(prefix="imgcrawl-")) / "redis.sock"
         self.folder.mkdir(parents=True, exist_ok=True)

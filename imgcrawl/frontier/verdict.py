@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from scrapy import signals
 
 from imgcrawl.cancelling import cancel_all
-from imgcrawl.extensions.verdict import Verdict, findings
-from imgcrawl.frontier.queue import LUA, Queue, queue_from_settings
+from imgcrawl.extensions.verdict import Verdict, findings, gallery_counts
+from imgcrawl.frontier import inspect
+from imgcrawl.frontier.queue import LUA, Queue
+from imgcrawl.frontier.queues import Queues, queues_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
 from imgcrawl.items import STATUSES
 from imgcrawl.shared.connection import OUTAGES, check_server
@@ -139,13 +141,15 @@ class SharedVerdict(Verdict):
     worker that was stopped, or that cannot reach Redis, judges by what it knows.
     """
 
-    store: Queue
+    queues: Queues
+    store: Queue  # the first of them
     _reporting: asyncio.Task[None] | None = None
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
         verdict = super().from_crawler(crawler)
-        verdict.store = queue_from_settings(crawler.settings, crawler.spidercls.name)
+        verdict.queues = queues_from_settings(crawler.settings, crawler.spidercls.name)
+        verdict.store = verdict.queues.home
         crawler.signals.connect(verdict.spider_opened, signals.spider_opened)
         crawler.signals.connect(verdict.engine_stopped, signals.engine_stopped)
         return verdict
@@ -183,11 +187,14 @@ class SharedVerdict(Verdict):
         try:
             async with asyncio.timeout(self.store.settings.heartbeat_interval):
                 sums = await run_stats(self.store, self.run_stats.run) if answer else None
+                counts = await inspect.counts(self.queues) if sums else {}
         except OUTAGES:
             sums = None
         if sums is None or answer is None:
             logger.warning("Redis does not answer: the verdict is on what this worker has done, not on the whole crawl")
         else:
+            if counts.get("id") == self.run_stats.run:
+                sums["gallery/found"] = counts["galleries"]
             self._judge_all(sums, answer.workers)
         await self.store.client.aclose()
 
@@ -207,5 +214,7 @@ class SharedVerdict(Verdict):
             findings(sums, self.reason or "", max_failed=self.max_failed, images_expected=self.images_expected)
         )
         stats.set_value("verdict/workers", workers)
+        for name, number in gallery_counts(sums).items():
+            stats.set_value(f"run/galleries/{name}", number)
         stats.set_value("verdict/findings", found)
         stats.set_value("verdict", found[0] if found else "")

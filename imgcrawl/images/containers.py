@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from imgcrawl.exceptions import ImageError
+from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.room import CostlyError
 from imgcrawl.images.verify import Facts
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from PIL import ExifTags, Image, ImageFile
 
-from imgcrawl.exceptions import ImageError
+from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.room import ROOM
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ _BYTES: Final[Mapping[str, int]] = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 
 _DECODED: Final[Mapping[str, Callable[[ImageFile.ImageFile], int]]] = {
     "AVIF": lambda _: 16,  # planes, their copy in RGBA, and Pillow's own
     "DDS": lambda _: 8,
-    "JPEG": lambda _: 8,  # and the copy by which pictures are compared
     "JPEG2000": lambda image: 4 + 6 * len(image.getbands()),  # four bytes of each band, and what a tile is made from
     "SGI": lambda _: 8,
     "TIFF": lambda image: 8 if ExifTags.Base.Orientation in cast("Any", image).tag_v2 else 4,  # it is turned
@@ -37,6 +36,7 @@ _DECODED: Final[Mapping[str, Callable[[ImageFile.ImageFile], int]]] = {
 }
 _COMPOSED: Final = frozenset({"AVIF", "GIF", "PNG", "WEBP"})
 _CANVASES: Final = 16  # bytes of a pixel of an animation: it is composed from so many copies of its canvas
+_REDUCED: Final = 2  # times that the sides of a large JPEG 2000 are halved
 _DRAFT: Final = 16  # of a JPEG that is read in eighths of its sides, so many pixels take the room of one
 
 # What is decoded in threads, up to this many bytes of file: what its decoders do is linear in its pixels and bytes.
@@ -66,6 +66,8 @@ def cost_of(image: ImageFile.ImageFile, source: bytes, *, whole: bool = True) ->
     else:
         known = _DECODED.get(image.format or "")
         each = known(image) if known else _BYTES.get(image.mode, 4)
+        if image.format == "JPEG2000" and not whole and pixels * each > ROOM.most:
+            each = _reduced(cast("Any", image), source, each)
         if image.format in _COMPOSED and getattr(image, "is_animated", False):
             each = _CANVASES
         nbytes = pixels * max(each, 4 * PYTHON_FACTOR if is_python else 1)
@@ -73,13 +75,22 @@ def cost_of(image: ImageFile.ImageFile, source: bytes, *, whole: bool = True) ->
         nbytes += _of_scans(image, source, pixels)
     elif image.format in {"TIFF", "MIC"}:
         nbytes += _of_tile(cast("TiffImagePlugin.TiffImageFile", image))
+    if pixels > ROOM.limit:
+        raise ImageError("too_many_pixels", f"{width} x {height}, limit {ROOM.limit} pixels")
     cost = max(1, -(-nbytes // 4))
-    if max(cost, pixels) > ROOM.limit:
-        raise ImageError(
-            "too_many_pixels", f"{width} x {height}, limit {ROOM.limit * pixels // max(cost, pixels)} pixels"
-        )
-    ROOM.refuse_costly(ROOM.limit if is_python else cost)
+    ROOM.refuse_costly(math.inf if is_python else cost)
+    if nbytes > ROOM.most:
+        raise ImageError("too_many_pixels", f"{width} x {height}, of {nbytes / 1e6:.0f} MB in decoding")
     return cost
+
+
+def _reduced(image: Any, source: bytes, each: int) -> int:
+    """Have a JPEG 2000 decoded in quarters of its sides: all packets of it are gone through (T.800, A.6.1)."""
+    coding = source.find(b"\xff\x52")
+    if ROOM.is_shared or coding < 0 or source[coding + 9 : coding + 10] < bytes([_REDUCED]):
+        return each
+    image.reduce = _REDUCED
+    return 2 + -(-each // 4**_REDUCED)
 
 
 def _of_scans(image: ImageFile.ImageFile, source: bytes, pixels: int) -> int:
@@ -120,7 +131,7 @@ def refuse_unusual(name: str, source: bytes, *, is_open: bool = False) -> None:
     if ROOM.is_shared and (
         len(source) > LARGEST_IN_THREADS.get(name, _OTHERS) or (is_open and name not in LARGEST_IN_THREADS)
     ):
-        ROOM.refuse_costly(ROOM.limit)
+        ROOM.refuse_costly()
 
 
 def _count_chunks(source: bytes) -> None:
@@ -132,7 +143,7 @@ def _count_chunks(source: bytes) -> None:
         if chunks > MAX_CHUNKS:
             raise ImageError("corrupt", f"a PNG of more than {MAX_CHUNKS} chunks")
     if chunks > _PARTS or texts > _TEXTS:
-        ROOM.refuse_costly(ROOM.limit)
+        ROOM.refuse_costly()
 
 
 def _count_segments(source: bytes) -> None:
@@ -154,7 +165,7 @@ def _count_segments(source: bytes) -> None:
                 exif = True  # further ones are joined to it
             start += max(length, 2)
     if parts >= _PARTS:
-        ROOM.refuse_costly(ROOM.limit)
+        ROOM.refuse_costly()
 
 
 def _is_long_exif(exif: bytes) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from mmap import mmap
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from imgcrawl.exceptions import ImageError
+from imgcrawl.imageerrors import ImageError
 
 if TYPE_CHECKING:
     from PIL import ImageFile, TiffImagePlugin
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 WARNINGS: Final = {
     "no_end": "the mark that ends the file is missing; all rows are there",
     "trailing_bytes": "there are bytes behind the end of the image",
+    "cut_off": "the answer broke off before the end that it had announced; the image is whole",
     "bad_crc": "a checksum of a part that is not the picture (a comment, say) is wrong",
     "unverified": "kept by its first bytes, not decoded (IMAGES_KEEP)",
 }
@@ -28,10 +30,12 @@ _TAILS: Final = tuple(
 
 
 class Mended(NamedTuple):
-    """*source* as decoders want it; *warnings* say what was done. *proofs*: bytes that must give the same picture."""
+    """*source* as decoders want it; *warnings* say what was done. *proofs*: what must give the same picture, behind
+    *rows*."""
 
     source: bytes
     warnings: tuple[str, ...]
+    rows: bytes = b""
     proofs: tuple[bytes, ...] = ()
 
 
@@ -39,8 +43,7 @@ def mended(source: bytes, error: ImageError) -> Mended | None:
     """*source*, which a decoder refused with *error*, without what viewers overlook; None if there is nothing."""
     if source.startswith(_JPEG) and error.reason == "truncated" and not source.endswith(_JPEG_END):
         rows = source.rstrip(b"\xff")  # half of the mark
-        others = tuple(rows + tail for tail in _TAILS)
-        return Mended(rows + _JPEG_END, ("no_end",), others) if _has_all_scans(source) else None
+        return Mended(rows + _JPEG_END, ("no_end",), rows, _TAILS) if _has_all_scans(source) else None
     if source.startswith(_PNG) and error.reason == "corrupt":
         without = _without_bad_ancillary(source)
         return Mended(without, ("bad_crc",)) if without != source else None
@@ -94,6 +97,43 @@ def _without_bad_ancillary(source: bytes) -> bytes:
             kept.append(source[start:end])
         start = end
     return b"".join(kept)
+
+
+# ---- whether bytes end where they should
+
+_MOST_BOXES = 1000
+_ISO_IMAGES: Final = {b"ftyp" + brand for brand in (b"avif", b"avis", b"mif1", b"heic", b"heix")}
+
+
+def ends_where_it_should(source: bytes | mmap) -> bool:
+    """Whether *source* ends as a whole file of its format does; takes no time. Not whether it is one."""
+    end = source[-len(_PNG_END) :]
+    if source[:3] == _JPEG:
+        return end.endswith(_JPEG_END)
+    if source[:8] == _PNG:
+        return end == _PNG_END
+    if source[:4] == b"GIF8":
+        return end.endswith(b"\0;")
+    if source[:4] == b"RIFF":
+        return len(source) >= int.from_bytes(source[4:8], "little") + 8
+    if source[:2] == b"BM":
+        return len(source) >= int.from_bytes(source[2:6], "little") > 0
+    # A video may end with each of its parts, and go on.
+    return source[4:12] in _ISO_IMAGES and _has_whole_boxes(source)
+
+
+def _has_whole_boxes(source: bytes | mmap) -> bool:
+    """Whether the last box of an ISO base media file ends where *source* does."""
+    start, names = 0, set()
+    for _ in range(_MOST_BOXES):
+        size = int.from_bytes(source[start : start + 4], "big")
+        names.add(source[start + 4 : start + 8])
+        if size == 1:
+            size = int.from_bytes(source[start + 8 : start + 16], "big")
+        start += size
+        if size < 8 or start >= len(source):
+            return size >= 8 and start == len(source) and names >= {b"meta", b"mdat"}
+    return False
 
 
 # ---- whether bytes end early ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final
 
 from PIL import AvifImagePlugin
 
-from imgcrawl.exceptions import ImageError
+from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.containers import examine_video
 from imgcrawl.images.room import ANIMATION_FACTOR, ROOM, set_pixel_limit
 from imgcrawl.images.thumbnails import thumbnail
@@ -20,28 +20,29 @@ from imgcrawl.images.verify import examine, formats
 
 SECONDS_A_PIXEL: Final = 0.5e-6  # of CPU time, beyond what any file may take; JPEG 2000 takes a tenth of it
 MOST_SECONDS: Final = 60.0
-SPARE: Final = 64 * 1024 * 1024  # bytes beyond those of pixels and of the file
-_COPIES: Final = {"thumbnail": 3}  # of an image that are made
+SPARE: Final = 32 * 1024 * 1024  # bytes of address space beyond those that decoding may take
 _VIDEO_PIXELS: Final = 100_000_000  # a walk through a video may take as much time as if it had them
 
 
 class _Bounds:
-    """What the process may take for one file. Where a system has no such bounds, there is the wall clock."""
+    """What the process may take for one file: *memory* in bytes, the file's included, and *seconds* of CPU time. Where
+    a system has no such bounds, there is the wall clock."""
 
-    def __init__(self, max_pixels: int, seconds: float) -> None:
-        self._bytes = 4 * max_pixels + SPARE
+    def __init__(self, memory: int, seconds: float) -> None:
+        self._memory = memory
         self._seconds = seconds
         self._pixels = 0
         self._used = 0.0
 
-    def begin(self, factor: int, nbytes: int) -> None:
-        """For a file of *nbytes*: the pixels *factor* times."""
+    def begin(self, nbytes: int) -> None:
+        """For a file of *nbytes*, which is in memory."""
+        ROOM.most = max(self._memory - nbytes, 0)
         if sys.platform != "win32":
             import resource  # noqa: PLC0415 -- not on Windows
 
             with suppress(OSError, ValueError):
                 pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-                most = pages * resource.getpagesize() + factor * self._bytes + 2 * nbytes
+                most = pages * resource.getpagesize() + ROOM.most + SPARE
                 _, hard = resource.getrlimit(resource.RLIMIT_AS)
                 resource.setrlimit(resource.RLIMIT_AS, (most, hard))
         self._pixels = 0
@@ -77,7 +78,7 @@ def _answer(task: dict[str, Any], body: bytes, bounds: _Bounds) -> tuple[dict[st
         else:
             if "path" in task:
                 body = Path(task["path"]).read_bytes()
-                bounds.begin(_COPIES.get(name, 1), len(body))
+                bounds.begin(len(body))
             if name == "thumbnail":
                 small, extension = thumbnail(body, tuple(options["size"]))
                 return {"extension": extension, "size": len(small)}, small
@@ -92,16 +93,16 @@ def _answer(task: dict[str, Any], body: bytes, bounds: _Bounds) -> tuple[dict[st
     return {"facts": {field: getattr(facts, field) for field in fields}}, b""
 
 
-def serve(max_pixels: int, seconds: float, tasks: BinaryIO, answers: BinaryIO) -> None:
+def serve(max_pixels: int, memory: int, seconds: float, tasks: BinaryIO, answers: BinaryIO) -> None:
     """Answer one task after the other, until there are no more."""
     set_pixel_limit(max_pixels)
     formats()
-    bounds = _Bounds(max_pixels, seconds)
+    bounds = _Bounds(memory, seconds)
     ROOM.on_cost = bounds.allow
     while line := tasks.readline():
         task = json.loads(line)
         body = tasks.read(task["size"]) if "size" in task else b""
-        bounds.begin(_COPIES.get(task["task"], 1), len(body))
+        bounds.begin(len(body))
         answer, small = _answer(task, body, bounds)
         del body
         bounds.end()
@@ -110,12 +111,13 @@ def serve(max_pixels: int, seconds: float, tasks: BinaryIO, answers: BinaryIO) -
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the crawl, which ends this in its time
+    for number in (signal.SIGINT, signal.SIGTERM):  # as systemd sends to all of a service: they are for the crawl
+        signal.signal(number, signal.SIG_IGN)
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     # What a library prints is no answer.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    serve(int(sys.argv[1]), float(sys.argv[2]), sys.stdin.buffer, answers)
+    serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.stdin.buffer, answers)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Final
 
 from PIL import Image
 
-from imgcrawl.exceptions import ImageError
+from imgcrawl.imageerrors import ImageError
 
 _EXTENSIONS: Final = {
     "AVIF": ".avif",

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from imgcrawl.children import import_path
-from imgcrawl.exceptions import ImageError
+from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.verify import Facts
 
+MEMORY: Final = 160_000_000  # bytes
 SECONDS: Final = 5.0  # of CPU time that any file may take
 _WALL_CLOCK: Final = 600.0  # seconds, for a machine that is asleep or has no clocks of CPU time
 _END: Final = 5  # seconds in which a process ends that answers no more
-_OUT_OF_TIME: Final = {27, 9}  # SIGPROF, of such a clock; SIGKILL, of the other or where there is no memory
+_OUT_OF_TIME: Final = 27  # SIGPROF, of such a clock
+# What others send: the kernel where there is no memory, an operator, whoever ends a service. No decoder ends with them.
+_FROM_OUTSIDE: Final = {getattr(signal, name, None) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")}
 # glibc keeps what large images took, unless it is told not to.
 _GIVEN_BACK: Final = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "1"}
 
@@ -33,17 +38,21 @@ class OutOfTimeError(ImageError):
     """Examining a file took more CPU time than it may."""
 
 
+class _EndedFromOutsideError(ImageError):
+    """The process was ended by somebody else, whatever the file is."""
+
+
 class DecoderProcess:
     """Examines one file at a time, in a process that is started for the first one, and again when it was ended.
 
-    An image may have *max_pixels*, and take four bytes for each of them; any file may take *seconds* of CPU time, and
-    one of many pixels more. Its methods are for threads, and raise
-    `ImageError`: "too_many_pixels" for what takes too much memory, or time (`OutOfTimeError`), "corrupt" for what
-    crashes a decoder.
+    An image may have *max_pixels*, and take *memory*, in bytes, its file included; the process itself has 30 MB. Any
+    file may take *seconds* of CPU time, and one of many pixels more. A file whose process was ended by somebody else is
+    tried once more. Its methods are for threads, and raise `ImageError`: "too_many_pixels" for what takes too much
+    memory, or time (`OutOfTimeError`), "corrupt" for what crashes a decoder, "error" where the process was ended twice.
     """
 
-    def __init__(self, max_pixels: int, seconds: float = SECONDS) -> None:
-        self._bounds = [str(max_pixels), str(seconds)]
+    def __init__(self, max_pixels: int, memory: int = MEMORY, seconds: float = SECONDS) -> None:
+        self._bounds = [str(max_pixels), str(memory), str(seconds)]
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._is_closed = False
@@ -73,17 +82,23 @@ class DecoderProcess:
                 self._ended(OSError())
 
     def _ask(self, task: str, source: bytes | Path, options: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        request = {"task": task, "options": options, **_named(source)}
         with self._turn:
             try:
-                if self._process and self._process.poll() is not None:  # ended by somebody else, in between
-                    self._ended(OSError())
-                process = self._process or self._started()
-                answer, body = _exchange(process, {"task": task, "options": options, **_named(source)}, source)
-            except (OSError, ValueError) as error:
-                raise self._ended(error) from None
+                answer, body = self._answer(request, source)
+            except _EndedFromOutsideError:
+                answer, body = self._answer(request, source)
         if "error" in answer:
             raise ImageError(*answer["error"])
         return answer, body
+
+    def _answer(self, request: Mapping[str, Any], source: bytes | Path) -> tuple[dict[str, Any], bytes]:
+        if self._process and self._process.poll() is not None:  # ended in between
+            self._ended(OSError())
+        try:
+            return _exchange(self._process or self._started(), request, source)
+        except (OSError, ValueError) as error:
+            raise self._ended(error) from None
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._is_closed:
@@ -93,6 +108,7 @@ class DecoderProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the crawl, which ends this in its time
             env={**os.environ, **_GIVEN_BACK, **import_path()},
         )
         if self._is_closed:
@@ -102,6 +118,8 @@ class DecoderProcess:
     def _ended(self, error: Exception) -> ImageError:
         """Why there was no answer."""
         process, self._process = self._process, None
+        if process is None and self._is_closed:
+            return ImageError("stopped")
         if process is None:
             return ImageError("error", f"no process could be started to decode it: {error}")
         for pipe in (process.stdin, process.stdout):
@@ -114,8 +132,10 @@ class DecoderProcess:
         code = process.wait()
         if self._is_closed:
             return ImageError("stopped")
-        if -code in _OUT_OF_TIME:
+        if -code == _OUT_OF_TIME or isinstance(error, TimeoutError):
             return OutOfTimeError("too_many_pixels", "decoding it took too long")
+        if -code in _FROM_OUTSIDE:
+            return _EndedFromOutsideError("error", f"the process that decodes it was ended with {code}")
         return ImageError("corrupt", f"its decoder ended with {code}")
 
 
@@ -128,6 +148,7 @@ def _exchange(process: subprocess.Popen[bytes], task: object, source: bytes | Pa
     clock = threading.Timer(_WALL_CLOCK, process.kill)
     clock.daemon = True
     clock.start()
+    end = time.monotonic() + _WALL_CLOCK
     try:
         assert process.stdin is not None and process.stdout is not None  # noqa: S101 -- both were asked for
         process.stdin.write(json.dumps(task).encode() + b"\n")
@@ -136,6 +157,10 @@ def _exchange(process: subprocess.Popen[bytes], task: object, source: bytes | Pa
         process.stdin.flush()
         answer = json.loads(process.stdout.readline())
         body = process.stdout.read(answer["size"]) if "size" in answer else b""
+    except (OSError, ValueError):
+        if time.monotonic() >= end:
+            raise TimeoutError from None
+        raise
     finally:
         clock.cancel()
     return answer, body

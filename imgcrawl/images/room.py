@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from PIL import Image, ImageFile
-
-from imgcrawl.exceptions import InputError
 
 DEFAULT_PIXEL_LIMIT: Final = 100_000_000
 ANIMATION_FACTOR: Final = 10  # all frames together: 600 frames of 1280 x 960 still pass the default limit
@@ -25,18 +24,15 @@ class Room:
 
     def __init__(self) -> None:
         self.limit = 0  # for one image; until `set_pixel_limit`
+        self.most = 0  # bytes that decoding one may take
         self.size = 0  # for all; what needs more raises `CostlyError`
+        self.is_shared = False  # whether there is another process for what is costly
         self.on_cost: Callable[[int], None] | None = None  # called with what each frame costs, before it is decoded
         self._taken = 0
         self._turn = threading.Lock()
         self._changed = threading.Condition()
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether there is another process for what is costly."""
-        return self.size < self.limit
-
-    def refuse_costly(self, pixels: int) -> None:
+    def refuse_costly(self, pixels: float = math.inf) -> None:
         """Raise `CostlyError` for what has no room here."""
         if self.is_shared and pixels > self.size:
             raise CostlyError
@@ -59,16 +55,18 @@ ROOM = Room()
 
 
 def set_pixel_limit(pixels: int, here: int | None = None) -> None:
-    """Set how many pixels an image may have, each of four bytes, and how many may be decoded *here*, in the threads of
-    this process, at once (None: as many as one image may have).
+    """Set how many pixels an image may have, and how many of four bytes may be decoded *here*, in the threads of this
+    process, at once, while another process has what is costly (None: as many as one image may have, and all is here).
 
     An animation may have `ANIMATION_FACTOR` times as many in all its frames together. Call it once, before threads
-    decode. Raises `InputError` for less than one pixel.
+    decode. Raises `ValueError` for less than one pixel.
     """
     if pixels < 1:
-        raise InputError(f"IMAGES_MAX_PIXELS is {pixels!r}: expected a number of pixels, at least 1.")
+        raise ValueError(f"a limit of {pixels!r} pixels; expected at least 1")
     ROOM.limit = pixels
+    ROOM.most = 4 * pixels
     ROOM.size = pixels if here is None else min(pixels, here)
+    ROOM.is_shared = here is not None
     # Sizes met while decoding (GIF frames, PNG in ICO) are checked by Pillow, at twice this number.
     Image.MAX_IMAGE_PIXELS = (pixels + 1) // 2
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # grey areas in place of an error would be stored as intact

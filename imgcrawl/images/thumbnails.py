@@ -33,7 +33,7 @@ def thumbnail(source: bytes, size: tuple[int, int]) -> tuple[bytes, str]:
         image.load()
         profile = image.info.get("icc_profile")
         turn = _orientation(image)
-        small = _displayable(image, profile)
+        small = _displayable(_less(image, box), profile)
         small.info.clear()
         small.thumbnail(size[::-1] if turn in _TURNED else size, Image.Resampling.LANCZOS)
         small.getexif()[ExifTags.Base.Orientation] = turn
@@ -48,6 +48,15 @@ def thumbnail(source: bytes, size: tuple[int, int]) -> tuple[bytes, str]:
             return result.getvalue(), ".png"
         small.save(result, "JPEG", icc_profile=profile, quality=QUALITY, subsampling=0, optimize=True)
         return result.getvalue(), ".jpg"
+
+
+def _less(image: Image.Image, box: int) -> Image.Image:
+    """*image*, or, where there is no room for its copies, a smaller one from which the small one can be made."""
+    no_room = _COPIES * 4 * image.width * image.height > ROOM.most
+    factor = min(image.size) // box
+    if no_room and factor > 1 and image.mode in {"L", "RGB", "CMYK"} and "transparency" not in image.info:
+        return image.reduce(factor)
+    return image
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:

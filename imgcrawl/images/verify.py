@@ -19,15 +19,17 @@ from typing import Any, Final, NoReturn
 
 from PIL import Image, ImageFile
 
-from imgcrawl.exceptions import ImageError
+from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.costs import MAX_FRAMES, cost_of, refuse_too_many_parts, refuse_unusual
 from imgcrawl.images.damage import Mended, ends_early, mended, overlooked
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, foreign_format
+from imgcrawl.images.frugal import still
 from imgcrawl.images.room import ANIMATION_FACTOR, DEFAULT_PIXEL_LIMIT, ROOM, CostlyError, set_pixel_limit
 
 # Their plugins decode pictures within, of sizes that the header does not tell, some of them while they open.
 _DECODED_ON_OPEN: Final = frozenset({"BLP", "ICNS", "ICO"})
 
+_BAND: Final = 64  # rows
 _NO_DECODER: Final = re.compile(
     r"unsupported|not (?:yet )?supported|cannot handle|unknown (?:pixel mode|compression)|unimplemented",
     re.IGNORECASE,
@@ -99,10 +101,18 @@ def examine(
 
 
 def _decoded(source: bytes, min_width: int, min_height: int) -> Facts:
+    if not ROOM.is_shared and (found := still(source)):
+        _refuse_small(found.width, found.height, min_width, min_height)
+        return Facts(*found, 1, extension_of(source, found.format))
     try:
         return _examined(source, min_width, min_height, room=0)
     except _LargerFrameError:
-        return _examined(source, min_width, min_height, room=ROOM.size)
+        return _examined(source, min_width, min_height, room=max(ROOM.size, ROOM.most // 4))
+
+
+def _refuse_small(width: int, height: int, min_width: int, min_height: int) -> None:
+    if width < min_width or height < min_height:
+        raise ImageError("too_small", f"{width} x {height}, wanted {min_width} x {min_height}")
 
 
 def _shows_all(mend: Mended) -> bool:
@@ -110,17 +120,20 @@ def _shows_all(mend: Mended) -> bool:
     if not mend.proofs:
         return True
     try:
-        pictures = {_picture(source) for source in (mend.source, *mend.proofs)}
+        shown = _picture(mend.source)
+        return all(_picture(mend.rows + proof) == shown for proof in mend.proofs)  # in memory one by one
     except ImageError:
         return False
-    return len(pictures) == 1
 
 
 def _picture(source: bytes) -> bytes:
     with opened(source, whole=True) as image:
         if image.format != "JPEG":
             raise ImageError("truncated", "of several pictures the last is cut")
-        return hashlib.sha256(image.tobytes()).digest()
+        digest = hashlib.sha256()
+        for top in range(0, image.height, _BAND):  # not all of it is copied at once
+            digest.update(image.crop((0, top, image.width, min(top + _BAND, image.height))).tobytes())
+        return digest.digest()
 
 
 class _LargerFrameError(Exception):
@@ -133,8 +146,7 @@ class _LargerFrameError(Exception):
 def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> Facts:
     with opened(source, room=room) as image:
         width, height = image.size
-        if width < min_width or height < min_height:
-            raise ImageError("too_small", f"{width} x {height}, wanted {min_width} x {min_height}")
+        _refuse_small(width, height, min_width, min_height)
         total = 0
         for frames in count(1):
             cost = cost_of(image, source, whole=False)

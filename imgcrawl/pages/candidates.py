@@ -60,6 +60,18 @@ PLACEHOLDER = re.compile(
     r"\.(?:gif|png|svg|jpe?g|webp)",
     re.IGNORECASE | re.ASCII,
 )
+_ICON, _SHOWN = 64, 200  # pixels: what is no larger is an icon; what is larger is shown for itself
+_SMALL = re.compile(r"\s*([0-9]{1,4})(?:px)?\s*$", re.ASCII)
+_COUNTER = re.compile(
+    r"https?://(?:[\w-]+\.)*(?:scorecardresearch\.com|doubleclick\.net|google-analytics\.com|quantserve\.com|pixel\.wp\.com"
+    r"|stats\.wp\.com|imrworldwide\.com|chartbeat\.net|bat\.bing\.com|mc\.yandex\.ru|hm\.baidu\.com|statcounter\.com"
+    r"|facebook\.com/tr(?![^/?#]))(?:[/?#:]|$)",
+    re.IGNORECASE,
+)
+_DRAWN = re.compile(
+    r"icon|logo|[/_.-](?:sprites?|rating|stars?|arrows?|social|badges?|buttons?|flags?|pictos?|ui)[0-9/_.-]",
+    re.IGNORECASE,
+)
 _TINY = re.compile(r"\s*0*[01](?:px)?\s*", re.IGNORECASE)
 
 Rank = tuple[int, bool, float, float, float]
@@ -126,6 +138,23 @@ def _srcset(text: str) -> Iterator[tuple[str, float, float]]:
                 elif known[2] == "x":
                     density = float(known[1])
         yield address, width, density
+
+
+def is_ornament(attributes: dict[str, str], candidates: Iterable[tuple[Rank, str]]) -> bool:
+    """Whether an `<img>` is declared to be as small as icons are, and names nothing larger."""
+    declared = [_SMALL.match(attributes.get(side, "")) for side in ("width", "height")]
+    sides = [int(side[1]) for side in declared if side]
+    if len(sides) < 2 or max(sides) > _ICON:
+        return False
+    return not any(rank[0] == ORIGINAL[0] or rank[2] > _SHOWN for rank, _ in candidates)
+
+
+def is_no_picture(address: str) -> bool:
+    """Whether an *address* says that it counts visits, or that it is an icon or a logo drawn in SVG."""
+    if _COUNTER.match(address):
+        return True
+    path = address.partition("#")[0].partition("?")[0]
+    return path[-4:].lower() == ".svg" and _DRAWN.search(path) is not None
 
 
 def is_pixel(attributes: dict[str, str]) -> bool:

@@ -20,6 +20,8 @@ from imgcrawl.pages.candidates import (
     file_name,
     image_candidates,
     is_file,
+    is_no_picture,
+    is_ornament,
     is_pixel,
     source_candidates,
 )
@@ -47,15 +49,15 @@ def find_images(html: str | Selector, url: str, encoding: str = "utf-8") -> list
 
     Backgrounds in a `style` attribute, or where scripts find them, count where they are photographs by their name.
 
-    Left out: `data:`, addresses that browsers refuse, images declared as 1x1 and pixel files (`spacer.gif`), the page
-    itself, and names like `loading.gif` where a better address took their place; images of style sheets too: they are
-    icons and sprites. An address of another scheme in an `<img>` is
-    among the images: what becomes of it is told.
+    Left out: `data:`, addresses that browsers refuse, images declared as 1x1 and pixel files (`spacer.gif`), what
+    counts visits, icons (declared to be no larger, or SVG by such a name), the page itself, and names like
+    `loading.gif` where a better address took their place; images of style sheets too: they are icons and sprites. An
+    address of another scheme in an `<img>` is among the images: what becomes of it is told.
 
     *html* is the text of a page (time linear in its length) or a selector, of which only its own part counts;
     *encoding* that of the page.
     """
-    return _find(text_of(html), url, base_of(html, url), encoding)
+    return _find(text_of(html), url, base_of(html, url), encoding, whole_page=True)
 
 
 def images_in(nodes: Iterable[Selector], url: str, base: str, encoding: str = "utf-8") -> list[str]:
@@ -110,8 +112,8 @@ def is_empty(link: str) -> bool:
     return not link.strip() or link.lstrip().startswith("#")
 
 
-def _find(text: str, url: str, base: str, encoding: str) -> list[str]:
-    search = _Search(resolve(url, "") or url, base, encoding)
+def _find(text: str, url: str, base: str, encoding: str, *, whole_page: bool = False) -> list[str]:
+    search = _Search(resolve(url, "") or url, base, encoding, whole_page=whole_page)
     reader = FactsReader(text, base, encoding)
     for tag in tags(text):
         search.read(tag)
@@ -159,7 +161,8 @@ def _original_of(root: Any, base: str, encoding: str) -> list[str]:
 class _Search:
     """Takes the tags of a page one by one, and has the addresses of its images in the end."""
 
-    def __init__(self, page: str, base: str, encoding: str) -> None:
+    def __init__(self, page: str, base: str, encoding: str, *, whole_page: bool = False) -> None:
+        self._whole_page = whole_page  # also what is around what it shows
         self._resolve = cache(partial(resolve, base, encoding=encoding))
         self._page = page
         self._found: dict[str, float] = {}
@@ -206,6 +209,8 @@ class _Search:
         self._sources = []
         if self._in_link or is_pixel(attributes):
             return
+        if self._whole_page and is_ornament(attributes, candidates):
+            return
         address = self._add(candidates, refused=True)
         if address is None:
             return
@@ -222,6 +227,8 @@ class _Search:
         for rank, candidate in sorted(candidates, key=lambda pair: pair[0], reverse=True):
             address = None if is_empty(candidate) else self._resolve(candidate)
             if address is None or address == self._page or PIXEL.fullmatch(file_name(address)):
+                continue
+            if self._whole_page and is_no_picture(address):
                 continue
             if address.startswith(WEB):
                 self._found[address] = max(self._found.get(address, 0), rank[2])

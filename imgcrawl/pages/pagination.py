@@ -15,7 +15,10 @@ _NEXT = re.compile(
     re.IGNORECASE,
 )
 _ARROWS = re.compile(r"[›»>→⟩❯▶]{1,2}")
-_NEXT_CLASS = re.compile(r"(nav-|pagination-|page-|pager-|btn-)?(next|older)(-page|-posts?|-link)?", re.IGNORECASE)
+_NEXT_CLASS = re.compile(
+    r"((nav|pagination|pagination__item|page|pager|btn)(-|_|--|__))?(next|older)(-page|-posts?|-link)?", re.IGNORECASE
+)
+_OLDER = re.compile(r"(older|next) [a-z]{3,12}s[\s\W]*", re.IGNORECASE)  # whatever stands on the list: stories, tales
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +99,4 @@ def _says_next(text: str) -> bool:
     if _ARROWS.fullmatch(text):
         return True
     match = _NEXT.fullmatch(text)
-    return bool(match and match[1])
+    return bool(match and match[1]) or _OLDER.fullmatch(text) is not None

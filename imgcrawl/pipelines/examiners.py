@@ -174,7 +174,7 @@ def examined(arrival: Arrival, examiner: Examiner, placeholders: Placeholders) -
         last_modified=_header(response, "Last-Modified"),
         fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
         checked_at=time.time(),
-        warnings=" ".join(facts.warnings),
+        warnings=" ".join((*facts.warnings, *arrival.warnings)),
     )
     return Examined(record, facts.extension, arrival.named_path)
 

@@ -27,7 +27,7 @@ from scrapy.utils.asyncio import is_asyncio_available
 from scrapy.utils.misc import arg_to_iter
 
 from imgcrawl.catalogue import CatalogueError, GalleryVisit, Record, open_catalogue
-from imgcrawl.downloader import Downloader
+from imgcrawl.downloader import Downloader, download
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError
 from imgcrawl.identity import Identity
@@ -35,6 +35,7 @@ from imgcrawl.images.names import strip_extension
 from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner
+from imgcrawl.pipelines.imagepages import ImagePages
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
 from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional, with_private_pages
@@ -113,6 +114,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             paths_field=self.PATHS_FIELD,
             accept=self.ACCEPT,
         )
+        self.image_pages = ImagePages(self.media_requests)
         self.keeper: LocalKeeper | RemoteKeeper = (
             LocalKeeper(self.local, self.catalogue, self.threads, self.config)
             if self.local
@@ -121,8 +123,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.lookup = Lookup(self.catalogue, self.threads, self.keeper, keep_deleted=self.config.keep_deleted)
         self.visits = Visits(self.catalogue)
         self.failures = StorageFailures(crawler)
-        self.receiver = Receiver(self.staging, filters=self.config.filters)
-        self.places = Places(self.config, self.threads)
+        self.receiver = Receiver(self.staging, filters=self.config.filters, strict=self.config.strict)
+        self.places = Places(self.config, self.threads, crawler)
         self._paths: dict[int, list[str]] = {}  # of large items, by their id
         self.placeholders = Placeholders(self.config.placeholders, self.config.placeholders_learned)
         self._addresses = SharedAddresses()
@@ -261,21 +263,17 @@ class ImagesPipeline(ScrapyImagesPipeline):
             make_conditional(request, record)
         self._modify_media_request(request)
         with self.receiver.receiving(request) as sent:
-            response = await self._download(sent)
+            response = await download(self.crawler, sent)
             if response.status == 304 and record:
                 await self.lookup.confirm(record)
                 return known(record, requested_path)
             if not 200 <= response.status < 300:
                 return not_stored(f"http_{response.status}")
             said = self._check_opt_outs(response, request)
+            if on_page := await self.image_pages.request(response, request):
+                return await self._asked(on_page, item, key, requested_path, record)
             image = await self._keep(self.receiver.arrival(response, request, key, requested_path), request, item)
             return cast("Image", {**image, "opt_outs": said}) if said else image
-
-    async def _download(self, request: Request) -> Response:
-        engine = self.crawler.engine
-        if isinstance(downloader := engine.downloader, Downloader):
-            return await downloader.download(request)
-        return await engine.download_async(request)
 
     def _check_opt_outs(self, response: Response, request: Request) -> list[str]:
         """What was said against the use of an image, and is allowed. Raises `ImageError` for what is obeyed."""
@@ -285,10 +283,11 @@ class ImagesPipeline(ScrapyImagesPipeline):
         return [*said, *(word for word in request.meta.get("opt_outs", ()) if word not in said)]
 
     async def _keep(self, arrival: Arrival, request: Request, item: Any) -> Image:
-        status, record = await self.places.in_first_with_room(partial(self.keeper.keep, arrival, self.placeholders))
+        keep = partial(self.keeper.keep, arrival, self.placeholders)
+        status, record = await self.places.in_first_with_room(request, keep)
         if self.config.thumbs:
             make = partial(self._thumbnails, arrival, request, record, item)
-            await self.places.in_first_with_room(partial(self.keeper.keep_derived, make, self.spiderinfo))
+            await self.places.in_first_with_room(request, partial(self.keeper.keep_derived, make, self.spiderinfo))
         return stored(status, record)
 
     def _thumbnails(

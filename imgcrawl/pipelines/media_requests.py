@@ -98,6 +98,13 @@ class MediaRequests:
             # No address, so no request; a stand-in keeps its place in the order.
             return Request(NO_ADDRESS, meta=meta | {"image_refused": "invalid_url"}, callback=NO_CALLBACK)
 
+    def of_page(self, request: Request, page: str, url: str) -> Request:
+        """The request for *url*, which *page* shows, that is made in the place of *request*."""
+        made = self._request(url, page, request.meta["image_path"])
+        kept = {"image_url", "image_known_as", "image_path_by_server", "opt_outs"} & request.meta.keys()
+        made.meta.update({name: request.meta[name] for name in kept}, image_of_page=True)
+        return made
+
     def _apply_page_opt_outs(self, said: list[str], request: Request) -> None:
         """Refuse *request* for what its page said, or note what was said and is allowed."""
         if obeyed := self.opt_outs.obeyed(said):

@@ -13,6 +13,7 @@ from scrapy import Request
 from scrapy.http import Response
 
 from imgcrawl.bodies import IN_MEMORY, BodyFile, MediaRequest, body_file_of
+from imgcrawl.images.damage import ends_where_it_should
 from imgcrawl.images.filters import ImageFilters
 from imgcrawl.pipelines.servernames import named_by_server
 from imgcrawl.pipelines.staging import Staging
@@ -29,6 +30,7 @@ class Arrival:
     requested_path: str
     named_path: str
     file: Path | None = None
+    warnings: tuple[str, ...] = ()  # of `images.damage.WARNINGS`, about how it came
 
     @cached_property
     def checksum(self) -> str:
@@ -47,7 +49,8 @@ class Arrival:
 class Receiver:
     """Has bodies that *filters* refuse read no further than that shows, and bodies of more than *in_memory* bytes
     written to *staging* as they come. *limits* are for the meta of their requests (``download_maxsize`` in bytes,
-    ``download_timeout`` in seconds)."""
+    ``download_timeout`` in seconds). Unless *strict*, a body that breaks off where it seems to be whole is received,
+    with a warning."""
 
     def __init__(
         self,
@@ -56,16 +59,19 @@ class Receiver:
         in_memory: int = IN_MEMORY,
         limits: Mapping[str, float] = {},
         filters: ImageFilters | None = None,
+        strict: bool = False,
     ) -> None:
         self.staging = staging
         self.in_memory = in_memory
+        self.is_whole = None if strict else ends_where_it_should
         self.limits = limits
         self.filters = filters if filters != ImageFilters() else None
 
     @contextmanager
     def receiving(self, request: Request) -> Iterator[Request]:
         """The request to send in place of *request*, with what must be there until its body has been looked at."""
-        body_file = BodyFile(self.staging.unused_path, in_memory=self.in_memory, filters=self.filters)
+        make_path, in_memory = self.staging.unused_path, self.in_memory
+        body_file = BodyFile(make_path, in_memory=in_memory, filters=self.filters, is_whole=self.is_whole)
         sent = request if isinstance(request, MediaRequest) else request.replace(cls=MediaRequest)
         sent.body_file = body_file
         sent.meta.update(self.limits)
@@ -84,4 +90,5 @@ class Receiver:
         body_file = body_file_of(response.request) if response.request else None
         file = body_file.path if body_file and body_file.is_written else None
         named_path = named_by_server(response, request, requested_path)
-        return self._check(Arrival(response, key, requested_path, named_path, file))
+        warnings = ("cut_off",) if body_file and body_file.is_cut else ()
+        return self._check(Arrival(response, key, requested_path, named_path, file, warnings))

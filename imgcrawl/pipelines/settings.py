@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from imgcrawl.durability import wants_fsync
@@ -11,6 +12,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.images.filters import FORMATS, ImageFilters
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS
 from imgcrawl.images.names import check_template
+from imgcrawl.images.process import MEMORY
 from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT
 from imgcrawl.items import Gallery
 from imgcrawl.pipelines.galleryfilters import GalleryFilters
@@ -35,6 +37,7 @@ class PipelineSettings:
     name: str
     threads: int
     max_pixels: int
+    memory: int
     filters: ImageFilters
     galleries: GalleryFilters
     expires: float
@@ -63,6 +66,7 @@ class PipelineSettings:
                 name=name,
                 threads=settings.getint("IMAGES_THREADS", 4),
                 max_pixels=settings.getint("IMAGES_MAX_PIXELS", DEFAULT_PIXEL_LIMIT),
+                memory=settings.getint("IMAGES_MAX_MEMORY", MEMORY),
                 filters=_filters(settings),
                 galleries=GalleryFilters.from_settings(settings),
                 expires=settings.getfloat("IMAGES_EXPIRES", 90) * DAY,
@@ -81,10 +85,12 @@ class PipelineSettings:
             )
         except (TypeError, ValueError) as error:
             raise InputError(f"one of the IMAGES_ settings has a value that cannot be read: {error}") from error
-        if config.threads < 1 or config.max_pixels < 1 or any(w < 1 or h < 1 for w, h in config.thumbs.values()):
+        sizes = [config.threads, config.max_pixels, config.memory, *chain(*config.thumbs.values())]
+        if min(sizes) < 1:
             raise InputError(
-                f"IMAGES_THREADS={config.threads}, IMAGES_MAX_PIXELS={config.max_pixels} and the sizes in "
-                f"IMAGES_THUMBS={dict(config.thumbs)} must be 1 or more"
+                f"IMAGES_THREADS={config.threads}, IMAGES_MAX_PIXELS={config.max_pixels}, "
+                f"IMAGES_MAX_MEMORY={config.memory} and the sizes in IMAGES_THUMBS={dict(config.thumbs)} must be 1 or "
+                "more"
             )
         if config.same_bytes not in SAME_BYTES:
             raise InputError(f"IMAGES_SAME_BYTES is {config.same_bytes!r}; expected {', '.join(SAME_BYTES)}")

@@ -40,4 +40,4 @@ class VideosPipeline(ImagesPipeline):
                 "download_timeout": crawler.settings.getfloat("VIDEOS_TIMEOUT", 3600),
             },
         )
-        self.places = Places(self.config, self.threads, videos=True)
+        self.places = Places(self.config, self.threads, crawler, videos=True)

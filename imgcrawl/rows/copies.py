@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 import time
 import urllib.request
 from collections.abc import Callable
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from imgcrawl.exceptions import InputError, describe
+from imgcrawl.urls import is_public
 
 MAX_LIST = 4 << 30  # bytes of a list that is copied
 PATIENCE = 30.0  # seconds without a byte, after which the host is given up …
 MAX_SECONDS = 3600.0  # … and for all of it
 _CHUNK = 1 << 18
+
+
+class _Connections(urllib.request.HTTPSHandler):
+    """Makes connections, to no private address once there was one to a public address: whoever serves a list may not
+    have another one read in its place, from where only the user can read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tls = ssl.create_default_context()
+        self._was_public = False
+
+    def http_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(self._connection, request)
+
+    def https_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(self._secure_connection, request)
+
+    def _connection(self, host: str, **options: Any) -> HTTPConnection:
+        return self._judged(HTTPConnection(host, **options))
+
+    def _secure_connection(self, host: str, **options: Any) -> HTTPConnection:
+        return self._judged(HTTPSConnection(host, context=self._tls, **options))
+
+    def _judged(self, connection: HTTPConnection) -> HTTPConnection:
+        connect = connection.connect
+
+        def judged() -> None:
+            connect()
+            if is_public(connection.sock.getpeername()[0]):
+                self._was_public = True
+            elif self._was_public:
+                connection.close()
+                raise OSError(f"it leads to {connection.host}, which is private; to have that read, name it")
+
+        connection.connect = judged  # type: ignore[method-assign] # as `http.client` calls it, whatever its class
+        return connection
 
 
 class LocalList:
@@ -50,7 +88,7 @@ class LocalList:
     def _opened(self) -> BinaryIO:
         opener = urllib.request.OpenerDirector()
         for handler in (
-            *(urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), urllib.request.HTTPSHandler()),
+            *(urllib.request.ProxyHandler(), _Connections()),
             *(urllib.request.HTTPRedirectHandler(), urllib.request.HTTPErrorProcessor()),
             urllib.request.HTTPDefaultErrorHandler(),
         ):

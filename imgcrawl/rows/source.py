@@ -26,7 +26,9 @@ FORMATS = {
     "parquet": (".parquet", ".pq"),
 }
 MAX_LINE = 1 << 20  # bytes of UTF-8: a longer line is bad, and is never held whole
+MAX_DIRECTORY = 1 << 20  # bytes of the directory of a zip, of about twenty thousand files
 _CHUNK = 1 << 16
+_ZIP_END = 22 + 65535  # bytes of the last record of a zip, with its comment
 _BOMS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is the beginning of this one
@@ -159,7 +161,21 @@ def _packing(file: Path) -> str | None:
     return None
 
 
+def _refuse_large_directory(file: Path) -> None:
+    """All of a zip's directory is held in memory: by what the end of the file says (APPNOTE.TXT, 4.3.14, 4.3.16)."""
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - _ZIP_END))
+        end = stream.read(_ZIP_END)
+    at = len(end) - 22 if end[-22:-18] == b"PK\5\6" and end.endswith(b"\0\0") else end.rfind(b"PK\5\6")
+    size = int.from_bytes(end[at + 12 : at + 16], "little") if at >= 0 else 0
+    if end[max(0, at - 20) : at].startswith(b"PK\6\7"):  # there is a record of larger numbers
+        size = int.from_bytes(end[(large := end.rfind(b"PK\6\6")) + 40 : large + 48], "little")
+    if size > MAX_DIRECTORY:
+        raise InputError(f"list {str(file)!r} is a zip of very many files; expected exactly one list")
+
+
 def _member(file: Path) -> str:
+    _refuse_large_directory(file)
     with zipfile.ZipFile(file) as archive:
         # macOS puts a shadow of every file into this folder.
         members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]

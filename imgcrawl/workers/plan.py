@@ -17,6 +17,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.kept import KeptParts
 from imgcrawl.feeds.segments import file_name
 from imgcrawl.filelocks import lock
+from imgcrawl.ownfiles import whose_folder
 
 if TYPE_CHECKING:
     from imgcrawl.feeds.output import OutputWriter
@@ -111,7 +112,11 @@ def worker_command(plan: Plan, run: str) -> list[str]:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Holds the lock of a crawl's folder. Raises InputError if another process has it."""
+    """Holds the lock of a crawl's folder. Raises InputError if another process has it, or if it is not ours: what
+    stands in it is trusted, down to the socket of its Redis."""
+    for place in (folder.parent, folder):
+        if why := whose_folder(place):
+            raise InputError(f"{place} is {why}, and a folder of ours is to be there: remove it, or crawl elsewhere.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "lock").open("a")

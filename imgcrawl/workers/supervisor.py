@@ -70,6 +70,7 @@ class Workers:
             loop = asyncio.get_running_loop()
             for number in stopping_signals():
                 loop.add_signal_handler(number, self.stop)
+                stack.callback(signal.signal, number, signal.SIG_IGN)  # what is left is to tell what was done
                 stack.callback(loop.remove_signal_handler, number)
             with self.terminal:
                 watching = asyncio.create_task(self._watch())
@@ -266,13 +267,15 @@ class Workers:
             counts = await inspect.counts(self.store)
             sums = await run_stats(self.store.home, self.run_id or counts["id"])
         except OUTAGES as error:
-            counts, sums = {"id": "", "state": "", "dead": 0, "queued": 0, "leased": 0}, {}
+            counts, sums = dict.fromkeys(("dead", "queued", "leased"), 0) | {"id": None, "state": ""}, {}
             self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"
         # Another run may have begun by now, on another machine.
         over = counts["state"] == "done" if counts["id"] == self.run_id else self.over
         counted = await write_feeds(self.plan.folder, self.plan.feeds)
         left = 0 if over else counts["queued"] + counts["leased"]
         stats = stats_of_all(sums, counted) | {"elapsed_time_seconds": seconds, "frontier/left": left}
+        if counts["id"] == self.run_id:
+            stats["gallery/found"] = counts["galleries"]
         if self.trouble:
             stats["verdict/error"] = self.trouble
         reason = "shutdown" if self.signals and not over else last_reason(sums)

@@ -151,11 +151,14 @@ def test_lists_by_next_link_by_offset_and_by_token(server: Server, tmp_path: Pat
     )
     add(server, {"/o?from=0": links("/g/1", "/g/2"), "/o?from=2": links("/g/3"), "/o?from=3": "<p>"})
     add(server, {"/o?from=20": links("/g/4"), "/z/0": links("/g/1"), "/z/1": links("/g/2")})
+    server.add("/h", links("/g/1").encode(), headers=HTML | {"Link": '</h?p=1>; rel=prev, </h?p=2>; rel="next last"'})
+    add(server, {"/h?p=2": links("/g/2")})
     add(server, {"/t?c=": links("/g/1") + "<i data-c='a b'>", "/t?c=a%20b": links("/g/2")})
     for number, (path, arguments, expected) in enumerate(
         (
             ("/n", {}, "12"),
             ("/m", {"next": "a.more"}, "12"),
+            ("/h", {}, "12"),
             ("/o?from={offset}", {}, "123"),
             ("/o?from={offset}", {"per_page": "20"}, "124"),
             ("/z/{page}", {"first": "0"}, "12"),

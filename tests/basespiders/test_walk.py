@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from imgcrawl.basespiders.walk import LONG_PATIENCE, PATIENCE, Walk, says_busy
+from imgcrawl.basespiders.walk import LONG_PATIENCE, PATIENCE, Walk
+from imgcrawl.pages.busy import says_busy
 
 
 def pages_asked(pages: list[list[str]], named: int = 0, most: int = 60) -> int:

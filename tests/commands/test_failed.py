@@ -4,9 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from imgcrawl.commands.failed import items_of
+from imgcrawl.exceptions import InputError
 from tests.support import processes
 from tests.support.crawling import ROOT, crawl
 from tests.support.server import JPEG, Server, reset
@@ -89,3 +92,28 @@ def test_bad_input(tmp_path: Path, content: bytes | None, sentence: str) -> None
     told = failed(str(feed))
     assert (told.returncode, told.stdout, told.stderr.count("\n")) == (2, "", 1)
     assert sentence in told.stderr
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        *({"images": images} for images in (5, [1], [{}], [{"url": 1, "status": "failed"}], {"url": "http://x/"})),
+        {"images": [{"url": "http://x/", "status": "failed"}]},
+        {"images": [{"url": "http://x/", "status": "failed", "reason": ["timeout"]}]},
+        {"failed_pages": [{"url": "http://x/"}]},
+        {"videos": [{"url": "http://x/", "status": "failed", "reason": "x"}], "video_pages": "http://x/"},
+    ],
+)
+def test_a_feed_of_somebody_else_is_one_sentence(tmp_path: Path, item: dict[str, Any]) -> None:
+    feed = tmp_path / "feed.jsonl"
+    feed.write_text(json.dumps({"url": "http://x/"}) + "\n" + json.dumps(item))
+    with pytest.raises(InputError, match="line 2: expected a feed with an item a line"):
+        list(items_of(feed))
+
+
+def test_a_line_without_an_end_is_not_held_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgcrawl.commands.failed.MAX_LINE", 1000)
+    feed = tmp_path / "feed.jsonl"
+    feed.write_text('{"url": "' + "x" * 3000)
+    with pytest.raises(InputError, match="line 1: expected a feed"):
+        list(items_of(feed))

@@ -107,6 +107,8 @@ def test_shares_are_limits_not_targets() -> None:
     assert len(list(findings(tenth, "finished", max_failed=0.09))) == 1
     assert len(list(findings(tenth, "finished", max_failed=0))) == 1
     assert list(findings({**GOOD, "gallery/failed": 0}, "finished", max_failed=0)) == []
+    stopped = {**GOOD, "image/found": 8, "image/failed": 4, "image/failed/stopped": 4}
+    assert list(findings(stopped, "shutdown", max_failed=0)) == ["stopped before the end"]
     everything = {"image/found": 2, "image/failed": 2}
     assert list(findings(everything, "finished", max_failed=1, images_expected=False)) == []
 

@@ -393,11 +393,24 @@ def test_a_reader_of_stdout_has_each_item_and_a_compressed_feed_can_be_read_to_w
 
 
 def test_cells_that_a_spreadsheet_would_run_are_told_apart_and_no_cell_is_python(project: Path) -> None:
-    texts = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1+1", "-5", "+3.5e-7", "a=b", ""]
+    texts = [
+        "=1+1",
+        "+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\uff1d1+1",
+        "\0\ufeff=1",
+        "-5",
+        "+3.5e-7",
+        "a=b",
+        "",
+    ]
     spider = (project / "feed.py").read_text()
     head, _, tail = spider.partition("        for number in range(int(self.count)):")
     items = "".join(
-        f"        yield {{'id': '{n}', 'text': {text!r}, 'images': [{{'path': 'a'}}]}}\n"
+        f"        yield {{'id': '{n}', 'text': {text!r}, 'images': [{{'path': 'a'}}], '=1+1': ''}}\n"
         for n, text in enumerate(texts)
     )
     (project / "feed.py").write_text(head + items + tail[tail.index("        while self.hold") :])
@@ -405,8 +418,9 @@ def test_cells_that_a_spreadsheet_would_run_are_told_apart_and_no_cell_is_python
     crawl(project, "-O", "kept.csv", "-s", "FEED_CSV_FORMULAS=keep")
     escaped, kept = read_rows(project / "escaped.csv"), read_rows(project / "kept.csv")
     assert [row["text"] for row in kept] == texts == [item["text"] for item in read_lines(project / "a.jsonl")]
-    assert [row["text"] for row in escaped] == [*(f"'{text}" for text in texts[:7]), *texts[7:]]
+    assert [row["text"] for row in escaped] == [*(f"'{text}" for text in texts[:8]), *texts[8:]]
     assert {row["images"] for row in escaped} == {'[{"path": "a"}]'}
+    assert (list(escaped[0])[-1], list(kept[0])[-1]) == ("'=1+1", "=1+1")
     _, log = crawl(project, "-O", "a.csv", "-s", "FEED_CSV_FORMULAS=maybe")
     assert "FEED_CSV_FORMULAS is 'maybe': expected escape or keep" in log
 

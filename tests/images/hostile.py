@@ -68,8 +68,8 @@ def plain_webp(width: int, height: int) -> bytes:
     return encoded(Image.new("RGB", (width, height)), "WEBP", method=0, lossless=True)
 
 
-def plain_jpeg2000(width: int, height: int, mode: str = "RGB") -> bytes:
-    return encoded(Image.new(mode, (width, height)), "JPEG2000")
+def plain_jpeg2000(width: int, height: int, mode: str = "RGB", **options: int) -> bytes:
+    return encoded(Image.new(mode, (width, height)), "JPEG2000", **options)
 
 
 def plain_dds(side: int) -> bytes:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from imgcrawl.exceptions import ImageError
 from imgcrawl.images.costs import MAX_CHUNKS
-from imgcrawl.images.damage import WARNINGS
+from imgcrawl.images.damage import WARNINGS, ends_where_it_should
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS
 from imgcrawl.images.verify import examine
 from tests.images.pictures import encoded, picture
@@ -53,6 +53,16 @@ GIF = encoded(picture(40, 30), "GIF")
 def test_small_damage_is_kept_and_told(source: bytes, warnings: tuple[str, ...]) -> None:
     assert examine(source).warnings == warnings
     assert set(warnings) <= set(WARNINGS)
+
+
+@pytest.mark.parametrize(
+    "source", [jpeg(), PNG, GIF, *(encoded(picture(40, 30), kind) for kind in ("WEBP", "BMP", "AVIF"))]
+)
+def test_only_a_whole_file_ends_where_it_should(source: bytes) -> None:
+    assert ends_where_it_should(source)
+    assert not any(ends_where_it_should(source[:end]) for end in range(len(source)))
+    fragment = struct.pack(">I", 16) + b"ftypmp42" + bytes(4) + struct.pack(">I", 8) + b"mdat"
+    assert not ends_where_it_should(fragment)  # there may be more
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageFile
 
-from imgcrawl.exceptions import ImageError, InputError
+from imgcrawl.exceptions import ImageError
 from imgcrawl.images.costs import MAX_FRAMES
 from imgcrawl.images.room import set_pixel_limit
 from imgcrawl.images.verify import Facts, examine, opened
@@ -217,7 +217,7 @@ def test_pages_may_grow() -> None:
 
 
 def test_pixel_limit_must_be_a_number_of_pixels() -> None:
-    with pytest.raises(InputError, match="IMAGES_MAX_PIXELS is 0"):
+    with pytest.raises(ValueError, match="a limit of 0 pixels"):
         set_pixel_limit(0)
 
 

@@ -281,6 +281,39 @@ class TestShared(Contract):
             grant = await ask(first, want=1, starts=1)
             assert (grant.blocked, grant.delay) == (MAX_BLOCK, LIMITS.longest), "no more than anybody could have said"
 
+    async def test_whatever_stands_in_redis_a_grant_is_within_the_limits(
+        self, workers: list[RedisLimits], redis_server: RedisServer
+    ) -> None:
+        chosen, first = random.Random(7), workers[0]
+        fields = ["last", "paced", "slowed", "slowed_at", "eased_at", "blocked", "epoch", "doubts", "why", "by", "at"]
+        fields += ["known", "concurrency", "delay", "w:worker-01", "w:" + first.worker, "w:nobody", "w:"]
+        values = ["nan", "-nan", "inf", "-1e308", "1e11", "0x10", "", "-0", "9" * 400, "\xff\0", "1 2 3 0", "1 1 1 1 1"]
+        values += ["1e5 1e5 -1 0", "-3 9 nan 1", "%s %d", str(2**63), "5 5 1e11 0"]
+        for _ in range(300):
+            with redis_server.client() as client, client.pipeline() as pipe:
+                for key in (f"{first.key}:host:host.example", f"{first.key}:clock"):
+                    names = fields if key.endswith("example") else ["at", "server", "wall", "settled"]
+                    pipe.hset(key, mapping={chosen.choice(names): chosen.choice(values) for _ in range(4)})
+                for name in (
+                    first.key,
+                    f"{first.key}:ranks",
+                    f"{first.key}:waiting:host.example",
+                    f"{first.key}:hosts",
+                ):
+                    scored = float(chosen.choice(["inf", "-inf", "1e300", "-1", "0"]))
+                    pipe.zadd(
+                        first.key + name, {chosen.choice(["host.example", "worker-01", first.worker, "\n"]): scored}
+                    )
+                pipe.execute()
+            grant = await ask(first, LIMITS, want=3, starts=5, keep=1)
+            assert 1 <= grant.permits <= LIMITS.concurrency
+            assert 0 <= grant.delay <= LIMITS.longest
+            assert 0 <= grant.blocked <= MAX_BLOCK
+            assert len(grant.starts) <= 5
+            assert all(0 <= start <= MAX_BLOCK + 200 * LIMITS.longest for start in grant.starts)
+            await first.status()
+            assert await first.notes.spend("run", {"pages": 1}) != {}
+
     @pytest.mark.parametrize("name", ["", ":hosts", ":host:host.example", ":waiting:host.example", ":clock"])
     async def test_a_foreign_key_is_named(
         self, name: str, workers: list[RedisLimits], redis_server: RedisServer

@@ -274,3 +274,30 @@ def test_images_in_elements_are_those_that_their_text_would_have() -> None:
 def test_an_element_with_a_name_that_is_none_is_searched_all_the_same() -> None:
     page = Selector(text=f"<div><ahref='https:' x=1><img src={HERE}a.jpg></div>", type="html")
     assert images_in(page.css("div"), PAGE, PAGE) == [HERE + "a.jpg"]
+
+
+def test_what_is_around_the_images_of_a_page_is_left_out_and_of_what_was_asked_for_is_not() -> None:
+    junk = {
+        "icon": "<img src=/a/mail.png width=24 height=24>",
+        "icon, in pixels": "<img src=/a/fb.jpg width=64px height='32'>",
+        "logo": "<img src=/theme/images/Site-Logo.svg>",
+        "stars": "<img src=/plugins/rating/5.svg>",
+        "counter": "<noscript><img src='https://www.facebook.com/tr?id=1&amp;ev=PageView'></noscript>",
+        "other counter": "<img src='//b.scorecardresearch.com/p?c1=2'>",
+    }
+    kept = {
+        "http://h/1.jpg": "<img src=1.jpg width=64 height=65>",
+        "http://h/big-2.jpg": "<img src=2.jpg width=60 height=60 srcset='2.jpg 60w, big-2.jpg 1200w'>",
+        "http://h/3-full.jpg": "<img src=3.jpg width=60 height=60 data-large_image=3-full.jpg>",
+        "http://h/4-full.jpg": "<a href=4-full.jpg><img src=4.jpg width=60 height=60></a>",
+        "http://h/5.jpg": "<img src=5.jpg width=60>",
+        "http://h/6.svg": "<img src=6.svg>",
+        "http://h/logo-7.jpg": "<img src=logo-7.jpg>",
+        "https://www.facebook.com/trips/8.jpg": "<img src=https://www.facebook.com/trips/8.jpg>",
+    }
+    for name, markup in junk.items():
+        assert find_images(markup, "http://h/page") == [], name
+        assert len(images_in(Selector(markup).css("img"), "http://h/page", "http://h/page")) == 1, name
+    assert find_images("".join([*junk.values(), *kept.values()]), "http://h/page") == list(kept)
+    shared = "<meta property=og:image content=/a/mail.png>" + junk["icon"]
+    assert find_images(shared, "http://h/page") == ["http://h/a/mail.png"]

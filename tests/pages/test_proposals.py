@@ -80,3 +80,18 @@ def test_a_page_of_many_links_is_read_in_time() -> None:
     start = time.process_time()
     assert propose_galleries(places(site(cards), "/")).css == "div.card a"
     assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ("<a href=/p/2>Older stories</a>", "//a[normalize-space()='Older stories']"),
+        ("<a href=/p/2>Next tales »</a>", "//a[normalize-space()='Next tales »']"),
+        ("<a href=/p/2 class=pager__older>go on</a>", "a.pager__older"),
+        ("<a href=/p/2>older than time</a>", None),
+        ("<a href=/p/2 class=news__newer>go on</a>", None),
+    ],
+)
+def test_a_link_to_what_is_older_leads_to_the_next_page(link: str, expected: str | None) -> None:
+    found = propose_pagination(PagePlaces(Selector(f"<body>{link}</body>"), "http://host/p", "utf-8"))
+    assert (found.next_link if found else None) == expected

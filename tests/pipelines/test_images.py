@@ -25,7 +25,17 @@ from scrapy.http import Response
 
 from tests.support import asking
 from tests.support.crawling import Crawl, crawl, project_settings, until
-from tests.support.server import JPEG, Answer, Server, jpeg, redirect, reset, too_many_requests
+from tests.support.server import (
+    JPEG,
+    Answer,
+    Exchange,
+    Misbehaviour,
+    Server,
+    jpeg,
+    redirect,
+    reset,
+    too_many_requests,
+)
 
 
 def picture(kind: str, size: tuple[int, int] = (60, 40), mode: str = "RGB", frames: int = 1, **options: Any) -> bytes:
@@ -479,3 +489,40 @@ async def test_the_body_of_a_refused_image_is_not_kept(server: Server, tmp_path:
     ours = project_settings()
     settings = {name: ours[name] for name in ours if name.startswith("IMAGES_") or name == "ITEM_PIPELINES"}
     await asking.crawl(script, **settings | {"IMAGES_STORE": str(tmp_path), "ROBOTSTXT_OBEY": False})
+
+
+def test_a_body_that_breaks_off_behind_its_image_is_kept_and_told(server: Server, tmp_path: Path) -> None:
+    noise = Image.effect_noise((1300, 1100), 90).convert("RGB")
+    noise.save(large := io.BytesIO(), "PNG", compress_level=0)  # more than is kept in memory
+    bodies = {"small": JPEG, "png": picture("PNG"), "large": large.getvalue()}
+
+    def broken(body: bytes, how: str) -> Misbehaviour:
+        async def broken_(exchange: Exchange) -> None:
+            if how == "chunked":
+                await exchange.head(transfer_encoding="chunked")
+                await exchange.write(b"%x\r\n%s" % (len(body) + 5, body))
+            else:
+                await exchange.head(content_length=str(len(body) + 10))
+                await exchange.write(body)
+            if how != "open":
+                exchange.close()
+
+        return broken_
+
+    for name, body in bodies.items():
+        for how in ("closed", "open", "chunked"):
+            server.add(f"/{name}/{how}", broken(body, how))
+    server.add("/lacks", broken(JPEG[:-40], "closed"))
+    paths = [f"/{name}/{how}" for name in bodies for how in ("closed", "open", "chunked")]
+    gallery = {"image_urls": [server.url(path) for path in (*paths, "/lacks")]}
+    hasty = {"DOWNLOAD_IDLE_TIMEOUT": "1", "RETRY_TIMES": "1", "VERDICT_MAX_FAILED": "1"}
+    done = run(server, tmp_path, gallery, **hasty)
+    assert [server.count(path) for path in (*paths, "/lacks")] == [1] * 9 + [2]
+    assert [image.get("reason") for image in done.images] == [None] * 9 + ["truncated"]
+    assert [image.get("warnings") for image in done.images] == [["cut_off"]] * 9 + [None]
+    kept = {image["checksum"] for image in done.images if "path" in image}
+    assert kept == {hashlib.sha256(body).hexdigest() for body in bodies.values()}
+    assert sorted(done.files.values()) == sorted(bodies.values())
+    (strict := tmp_path / "strict").mkdir()
+    done = run(server, strict, {"image_urls": [server.url("/small/closed")]}, **hasty, IMAGES_STRICT="True")
+    assert outcomes(done) == [("failed", "truncated")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -63,6 +64,13 @@ class Sharing(Fleet):
         code, out, err = scrapy(self.folder, "merge", *segments, "-O", "items.json")
         assert code == 0, err
         return Crawl(self.folder, code, out + err)
+
+
+def counts_of_galleries(log: str, first: str = "galleries found") -> dict[str, int]:
+    """The counts of the summary in *log* below the line *first*, which is `found` among them."""
+    after = log[log.rindex(f"{first} ") :].replace(first, "  found", 1)
+    rows = re.findall(r"^  ([a-z ]+?) +([0-9,]+)(?=  |$)", after, re.MULTILINE)
+    return {"not reached": 0} | {name: int(count.replace(",", "")) for name, count in reversed(rows)}
 
 
 def refetched(asked: dict[str, int], images: set[str]) -> int:

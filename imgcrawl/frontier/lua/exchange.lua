@@ -49,9 +49,11 @@ local function add(kind, fingerprint, bucket, request)
         dropped = dropped + 1
         return true
     end
-    local priority, host = bucket_parts(bucket)
+    local place, mark = string.match(bucket, '^([^\n]*)\n?(.*)$')
+    local priority, host = bucket_parts(place)
     enqueue(priority, host, request)
     is_queued_now()
+    if mark == 'gallery' and kind ~= 'u' then count('galleries', 1) end
     if kind == 's' then
         remember(string.sub(fingerprint, 13))
         is_queued_now()

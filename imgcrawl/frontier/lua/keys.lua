@@ -77,7 +77,9 @@ end
 
 local FIELDS = {}
 for field in string.gmatch('id name arguments state started ended turn queued leased done failed dead rejected redelivered '
-    .. 'enqueued deaths feeder seeder seeded seedings error idle_since shards format', '%S+') do FIELDS[field] = true end
+    .. 'enqueued galleries deaths feeder seeder seeded seedings error idle_since shards format', '%S+') do
+    FIELDS[field] = true
+end
 local run, changed = {}, {}
 local function set(field, value)
     run[field] = value

@@ -1,0 +1,150 @@
+"""DETAIL, what it goes on with and pages of images → ITEM: galleries over several pages, whose thumbnails lead on."""
+
+from __future__ import annotations
+
+from asyncio import gather
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+
+from parsel import Selector
+from scrapy.http import Response, TextResponse
+
+from imgcrawl.basespiders.base import addresses, base_and_encoding, content_type, is_page, is_readable
+from imgcrawl.basespiders.gallery import GallerySpider
+from imgcrawl.basespiders.lists import NEXT_LINKS
+from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
+from imgcrawl.items import Gallery
+from imgcrawl.pages.continued import continues
+from imgcrawl.pages.outside import outside_loop
+from imgcrawl.pages.versions import offered_versions
+
+MAX_PAGES = 1_000  # of a gallery, which are asked for one after another
+_SHOWN = 2  # images of an image's page that may be the same one: the one in sight, and the one for previews
+
+
+@dataclass(frozen=True, slots=True)
+class _GalleryPage(Subpage):
+    """A page of a gallery: also where it leads to."""
+
+    links: tuple[str, ...] = ()  # pages of images
+    following: str = ""  # the gallery's next page
+
+
+class ImagePagesGallerySpider(ManyPagesGallerySpider):
+    """Walks galleries like `GallerySpider`, which may go on on further pages, and whose thumbnails may link to pages
+    that show the images themselves.
+
+    Besides what `GallerySpider` asks for, a site declares:
+
+    - `gallery_next_link`: XPath or CSS of the link from a gallery's page to its next one. Without it that is one whose
+      address is that of the gallery with the number of that page: the one that says `rel="next"` (of others it leads to
+      the next gallery), or one with a word for a page in its address;
+    - `image_page_links`: XPath or CSS of the links on a gallery's pages to the pages of its images. Without it the
+      gallery's pages are all there is.
+
+    The pages of a gallery end where one has no next one, or nothing that those before do not have.
+
+    With `image_page_links`, `image_links` is about an image's page. Without it all images of such a page are the
+    gallery's, but for those that the gallery's pages show too, and those that another image's page shows: thumbnails,
+    logos; and where the page offers its image in several sizes by links, only the largest. A link to an image itself is
+    that image. `ManyPagesGallerySpider` says what is in the item.
+    """
+
+    gallery_next_link = ""
+    image_page_links = ""
+
+    async def fill_item(self, item: Gallery, response: Response) -> None:
+        first = await outside_loop(len(response.body), self.read_gallery_page, response, 1, response.url)
+        if not first.following and not self.image_page_links:
+            await GallerySpider.fill_item(self, item, response)
+        else:
+            await super().fill_item(item, response)
+
+    async def subpages(self, response: Response) -> list[Subpage]:
+        pages = await self.gallery_pages(response)
+        if not self.image_page_links:
+            return [*pages]
+        links = [link for link in dict.fromkeys(chain(*(page.links for page in pages))) if link != response.url]
+        if not links:
+            self.logger.warning("%s: no pages of images; nothing matches %r", response.url, self.image_page_links)
+        found: list[Subpage] = [page for page in pages if page.reason]
+        for start in range(0, len(links[:MAX_SUBPAGES]), WINDOW):
+            numbered = enumerate(links[start : start + WINDOW], start + 1)
+            found += await gather(*(self.fetch_image_page(number, url, response) for number, url in numbered))
+        if self.image_links:
+            return found
+        shown = Counter(image for page in found for image in page.images)
+        shown.update(image for page in pages for image in page.images)
+        return [replace(page, images=tuple(image for image in page.images if shown[image] == 1)) for page in found]
+
+    # The pages of a gallery
+
+    async def gallery_pages(self, response: Response) -> list[_GalleryPage]:
+        """The pages of the gallery that begins with *response*."""
+        read = partial(self.read_gallery_page, gallery=response.url)
+        page = await outside_loop(len(response.body), read, response, 1)
+        pages, asked, known = [page], {response.url}, {*page.images, *page.links}
+        while page.following and page.following not in asked and len(pages) < MAX_PAGES:
+            asked.add(page.following)
+            number, url = len(pages) + 1, page.following
+            fetched = await self.fetch_page(number, url, response, partial(read, number=number))
+            page = fetched if isinstance(fetched, _GalleryPage) else _GalleryPage(number, url, reason=fetched.reason)
+            if not page.reason and known.issuperset({*page.images, *page.links}):
+                break  # the last one again, or the first
+            known |= {*page.images, *page.links}
+            pages.append(page)
+        return pages
+
+    def read_gallery_page(self, response: Response, number: int, gallery: str) -> _GalleryPage:
+        if not 200 <= response.status < 300:
+            return _GalleryPage(number, response.url, reason=f"http_{response.status}")
+        if not is_readable(response):
+            return _GalleryPage(number, response.url, reason="not_a_page")
+        nexts = self.next_of_gallery(response, number + 1, gallery)
+        found = addresses(response, self.image_page_links) if self.image_page_links else []
+        links = tuple(self.at_home(link) for link in found)
+        if not nexts and number == 1 and not links:
+            return _GalleryPage(number, response.url)  # there is no other: it is read as a gallery's only page
+        images = () if links and self.image_links else tuple(self.images_of(response))
+        return _GalleryPage(number, response.url, images, links=links, following=nexts[0] if nexts else "")
+
+    def next_of_gallery(self, response: Response, number: int, gallery: str) -> list[str]:
+        """The address of page *number* of *gallery*, if the page before, *response*, names it."""
+        query = self.gallery_next_link
+        following = [self.at_home(link) for link in addresses(response, query or NEXT_LINKS)]
+        found = [link for link in following if link != response.url and (query or continues(gallery, link, number))]
+        if found or query:
+            return found
+        links = (self.at_home(link) for link in addresses(response, "//a/@href"))
+        return [link for link in links if continues(gallery, link, number, by_word=True)]
+
+    # The pages of its images
+
+    async def fetch_image_page(self, number: int, url: str, response: Response) -> Subpage:
+        return await self.fetch_page(
+            number, url, response, lambda answer: self.read_image_page(answer, number, url, response.url)
+        )
+
+    def read_image_page(self, response: Response, number: int, url: str, gallery: str) -> Subpage:
+        if not 200 <= response.status < 300:
+            return Subpage(number, url, reason=f"http_{response.status}")
+        if content_type(response).lower().startswith("image/"):
+            return Subpage(number, gallery, (response.url,))
+        if not is_page(response):
+            return Subpage(number, url, reason="not_a_page")
+        if response.url == gallery:
+            return Subpage(number, url, reason="elsewhere")
+        images = tuple(self.images_of(response))
+        if not self.image_links and isinstance(response, TextResponse):
+            images = self.largest_of(images, response.selector, *base_and_encoding(response))
+        return Subpage(number, response.url, images)
+
+    def largest_of(self, images: tuple[str, ...], page: Selector, base: str, encoding: str) -> tuple[str, ...]:
+        """*images* of an image's page, without the other sizes of the largest that its links offer."""
+        versions = [self.image_url(address) for address in offered_versions(page, base, encoding)]
+        others = [image for image in images if image not in versions]
+        if not versions:
+            return images
+        return (versions[0],) if len(others) <= _SHOWN else (*others, versions[0])

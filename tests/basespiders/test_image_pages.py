@@ -1,0 +1,101 @@
+"""Galleries that go on on further pages, and pages that offer their image in several sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from parsel import Selector
+
+from imgcrawl.pages.continued import continues
+from imgcrawl.pages.versions import offered_versions
+from tests.basespiders.test_every_gallery import add, add_galleries, gallery_crawl, links
+from tests.support.crawling import Crawl
+from tests.support.server import Server
+
+NEXT = '<a rel=next href="{}">more</a>'
+
+
+def shown(run: Crawl) -> dict[str, list[str]]:
+    """The last parts of the addresses of each gallery's images."""
+    names = {item["url"]: [url.rpartition("/")[2] for url in item["image_urls"]] for item in run.items}
+    return {url.rpartition("/")[2]: found for url, found in names.items()}
+
+
+def test_a_gallery_that_goes_on_on_further_pages_is_one_item(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    pages = {
+        "/list/1": links(*(f"/g/{name}" for name in ("a", "b", "c.html", "d", "e", "f"))),
+        "/g/f": "<h2>f</h2><img src=/i/f1><p><a href=/g/f/page/2>2</a> <a href=/g/f/3>3</a>",
+        "/g/f/page/2": "<h2>f</h2><img src=/i/f2><a href=/g/f>1</a>",
+        "/g/a": "<h2>a</h2><img src=/logo.png><img src=/i/a1>" + NEXT.format("?page=2"),
+        "/g/a?page=2": "<h2>a</h2><img src=/logo.png><img src=/i/a2><img src=/i/a3>" + NEXT.format("/g/a?page=3"),
+        "/g/a?page=3": "<h2>a</h2><img src=/i/a4>" + NEXT.format("/g/a?page=4"),
+        "/g/a?page=4": "<h2>a</h2><img src=/i/a4>" + NEXT.format("/g/a?page=5"),  # the last one again
+        "/g/b": "<h2>b</h2><img src=/i/b1>" + NEXT.format("/g/a"),  # the next gallery
+        "/g/c.html": "<h2>c</h2><img src=/i/c1>" + NEXT.format("/g/c_2.html"),
+        "/g/c_2.html": "<h2>c</h2><img src=/i/c2>" + NEXT.format("/g/c_2.html"),
+        "/g/d": "<h2>d</h2><img src=/i/d1>" + NEXT.format("/g/d/2"),
+    }
+    add(server, pages)
+    server.add("/g/d/2", status=404)
+    run = gallery_crawl(server, tmp_path)
+    assert shown(run) == {
+        "a": ["logo.png", "a1", "a2", "a3", "a4"], "b": ["b1"], "c.html": ["c1", "c2"], "d": ["d1"], "e": ["e"],
+        "f": ["f1", "f2"],
+    }  # fmt: skip
+    items = {item["title"]: item for item in run.items}
+    assert items["d"]["failed_pages"] == [{"url": server.url("/g/d/2"), "reason": "http_404"}]
+    assert items["a"]["image_pages"][2:] == [server.url(f"/g/a?page={n}") for n in (2, 2, 3)]
+    assert server.count("/g/a?page=5") == 0
+    assert [request.headers["referer"] for request in server.requests if request.path == "/i/a3"] == [
+        server.url("/g/a?page=2")
+    ]
+
+
+def test_of_several_sizes_on_an_images_page_the_largest_is_stored(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    thumbs = "".join(f"<a class=t href=/view/{n}><img src=/t/{n}.jpg></a>" for n in (1, 2))
+    thumbs2 = "".join(f"<a class=t href=/view/{n}><img src=/t/{n}.jpg></a>" for n in (3, 4))
+    views = {
+        1: "<img src=/m/1.jpg><a href=/o/1-big.jpg>Download original (4 MB)</a>",
+        2: "<img src=/m/2.jpg><a href=/s/2.jpg>800 x 600</a><a href=/o/2.jpg>1920&times;1440</a>",
+        3: "<img src=/m/3.jpg><img src=/m/3b.jpg>",
+        4: "<a href=/o/4.jpg><img src=/m/4.jpg></a>",
+    }
+    add(server, {f"/view/{n}": f"<img src=/logo.png>{body}" for n, body in views.items()})
+    add(server, {"/list/1": links("/g/1"), "/g/1": thumbs + "<a class=more href=/g/second>&gt;</a>"})
+    add(server, {"/g/second": thumbs2 + "<a class=more href=/g/1>&lt;</a>"})
+    run = gallery_crawl(server, tmp_path, image_pages="a.t", gallery_next="a.more")
+    assert shown(run) == {"1": ["1-big.jpg", "2.jpg", "3.jpg", "3b.jpg", "4.jpg"]}
+    assert "/o/2.jpg" in run.items[0]["image_urls"][1]
+
+
+@pytest.mark.parametrize(
+    ("other", "number"),
+    [
+        ("/album/7/2", 2), ("/album/7/page/3", 3), ("/album/7/page-3/", 3), ("/album/7?page=2", 2),
+        ("/album/7/?p=2", 2), ("/album/7_2", 2), ("/album/7/p2.html", 2),
+        ("/album/8", None), ("/album/72", None), ("/album/7/2", None), ("/album/7?sort=2", None),
+        ("/album/7?page=2", None), ("//other/album/7/2", None), ("/album/7/comments", None),
+    ],
+)  # fmt: skip
+def test_an_address_with_the_number_of_its_page_continues_another(other: str, number: int | None) -> None:
+    other = f"http:{other}" if other.startswith("//") else f"http://host{other}"
+    assert continues("http://host/album/7", other, number or 4) == (number is not None)
+
+
+def test_queries_that_are_not_pages_stay_as_they_are() -> None:
+    assert continues("http://host/show.php?id=7", "http://host/show.php?id=7&page=2", 2)
+    assert continues("http://host/show.php?id=7&page=2", "http://host/show.php?page=3&id=7", 3)
+    assert not continues("http://host/show.php?id=7", "http://host/show.php?id=8&page=2", 2)
+    assert not continues("http://host/show.php?id=7", "http://host/show.php?page=2", 2)
+
+
+def test_where_links_do_not_say_which_size_is_the_largest_none_is_taken_for_it() -> None:
+    page = "<a href=a.jpg>original</a><a href=b.jpg>original</a><a href=c.jpg>see also</a><a href=/d>original</a>"
+    assert offered_versions(Selector(page), "http://host/", "utf-8") == []
+    page = "<a href=a.jpg>1920x1080</a><a href=b.jpg title='full size'>b</a><a href=/d download>original</a>"
+    assert offered_versions(Selector(page.partition("<a href=/d")[0]), "http://host/", "utf-8") == [
+        "http://host/b.jpg", "http://host/a.jpg",
+    ]  # fmt: skip
