@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from math import inf
@@ -77,6 +77,7 @@ _JUDGED_ELSEWHERE = re.compile(
 )
 SOCKS = re.compile(r"(socks[45])[ah]?://(.*)", re.IGNORECASE | re.DOTALL)
 _MAPPING = 'a mapping, as in {"name": 1}'
+_CHOICES: Mapping[str, Sequence[str]] = {"FEED_ROWS": ("galleries", "images")}
 _FILES = ("CATALOGUE_FILE", "CATALOGUE_URL", "COOKIES_FILE", "JOBDIR", "LOG_FILE", "REDIS_URL")
 _TEXTS = ("USER_AGENT", "BOT_NAME", "IMAGES_NAME", "VIDEOS_NAME")
 
@@ -140,8 +141,9 @@ def _known() -> set[str]:
 
 def _expected(name: str, value: Any, present: Any) -> str:
     """What the setting *name* should be, if *value* is not that. *present* is its value, where no default is known."""
-    if name in _TEXTS:
-        return "" if isinstance(value, str) and value.strip() else "some text"
+    if name in _TEXTS or name in _CHOICES:
+        allowed = value in _CHOICES[name] if name in _CHOICES else isinstance(value, str) and value.strip()
+        return "" if allowed else " or ".join(_CHOICES.get(name, ["some text"]))
     default = vars(ours).get(name, vars(default_settings).get(name, present))
     if value is None or (kind := _other_kind(name, value, default)) or _JUDGED_ELSEWHERE.match(name):
         return "" if value is None else kind

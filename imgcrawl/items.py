@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypedDict
 
 import scrapy
@@ -48,6 +48,7 @@ REASONS: dict[str, dict[str, str]] = {
         "corrupt": "the image cannot be decoded",
         "placeholder": "an image that stands for one that is not there (IMAGES_PLACEHOLDERS)",
         "storage": "the file could not be written",
+        "lost": "the stored file is missing or not what it was (scrapy audit)",
         "stopped": "the crawl was told to stop before it was done",
         "error": "an unexpected error, told in the log",
     },
@@ -224,10 +225,7 @@ def image_rows(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """A row for each image, or video, of *item*: its outcome, `index` (its number in the gallery, from 1),
     `image_name` and `image_page` if it has some, and the fields of the gallery. A field of the gallery whose name
     an outcome's field has is called `gallery_…`: the gallery's address is `gallery_url`."""
-    own = {}
-    for name, value in item.items():
-        if name not in _LISTS:
-            own[f"gallery_{name}" if name in IMAGE_FIELDS else name] = value
+    own = _own_fields(item)
     for media in ("image", "video"):
         outcomes = item.get(f"{media}s")
         for number, outcome in enumerate(outcomes if isinstance(outcomes, list) else ()):
@@ -237,6 +235,28 @@ def image_rows(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 if number < len(values) and values[number]:
                     row[_PARALLEL[column]] = values[number]
             yield row
+
+
+def _own_fields(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of *item* that are not of its images, under the names that they have in a row."""
+    names = (name for name in item if name not in _LISTS)
+    return {f"gallery_{name}" if name in IMAGE_FIELDS else name: item[name] for name in names}
+
+
+def by_image(item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The rows of *item*, or *item* itself where it has no images: one that failed is told, too."""
+    empty = True
+    for row in image_rows(item):
+        empty = False
+        yield row
+    if empty:
+        yield _own_fields(item)
+
+
+def row_columns(names: Iterable[str]) -> list[str]:
+    """The columns of `by_image` of items with the fields *names*."""
+    own = [f"gallery_{name}" if name in IMAGE_FIELDS else name for name in names if name not in _LISTS]
+    return ["index", *Image.__annotations__, "warnings", "image_name", "image_page", *own]
 
 
 def outcomes_of(item: dict[str, Any]) -> list[dict[str, Any]]:

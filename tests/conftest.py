@@ -24,21 +24,79 @@ if "REDIS_URL" in os.environ:
     os.environ[GIVEN_REDIS_URL] = os.environ.pop("REDIS_URL")
 
 
-# Whole crawls by several processes, benchmarks and browsers: what `-m "not slow"` leaves out.
+# Whole crawls, benchmarks and browsers: what `-m "not slow"` leaves out. A file, or one test of it.
 SLOW = {
-    "packaging/test_scrapyd.py", "packaging/test_wheel.py", "test_benchmarks.py", "test_chaos.py", "test_playwright.py",
-    "test_promises.py",
-    "test_replicas.py", "test_sharing.py", "test_stopping.py", "test_workers.py", "demo/test_command.py",
-    "commands/test_merge.py", "commands/test_newsite.py", "test_large_bodies.py", "pipelines/test_large.py",
-    "frontier/test_crawls.py", "frontier/test_run_arguments.py", "frontier/test_servers.py",
+    "basespiders/test_domains.py",
+    "basespiders/test_every_gallery.py",
+    "basespiders/test_named.py",
+    "basespiders/test_own_site.py",
+    "basespiders/test_proposed.py",
+    "basespiders/test_rows.py::test_a_list_is_read_as_the_crawl_gets_there",
+    "basespiders/test_rows.py::test_a_list_may_be_at_an_address_or_on_standard_input",
+    "basespiders/test_rows.py::test_a_list_that_breaks_off_is_the_verdict",
+    "basespiders/test_rows.py::test_rows_keep_their_facts_through_a_crawl_and_a_retry",
+    "commands/test_endings.py::test_a_simulation_asks_for_no_image_and_says_where_each_would_go",
+    "commands/test_export.py::test_an_export_that_is_killed_goes_on_and_a_full_disk_is_one_sentence",
+    "commands/test_failed.py",
+    "commands/test_hosts.py",
+    "commands/test_merge.py",
+    "commands/test_newsite.py",
+    "commands/test_queue.py",
+    "demo/test_command.py",
+    "demo/test_sites.py",
+    "downloadermiddlewares/test_credentials.py",
+    "downloadermiddlewares/test_pages.py",
+    "downloadermiddlewares/test_private_hosts.py",
+    "feeds/test_exporters.py::test_bytes_are_those_of_scrapy",
+    "feeds/test_exporters.py::test_killed_again_and_again",
+    "feeds/test_exporters.py::test_thousands_of_items_and_large_ones",
+    "feeds/test_merge.py::test_memory_is_bounded",
+    "feeds/test_segments.py",
+    "frontier/test_compatibility.py",
+    "frontier/test_crawls.py",
+    "frontier/test_queue.py::test_bytes_of_a_seen_and_queued_page",
+    "frontier/test_run_arguments.py",
+    "frontier/test_servers.py",
+    "frontier/test_shards.py",
+    "frontier/test_start_urls.py",
+    "images/test_damage.py::test_a_jpeg_that_is_cut_anywhere_passes_only_with_every_pixel",
+    "limits/test_clock.py::test_a_crawl_on_a_server_whose_clock_jumps",
     "limits/test_crawls.py",
+    "limits/test_limiter.py::test_four_workers_at_one_host_are_as_fast_as_one",
+    "packaging/test_addon.py",
+    "packaging/test_scrapyd.py",
+    "packaging/test_wheel.py",
+    "pages/test_images.py::test_ten_megabytes_of_malice",
+    "pages/test_proposals.py::test_a_page_of_many_links_is_read_in_time",
+    "pipelines/test_large.py",
+    "pipelines/test_remote.py",
+    "pipelines/test_store_settings.py",
+    "test_attacks.py",
+    "test_benchmarks.py",
+    "test_chaos.py",
+    "test_docs.py::test_the_pages_build_and_their_links_lead_somewhere",
+    "test_downloader.py::test_scrapys_own_media_pipeline_keeps_the_limit",
+    "test_event_loop.py",
+    "test_forkserver.py::test_a_forked_start_is_the_same_as_a_real_one",
+    "test_fuzz.py",
+    "test_hanging_hosts.py",
+    "test_large_bodies.py",
+    "test_playwright.py",
+    "test_promises.py",
+    "test_replicas.py",
+    "test_rules.py::test_importing_has_no_side_effects",
+    "test_sharing.py",
+    "test_soak.py",
+    "test_stopping.py",
+    "test_workers.py",
 }  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(here).as_posix() in SLOW:
+        file = item.path.relative_to(here).as_posix()
+        if {file, f"{file}::{item.name.partition('[')[0]}"} & SLOW:
             item.add_marker(pytest.mark.slow)
     # What wants the machine for itself comes first, when nothing long is under way that all would have to wait for;
     # then the long ones, so that no process has one left when the others have nothing to do.

@@ -279,12 +279,6 @@ def _count(outcome: Outcome, site: Site, items: list[dict[str, object]], files: 
     outcome.wrong += sum(files[name] not in bodies for name in strange)
 
 
-def test_faults_of_every_kind_at_once_cost_nothing(tmp_path: Path) -> None:
-    outcome = soak(int(time.time()), tmp_path, pages=30, seconds=12)
-    assert outcome.is_good(), outcome
-    assert outcome.site and outcome.kills + outcome.frozen + outcome.redis + outcome.full
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from functools import partial
 from typing import TYPE_CHECKING
 
 from scrapy.commands import ScrapyCommand
 
 from imgcrawl.commands.base import BaseCommand, complain, say
-from imgcrawl.commands.export import images_folder, items_of_segments
+from imgcrawl.commands.export import images_folder, stored_items
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
@@ -27,14 +26,15 @@ class Command(BaseCommand, ScrapyCommand):
     requires_project = False  # feeds and their images are all that it needs
 
     def syntax(self) -> str:
-        return "<feed> [<feed> ...]"
+        return "[<feed> ...]"
 
     def short_desc(self) -> str:
         return "List stored images that look the same"
 
     def long_desc(self) -> str:
         return (
-            "Lists groups of stored images that look the same though their bytes differ (another format or size, a "
+            "Lists groups of stored images, of feeds or of the catalogue, that look the same though their bytes differ "
+            "(another format or size, a "
             "little cut off), the largest first; with --keep largest the paths of all others, one a line, which "
             "another program may remove. Nothing is changed. "
             "Example: scrapy duplicates images.json"
@@ -51,22 +51,20 @@ class Command(BaseCommand, ScrapyCommand):
         # No crawl needs any of these.
         from imgcrawl.exports.lookalikes import groups_of, hash_of, load_library  # noqa: PLC0415 -- the same
         from imgcrawl.exports.pictures import Bodies, ImageFolder, Pictures  # noqa: PLC0415 -- the same
-        from imgcrawl.feeds.merge import Segments  # noqa: PLC0415 -- the same
-        from imgcrawl.feeds.output import local_path  # noqa: PLC0415 -- the same
 
-        distance = _checked(args, opts)
+        distance = _checked(opts)
         load_library()
         bodies = Bodies(ImageFolder(images_folder(opts.images, self.project_settings)))
         seen: dict[str, Picture] = {}  # by their files, of which some are several images'
         hashes: list[bytes] = []
-        with Segments([local_path(feed) for feed in args]) as segments:
-            progress = CommandProgress(lambda: f"{bodies.count:,} images, of {segments.report.galleries:,} galleries")
-            for picture in Pictures(partial(items_of_segments, segments)):
+        with stored_items(args, opts, self.project_settings) as found:
+            progress = CommandProgress(lambda: f"{bodies.count:,} images, of {found.count:,} galleries")
+            for picture in Pictures(found.__iter__):
                 progress.step()
-                if picture.path in seen or (body := bodies.of(picture)) is None or not (found := hash_of(body)):
+                if picture.path in seen or (body := bodies.of(picture)) is None or not (known := hash_of(body)):
                     continue
                 seen[picture.path] = picture
-                hashes.append(found)
+                hashes.append(known)
             progress.end()
         pictures = list(seen.values())
         for group in groups_of(hashes, distance):
@@ -76,10 +74,8 @@ class Command(BaseCommand, ScrapyCommand):
         return ExitCode.FAILED if bodies.missing else ExitCode.DONE
 
 
-def _checked(args: list[str], opts: argparse.Namespace) -> int:
+def _checked(opts: argparse.Namespace) -> int:
     """The distance that is asked for. Raises `InputError` for what is not to be understood."""
-    if not args:
-        raise InputError("scrapy duplicates: expected feeds, as in scrapy duplicates images.json")
     if opts.keep not in (None, "largest"):
         raise InputError(f"--keep {opts.keep}: expected largest")
     if not opts.distance.isdecimal() or int(opts.distance) > MOST_DISTANCE:

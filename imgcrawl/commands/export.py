@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable, Collection, Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
@@ -18,6 +16,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 
 if TYPE_CHECKING:
+    from imgcrawl.commands.storeditems import StoredItems
     from imgcrawl.exports.options import ExportOptions
     from imgcrawl.exports.pictures import Bodies, Pictures
     from imgcrawl.exports.target import Part
@@ -26,21 +25,22 @@ FORMATS = ("webdataset", "parquet", "folder", "zip", "cbz", "sidecars")
 
 
 class Command(BaseCommand, ScrapyCommand):
-    """Exit code 0: the target holds every image that was picked; 1: images that the feeds name are not in the store, or
+    """Exit code 0: the target holds every image that was picked; 1: images are not in the store any more, or
     the target cannot take more, or there was nothing to export; 2: bad input."""
 
     requires_project = False  # feeds and their images are all that it needs
 
     def syntax(self) -> str:
-        return "--to FORMAT <feed> [<feed> ...] -o <target>"
+        return "--to FORMAT [<feed> ...] -o <target>"
 
     def short_desc(self) -> str:
         return "Write stored images as WebDataset, Parquet, a folder tree, ZIP, CBZ or sidecars"
 
     def long_desc(self) -> str:
         return (
-            "Writes the stored images that feeds name (JSON Lines or JSON arrays; each gallery once) into a folder, "
-            "each byte as the site sent it: webdataset (tar files as img2dataset writes them), parquet (a row for each "
+            "Writes the stored images that feeds name (JSON Lines or JSON arrays; each gallery once), or all that the "
+            "catalogue knows, into a folder, each byte as the site sent it: "
+            "webdataset (tar files as img2dataset writes them), parquet (a row for each "
             "image), folder (files under other names), zip or cbz (one for each gallery), sidecars (files beside "
             "images that say what is known of them). The same command again writes only what is new or was not done. "
             "Example: scrapy export --to webdataset images.json -o shards --where \"width >= 512 and format == 'JPEG'\""
@@ -73,25 +73,20 @@ class Command(BaseCommand, ScrapyCommand):
         from imgcrawl.exports.conditions import condition  # noqa: PLC0415 -- the same
         from imgcrawl.exports.pictures import Bodies, ImageFolder, Pictures  # noqa: PLC0415 -- the same
         from imgcrawl.exports.target import Target, UnwritableTargetError  # noqa: PLC0415 -- the same
-        from imgcrawl.feeds.merge import Segments  # noqa: PLC0415 -- the same
-        from imgcrawl.feeds.output import local_path  # noqa: PLC0415 -- the same
 
-        options = _options(args, opts)
+        options = _options(opts)
         bodies = Bodies(ImageFolder(images_folder(opts.images, self.project_settings)))
-        with Segments([local_path(feed) for feed in args]) as segments:
-            for sentence in (*segments.report.torn, *segments.report.broken):
-                complain(sentence)
-            where = condition(opts.where, _fields(segments.columns)) if opts.where else None
-            pictures = Pictures(partial(items_of_segments, segments), where, opts.caption)
+        with stored_items(args, opts, self.project_settings) as found:
+            fields = _fields(found.columns)
+            where = condition(opts.where, fields) if opts.where else None
+            pictures = Pictures(found.__iter__, where, opts.caption)
             progress = CommandProgress(
-                lambda: (
-                    f"{bodies.count:,} images, {bodies.size / 1e6:,.1f} MB of {segments.report.galleries:,} galleries"
-                )
+                lambda: f"{bodies.count:,} images, {bodies.size / 1e6:,.1f} MB of {found.count:,} galleries"
             )
             pictures.on_item = progress.step
             with Target(Path(opts.output), opts.to) as target:
                 try:
-                    for part in _parts(opts.to, _fields(segments.columns), pictures, bodies, options):
+                    for part in _parts(opts.to, fields, pictures, bodies, options):
                         target.add(part)
                         progress.step()
                     removed = target.finish()
@@ -102,7 +97,20 @@ class Command(BaseCommand, ScrapyCommand):
                     progress.end()
         _tell(opts, bodies, target.written, target.unchanged, removed)
         nothing = not target.written + target.unchanged
-        return ExitCode.FAILED if bodies.missing or segments.report.broken or nothing else ExitCode.DONE
+        return ExitCode.FAILED if bodies.missing or found.is_broken or nothing else ExitCode.DONE
+
+
+def stored_items(feeds: list[str], opts: argparse.Namespace, settings: Settings) -> StoredItems:
+    """Those of *feeds*, or else of the catalogue in `--images`, or in the store. Tells what of them cannot be read."""
+    from imgcrawl.commands.storeditems import StoredItems  # noqa: PLC0415 -- no crawl needs it
+
+    settings = settings.copy()
+    if opts.images:
+        settings.setdict({"IMAGES_STORE": opts.images}, "cmdline")
+    found = StoredItems(feeds, settings)
+    for sentence in found.told:
+        complain(sentence)
+    return found
 
 
 def images_folder(given: str | None, settings: Settings) -> Path:
@@ -115,14 +123,12 @@ def images_folder(given: str | None, settings: Settings) -> Path:
     return Path(store)
 
 
-def _options(args: list[str], opts: argparse.Namespace) -> ExportOptions:
+def _options(opts: argparse.Namespace) -> ExportOptions:
     from imgcrawl.exports.options import ExportOptions  # noqa: PLC0415 -- no crawl needs it
     from imgcrawl.exports.sidecars import KINDS  # noqa: PLC0415 -- the same
 
     if opts.to not in FORMATS:
         raise InputError(f"scrapy export --to {opts.to or ''}: expected one of {', '.join(FORMATS)}")
-    if not args:
-        raise InputError("scrapy export: expected feeds, as in scrapy export --to parquet images.json -o table")
     if not opts.output:
         raise InputError("scrapy export: expected a folder to write to, as in -o shards")
     sidecars = (opts.sidecars or ("json" if opts.to == "sidecars" else "")).split(",")
@@ -139,12 +145,6 @@ def _options(args: list[str], opts: argparse.Namespace) -> ExportOptions:
 def _fields(columns: Collection[str]) -> set[str]:
     """The names that the fields of galleries have in an image's row."""
     return {*columns, *(f"gallery_{name}" for name in columns), "image_name", "image_page"}
-
-
-def items_of_segments(segments: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The items of `Segments`."""
-    for line in segments:
-        yield json.loads(line)
 
 
 def _parts(
@@ -167,9 +167,9 @@ def _tell(opts: argparse.Namespace, bodies: Bodies, written: int, unchanged: int
     for sentence in bodies.problems:
         complain(sentence)
     if bodies.missing:
-        complain(f"{bodies.missing:,} images that the feeds name are not in the store and were left out")
+        complain(f"{bodies.missing:,} images are not in the store any more and were left out")
     if not written + unchanged:
-        complain(f"no image to export: the feeds name none that is stored{' and meets --where' * bool(opts.where)}")
+        complain(f"no image to export: there is none that is stored{' and meets --where' * bool(opts.where)}")
     say(
         f"{opts.output}: {written:,} files written with {bodies.count:,} images, {unchanged:,} were there already"
         + (f", {removed:,} removed" if removed else "")

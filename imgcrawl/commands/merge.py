@@ -44,6 +44,10 @@ class Command(BaseCommand, ScrapyCommand):
         parser.add_argument("-o", "--output", metavar="FILE", action="append", help="add to FILE (.json, .jsonl, .csv)")
         parser.add_argument("-O", "--overwrite-output", metavar="FILE", action="append", help="write FILE anew")
 
+        parser.add_argument(
+            "--rows", choices=("galleries", "images"), help="a row for each of these (default: FEED_ROWS, galleries)"
+        )
+
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         from imgcrawl.feeds.merge import Segments  # noqa: PLC0415 -- no crawl needs it
         from imgcrawl.feeds.output import local_path  # noqa: PLC0415 -- the same
@@ -74,6 +78,8 @@ class Command(BaseCommand, ScrapyCommand):
         for path, options in zip(kept, feeds.values(), strict=False):
             if path in there and options["format"] not in ("json", *LINES):
                 raise InputError(f"Feed {path}: scrapy merge cannot add to {options['format']}; -O replaces it")
+        if opts.rows:
+            settings.setdict({"FEED_ROWS": opts.rows}, "cmdline")
         settings.set("FEEDS", {uri: {**options, "overwrite": True} for uri, options in feeds.items()}, "cmdline")
         return OutputWriter(settings), there
 

@@ -116,12 +116,9 @@ class Command(BaseCommand, ScrapyCommand):
                 say(f"  {line}")
         else:
             say("Now say in expected.json what the pages must give, and in the spider where it stands:")
-        tests = self.root / "tests" / "test_sites.py"
-        say(
-            f"  python -m pytest tests/test_sites.py -k {args[0]}"
-            if tests.exists()
-            else f"  crawl {args[0]} -a pages=1"
-        )
+        scrapy = "scrapy" if closest_scrapy_cfg() else "imgcrawl"
+        has_tests = (self.root / "tests" / "test_sites.py").exists()
+        say("  " + (f"python -m pytest tests/test_sites.py -k {args[0]}" if has_tests else f"{scrapy} crawl {args[0]}"))
         return 0
 
     @property

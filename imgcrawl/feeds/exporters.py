@@ -15,6 +15,7 @@ from scrapy.utils.serialize import ScrapyJSONEncoder
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.files import FeedFile, LinesFile
+from imgcrawl.items import by_image, row_columns
 from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
@@ -71,14 +72,43 @@ def _write(exporter: JsonItemExporter | JsonLinesItemExporter, item: Any, ending
         exporter.file.write(_encoded(exporter, fields, ending))
 
 
-class JsonLinesItemExporter(exporters.JsonLinesItemExporter):
+class ByImage:
+    """What exporters inherit before Scrapy's: with FEED_ROWS="images" an item is a row for each of its images
+    (`items.by_image`), with "galleries" (default) itself. Raises InputError for another value."""
+
+    rows_by_image = False
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
+        rows = crawler.settings.get("FEED_ROWS", "galleries")
+        if rows not in ("galleries", "images"):
+            raise InputError(f"FEED_ROWS is {rows!r}: expected galleries or images")
+        exporter = cls(*args, **kwargs)
+        exporter.rows_by_image = rows == "images"
+        return exporter
+
+    def rows_of(self, item: Any) -> Iterable[Any]:
+        """What *item* is in the feed."""
+        return by_image(ItemAdapter(item).asdict()) if self.rows_by_image else (item,)
+
+
+class JsonLinesItemExporter(ByImage, exporters.JsonLinesItemExporter):
     """Scrapy's, one `write` an item; an item that the encoding cannot say is escaped instead of lost."""
 
     def export_item(self, item: Any) -> None:
-        _write(self, item, b"\n")
+        if not self.rows_by_image:
+            _write(self, item, b"\n")
+        elif _is_large(dict(ItemAdapter(item))) and isinstance(self.file, FeedFile) and self.file.is_waited_for:
+            self.file.write_later(partial(self._rows, item))
+        else:
+            self.file.write(self._rows(item))
+
+    def _rows(self, item: Any) -> bytes:
+        """In one piece, so that all are there or none."""
+        return b"".join(encode_item(self, row) + b"\n" for row in self.rows_of(item))
 
 
-class JsonItemExporter(exporters.JsonItemExporter):
+class JsonItemExporter(ByImage, exporters.JsonItemExporter):
     """Scrapy's, except that a `JsonFile` gets the items only: it makes the array itself."""
 
     def start_exporting(self) -> None:
@@ -90,9 +120,10 @@ class JsonItemExporter(exporters.JsonItemExporter):
             super().finish_exporting()
 
     def export_item(self, item: Any) -> None:
-        if not _makes_array(self.file):
-            self._add_comma_after_first()
-        _write(self, item)
+        for row in self.rows_of(item):
+            if not _makes_array(self.file):
+                self._add_comma_after_first()
+            _write(self, row)
 
 
 def _makes_array(file: Any) -> bool:
@@ -121,7 +152,7 @@ _FORMULA = re.compile(r"[\t\r\n]|[\0-\x1f\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?%?")
 
 
-class CsvItemExporter(exporters.CsvItemExporter):
+class CsvItemExporter(ByImage, exporters.CsvItemExporter):
     """Scrapy's, except that rows added to a file go under the header that the file has, that lists of objects (images)
     are JSON, and that a text which a spreadsheet would run as a formula gets an apostrophe before it, by which
     spreadsheets know a text.
@@ -146,7 +177,17 @@ class CsvItemExporter(exporters.CsvItemExporter):
         formulas = crawler.settings.get("FEED_CSV_FORMULAS", "escape")
         if formulas not in ("escape", "keep"):
             raise InputError(f"FEED_CSV_FORMULAS is {formulas!r}: expected escape or keep")
-        return cls(file, formulas=formulas, **kwargs)
+        return super().from_crawler(crawler, file, formulas=formulas, **kwargs)
+
+    def export_item(self, item: Any) -> None:
+        if not self.rows_by_image:
+            super().export_item(item)
+            return
+        if not self.fields_to_export:
+            self.fields_to_export = row_columns(ItemAdapter(item).field_names())
+            self._autodetected_fields = True  # Scrapy then warns of fields that have no column
+        for row in self.rows_of(item):
+            super().export_item(row)
 
     def serialize_field(self, field: Any, name: str, value: Any) -> Any:
         value = super().serialize_field(field, name, value)

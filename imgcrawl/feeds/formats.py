@@ -19,7 +19,7 @@ from imgcrawl.feeds.storage import FileFeedStorage
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
-    from imgcrawl.feeds.merge import Segments
+    from imgcrawl.feeds.merge import ImageRows, Segments
 
 LINES = ("jsonl", "jl", "jsonlines")  # the names of one format
 
@@ -61,7 +61,9 @@ def json_lines(output: Output, segments: Iterable[bytes]) -> Iterator[bytes]:
         yield encode_item(exporter, json.loads(line))
 
 
-def write_items(file: io.FileIO, output: Output, segments: Segments, crawler: Crawler, old: Path | None) -> int:
+def write_items(
+    file: io.FileIO, output: Output, segments: Segments | ImageRows, crawler: Crawler, old: Path | None
+) -> int:
     """Write *segments* to *file*, in the format of *output*, behind what *old* had of it. Returns where they end."""
     options = output.options
     plain = _Target(file)
@@ -79,7 +81,7 @@ def write_items(file: io.FileIO, output: Output, segments: Segments, crawler: Cr
     return file.tell()
 
 
-def _export_to(target: Any, output: Output, segments: Segments, crawler: Crawler, old: Path | None) -> None:
+def _export_to(target: Any, output: Output, segments: Segments | ImageRows, crawler: Crawler, old: Path | None) -> None:
     options = output.options
     arguments: dict[str, Any] = {"encoding": options["encoding"], "fields_to_export": options["fields"]}
     if output.format == "csv":

@@ -23,7 +23,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.atomic import hidden_sibling
 from imgcrawl.feeds.journal import BeingWrittenError, JsonFile
 from imgcrawl.feeds.reader import FeedEntry, entries, without_lease
-from imgcrawl.items import STORED, outcomes_of
+from imgcrawl.items import STORED, by_image, outcomes_of, row_columns
 
 INDEX_CACHE = 64 * 1024  # KiB of the index that are held in memory; the rest is on disk
 MOST_OPEN = 64  # segments at a time: a crawl may leave thousands, and a process may have 1024 files open, or 256
@@ -174,6 +174,22 @@ class Segments:
         stored = any(outcome.get("status") in STORED for outcome in outcomes)
         quality = (not item.get("error"), stored, -failed, _seconds(item.get("scraped_at")))
         self._index.execute(_PUT, (key, number, entry.start, len(entry.text), *quality))
+
+
+class ImageRows:
+    """The items of *segments*, a row for each of their images."""
+
+    def __init__(self, segments: Segments) -> None:
+        self._segments = segments
+        self.columns = dict.fromkeys(row_columns(segments.columns))
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._segments:
+            for row in by_image(json.loads(line)):
+                try:
+                    yield json.dumps(row, ensure_ascii=False).encode()
+                except UnicodeEncodeError:  # half of a surrogate pair
+                    yield json.dumps(row).encode()
 
 
 def _identity(entry: FeedEntry, number: int) -> list[Any]:

@@ -27,7 +27,7 @@ from imgcrawl.feeds.formats import LINES, Output, after_comma, json_lines, write
 from imgcrawl.feeds.journal import claim_journal
 from imgcrawl.feeds.json_array import array_end
 from imgcrawl.feeds.kept import KeptParts, Range
-from imgcrawl.feeds.merge import Segments, take_up_journal
+from imgcrawl.feeds.merge import ImageRows, Segments, take_up_journal
 from imgcrawl.feeds.repair import repair_tail
 from imgcrawl.feeds.storage import FileFeedStorage, without_password
 
@@ -58,6 +58,8 @@ class OutputWriter:
     def __init__(self, settings: BaseSettings, spider: str = "", arguments: Mapping[str, str] | None = None) -> None:
         self._settings = settings.copy()
         self._names = {**(arguments or {}), "name": spider or "merge"}
+        self._by_image = self._settings.get("FEED_ROWS", "galleries") == "images"
+        self._settings.set("FEED_ROWS", "galleries", "cmdline")  # what exporters are given are the rows
         self._settings.set("FEED_URI_PARAMS", None, "cmdline")  # there is no worker here
         self._crawler = Crawler(Spider, cast("Any", self._settings))
         self._crawler.stats = StatsCollector(self._crawler)
@@ -128,7 +130,7 @@ class OutputWriter:
         for output in self.outputs:
             if output.path:
                 try:
-                    self._write_file(output, output.path, segments, kept)
+                    self._write_file(output, output.path, self._rows(segments), kept)
                 except OSError as error:
                     raise InputError(f"Feed {output.path} cannot be written: {describe(error)}.") from error
 
@@ -139,9 +141,12 @@ class OutputWriter:
     async def write_others(self, segments: Segments) -> None:
         """Write all items to the other feeds, as Scrapy does. Raises InputError."""
         if others := {output.uri: dict(output.options) for output in self.outputs if not output.path}:
-            await self._export(others, segments)
+            await self._export(others, self._rows(segments))
 
-    def _write_file(self, output: Output, path: Path, segments: Segments, kept: KeptParts | None) -> None:
+    def _rows(self, segments: Segments) -> Segments | ImageRows:
+        return ImageRows(segments) if self._by_image else segments
+
+    def _write_file(self, output: Output, path: Path, segments: Segments | ImageRows, kept: KeptParts | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             if output.is_array:
@@ -179,7 +184,7 @@ class OutputWriter:
         parts = kept.parts_of(path, end) if kept else [Range(0, end)]
         return [part for part in parts if part.end > part.start], missing
 
-    async def _export(self, feeds: dict[str, Any], segments: Segments) -> None:
+    async def _export(self, feeds: dict[str, Any], segments: Segments | ImageRows) -> None:
         settings = self._settings.copy()
         settings.set("FEEDS", feeds, "cmdline")
         crawler = Crawler(Spider, cast("Any", settings))

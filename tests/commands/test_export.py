@@ -212,10 +212,22 @@ def test_what_is_missing_or_changed_is_told_and_is_written_once_it_is_there(
     told = capsys.readouterr().err
     assert f"{first}: No such file or directory\n" in told
     assert f"{second} is not the image that was stored: its checksum is another\n" in told
-    assert "2 images that the feeds name are not in the store and were left out\n" in told
+    assert "2 images are not in the store any more and were left out\n" in told
     first.write_bytes(body)
     assert export(folder, *arguments) == 1
     assert len(samples(target)) == 5
+
+
+def test_without_a_feed_all_that_the_catalogue_knows_is_written(
+    crawled: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    folder, bodies = crawled
+    words = ["scrapy", "export", "--to", "folder", "-o", str(tmp_path), "--images", str(folder / "images")]
+    with pytest.raises(SystemExit) as ended:
+        execute([*words, "--where", "label != 3"], settings=project_settings())
+    assert not ended.value.code
+    written = [(tmp_path / name).read_bytes() for name in made(tmp_path)]
+    assert sorted(written) == sorted([*bodies.values()][2:])
 
 
 @pytest.mark.parametrize(
