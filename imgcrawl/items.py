@@ -48,6 +48,7 @@ REASONS: dict[str, dict[str, str]] = {
         "corrupt": "the image cannot be decoded",
         "placeholder": "an image that stands for one that is not there (IMAGES_PLACEHOLDERS)",
         "storage": "the file could not be written",
+        "lost": "the stored file is missing or not what it was (scrapy audit)",
         "stopped": "the crawl was told to stop before it was done",
         "error": "an unexpected error, told in the log",
     },

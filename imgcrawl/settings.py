@@ -33,6 +33,7 @@ CRAWL_HOURS: dict[str, str] = {}  # hours, local time, in which a host may be as
 REQUEST_FINGERPRINTER_CLASS = "imgcrawl.fingerprints.Fingerprinter"  # a page may be a list page and a gallery, too
 PAGES_QUERY_IGNORED = identity.SESSIONS  # parameters that tell no page from another: else new sessions are new pages
 SHUTDOWN_TIMEOUT = 5  # seconds that downloads may go on after Ctrl-C or SIGTERM: half of what `docker stop` allows
+ASYNCIO_EVENT_LOOP = "imgcrawl.eventloop.EventLoop"  # many connections with something to read keep nobody else waiting
 DOWNLOADER = "imgcrawl.downloader.Downloader"  # the limits, kept for images too
 SCHEDULER_PRIORITY_QUEUE = "imgcrawl.priorityqueue.PriorityQueue"  # a host that hangs hides no other
 

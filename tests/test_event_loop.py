@@ -5,10 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
+import sys
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
+from threading import Barrier, Event
 
-from imgcrawl.pages.outside import LARGE, in_pieces, outside_loop
+import pytest
+from scrapy.http import HtmlResponse
+
+from imgcrawl import eventloop
+from imgcrawl.eventloop import EventLoop
+from imgcrawl.longwork import at_once, interruptible
+from imgcrawl.pages.outside import LARGE, in_pieces, let_go, outside_loop
+from imgcrawl.pipelines import futures
+from imgcrawl.pipelines.futures import settle
 from tests.support.crawling import crawl, project_settings
 from tests.support.server import JPEG, Server
 
@@ -94,3 +108,100 @@ async def test_an_error_in_what_is_made_outside_of_the_loop_is_raised_where_it_i
             assert str(error) == "no such thing"
         else:
             raise AssertionError("nothing was raised")
+
+
+def test_of_many_connections_that_have_something_to_be_read_some_have_their_turn_and_then_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(eventloop, "at_once", lambda: 4)
+    loop = EventLoop()
+    pairs = [socket.socketpair() for _ in range(32)]
+    read: list[int] = []
+    turns: list[int] = []
+
+    def take_turn() -> None:
+        turns.append(len(read))
+        if len(turns) < 100:
+            loop.call_soon(take_turn)
+        else:
+            loop.stop()
+
+    try:
+        for number, (ours, theirs) in enumerate(pairs):
+            theirs.send(b"x")  # which nobody takes: it can be read for ever
+            loop.add_reader(ours, read.append, number)
+        loop.call_soon(take_turn)
+        loop.run_forever()
+    finally:
+        for ours, theirs in pairs:
+            loop.remove_reader(ours)
+            ours.close()
+            theirs.close()
+        loop.close()
+    assert max(after - before for before, after in pairwise(turns)) <= 4
+    times = Counter(read)
+    assert len(times) == 32
+    assert max(times.values()) - min(times.values()) <= 2, times
+
+
+async def test_answers_for_many_are_given_in_their_order_with_turns_for_others_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(futures, "at_once", lambda: 4)
+    loop = asyncio.get_running_loop()
+    waited_for: list[asyncio.Future[int]] = [loop.create_future() for _ in range(100)]
+    seen: list[int] = []
+
+    async def wait(future: asyncio.Future[int]) -> None:
+        seen.append(await future)
+
+    async def most_at_once() -> int:
+        most = 0
+        while len(seen) < 100:
+            before = len(seen)
+            await asyncio.sleep(0)
+            most = max(most, len(seen) - before)
+        return most
+
+    async with asyncio.TaskGroup() as tasks:
+        for future in waited_for:
+            tasks.create_task(wait(future))
+        others = tasks.create_task(most_at_once())
+        await asyncio.sleep(0)
+        for start in range(0, 100, 10):  # from several groups in one turn
+            settle((future, start + number) for number, future in enumerate(waited_for[start : start + 10]))
+    assert seen == list(range(100))
+    assert others.result() <= 8
+
+
+async def test_a_page_that_is_let_go_has_its_tree_freed_in_steps_and_is_parsed_anew_for_whoever_asks() -> None:
+    page = HtmlResponse("http://127.0.0.1/", body=dense_page("title"))
+    elements = page.xpath("count(//*)").get()
+    root = page.selector.root
+    await let_go(page)
+    assert sum(1 for _ in root.iter("*")) <= 1_000
+    assert page.xpath("count(//*)").get() == elements
+
+    small = HtmlResponse("http://127.0.0.1/", body=b"<p>x</p>" * 100)
+    selector = small.selector
+    await let_go(small)
+    assert small.selector is selector
+
+
+def test_long_work_of_several_threads_leaves_the_interpreter_as_it_was() -> None:
+    before = sys.getswitchinterval()
+    began, end = Barrier(3), Event()
+
+    def work() -> float:
+        began.wait(30)
+        end.wait(30)
+        return sys.getswitchinterval()
+
+    with ThreadPoolExecutor(2) as threads:
+        works = [threads.submit(interruptible, work) for _ in range(2)]
+        began.wait(30)
+        assert sys.getswitchinterval() < before
+        assert at_once() == 4
+        end.set()
+        assert min(each.result() for each in works) < before
+    assert sys.getswitchinterval() == before

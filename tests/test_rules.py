@@ -45,6 +45,7 @@ FOUNDATIONS = {
     "lines",
     "failures",
     "identity",
+    "longwork",
     "imageerrors",
     "ownfiles",
 }
@@ -84,7 +85,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "limits", "pages", "retries", "shared", "workers",
+        "feeds", "frontier", "limits", "pages", "pipelines", "retries", "shared", "workers",
     },
 }  # fmt: skip
 

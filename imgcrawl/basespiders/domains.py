@@ -18,7 +18,7 @@ from imgcrawl.basespiders.rows import RowsSpider
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery, SitePage
 from imgcrawl.pages import count_links, find_images
-from imgcrawl.pages.outside import in_pieces, outside_loop
+from imgcrawl.pages.outside import in_pieces, let_go, outside_loop
 from imgcrawl.rows import RowsPage
 from imgcrawl.settings import RETRY_EXCEPTIONS
 from imgcrawl.urls import rebase
@@ -135,6 +135,7 @@ class DomainsSpider(RowsSpider):
             return
         size = len(response.body)
         links = await outside_loop(size, self.read_site, item, response, depth < self.max_depth)
+        await let_go(response)
         yield self.scraped(item)
         async for link in in_pieces(0, iter(links)):
             yield self.site_request({"url": link, "domain": about["domain"], "parent": about["url"]}, depth + 1)

@@ -27,7 +27,7 @@ from imgcrawl.basespiders.known import KnownGalleriesSpider
 from imgcrawl.basespiders.lists import LOGIN_FORM
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, page_facts
-from imgcrawl.pages.outside import in_pieces, outside_loop
+from imgcrawl.pages.outside import in_pieces, let_go, outside_loop
 
 # Of galleries that redirect: where so many of them ended, and that so many are galleries of their own.
 REMEMBERED = 100_000
@@ -134,6 +134,7 @@ class GallerySpider(KnownGalleriesSpider):
                 item = await self.judged(item, response)
         except Exception as error:  # of a site's own hooks, or of ours: the gallery has its outcome all the same
             item = self.broken(response, error)
+        await let_go(response)
         yield item
 
     async def fill_item(self, item: Gallery, response: Response) -> None:

@@ -28,7 +28,7 @@ from imgcrawl.basespiders.fedlists import FedListsSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.identity import Identity
 from imgcrawl.pages.busy import says_busy
-from imgcrawl.pages.outside import outside_loop
+from imgcrawl.pages.outside import let_go, outside_loop
 from imgcrawl.urls import absolute, host_of, rebase
 
 NUMBER = "imgcrawlpagenumber"  # stands for a page's number where an address is made into a pattern
@@ -120,6 +120,7 @@ class ListSpider(SiteSpider, FedListsSpider):
             return
         for request in self.next_request(response, page, step.walk):
             yield request
+        await let_go(response)
 
     def found_and_named(self, response: Response) -> tuple[list[str], int]:
         """What is on a list page, and the largest page number that it links to."""

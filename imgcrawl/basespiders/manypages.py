@@ -13,7 +13,7 @@ from scrapy.http.request import NO_CALLBACK
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery, SubpageGallery
-from imgcrawl.pages.outside import outside_loop
+from imgcrawl.pages.outside import let_go, outside_loop
 
 # Pages of a gallery that are asked for together.
 WINDOW = 16
@@ -90,7 +90,9 @@ class ManyPagesGallerySpider(GallerySpider):
         request = Request(url, headers={"Referer": response.url}, meta=meta, callback=NO_CALLBACK)
         try:
             answer = await self.crawler.engine.download_async(request)
-            return await outside_loop(len(answer.body), read, answer)
+            page = await outside_loop(len(answer.body), read, answer)
+            await let_go(answer)
+            return page
         except Exception as error:
             reason = reason_of(error)[1]
             if reason == "error":

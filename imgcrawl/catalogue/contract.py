@@ -144,8 +144,8 @@ class StoredRecords(Protocol):
     def put_claimed(self, record: Record) -> None:
         """`put` *record*, in a transaction of its own, and end the claim on its bytes."""
 
-    def records(self) -> Iterator[Record]:
-        """Everything that was stored, by fingerprint."""
+    def records(self, after: bytes = b"") -> Iterator[Record]:
+        """Everything that was stored, by fingerprint, from the one behind *after* on."""
 
     def keys_of(self, path: str) -> list[bytes]:
         """The fingerprints of the addresses whose bytes are in the file *path*. Walks everything that is stored."""
@@ -169,6 +169,9 @@ class Catalogue(StoredRecords, Protocol):
 
     def outcomes(self, keys: Iterable[bytes]) -> list[LastOutcome | None]:
         """What last became of the addresses with the fingerprints *keys*, in their order."""
+
+    def mark_lost(self, keys: Iterable[bytes]) -> None:
+        """Note that the files of the addresses with these fingerprints are not what they were: a failure, `lost`."""
 
     def not_had(
         self, spider: str | None, statuses: Sequence[str] = ("failed",), reason: str = ""

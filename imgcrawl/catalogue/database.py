@@ -96,8 +96,8 @@ class SqlRecords(ABC):
             self.put(record)
             self._write("DELETE FROM claims WHERE checksum = ?", [(record.checksum,)])
 
-    def records(self) -> Iterator[Record]:
-        for row in self._all(f"{select('images', RECORD)} WHERE key > ? ORDER BY key", (), b""):
+    def records(self, after: bytes = b"") -> Iterator[Record]:
+        for row in self._all(f"{select('images', RECORD)} WHERE key > ? ORDER BY key", (), after):
             yield Record(*row)
 
     def keys_of(self, path: str) -> list[bytes]:

@@ -67,6 +67,12 @@ class SqlCatalogue(SqlRecords):
     def outcomes(self, keys: Iterable[bytes]) -> list[LastOutcome | None]:
         return self._in_order(_OUTCOMES, LastOutcome, keys)
 
+    def mark_lost(self, keys: Iterable[bytes]) -> None:
+        wanted = "(SELECT wanted FROM images WHERE images.key = outcomes.key)"
+        sql = f"UPDATE outcomes SET status = 'failed', reason = 'lost', requested_path = {wanted} WHERE key = ?"  # noqa: S608 -- our own names
+        with self.transaction():
+            self._write(sql, [(key,) for key in keys])
+
     def not_had(
         self, spider: str | None, statuses: Sequence[str] = ("failed",), reason: str = ""
     ) -> Iterator[LastOutcome]:

@@ -5,6 +5,7 @@
 - An item is on its way to disk (`write(2)` has returned) when `item_scraped` has been handled: a SIGKILL loses none.
 - A local `.json` file is a whole JSON array whenever it is read: it is only ever replaced, by `rename(2)`. A second
   `-o` leaves one array with the items of both runs.
+- With `-O` the old feed stays until the first item takes its place: a site that is down leaves it as it was, told.
 - `-o` mends what a kill left of the last line of a `.jsonl` or `.csv` file, and writes no second CSV header.
 - A feed that cannot be written is refused in one sentence before the first request, its file untouched. One that
   cannot be written any more (disk full) is told in one sentence; the items it lacks are counted in `feed/lost`.

@@ -132,6 +132,7 @@ class LinesFile(FeedFile):
     def __init__(self, path: Path, stats: StatsCollector, *, overwrite: bool, dialect: dict[str, Any] | None) -> None:
         super().__init__(path, stats)
         self.columns: list[str] = []
+        self._keeps_old = False  # what is to be overwritten stays until there is an item
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
         self._regular = path.is_file()
@@ -144,17 +145,20 @@ class LinesFile(FeedFile):
 
     def _begin(self, overwrite: bool, dialect: dict[str, Any] | None) -> None:
         if overwrite:
-            self._file.truncate(0)
+            self._keeps_old = self._file.tell() > 0
         # Where another crawl has the file, its last line is not torn but being written.
         elif lock(self._file, alone=True):
             keep, add = repair_tail(self.path, dialect)
             self._file.truncate(keep)
             write_all(self._file, add)
         lock(self._file, alone=False)
-        if dialect is not None:
+        if dialect is not None and not overwrite:
             self.columns = columns_of(self.path, dialect)
 
     def _append(self, data: Buffer) -> None:
+        if self._keeps_old:
+            self._file.truncate(0)
+            self._keeps_old = False
         try:
             write_all(self._file, data)
         except TornWriteError as error:
@@ -174,7 +178,14 @@ class LinesFile(FeedFile):
 
     def finish(self) -> None:
         self.close()
+        if self._keeps_old:
+            tell_nothing_new(self.path)
         super().finish()
+
+
+def tell_nothing_new(path: Path) -> None:
+    """Say that the feed at *path* was not replaced by an empty one."""
+    logger.warning("Feed %s is as it was: this crawl has brought no item to take its place.", path)
 
 
 class StreamFile(FeedFile):

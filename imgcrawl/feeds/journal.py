@@ -25,7 +25,7 @@ from imgcrawl.feeds.atomic import (
     signature_of,
     write_all,
 )
-from imgcrawl.feeds.files import FeedFile
+from imgcrawl.feeds.files import FeedFile, tell_nothing_new
 from imgcrawl.feeds.json_array import ArrayItems, array_end
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class JsonFile(FeedFile):
         self._made_folder = not path.parent.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._overwrite = overwrite
+        self._keeps_old = False  # until there is an item
         self._separator, self._tail = (b",", b"]") if indent is None else (b",\n", b"\n]")
         self._journal_path = hidden_sibling(path, "journal")
         self._body, self._published = 1, self.MARK_SIZE
@@ -110,12 +111,15 @@ class JsonFile(FeedFile):
             logger.info("Feed %s: took up %d items that a killed crawl had left in its journal", self.path, left.count)
 
     def start(self) -> None:
-        """Begin to publish. With *overwrite* an empty array takes the place of what was there."""
+        """Begin to publish. With *overwrite* the first item takes the place of what was there; where nothing was, an
+        empty array does."""
         if self._overwrite:
             self._signature = signature_of(self.path)
             self._journal.truncate(self.MARK_SIZE)
             self._written = self.MARK_SIZE
             self._mark()
+        self._keeps_old = self._overwrite and self._signature is not None
+        if self._overwrite and not self._keeps_old:
             try:
                 self._publish()
             except (OSError, ImgcrawlError):
@@ -131,6 +135,7 @@ class JsonFile(FeedFile):
             self._journal.truncate(self._written)
             raise
         self._written += written
+        self._keeps_old = False
         self._news.set()
 
     def _keep_publishing(self) -> None:
@@ -194,6 +199,8 @@ class JsonFile(FeedFile):
         try:
             if self._written > self._published or not self.path.exists():
                 self._publish()
+            elif self._keeps_old:
+                tell_nothing_new(self.path)
         except (OSError, ImgcrawlError) as error:
             raise ImgcrawlError(f"{describe(error)}; items wait in {self._journal_path} for the next -o") from error
         finally:

@@ -43,6 +43,8 @@ def safe_name(text: str, *, max_bytes: int = MAX_NAME) -> str:
     is longer than *max_bytes* (32 to 255) of UTF-8 is cut at a character and ends in a hash of all of it. What
     nothing is left of is "untitled". A safe name is returned as it is.
     """
+    if text.isdecimal() and text.isascii() and len(text) <= 32:
+        return text
     # The same few come for every image: the spider's name, the gallery's title, 001 to 020. Long ones are not kept.
     return (_remembered if len(text) <= MAX_NAME else _safe_name)(text, max_bytes)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
+
+from imgcrawl.longwork import give_back_memory, interruptible
 
 LARGE = 32 * 1024  # bytes or characters of a page that takes some milliseconds to read
+_FREED = 500  # elements that are freed without a turn for others: some tenths of a millisecond
 _PIECE = 20  # requests or items that are made, and handed on, without a turn for others
 
 _Result = TypeVar("_Result")
@@ -17,9 +19,6 @@ _Args = TypeVarTuple("_Args")
 
 # One thread: the interpreter runs one at a time, and each that wants it makes the event loop wait for it.
 _thread = ThreadPoolExecutor(1, "pages")
-# Seconds that the event loop waits for the interpreter each time it has given it away, as it does with every packet;
-# Python's 5 ms add up to a quarter of a second while a page is worked on, and nobody else needs them shorter.
-_SWITCH_INTERVAL = 0.001
 
 
 async def outside_loop(size: int, function: Callable[[*_Args], _Result], *args: *_Args) -> _Result:
@@ -29,16 +28,7 @@ async def outside_loop(size: int, function: Callable[[*_Args], _Result], *args: 
     """
     if size < LARGE:
         return function(*args)
-    return await asyncio.get_running_loop().run_in_executor(_thread, _yielding, function, *args)
-
-
-def _yielding(function: Callable[[*_Args], _Result], *args: *_Args) -> _Result:
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(min(interval, _SWITCH_INTERVAL))
-    try:
-        return function(*args)
-    finally:
-        sys.setswitchinterval(interval)
+    return await asyncio.get_running_loop().run_in_executor(_thread, interruptible, function, *args)
 
 
 async def in_pieces(size: int, made: Iterator[_Result]) -> AsyncIterator[_Result]:
@@ -49,3 +39,28 @@ async def in_pieces(size: int, made: Iterator[_Result]) -> AsyncIterator[_Result
         if len(piece) < _PIECE:
             return
         await asyncio.sleep(0)
+
+
+async def let_go(response: Any) -> None:
+    """Free the tree that *response*, a page of Scrapy's, has been parsed into. Nobody may look at it any more; whoever
+    asks the response for a selector has a new one.
+
+    To free the nodes of a large page at once takes tens of milliseconds, wherever that is done: others wait for the
+    interpreter meanwhile.
+    """
+    selector = getattr(response, "_cached_selector", None)
+    if selector is not None and len(response.body) >= LARGE and selector.type in ("html", "xml"):
+        response._cached_selector = None
+        await outside_loop(len(response.body), _free, selector.root)
+
+
+def _free(root: Any) -> None:
+    """Free the elements below *root*, the last ones first."""
+    last = list(islice(root.iter("*"), _FREED, None, _FREED))
+    while last:
+        element = last.pop()
+        while (parent := element.getparent()) is not None:
+            while (following := element.getnext()) is not None:
+                parent.remove(following)
+            element = parent
+    give_back_memory()

@@ -139,7 +139,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         adapter = ItemAdapter(item)
         urls = checked_urls(adapter, self.images_urls_field, self.images_result_field)
         if len(urls) > WINDOW:  # to make the paths of all would keep the event loop busy
-            make = partial(self.media_requests.paths, adapter, urls, self.spiderinfo.spider.name)
+            make = partial(self.media_requests.paths_of_many, adapter, urls, self.spiderinfo.spider.name)
             self._paths[id(item)] = await asyncio.get_running_loop().run_in_executor(self.threads, make)
         try:
             asked: list[tuple[bytes, str]] = []

@@ -12,11 +12,12 @@ from scrapy import Request
 from imgcrawl.cancelling import cancel_all
 from imgcrawl.exceptions import GalleryUnfinished
 from imgcrawl.items import Image
+from imgcrawl.pipelines.futures import turn
 
 # Addresses of one item that are worked on at once: pages with a hundred thousand exist. Items that have more are given
 # up when the crawl is stopped.
 WINDOW = 256
-_AT_ONCE = 32  # requests that are made without a turn for others: some milliseconds
+_AT_ONCE = 16  # requests that are made without a turn for others: some milliseconds
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins
 
 
@@ -40,7 +41,7 @@ async def outcomes(
 
     for index, request in enumerate(requests):
         if index % _AT_ONCE == _AT_ONCE - 1:
-            await asyncio.sleep(0)
+            await turn()
         while len(underway) >= WINDOW and not is_stopping():
             room.clear()
             with suppress(TimeoutError):

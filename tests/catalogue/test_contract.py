@@ -267,3 +267,12 @@ def test_it_is_told_when_galleries_were_complete(catalogue: Catalogue) -> None:
     catalogue.note([visit(outcome(1, "failed", "timeout"), at=7.0), visit(url="http://h/2", at=8.0, error="dns")])
     assert catalogue.complete_at(keys) == [0.0, 0.0, 0.0]
     assert catalogue.complete_at([]) == []
+
+
+def test_what_is_lost_is_a_failure_with_the_path_it_had(catalogue: Catalogue) -> None:
+    put(catalogue, record(1), record(2))
+    catalogue.note([visit(outcome(1), outcome(2))])
+    catalogue.mark_lost([key(2)])
+    (lost,) = catalogue.not_had("s")
+    assert (lost.key, lost.reason, lost.requested_path) == (key(2), "lost", "a/1")
+    assert [each.key for each in catalogue.records(key(1))] == [key(2)]

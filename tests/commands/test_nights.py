@@ -214,3 +214,59 @@ def test_a_quiet_night_asks_for_next_to_nothing_and_a_pinned_gallery_does_not_hi
     serve([*(f"more{number}" for number in range(8)), "new", *names])  # of the first page one is known beside the pins
     assert {"/list0", "/list1", "/more7", "/more7.jpg"} <= set(night(("stop_at_known", "5"), **quiet))
     assert len(night(("stop_at_known", "5"))) == 1 + 13  # opened again: their images are here
+
+
+def test_a_site_that_is_down_replaces_no_feed_by_an_empty_one(server: Server, tmp_path: Path) -> None:
+    site(server)
+    feeds = ["items.json", "items.jsonl", "items.csv"]
+    options = [option for feed in feeds for option in ("-O", feed)]
+    night(server, tmp_path, options=options)
+    before = {feed: (tmp_path / feed).read_bytes() for feed in feeds}
+    assert all(before.values())
+    server.add("/list", status=503, times=1)
+    server.add("/list", b'<html><a class="g" href="/g0">0</a></html>', headers={"Content-Type": "text/html"})
+    down = night(server, tmp_path, options=[*options, "-O", "new.json"])
+    assert down.code == 1
+    assert {feed: (tmp_path / feed).read_bytes() for feed in feeds} == before
+    for feed in feeds:
+        assert f"{feed} is as it was: this crawl has brought no item to take its place" in down.log
+    assert json.loads((tmp_path / "new.json").read_text()) == []
+
+    up = night(server, tmp_path, options=options)
+    assert up.code == 0, up.log
+    assert [item["title"] for item in up.items] == ["Gallery 0"]
+    assert [json.loads(line)["title"] for line in (tmp_path / "items.jsonl").read_text().splitlines()] == ["Gallery 0"]
+    with (tmp_path / "items.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["title"] for row in csv.DictReader(file)] == ["Gallery 0"]
+
+
+def test_an_audit_finds_what_is_not_as_it_was_and_retry_brings_it_back(server: Server, tmp_path: Path) -> None:
+    server.add("/list", b'<html><a class="g" href="/g0">0</a></html>', headers={"Content-Type": "text/html"}, times=1)
+    site(server)
+    night(server, tmp_path)
+    store = tmp_path / "images" / "gallery" / "Gallery 0"
+    assert command(tmp_path, "audit").returncode == 0
+    before = {path: path.read_bytes() for path in store.iterdir()}
+    missing, cut, changed, _ = sorted(before)
+    missing.unlink()
+    cut.write_bytes(before[cut][:-9])
+    changed.write_bytes(before[changed][:-1] + b"\0")
+    (store / "mine.txt").write_text("not an image of a crawl")
+    found = command(tmp_path, "audit", "--retry")
+    assert found.returncode == 1
+    assert found.stdout.splitlines() == [
+        "missing  gallery/Gallery 0/001.jpg",
+        "damaged  gallery/Gallery 0/002.jpg",
+        "changed  gallery/Gallery 0/003.jpg",
+        "unknown  gallery/Gallery 0/mine.txt",
+    ]
+    assert found.stderr == "1 files are as they were; changed: 1, damaged: 1, missing: 1, unknown: 1\n"
+    assert {failure["reason"] for failure in failures(tmp_path)} == {"lost"}
+    server.forget()
+    assert retry(server, tmp_path).returncode == 0
+    assert sorted(path for path in server.paths() if path != "/robots.txt") == ["/0/0.jpg", "/0/1.jpg", "/0/2.jpg"]
+    assert {path: path.read_bytes() for path in before} == before
+    assert failures(tmp_path) == []
+    told = command(tmp_path, "audit", "--json")
+    assert json.loads(told.stdout) == {"found": "unknown", "path": "gallery/Gallery 0/mine.txt"}
+    assert not (tmp_path / "images" / ".audit.sqlite3").exists()

@@ -49,6 +49,18 @@ def test_facts(name: str) -> None:
     assert examine(source) == Facts(format_, 160, 120, frames, extension)
 
 
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name.startswith(("webp", "avif"))])
+def test_pixels_that_a_decoder_gives_as_a_whole_are_not_copied_into_an_image_that_nobody_sees(name: str) -> None:
+    """At 24 megapixels such an image takes 100 MB besides what the decoder does."""
+    source = SAMPLES[name][0]
+    before = Image.core.get_stats()["new_count"]
+    with Image.open(io.BytesIO(source)) as image:
+        image.load()
+    copied = Image.core.get_stats()["new_count"]
+    examine(source)
+    assert before < copied == Image.core.get_stats()["new_count"]
+
+
 def test_size_is_the_headers_whatever_exif_says() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -1,0 +1,156 @@
+"""`scrapy audit`: is every stored file what the catalogue says?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+from scrapy.commands import ScrapyCommand
+
+from imgcrawl.catalogue import Catalogue, Record, open_catalogue
+from imgcrawl.catalogue.opening import local_store
+from imgcrawl.commands.base import BaseCommand, complain, say
+from imgcrawl.commands.progress import CommandProgress
+from imgcrawl.exceptions import InputError
+from imgcrawl.exitcodes import ExitCode
+from imgcrawl.pipelines.stores import FileStore
+
+NOTES = ".audit.sqlite3"  # how far it is, beside the images: what was read is not read again by the next start
+BATCH = 200  # files between two notes
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, found TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS place (after BLOB);
+"""
+
+
+class Command(BaseCommand, ScrapyCommand):
+    """Exit code 0: every file is what the catalogue says, and there are no others; 1: some are not, each told; 2: bad
+    input."""
+
+    def syntax(self) -> str:
+        return "[--retry] [--json]"
+
+    def short_desc(self) -> str:
+        return "Read every stored file, and compare it with the catalogue"
+
+    def long_desc(self) -> str:
+        return (
+            "Reads all files of IMAGES_STORE, a folder, in IMAGES_THREADS threads, and tells what is missing, damaged "
+            "(shorter or longer than it was), changed (other bytes) and unknown (in no record). One that was ended "
+            "goes on where it was. With --retry, `scrapy failures` lists what is missing, damaged or changed (lost), "
+            "and `scrapy retry` fetches it again. Example: scrapy audit --retry"
+        )
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        super().add_options(parser)
+        parser.add_argument("--retry", action="store_true", help="have what is not as it was fetched by `scrapy retry`")
+        parser.add_argument("--json", action="store_true", help="a JSON object a line")
+
+    def execute(self, args: list[str], opts: argparse.Namespace) -> int:
+        settings = self.project_settings
+        root = local_store(settings)
+        if args or root is None:
+            raise InputError(
+                f"scrapy audit {' '.join(args)}: expected no arguments, and a folder as IMAGES_STORE "
+                f"({settings['IMAGES_STORE']})"
+            )
+        catalogue = open_catalogue(settings, must_exist=True)
+        try:
+            with closing(sqlite3.connect(root / NOTES, isolation_level=None)) as notes:
+                audit = Audit(catalogue, FileStore(str(root)), notes, settings.getint("IMAGES_THREADS", 4))
+                counts = self._tell(audit, as_json=opts.json, retry=opts.retry)
+            for suffix in ("", "-journal"):
+                (root / f"{NOTES}{suffix}").unlink(missing_ok=True)
+        except (sqlite3.Error, OSError) as error:
+            raise InputError(f"{root / NOTES}: {error}; expected a folder that can be written to") from error
+        finally:
+            catalogue.close()
+        intact = counts.pop("intact", 0)
+        told = ", ".join(f"{kind}: {count:,}" for kind, count in sorted(counts.items()))
+        complain(f"{intact:,} files are as they were" + (f"; {told}" if told else ""))
+        return ExitCode.FAILED if counts else ExitCode.DONE
+
+    def _tell(self, audit: Audit, *, as_json: bool, retry: bool) -> Counter[str]:
+        progress = CommandProgress(lambda: f"{audit.done:,} files read")
+        for _ in audit.read():
+            progress.step()
+        progress.end()
+        counts: Counter[str] = Counter()
+        for path, found in audit.results():
+            counts[found] += 1
+            if found != "intact":
+                say(json.dumps({"found": found, "path": path}) if as_json else f"{found}  {path}")
+        if retry:
+            audit.send_to_retry()
+        return counts
+
+
+class Audit:
+    """Compares the files of *store* with the *catalogue*, in *threads*, and keeps in *notes* how far it is."""
+
+    def __init__(self, catalogue: Catalogue, store: FileStore, notes: sqlite3.Connection, threads: int) -> None:
+        self.catalogue = catalogue
+        self.store = store
+        self.notes = notes
+        self.threads = threads
+        notes.executescript(_SCHEMA)
+        self.done = notes.execute("SELECT count(*) FROM files").fetchone()[0]
+
+    def read(self) -> Iterator[None]:
+        """Read all files that are recorded, then look for others; gives a turn to whoever shows progress."""
+        place = self.notes.execute("SELECT after FROM place").fetchone()
+        records = self.catalogue.records(place[0] if place else b"")
+        with ThreadPoolExecutor(self.threads) as pool:
+            while batch := list(islice(records, BATCH)):
+                stored = [record for record in batch if record.path]
+                self._note([*zip(stored, pool.map(self._judge, stored), strict=True)], batch[-1].key)
+                yield
+        for path in self._files():
+            if not self.notes.execute("SELECT 1 FROM files WHERE path = ?", (path,)).fetchone():
+                self.notes.execute("INSERT INTO files VALUES (?, 'unknown')", (path,))
+            yield
+
+    def _judge(self, record: Record) -> str:
+        found = self.store.stat(record.path)
+        if found is None:
+            return "missing"
+        if found[0] != record.bytes:
+            return "damaged"
+        return "intact" if self.store.checksum(record.path) == record.checksum else "changed"
+
+    def _note(self, judged: list[tuple[Record, str]], after: bytes) -> None:
+        self.notes.execute("BEGIN")
+        self.notes.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", [(r.path, found) for r, found in judged])
+        self.notes.execute("DELETE FROM place")
+        self.notes.execute("INSERT INTO place VALUES (?)", (after,))
+        self.notes.execute("COMMIT")
+        self.done += len(judged)
+
+    def _files(self) -> Iterator[str]:
+        """The files of the store that people see; thumbnails are made anew at any time."""
+        root = self.store.root
+        for folder, folders, files in os.walk(root):
+            folders[:] = [
+                each for each in folders if not each.startswith(".") and Path(folder, each) != root / "thumbs"
+            ]
+            for name in files:
+                if not name.startswith(".") or Path(folder) != root:
+                    yield Path(folder, name).relative_to(root).as_posix()
+
+    def results(self) -> Iterator[tuple[str, str]]:
+        """Each file, and what it was found to be."""
+        yield from self.notes.execute("SELECT path, found FROM files ORDER BY path")
+
+    def send_to_retry(self) -> None:
+        """Have the addresses of files that are not as they were among the failures."""
+        lost = "SELECT path FROM files WHERE found IN ('missing', 'damaged', 'changed')"
+        for (path,) in self.notes.execute(lost).fetchall():
+            self.catalogue.mark_lost(self.catalogue.keys_of(path))

@@ -1,0 +1,81 @@
+"""Long work of threads, beside an event loop that is to be free."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from time import monotonic
+from typing import TypeVar, TypeVarTuple
+
+_Result = TypeVar("_Result")
+_Args = TypeVarTuple("_Args")
+
+# Seconds that the event loop waits for the interpreter each time it has given it away, as it does with every packet;
+# Python's 5 ms add up to a quarter of a second while a large page is worked on, and nobody else needs them shorter.
+_SWITCH_INTERVAL = 0.0005
+# What an event loop works on in one turn, of what is ready at the same moment: each takes some tenths of a millisecond,
+# and a multiple of that while there is long work. Each turn has its price (a tenth of an image for 8 in place of 16).
+_AT_ONCE, _AT_ONCE_MEANWHILE = 32, 4
+_SOON = 0.2  # seconds after long work in which the next is expected
+
+
+class _Interruptible:
+    """In a `with`: whoever waits for the interpreter has it soon."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._before = 0.0
+        self._ended = float("-inf")
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._threads += 1
+            if self._threads == 1:
+                self._before = sys.getswitchinterval()
+                sys.setswitchinterval(min(self._before, _SWITCH_INTERVAL))
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._threads -= 1
+            self._ended = monotonic()
+            if not self._threads:
+                sys.setswitchinterval(self._before)
+
+    def goes_on(self) -> bool:
+        """Whether somebody is in it, or was a moment ago."""
+        return self._threads > 0 or monotonic() - self._ended < _SOON
+
+
+_interruptible = _Interruptible()
+
+
+def at_once() -> int:
+    """How much of what is ready at the same moment an event loop should work on before it looks at its timers."""
+    return _AT_ONCE_MEANWHILE if _interruptible.goes_on() else _AT_ONCE
+
+
+def interruptible(function: Callable[[*_Args], _Result], *args: *_Args) -> _Result:
+    """What *function*, which works for long in a thread, returns for *args*. The event loop has the interpreter as soon
+    as it wants it."""
+    with _interruptible:
+        return function(*args)
+
+
+def give_back_memory() -> None:
+    """Have the C library give memory that is free back to the system, while others have the interpreter; else it does
+    so, for milliseconds, when a thread frees something large that has the interpreter."""
+    if trim := _malloc_trim():
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    if sys.platform != "linux":
+        return None
+    import ctypes  # noqa: PLC0415 -- few crawls have large pages
+
+    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    return trim
