@@ -39,7 +39,7 @@ _SCHEMA = (
     " complete_at DOUBLE PRECISION, error TEXT)",
     "CREATE TABLE IF NOT EXISTS claims (checksum TEXT PRIMARY KEY, path TEXT)",
     "CREATE INDEX IF NOT EXISTS by_file ON images (checksum, path)",
-    "CREATE INDEX IF NOT EXISTS lost ON galleries (spider, number) WHERE error <> ''",
+    "CREATE INDEX IF NOT EXISTS lost ON galleries (error, number) WHERE error <> ''",
     "CREATE INDEX IF NOT EXISTS by_spider ON galleries (spider, number)",
     "CREATE INDEX IF NOT EXISTS not_had ON outcomes (status, spider, reason, key)"
     " WHERE status IN ('failed', 'refused')",

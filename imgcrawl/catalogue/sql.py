@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from hashlib import sha1
 from operator import attrgetter, itemgetter
@@ -14,6 +14,7 @@ from imgcrawl.catalogue.database import SqlRecords, insert, select
 
 KEY_SIZE = 20  # bytes of a fingerprint
 NOT_HAD = ("failed", "refused")
+NOT_HAD_ONLY = "status IN ('failed', 'refused')"
 IMAGES = "image_urls images"  # the fields of an item with images
 _REFUSED_TODAY = ("budget", "simulated")
 
@@ -23,7 +24,6 @@ GALLERY = [
     *("first_seen", "last_seen", "complete_at", "error"),
 ]
 _outcome_values = attrgetter(*OUTCOME)
-_place = itemgetter(*(OUTCOME.index(name) for name in ("spider", "reason", "key")))
 
 
 _OUTCOMES = select("outcomes", OUTCOME)
@@ -76,14 +76,20 @@ class SqlCatalogue(SqlRecords):
     def not_had(
         self, spider: str | None, statuses: Sequence[str] = ("failed",), reason: str = ""
     ) -> Iterator[LastOutcome]:
+        # What is given, from the left, is no part of the order: an index has the rest in it, however many they are.
+        given = {"spider": spider, **({"reason": reason} if reason else {})} if spider else {}
+        order = [name for name in ("spider", "reason", "key") if name not in given]
+        places = ", ".join("?" * len(order))
+        last = _places(order)
         for status in statuses:
-            # With the status as a literal the index of what is not had is enough.
-            sql = f"{_OUTCOMES} WHERE status = '{NOT_HAD[NOT_HAD.index(status)]}'"
-            given = [(column, value) for column, value in (("spider", spider), ("reason", reason)) if value]
-            sql += "".join(f" AND {column} = ?" for column, _ in given)
-            sql += " AND (spider, reason, key) > (?, ?, ?) ORDER BY spider, reason, key"
-            for row in self._all(sql, [value for _, value in given], "", "", b"", last=_place):
-                yield LastOutcome(*row)
+            # The index of what is not had is used where its own condition is asked for, word for word.
+            sql = f"{_OUTCOMES} WHERE {NOT_HAD_ONLY} AND status = '{NOT_HAD[NOT_HAD.index(status)]}'"
+            sql += "".join(f" AND {column} = ?" for column in given)
+            sql += f" AND ({', '.join(order)}) > ({places}) ORDER BY {', '.join(order)}"
+            for row in self._all(sql, list(given.values()), *([""] * (len(order) - 1)), b"", last=last):
+                outcome = LastOutcome(*row)
+                if reason in {"", outcome.reason}:
+                    yield outcome
 
     def gallery(self, key: bytes) -> StoredGallery | None:
         rows = self._rows(f"{select('galleries', GALLERY)} WHERE key = ?", (key,))
@@ -96,20 +102,28 @@ class SqlCatalogue(SqlRecords):
         return [known.get(key, 0.0) for key in keys]
 
     def galleries(self, spider: str | None) -> Iterator[StoredGallery]:
-        return self._galleries("number > ?", spider)
+        mine, values = ("spider = ? AND ", [spider]) if spider else ("", [])
+        for row in self._all(f"{select('galleries', GALLERY)} WHERE {mine}number > ? ORDER BY number", values, 0):
+            yield _gallery(row)
 
     def lost_galleries(self, spider: str | None) -> Iterator[StoredGallery]:
-        return self._galleries("error <> '' AND number > ?", spider)  # an index has these only
-
-    def _galleries(self, which: str, spider: str | None) -> Iterator[StoredGallery]:
-        mine, values = ("spider = ? AND ", [spider]) if spider else ("", [])
-        for row in self._all(f"{select('galleries', GALLERY)} WHERE {mine}{which} ORDER BY number", values, 0):
-            yield _gallery(row)
+        # An index has these only, in this order.
+        sql = f"{select('galleries', GALLERY)} WHERE error <> '' AND (error, number) > (?, ?) ORDER BY error, number"
+        last = itemgetter(GALLERY.index("error"), GALLERY.index("number"))
+        for gallery in map(_gallery, self._all(sql, (), "", 0, last=last)):
+            if spider in {None, gallery.spider}:
+                yield gallery
 
 
 def is_complete(outcomes: Iterable[LastOutcome | None]) -> bool:
     """Whether all of these are stored, or refused for a reason that will be the same tomorrow."""
     return not any(outcome and (outcome.status == "failed" or outcome.reason in _REFUSED_TODAY) for outcome in outcomes)
+
+
+def _places(columns: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
+    """What takes from a row of `_OUTCOMES` its values of *columns*."""
+    numbers = [OUTCOME.index(name) for name in columns]
+    return lambda row: [row[number] for number in numbers]
 
 
 def _key_of(visit: GalleryVisit) -> bytes:

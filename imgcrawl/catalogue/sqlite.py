@@ -27,7 +27,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS claims (checksum TEXT PRIMARY KEY, path TEXT) WITHOUT ROWID",
     # The same bytes may be under very many addresses: what is asked must not walk them.
     "CREATE INDEX IF NOT EXISTS by_file ON images (checksum, path)",
-    "CREATE INDEX IF NOT EXISTS lost ON galleries (spider, number) WHERE error <> ''",
+    "CREATE INDEX IF NOT EXISTS lost ON galleries (error, number) WHERE error <> ''",
     "CREATE INDEX IF NOT EXISTS by_spider ON galleries (spider, number)",
     # What is stored is not in it: it is as small as what is missing.
     "CREATE INDEX IF NOT EXISTS not_had ON outcomes (status, spider, reason, key)"

@@ -18,8 +18,8 @@ from pyarrow import parquet
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.basespiders.rows import slug
-from imgcrawl.commands.failed import retries_of
 from imgcrawl.items import Row
+from imgcrawl.retries import retries_of
 from imgcrawl.rows import GoodRow, open_address_list
 from imgcrawl.spiders.huaban import HuabanSpider
 from tests.support import processes
@@ -272,7 +272,7 @@ def test_a_gallery_is_completed_under_its_own_title_with_its_page_as_referer(ser
             {"url": server.url("/2.jpg"), "status": "failed", "reason": "html", "requested_path": "pximg/A title/002"},
         ],
     }  # fmt: skip
-    line = next(retries_of(item, ["failed"]))
+    line = json.dumps(next(retries_of(item, lambda image: image["status"] == "failed")))
     hostile = {
         "image_urls": [server.url("/3.jpg")],
         "image_paths": ["../../../etc/x"],
