@@ -30,6 +30,7 @@ from scrapy.settings import BaseSettings
 
 from imgcrawl.checks import check_kind, check_name
 from imgcrawl.exceptions import InputError
+from imgcrawl.ownfiles import is_of_a_stranger
 
 NAME = "imgcrawl.toml"
 PREFIX = "IMGCRAWL_"
@@ -65,14 +66,18 @@ def take_options(argv: list[str]) -> tuple[list[str], str, str]:
 def find(named: str = "") -> Path | None:
     """The configuration file: the one *named*, or that of the current folder, or that of the user.
 
-    Raises InputError if the one that was named is not there.
+    Raises InputError if the one that was named is not there, or if a stranger has left one in a folder that many may
+    write to: it may name code that is run.
     """
     if named:
         if not Path(named).is_file():
             raise InputError(f"--config {named}: there is no such file; expected the path of an {NAME}")
         return Path(named).absolute()
     places = (Path.cwd(), platformdirs.user_config_path("imgcrawl"))
-    return next((place / NAME for place in places if (place / NAME).is_file()), None)
+    found = next((place / NAME for place in places if (place / NAME).is_file()), None)
+    if found and is_of_a_stranger(found):
+        raise InputError(f"{found} is of another user, and may name code to be run; --config {found} says you want it")
+    return found
 
 
 def apply(settings: BaseSettings, file: Path | None, profile: str = "") -> None:

@@ -43,5 +43,10 @@ def whose_folder(path: Path) -> str:
     return "a folder that anybody may write to" if os.name == "posix" and status.st_mode & stat.S_IWOTH else ""
 
 
+def is_of_a_stranger(path: Path) -> bool:
+    """Whether the file at *path* belongs neither to us, nor to root, nor to whom its folder belongs."""
+    return _is_anothers(status := path.lstat()) and status.st_uid not in {0, path.parent.stat().st_uid}
+
+
 def _is_anothers(status: os.stat_result) -> bool:
     return hasattr(os, "geteuid") and status.st_uid != os.geteuid()

@@ -16,6 +16,7 @@ import pytest
 from scrapy import Spider
 from scrapy.crawler import Crawler
 
+from imgcrawl import configuration
 from imgcrawl.cookiesfile import read_cookies
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.heartbeat import Heartbeat
@@ -110,6 +111,24 @@ def endless(file: Path) -> Iterator[None]:
     yield
     writer.join(30)
     assert not writer.is_alive()
+
+
+def test_a_configuration_that_a_stranger_has_left_is_not_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / configuration.NAME
+    file.write_text("")
+    assert configuration.find() == file
+    try:
+        os.chown(file, 12345, 12345)
+    except PermissionError:
+        pytest.skip("only root can give a file away")
+    with pytest.raises(InputError, match=r"imgcrawl\.toml is of another user, .* --config .*imgcrawl\.toml says you"):
+        configuration.find()
+    assert configuration.find(str(file)) == file
+    os.chown(tmp_path, 12345, 12345)  # a clone that was made by another, as in a container
+    assert configuration.find() == file
 
 
 def test_what_is_endless_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
