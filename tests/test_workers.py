@@ -224,7 +224,7 @@ def test_redis_of_the_user_is_used_and_left_as_it_is(tmp_path: Path, redis_serve
     [
         (["--workers", "many"], "--workers many: expected a number, 1 or more"),
         (["--workers", "0"], "--workers 0: expected a number, 1 or more"),
-        (["-a", "colour=red"], "-a colour=red: pximg has no option 'colour'; it has topic, pages, base"),
+        (["-a", "colour=red"], "-a colour=red: pximg has no option 'colour'; it has topic, stop_at_known, pages, base"),
         (["-s", "VERDICT_MAX_FAILED=7"], "-s VERDICT_MAX_FAILED=7: expected a number from 0 to 1"),
         (["-s", "FRONTIER_LEASE_TIMEOUT=0"], "FRONTIER_LEASE_TIMEOUT='0': expected a number, 1 or more"),
         (["-s", "FRONTIER_PER_HOST=x"], "FRONTIER_PER_HOST='x': expected a number"),
