@@ -60,7 +60,8 @@ class _Response(_ClientResponse):
 
     def unread(self) -> bytes:
         """What had come of the body before it broke off, and was not read; to read it would raise the error again."""
-        return self.content._read_nowait(-1)
+        content = self.content  # not its _read_nowait, which raises once the time for the whole answer is over
+        return b"".join([content._read_nowait_chunk(-1) for _ in range(len(content._buffer))])
 
 
 class DownloadHandler(AiohttpDownloadHandler):
