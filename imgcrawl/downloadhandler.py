@@ -59,9 +59,8 @@ class _Response(_ClientResponse):
         return await super().start(connection)
 
     def unread(self) -> bytes:
-        """What had come of the body before it broke off, and was not read; to read it would raise the error again."""
-        content = self.content  # not its _read_nowait, which raises once the time for the whole answer is over
-        return b"".join([content._read_nowait_chunk(-1) for _ in range(len(content._buffer))])
+        """What had come of the body before it broke off or its time was over: to read it would raise that again."""
+        return b"".join([self.content._read_nowait_chunk(-1) for _ in range(len(self.content._buffer))])
 
 
 class DownloadHandler(AiohttpDownloadHandler):
