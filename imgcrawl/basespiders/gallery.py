@@ -181,7 +181,7 @@ class GallerySpider(KnownGalleriesSpider):
         return self.scraped(item)
 
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
-        yield self.failed(self.new_item(request_of(failure).url), failed_reason(failure))
+        yield self.failed(self.new_item(asked_address(request_of(failure))), failed_reason(failure))
 
     def _led_astray(self, url: str, asked: str) -> str:
         """Why *url*, where the gallery *asked* has led to, is not that gallery; empty if it may be."""
@@ -219,7 +219,7 @@ def _is_login(response: Response, found: int, most: int) -> bool:
     return not found or (found <= most and len(words_of(response, "//body")) < _OF_A_FORM)
 
 
-def asked_address(response: Response) -> str:
-    """The address that was asked for, whatever *response* was redirected to."""
-    redirected: list[str] = response.meta.get("redirect_urls") or [response.url]
+def asked_address(reached: Request | Response) -> str:
+    """The address that was asked for, whatever redirects have *reached*."""
+    redirected: list[str] = reached.meta.get("redirect_urls") or [reached.url]
     return redirected[0]

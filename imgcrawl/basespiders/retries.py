@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import scrapy
@@ -21,6 +21,8 @@ class RetriesSpider(scrapy.Spider):
     item_class: type[Gallery] = Gallery
     media = "image"
     base: str | None = None
+    # What carries rows is answered by a middleware of ours; the shared queue lets no other scheme but http through.
+    own_schemes: ClassVar[tuple[str, ...]] = ("rows",)
 
     @abstractmethod
     def scraped(self, item: Gallery) -> Gallery:

@@ -52,8 +52,6 @@ class RowsSpider(BaseSpider):
         "encoding": "the encoding of the list, where it has no byte order mark",
     }
     required: ClassVar[tuple[str, ...]] = ("file",)
-    # What answers a page of rows is a middleware of ours; the shared queue lets no other scheme but http through.
-    own_schemes: ClassVar[tuple[str, ...]] = ("rows",)
     # A page of rows is answered at once: only so many (5, of the 1,024 bytes that Scrapy takes each for) may be
     # turned into items at a time.
     custom_settings = {"SCRAPER_SLOT_MAX_ACTIVE_SIZE": 4096}  # noqa: RUF012 -- never changed

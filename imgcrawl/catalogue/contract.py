@@ -79,8 +79,9 @@ class LastOutcome:
 class GalleryVisit:
     """A gallery as a crawl has just seen it. *fields* are its item's, but for its addresses and outcomes; *media*
     names the fields that these are in ("image_urls images"), and *outcomes* are in the order of its addresses. *error*
-    says why its page could not be had; what was known of its images then stays. *partial*: these are some of the images
-    of a gallery, tried again; if it is known, its other images and its fields stay."""
+    says why its page could not be had; what was known of the gallery then stays, as where it shows no images any more.
+    *partial*: these are some of the images of a gallery, tried again; if it is known, its other images and its fields
+    stay."""
 
     spider: str
     url: str

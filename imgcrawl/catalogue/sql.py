@@ -32,8 +32,9 @@ _GALLERY = GALLERY[1:]
 _VISIT = (
     insert("galleries", _GALLERY, ("first_seen", "complete_at"))
     + ", complete_at = CASE WHEN excluded.complete_at > 0 THEN excluded.complete_at ELSE galleries.complete_at END"
+    " WHERE length(excluded.images) > 0 OR length(galleries.images) = 0"
 )
-# A page that could not be had says nothing about the images it showed before.
+# A page that could not be had, or has no images, says nothing about those it showed before.
 _VISIT_IN_VAIN = insert("galleries", _GALLERY, _GALLERY) + "last_seen = excluded.last_seen, error = excluded.error"
 
 
@@ -52,9 +53,11 @@ class SqlCatalogue(SqlRecords):
             if outcomes:
                 self._write(_NOTE, outcomes)
             whole = [visit for visit in visits if not (visit.partial and self._complete(visit))]
-            for sql, in_vain in ((_VISIT, False), (_VISIT_IN_VAIN, True)):
-                if rows := [_visit_values(visit) for visit in whole if bool(visit.error) is in_vain]:
-                    self._write(sql, rows)
+            had = [visit for visit in whole if not visit.error]
+            in_vain = [visit for visit in whole if visit.error or not visit.outcomes]
+            for sql, noted in ((_VISIT, had), (_VISIT_IN_VAIN, in_vain)):
+                if noted:
+                    self._write(sql, [_visit_values(visit) for visit in noted])
 
     def _complete(self, visit: GalleryVisit) -> bool:
         """Note that the gallery of a partial *visit* is complete, if it is now. Whether there is such a gallery."""

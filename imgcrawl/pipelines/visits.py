@@ -93,7 +93,11 @@ def visit_of(
         media=media,
         outcomes=outcomes,
         seen_at=now,
-        complete=is_complete(outcomes) and not adapter.get("failed_pages") and not adapter.get("error"),
+        # A page without any image may be one that the site shows in place of it.
+        complete=bool(outcomes)
+        and is_complete(outcomes)
+        and not adapter.get("failed_pages")
+        and not adapter.get("error"),
         error=_text(adapter.get("error")),
         partial=isinstance(failed, list) and len(failed) == len(outcomes),
     )

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scrapy
+from scrapy.utils.test import get_crawler
+from twisted.python.failure import Failure
 
+from imgcrawl.spiders.pximg import PximgSpider
 from tests.support.crawling import Crawl, crawl, start, until
 from tests.support.server import Answer, Request, Server, jpeg, redirect
 
@@ -273,3 +277,12 @@ def test_a_gallery_that_breaks_its_spider_has_an_outcome(server: Server, tmp_pat
     assert names(run) == ["1"]
     assert run.code == 1
     assert "1 page broke the spider" in run.log
+
+
+def test_a_gallery_that_fails_where_it_leads_to_is_known_by_its_own_address() -> None:
+    """Where a project has Scrapy's own redirects; ours are followed as part of the page that was asked for."""
+    spider = PximgSpider.from_crawler(get_crawler(PximgSpider))
+    failure = Failure(TimeoutError())
+    failure.request = scrapy.Request("http://h/moved", meta={"redirect_urls": ["http://h/g/9", "http://h/on"]})  # type: ignore[attr-defined] # as Scrapy does
+    (item,) = spider.gallery_failed(failure)
+    assert (item["url"], item["error"]) == ("http://h/g/9", "timeout")

@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from itemadapter import ItemAdapter
 
 from imgcrawl.catalogue import Catalogue, GalleryVisit, LastOutcome, Record, SqliteCatalogue
 from imgcrawl.catalogue.database import AT_ONCE
 from imgcrawl.catalogue.galleries import items
 from imgcrawl.catalogue.sql import IMAGES, gallery_key
+from imgcrawl.pipelines.visits import visit_of
 from tests.support.postgres import PostgresServer
 
 
@@ -195,6 +197,23 @@ def test_a_page_that_could_not_be_had_leaves_what_is_known_of_its_images(catalog
     catalogue.note([visit(outcome(1), at=3.0)])
     (gallery,) = catalogue.galleries("s")
     assert (gallery.error, gallery.complete_at) == ("", 3.0)
+
+
+def test_a_page_without_images_leaves_what_is_known_of_its_gallery_and_does_not_complete_it(
+    catalogue: Catalogue,
+) -> None:
+    page = {"spider": "s", "url": "http://h/g", "title": "We are being repaired", "image_urls": []}
+    in_repair = visit_of(ItemAdapter(page), [], [], ("image_urls", "images"), "s")
+    assert not in_repair.complete
+    catalogue.note([in_repair])
+    catalogue.note([replace(in_repair, title="Soon", seen_at=2.0)])  # nothing was known: it may say what it likes
+    assert [gallery.title for gallery in catalogue.galleries("s")] == ["Soon"]
+    catalogue.note([visit(outcome(1), at=3.0)])
+    catalogue.note([replace(in_repair, seen_at=4.0), visit(url="http://h/other", at=4.0)])
+    gallery, _ = catalogue.galleries("s")
+    assert (gallery.title, gallery.fields["title"], gallery.keys) == ("T", "T", [key(1)])
+    assert (gallery.last_seen, gallery.complete_at) == (4.0, 3.0)
+    assert catalogue.complete_at([gallery.key]) == [0.0]
 
 
 def test_images_that_are_tried_again_complete_their_gallery(catalogue: Catalogue) -> None:

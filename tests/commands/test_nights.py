@@ -15,6 +15,7 @@ import pytest
 from imgcrawl.feeds.tables import write_table
 from tests.support import processes
 from tests.support.crawling import FAST, Crawl, crawl, environment
+from tests.support.redis_server import RedisServer
 from tests.support.server import Server, jpeg
 
 GALLERIES, IMAGES = 3, 4
@@ -52,6 +53,20 @@ def retry(server: Server, folder: Path, *options: str) -> subprocess.CompletedPr
     for name, value in {**FAST, "RETRY_TIMES": "0"}.items():
         given += ["-s", f"{name}={value}"]
     return command(folder, "retry", "gallery", *given, *options)
+
+
+def test_what_failed_is_tried_again_through_a_shared_queue(
+    server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    server.add("/list", b'<html><a class="g" href="/g1">1</a></html>', headers={"Content-Type": "text/html"}, times=1)
+    site(server)
+    night(server, tmp_path)
+    server.forget()
+    again = retry(server, tmp_path, "-s", f"REDIS_URL={redis_server.url}", "-O", "again.json")
+    assert again.returncode == 0, again.stderr
+    assert {path for path in server.paths() if path != "/robots.txt"} == {"/1/1.jpg", "/1/2.jpg", "/1/3.jpg"}
+    (item,) = json.loads((tmp_path / "again.json").read_text())
+    assert [image["status"] for image in item["images"]] == ["downloaded"] * 3
 
 
 def failures(folder: Path, *options: str) -> list[dict[str, Any]]:
