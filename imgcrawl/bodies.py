@@ -23,6 +23,7 @@ IN_MEMORY = 1024 * 1024  # bytes; what is larger is written as it comes
 # After so many bytes the start of an image is judged: most formats say in the first ones how large it is, a JPEG behind
 # its metadata, of which cameras write up to 64 KiB.
 _LOOKS = (1024, 16 * 1024, 80 * 1024)
+_PAGES = (b"text/", b"application/json", b"application/xhtml")
 _CODINGS = {b"gzip", b"x-gzip", b"deflate", b"br", b"zstd"}
 _RANGE = re.compile(rb"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 _NOT_ESCAPED = re.compile(r"[|{}\[\]]")  # by browsers, but by Scrapy
@@ -55,7 +56,7 @@ class StartOfBody:
         self._filters = filters
         self._start = b""
         self._looks = [*_LOOKS] if filters.look_within else []
-        if length is not None:
+        if length:  # one without a body is "empty"
             with _refusals():
                 filters.check_bytes(length)
 
@@ -242,6 +243,11 @@ def encodings_of(headers: Headers) -> list[bytes]:
         return []
     said = b",".join(headers.getlist("Content-Encoding")).lower().split(b",")
     return [coding for each in said if (coding := each.strip()) in _CODINGS]
+
+
+def is_page(headers: Headers) -> bool:
+    """Whether a body is a page or data, as its type says. It is not too small: it may lead to the image."""
+    return (headers.get("Content-Type") or b"").strip().lower().startswith(_PAGES)
 
 
 def _validator(headers: Headers) -> bytes:

@@ -28,7 +28,7 @@ from scrapy.http import Headers
 from scrapy.utils.ssl import _make_ssl_context
 
 from imgcrawl.backpressure import Backpressure
-from imgcrawl.bodies import BodyFile, StartOfBody, body_file_of, encodings_of
+from imgcrawl.bodies import BodyFile, StartOfBody, body_file_of, encodings_of, is_page
 from imgcrawl.checks import is_socks
 from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, client_timeout, public_socket
 from imgcrawl.engine import downloader_in
@@ -181,7 +181,7 @@ class DownloadHandler(AiohttpDownloadHandler):
             response.truncate = response.truncate or _OF_NO_IMAGE
             return
         if file.filters and not goes_on and not encodings_of(headers):
-            response.start_of_body = StartOfBody(file.filters, response.content_length)
+            response.start_of_body = StartOfBody(file.filters, 0 if is_page(headers) else response.content_length)
         if not file.in_memory or not encodings_of(headers):  # what is encoded is decoded as a whole
             response.file, response.goes_on = file, goes_on
             response.at_once = goes_on or (response.content_length or 0) > file.in_memory

@@ -13,6 +13,7 @@ from scrapy.crawler import Crawler
 from imgcrawl.bodies import BodyFile, MediaRequest
 from imgcrawl.downloader import downloader_of
 from imgcrawl.failures import reason_of
+from imgcrawl.images.filters import ImageFilters
 from tests.support.asking import crawl
 from tests.support.server import Exchange, Misbehaviour, Server
 
@@ -46,8 +47,10 @@ def breaks(*, etag: str = '"one"', stalls: bool = False, offset: int = 0) -> Mis
     return breaks_
 
 
-async def received(server: Server, folder: Path, **settings: object) -> tuple[BodyFile, object]:
-    body_file = BodyFile(lambda: folder / "body")
+async def received(
+    server: Server, folder: Path, filters: ImageFilters | None = None, **settings: object
+) -> tuple[BodyFile, object]:
+    body_file = BodyFile(lambda: folder / "body", filters=filters)
     outcomes: list[object] = []
 
     async def script(crawler: Crawler) -> None:
@@ -114,3 +117,20 @@ async def test_a_body_without_a_length_is_bounded_on_its_way_to_the_disk(server:
     server.add("/a.jpg", server._resource("/endless"))
     _, outcome = await received(server, tmp_path, DOWNLOAD_MAXSIZE=3_000_000)
     assert outcome == ("too_large", 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "expected"),
+    [
+        ("text/html", 500, (200, 0)),
+        ("Application/JSON; charset=utf-8", 500, (200, 0)),
+        ("image/jpeg", 500, ("too_small", 0)),
+        ("image/jpeg", 0, (200, 1)),  # it is empty, and asked for once more
+    ],
+)
+async def test_the_length_of_a_page_in_place_of_an_image_is_not_judged(
+    server: Server, tmp_path: Path, kind: str, size: int, expected: object
+) -> None:
+    server.add("/a.jpg", b"x" * size, headers={"Content-Type": kind})
+    _, outcome = await received(server, tmp_path, ImageFilters(min_bytes=1000), RETRY_DELAY=0.01)
+    assert outcome == expected

@@ -114,7 +114,7 @@ class PostgresCatalogue(SqlCatalogue):
     def _run(self, sql: str, values: Sequence[Any]) -> psycopg.Cursor[Any]:
         try:
             return self._db.execute(_in_its_words(sql), values)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except psycopg.Error as error:
             if self._in_transaction or not self._db.closed:
                 raise CatalogueError(_lost(error)) from error
         try:
@@ -127,7 +127,7 @@ class PostgresCatalogue(SqlCatalogue):
         try:
             with self._db.cursor() as cursor:
                 cursor.executemany(_in_its_words(sql), rows)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except psycopg.Error as error:
             raise CatalogueError(_lost(error)) from error
 
     def _rows_of_keys(self, select: str, keys: Sequence[bytes]) -> Iterable[Any]:

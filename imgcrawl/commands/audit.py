@@ -69,6 +69,8 @@ class Command(BaseCommand, ScrapyCommand):
                 counts = self._tell(audit, as_json=opts.json, retry=opts.retry)
             for suffix in ("", "-journal"):
                 (root / f"{NOTES}{suffix}").unlink(missing_ok=True)
+        except BrokenPipeError:  # of stdout
+            raise
         except (sqlite3.Error, OSError) as error:
             raise InputError(f"{root / NOTES}: {error}; expected a folder that can be written to") from error
         finally:

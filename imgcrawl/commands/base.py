@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import sqlite3
 import sys
 from abc import abstractmethod
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -12,6 +14,7 @@ from scrapy.exceptions import UsageError
 from scrapy.settings import Settings
 from scrapy.spiderloader import get_spider_loader
 
+from imgcrawl.catalogue import CatalogueError
 from imgcrawl.checks import check_given
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
@@ -22,11 +25,14 @@ if TYPE_CHECKING:
 else:
     Base = object  # Scrapy takes every subclass of ScrapyCommand in this package for a command
 
+CATALOGUE_ERRORS = (CatalogueError, sqlite3.Error)  # raised by a catalogue that was opened
+
 
 class BaseCommand(Base):
     """What a command that needs a project inherits besides `ScrapyCommand`, and before it.
 
-    An `InputError` ends the command with exit code 2 and its sentence.
+    An `InputError` ends the command with exit code 2 and its sentence, a catalogue that cannot be used any more with
+    exit code 1 and one. Where nobody reads stdout any more (`| head -1`), it ends without a word.
     """
 
     requires_project = True
@@ -45,6 +51,12 @@ class BaseCommand(Base):
         except (InputError, UsageError) as error:
             complain(str(error))
             self.exitcode = ExitCode.REFUSED
+        except CATALOGUE_ERRORS as error:
+            self.exitcode = without_catalogue(error)
+        except BrokenPipeError:
+            # Python flushes stdout once more in the end, and would tell the same error.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self.exitcode = ExitCode.FAILED
 
     @abstractmethod
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
@@ -70,6 +82,12 @@ def say(line: str, *, end: str = "\n") -> None:
 def complain(sentence: str) -> None:
     """Print *sentence* to stderr, as a terminal may show it."""
     print(printable(sentence), file=sys.stderr)
+
+
+def without_catalogue(error: Exception) -> int:
+    """Tell *error*, one of `CATALOGUE_ERRORS`, and return the exit code."""
+    complain(f"the catalogue cannot be read or written: {error}")
+    return ExitCode.FAILED
 
 
 def refuse(sentence: str) -> NoReturn:

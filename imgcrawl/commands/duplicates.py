@@ -21,7 +21,7 @@ MOST_DISTANCE = 128  # bits: half of them differ between pictures that have noth
 
 
 class Command(BaseCommand, ScrapyCommand):
-    """Exit code 0: every stored image was looked at; 1: some are not there; 2: bad input."""
+    """Exit code 0: every stored image was looked at; 1: some, or items of a feed, are not there; 2: bad input."""
 
     requires_project = False  # feeds and their images are all that it needs
 
@@ -71,7 +71,7 @@ class Command(BaseCommand, ScrapyCommand):
             _tell(sorted((pictures[place] for place in group), key=_size, reverse=True), opts)
         for sentence in bodies.problems:
             complain(sentence)
-        return ExitCode.FAILED if bodies.missing else ExitCode.DONE
+        return ExitCode.FAILED if bodies.missing or found.is_broken else ExitCode.DONE
 
 
 def _checked(opts: argparse.Namespace) -> int:

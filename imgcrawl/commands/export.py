@@ -89,12 +89,14 @@ class Command(BaseCommand, ScrapyCommand):
                     for part in _parts(opts.to, fields, pictures, bodies, options):
                         target.add(part)
                         progress.step()
-                    removed = target.finish()
+                    removed = 0 if found.told else target.finish()  # a part of a feed does not say what is stale
                 except UnwritableTargetError as error:
                     complain(str(error))
                     return ExitCode.FAILED
                 finally:
                     progress.end()
+        if found.told:
+            complain(f"nothing was removed from {opts.output}: the feeds are not whole")
         _tell(opts, bodies, target.written, target.unchanged, removed)
         nothing = not target.written + target.unchanged
         return ExitCode.FAILED if bodies.missing or found.is_broken or nothing else ExitCode.DONE
@@ -168,7 +170,7 @@ def _tell(opts: argparse.Namespace, bodies: Bodies, written: int, unchanged: int
         complain(sentence)
     if bodies.missing:
         complain(f"{bodies.missing:,} images are not in the store any more and were left out")
-    if not written + unchanged:
+    if not written + unchanged + bodies.missing:
         complain(f"no image to export: there is none that is stored{' and meets --where' * bool(opts.where)}")
     say(
         f"{opts.output}: {written:,} files written with {bodies.count:,} images, {unchanged:,} were there already"

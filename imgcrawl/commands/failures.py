@@ -47,7 +47,7 @@ class Command(BaseCommand, ScrapyCommand):
         try:
             for failure in failures(catalogue, args[0] if args else None, statuses, opts.reason):
                 counted[failure["reason"]] += 1
-                say(json.dumps(failure, ensure_ascii=False) if opts.json else _line(failure))
+                say(json.dumps(failure) if opts.json else _line(failure))
         finally:
             catalogue.close()
         reasons = ", ".join(f"{reason}: {count}" for reason, count in counted.most_common())

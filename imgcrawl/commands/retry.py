@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, cast
+
+from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.catalogue import open_catalogue
 from imgcrawl.commands import crawl
-from imgcrawl.commands.base import complain, refuse
+from imgcrawl.commands.base import CATALOGUE_ERRORS, complain, refuse, without_catalogue
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.retries import ALL, has_failed
@@ -38,12 +41,16 @@ class Command(crawl.Command):
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         settings = cast("Settings", self.settings)
+        names = get_spider_loader(settings).list()
         try:
-            catalogue = open_catalogue(settings, must_exist=True)
-            found = len(args) != 1 or has_failed(catalogue, args[0], opts.reason)
-            catalogue.close()
+            with closing(open_catalogue(settings, must_exist=True)) as catalogue:
+                # What is no spider, the crawl tells.
+                found = len(args) != 1 or args[0] not in names or has_failed(catalogue, args[0], opts.reason)
         except InputError as error:
             refuse(str(error))
+        except CATALOGUE_ERRORS as error:
+            self.exitcode = without_catalogue(error)
+            return
         if not found:
             complain(f"nothing of {args[0]} to try again{f' for {opts.reason}' if opts.reason else ''}")
             self.exitcode = ExitCode.DONE

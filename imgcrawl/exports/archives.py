@@ -14,7 +14,7 @@ from imgcrawl.exports.names import Names
 from imgcrawl.exports.options import ExportOptions
 from imgcrawl.exports.pictures import Bodies, Picture, Pictures, as_text, digest_of
 from imgcrawl.exports.sidecars import xml_text
-from imgcrawl.exports.target import Part
+from imgcrawl.exports.target import Part, left_empty
 
 _NAME = "{spider}/{title}"
 # What ComicInfo.xml calls what we know of a gallery.
@@ -37,7 +37,7 @@ def parts(
 
 
 def _write(members: list[tuple[str, Picture]], about: tuple[str, bytes], bodies: Bodies, file: IO[bytes]) -> bool:
-    complete = True
+    complete, before = True, bodies.count
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # images are compressed already
         for name, picture in members:
             body = bodies.of(picture)
@@ -46,7 +46,7 @@ def _write(members: list[tuple[str, Picture]], about: tuple[str, bytes], bodies:
                 continue
             archive.writestr(_member(name), body)
         archive.writestr(_member(about[0]), about[1], zipfile.ZIP_DEFLATED)
-    return complete
+    return complete if bodies.count > before else left_empty(file)
 
 
 def _member(name: str) -> zipfile.ZipInfo:

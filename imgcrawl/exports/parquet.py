@@ -10,7 +10,7 @@ from typing import IO, Any
 from imgcrawl.exceptions import InputError
 from imgcrawl.exports.options import ExportOptions, groups
 from imgcrawl.exports.pictures import Bodies, Picture, Pictures, as_text, digest_of
-from imgcrawl.exports.target import Part
+from imgcrawl.exports.target import Part, left_empty
 
 ROWS = 100  # in a row group: what a reader has in memory
 _INT64 = 1 << 63
@@ -83,7 +83,7 @@ def _schema(columns: dict[str, str]) -> Any:
 def _write(group: list[Picture], columns: dict[str, str], bodies: Bodies, with_bytes: bool, file: IO[bytes]) -> bool:
     pa = import_module("pyarrow")
     schema = _schema(columns)
-    complete = True
+    complete, before = True, bodies.count
     with import_module("pyarrow.parquet").ParquetWriter(file, schema) as writer:
         for start in range(0, len(group), ROWS):
             rows = []
@@ -97,4 +97,4 @@ def _write(group: list[Picture], columns: dict[str, str], bodies: Bodies, with_b
                 caption = picture.caption.encode("utf-8", "replace").decode()
                 rows.append({"image": image, "caption": caption, **cells})
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-    return complete
+    return complete if bodies.count > before else left_empty(file)

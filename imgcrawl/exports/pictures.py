@@ -41,7 +41,7 @@ class ImageFolder:
             raise UnreadableImageError(f"{path!r} is not a path below {self.root}")
         try:
             body = (self.root / path).read_bytes()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: no name of a file, as with half a surrogate pair
             raise UnreadableImageError(f"{self.root / path}: {describe(error)}") from error
         if not is_checksum_of(body, checksum):
             raise UnreadableImageError(f"{self.root / path} is not the image that was stored: its checksum is another")

@@ -11,6 +11,8 @@ from typing import IO, Self
 
 from imgcrawl.exceptions import ImgcrawlError, InputError, describe
 from imgcrawl.filelocks import lock
+from imgcrawl.pipelines.stores import is_plain
+from imgcrawl.rows.reader import is_unicode
 
 NOTES = ".export.sqlite3"
 _LOCK = ".export.lock"
@@ -24,7 +26,8 @@ class UnwritableTargetError(ImgcrawlError):
 @dataclass(frozen=True)
 class Part:
     """A file of an export: its *name* in the target, and what *write* puts into it, which follows from what *digest*
-    names. *write* returns whether that is all that it should be; what is not is written again the next time."""
+    names. *write* returns whether that is all that it should be; what is not does not take the place of what is, and is
+    written again the next time. Of what has nothing at all it leaves the file empty."""
 
     name: str
     digest: str
@@ -74,7 +77,10 @@ class Target:
         self._lock.close()
 
     def add(self, part: Part) -> None:
-        """Have *part* in the folder. Raises `UnwritableTargetError`, and `InputError` where another's file is."""
+        """Have *part* in the folder. Raises `UnwritableTargetError`, and `InputError` where another's file is, or for a
+        name that is none of a file in it."""
+        if not is_plain(part.name) or not is_unicode(part.name):
+            raise InputError(f"{part.name!r} is no name of a file below {self.folder}; expected paths below the store")
         path = self.folder / part.name
         noted = self._notes.execute("SELECT digest, size, mtime FROM parts WHERE name = ?", (part.name,)).fetchone()
         try:
@@ -82,22 +88,23 @@ class Target:
                 self._notes.execute("UPDATE parts SET wanted = 1 WHERE name = ?", (part.name,))
                 self.unchanged += 1
                 return
-            self._write(part, path, is_ours=noted is not None)
+            self._write(part, path, noted[0] if noted else None)
         except (OSError, sqlite3.Error) as error:
             raise UnwritableTargetError(
                 f"{path} cannot be written: {describe(error)}; what is finished stays, and the same command goes on"
             ) from error
 
-    def _write(self, part: Part, path: Path, *, is_ours: bool) -> None:
+    def _write(self, part: Part, path: Path, digest_before: str | None) -> None:
         unfinished = self.folder / _UNFINISHED
         with unfinished.open("wb") as file:
             complete = part.write(file)
-            if not complete and not file.tell():  # there is nothing of it; what was there before may stay
+            # There is nothing of it, or less than was there before, which stays.
+            if not complete and (not file.tell() or (digest_before and path.exists())):
                 self._notes.execute("UPDATE parts SET wanted = 1 WHERE name = ?", (part.name,))
                 return
         path.parent.mkdir(parents=True, exist_ok=True)
         # After a kill there may be parts that were not noted yet: their bytes are the same.
-        if path.exists() and not is_ours and not filecmp.cmp(unfinished, path, shallow=False):
+        if path.exists() and digest_before is None and not filecmp.cmp(unfinished, path, shallow=False):
             raise InputError(f"{path} is there already and was not made by this export; expected another folder")
         unfinished.replace(path)
         digest = part.digest if complete else ""
@@ -118,6 +125,13 @@ class Target:
                 _remove_empty(path.parent, self.folder)
             self._notes.execute("DELETE FROM parts WHERE name = ?", (name,))
         return len(stale)
+
+
+def left_empty(file: IO[bytes]) -> bool:
+    """Empties *file*, as there is nothing of the part. False."""
+    file.seek(0)
+    file.truncate()
+    return False
 
 
 def _signature(path: Path) -> tuple[int, int]:

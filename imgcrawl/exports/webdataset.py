@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from imgcrawl.exports.options import ExportOptions, groups
 from imgcrawl.exports.pictures import Bodies, Picture, Pictures, digest_of
-from imgcrawl.exports.target import Part
+from imgcrawl.exports.target import Part, left_empty
 
 
 def parts(pictures: Pictures, bodies: Bodies, options: ExportOptions) -> Iterator[Part]:
@@ -42,7 +42,7 @@ def facts(key: str, picture: Picture) -> dict[str, Any]:
 
 
 def _write(samples: list[tuple[str, Picture]], bodies: Bodies, file: IO[bytes]) -> bool:
-    complete = True
+    complete, before = True, bodies.count
     with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for key, picture in samples:
             body = bodies.of(picture)
@@ -52,7 +52,7 @@ def _write(samples: list[tuple[str, Picture]], bodies: Bodies, file: IO[bytes]) 
             _add(tar, f"{key}{picture.extension}", body)
             _add(tar, f"{key}.txt", picture.caption.encode("utf-8", "replace"))
             _add(tar, f"{key}.json", _json(facts(key, picture)))
-    return complete
+    return complete if bodies.count > before else left_empty(file)
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -7,14 +7,16 @@ import hashlib
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scrapy.settings import Settings
 
-from imgcrawl.catalogue import open_catalogue
+from imgcrawl.catalogue import CatalogueError, open_catalogue
 from imgcrawl.catalogue.galleries import items
+from imgcrawl.catalogue.postgresql import PostgresCatalogue
 from tests.support.crawling import Crawl, crawl
 from tests.support.postgres import PASSWORD, PostgresServer
 from tests.support.s3 import BUCKET, s3
@@ -126,3 +128,15 @@ def test_a_catalogue_that_goes_away_ends_the_crawl_in_order_and_nothing_is_told_
     assert [image["status"] for item in again.items if item["url"] in whole for image in item["images"]] == [
         "uptodate"
     ] * (5 * len(whole))
+
+
+def test_what_a_server_refuses_is_an_error_of_the_catalogue(postgres: PostgresServer) -> None:
+    with closing(PostgresCatalogue(postgres.url)) as catalogue:
+        with pytest.raises(CatalogueError, match="NUL"):
+            catalogue.keys_of("a\0")
+        catalogue._rows("SET default_transaction_read_only = on")
+        with pytest.raises(CatalogueError, match="read-only transaction"):
+            catalogue.mark_lost([b"k" * 20])
+        with pytest.raises(CatalogueError, match="read-only transaction"):
+            catalogue._rows("DELETE FROM claims")
+        assert catalogue.keys_of("a") == []  # it goes on

@@ -218,6 +218,59 @@ def test_what_is_missing_or_changed_is_told_and_is_written_once_it_is_there(
     assert len(samples(target)) == 5
 
 
+@pytest.mark.parametrize("kind", ["webdataset", "parquet", "zip", "cbz", "folder"])
+def test_what_was_whole_is_not_replaced_by_less(
+    crawled: tuple[Path, dict[str, bytes]], tmp_path: Path, kind: str
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(crawled[0], folder)
+    arguments = ("--to", kind, "-o", str(tmp_path / "out"))
+    assert export(folder, *arguments) == 0
+    before = made(tmp_path / "out")
+    feed = folder / "items.json"
+    items = json.loads(feed.read_text())
+    feed.write_text(json.dumps([{**item, "author": "new"} for item in items]))
+    (folder / "images").rename(folder / "away")  # it is not mounted
+    (folder / "images").mkdir()
+    assert export(folder, *arguments) == (0 if kind == "folder" else 1)  # names and bytes of a folder are the same
+    assert made(tmp_path / "out") == before
+    assert export(folder, "--to", kind, "-o", str(tmp_path / "new")) == 1
+    assert not made(tmp_path / "new")
+    (folder / "images").rmdir()
+    (folder / "away").rename(folder / "images")
+    first_two(folder)[0].unlink()
+    assert export(folder, *arguments, "--where", "label == 3") == (0 if kind == "folder" else 1)
+    assert before.items() >= made(tmp_path / "out").items() > {}.items()
+
+
+def test_a_feed_that_is_cut_removes_nothing(
+    crawled: tuple[Path, dict[str, bytes]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(crawled[0], folder)
+    arguments = ("--to", "folder", "-o", str(tmp_path / "out"))
+    assert export(folder, *arguments) == 0
+    before = made(tmp_path / "out")
+    feed = folder / "items.json"
+    lines = [json.dumps(item) for item in json.loads(feed.read_text())]
+    for damaged, code in (([*lines[:2], lines[2][:-9]], 0), ([lines[0], "no item", lines[2]], 1)):
+        feed.write_text("\n".join(damaged))
+        assert export(folder, *arguments) == code
+        assert made(tmp_path / "out") == before
+        assert f"nothing was removed from {tmp_path / 'out'}: the feeds are not whole" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["../../x/evil.jpg", "/tmp/a.jpg", "a\0b.jpg", "a\ud83d.jpg", "a/./b.jpg"])  # noqa: S108 -- never written
+def test_no_path_of_a_feed_leads_out_of_the_target(tmp_path: Path, path: str) -> None:
+    (tmp_path / "images").mkdir()
+    image = {"url": "http://x/a.jpg", "status": "downloaded", "path": path}
+    (tmp_path / "items.json").write_text(json.dumps([{"spider": "s", "title": "t", "images": [image]}]))
+    before = {*tmp_path.parent.rglob("*")}
+    assert export(tmp_path, "--to", "sidecars", "-o", str(tmp_path / "one" / "out")) == 2
+    assert export(tmp_path, "--to", "folder", "-o", str(tmp_path / "two")) == 1
+    assert [new for new in {*tmp_path.parent.rglob("*")} - before if new.is_file() and ".export" not in new.name] == []
+
+
 def test_without_a_feed_all_that_the_catalogue_knows_is_written(
     crawled: tuple[Path, dict[str, bytes]], tmp_path: Path
 ) -> None:

@@ -69,7 +69,8 @@ def test_the_rest_of_what_is_not_wanted_is_not_read(server: Server, tmp_path: Pa
     server.add("/good.jpg", good)
     server.add("/good.avif", late := picture("AVIF", 99, 99))  # judged when it is there
     server.add("/old.jpg", good)
-    urls = [server.url(path) for path in (*starts, "/few.jpg", "/good.avif", "/good.jpg")]
+    server.add("/none.jpg", headers={"Content-Type": "image/jpeg"})
+    urls = [server.url(path) for path in (*starts, "/few.jpg", "/good.avif", "/none.jpg", "/good.jpg")]
     rows = [
         {"title": "Birds of the sea", "date": "2026-03-01T10:00:00Z", "image_urls": urls},
         {"title": "Birds", "date": "Sun, 01 Mar 2020 10:00:00 GMT", "image_urls": [server.url("/old.jpg")]},
@@ -87,7 +88,7 @@ def test_the_rest_of_what_is_not_wanted_is_not_read(server: Server, tmp_path: Pa
     done = crawl(tmp_path, "urls", {"file": "list.jsonl"}, **settings)
     items = {item["title"]: [image.get("reason", image["status"]) for image in item["images"]] for item in done.items}
     found = items.pop("Birds of the sea")
-    assert found == [*(reason for reason, *_ in starts.values()), "too_small", "too_small", found[-1]]
+    assert found == [*(reason for reason, *_ in starts.values()), "too_small", "too_small", "empty", found[-1]]
     assert {found[-1], *items.pop("Birds, undated")} == {"downloaded", "duplicate"}
     assert items == {"Birds": ["date"], "Cats": ["title"]}
     assert "/old.jpg" not in server.paths()
