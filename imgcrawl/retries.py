@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from hashlib import sha1
 from itertools import islice
 from typing import Any, Self
@@ -76,21 +77,26 @@ class RetryStart(BaseSpiderMiddleware):
     async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
         catalogue = await asyncio.to_thread(open_catalogue, self.crawler.settings, must_exist=True)
         try:
-            requests = self._requests(catalogue)
+            requests = self.requests(catalogue)
             while batch := await asyncio.to_thread(lambda: list(islice(requests, _AT_ONCE))):
                 for request in batch:
                     yield request
         finally:
             await asyncio.to_thread(catalogue.close)
 
-    def _requests(self, catalogue: Catalogue) -> Iterator[Request]:
+    def requests(self, catalogue: Catalogue) -> Iterator[Request]:
+        """The requests for what *catalogue* says has failed."""
         name = self._spider.name
         # By the time that the second is read the first may be had already.
-        keys = dict.fromkeys(outcome.gallery for outcome in catalogue.not_had(name, reason=self._reason))
+        failed: dict[bytes, list[bytes]] = {}
+        for outcome in catalogue.not_had(name, reason=self._reason):
+            failed.setdefault(outcome.gallery, []).append(outcome.key)
         lost = [gallery.url for gallery in catalogue.lost_galleries(name) if self._reason in ("", gallery.error)]
-        for key in keys:
+        for key, images in failed.items():
             if gallery := catalogue.gallery(key):
-                yield from self._images_of(catalogue, gallery)
+                # What it did not show when it was last seen, some of its pages being lost, is tried, too.
+                keys = list(dict.fromkeys((*gallery.keys, *images)))
+                yield from self._images_of(catalogue, replace(gallery, keys=keys))
         for url in lost:
             yield self._spider.fed_request(Request(url)).replace(dont_filter=True)
 

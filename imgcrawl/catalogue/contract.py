@@ -82,7 +82,7 @@ class GalleryVisit:
     names the fields that these are in ("image_urls images"), and *outcomes* are in the order of its addresses. *error*
     says why its page could not be had; what was known of the gallery then stays, as where it shows no images any more.
     *partial*: these are some of the images of a gallery, tried again; if it is known, its other images and its fields
-    stay."""
+    stay. *key*: what it is known by, where that is not its spider and address."""
 
     spider: str
     url: str
@@ -94,13 +94,14 @@ class GalleryVisit:
     complete: bool
     error: str = ""
     partial: bool = False
+    key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredGallery:
     """A gallery as the catalogue has it. *keys* are the fingerprints of its addresses, in order; *complete_at* is the
     Unix time at which all of them were last here or refused, 0 if they never were. It is complete now if that is
-    *last_seen*."""
+    *last_seen*. *error* says why its page, or the first of its sub-pages that failed, could not be had."""
 
     number: int
     key: bytes
@@ -114,6 +115,13 @@ class StoredGallery:
     last_seen: float
     complete_at: float
     error: str
+
+
+def failed_subpage(fields: Mapping[str, Any]) -> str:
+    """Why the first of a gallery's sub-pages that failed (`failed_pages`) could not be had; empty if there is none."""
+    failed = fields.get("failed_pages")
+    first = failed[0] if isinstance(failed, list) and failed else None
+    return str(first.get("reason") or "error") if isinstance(first, Mapping) else ""
 
 
 class StoredRecords(Protocol):
@@ -184,7 +192,8 @@ class Catalogue(StoredRecords, Protocol):
         """The outcomes of these *statuses* ("failed", "refused"): of a spider or of all, of a *reason* or of each."""
 
     def lost_galleries(self, spider: str | None) -> Iterator[StoredGallery]:
-        """The galleries, of a spider or of all, whose page could not be had when it was last asked for."""
+        """The galleries, of a spider or of all, whose page, or a sub-page of which, could not be had when last asked
+        for."""
 
     def gallery(self, key: bytes) -> StoredGallery | None:
         """The gallery with this key (`gallery_key`)."""

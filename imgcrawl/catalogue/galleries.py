@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import compress
 from typing import Any
 
-from imgcrawl.catalogue.contract import Catalogue, LastOutcome, Record, StoredGallery
+from imgcrawl.catalogue.contract import Catalogue, LastOutcome, Record, StoredGallery, failed_subpage
 
 
 def items(catalogue: Catalogue, spider: str | None = None) -> Iterator[dict[str, Any]]:
@@ -24,7 +24,7 @@ def item_of(catalogue: Catalogue, gallery: StoredGallery) -> dict[str, Any]:
     urls_field, media = gallery.media.split()
     facts = gallery.fields.get("image_facts") or {}
     item = dict(gallery.fields)
-    if gallery.error:
+    if gallery.error and gallery.error != failed_subpage(item):
         item["error"] = gallery.error
     else:
         item.pop("error", None)

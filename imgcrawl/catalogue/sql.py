@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from hashlib import sha1
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from imgcrawl.catalogue.contract import GalleryVisit, LastOutcome, StoredGallery
+from imgcrawl.catalogue.contract import GalleryVisit, LastOutcome, StoredGallery, failed_subpage
 from imgcrawl.catalogue.database import INCOMPLETE, SqlRecords, insert, select
 
 KEY_SIZE = 20  # bytes of a fingerprint
@@ -48,16 +48,33 @@ class SqlCatalogue(SqlRecords):
     """A catalogue in a database."""
 
     def note(self, visits: Sequence[GalleryVisit]) -> None:
-        outcomes = [_outcome_values(outcome) for visit in visits for outcome in visit.outcomes]
         with self.transaction():
-            if outcomes:
+            visits = [self._of_its_gallery(visit) if visit.partial else visit for visit in visits]
+            if outcomes := [_outcome_values(outcome) for visit in visits for outcome in visit.outcomes]:
                 self._write(_NOTE, outcomes)
             whole = [visit for visit in visits if not (visit.partial and self._complete(visit))]
             had = [visit for visit in whole if not visit.error]
             in_vain = [visit for visit in whole if visit.error or not visit.outcomes]
+            self._let_go(visit for visit in had if visit.outcomes and not failed_subpage(visit.fields))
             for sql, noted in ((_VISIT, had), (_VISIT_IN_VAIN, in_vain)):
                 if noted:
                     self._write(sql, [_visit_values(visit) for visit in noted])
+
+    def _of_its_gallery(self, visit: GalleryVisit) -> GalleryVisit:
+        """A partial *visit* with the key of the gallery that named its images last: its first image may be another."""
+        known = next(filter(None, self.outcomes(outcome.key for outcome in visit.outcomes)), None)
+        if known is None or known.spider != visit.spider:
+            return visit
+        outcomes = [replace(outcome, gallery=known.gallery) for outcome in visit.outcomes]
+        return replace(visit, key=known.gallery, outcomes=outcomes)
+
+    def _let_go(self, visits: Iterable[GalleryVisit]) -> None:
+        """Remove the failures of what galleries showed and, seen whole in *visits*, show no more."""
+        shown = {_key_of(visit): {outcome.key for outcome in visit.outcomes} for visit in visits}
+        before = self._rows_of_keys(select("galleries", ("key", "images")), list(shown))
+        gone = [(key, gallery) for gallery, keys in before for key in _parted(keys) if key not in shown[bytes(gallery)]]
+        if gone:
+            self._write("DELETE FROM outcomes WHERE key = ? AND gallery = ? AND status = 'failed'", gone)
 
     def _complete(self, visit: GalleryVisit) -> bool:
         """Note that the gallery of a partial *visit* is complete, if it is now. Whether there is such a gallery."""
@@ -136,7 +153,7 @@ def _places(columns: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
 
 
 def _key_of(visit: GalleryVisit) -> bytes:
-    return gallery_key(visit.spider, visit.url, visit.media, visit.title)
+    return visit.key or gallery_key(visit.spider, visit.url, visit.media, visit.title)
 
 
 def _visit_values(visit: GalleryVisit) -> tuple[Any, ...]:
@@ -151,11 +168,14 @@ def _visit_values(visit: GalleryVisit) -> tuple[Any, ...]:
         visit.seen_at,
         visit.seen_at,
         visit.seen_at if visit.complete else 0.0,
-        visit.error,
+        visit.error or failed_subpage(visit.fields),
     )
 
 
 def _gallery(row: Any) -> StoredGallery:
     number, key, spider, url, title, held, media, keys, *rest = row
-    parted = [bytes(keys[start : start + KEY_SIZE]) for start in range(0, len(keys), KEY_SIZE)]
-    return StoredGallery(number, bytes(key), spider, url, title, json.loads(held), media, parted, *rest)
+    return StoredGallery(number, bytes(key), spider, url, title, json.loads(held), media, _parted(keys), *rest)
+
+
+def _parted(keys: bytes) -> list[bytes]:
+    return [bytes(keys[start : start + KEY_SIZE]) for start in range(0, len(keys), KEY_SIZE)]

@@ -66,7 +66,10 @@ def visit_of(
     now = time.time()
     spider = _text(adapter.get("spider") or spider)
     url, title = _text(adapter.get("url")), _text(adapter.get("title"))
-    gallery = gallery_key(spider, url, media, title)
+    known_as = url
+    if "://" not in url and images and (url or not title):  # a place in a list, which another list may have, too
+        known_as = f"{url}\0{_text(images[0]['url'])}"
+    gallery = gallery_key(spider, known_as, media, title)
     outcomes = [
         LastOutcome(
             key=key,
@@ -100,6 +103,7 @@ def visit_of(
         and not adapter.get("error"),
         error=_text(adapter.get("error")),
         partial=isinstance(failed, list) and len(failed) == len(outcomes),
+        key=gallery,
     )
 
 

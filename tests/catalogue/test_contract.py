@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 from itemadapter import ItemAdapter
+from scrapy.utils.test import get_crawler
 
 from imgcrawl.catalogue import Catalogue, GalleryVisit, LastOutcome, Record, SqliteCatalogue
 from imgcrawl.catalogue.database import AT_ONCE
 from imgcrawl.catalogue.galleries import items
 from imgcrawl.catalogue.sql import IMAGES, gallery_key
+from imgcrawl.commands.failures import failures
 from imgcrawl.pipelines.visits import visit_of
+from imgcrawl.retries import ALL, RetryStart
+from imgcrawl.spiders.pximg import PximgSpider
 from tests.support.postgres import PostgresServer
 
 
@@ -214,6 +218,56 @@ def test_a_page_without_images_leaves_what_is_known_of_its_gallery_and_does_not_
     assert (gallery.title, gallery.fields["title"], gallery.keys) == ("T", "T", [key(1)])
     assert (gallery.last_seen, gallery.complete_at) == (4.0, 3.0)
     assert catalogue.complete_at([gallery.key]) == [0.0]
+
+
+def test_what_failed_and_is_shown_no_more_is_no_failure_unless_pages_are_missing(catalogue: Catalogue) -> None:
+    lost = {"failed_pages": [{"url": "http://h/g/2", "reason": "http_503"}]}
+    catalogue.note([visit(outcome(1), outcome(2, "failed", "http_404"), outcome(3))])
+    catalogue.note([visit(outcome(1, at=2.0), at=2.0, fields=lost, complete=False)])
+    assert [each.key for each in catalogue.not_had("s")] == [key(2)]
+    spider = PximgSpider.from_crawler(get_crawler(PximgSpider), _retry=ALL)
+    spider.name, spider.crawler.spider = "s", spider
+    images, page = RetryStart(spider.crawler).requests(catalogue)
+    assert (images.cb_kwargs["item"]["image_urls"], page.url) == (["http://h/2.jpg"], "http://h/g")
+
+    catalogue.note([visit(outcome(1), outcome(2, "failed", "http_404"), at=3.0)])
+    assert [each.key for each in catalogue.not_had("s")] == [key(2)]
+    catalogue.note([visit(outcome(1), at=4.0)])
+    assert list(catalogue.not_had("s")) == []
+    assert list(RetryStart(spider.crawler).requests(catalogue)) == []
+    assert catalogue.outcomes([key(3)])[0] == outcome(3)  # what is stored stays known
+
+
+def test_a_gallery_some_of_whose_sub_pages_failed_is_told_and_has_no_error_of_its_own(catalogue: Catalogue) -> None:
+    lost = {"title": "T", "failed_pages": [{"url": "http://h/g/2", "reason": "http_503"}]}
+    catalogue.note([visit(outcome(1), fields=lost, complete=False)])
+    (told,) = failures(catalogue, "s", ("failed",))
+    assert (told["kind"], told["reason"], told["url"]) == ("page", "http_503", "http://h/g")
+    (item,) = items(catalogue)
+    assert "error" not in item
+    catalogue.note([visit(at=2.0, error="http_500", complete=False)])
+    assert [item["error"] for item in items(catalogue)] == ["http_500"]
+    catalogue.note([visit(outcome(1), at=3.0)])
+    assert list(failures(catalogue, "s", ("failed",))) == []
+
+
+def test_lists_of_one_name_do_not_replace_each_other_and_what_failed_completes_its_own(catalogue: Catalogue) -> None:
+    def row(*numbers: int, failed: str = "", again: bool = False) -> GalleryVisit:
+        item = {"spider": "s", "url": "url:1", **({"failed": [failed] * len(numbers)} if again else {})}
+        image = {"status": "failed", "reason": failed} if failed and not again else {"status": "downloaded"}
+        images = [{"url": f"http://h/{number}.jpg", **image} for number in numbers]
+        asked = [(key(number), "") for number in numbers]
+        return visit_of(ItemAdapter(item), asked, images, ("image_urls", "images"), "s")  # type: ignore[arg-type] # as the pipeline makes them
+
+    catalogue.note([row(1, 2, failed="timeout"), row(3)])
+    assert [gallery.keys for gallery in catalogue.galleries("s")] == [[key(1), key(2)], [key(3)]]
+    catalogue.note([row(1)])
+    catalogue.note([row(3, 4, failed="timeout")])
+    assert len(list(catalogue.galleries("s"))) == 2
+    catalogue.note([row(3, failed="timeout", again=True)])
+    catalogue.note([row(4, failed="timeout", again=True)])
+    assert [gallery.keys for gallery in catalogue.galleries("s")] == [[key(1)], [key(3), key(4)]]
+    assert [gallery.complete_at == gallery.last_seen for gallery in catalogue.galleries("s")] == [True, True]
 
 
 def test_images_that_are_tried_again_complete_their_gallery(catalogue: Catalogue) -> None:
