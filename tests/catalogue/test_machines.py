@@ -136,7 +136,7 @@ def test_what_a_server_refuses_is_an_error_of_the_catalogue(postgres: PostgresSe
             catalogue.keys_of("a\0")
         catalogue._rows("SET default_transaction_read_only = on")
         with pytest.raises(CatalogueError, match="read-only transaction"):
-            catalogue.mark_lost([b"k" * 20])
+            catalogue.remove([b"k" * 20])
         with pytest.raises(CatalogueError, match="read-only transaction"):
             catalogue._rows("DELETE FROM claims")
         assert catalogue.keys_of("a") == []  # it goes on
