@@ -59,8 +59,8 @@ class _Response(_ClientResponse):
         return await super().start(connection)
 
     def unread(self) -> bytes:
-        """What had come of the body before it broke off, and was not read; to read it would raise the error again."""
-        return self.content._read_nowait(-1)
+        """What had come of the body before it broke off or its time was over: to read it would raise that again."""
+        return b"".join([self.content._read_nowait_chunk(-1) for _ in range(len(self.content._buffer))])
 
 
 class DownloadHandler(AiohttpDownloadHandler):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor
 from functools import cache
 from time import monotonic
 from typing import TypeVar, TypeVarTuple
@@ -62,6 +64,11 @@ def interruptible(function: Callable[[*_Args], _Result], *args: *_Args) -> _Resu
     as it wants it."""
     with _interruptible:
         return function(*args)
+
+
+async def in_thread(threads: Executor, function: Callable[[], _Result]) -> _Result:
+    """What *function*, which works for long, returns in one of *threads*; `interruptible`."""
+    return await asyncio.get_running_loop().run_in_executor(threads, interruptible, function)
 
 
 def give_back_memory() -> None:

@@ -34,12 +34,11 @@ def tell_bad_input(crawler: Crawler) -> None:
 
 
 def _tell(crawler: Crawler, task: asyncio.Task[Any]) -> None:
-    error = None if task.cancelled() else task.exception()
+    error = None if task.cancelled() else task._exception  # exception() would have it count as told
     if error and not isinstance(error, InputError):
-        # It counts as told now, to asyncio, which would have told it so.
-        told = {"message": "Task exception was never retrieved", "exception": error, "future": task}
-        task.get_loop().call_exception_handler(told)
         return
+    if error:
+        task.exception()
     sentence = str(error) if error else _sentence_of_end(crawler)
     if not sentence:
         return

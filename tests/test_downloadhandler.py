@@ -8,8 +8,11 @@ import socket
 import ssl
 import zlib
 
+import aiohttp
 import pytest
 import scrapy
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.helpers import BaseTimerContext
 from scrapy import Request, signals
 from scrapy.crawler import AsyncCrawlerRunner, Crawler
 from scrapy.exceptions import IgnoreRequest, NotSupported, StopDownload
@@ -17,7 +20,7 @@ from scrapy.http import HtmlResponse, Response
 from scrapy.http.request import NO_CALLBACK
 from scrapy.spidermiddlewares.httperror import HttpError
 
-from imgcrawl.downloadhandler import DownloadHandler
+from imgcrawl.downloadhandler import DownloadHandler, _Response
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import reason_of
 from tests.support.asking import SETTINGS, ask, crawl
@@ -290,3 +293,24 @@ def test_checked_with_this_scrapy() -> None:
     """The handler builds on a class that Scrapy calls experimental. With a new release compare
     core/downloader/handlers/_aiohttp.py and _base_streaming.py with what imgcrawl/downloadhandler.py overrides."""
     assert scrapy.__version__.startswith("2.19.")
+
+
+async def test_what_had_come_when_the_time_for_the_whole_answer_was_over_is_had() -> None:
+    class Over(BaseTimerContext):
+        def assert_timeout(self) -> None:
+            raise TimeoutError
+
+        def __enter__(self) -> BaseTimerContext:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    loop = asyncio.get_running_loop()
+    response = object.__new__(_Response)
+    response.content = aiohttp.StreamReader(BaseProtocol(loop), 2**16, timer=Over(), loop=loop)
+    for piece in (b"what ", b"has come"):
+        response.content.feed_data(piece)
+    with pytest.raises(TimeoutError):
+        response.content.read_nowait()
+    assert response.unread() == b"what has come"

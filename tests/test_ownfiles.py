@@ -80,6 +80,16 @@ def test_the_folder_of_a_crawl_with_its_lock_notes_segments_and_socket_is_ours_o
     assert not victim.is_dir() or not any(victim.iterdir())
 
 
+def test_a_crawl_goes_on_in_its_folder_though_whoever_made_it_had_no_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        for _ in range(2):
+            with claimed(tmp_path / ".imgcrawl" / "gallery-0"):
+                pass
+    finally:
+        os.umask(before)
+
+
 @pytest.mark.parametrize("put", [others_folder, anybodys_folder, link_to_a_folder])
 def test_a_socket_in_the_folder_of_another_is_not_trusted(
     tmp_path: Path, victim: Path, put: Callable[[Path, Path], None]

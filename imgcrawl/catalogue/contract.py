@@ -22,7 +22,8 @@ class Record:
     *path* the file that has its bytes (another image's, if that had the same bytes first), *checksum* their
     sha256 in hex, *checked_at* the Unix time at which the server last confirmed them, *warnings* what is wrong
     with them (`imgcrawl.images.damage.WARNINGS`), parted by spaces. *mtime_ns* and *inode* are those of the file when
-    it was last known to have these bytes; 0: not known. Without a *path* it is what a person has deleted on purpose."""
+    it was last known to have these bytes; 0: not known. Without a *path* it is what a person has deleted on purpose,
+    and *wanted* is the file that had it."""
 
     key: bytes
     wanted: str
@@ -156,14 +157,16 @@ class StoredRecords(Protocol):
     def records(self, after: bytes = b"") -> Iterator[Record]:
         """Everything that was stored, by fingerprint, from the one behind *after* on."""
 
-    def keys_of(self, path: str) -> list[bytes]:
-        """The fingerprints of the addresses whose bytes are in the file *path*. Walks everything that is stored."""
+    def keys_of(self, path: str, *, deleted: bool = False) -> list[bytes]:
+        """The fingerprints of the addresses whose bytes are in the file *path*, or, with *deleted*, were in it before
+        `forget`. Walks everything that is stored."""
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """Note that a person wants no more of the addresses with these fingerprints: their records have no path."""
 
     def remove(self, keys: Iterable[bytes]) -> None:
-        """Remove what is known of the addresses with these fingerprints, as if they had never been seen."""
+        """Remove what is known of the addresses with these fingerprints, as if they had never been seen; the
+        galleries that named them last are not complete."""
 
 
 class Catalogue(StoredRecords, Protocol):

@@ -100,18 +100,23 @@ class SqlRecords(ABC):
         for row in self._all(f"{select('images', RECORD)} WHERE key > ? ORDER BY key", (), after):
             yield Record(*row)
 
-    def keys_of(self, path: str) -> list[bytes]:
-        return [bytes(key) for (key,) in self._rows("SELECT key FROM images WHERE path = ?", (path,))]
+    def keys_of(self, path: str, *, deleted: bool = False) -> list[bytes]:
+        where = "path = '' AND wanted = ?" if deleted else "path = ?"
+        return [bytes(key) for (key,) in self._rows(f"SELECT key FROM images WHERE {where}", (path,))]  # noqa: S608 -- our own names
 
     def forget(self, keys: Iterable[bytes]) -> None:
         rows = [(key,) for key in keys]
         with self.transaction():
-            self._write("UPDATE images SET path = '', mtime_ns = 0, inode = 0 WHERE key = ?", rows)
+            # By the name of its file a person may want it back.
+            without = "wanted = path, path = '', mtime_ns = 0, inode = 0"
+            self._write(f"UPDATE images SET {without} WHERE key = ? AND path <> ''", rows)  # noqa: S608 -- our own names
             self._write("UPDATE outcomes SET status = 'refused', reason = 'deleted' WHERE key = ?", rows)
 
     def remove(self, keys: Iterable[bytes]) -> None:
         rows = [(key,) for key in keys]
         with self.transaction():
+            gallery = "(SELECT gallery FROM outcomes WHERE key = ?)"
+            self._write(f"UPDATE galleries SET complete_at = 0 WHERE key = {gallery}", rows)  # noqa: S608 -- our own names
             for table in ("images", "outcomes"):
                 self._write(f"DELETE FROM {table} WHERE key = ?", rows)  # noqa: S608 -- our own names
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import compress
 from typing import Any
 
 from imgcrawl.catalogue.contract import Catalogue, LastOutcome, Record, StoredGallery, failed_subpage
@@ -17,7 +18,8 @@ def items(catalogue: Catalogue, spider: str | None = None) -> Iterator[dict[str,
 
 def item_of(catalogue: Catalogue, gallery: StoredGallery) -> dict[str, Any]:
     """*gallery* as an item of a feed."""
-    known = [outcome for outcome in catalogue.outcomes(gallery.keys) if outcome]
+    outcomes = catalogue.outcomes(gallery.keys)
+    known = [outcome for outcome in outcomes if outcome]
     records = catalogue.find_all(outcome.key for outcome in known)
     urls_field, media = gallery.media.split()
     facts = gallery.fields.get("image_facts") or {}
@@ -26,6 +28,10 @@ def item_of(catalogue: Catalogue, gallery: StoredGallery) -> dict[str, Any]:
         item["error"] = gallery.error
     else:
         item.pop("error", None)
+    for column in ("names", "pages", "paths"):  # parallel to the addresses
+        name = f"{media.removesuffix('s')}_{column}"
+        if isinstance(values := item.get(name), list):
+            item[name] = list(compress(values, outcomes))
     item[urls_field] = [outcome.url for outcome in known]
     item[media] = [image_of(outcome, record, facts) for outcome, record in zip(known, records, strict=True)]
     return item

@@ -143,7 +143,7 @@ class SqlCatalogue(SqlRecords):
 
 def is_complete(outcomes: Iterable[LastOutcome | None]) -> bool:
     """Whether all of these are stored, or refused for a reason that will be the same tomorrow."""
-    return not any(outcome and (outcome.status == "failed" or outcome.reason in _REFUSED_TODAY) for outcome in outcomes)
+    return all(outcome and outcome.status != "failed" and outcome.reason not in _REFUSED_TODAY for outcome in outcomes)
 
 
 def _places(columns: Sequence[str]) -> Callable[[Any], Sequence[Any]]:

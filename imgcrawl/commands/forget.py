@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import posixpath
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,15 @@ from scrapy.crawler import Crawler
 from scrapy.settings import Settings
 from scrapy.utils.misc import build_from_crawler, load_object
 
-from imgcrawl.catalogue import Catalogue, open_catalogue
+from imgcrawl.catalogue import Catalogue, Record, open_catalogue
 from imgcrawl.catalogue.opening import local_store
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.identity import Identity
+from imgcrawl.pipelines.stores import FileStore, is_plain
+
+THUMBNAILS = (".jpg", ".png")
 
 
 class Command(BaseCommand, ScrapyCommand):
@@ -44,12 +49,15 @@ class Command(BaseCommand, ScrapyCommand):
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         if not args:
             raise InputError("scrapy forget: expected files, as a feed names them, or addresses of images")
+        for name in args:
+            if "://" not in name and not is_plain(name):
+                raise InputError(f"scrapy forget {name!r}: expected a file of IMAGES_STORE, as a feed names it (path)")
         settings = self.project_settings
         catalogue = open_catalogue(settings, must_exist=True)
         code = ExitCode.DONE
         try:
             for name in args:
-                keys, paths = _known(catalogue, settings, name)
+                keys, paths = _known(catalogue, settings, name, deleted=opts.undo)
                 if not keys:
                     complain(f"{name}: not in the catalogue")
                     code = ExitCode.FAILED
@@ -57,17 +65,20 @@ class Command(BaseCommand, ScrapyCommand):
                     catalogue.remove(keys)
                     say(f"{name}: will be fetched again")
                 else:
+                    # First: what is noted is not found by its name any more, if this has to be done again.
+                    deleted = _delete(local_store(settings), paths, catalogue.find_all(keys))
                     catalogue.forget(keys)
-                    say(f"{name}: {_delete(local_store(settings), paths)}will not be fetched again")
+                    say(f"{name}: {deleted}will not be fetched again")
         finally:
             catalogue.close()
         return code
 
 
-def _known(catalogue: Catalogue, settings: Settings, name: str) -> tuple[list[bytes], list[str]]:
-    """The fingerprints of the addresses that *name*, a file or an address, is of, and their files."""
+def _known(catalogue: Catalogue, settings: Settings, name: str, *, deleted: bool) -> tuple[list[bytes], list[str]]:
+    """The fingerprints of the addresses that *name*, a file, also a *deleted* one, or an address, is of, and their
+    files."""
     if "://" not in name:
-        return catalogue.keys_of(name), [name]
+        return catalogue.keys_of(name) + (catalogue.keys_of(name, deleted=True) if deleted else []), [name]
     kind: Any = load_object(settings["REQUEST_FINGERPRINTER_CLASS"])
     fingerprinter: Any = build_from_crawler(kind, Crawler(Spider, settings.copy()))
     try:
@@ -81,16 +92,18 @@ def _known(catalogue: Catalogue, settings: Settings, name: str) -> tuple[list[by
     return [key], [record.path] if record.path and catalogue.keys_of(record.path) == [key] else []
 
 
-def _delete(store: Path | None, paths: list[str]) -> str:
-    """Delete *paths* from *store*; what is to be said of it. Raises `InputError`."""
-    if store is None or not paths:
+def _delete(root: Path | None, paths: list[str], records: Sequence[Record | None]) -> str:
+    """Delete *paths*, and the thumbnails of their *records*, from the store at *root*; what is to be said of it. Raises
+    `InputError`."""
+    if root is None or not paths:
         return ""
-    for path in paths:
-        file = store / path
-        if Path(path).is_absolute() or ".." in Path(path).parts:
-            raise InputError(f"{path}: expected a path below {store}")
+    store = FileStore(root)
+    sizes = sorted(folder.name for folder in (root / "thumbs").glob("*"))
+    names = [posixpath.splitext(record.wanted)[0] for record in records if record]
+    small = [f"thumbs/{size}/{name}{kind}" for size in sizes for name in names for kind in THUMBNAILS]
+    for path in [*paths, *small]:
         try:
-            file.unlink(missing_ok=True)
+            store.remove(path)
         except OSError as error:
-            raise InputError(f"{file} cannot be deleted: {describe(error)}") from error
+            raise InputError(f"{root / path} cannot be deleted: {describe(error)}") from error
     return "deleted, "

@@ -22,7 +22,8 @@ from imgcrawl.pages.busy import says_busy
 logger = logging.getLogger(__name__)
 
 _SHORT = 20_000  # bytes of what says so
-_TAGS = re.compile(rb"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+# In linear time: what is not closed goes on to the end, or to the next tag.
+_TAGS = re.compile(rb"<(?:script|style)\b.*?(?:</(?:script|style)>|\Z)|<[^<>]*>?", re.DOTALL | re.IGNORECASE)
 _DNS_RETRIES = 2  # a name server has a bad moment; a name that does not exist will not begin to
 
 

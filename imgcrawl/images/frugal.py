@@ -19,6 +19,8 @@ _ABI: Final = 0x0209  # of WebP's decoder, which refuses one that it does not kn
 _FILTERS: Final = bytes(range(5))  # of the rows of a PNG
 _SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel of a PNG, by its colour type
 _PIECE: Final = 1 << 20  # bytes of a PNG that are decompressed at a time
+_INPUT: Final = 1 << 16  # and of its file that are given for that
+_AVIF_REASONS: Final = {20: "truncated", 26: "too_many_pixels"}  # AVIF_RESULT_TRUNCATED_DATA, AVIF_RESULT_OUT_OF_MEMORY
 _AVIF_DEFAULTS: Final = (0, 1, 0, 0, 0, 0, 0, 1 << 28, 1 << 15, 12 * 3600 * 60)
 _NO_PIXI_NO_CLAP: Final = 4  # as lenient as Pillow is
 _BRANDS: Final = frozenset({b"ftypavif", b"ftypmif1"})  # of one picture
@@ -166,7 +168,7 @@ def _avif(source: bytes) -> Still | None:
         if found is None:
             return None
         if status := library.avifDecoderNextImage(decoder):
-            raise ImageError("corrupt", f"status {status} of its decoder")
+            raise ImageError(_AVIF_REASONS.get(status, "corrupt"), f"status {status} of its decoder")
         return found
     finally:
         library.avifDecoderDestroy(decoder)
@@ -186,7 +188,8 @@ def _png(source: bytes) -> Still | None:
     if found is None:
         return None
     left = row * height
-    for piece in _decompressed(source):
+    for decompressed in _decompressed(source):
+        piece = decompressed[:left]  # what follows the last row is nobody's
         begin = (left - row * height) % row  # of the next row, in this piece
         if piece[begin::row].translate(None, _FILTERS):
             raise ImageError("corrupt", "a row with a filter that there is not")
@@ -204,11 +207,14 @@ def _decompressed(source: bytes) -> Iterator[bytes]:
         # That of the rows is not looked at, as by Pillow: they have one of their own.
         if name != b"IDAT" and source[end - 4 : end] != zlib.crc32(view[start + 4 : end - 4]).to_bytes(4, "big"):
             raise ImageError("truncated" if end > len(source) else "corrupt", f"the checksum of {name!r} is wrong")
-        data: Any = view[start + 8 : end - 4] if name == b"IDAT" else b""
+        last = min(end - 4, len(source))
         try:
-            while data and (piece := stream.decompress(data, _PIECE)):
-                yield piece
-                data = stream.unconsumed_tail
+            # What a piece leaves over is copied, so that a chunk of any size comes in small ones.
+            for at in range(start + 8, last, _INPUT) if name == b"IDAT" else ():
+                data: Any = view[at : min(at + _INPUT, last)]
+                while data and (piece := stream.decompress(data, _PIECE)):
+                    yield piece
+                    data = stream.unconsumed_tail
         except zlib.error as error:
             raise ImageError("corrupt", str(error)) from None
         start = end

@@ -101,6 +101,8 @@ def examine(
 
 
 def _decoded(source: bytes, min_width: int, min_height: int) -> Facts:
+    if not ROOM.limit:
+        formats(Image.preinit)  # sets it
     if not ROOM.is_shared and (found := still(source)):
         _refuse_small(found.width, found.height, min_width, min_height)
         return Facts(*found, 1, extension_of(source, found.format))

@@ -54,9 +54,8 @@ class LimitRequest:
     *keep*: permits that this worker has, and may be using already when it hears the answer; *want*: requests under way
     and waiting. *starts*: start times wanted. *answers* came since the last request, with *latency* on average.
     *trouble*: a request sent that many seconds ago, 0.0 if that is not known, was just answered 429 or 503, *why* is
-    that answer. *block*: nothing may
-    be asked for that long; *doubts*: as many answers after the last good one asked for more than
-    `HostLimits.longest_block`, the longest for *doubted* seconds.
+    that answer, its status first. *block*: nothing may be asked for that long; *doubts*: as many answers after the last
+    good one asked for more than `HostLimits.longest_block`, the longest for *doubted* seconds.
     """
 
     host: str

@@ -128,8 +128,9 @@ def _pace(account: _Account, request: LimitRequest, now: float) -> None:
         current = max(limits.delay, limits.floor, account.paced, account.slowed)
         account.troubles += 1
         most = limits.longest
-        if request.trouble:
-            # An address may have its 503s at any speed, as where an image is made when it is first asked for.
+        if request.trouble and not request.why.startswith("429"):
+            # An address may have its 503s at any speed, as where an image is made when it is first asked for. A 429
+            # says that it is the speed.
             wide = MOST_LATENCIES * 2 ** min(50, account.troubles / WIDENED)
             most = min(most, max(FIRST_DELAY, wide * request.trouble))
         account.slowed = min(max(2 * current, FIRST_DELAY), max(most, current))

@@ -58,6 +58,7 @@ def settle_soon(answers: Sequence[tuple[asyncio.Future[_T], _T | BaseException]]
 
 async def turn() -> None:
     """Return when it is this coroutine's turn among those that wait for an answer."""
-    answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    settle([(answer, None)])
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[None] = loop.create_future()
+    loop.call_soon(settle, [(answer, None)])
     await answer

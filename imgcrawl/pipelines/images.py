@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import posixpath
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError
 from imgcrawl.identity import Identity
 from imgcrawl.images.names import strip_extension
 from imgcrawl.items import Image
+from imgcrawl.longwork import in_thread
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner
 from imgcrawl.pipelines.imagepages import ImagePages
@@ -139,8 +139,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         adapter = ItemAdapter(item)
         urls = checked_urls(adapter, self.images_urls_field, self.images_result_field)
         if len(urls) > WINDOW:  # to make the paths of all would keep the event loop busy
-            make = partial(self.media_requests.paths_of_many, adapter, urls, self.spiderinfo.spider.name)
-            self._paths[id(item)] = await asyncio.get_running_loop().run_in_executor(self.threads, make)
+            make = partial(self.media_requests.paths, adapter, urls, self.spiderinfo.spider.name)
+            self._paths[id(item)] = await in_thread(self.threads, make)
         try:
             asked: list[tuple[bytes, str]] = []
             requests = known_requests(
@@ -157,7 +157,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
             images[index] = tell_anew(self.crawler, images[index], as_placeholder(images[index]), adapter.get("url"))
         if not self.config.simulate:
             media, name = (self.images_urls_field, self.images_result_field), self.spiderinfo.spider.name
-            await self._note(visit_of(adapter, asked, images, media, name))
+            visit = partial(visit_of, adapter, asked, images, media, name)
+            await self._note(await in_thread(self.threads, visit) if len(urls) > WINDOW else visit())
         results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
         return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
 
@@ -194,7 +195,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         item: Any = None,
     ) -> str:
         """The name of a thumbnail, without an extension: the image's own below `thumbs/<thumb_id>/`."""
-        return f"thumbs/{thumb_id}/{posixpath.splitext(request.meta['image_path'])[0]}"
+        return f"thumbs/{thumb_id}/{PurePosixPath(request.meta['image_path']).with_suffix('')}"
 
     async def _note(self, visit: GalleryVisit) -> None:
         """Have *visit* in the catalogue. Raises `GalleryUnfinished` where that cannot be."""

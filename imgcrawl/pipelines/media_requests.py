@@ -18,7 +18,6 @@ from imgcrawl.bodies import MediaRequest
 from imgcrawl.catalogue import Record
 from imgcrawl.identity import Identity
 from imgcrawl.images.names import FILE_NAME, UNTITLED, distinct, path_for, safe_name, safe_path, strip_extension
-from imgcrawl.longwork import interruptible
 from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.pipelines.galleryfilters import GalleryFilters
 from imgcrawl.spidermiddlewares import OptOuts
@@ -124,10 +123,6 @@ class MediaRequests:
             else:
                 paths.append(path_for(self.template, fields | self._image_fields(names, index, url)))
         return distinct(paths)
-
-    def paths_of_many(self, adapter: ItemAdapter, urls: Iterable[Any], spider: str) -> list[str]:
-        """The same, for a thread."""
-        return interruptible(self.paths, adapter, urls, spider)
 
     def _given_paths(self, adapter: ItemAdapter) -> Sequence[str]:
         return adapter.get(self.paths_field) or []

@@ -98,6 +98,11 @@ class FileStore(FSFilesStore):
             return None
         return found.st_size, found.st_mtime_ns, found.st_ino & _LARGEST  # as large as a database takes it
 
+    def remove(self, name: str) -> None:
+        """Remove the file *name*, if there is one. Raises OSError."""
+        with suppress(FileNotFoundError), self._folder_of(name) as (folder, last):
+            os.unlink(last, dir_fd=folder)
+
     @contextmanager
     def linked(self, name: str) -> Iterator[Path | None]:
         """A hard link to the file *name* that is visible under no final name, and is gone at the end; None where the

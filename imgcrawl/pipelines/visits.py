@@ -92,7 +92,7 @@ def visit_of(
         spider=spider,
         url=url,
         title=title,
-        fields={name: value for name, value in adapter.asdict().items() if name not in fields},
+        fields=ItemAdapter({name: value for name, value in adapter.items() if name not in fields}).asdict(),
         media=media,
         outcomes=outcomes,
         seen_at=now,

@@ -116,9 +116,11 @@ def claimed(folder: Path) -> Iterator[None]:
     stands in it is trusted, down to the socket of its Redis."""
     for place in (folder.parent, folder):
         if why := whose_folder(place):
-            raise InputError(f"{place} is {why}, and a folder of ours is to be there: remove it, or crawl elsewhere.")
+            remedy = "take that right away (chmod o-w)" if "may write" in why else "remove it"
+            raise InputError(f"{place} is {why}, and a folder of ours is to be there: {remedy}, or crawl elsewhere.")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        for place in (folder.parent, folder):  # whatever the umask is: else the next start would refuse it
+            place.mkdir(mode=0o755, parents=True, exist_ok=True)
         file = (folder / "lock").open("a")
     except OSError as error:
         raise InputError(f"The folder {folder} cannot be made: {error.strerror}.") from error

@@ -324,6 +324,39 @@ def test_what_a_person_deleted_has_no_file_and_is_refused(catalogue: Catalogue) 
     assert "path" not in item["images"][0]
 
 
+def test_what_was_deleted_is_known_by_the_file_that_it_had(catalogue: Catalogue) -> None:
+    put(catalogue, record(1), record(2, "a/1.jpg"), record(3))
+    for _ in range(2):
+        catalogue.forget([key(1)])
+    assert catalogue.keys_of("a/1.jpg") == [key(2)]
+    assert catalogue.keys_of("a/1.jpg", deleted=True) == [key(1)]
+    assert catalogue.keys_of("a/3.jpg", deleted=True) == []
+
+
+def test_a_gallery_of_which_an_image_is_removed_is_not_complete_until_it_is_here_again(catalogue: Catalogue) -> None:
+    catalogue.note([visit(outcome(1), outcome(2)), visit(outcome(3), url="http://h/other")])
+    catalogue.remove([key(1)])
+    known = [gallery_key("s", url) for url in ("http://h/g", "http://h/other")]
+    assert catalogue.complete_at(known) == [0.0, 1.0]
+    catalogue.note([visit(outcome(2, at=2.0), at=2.0, partial=True)])  # the other one is not here yet
+    assert catalogue.complete_at(known) == [0.0, 1.0]
+    catalogue.note([visit(outcome(1, at=3.0), outcome(2, at=3.0), at=3.0)])
+    assert catalogue.complete_at(known) == [3.0, 1.0]
+
+
+def test_what_is_parallel_to_the_addresses_of_a_gallery_stays_so(catalogue: Catalogue) -> None:
+    columns = {"image_names": ["a", "b", "c"], "image_pages": ["p", "q"], "image_paths": ["", "/x", "y"]}
+    catalogue.note([visit(outcome(1), outcome(2), outcome(3), fields=columns)])
+    catalogue.remove([key(1)])
+    (item,) = items(catalogue)
+    assert item["image_urls"] == ["http://h/2.jpg", "http://h/3.jpg"]
+    assert {name: item[name] for name in columns} == {
+        "image_names": ["b", "c"],
+        "image_pages": ["q"],
+        "image_paths": ["/x", "y"],
+    }
+
+
 def test_galleries_whose_page_could_not_be_had_are_told(catalogue: Catalogue) -> None:
     lost = [visit(url=f"http://h/{number}", error="http_500", complete=False) for number in range(3)]
     catalogue.note([visit(outcome(1)), *lost])

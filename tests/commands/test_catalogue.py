@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from imgcrawl.catalogue import SqliteCatalogue
-from tests.catalogue.test_contract import outcome, visit
+from tests.catalogue.test_contract import key, outcome, put, record, visit
 from tests.commands.test_nights import command
 from tests.support.crawling import environment
 
@@ -51,3 +51,32 @@ def test_a_spider_that_is_none_has_nothing_to_be_tried_again(tmp_path: Path) -> 
     catalogue_of(tmp_path).close()
     told = command(tmp_path, "retry", "pxmg")
     assert (told.returncode, told.stderr) == (2, "no spider 'pxmg': did you mean pximg?\n")
+
+
+def test_what_is_deleted_is_named_and_lies_below_the_store_and_comes_back_by_its_name(tmp_path: Path) -> None:
+    store, outside = tmp_path / "images", tmp_path / "outside"
+    outside.mkdir()
+    catalogue = catalogue_of(tmp_path)
+    put(catalogue, record(1), record(2, "../out.jpg"), record(3, "link/b.jpg"), record(4))
+    (store / "link").symlink_to(outside)
+    small = store / "thumbs" / "small" / "a"
+    for path in (store / "a" / "1.jpg", small / "1.jpg", small / "1.png", small / "11.jpg", outside / "b.jpg"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    (tmp_path / "out.jpg").write_bytes(b"x")
+
+    for arguments in ([""], ["--undo", ""], ["a/1.jpg", "../out.jpg"], ["link/b.jpg"]):
+        told = command(tmp_path, "forget", *arguments)
+        assert (told.returncode, told.stdout, told.stderr.count("\n")) == (2, "", 1), told.stderr
+    assert all(found and found.path for found in catalogue.find_all(map(key, range(1, 5))))  # nothing is noted
+    assert (outside / "b.jpg").exists()
+    assert (tmp_path / "out.jpg").exists()
+
+    assert command(tmp_path, "forget", "a/1.jpg", "a/4.jpg").returncode == 0
+    left = [path.relative_to(store).as_posix() for path in store.rglob("*.*") if not path.name.startswith(".cat")]
+    assert left == ["thumbs/small/a/11.jpg"]
+    told = command(tmp_path, "forget", "--undo", "a/1.jpg", "a/9.jpg")
+    assert (told.returncode, told.stdout) == (1, "a/1.jpg: will be fetched again\n")
+    assert told.stderr == "a/9.jpg: not in the catalogue\n"
+    assert [record and record.key for record in catalogue.find_all([key(1), key(4)])] == [None, key(4)]
+    catalogue.close()

@@ -12,6 +12,7 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
+from imgcrawl.downloadermiddlewares.retry import _TAGS
 from imgcrawl.failures import reason_of
 from imgcrawl.limits.retry_after import retry_after
 from tests.support.asking import ask, crawl
@@ -185,3 +186,12 @@ async def test_one_line_each_and_no_traceback(server: Server, caplog: pytest.Log
     assert len([line for line in lines if "/reset" in line]) == 3
     assert len([line for line in lines if "/429-long" in line]) == 1
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
+
+
+def test_the_text_of_a_hostile_page_is_had_in_linear_time() -> None:
+    hostile = (b"<script " * 2500, b"<" * 20_000, b"<a" * 10_000, b"<style>" * 2800)
+    start = time.process_time()
+    for body in hostile:
+        assert not _TAGS.sub(b"", body)
+    assert time.process_time() - start < 0.2, "a second and more where each tag is looked for to the end"
+    assert _TAGS.sub(b" ", b"<p>Slow <b>down</b></p><script>x<y</script> now") == b" Slow  down    now"

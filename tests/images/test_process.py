@@ -132,6 +132,15 @@ def test_large_photos_are_examined_within_little_memory() -> None:
         assert (
             refusal(lambda: process.examine(png[:33] + chunk(b"IDAT", zlib.compress(b"")) + png[-12:])) == "truncated"
         )
+        behind = zlib.compress(b"".join(b"\0" + bytes(24_000) for _ in range(6000)) + b"\7more", 1)
+        one_chunk = png[:33] + chunk(b"IDAT", behind) + png[-12:]
+        assert process.examine(one_chunk).width == 8000, "what follows the last row is nobody's"
+        noise = Image.effect_noise((5500, 5000), 90).convert("RGB").tobytes()
+        rows = zlib.compress(b"".join(b"\0" + noise[at : at + 16_500] for at in range(0, len(noise), 16_500)), 0)
+        large = png[:16] + (5500).to_bytes(4, "big") + (5000).to_bytes(4, "big") + png[24:29]
+        large += zlib.crc32(large[12:]).to_bytes(4, "big") + chunk(b"IDAT", rows) + png[-12:]
+        assert process.examine(large).width == 5500, "82 MB in one chunk"
+        assert refusal(lambda: process.examine(files["avif"][:-10])) == "truncated"
         no_end = encoded(Image.new("RGB", (6000, 4000)), "JPEG")[:-2]
         assert process.examine(no_end).warnings == ("no_end",)
         assert peak_rss(pid_of(process)) < 30 * MB + MEMORY

@@ -105,6 +105,16 @@ class Contract:
         assert later.delay == pytest.approx(0.8)
         assert later.epoch > first.epoch
 
+    async def test_a_503_is_bounded_by_what_answers_take_and_a_429_is_not(self, backend: LimitsBackend) -> None:
+        limits = HostLimits(concurrency=8, delay=0.2)
+        delays = []
+        for why in ("503", "429"):
+            for _ in range(4):
+                await asyncio.sleep(0.01)
+                delays.append((await ask(backend, limits, trouble=0.001, why=why)).delay)
+        assert delays[3] == pytest.approx(0.2)
+        assert delays[7] == pytest.approx(3.2)
+
     async def test_trouble_without_a_delay_makes_one(self, backend: LimitsBackend) -> None:
         assert (await ask(backend, trouble=0.0)).delay == pytest.approx(0.1)
 

@@ -138,6 +138,7 @@ function operations.adopt()
     wake_some(fresh)
     if run.id ~= id then
         if redis.call('ZCARD', WORKERS) > 0 then return 0 end
+        upgrade()
         begin(worker, '', persist, '')
         set('id', id)
     end

@@ -27,7 +27,7 @@ local function pace(state, ask)
         local current = max(ask.delay, ask.floor, state.paced, state.slowed)
         state.troubles = state.troubles + 1
         local most = ask.longest
-        if ask.trouble > 0 then
+        if ask.trouble > 0 and string.sub(ask.why, 1, 3) ~= '429' then
             local wide = MOST_LATENCIES * 2 ^ min(50, state.troubles / WIDENED)
             most = min(most, max(FIRST_DELAY, wide * ask.trouble))
         end
