@@ -253,6 +253,13 @@ def by_image(item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield _own_fields(item)
 
 
+def is_row(item: Mapping[str, Any]) -> bool:
+    """Whether *item*, read from a feed, is one of `by_image` (FEED_ROWS) and no gallery."""
+    if any(isinstance(item.get(media), list) for media in ("images", "videos")):
+        return False
+    return {"status", "index"} <= item.keys() or ("gallery_url" in item and "url" not in item)
+
+
 def row_columns(names: Iterable[str]) -> list[str]:
     """The columns of `by_image` of items with the fields *names*."""
     own = [f"gallery_{name}" if name in IMAGE_FIELDS else name for name in names if name not in _LISTS]

@@ -14,6 +14,7 @@ from scrapy.commands import ScrapyCommand
 
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
+from imgcrawl.items import is_row
 from imgcrawl.retries import retries_of
 
 MAX_LINE = 1 << 28  # characters of an item, which may have a million images
@@ -89,7 +90,7 @@ def _spelled(address: Any) -> str:
     return "".join(char if char.isprintable() else quote(char, errors="replace") for char in text)
 
 
-def _is_readable(item: dict[str, Any]) -> bool:
+def is_readable(item: dict[str, Any]) -> bool:
     """Whether what is read here of *item* is of the kinds that a crawl writes."""
     texts = ("url", "status", "reason", "requested_path")
     for name in ("images", "videos", "failed_pages"):
@@ -119,8 +120,13 @@ def items_of(feed: Path) -> Iterator[dict[str, Any]]:
                     item = json.loads(text)
                 except (ValueError, RecursionError):
                     item = None
-                if not isinstance(item, dict) or not _is_readable(item):
+                if not isinstance(item, dict) or not is_readable(item):
                     raise InputError(f"{feed}, line {number}: expected a feed with an item a line, .json or .jsonl")
+                if is_row(item):
+                    raise InputError(
+                        f"{feed}, line {number} is a row of an image (FEED_ROWS), which cannot be tried again; "
+                        "expected the feed of galleries, or scrapy retry"
+                    )
                 yield item
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{feed} cannot be read: {error}") from error

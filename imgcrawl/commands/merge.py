@@ -54,6 +54,12 @@ class Command(BaseCommand, ScrapyCommand):
 
         writer, added = self._writer(args, opts)
         with Segments([*added, *map(local_path, args)]) as segments:
+            report = segments.report
+            if 0 < report.rows < report.items:
+                raise InputError(
+                    f"{report.rows:,} of {report.items:,} items are rows of images (FEED_ROWS), the others galleries; "
+                    "expected feeds of one kind: make all rows of galleries, as with --rows images -O rows.jsonl"
+                )
             writer.write_files(segments)
             asyncio.run(writer.write_others(segments))
         _tell(segments.report, " ".join([*(opts.output or ()), *(opts.overwrite_output or ())]))

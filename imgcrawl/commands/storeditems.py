@@ -11,8 +11,11 @@ from scrapy.settings import Settings
 
 from imgcrawl.catalogue import open_catalogue
 from imgcrawl.catalogue.galleries import items
-from imgcrawl.feeds.merge import Segments
+from imgcrawl.commands.failed import is_readable
+from imgcrawl.exceptions import InputError
+from imgcrawl.feeds.merge import EXCERPT, Segments
 from imgcrawl.feeds.output import local_path
+from imgcrawl.items import is_row, outcomes_of
 
 
 class StoredItems:
@@ -45,10 +48,26 @@ class StoredItems:
         if self._segments is None:
             yield from items(self._catalogue)
         else:
-            yield from map(json.loads, self._segments)
+            for item in map(json.loads, self._segments):
+                if is_row(item) or not is_readable(item) or not all(map(_is_exportable, outcomes_of(item))):
+                    raise InputError(
+                        f"an item of the feeds is none that a crawl writes: {json.dumps(item)[:EXCERPT]}; expected "
+                        "feeds of galleries with their images"
+                    )
+                yield item
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+
+def _is_exportable(outcome: dict[str, Any]) -> bool:
+    """Whether what is read of an image, besides what every command reads, is of the kinds that a crawl writes."""
+    numbers = (outcome.get(name) for name in ("bytes", "width", "height"))
+    return (
+        all(number is None or isinstance(number, int) for number in numbers)
+        and isinstance(outcome.get("facts") or {}, dict)
+        and isinstance(outcome.get("path") or "", str)
+    )

@@ -63,7 +63,9 @@ def condition(expression: str, fields: Collection[str]) -> Condition:
         evaluator.names = _Names({alias: row.get(name) for alias, name in ALIASES.items()} | dict(row))
         try:
             return bool(evaluator.eval(expression, previously_parsed=parsed))
-        except invalid as error:
+        except (simpleeval.AttributeDoesNotExist, simpleeval.IterableTooLong):
+            return False  # of this image: it has no such text, or too long a one
+        except (invalid, RecursionError) as error:
             raise InputError(f"--where {expression!r} is refused: {error}") from error
         except re.error as error:
             raise InputError(f"--where {expression!r}: a pattern cannot be read ({error})") from error

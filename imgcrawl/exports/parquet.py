@@ -60,9 +60,17 @@ def _kind(value: Any) -> str:
 
 
 def _cell(value: Any, kind: str) -> Any:
-    if value is None or kind != "string":
+    if value is None or kind in ("bool", "int64"):
         return value
-    return as_text(value).encode("utf-8", "replace").decode()  # half a surrogate pair is no UTF-8
+    if kind == "double":
+        return float(value)  # an integer beyond 2 ** 53 is none that pyarrow takes for one
+    if kind == "list":
+        return [_utf8(one) for one in value]
+    return _utf8(as_text(value))
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()  # half a surrogate pair is no UTF-8
 
 
 def _schema(columns: dict[str, str]) -> Any:
@@ -94,7 +102,6 @@ def _write(group: list[Picture], columns: dict[str, str], bodies: Bodies, with_b
                     continue
                 image = {"bytes": body if with_bytes else None, "path": picture.path}
                 cells = {name: _cell(picture.row.get(name), kind) for name, kind in columns.items()}
-                caption = picture.caption.encode("utf-8", "replace").decode()
-                rows.append({"image": image, "caption": caption, **cells})
+                rows.append({"image": image, "caption": _utf8(picture.caption), **cells})
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
     return complete if bodies.count > before else left_empty(file)

@@ -23,7 +23,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.atomic import hidden_sibling
 from imgcrawl.feeds.journal import BeingWrittenError, JsonFile
 from imgcrawl.feeds.reader import FeedEntry, entries, without_lease
-from imgcrawl.items import STORED, by_image, outcomes_of, row_columns
+from imgcrawl.items import STORED, by_image, is_row, outcomes_of, row_columns
 
 INDEX_CACHE = 64 * 1024  # KiB of the index that are held in memory; the rest is on disk
 MOST_OPEN = 64  # segments at a time: a crawl may leave thousands, and a process may have 1024 files open, or 256
@@ -42,9 +42,11 @@ WHERE (excluded.had, excluded.stored, excluded.intact, excluded.at) >= (had, sto
 
 @dataclass
 class Report:
-    """What was read. *torn*: segments whose end a kill cut off; *broken*: other places that hold no item."""
+    """What was read. *rows*: items that are rows of images (FEED_ROWS); *torn*: segments whose end a kill cut
+    off; *broken*: other places that hold no item."""
 
     items: int = 0
+    rows: int = 0
     galleries: int = 0
     torn: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -55,8 +57,8 @@ class Segments:
 
     Two items are the same if they came from the same lease (`imgcrawl.feeds.segments` notes it in each line), whoever
     held it. Where no lease is noted, as in feeds, a gallery is known by what the item says: `spider`, `url` and
-    `parent`; a row, by its place and its addresses; the first page of a domain, by its rank, too. Items without a
-    `url` are all kept.
+    `parent`; a row, by its place and its addresses; the first page of a domain, by its rank, too; an image's row
+    (FEED_ROWS), by its gallery and its number. Items without a `url` are all kept.
 
     Of several items the one counts whose page was had, or else the one with files, or else that with the fewest
     failures, or else the latest (`scraped_at`). They stand in the order in which they are first met. A segment is a
@@ -169,7 +171,8 @@ class Segments:
         self.report.items += 1
         self.columns.update(dict.fromkeys(item))
         key = blake2b(json.dumps(_identity(entry, number)).encode(), digest_size=16).digest()
-        outcomes = outcomes_of(item)
+        outcomes = [item] if is_row(item) else outcomes_of(item)
+        self.report.rows += is_row(item)
         failed = sum(outcome.get("status") == "failed" for outcome in outcomes)
         stored = any(outcome.get("status") in STORED for outcome in outcomes)
         quality = (not item.get("error"), stored, -failed, _seconds(item.get("scraped_at")))
@@ -177,15 +180,17 @@ class Segments:
 
 
 class ImageRows:
-    """The items of *segments*, a row for each of their images."""
+    """The items of *segments*, a row for each of their images; those that are rows already as they are."""
 
     def __init__(self, segments: Segments) -> None:
         self._segments = segments
-        self.columns = dict.fromkeys(row_columns(segments.columns))
+        read = segments.columns
+        self.columns = dict.fromkeys([*row_columns(()), *read] if segments.report.rows else row_columns(read))
 
     def __iter__(self) -> Iterator[bytes]:
         for line in self._segments:
-            for row in by_image(json.loads(line)):
+            item = json.loads(line)
+            for row in (item,) if is_row(item) else by_image(item):
                 try:
                     yield json.dumps(row, ensure_ascii=False).encode()
                 except UnicodeEncodeError:  # half of a surrogate pair
@@ -198,6 +203,8 @@ def _identity(entry: FeedEntry, number: int) -> list[Any]:
     url = item.get("url")
     if entry.lease:
         return [entry.lease, url]
+    if is_row(item):
+        return ["row", *(item.get(name) for name in ("spider", "gallery_url", "parent", "index", "url"))]
     if url is None:
         return [number, entry.start]  # no other is the same
     known = [item.get(name) for name in ("spider", "url", "parent")]

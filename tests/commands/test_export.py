@@ -22,6 +22,8 @@ import webdataset
 from PIL import Image
 from scrapy.cmdline import execute
 
+from imgcrawl.exceptions import InputError
+from imgcrawl.exports.conditions import condition
 from tests.support.crawling import ROOT, crawl, environment, project_settings
 from tests.support.server import Server, jpeg
 
@@ -348,3 +350,49 @@ def test_an_export_that_is_killed_goes_on_and_a_full_disk_is_one_sentence(
     )
     assert run("no").stdout == "tree: 2 files written with 2 images, 4 were there already\n"
     assert sorted(path.read_bytes() for path in (tmp_path / "tree").rglob("*.[jp][pn]g")) == sorted(bodies.values())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"images": ["x"]}, {"image_names": 5}, {"images": None, "index": 1, "status": "downloaded"},
+        *({"images": [{"url": "http://x/", "status": "downloaded", "path": "a.jpg", **fields}]}
+          for fields in ({"bytes": "abc"}, {"width": 1.5}, {"facts": "x"}, {"path": 5})),
+    ],
+)  # fmt: skip
+def test_a_feed_of_somebody_else_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: dict[str, Any]
+) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "items.json").write_text(json.dumps([{"spider": "s", "title": "t", **wrong}]))
+    for kind in ("webdataset", "parquet", "sidecars"):
+        assert export(tmp_path, "--to", kind, "-o", str(tmp_path / kind), "--sidecars", "json,xmp") == 2
+        told = capsys.readouterr().err
+        assert told.startswith('an item of the feeds is none that a crawl writes: {"spider": "s", ')
+        assert told.count("\n") == 1
+
+
+def test_parquet_takes_every_value_that_json_has(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(b"a")
+    image = {"url": "http://x/\ud83d", "status": "downloaded", "path": "a.jpg", "facts": {"caption": "\ud83d"}}
+    values: list[dict[str, Any]] = [
+        {"number": 1.5, "tags": ["\ud83d"], "mixed": [1]},
+        {"number": (1 << 53) + 1, "tags": [], "mixed": "x"},
+    ]
+    items = [{"title": "\ud83d", "spider": str(n), "images": [image], **value} for n, value in enumerate(values)]
+    (tmp_path / "items.json").write_text(json.dumps(items))
+    assert export(tmp_path, "--to", "parquet", "-o", str(tmp_path / "table")) == 0
+    rows = pyarrow.dataset.dataset(tmp_path / "table" / "00000.parquet").to_table().to_pylist()
+    assert [row["number"] for row in rows] == [1.5, float(1 << 53)]
+    assert [(row["caption"], row["tags"], row["mixed"]) for row in rows] == [("?", ["?"], "1"), ("?", [], "x")]
+
+
+def test_an_image_without_a_field_is_none_of_those_wanted() -> None:
+    holds = condition("title.lower() == 'x'", {"title"})
+    assert [holds({"title": title}) for title in (None, "X", 5)] == [False, True, False]
+    assert not condition("title + title == 'x'", {"title"})({"title": "x" * 100_000})
+    with pytest.raises(InputError, match="is refused"):
+        condition("title.__class__", {"title"})({"title": "x"})
+    with pytest.raises(InputError, match=r"--where .* (is refused|cannot be read)"):
+        condition("-" * 900 + "width", {"width"})({"width": 1})

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from imgcrawl.commands.failed import items_of
+from imgcrawl.exceptions import InputError
 from imgcrawl.items import by_image, image_rows, row_columns
 from tests.support.crawling import crawl
 from tests.support.server import Server, jpeg
@@ -51,6 +53,19 @@ def test_every_format_of_a_crawl_and_of_a_merge(server: Server, tmp_path: Path) 
         assert table[0]["title"] == ("'=1+1" if name.endswith("csv") else "=1+1")
         assert table[0]["tags"] == ("x,y" if name.endswith("csv") else ["x", "y"])
         assert not {"images", "image_urls"} & table[0].keys()
+    # Rows stay as they are, each once, whichever feeds they are read from again.
+    before = read("a.jsonl")
+    for feed in (["-o", "a.jsonl"], ["-O", "again.csv"]):
+        code, _, err = scrapy(tmp_path, "merge", "a.json", *feed, "--rows", "images")
+        assert (code, err) == (0, "")
+    assert read("a.jsonl") == before
+    filled = [[{k: v for k, v in row.items() if v} for row in read(name)] for name in ("again.csv", "a.csv")]
+    assert filled[0] == filled[1]
+    code, _, err = scrapy(tmp_path, "merge", "items.json", "-o", "a.jsonl", "--rows", "images")
+    assert (code, err.count("\n"), read("a.jsonl")) == (2, 1, before)
+    assert "3 of 5 items are rows of images (FEED_ROWS), the others galleries; expected feeds of one kind" in err
+    with pytest.raises(InputError, match="line 1 is a row of an image"):
+        list(items_of(tmp_path / "a.jsonl"))
 
 
 @pytest.mark.parametrize("extra", [{}, {"name": "n", "status": 200}])
