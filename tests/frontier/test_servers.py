@@ -79,8 +79,8 @@ def test_a_foreign_key_ends_the_worker_in_one_sentence_and_the_next_goes_on(
     ):
         worker = crawl.start(lists="6")
         until(lambda: len(urls(crawl)) > 5)
-        client.rename(run, "aside")
-        client.set(run, "theirs")
+        with client.pipeline(transaction=True) as both:  # between the two the run would be gone
+            both.rename(run, "aside").set(run, "theirs").execute()
         worker.wait(20)
         log = crawl.log(worker)
         assert f"key {run} holds a string, expected a hash" in log
