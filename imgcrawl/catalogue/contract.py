@@ -182,8 +182,9 @@ class Catalogue(StoredRecords, Protocol):
     def outcomes(self, keys: Iterable[bytes]) -> list[LastOutcome | None]:
         """What last became of the addresses with the fingerprints *keys*, in their order."""
 
-    def mark_lost(self, keys: Iterable[bytes]) -> None:
-        """Note that the files of the addresses with these fingerprints are not what they were: a failure, `lost`."""
+    def mark_lost(self, keys: Iterable[bytes]) -> int:
+        """Note that the files of the addresses with these fingerprints are not what they were: a failure, `lost`. How
+        many it is noted of: of others, stored by older releases, no outcome is known."""
 
     def not_had(
         self, spider: str | None, statuses: Sequence[str] = ("failed",), reason: str = ""

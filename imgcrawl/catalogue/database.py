@@ -32,6 +32,7 @@ def insert(table: str, columns: Sequence[str], kept: Sequence[str] = ()) -> str:
 
 _FIND = f"{select('images', RECORD)} WHERE key = ?"
 _PUT = insert("images", RECORD)
+INCOMPLETE = "UPDATE galleries SET complete_at = 0 WHERE key = (SELECT gallery FROM outcomes WHERE key = ?)"
 
 
 class SqlRecords(ABC):
@@ -115,8 +116,7 @@ class SqlRecords(ABC):
     def remove(self, keys: Iterable[bytes]) -> None:
         rows = [(key,) for key in keys]
         with self.transaction():
-            gallery = "(SELECT gallery FROM outcomes WHERE key = ?)"
-            self._write(f"UPDATE galleries SET complete_at = 0 WHERE key = {gallery}", rows)  # noqa: S608 -- our own names
+            self._write(INCOMPLETE, rows)
             for table in ("images", "outcomes"):
                 self._write(f"DELETE FROM {table} WHERE key = ?", rows)  # noqa: S608 -- our own names
 

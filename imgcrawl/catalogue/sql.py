@@ -10,7 +10,7 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from imgcrawl.catalogue.contract import GalleryVisit, LastOutcome, StoredGallery, failed_subpage
-from imgcrawl.catalogue.database import SqlRecords, insert, select
+from imgcrawl.catalogue.database import INCOMPLETE, SqlRecords, insert, select
 
 KEY_SIZE = 20  # bytes of a fingerprint
 NOT_HAD = ("failed", "refused")
@@ -79,19 +79,25 @@ class SqlCatalogue(SqlRecords):
     def _complete(self, visit: GalleryVisit) -> bool:
         """Note that the gallery of a partial *visit* is complete, if it is now. Whether there is such a gallery."""
         gallery = self.gallery(_key_of(visit))
-        if gallery and is_complete(self.outcomes(gallery.keys)) and not gallery.fields.get("failed_pages"):
-            values = (visit.seen_at, visit.seen_at, gallery.key)
-            self._write("UPDATE galleries SET last_seen = ?, complete_at = ?, error = '' WHERE key = ?", [values])
-        return gallery is not None
+        if gallery is None:
+            return False
+        whole = is_complete(self.outcomes(gallery.keys)) and not gallery.fields.get("failed_pages")
+        complete_at, error = (visit.seen_at, "") if whole else (gallery.complete_at, gallery.error)
+        values = (visit.seen_at, complete_at, error, gallery.key)
+        self._write("UPDATE galleries SET last_seen = ?, complete_at = ?, error = ? WHERE key = ?", [values])
+        return True
 
     def outcomes(self, keys: Iterable[bytes]) -> list[LastOutcome | None]:
         return self._in_order(_OUTCOMES, LastOutcome, keys)
 
-    def mark_lost(self, keys: Iterable[bytes]) -> None:
+    def mark_lost(self, keys: Iterable[bytes]) -> int:
         wanted = "(SELECT wanted FROM images WHERE images.key = outcomes.key)"
         sql = f"UPDATE outcomes SET status = 'failed', reason = 'lost', requested_path = {wanted} WHERE key = ?"  # noqa: S608 -- our own names
         with self.transaction():
-            self._write(sql, [(key,) for key in keys])
+            known = [(outcome.key,) for outcome in self.outcomes(keys) if outcome]
+            for each in (sql, INCOMPLETE):
+                self._write(each, known)
+        return len(known)
 
     def not_had(
         self, spider: str | None, statuses: Sequence[str] = ("failed",), reason: str = ""

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from imgcrawl.exitcodes import ExitCode
 from imgcrawl.pipelines.stores import FileStore
 
 NOTES = ".audit.sqlite3"  # how far it is, beside the images: what was read is not read again by the next start
+MAX_AGE = 24 * 3600  # seconds since the last note: what was read before says little of today
 BATCH = 200  # files between two notes
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, found TEXT) WITHOUT ROWID;
@@ -45,8 +47,8 @@ class Command(BaseCommand, ScrapyCommand):
         return (
             "Reads all files of IMAGES_STORE, a folder, in IMAGES_THREADS threads, and tells what is missing, damaged "
             "(shorter or longer than it was), changed (other bytes) and unknown (in no record). One that was ended "
-            "goes on where it was. With --retry, `scrapy failures` lists what is missing, damaged or changed (lost), "
-            "and `scrapy retry` fetches it again. Example: scrapy audit --retry"
+            "goes on where it was, within a day. With --retry, `scrapy failures` lists what is missing, damaged or "
+            "changed (lost), and `scrapy retry` fetches it again. Example: scrapy audit --retry"
         )
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
@@ -64,11 +66,12 @@ class Command(BaseCommand, ScrapyCommand):
             )
         catalogue = open_catalogue(settings, must_exist=True)
         try:
+            if (root / NOTES).exists() and time.time() - (root / NOTES).stat().st_mtime > MAX_AGE:
+                _remove_notes(root)
             with closing(sqlite3.connect(root / NOTES, isolation_level=None)) as notes:
                 audit = Audit(catalogue, FileStore(str(root)), notes, settings.getint("IMAGES_THREADS", 4))
                 counts = self._tell(audit, as_json=opts.json, retry=opts.retry)
-            for suffix in ("", "-journal"):
-                (root / f"{NOTES}{suffix}").unlink(missing_ok=True)
+            _remove_notes(root)
         except BrokenPipeError:  # of stdout
             raise
         except (sqlite3.Error, OSError) as error:
@@ -90,9 +93,17 @@ class Command(BaseCommand, ScrapyCommand):
             counts[found] += 1
             if found != "intact":
                 say(json.dumps({"found": found, "path": path}) if as_json else f"{found}  {path}")
-        if retry:
-            audit.send_to_retry()
+        if retry and (unknown := audit.send_to_retry()):
+            complain(
+                f"{unknown:,} addresses of these files are in no gallery that the catalogue knows: scrapy retry does"
+                " not fetch them, a crawl of their pages does"
+            )
         return counts
+
+
+def _remove_notes(root: Path) -> None:
+    for suffix in ("", "-journal"):
+        (root / f"{NOTES}{suffix}").unlink(missing_ok=True)
 
 
 class Audit:
@@ -117,7 +128,10 @@ class Audit:
                 yield
         for path in self._files():
             if not self.notes.execute("SELECT 1 FROM files WHERE path = ?", (path,)).fetchone():
-                self.notes.execute("INSERT INTO files VALUES (?, 'unknown')", (path,))
+                # One that another crawl has stored meanwhile may be recorded before the place where this has gone on.
+                checksum = self.store.checksum(path)
+                found = "intact" if checksum and self.catalogue.has_file(path, checksum) else "unknown"
+                self.notes.execute("INSERT INTO files VALUES (?, ?)", (path, found))
             yield
 
     def _judge(self, record: Record) -> str:
@@ -151,8 +165,12 @@ class Audit:
         """Each file, and what it was found to be."""
         yield from self.notes.execute("SELECT path, found FROM files ORDER BY path")
 
-    def send_to_retry(self) -> None:
-        """Have the addresses of files that are not as they were among the failures."""
-        lost = "SELECT path FROM files WHERE found IN ('missing', 'damaged', 'changed')"
-        for (path,) in self.notes.execute(lost).fetchall():
-            self.catalogue.mark_lost(self.catalogue.keys_of(path))
+    def send_to_retry(self) -> int:
+        """Have the addresses of files that are not as they were among the failures. How many cannot be."""
+        lost = "SELECT 1 FROM files WHERE path = ? AND found IN ('missing', 'damaged', 'changed')"
+        records = self.catalogue.records()
+        keys = (record.key for record in records if self.notes.execute(lost, (record.path,)).fetchone())
+        unknown = 0
+        while batch := list(islice(keys, BATCH)):
+            unknown += len(batch) - self.catalogue.mark_lost(batch)
+        return unknown

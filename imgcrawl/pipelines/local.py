@@ -66,8 +66,8 @@ class LocalKeeper:
         return await asyncio.get_running_loop().run_in_executor(self.threads, self._has_its_bytes, record)
 
     async def is_gone(self, record: Record) -> bool:
-        """Whether there is no file under the path of *record*."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, self.store.stat, record.path) is None
+        """Whether there surely is no file under the path of *record*."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self.store.is_gone, record.path)
 
     def is_unchanged(self, record: Record) -> bool:
         """Whether the file of *record* is, by its size, time and inode, as it was when its bytes were last known."""

@@ -98,6 +98,17 @@ class FileStore(FSFilesStore):
             return None
         return found.st_size, found.st_mtime_ns, found.st_ino & _LARGEST  # as large as a database takes it
 
+    def is_gone(self, name: str) -> bool:
+        """Whether there surely is nothing under *name*: its place was looked at, in a store that is there."""
+        try:
+            with self._folder_of(name) as (folder, last):
+                os.stat(last, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return self.root.is_dir()
+        except (OSError, ValueError):  # of names with a NUL
+            return False
+        return False
+
     def remove(self, name: str) -> None:
         """Remove the file *name*, if there is one. Raises OSError."""
         with suppress(FileNotFoundError), self._folder_of(name) as (folder, last):

@@ -375,6 +375,18 @@ def test_it_is_told_when_galleries_were_complete(catalogue: Catalogue) -> None:
     assert catalogue.complete_at([]) == []
 
 
+def test_a_gallery_whose_image_is_lost_is_complete_when_that_is_here_again(catalogue: Catalogue) -> None:
+    put(catalogue, record(1), record(2), record(9))
+    catalogue.note([visit(outcome(1), outcome(2))])
+    assert catalogue.mark_lost([key(1), key(9)]) == 1  # of the other one no gallery is known
+    known = [gallery_key("s", "http://h/g")]
+    assert catalogue.complete_at(known) == [0.0]
+    catalogue.note([visit(outcome(1, at=2.0), at=2.0, partial=True)])
+    assert catalogue.complete_at(known) == [2.0]
+    catalogue.note([visit(outcome(2, "failed", "timeout", at=3.0), at=3.0, partial=True)])
+    assert catalogue.complete_at(known) == [0.0]
+
+
 def test_what_is_lost_is_a_failure_with_the_path_it_had(catalogue: Catalogue) -> None:
     put(catalogue, record(1), record(2))
     catalogue.note([visit(outcome(1), outcome(2))])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-from imgcrawl.catalogue import SqliteCatalogue
+from imgcrawl.catalogue import Record, SqliteCatalogue
+from imgcrawl.commands.audit import NOTES, Audit
+from imgcrawl.pipelines.stores import FileStore
 from tests.catalogue.test_contract import key, outcome, put, record, visit
 from tests.commands.test_nights import command
 from tests.support.crawling import environment
@@ -80,3 +86,61 @@ def test_what_is_deleted_is_named_and_lies_below_the_store_and_comes_back_by_its
     assert told.stderr == "a/9.jpg: not in the catalogue\n"
     assert [record and record.key for record in catalogue.find_all([key(1), key(4)])] == [None, key(4)]
     catalogue.close()
+
+
+def stored(catalogue: SqliteCatalogue, number: int) -> Record:
+    """A record whose file is there."""
+    body = str(number).encode()
+    kept = replace(record(number), bytes=len(body), checksum=hashlib.sha256(body).hexdigest())
+    path = catalogue.path.parent / kept.path
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(body)
+    put(catalogue, kept)
+    return kept
+
+
+def test_an_audit_that_goes_on_knows_what_was_stored_meanwhile(tmp_path: Path) -> None:
+    catalogue = catalogue_of(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "notes", isolation_level=None)) as notes:
+        stored(catalogue, 5)
+        audit = Audit(catalogue, FileStore(tmp_path / "images"), notes, 2)
+        next(audit.read())
+        stored(catalogue, 3)  # by another crawl, before the place where the audit is
+        (tmp_path / "images" / "a" / "mine").write_bytes(b"3")
+        again = Audit(catalogue, FileStore(tmp_path / "images"), notes, 2)
+        assert len(list(again.read())) == 3
+        assert list(again.results()) == [("a/3.jpg", "intact"), ("a/5.jpg", "intact"), ("a/mine", "unknown")]
+    catalogue.close()
+
+
+def test_an_audit_begins_anew_after_a_day_and_tells_what_cannot_be_tried_again(tmp_path: Path) -> None:
+    catalogue = catalogue_of(tmp_path)
+    lost, old = stored(catalogue, 1), stored(catalogue, 2)
+    catalogue.note([visit(outcome(1))])
+    notes = tmp_path / "images" / NOTES
+    with closing(sqlite3.connect(notes, isolation_level=None)) as db:
+        list(Audit(catalogue, FileStore(tmp_path / "images"), db, 2).read())
+    for gone in (lost, old):
+        (tmp_path / "images" / gone.path).unlink()
+    day_before = notes.stat().st_mtime - 90_000
+    os.utime(notes, (day_before, day_before))
+    told = command(tmp_path, "audit", "--retry")
+    assert (told.returncode, told.stdout) == (1, "missing  a/1.jpg\nmissing  a/2.jpg\n")
+    assert told.stderr == (
+        "1 addresses of these files are in no gallery that the catalogue knows: scrapy retry does not fetch them,"
+        " a crawl of their pages does\n0 files are as they were; missing: 2\n"
+    )
+    assert [failure.key for failure in catalogue.not_had("s")] == [key(1)]
+    catalogue.close()
+
+
+def test_a_file_is_surely_gone_only_where_its_folder_can_be_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "store" / "a").mkdir(parents=True)
+    (tmp_path / "store" / "a" / "here").touch()
+    (tmp_path / "store" / "link").symlink_to("a")
+    (tmp_path / "store" / "file").touch()
+    store = FileStore(tmp_path / "store")
+    names = ("a/gone", "b/gone", "a/here", "link/gone", "file/gone", "../gone")
+    assert [store.is_gone(name) for name in names] == [True, True, False, False, False, False]
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
+    assert not store.is_gone("a/gone")

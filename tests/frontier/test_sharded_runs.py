@@ -110,8 +110,8 @@ def test_a_foreign_key_in_one_shard_ends_the_worker_in_one_sentence_and_the_next
         worker = crawl.start(lists="6", hosts="10")
         until(lambda: len(urls(crawl)) > 5)
         run = f"{queues(redis_server.url, SHARDS)[1].prefix}run"
-        client.rename(run, "aside")
-        client.set(run, "theirs")
+        with client.pipeline(transaction=True) as both:  # between the two the run would be gone
+            both.rename(run, "aside").set(run, "theirs").execute()
         worker.wait(20)
         log = crawl.log(worker)
         assert f"key {run} holds a string, expected a hash" in log
