@@ -34,7 +34,8 @@ def test_requests_and_answers_are_in_the_archive_byte_for_byte(server: Server, t
     server.add("/moved.jpg", redirect("/small.jpg"))
     server.add("/gone.jpg", b"no", status=404)
     urls = [server.url(path) for path in ("/small.jpg?a=%41", "/large.jpg", "/moved.jpg", "/gone.jpg")]
-    server.add("/small.jpg?a=%41", small, headers={"X-Odd": "ä", "ETag": '"1"'})
+    odd = {"X-Odd": "ä", "ETag": '"1"', "Content-Disposition": 'inline; filename="caf\xe9.jpg"'}
+    server.add("/small.jpg?a=%41", small, headers=odd)
     done = crawl(
         tmp_path, "urls", {"url": ",".join(urls)}, WARC_FOLDER="warc", WARC_MAX_BYTES=2000, RETRY_TIMES=0,
         VERDICT_MAX_FAILED=1,
@@ -55,6 +56,8 @@ def test_requests_and_answers_are_in_the_archive_byte_for_byte(server: Server, t
     record, body = answers[urls[0]]
     assert (record.http_headers.get_statuscode(), body) == ("200", small)
     assert record.http_headers["ETag"] == '"1"'
+    assert b"\r\nX-Odd: \xe4\r\n" in record.http_headers.to_bytes(encoding="latin-1")
+    assert record.http_headers["Content-Disposition"] == 'inline; filename="caf\xe9.jpg"'
     assert record.rec_headers["WARC-IP-Address"] == "127.0.0.1"
     assert answers[urls[1]][1] == large
     assert answers[urls[2]][0].http_headers["Location"] == "/small.jpg"

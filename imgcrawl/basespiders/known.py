@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Collection, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any, ClassVar, Self, TypeVar
 
 from scrapy import Request, signals
 from scrapy.crawler import Crawler
@@ -17,6 +18,7 @@ from imgcrawl.catalogue.sql import gallery_key
 from imgcrawl.exceptions import InputError
 
 _DAY = 86400.0
+_T = TypeVar("_T")
 
 
 class KnownGalleriesSpider(ListSpider):
@@ -24,7 +26,8 @@ class KnownGalleriesSpider(ListSpider):
 
     With `stop_at_known` it ends behind a page with so many galleries in a row that are complete in the catalogue, this
     page's last ones included. What is pinned to the top of a page is followed by what is new, which breaks the row, and
-    counts once.
+    counts once. So it ends only if an earlier walk of this list, with the same `pages`, was whole: one that reached its
+    end, lost no list page and was not stopped. Else what is missing behind it would stay so.
 
     GALLERIES_EXPIRES: days for which a gallery that was complete is not opened again (`gallery/known`); 0: it is
     opened each time.
@@ -39,12 +42,26 @@ class KnownGalleriesSpider(ListSpider):
         super().__init__(**arguments)
         self.most_known = self.at_least_one("stop_at_known")
         self._catalogue: Catalogue | None = None
+        self._is_whole = False
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
         spider = super().from_crawler(crawler, *args, **kwargs)
-        crawler.signals.connect(spider._close_catalogue, signals.spider_closed)
+        crawler.signals.connect(spider._walk_closed, signals.spider_closed)
         return spider
+
+    async def walk_begins(self) -> bool:
+        return await self._asked(self._note_walk, default=False)
+
+    def walk_ends(self, *, whole: bool) -> None:
+        stats = self.crawler.stats
+        self._is_whole = whole and not any(map(stats.get_value, ("list/failed", "verdict/error")))
+
+    def _note_walk(self, catalogue: Catalogue, *, whole: bool = False) -> bool:
+        """Note whether the walk of this list has been *whole*. Whether the one before was."""
+        if self.settings.getbool("IMAGES_SIMULATE"):
+            return False
+        return catalogue.note_walk(gallery_key(self.name, self.first_address(), f"walk {self.pages}"), whole=whole)
 
     async def known_on(self, found: Sequence[str]) -> Collection[str]:
         if self.most_known is None:
@@ -58,18 +75,25 @@ class KnownGalleriesSpider(ListSpider):
 
     async def _complete_since(self, found: Sequence[str], since: float) -> set[str]:
         keys = [gallery_key(self.name, Request(url).url) for url in found]  # as it is asked for
-        try:
-            at = await asyncio.to_thread(self._ask, keys)
-        except (InputError, CatalogueError, sqlite3.Error) as error:  # the pipeline has the same trouble, and tells it
-            self.logger.debug("the catalogue cannot be asked: %s", error)
-            return set()
+        at = await self._asked(lambda catalogue: catalogue.complete_at(keys), default=[0.0] * len(keys))
         return {url for url, complete_at in zip(found, at, strict=True) if complete_at > since}
 
-    def _ask(self, keys: Sequence[bytes]) -> list[float]:
-        if self._catalogue is None:
-            self._catalogue = open_catalogue(self.settings, must_exist=True)
-        return self._catalogue.complete_at(keys)
+    async def _asked(self, ask: Callable[[Catalogue], _T], default: _T) -> _T:
+        """What *ask* gets from the catalogue; *default* if there is none."""
 
-    def _close_catalogue(self) -> None:
+        def asked() -> _T:
+            if self._catalogue is None:
+                self._catalogue = open_catalogue(self.settings, must_exist=True)
+            return ask(self._catalogue)
+
+        try:
+            return await asyncio.to_thread(asked)
+        except (InputError, CatalogueError, sqlite3.Error) as error:  # the pipeline has the same trouble, and tells it
+            self.logger.debug("the catalogue cannot be asked: %s", error)
+            return default
+
+    async def _walk_closed(self, reason: str) -> None:
+        if self._is_whole and reason == "finished":
+            await self._asked(partial(self._note_walk, whole=True), default=False)
         if self._catalogue is not None:
             self._catalogue.close()

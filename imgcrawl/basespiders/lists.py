@@ -59,7 +59,27 @@ class SiteSpider(BaseSpider):
         return rebase(url, self.base) if self.base and host_of(url) == self.site else url
 
 
-class ListSpider(SiteSpider, FedListsSpider):
+class EarlierWalksSpider(SiteSpider):
+    """What the walk of a list knows of earlier ones: nothing, unless a subclass says more."""
+
+    first_page = 1
+
+    def first_address(self) -> str:
+        return self.list_address(self.first_page, offset=0, token="")
+
+    async def walk_begins(self) -> bool:
+        """Note that the walk begins. Whether it may end where all is known: the one before reached the list's end."""
+        return False
+
+    def walk_ends(self, *, whole: bool) -> None:
+        """The walk is over; *whole*: it looked past no page."""
+
+    async def known_on(self, found: Sequence[str]) -> Collection[str]:
+        """Which of what was *found* on a list page an earlier crawl has brought home, where that may end the walk."""
+        return ()
+
+
+class ListSpider(EarlierWalksSpider, FedListsSpider):
     """Walks list pages from `first_page` (1 unless the site counts otherwise) to the end of the list.
 
     The address `list_url` has in it `{page}`; or `{offset}`, the number of entries before, counted by `page_size` or,
@@ -77,13 +97,13 @@ class ListSpider(SiteSpider, FedListsSpider):
     A kind of list says what is on a page: `found_on` and `read_list`.
     """
 
-    first_page = 1
     page_size = 0
     next_link = ""
     most_known: int | None = None
 
     async def start(self) -> AsyncIterator[Any]:
-        yield self.list_request(self.list_address(self.first_page, offset=0, token=""), self.first_page, Walk())
+        walk = Walk(may_stop=await self.walk_begins())
+        yield self.list_request(self.first_address(), self.first_page, walk)
 
     def list_request(self, url: str, page: int, walk: Walk) -> Request:
         return Request(
@@ -98,6 +118,15 @@ class ListSpider(SiteSpider, FedListsSpider):
 
     async def parse_list(self, response: Response, page: int, walk: dict[str, Any]) -> AsyncIterator[Any]:
         before = Walk.from_wire(walk)
+        goes_on = False
+        async for output in self.walk_on(response, page, before):
+            goes_on = goes_on or (isinstance(output, Request) and output.meta.get("task") == "list")
+            yield output
+        if not goes_on:
+            self.walk_ends(whole=not before.lacks and not before.failed)
+
+    async def walk_on(self, response: Response, page: int, before: Walk) -> AsyncIterator[Any]:
+        """What comes of list page *page*, and the request for the next one, unless the walk ends."""
         if response.status in (404, 410) or not is_readable(response):
             for request in self.without_page(response, page, before):
                 yield request
@@ -187,10 +216,6 @@ class ListSpider(SiteSpider, FedListsSpider):
             self.report(f"the walk ended at list page {page}, before the site's own last one, {walk.named}")
         elif walk.barren > 1 and response:
             self.logger.warning("%s: %d list pages brought next to nothing new: the end", response.url, walk.barren)
-
-    async def known_on(self, found: Sequence[str]) -> Collection[str]:
-        """Which of what was *found* on a list page an earlier crawl has brought home, where that may end the walk."""
-        return ()
 
     def is_last(self, page: int) -> bool:
         return self.max_pages is not None and page - self.first_page + 1 >= self.max_pages

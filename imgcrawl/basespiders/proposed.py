@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import content_type, failed_reason, is_page, request_of
 from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
+from imgcrawl.basespiders.walk import Walk
 from imgcrawl.pages import find_images
 from imgcrawl.pages.outside import outside_loop
 from imgcrawl.pages.pagination import Pagination, propose_pagination
@@ -38,7 +39,7 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
 
     async def start(self) -> AsyncIterator[Any]:
         if self.list_url and not self.gallery_links:
-            address = self.list_address(self.first_page, offset=0, token="")
+            address = self.first_address()
             # A crawl that goes on another day has to look again: what was taken is not kept.
             yield Request(address, self.parse_unknown, errback=self.unknown_failed, dont_filter=True)
             return
@@ -75,7 +76,8 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
             size += sum(len(each.body) for each in pages)
             self.take_images(await outside_loop(size, _proposed_images, response, pages, galleries))
         self.logger.info("Taken from what the pages of %s repeat: %s", response.url, self.declarations())
-        async for output in self.parse_list(response, page=self.first_page, walk={}):
+        walk = Walk(may_stop=await self.walk_begins())
+        async for output in self.parse_list(response, page=self.first_page, walk=walk.to_wire()):
             yield output
 
     async def sample(self, url: str) -> TextResponse | None:

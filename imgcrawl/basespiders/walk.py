@@ -28,6 +28,8 @@ class Walk:
     named: int = 0  # the largest page number that the site's own links name
     offset: int = 0  # galleries on the pages before
     known: int = 0  # galleries in a row, up to the last one, that an earlier crawl has brought home
+    may_stop: bool = False  # an earlier walk reached the end, so that all behind what is known is known, too
+    lacks: bool = False  # a page has been looked past
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> Self:
@@ -54,6 +56,7 @@ class Walk:
             best=max(self.best, new),
             barren=self.barren + 1 if little or not new else 0,
             failed=0,
+            lacks=self.lacks or self.failed > 0,
             named=max(self.named, named),
             offset=self.offset + len(prints),
             known=self._in_a_row(zip(in_order, known, strict=False)),
@@ -73,7 +76,7 @@ class Walk:
 
     def ends_known(self, most: int | None) -> bool:
         """Whether what was shown ends with *most* in a row that are known, so that all behind it is taken for known."""
-        return most is not None and self.known >= most
+        return self.may_stop and most is not None and self.known >= most
 
     def patience(self, page: int) -> int:
         """Pages in a row that may bring nothing, as seen from *page*."""

@@ -206,5 +206,8 @@ class Catalogue(StoredRecords, Protocol):
         """The galleries of a spider or of all, in the order in which they were first seen. What is added meanwhile
         may be among them."""
 
+    def note_walk(self, key: bytes, *, whole: bool) -> bool:
+        """Note whether the last walk of the list with this key reached its end. Whether that was noted before."""
+
     def close(self) -> None:
         """Let go of the database."""

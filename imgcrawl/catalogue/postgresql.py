@@ -38,6 +38,7 @@ _SCHEMA = (
     " title TEXT, fields TEXT, media TEXT, images BYTEA, first_seen DOUBLE PRECISION, last_seen DOUBLE PRECISION,"
     " complete_at DOUBLE PRECISION, error TEXT)",
     "CREATE TABLE IF NOT EXISTS claims (checksum TEXT PRIMARY KEY, path TEXT)",
+    "CREATE TABLE IF NOT EXISTS walks (key BYTEA PRIMARY KEY, whole INTEGER)",
     "CREATE INDEX IF NOT EXISTS by_file ON images (checksum, path)",
     "CREATE INDEX IF NOT EXISTS lost ON galleries (error, number) WHERE error <> ''",
     "CREATE INDEX IF NOT EXISTS by_spider ON galleries (spider, number)",

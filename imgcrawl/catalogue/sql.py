@@ -132,6 +132,12 @@ class SqlCatalogue(SqlRecords):
         for row in self._all(f"{select('galleries', GALLERY)} WHERE {mine}number > ? ORDER BY number", values, 0):
             yield _gallery(row)
 
+    def note_walk(self, key: bytes, *, whole: bool) -> bool:
+        with self.transaction():
+            before = self._rows("SELECT whole FROM walks WHERE key = ?", (key,))
+            self._write(insert("walks", ("key", "whole")), [(key, int(whole))])
+        return before != [] and bool(before[0][0])
+
     def lost_galleries(self, spider: str | None) -> Iterator[StoredGallery]:
         # An index has these only, in this order.
         sql = f"{select('galleries', GALLERY)} WHERE error <> '' AND (error, number) > (?, ?) ORDER BY error, number"

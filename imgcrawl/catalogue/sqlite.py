@@ -25,6 +25,7 @@ _SCHEMA = (
     " url TEXT, title TEXT, fields TEXT, media TEXT, images BLOB, first_seen REAL, last_seen REAL, complete_at REAL,"
     " error TEXT)",
     "CREATE TABLE IF NOT EXISTS claims (checksum TEXT PRIMARY KEY, path TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS walks (key BLOB PRIMARY KEY, whole INTEGER) WITHOUT ROWID",
     # The same bytes may be under very many addresses: what is asked must not walk them.
     "CREATE INDEX IF NOT EXISTS by_file ON images (checksum, path)",
     "CREATE INDEX IF NOT EXISTS lost ON galleries (error, number) WHERE error <> ''",

@@ -23,6 +23,7 @@ class Names:
         check_template("--name", template, {*IMAGE_FIELDS, *_MORE, *fields})
         self.template = template
         self._taken: set[str] = set()
+        self._next: dict[str, int] = {}  # numbers, by names without one
 
     def of(self, picture: Picture, ending: str) -> str:
         """The name for *picture*, with *ending*."""
@@ -30,13 +31,20 @@ class Names:
 
     def unused(self, stem: str, ending: str) -> str:
         """*stem* and *ending*, or the first that is free with a number between them."""
-        for number in count(1):
+        first = _key(stem + ending)
+        for number in count(self._next.get(first, 1)):
             name = f"{stem}{ending}" if number == 1 else f"{stem}-{number}{ending}"
-            key = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+            key = _key(name)
             if key not in self._taken:
                 self._taken.add(key)
+                if number > 1:
+                    self._next[first] = number + 1
                 return name
         raise AssertionError  # count() has no end
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def fields_of(picture: Picture) -> dict[str, Any]:

@@ -26,9 +26,14 @@ _NAMESPACES = {"x": "adobe:ns:meta/", "rdf": _RDF, "dc": _DC, "xmpRights": _RIGH
 
 
 def parts(fields: Collection[str], pictures: Pictures, bodies: Bodies, options: ExportOptions) -> Iterator[Part]:
-    """The sidecars of each image alone, in the folders of the store: with the store as target they stand beside it."""
+    """The sidecars of each file alone, in the folders of the store: with the store as target they stand beside it. A
+    file that is several images' has those of the first."""
     names = Names("{path}", fields)
+    had = set()
     for picture in pictures:
+        if picture.path in had:
+            continue
+        had.add(picture.path)
         yield from beside(picture, strip_extension(picture.path), names, options)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
@@ -18,6 +18,13 @@ from imgcrawl import __version__
 
 Fields = list[tuple[str, str]]
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+class _AsSent(StatusAndHeaders):  # type: ignore[misc]  # warcio has no types
+    """Texts of latin-1, each character a byte of the wire; warcio would escape what is not ASCII."""
+
+    def compute_headers_buffer(self, header_filter: Any = None) -> None:
+        self.headers_buff = self.to_bytes(header_filter, "latin-1")
 
 
 class WarcFiles:
@@ -43,7 +50,8 @@ class WarcFiles:
         answer: tuple[str, Fields, IO[bytes], int],
         about: Mapping[str, str],
     ) -> None:
-        """Add a request (its line, fields and body) and its answer (status line, fields, body and the bytes of that).
+        """Add a request (its line, fields and body) and its answer (status line, fields, body and the bytes of that),
+        bytes of fields as latin-1.
         *about*: fields of the answer's record."""
         file = self._opened()
         writer = WARCWriter(file, gzip=True, warc_version="1.1")
@@ -53,7 +61,7 @@ class WarcFiles:
             "request",
             payload=BytesIO(body),
             length=len(body),
-            http_headers=StatusAndHeaders(line, fields, is_http_request=True),
+            http_headers=_AsSent(line, fields, is_http_request=True),
         )
         status, fields, stream, size = answer
         protocol, _, status = status.partition(" ")
@@ -62,7 +70,7 @@ class WarcFiles:
             "response",
             payload=stream,
             length=size,
-            http_headers=StatusAndHeaders(status, fields, protocol=protocol),
+            http_headers=_AsSent(status, fields, protocol=protocol),
             warc_headers_dict=dict(about),
         )
         writer.write_request_response_pair(asked, answered)

@@ -50,14 +50,14 @@ class RecordingHandler(DownloadHandler):
         if response.truncate is not None and len(result.body) >= response.truncate:
             about["WARC-Truncated"] = "length"
         path = response.url.raw_path_qs or "/"
-        sent = [(str(name), str(value)) for name, value in response.request_info.headers.items()]
+        sent = [(str(name), _wire(str(value))) for name, value in response.request_info.headers.items()]
         version = f"HTTP/{response.version.major}.{response.version.minor}"
         fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
         with _body_of(result, body_file_of(request)) as (body, size):
             self._files.add(
                 request.url,
                 (f"{request.method} {path} HTTP/1.1", sent, request.body),
-                (f"{version} {response.status} {response.reason or ''}".rstrip(), fields, body, size),
+                (f"{version} {response.status} {_wire(response.reason or '')}".rstrip(), fields, body, size),
                 about,
             )
 
@@ -71,6 +71,11 @@ class RecordingHandler(DownloadHandler):
         await super().close()
         self._thread.submit(self._files.close)
         self._thread.shutdown()
+
+
+def _wire(text: str) -> str:
+    """*text*, which aiohttp sends or was sent as UTF-8, as latin-1: a character for each byte."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 @contextmanager

@@ -68,3 +68,13 @@ def test_pages_that_would_rather_not_have_been_asked(text: str) -> None:
     assert says_busy(text)
     assert not says_busy("photos " * 1000 + text)
     assert not says_busy("Nothing here")
+
+
+def test_a_walk_ends_at_what_is_known_only_if_one_before_reached_the_end_and_knows_that_it_looked_past_a_page() -> None:
+    shown = ["a", "b", "c"]
+    ends = [Walk(may_stop=may).after(shown, 0, [True] * 3).walk.ends_known(3) for may in (True, False)]
+    assert ends == [True, False]
+    walk = Walk.from_wire(json.loads(json.dumps(Walk(may_stop=True).after(shown).walk.without().to_wire())))
+    assert not walk.lacks
+    assert walk.after(["d"]).walk.after(["e"]).walk.lacks
+    assert walk.may_stop

@@ -375,6 +375,12 @@ def test_it_is_told_when_galleries_were_complete(catalogue: Catalogue) -> None:
     assert catalogue.complete_at([]) == []
 
 
+def test_it_is_told_whether_the_walk_of_a_list_before_this_one_was_whole(catalogue: Catalogue) -> None:
+    told = [catalogue.note_walk(key(number), whole=whole) for number, whole in ((1, False), (1, True), (2, True))]
+    assert told == [False, False, False]
+    assert [catalogue.note_walk(key(1), whole=False), catalogue.note_walk(key(1), whole=True)] == [True, False]
+
+
 def test_a_gallery_whose_image_is_lost_is_complete_when_that_is_here_again(catalogue: Catalogue) -> None:
     put(catalogue, record(1), record(2), record(9))
     catalogue.note([visit(outcome(1), outcome(2))])

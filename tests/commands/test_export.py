@@ -24,6 +24,7 @@ from scrapy.cmdline import execute
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.exports.conditions import condition
+from imgcrawl.exports.names import Names
 from tests.support.crawling import ROOT, crawl, environment, project_settings
 from tests.support.server import Server, jpeg
 
@@ -396,3 +397,22 @@ def test_an_image_without_a_field_is_none_of_those_wanted() -> None:
         condition("title.__class__", {"title"})({"title": "x"})
     with pytest.raises(InputError, match=r"--where .* (is refused|cannot be read)"):
         condition("-" * 900 + "width", {"width"})({"width": 1})
+
+
+def test_many_equal_names_are_numbered_without_a_look_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    monkeypatch.setattr("imgcrawl.exports.names._key", lambda name: looks.append(name) or name.casefold())
+    names = Names("{title}", {"title"})
+    found = [names.unused(stem, ".jpg") for stem in ("a", "a", "a-2", "A", "a", "b")]
+    assert found == ["a.jpg", "a-2.jpg", "a-2-2.jpg", "A-3.jpg", "a-4.jpg", "b.jpg"]
+    looks.clear()
+    assert {names.unused("a", ".jpg") for _ in range(1000)} == {f"a-{number}.jpg" for number in range(5, 1005)}
+    assert len(looks) == 2000
+
+
+def test_a_file_of_several_images_has_one_sidecar(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    image = {"url": "http://x/", "status": "duplicate", "path": "a.jpg"}
+    (tmp_path / "items.json").write_text(json.dumps([{"title": "t", "images": [image, image]}]))
+    assert export(tmp_path, "--to", "sidecars", "-o", str(tmp_path / "out")) == 0
+    assert [*made(tmp_path / "out")] == ["a.json"]

@@ -159,7 +159,7 @@ def test_jobs_of_the_egg_of_this_project(
         assert scrapyd.exit_status(job) == 0, scrapyd.log("imgcrawl", "pximg", job)
     assert "images found" in scrapyd.log("imgcrawl", "pximg", "whole")
     assert end("cancelled") == (3, "stopped before the end")
-    assert end("misspelt") == (2, "-a pagess=1: pximg has no option 'pagess'; it has topic, pages, base")
+    assert end("misspelt") == (2, "-a pagess=1: pximg has no option 'pagess'; it has topic, stop_at_known, pages, base")
     assert end("senseless") == (2, "-s DOWNLOAD_DELAY=soon: expected a number, 0 or more")
 
     whole = scrapyd.items("imgcrawl", "pximg", "whole")
