@@ -86,7 +86,6 @@ SLOW = {
     "test_replicas.py",
     "test_rules.py::test_importing_has_no_side_effects",
     "test_sharing.py",
-    "test_soak.py",
     "test_stopping.py",
     "test_workers.py",
 }  # fmt: skip

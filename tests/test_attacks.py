@@ -142,7 +142,8 @@ def test_all_of_it_together_leaves_room_and_threads_for_good_images(server: Serv
     assert set(told.values()) == {"too_many_pixels"}
     good = [image["status"] for name, item in items.items() for image in item["images"] if name != "bad"]
     assert good == ["downloaded"] * 11
-    assert list(items)[-1] == "bad", "what takes long keeps no good image waiting"
+    ended = list(items)  # that of very many links may be as late as the bad images
+    assert ended.index("bad") > max(ended.index(str(n)) for n in range(10)), "what takes long keeps no good one waiting"
     assert "TIFF" not in log
     assert "Traceback" not in log
     crawl, *decoders = peaks.values()

@@ -20,6 +20,7 @@ from imgcrawl.pages.continued import continues
 from imgcrawl.pages.outside import outside_loop
 from imgcrawl.pages.versions import offered_versions
 
+_LINKS = "(//a/@href)[position() <= 5000]"  # each is an object of its own
 MAX_PAGES = 1_000  # of a gallery, which are asked for one after another
 _SHOWN = 2  # images of an image's page that may be the same one: the one in sight, and the one for previews
 
@@ -117,7 +118,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         found = [link for link in following if link != response.url and (query or continues(gallery, link, number))]
         if found or query:
             return found
-        links = (self.at_home(link) for link in addresses(response, "//a/@href"))
+        links = (self.at_home(link) for link in addresses(response, _LINKS))
         return [link for link in links if continues(gallery, link, number, by_word=True)]
 
     # The pages of its images

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from scrapy.settings import Settings
 
@@ -13,9 +13,10 @@ from imgcrawl.catalogue import open_catalogue
 from imgcrawl.catalogue.galleries import items
 from imgcrawl.commands.failed import is_readable
 from imgcrawl.exceptions import InputError
-from imgcrawl.feeds.merge import EXCERPT, Segments
-from imgcrawl.feeds.output import local_path
 from imgcrawl.items import is_row, outcomes_of
+
+if TYPE_CHECKING:
+    from imgcrawl.feeds.merge import Segments
 
 
 class StoredItems:
@@ -33,6 +34,9 @@ class StoredItems:
         self.is_broken = False
         self._segments: Segments | None = None
         if feeds:
+            from imgcrawl.feeds.merge import Segments  # noqa: PLC0415 -- Scrapy loads all that is beside commands
+            from imgcrawl.feeds.output import local_path  # noqa: PLC0415 -- the same
+
             self._segments = self._stack.enter_context(Segments([local_path(feed) for feed in feeds]))
             report = self._segments.report
             self.columns, self.count = self._segments.columns, report.galleries
@@ -51,7 +55,7 @@ class StoredItems:
             for item in map(json.loads, self._segments):
                 if is_row(item) or not is_readable(item) or not all(map(_is_exportable, outcomes_of(item))):
                     raise InputError(
-                        f"an item of the feeds is none that a crawl writes: {json.dumps(item)[:EXCERPT]}; expected "
+                        f"an item of the feeds is none that a crawl writes: {json.dumps(item)[:60]}; expected "
                         "feeds of galleries with their images"
                     )
                 yield item

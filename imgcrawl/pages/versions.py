@@ -25,7 +25,7 @@ def offered_versions(page: Selector, base: str, encoding: str) -> list[str]:
     A link around an image is not meant: that is a copy of what it leads to.
     """
     offered: dict[str, float] = {}
-    for link in page.xpath("//a[@href][not(.//img)]")[:_MOST]:
+    for link in page.xpath(f"(//a[@href][not(.//img)])[position() <= {_MOST}]"):
         href = link.attrib["href"]
         if not is_file(href) and "download" not in link.attrib:
             continue
