@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Iterator
 
 BATCH, BATCH_BYTES = 500, 256 * 1024  # operations and bytes in one script: some milliseconds of the server's time
-OUTBOX_LIMIT, OUTBOX_LIMIT_BYTES = 4 * BATCH, 16 * BATCH_BYTES  # that may wait; start() pauses beyond
+# That may wait; start() pauses beyond. What waits when a server turns full goes into the room that is kept for what
+# pages lead to: more of it would stand before the ends of pages, which alone make room.
+OUTBOX_LIMIT, OUTBOX_LIMIT_BYTES = 2 * BATCH, 2 * BATCH_BYTES
 
 Operation = tuple[bytes | str, ...]
 

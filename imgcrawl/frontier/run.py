@@ -26,6 +26,8 @@ from imgcrawl.frontier.shard import Shard, tell_error
 
 logger = logging.getLogger(__name__)
 
+ROOM_INTERVAL = 0.2  # seconds between two looks at whether the servers have room for more start pages
+
 
 class RunState(Enum):
     RUNNING = auto()
@@ -105,6 +107,11 @@ class SharedRun:
     @property
     def is_seeding(self) -> bool:
         return self.home.reply.seeder and not self.home.reply.seeded
+
+    @property
+    def has_room(self) -> bool:
+        """Whether all servers have room for more start pages."""
+        return all(shard.reply.has_room for shard in self.shards)
 
     @property
     def has_reports(self) -> bool:

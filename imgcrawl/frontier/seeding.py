@@ -9,10 +9,8 @@ from typing import Any
 
 from scrapy import Request
 
-from imgcrawl.frontier.run import RunState, SharedRun
+from imgcrawl.frontier.run import ROOM_INTERVAL, RunState, SharedRun
 from imgcrawl.shared.session import one_line
-
-ROOM_INTERVAL = 0.2  # seconds between two looks at whether the server has room for more
 
 
 class Seeding:
@@ -49,7 +47,7 @@ class Seeding:
                         self._starts.add(output)
                     yield output
                     while self._must_wait() and run.is_open:
-                        if not self._servers_have_room():
+                        if not run.has_room:
                             await asyncio.sleep(ROOM_INTERVAL)  # pages that are done make room
                         await run.next_exchange()
                     if run.lost_reports != before:
@@ -65,10 +63,7 @@ class Seeding:
             run.may_seed = False
 
     def _must_wait(self) -> bool:
-        return not self._servers_have_room() or not all(shard.outbox.has_room() for shard in self._run.shards)
-
-    def _servers_have_room(self) -> bool:
-        return all(shard.reply.has_room for shard in self._run.shards)
+        return not self._run.has_room or not all(shard.outbox.has_room() for shard in self._run.shards)
 
     async def _is_to_seed(self) -> bool:
         run = self._run

@@ -17,7 +17,7 @@ from imgcrawl.frontier.border import OUTSIDE, named_origins, origin_of
 from imgcrawl.frontier.compatibility import as_its_spider_reads
 from imgcrawl.frontier.decode import check_outside, decode_start
 from imgcrawl.frontier.queue import FINGERPRINT, LUA, Queue
-from imgcrawl.frontier.run import RunState, SharedRun
+from imgcrawl.frontier.run import ROOM_INTERVAL, RunState, SharedRun
 from imgcrawl.shared.connection import OUTAGES
 from imgcrawl.shared.script import Script
 from imgcrawl.shared.session import one_line
@@ -104,6 +104,9 @@ class Feeder:
         """Queue what there is, or wait for some."""
         run = self._run
         await run.is_feeder.wait()
+        if not run.has_room and (run.leases or any(shard.reply.queued for shard in run.shards)):
+            await asyncio.sleep(ROOM_INTERVAL)  # pages that are done make room
+            return
         foreign, fed = await self._start_urls.take()
         for value in foreign:
             run.report("foreign", "not taken from outside", value)

@@ -225,7 +225,7 @@ local function look_for_end(has_nothing, has_all, idle, may_end)
         wake_some(redis.call('ZCARD', WORKERS))
     end
 end
--- Whoever seeds leaves room for what the pages lead to.
+-- Whoever seeds or feeds leaves room for what the pages lead to.
 local function has_room(asks)
     if is_full or not asks then return not is_full end
     local memory = redis.call('INFO', 'memory')
@@ -278,7 +278,7 @@ function operations.exchange()
     end
     local is_seeder = run.seeder == worker
     local of_several = flag('x') or flag('w') -- shards: one alone needs not know the rest
-    local seeds = flag('x') and flag('s') or is_seeder and run.seeded ~= '1'
+    local seeds = flag('x') and flag('s') or is_seeder and run.seeded ~= '1' or run.feeder == worker
     local flags_ = {run.seeded == '1', is_seeder, run.feeder == worker, answer.is_quarantined, short, has_room(seeds),
         of_several and is_quiet()}
     for i = 1, 7 do flags_[i] = flags_[i] and 1 or 0 end
