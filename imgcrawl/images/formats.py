@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from PIL import Image
@@ -38,6 +39,7 @@ _FOREIGN: Final = {
     "BPG": re.compile(rb"BPG\xfb"),
     "FLIF": re.compile(rb"FLIF"),
     "DjVu": re.compile(rb"AT&TFORM"),
+    "PSD": re.compile(rb"8BPS"),  # of some kinds that Pillow does not decode
     "XCF": re.compile(rb"gimp xcf "),
     "OpenEXR": re.compile(rb"\x76\x2f\x31\x01"),
     "Radiance HDR": re.compile(rb"#\?RADIANCE"),
@@ -62,6 +64,7 @@ FOREIGN_EXTENSIONS: Final = {
     "BPG": ".bpg",
     "FLIF": ".flif",
     "DjVu": ".djvu",
+    "PSD": ".psd",
     "XCF": ".xcf",
     "OpenEXR": ".exr",
     "Radiance HDR": ".hdr",
@@ -71,6 +74,28 @@ FOREIGN_EXTENSIONS: Final = {
     "WebM": ".webm",
     "SVG": ".svg",
 }
+
+
+# What people call them besides.
+_ALIASES: Final = {
+    "heic": "HEIF", "heics": "HEIF", "heifs": "HEIF", "mov": "MP4", "qt": "MP4", "quicktime": "MP4", "m4v": "MP4",
+    "3gp": "MP4", "mkv": "WebM", "matroska": "WebM", "psb": "PSD", "photoshop": "PSD", "emf": "WMF", "svgz": "SVG",
+    "jpg": "JPEG", "jpe": "JPEG", "tif": "TIFF", "jp2": "JPEG2000", "jpeg2k": "JPEG2000", "apng": "PNG",
+}  # fmt: skip
+
+
+def format_called(name: str, known: Iterable[str]) -> str:
+    """Which of the formats *known* is called *name*: by its own name, its extension or another one, in capitals or not;
+    *name* itself where none is."""
+    told = _folded(name)
+    for format_ in known:
+        if told in (_folded(format_), FOREIGN_EXTENSIONS.get(format_, "")[1:]) or _ALIASES.get(told) == format_:
+            return format_
+    return name.strip()
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s._-]", "", name).lower()
 
 
 def foreign_format(source: bytes) -> str:

@@ -77,7 +77,7 @@ def examine(
     """Decode *source* completely and return the facts about it.
 
     What common viewers show is an image, with what is wrong with it in `warnings`; not if *strict*. Formats that *keep*
-    names (of `FOREIGN_EXTENSIONS`) are recognised by their first bytes, and not decoded: their sizes are 0.
+    names (of `FOREIGN_EXTENSIONS`) and that cannot be decoded are recognised by their first bytes: their sizes are 0.
 
     Raises `CostlyError` for an image that there is no room for in the threads of this process but may be elsewhere
     (`set_pixel_limit`), and `ImageError`, and nothing else, with the reason "empty", "html", "not_an_image",
@@ -87,8 +87,8 @@ def examine(
     try:
         facts = _decoded(source, min_width, min_height)
     except ImageError as error:
-        if error.reason == "unsupported_format" and error.detail in keep:
-            return Facts(error.detail, 0, 0, 0, FOREIGN_EXTENSIONS[error.detail], ("unverified",))
+        if error.reason in ("unsupported_format", "corrupt") and (name := _kept(source, keep)):
+            return Facts(name, 0, 0, 0, FOREIGN_EXTENSIONS[name], ("unverified",))
         mend = None if strict else mended(source, error)
         if mend is None or not _shows_all(mend):
             raise
@@ -98,6 +98,14 @@ def examine(
             raise (still if still.reason == "too_small" else error) from None
     wrong = overlooked(source, facts.format)
     return replace(facts, warnings=wrong) if wrong else facts
+
+
+def _kept(source: bytes, keep: Collection[str]) -> str:
+    """Which of the formats *keep* the bytes are of; empty if of none."""
+    with contextlib.suppress(ImageError):
+        name = foreign_format(source) if keep else ""
+        return name if name in keep else ""
+    return ""
 
 
 def _decoded(source: bytes, min_width: int, min_height: int) -> Facts:
