@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, Self, cast
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from cachetools import LRUCache
@@ -107,20 +108,16 @@ class GallerySpider(KnownGalleriesSpider):
         complete = await self.not_to_open(found)
         async for gallery in in_pieces(0, iter(found)):
             if gallery in complete:
-                self.name_gallery(gallery)
+                self._named[gallery] = None
                 self.crawler.stats.inc_value("gallery/known")
                 continue
             yield self.gallery_request(gallery)
-
-    def name_gallery(self, url: str) -> None:
-        """Note that *url* is a gallery of its own, so that another one that leads there is `redirected`."""
-        self._named[url] = None
 
     def gallery_request(self, url: str) -> Request:
         request = Request(
             url, callback=self.parse_gallery, errback=self.gallery_failed, priority=1, meta={"task": "gallery"}
         )
-        self.name_gallery(request.url)
+        self._named[request.url] = None
         return request
 
     def looked_for(self) -> str:
@@ -171,8 +168,12 @@ class GallerySpider(KnownGalleriesSpider):
 
     async def judged(self, item: Gallery, response: Response) -> Gallery:
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
-        found, searched = item["image_urls"], not self.image_links
-        if is_page(response) and await outside_loop(len(response.body), self._asks, response, found, searched):
+        asks = partial(is_login_page, searched=not self.image_links, known=self.login_forms)
+        if (
+            isinstance(response, TextResponse)
+            and is_page(response)
+            and await outside_loop(len(response.body), lambda page: asks(page.selector, item["image_urls"]), response)
+        ):
             item["image_urls"] = []
             return self.failed(item, "login")
         if item["image_urls"]:
@@ -196,10 +197,6 @@ class GallerySpider(KnownGalleriesSpider):
         if is_other or url in self._named or self._ends.setdefault(url, asked) != asked:
             return "redirected"
         return ""
-
-    def _asks(self, response: Response, images: Sequence[str], searched: bool) -> bool:
-        page = cast("TextResponse", response).selector
-        return is_login_page(page, images, searched=searched, known=self.login_forms)
 
     def read_page(self, item: Gallery, response: Response) -> None:
         """Add to *item* its title, and what the page states about itself in standard ways (`pages.PageFacts`).

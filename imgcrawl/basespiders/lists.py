@@ -31,10 +31,9 @@ from imgcrawl.pages.busy import says_busy
 from imgcrawl.pages.login import Form, login_forms
 from imgcrawl.pages.outside import let_go, outside_loop
 from imgcrawl.pages.pagination import NEXT_LINKS
-from imgcrawl.urls import absolute, without_query
+from imgcrawl.urls import absolute
 
 MAX_FORMS = 100  # to log in, that are remembered
-NUMBER = "imgcrawlpagenumber"  # stands for a page's number where an address is made into a pattern
 
 
 class _Seen(NamedTuple):
@@ -63,7 +62,6 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
     A kind of list says what is on a page: `found_on` and `read_list`.
     """
 
-    page_size = 0
     next_link = ""
     most_known: int | None = None
 
@@ -232,42 +230,6 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         if not self.next_link:
             following += _next_in_header(response)
         return next((self.at_home(address) for address in following if address != response.url), "")
-
-    def numbered_address(self, page: int, walk: Walk) -> str:
-        offset = (page - self.first_page) * self.page_size if self.page_size else walk.offset
-        return self.list_address(page, offset=offset)
-
-    def is_numbered(self) -> bool:
-        """Whether the address of a list page follows from its number."""
-        return "{page" in self.list_url or "{offset" in self.list_url
-
-    def last_named(self, response: Response, page: int, offset: int, count: int) -> int:
-        """The largest number of a list page in links of the site's own; 0 where there are none. Where links have
-        offsets, and it was not said how many entries a page has, it is taken to have *count*, as this one."""
-        links = addresses(response, f"//a/@href | {NEXT_LINKS}") if is_page(response) else []
-        matches = (self._number_in.fullmatch(self.at_home(link)) for link in links)
-        numbers = {int(number[1]) for number in matches if number and number.lastindex}
-        if "{page" in self.list_url or not numbers:
-            return max(numbers, default=0)
-        if self.page_size:
-            return self.first_page + max(numbers) // self.page_size
-        behind = max(max(numbers) - offset, 0)
-        return page + -(-behind // (count or behind)) if behind else 0
-
-    def is_list_page(self, url: str) -> bool:
-        """Whether *url* is, by its looks, that of a list page."""
-        return self._number_in.fullmatch(url) is not None
-
-    @cached_property
-    def list_path(self) -> str:
-        """The address of the list without the number of a page, and without a query and a slash at its end."""
-        return without_query(self.list_address(NUMBER, offset=NUMBER).partition(NUMBER)[0]).rstrip("/")
-
-    @cached_property
-    def _number_in(self) -> re.Pattern[str]:
-        """What finds the number in the address of a list page, which is empty where it has none."""
-        parts = [re.escape(part) for part in self.list_address(NUMBER, offset=NUMBER).split(NUMBER)]
-        return re.compile("([0-9]{1,9})".join(parts[:2]) + "".join("[0-9]+" + part for part in parts[2:]) + "/?")
 
 
 def _is_busy(response: Response) -> bool:

@@ -64,7 +64,7 @@ class NamedGallerySpider(GallerySpider):
         """A request for each gallery that is named."""
         given = [rebase(address, self.base) if self.base else address for address in self._addresses]
         for address in given:  # before one that leads to another is asked for
-            self.name_gallery(Request(address).url)
+            self._named[Request(address).url] = None
         yield from map(self.gallery_request, given)
         for row in self._list or ():
             found = None if isinstance(row, BadRow) else absolute("", row.values[0])

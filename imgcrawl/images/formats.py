@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import Final
 
 from PIL import Image
@@ -104,6 +105,14 @@ def foreign_format(source: bytes) -> str:
     Raises `ImageError` ("html") for a page.
     """
     return _markup(source) or next((name for name, signature in _FOREIGN.items() if signature.match(source)), "")
+
+
+def kept_format(source: bytes, keep: Collection[str]) -> str:
+    """Which of the formats *keep* the bytes are of; empty if of none."""
+    with suppress(ImageError):
+        name = foreign_format(source) if keep else ""
+        return name if name in keep else ""
+    return ""
 
 
 def _markup(source: bytes) -> str:

@@ -22,7 +22,7 @@ from PIL import Image, ImageFile
 from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.costs import MAX_FRAMES, cost_of, refuse_too_many_parts, refuse_unusual
 from imgcrawl.images.damage import Mended, ends_early, mended, overlooked
-from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, foreign_format
+from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, foreign_format, kept_format
 from imgcrawl.images.frugal import still
 from imgcrawl.images.room import ANIMATION_FACTOR, DEFAULT_PIXEL_LIMIT, ROOM, CostlyError, set_pixel_limit
 
@@ -87,7 +87,7 @@ def examine(
     try:
         facts = _decoded(source, min_width, min_height)
     except ImageError as error:
-        if error.reason in ("unsupported_format", "corrupt") and (name := _kept(source, keep)):
+        if error.reason in ("unsupported_format", "corrupt") and (name := kept_format(source, keep)):
             return Facts(name, 0, 0, 0, FOREIGN_EXTENSIONS[name], ("unverified",))
         mend = None if strict else mended(source, error)
         if mend is None or not _shows_all(mend):
@@ -98,14 +98,6 @@ def examine(
             raise (still if still.reason == "too_small" else error) from None
     wrong = overlooked(source, facts.format)
     return replace(facts, warnings=wrong) if wrong else facts
-
-
-def _kept(source: bytes, keep: Collection[str]) -> str:
-    """Which of the formats *keep* the bytes are of; empty if of none."""
-    with contextlib.suppress(ImageError):
-        name = foreign_format(source) if keep else ""
-        return name if name in keep else ""
-    return ""
 
 
 def _decoded(source: bytes, min_width: int, min_height: int) -> Facts:
