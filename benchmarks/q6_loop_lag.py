@@ -51,8 +51,8 @@ def measure(bench: Bench) -> Result:
             result.target(f"{row}: at most 400 MB", result.middle(row, "peak MB"), 400, least=False, unit=" MB")
     result.notes += [
         "The first two rows: 24-megapixel JPEGs. From the first image asked for to the end, the others from the first "
-        "answer on. A delay of d counts d / 5 ms times: so many would have waited. The second column counts each timer once, as "
-        "most tools do.",
+        "answer on. A delay of d counts d / 5 ms times: so many would have waited. The second column "
+        "counts each timer once, as most tools do.",
         "A delay has the machine's other work in it, and the waiting for the interpreter; the CPU time of a step has "
         "neither.",
     ]
