@@ -38,7 +38,8 @@ class AddressGuardMiddleware:
     """Keeps what pages name away from the machines behind our own firewall.
 
     What the user names may be anything of http and https, and so may what is named by a page whose answer itself
-    came from an address that is not public, whatever its host is called. Any other request gets ``public_only`` in
+    came from an address that is not public, whatever its host is called (unless ``page_private`` is False in the
+    request's meta: that the page named it is not for sure). Any other request gets ``public_only`` in
     its meta, which our download handler obeys where it connects, so that a name that resolves to a private address is
     refused too.
 
@@ -91,12 +92,14 @@ class AddressGuardMiddleware:
             self._private_pages.pop(request.url, None)
 
     def _may_name_anything(self, request: Request) -> bool:
-        source = named_by(request)
+        source, page_private = named_by(request), request.meta.get("page_private")
         if source is None:
             return True
-        if self._private_pages.get(source):
-            return True
-        return source == request.meta.get("page_url") and request.meta.get("page_private") is True
+        if page_private is False:
+            return False
+        return bool(self._private_pages.get(source)) or (
+            source == request.meta.get("page_url") and page_private is True
+        )
 
 
 def _with_host(url: str, host: str) -> str:
