@@ -151,7 +151,9 @@ def test_the_wheel_has_scripts_templates_types_and_licence_and_nothing_from_besi
 
 def test_a_crawl_from_an_empty_folder_with_a_configuration_file(installed: Path, site: Replica, tmp_path: Path) -> None:
     (tmp_path / "imgcrawl.toml").write_text(
-        f'[arguments.pximg]\nbase = "{site.base}"\npages = 1\n[settings]\nAUTOTHROTTLE_START_DELAY = 0.01\n', "utf-8"
+        f'[arguments.pximg]\nbase = "{site.base}"\npages = 1\n'
+        "[settings]\nAUTOTHROTTLE_ENABLED = false\nRETRY_DELAY = 0.01\n",
+        "utf-8",
     )
     done = run(installed, tmp_path, "imgcrawl", "crawl", "pximg", "-O", "images.json")
     galleries = json.loads((tmp_path / "images.json").read_text("utf-8"))
@@ -164,9 +166,10 @@ def test_a_crawl_from_an_empty_folder_with_a_configuration_file(installed: Path,
 def test_two_processes_of_the_installed_command_share_a_redis_and_a_kill_loses_nothing(
     installed: Path, tmp_path: Path, redis_server: RedisServer | GivenServer
 ) -> None:
+    slow = {"FRONTIER_LEASE_TIMEOUT": 3, "CONCURRENT_REQUESTS_PER_DOMAIN": 2}  # one gallery after the other
     with (
-        serve("pximg", galleries=16, images=2, per_page=8, width=60, misbehave=False, latency=0.1) as replica,
-        Sharing(tmp_path, redis_server.url, "pximg", {"base": replica.base}, FRONTIER_LEASE_TIMEOUT=3) as crawls,
+        serve("pximg", galleries=24, images=2, per_page=12, width=60, misbehave=False, latency=0.1) as replica,
+        Sharing(tmp_path, redis_server.url, "pximg", {"base": replica.base}, **slow) as crawls,
     ):
         command = [str(installed / "bin" / "imgcrawl"), *crawls.command[3:]]
         env = environment(installed, REDIS_URL=redis_server.url)
@@ -184,9 +187,9 @@ def test_two_processes_of_the_installed_command_share_a_redis_and_a_kill_loses_n
         done = run(installed, tmp_path, "imgcrawl", "merge", *segments, "-O", "items.json")
         assert done.returncode == 0, done.stderr
         galleries = json.loads((tmp_path / "items.json").read_text("utf-8"))
-        assert len(galleries) == len({gallery["url"] for gallery in galleries}) == 16
+        assert len(galleries) == len({gallery["url"] for gallery in galleries}) == 24
         paths = [image["path"] for gallery in galleries for image in gallery["images"]]
-        assert len(paths) == len(set(paths)) == 32
+        assert len(paths) == len(set(paths)) == 48
         assert all((tmp_path / "images" / path).is_file() for path in paths)
 
 
@@ -251,7 +254,7 @@ def test_from_the_packed_wheel_the_demo_runs_and_a_site_is_begun_in_ones_own_fol
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no folder for spiders of your own" in done.stderr
     (tmp_path / "mine").mkdir()
-    (tmp_path / "imgcrawl.toml").write_text('spiders = ["mine"]\n[settings]\nDOWNLOAD_DELAY = 0\n', "utf-8")
+    (tmp_path / "imgcrawl.toml").write_text('spiders = ["mine"]\n[settings]\nRETRY_DELAY = 0.01\n', "utf-8")
     done = run(wheel, tmp_path, "imgcrawl", *begin)
     assert done.returncode == 0, done.stderr
     assert 'name = "birds"' in (tmp_path / "mine" / "birds.py").read_text("utf-8")
