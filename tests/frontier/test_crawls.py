@@ -132,7 +132,8 @@ def test_pages_that_fail_or_kill_are_set_aside_and_told(tmp_path: Path, redis_se
                 break
             assert len(crawl.workers) < 8
         assert urls(crawl) == pages(40) - {"/page/3", "/page/7"}
-        assert (site.hits["/page/3"], site.hits["/page/7"]) == (5, 5)
+        assert site.hits["/page/7"] == 5
+        assert site.hits["/page/3"] in range(1, 6), "in a worker's hands when that dies counts, too, fetched or not"
         assert "2 pages failed 5 times and were set aside" in crawl.log(worker)
         with redis_server.client() as client:
             dead = client.lrange("{pages:requests}:dead", 0, -1)
