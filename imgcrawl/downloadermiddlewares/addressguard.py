@@ -40,8 +40,9 @@ class AddressGuardMiddleware:
     What the user names, and that is what a spider's own `start` asks for, may be anything of http and https, and of the
     other schemes that have a handler (DOWNLOAD_HANDLERS: ``file``, ``s3`` …), which no page, item or redirect may name.
     Anything of http and https may also be named by a page whose answer itself came from an address that is not public,
-    whatever its host is called. Any other request gets ``public_only`` in its meta, which our download handler obeys
-    where it connects, so that a name that resolves to a private address is refused too.
+    whatever its host is called (unless ``page_private`` is False in the request's meta: that the page named it is not
+    for sure). Any other request gets ``public_only`` in its meta, which our download handler obeys where it connects,
+    so that a name that resolves to a private address is refused too.
 
     PRIVATE_HOSTS_ALLOWED lists hosts that anybody may name all the same: names, addresses and networks
     (``192.168.1.0/24``, which names are not looked up for). Raises `InputError` for a network that is none.
@@ -101,12 +102,14 @@ class AddressGuardMiddleware:
             self._private_pages.pop(request.url, None)
 
     def _may_name_anything(self, request: Request) -> bool:
-        source = named_by(request)
+        source, page_private = named_by(request), request.meta.get("page_private")
         if source is None:
             return True
-        if self._private_pages.get(source):
-            return True
-        return source == request.meta.get("page_url") and request.meta.get("page_private") is True
+        if page_private is False:
+            return False
+        return bool(self._private_pages.get(source)) or (
+            source == request.meta.get("page_url") and page_private is True
+        )
 
 
 def _with_host(url: str, host: str) -> str:

@@ -168,11 +168,11 @@ def checked_urls(adapter: ItemAdapter, urls_field: str, result_field: str) -> Se
 
 def with_private_pages(requests: Iterable[Request], spider: Spider) -> Iterator[Request]:
     """*requests* for images that are tried again without their pages: where a page came from is not known by now, but
-    the *spider* may know (``is_own_private_page``)."""
+    the *spider* may know that of the machine that it is on (``is_own_private_page``)."""
     is_private = getattr(spider, "is_own_private_page", None)
     for request in requests:
-        if is_private and is_private(request.meta.get("page_url") or ""):
-            request.meta["page_private"] = True
+        if is_private:
+            request.meta["page_private"] = is_private(request.meta.get("page_url") or "", request.url)
         yield request
 
 
