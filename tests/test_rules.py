@@ -56,7 +56,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "configuration": {"checks"},
     "console": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version
-    "addon": {"checks", "settings", "frontier", "playwright", "refusal"},
+    "addon": {"checks", "settings", "frontier", "playwright", "refusal", "warc"},
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
@@ -79,13 +79,14 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "optouts", "pages", "spidermiddlewares",  # pages: one may stand where an image was asked for
     },
     "feeds": {"durability", "engine"},
+    "upkeep": {"catalogue", "images", "pipelines"},
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "limits", "pages", "pipelines", "retries", "shared", "workers",
+        "feeds", "frontier", "limits", "pages", "pipelines", "retries", "shared", "upkeep", "workers",
     },
 }  # fmt: skip
 

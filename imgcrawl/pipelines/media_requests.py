@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
 
 from itemadapter import ItemAdapter
@@ -22,6 +22,12 @@ from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.pipelines.galleryfilters import GalleryFilters
 from imgcrawl.spidermiddlewares import OptOuts
 from imgcrawl.urls import host_of, without_query
+
+if TYPE_CHECKING:
+    from scrapy.settings import BaseSettings
+
+    from imgcrawl.pipelines.images import ImagesPipeline
+    from imgcrawl.pipelines.settings import PipelineSettings
 
 NO_ADDRESS = "about:invalid"  # stands for what cannot be asked for
 
@@ -55,6 +61,22 @@ class MediaRequests:
         self.pages_field = pages_field
         self.paths_field = paths_field
         self.accept = accept
+
+    @classmethod
+    def of_pipeline(
+        cls, pipeline: ImagesPipeline | type[ImagesPipeline], config: PipelineSettings, settings: BaseSettings
+    ) -> Self:
+        """Those of a *pipeline*, with its *config* of *settings*."""
+        return cls(
+            config.name,
+            OptOuts.from_settings(settings),
+            config.galleries,
+            Identity.of_images(settings),
+            names_field=pipeline.NAMES_FIELD,
+            pages_field=pipeline.PAGES_FIELD,
+            paths_field=pipeline.PATHS_FIELD,
+            accept=pipeline.ACCEPT,
+        )
 
     def of(self, adapter: ItemAdapter, urls: Sequence[Any], paths: Sequence[str], spider: str) -> Iterator[Request]:
         """The requests for *urls*, in their order; one that cannot be asked for has `image_refused` in its meta."""
