@@ -56,7 +56,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "configuration": {"checks"},
     "console": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version
-    "addon": {"checks", "settings", "frontier", "playwright", "refusal"},
+    "addon": {"checks", "settings", "frontier", "playwright", "refusal", "warc"},
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},

@@ -778,6 +778,18 @@ def test_a_foreign_journal_is_left(tmp_path: Path) -> None:
     assert journal.read_text().startswith("something")
 
 
+def test_a_journal_of_a_newer_release_is_left_and_that_of_an_older_one_is_taken_up(tmp_path: Path) -> None:
+    path, journal = tmp_path / "a.json", tmp_path / ".a.json.journal"
+    journal.write_bytes(b"01" + b"0" * 17 + b"1 " + b"0" * 18 + b"42\n" + b',{"id": 1}')
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="is of format 1, expected 0 or less: a newer release of imgcrawl"):
+            JsonFile(path, statistics(), overwrite=overwrite, indent=0)
+    assert journal.read_bytes().endswith(b'{"id": 1}')
+    journal.write_bytes(b"00" + journal.read_bytes()[2:])  # as all releases so far have written it
+    add(path).finish()
+    assert load(path) == [{"id": 1}]
+
+
 @pytest.mark.parametrize(
     ("torn", "whole"),
     [
