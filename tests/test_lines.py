@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imgcrawl.lines import printable
+from imgcrawl.lines import printable, shown_address
 from tests.support import processes
 from tests.support.crawling import FAST, environment
 from tests.support.sharing import scrapy
@@ -45,6 +45,26 @@ HOSTILE = "\x1b]0;owned\x07\r\n2026-01-01 00:00:00 [scrapy] ERROR: forged\u202e\
 )
 def test_who_we_are_is_shown_in_no_address(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("redis://:secret/x@host:1/0", "redis://host:1/0"),
+        ("redis://me:se cret@host:port", "redis://host:port"),
+        ("redis://:12/secret@host:1", "redis://host:1"),
+        ("me:secret@host:1", "host:1"),
+        ("me:secret://x@host:1", "host:1"),
+        ("http:/me:secret@host", "host"),
+        ("http://me:12/34secret@proxy:3128", "http://proxy:3128"),
+        ('http://me:pa"secret@proxy', "http://proxy"),
+        ("unix://me:secret@/run/r.sock?password=secret", "unix:///run/r.sock?password=***"),
+        ("rediss://host:1/0\x1b[2J", "rediss://host:1/0\N{REPLACEMENT CHARACTER}[2J"),
+        ("host", "host"),
+    ],
+)
+def test_of_an_address_of_ours_nothing_is_shown_that_may_be_a_password(address: str, shown: str) -> None:
+    assert shown_address(address) == shown
 
 
 def test_a_line_stays_one_line() -> None:

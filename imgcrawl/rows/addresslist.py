@@ -30,9 +30,10 @@ _ITEM_ONLY = {
 # Of several columns with addresses, the first of these.
 _NAMES = ("image_url", "image", "img_url", "img", "photo_url", "photo", "picture_url", "picture", "url", "src", "link")
 _ADDRESS = re.compile(r"""[\s'"<\[(]*(?:[a-z][a-z0-9+.-]*:)?//[^\s/]""", re.IGNORECASE)
-_COMMENT = re.compile(r"\s+#.*")
+# Spaces are looked at from their first one only: there may be a million.
+_COMMENT = re.compile(r"(?<!\s)\s++#.*")
 _IN_ANGLES = re.compile(r"^<(?:URL:)?(.*)>$")  # RFC 3986, appendix C
-_BETWEEN = re.compile(r"\s*[,;|]\s+(?=https?://)|\s+(?=(?:https?:)?//)|[;|](?=https?://)")
+_BETWEEN = re.compile(r"(?:(?<!\s)\s++)?+[,;|]\s++(?=https?://)|(?<!\s)\s++(?=(?:https?:)?//)|[;|](?=https?://)")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from imgcrawl.frontier.queues import Queues, queues_from_settings
 from imgcrawl.frontier.server import EmbeddedServer
 from imgcrawl.frontier.verdict import last_reason, reporters, run_stats
 from imgcrawl.limits.redis import RedisLimits
+from imgcrawl.lines import shown_address
 from imgcrawl.shared.address import redis_url
 from imgcrawl.shared.connection import OUTAGES, check_server
 from imgcrawl.workers.outcome import Outcome, judge, stats_of_all, write_feeds
@@ -122,7 +123,9 @@ class Workers:
         try:
             await check_server(self.store, self.settings["REDIS_URL"])
         except OUTAGES as error:
-            raise InputError(f"REDIS_URL {self.settings['REDIS_URL']}: cannot be reached ({error})") from None
+            raise InputError(
+                f"REDIS_URL {shown_address(self.settings['REDIS_URL'])}: cannot be reached ({error})"
+            ) from None
 
     async def _lacks_only_its_feed(self) -> bool:
         folder = self.plan.folder
