@@ -28,6 +28,7 @@ from imgcrawl.exports.pictures import ImageFolder, UnreadableImageError
 from imgcrawl.exports.target import Part, Target
 from imgcrawl.extensions.heartbeat import Heartbeat
 from imgcrawl.frontier.server import EmbeddedServer
+from imgcrawl.pipelines.staging import Staging
 from imgcrawl.rows import LocalList, copies, open_rows, source
 from imgcrawl.workers.plan import claimed
 from tests.feeds.test_atomic import FOREIGN, dangling_link, folder, link, pipe, seen, unix_socket
@@ -195,6 +196,18 @@ def test_a_socket_in_the_folder_of_another_is_not_trusted(
     server = EmbeddedServer(folder)
     assert server.socket.parent != tmp_path / "theirs"
     server.socket.parent.rmdir()
+
+
+@pytest.mark.parametrize("put", [others_folder, link_to_a_folder, some_file, pipe])
+def test_the_folder_for_unfinished_files_is_of_this_user_or_refused(
+    tmp_path: Path, victim: Path, put: Callable[[Path, Path], None]
+) -> None:
+    put(tmp_path / ".incoming", victim)
+    before = seen(tmp_path / ".incoming")
+    with pytest.raises(InputError, match=r"\.incoming is [^\n]*, expected a folder of this user"):
+        Staging(tmp_path).open()
+    assert seen(tmp_path / ".incoming") == before
+    assert not victim.is_dir() or not any(victim.iterdir())
 
 
 @contextmanager
