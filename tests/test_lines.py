@@ -131,8 +131,9 @@ def test_other_text_on_stdout_is_as_it_is_for_a_program_and_harmless_for_a_termi
 
 
 def test_a_command_prints_galleries_and_its_refusals_without_commands_for_a_terminal(
-    capfd: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("SCRAPY_SETTINGS_MODULE", raising=False)  # which `main` sets
     _print([{"title": TOLD}])
     out = capfd.readouterr().out
     assert out.rstrip("\n").isprintable()

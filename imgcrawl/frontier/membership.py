@@ -15,7 +15,7 @@ from imgcrawl.frontier.run import RunState, SharedRun
 from imgcrawl.frontier.run_arguments import shown
 from imgcrawl.frontier.shard import tell_error
 from imgcrawl.lines import shown_address
-from imgcrawl.shared.connection import OUTAGES, check_server
+from imgcrawl.shared.connection import OUTAGES, check_server, unreachable
 from imgcrawl.shared.session import one_line
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ async def join(run: SharedRun, url: str, spider: str) -> None:
             ) from None
         except OUTAGES as error:
             if time.monotonic() > patience:
-                raise InputError(f"REDIS_URL {shown_address(url)}: cannot be reached ({one_line(error)})") from None
+                raise unreachable(url, one_line(error)) from None
             if not told:
                 logger.warning("Redis at %s cannot be reached (%s); trying", shown_address(url), one_line(error))
                 told = True

@@ -12,7 +12,7 @@ from typing import Any
 
 from imgcrawl.addresses import addresses_in
 from imgcrawl.exceptions import InputError
-from imgcrawl.rows.reader import SAMPLE, RowReader, is_unicode, json_text, open_records, required_rows
+from imgcrawl.rows.reader import SAMPLE, RowReader, is_unicode, json_text, open_records, required_rows, sample_of
 from imgcrawl.rows.records import OBJECT_FORMATS, BadRow, Records, Unreadable
 
 # Of the columns beside the address: how many characters one may have that nobody asked for, and all of a row.
@@ -113,7 +113,7 @@ def open_address_list(
     records = open_records(path, format=format, encoding=encoding, delimiter=delimiter)
     if delimiter is None and isinstance(records, Records) and records.format == "csv":
         records = replace(records, delimiter=_delimiter(records))
-    sample = [fields for _, _, fields in islice(records.read(), SAMPLE)]
+    sample = list(sample_of(records))
     good = [fields for fields in sample if not isinstance(fields, BadRow)]
     place = str(records.path)
     header, header_line = None, 0

@@ -77,6 +77,10 @@ async def check_server(server: Connected, url: str) -> None:
         await _check_eviction(server, url)
 
 
+def unreachable(url: str, why: str) -> InputError:
+    return InputError(f"REDIS_URL {shown_address(url)}: cannot be reached ({why})")
+
+
 async def _check_eviction(server: Connected, url: str) -> None:
     memory = await server.client.info("memory")  # who may not ask for CONFIG may ask for this
     for node in memory.values() if isinstance(server.client, RedisCluster) and "maxmemory" not in memory else [memory]:
