@@ -15,7 +15,7 @@ from scrapy.settings import BaseSettings, default_settings
 
 from imgcrawl import settings as ours
 from imgcrawl.exceptions import InputError
-from imgcrawl.lines import SECRET_NAME, shown_address
+from imgcrawl.lines import HIDDEN, SECRET_NAME, shown_address
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ def is_socks(proxy: str | None) -> bool:
 
 
 def _shown(name: str, value: str) -> str:
-    return "***" if SECRET_NAME.search(name) else value
+    return HIDDEN if SECRET_NAME.search(name) else value
 
 
 def _known() -> set[str]:

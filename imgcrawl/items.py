@@ -40,6 +40,7 @@ REASONS: dict[str, dict[str, str]] = {
         "tls": "the certificate or the TLS handshake was not acceptable",
         "too_many_redirects": "more redirects than REDIRECT_MAX_TIMES",
         "empty": "a good status without a body",
+        "busy": "a page that says that there were too many requests, to the last retry",
         "html": "a page instead of an image",
         "not_an_image": "bytes of no image format",
         "not_a_video": "bytes of no video container",

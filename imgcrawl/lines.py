@@ -23,10 +23,23 @@ _SECRET_PARAMETER = re.compile(r"([?&][a-z_]*(?:password|username|secret|token)=
 # What terminals obey, and what turns the order of characters around.
 _OBEYED = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)")
 
+HIDDEN = "***"
 SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|(ACCESS|API|PRIVATE)_KEY|HTTPAUTH_USER|HOST_HEADERS")  # of a setting
 _SETTING = re.compile(
     r"""('(?P<name>[A-Za-z][A-Za-z0-9_]*+)': )(b?'[^']*+'|b?"[^"]*+")"""
 )  # as Scrapy logs those that are not its own
+
+
+class Secret(str):
+    """Text that came from a file or a variable, so that nobody reads it: its repr, and that of what holds it, is ***.
+
+    So are logged settings and sentences that quote a value.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(HIDDEN)
 
 
 def printable(text: str) -> str:
@@ -70,4 +83,4 @@ def _without_credentials(word: re.Match[str]) -> str:
 
 
 def _without_secret(setting: re.Match[str]) -> str:
-    return f"{setting[1]}'***'" if SECRET_NAME.search(setting["name"].upper()) else setting[0]
+    return f"{setting[1]}{HIDDEN!r}" if SECRET_NAME.search(setting["name"].upper()) else setting[0]

@@ -101,7 +101,9 @@ def on_stdout(format: str, *, is_terminal: bool, **options: Any) -> bytes:
     crawler.stats = StatsCollector(crawler)
     spider = Spider.from_crawler(crawler, "x")
     stream = Stream(is_terminal=is_terminal)
-    file = StdoutFeedStorage("stdout:", stream, feed_options={"format": format, **options}).open(spider)
+    storage = StdoutFeedStorage.from_crawler(crawler, "stdout:", feed_options={"format": format, **options})
+    storage._stdout = stream
+    file = storage.open(spider)
     kind = load_object(crawler.settings.getwithbase("FEED_EXPORTERS")[format])
     exporter = build_from_crawler(kind, crawler, file, encoding=options.get("encoding"))
     exporter.start_exporting()

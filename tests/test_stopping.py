@@ -11,6 +11,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -127,42 +129,37 @@ async def test_a_stop_that_comes_while_the_spider_opens_is_kept(server: Server) 
 
 
 @pytest.mark.alone
-def test_sigterm_ends_a_crawl_in_time_though_images_take_30_seconds(server: Server, tmp_path: Path) -> None:
-    site = SlowSite(server)
-    process = start(tmp_path, site, delay=1)
-    until(lambda: site.slow_ones >= 1)
-    log, items = stopped(tmp_path, process)
-    assert "requests that are not done are given up" in log
-    assert Counter(image["status"] for item in items for image in item["images"])["failed"] >= 1
-    site.quick.set()
-    finished(tmp_path, start(tmp_path, site, delay=0))
-
-
-@pytest.mark.alone
-def test_sigterm_ends_all_workers_in_time_and_the_same_command_goes_on(server: Server, tmp_path: Path) -> None:
-    site = SlowSite(server)
-    process = start(tmp_path, site, "--workers", "2", delay=1)
-    until(lambda: site.slow_ones >= 1, 60)
-    log, _ = stopped(tmp_path, process)
-    assert "crashed" not in log
-    asked = Counter(server.paths())
-    site.quick.set()
-    finished(tmp_path, start(tmp_path, site, "--workers", "2", delay=0))
-    assert max(Counter(server.paths()).values()) <= 2, asked
-    assert not (tmp_path / ".imgcrawl").exists()
-
-
-@pytest.mark.alone
-def test_sigterm_ends_a_worker_in_time_though_its_redis_is_frozen(
-    server: Server, tmp_path: Path, own_redis_server: RedisServer
-) -> None:
-    site = SlowSite(server)
+def test_sigterm_ends_crawls_in_time_and_the_same_commands_go_on(tmp_path: Path, own_redis_server: RedisServer) -> None:
+    """Three crawls at once, which mostly wait: one process, two workers, and one whose Redis is frozen."""
     shared = ("-s", f"REDIS_URL={own_redis_server.url}", "-s", "FRONTIER_LEASE_TIMEOUT=6")
-    process = start(tmp_path, site, *shared, delay=1)
-    until(lambda: site.slow_ones >= 1)
-    own_redis_server.send(signal.SIGSTOP)
-    log, _ = stopped(tmp_path, process, IN_TIME * 1.5)  # nine seconds; 25 if it were waited for
-    assert "Redis does not answer: the pages of this worker go back to the others" in log
-    own_redis_server.send(signal.SIGCONT)
-    site.quick.set()
-    finished(tmp_path, start(tmp_path, site, *shared, delay=0))
+    ways: dict[str, tuple[str, ...]] = {"one": (), "two": ("--workers", "2"), "frozen": shared}
+    with ExitStack() as stack:
+        sites = {way: SlowSite(stack.enter_context(Server())) for way in ways}
+        for way in ways:
+            (tmp_path / way).mkdir()
+
+        def start_all(delay: float) -> dict[str, subprocess.Popen[bytes]]:
+            return {way: start(tmp_path / way, sites[way], *ways[way], delay=delay) for way in ways}
+
+        crawls = start_all(delay=1)
+        until(lambda: all(site.slow_ones >= 1 for site in sites.values()), 60)
+        own_redis_server.send(signal.SIGSTOP)
+        # With a frozen Redis nine seconds; 25 if it were waited for.
+        with ThreadPoolExecutor() as threads:
+            ends = {
+                way: threads.submit(stopped, tmp_path / way, crawl, IN_TIME * (1.5 if way == "frozen" else 1))
+                for way, crawl in crawls.items()
+            }
+        log, items = ends["one"].result()
+        assert "requests that are not done are given up" in log
+        assert Counter(image["status"] for item in items for image in item["images"])["failed"] >= 1
+        assert "crashed" not in ends["two"].result()[0]
+        assert "Redis does not answer: the pages of this worker go back to the others" in ends["frozen"].result()[0]
+        own_redis_server.send(signal.SIGCONT)
+        for site in sites.values():
+            site.quick.set()
+        for way, crawl in start_all(delay=0).items():
+            finished(tmp_path / way, crawl)
+        asked = Counter(sites["two"].server.paths())
+        assert max(asked.values()) <= 2, asked
+        assert not (tmp_path / "two" / ".imgcrawl").exists()

@@ -22,7 +22,7 @@ from imgcrawl.basespiders.base import (
     text_of,
     words_of,
 )
-from imgcrawl.basespiders.lists import SiteSpider
+from imgcrawl.basespiders.sites import SiteSpider
 from imgcrawl.items import Entry, Gallery
 from imgcrawl.pages.outside import in_pieces
 from imgcrawl.urls import absolute

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -24,15 +24,13 @@ from imgcrawl.basespiders.base import (
     words_of,
 )
 from imgcrawl.basespiders.known import KnownGalleriesSpider
-from imgcrawl.basespiders.lists import LOGIN_FORM
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, page_facts
+from imgcrawl.pages.login import is_login_address, is_login_page
 from imgcrawl.pages.outside import in_pieces, let_go, outside_loop
 
 # Of galleries that redirect: where so many of them ended, and that so many are galleries of their own.
 REMEMBERED = 100_000
-_LOGIN_PATH = re.compile(r"/(log-?in|sign-?in|auth|account|sessions?)\b", re.IGNORECASE)
-_DECORATION, _OF_A_FORM = 2, 400  # images and characters of a page that is a form to log in
 
 
 class GallerySpider(KnownGalleriesSpider):
@@ -109,16 +107,18 @@ class GallerySpider(KnownGalleriesSpider):
     async def read_list(self, response: Response, found: list[str]) -> AsyncIterator[Any]:
         complete = await self.not_to_open(found)
         async for gallery in in_pieces(0, iter(found)):
-            self._named[gallery] = None
             if gallery in complete:
+                self._named[gallery] = None
                 self.crawler.stats.inc_value("gallery/known")
                 continue
             yield self.gallery_request(gallery)
 
     def gallery_request(self, url: str) -> Request:
-        return Request(
+        request = Request(
             url, callback=self.parse_gallery, errback=self.gallery_failed, priority=1, meta={"task": "gallery"}
         )
+        self._named[request.url] = None
+        return request
 
     def looked_for(self) -> str:
         return f"no galleries; nothing matches {self.gallery_links!r}"
@@ -168,9 +168,12 @@ class GallerySpider(KnownGalleriesSpider):
 
     async def judged(self, item: Gallery, response: Response) -> Gallery:
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
-        found = len(item["image_urls"])
-        most = 0 if self.image_links else _DECORATION
-        if is_page(response) and await outside_loop(len(response.body), _is_login, response, found, most):
+        asks = partial(is_login_page, searched=not self.image_links, known=self.login_forms)
+        if (
+            isinstance(response, TextResponse)
+            and is_page(response)
+            and await outside_loop(len(response.body), lambda page: asks(page.selector, item["image_urls"]), response)
+        ):
             item["image_urls"] = []
             return self.failed(item, "login")
         if item["image_urls"]:
@@ -188,9 +191,10 @@ class GallerySpider(KnownGalleriesSpider):
         if url == asked:
             self._ends[url] = asked
             return ""
-        if _LOGIN_PATH.search(urlsplit(url).path):
+        if is_login_address(url):
             return "login"
-        if url in self._named or self._ends.setdefault(url, asked) != asked or self.is_list_page(url):
+        is_other = self.is_list_page(url) or url.rstrip("/") == self.list_path or _is_home(url, asked)
+        if is_other or url in self._named or self._ends.setdefault(url, asked) != asked:
             return "redirected"
         return ""
 
@@ -212,11 +216,12 @@ class GallerySpider(KnownGalleriesSpider):
         return list(dict.fromkeys(self.image_url(link) for link in images(response, self.image_links)))
 
 
-def _is_login(response: Response, found: int, most: int) -> bool:
-    """Whether a page with a form to log in is nothing but that: *found* images, of which any page may have *most*."""
-    if not response.xpath(LOGIN_FORM):
+def _is_home(url: str, asked: str) -> bool:
+    """Whether *url* is the start page of the site that *asked*, another page, belongs to."""
+    home, page = urlsplit(url), urlsplit(asked)
+    if home.path not in ("", "/") or home.query or page.path in ("", "/"):
         return False
-    return not found or (found <= most and len(words_of(response, "//body")) < _OF_A_FORM)
+    return home.netloc.removeprefix("www.") == page.netloc.removeprefix("www.")
 
 
 def asked_address(reached: Request | Response) -> str:

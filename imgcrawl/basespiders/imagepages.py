@@ -13,11 +13,11 @@ from scrapy.http import Response, TextResponse
 
 from imgcrawl.basespiders.base import addresses, base_and_encoding, content_type, is_page, is_readable
 from imgcrawl.basespiders.gallery import GallerySpider
-from imgcrawl.basespiders.lists import NEXT_LINKS
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.items import Gallery
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.outside import outside_loop
+from imgcrawl.pages.pagination import NEXT_LINKS
 from imgcrawl.pages.versions import offered_versions
 
 _LINKS = "(//a/@href)[position() <= 5000]"  # each is an object of its own

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
-from typing import Any, ClassVar, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 from scrapy import Request
 from scrapy.downloadermiddlewares.retry import get_retry_request
-from scrapy.http import Response
+from scrapy.http import Response, TextResponse
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import (
-    BaseSpider,
     addresses,
     content_type,
     failed_reason,
@@ -25,58 +24,24 @@ from imgcrawl.basespiders.base import (
     text_of,
 )
 from imgcrawl.basespiders.fedlists import FedListsSpider
+from imgcrawl.basespiders.sites import EarlierWalksSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.identity import Identity
 from imgcrawl.pages.busy import says_busy
+from imgcrawl.pages.login import Form, login_forms
 from imgcrawl.pages.outside import let_go, outside_loop
-from imgcrawl.urls import absolute, host_of, rebase
+from imgcrawl.pages.pagination import NEXT_LINKS
+from imgcrawl.urls import absolute
 
-NUMBER = "imgcrawlpagenumber"  # stands for a page's number where an address is made into a pattern
-NEXT_LINKS = "//link[@rel='next']/@href | //a[contains(concat(' ', @rel, ' '), ' next ')]/@href"
-LOGIN_FORM = "//form//input[@type='password']"
-
-
-class SiteSpider(BaseSpider):
-    """A spider of one site, whose list pages have the address `list_url`, with `{page}` and any option in braces."""
-
-    options: ClassVar[dict[str, str]] = {"pages": "stop after so many list pages"}
-    pages: str | None = None
-
-    list_url = ""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.max_pages = self.at_least_one("pages")
-        self.site = host_of(self.list_url)
-
-    def list_address(self, page: int | str, **more: Any) -> str:
-        """The address of list page *page*, at `base` if one is given."""
-        options = {option: quote(str(getattr(self, option, "")), safe="") for option in self.all_options()}
-        return self.at_home(self.list_url.format(**{**options, "page": page, "offset": 0, "token": "", **more}))
-
-    def at_home(self, url: str) -> str:
-        """*url* at `base`, if one is given and *url* is the site's own."""
-        return rebase(url, self.base) if self.base and host_of(url) == self.site else url
+MAX_FORMS = 100  # to log in, that are remembered
 
 
-class EarlierWalksSpider(SiteSpider):
-    """What the walk of a list knows of earlier ones: nothing, unless a subclass says more."""
+class _Seen(NamedTuple):
+    """What is on a list page: what was *found*, the largest page number that it has *named*, its forms to log in."""
 
-    first_page = 1
-
-    def first_address(self) -> str:
-        return self.list_address(self.first_page, offset=0, token="")
-
-    async def walk_begins(self) -> bool:
-        """Note that the walk begins. Whether it may end where all is known: the one before reached the list's end."""
-        return False
-
-    def walk_ends(self, *, whole: bool) -> None:
-        """The walk is over; *whole*: it looked past no page."""
-
-    async def known_on(self, found: Sequence[str]) -> Collection[str]:
-        """Which of what was *found* on a list page an earlier crawl has brought home, where that may end the walk."""
-        return ()
+    found: list[str]
+    named: int
+    forms: set[Form]
 
 
 class ListSpider(EarlierWalksSpider, FedListsSpider):
@@ -97,9 +62,12 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
     A kind of list says what is on a page: `found_on` and `read_list`.
     """
 
-    page_size = 0
     next_link = ""
     most_known: int | None = None
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.login_forms: set[Form] = set()  # on list pages that showed something
 
     async def start(self) -> AsyncIterator[Any]:
         walk = Walk(may_stop=await self.walk_begins())
@@ -132,28 +100,39 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 yield request
             return
         self.crawler.stats.inc_value("list/count")
-        found, named = await outside_loop(len(response.body), self.found_and_named, response)
-        if not found:
-            for request in self.without_any(response, page, before.without(named)):
+        seen = await outside_loop(len(response.body), self.look_at, response, page, before.offset)
+        found = seen.found
+        known = await self.known_on(found)
+        step = before.after(
+            map(self._identity.of, found), seen.named, (address in known for address in found), asks=bool(seen.forms)
+        )
+        # What is pinned may stand around what says that there were too many requests.
+        busy = not step.brings_new and await outside_loop(len(response.body), _is_busy, response)
+        if not found or busy:
+            for request in self.without_any(
+                response, page, before.without(seen.named), asks=bool(seen.forms), busy=busy
+            ):
                 yield request
             return
-        known = await self.known_on(found)
-        step = before.after(map(self._identity.of, found), named, (address in known for address in found))
         if step.brings_new:
+            self.login_forms |= seen.forms if len(self.login_forms) < MAX_FORMS else set()
             async for output in self.read_list(response, found):
                 yield output
         if self.is_last(page) or step.walk.ends_known(self.most_known):
             return
-        if not step.goes_on(page):
+        links_on = step.walk.barren > 0 and not self.is_numbered() and self.next_address(response, page, step.walk)
+        if not step.goes_on(page, links_on=bool(links_on)):
             self.tell_end(response, page, step.walk)
             return
         for request in self.next_request(response, page, step.walk):
             yield request
         await let_go(response)
 
-    def found_and_named(self, response: Response) -> tuple[list[str], int]:
-        """What is on a list page, and the largest page number that it links to."""
-        return self.found_on(response), self.last_named(response)
+    def look_at(self, response: Response, page: int, offset: int) -> _Seen:
+        """What is on list page *page*, which has *offset* entries before it."""
+        forms = login_forms(cast("TextResponse", response).selector) if is_page(response) else set()
+        found = self.found_on(response)
+        return _Seen(found, self.last_named(response, page, offset, len(found)), forms)
 
     # The end, and what only looks like it
 
@@ -162,15 +141,14 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         if response.status not in (404, 410):
             yield from self.list_lost(cast("Request", response.request), f"no page but {content_type(response)}")
         elif page < walk.named:
-            yield from self.list_lacks(response, page, walk, f"http_{response.status}", again=False)
+            yield from self.list_lacks(response, page, walk.without(), f"http_{response.status}", again=False)
 
-    def without_any(self, response: Response, page: int, walk: Walk) -> Iterator[Any]:
-        """A page with nothing on it: the end of the list, unless something says that it is not."""
-        if is_page(response) and response.xpath(LOGIN_FORM):
+    def without_any(self, response: Response, page: int, walk: Walk, *, asks: bool, busy: bool) -> Iterator[Any]:
+        """A page with nothing new on it: the end of the list, unless something says that it is not."""
+        if asks and not walk.asks:  # some sites ask on each page
             at = f"{response.url}: list page {page}"
             self.report(f"{at} is a form to log in: the session has ended, or COOKIES_FILE is missing")
             return
-        busy = is_page(response) and says_busy(text_of(response, "//body"))
         links_on = bool(self.next_address(response, page, walk)) and not self.is_numbered()
         if busy or links_on or page < walk.named:
             yield from self.list_lacks(response, page, walk, "busy" if busy else "nothing", again=True)
@@ -214,6 +192,11 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         """The walk ends at *page* for what its pages show, not because the list says so."""
         if page < walk.named:
             self.report(f"the walk ended at list page {page}, before the site's own last one, {walk.named}")
+        elif walk.is_in_doubt(page):
+            self.report(
+                f"the walk ended at list page {page} on suspicion: some pages in a row brought next to nothing new; if "
+                "the list goes on, leave out of its selector what stands on every page"
+            )
         elif walk.barren > 1 and response:
             self.logger.warning("%.500s: %d list pages brought next to nothing new: the end", response.url, walk.barren)
 
@@ -248,29 +231,9 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             following += next_in_header(response)
         return next((self.at_home(address) for address in following if address != response.url), "")
 
-    def numbered_address(self, page: int, walk: Walk) -> str:
-        offset = (page - self.first_page) * self.page_size if self.page_size else walk.offset
-        return self.list_address(page, offset=offset)
 
-    def is_numbered(self) -> bool:
-        """Whether the address of a list page follows from its number."""
-        return "{page" in self.list_url or "{offset" in self.list_url
-
-    def last_named(self, response: Response) -> int:
-        """The largest page number in links of the site's own to list pages; 0 where there are none."""
-        links = addresses(response, "//a/@href") if is_page(response) else []
-        numbers = (self._number_in.fullmatch(self.at_home(link)) for link in links)
-        return max((int(number[1]) for number in numbers if number and number.lastindex), default=0)
-
-    def is_list_page(self, url: str) -> bool:
-        """Whether *url* is, by its looks, that of a list page."""
-        return self._number_in.fullmatch(url) is not None
-
-    @cached_property
-    def _number_in(self) -> re.Pattern[str]:
-        """What finds the number in the address of a list page, which is empty where it has none."""
-        parts = [re.escape(part) for part in self.list_address(NUMBER).split(NUMBER)]
-        return re.compile("([0-9]{1,9})".join(parts[:2]) + "".join("[0-9]+" + part for part in parts[2:]) + "/?")
+def _is_busy(response: Response) -> bool:
+    return says_busy(text_of(response, "//body") if is_page(response) else cast("TextResponse", response).text)
 
 
 def next_in_header(response: Response) -> list[str]:

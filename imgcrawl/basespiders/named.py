@@ -62,8 +62,10 @@ class NamedGallerySpider(GallerySpider):
 
     def named_requests(self) -> Iterator[Request]:
         """A request for each gallery that is named."""
-        for address in self._addresses:
-            yield self.gallery_request(rebase(address, self.base) if self.base else address)
+        given = [rebase(address, self.base) if self.base else address for address in self._addresses]
+        for address in given:  # before one that leads to another is asked for
+            self._named[Request(address).url] = None
+        yield from map(self.gallery_request, given)
         for row in self._list or ():
             found = None if isinstance(row, BadRow) else absolute("", row.values[0])
             if found and self.base:

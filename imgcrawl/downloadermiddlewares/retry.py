@@ -15,6 +15,7 @@ from scrapy.utils.response import response_status_message
 
 from imgcrawl.bodies import body_file_of
 from imgcrawl.downloader import downloader_of
+from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
 from imgcrawl.limits.retry_after import SLOWER, retry_after
 from imgcrawl.pages.busy import says_busy
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 _SHORT = 20_000  # bytes of what says so
 # In linear time: what is not closed goes on to the end, or to the next tag.
 _TAGS = re.compile(rb"<(?:script|style)\b.*?(?:</(?:script|style)>|\Z)|<[^<>]*>?", re.DOTALL | re.IGNORECASE)
+_IMAGE = re.compile(rb"<(?:img|picture|amp-img|image|video)\b|\.(?:jpe?g|png|webp|gif|avif)\b", re.IGNORECASE)
+_OF_A_GALLERY = ("gallery", "subpage")  # tasks whose page is nothing without images
 _DNS_RETRIES = 2  # a name server has a bad moment; a name that does not exist will not begin to
 
 
@@ -44,8 +47,9 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
     What was answered 429 or 503 comes again before what was not asked for yet: its priority rises by one, whatever
     RETRY_PRIORITY_ADJUST says, and it is the next of its host (meta ``retry_first``).
 
-    An image without a byte in it is asked for once more, and one in whose place there is a page that says that there
-    were too many requests as any other failure.
+    A page or an image without a byte in it is asked for once more. One in whose place there is a page that says that
+    there were too many requests is asked for again as after any other failure. A gallery's page that stays so fails
+    (``empty``, ``busy``).
 
     A TLS failure is not retried, an unknown host name twice at most. A wait ends, and the last outcome stands,
     as soon as the crawl is being stopped. Needs `imgcrawl.downloader.Downloader`, which knows that a request
@@ -68,8 +72,7 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
         self, request: Request, response: Response
     ) -> Request | Response:
         if request.meta.get("dont_retry") or response.status not in self.retry_http_codes:
-            anew = self._asked_anew(request, response)
-            return anew if anew and await self._wait(anew) else response
+            return await self._had(request, response)
         asked = retry_after(response) if response.status in SLOWER else 0.0
         if asked > self._retry_after_max:
             logger.debug(
@@ -112,14 +115,20 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
         again = self._retry(request, exception)
         return again if again and await self._wait(again) else None
 
-    def _asked_anew(self, request: Request, response: Response) -> Request | None:
-        """*request*, of an image, once more, if *response* has none in it that may be there the next time."""
-        if not request.meta.get("media") or not 200 <= response.status < 300:
-            return None
-        file = body_file_of(request)
-        if not response.body and not (file and file.is_written):
-            return self._retry(request, "empty") if not request.meta.get("retry_times") else None
-        return self._retry(request, "busy") if _is_busy(response) else None
+    async def _had(self, request: Request, response: Response) -> Request | Response:
+        """*response*, or *request* once more if that has nothing in it which may be there the next time.
+
+        Raises `RequestRefused` for a page of a gallery that has nothing to the end.
+        """
+        lacks = _lacks(request, response)
+        if not lacks:
+            return response
+        may_again = lacks == "busy" or not request.meta.get("retry_times")
+        if may_again and not request.meta.get("dont_retry") and (again := self._retry(request, lacks)):
+            return again if await self._wait(again) else response
+        if request.meta.get("task") in _OF_A_GALLERY:
+            raise RequestRefused(lacks, f"{response.url}: status {response.status}")
+        return response
 
     async def _wait(self, again: Request) -> bool:
         doubled = self._delay * 2 ** min(again.meta["retry_times"] - 1, 30)
@@ -133,9 +142,23 @@ def _first(again: Request, request: Request) -> Request:
     return again
 
 
-def _is_busy(response: Response) -> bool:
-    """Whether *response*, which came in the place of an image, says that there were too many requests."""
+def _lacks(request: Request, response: Response) -> str:
+    """What is wrong with *response*, which came in the place of an image or of a page: "empty", "busy" or nothing."""
+    is_media, task = request.meta.get("media"), request.meta.get("task")
+    if not 200 <= response.status < 300 or not (is_media or task in (*_OF_A_GALLERY, "list")):
+        return ""
+    file = body_file_of(request)
+    if not response.body and not (file and file.is_written):
+        return "empty"
+    # What a list page says is for the spider: something may stand around it.
+    return "busy" if (is_media or task in _OF_A_GALLERY) and _is_busy(response, is_page=not is_media) else ""
+
+
+def _is_busy(response: Response, *, is_page: bool) -> bool:
+    """Whether *response* says that there were too many requests. A page that has images is one, whatever it says."""
     body = response.body[:_SHORT]
     kind = response.headers.get("Content-Type") or b""
     is_text = body.lstrip()[:1] in (b"<", b"{") or kind.startswith((b"text/", b"application/json"))
-    return is_text and says_busy(_TAGS.sub(b" ", body).decode("utf-8", "replace"))
+    if not is_text or (is_page and _IMAGE.search(response.body)):
+        return False
+    return says_busy(_TAGS.sub(b" ", body).decode("utf-8", "replace"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import Final
 
 from PIL import Image
@@ -38,6 +40,7 @@ _FOREIGN: Final = {
     "BPG": re.compile(rb"BPG\xfb"),
     "FLIF": re.compile(rb"FLIF"),
     "DjVu": re.compile(rb"AT&TFORM"),
+    "PSD": re.compile(rb"8BPS"),  # of some kinds that Pillow does not decode
     "XCF": re.compile(rb"gimp xcf "),
     "OpenEXR": re.compile(rb"\x76\x2f\x31\x01"),
     "Radiance HDR": re.compile(rb"#\?RADIANCE"),
@@ -62,6 +65,7 @@ FOREIGN_EXTENSIONS: Final = {
     "BPG": ".bpg",
     "FLIF": ".flif",
     "DjVu": ".djvu",
+    "PSD": ".psd",
     "XCF": ".xcf",
     "OpenEXR": ".exr",
     "Radiance HDR": ".hdr",
@@ -73,12 +77,42 @@ FOREIGN_EXTENSIONS: Final = {
 }
 
 
+# What people call them besides.
+_ALIASES: Final = {
+    "heic": "HEIF", "heics": "HEIF", "heifs": "HEIF", "mov": "MP4", "qt": "MP4", "quicktime": "MP4", "m4v": "MP4",
+    "3gp": "MP4", "mkv": "WebM", "matroska": "WebM", "psb": "PSD", "photoshop": "PSD", "emf": "WMF", "svgz": "SVG",
+    "jpg": "JPEG", "jpe": "JPEG", "tif": "TIFF", "jp2": "JPEG2000", "jpeg2k": "JPEG2000", "apng": "PNG",
+}  # fmt: skip
+
+
+def format_called(name: str, known: Iterable[str]) -> str:
+    """Which of the formats *known* is called *name*: by its own name, its extension or another one, in capitals or not;
+    *name* itself where none is."""
+    told = _folded(name)
+    for format_ in known:
+        if told in (_folded(format_), FOREIGN_EXTENSIONS.get(format_, "")[1:]) or _ALIASES.get(told) == format_:
+            return format_
+    return name.strip()
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s._-]", "", name).lower()
+
+
 def foreign_format(source: bytes) -> str:
     """The name, in `FOREIGN_EXTENSIONS`, of a format that is recognised and not decoded; empty for any other bytes.
 
     Raises `ImageError` ("html") for a page.
     """
     return _markup(source) or next((name for name, signature in _FOREIGN.items() if signature.match(source)), "")
+
+
+def kept_format(source: bytes, keep: Collection[str]) -> str:
+    """Which of the formats *keep* the bytes are of; empty if of none."""
+    with suppress(ImageError):
+        name = foreign_format(source) if keep else ""
+        return name if name in keep else ""
+    return ""
 
 
 def _markup(source: bytes) -> str:

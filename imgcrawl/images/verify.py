@@ -22,7 +22,7 @@ from PIL import Image, ImageFile
 from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.costs import MAX_FRAMES, cost_of, refuse_too_many_parts, refuse_unusual
 from imgcrawl.images.damage import Mended, ends_early, mended, overlooked
-from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, foreign_format
+from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, foreign_format, kept_format
 from imgcrawl.images.frugal import still
 from imgcrawl.images.room import ANIMATION_FACTOR, DEFAULT_PIXEL_LIMIT, ROOM, CostlyError, set_pixel_limit
 
@@ -77,7 +77,7 @@ def examine(
     """Decode *source* completely and return the facts about it.
 
     What common viewers show is an image, with what is wrong with it in `warnings`; not if *strict*. Formats that *keep*
-    names (of `FOREIGN_EXTENSIONS`) are recognised by their first bytes, and not decoded: their sizes are 0.
+    names (of `FOREIGN_EXTENSIONS`) and that cannot be decoded are recognised by their first bytes: their sizes are 0.
 
     Raises `CostlyError` for an image that there is no room for in the threads of this process but may be elsewhere
     (`set_pixel_limit`), and `ImageError`, and nothing else, with the reason "empty", "html", "not_an_image",
@@ -87,8 +87,8 @@ def examine(
     try:
         facts = _decoded(source, min_width, min_height)
     except ImageError as error:
-        if error.reason == "unsupported_format" and error.detail in keep:
-            return Facts(error.detail, 0, 0, 0, FOREIGN_EXTENSIONS[error.detail], ("unverified",))
+        if error.reason in ("unsupported_format", "corrupt") and (name := kept_format(source, keep)):
+            return Facts(name, 0, 0, 0, FOREIGN_EXTENSIONS[name], ("unverified",))
         mend = None if strict else mended(source, error)
         if mend is None or not _shows_all(mend):
             raise

@@ -17,6 +17,46 @@ ORIGINAL_ATTRIBUTES = (
     "data-full-src",
     "data-hi-res-src",
     "data-original",
+    "data-original-src",
+    "data-original-url",
+    "data-original-image",
+    "data-originalsrc",
+    "data-orig",
+    "data-orig-src",
+    "data-raw-src",
+    "data-raw",
+    "data-full-url",
+    "data-full",
+    "data-full-image",
+    "data-full-img",
+    "data-full-size",
+    "data-full-size-src",
+    "data-fullsize",
+    "data-fullsrc",
+    "data-fullscreen",
+    "data-highres",
+    "data-high-res",
+    "data-high-res-src",
+    "data-highres-src",
+    "data-hires",
+    "data-hi-res",
+    "data-hd",
+    "data-hd-src",
+    "data-zoom-src",
+    "data-zoom-img",
+    "data-zoom-url",
+    "data-zoom",
+    "data-large-src",
+    "data-large-url",
+    "data-large-image",
+    "data-large-img",
+    "data-large-file",  # WordPress, Jetpack: what fits into the theme
+    "data-large",
+    "data-big-src",
+    "data-big",
+    "data-bigimg",
+    "data-max-src",
+    "data-max",
 )
 SRCSET_ATTRIBUTES = ("srcset", "data-srcset", "data-lazy-srcset", "data-lazysrcset", "lazysrcset")
 # … the second says where a script will find the image that `src` only keeps the place of.
@@ -73,6 +113,11 @@ _DRAWN = re.compile(
     re.IGNORECASE,
 )
 _TINY = re.compile(r"\s*0*[01](?:px)?\s*", re.IGNORECASE)
+
+STAND_INS = ("data:", "about:")  # what stands where a script will put an image
+MAX_REFUSED = 200  # characters kept of an address that will not be asked for
+
+_ABSOLUTE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|[a-z][a-z0-9+.-]*:", re.IGNORECASE | re.ASCII)
 
 Rank = tuple[int, bool, float, float, float]
 
@@ -174,6 +219,13 @@ def _addresses(attributes: dict[str, str], names: Iterable[str]) -> Iterator[str
 def is_file(address: str) -> bool:
     """Whether *address* has the name of an image file."""
     return _HINT.search(address) is not None and _IMAGE_FILE.fullmatch(file_name(address)) is not None
+
+
+def refused_address(address: str | None, stated: str) -> str:
+    """What is told of an image that is *stated* to be where nobody can ask for it: *address*, of another scheme, or
+    what stands there where that is no address. Empty for what only keeps its place."""
+    told = (address or stated.strip())[:MAX_REFUSED]
+    return told if _ABSOLUTE.match(told) and not told.startswith(STAND_INS) else ""
 
 
 def file_name(address: str) -> str:

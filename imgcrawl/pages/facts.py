@@ -11,11 +11,11 @@ from typing import Any
 from parsel import Selector
 
 from imgcrawl.pages import linkeddata
-from imgcrawl.pages.candidates import is_file
+from imgcrawl.pages.candidates import is_file, refused_address
 from imgcrawl.pages.linkeddata import Node
 from imgcrawl.pages.sizes import ORIGINAL, size_of
 from imgcrawl.pages.tags import OF_FACTS, Tag, base_of, tags, text_after, text_of
-from imgcrawl.urls import absolute
+from imgcrawl.urls import WEB, absolute, resolve
 
 MAX_TEXT = 1_000  # characters of one fact
 MAX_TAGS = 100
@@ -72,8 +72,9 @@ class PageFacts:
 
     *date* is as it stands there. *license* and *acquire_license_page* are addresses where they are stated as such.
     *image* is the page's main image, as its publisher names it, *preview* the one that stands for the page where it is
-    shared, and *images* all that are named in such ways. *image_facts* is what
-    is stated about single images: address → caption, author, license, credit_text, acquire_license_page.
+    shared, *images* all that are named in such ways, and *refused* what is named so and can be asked for by nobody.
+    *image_facts* is what is stated about single images: address → caption, author, license, credit_text,
+    acquire_license_page.
     """
 
     title: str = ""
@@ -87,6 +88,7 @@ class PageFacts:
     image: str = ""
     preview: str = ""
     images: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     image_facts: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
@@ -204,18 +206,28 @@ class FactsReader:
                     break
             facts.image = facts.image or best
         for name in IMAGE_PROPERTIES:
-            for value in self._properties.get(name, ()):
-                found |= dict.fromkeys(filter(None, [self._absolute(value)]))
+            found |= dict.fromkeys(self._asked_for(self._properties.get(name, ()), facts))
         facts.image = facts.image or next(iter(found), "")
-        shared = [self._absolute(value) for name in _IMAGE_META for value in self._meta.get(name, ())]
-        facts.preview = next(filter(None, shared), "")
-        found |= dict.fromkeys(filter(None, shared))
+        shared = self._asked_for((value for name in _IMAGE_META for value in self._meta.get(name, ())), facts)
+        facts.preview = next(iter(shared), "")
+        found |= dict.fromkeys(shared)
         if not found:  # what stands for a video until it runs
             stills = (value for video in videos for value in linkeddata.values(video, "thumbnailUrl"))
             found |= dict.fromkeys(filter(None, (self._absolute(linkeddata.address_of(still)) for still in stills)))
             facts.preview = next(iter(found), "")
         facts.image = facts.image or facts.preview
         facts.images = list(found)[:MAX_IMAGES]
+
+    def _asked_for(self, stated: Iterable[str], facts: PageFacts) -> list[str]:
+        """The addresses of images that are *stated*. Those that nobody can ask for are noted in *facts*."""
+        found = []
+        for value in stated:
+            address = resolve(self._base, value, self._encoding)
+            if address and address.startswith(WEB):
+                found.append(address)
+            elif (told := refused_address(address, value)) and len(facts.refused) < MAX_IMAGES:
+                facts.refused.append(told)
+        return found
 
     def _absolute(self, address: str) -> str | None:
         return absolute(self._base, address, self._encoding) if address else None

@@ -23,6 +23,7 @@ from imgcrawl.pages.candidates import (
     is_no_picture,
     is_ornament,
     is_pixel,
+    refused_address,
     source_candidates,
 )
 from imgcrawl.pages.facts import FactsReader
@@ -33,8 +34,6 @@ from imgcrawl.urls import WEB, absolute, resolve
 # libxml2 takes what follows a <source> for a part of it.
 _AROUND_IMAGES = ("picture", "source", "figure", "span", "amp-img", "noscript")
 _NEAR = 64  # elements above one in which it is looked for the one that was searched last
-STAND_INS = ("data:", "about:")  # what stands where a script will put an image
-MAX_REFUSED = 200  # characters kept of an address that will not be asked for
 
 
 def find_images(html: str | Selector, url: str, encoding: str = "utf-8") -> list[str]:
@@ -49,10 +48,10 @@ def find_images(html: str | Selector, url: str, encoding: str = "utf-8") -> list
 
     Backgrounds in a `style` attribute, or where scripts find them, count where they are photographs by their name.
 
-    Left out: `data:`, addresses that browsers refuse, images declared as 1x1 and pixel files (`spacer.gif`), what
+    Left out: `data:`, images declared as 1x1 and pixel files (`spacer.gif`), what
     counts visits, icons (declared to be no larger, or SVG by such a name), the page itself, and names like
-    `loading.gif` where a better address took their place; images of style sheets too: they are icons and sprites. An
-    address of another scheme in an `<img>` is among the images: what becomes of it is told.
+    `loading.gif` where a better address took their place; images of style sheets too: they are icons and sprites. What
+    is stated as an image, but can be asked for by nobody, is among the images: what becomes of it is told.
 
     *html* is the text of a page (time linear in its length) or a selector, of which only its own part counts;
     *encoding* that of the page.
@@ -75,10 +74,8 @@ def images_in(nodes: Iterable[Selector], url: str, base: str, encoding: str = "u
         if isinstance(root, str):
             if not is_empty(root):
                 address = resolve(base, root, encoding) or root.strip()
-                if address.startswith(WEB):
-                    found[address] = None
-                elif not address.startswith(STAND_INS):
-                    found[address[:MAX_REFUSED]] = None
+                if told := address if address.startswith(WEB) else refused_address(address, root):
+                    found[told] = None
         elif etree.iselement(root) and not any(above is last for above in islice(root.iterancestors(), _NEAR)):
             last = root  # what is within an element that was searched has been found
             found |= dict.fromkeys(
@@ -119,7 +116,7 @@ def _find(text: str, url: str, base: str, encoding: str, *, whole_page: bool = F
         search.read(tag)
         reader.read(tag)
     facts = reader.facts()
-    return _largest(search.found(facts.images), (facts.image, facts.preview))
+    return _largest(search.found([*facts.images, *facts.refused]), (facts.image, facts.preview))
 
 
 def _is_plain(root: Any) -> bool:
@@ -175,7 +172,7 @@ class _Search:
     def read(self, tag: Tag) -> None:
         name, attributes = tag.name, tag.attributes
         if name in ("picture", "/picture"):
-            self._add(self._sources)
+            self._add(self._sources, refused=True)
             self._sources = []
         elif name == "source":
             # Outside of <picture> it belongs to a video or a sound, and has no srcset.
@@ -187,13 +184,14 @@ class _Search:
         elif name in ("a", "/a"):
             href = attributes.get("href", "")
             # What shows in a link to an image file is a small copy of it.
-            self._in_link = is_file(href) and self._add([(PLAIN, href)]) is not None
+            self._in_link = is_file(href) and (self._add([(PLAIN, href)], refused=True) or "").startswith(WEB)
         elif name == "link":
             self._read_link(attributes)
         elif name == "video":
-            self._add([(PLAIN, attributes.get("poster", ""))])
+            self._add([(PLAIN, attributes.get("poster", ""))], refused=True)
         elif name == "image":
-            self._add([(PLAIN, attributes.get("href") or attributes.get("xlink:href") or attributes.get("src", ""))])
+            href = attributes.get("href") or attributes.get("xlink:href") or attributes.get("src", "")
+            self._add([(PLAIN, href)], refused=True)
         if "style" in attributes or any(map(attributes.__contains__, BACKGROUNDS)):
             for background in backgrounds_of(attributes):
                 self._add([(PLAIN, background)])
@@ -223,25 +221,27 @@ class _Search:
 
     def _add(self, candidates: list[tuple[Rank, str]], *, refused: bool = False) -> str | None:
         """Take the best of *candidates* that can be asked for, or with *refused* the best that cannot."""
-        told = None
+        told = ""
         for rank, candidate in sorted(candidates, key=lambda pair: pair[0], reverse=True):
-            address = None if is_empty(candidate) else self._resolve(candidate)
-            if address is None or address == self._page or PIXEL.fullmatch(file_name(address)):
+            if is_empty(candidate):
                 continue
-            if self._whole_page and is_no_picture(address):
-                continue
-            if address.startswith(WEB):
+            address = self._resolve(candidate)
+            if address is not None and address.startswith(WEB):
+                if address == self._page or PIXEL.fullmatch(file_name(address)):
+                    continue
+                if self._whole_page and is_no_picture(address):
+                    continue
                 self._found[address] = max(self._found.get(address, 0), rank[2])
                 return address
-            if refused and told is None and not address.startswith(STAND_INS):
-                told = address[:MAX_REFUSED]
-        if told is not None:
+            if refused and not told:
+                told = refused_address(address, candidate)
+        if told:
             self._found[told] = 0
-        return told
+        return told or None
 
     def found(self, named: Iterable[str]) -> dict[str, float]:
         """All that was found, after what the page has *named*: address → width, 0 where that is not stated."""
-        self._add(self._sources)
+        self._add(self._sources, refused=True)
         found = dict.fromkeys(named, 0.0)
         for address, width in self._found.items():
             found[address] = max(found.get(address, 0), width)

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from imgcrawl.pages.repeated import PagePlaces
 from imgcrawl.urls import host_of
 
+# XPath of what `rel="next"` leads to, however that is spelt.
+_REL = "[contains(concat(' ', translate(normalize-space(@rel), 'NEXT', 'next'), ' '), ' next ')]/@href"
+NEXT_LINKS = f"//link{_REL} | //a{_REL}"
+
 _NEXT = re.compile(
     r"(next|older|more|forward|suivante?s?|nächste[rs]?|weiter|siguientes?|próxima|proxima|successiv[aoi]|далее|следующая|"
     r"下一页|下一頁|下页|次へ|次の\w*+|다음)?\W*+(page|posts?|entries|results|galleries|albums|items|стр\w*+)?\W*+",
@@ -36,7 +40,7 @@ class Pagination:
 
 def propose_pagination(page: PagePlaces) -> Pagination | None:
     """How the list that begins with *page* goes on; None if nothing on it says so."""
-    if page.page.xpath("//link[@rel='next']/@href | //a[contains(concat(' ', @rel, ' '), ' next ')]/@href"):
+    if page.page.xpath(NEXT_LINKS):
         return Pagination()
     numbered = _numbered(page)
     if numbered and numbered.list_url.format(page=numbered.first, offset=0) == page.url:

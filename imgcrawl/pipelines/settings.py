@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imgcrawl.durability import wants_fsync
 from imgcrawl.exceptions import InputError
 from imgcrawl.images.filters import FORMATS, ImageFilters
-from imgcrawl.images.formats import FOREIGN_EXTENSIONS
+from imgcrawl.images.formats import FOREIGN_EXTENSIONS, format_called
 from imgcrawl.images.names import check_template
 from imgcrawl.images.process import MEMORY
 from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT
@@ -72,7 +72,7 @@ class PipelineSettings:
                 expires=settings.getfloat("IMAGES_EXPIRES", 90) * DAY,
                 thumbs={str(k): (int(w), int(h)) for k, (w, h) in settings.getdict("IMAGES_THUMBS").items()},
                 strict=settings.getbool("IMAGES_STRICT"),
-                keep=frozenset(settings.getlist("IMAGES_KEEP")),
+                keep=frozenset(format_called(name, FOREIGN_EXTENSIONS) for name in settings.getlist("IMAGES_KEEP")),
                 with_checksum=settings.getbool("IMAGES_NAME_CHECKSUM"),
                 durable=wants_fsync(settings),
                 placeholders=settings.getlist("IMAGES_PLACEHOLDERS"),
@@ -107,8 +107,9 @@ def _checked_by_hash(settings: BaseSettings) -> bool:
 
 
 def _filters(settings: BaseSettings) -> ImageFilters:
-    formats = frozenset(settings.getlist("IMAGES_FORMATS"))
-    if unknown := formats - {*FORMATS, *FOREIGN_EXTENSIONS}:
+    known = (*FORMATS, *FOREIGN_EXTENSIONS)
+    formats = frozenset(format_called(name, known) for name in settings.getlist("IMAGES_FORMATS"))
+    if unknown := formats - {*known}:
         raise InputError(f"IMAGES_FORMATS names {min(unknown)!r}; expected some of {', '.join(FORMATS)}")
     return ImageFilters(
         min_width=settings.getint("IMAGES_MIN_WIDTH"),

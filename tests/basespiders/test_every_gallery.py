@@ -69,15 +69,17 @@ def test_galleries_that_lead_elsewhere_are_told_as_what_they_are(server: Server,
     add_galleries(server)
     add(
         server,
-        {"/list/1": links(*(f"/g/{n}" for n in range(1, 9))), "/removed": "<p>gone</p>", "/login": "<p>who?</p>"},
+        {"/list/1": links(*(f"/g/{n}" for n in range(1, 11))), "/removed": "<p>gone</p>", "/login": "<p>who?</p>"},
     )
-    add(server, {"/g/8": "<form><input type=password></form>"})
+    add(server, {"/g/8": "<form><input type=password></form>", "/": "<img src=/i/home>", "/list": "<img src=/i/list>"})
     for path, target in {
         "/g/2": "/g/1",
         "/g/3": "/list/1",
         "/g/4": "/login",
         "/g/5": "/removed",
         "/g/6": "/g/six",
+        "/g/9": "/",
+        "/g/10": "/list",
     }.items():
         server.add(path, redirect(target))
     server.add("/g/7", redirect("/g/six"))
@@ -86,6 +88,7 @@ def test_galleries_that_lead_elsewhere_are_told_as_what_they_are(server: Server,
     assert names(run) == sorted({"1", "6", "7"} - {astray})
     assert errors(run) == {
         "2": "redirected", "3": "redirected", "4": "login", "5": "redirected", astray: "redirected", "8": "login",
+        "9": "redirected", "10": "redirected",
     }  # fmt: skip
     ends = {item["url"]: item.get("final_url") for item in run.items}
     assert ends[server.url("/g/2")] == server.url("/g/1")
@@ -124,13 +127,15 @@ def test_a_page_may_be_a_list_page_and_a_gallery(server: Server, tmp_path: Path)
 
 def test_a_busy_page_and_a_hole_in_the_middle_are_asked_again_and_looked_past(server: Server, tmp_path: Path) -> None:
     add_galleries(server)
-    pages = {page: links(f"/g/{page}a", f"/g/{page}b") for page in range(1, 8)}
-    server.add("/list/3", b"<h1>Too many requests, please slow down</h1>", headers=HTML, times=1)
-    for page, body in (pages | {5: "<p>nothing</p>"}).items():
-        more = f'<a href="/list/{page + 1}">next</a>' if page < 7 else ""
+    pages = {page: links("/g/pin", f"/g/{page}a", f"/g/{page}b") for page in range(1, 8)}
+    add(server, {"/list/2": ""}, times=1)
+    add(server, {"/list/3": "<h1>Too many requests, please slow down</h1>"}, times=1)
+    add(server, {"/list/7": links("/g/pin") + "<p>Too many requests</p>"}, times=1)
+    for page, body in (pages | {5: "<p>nothing</p><link href=/list/6 rel=Next>"}).items():
+        more = f'<a href="/list/{page + 1}">next</a>' if page < 7 and page != 5 else ""
         add(server, {f"/list/{page}": body + more})
     run = gallery_crawl(server, tmp_path, RETRY_TIMES="1")
-    assert names(run) == sorted(f"{page}{letter}" for page in (1, 2, 3, 4, 6, 7) for letter in "ab")
+    assert names(run) == sorted(["pin", *(f"{page}{letter}" for page in (1, 2, 3, 4, 6, 7) for letter in "ab")])
     assert server.count("/list/5") == 2
     assert run.code == 1
     assert "1 list page could not be had" in run.log
@@ -153,7 +158,9 @@ def test_lists_by_next_link_by_offset_and_by_token(server: Server, tmp_path: Pat
         server,
         {"/m": links("/g/1") + '<a class="more" href="/m2">n</a>', "/m2": links("/g/2") + '<a class="more" href="/m">'},
     )
-    add(server, {"/o?from=0": links("/g/1", "/g/2"), "/o?from=2": links("/g/3"), "/o?from=3": "<p>"})
+    add(server, {"/o?from=2": "<p>nothing for a moment"}, times=1)
+    add(server, {"/o?from=0": links("/g/1", "/g/2") + '<a href="/o?from=3">3</a>', "/o?from=2": links("/g/3")})
+    add(server, {"/o?from=3": "<p><a href='/o?from=2'>2</a>"})
     add(server, {"/o?from=20": links("/g/4"), "/z/0": links("/g/1"), "/z/1": links("/g/2")})
     server.add("/h", links("/g/1").encode(), headers=HTML | {"Link": '</h?p=1>; rel=prev, </h?p=2>; rel="next last"'})
     add(server, {"/h?p=2": links("/g/2")})
@@ -178,6 +185,7 @@ def test_a_list_in_json_with_a_cursor(server: Server, tmp_path: Path) -> None:
     add_galleries(server)
     first = {"data": {"items": [{"page": "/g/1"}, {"page": "/g/2"}], "next": "/api?c=2"}}
     server.add("/api", json.dumps(first).encode(), headers=JSON)
+    server.add("/api?c=2", b'{"error": "Too many requests"}', headers=JSON, times=1)
     server.add("/api?c=2", json.dumps({"data": {"items": [{"page": "/g/3"}], "next": None}}).encode(), headers=JSON)
     run = gallery_crawl(server, tmp_path / "1", "/api", galleries="data.items[].page", next="data.next")
     assert names(run) == ["1", "2", "3"]
@@ -221,6 +229,7 @@ def test_what_was_not_reached_is_counted(server: Server, tmp_path: Path) -> None
 
 def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: Path) -> None:
     add_galleries(server)
+    enter = "<form action=/enter><input name=mail><input type=Password name=p></form>"  # on each page
     login = "<img src=/logo.png><form><input name=u><input type=password name=p></form>"
     reload = '<meta http-equiv="refresh" content="1;url=/g/reload"><h2>x</h2><img src=/i/reload>'
     pages = {
@@ -229,18 +238,27 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
         "/g/slides": '<meta http-equiv=refresh content="9;url=/g/x"><h2>x</h2><img src=/i/slides>',
         "/g/scripts": '<noscript><meta http-equiv=refresh content="0;url=/no"></noscript><img src=/i/scripts>',
         "/g/who": login,
-        "/list/1": links(*(f"/g/{name}" for name in ("meta", "header", "reload", "slides", "scripts", "who", "typed")))
+        "/g/short": f"{enter}<h2>short</h2><img src=/i/short>",
+        "/g/busy": "<h1>429 Too Many Requests</h1>",
+        "/list/2": f"{enter}<p>nothing here",
+        "/list/1": enter
+        + links(*(f"/g/{name}" for name in ("meta", "header", "reload", "slides", "scripts", "who", "typed", "short")))
+        + links("/g/empty", "/g/busy", "/g/once", "/g/slow")
         + '<a class=g>no link</a><a class=g href="#">top</a><a class=g href="/g/meta#comments">2</a>',
     }
     add(server, pages)
     server.add("/g/header", b"<p>wait", headers=HTML | {"Refresh": "0;url=/g/h"})
+    server.add("/g/empty", b"", headers=HTML)
+    add(server, {"/g/once": "", "/g/slow": "<h1>Too many requests</h1>"}, times=1)
+    add(server, {f"/g/{name}": f"<h2>{name}</h2><img src=/i/{name}>" for name in ("once", "slow")})
     server.add("/g/typed", b"<h2>typed</h2><img src=/i/typed>", headers=JSON)
     run = gallery_crawl(server, tmp_path)
-    assert names(run) == ["header", "meta", "reload", "scripts", "slides", "typed"]
-    assert errors(run) == {"who": "login"}
-    assert [item["images"] for item in run.items if "error" in item] == [[]]
-    ends = {item["url"].rpartition("/")[2]: item.get("final_url", "").rpartition("/")[2] for item in run.items}
-    assert ends == {"meta": "m", "header": "h", "reload": "", "scripts": "", "slides": "", "who": "", "typed": ""}
+    assert names(run) == ["header", "meta", "once", "reload", "scripts", "short", "slides", "slow", "typed"]
+    assert errors(run) == {"who": "login", "empty": "empty", "busy": "busy"}
+    assert [item["images"] for item in run.items if "error" in item] == [[]] * 3
+    ends = {item["url"].rpartition("/")[2]: item["final_url"] for item in run.items if "final_url" in item}
+    assert ends == {"meta": server.url("/g/m"), "header": server.url("/g/h")}
+    assert run.code == 0, run.log
 
 
 def test_galleries_in_json_and_a_list_whose_links_have_a_new_session_each_time(server: Server, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def test_a_gallery_that_goes_on_on_further_pages_is_one_item(server: Server, tmp
         "/g/c_2.html": "<h2>c</h2><img src=/i/c2>" + NEXT.format("/g/c_2.html"),
         "/g/d": "<h2>d</h2><img src=/i/d1>" + NEXT.format("/g/d/2"),
     }
+    add(server, {"/g/a?page=3": "", "/g/f/page/2": "<p>Rate limit exceeded"}, times=1)
     add(server, pages)
     server.add("/g/d/2", status=404)
     run = gallery_crawl(server, tmp_path)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.crawling import crawl
-from tests.support.server import Answer, Request, Server, jpeg
+from tests.support.server import Answer, Request, Server, jpeg, redirect
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 XML = {"Content-Type": "application/xml"}
@@ -33,9 +33,13 @@ def site() -> Callable[[Request], Answer]:
 def test_galleries_from_the_command_line_and_from_a_list_need_no_declarations(server: Server, tmp_path: Path) -> None:
     server.add("*", site())
     (tmp_path / "one").mkdir()
-    run = crawl(tmp_path / "one", "gallery", {"gallery": f"{server.url('/g/a')}, {server.url('/g/b?x=1,2')}"})
+    server.add("/g/moved", redirect("/g/a"))
+    given = {"gallery": ", ".join(map(server.url, ("/g/moved", "/g/a", "/g/b?x=1,2")))}
+    run = crawl(tmp_path / "one", "gallery", given, VERDICT_MAX_FAILED="1")
     assert run.code == 0, run.log
-    assert {item["title"]: len(item["images"]) for item in run.items} == {"T a": 1, "T b?x=1,2": 1}
+    assert {item.get("title", item.get("error")): len(item["images"]) for item in run.items} == {
+        "T a": 1, "T b?x=1,2": 1, "redirected": 0,
+    }  # fmt: skip
 
     rows = ["id,page", *(f"{n},http://site.example/g/{n}" for n in range(1, 4)), "4,none", "5,http://site.example/no"]
     (tmp_path / "galleries.csv").write_text("\n".join(rows))

@@ -4,19 +4,24 @@ import json
 
 import pytest
 
-from imgcrawl.basespiders.walk import LONG_PATIENCE, PATIENCE, Walk
+from imgcrawl.basespiders.walk import LAST_PATIENCE, LONG_PATIENCE, PATIENCE, Walk
 from imgcrawl.pages.busy import says_busy
 
 
-def pages_asked(pages: list[list[str]], named: int = 0, most: int = 60) -> int:
-    """How many pages are asked for of a list that shows *pages*, the last of them for ever."""
+def walked(pages: list[list[str]], named: int = 0, most: int = 60) -> tuple[int, bool]:
+    """How many pages are asked for of a list that shows *pages*, the last of them for ever, and whether that is
+    doubtful."""
     walk = Walk()
     for page in range(1, most + 1):
         step = Walk.from_wire(json.loads(json.dumps(walk.to_wire()))).after(pages[min(page, len(pages)) - 1], named)
         if not step.goes_on(page):
-            return page
+            return page, step.walk.is_in_doubt(page)
         walk = step.walk
-    return most
+    return most, True
+
+
+def pages_asked(pages: list[list[str]], named: int = 0, most: int = 60) -> int:
+    return walked(pages, named, most)[0]
 
 
 PINNED = [f"pin{k}" for k in range(6)]
@@ -31,6 +36,18 @@ PLAIN = [[f"{page}-{k}" for k in range(20)] for page in range(10)]
         ([PINNED + page[:5] for page in PLAIN], 11),
         ([PINNED * 3 + page[:3] for page in PLAIN], 11),
         ([[*page, f"ad{n}"] for n, page in enumerate(PLAIN)], 11),
+        *(
+            ([[f"pin{k}" for k in range(pins)] + page[:own] for page in PLAIN], 11)
+            for pins, own in (
+                (8, 2),
+                (12, 3),
+                (20, 4),
+                (20, 5),
+                (1, 1),
+                (2, 1),
+                (40, 2),
+            )
+        ),
         ([PLAIN[0]], 2),
         ([["only one"]], 2),
         ([["a", "b"], ["b", "c"], ["c", "d"]], 4),
@@ -45,6 +62,25 @@ def test_an_advertisement_that_changes_does_not_keep_a_list_alive() -> None:
     assert pages_asked(pages) == len(PLAIN) + PATIENCE
     one_page = [[*PLAIN[0], f"ad{n}"] for n in range(60)]
     assert pages_asked(one_page) == 1 + PATIENCE
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_a_short_last_page_that_comes_again_with_an_advertisement_is_the_end(size: int) -> None:
+    pages = [page[:size] for page in PLAIN]
+    again = [[*pages[-1], f"ad{n}"] for n in range(60)]
+    assert walked(pages + again) == (len(pages) + PATIENCE, False)
+    in_turns = [[*pages[-1], f"ad{n % 5}", f"ad{n % 7}"] for n in range(60)]
+    assert pages_asked(PLAIN + in_turns) <= len(PLAIN) + 2 * PATIENCE
+
+
+def test_what_ends_a_walk_on_suspicion_only_is_doubtful_and_the_site_s_own_word_goes_before_it() -> None:
+    pinned = [[*PINNED, page[0]] for page in PLAIN * 3]
+    pages = [[*page[:-1], f"{number}-own"] for number, page in enumerate(pinned)]
+    assert walked(pages) == (1 + PATIENCE, True)
+    assert walked(pages, named=30) == (30, False)
+    assert walked([[*PINNED, f"ad{n}"] for n in range(999)], named=10**9, most=999)[0] < 200
+    assert walked([["one", f"ad{n}"] for n in range(999)], most=999) == (LAST_PATIENCE + 1, True)
+    assert walked([[*PLAIN[0], f"ad{n}", f"ad{n}b"] for n in range(999)], most=999) == (LAST_PATIENCE + 1, True)
 
 
 def test_what_was_posted_while_the_crawl_ran_is_no_new_page() -> None:

@@ -207,6 +207,8 @@ async def test_a_replica_that_is_promoted_has_the_crawl_and_the_limits(tmp_path:
         for _ in range(2):
             crawl.start(lists="10")
         until(lambda: len(crawl.items()) > 20)
+        with second.client() as client:  # what it has not heard of is lost with the first
+            until(lambda: client.exists("{pages:requests}:run"))
         first.kill()
         crawl.wait()
         assert [worker.returncode for worker in crawl.workers] == [0, 0], crawl.log(crawl.workers[0])

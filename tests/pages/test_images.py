@@ -41,7 +41,6 @@ def both(html: str, url: str = PAGE) -> list[str]:
         ("<img><img src><img src=''><img src=' '><img src='#'>", []),
         ("<img src='data:image/gif;base64,R0lGOD'>", []),
         ("<img src='about:blank'><img src='?'><img src='one.html#x'>", [PAGE + "?"]),
-        ("<img src='http://[::1/a.jpg'><img src='http://h:99999/a.jpg'><img src='http://a b/a.jpg'>", []),
         ("<img src='t.php?id=1' width=1 height='1px'><img src='/u.gif' width=0 height=0>", []),
         ("<img src='/i/spacer.gif'><img src='/i/1x1.png?v=2'><img src='transparent.gif'>", []),
         ("<img src='wide.jpg' width=1>", [HERE + "wide.jpg"]),
@@ -55,7 +54,24 @@ def both(html: str, url: str = PAGE) -> list[str]:
             "<img src='ftp://h/a.jpg' data-src=a.jpg><img src='data:x' data-src='ftp://h/b'>",
             [HERE + "a.jpg", "ftp://h/b"],
         ),
-        ("<meta property=og:image content='ftp://h/a.jpg'><a href='ftp://h/b.jpg'>b</a>", []),
+        (
+            "<img src='http://[::1/a.jpg'><img src='http://h:99999/a.jpg'><img src='http://a b/a.jpg'>",
+            ["http://[::1/a.jpg", "http://h:99999/a.jpg", "http://a b/a.jpg"],
+        ),
+        (
+            "<meta property=og:image content='ftp://h/a.jpg'><a href='ftp://h/b.jpg'>b</a>",
+            ["ftp://h/a.jpg", "ftp://h/b.jpg"],
+        ),
+        (
+            "<picture><source srcset='ftp://h/a.jpg 2x'></picture><video poster='ftp://h/b.jpg'>",
+            ["ftp://h/a.jpg", "ftp://h/b.jpg"],
+        ),
+        ("<a href='ftp://h/b.jpg'><img src=thumb.jpg></a>", ["ftp://h/b.jpg", HERE + "thumb.jpg"]),
+        (
+            "<p itemprop=image content='ftp://h/c.jpg'><svg><image href='http://[/d'/></svg>",
+            ["ftp://h/c.jpg", "http://[/d"],
+        ),
+        ("<meta property=og:image content='data:image/png;base64,R0'><video poster='about:blank'>", []),
         # addresses as browsers read them
         ("<img src='http:///a.example/b.jpg'>", ["http://a.example/b.jpg"]),
         ("<img src='HTTPS:\\\\CDN.example\\x\\..\\b.jpg'>", ["https://cdn.example/b.jpg"]),

@@ -130,6 +130,13 @@ def test_both_days_are_included() -> None:
     assert reasons == ["", "", "date"]
 
 
+def test_formats_are_named_as_people_name_them() -> None:
+    kept = {"IMAGES_KEEP": "heic, Svg,JXL,.mov , jpeg xl,PSD", "IMAGES_FORMATS": "jpg, Png,heif"}
+    settings = PipelineSettings.from_settings(Settings(kept), "IMAGES_NAME")
+    assert settings.keep == {"HEIF", "SVG", "JPEG XL", "MP4", "PSD"}
+    assert settings.filters.formats == {"JPEG", "PNG", "HEIF"}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
@@ -139,7 +146,7 @@ def test_both_days_are_included() -> None:
             "GALLERIES_TITLE='(': missing ), unterminated subpattern at position 0; expected a reg",
         ),
         ("GALLERIES_SINCE", "1 May", "GALLERIES_SINCE='1 May': expected a day like 2026-11-26"),
-        ("IMAGES_FORMATS", "jpg", "IMAGES_FORMATS names 'jpg'; expected some of JPEG, MPO, PNG"),
+        ("IMAGES_FORMATS", "jpgg", "IMAGES_FORMATS names 'jpgg'; expected some of JPEG, MPO, PNG"),
     ],
 )
 def test_bad_input_is_one_sentence(name: str, value: str, sentence: str) -> None:

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+from parsel import Selector
+
+from imgcrawl.pages.login import is_login_address, is_login_page, login_forms
+
+FORM = '<form action="/enter"><input name="user"><input type="password" name="pass"></form>'
+IMAGE = "http://h/photos/1.jpg"
+
+
+@pytest.mark.parametrize(
+    ("address", "asks"),
+    [
+        *(
+            (f"https://h.example{path}", True)
+            for path in (
+                "/login", "/login/?next=/g/1", "/users/sign_in", "/wp-login.php?redirect_to=x", "/log_in", "/logon.asp",
+                "/ServiceLogin", "/account/login", "/accounts/login/", "/signin", "/Sign-In", "/auth/realms/x",
+                "/session/new", "/sessions", "/oauth2/authorize", "/member.php?mod=logging&action=login",
+                "/index.php?action=login", "/index.php?route=account/login", "/user-login.html",
+            )
+        ),
+        *(
+            (f"https://h.example{path}", False)
+            for path in (
+                "/sessions/summer", "/g/1", "/blog/in-town", "/albums/authors", "/g/logins-of-the-past", "/author/me",
+                "/album/sign-in-the-rain", "/catalogue", "/accounting", "/?tag=login-screens", "/neon-sign-on-a-wall",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_addresses_of_pages_to_log_in(address: str, asks: bool) -> None:
+    assert is_login_address(address) is asks
+
+
+@pytest.mark.parametrize(
+    ("page", "images", "searched", "asks"),
+    [
+        (FORM, [], True, True),
+        (FORM, [], False, True),
+        (FORM, ["http://h/img/logo.png"], False, True),
+        (FORM, ["http://h/site-logo-2x.png", "http://h/captcha.php?x=1", "http://h/login-bg.jpg"], False, True),
+        (FORM, [IMAGE], True, True),
+        (FORM, [IMAGE], False, False),
+        (FORM + "words " * 100, [IMAGE], True, False),
+        (FORM, [IMAGE, IMAGE + "x", IMAGE + "y"], True, False),
+        (f"<header>{FORM}</header>", [IMAGE], True, False),
+        (f"<header>{FORM}</header>", [], True, False),
+        (f'<div class="wide site-header"><p>{FORM}</div>', [], True, False),
+        (f'<body class="header"><div id=login-box>{FORM}</div>', [], True, True),
+        (f"<header>{FORM}</header><main>{FORM.replace('/enter', '/login')}</main>", [], True, True),
+        ("<form><input type=text></form>", [], True, False),
+    ],
+)
+def test_pages_that_are_a_form_to_log_in(page: str, images: list[str], searched: bool, asks: bool) -> None:
+    assert is_login_page(Selector(page), images, searched=searched) is asks
+
+
+def test_a_form_that_stands_on_pages_which_show_something_tells_nothing() -> None:
+    known = login_forms(Selector(f"<p>list{FORM}"))
+    assert not is_login_page(Selector(FORM), [IMAGE], searched=True, known=known)
+    other = FORM.replace("/enter", "/login")
+    assert is_login_page(Selector(FORM + other), [IMAGE], searched=True, known=known)
