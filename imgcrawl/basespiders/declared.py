@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from parsel import Selector
-from scrapy.http import Response, TextResponse
+from scrapy.http import JsonResponse, Response, TextResponse
 
 from imgcrawl.basespiders.base import select
 from imgcrawl.basespiders.named import NamedGallerySpider
@@ -85,7 +85,9 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
     def images_of(self, response: Response) -> Any:
         if self.image_links or not isinstance(response, TextResponse):
             return super().images_of(response)
-        found = find_images(response.text, response.url, response.encoding)
+        # In JSON there are none but as in a script.
+        text = f"<script>{response.text}" if isinstance(response, JsonResponse) else response.text
+        found = find_images(text, response.url, response.encoding)
         return [*dict.fromkeys([*found, *self.stated_images(response)])]
 
     def take_images(self, found: GalleryImages) -> None:

@@ -26,7 +26,7 @@ from imgcrawl.basespiders.base import (
 from imgcrawl.basespiders.known import KnownGalleriesSpider
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, page_facts
-from imgcrawl.pages.login import is_login_address, is_login_page
+from imgcrawl.pages.login import is_login_address, question_of
 from imgcrawl.pages.outside import in_pieces, let_go, outside_loop
 
 # Of galleries that redirect: where so many of them ended, and that so many are galleries of their own.
@@ -52,7 +52,7 @@ class GallerySpider(KnownGalleriesSpider):
     `ListSpider` and `KnownGalleriesSpider` say where the walk ends. Every gallery that a list names ends as an
     item. One that cannot be had has an `error` that says why: a reason as an image has, or `redirected` (it leads
     to a list page, to another gallery, to where other galleries lead, or to a page without images; `final_url` says
-    where), `login` (the site wants to know who is asking), `not_a_page`.
+    where), `login` (the site wants to know who is asking), `age_gate` (how old), `not_a_page`.
     """
 
     gallery_links = ""
@@ -168,14 +168,14 @@ class GallerySpider(KnownGalleriesSpider):
 
     async def judged(self, item: Gallery, response: Response) -> Gallery:
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
-        asks = partial(is_login_page, searched=not self.image_links, known=self.login_forms)
-        if (
-            isinstance(response, TextResponse)
-            and is_page(response)
-            and await outside_loop(len(response.body), lambda page: asks(page.selector, item["image_urls"]), response)
-        ):
-            item["image_urls"] = []
-            return self.failed(item, "login")
+        ask = partial(question_of, searched=not self.image_links, known=self.login_forms)
+        if isinstance(response, TextResponse) and is_page(response):
+            asked = await outside_loop(
+                len(response.body), lambda page: ask(page.selector, item["image_urls"]), response
+            )
+            if asked:
+                item["image_urls"] = []
+                return self.failed(item, asked)
         if item["image_urls"]:
             return self.scraped(item)
         if "final_url" in item:

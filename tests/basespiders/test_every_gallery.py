@@ -240,10 +240,13 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
         "/g/who": login,
         "/g/short": f"{enter}<h2>short</h2><img src=/i/short>",
         "/g/busy": "<h1>429 Too Many Requests</h1>",
+        "/g/gate": "<img src=/logo.png><h1>Adults only</h1><a href=?age=ok>I am over 18</a>",
+        "/g/script": "<h2>x</h2><img src=/logo.png><script>var pictures = ['/i/script.jpg'];</script>",
+        "/g/large": "<h2>x</h2><a data-lightbox=x href=/i/large><img src=/t/large.jpg></a>",
         "/list/2": f"{enter}<p>nothing here",
         "/list/1": enter
         + links(*(f"/g/{name}" for name in ("meta", "header", "reload", "slides", "scripts", "who", "typed", "short")))
-        + links("/g/empty", "/g/busy", "/g/once", "/g/slow")
+        + links("/g/empty", "/g/busy", "/g/once", "/g/slow", "/g/gate", "/g/script", "/g/large")
         + '<a class=g>no link</a><a class=g href="#">top</a><a class=g href="/g/meta#comments">2</a>',
     }
     add(server, pages)
@@ -253,9 +256,13 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
     add(server, {f"/g/{name}": f"<h2>{name}</h2><img src=/i/{name}>" for name in ("once", "slow")})
     server.add("/g/typed", b"<h2>typed</h2><img src=/i/typed>", headers=JSON)
     run = gallery_crawl(server, tmp_path)
-    assert names(run) == ["header", "meta", "once", "reload", "scripts", "short", "slides", "slow", "typed"]
-    assert errors(run) == {"who": "login", "empty": "empty", "busy": "busy"}
-    assert [item["images"] for item in run.items if "error" in item] == [[]] * 3
+    assert names(run) == [
+        "header", "large", "meta", "once", "reload", "script", "scripts", "short", "slides", "slow", "typed",
+    ]  # fmt: skip
+    assert errors(run) == {"who": "login", "empty": "empty", "busy": "busy", "gate": "age_gate"}
+    assert [item["images"] for item in run.items if "error" in item] == [[]] * 4
+    stored = {image["url"].rpartition("/")[2] for image in run.images if image["status"] == "downloaded"}
+    assert {"script.jpg", "large"} <= stored
     ends = {item["url"].rpartition("/")[2]: item["final_url"] for item in run.items if "final_url" in item}
     assert ends == {"meta": server.url("/g/m"), "header": server.url("/g/h")}
     assert run.code == 0, run.log
