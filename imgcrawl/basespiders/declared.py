@@ -31,7 +31,7 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
         "next": "XPath or CSS of the link to the next list page, or of its {token}; without it rel=next is looked for",
         "first": "the number of the first list page",
         "per_page": "galleries on a list page, where {offset} counts them; without it they are counted",
-        "sitemap": "the address of a sitemap, or of a robots.txt that names some, in place of list pages",
+        "sitemap": "the address of a sitemap, a feed (RSS, Atom) or a robots.txt with some, in place of list pages",
         "only": "a regular expression: the addresses in a sitemap that are galleries",
         "images": "XPath or CSS of the images on a gallery's page; without it they are searched for",
         "image_pages": "XPath or CSS of the links on a gallery's page to pages of its images; -a images is about these",

@@ -31,6 +31,8 @@ from imgcrawl.pages.outside import in_pieces, let_go, outside_loop
 
 # Of galleries that redirect: where so many of them ended, and that so many are galleries of their own.
 REMEMBERED = 100_000
+# From so many that end at one address on the verdict names it, and so many addresses at most.
+_SEVERAL, _TOLD = 3, 20
 
 
 class GallerySpider(KnownGalleriesSpider):
@@ -82,6 +84,8 @@ class GallerySpider(KnownGalleriesSpider):
         super().__init__(**arguments)
         self._named: LRUCache[str, None] = LRUCache(REMEMBERED)
         self._ends: LRUCache[str, str] = LRUCache(REMEMBERED)
+        self._led_to: LRUCache[str, int] = LRUCache(REMEMBERED)
+        self._told: set[str] = set()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
@@ -160,6 +164,7 @@ class GallerySpider(KnownGalleriesSpider):
         item = self.new_item(asked)
         if response.url != asked:
             item["final_url"] = response.url
+            self._count_end(response.url)
         if not is_readable(response):
             return self.failed(item, "not_a_page")
         if reason := self._led_astray(response.url, asked):
@@ -185,6 +190,13 @@ class GallerySpider(KnownGalleriesSpider):
 
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
         yield self.failed(self.new_item(asked_address(request_of(failure))), failed_reason(failure))
+
+    def _count_end(self, url: str) -> None:
+        """Count a gallery that has led to *url*. Where several do, the verdict names that."""
+        self._led_to[url] = self._led_to.get(url, 0) + 1
+        if self._led_to[url] >= _SEVERAL and (url in self._told or len(self._told) < _TOLD):
+            self._told.add(url)
+            self.crawler.stats.set_value(f"gallery/led_to/{url}", self._led_to[url])
 
     def _led_astray(self, url: str, asked: str) -> str:
         """Why *url*, where the gallery *asked* has led to, is not that gallery; empty if it may be."""

@@ -130,6 +130,8 @@ def findings(
     if lists := count("list/failed"):
         yield f"{_many(lists, 'list page')} could not be had, so galleries may be missing"
 
+    yield from _led_astray(stats)
+
     for name, total, one in (
         ("gallery/failed", count("gallery/count") + count("gallery/failed"), "gallery"),
         ("image/failed", found, "image"),
@@ -157,6 +159,13 @@ def findings(
     outcomes = sum(count(f"image/{status}") for status in STATUSES)
     if found != outcomes:
         yield f"imgcrawl's books are wrong, please report it: {found:,} images found, {outcomes:,} outcomes"
+
+
+def _led_astray(stats: Mapping[str, Any]) -> Iterator[str]:
+    if ended := int(stats.get("gallery/session_ended", 0)):
+        yield f"{_many(ended, 'gallery')} asked to log in, though cookies are sent: the session has ended"
+    for url, led in by_reason(stats, "gallery/led_to")[:1]:
+        yield f"{led:,} galleries lead to one address, {url}: they are gone, or the site wants something first"
 
 
 def known_already(stats: Mapping[str, Any]) -> int:

@@ -239,8 +239,9 @@ def _address_column(place: str, names: Sequence[str], rows: Sequence[Mapping[str
             f"list {place!r} has no column with addresses in its first {len(rows)} rows; "
             f"say which one it is: -a column=NAME, one of {_told(names)}"
         )
+    wanted = "images" if likely is _NAMES else "galleries"
     raise InputError(
-        f"list {place!r} has addresses in {_told(found)}; say which of them are meant: -a column={found[0]}"
+        f"list {place!r} has addresses in {_told(found)}; say which of them are {wanted}: -a column={found[0]}"
     )
 
 

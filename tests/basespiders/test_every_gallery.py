@@ -69,7 +69,7 @@ def test_galleries_that_lead_elsewhere_are_told_as_what_they_are(server: Server,
     add_galleries(server)
     add(
         server,
-        {"/list/1": links(*(f"/g/{n}" for n in range(1, 11))), "/removed": "<p>gone</p>", "/login": "<p>who?</p>"},
+        {"/list/1": links(*(f"/g/{n}" for n in range(1, 13))), "/removed": "<p>gone</p>", "/login": "<p>who?</p>"},
     )
     add(server, {"/g/8": "<form><input type=password></form>", "/": "<img src=/i/home>", "/list": "<img src=/i/list>"})
     for path, target in {
@@ -80,6 +80,8 @@ def test_galleries_that_lead_elsewhere_are_told_as_what_they_are(server: Server,
         "/g/6": "/g/six",
         "/g/9": "/",
         "/g/10": "/list",
+        "/g/11": "/removed",
+        "/g/12": "/removed",
     }.items():
         server.add(path, redirect(target))
     server.add("/g/7", redirect("/g/six"))
@@ -88,11 +90,14 @@ def test_galleries_that_lead_elsewhere_are_told_as_what_they_are(server: Server,
     assert names(run) == sorted({"1", "6", "7"} - {astray})
     assert errors(run) == {
         "2": "redirected", "3": "redirected", "4": "login", "5": "redirected", astray: "redirected", "8": "login",
-        "9": "redirected", "10": "redirected",
+        "9": "redirected", "10": "redirected", "11": "redirected", "12": "redirected",
     }  # fmt: skip
     ends = {item["url"]: item.get("final_url") for item in run.items}
     assert ends[server.url("/g/2")] == server.url("/g/1")
     assert "galleries found" in run.log
+    assert f"3 galleries lead to one address, {server.url('/removed')}: they are gone, or the site" in run.log
+    assert "asked to log in, though" not in run.log, "no cookies are sent"
+    assert run.code == 1
 
 
 @pytest.mark.parametrize(("cookies", "outcome"), [("True", {}), ("False", {"1": "too_many_redirects"})])
