@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any, Self
-from urllib.parse import urlsplit
 
-from cachetools import LRUCache
 from scrapy import Request, signals
 from scrapy.core.scheduler import Scheduler
 from scrapy.crawler import Crawler
@@ -23,16 +21,12 @@ from imgcrawl.basespiders.base import (
     request_of,
     words_of,
 )
+from imgcrawl.basespiders.ends import GalleryEnds
 from imgcrawl.basespiders.known import KnownGalleriesSpider
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, page_facts
-from imgcrawl.pages.login import is_login_address, question_of
+from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import in_pieces, let_go, outside_loop
-
-# Of galleries that redirect: where so many of them ended, and that so many are galleries of their own.
-REMEMBERED = 100_000
-# From so many that end at one address on the verdict names it, and so many addresses at most.
-_SEVERAL, _TOLD = 3, 20
 
 
 class GallerySpider(KnownGalleriesSpider):
@@ -82,10 +76,7 @@ class GallerySpider(KnownGalleriesSpider):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._named: LRUCache[str, None] = LRUCache(REMEMBERED)
-        self._ends: LRUCache[str, str] = LRUCache(REMEMBERED)
-        self._led_to: LRUCache[str, int] = LRUCache(REMEMBERED)
-        self._told: set[str] = set()
+        self.ends = GalleryEnds(lambda url: self.is_list_page(url) or url.rstrip("/") == self.list_path)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
@@ -112,7 +103,7 @@ class GallerySpider(KnownGalleriesSpider):
         complete = await self.not_to_open(found)
         async for gallery in in_pieces(0, iter(found)):
             if gallery in complete:
-                self._named[gallery] = None
+                self.ends.name(gallery)
                 self.crawler.stats.inc_value("gallery/known")
                 continue
             yield self.gallery_request(gallery)
@@ -121,7 +112,7 @@ class GallerySpider(KnownGalleriesSpider):
         request = Request(
             url, callback=self.parse_gallery, errback=self.gallery_failed, priority=1, meta={"task": "gallery"}
         )
-        self._named[request.url] = None
+        self.ends.name(request.url)
         return request
 
     def looked_for(self) -> str:
@@ -164,10 +155,10 @@ class GallerySpider(KnownGalleriesSpider):
         item = self.new_item(asked)
         if response.url != asked:
             item["final_url"] = response.url
-            self._count_end(response.url)
+            self.ends.count(response.url, self.crawler.stats)
         if not is_readable(response):
             return self.failed(item, "not_a_page")
-        if reason := self._led_astray(response.url, asked):
+        if reason := self.ends.astray(response.url, asked):
             return self.failed(item, reason)
         return item
 
@@ -191,25 +182,6 @@ class GallerySpider(KnownGalleriesSpider):
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
         yield self.failed(self.new_item(asked_address(request_of(failure))), failed_reason(failure))
 
-    def _count_end(self, url: str) -> None:
-        """Count a gallery that has led to *url*. Where several do, the verdict names that."""
-        self._led_to[url] = self._led_to.get(url, 0) + 1
-        if self._led_to[url] >= _SEVERAL and (url in self._told or len(self._told) < _TOLD):
-            self._told.add(url)
-            self.crawler.stats.set_value(f"gallery/led_to/{url}", self._led_to[url])
-
-    def _led_astray(self, url: str, asked: str) -> str:
-        """Why *url*, where the gallery *asked* has led to, is not that gallery; empty if it may be."""
-        if url == asked:
-            self._ends[url] = asked
-            return ""
-        if is_login_address(url):
-            return "login"
-        is_other = self.is_list_page(url) or url.rstrip("/") == self.list_path or _is_home(url, asked)
-        if is_other or url in self._named or self._ends.setdefault(url, asked) != asked:
-            return "redirected"
-        return ""
-
     def read_page(self, item: Gallery, response: Response) -> None:
         """Add to *item* its title, and what the page states about itself in standard ways (`pages.PageFacts`).
 
@@ -226,14 +198,6 @@ class GallerySpider(KnownGalleriesSpider):
     def images_of(self, response: Response) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once."""
         return list(dict.fromkeys(self.image_url(link) for link in images(response, self.image_links)))
-
-
-def _is_home(url: str, asked: str) -> bool:
-    """Whether *url* is the start page of the site that *asked*, another page, belongs to."""
-    home, page = urlsplit(url), urlsplit(asked)
-    if home.path not in ("", "/") or home.query or page.path in ("", "/"):
-        return False
-    return home.netloc.removeprefix("www.") == page.netloc.removeprefix("www.")
 
 
 def asked_address(reached: Request | Response) -> str:

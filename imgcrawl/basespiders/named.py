@@ -88,7 +88,7 @@ class NamedGallerySpider(GallerySpider):
         """A request for each gallery that is named."""
         given = [rebase(address, self.base) if self.base else address for address in self._addresses]
         for address in given:  # before one that leads to another is asked for
-            self._named[Request(address).url] = None
+            self.ends.name(Request(address).url)
         yield from map(self.gallery_request, given)
         place = self._local.name if self._local else ""
         for row in self._list or ():

@@ -10,7 +10,7 @@ from scrapy import signals
 from scrapy.extensions.feedexport import FeedExporter
 
 from imgcrawl.display import stored_images
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import GalleryUnfinished, InputError
 from imgcrawl.items import REASONS, STATUSES
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Verdict:
         verdict = cls(crawler, max_failed=max_failed, images_expected=images_expected)
         connect = crawler.signals.connect
         connect(verdict.item_error, signals.item_error)
+        connect(verdict.item_dropped, signals.item_dropped)
         connect(verdict.feed_slot_closed, signals.feed_slot_closed)
         connect(verdict.spider_closed, signals.spider_closed)
         connect(verdict.feed_exporter_closed, signals.feed_exporter_closed)
@@ -66,6 +67,11 @@ class Verdict:
 
     def item_error(self) -> None:
         self.crawler.stats.inc_value("item/error")
+
+    def item_dropped(self, exception: Exception) -> None:
+        # It was counted when its page was read, and is not scraped after all: its page is to be done again.
+        if isinstance(exception, GalleryUnfinished) and self.crawler.stats.get_value("gallery/count", 0):
+            self.crawler.stats.inc_value("gallery/count", -1)
 
     def feed_slot_closed(self, slot: FeedSlot) -> None:
         self.fed[slot.uri_template] += slot.itemcount

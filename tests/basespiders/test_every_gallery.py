@@ -14,6 +14,7 @@ import scrapy
 from scrapy.utils.test import get_crawler
 from twisted.python.failure import Failure
 
+from imgcrawl.pipelines.window import WINDOW
 from imgcrawl.spiders.pximg import PximgSpider
 from tests.support.crawling import Crawl, crawl, start, until
 from tests.support.server import Answer, Request, Server, jpeg, redirect
@@ -214,10 +215,18 @@ def test_one_list_page_without_a_next_is_said(server: Server, tmp_path: Path) ->
 def test_what_was_not_reached_is_counted(server: Server, tmp_path: Path) -> None:
     add(server, {"/list/1": links(*(f"/g/{n}" for n in range(400)), "/g/1")})
     stopping = threading.Event()
-    server.add("*", lambda _: Answer(b"<h2>x</h2>", 200, HTML, delay=stopping))
+    images = "".join(f"<img src=/i/{number}>" for number in range(WINDOW + 50)).encode()
+    first = iter([True])  # of many images, so that it is begun, and not done
+
+    def answer(request: Request) -> Answer:
+        if request.path.startswith("/g/") and next(first, False):
+            return Answer(images, 200, HTML)
+        return Answer(b"<h2>x</h2>", 200, HTML, delay=stopping)
+
+    server.add("*", answer)
     given = {"list": server.url("/list/{page}"), "galleries": "a.g", "pages": "1"}
     process = start(tmp_path, "gallery", given, ROBOTSTXT_OBEY="False", CONCURRENT_REQUESTS="4")
-    until(lambda: any(path.startswith("/g/") for path in server.paths()))
+    until(lambda: len(server.requests) >= 6)  # so one of the four that there may be at a time is over
     process.send_signal(signal.SIGINT)
     assert process.stdout
     log = ""
@@ -230,6 +239,8 @@ def test_what_was_not_reached_is_counted(server: Server, tmp_path: Path) -> None
     assert counts.get("not reached", 0) > 10, log
     done = counts[SCRAPED] + log.count("Gallery failed")
     assert done + counts["not reached"] == 400
+    assert len(json.loads((tmp_path / "items.json").read_text())) == done, "what was given up is not scraped"
+    assert "stopped after" in log
 
 
 def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: Path) -> None:
