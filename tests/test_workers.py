@@ -92,6 +92,72 @@ def test_one_command_brings_every_image_home(tmp_path: Path, count: str) -> None
         assert_as_served(again, replica, again=True)
 
 
+OWN_SPIDER = """
+from pathlib import Path
+import scrapy
+
+class Own(scrapy.Spider):
+    name = "own"
+
+    async def start(self):
+        yield scrapy.Request(f"{self.base}/topic/nvshen/page/1")
+
+    def parse(self, response):
+        links = [response.urljoin(link) for link in response.css("img::attr(src)").getall()[:3]]
+        yield {
+            "url": response.url, "image_urls": links, "images": [], "key": self.key,
+            "agent": self.settings["USER_AGENT"], "command": Path("/proc/self/cmdline").read_text(),
+        }
+"""
+OWN_FILE = """
+spiders = ["mine"]
+[settings]
+IMAGES_STORE = "kept"
+USER_AGENT = {{file = "agent"}}
+REDIS_URL = "{redis_url}"
+[arguments.own]
+base = "{base}"
+key = {{env = "OWN_KEY"}}
+"""
+
+
+def test_workers_have_the_configuration_file_too_and_its_secrets_are_shown_to_nobody(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own.py").write_text(OWN_SPIDER)
+    (tmp_path / "agent").write_text("agent-4711")
+    with serve(**SMALL) as replica:
+        (tmp_path / "imgcrawl.toml").write_text(OWN_FILE.format(redis_url=redis_server.url, base=replica.base))
+        command = [
+            sys.executable,
+            "-m",
+            "imgcrawl",
+            "crawl",
+            "own",
+            "--workers",
+            "2",
+            "-O",
+            "items.json",
+            "-a",
+            "tag=b",
+        ]
+        with (tmp_path / "log").open("w") as file:
+            env = {**environment(settings=None), "OWN_KEY": "sesame-4711"}
+            done = ended(tmp_path, Process([*command], cwd=tmp_path, env=env, stdout=file, stderr=file, text=True))
+    assert done.code == 0, done.log
+    (item,) = done.items
+    assert (item["agent"], item["key"]) == ("agent-4711", "sesame-4711")
+    assert [image["status"] for image in item["images"]] == ["downloaded"] * 3
+    assert all((tmp_path / "kept" / image["path"]).is_file() for image in item["images"])
+    assert "\0tag=b\0" in item["command"]
+    with redis_server.client() as client:
+        kept = json.loads(client.hget("{own:requests}:run", "arguments"))
+    assert kept["tag"] == "b"
+    assert kept["key"].startswith("*** (")
+    assert "4711" not in item["command"] + str(kept) + done.log
+
+
 def test_a_worker_that_crashes_is_followed_by_another(tmp_path: Path) -> None:
     with serve(**SMALL, latency=0.2) as replica:
         process = start(tmp_path, replica.base, "-O", "items.json", workers="2")

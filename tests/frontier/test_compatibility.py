@@ -152,12 +152,14 @@ def test_what_cannot_be_honoured_is_one_sentence(tmp_path: Path, redis_server: R
         "SCHEDULER_QUEUE_CLASS": "scrapy_redis.queue.FifoQueue",
         "DUPEFILTER_CLASS": "scrapy_redis.dupefilter.RFPDupeFilter",
         "SCHEDULER_SERIALIZER": "scrapy_redis.picklecompat",
+        "REDIS_PARAMS": {"redis_cls": "redis.StrictRedis"},
     }
     with Site() as site, Crawl(tmp_path, redis_server.url, site, **settings) as crawl:
         worker = crawl.start(lists="1")
         crawl.wait()
         assert urls(crawl) == pages(20)
         assert crawl.log(worker).count("SCHEDULER_QUEUE_CLASS, DUPEFILTER_CLASS, SCHEDULER_SERIALIZER: no effect") == 1
+        assert crawl.log(worker).count("redis_cls in REDIS_PARAMS: no effect") == 1
 
 
 def test_host_port_and_database_are_enough_and_a_worker_waits_for_ever(

@@ -12,6 +12,7 @@ import pytest
 from imgcrawl.demo.server import serve
 from tests.support.crawling import until
 from tests.support.redis_server import RedisServer
+from tests.support.server import JPEG, Server
 from tests.support.sharing import Sharing
 
 SMALL = {"images": 1, "width": 40, "misbehave": False}
@@ -121,21 +122,44 @@ EVIL = {
     "has an errback": {"errback": "list_failed"},
     "calls what is no callback": {"callback": "report"},
     "of a plugin to come": {"meta": {"playwright_page_goto_kwargs": {}}},
+    "is as large as a sitemap": {"meta": {"task": "sitemap"}},
+    "names images": {"meta": {"sitemap_images": ["{private}"]}, "callback": "parse_gallery"},
+    "is a gallery": {"callback": "parse_retry", "cb_kwargs": {"item": {"image_urls": ["{private}"]}}},
 }
 
 
 def test_a_value_from_outside_gives_no_instructions(tmp_path: Path, redis_server: RedisServer) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    with serve("pximg", galleries=2, per_page=2, **SMALL) as replica, redis_server.client() as client:
+    with (
+        serve("pximg", galleries=2, per_page=2, **SMALL) as replica,
+        Server(hosts=("127.0.0.2",)) as behind,
+        redis_server.client() as client,
+    ):
+        behind.add("/private.jpg", JPEG)
+        private = behind.url("/private.jpg", host="127.0.0.2")
         fed = []
         for name, evil in EVIL.items():
             text = json.dumps({"url": f"{replica.base}/{name.replace(' ', '-')}.html", **evil})
-            fed.append(text.replace("{victim}", str(victim)).replace("{proxy}", replica.image_base))
+            text = text.replace("{victim}", str(victim)).replace("{proxy}", replica.image_base)
+            fed.append(text.replace("{private}", private))
         # And as what the queue holds, where our own spiders' requests are: these may say which page named them.
-        ours = ("Cookie", "list_failed", "report", "page_url")
+        ours = ("Cookie", "list_failed", "report", "page_url", '"task"', "sitemap_images")
         queued = [each for each in fed if not any(word in each for word in ours)]
         client.rpush("{pximg:requests}:queue:0:evil", *queued)
+        # What a spider reads itself goes through the queue. That a page of the user's own server names it is not sure.
+        page = f"{replica.base}/topic/nvshen/page/1"
+        galleries: list[dict[str, Any]] = [
+            {},
+            {"url": None, "image_pages": [None]},
+            {"url": page, "image_pages": [page]},
+            {"url": page, "image_pages": [page], "failed": ["timeout"]},
+        ]
+        for number, gallery in enumerate(galleries):
+            carried = {"item": {"image_urls": [private], "title": f"evil {number}", **gallery}}
+            text = json.dumps({"url": f"rows://pximg/{number}", "callback": "parse_retry", "cb_kwargs": carried})
+            client.rpush("{pximg:requests}:queue:0:evil2", text)
+        client.zadd("pximg:requests", {"evil2": 0})
         client.zadd("pximg:requests", {"evil": 0})
         client.rpush("pximg:start_urls", *fed, "http://127.0.0.9/", "http://[::1]:9/")
         with Sharing(
@@ -151,6 +175,9 @@ def test_a_value_from_outside_gives_no_instructions(tmp_path: Path, redis_server
         assert not [url for url in asked if any(name.replace(" ", "-") in url for name in EVIL)], asked
         assert int(client.hget("{pximg:requests}:run", "rejected")) == len(fed) + len(queued)
         assert sorted(item["error"] for item in items if "error" in item) == ["private_address"] * 2
+        assert not behind.requests
+        evils = [image for item in items if str(item.get("title")).startswith("evil") for image in item["images"]]
+        assert [image.get("reason") for image in evils] == ["private_address"] * len(galleries)
         assert log.count("is an instruction to the crawler") >= 10
 
 
