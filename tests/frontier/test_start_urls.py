@@ -25,17 +25,34 @@ SITES: dict[str, tuple[dict[str, Any], dict[str, str], list[int]]] = {
 
 
 def fed_crawl(
-    folder: Path, redis_server: RedisServer, site: str, arguments: dict[str, str], *fed: Any, code: int = 0
+    folder: Path,
+    redis_server: RedisServer,
+    site: str,
+    arguments: dict[str, str],
+    *fed: Any,
+    code: int = 0,
+    during: str = "",
+    after: str = "",
 ) -> Any:
-    """The items of a crawl of *site* by one worker, before whose start *fed* was fed."""
-    with redis_server.client() as client:
-        client.rpush(f"{site}:start_urls", *(json.dumps(each) if isinstance(each, dict) else each for each in fed))
-    with Sharing(folder, redis_server.url, site, arguments) as workers:
+    """The items of a crawl of *site* by one worker, before whose start *fed* was fed. *during* is fed when there is an
+    item, *after* when the worker has ended: what is left then is for the next one."""
+    key = f"{site}:start_urls"
+    with (
+        redis_server.client() as client,
+        Sharing(folder, redis_server.url, site, arguments, SCHEDULER_IDLE_BEFORE_CLOSE=int(bool(during))) as workers,
+    ):
+        client.rpush(key, *(json.dumps(each) if isinstance(each, dict) else each for each in fed))
         worker = workers.start()
+        if during:
+            until(workers.lines)
+            client.lpush(key, during)
         workers.wait()
         assert worker.returncode == code, workers.log(worker)[-3000:]
-        with redis_server.client() as client:
-            assert client.exists(f"{site}:start_urls", f"{{{site}:start_urls}}:moving") == 0
+        assert client.exists(key, f"{{{key}}}:moving") == 0
+        if after:
+            client.lpush(key, after)
+            assert workers.start().wait(60) == code
+            assert client.exists(key, f"{{{key}}}:moving") == 0
         return workers.lines()
 
 
@@ -64,10 +81,11 @@ def test_doutula_and_douban_read_the_pages_that_are_fed(tmp_path: Path, redis_se
         own = {**replica.arguments, "pages": "1"}
         (tmp_path / "doutula").mkdir()
         listed = "https://www.doutula.com/photo/list/?page=3"
-        items = fed_crawl(
-            tmp_path / "doutula", redis_server, "doutula", own, listed, f"{replica.base}/photo/list/?page=2&x=1"
-        )
-        assert sorted(item["url"].rpartition("/")[2] for item in items) == ["?page=1", "?page=2&x=1", "?page=3"]
+        during, after = (f"{replica.base}/photo/list/?page=2&x={n}" for n in (1, 2))
+        folder = tmp_path / "doutula"
+        items = fed_crawl(folder, redis_server, "doutula", own, listed, during=during, after=after)
+        pages = [item["url"].rpartition("/")[2] for item in items]
+        assert sorted(pages) == ["?page=1", "?page=1", "?page=2&x=1", "?page=2&x=2", "?page=3"], "each crawl has page 1"
     with serve("douban", galleries=50, width=40, misbehave=False) as replica:
         own = {**replica.arguments, "pages": "1"}
         (tmp_path / "douban").mkdir()
@@ -84,7 +102,11 @@ def test_a_list_spider_takes_an_address_as_a_row(tmp_path: Path, redis_server: R
         address = "http://fed.example/" if site == "alexa" else rows[0]["images"][0]["clean"]
         fed = {"url": address, "meta": {"name": "of the feeder", "id": "7"}}
         # The rows of alexa's replica are at private addresses, and some are bad: a verdict, as without what is fed.
-        items = fed_crawl(tmp_path, redis_server, site, replica.arguments, fed, code=int(site == "alexa"))
+        code, late = int(site == "alexa"), {}
+        if site == "urls":
+            late = {"during": f"{address}?during", "after": f"{address}?after"}
+        items = fed_crawl(tmp_path, redis_server, site, replica.arguments, fed, code=code, **late)
+        assert {item["url"] for item in items} >= {*late.values()}
         (item,) = [item for item in items if item["url"] == address]
         if site == "alexa":
             assert item["domain"] == "fed.example"
