@@ -28,7 +28,7 @@ from imgcrawl.basespiders.sites import EarlierWalksSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.identity import Identity
 from imgcrawl.pages.busy import says_busy
-from imgcrawl.pages.login import Form, login_forms
+from imgcrawl.pages.login import Form, asks_age, login_forms
 from imgcrawl.pages.outside import let_go, outside_loop
 from imgcrawl.pages.pagination import NEXT_LINKS
 from imgcrawl.urls import absolute
@@ -153,7 +153,9 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         if busy or links_on or page < walk.named:
             yield from self.list_lacks(response, page, walk, "busy" if busy else "nothing", again=True)
         elif page == self.first_page:
-            self.report(f"{response.url}: page one has {self.looked_for()}")
+            asked = is_page(response) and asks_age(cast("TextResponse", response).selector)
+            gate = "; it asks how old one is, which a cookie in COOKIES_FILE may answer" if asked else ""
+            self.report(f"{response.url}: page one has {self.looked_for()}{gate}")
 
     def list_lacks(self, response: Response, page: int, walk: Walk, reason: str, *, again: bool) -> Iterator[Any]:
         """A page that should show something does not: *again* is tried, then the walk looks past it."""

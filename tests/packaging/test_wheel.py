@@ -11,9 +11,11 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from imgcrawl.addon import PARTS
 from imgcrawl.demo.server import Replica, serve
 from tests.support.crawling import until
 from tests.support.redis_server import GivenServer, RedisServer
@@ -23,17 +25,34 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 300  # seconds of a loaded machine
 
 SPIDER = """
+import json
+from pathlib import Path
+
 import scrapy
 
 class Other(scrapy.Spider):
     name = "other"
 
     async def start(self):
-        yield scrapy.Request(self.base, meta={{"private_allowed": True}})
+        yield scrapy.Request(self.base)
 
     def parse(self, response):
         links = response.css("img::attr(src)").getall()[:5]
         yield {{"image_urls": [response.urljoin(link) for link in links], "images": []}}
+        named = {{"page_url": "http://www.example.com/"}}  # by a page of the Internet
+        yield scrapy.Request(self.base + "?mine", meta=named, callback=self.ignore, errback=self.refused)
+
+    def ignore(self, response):
+        pass
+
+    def refused(self, failure):
+        self.crawler.stats.set_value("is_refused", failure.value.reason)
+
+    def closed(self, reason):  # which comes before the feed is closed
+        try:
+            self.crawler.stats.set_value("feed_is_whole", isinstance(json.loads(Path("out.json").read_bytes()), list))
+        except (OSError, ValueError):
+            pass
 
     base = "{base}/topic/nvshen/page/1"
 """
@@ -274,20 +293,36 @@ def other_project(folder: Path, site: Replica, *lines: str) -> Path:
     return project
 
 
+def parts_at_work(
+    done: subprocess.CompletedProcess[str], item: dict[str, Any], redis: RedisServer | GivenServer
+) -> set[str]:
+    """Which parts have done what they are for in a crawl of `other`."""
+    with redis.client() as client:
+        signs = {
+            "images": all(len(image["checksum"]) == 64 for image in item["images"]),  # SHA-256 of what was served
+            "downloader": "imgcrawl.downloader.Downloader" in done.stderr,
+            "politeness": "'is_refused': 'private_address'" in done.stderr,
+            "feeds": "'feed_is_whole': True" in done.stderr,
+            "verdict": "'verdict': " in done.stderr or "imgcrawl.extensions.verdict" in done.stderr,
+            "frontier": client.exists("{other:requests}:run") > 0,
+        }
+    return {part for part, works in signs.items() if works}
+
+
 def test_one_line_in_another_project_brings_images_with_their_outcomes(
-    installed: Path, site: Replica, tmp_path: Path
+    installed: Path, site: Replica, tmp_path: Path, redis_server: RedisServer | GivenServer
 ) -> None:
-    project = other_project(tmp_path, site, "ADDONS = {'imgcrawl.Addon': 300}", "ROBOTSTXT_OBEY = False")
+    lines = ["ADDONS = {'imgcrawl.Addon': 300}", "ROBOTSTXT_OBEY = False", "AUTOTHROTTLE_ENABLED = False"]
+    lines += ["from scrapy.pipelines.images import ImagesPipeline", "ITEM_PIPELINES = {ImagesPipeline: 1}"]
+    project = other_project(tmp_path, site, *lines)
     done = run(installed, project, "scrapy", "crawl", "other", "-O", "out.json")
     (item,) = json.loads((project / "out.json").read_text("utf-8"))
     assert len(item["images"]) == len(item["image_urls"]) == 5, done.stderr
     assert all("status" in image for image in item["images"])
     assert "Traceback" not in done.stderr
-    assert "imgcrawl.downloader.Downloader" in done.stderr  # the parts are on
+    assert parts_at_work(done, item, redis_server) == {*PARTS} - {"frontier"}
+    assert "scrapy.pipelines.images" not in done.stderr  # ours is in its place
     assert "'CONCURRENT_REQUESTS_PER_DOMAIN': 1" in done.stderr  # what the project says is as it says
-
-
-PARTS = ("images", "downloader", "politeness", "feeds", "verdict", "frontier")
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -295,16 +330,21 @@ def test_each_part_works_without_the_others(
     installed: Path, site: Replica, tmp_path: Path, redis_server: RedisServer | GivenServer, part: str
 ) -> None:
     lines = ["ADDONS = {'imgcrawl.Addon': 300}", f"IMGCRAWL_WITHOUT = {[name for name in PARTS if name != part]}"]
+    lines += ["AUTOTHROTTLE_ENABLED = True", "AUTOTHROTTLE_START_DELAY = 0.01", f"REDIS_URL = {redis_server.url!r}"]
     if part != "images":
         lines.append("ITEM_PIPELINES = {'scrapy.pipelines.images.ImagesPipeline': 1}")
-    if part == "frontier":
-        lines.append(f"REDIS_URL = {redis_server.url!r}")
+    if part == "downloader":
+        lines.append(f"WARC_FOLDER = {str(tmp_path / 'warc')!r}")
     project = other_project(tmp_path, site, *lines)
     done = run(installed, project, "scrapy", "crawl", "other", "-O", "out.json")
     (item,) = json.loads((project / "out.json").read_text("utf-8"))
-    assert len(item["image_urls"]) == 5
+    assert len(item["images"]) == len(item["image_urls"]) == 5
     assert "Traceback" not in done.stderr, done.stderr
     assert "'finish_reason': 'finished'" in done.stderr
+    # The shared queue brings the feeds that it needs.
+    assert parts_at_work(done, item, redis_server) == {part} | ({"feeds"} if part == "frontier" else set())
+    assert ("scrapy.extensions.throttle.AutoThrottle" in done.stderr) == (part != "downloader")
+    assert len([*tmp_path.glob("warc/*.warc.gz")]) == (part == "downloader")
 
 
 @pytest.mark.parametrize(
