@@ -79,7 +79,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "optouts", "pages", "spidermiddlewares",  # pages: one may stand where an image was asked for
     },
     "feeds": {"durability", "engine"},
-    "upkeep": {"catalogue", "images", "pipelines"},
+    "upkeep": {"catalogue", "feeds", "images", "pipelines", "rows"},
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},

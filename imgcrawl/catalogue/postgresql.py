@@ -134,6 +134,11 @@ class PostgresCatalogue(SqlCatalogue):
     def _rows_of_keys(self, select: str, keys: Sequence[bytes]) -> Iterable[Any]:
         return self._rows(f"{select} WHERE key = ANY(?)", (list(keys),)) if keys else []
 
+    def _size(self) -> int:
+        tables = "relnamespace = 'imgcrawl'::regnamespace AND relkind = 'r'"
+        sql = f"SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class WHERE {tables}"  # noqa: S608 -- our own names
+        return int(self._rows(sql)[0][0])
+
     def close(self) -> None:
         with self._lock:
             self._db.close()

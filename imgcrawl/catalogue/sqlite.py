@@ -108,6 +108,10 @@ class SqliteCatalogue(SqlCatalogue):
             rows = [self._db.execute(f"{select} WHERE key = ?", (key,)).fetchone() for key in keys]
         return filter(None, rows)
 
+    def _size(self) -> int:
+        files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def close(self) -> None:
         with self._lock:
             self._db.close()
