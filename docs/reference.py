@@ -37,6 +37,8 @@ STATS = {
     "gallery/failed": "galleries that could not be had",
     "gallery/failed/{reason}": "the same, by reason",
     "gallery/found": "galleries that list pages, lists or the command line named",
+    "gallery/led_to/{address}": "galleries that led to one address, from three on",
+    "gallery/session_ended": "galleries that asked to log in though cookies are sent",
     "gallery/known": "galleries that are complete in the catalogue and were not opened again (GALLERIES_EXPIRES)",
     "image/bytes": "bytes of the images that were downloaded",
     "image/found": "addresses of images",

@@ -27,7 +27,7 @@ _PAGES = (b"text/", b"application/json", b"application/xhtml")
 _CODINGS = {b"gzip", b"x-gzip", b"deflate", b"br", b"zstd"}
 _RANGE = re.compile(rb"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 _NOT_ESCAPED = re.compile(r"[|{}\[\]]")  # by browsers, but by Scrapy
-_PROGRESS = 1024 * 1024  # bytes; an answer that breaks after as many goes on where it broke, and counts for no retry
+_PROGRESS = 64 * 1024  # bytes; an answer that breaks after as many goes on where it broke, and counts for no retry
 _STEADY = 60  # seconds from which on a Last-Modified tells versions apart (RFC 9110, 8.8.2.2)
 
 
@@ -84,9 +84,9 @@ class BodyFile:
     """Receives the body of a 2xx answer: what is larger than *in_memory* bytes goes to a file as it comes, for which
     *make_path* has a path.
 
-    `is_written` says that it did; the response's own body is empty then. What a broken answer left there is gone on
-    with by the next request (RFC 9110, 14.2), if the server named a version of it. What *filters* refuse is not
-    read on. One for each image, not for each request.
+    `is_written` says that it did; the response's own body is empty then. What a broken answer left, there or in memory,
+    is gone on with by the next request (RFC 9110, 14.2), if the server named a version of it. What *filters* refuse is
+    not read on. One for each image, not for each request.
 
     *is_whole* looks at what has come before an answer broke off, and says whether that seems to be all there is;
     `is_cut` then says that the answer was taken so.
@@ -180,9 +180,14 @@ class BodyFile:
         self.is_cut = await asyncio.to_thread(self._looks_whole)
         return self.is_cut
 
-    def takes_for_whole(self, body: bytes) -> bool:
-        """The same of a *body* that is in memory."""
+    async def takes_for_whole(self, body: bytes, received: int) -> bool:
+        """The same of a *body* that is in memory. If it is not whole, and all that was *received*, it is kept for the
+        next request to go on with."""
         self.is_cut = bool(body) and self._is_whole is not None and self._is_whole(body)
+        if not self.is_cut and body and len(body) >= received and self._validator:
+            await self.write(body)
+            await self.close(complete=False)
+            self.brought = 0  # it is counted as what came into memory
         return self.is_cut
 
     def _looks_whole(self) -> bool:

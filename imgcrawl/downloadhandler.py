@@ -243,7 +243,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                 waiting += len(piece)
                 if ours.start_of_body and ours.start_of_body.is_judged_with(piece):
                     ours.start_of_body = None
-                if ours.file and (ours.at_once or received > ours.file.in_memory):
+                if ours.file and (ours.at_once or received >= max(ours.file.in_memory, 1)):
                     to_file = ours.file
                     break
                 if waiting >= ours.piece:
@@ -255,7 +255,7 @@ class DownloadHandler(AiohttpDownloadHandler):
         except (aiohttp.ClientError, TimeoutError):
             if body := b"".join([*pieces, ours.unread()]):
                 yield body  # browsers show it, and so some accept it
-            if not (ours.file and ours.file.takes_for_whole(body)):
+            if not (ours.file and await ours.file.takes_for_whole(body, received)):
                 raise
             return
         if to_file:

@@ -59,6 +59,7 @@ REASONS: dict[str, dict[str, str]] = {
 PAGE_REASONS: dict[str, str] = {
     "redirected": "the address leads to a list page, to another gallery, or to where no image is (see final_url)",
     "login": "the site wants to know who is asking: a form to log in stands in the gallery's place",
+    "age_gate": "the site asks first how old one is: what it notes of the answer is a cookie, for COOKIES_FILE",
     "not_a_page": "the answer is no text",
 }
 

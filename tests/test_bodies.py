@@ -22,8 +22,10 @@ OTHER = BODY[::-1]
 PART = 1_500_000
 
 
-def breaks(*, etag: str = '"one"', stalls: bool = False, offset: int = 0) -> Misbehaviour:
-    """Sends PART bytes, then no more; knows ranges, and answers them from *offset* bytes further on."""
+def breaks(
+    *, etag: str = '"one"', stalls: bool = False, offset: int = 0, body: bytes = BODY, part: int = PART
+) -> Misbehaviour:
+    """Sends *part* bytes, then no more; knows ranges, and answers them from *offset* bytes further on."""
 
     async def breaks_(exchange: Exchange) -> None:
         asked = re.fullmatch(r"bytes=(\d+)-", exchange.request.headers.get("range", ""))
@@ -32,14 +34,14 @@ def breaks(*, etag: str = '"one"', stalls: bool = False, offset: int = 0) -> Mis
             start += offset
             await exchange.head(
                 206,
-                content_length=str(len(BODY) - start),
-                content_range=f"bytes {start}-{len(BODY) - 1}/{len(BODY)}",
+                content_length=str(len(body) - start),
+                content_range=f"bytes {start}-{len(body) - 1}/{len(body)}",
                 etag=etag,
             )
         else:
-            await exchange.head(200, content_length=str(len(BODY)), etag=etag)
-        await exchange.write(BODY[start : start + PART])
-        if start + PART < len(BODY):
+            await exchange.head(200, content_length=str(len(body)), etag=etag)
+        await exchange.write(body[start : start + part])
+        if start + part < len(body):
             if stalls:
                 await asyncio.sleep(3600)
             exchange.close()
@@ -48,13 +50,13 @@ def breaks(*, etag: str = '"one"', stalls: bool = False, offset: int = 0) -> Mis
 
 
 async def received(
-    server: Server, folder: Path, filters: ImageFilters | None = None, **settings: object
+    server: Server, folder: Path, filters: ImageFilters | None = None, *, path: str = "/a.jpg", **settings: object
 ) -> tuple[BodyFile, object]:
     body_file = BodyFile(lambda: folder / "body", filters=filters)
     outcomes: list[object] = []
 
     async def script(crawler: Crawler) -> None:
-        request = MediaRequest(server.url("/a.jpg"), meta={"media": True}, body_file=body_file)
+        request = MediaRequest(server.url(path), meta={"media": True}, body_file=body_file)
         try:
             outcomes.append((await downloader_of(crawler).download(request)).status)
         except Exception as error:
@@ -85,6 +87,18 @@ async def test_what_has_no_version_is_had_as_a_whole_or_not(server: Server, tmp_
     _, outcome = await received(server, tmp_path, RETRY_TIMES=2)
     assert outcome == ("truncated", 2)
     assert not [request for request in server.requests if "range" in request.headers]
+
+
+async def test_a_small_body_goes_on_where_it_broke_too(server: Server, tmp_path: Path) -> None:
+    """With a retry for each answer that brought little, and without one for each that brought more."""
+    for part, retries in ((100_000, 0), (300, 3)):
+        body = BODY[: 4 * part]
+        server.add(f"/{part}.jpg", breaks(body=body, part=part))
+        body_file, outcome = await received(server, tmp_path, path=f"/{part}.jpg", RETRY_TIMES=retries)
+        assert outcome == (200, retries)
+        assert body_file.path.read_bytes() == body
+        asked = [request.headers.get("range") for request in server.requests if request.path == f"/{part}.jpg"]
+        assert asked == [None, *(f"bytes={n * part}-" for n in (1, 2, 3))]
 
 
 async def test_a_new_version_begins_anew(server: Server, tmp_path: Path) -> None:

@@ -110,9 +110,11 @@ async def test_a_body_that_is_not_encoded_as_announced_is_taken_as_it_came(
     assert not caplog.records
 
 
-async def test_large_bodies_are_decoded_whatever_else_the_header_says(server: Server) -> None:
+@pytest.mark.parametrize(("said", "library"), [("utf-8, x-GZIP", "gzip"), ("br", "brotli"), ("zstd", "backports.zstd")])
+async def test_large_bodies_are_decoded_whatever_else_the_header_says(server: Server, said: str, library: str) -> None:
     body = JPEG + random.Random(1).randbytes(300_000)
-    server.add("/a.jpg", gzip.compress(body), headers={"Content-Encoding": "utf-8, x-GZIP"})
+    encoded = pytest.importorskip(library).compress(body)
+    server.add("/a.jpg", encoded, headers={"Content-Encoding": said})  # which an image is asked for without
     answer = await one(server.url("/a.jpg"), **HASTY)
     assert isinstance(answer, Response)
     assert answer.body == body

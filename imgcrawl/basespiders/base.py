@@ -154,7 +154,9 @@ class BaseSpider(RetriesSpider):
         """*item*, counted as one whose page could not be had; its `error` says why."""
         self.crawler.stats.inc_value("gallery/failed")
         self.crawler.stats.inc_value(f"gallery/failed/{reason}")
-        self.logger.warning("Gallery failed (%s): %s", reason, item["url"])
+        if reason == "login" and (self.settings.getbool("COOKIES_ENABLED") or self.settings.get("COOKIES_FILE")):
+            self.crawler.stats.inc_value("gallery/session_ended")
+        self.logger.warning("Gallery failed (%s): %.500s", reason, item["url"])
         item["error"] = reason
         return item
 

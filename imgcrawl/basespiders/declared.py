@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from parsel import Selector
-from scrapy.http import Response, TextResponse
+from scrapy.http import JsonResponse, Response, TextResponse
 
 from imgcrawl.basespiders.base import select
 from imgcrawl.basespiders.named import NamedGallerySpider
@@ -31,7 +31,7 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
         "next": "XPath or CSS of the link to the next list page, or of its {token}; without it rel=next is looked for",
         "first": "the number of the first list page",
         "per_page": "galleries on a list page, where {offset} counts them; without it they are counted",
-        "sitemap": "the address of a sitemap, or of a robots.txt that names some, in place of list pages",
+        "sitemap": "the address of a sitemap, a feed (RSS, Atom) or a robots.txt with some, in place of list pages",
         "only": "a regular expression: the addresses in a sitemap that are galleries",
         "images": "XPath or CSS of the images on a gallery's page; without it they are searched for",
         "image_pages": "XPath or CSS of the links on a gallery's page to pages of its images; -a images is about these",
@@ -85,7 +85,9 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
     def images_of(self, response: Response) -> Any:
         if self.image_links or not isinstance(response, TextResponse):
             return super().images_of(response)
-        found = find_images(response.text, response.url, response.encoding)
+        # In JSON there are none but as in a script.
+        text = f"<script>{response.text}" if isinstance(response, JsonResponse) else response.text
+        found = find_images(text, response.url, response.encoding)
         return [*dict.fromkeys([*found, *self.stated_images(response)])]
 
     def take_images(self, found: GalleryImages) -> None:

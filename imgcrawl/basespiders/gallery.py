@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any, Self
-from urllib.parse import urlsplit
 
-from cachetools import LRUCache
 from scrapy import Request, signals
 from scrapy.core.scheduler import Scheduler
 from scrapy.crawler import Crawler
@@ -23,14 +21,12 @@ from imgcrawl.basespiders.base import (
     request_of,
     words_of,
 )
+from imgcrawl.basespiders.ends import GalleryEnds
 from imgcrawl.basespiders.known import KnownGalleriesSpider
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, page_facts
-from imgcrawl.pages.login import is_login_address, is_login_page
+from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import in_pieces, let_go, outside_loop
-
-# Of galleries that redirect: where so many of them ended, and that so many are galleries of their own.
-REMEMBERED = 100_000
 
 
 class GallerySpider(KnownGalleriesSpider):
@@ -52,7 +48,7 @@ class GallerySpider(KnownGalleriesSpider):
     `ListSpider` and `KnownGalleriesSpider` say where the walk ends. Every gallery that a list names ends as an
     item. One that cannot be had has an `error` that says why: a reason as an image has, or `redirected` (it leads
     to a list page, to another gallery, to where other galleries lead, or to a page without images; `final_url` says
-    where), `login` (the site wants to know who is asking), `not_a_page`.
+    where), `login` (the site wants to know who is asking), `age_gate` (how old), `not_a_page`.
     """
 
     gallery_links = ""
@@ -80,8 +76,7 @@ class GallerySpider(KnownGalleriesSpider):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._named: LRUCache[str, None] = LRUCache(REMEMBERED)
-        self._ends: LRUCache[str, str] = LRUCache(REMEMBERED)
+        self.ends = GalleryEnds(lambda url: self.is_list_page(url) or url.rstrip("/") == self.list_path)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
@@ -108,7 +103,7 @@ class GallerySpider(KnownGalleriesSpider):
         complete = await self.not_to_open(found)
         async for gallery in in_pieces(0, iter(found)):
             if gallery in complete:
-                self._named[gallery] = None
+                self.ends.name(gallery)
                 self.crawler.stats.inc_value("gallery/known")
                 continue
             yield self.gallery_request(gallery)
@@ -117,7 +112,7 @@ class GallerySpider(KnownGalleriesSpider):
         request = Request(
             url, callback=self.parse_gallery, errback=self.gallery_failed, priority=1, meta={"task": "gallery"}
         )
-        self._named[request.url] = None
+        self.ends.name(request.url)
         return request
 
     def looked_for(self) -> str:
@@ -160,43 +155,32 @@ class GallerySpider(KnownGalleriesSpider):
         item = self.new_item(asked)
         if response.url != asked:
             item["final_url"] = response.url
+            self.ends.count(response.url, self.crawler.stats)
         if not is_readable(response):
             return self.failed(item, "not_a_page")
-        if reason := self._led_astray(response.url, asked):
+        if reason := self.ends.astray(response.url, asked):
             return self.failed(item, reason)
         return item
 
     async def judged(self, item: Gallery, response: Response) -> Gallery:
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
-        asks = partial(is_login_page, searched=not self.image_links, known=self.login_forms)
-        if (
-            isinstance(response, TextResponse)
-            and is_page(response)
-            and await outside_loop(len(response.body), lambda page: asks(page.selector, item["image_urls"]), response)
-        ):
-            item["image_urls"] = []
-            return self.failed(item, "login")
+        ask = partial(question_of, searched=not self.image_links, known=self.login_forms)
+        if isinstance(response, TextResponse) and is_page(response):
+            asked = await outside_loop(
+                len(response.body), lambda page: ask(page.selector, item["image_urls"]), response
+            )
+            if asked:
+                item["image_urls"] = []
+                return self.failed(item, asked)
         if item["image_urls"]:
             return self.scraped(item)
         if "final_url" in item:
             return self.failed(item, "redirected")
-        self.logger.warning("%s: no images; nothing matches %r", item["url"], self.image_links)
+        self.logger.warning("%.500s: no images; nothing matches %r", item["url"], self.image_links)
         return self.scraped(item)
 
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
         yield self.failed(self.new_item(asked_address(request_of(failure))), failed_reason(failure))
-
-    def _led_astray(self, url: str, asked: str) -> str:
-        """Why *url*, where the gallery *asked* has led to, is not that gallery; empty if it may be."""
-        if url == asked:
-            self._ends[url] = asked
-            return ""
-        if is_login_address(url):
-            return "login"
-        is_other = self.is_list_page(url) or url.rstrip("/") == self.list_path or _is_home(url, asked)
-        if is_other or url in self._named or self._ends.setdefault(url, asked) != asked:
-            return "redirected"
-        return ""
 
     def read_page(self, item: Gallery, response: Response) -> None:
         """Add to *item* its title, and what the page states about itself in standard ways (`pages.PageFacts`).
@@ -214,14 +198,6 @@ class GallerySpider(KnownGalleriesSpider):
     def images_of(self, response: Response) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once."""
         return list(dict.fromkeys(self.image_url(link) for link in images(response, self.image_links)))
-
-
-def _is_home(url: str, asked: str) -> bool:
-    """Whether *url* is the start page of the site that *asked*, another page, belongs to."""
-    home, page = urlsplit(url), urlsplit(asked)
-    if home.path not in ("", "/") or home.query or page.path in ("", "/"):
-        return False
-    return home.netloc.removeprefix("www.") == page.netloc.removeprefix("www.")
 
 
 def asked_address(reached: Request | Response) -> str:

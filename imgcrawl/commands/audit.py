@@ -21,6 +21,7 @@ from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
+from imgcrawl.ownfiles import check_database
 from imgcrawl.pipelines.stores import FileStore
 
 NOTES = ".audit.sqlite3"  # how far it is, beside the images: what was read is not read again by the next start
@@ -65,6 +66,7 @@ class Command(BaseCommand, ScrapyCommand):
             )
         catalogue = open_catalogue(settings, must_exist=True)
         try:
+            check_database(root / NOTES, "the notes of an audit; remove it")
             if (root / NOTES).exists() and time.time() - (root / NOTES).stat().st_mtime > MAX_AGE:
                 _remove_notes(root)
             with closing(sqlite3.connect(root / NOTES, isolation_level=None)) as notes:

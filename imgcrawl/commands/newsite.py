@@ -162,7 +162,8 @@ class Command(BaseCommand, ScrapyCommand):
             site / "expected.json": json.dumps(expected, ensure_ascii=False, indent=1).encode(),
         }
         for path, content in written.items():
-            path.write_bytes(content)
+            with path.open("xb") as file:  # which follows no link
+                file.write(content)
         return list(written), [line.strip() for line in _assignments(declared)] if found.links else []
 
     def check_name(self, name: str, paths: list[Path]) -> None:

@@ -10,7 +10,7 @@ from scrapy import signals
 from scrapy.extensions.feedexport import FeedExporter
 
 from imgcrawl.display import stored_images
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import GalleryUnfinished, InputError
 from imgcrawl.items import REASONS, STATUSES
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Verdict:
         verdict = cls(crawler, max_failed=max_failed, images_expected=images_expected)
         connect = crawler.signals.connect
         connect(verdict.item_error, signals.item_error)
+        connect(verdict.item_dropped, signals.item_dropped)
         connect(verdict.feed_slot_closed, signals.feed_slot_closed)
         connect(verdict.spider_closed, signals.spider_closed)
         connect(verdict.feed_exporter_closed, signals.feed_exporter_closed)
@@ -66,6 +67,11 @@ class Verdict:
 
     def item_error(self) -> None:
         self.crawler.stats.inc_value("item/error")
+
+    def item_dropped(self, exception: Exception) -> None:
+        # It was counted when its page was read, and is not scraped after all: its page is to be done again.
+        if isinstance(exception, GalleryUnfinished) and self.crawler.stats.get_value("gallery/count", 0):
+            self.crawler.stats.inc_value("gallery/count", -1)
 
     def feed_slot_closed(self, slot: FeedSlot) -> None:
         self.fed[slot.uri_template] += slot.itemcount
@@ -130,6 +136,8 @@ def findings(
     if lists := count("list/failed"):
         yield f"{_many(lists, 'list page')} could not be had, so galleries may be missing"
 
+    yield from _led_astray(stats)
+
     for name, total, one in (
         ("gallery/failed", count("gallery/count") + count("gallery/failed"), "gallery"),
         ("image/failed", found, "image"),
@@ -157,6 +165,13 @@ def findings(
     outcomes = sum(count(f"image/{status}") for status in STATUSES)
     if found != outcomes:
         yield f"imgcrawl's books are wrong, please report it: {found:,} images found, {outcomes:,} outcomes"
+
+
+def _led_astray(stats: Mapping[str, Any]) -> Iterator[str]:
+    if ended := int(stats.get("gallery/session_ended", 0)):
+        yield f"{_many(ended, 'gallery')} asked to log in, though cookies are sent: the session has ended"
+    for url, led in by_reason(stats, "gallery/led_to")[:1]:
+        yield f"{led:,} galleries lead to one address, {url}: they are gone, or the site wants something first"
 
 
 def known_already(stats: Mapping[str, Any]) -> int:

@@ -42,6 +42,9 @@ SUMMED_STATS = (
     "spider_exceptions/", "frontier/failed", "frontier/fenced", "dupefilter/filtered",
 )  # fmt: skip
 
+# The stats that count items which have left the pipelines.
+_LEFT = ("item_scraped_count", "item_dropped_count", "item/error")
+
 REPORT = Script(LUA / "clock.lua", LUA / "verdict.lua")
 
 
@@ -96,6 +99,9 @@ def summed(stats: Mapping[str, Any], *, closed: bool) -> dict[str, int]:
     if not closed:
         # What is under way has no outcome yet, and will have none if this worker is killed.
         kept["image/found"] = sum(kept.get(f"image/{status}", 0) for status in STATUSES)
+        scraped, failed = kept.get("gallery/count", 0), kept.get("gallery/failed", 0)
+        left = scraped + failed - sum(kept.get(name, 0) for name in _LEFT)
+        kept["gallery/count"] = scraped - min(max(left, 0), scraped)
     return kept
 
 

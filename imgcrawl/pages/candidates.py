@@ -58,6 +58,7 @@ ORIGINAL_ATTRIBUTES = (
     "data-max-src",
     "data-max",
 )
+_ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
 SRCSET_ATTRIBUTES = ("srcset", "data-srcset", "data-lazy-srcset", "data-lazysrcset", "lazysrcset")
 # … the second says where a script will find the image that `src` only keeps the place of.
 LAZY_ATTRIBUTES = (
@@ -91,11 +92,25 @@ _EXTENSION = r"\.(?:jpe?g|jpe|jfif|pjpeg|png|apng|gif|webp|avif|heic|heif|jxl|bm
 # A site's own suffix may follow the extension (.jpg!dta, .jpg:large); MediaWiki's File:x.jpg is a page.
 _HINT = re.compile(_EXTENSION, re.IGNORECASE | re.ASCII)
 _IMAGE_FILE = re.compile(rf"[^/:]*{_EXTENSION}(?:[!:][\w.-]*)?", re.IGNORECASE | re.ASCII)
-_PHOTOGRAPH = re.compile(r"\.(?:jpe?g|jfif|webp|avif|png)(?:[!:][\w.-]*)?$", re.IGNORECASE | re.ASCII)
+PHOTOGRAPH = re.compile(r"\.(?:jpe?g|jfif|webp|avif|png)(?:[!:][\w.-]*)?$", re.IGNORECASE | re.ASCII)
 _URL = re.compile(r"""url\(\s*+(?:"([^"]*+)"|'([^']*+)'|([^'")\s]++))""", re.IGNORECASE | re.ASCII)
+# Links that scripts show large without leaving the page, by their class, their rel or an attribute of their own.
+_SHOWS_LARGE = re.compile(
+    r"(?:fancybox|lightbox|glightbox|swipebox|colorbox|photoswipe|pswp|venobox|lightgallery|magnific|featherlight|thickbox"
+    r"|highslide|prettyphoto|chocolat|image-popup)(?![a-z]*-?(?:iframe|ajax|inline|video))",
+    re.IGNORECASE,
+)
+_NO_ORIGINAL = re.compile(
+    r"^\s*(?:#|javascript:|mailto:|data:)|\.(?:html?|mp4|webm|mov|m4v|pdf|zip)(?:[?#]|$)|youtube|youtu\.be|vimeo",
+    re.IGNORECASE,
+)
+_OF_FILES = re.compile(
+    r"/(?:files?|downloads?|attachments?|originals?|full(?:-?size)?|raw)/(?:[\w-]+/)*$", re.IGNORECASE
+)
+_NUMBER = re.compile(r"^[\w-]*[0-9][\w-]*$", re.ASCII)
 PIXEL = re.compile(r"(?:blank|spacer|pixel|transparent|clear|1x1|1px)\.(?:gif|png|svg)", re.IGNORECASE)
 PLACEHOLDER = re.compile(
-    r"(?:[\w-]*[_-])?(?:blank|spacer|placeholder|place-holder|loading|loader|lazy|lazyload|pixel|transparent"
+    r"(?=.{1,200}\Z)(?:[\w-]*[_-])?(?:blank|spacer|placeholder|place-holder|loading|loader|lazy|lazyload|pixel|transparent"
     r"|clear|grey|gray|dot|empty|default|dummy|1x1|1px)(?:[_-]?[0-9]\w*|[_-](?:img|image|pic|bg|icon))?"
     r"\.(?:gif|png|svg|jpe?g|webp)",
     re.IGNORECASE | re.ASCII,
@@ -114,6 +129,12 @@ _DRAWN = re.compile(
 )
 _TINY = re.compile(r"\s*0*[01](?:px)?\s*", re.IGNORECASE)
 
+# What surrounds the images of a page, by the names of their files.
+DECORATION = re.compile(
+    r"(?:^|[^a-z])(?:logo|icon|avatar|banner|sprite|button|badge|loading|placeholder|removed|deleted|not-?_?found|40[34]"
+    r"|default|blank|error|missing|no-?_?image|captcha|qr-?_?code|profile|share|ads?)(?:[^a-z]|$)",
+    re.IGNORECASE,
+)
 STAND_INS = ("data:", "about:")  # what stands where a script will put an image
 MAX_REFUSED = 200  # characters kept of an address that will not be asked for
 
@@ -130,7 +151,9 @@ STAND_IN: Rank = (0, True, 0, 0, 0)
 
 def image_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
     """The addresses that the attributes of an `<img>` give, each with its rank."""
-    candidates = [(ORIGINAL, address) for address in _addresses(attributes, ORIGINAL_ATTRIBUTES)]
+    candidates = []
+    if not _ORIGINALS.isdisjoint(attributes):
+        candidates += [(ORIGINAL, address) for address in _addresses(attributes, ORIGINAL_ATTRIBUTES)]
     candidates += source_candidates(attributes)
     candidates += [(PLAIN, address) for address in _addresses(attributes, LAZY_ATTRIBUTES)]
     candidates += [(PLAIN, address) for address in _addresses(attributes, VAGUE_ATTRIBUTES) if is_file(address)]
@@ -158,7 +181,7 @@ def backgrounds_of(attributes: dict[str, str]) -> Iterator[str]:
         value = attributes.get(name, "")
         found = [match[1] or match[2] or match[3] for match in _URL.finditer(value)]
         for address in found or ([value] if name != "style" else []):
-            if _PHOTOGRAPH.search(file_name(address)):
+            if PHOTOGRAPH.search(file_name(address)):
                 yield address.strip()
 
 
@@ -214,6 +237,24 @@ def _addresses(attributes: dict[str, str], names: Iterable[str]) -> Iterator[str
             value = attributes[name].strip()
             if ("/" in value or is_file(value)) and not value.startswith(("{", "[")):
                 yield value
+
+
+def is_original(attributes: dict[str, str], *, around_image: bool = False) -> bool:
+    """Whether a link leads to an image itself, by its address; or with *around_image* by what a link is for that shows
+    a small copy: to be saved, to be shown large by a script, to a file."""
+    href = attributes.get("href", "")
+    if is_file(href):
+        return True
+    name = file_name(href)
+    if not around_image or not href or _NO_ORIGINAL.search(href) or "iframe" in attributes.get("data-type", ""):
+        return False
+    said = f"{attributes.get('class', '')} {attributes.get('rel', '')}"
+    return (
+        "download" in attributes
+        or attributes.get("type", "").startswith("image/")
+        or any(map(_SHOWS_LARGE.search, (said, *attributes)))
+        or (_OF_FILES.search(href[: -len(name) or None]) is not None and _NUMBER.search(name) is not None)
+    )
 
 
 def is_file(address: str) -> bool:

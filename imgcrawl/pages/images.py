@@ -11,6 +11,7 @@ from lxml import etree
 from parsel import Selector
 
 from imgcrawl.pages.candidates import (
+    DECORATION,
     PIXEL,
     PLACEHOLDER,
     PLAIN,
@@ -21,12 +22,14 @@ from imgcrawl.pages.candidates import (
     image_candidates,
     is_file,
     is_no_picture,
+    is_original,
     is_ornament,
     is_pixel,
     refused_address,
     source_candidates,
 )
 from imgcrawl.pages.facts import FactsReader
+from imgcrawl.pages.scripted import scripted_images
 from imgcrawl.pages.sizes import DERIVED, Size, size_of
 from imgcrawl.pages.tags import BACKGROUNDS, IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
 from imgcrawl.urls import WEB, absolute, resolve
@@ -45,6 +48,8 @@ def find_images(html: str | Selector, url: str, encoding: str = "utf-8") -> list
     page names as its images in JSON-LD, microdata, RDFa, Open Graph and Twitter cards. `<base href>` counts. Of several
     sizes of an image (`sizes`) the largest; beside it stays, as it is named, what the publisher names as the page's
     main image, unless that is known to be a smaller copy (a crop is none).
+
+    Of a page that shows none but for decoration, those that its scripts name (`scripted`).
 
     Backgrounds in a `style` attribute, or where scripts find them, count where they are photographs by their name.
 
@@ -116,7 +121,10 @@ def _find(text: str, url: str, base: str, encoding: str, *, whole_page: bool = F
         search.read(tag)
         reader.read(tag)
     facts = reader.facts()
-    return _largest(search.found([*facts.images, *facts.refused]), (facts.image, facts.preview))
+    found = search.found([*facts.images, *facts.refused])
+    if whole_page and not search.shows_any():
+        found |= dict.fromkeys(scripted_images(text, base, encoding), 0.0)
+    return _largest(found, (facts.image, facts.preview))
 
 
 def _is_plain(root: Any) -> bool:
@@ -151,7 +159,9 @@ def _original_of(root: Any, base: str, encoding: str) -> list[str]:
     if link is None or link.tag != "a" or root.tag not in (*IMAGES, "picture", "figure", "span", "a"):
         return []
     href = link.get("href", "")
-    original = absolute(base, href, encoding) if is_file(href) else None
+    original = (
+        absolute(base, href, encoding) if is_original(dict(link.items()), around_image=root is not link) else None
+    )
     return [original] if original else []
 
 
@@ -168,6 +178,7 @@ class _Search:
         self._unreplaced: str | None = None
         self._in_noscript = False
         self._in_link = False
+        self._link: dict[str, str] = {}  # the attributes of the link that is open
 
     def read(self, tag: Tag) -> None:
         name, attributes = tag.name, tag.attributes
@@ -185,6 +196,7 @@ class _Search:
             href = attributes.get("href", "")
             # What shows in a link to an image file is a small copy of it.
             self._in_link = is_file(href) and (self._add([(PLAIN, href)], refused=True) or "").startswith(WEB)
+            self._link = {} if self._in_link else attributes
         elif name == "link":
             self._read_link(attributes)
         elif name == "video":
@@ -208,6 +220,12 @@ class _Search:
         if self._in_link or is_pixel(attributes):
             return
         if self._whole_page and is_ornament(attributes, candidates):
+            return
+        if (
+            "href" in self._link
+            and is_original(self._link, around_image=True)
+            and self._add([(PLAIN, self._link["href"])])
+        ):
             return
         address = self._add(candidates, refused=True)
         if address is None:
@@ -238,6 +256,10 @@ class _Search:
         if told:
             self._found[told] = 0
         return told or None
+
+    def shows_any(self) -> bool:
+        """Whether an image was found that is not there for decoration, by its name."""
+        return any(address.startswith(WEB) and not DECORATION.search(file_name(address)) for address in self._found)
 
     def found(self, named: Iterable[str]) -> dict[str, float]:
         """All that was found, after what the page has *named*: address → width, 0 where that is not stated."""

@@ -1,4 +1,4 @@
-"""Pages that ask who is there, in the place of what was asked for."""
+"""Pages that ask something, in the place of what was asked for: who one is, how old one is."""
 
 from __future__ import annotations
 
@@ -36,6 +36,19 @@ _NO_PICTURE = re.compile(
     re.IGNORECASE,
 )
 _DECORATION, _OF_A_FORM = 2, 400  # images and characters of a page that is a form to log in
+_OF_A_GATE = 1_500  # characters of one that asks how old one is
+_AGE = re.compile(
+    r"\b(?:age.{0,3}(?:verif|check|gate|confirm|restrict)|adults only"
+    r"|(?:verif|confirm)\w* (?:your|that you\S*).{0,20}(?:age|1[68]|21)"
+    r"|(?:i(?: a|['’])m|are you|you are|you['’]re|be|aged) .{0,20}(?:1[68]|21|eighteen|adult|legal age|of age)\b"
+    r"|1[68] (?:ans|años|anni|jahre|лет|yaş)|(?:über|plus de|mayor de) 1[68])|[满滿]\s*1[68]|1[68]\s*[歳岁歲]",
+    re.IGNORECASE,
+)
+_YES = re.compile(
+    r"\b(?:i(?: a|['’])m|yes|enter|continue|confirm|over|agree|ja|oui|sí|si|да|entrer|eintreten|1[68]|21)\b"
+    r"|はい|是|进入|進入|同意",
+    re.IGNORECASE,
+)
 
 
 def is_login_address(url: str) -> bool:
@@ -50,18 +63,28 @@ def login_forms(page: Selector) -> set[Form]:
     return {_told(form.root) for form in page.xpath(_FORMS) if not _is_around(form.root)}
 
 
-def is_login_page(page: Selector, images: Sequence[str], *, searched: bool, known: Collection[Form] = ()) -> bool:
-    """Whether *page*, on which *images* were found, is nothing but a form to log in.
+def question_of(page: Selector, images: Sequence[str], *, searched: bool, known: Collection[Form] = ()) -> str:
+    """What *page*, on which *images* were found, asks in the place of a gallery: to "login", to confirm an age
+    ("age_gate"), or nothing.
 
     *searched*: the images are all that the page has, not those that a site has declared; of such any page may have
     some. Forms in *known* stand on pages that show something.
     """
-    if login_forms(page) <= set(known):
-        return False
     shown = [image for image in images if not _NO_PICTURE.search(image.rpartition("/")[2])]
-    if not shown:
-        return True
-    return searched and len(shown) <= _DECORATION and len(_text(page)) < _OF_A_FORM
+    if len(shown) > _DECORATION or (shown and not searched):
+        return ""
+    if not login_forms(page) <= set(known) and (not shown or len(_text(page)) < _OF_A_FORM):
+        return "login"
+    return "age_gate" if asks_age(page) else ""
+
+
+def asks_age(page: Selector) -> bool:
+    """Whether *page* says little more than that who goes on says how old they are."""
+    text = _text(page)
+    if len(text) > _OF_A_GATE or not _AGE.search(text):
+        return False
+    answers = page.xpath("//a[@href] | //button | //form//input[@type='submit' or @type='button']")
+    return any(_YES.search(answer.attrib.get("value") or answer.xpath("string()").get("")) for answer in answers)
 
 
 def _text(page: Selector) -> str:

@@ -6,7 +6,7 @@ import re
 
 from parsel import Selector
 
-from imgcrawl.pages.candidates import file_name
+from imgcrawl.pages.candidates import DECORATION, file_name
 from imgcrawl.pages.facts import page_facts
 from imgcrawl.pages.images import images_in
 from imgcrawl.pages.sizes import size_of
@@ -15,11 +15,6 @@ from imgcrawl.urls import host_of, without_query
 
 _LARGE = 300  # pixels, of which a large image is declared to have as many across or along
 _SHORTEST = 4  # characters of a name that tells images apart
-_DECORATION = re.compile(
-    r"(?:^|[^a-z])(?:logo|icon|avatar|banner|sprite|button|badge|loading|placeholder|removed|deleted|not-?_?found|40[34]"
-    r"|default|blank|error|missing|no-?_?image|captcha|qr-?_?code|profile|share|ads?)(?:[^a-z]|$)",
-    re.IGNORECASE,
-)
 _MISSING = re.compile(
     r"not found|404|removed|deleted|no longer|does(?:n't| not) exist|expired|error|unavailable|forbidden|denied|log ?in"
     r"|sign ?in",
@@ -42,7 +37,7 @@ def main_image(html: str, url: str, asked: str, encoding: str = "utf-8") -> str:
     large: dict[str, str] = {}
     for element in Selector(html).xpath("//img"):
         for address in images_in([element], url, base, encoding):
-            if not _DECORATION.search(file_name(address)):
+            if not DECORATION.search(file_name(address)):
                 image = size_of(address).image
                 shown.setdefault(image, address)
                 if any(_pixels(element.attrib.get(side, "")) >= _LARGE for side in ("width", "height")):

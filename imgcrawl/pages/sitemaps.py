@@ -1,4 +1,5 @@
-"""The addresses in a sitemap (https://www.sitemaps.org/protocol.html), with the images that it states for them."""
+"""The addresses in a sitemap (https://www.sitemaps.org/protocol.html) or a feed (RSS, Atom: RFC 4287), with the images
+that it states for them."""
 
 from __future__ import annotations
 
@@ -29,11 +30,11 @@ class SitemapEntry(NamedTuple):
 
 
 def read_sitemap(body: bytes, url: str) -> Iterator[SitemapEntry]:
-    """The entries of the sitemap or the sitemap index *body*, whose address is *url*, in order, up to `MAX_ENTRIES`.
+    """The entries of the sitemap, the sitemap index or the feed *body*, whose address is *url*, in order.
 
     It may be in gzip, and may be text with an address a line. What is no address over HTTP is passed over. Time and
     memory are linear in the size of *body*. Raises ValueError for what is larger than `SITEMAP_MAXSIZE`, no gzip, or of
-    more elements than such entries have.
+    more elements than such entries have; and behind `MAX_ENTRIES` entries if there are more.
     """
     body = _unpacked(body).lstrip()
     entries = (
@@ -41,7 +42,9 @@ def read_sitemap(body: bytes, url: str) -> Iterator[SitemapEntry]:
     )
     for count, entry in enumerate(entries):
         if count == MAX_ENTRIES:
-            return
+            raise ValueError(
+                f"more than {MAX_ENTRIES:,} entries, which is what the protocol allows: the first were read"
+            )
         yield entry
 
 
@@ -75,9 +78,10 @@ def _of_xml(body: bytes, url: str) -> Iterator[SitemapEntry]:
         for _, element in events:
             kept += 1
             name = _name(element)
-            if name in ("url", "sitemap") and (entry := _entry(element, url, is_sitemap=name == "sitemap")):
+            read = _ENTRIES.get(name)
+            if read and (entry := read(element, url)):
                 yield entry
-            if name in ("url", "sitemap") or kept > _MAX_IN_ONE:
+            if read or kept > _MAX_IN_ONE:
                 kept = 0
                 element.clear()
                 above = element.getparent()  # of the root there may be something in front all the same
@@ -87,7 +91,7 @@ def _of_xml(body: bytes, url: str) -> Iterator[SitemapEntry]:
         return  # what stands before it has been read
 
 
-def _entry(element: Any, url: str, *, is_sitemap: bool) -> SitemapEntry | None:
+def _entry(element: Any, url: str) -> SitemapEntry | None:
     address = None
     images: dict[str, None] = {}
     for child in element.iter():
@@ -98,7 +102,28 @@ def _entry(element: Any, url: str, *, is_sitemap: bool) -> SitemapEntry | None:
             address = address or found
         elif above == "image" and len(images) < MAX_IMAGES:
             images[found] = None
-    return SitemapEntry(address, tuple(images), is_sitemap) if address else None
+    return SitemapEntry(address, tuple(images), _name(element) == "sitemap") if address else None
+
+
+def _of_feed(element: Any, url: str) -> SitemapEntry | None:
+    """An item of RSS, whose link is a text, or an entry of Atom, whose link is an attribute."""
+    pages: list[str | None] = []
+    images: dict[str, None] = {}
+    for child in element.iter():
+        name, kind = _name(child), child.get("type") or child.get("medium") or ""
+        stated = child.get("href") or child.get("url") or (child.text or "").strip()
+        if name in ("enclosure", "content") or child.get("rel") == "enclosure":
+            if kind.startswith("image") and len(images) < MAX_IMAGES and (found := absolute(url, stated)):
+                images[found] = None
+        elif child.getparent() is element and name == "link" and child.get("rel", "alternate") == "alternate":
+            pages.insert(0, absolute(url, stated) if stated else None)
+        elif name == "guid" and child.get("isPermaLink") != "false":
+            pages.append(absolute("", stated))
+    address = next(filter(None, pages), None)
+    return SitemapEntry(address, tuple(images)) if address else None
+
+
+_ENTRIES = {"url": _entry, "sitemap": _entry, "item": _of_feed, "entry": _of_feed}
 
 
 def _name(element: Any) -> str:

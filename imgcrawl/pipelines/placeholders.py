@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 _CHECKSUM = re.compile(r"!?[0-9a-f]{64}", re.ASCII)
 _HOSTS, _KINDS = 1_000, 1_000  # that are remembered, and different images of each
 _OF_ONE_ITEM = 3  # addresses of one gallery that show the same: what it shows for decoration stands there once or twice
+_ALONE = 3  # times as many as are enough, in one item: that needs no other image beside it
 
 
 class Placeholders:
@@ -30,8 +31,8 @@ class Placeholders:
 
     Learned is what *enough* (0: nothing is) addresses with different file names of one host lead to: by redirects to
     one address of another name; or by the same bytes, if at least three of one item or items of one image each have
-    them, and if the host's other images differ from each other. So a logo or a banner that each gallery has once is
-    none, wherever it is stored. What is learned is told.
+    them, and if the host's other images differ from each other, or one item has some times as many. So a logo or a
+    banner that each gallery has once is none, wherever it is stored. What is learned is told.
 
     Raises `InputError` for what is neither a checksum nor a regular expression.
     """
@@ -70,6 +71,10 @@ class Placeholders:
     def _learn(self, images: Sequence[Image]) -> None:
         stored = [image for image in images if image["status"] in STORED]
         times = Counter(image["checksum"] for image in stored)
+        many = _ALONE * self._enough
+        often = {checksum for checksum, count in times.items() if count >= many}
+        named = {(image["checksum"], _name(image["url"])) for image in stored if image["checksum"] in often}
+        alone = {checksum for checksum, count in Counter(checksum for checksum, _ in named).items() if count >= many}
         for image in stored:
             checksum, name, led_to = image["checksum"], _name(image["url"]), image.get("final_url", "")
             shown = self._shown.setdefault(host_of(image["url"]), Counter())
@@ -77,7 +82,9 @@ class Placeholders:
                 shown[checksum] += 1
             if led_to != image["url"] and _name(led_to) != name:
                 self._count(led_to, name, image)
-            elif (times[checksum] >= _OF_ONE_ITEM or len(images) == 1) and _is_exception(checksum, shown):
+            elif checksum in alone or (
+                (times[checksum] >= _OF_ONE_ITEM or len(images) == 1) and _is_exception(checksum, shown)
+            ):
                 self._count(checksum, name, image)
 
     def _count(self, known_by: str, name: str, image: Image) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from imgcrawl.addresses import addresses_in
 from imgcrawl.exceptions import InputError
-from imgcrawl.rows.reader import SAMPLE, RowReader, is_unicode, json_text, open_records, required_rows
+from imgcrawl.rows.reader import SAMPLE, RowReader, is_unicode, json_text, open_records, required_rows, sample_of
 from imgcrawl.rows.records import OBJECT_FORMATS, BadRow, Records, Unreadable
 
 # Of the columns beside the address: how many characters one may have that nobody asked for, and all of a row.
@@ -30,9 +30,10 @@ _ITEM_ONLY = {
 # Of several columns with addresses, the first of these.
 _NAMES = ("image_url", "image", "img_url", "img", "photo_url", "photo", "picture_url", "picture", "url", "src", "link")
 _ADDRESS = re.compile(r"""[\s'"<\[(]*(?:[a-z][a-z0-9+.-]*:)?//[^\s/]""", re.IGNORECASE)
-_COMMENT = re.compile(r"\s+#.*")
+# Spaces are looked at from their first one only: there may be a million.
+_COMMENT = re.compile(r"(?<!\s)\s++#.*")
 _IN_ANGLES = re.compile(r"^<(?:URL:)?(.*)>$")  # RFC 3986, appendix C
-_BETWEEN = re.compile(r"\s*[,;|]\s+(?=https?://)|\s+(?=(?:https?:)?//)|[;|](?=https?://)")
+_BETWEEN = re.compile(r"(?:(?<!\s)\s++)?+[,;|]\s++(?=https?://)|(?<!\s)\s++(?=(?:https?:)?//)|[;|](?=https?://)")
 
 
 @dataclass(frozen=True)
@@ -101,18 +102,20 @@ def open_address_list(
     format: str | None = None,
     encoding: str = "utf-8",
     delimiter: str | None = None,
+    names: Sequence[str] = _NAMES,
 ) -> tuple[RowReader, frozenset[str]]:
     """A reader of the list of addresses at *path*, and the names of the fields that its rows have besides.
 
     A row's `values` are its addresses, one or a printed list of them. Which *column* has them (a name, or a number
     counted from 0) and whether the first row of a table holds names is told by the first `SAMPLE` rows, if it is
-    not said. *keep*: the columns to keep, parted by commas; None is all that are small, "" none. Else as
-    `open_rows`. Raises `InputError`, also where no column has addresses or several may be meant.
+    not said; of several with addresses it is the first of *names*. *keep*: the columns to keep, parted by commas; None
+    is all that are small, "" none. Else as `open_rows`. Raises `InputError`, also where no column has addresses or
+    several may be meant.
     """
     records = open_records(path, format=format, encoding=encoding, delimiter=delimiter)
     if delimiter is None and isinstance(records, Records) and records.format == "csv":
         records = replace(records, delimiter=_delimiter(records))
-    sample = [fields for _, _, fields in islice(records.read(), SAMPLE)]
+    sample = list(sample_of(records))
     good = [fields for fields in sample if not isinstance(fields, BadRow)]
     place = str(records.path)
     header, header_line = None, 0
@@ -132,16 +135,16 @@ def open_address_list(
         if column and column not in header and (number := re.fullmatch(r"column([0-9]+)", column)):
             column = dict(enumerate(header)).get(int(number[1]), column)
     rows = [AddressRows("", header).named(fields) for fields in good]
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     if rows:
-        column = _checked_column(place, names, column) if column else _address_column(place, names, rows)
+        column = _checked_column(place, columns, column) if column else _address_column(place, columns, rows, names)
     wanted = None if keep is None else frozenset(name.strip() for name in keep.split(",") if name.strip())
     if wanted is not None:
-        wanted = frozenset(_kept_column(place, names, name, header) for name in wanted)
+        wanted = frozenset(_kept_column(place, columns, name, header) for name in wanted)
     shape = AddressRows(column or "column0", header, wanted)
     reader = RowReader(records, shape, list(header) if header else None, header_line)
     required_rows(reader)
-    return reader, frozenset(filter(None, map(shape.name_of, names)))
+    return reader, frozenset(filter(None, map(shape.name_of, columns)))
 
 
 def open_item_list(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> RowReader | None:
@@ -220,14 +223,15 @@ def _kept_column(place: str, names: Sequence[str], name: str, header: Sequence[s
     return name
 
 
-def _address_column(place: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """The column of *rows* with the addresses of images. Raises `InputError`."""
+def _address_column(place: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]], likely: Sequence[str]) -> str:
+    """The column of *rows* with the addresses, of several the first of those called as *likely*. Raises
+    `InputError`."""
     if items := [name for name in ITEM_COLUMNS if name in names]:
         return items[0]
     found = [name for name in names if sum(_holds_address(row.get(name)) for row in rows) * 2 > _filled(rows, name)]
     if len(found) == 1:
         return found[0]
-    for name in _NAMES:
+    for name in likely:
         matching = [each for each in found if each.lower() == name]
         if len(matching) == 1:
             return matching[0]
@@ -236,8 +240,9 @@ def _address_column(place: str, names: Sequence[str], rows: Sequence[Mapping[str
             f"list {place!r} has no column with addresses in its first {len(rows)} rows; "
             f"say which one it is: -a column=NAME, one of {_told(names)}"
         )
+    wanted = "images" if likely is _NAMES else "galleries"
     raise InputError(
-        f"list {place!r} has addresses in {_told(found)}; say which of them are images: -a column={found[0]}"
+        f"list {place!r} has addresses in {_told(found)}; say which of them are {wanted}: -a column={found[0]}"
     )
 
 

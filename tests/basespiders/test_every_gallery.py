@@ -14,6 +14,7 @@ import scrapy
 from scrapy.utils.test import get_crawler
 from twisted.python.failure import Failure
 
+from imgcrawl.pipelines.window import WINDOW
 from imgcrawl.spiders.pximg import PximgSpider
 from tests.support.crawling import Crawl, crawl, start, until
 from tests.support.server import Answer, Request, Server, jpeg, redirect
@@ -69,7 +70,7 @@ def test_galleries_that_lead_elsewhere_are_told_as_what_they_are(server: Server,
     add_galleries(server)
     add(
         server,
-        {"/list/1": links(*(f"/g/{n}" for n in range(1, 11))), "/removed": "<p>gone</p>", "/login": "<p>who?</p>"},
+        {"/list/1": links(*(f"/g/{n}" for n in range(1, 13))), "/removed": "<p>gone</p>", "/login": "<p>who?</p>"},
     )
     add(server, {"/g/8": "<form><input type=password></form>", "/": "<img src=/i/home>", "/list": "<img src=/i/list>"})
     for path, target in {
@@ -80,6 +81,8 @@ def test_galleries_that_lead_elsewhere_are_told_as_what_they_are(server: Server,
         "/g/6": "/g/six",
         "/g/9": "/",
         "/g/10": "/list",
+        "/g/11": "/removed",
+        "/g/12": "/removed",
     }.items():
         server.add(path, redirect(target))
     server.add("/g/7", redirect("/g/six"))
@@ -88,11 +91,14 @@ def test_galleries_that_lead_elsewhere_are_told_as_what_they_are(server: Server,
     assert names(run) == sorted({"1", "6", "7"} - {astray})
     assert errors(run) == {
         "2": "redirected", "3": "redirected", "4": "login", "5": "redirected", astray: "redirected", "8": "login",
-        "9": "redirected", "10": "redirected",
+        "9": "redirected", "10": "redirected", "11": "redirected", "12": "redirected",
     }  # fmt: skip
     ends = {item["url"]: item.get("final_url") for item in run.items}
     assert ends[server.url("/g/2")] == server.url("/g/1")
     assert "galleries found" in run.log
+    assert f"3 galleries lead to one address, {server.url('/removed')}: they are gone, or the site" in run.log
+    assert "asked to log in, though" not in run.log, "no cookies are sent"
+    assert run.code == 1
 
 
 @pytest.mark.parametrize(("cookies", "outcome"), [("True", {}), ("False", {"1": "too_many_redirects"})])
@@ -209,10 +215,18 @@ def test_one_list_page_without_a_next_is_said(server: Server, tmp_path: Path) ->
 def test_what_was_not_reached_is_counted(server: Server, tmp_path: Path) -> None:
     add(server, {"/list/1": links(*(f"/g/{n}" for n in range(400)), "/g/1")})
     stopping = threading.Event()
-    server.add("*", lambda _: Answer(b"<h2>x</h2>", 200, HTML, delay=stopping))
+    images = "".join(f"<img src=/i/{number}>" for number in range(WINDOW + 50)).encode()
+    first = iter([True])  # of many images, so that it is begun, and not done
+
+    def answer(request: Request) -> Answer:
+        if request.path.startswith("/g/") and next(first, False):
+            return Answer(images, 200, HTML)
+        return Answer(b"<h2>x</h2>", 200, HTML, delay=stopping)
+
+    server.add("*", answer)
     given = {"list": server.url("/list/{page}"), "galleries": "a.g", "pages": "1"}
     process = start(tmp_path, "gallery", given, ROBOTSTXT_OBEY="False", CONCURRENT_REQUESTS="4")
-    until(lambda: any(path.startswith("/g/") for path in server.paths()))
+    until(lambda: len(server.requests) >= 6)  # so one of the four that there may be at a time is over
     process.send_signal(signal.SIGINT)
     assert process.stdout
     log = ""
@@ -225,6 +239,8 @@ def test_what_was_not_reached_is_counted(server: Server, tmp_path: Path) -> None
     assert counts.get("not reached", 0) > 10, log
     done = counts[SCRAPED] + log.count("Gallery failed")
     assert done + counts["not reached"] == 400
+    assert len(json.loads((tmp_path / "items.json").read_text())) == done, "what was given up is not scraped"
+    assert "stopped after" in log
 
 
 def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: Path) -> None:
@@ -240,10 +256,13 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
         "/g/who": login,
         "/g/short": f"{enter}<h2>short</h2><img src=/i/short>",
         "/g/busy": "<h1>429 Too Many Requests</h1>",
+        "/g/gate": "<img src=/logo.png><h1>Adults only</h1><a href=?age=ok>I am over 18</a>",
+        "/g/script": "<h2>x</h2><img src=/logo.png><script>var pictures = ['/i/script.jpg'];</script>",
+        "/g/large": "<h2>x</h2><a data-lightbox=x href=/i/large><img src=/t/large.jpg></a>",
         "/list/2": f"{enter}<p>nothing here",
         "/list/1": enter
         + links(*(f"/g/{name}" for name in ("meta", "header", "reload", "slides", "scripts", "who", "typed", "short")))
-        + links("/g/empty", "/g/busy", "/g/once", "/g/slow")
+        + links("/g/empty", "/g/busy", "/g/once", "/g/slow", "/g/gate", "/g/script", "/g/large")
         + '<a class=g>no link</a><a class=g href="#">top</a><a class=g href="/g/meta#comments">2</a>',
     }
     add(server, pages)
@@ -253,9 +272,13 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
     add(server, {f"/g/{name}": f"<h2>{name}</h2><img src=/i/{name}>" for name in ("once", "slow")})
     server.add("/g/typed", b"<h2>typed</h2><img src=/i/typed>", headers=JSON)
     run = gallery_crawl(server, tmp_path)
-    assert names(run) == ["header", "meta", "once", "reload", "scripts", "short", "slides", "slow", "typed"]
-    assert errors(run) == {"who": "login", "empty": "empty", "busy": "busy"}
-    assert [item["images"] for item in run.items if "error" in item] == [[]] * 3
+    assert names(run) == [
+        "header", "large", "meta", "once", "reload", "script", "scripts", "short", "slides", "slow", "typed",
+    ]  # fmt: skip
+    assert errors(run) == {"who": "login", "empty": "empty", "busy": "busy", "gate": "age_gate"}
+    assert [item["images"] for item in run.items if "error" in item] == [[]] * 4
+    stored = {image["url"].rpartition("/")[2] for image in run.images if image["status"] == "downloaded"}
+    assert {"script.jpg", "large"} <= stored
     ends = {item["url"].rpartition("/")[2]: item["final_url"] for item in run.items if "final_url" in item}
     assert ends == {"meta": server.url("/g/m"), "header": server.url("/g/h")}
     assert run.code == 0, run.log

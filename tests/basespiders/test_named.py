@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+from scrapy.http import HtmlResponse
+from scrapy.utils.test import get_crawler
+
+from imgcrawl.spiders.gallery import AnySiteSpider
 from tests.support.crawling import crawl
 from tests.support.server import Answer, Request, Server, jpeg, redirect
 
@@ -41,13 +46,44 @@ def test_galleries_from_the_command_line_and_from_a_list_need_no_declarations(se
         "T a": 1, "T b?x=1,2": 1, "redirected": 0,
     }  # fmt: skip
 
-    rows = ["id,page", *(f"{n},http://site.example/g/{n}" for n in range(1, 4)), "4,none", "5,http://site.example/no"]
+    # The column is told by what is in it; the others stay with the gallery, also with one that fails.
+    rows = [
+        "id,cover,page,url note,images,caption,label",
+        *(f"{n},http://site.example/c{n}.jpg,//site.example/g/{n},-,{n},said {n},Red Fox" for n in range(1, 4)),
+        "4,,none,,,,", "5,http://site.example/c.jpg,http://site.example/no,,,said 5,",
+    ]  # fmt: skip
     (tmp_path / "galleries.csv").write_text("\n".join(rows))
-    given = {"file": "galleries.csv", "column": "page", "base": server.url("").rstrip("/")}
-    run = crawl(tmp_path, "gallery", given, VERDICT_MAX_FAILED="1", RETRY_TIMES="0")
+    given = {"file": "galleries.csv", "base": server.url("").rstrip("/")}
+    settings = {"IMAGES_NAME": "{label}/{id}"}
+    run = crawl(tmp_path, "gallery", given, VERDICT_MAX_FAILED="1", RETRY_TIMES="0", **settings)
     assert sorted(item.get("error") or item["title"] for item in run.items) == ["T 1", "T 2", "T 3", "http_404"]
     assert "galleries.csv, line 5: no address: 'none'" in run.log
     assert run.code == 0, run.log
+    by_id = {item["id"]: item for item in run.items}
+    assert {n: by_id[n]["caption"] for n in "1235"} == {n: f"said {n}" for n in "1235"}
+    assert [by_id["1"][name] for name in ("row_images", "cover", "url note")] == [
+        "1",
+        "http://site.example/c1.jpg",
+        "-",
+    ]
+    assert sorted(run.files) == ["Red Fox/1.jpg", "Red Fox/2.jpg", "Red Fox/3.jpg"]
+
+
+def test_a_list_of_galleries_may_be_an_array_in_json_and_say_what_a_gallery_is_called(
+    server: Server, tmp_path: Path
+) -> None:
+    server.add("*", site())
+    rows = [{"url": "http://site.example/g/1", "title": "Mine", "tags": ["a"]}, {"url": "http://site.example/g/2"}]
+    (tmp_path / "list").write_text(json.dumps(rows))
+    spider = AnySiteSpider.from_crawler(
+        get_crawler(AnySiteSpider), file=str(tmp_path / "list"), base=server.url("").rstrip("/")
+    )
+    first, second = spider.named_requests()
+    assert [request.url for request in (first, second)] == [server.url("/g/1"), server.url("/g/2")]
+    item = spider.gallery_item(HtmlResponse(first.url, body=b"<h1>Theirs</h1>", request=first))
+    spider.read_page(item, HtmlResponse(first.url, body=b"<h1>Theirs</h1>", request=first))
+    assert (item["title"], item["row_tags"]) == ("Mine", ["a"])
+    assert "row_facts" not in second.meta
 
 
 def test_an_address_in_a_list_leads_to_public_hosts_only(server: Server, tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ def test_other_reasons_are_not(reason: str, told: str) -> None:
     [
         ({"verdict__error": "page one has no gallery"}, "page one has no gallery"),
         ({"spider_exceptions/count": 2}, "2 pages broke the spider: the log has the tracebacks"),
+        ({"gallery/session_ended": 1}, "1 gallery asked to log in, though cookies are sent: the session has ended"),
+        (
+            {"gallery/led_to/http://a/x": 3, "gallery/led_to/http://a/gone": 7},
+            "7 galleries lead to one address, http://a/gone: they are gone, or the site wants something first",
+        ),
         ({"list__failed": 1}, "1 list page could not be had, so galleries may be missing"),
         (
             {"gallery__failed": 2, "gallery__failed/http_500": 1, "gallery/failed/timeout": 1},

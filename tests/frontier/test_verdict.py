@@ -7,10 +7,11 @@ from scrapy.settings import Settings
 
 from imgcrawl.extensions.verdict import findings
 from imgcrawl.frontier.queue import Queue, queue_from_settings
-from imgcrawl.frontier.verdict import RunStats, last_reason, reporters, run_stats
+from imgcrawl.frontier.verdict import RunStats, last_reason, reporters, run_stats, summed
 from tests.support.redis_server import RedisServer
 
-GOOD = {"image/found": 3, "image/downloaded": 2, "image/failed": 1, "image/failed/timeout": 1, "gallery/count": 1}
+GOOD = {"image/found": 3, "image/downloaded": 2, "image/failed": 1, "image/failed/timeout": 1}
+GOOD |= {"gallery/count": 1, "item_scraped_count": 1}
 NOISE = {"elapsed_time_seconds": 3.5, "log_count/INFO": 7, "start_time": "now", "scheduler/dequeued": 5}
 
 
@@ -40,6 +41,7 @@ async def test_the_counts_of_all_are_added_up(queue: Queue) -> None:
         "image/failed": 3,
         "image/failed/timeout": 3,
         "gallery/count": 3,
+        "item_scraped_count": 3,
         "list/count": 3,
         "verdict/error": "first",
         "reason/finished": 1,
@@ -96,3 +98,10 @@ async def test_the_more_workers_there_are_the_less_often_each_reports(queue: Que
     a = RunStats(queue, "run", "a")
     assert (await a.report(GOOD)).workers == 1000
     assert a.interval == 5
+
+
+def test_a_gallery_whose_images_are_under_way_is_not_scraped_until_its_worker_has_closed() -> None:
+    stats = {"gallery/count": 5, "gallery/failed": 2, "item_scraped_count": 4, "item/error": 1}
+    assert summed(stats, closed=False)["gallery/count"] == 3
+    assert summed(stats, closed=True)["gallery/count"] == 5
+    assert summed({"gallery/count": 5, "item_scraped_count": 9}, closed=False)["gallery/count"] == 5

@@ -155,6 +155,26 @@ def both(html: str, url: str = PAGE) -> list[str]:
         ("<img class=lazy src=/loading.jpg><noscript><img src=a.jpg></noscript>", [HERE + "a.jpg"]),
         ("<img data-src=a.jpg><noscript><img src=a.jpg></noscript>", [HERE + "a.jpg"]),
         ("<noscript><img height=1 width=1 src='https://t.example/tr?id=1'></noscript>", []),
+        # links around a small copy that lead to the image itself, whatever its address looks like
+        ("<a href=/file/123><img src=t.jpg></a><img src=b.jpg>", ["https://site.example/file/123", HERE + "b.jpg"]),
+        ("<a href=/show?id=1 data-fancybox=g><img src=t.jpg></a>", ["https://site.example/show?id=1"]),
+        ("<a class='glightbox x' href=/big/a><span><img src=t.jpg></span></a>", ["https://site.example/big/a"]),
+        ("<a download href=/get?id=9><img src=t.jpg></a>", ["https://site.example/get?id=9"]),
+        ("<a href=/file/123>text</a><img src=b.jpg>", [HERE + "b.jpg"]),
+        ("<a href=/photo/123><img src=t.jpg></a><a href=/files/><img src=u.jpg></a>", [HERE + "t.jpg", HERE + "u.jpg"]),
+        ("<a data-fancybox href='https://youtu.be/x'><img src=t.jpg></a>", [HERE + "t.jpg"]),
+        ("<a data-fancybox data-type=iframe href=/x/1><img src=t.jpg></a>", [HERE + "t.jpg"]),
+        # what only scripts name, where nothing else is shown
+        (
+            "<img src=/img/logo.png><script>var images=['/i/1.jpg', \"https:\\/\\/cdn.example\\/2.jpg?x=1\"]</script>",
+            ["https://site.example/img/logo.png", "https://site.example/i/1.jpg", "https://cdn.example/2.jpg?x=1"],
+        ),
+        (
+            '<script id=__NEXT_DATA__ type="application/json">{"a":12345,"src":"https:\\u002F\\u002Fc.example/3.webp",'
+            '"b":"{\\"u\\":\\"/i/4.jpg\\"}","c":"/img/loading.jpg","d":"/icons/x.svg","e":"/logo.png"}</script>',
+            ["https://c.example/3.webp", "https://site.example/i/4.jpg"],
+        ),
+        ("<img src=a.jpg><script>var images=['/i/1.jpg']</script>", [HERE + "a.jpg"]),
         # base
         ("<base href='//cdn.example/x/'><img src=a.jpg>", ["https://cdn.example/x/a.jpg"]),
         ("<img src=a.jpg><base target=_top><base href=/x/><base href=/y/>", ["https://site.example/x/a.jpg"]),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from parsel import Selector
 
-from imgcrawl.pages.login import is_login_address, is_login_page, login_forms
+from imgcrawl.pages.login import is_login_address, login_forms, question_of
 
 FORM = '<form action="/enter"><input name="user"><input type="password" name="pass"></form>'
 IMAGE = "http://h/photos/1.jpg"
@@ -54,11 +54,33 @@ def test_addresses_of_pages_to_log_in(address: str, asks: bool) -> None:
     ],
 )
 def test_pages_that_are_a_form_to_log_in(page: str, images: list[str], searched: bool, asks: bool) -> None:
-    assert is_login_page(Selector(page), images, searched=searched) is asks
+    assert question_of(Selector(page), images, searched=searched) == ("login" if asks else "")
 
 
 def test_a_form_that_stands_on_pages_which_show_something_tells_nothing() -> None:
     known = login_forms(Selector(f"<p>list{FORM}"))
-    assert not is_login_page(Selector(FORM), [IMAGE], searched=True, known=known)
+    assert not question_of(Selector(FORM), [IMAGE], searched=True, known=known)
     other = FORM.replace("/enter", "/login")
-    assert is_login_page(Selector(FORM + other), [IMAGE], searched=True, known=known)
+    assert question_of(Selector(FORM + other), [IMAGE], searched=True, known=known) == "login"
+
+
+@pytest.mark.parametrize(
+    ("page", "images", "asks"),
+    [
+        ("<h1>Age verification</h1><a href='?age=ok'>I am over 18</a>", [], True),
+        (
+            "<p>You must be at least 18 to see this.<form><input type=submit value=Enter></form>",
+            ["http://h/logo.png"],
+            True,
+        ),
+        ("<p>This site is for adults only<button>Yes, I agree</button>", [IMAGE], True),
+        ("<p>未满18岁禁止进入<a href=/enter>进入</a>", [], True),
+        ("<p>Are you over 18?<a href=/y>Oui</a>", [], True),
+        ("<p>Are you over 18?<a href=/y>Oui</a>", [IMAGE] * 3, False),
+        ("<p>18 photographs of my garden<a href=/next>Next</a>", [], False),
+        ("<p>You must be over 18", [], False),
+        ("<p>" + "words " * 400 + "You must be 18<a href=/y>Yes</a>", [], False),
+    ],
+)
+def test_pages_that_ask_how_old_one_is(page: str, images: list[str], asks: bool) -> None:
+    assert question_of(Selector(page), images, searched=True) == ("age_gate" if asks else "")

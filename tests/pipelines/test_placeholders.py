@@ -38,6 +38,10 @@ def test_what_many_addresses_lead_to_is_learned_and_what_each_gallery_shows_once
     banners = [[*others, each] for each in removed]
     assert learn(Placeholders([], 10), *banners) == [0] * 10
     assert learn(Placeholders([], 10), removed) == [0], "a site that shows one image everywhere"
+    many = [outcome(f"m{n}", "f" * 64) for n in range(40)]
+    assert learn(Placeholders([], 10), many) == [40], "so many in one gallery need no other evidence"
+    alike = [{**each, "url": f"http://a/{n}/m.jpg"} for n, each in enumerate(many)]
+    assert learn(Placeholders([], 10), alike) == [0]  # type: ignore[arg-type] # dicts with all keys
     same_name = [{**each, "url": f"http://a/{n}/logo.jpg"} for n, each in enumerate(removed)]
     assert learn(Placeholders([], 10), [*others, *same_name]) == [0]  # type: ignore[list-item] # a dict with all keys
     pairs = [outcome(f"p{n}", f"{n % 4}" * 64) for n in range(48)]
