@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from scrapy.crawler import Crawler
+from scrapy.pipelines.images import ImagesPipeline as ScrapyImagesPipeline
 from scrapy.settings import BaseSettings
 from scrapy.utils.misc import load_object
 
@@ -15,35 +17,40 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import Addon as FrontierAddon
 from imgcrawl.playwright import Addon as PlaywrightAddon
 from imgcrawl.refusal import tell_bad_input
+from imgcrawl.warc import Addon as WarcAddon
+
+logger = logging.getLogger(__name__)
 
 # How the names of a part's settings begin.
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "images": ("IMAGES_", "VIDEOS_", "MEDIA_", "CATALOGUE_", "DURABILITY", "ITEM_PIPELINES"),
+    "images": ("IMAGES_", "VIDEOS_", "MEDIA_", "CATALOGUE_", "GALLERIES_", "DURABILITY", "ITEM_PIPELINES"),
     "downloader": (
         "DOWNLOAD", "CONCURRENT_", "AUTOTHROTTLE_", "LIMITS_", "BANDWIDTH", "RETRY_", "PAGES_", "SHUTDOWN_",
-        "SCHEDULER_PRIORITY_QUEUE",
+        "SCHEDULER_PRIORITY_QUEUE", "METAREFRESH_", "WARC_",
     ),
     "politeness": (
         "USER_AGENT", "ROBOTSTXT_", "OPT_OUTS_", "BUDGET_", "CRAWL_HOURS", "PRIVATE_HOSTS_", "COOKIES_FILE", "HOST_"
     ),
     "feeds": ("FEED_",),
-    "verdict": ("VERDICT_", "SUMMARY_", "HEARTBEAT_", "EXTENSIONS"),
+    "verdict": ("VERDICT_", "SUMMARY_", "HEARTBEAT_"),
     "frontier": ("FRONTIER_",),
 }  # fmt: skip
-# Settings into which several parts put components: what of them belongs to which, by the last words of its path.
-SHARED = {
+# Settings into which parts put components: to which each belongs, by the module in its path; "" stands for all others.
+COMPONENTS: Mapping[str, Mapping[str, str]] = {
+    "ITEM_PIPELINES": {"": "images"},
     "DOWNLOADER_MIDDLEWARES": {
+        "": "politeness",
         "retry": "downloader",
         "redirect": "downloader",
         "httpcompression": "downloader",
         "pages": "downloader",
         "rows": "downloader",
+        "simulation": "images",
     },
-    "SPIDER_MIDDLEWARES": {},
+    "SPIDER_MIDDLEWARES": {"": "politeness"},
+    "EXTENSIONS": {"": "verdict", "throttle": "downloader"},  # which throttles itself
 }
-COMPONENTS = ("ITEM_PIPELINES", "DOWNLOADER_MIDDLEWARES", "SPIDER_MIDDLEWARES", "EXTENSIONS")
 BY_KEY = ("DOWNLOAD_HANDLERS", "FEED_STORAGES", "FEED_EXPORTERS")
-SCRAPYS_PIPELINE = "scrapy.pipelines.images.ImagesPipeline"
 
 
 class Addon:
@@ -71,16 +78,22 @@ class Addon:
         check_values(settings)
         parts = _parts(settings)
         for name, value in _defaults():
-            if name in BY_KEY:
-                if _part_of(name) in parts:
-                    for key, entry in value.items():
-                        settings[name].set(key, entry, "addon")
-            elif name in COMPONENTS:
+            if name in COMPONENTS:
                 _add_components(settings, name, value, parts)
-            elif _part_of(name) in parts:
+            elif _part_of(name) not in parts:
+                continue
+            elif name in BY_KEY:
+                for key, entry in value.items():
+                    # A scheme that is off here may be in their spiders: the address guard keeps it from pages.
+                    if entry is not None or "politeness" not in parts:
+                        settings[name].set(key, entry, "addon")
+            else:
                 settings.set(name, value, "addon")
         if "downloader" in parts:
             PlaywrightAddon().update_settings(settings)
+            WarcAddon().update_settings(settings)
+        elif wanted := [name for name in ("PAGES_PLAYWRIGHT", "WARC_FOLDER") if settings.get(name)]:
+            raise InputError(f"{wanted[0]} is set, and IMGCRAWL_WITHOUT names downloader, which does it")
         if "frontier" in parts:
             FrontierAddon(self.crawler).update_settings(settings)
 
@@ -103,11 +116,34 @@ def _part_of(name: str) -> str:
 def _add_components(settings: BaseSettings, name: str, components: Mapping[str, int | None], parts: set[str]) -> None:
     for path, order in components.items():
         module = path.rpartition(".")[0].rpartition(".")[2]
-        part = SHARED[name].get(module, "politeness") if name in SHARED else _part_of(name)
-        if part not in parts:
+        if COMPONENTS[name].get(module, COMPONENTS[name][""]) not in parts:
             continue
         component = load_object(path)
-        if name == "ITEM_PIPELINES" and SCRAPYS_PIPELINE in settings.getdict(name):
-            settings.replace_in_component_priority_dict(name, load_object(SCRAPYS_PIPELINE), component)
-        else:
+        if name != "ITEM_PIPELINES" or _has_room(settings, component):
             settings.setdefault_in_component_priority_dict(name, component, order)
+
+
+def _has_room(settings: BaseSettings, ours_: type[ScrapyImagesPipeline]) -> bool:
+    """Whether our pipeline, *ours_*, may be added; it takes the place of Scrapy's.
+
+    Beside one that the project has made of either, both would store every image, and both would fill `images`.
+    """
+    theirs = {load_object(path) for path, order in settings.getdict("ITEM_PIPELINES").items() if order is not None}
+    made = [cls for cls in theirs - {ScrapyImagesPipeline, ours_} if _field(cls) == _field(ours_)]
+    for cls in made:
+        if not issubclass(cls, ours_):
+            logger.warning(
+                "ITEM_PIPELINES has %s.%s, which stores images: imgcrawl's ImagesPipeline is left out; take that one "
+                "out, or derive it from imgcrawl.pipelines.ImagesPipeline",
+                cls.__module__,
+                cls.__qualname__,
+            )
+    if ScrapyImagesPipeline in theirs and not made:
+        settings.replace_in_component_priority_dict("ITEM_PIPELINES", ScrapyImagesPipeline, ours_)
+    return not made
+
+
+def _field(pipeline: Any) -> str | None:
+    """The field of an item in which an images pipeline tells its outcomes; None of another pipeline."""
+    is_one = isinstance(pipeline, type) and issubclass(pipeline, ScrapyImagesPipeline)
+    return getattr(pipeline, "IMAGES_RESULT_FIELD", pipeline.DEFAULT_IMAGES_RESULT_FIELD) if is_one else None

@@ -30,6 +30,7 @@ from scrapy.settings import BaseSettings
 
 from imgcrawl.checks import check_kind, check_name
 from imgcrawl.exceptions import InputError
+from imgcrawl.lines import Secret
 from imgcrawl.ownfiles import is_of_a_stranger
 
 NAME = "imgcrawl.toml"
@@ -44,12 +45,12 @@ SOURCES = {
 }  # fmt: skip
 
 
-def take_options(argv: list[str]) -> tuple[list[str], str, str]:
-    """*argv* without `--config FILE` and `--config-profile NAME`, and what these say, "" for nothing.
+def take_options(argv: list[str]) -> tuple[list[str], str | None, str]:
+    """*argv* without `--config FILE` and `--config-profile NAME`, and what these say: None and "" for nothing.
 
-    Raises InputError.
+    A file that is "" is what a parent process says, which has found none. Raises InputError.
     """
-    found = {"--config": os.environ.get(FILE, ""), "--config-profile": os.environ.get(PROFILE, "")}
+    found = {"--config": os.environ.get(FILE), "--config-profile": os.environ.get(PROFILE, "")}
     rest: list[str] = []
     words = iter(argv)
     for word in words:
@@ -60,16 +61,18 @@ def take_options(argv: list[str]) -> tuple[list[str], str, str]:
                 raise InputError(f"{option}: expected {'a file' if option == '--config' else 'a name'} behind it")
         else:
             rest.append(word)
-    return rest, found["--config"], found["--config-profile"]
+    return rest, found["--config"], found["--config-profile"] or ""
 
 
-def find(named: str = "") -> Path | None:
-    """The configuration file: the one *named*, or that of the current folder, or that of the user.
+def find(named: str | None = None) -> Path | None:
+    """The configuration file: the one *named* (none if that is ""), or that of the current folder, or of the user.
 
     Raises InputError if the one that was named is not there, or if a stranger has left one in a folder that many may
     write to: it may name code that is run.
     """
-    if named:
+    if named == "":
+        return None
+    if named is not None:
         if not Path(named).is_file():
             raise InputError(f"--config {named}: there is no such file; expected the path of an {NAME}")
         return Path(named).absolute()
@@ -131,7 +134,8 @@ def _take(
         settings.set(name, value, priority)
     for spider, options in _table(content.get("arguments", {}), "arguments", file).items():
         for name, value in _table(options, f"arguments.{spider}", file).items():
-            arguments.setdefault(spider, {})[name] = str(_secret(name, value, file))
+            held = _secret(name, value, file)
+            arguments.setdefault(spider, {})[name] = held if isinstance(held, str) else str(held)
 
 
 def _table(value: Any, name: str, file: Path | None) -> dict[str, Any]:
@@ -147,9 +151,9 @@ def _secret(name: str, value: Any, file: Path | None) -> Any:
     if "env" in value:
         if (held := os.environ.get(str(value["env"]))) is None:
             raise InputError(f"{file}: {name} is in the variable {value['env']}, which is not set")
-        return held
+        return Secret(held)
     try:
-        return (file or Path()).parent.joinpath(str(value["file"])).read_text("utf-8").strip()
+        return Secret((file or Path()).parent.joinpath(str(value["file"])).read_text("utf-8").strip())
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: {name} is in {value['file']}, which cannot be read: {error}") from None
 

@@ -45,9 +45,10 @@ class GroupSync:
         await asyncio.to_thread(self._sync)
 
     async def wait_for(self, crawler: Crawler, response: Any) -> None:
-        """`wait`, for what came of *response*: where it fails, a page that other workers can do goes back to them."""
+        """`wait`, for what came of *response*: where it fails, its page goes back to other workers, if there are any,
+        and this one leaves."""
         try:
             await self.wait()
-        except OSError as error:
-            if fail := getattr(getattr(crawler.engine, "scheduler", None), "fail", None):
-                fail(response, error)
+        except OSError:
+            if results := getattr(crawler.engine.scheduler, "results", None):  # of `imgcrawl.frontier`
+                results.give_back(response)

@@ -23,6 +23,14 @@ def downloader_in(crawler: Crawler) -> object:
         return None
 
 
+def scheduler_in(crawler: Crawler) -> object:
+    """The scheduler of *crawler*; None before it crawls."""
+    try:
+        return crawler.engine.scheduler
+    except RuntimeError:
+        return None
+
+
 def is_stopping(engine: ExecutionEngine) -> bool:
     """Whether *engine* starts no more requests: it closes its spider, for whatever reason, or has none."""
     return engine._slot is None or engine._slot.closing is not None

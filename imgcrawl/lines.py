@@ -21,14 +21,27 @@ _CREDENTIALS = re.compile(
 _SERVER_ADDRESS = re.compile(r"""\b(?:rediss?|unix|valkeys?|postgres(?:ql)?)://[^\s'"]*""", re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(r"([?&][a-z_]*(?:password|username|secret|token)=)[^&#\s]*", re.IGNORECASE)
 
+HIDDEN = "***"
 SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|(ACCESS|API|PRIVATE)_KEY|HTTPAUTH_USER|HOST_HEADERS")  # of a setting
 _SETTING = re.compile(
     r"""('(?P<name>[A-Za-z][A-Za-z0-9_]*)': )(b?'[^']*'|b?"[^"]*")"""
 )  # as Scrapy logs those that are not its own
 
 
+class Secret(str):
+    """Text that came from a file or a variable, so that nobody reads it: its repr, and that of what holds it, is ***.
+
+    So are logged settings and sentences that quote a value.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(HIDDEN)
+
+
 def _without_secret(setting: re.Match[str]) -> str:
-    return f"{setting[1]}'***'" if SECRET_NAME.search(setting["name"].upper()) else setting[0]
+    return f"{setting[1]}{HIDDEN!r}" if SECRET_NAME.search(setting["name"].upper()) else setting[0]
 
 
 def printable(text: str) -> str:

@@ -68,6 +68,7 @@ DOWNLOAD_HANDLERS = {
     "file": None,  # pages name file:///etc/passwd
     "ftp": None,  # not asked for by any site here
     "s3": None,  # the same
+    "data": None,  # the same
 }
 WARC_FOLDER = ""  # a folder for WARC files of all requests and answers, as archives have them; needs imgcrawl[warc]
 WARC_MAX_BYTES = 1_000_000_000  # of one such file; beyond, another is begun

@@ -44,6 +44,8 @@ def absolute(base: str, link: str, encoding: str = "utf-8") -> str | None:
 
 
 WEB = ("http://", "https://")
+# Stands for the page that named an address, where anybody may have named it: no page, and not the user.
+OUTSIDE = "outside:redis"
 
 
 def _scalar(text: str) -> str:
@@ -150,6 +152,12 @@ def literal_ip(host: str) -> str | None:
     """
     # The same few hosts come for every image. Long ones are not kept: no host is called that.
     return (_remembered if len(host) <= _LONGEST_HOST else _literal_ip)(host)
+
+
+def is_private_literal(url: str) -> bool:
+    """Whether the host of *url* is an IP address that is not public; of a name only a resolver knows."""
+    ip = literal_ip(host_of(url))
+    return ip is not None and not is_public(ip)
 
 
 def _literal_ip(host: str) -> str | None:

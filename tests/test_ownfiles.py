@@ -80,6 +80,21 @@ def test_the_folder_of_a_crawl_with_its_lock_notes_segments_and_socket_is_ours_o
     assert not victim.is_dir() or not any(victim.iterdir())
 
 
+def test_the_folder_of_a_crawl_that_a_newer_release_has_begun_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / ".imgcrawl" / "gallery-0"
+    with claimed(folder):
+        pass
+    note = folder / "format"
+    assert note.read_text() == "1\n"
+    note.unlink()  # as releases before this one left it
+    with claimed(folder):
+        pass
+    note.write_text("2\n")
+    with pytest.raises(InputError, match="is of format '2', expected 1: a newer release"), claimed(folder):
+        raise AssertionError
+    assert note.read_text() == "2\n"
+
+
 def test_a_crawl_goes_on_in_its_folder_though_whoever_made_it_had_no_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

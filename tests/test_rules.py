@@ -56,7 +56,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "configuration": {"checks"},
     "console": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version
-    "addon": {"checks", "settings", "frontier", "playwright", "refusal"},
+    "addon": {"checks", "settings", "frontier", "playwright", "refusal", "warc"},
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
@@ -78,14 +78,15 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "bodies", "catalogue", "downloader", "durability", "engine", "images",
         "optouts", "pages", "spidermiddlewares",  # pages: one may stand where an image was asked for
     },
-    "feeds": {"durability"},
+    "feeds": {"durability", "engine"},
+    "upkeep": {"catalogue", "images", "pipelines"},
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "limits", "pages", "pipelines", "retries", "shared", "workers",
+        "feeds", "frontier", "limits", "pages", "pipelines", "retries", "shared", "upkeep", "workers",
     },
 }  # fmt: skip
 
@@ -146,6 +147,8 @@ def test_the_picture_of_the_path_matches_the_tree() -> None:
     shown = set(re.findall(r"`([a-z]+(?:\.py|/))`", page))
     assert rooms - shown == {"__init__.py", "__main__.py"}
     assert shown <= rooms | {"templates/"}
+    short = set(re.findall(r"  ([a-z]+(?:\.py|/))", (ROOT / "README.md").read_text("utf-8")))
+    assert len(short) > 10 and short <= rooms, "the README's, of the same path"
 
 
 def test_rooms_do_not_import_in_a_circle() -> None:

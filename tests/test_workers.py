@@ -26,7 +26,8 @@ from tests.support.redis_server import RedisServer, free_port
 from tests.support.sharing import counts_of_galleries
 from tests.test_promises import STATUSES, assert_as_served
 
-SMALL = {"galleries": 150, "images": 3, "per_page": 50, "width": 60, "misbehave": False}
+GALLERIES, PER_PAGE = 90, 30
+SMALL = {"galleries": GALLERIES, "images": 3, "per_page": PER_PAGE, "width": 60, "misbehave": False}
 
 
 def start(
@@ -79,6 +80,8 @@ def test_one_command_brings_every_image_home(tmp_path: Path, count: str) -> None
         assert "Traceback" not in done.log
         assert not (tmp_path / ".imgcrawl").exists()
 
+        if count == "1":
+            return
         # Once more, and added to what is there, as one process does.
         before = done.items
         again = ended(tmp_path, start(tmp_path, replica.base, "-o", "items.json", workers=count))
@@ -87,6 +90,72 @@ def test_one_command_brings_every_image_home(tmp_path: Path, count: str) -> None
         assert items[: len(before)] == before
         (tmp_path / "items.json").write_text(json.dumps(items[len(before) :]))
         assert_as_served(again, replica, again=True)
+
+
+OWN_SPIDER = """
+from pathlib import Path
+import scrapy
+
+class Own(scrapy.Spider):
+    name = "own"
+
+    async def start(self):
+        yield scrapy.Request(f"{self.base}/topic/nvshen/page/1")
+
+    def parse(self, response):
+        links = [response.urljoin(link) for link in response.css("img::attr(src)").getall()[:3]]
+        yield {
+            "url": response.url, "image_urls": links, "images": [], "key": self.key,
+            "agent": self.settings["USER_AGENT"], "command": Path("/proc/self/cmdline").read_text(),
+        }
+"""
+OWN_FILE = """
+spiders = ["mine"]
+[settings]
+IMAGES_STORE = "kept"
+USER_AGENT = {{file = "agent"}}
+REDIS_URL = "{redis_url}"
+[arguments.own]
+base = "{base}"
+key = {{env = "OWN_KEY"}}
+"""
+
+
+def test_workers_have_the_configuration_file_too_and_its_secrets_are_shown_to_nobody(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own.py").write_text(OWN_SPIDER)
+    (tmp_path / "agent").write_text("agent-4711")
+    with serve(**SMALL) as replica:
+        (tmp_path / "imgcrawl.toml").write_text(OWN_FILE.format(redis_url=redis_server.url, base=replica.base))
+        command = [
+            sys.executable,
+            "-m",
+            "imgcrawl",
+            "crawl",
+            "own",
+            "--workers",
+            "2",
+            "-O",
+            "items.json",
+            "-a",
+            "tag=b",
+        ]
+        with (tmp_path / "log").open("w") as file:
+            env = {**environment(settings=None), "OWN_KEY": "sesame-4711"}
+            done = ended(tmp_path, Process([*command], cwd=tmp_path, env=env, stdout=file, stderr=file, text=True))
+    assert done.code == 0, done.log
+    (item,) = done.items
+    assert (item["agent"], item["key"]) == ("agent-4711", "sesame-4711")
+    assert [image["status"] for image in item["images"]] == ["downloaded"] * 3
+    assert all((tmp_path / "kept" / image["path"]).is_file() for image in item["images"])
+    assert "\0tag=b\0" in item["command"]
+    with redis_server.client() as client:
+        kept = json.loads(client.hget("{own:requests}:run", "arguments"))
+    assert kept["tag"] == "b"
+    assert kept["key"].startswith("*** (")
+    assert "4711" not in item["command"] + str(kept) + done.log
 
 
 def test_a_worker_that_crashes_is_followed_by_another(tmp_path: Path) -> None:
@@ -151,12 +220,12 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(tmp_path: Path) -> None:
         assert done.log.rstrip().splitlines()[-1] == "stopped before the end"
         assert done.log.count("Spider closed (shutdown)") == 3
         assert worker_pids(tmp_path) == []
-        assert 12 < len(done.items) < 150
+        assert 12 < len(done.items) < GALLERIES
         assert len(done.items) == fed(tmp_path)
         # With galleries on list pages that no worker has read there are more than these.
         left = re.search(r"pages not reached +(\d+)", done.log)
         assert left, done.log
-        assert 0 < int(left[1]) <= 150 - len(done.items) + 1
+        assert 0 < int(left[1]) <= GALLERIES - len(done.items) + 1
         assert_galleries_add_up(done, replica)
 
         process = start(tmp_path, replica.base, "-O", "items.json")
@@ -178,7 +247,7 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(tmp_path: Path) -> None:
 def assert_galleries_add_up(done: Crawl, replica: Replica) -> None:
     counts = counts_of_galleries(done.log)
     lists = [url for url in replica.stats()["requests"] if "/page/" in url]
-    assert counts["found"] in {50 * count for count in range(1, len(lists) + 1)}
+    assert counts["found"] in {PER_PAGE * count for count in range(1, len(lists) + 1)}
     assert counts["scraped"] + counts["failed"] == len(done.items)
     assert counts["found"] == counts["scraped"] + counts["failed"] + counts["not reached"]
 
@@ -190,7 +259,7 @@ def test_after_a_kill_of_the_command_its_workers_leave_and_the_next_goes_on(tmp_
         process.kill()
         process.wait()
         until(lambda: worker_pids(tmp_path) == [])
-        assert fed(tmp_path) < 150
+        assert fed(tmp_path) < GALLERIES
         done = ended(tmp_path, start(tmp_path, replica.base, "-O", "items.json"))
         assert done.code == 0, done.log
         assert_as_served(done, replica, again=True)

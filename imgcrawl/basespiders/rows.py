@@ -18,7 +18,7 @@ from imgcrawl.basespiders.base import BaseSpider, failed_reason
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery, Row, VideoRow
 from imgcrawl.rows import BROKEN, BadRow, LocalList, RowsPage, open_item_list, open_rows
-from imgcrawl.urls import absolute, rebase, stem
+from imgcrawl.urls import OUTSIDE, absolute, rebase, stem
 
 ROWS_PER_PAGE = 100
 # Pages of rows that are read ahead of the crawl, and how often (seconds) it is asked whether it has come closer.
@@ -151,7 +151,7 @@ class RowsSpider(BaseSpider):
         for line, reason, excerpt in bad:
             self.bad_row(file, BadRow(line, reason, excerpt))
         for line, values, *fields in rows:
-            place = f"{file}:{line}" if line else file
+            place = (f"{file}:{line}" if line else file) or OUTSIDE  # without a place its addresses would be the user's
             try:
                 if fields:
                     output: Any = self.read_item(place, values, fields[0])

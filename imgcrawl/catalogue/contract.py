@@ -209,5 +209,13 @@ class Catalogue(StoredRecords, Protocol):
     def note_walk(self, key: bytes, *, whole: bool) -> bool:
         """Note whether the last walk of the list with this key reached its end. Whether that was noted before."""
 
+    def sharing(self, checksum: str, path: str) -> Iterator[tuple[bytes, str]]:
+        """The fingerprints of the addresses whose bytes, with this checksum, are in the file *path*, each with the name
+        that its item asked for (`Record.wanted`)."""
+
+    def rename(self, files: Iterable[tuple[str, str, str]], names: Iterable[tuple[bytes, str]] = ()) -> None:
+        """Note, all or nothing, that *files* (checksum, path, new path) are called otherwise, and which *names*
+        (fingerprint, `Record.wanted`) addresses ask for now, or, where they failed, will ask for."""
+
     def close(self) -> None:
         """Let go of the database."""

@@ -146,6 +146,23 @@ class SqlCatalogue(SqlRecords):
             if spider in {None, gallery.spider}:
                 yield gallery
 
+    def sharing(self, checksum: str, path: str) -> Iterator[tuple[bytes, str]]:
+        sql = "SELECT key, wanted FROM images WHERE checksum = ? AND path = ? AND key > ? ORDER BY key"
+        for key, wanted in self._all(sql, (checksum, path), b""):
+            yield bytes(key), wanted
+
+    def rename(self, files: Iterable[tuple[str, str, str]], names: Iterable[tuple[bytes, str]] = ()) -> None:
+        moved = [(new, checksum, path) for checksum, path, new in files]
+        asked = [(wanted, key) for key, wanted in names]
+        with self.transaction():
+            for sql, rows in (
+                ("UPDATE images SET path = ? WHERE checksum = ? AND path = ?", moved),
+                ("UPDATE images SET wanted = ? WHERE key = ? AND path <> ''", asked),
+                ("UPDATE outcomes SET requested_path = ? WHERE key = ? AND requested_path <> ''", asked),
+            ):
+                if rows:
+                    self._write(sql, rows)
+
 
 def is_complete(outcomes: Iterable[LastOutcome | None]) -> bool:
     """Whether all of these are stored, or refused for a reason that will be the same tomorrow."""

@@ -11,9 +11,7 @@ from scrapy.settings import BaseSettings
 
 from imgcrawl.commands.base import BaseCommand
 from imgcrawl.configuration import SOURCES
-from imgcrawl.lines import SECRET_NAME, printable
-
-HIDDEN = "***"
+from imgcrawl.lines import HIDDEN, SECRET_NAME, Secret, printable
 
 
 class Command(BaseCommand, ScrapyCommand):
@@ -61,6 +59,6 @@ def held(settings: BaseSettings, names: list[str], *, everything: bool) -> Itera
 
 def shown(name: str, value: Any) -> str:
     """*value* of the setting *name*, without what nobody should read over a shoulder."""
-    if SECRET_NAME.search(name) and value:
+    if value and (isinstance(value, Secret) or SECRET_NAME.search(name)):
         return HIDDEN
     return printable(str(value))

@@ -18,6 +18,7 @@ from scrapy.extensions.feedexport import FeedExporter
 from scrapy.utils.log import configure_logging
 
 from imgcrawl.checks import check_given, check_values
+from imgcrawl.children import crawl_command
 from imgcrawl.commands.base import complain, refuse, say
 from imgcrawl.components import check_orders, check_paths
 from imgcrawl.exceptions import BAD_INPUT, InputError
@@ -102,12 +103,12 @@ class Command(scrapy.commands.crawl.Command):
         try:
             process = _asyncio_process(self.crawler_process)
             configured = cast("Settings", self.settings).getdict("SPIDER_ARGUMENTS").get(args[0] if args else "", {})
-            opts.spargs = {**configured, **opts.spargs}
+            arguments = {**configured, **opts.spargs}
             if opts.workers is not None:
-                self.exitcode = _run_workers(process, args, opts)
+                self.exitcode = _run_workers(process, args, opts, arguments)
                 return
             crawler = self._create_crawler(_spider_name(args, sorted(process.spider_loader.list())))
-            _run(process, crawler, opts.spargs)
+            _run(process, crawler, arguments)
         except InputError as error:
             _refuse(str(error), self._log_file)
         except Exception as error:
@@ -183,7 +184,9 @@ def _findings(stats: Mapping[str, Any]) -> list[str]:
     return [str(verdict), *stats.get("verdict/findings", [])[1:]] if verdict else []
 
 
-def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.Namespace) -> int:
+def _run_workers(
+    process: AsyncCrawlerProcess, args: list[str], opts: argparse.Namespace, arguments: dict[str, str]
+) -> int:
     """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
     gc.enable()
     # What they need (a Redis client) is for who uses it.
@@ -198,19 +201,21 @@ def _run_workers(process: AsyncCrawlerProcess, args: list[str], opts: argparse.N
     spider = _spider_name(args, sorted(process.spider_loader.list()))
     if not opts.workers.isdecimal() or int(opts.workers) < 1:
         raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
-    if opts.spargs.get("file") == "-":
+    if arguments.get("file") == "-":
         raise InputError("-a file=- with --workers: each worker reads the list; expected a file, or its address")
     settings = process.create_crawler(spider).settings
     check_values(settings)
     check_settings(settings)
     redis_params(settings)
-    feeds = OutputWriter(settings, spider, opts.spargs)
-    arguments = [part for name, value in opts.spargs.items() for part in ("-a", f"{name}={value}")]
-    arguments += [part for pair in opts.set for part in ("-s", pair)]
-    arguments += ["-L", opts.loglevel] if opts.loglevel else []
-    arguments += ["--logfile", opts.logfile] if opts.logfile else []
-    arguments += ["--nolog"] if opts.nolog else []
-    plan = Plan(spider, int(opts.workers), arguments, feeds, folder_for(spider, opts.spargs, feeds))
+    feeds = OutputWriter(settings, spider, arguments)
+    # Only what stands on this command line, too: all may read those of others' processes, and secrets are in files.
+    command = crawl_command(settings, spider)
+    command += [part for name, value in opts.spargs.items() for part in ("-a", f"{name}={value}")]
+    command += [part for pair in opts.set for part in ("-s", pair)]
+    command += ["-L", opts.loglevel] if opts.loglevel else []
+    command += ["--logfile", opts.logfile] if opts.logfile else []
+    command += ["--nolog"] if opts.nolog else []
+    plan = Plan(spider, int(opts.workers), command, feeds, folder_for(spider, arguments, feeds))
     done = asyncio.run(Workers(plan, settings).run())
     if done.refused:
         return ExitCode.REFUSED

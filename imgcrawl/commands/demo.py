@@ -9,7 +9,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from scrapy.commands import ScrapyCommand
 
-from imgcrawl.children import import_path
+from imgcrawl.children import crawl_command, import_path
 from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.exceptions import InputError
 
@@ -74,12 +73,13 @@ class Command(BaseCommand, ScrapyCommand):
                         _tell(replica)
                         replica.wait()
                     return 0
-                return _crawl(replica, Path(opts.out).absolute(), opts.set)
+                command = crawl_command(self.project_settings, replica.site)
+                return _crawl(replica, command, Path(opts.out).absolute(), opts.set)
         except KeyboardInterrupt:
             return 128 + signal.SIGINT
 
 
-def _crawl(replica: Replica, out: Path, settings: list[str]) -> int:
+def _crawl(replica: Replica, command: list[str], out: Path, settings: list[str]) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -89,7 +89,6 @@ def _crawl(replica: Replica, out: Path, settings: list[str]) -> int:
     except OSError as error:
         raise InputError(f"A list cannot be written into {out}: {error}.") from error
     feed, images = out / "images.json", out / "images"
-    command = [sys.executable, "-m", "scrapy", "crawl", replica.site]
     for name, value in replica.arguments.items():
         command += ["-a", f"{name}={out / value if name == 'file' else value}"]
     command += ["-O", str(feed), "-s", f"IMAGES_STORE={images}"]

@@ -37,10 +37,12 @@ def named_by(request: Request) -> str | None:
 class AddressGuardMiddleware:
     """Keeps what pages name away from the machines behind our own firewall.
 
-    What the user names may be anything of http and https, and so may what is named by a page whose answer itself
-    came from an address that is not public, whatever its host is called. Any other request gets ``public_only`` in
-    its meta, which our download handler obeys where it connects, so that a name that resolves to a private address is
-    refused too.
+    What the user names, and that is what a spider's own `start` asks for, may be anything of http and https, and of the
+    other schemes that have a handler (DOWNLOAD_HANDLERS: ``file``, ``s3`` …), which no page, item or redirect may name.
+    Anything of http and https may also be named by a page whose answer itself came from an address that is not public,
+    whatever its host is called (unless ``page_private`` is False in the request's meta: that the page named it is not
+    for sure). Any other request gets ``public_only`` in its meta, which our download handler obeys where it connects,
+    so that a name that resolves to a private address is refused too.
 
     PRIVATE_HOSTS_ALLOWED lists hosts that anybody may name all the same: names, addresses and networks
     (``192.168.1.0/24``, which names are not looked up for). Raises `InputError` for a network that is none.
@@ -52,20 +54,25 @@ class AddressGuardMiddleware:
     middleware that asks for something itself (robots.txt).
     """
 
-    def __init__(self, allowed: Iterable[str] = ()) -> None:
+    def __init__(self, allowed: Iterable[str] = (), schemes: Iterable[str] = ()) -> None:
         self._allowed = [_network(host) or host.lower() for host in allowed]
+        self._schemes = set(schemes) - {"http", "https"}
         self._private_pages: LRUCache[str, bool] = LRUCache(_MAX_PAGES)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        guard = cls(crawler.settings.getlist("PRIVATE_HOSTS_ALLOWED"))
+        handlers = crawler.settings.getwithbase("DOWNLOAD_HANDLERS")
+        schemes = [scheme for scheme, handler in handlers.items() if handler is not None]
+        guard = cls(crawler.settings.getlist("PRIVATE_HOSTS_ALLOWED"), schemes)
         # Not process_response: a redirect ends in a middleware below this one.
         crawler.signals.connect(guard.response_downloaded, signal=signals.response_downloaded)
         return guard
 
     def process_request(self, request: Request) -> Request | None:
-        host = _checked_host(request.url)
         request.meta.pop("public_only", None)
+        if self._is_of_another_scheme(request):
+            return None
+        host = _checked_host(request.url)
         _withhold_referer(request)
         ip = literal_ip(host)
         if ip and ip != host and ":" not in ip:
@@ -77,6 +84,10 @@ class AddressGuardMiddleware:
             raise RequestRefused("private_address", f"{request.url} was named by {named_by(request)}")
         request.meta["public_only"] = True
         return None
+
+    def _is_of_another_scheme(self, request: Request) -> bool:
+        scheme = request.url.partition(":")[0]
+        return scheme in self._schemes and named_by(request) is None and not request.meta.get("media")
 
     def _is_allowed(self, host: str, ip: str | None) -> bool:
         if ip is None:
@@ -91,12 +102,14 @@ class AddressGuardMiddleware:
             self._private_pages.pop(request.url, None)
 
     def _may_name_anything(self, request: Request) -> bool:
-        source = named_by(request)
+        source, page_private = named_by(request), request.meta.get("page_private")
         if source is None:
             return True
-        if self._private_pages.get(source):
-            return True
-        return source == request.meta.get("page_url") and request.meta.get("page_private") is True
+        if page_private is False:
+            return False
+        return bool(self._private_pages.get(source)) or (
+            source == request.meta.get("page_url") and page_private is True
+        )
 
 
 def _with_host(url: str, host: str) -> str:

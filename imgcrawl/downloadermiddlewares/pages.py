@@ -32,10 +32,11 @@ class PagesMiddleware:
     ``PAGES_MAXSIZE`` (default 10 MiB; 0: no bound but DOWNLOAD_MAXSIZE, which is for images too): bytes of a page,
     compressed or not. What is larger fails (``too_large``), as does what has more elements or attributes than a parser
     reads in good time (`imgcrawl.pages.markup`). A request's own meta ``download_maxsize`` goes before it.
-    A sitemap (meta ``task``) may be as large as its protocol allows, and is not parsed as a whole. Images and other
-    media, which have neither a callback nor a task, are not pages. A large page waits while many others are in memory,
-    until what was made of them has its outcome; one that is fetched as a part of another does not. An encoding that no
-    browser knows is taken as not said, and a page is HTML or JSON by what is in it, whatever its Content-Type.
+    A sitemap (of the callback ``parse_sitemap``) may be as large as its protocol allows, and is not parsed as a whole.
+    Images and other media, which have neither a callback nor a task, are not pages. A large page waits while many
+    others are in memory, until what was made of them has its outcome; one that is fetched as a part of another does
+    not. An encoding that no browser knows is taken as not said, and a page is HTML or JSON by what is in it, whatever
+    its Content-Type.
     """
 
     def __init__(self, maxsize: int) -> None:
@@ -53,11 +54,11 @@ class PagesMiddleware:
 
     def process_request(self, request: Request) -> None:
         if _is_page(request):
-            bound = SITEMAP_MAXSIZE if request.meta.get("task") == "sitemap" else self._maxsize
+            bound = SITEMAP_MAXSIZE if _is_sitemap(request) else self._maxsize
             request.meta.setdefault("download_maxsize", bound)
 
     async def process_response(self, request: Request, response: Response) -> Response:
-        if not _is_page(request) or request.meta.get("task") == "sitemap" or not isinstance(response, TextResponse):
+        if not _is_page(request) or _is_sitemap(request) or not isinstance(response, TextResponse):
             return response
         size = len(response.body)
         response = await outside_loop(size, _bounded, response)
@@ -93,6 +94,11 @@ class PagesMiddleware:
 
 def _is_page(request: Request) -> bool:
     return not request.meta.get("media") and (request.callback is not NO_CALLBACK or "task" in request.meta)
+
+
+def _is_sitemap(request: Request) -> bool:
+    """By who is to read it: anything in its meta may have come from anybody."""
+    return getattr(request.callback, "__name__", "") == "parse_sitemap"
 
 
 def _bounded(response: TextResponse) -> TextResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import sqlite3
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -15,6 +16,7 @@ from imgcrawl.pipelines.stores import is_plain
 from imgcrawl.rows.reader import is_unicode
 
 NOTES = ".export.sqlite3"
+FORMAT = 1  # of the notes
 _LOCK = ".export.lock"
 _UNFINISHED = ".export.tmp"
 
@@ -39,7 +41,7 @@ class Target:
     changed, or are gone; what it wrote and does not want any more is removed at `finish`. Files that it has not
     written are left alone.
 
-    Raises `InputError` for a folder that cannot be used, and for one with an export of another kind.
+    Raises `InputError` for a folder that cannot be used, and for one with an export of another kind or a newer release.
     """
 
     def __init__(self, folder: Path, kind: str) -> None:
@@ -47,34 +49,45 @@ class Target:
         self.written = self.unchanged = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / _LOCK).open("ab")
-            lock(self._lock)
-            self._notes = sqlite3.connect(folder / NOTES, isolation_level=None)
-            self._notes.execute("PRAGMA journal_mode = WAL")
-            self._notes.execute("PRAGMA synchronous = OFF")  # what a power cut costs is written again
-            self._notes.execute(
-                "CREATE TABLE IF NOT EXISTS parts (name TEXT PRIMARY KEY, digest TEXT, size INTEGER, mtime INTEGER,"
-                " wanted INTEGER)"
-            )
-            self._notes.execute("CREATE TABLE IF NOT EXISTS kinds (kind TEXT)")
-            found = self._notes.execute("SELECT kind FROM kinds").fetchone()
-            if found and found[0] != kind:
-                raise InputError(f"{folder} has an export of the kind {found[0]}, not {kind}; expected another folder")
-            if not found:
-                self._notes.execute("INSERT INTO kinds VALUES (?)", (kind,))
-            self._notes.execute("UPDATE parts SET wanted = 0")
+            with ExitStack() as stack:
+                lock(stack.enter_context((folder / _LOCK).open("ab")))
+                self._notes = sqlite3.connect(folder / NOTES, isolation_level=None)
+                stack.callback(self._notes.close)
+                self._prepare_notes(kind)
+                self._stack = stack.pop_all()
         except BlockingIOError as error:
             raise InputError(f"{folder} is being written by another export; expected it to have ended") from error
         except (OSError, sqlite3.Error) as error:
             raise InputError(f"{folder}: {describe(error)}; expected a folder that can be written to") from error
+
+    def _prepare_notes(self, kind: str) -> None:
+        (version,) = self._notes.execute("PRAGMA user_version").fetchone()  # 0: new, or of the first release
+        if version > FORMAT:
+            raise InputError(
+                f"{self.folder / NOTES} is of format {version}, expected {FORMAT}: it was written by a newer release of"
+                " imgcrawl; expected another folder"
+            )
+        self._notes.execute(f"PRAGMA user_version = {FORMAT}")
+        self._notes.execute("PRAGMA journal_mode = WAL")
+        self._notes.execute("PRAGMA synchronous = OFF")  # what a power cut costs is written again
+        self._notes.execute(
+            "CREATE TABLE IF NOT EXISTS parts (name TEXT PRIMARY KEY, digest TEXT, size INTEGER, mtime INTEGER,"
+            " wanted INTEGER)"
+        )
+        self._notes.execute("CREATE TABLE IF NOT EXISTS kinds (kind TEXT)")
+        found = self._notes.execute("SELECT kind FROM kinds").fetchone()
+        if found and found[0] != kind:
+            raise InputError(f"{self.folder} has an export of the kind {found[0]}, not {kind}; expected another folder")
+        if not found:
+            self._notes.execute("INSERT INTO kinds VALUES (?)", (kind,))
+        self._notes.execute("UPDATE parts SET wanted = 0")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         (self.folder / _UNFINISHED).unlink(missing_ok=True)
-        self._notes.close()
-        self._lock.close()
+        self._stack.close()
 
     def add(self, part: Part) -> None:
         """Have *part* in the folder. Raises `UnwritableTargetError`, and `InputError` where another's file is, or for a

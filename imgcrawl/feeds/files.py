@@ -11,11 +11,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from scrapy import signals
+from scrapy.utils.asyncio import run_in_thread
+
+from imgcrawl.durability import GroupSync, wants_fsync
 from imgcrawl.exceptions import ImgcrawlError, describe, record_fatal_error
 from imgcrawl.feeds.atomic import TornWriteError, lock, sync_folder, write_all
 from imgcrawl.feeds.repair import columns_of, repair_tail
 
 if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
     from scrapy.statscollectors import StatsCollector
     from typing_extensions import Buffer
 
@@ -38,6 +43,7 @@ class FeedFile(io.RawIOBase):
         self.is_waited_for = False  # whether somebody asks `written` about each item
         self._later: asyncio.Task[None] | None = None
         self._syncing = threading.Lock()
+        self._unsynced: OSError | None = None
         self._folder_synced = False
 
     def writable(self) -> bool:
@@ -75,14 +81,18 @@ class FeedFile(io.RawIOBase):
 
     def sync(self) -> None:
         """Have what was written survive a power cut. Blocks; may be called from any thread. Raises OSError, which is
-        counted as an item that cannot be written."""
+        counted as an item that cannot be written. After one failure each sync fails: the system tells it once, and may
+        have dropped what it could not write."""
         with self._syncing:
+            if self._unsynced:
+                raise self._unsynced
             descriptor = self._descriptor()
             if descriptor is None:
                 return
             try:
                 os.fsync(descriptor)
             except OSError as error:
+                self._unsynced = error
                 self._count_lost(error)
                 raise
             if not self._folder_synced:
@@ -110,6 +120,41 @@ class FeedFile(io.RawIOBase):
             raise ImgcrawlError(f"{self.lost} items could not be written")
 
 
+class ItemWaiter:
+    """Has an item's page be done when the item is on its way to disk, or with DURABILITY="fsync" on it; not before.
+
+    It must be made before the first item comes, and after the feed exporter: then it is called when that has written.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+        self._file: FeedFile | None = None
+        self._sync: GroupSync | None = None
+        crawler.signals.connect(self._item_scraped, signals.item_scraped)
+
+    def wait_for(self, file: FeedFile) -> None:
+        """From now on items are written to *file*."""
+        file.is_waited_for = True
+        self._file = file
+        if wants_fsync(self._crawler.settings):
+            self._sync = GroupSync(file.sync)
+
+    async def _item_scraped(self, response: Any) -> None:
+        if self._file and (written := self._file.written()):
+            await written
+        if self._sync:
+            await self._sync.wait_for(self._crawler, response)
+
+    async def end(self, file: FeedFile) -> None:
+        """Bring *file* to its end. Raises OSError and ImgcrawlError."""
+        self._crawler.signals.disconnect(self._item_scraped, signals.item_scraped)
+        if written := file.written():
+            await written
+        if self._sync:
+            await run_in_thread(file.sync)
+        await run_in_thread(file.finish)
+
+
 class UnwritableFeed(FeedFile):
     """Stands for a file that cannot be opened, and counts what it should have held."""
 
@@ -132,7 +177,7 @@ class LinesFile(FeedFile):
     def __init__(self, path: Path, stats: StatsCollector, *, overwrite: bool, dialect: dict[str, Any] | None) -> None:
         super().__init__(path, stats)
         self.columns: list[str] = []
-        self._keeps_old = False  # what is to be overwritten stays until there is an item
+        self._keeps_old = 0  # bytes that are to be overwritten, which stay until there is an item
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
         self._regular = path.is_file()
@@ -145,7 +190,7 @@ class LinesFile(FeedFile):
 
     def _begin(self, overwrite: bool, dialect: dict[str, Any] | None) -> None:
         if overwrite:
-            self._keeps_old = self._file.tell() > 0
+            self._keeps_old = self._file.tell()
         # Where another crawl has the file, its last line is not torn but being written.
         elif lock(self._file, alone=True):
             keep, add = repair_tail(self.path, dialect)
@@ -157,8 +202,10 @@ class LinesFile(FeedFile):
 
     def _append(self, data: Buffer) -> None:
         if self._keeps_old:
-            self._file.truncate(0)
-            self._keeps_old = False
+            # Where another worker of this crawl has added to it meanwhile, that must stay, and with it the old.
+            if self._file.seek(0, os.SEEK_END) == self._keeps_old:
+                self._file.truncate(0)
+            self._keeps_old = 0
         try:
             write_all(self._file, data)
         except TornWriteError as error:

@@ -48,13 +48,15 @@ class BeingWrittenError(InputError):
 class JsonFile(FeedFile):
     """A JSON array that is whole at every moment; the module's docstring says how.
 
-    The journal holds a `MARK`, then each item with a comma before it. The mark says up to which byte the journal is
-    in the array, and where the array's last item ended then. `_body` is that end; an empty array's is 1.
-    Raises OSError, InputError (no array, no journal, another crawl has it).
+    The journal holds a `MARK`, then each item with a comma before it. The mark says which format that is, where the
+    array's last item ended when it was last published, and up to which byte the journal was in the array then.
+    `_body` is that end; an empty array's is 1.
+    Raises OSError, InputError (no array, no journal or that of a newer release, another crawl has it).
     """
 
     makes_array = True
-    MARK = re.compile(rb"(\d{20}) (\d{20})\n")
+    FORMAT = 0  # of the journal
+    MARK = re.compile(rb"(\d\d)(\d{18}) (\d{20})\n")
     MARK_SIZE = 42
 
     def __init__(self, path: Path, stats: StatsCollector, *, overwrite: bool, indent: int | None) -> None:
@@ -87,6 +89,11 @@ class JsonFile(FeedFile):
         mark = self.MARK.fullmatch(head)
         if len(head) == self.MARK_SIZE and not mark:
             raise InputError(f"{self._journal_path} is not the journal of a feed: remove it, then try again.")
+        if mark and int(mark[1]) > self.FORMAT:
+            raise InputError(
+                f"{self._journal_path} is of format {int(mark[1])}, expected {self.FORMAT} or less: a newer release of"
+                " imgcrawl has left items in it; go on with that one, or remove it, and the items."
+            )
         return mark
 
     def _take_up(self, mark: re.Match[bytes] | None) -> None:
@@ -96,7 +103,7 @@ class JsonFile(FeedFile):
             self._mark()
             self._written = self.MARK_SIZE
             return
-        body, published = (int(number) for number in mark.groups())
+        body, published = int(mark[2]), int(mark[3])
         # Killed between renaming and marking: what follows the marked end is what follows in the journal.
         begin, more = published + (body == 1), self._body - body
         if more > 0 and same_bytes(self.path, body, self._journal_path, begin, more):
@@ -188,7 +195,7 @@ class JsonFile(FeedFile):
 
     def _mark(self) -> None:
         self._reader.seek(0)
-        write_all(self._reader, b"%020d %020d\n" % (self._body, self._published))
+        write_all(self._reader, b"%02d%018d %020d\n" % (self.FORMAT, self._body, self._published))
 
     def finish(self) -> None:
         """Publish what is missing and remove the journal. Raises ImgcrawlError if the array lacks items."""

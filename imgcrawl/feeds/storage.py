@@ -6,23 +6,23 @@ import codecs
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urlsplit
 
 from scrapy import exporters, signals
 from scrapy.extensions import feedexport
-from scrapy.utils.asyncio import run_in_thread
 from scrapy.utils.conf import feed_complete_default_values_from_settings
 from scrapy.utils.defer import deferred_from_coro
 from scrapy.utils.misc import load_object
 
-from imgcrawl.durability import GroupSync, wants_fsync
+from imgcrawl.durability import wants_fsync
+from imgcrawl.engine import scheduler_in
 from imgcrawl.exceptions import ImgcrawlError, InputError, describe, record_fatal_error
 from imgcrawl.feeds.atomic import hidden_sibling, signature_of
 from imgcrawl.feeds.exporters import JsonItemExporter
-from imgcrawl.feeds.files import FeedFile, LinesFile, StreamFile, UnwritableFeed
+from imgcrawl.feeds.files import FeedFile, ItemWaiter, LinesFile, StreamFile, UnwritableFeed
 from imgcrawl.feeds.journal import JsonFile, claim_journal
 from imgcrawl.feeds.json_array import array_end
 from imgcrawl.feeds.repair import columns_of, repair_tail
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
     from scrapy.statscollectors import StatsCollector
     from twisted.internet.defer import Deferred
+
+
+logger = logging.getLogger(__name__)
 
 
 def kind_of(exporter: type | None, options: Mapping[str, Any]) -> str:
@@ -90,9 +93,7 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         if not self._special:
             self._path = self._path.resolve()  # renaming would replace a link, not its file
         self._file: FeedFile | None = None
-        self._crawler: Crawler | None = None  # with DURABILITY=fsync
-        self._sync: GroupSync | None = None
-        self._written: Callable[[], Awaitable[None] | None]
+        self._waiter: ItemWaiter
         self._dialect: dict[str, Any] | None = None
         self._kind = kind_of(exporter, self._options)
         if self._kind == "json" and self._special:
@@ -122,11 +123,17 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         except (OSError, LookupError) as error:  # a name that is too long; an encoding that does not exist
             raise InputError(f"Feed {uri} cannot be written: {describe(error)}.") from error
         feedexport.logger.addFilter(_one_sentence)
-        if wants_fsync(crawler.settings):
-            storage._crawler = crawler
+        wants_fsync(crawler.settings)  # refused before anything is asked for
         if exporter:  # or else Scrapy tells that there is no such format
             storage._prepare(crawler, uri)
         return storage
+
+    def _go_on_with(self, run: str) -> None:
+        """Add to the feed of a *run* that others began, and had items in it: what was done is not done again."""
+        if self._kind and self._overwrite:
+            self._overwrite = False
+            if signature_of(self._path):
+                logger.info("Feed %s: run %s goes on, so its items are added to those that are there", self._path, run)
 
     def _prepare(self, crawler: Crawler, uri: str) -> None:
         # FeedExporter first tries every storage out, with %(name)s and the like still in its address; settings
@@ -135,6 +142,11 @@ class FileFeedStorage(feedexport.FileFeedStorage):
             if "%(" not in uri:
                 self.check()
             return
+        self._waiter = ItemWaiter(crawler)
+        scheduler = scheduler_in(crawler)
+        run, worker = getattr(scheduler, "run", ""), getattr(scheduler, "worker", "")
+        if isinstance(run, str) and run and not run.endswith(f"-{worker}"):  # as `begin` in lua/workers.lua has it
+            self._go_on_with(run)
         try:
             self.check()
             if self._kind == "json":
@@ -210,19 +222,8 @@ class FileFeedStorage(feedexport.FileFeedStorage):
                 file.start()
         except (OSError, ImgcrawlError) as error:
             file = UnwritableFeed(self._path, self._stats, error)
-        _wait_for_items(file, spider)
-        if self._crawler:
-            self._sync = GroupSync(file.sync)
-            self._written = file.written
-            # Connected after the feed exporter, so called when it has written the item.
-            self._crawler.signals.connect(self._item_scraped, signals.item_scraped)
+        self._waiter.wait_for(file)
         return cast("IO[bytes]", file)
-
-    async def _item_scraped(self, response: Any) -> None:
-        if self._sync and self._crawler:
-            if written := self._written():
-                await written
-            await self._sync.wait_for(self._crawler, response)
 
     def store(self, file: IO[bytes]) -> Deferred[None] | None:
         if not isinstance(file, FeedFile):
@@ -231,12 +232,7 @@ class FileFeedStorage(feedexport.FileFeedStorage):
 
     async def _finish(self, file: FeedFile) -> None:
         try:
-            if written := file.written():
-                await written
-            if self._crawler:
-                self._crawler.signals.disconnect(self._item_scraped, signals.item_scraped)
-                await run_in_thread(file.sync)
-            await run_in_thread(file.finish)
+            await self._waiter.end(file)
         except (OSError, ImgcrawlError) as error:
             record_fatal_error(self._stats, f"Feed {self._path} is not complete: {describe(error)}.")
             raise ImgcrawlError(describe(error)) from error
@@ -249,16 +245,18 @@ class FileFeedStorage(feedexport.FileFeedStorage):
 class StdoutFeedStorage(feedexport.StdoutFeedStorage):
     """Scrapy's, except that whoever reads it has an item when `item_scraped` has been handled."""
 
+    _waiter: ItemWaiter
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, uri: str, *, feed_options: dict[str, Any] | None = None) -> Self:
+        storage = cls(uri, feed_options=feed_options)
+        storage._waiter = ItemWaiter(crawler)
+        return storage
+
     def open(self, spider: Spider) -> IO[bytes]:
         file = StreamFile(super().open(spider), spider.crawler.stats)
-        _wait_for_items(file, spider)
+        self._waiter.wait_for(file)
         return cast("IO[bytes]", file)
-
-
-def _wait_for_items(file: FeedFile, spider: Spider) -> None:
-    """Have an item's page be done when the item is on its way to disk, and not before."""
-    spider.crawler.signals.connect(file.written, signals.item_scraped)
-    file.is_waited_for = True
 
 
 def _one_sentence(record: logging.LogRecord) -> bool:

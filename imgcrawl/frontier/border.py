@@ -1,9 +1,10 @@
-"""What of a request may come from Redis, which anybody may have written to: a closed list.
+"""What of a request may come from Redis, which anybody may have written to.
 
-A request's meta is where a project's own spiders put what they need later, and where Scrapy and its plugins look for
-instructions. Keys that nobody takes for an instruction travel. Of instructions only those travel that ask for less, or
+A request's meta is where a project's own spiders put what they need later, and where Scrapy, its plugins and we look
+for instructions. Of the keys that Scrapy or we read a closed list travels (`TRAVELLING`): those that ask for less, or
 say where the request has been; none that writes a file, chooses a proxy, leaves the limits, robots.txt or the address
-guard, or sets a handler or a timeout. A value fed from outside may have no instruction at all.
+guard, or sets a handler or a timeout. Keys that look like a plugin's stay here, too. What is left nobody takes for an
+instruction, and travels. A value fed from outside may have no instruction at all.
 """
 
 from __future__ import annotations
@@ -16,10 +17,7 @@ from urllib.parse import urlsplit
 
 from scrapy import Request, Spider
 
-from imgcrawl.urls import is_public, literal_ip
-
-# `page_url` of what was fed from outside: who named that address is not the user, and no page.
-OUTSIDE = "outside:start_urls"
+from imgcrawl.urls import OUTSIDE, host_of, is_private_literal
 
 _POLICIES = frozenset(
     {
@@ -41,6 +39,10 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and 0 <= value <= 100_000
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _is_list(kind: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(isinstance(entry, kind) for entry in value)
 
@@ -60,6 +62,7 @@ TRAVELLING: dict[str, Callable[[Any], bool]] = {
     "once_a_run": _is_flag,
     "page_private": _is_flag,
     "page_url": _is_text,
+    "priority_adjust": _is_number,
     "redirect_reasons": _is_list(object),
     "redirect_times": _is_count,
     "redirect_ttl": _is_count,
@@ -70,12 +73,15 @@ TRAVELLING: dict[str, Callable[[Any], bool]] = {
     "retry_times": _is_count,
     "retry_wait": _is_flag,
     "rule": lambda value: isinstance(value, int),
+    "sitemap_images": _is_list(str),
+    "task": _is_text,
 }
-# What looks like an instruction, to Scrapy, to us, or to a plugin that is not installed yet.
+# What looks like an instruction, to Scrapy, to us, or to a plugin that is not installed yet. A test looks for keys that
+# Scrapy or we read and that are neither here nor above.
 _INSTRUCTION = re.compile(
-    r"_|download|dont_|allow_|auth|autothrottle|bindaddress|budget|cache|cookie|crawlera|curl|ftp_|give_up|handle|http|"
-    r"image_|impersonate|max_|media|opt_outs|page_p|playwright|proxy|public|redirect|refresh|retry|robots|scrapfly|"
-    r"selenium|splash|ssl|throttle|tls|verify|zyte",
+    r"_|download|dont_|allow_|auth|autothrottle|bindaddress|budget|cache|cookie|crawlera|curl|depth_|ftp_|give_up|"
+    r"handle|http|image_|impersonate|is_secure|max_|media|opt_outs|page_p|playwright|priority_|proxy|public|redirect|"
+    r"refresh|retry|robots|scrapfly|selenium|sitemap_|splash|ssl|throttle|tls|verbatim|verify|zyte",
     re.IGNORECASE,
 )
 # Headers that say where a connection leads or where a message ends.
@@ -146,23 +152,28 @@ def _origins_in(texts: tuple[str, ...]) -> frozenset[str]:
 
 
 def distrust(request: Request, spider: Spider) -> None:
-    """Let *request*, which came from Redis, name private addresses only where the user named who names them.
+    """Let *request*, which came from Redis, lead to a private address only on a machine that the user named.
 
-    A request is the user's own if no page named it, and a page's that came from a private address may lead to others:
-    both are for whoever wrote the value to say. So it counts only where the user himself named that host.
+    A request is the user's own if no page named it, and a page that came from a private address may lead to others:
+    both are for whoever wrote the value to say. So it counts only where the user himself named that host, and a page
+    only for what is on its own machine; to all others its address is one that no private page has named.
     """
     redirects = request.meta.get("redirect_urls")
     source = redirects[-1] if isinstance(redirects, list) and redirects else request.meta.get("page_url")
     if not isinstance(source, str):
         source = None
-    if origin_of(source if source is not None else request.url) in named_origins(spider):
+        request.meta.pop("sitemap_images", None)  # which no page has named
+    is_named = origin_of(source if source is not None else request.url) in named_origins(spider)
+    if is_named and (source is None or _is_on_machine_of(source, request.url)):
         return
-    request.meta.pop("page_private", None)
-    host = urlsplit(source).hostname if source else None
-    ip = literal_ip(host) if host else None
-    if source is None or (ip is not None and not is_public(ip)):
-        request.meta.pop("redirect_urls", None)
+    request.meta["page_private"] = False
+    if source is None:
         request.meta["page_url"] = OUTSIDE
+
+
+def _is_on_machine_of(page: str, url: str) -> bool:
+    """Whether *url* is surely where *page* came from: at its origin, or at another port of its private address."""
+    return origin_of(page) == origin_of(url) or (is_private_literal(page) and host_of(page) == host_of(url))
 
 
 @lru_cache(maxsize=1000)

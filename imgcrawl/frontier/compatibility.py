@@ -17,6 +17,8 @@ from scrapy.utils.misc import load_object
 from scrapy_redis.scheduler import Scheduler as StockScheduler
 from scrapy_redis.stats import RedisStatsCollector
 
+from imgcrawl.shared.connection import redis_params
+
 logger = logging.getLogger(__name__)
 
 # Not honoured: the script that leases pages works in Redis itself, with an order, a memory and a form of its own.
@@ -54,6 +56,10 @@ def tell_what_has_no_effect(settings: BaseSettings) -> None:
             "%s: no effect here; pages are ordered by priority, host and age, known by their fingerprint, and kept as"
             " JSON, so that a page can be leased",
             ", ".join(names),
+        )
+    if "redis_cls" in redis_params(settings):
+        logger.warning(
+            "redis_cls in REDIS_PARAMS: no effect here; the client is redis-py's for asyncio, as no crawl waits for it"
         )
 
 

@@ -114,6 +114,10 @@ def _loads(value: bytes) -> Any:
 def _request(wire: dict[str, Any], spider: Spider, priority: int | None, schemes: tuple[str, ...] = WEB) -> Request:
     url = _url(wire.get("url"), schemes)
     callbacks = {name: _method(wire[name], name, spider) for name in ("callback", "errback") if name in wire}
+    if wire.get("callback") in getattr(spider, "own_callbacks", ()) and urlsplit(url).scheme in WEB:
+        raise WireError(
+            f"callback {wire['callback']!r} is for what the spider has read itself, and not for {url[:100]!r}"
+        )
     method = wire.get("method", "GET")
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
         raise WireError(f"method {str(method)[:50]!r}")

@@ -36,7 +36,7 @@ def run_options_from_settings(settings: BaseSettings, spider: Spider | None = No
         flush_on_start=flag(settings, "SCHEDULER_FLUSH_ON_START"),
         idle_before_close=_idle_before_close(settings, spider),
         name=settings.get("FRONTIER_RUN") or "",
-        arguments=arguments_of(spider) if spider else {},
+        arguments=arguments_of(spider, settings) if spider else {},
     )
 
 

@@ -42,6 +42,13 @@ class PageResults:
         if page is not None:
             page.failed = page.failed or one_line(error)
 
+    def give_back(self, response: Response | Failure | None) -> None:
+        """What came of the page of *response* cannot be kept here: others shall do it, and this worker leaves."""
+        page = self._leases.of(response)
+        if page is not None:
+            page.unfinished = True
+        self._leave_unwritable_feed()
+
     def _failed_callback(self, failure: Failure, response: Response | Failure | None) -> None:
         self.fail(response, failure.value)
 
@@ -54,9 +61,7 @@ class PageResults:
         lost = self._crawler.stats.get_value("feed/lost", 0)
         if lost > self._items_not_fed:
             self._items_not_fed = lost
-            if page is not None:
-                page.unfinished = True
-            self._leave_unwritable_feed()
+            self.give_back(response)
 
     def _item_dropped(self, response: Response | Failure | None, exception: Exception) -> None:
         page = self._leases.of(response)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from hashlib import blake2b
+from hashlib import blake2b, scrypt
 
 from scrapy import Spider
+from scrapy.settings import BaseSettings
 
-from imgcrawl.lines import printable
+from imgcrawl.lines import HIDDEN, SECRET_NAME, Secret, printable
 
 LONGEST = 200  # characters of a value that are kept; of a longer one its beginning and a digest
 LARGEST = 65_536  # bytes of what is read back
 
 
-def arguments_of(spider: Spider) -> dict[str, str]:
-    """What *spider*, which was just made, was started with.
+def arguments_of(spider: Spider, settings: BaseSettings) -> dict[str, str]:
+    """What *spider*, which was just made, was started with. Of what a configuration file takes from elsewhere
+    (SPIDER_ARGUMENTS in *settings*), or whose name is that of a secret, there is a digest: all who may read Redis read
+    this.
 
     Scrapy keeps arguments as attributes of the spider, among its own. Of a spider that declares its options
     (`all_options`, as `BaseSpider` does) these count, of another all attributes that are text, a number or a truth
@@ -25,7 +28,12 @@ def arguments_of(spider: Spider) -> dict[str, str]:
     declared = getattr(spider, "all_options", None)
     names = declared() if declared else [name for name in vars(spider) if not name.startswith("_") and name != "name"]
     values = {name: vars(spider).get(name) for name in names}
-    return {name: _shortened(str(value)) for name, value in values.items() if isinstance(value, str | int | float)}
+    configured = settings.getdict("SPIDER_ARGUMENTS").get(spider.name, {})
+    return {
+        name: _hidden(name, str(value)) if _is_secret(name, configured.get(name)) else _shortened(str(value))
+        for name, value in values.items()
+        if isinstance(value, str | int | float)
+    }
 
 
 def dump(arguments: Mapping[str, str]) -> str:
@@ -57,3 +65,14 @@ def _shortened(text: str) -> str:
         return text
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     return f"{text[:LONGEST]}… ({digest})"
+
+
+def _is_secret(name: str, configured: object) -> bool:
+    return isinstance(configured, Secret) or bool(SECRET_NAME.search(name.upper()))
+
+
+def _hidden(name: str, text: str) -> str:
+    """What equal secrets have in common, and guesses find out too slowly to be worth it."""
+    salt = f"imgcrawl {name}".encode()
+    digest = scrypt(text.encode("utf-8", "surrogatepass"), salt=salt, n=2**14, r=8, p=1, dklen=8)  # 16 MB, 50 ms
+    return f"{HIDDEN} ({digest.hex()})"

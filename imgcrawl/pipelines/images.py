@@ -29,7 +29,6 @@ from imgcrawl.catalogue import CatalogueError, GalleryVisit, Record, open_catalo
 from imgcrawl.downloader import Downloader, download
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError
-from imgcrawl.identity import Identity
 from imgcrawl.images.names import strip_extension
 from imgcrawl.items import Image
 from imgcrawl.longwork import in_thread
@@ -51,7 +50,7 @@ from imgcrawl.pipelines.storagefailures import StorageFailures
 from imgcrawl.pipelines.stores import FileStore, with_slash
 from imgcrawl.pipelines.visits import Visits, known_requests, visit_of
 from imgcrawl.pipelines.window import WINDOW, outcomes
-from imgcrawl.spidermiddlewares import OptOuts, opt_outs_of
+from imgcrawl.spidermiddlewares import opt_outs_of
 
 logger = logging.getLogger(__name__)
 
@@ -101,19 +100,10 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 f"IMAGES_STORE={str(store_uri)!r} cannot be used ({error}); expected a directory that can be "
                 "written to, or the address of a store that Scrapy knows (s3://, gs://, ftp://)"
             ) from error
-        self.opt_outs = OptOuts.from_settings(crawler.settings)
         self.catalogue = open_catalogue(crawler.settings)
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
-        self.media_requests = MediaRequests(
-            self.config.name,
-            self.opt_outs,
-            self.config.galleries,
-            Identity.of_images(crawler.settings),
-            names_field=self.NAMES_FIELD,
-            pages_field=self.PAGES_FIELD,
-            paths_field=self.PATHS_FIELD,
-            accept=self.ACCEPT,
-        )
+        self.media_requests = MediaRequests.of_pipeline(self, self.config, crawler.settings)
+        self.opt_outs = self.media_requests.opt_outs
         self.image_pages = ImagePages(self.media_requests)
         self.keeper: LocalKeeper | RemoteKeeper = (
             LocalKeeper(self.local, self.catalogue, self.threads, self.config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
 
 from itemadapter import ItemAdapter
@@ -22,6 +22,12 @@ from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.pipelines.galleryfilters import GalleryFilters
 from imgcrawl.spidermiddlewares import OptOuts
 from imgcrawl.urls import host_of, without_query
+
+if TYPE_CHECKING:
+    from scrapy.settings import BaseSettings
+
+    from imgcrawl.pipelines.images import ImagesPipeline
+    from imgcrawl.pipelines.settings import PipelineSettings
 
 NO_ADDRESS = "about:invalid"  # stands for what cannot be asked for
 
@@ -55,6 +61,22 @@ class MediaRequests:
         self.pages_field = pages_field
         self.paths_field = paths_field
         self.accept = accept
+
+    @classmethod
+    def of_pipeline(
+        cls, pipeline: ImagesPipeline | type[ImagesPipeline], config: PipelineSettings, settings: BaseSettings
+    ) -> Self:
+        """Those of a *pipeline*, with its *config* of *settings*."""
+        return cls(
+            config.name,
+            OptOuts.from_settings(settings),
+            config.galleries,
+            Identity.of_images(settings),
+            names_field=pipeline.NAMES_FIELD,
+            pages_field=pipeline.PAGES_FIELD,
+            paths_field=pipeline.PATHS_FIELD,
+            accept=pipeline.ACCEPT,
+        )
 
     def of(self, adapter: ItemAdapter, urls: Sequence[Any], paths: Sequence[str], spider: str) -> Iterator[Request]:
         """The requests for *urls*, in their order; one that cannot be asked for has `image_refused` in its meta."""
@@ -168,11 +190,11 @@ def checked_urls(adapter: ItemAdapter, urls_field: str, result_field: str) -> Se
 
 def with_private_pages(requests: Iterable[Request], spider: Spider) -> Iterator[Request]:
     """*requests* for images that are tried again without their pages: where a page came from is not known by now, but
-    the *spider* may know (``is_own_private_page``)."""
+    the *spider* may know that of the machine that it is on (``is_own_private_page``)."""
     is_private = getattr(spider, "is_own_private_page", None)
     for request in requests:
-        if is_private and is_private(request.meta.get("page_url") or ""):
-            request.meta["page_private"] = True
+        if is_private:
+            request.meta["page_private"] = is_private(request.meta.get("page_url") or "", request.url)
         yield request
 
 

@@ -17,6 +17,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.filelocks import lock as lock_file
 
 NAME = ".incoming"
+ALONE = "alone.lock"  # held by who wants the store for itself
 _LOCK = re.compile(r"([0-9a-f]{32})\.lock")
 # What is no regular file is neither followed nor waited for.
 _OPEN = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -33,9 +34,11 @@ class Staging:
         self.incoming = parent / NAME
         self._numbers = count()
         self._lock: BinaryIO | None = None
+        self._alone: BinaryIO | None = None
 
-    def open(self) -> None:
-        """Make the folder. Those of processes that are gone are removed."""
+    def open(self, *, alone: bool = False) -> None:
+        """Make the folder. Those of processes that are gone are removed. With *alone* no other process has one until
+        this is closed; `InputError` where one has."""
         self.incoming.mkdir(parents=True, exist_ok=True)
         found = self.incoming.lstat()
         if not stat.S_ISDIR(found.st_mode) or not is_own(found):
@@ -48,6 +51,28 @@ class Staging:
                 _remove_if_dead(entry, self.incoming / match[1])
         while self._lock is None:
             self._claim(secrets.token_hex(16))
+        # Each takes its own lock before it looks at the other's: one of two sees the other.
+        try:
+            self._be_alone() if alone else self._check_nobody_is_alone()
+        except BlockingIOError:
+            self.close()
+            raise InputError(
+                f"{self.incoming.parent} is used by another process; expected one that has ended: files are renamed "
+                "(scrapy rename) while nobody else writes into their folder"
+            ) from None
+
+    def _be_alone(self) -> None:
+        self._alone = os.fdopen(os.open(self.incoming / ALONE, _OPEN | os.O_CREAT, 0o600), "rb+")
+        lock_file(self._alone)
+        for entry in self.incoming.iterdir():
+            match = _LOCK.fullmatch(entry.name)
+            if match and match[1] != self._folder.name:
+                with suppress(FileNotFoundError), os.fdopen(os.open(entry, _OPEN), "rb+") as file:
+                    lock_file(file)
+
+    def _check_nobody_is_alone(self) -> None:
+        with suppress(FileNotFoundError), os.fdopen(os.open(self.incoming / ALONE, _OPEN), "rb+") as file:
+            lock_file(file, shared=True)
 
     def _claim(self, token: str) -> None:
         path = self.incoming / f"{token}.lock"
@@ -66,6 +91,9 @@ class Staging:
 
     def close(self) -> None:
         """Remove the folder and what is in it."""
+        if self._alone is not None:
+            self._alone.close()  # its file stays: another may be about to lock it
+            self._alone = None
         if self._lock is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             with suppress(OSError):

@@ -114,6 +114,19 @@ class FileStore(FSFilesStore):
         with suppress(FileNotFoundError), self._folder_of(name) as (folder, last):
             os.unlink(last, dir_fd=folder)
 
+    def link(self, name: str, new: str) -> None:
+        """Give the file *name* the name *new*, too; where the file system has no hard links, in place of its own.
+        Raises FileExistsError where *new* is taken, and OSError."""
+        with self._folder_of(name) as (folder, last), self._folder_of(new, create=True) as (other, new_last):
+            _link(last, new_last, other, folder)
+
+    def remove_empty_folders(self, name: str) -> None:
+        """Remove the folder of the file *name*, which is gone, and those above it, as far as nothing is in them."""
+        with suppress(OSError):
+            for folder in PurePosixPath(name).parents[:-1]:
+                with self._folder_of(str(folder)) as (handle, last):
+                    os.rmdir(last, dir_fd=handle)
+
     @contextmanager
     def linked(self, name: str) -> Iterator[Path | None]:
         """A hard link to the file *name* that is visible under no final name, and is gone at the end; None where the
@@ -221,15 +234,15 @@ def _is_file(name: str, folder: int | None) -> bool:
     return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
 
 
-def _link(source: Path, name: str, folder: int | None) -> None:
+def _link(source: str | Path, name: str, folder: int | None, source_folder: int | None = None) -> None:
     try:
-        os.link(source, name, dst_dir_fd=folder)
+        os.link(source, name, src_dir_fd=source_folder, dst_dir_fd=folder, follow_symlinks=False)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
         try:
             os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
-            os.rename(source, name, dst_dir_fd=folder)
+            os.rename(source, name, src_dir_fd=source_folder, dst_dir_fd=folder)
         else:
             raise FileExistsError(errno.EEXIST, "file exists", name) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,13 +22,16 @@ if TYPE_CHECKING:
     from imgcrawl.feeds.output import OutputWriter
 
 
+FORMAT = 1  # of a crawl's folder: what its files are called, and what stands in them
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What was asked for: *arguments* are what each worker is given behind `scrapy crawl SPIDER`."""
+    """What was asked for: *command* starts a crawl of *spider*, with what each worker is given on its command line."""
 
     spider: str
     workers: int
-    arguments: Sequence[str]
+    command: Sequence[str]
     feeds: OutputWriter
     folder: CrawlFolder
 
@@ -37,7 +39,8 @@ class Plan:
 class CrawlFolder:
     """What a crawl keeps until it has come to its end: the workers' `segments` of the feed, and its own Redis.
 
-    `fed` is a file that is there once the feed has all that the segments have.
+    `fed` is a file that is there once the feed has all that the segments have; `format` says which FORMAT all of it has
+    (without it: 1).
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,6 +49,17 @@ class CrawlFolder:
         self.fed = path / "fed"
         self.redis = path / "redis"
         self.kept = KeptParts(path / "kept.json")
+        self.format = path / "format"
+
+    def check_format(self) -> None:
+        """Note the format of this folder. Raises InputError if it is one of a newer release, OSError."""
+        found = self.format.read_text("ascii", "replace").strip() if self.format.exists() else ""
+        if found and not (found.isdecimal() and int(found) <= FORMAT):
+            raise InputError(
+                f"{self.path} is of format {found!r:.20}, expected {FORMAT}: a newer release of imgcrawl has begun this"
+                " crawl; go on with that one, or remove the folder, and begin anew"
+            )
+        self.format.write_text(f"{FORMAT}\n", "ascii")
 
     def all_segments(self) -> list[Path]:
         return sorted(self.segments.glob("*.jsonl"), key=lambda path: (path.stat().st_ctime_ns, path.name))
@@ -78,6 +92,7 @@ class CrawlFolder:
         shutil.rmtree(self.segments, ignore_errors=True)
         self.fed.unlink(missing_ok=True)
         self.kept.file.unlink(missing_ok=True)
+        self.format.unlink(missing_ok=True)
         with suppress(OSError):  # another crawl's is beside it
             (self.path / "lock").unlink(missing_ok=True)
             self.path.rmdir()
@@ -97,7 +112,7 @@ def folder_for(spider: str, arguments: dict[str, str], feeds: OutputWriter) -> C
 
 def worker_command(plan: Plan, run: str) -> list[str]:
     """The command line of a worker of the run of this name: a crawl of its own, with a segment in place of feeds."""
-    command = [sys.executable, "-m", "scrapy", "crawl", plan.spider, *plan.arguments]
+    command = [*plan.command]
     for name, value in {
         "FEEDS": "{}",
         "FRONTIER_PARENT": os.getpid(),
@@ -112,8 +127,8 @@ def worker_command(plan: Plan, run: str) -> list[str]:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Holds the lock of a crawl's folder. Raises InputError if another process has it, or if it is not ours: what
-    stands in it is trusted, down to the socket of its Redis."""
+    """Holds the lock of a crawl's folder. Raises InputError if another process has it, if it is of a newer release, or
+    if it is not ours: what stands in it is trusted, down to the socket of its Redis."""
     for place in (folder.parent, folder):
         if why := whose_folder(place):
             remedy = "take that right away (chmod o-w)" if "may write" in why else "remove it"
@@ -127,8 +142,11 @@ def claimed(folder: Path) -> Iterator[None]:
     with file:
         try:
             lock(file)
+            CrawlFolder(folder).check_format()
         except BlockingIOError:
             raise InputError(
                 f"This crawl runs already, in another process that has {folder}: wait for its end, or stop it."
             ) from None
+        except OSError as error:
+            raise InputError(f"The folder {folder} cannot be written to: {error.strerror}.") from error
         yield

@@ -8,11 +8,13 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import warnings
 import xml.etree.ElementTree as ET
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from scrapy.cmdline import execute
 from imgcrawl.exceptions import InputError
 from imgcrawl.exports.conditions import condition
 from imgcrawl.exports.names import Names
+from imgcrawl.exports.target import NOTES, Target
 from tests.support.crawling import ROOT, crawl, environment, project_settings
 from tests.support.server import Server, jpeg
 
@@ -315,6 +318,19 @@ def test_bad_input_is_one_sentence(
     assert ended.value.code == 2, told
     assert sentence in told
     assert told.count("\n") == 1
+
+
+def test_an_export_of_a_newer_release_is_left_alone_and_one_of_the_first_goes_on(tmp_path: Path) -> None:
+    with Target(tmp_path, "zip"):
+        pass
+    with closing(sqlite3.connect(tmp_path / NOTES, isolation_level=None)) as notes:
+        assert notes.execute("PRAGMA user_version").fetchone() == (1,)
+        notes.execute("PRAGMA user_version = 0")
+        with Target(tmp_path, "zip"):
+            pass
+        notes.execute("PRAGMA user_version = 2")
+    with pytest.raises(InputError, match="is of format 2, expected 1: it was written by a newer release"):
+        Target(tmp_path, "zip")
 
 
 def test_an_export_that_is_killed_goes_on_and_a_full_disk_is_one_sentence(

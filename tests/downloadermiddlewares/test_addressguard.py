@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from scrapy import Request
 from scrapy.crawler import Crawler
@@ -159,6 +162,21 @@ async def test_a_redirect_does_not_keep_public_only(server: Server) -> None:
 @pytest.mark.parametrize("meta", [{}, {"page_url": PAGE}])
 async def test_what_cannot_be_asked_for(url: str, reason: str, meta: dict[str, str]) -> None:
     assert await outcome(url, **meta) == ("refused", reason)
+
+
+async def test_another_scheme_that_has_a_handler_is_for_the_user_alone_to_name(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("mine")
+    urls = [(tmp_path / "page.html").as_uri(), "data:,mine"]
+    handlers = {"DOWNLOAD_HANDLERS": {}, "RETRY_ENABLED": False}  # Scrapy's
+    assert [getattr(answer, "body", answer) for answer in await ask(*urls, **handlers)] == [b"mine"] * 2
+    named: list[dict[str, Any]] = [
+        {"page_url": PAGE},
+        {"page_url": urls[0]},
+        {"redirect_urls": [PAGE]},
+        {"media": True},
+    ]
+    answers = await ask(*(Request(url, meta=meta) for url in urls for meta in named), **handlers)
+    assert [reason_of(answer) for answer in answers if isinstance(answer, Exception)] == [("refused", "scheme")] * 8
 
 
 async def test_a_password_is_not_repeated() -> None:

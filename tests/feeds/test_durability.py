@@ -92,6 +92,9 @@ async def test_a_disk_that_fails_is_the_verdict(tmp_path: Path, monkeypatch: pyt
     file.write(b"1")
     await asyncio.wait_for(scraped(crawler), 5)
     assert crawler.stats.get_value("feed/lost") == 1
+    disk.error = None  # and then takes what is next, which says nothing of what it was given before
+    with pytest.raises(OSError, match="Input/output error"):
+        file.sync()
     assert str(crawler.stats.get_value("verdict/error")).endswith(": items cannot be written: Input/output error.")
     with pytest.raises(ImgcrawlError):
         await storage._finish(file)

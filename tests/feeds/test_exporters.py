@@ -18,9 +18,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from scrapy import Spider
 from scrapy.statscollectors import StatsCollector
 from scrapy.utils.test import get_crawler
 
@@ -28,6 +30,7 @@ from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.feeds.exporters import JsonLinesItemExporter, encode_item
 from imgcrawl.feeds.files import FeedFile, LinesFile
 from imgcrawl.feeds.journal import JsonFile
+from imgcrawl.feeds.storage import FileFeedStorage
 from tests.support.processes import Process
 
 
@@ -451,6 +454,31 @@ def test_overwriting_shows_the_old_array_or_the_new(project: Path) -> None:
     assert hidden(project) == []
 
 
+async def test_a_worker_that_goes_on_with_a_run_adds_to_the_feed_that_it_was_to_overwrite(tmp_path: Path) -> None:
+    """As the worker that began it had items in it that are acknowledged, which is when they are in its journal."""
+    path = tmp_path / "a.json"
+
+    async def worked(run: str, item: bytes, *, killed: bool) -> None:
+        crawler = get_crawler(settings_dict=COMPONENTS)
+        crawler.engine = cast("Any", SimpleNamespace(scheduler=SimpleNamespace(run=run, worker="me-1"), running=True))
+        options = {"format": "json", "encoding": "utf-8", "overwrite": True, "indent": 0}
+        storage = FileFeedStorage.from_crawler(crawler, str(path), feed_options=options)
+        file = cast("Any", storage.open(Spider.from_crawler(crawler, "s")))
+        file.write(item)
+        if killed:
+            file._ended.set()
+            leave(file)
+        else:
+            await storage._finish(file)
+
+    path.write_text('[{"id": "of yesterday"}]')
+    await worked("17-me-1", b'{"id": "0"}', killed=False)
+    assert ids(load(path)) == ["0"]
+    await worked("17-other-1", b'{"id": "1"}', killed=True)
+    await worked("17-other-1", b'{"id": "2"}', killed=False)
+    assert ids(load(path)) == ["0", "1", "2"]
+
+
 def test_a_link_and_a_mode_stay(project: Path) -> None:
     (project / "real").mkdir()
     file = project / "real" / "images.json"
@@ -748,6 +776,18 @@ def test_a_foreign_journal_is_left(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.json\.journal is not the journal of a feed: remove it"):
         add(tmp_path / "a.json")
     assert journal.read_text().startswith("something")
+
+
+def test_a_journal_of_a_newer_release_is_left_and_that_of_an_older_one_is_taken_up(tmp_path: Path) -> None:
+    path, journal = tmp_path / "a.json", tmp_path / ".a.json.journal"
+    journal.write_bytes(b"01" + b"0" * 17 + b"1 " + b"0" * 18 + b"42\n" + b',{"id": 1}')
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="is of format 1, expected 0 or less: a newer release of imgcrawl"):
+            JsonFile(path, statistics(), overwrite=overwrite, indent=0)
+    assert journal.read_bytes().endswith(b'{"id": 1}')
+    journal.write_bytes(b"00" + journal.read_bytes()[2:])  # as all releases so far have written it
+    add(path).finish()
+    assert load(path) == [{"id": 1}]
 
 
 @pytest.mark.parametrize(

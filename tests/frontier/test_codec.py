@@ -2,22 +2,30 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from enum import StrEnum
+from importlib import import_module
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scrapy import Request, Spider
 from scrapy.http import JsonRequest, Response
+from scrapy.utils.test import get_crawler
 
-from imgcrawl.downloadermiddlewares.addressguard import named_by
-from imgcrawl.frontier.border import OUTSIDE, kept_here
+from imgcrawl.downloadermiddlewares.addressguard import AddressGuardMiddleware
+from imgcrawl.exceptions import RequestRefused
+from imgcrawl.frontier.border import is_instruction, kept_here
 from imgcrawl.frontier.codec import CannotTravelError, WireError, encode, slot_of
 from imgcrawl.frontier.decode import decode, decode_start
+from imgcrawl.spiders.huaban import HuabanSpider
+from imgcrawl.urls import OUTSIDE
 
 
 class Site(Spider):
     name = "site"
-    start_urls = ["http://x/", "https://x/"]  # noqa: RUF012 -- never changed
+    start_urls = ["http://x/", "https://x/", "http://10.1.1.1/"]  # noqa: RUF012 -- never changed
 
     def parse(self, response: Response, page: int = 1) -> None: ...
 
@@ -208,6 +216,9 @@ HOSTILE_META = [
     {"autothrottle_dont_adjust_delay": True},
     {"ftp_password": "x"},
     {"zyte_api": {}},
+    {"depth_reset": True},
+    {"verbatim_url": True},
+    {"is_secure": True},
 ]
 
 
@@ -238,6 +249,9 @@ def test_an_instruction_comes_neither_from_the_queue_nor_from_outside(meta: dict
         {"referrer_policy": "antigravity.Geohash"},
         {"redirect_urls": "http://10.0.0.1/"},
         {"page_private": "yes"},
+        {"task": ["sitemap"]},
+        {"priority_adjust": True},
+        {"sitemap_images": [{}]},
     ],
     ids=str,
 )
@@ -246,6 +260,19 @@ def test_an_instruction_that_travels_is_of_its_kind(meta: dict[str, Any]) -> Non
         decode(json.dumps({**GOOD, "meta": meta}).encode(), spider)
     with pytest.raises(WireError, match="may not come from outside"):
         decode_start(json.dumps({**GOOD, "meta": meta}).encode(), spider)
+
+
+# What finds a key that somebody reads in, or writes to, the meta of a request or a response.
+IN_META = re.compile(r"""meta(?:\.(?:get|pop|setdefault))?[\[(]\s*["'](\w+)["']|["'](\w+)["'] in \w+\.meta\b""")
+
+
+@pytest.mark.parametrize("package", ["scrapy", "scrapy_redis", "imgcrawl"])
+def test_a_key_that_a_part_reads_travels_by_the_list_or_not_at_all(package: str) -> None:
+    """The list is closed for all that Scrapy and we look for; what is left means nothing to anybody but the spider."""
+    sources = Path(str(import_module(package).__file__)).parent.rglob("*.py")
+    read = {key for source in sources for pair in IN_META.findall(source.read_text("utf-8")) for key in pair if key}
+    assert len(read) > {"scrapy": 40, "imgcrawl": 25}.get(package, -1)
+    assert {key for key in read if not is_instruction(key)} == set()
 
 
 @pytest.mark.parametrize(
@@ -258,25 +285,54 @@ def test_a_header_that_says_where_to_connect_or_where_a_message_ends_does_not_tr
     assert kept_here(Request("http://x/", headers={name: "x"}), spider) == f"the header {name.title()!r}"
 
 
+PRIVATE, PAGE = "http://10.0.0.1/", "http://10.1.1.1/a"
+
+
 @pytest.mark.parametrize(
-    ("wire", "source"),
+    ("url", "meta", "is_public_only"),
     [
-        ({"url": "http://10.0.0.1/"}, OUTSIDE),
-        ({"url": "http://10.0.0.1/", "meta": {"page_url": None}}, OUTSIDE),
-        ({"url": "http://y/", "meta": {"page_url": "http://10.0.0.1/"}}, OUTSIDE),
-        ({"url": "http://y/", "meta": {"redirect_urls": ["http://y/", "http://127.0.0.1/"]}}, OUTSIDE),
-        ({"url": "http://10.0.0.1/", "meta": {"page_url": "http://y/", "page_private": True}}, "http://y/"),
-        ({"url": "http://10.0.0.1/", "meta": {"page_url": "http://x:99/"}}, "http://x:99/"),
-        # What the user named himself leads anywhere, as in a crawl of one process.
-        ({"url": "http://x/"}, None),
-        ({"url": "http://10.0.0.1/", "meta": {"page_url": "http://x/a", "page_private": True}}, "http://x/a"),
+        (PRIVATE, {}, True),
+        (PRIVATE, {"page_url": None}, True),
+        ("http://y/", {"page_url": PRIVATE}, True),
+        ("http://y/", {"redirect_urls": ["http://y/", "http://127.0.0.1/"]}, True),
+        (PRIVATE, {"page_url": "http://y/", "page_private": True}, True),
+        (PRIVATE, {"page_url": "http://x:99/"}, True),
+        # What the user named himself is as in a crawl of one process, and so is what its pages name on its machine.
+        ("http://x/", {}, False),
+        ("http://x/b", {"page_url": "http://x/a", "page_private": True}, False),
+        ("http://10.1.1.1:1/", {"page_url": PAGE, "page_private": True}, False),
+        # Another machine is for PRIVATE_HOSTS_ALLOWED to name, also where such a page was seen.
+        (PRIVATE, {"page_url": "http://x/a", "page_private": True}, True),
+        ("http://x:6379/", {"page_url": "http://x/a", "page_private": True}, True),
+        (PRIVATE, {"page_url": PAGE, "page_private": True}, True),
+        (PRIVATE, {"page_url": PAGE}, True),
+        (PRIVATE, {"redirect_urls": ["http://x/a", PAGE], "page_url": PAGE}, True),
     ],
     ids=str,
 )
-def test_a_value_in_the_queue_does_not_say_that_it_is_the_users(wire: dict[str, Any], source: str | None) -> None:
-    request = decode(json.dumps(wire).encode(), spider)
-    assert named_by(request) == source
-    assert request.meta.get("page_private") is (True if source == "http://x/a" else None)
+def test_a_value_in_the_queue_does_not_say_that_it_is_the_users(
+    url: str, meta: dict[str, Any], is_public_only: bool
+) -> None:
+    guard = AddressGuardMiddleware()
+    for page in ("http://x/a", PAGE):
+        seen = Request(page)
+        guard.response_downloaded(Response(page, request=seen, ip_address=ip_address("10.1.1.1")), seen)
+    request = decode(json.dumps({"url": url, "meta": meta}).encode(), spider)
+    if is_public_only and url == PRIVATE:
+        with pytest.raises(RequestRefused, match="private_address"):
+            guard.process_request(request)
+    else:
+        guard.process_request(request)
+        assert request.meta.get("public_only", False) == is_public_only
+    # What was asked for stays what the outcome is told of.
+    assert request.meta.get("redirect_urls") == meta.get("redirect_urls")
+
+
+def test_images_that_no_sitemap_has_named_do_not_travel() -> None:
+    meta: dict[str, Any] = {"sitemap_images": ["http://10.0.0.1/a.jpg"]}
+    assert "sitemap_images" not in decode(json.dumps({**GOOD, "meta": meta}).encode(), spider).meta
+    meta["page_url"] = "http://y/sitemap.xml"
+    assert decode(json.dumps({**GOOD, "meta": meta}).encode(), spider).meta == meta | {"page_private": False}
 
 
 def test_hosts_take_turns_by_download_slot() -> None:
@@ -284,3 +340,23 @@ def test_hosts_take_turns_by_download_slot() -> None:
     assert slot_of(Request("http://x/", meta={"download_slot": "a b:c,\n"})) == "a_b_c__"
     assert slot_of(Request("http://x/", meta={"download_slot": {"hostile": 1}})) == "x"
     assert slot_of(Request("http://x/", meta={"download_slot": Colour.RED})) == "red"
+
+
+def test_what_a_spider_has_read_itself_does_not_come_from_outside(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("1,a,http://a.example/1.jpg\n")
+    huaban = HuabanSpider(file=str(tmp_path / "list.csv"))
+    rows = {"callback": "parse_rows", "cb_kwargs": {"file": "", "rows": [[0, ["1", "a", PRIVATE]]], "bad": []}}
+    retry = {"callback": "parse_retry", "cb_kwargs": {"item": {"image_urls": [PRIVATE]}}}
+    for evil in (rows, retry):
+        for take in (decode, decode_start):
+            with pytest.raises(WireError, match="has read itself"):
+                take(json.dumps({"url": "http://x/", **evil}).encode(), huaban)
+        carried = json.dumps({"url": "rows://huaban/1", **evil}).encode()
+        with pytest.raises(WireError, match="is no http or https address"):
+            decode_start(carried, huaban)
+        # In the queue it is for a worker to read; what is in it is not the user's all the same.
+        request = decode(carried, huaban)
+        assert request.callback
+        huaban.crawler = get_crawler()
+        (item,) = request.callback(Response(request.url, request=request), **request.cb_kwargs)
+        assert [item["url"], *item.get("image_pages", [])][-1] == OUTSIDE

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from scrapy import Request, Spider
@@ -16,12 +21,16 @@ from scrapy_redis import defaults
 from scrapy_redis.scheduler import Scheduler as StockScheduler
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.frontier.decode import decode_start
+from imgcrawl.frontier.membership import leave
 from imgcrawl.frontier.options import FOR_EVER, check_settings, run_options_from_settings
 from imgcrawl.frontier.queue import queue_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
+from imgcrawl.frontier.start_urls import StartUrls
 from imgcrawl.shared.address import redis_url
 from tests.support.crawling import until
 from tests.support.pages import Crawl, Site, pages, urls
+from tests.support.processes import patience
 from tests.support.redis_server import RedisServer
 
 SPIDERS = """
@@ -152,12 +161,14 @@ def test_what_cannot_be_honoured_is_one_sentence(tmp_path: Path, redis_server: R
         "SCHEDULER_QUEUE_CLASS": "scrapy_redis.queue.FifoQueue",
         "DUPEFILTER_CLASS": "scrapy_redis.dupefilter.RFPDupeFilter",
         "SCHEDULER_SERIALIZER": "scrapy_redis.picklecompat",
+        "REDIS_PARAMS": {"redis_cls": "redis.StrictRedis"},
     }
     with Site() as site, Crawl(tmp_path, redis_server.url, site, **settings) as crawl:
         worker = crawl.start(lists="1")
         crawl.wait()
         assert urls(crawl) == pages(20)
         assert crawl.log(worker).count("SCHEDULER_QUEUE_CLASS, DUPEFILTER_CLASS, SCHEDULER_SERIALIZER: no effect") == 1
+        assert crawl.log(worker).count("redis_cls in REDIS_PARAMS: no effect") == 1
 
 
 def test_host_port_and_database_are_enough_and_a_worker_waits_for_ever(
@@ -250,6 +261,66 @@ def test_it_is_a_scheduler_of_scrapy_redis_and_no_other_is_taken_for_it() -> Non
         Scheduler.from_settings(Settings())
     with pytest.raises(InputError, match="--clear"):
         made.flush()
+
+
+@asynccontextmanager
+async def opened(server: RedisServer, **settings: Any) -> AsyncIterator[Scheduler]:
+    """The scheduler, as an engine opens and closes it that asks for nothing by itself."""
+    made = scheduler(REDIS_URL=server.url, **settings)
+    made.crawler.engine = cast(
+        "Any", SimpleNamespace(_slot=SimpleNamespace(closing=None, nextcall=Mock()), scheduler=made)
+    )
+    made.spider = made.crawler.spider
+    await made._open()
+    yield made
+    await leave(made.shared_run, "pages", 20)
+
+
+@pytest.mark.parametrize("persist", [True, False])
+async def test_what_was_scheduled_is_there_when_it_is_opened_again_highest_priority_first(
+    redis_server: RedisServer, persist: bool
+) -> None:
+    """Upstream looks at `len(scheduler)`, which there is none of here: what waits is in Redis, and to ask for it would
+    keep the engine waiting. Without SCHEDULER_PERSIST upstream forgets what was scheduled; here a crawl that is not at
+    its end goes on."""
+    priorities = {100: "/1", 50: "/2", 200: "/3"}
+    async with opened(redis_server, SCHEDULER_PERSIST=persist) as made:
+        for priority, path in priorities.items():
+            assert made.enqueue_request(Request(f"http://example.com{path}", priority=priority))
+            assert not made.enqueue_request(Request(f"http://example.com{path}", priority=priority))
+        assert made.has_pending_requests()
+        with pytest.raises(TypeError):
+            len(made)  # type: ignore[arg-type] # just that
+    async with opened(redis_server, SCHEDULER_PERSIST=persist) as made:
+        async with asyncio.timeout(patience(20)):
+            while made.leases.ready < 3:  # noqa: ASYNC110 -- what it waits for comes from Redis
+                await asyncio.sleep(0.01)
+        found = [made.next_request() for _ in range(4)]
+        assert [request and request.url for request in found] == [*(f"http://example.com/{n}" for n in (3, 1, 2)), None]
+        assert made.has_pending_requests()
+
+
+@pytest.mark.parametrize("kind", ["list", "set", "zset"])
+async def test_what_is_fed_is_taken_in_batches_each_once(redis_server: RedisServer, kind: str) -> None:
+    """Upstream's spider takes as many as CONCURRENT_REQUESTS at a time, which here is for the queue to say."""
+    urls_ = [f"http://example.com/{n}" for n in range(10)]
+    settings = {"REDIS_URL": redis_server.url, "REDIS_START_URLS_KEY": "start:urls", f"REDIS_START_URLS_AS_{kind}": 1}
+    queue = queue_from_settings(Settings({name.upper(): value for name, value in settings.items()}), "pages")
+    start_urls = StartUrls(queue)
+    with redis_server.client() as client:
+        for url in urls_:
+            put = {"list": client.rpush, "set": client.sadd, "zset": lambda key, url: client.zadd(key, {url: 0})}[kind]
+            put("start:urls", url)
+        taken = []
+        for _ in range(2):
+            foreign, fed = await start_urls.take(5)
+            assert (foreign, len(fed)) == ([], 5)
+            taken += [decode_start(each.value, Spider("pages")).url for each in fed]
+            await start_urls.taken(fed)
+        assert await start_urls.take(5) == ([], [])
+        assert not client.exists("start:urls", queue.moving_key)
+    assert (taken if kind == "list" else sorted(taken)) == urls_
+    await queue.client.aclose()
 
 
 async def test_what_is_the_same_page_is_seen_once() -> None:

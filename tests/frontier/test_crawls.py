@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -424,17 +425,34 @@ def test_a_page_is_acknowledged_when_its_item_is_through_the_pipelines(
         assert client.hget("{pages:requests}:run", "done") == b"21"
 
 
+FEEDS = {
+    "FEED_STORAGES": {
+        "": "imgcrawl.feeds.storage.FileFeedStorage",
+        "file": "imgcrawl.feeds.storage.FileFeedStorage",
+    },
+    "FEED_EXPORTERS": {
+        "jsonl": "imgcrawl.feeds.exporters.JsonLinesItemExporter",
+        "csv": "imgcrawl.feeds.exporters.CsvItemExporter",
+    },
+}
+FAILING_DISK = """
+import errno, os
+
+def fsync(descriptor):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+class Failing:
+    @classmethod
+    def from_crawler(cls, crawler):
+        os.fsync = fsync
+        return cls()
+"""
+
+
 def test_a_page_whose_item_cannot_be_written_is_done_by_another_worker(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    feeds = {
-        "FEED_STORAGES": {
-            "": "imgcrawl.feeds.storage.FileFeedStorage",
-            "file": "imgcrawl.feeds.storage.FileFeedStorage",
-        },
-        "FEED_EXPORTERS": {"jsonl": "imgcrawl.feeds.exporters.JsonLinesItemExporter"},
-    }
-    with Site(0.02) as site, Crawl(tmp_path, redis_server.url, site, **feeds) as crawl:
+    with Site(0.02) as site, Crawl(tmp_path, redis_server.url, site, **FEEDS) as crawl:
         full = crawl.start("-o", "/dev/full:jsonl", lists="3")
         full.wait(20)
         assert "Spider closed (feed_error)" in crawl.log(full)
@@ -442,10 +460,60 @@ def test_a_page_whose_item_cannot_be_written_is_done_by_another_worker(
         with redis_server.client() as client:
             assert client.hmget("{pages:requests}:run", "done", "failed") == [b"1", None]  # the list
             assert client.zcard("{pages:requests}:workers") == 0
+            # And where only the disk refuses, which a write does not tell.
+            (tmp_path / "pages" / "disk.py").write_text(FAILING_DISK)
+            options = ("-s", "DURABILITY=fsync", "-s", 'EXTENSIONS={"pages.disk.Failing": 1}')
+            failing = crawl.start("-o", "failing.jsonl", *options, lists="3")
+            failing.wait(20)
+            assert "Spider closed (feed_error)" in crawl.log(failing)
+            assert (
+                crawl.log(failing).count("ERROR: Feed ")
+                == crawl.log(failing).count("written: Input/output error.\n")
+                == 1
+            )
+            assert client.hmget("{pages:requests}:run", "done", "failed") == [b"1", None]
+            assert client.zcard("{pages:requests}:workers") == 0
         crawl.start("-o", "whole.jsonl", lists="3")
         crawl.wait()
         fed = [json.loads(line)["url"] for line in (tmp_path / "whole.jsonl").read_text().splitlines()]
         assert sorted(fed) == sorted(site.url + page for page in pages(60))
+
+
+def test_who_joins_a_crawl_or_goes_on_with_it_overwrites_no_feed_of_it(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    lines, rows = tmp_path / "feed.jsonl", tmp_path / "feed.csv"
+    lines.write_text('{"url": "of yesterday"}\n')
+    feeds = ("-O", lines.name, "-O", rows.name)
+    waits = tmp_path / "items.jsonl.wait"
+
+    def fed() -> list[str]:
+        return [str(json.loads(line)["url"]) for line in lines.read_text().splitlines()]
+
+    with (
+        Site(0.02) as site,
+        Crawl(tmp_path, redis_server.url, site, FRONTIER_LEASE_TIMEOUT=2, **FEEDS) as crawl,
+        redis_server.client() as client,
+    ):
+        first = crawl.start(*feeds, lists="6")
+        until(lambda: len(fed()) >= 5)
+        assert "of yesterday" not in fed()
+        crawl.start(*feeds, lists="6")
+        until(lambda: len({item["worker"] for item in crawl.items()}) == 2)
+        waits.touch()
+        # What is in the feed is acknowledged, so that none of it is done again.
+        lists = lambda: sum(path.startswith("/list") for path in [*site.hits])  # noqa: E731 -- beside its use
+        until(lambda: int(client.hget("{pages:requests}:run", "done") or 0) == lists() + len(fed()))
+        for worker in crawl.workers:
+            worker.kill()
+            worker.wait()
+        waits.unlink()
+        assert crawl.start(*feeds, lists="6").wait(60) == 0, crawl.log(crawl.workers[-1])
+        assert sorted(fed()) == sorted(site.url + page for page in pages(120))
+        with rows.open(newline="") as file:
+            assert sorted(row["url"] for row in csv.DictReader(file)) == sorted(fed())
+    told = [crawl.log(worker).count(f"Feed {lines}: run ") for worker in crawl.workers]
+    assert told == [0, 1, 1], crawl.log(first)
 
 
 def test_a_retry_is_the_same_page(tmp_path: Path, redis_server: RedisServer) -> None:

@@ -14,15 +14,21 @@ from typing import Any
 
 import pytest
 import redis
+from scrapy import Request
+from scrapy.http import Response
 from scrapy.settings import Settings
+from scrapy.utils.misc import load_object
+from scrapy.utils.test import get_crawler
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import inspect
-from imgcrawl.frontier.queue import ForeignKeyError, Queue, Reply, queue_from_settings
+from imgcrawl.frontier.codec import bucket_of, encode
+from imgcrawl.frontier.queue import GALLERY, ForeignKeyError, Queue, Reply, queue_from_settings
 from imgcrawl.frontier.start_urls import StartUrls
 from imgcrawl.frontier.verdict import RunStats
 from imgcrawl.lines import printable
 from imgcrawl.shared.connection import check_server
+from imgcrawl.spiders.pximg import PximgSpider
 from tests.support.crawling import until
 from tests.support.processes import patience
 from tests.support.redis_server import RedisServer
@@ -674,6 +680,47 @@ async def test_hosts_without_number_are_all_served_and_priorities_hold(store: Qu
     assert await store.client.keys(f"{TAG}queue:*") + await store.client.keys(f"{TAG}backlog:*") == []
 
 
+async def test_an_exchange_and_a_verdict_make_as_many_calls_for_hundreds_of_workers_and_thousands_of_hosts(
+    redis_server: RedisServer, store: Queue
+) -> None:
+    crowd = await workers(store, 10)
+
+    def calls_since() -> int:
+        with redis_server.client() as client:
+            stats = client.info("commandstats")
+            client.config_resetstat()
+        return sum(int(each["calls"]) for name, each in stats.items() if "info" not in name and "config" not in name)
+
+    async def costs() -> list[int]:
+        """Calls within ten exchanges that lease a page, acknowledge it and queue another, and within ten reports."""
+        verdicts = [RunStats(store, worker.run, worker.name) for worker in crowd[:10]]
+        leased = [await worker.say(wanted=1) for worker in crowd[:10]]
+        calls_since()
+        for number, (worker, lease) in enumerate(zip(crowd, leased, strict=False)):
+            await worker.say(("done", lease.leases[0][0], ""), page(f"{len(crowd)}-{hosts}-{number}", "0:h1"), wanted=1)
+        exchanges = calls_since()
+        for verdict in verdicts:
+            await verdict.report({"image/found": 1})
+        return [exchanges, calls_since()]
+
+    hosts = 10
+    await crowd[0].say(*[page(n, f"0:h{n % hosts}") for n in range(400)])
+    few = await costs()
+    crowd += [Worker(store, f"more{n}") for n in range(290)]
+    for worker in crowd[10:]:
+        await worker.join()
+        await worker.say(wanted=0)
+        await RunStats(store, worker.run, worker.name).report({"image/found": 1})
+    more_workers = await costs()
+    hosts = 3000
+    for at in range(400, 3400, 500):
+        await crowd[0].say(*[page(n, f"0:h{n}") for n in range(at, at + 500)])
+    more_hosts = await costs()
+    assert min(few) >= 10
+    for cost in (more_workers, more_hosts):
+        assert all(now <= before * 1.2 for now, before in zip(cost, few, strict=True)), (few, cost)
+
+
 @pytest.mark.parametrize("kind", ["list", "set", "zset", "string", "hash"])
 async def test_outsiders_feed_any_kind_of_key(redis_server: RedisServer, store: Queue, kind: str) -> None:
     with redis_server.client() as client:
@@ -702,19 +749,32 @@ async def test_outsiders_feed_any_kind_of_key(redis_server: RedisServer, store: 
     assert await start_urls.waiting() == 0
 
 
-@pytest.mark.parametrize("hosts", [1, 40_000])
-async def test_bytes_of_a_seen_and_queued_page(redis_server: RedisServer, store: Queue, hosts: int) -> None:
-    """SCRAPY-FACTS: scrapy-redis takes 88 and 417 bytes. The request is that of a gallery, as `pximg` makes it."""
-    (a,) = await workers(store, 1)
-    count = 40_000
+MIDDLEWARES = (
+    "imgcrawl.spidermiddlewares.PageUrlMiddleware",
+    "scrapy.spidermiddlewares.referer.RefererMiddleware",
+    "scrapy.spidermiddlewares.depth.DepthMiddleware",
+)
 
-    def gallery(n: int) -> bytes:
+
+@pytest.mark.parametrize("hosts", [1, 20_000])
+async def test_bytes_of_a_seen_and_queued_page(redis_server: RedisServer, store: Queue, hosts: int) -> None:
+    """SCRAPY-FACTS: scrapy-redis takes 88 and 417 bytes. The request is the one that `pximg` makes of a gallery, with
+    what Scrapy's middlewares and ours add, as it travels, and is queued as it is there."""
+    (a,) = await workers(store, 1)
+    count = 20_000
+    crawler = get_crawler(PximgSpider)
+    spider = crawler.spider = PximgSpider.from_crawler(crawler)
+    added_to = [load_object(each).from_crawler(crawler).get_processed_request for each in MIDDLEWARES]
+
+    def gallery(n: int) -> tuple[str, bytes]:
         host = "www.pximg.com" if hosts == 1 else f"www.{sha256(b'%d' % n).hexdigest()[:9]}.com"
         address = f"https://{host}/topic/nvshen/page/{n // 25 + 1}"
-        return json.dumps(
-            {"url": f"https://{host}/meinv/{39211 + n}.html", "callback": "parse_gallery", "errback": "gallery_failed",
-             "headers": {"Referer": [address]}, "meta": {"depth": n // 25, "page_url": address}}, separators=(",", ":")
-        ).encode()  # fmt: skip
+        page = Response(address, request=Request(address, meta={"depth": n // 25}))
+        made = spider.gallery_request(f"https://{host}/meinv/{39211 + n}.html")
+        for add in added_to:
+            add(made, page)
+        assert made.headers["Referer"] and made.meta["page_url"] == address and made.meta["task"] == "gallery"
+        return bucket_of(made) + GALLERY, encode(made, spider, 10_000)
 
     def used() -> int:
         with redis_server.client() as client:
@@ -727,7 +787,7 @@ async def test_bytes_of_a_seen_and_queued_page(redis_server: RedisServer, store:
     before = used()
     prints = [sha256(b"%d" % n).digest()[:12] for n in range(count)]
     for at in range(0, count, 500):
-        ops = [("c", prints[n], f"1:{n % hosts}.example.com", gallery(n)) for n in range(at, at + 500)]
+        ops = [("c", prints[n], *gallery(n)) for n in range(at, at + 500)]
         await a.say(*ops)
     size = (used() - before) / count
     assert size < 150, size

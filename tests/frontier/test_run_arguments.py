@@ -14,6 +14,7 @@ from imgcrawl.demo.server import serve
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import OtherArgumentsError, Queue, queue_from_settings
 from imgcrawl.frontier.run_arguments import arguments_of, dump, load, shown
+from imgcrawl.lines import Secret
 from imgcrawl.spiders.pximg import PximgSpider
 from tests.support.crawling import until
 from tests.support.redis_server import RedisServer
@@ -21,6 +22,7 @@ from tests.support.sharing import Sharing
 from tests.support.sharing import scrapy as command
 
 RUN = "{s:requests}:run"
+NONE = Settings()
 
 
 class Plain(scrapy.Spider):
@@ -37,15 +39,28 @@ class Plain(scrapy.Spider):
 
 def test_the_arguments_of_a_spider_are_what_it_was_given() -> None:
     crawler = get_crawler(PximgSpider)
-    assert arguments_of(PximgSpider.from_crawler(crawler)) == {}
+    assert arguments_of(PximgSpider.from_crawler(crawler), NONE) == {}
     given = {"topic": "a", "pages": "3"}
-    assert arguments_of(PximgSpider.from_crawler(crawler, **given)) == given
-    assert arguments_of(Plain.from_crawler(crawler)) == {"limit": "3"}
-    assert arguments_of(Plain.from_crawler(crawler, topic="a", tag="b")) == {"limit": "3", "topic": "a", "tag": "b"}
+    assert arguments_of(PximgSpider.from_crawler(crawler, **given), NONE) == given
+    assert arguments_of(Plain.from_crawler(crawler), NONE) == {"limit": "3"}
+    given = {"topic": "a", "tag": "b"}
+    assert arguments_of(Plain.from_crawler(crawler, **given), NONE) == {"limit": "3", **given}
+
+
+def test_of_a_secret_there_is_a_digest_however_the_spider_keeps_it() -> None:
+    settings = Settings({"SPIDER_ARGUMENTS": {"plain": {"topic": Secret("sesame"), "tag": "b"}}})
+    first, again, other = (
+        arguments_of(Plain(topic=topic, tag="b", **{"api_token": "sesame"}), settings)
+        for topic in ("sesame", "sesame", "x")
+    )
+    assert "sesame" not in str(first)
+    assert first == again != other
+    assert first["topic"] != first["api_token"]
+    assert first["tag"] == "b"
 
 
 def test_a_long_one_is_known_by_its_beginning_and_a_digest() -> None:
-    first, second = (arguments_of(Plain(topic="x" * 100_000 + end))["topic"] for end in ("a", "b"))
+    first, second = (arguments_of(Plain(topic="x" * 100_000 + end), NONE)["topic"] for end in ("a", "b"))
     assert first[:200] == second[:200] == "x" * 200
     assert first != second
     assert len(first) < 250

@@ -90,13 +90,21 @@ def test_a_foreign_key_ends_the_worker_in_one_sentence_and_the_next_goes_on(
         assert urls(crawl) == pages(120)
 
 
+# The command and the verdict, which make the exit code.
+OURS = {
+    "COMMANDS_MODULE": "imgcrawl.commands",
+    "EXTENSIONS": {"imgcrawl.extensions.verdict.Verdict": 0},
+    "VERDICT_IMAGES_EXPECTED": False,
+}
+
+
 def test_a_server_that_is_full_ends_the_crawl_in_one_sentence_or_is_waited_for(
     tmp_path: Path, own_redis_server: RedisServer
 ) -> None:
     with (
         own_redis_server.client() as client,
         Site(0.01) as site,
-        Crawl(tmp_path, own_redis_server.url, site, FRONTIER_LEASE_TIMEOUT=15) as crawl,
+        Crawl(tmp_path, own_redis_server.url, site, FRONTIER_LEASE_TIMEOUT=15, **OURS) as crawl,
     ):
         # Start pages of 4 KB that nothing compresses, twice as many as there is room for.
         client.config_set("maxmemory", client.info("memory")["used_memory"] + 6_000_000)
@@ -114,7 +122,9 @@ def test_a_server_that_is_full_ends_the_crawl_in_one_sentence_or_is_waited_for(
         client.config_set("maxmemory", client.info("memory")["used_memory"])
         worker = crawl.start(lists="3")
         worker.wait(90)
-        assert "Redis is full (maxmemory)" in crawl.log(worker)
+        assert worker.returncode == 1
+        assert "Redis is full (maxmemory)" in "".join(crawl.log(worker).splitlines()[-2:])
+        assert "Traceback" not in crawl.log(worker)
         client.config_set("maxmemory", 0)
         assert crawl.start(lists="3").wait(90) == 0
         assert pages(60) <= urls(crawl)

@@ -12,6 +12,7 @@ import pytest
 from imgcrawl.demo.server import serve
 from tests.support.crawling import until
 from tests.support.redis_server import RedisServer
+from tests.support.server import JPEG, Server
 from tests.support.sharing import Sharing
 
 SMALL = {"images": 1, "width": 40, "misbehave": False}
@@ -24,17 +25,34 @@ SITES: dict[str, tuple[dict[str, Any], dict[str, str], list[int]]] = {
 
 
 def fed_crawl(
-    folder: Path, redis_server: RedisServer, site: str, arguments: dict[str, str], *fed: Any, code: int = 0
+    folder: Path,
+    redis_server: RedisServer,
+    site: str,
+    arguments: dict[str, str],
+    *fed: Any,
+    code: int = 0,
+    during: str = "",
+    after: str = "",
 ) -> Any:
-    """The items of a crawl of *site* by one worker, before whose start *fed* was fed."""
-    with redis_server.client() as client:
-        client.rpush(f"{site}:start_urls", *(json.dumps(each) if isinstance(each, dict) else each for each in fed))
-    with Sharing(folder, redis_server.url, site, arguments) as workers:
+    """The items of a crawl of *site* by one worker, before whose start *fed* was fed. *during* is fed when there is an
+    item, *after* when the worker has ended: what is left then is for the next one."""
+    key = f"{site}:start_urls"
+    with (
+        redis_server.client() as client,
+        Sharing(folder, redis_server.url, site, arguments, SCHEDULER_IDLE_BEFORE_CLOSE=int(bool(during))) as workers,
+    ):
+        client.rpush(key, *(json.dumps(each) if isinstance(each, dict) else each for each in fed))
         worker = workers.start()
+        if during:
+            until(workers.lines)
+            client.lpush(key, during)
         workers.wait()
         assert worker.returncode == code, workers.log(worker)[-3000:]
-        with redis_server.client() as client:
-            assert client.exists(f"{site}:start_urls", f"{{{site}:start_urls}}:moving") == 0
+        assert client.exists(key, f"{{{key}}}:moving") == 0
+        if after:
+            client.lpush(key, after)
+            assert workers.start().wait(60) == code
+            assert client.exists(key, f"{{{key}}}:moving") == 0
         return workers.lines()
 
 
@@ -63,10 +81,11 @@ def test_doutula_and_douban_read_the_pages_that_are_fed(tmp_path: Path, redis_se
         own = {**replica.arguments, "pages": "1"}
         (tmp_path / "doutula").mkdir()
         listed = "https://www.doutula.com/photo/list/?page=3"
-        items = fed_crawl(
-            tmp_path / "doutula", redis_server, "doutula", own, listed, f"{replica.base}/photo/list/?page=2&x=1"
-        )
-        assert sorted(item["url"].rpartition("/")[2] for item in items) == ["?page=1", "?page=2&x=1", "?page=3"]
+        during, after = (f"{replica.base}/photo/list/?page=2&x={n}" for n in (1, 2))
+        folder = tmp_path / "doutula"
+        items = fed_crawl(folder, redis_server, "doutula", own, listed, during=during, after=after)
+        pages = [item["url"].rpartition("/")[2] for item in items]
+        assert sorted(pages) == ["?page=1", "?page=1", "?page=2&x=1", "?page=2&x=2", "?page=3"], "each crawl has page 1"
     with serve("douban", galleries=50, width=40, misbehave=False) as replica:
         own = {**replica.arguments, "pages": "1"}
         (tmp_path / "douban").mkdir()
@@ -83,7 +102,11 @@ def test_a_list_spider_takes_an_address_as_a_row(tmp_path: Path, redis_server: R
         address = "http://fed.example/" if site == "alexa" else rows[0]["images"][0]["clean"]
         fed = {"url": address, "meta": {"name": "of the feeder", "id": "7"}}
         # The rows of alexa's replica are at private addresses, and some are bad: a verdict, as without what is fed.
-        items = fed_crawl(tmp_path, redis_server, site, replica.arguments, fed, code=int(site == "alexa"))
+        code, late = int(site == "alexa"), {}
+        if site == "urls":
+            late = {"during": f"{address}?during", "after": f"{address}?after"}
+        items = fed_crawl(tmp_path, redis_server, site, replica.arguments, fed, code=code, **late)
+        assert {item["url"] for item in items} >= {*late.values()}
         (item,) = [item for item in items if item["url"] == address]
         if site == "alexa":
             assert item["domain"] == "fed.example"
@@ -121,21 +144,44 @@ EVIL = {
     "has an errback": {"errback": "list_failed"},
     "calls what is no callback": {"callback": "report"},
     "of a plugin to come": {"meta": {"playwright_page_goto_kwargs": {}}},
+    "is as large as a sitemap": {"meta": {"task": "sitemap"}},
+    "names images": {"meta": {"sitemap_images": ["{private}"]}, "callback": "parse_gallery"},
+    "is a gallery": {"callback": "parse_retry", "cb_kwargs": {"item": {"image_urls": ["{private}"]}}},
 }
 
 
 def test_a_value_from_outside_gives_no_instructions(tmp_path: Path, redis_server: RedisServer) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    with serve("pximg", galleries=2, per_page=2, **SMALL) as replica, redis_server.client() as client:
+    with (
+        serve("pximg", galleries=2, per_page=2, **SMALL) as replica,
+        Server(hosts=("127.0.0.2",)) as behind,
+        redis_server.client() as client,
+    ):
+        behind.add("/private.jpg", JPEG)
+        private = behind.url("/private.jpg", host="127.0.0.2")
         fed = []
         for name, evil in EVIL.items():
             text = json.dumps({"url": f"{replica.base}/{name.replace(' ', '-')}.html", **evil})
-            fed.append(text.replace("{victim}", str(victim)).replace("{proxy}", replica.image_base))
+            text = text.replace("{victim}", str(victim)).replace("{proxy}", replica.image_base)
+            fed.append(text.replace("{private}", private))
         # And as what the queue holds, where our own spiders' requests are: these may say which page named them.
-        ours = ("Cookie", "list_failed", "report", "page_url")
+        ours = ("Cookie", "list_failed", "report", "page_url", '"task"', "sitemap_images")
         queued = [each for each in fed if not any(word in each for word in ours)]
         client.rpush("{pximg:requests}:queue:0:evil", *queued)
+        # What a spider reads itself goes through the queue. That a page of the user's own server names it is not sure.
+        page = f"{replica.base}/topic/nvshen/page/1"
+        galleries: list[dict[str, Any]] = [
+            {},
+            {"url": None, "image_pages": [None]},
+            {"url": page, "image_pages": [page]},
+            {"url": page, "image_pages": [page], "failed": ["timeout"]},
+        ]
+        for number, gallery in enumerate(galleries):
+            carried = {"item": {"image_urls": [private], "title": f"evil {number}", **gallery}}
+            text = json.dumps({"url": f"rows://pximg/{number}", "callback": "parse_retry", "cb_kwargs": carried})
+            client.rpush("{pximg:requests}:queue:0:evil2", text)
+        client.zadd("pximg:requests", {"evil2": 0})
         client.zadd("pximg:requests", {"evil": 0})
         client.rpush("pximg:start_urls", *fed, "http://127.0.0.9/", "http://[::1]:9/")
         with Sharing(
@@ -151,6 +197,9 @@ def test_a_value_from_outside_gives_no_instructions(tmp_path: Path, redis_server
         assert not [url for url in asked if any(name.replace(" ", "-") in url for name in EVIL)], asked
         assert int(client.hget("{pximg:requests}:run", "rejected")) == len(fed) + len(queued)
         assert sorted(item["error"] for item in items if "error" in item) == ["private_address"] * 2
+        assert not behind.requests
+        evils = [image for item in items if str(item.get("title")).startswith("evil") for image in item["images"]]
+        assert [image.get("reason") for image in evils] == ["private_address"] * len(galleries)
         assert log.count("is an instruction to the crawler") >= 10
 
 

@@ -5,9 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from scrapy.pipelines.images import ImagesPipeline as ScrapyImagesPipeline
+from scrapy.utils.conf import build_component_list
+from scrapy.utils.misc import load_object
+from scrapy.utils.python import global_object_name
+from scrapy.utils.test import get_crawler
 
+from imgcrawl import Addon
+from imgcrawl import settings as ours
+from imgcrawl.addon import COMPONENTS, PARTS
+from imgcrawl.exceptions import InputError
+from imgcrawl.pipelines import ImagesPipeline, VideosPipeline
 from tests.support.crawling import crawl_command, environment
 from tests.support.processes import run
 
@@ -28,6 +39,72 @@ process.crawl("theirs")
 process.start()
 print("the script goes on")
 """
+
+
+class Theirs(ScrapyImagesPipeline):
+    pass
+
+
+class Elsewhere(ScrapyImagesPipeline):
+    IMAGES_RESULT_FIELD = "pictures"
+
+
+class OfOurs(ImagesPipeline):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "enabled", "warnings"),
+    [
+        ({}, {ImagesPipeline}, 0),
+        ({"scrapy.pipelines.images.ImagesPipeline": 1}, {ImagesPipeline}, 0),
+        ({ScrapyImagesPipeline: 1}, {ImagesPipeline}, 0),
+        ({ScrapyImagesPipeline: None}, {ImagesPipeline}, 0),
+        ({Theirs: 1}, {Theirs}, 1),
+        ({Theirs: 1, ScrapyImagesPipeline: 2}, {Theirs, ScrapyImagesPipeline}, 1),
+        ({Theirs: None}, {ImagesPipeline}, 0),
+        ({OfOurs: 1}, {OfOurs}, 0),
+        ({Elsewhere: 1, VideosPipeline: 2}, {Elsewhere, VideosPipeline, ImagesPipeline}, 0),
+    ],
+)
+def test_one_pipeline_fills_a_field_of_an_item(
+    caplog: pytest.LogCaptureFixture, pipelines: dict[Any, Any], enabled: set[type], warnings: int
+) -> None:
+    settings = get_crawler(settings_dict={"ITEM_PIPELINES": pipelines, "ADDONS": {Addon: 300}}).settings
+    given = settings.getdict("ITEM_PIPELINES")
+    assert {load_object(path) for path, order in given.items() if order is not None} == enabled
+    assert [record.levelname for record in caplog.records if record.name == "imgcrawl.addon"] == ["WARNING"] * warnings
+
+
+# What of our settings the add-on leaves as the project has them.
+NOT_OF_A_PART = {
+    "ADDONS", "ASYNCIO_EVENT_LOOP", "BOT_NAME", "COMMANDS_MODULE", "COOKIES_ENABLED", "LOG_LEVEL", "NEWSPIDER_MODULE",
+    "REMOTE_CONTROL_ENABLED", "REQUEST_FINGERPRINTER_CLASS", "SPIDER_MODULES", "STATS_DUMP", "TELNETCONSOLE_ENABLED",
+}  # fmt: skip
+
+
+def test_every_setting_is_of_a_part_or_the_projects_own() -> None:
+    alone = {name: set(PARTS) - {part} for part, names in PARTS.items() for name in names}
+    assert all(others for others in alone.values())
+    of_parts = {name for name in dir(ours) if name.isupper() and name.startswith(tuple(alone))}
+    assert {name for name in dir(ours) if name.isupper()} - of_parts - COMPONENTS.keys() == NOT_OF_A_PART
+
+
+@pytest.mark.parametrize("part", [None, *PARTS])
+def test_what_throttles_is_scrapys_extension_or_our_downloader_and_one_of_them_is_there(part: str | None) -> None:
+    given = {"AUTOTHROTTLE_ENABLED": True, "IMGCRAWL_WITHOUT": [part] if part else [], "ADDONS": {Addon: 300}}
+    settings = get_crawler(settings_dict=given).settings
+    throttle = "scrapy.extensions.throttle.AutoThrottle"
+    loaded = build_component_list(settings.get_component_priority_dict_with_base("EXTENSIONS"))
+    is_theirs = throttle in {global_object_name(load_object(each)) for each in loaded}
+    assert is_theirs is (settings["DOWNLOADER"] != ours.DOWNLOADER) is (part == "downloader")
+
+
+@pytest.mark.parametrize("name", ["WARC_FOLDER", "PAGES_PLAYWRIGHT"])
+def test_what_is_asked_of_a_part_that_is_left_out_is_refused(name: str) -> None:
+    given = {name: "1", "IMGCRAWL_WITHOUT": ["downloader"], "ADDONS": {Addon: 300}}
+    with pytest.raises(InputError, match=f"{name} is set, and IMGCRAWL_WITHOUT names downloader"):
+        get_crawler(settings_dict=given)
 
 
 @pytest.fixture

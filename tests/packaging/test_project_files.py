@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 from imgcrawl.exitcodes import ExitCode
@@ -20,6 +25,38 @@ def test_what_the_two_commands_install_is_what_the_package_its_workers_and_its_t
     extras = PROJECT["project"]["optional-dependencies"]
     asked = {*PROJECT["project"]["dependencies"], *extras["workers"], *PROJECT["dependency-groups"]["dev"]}
     assert required((ROOT / "requirements.txt").read_text("utf-8").splitlines()) == asked
+
+
+def imported(file: Path) -> Iterator[str]:
+    """The modules that *file* imports as it runs, wherever in it."""
+    pending: list[ast.AST] = [ast.parse(file.read_text("utf-8"))]
+    while pending:
+        node = pending.pop()
+        match node:
+            case ast.If(test=ast.Name("TYPE_CHECKING")):
+                pending += node.orelse
+                continue
+            case ast.Import():
+                yield from (name.name for name in node.names)
+            case ast.ImportFrom(level=0, module=str(module)):
+                yield module
+            case ast.Call(func=ast.Name("import_module"), args=[ast.Constant(str(module))]):
+                yield module
+        pending += ast.iter_child_nodes(node)
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    packages = {module.partition(".")[0] for file in (ROOT / "imgcrawl").rglob("*.py") for module in imported(file)}
+    foreign = packages - sys.stdlib_module_names - {"imgcrawl", "tests"}
+    of = packages_distributions()
+    distributions = {name.lower() for each in foreign for name in of.get(each, [each])}
+    extras = PROJECT["project"]["optional-dependencies"]
+    always, sometimes = (
+        {re.split(r"[^a-z0-9-]", line.lower())[0] for line in lines}
+        for lines in (PROJECT["project"]["dependencies"], [*chain(*extras.values())])
+    )
+    assert distributions - always - sometimes == set()
+    assert always - distributions == set()
 
 
 def test_the_table_of_exit_codes_is_that_of_the_code() -> None:

@@ -5,32 +5,54 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from imgcrawl.addon import PARTS
 from imgcrawl.demo.server import Replica, serve
+from tests.support.crawling import until
 from tests.support.redis_server import GivenServer, RedisServer
+from tests.support.sharing import Sharing
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300  # seconds of a loaded machine
 
 SPIDER = """
+import json
+from pathlib import Path
+
 import scrapy
 
 class Other(scrapy.Spider):
     name = "other"
 
     async def start(self):
-        yield scrapy.Request(self.base, meta={{"private_allowed": True}})
+        yield scrapy.Request(self.base)
 
     def parse(self, response):
         links = response.css("img::attr(src)").getall()[:5]
         yield {{"image_urls": [response.urljoin(link) for link in links], "images": []}}
+        named = {{"page_url": "http://www.example.com/"}}  # by a page of the Internet
+        yield scrapy.Request(self.base + "?mine", meta=named, callback=self.ignore, errback=self.refused)
+
+    def ignore(self, response):
+        pass
+
+    def refused(self, failure):
+        self.crawler.stats.set_value("is_refused", failure.value.reason)
+
+    def closed(self, reason):  # which comes before the feed is closed
+        try:
+            self.crawler.stats.set_value("feed_is_whole", isinstance(json.loads(Path("out.json").read_bytes()), list))
+        except (OSError, ValueError):
+            pass
 
     base = "{base}/topic/nvshen/page/1"
 """
@@ -120,12 +142,16 @@ def site() -> Iterator[Replica]:
         yield replica
 
 
+def environment(installed: Path, **variables: str) -> dict[str, str]:
+    known = {k: v for k, v in os.environ.items() if k not in ("SCRAPY_SETTINGS_MODULE", "REDIS_URL")}
+    return {**known, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1", **variables}
+
+
 def run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    env = {k: v for k, v in os.environ.items() if k not in ("SCRAPY_SETTINGS_MODULE", "REDIS_URL")}
     return subprocess.run(
         [sys.executable, "-m", *command],
         cwd=folder,
-        env={**env, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"},
+        env=environment(installed),
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -144,7 +170,9 @@ def test_the_wheel_has_scripts_templates_types_and_licence_and_nothing_from_besi
 
 def test_a_crawl_from_an_empty_folder_with_a_configuration_file(installed: Path, site: Replica, tmp_path: Path) -> None:
     (tmp_path / "imgcrawl.toml").write_text(
-        f'[arguments.pximg]\nbase = "{site.base}"\npages = 1\n[settings]\nAUTOTHROTTLE_START_DELAY = 0.01\n', "utf-8"
+        f'[arguments.pximg]\nbase = "{site.base}"\npages = 1\n'
+        "[settings]\nAUTOTHROTTLE_ENABLED = false\nRETRY_DELAY = 0.01\n",
+        "utf-8",
     )
     done = run(installed, tmp_path, "imgcrawl", "crawl", "pximg", "-O", "images.json")
     galleries = json.loads((tmp_path / "images.json").read_text("utf-8"))
@@ -152,6 +180,36 @@ def test_a_crawl_from_an_empty_folder_with_a_configuration_file(installed: Path,
     stored = [image["path"] for gallery in galleries for image in gallery["images"] if "path" in image]
     assert stored
     assert all((tmp_path / "images" / path).is_file() for path in stored)
+
+
+def test_two_processes_of_the_installed_command_share_a_redis_and_a_kill_loses_nothing(
+    installed: Path, tmp_path: Path, redis_server: RedisServer | GivenServer
+) -> None:
+    slow = {"FRONTIER_LEASE_TIMEOUT": 3, "CONCURRENT_REQUESTS_PER_DOMAIN": 2}  # one gallery after the other
+    with (
+        serve("pximg", galleries=24, images=2, per_page=12, width=60, misbehave=False, latency=0.1) as replica,
+        Sharing(tmp_path, redis_server.url, "pximg", {"base": replica.base}, **slow) as crawls,
+    ):
+        command = [str(installed / "bin" / "imgcrawl"), *crawls.command[3:]]
+        env = environment(installed, REDIS_URL=redis_server.url)
+        killed = crawls.launch(command, env)
+        until(crawls.lines)
+        killed.send_signal(signal.SIGSTOP)  # so that it is not at its end before it is killed
+        fed = len(crawls.lines())
+        other = crawls.launch(command, env)
+        until(lambda: len(crawls.lines()) > fed)
+        killed.kill()
+        crawls.wait()
+        assert other.returncode == 0, crawls.log(other)
+        segments = [path.name for path in tmp_path.glob("part-*.jsonl")]
+        assert len(segments) == 2
+        done = run(installed, tmp_path, "imgcrawl", "merge", *segments, "-O", "items.json")
+        assert done.returncode == 0, done.stderr
+        galleries = json.loads((tmp_path / "items.json").read_text("utf-8"))
+        assert len(galleries) == len({gallery["url"] for gallery in galleries}) == 24
+        paths = [image["path"] for gallery in galleries for image in gallery["images"]]
+        assert len(paths) == len(set(paths)) == 48
+        assert all((tmp_path / "images" / path).is_file() for path in paths)
 
 
 @pytest.mark.parametrize(
@@ -177,8 +235,11 @@ def test_the_command_line_is_above_the_environment_above_the_profile_above_the_f
     installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = "[settings]\nDOWNLOAD_DELAY = 1\nDOWNLOAD_TIMEOUT = 1\nRETRY_TIMES = 1\nHTTPPROXY_ENABLED = false\n"
+    file += "USER_AGENT = {file = 'agent'}\n[arguments.pximg]\nbase = {env = 'MIRROR'}\npages = 3\n"
     file += "[profiles.night.settings]\nDOWNLOAD_DELAY = 2\nDOWNLOAD_TIMEOUT = 2\nRETRY_TIMES = 2\n"
     (tmp_path / "other.toml").write_text(file, "utf-8")
+    (tmp_path / "agent").write_text("the secret agent", "utf-8")
+    monkeypatch.setenv("MIRROR", "https://secret.example")
     monkeypatch.setenv("IMGCRAWL_DOWNLOAD_DELAY", "3")
     monkeypatch.setenv("IMGCRAWL_DOWNLOAD_TIMEOUT", "3")
     monkeypatch.setenv("IMGCRAWL_REDIS_URL", "redis://me:secret@127.0.0.1/0")
@@ -189,6 +250,8 @@ def test_the_command_line_is_above_the_environment_above_the_profile_above_the_f
     assert rows["DOWNLOAD_TIMEOUT"] == ["3", "the", "environment"]
     assert rows["RETRY_TIMES"] == ["2", "the", "profile"]
     assert rows["HTTPPROXY_ENABLED"] == ["False", "the", "file"]
+    assert rows["USER_AGENT"] == ["***", "the", "file"]
+    assert rows["SPIDER_ARGUMENTS"] == ["{'pximg':", "{'base':", "'***',", "'pages':", "'3'}}", "the", "file"]
     assert "secret" not in done.stdout
 
 
@@ -210,13 +273,14 @@ def test_from_the_packed_wheel_the_demo_runs_and_a_site_is_begun_in_ones_own_fol
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no folder for spiders of your own" in done.stderr
     (tmp_path / "mine").mkdir()
-    (tmp_path / "imgcrawl.toml").write_text('spiders = ["mine"]', "utf-8")
+    (tmp_path / "imgcrawl.toml").write_text('spiders = ["mine"]\n[settings]\nRETRY_DELAY = 0.01\n', "utf-8")
     done = run(wheel, tmp_path, "imgcrawl", *begin)
     assert done.returncode == 0, done.stderr
     assert 'name = "birds"' in (tmp_path / "mine" / "birds.py").read_text("utf-8")
     assert (tmp_path / "tests" / "sites" / "birds" / "list.html").exists()
-    done = run(wheel, tmp_path, "imgcrawl", "demo", "urls", "-s", "DOWNLOAD_DELAY=0")
+    done = run(wheel, tmp_path, "imgcrawl", "demo", "urls")
     assert done.returncode == 0, done.stderr
+    assert "\nimgcrawl crawl urls " in done.stdout  # which reads the configuration file, as workers do
     assert "53 of them sent just now, 53 bit for bit as sent" in done.stdout
 
 
@@ -229,20 +293,36 @@ def other_project(folder: Path, site: Replica, *lines: str) -> Path:
     return project
 
 
+def parts_at_work(
+    done: subprocess.CompletedProcess[str], item: dict[str, Any], redis: RedisServer | GivenServer
+) -> set[str]:
+    """Which parts have done what they are for in a crawl of `other`."""
+    with redis.client() as client:
+        signs = {
+            "images": all(len(image["checksum"]) == 64 for image in item["images"]),  # SHA-256 of what was served
+            "downloader": "imgcrawl.downloader.Downloader" in done.stderr,
+            "politeness": "'is_refused': 'private_address'" in done.stderr,
+            "feeds": "'feed_is_whole': True" in done.stderr,
+            "verdict": "'verdict': " in done.stderr or "imgcrawl.extensions.verdict" in done.stderr,
+            "frontier": client.exists("{other:requests}:run") > 0,
+        }
+    return {part for part, works in signs.items() if works}
+
+
 def test_one_line_in_another_project_brings_images_with_their_outcomes(
-    installed: Path, site: Replica, tmp_path: Path
+    installed: Path, site: Replica, tmp_path: Path, redis_server: RedisServer | GivenServer
 ) -> None:
-    project = other_project(tmp_path, site, "ADDONS = {'imgcrawl.Addon': 300}", "ROBOTSTXT_OBEY = False")
+    lines = ["ADDONS = {'imgcrawl.Addon': 300}", "ROBOTSTXT_OBEY = False", "AUTOTHROTTLE_ENABLED = False"]
+    lines += ["from scrapy.pipelines.images import ImagesPipeline", "ITEM_PIPELINES = {ImagesPipeline: 1}"]
+    project = other_project(tmp_path, site, *lines)
     done = run(installed, project, "scrapy", "crawl", "other", "-O", "out.json")
     (item,) = json.loads((project / "out.json").read_text("utf-8"))
     assert len(item["images"]) == len(item["image_urls"]) == 5, done.stderr
     assert all("status" in image for image in item["images"])
     assert "Traceback" not in done.stderr
-    assert "imgcrawl.downloader.Downloader" in done.stderr  # the parts are on
+    assert parts_at_work(done, item, redis_server) == {*PARTS} - {"frontier"}
+    assert "scrapy.pipelines.images" not in done.stderr  # ours is in its place
     assert "'CONCURRENT_REQUESTS_PER_DOMAIN': 1" in done.stderr  # what the project says is as it says
-
-
-PARTS = ("images", "downloader", "politeness", "feeds", "verdict", "frontier")
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -250,16 +330,21 @@ def test_each_part_works_without_the_others(
     installed: Path, site: Replica, tmp_path: Path, redis_server: RedisServer | GivenServer, part: str
 ) -> None:
     lines = ["ADDONS = {'imgcrawl.Addon': 300}", f"IMGCRAWL_WITHOUT = {[name for name in PARTS if name != part]}"]
+    lines += ["AUTOTHROTTLE_ENABLED = True", "AUTOTHROTTLE_START_DELAY = 0.01", f"REDIS_URL = {redis_server.url!r}"]
     if part != "images":
         lines.append("ITEM_PIPELINES = {'scrapy.pipelines.images.ImagesPipeline': 1}")
-    if part == "frontier":
-        lines.append(f"REDIS_URL = {redis_server.url!r}")
+    if part == "downloader":
+        lines.append(f"WARC_FOLDER = {str(tmp_path / 'warc')!r}")
     project = other_project(tmp_path, site, *lines)
     done = run(installed, project, "scrapy", "crawl", "other", "-O", "out.json")
     (item,) = json.loads((project / "out.json").read_text("utf-8"))
-    assert len(item["image_urls"]) == 5
+    assert len(item["images"]) == len(item["image_urls"]) == 5
     assert "Traceback" not in done.stderr, done.stderr
     assert "'finish_reason': 'finished'" in done.stderr
+    # The shared queue brings the feeds that it needs.
+    assert parts_at_work(done, item, redis_server) == {part} | ({"feeds"} if part == "frontier" else set())
+    assert ("scrapy.extensions.throttle.AutoThrottle" in done.stderr) == (part != "downloader")
+    assert len([*tmp_path.glob("warc/*.warc.gz")]) == (part == "downloader")
 
 
 @pytest.mark.parametrize(

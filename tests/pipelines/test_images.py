@@ -25,6 +25,7 @@ from scrapy.http import Response
 
 from tests.support import asking
 from tests.support.crawling import Crawl, crawl, project_settings, until
+from tests.support.processes import patience
 from tests.support.server import (
     JPEG,
     Answer,
@@ -337,8 +338,11 @@ def test_an_address_that_failed_is_not_tried_anew_by_each_gallery_that_names_it(
     server.add("/broken.jpg", FORMATS["photo.jpg"][:200])
     server.add("/gated.jpg", lambda r: Answer(JPEG) if r.headers["referer"].endswith("/g3") else Answer(b"", 403))
     urls = [server.url(path) for path in ("/gone.jpg", "/reset.jpg", "/busy.jpg", "/broken.jpg", "/gated.jpg")]
-    galleries = [{"url": server.url(f"/g{n}"), "image_urls": urls} for n in range(5)]
+    galleries = [{"url": server.url(f"/g{n}"), "image_urls": urls} for n in range(30)]
+    began = time.monotonic()
     done = run(server, tmp_path, *galleries, RETRY_TIMES=2, CONCURRENT_REQUESTS_PER_DOMAIN=1)
+    assert time.monotonic() - began < patience(8), "31 s where each gallery tries it anew"
+    assert len(done.items) == 30
     for item in done.items:
         assert [image.get("reason") for image in item["images"]][:4] == [
             "http_404",

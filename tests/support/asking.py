@@ -11,6 +11,8 @@ from scrapy import Request
 from scrapy.crawler import AsyncCrawlerRunner, Crawler
 from scrapy.http import Response
 
+from imgcrawl import settings as ours
+
 Script = Callable[[Crawler], Awaitable[None]]
 
 SETTINGS: dict[str, Any] = {
@@ -19,10 +21,7 @@ SETTINGS: dict[str, Any] = {
     "REMOTE_CONTROL_ENABLED": False,
     "LOG_ENABLED": False,
     "DOWNLOADER": "imgcrawl.downloader.Downloader",
-    "DOWNLOAD_HANDLERS": {
-        "http": "imgcrawl.downloadhandler.DownloadHandler",
-        "https": "imgcrawl.downloadhandler.DownloadHandler",
-    },
+    "DOWNLOAD_HANDLERS": ours.DOWNLOAD_HANDLERS,
     "DOWNLOADER_MIDDLEWARES": {
         "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
         "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,

@@ -75,7 +75,8 @@ def may_fork(command: Sequence[str], environment: Mapping[str, str]) -> bool:
     return (
         sys.platform == "linux"
         and os.environ.get("IMGCRAWL_TESTS_FORK") != "0"
-        and list(command[:3]) == [sys.executable, "-m", "scrapy"]
+        and list(command[:2]) == [sys.executable, "-m"]
+        and command[2] in ("scrapy", "imgcrawl")
         and early(environment) == early(os.environ)
     )
 

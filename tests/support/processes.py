@@ -24,7 +24,8 @@ def patience(seconds: float) -> float:
 class Process(subprocess.Popen[AnyStr]):
     """A process whose timeouts are in seconds of a machine with nothing else to do.
 
-    `python -m scrapy` is forked from one that has imported Scrapy, where nobody sees the difference: `forkserver.py`.
+    `python -m scrapy` (or imgcrawl) is forked from one that has imported Scrapy, where nobody sees the difference:
+    `forkserver.py`.
     """
 
     def __init__(

@@ -1,0 +1,66 @@
+"""How the crawls of a spider would call what it has stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from itemadapter import ItemAdapter
+from scrapy import Spider
+from scrapy.settings import BaseSettings
+from scrapy.utils.misc import load_object
+
+from imgcrawl.catalogue import StoredGallery
+from imgcrawl.exceptions import InputError
+from imgcrawl.images.names import strip_extension
+from imgcrawl.pipelines.images import ImagesPipeline
+from imgcrawl.pipelines.media_requests import MediaRequests
+from imgcrawl.pipelines.settings import PipelineSettings
+from imgcrawl.pipelines.videos import VideosPipeline
+
+
+class Naming:
+    """The pipelines of *settings*, which are a spider's, by the fields of an item that they work on.
+
+    Raises `InputError` for a pipeline that gives names by code of its own, and for settings that make no sense.
+    """
+
+    def __init__(self, settings: BaseSettings, spider: str, fields: Any = None) -> None:
+        self.spider = spider
+        self._by_media: dict[str, MediaRequests] = {}
+        for kind in _pipelines(settings):
+            if kind.file_path is not ImagesPipeline.file_path:
+                raise InputError(
+                    f"{kind.__name__} of ITEM_PIPELINES gives files their names itself (file_path), which only a crawl"
+                    " can ask it for; expected pipelines that go by IMAGES_NAME"
+                )
+            config = PipelineSettings.from_settings(settings, kind.NAME_SETTING, fields)
+            self.with_checksum = config.with_checksum
+            urls = settings.get("IMAGES_URLS_FIELD") or kind.DEFAULT_IMAGES_URLS_FIELD
+            results = settings.get("IMAGES_RESULT_FIELD") or kind.DEFAULT_IMAGES_RESULT_FIELD
+            self._by_media[f"{urls} {results}"] = MediaRequests.of_pipeline(kind, config, settings)
+
+    def requests_for(self, media: str) -> MediaRequests | None:
+        """What makes the requests for the addresses in the fields that *media* names ("image_urls images")."""
+        return self._by_media.get(media)
+
+    def paths(self, gallery: StoredGallery, urls: list[str]) -> list[str]:
+        """The paths that an item of *gallery* with these *urls* asks for, without extensions."""
+        requests = self.requests_for(gallery.media)
+        if requests is None:
+            return []
+        paths = requests.paths(ItemAdapter(dict(gallery.fields)), urls, self.spider)
+        return [strip_extension(path) for path in paths]
+
+
+def _pipelines(settings: BaseSettings) -> Iterator[type[ImagesPipeline]]:
+    named = [load_object(each) for each, order in settings.getdict("ITEM_PIPELINES").items() if order is not None]
+    ours = [each for each in named if isinstance(each, type) and issubclass(each, ImagesPipeline)]
+    yield from ours or (ImagesPipeline, VideosPipeline)  # an add-on names them when a crawl begins
+
+
+def settings_of(spider: type[Spider], settings: BaseSettings) -> BaseSettings:
+    """*settings* as the crawls of *spider* have them."""
+    copy = settings.copy()
+    spider.update_settings(copy)
+    return copy
