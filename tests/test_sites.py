@@ -27,7 +27,7 @@ from scrapy.spiderloader import SpiderLoader
 from scrapy.utils.asyncgen import as_async_generator
 from scrapy.utils.test import get_crawler
 
-from imgcrawl.savedpages import SavedPages
+from imgcrawl.commands.samples import SavedPages
 from tests.support.crawling import crawl, project_settings
 from tests.support.server import Server
 

@@ -25,9 +25,8 @@ from imgcrawl.basespiders.base import content_type
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
 from imgcrawl.commands.base import BaseCommand, say
-from imgcrawl.commands.samples import PageSpider
+from imgcrawl.commands.samples import PageSpider, SavedPages
 from imgcrawl.exceptions import InputError
-from imgcrawl.savedpages import SavedPages
 from imgcrawl.urls import host_of
 
 if TYPE_CHECKING:

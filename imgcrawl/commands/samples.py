@@ -1,8 +1,8 @@
-"""The pages that `scrapy newsite` looks at: a list page, some galleries, some pages of images."""
+"""The pages that `scrapy newsite` looks at, and has looked at: a list page, some galleries, some pages of images."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import scrapy
@@ -101,3 +101,21 @@ def _proposed_images(page: TextResponse, galleries: list[TextResponse], links: G
     shown = find_images(page.text, page.url, page.encoding)
     sampled = [PagePlaces(each.selector, each.url, each.encoding) for each in galleries]
     return propose_images(sampled, links.addresses, shown)
+
+
+class SavedPages:
+    """Stands in the place of a site for what a spider asks for while it reads a saved page.
+
+    Answers as the engine of a crawl does, with *pages*: address → what was saved. What is not saved is not there.
+
+    *headers* are those that each has.
+    """
+
+    def __init__(self, pages: Mapping[str, bytes], headers: Mapping[str, str]) -> None:
+        self._pages = pages
+        self._headers = headers
+
+    async def download_async(self, request: Request) -> HtmlResponse:
+        body = self._pages.get(request.url)
+        status = 404 if body is None else 200
+        return HtmlResponse(request.url, status, headers=dict(self._headers), body=body or b"", request=request)
