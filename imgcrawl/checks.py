@@ -15,6 +15,7 @@ from scrapy.settings import BaseSettings, default_settings
 
 from imgcrawl import settings as ours
 from imgcrawl.exceptions import InputError
+from imgcrawl.lines import HIDDEN, SECRET_NAME, shown_address
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,11 @@ _JUDGED_ELSEWHERE = re.compile(
     "|AUTOTHROTTLE_(MAX|START|TARGET)|CONCURRENT_REQUESTS_PER|DOWNLOAD_DELAY_JITTER"
 )
 SOCKS = re.compile(r"(socks[45])[ah]?://(.*)", re.IGNORECASE | re.DOTALL)
+# Of the password only what `imgcrawl.lines` knows for one, wherever it may be told.
+_PROXY = re.compile(
+    r"(?:(?:https?|socks[45][ah]?)://)?(?:[^\s/'\"]*@)?(?:[^\s/@:?#'\"\[\]]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?",
+    re.IGNORECASE,
+)
 _MAPPING = 'a mapping, as in {"name": 1}'
 _CHOICES: Mapping[str, Sequence[str]] = {"FEED_ROWS": ("galleries", "images")}
 _FILES = ("CATALOGUE_FILE", "CATALOGUE_URL", "COOKIES_FILE", "JOBDIR", "LOG_FILE", "REDIS_URL")
@@ -97,7 +103,7 @@ def check_kind(settings: BaseSettings, name: str, value: Any, source: str) -> An
     present = settings.get(name)
     default = present if isinstance(present, list) else vars(ours).get(name, vars(default_settings).get(name, present))
     if value is not None and (expected := _other_kind(name, value, default)):
-        raise InputError(f"{source}: {name} is {value!r:.60}; expected {expected}")
+        raise InputError(f"{source}: {name} is {_shown(name, f'{value!r:.60}')}; expected {expected}")
     return value
 
 
@@ -106,7 +112,7 @@ def check_given(settings: BaseSettings, given: Iterable[str]) -> None:
     for name, value in (pair.split("=", 1) for pair in given if "=" in pair):
         check_name(settings, name, "-s")
         if expected := _expected(name, value, settings.get(name)):
-            raise InputError(f"-s {name}={value}: expected {expected}")
+            raise InputError(f"-s {name}={_shown(name, value)}: expected {expected}")
 
 
 def check_values(settings: BaseSettings) -> None:
@@ -118,10 +124,22 @@ def check_values(settings: BaseSettings) -> None:
     for name in filter(settings.getpriority, settings):  # all but Scrapy's defaults, of which some warn when looked at
         value = settings.get(name)
         if expected := _expected(name, value, None):
-            raise InputError(f"{name}={value!r:.60}: expected {expected}")
+            raise InputError(f"{name}={_shown(name, f'{value!r:.60}')}: expected {expected}")
     if settings.getbool("HTTPPROXY_ENABLED"):
-        for proxy in getproxies().values():
-            is_socks(proxy)
+        for scheme, proxy in getproxies().items():
+            if scheme in ("http", "https"):  # others are asked by nobody here
+                _check_proxy(f"{scheme}_proxy", proxy)
+                is_socks(proxy)
+
+
+def _check_proxy(source: str, proxy: str) -> None:
+    address = _PROXY.fullmatch(proxy)
+    if not address or int(address["port"] or 1) not in range(1, 65536):
+        raise InputError(
+            f"{source}: the address of the proxy {shown_address(proxy)} cannot be read; expected"
+            " http://user:password@host:port or socks5://user:password@host:port, in which other characters than"
+            " letters, digits, - . _ ~ are percent-encoded"
+        )
 
 
 def is_socks(proxy: str | None) -> bool:
@@ -129,9 +147,14 @@ def is_socks(proxy: str | None) -> bool:
     if not proxy or not SOCKS.match(proxy):
         return False
     if find_spec("python_socks") is None:
-        address = proxy.rpartition("@")[2].rpartition("://")[2]
-        raise InputError(f"the SOCKS proxy {address} needs the library python-socks; install it with imgcrawl[socks]")
+        raise InputError(
+            f"the SOCKS proxy {shown_address(proxy)} needs the library python-socks; install it with imgcrawl[socks]"
+        )
     return True
+
+
+def _shown(name: str, value: str) -> str:
+    return HIDDEN if SECRET_NAME.search(name) else value
 
 
 def _known() -> set[str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def import_path() -> dict[str, str]:
     """What the environment of a child needs, so that it finds what this process can import: in an egg or a folder."""
-    return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}  # noqa: PTH109 -- a text
 
 
 def crawl_command(settings: BaseSettings, spider: str) -> list[str]:

@@ -29,13 +29,14 @@ import platformdirs
 from scrapy.settings import BaseSettings
 
 from imgcrawl.checks import check_kind, check_name
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import InputError, describe
 from imgcrawl.lines import Secret
-from imgcrawl.ownfiles import is_of_a_stranger
+from imgcrawl.ownfiles import is_of_a_stranger, read_file
 
 NAME = "imgcrawl.toml"
 PREFIX = "IMGCRAWL_"
 FILE, PROFILE = PREFIX + "CONFIG", PREFIX + "PROFILE"  # where child processes find what their parent was told
+_MAX_SIZE = 1 << 20  # bytes
 _TABLES = ("settings", "arguments")
 # Between Scrapy's "project" (20) and "spider" (30): what a person wrote is above what the project says.
 _FROM_FILE, _FROM_PROFILE, _FROM_ENVIRONMENT = 21, 22, 35
@@ -73,11 +74,11 @@ def find(named: str | None = None) -> Path | None:
     if named == "":
         return None
     if named is not None:
-        if not Path(named).is_file():
+        if not Path(named).exists():
             raise InputError(f"--config {named}: there is no such file; expected the path of an {NAME}")
         return Path(named).absolute()
     places = (Path.cwd(), platformdirs.user_config_path("imgcrawl"))
-    found = next((place / NAME for place in places if (place / NAME).is_file()), None)
+    found = next((place / NAME for place in places if os.path.lexists(place / NAME)), None)
     if found and is_of_a_stranger(found):
         raise InputError(f"{found} is of another user, and may name code to be run; --config {found} says you want it")
     return found
@@ -110,9 +111,9 @@ def apply(settings: BaseSettings, file: Path | None, profile: str = "") -> None:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(file.read_text("utf-8"))
+        content = tomllib.loads(read_file(file, _MAX_SIZE).decode())
     except (OSError, ValueError) as error:
-        raise InputError(f"{file} cannot be read: {error}; expected TOML in UTF-8") from None
+        raise InputError(f"{file} cannot be read: {describe(error)}; expected TOML in UTF-8") from None
     for name in content:
         if name not in (*_TABLES, "profiles", "spiders"):
             raise InputError(f"{file}: {name!r} is not known; expected {', '.join(_TABLES)}, profiles or spiders")
@@ -153,9 +154,10 @@ def _secret(name: str, value: Any, file: Path | None) -> Any:
             raise InputError(f"{file}: {name} is in the variable {value['env']}, which is not set")
         return Secret(held)
     try:
-        return Secret((file or Path()).parent.joinpath(str(value["file"])).read_text("utf-8").strip())
+        return Secret(read_file((file or Path()).parent / str(value["file"]), _MAX_SIZE).decode().strip())
     except (OSError, ValueError) as error:
-        raise InputError(f"{file}: {name} is in {value['file']}, which cannot be read: {error}") from None
+        why = describe(error) if isinstance(error, OSError) else "it is no text in UTF-8"  # nothing of the secret
+        raise InputError(f"{file}: {name} is in {value['file']}, which cannot be read: {why}") from None
 
 
 def _add_spiders(settings: BaseSettings, folders: Any, file: Path | None) -> None:

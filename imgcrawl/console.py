@@ -15,6 +15,7 @@ from imgcrawl.components import wrong_kind
 from imgcrawl.configuration import apply, find, take_options
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
+from imgcrawl.lines import printable
 
 SETTINGS = "imgcrawl.settings"
 
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings = _settings()
         apply(settings, find(file), profile)
     except InputError as error:
-        print(error, file=sys.stderr)  # noqa: T201 -- a command's own words to its user
+        print(printable(str(error)), file=sys.stderr)  # noqa: T201 -- a command's own words to its user
         sys.exit(ExitCode.REFUSED)
     execute(arguments, settings)
 

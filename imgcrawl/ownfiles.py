@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import stat
 from pathlib import Path
 from typing import Final
 
+from imgcrawl.exceptions import InputError
+
+# What stands under a name that can be foreseen is neither followed nor waited for.
+_UNSEEN: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+OPEN: Final = os.O_RDWR | os.O_CREAT | _UNSEEN
 _KINDS: Final = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFDIR: "a folder",
@@ -41,6 +48,57 @@ def whose_folder(path: Path) -> str:
     if _is_anothers(status):
         return "a folder of another user"
     return "a folder that anybody may write to" if os.name == "posix" and status.st_mode & stat.S_IWOTH else ""
+
+
+def open_own(path: Path) -> io.FileIO:
+    """The file of ours at *path*, to read and write; it is made if there is none. Raises OSError, and InputError if
+    something else stands there, which is left as it is."""
+    why = whose(path)
+    if not why:
+        file = io.FileIO(os.open(path, OPEN, 0o666), "r+b")
+        # It may have been put there since.
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
+            return file
+        file.close()
+        why = whose(path) or "something else"
+    raise InputError(
+        f"{path} is {why}, and a file of ours is to stand there: remove it, or choose another name or folder."
+    )
+
+
+def read_file(path: Path, most: int | None = None, *, follow: bool = True) -> bytes:
+    """The bytes of the file at *path*, which with *follow* may be a link. Raises OSError, also for what is no file,
+    which is not waited for, and for one of more than *most* bytes.
+    """
+    flags = _UNSEEN & ~getattr(os, "O_NOFOLLOW", 0) if follow else _UNSEEN
+    descriptor = os.open(path, os.O_RDONLY | flags)
+    if kind := _KINDS.get(stat.S_IFMT(os.fstat(descriptor).st_mode)):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"it is {kind}", str(path))
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(-1 if most is None else most + 1)
+    if most is not None and len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most} bytes", str(path))
+    return content
+
+
+def check_database(path: Path, expected: str) -> None:
+    """Raise `InputError` if what stands at *path*, or where SQLite has files of its own beside it, is no file, has a
+    second name, or is a stranger's: SQLite would follow a link, and wait for a pipe."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        file = path.with_name(path.name + suffix)
+        try:
+            status = file.lstat()
+            why = _KINDS.get(stat.S_IFMT(status.st_mode), "")
+            if not why and status.st_nlink > 1:
+                why = "a file with another name besides (a copy has one name)"
+            if not why and is_of_a_stranger(file):
+                why = "a file of another user"
+        except FileNotFoundError:
+            continue
+        if why:
+            raise InputError(f"{file} is {why}; expected {expected}")
 
 
 def is_of_a_stranger(path: Path) -> bool:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from scrapy import Spider
+from scrapy.crawler import Crawler
+from scrapy.statscollectors import StatsCollector
+from scrapy.utils.misc import build_from_crawler, load_object
 
-from imgcrawl.lines import printable
+from imgcrawl.commands.galleries import _print
+from imgcrawl.console import main
+from imgcrawl.feeds.storage import StdoutFeedStorage
+from imgcrawl.lines import printable, shown_address
 from tests.support import processes
-from tests.support.crawling import FAST, environment
+from tests.support.crawling import FAST, environment, project_settings
 from tests.support.sharing import scrapy
 
 HOSTILE = "\x1b]0;owned\x07\r\n2026-01-01 00:00:00 [scrapy] ERROR: forged\u202e\x00\x9b31m\u2028next"
@@ -47,11 +56,95 @@ def test_who_we_are_is_shown_in_no_address(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("redis://:secret/x@host:1/0", "redis://host:1/0"),
+        ("redis://me:se cret@host:port", "redis://host:port"),
+        ("redis://:12/secret@host:1", "redis://host:1"),
+        ("me:secret@host:1", "host:1"),
+        ("me:secret://x@host:1", "host:1"),
+        ("http:/me:secret@host", "host"),
+        ("http://me:12/34secret@proxy:3128", "http://proxy:3128"),
+        ('http://me:pa"secret@proxy', "http://proxy"),
+        ("unix://me:secret@/run/r.sock?password=secret", "unix:///run/r.sock?password=***"),
+        ("rediss://host:1/0\x1b[2J", "rediss://host:1/0\N{REPLACEMENT CHARACTER}[2J"),
+        ("host", "host"),
+    ],
+)
+def test_of_an_address_of_ours_nothing_is_shown_that_may_be_a_password(address: str, shown: str) -> None:
+    assert shown_address(address) == shown
+
+
 def test_a_line_stays_one_line() -> None:
     line = printable(HOSTILE)
     assert line.isprintable()
     assert "forged" in line
     assert printable("\tcolumn") == "\tcolumn"
+
+
+class Stream(io.BytesIO):
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self.is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+
+TOLD = "é漢\x1b]0;\x07\x7f\x9b31m\u202e\u2066\rover\ttab"
+
+
+def on_stdout(format: str, *, is_terminal: bool, **options: Any) -> bytes:
+    """What a feed of one item is on stdout."""
+    crawler = Crawler(Spider, project_settings())
+    crawler.stats = StatsCollector(crawler)
+    spider = Spider.from_crawler(crawler, "x")
+    stream = Stream(is_terminal=is_terminal)
+    storage = StdoutFeedStorage.from_crawler(crawler, "stdout:", feed_options={"format": format, **options})
+    storage._stdout = stream
+    file = storage.open(spider)
+    kind = load_object(crawler.settings.getwithbase("FEED_EXPORTERS")[format])
+    exporter = build_from_crawler(kind, crawler, file, encoding=options.get("encoding"))
+    exporter.start_exporting()
+    exporter.export_item({"title": TOLD, TOLD: 1})
+    exporter.finish_exporting()
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+@pytest.mark.parametrize("encoding", ["utf-8", None])
+def test_json_on_stdout_says_all_and_tells_a_terminal_nothing(is_terminal: bool, encoding: str | None) -> None:
+    for format in ("json", "jsonl"):
+        told = on_stdout(format, is_terminal=is_terminal, encoding=encoding).decode()
+        assert all(line.isprintable() for line in told.split("\n"))
+        data = json.loads(told)
+        assert (data[0] if format == "json" else data) == {"title": TOLD, TOLD: 1}
+        assert ("é漢" in told) == (encoding == "utf-8")
+
+
+@pytest.mark.parametrize("format", ["csv", "xml"])
+def test_other_text_on_stdout_is_as_it_is_for_a_program_and_harmless_for_a_terminal(format: str) -> None:
+    told = on_stdout(format, is_terminal=True, encoding="utf-8").decode()
+    assert all(line.replace("\t", "").isprintable() for line in told.replace("\r\n", "\n").split("\n"))
+    assert "é漢\N{REPLACEMENT CHARACTER}]0;" in told
+    assert TOLD.encode() in on_stdout("csv", is_terminal=False, encoding="utf-8")
+    assert TOLD.encode() in on_stdout("csv", is_terminal=True, encoding="utf-8", postprocessing=["gzip"])  # no text
+
+
+def test_a_command_prints_galleries_and_its_refusals_without_commands_for_a_terminal(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SCRAPY_SETTINGS_MODULE", raising=False)  # which `main` sets
+    _print([{"title": TOLD}])
+    out = capfd.readouterr().out
+    assert out.rstrip("\n").isprintable()
+    assert json.loads(out) == {"title": TOLD}
+    with pytest.raises(SystemExit):
+        main(["imgcrawl", "--config", f"{TOLD}\nsecond", "list"])
+    err = capfd.readouterr().err
+    assert err.endswith("\n")
+    assert err[:-1].replace("\t", "").isprintable()
 
 
 def test_a_log_has_only_lines_of_its_own(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.server
 import io
 import os
+import re
 import sys
 import threading
 import zipfile
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,15 +17,39 @@ from pathlib import Path
 import pytest
 from scrapy import Spider
 from scrapy.crawler import Crawler
+from scrapy.settings import Settings
 
 from imgcrawl import configuration
+from imgcrawl.catalogue import SqliteCatalogue
+from imgcrawl.commands import audit
 from imgcrawl.cookiesfile import read_cookies
 from imgcrawl.exceptions import InputError
+from imgcrawl.exports.pictures import ImageFolder, UnreadableImageError
+from imgcrawl.exports.target import Part, Target
 from imgcrawl.extensions.heartbeat import Heartbeat
 from imgcrawl.frontier.server import EmbeddedServer
+from imgcrawl.pipelines.staging import Staging
 from imgcrawl.rows import LocalList, copies, open_rows, source
 from imgcrawl.workers.plan import claimed
-from tests.feeds.test_atomic import FOREIGN, link, pipe, seen, unix_socket
+from tests.feeds.test_atomic import FOREIGN, dangling_link, folder, link, pipe, seen, unix_socket
+from tests.support.crawling import project_settings
+
+
+def a_catalogue(folder: Path) -> None:
+    SqliteCatalogue(folder / "catalogue").close()
+
+
+def an_export(folder: Path) -> None:
+    with Target(folder, "folder") as target:
+        target.add(Part("a", "1", lambda file: bool(file.write(b"x"))))
+
+
+def an_audit(folder: Path) -> None:
+    a_catalogue(folder)
+    command = audit.Command()
+    command.settings = project_settings()
+    command.settings.setdict({"IMAGES_STORE": str(folder), "CATALOGUE_FILE": str(folder / "catalogue")})
+    command.execute([], Namespace(json=False, retry=False))
 
 
 def others_folder(place: Path, victim: Path) -> None:
@@ -45,6 +71,14 @@ def link_to_a_folder(place: Path, victim: Path) -> None:
     place.symlink_to(victim)
 
 
+def endless_file(place: Path, victim: Path) -> None:
+    place.symlink_to("/dev/zero")
+
+
+def binary_file(place: Path, victim: Path) -> None:
+    place.write_bytes(b"pass\xff")
+
+
 def some_file(place: Path, victim: Path) -> None:
     place.write_text("x")
 
@@ -63,6 +97,67 @@ def test_a_heartbeat_touches_nothing_of_others(tmp_path: Path, victim: Path, put
     with pytest.raises(InputError, match="expected a file of ours"):
         Heartbeat(Crawler(Spider), file)
     assert (seen(file), victim.stat().st_mtime_ns) == before
+
+
+@pytest.mark.parametrize(
+    ("work", "names"),
+    [
+        (a_catalogue, ["catalogue", "catalogue-wal", "catalogue-shm", "catalogue-journal"]),
+        (an_export, [".export.lock", ".export.sqlite3", ".export.sqlite3-wal", ".export.tmp"]),
+        (an_audit, [".audit.sqlite3", ".audit.sqlite3-journal"]),
+    ],
+)
+@pytest.mark.parametrize("put", FOREIGN)
+def test_databases_and_exports_touch_nothing_of_others(
+    tmp_path: Path, victim: Path, put: Callable[[Path, Path], None], work: Callable[[Path], None], names: list[str]
+) -> None:
+    for name in names:
+        folder = tmp_path / f"folder of {name}"
+        folder.mkdir()
+        put(folder / name, victim)
+        before, was = seen(folder / name), victim.read_bytes()
+        with pytest.raises(InputError, match=f"{re.escape(name)} is .*(expected|remove it)"):
+            work(folder)
+        assert seen(folder / name) == before, name
+        assert victim.read_bytes() == was
+    assert not (tmp_path / "made-by-us").exists()
+
+
+def test_an_export_follows_no_link_in_its_folder_and_waits_for_no_pipe(tmp_path: Path, victim: Path) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def export(*names: str) -> int:
+        with Target(out, "folder") as target:
+            for name in names:
+                target.add(Part(name, "1", lambda file: bool(file.write(b"x"))))
+            return target.finish()
+
+    assert export("a/b", "c") == 0
+    # What was written is a link now: that is replaced, or left if it is not wanted any more.
+    (out / "c").unlink()
+    (out / "c").symlink_to(victim)
+    assert export("a/b", "c") == 0
+    assert not (out / "c").is_symlink()
+    (elsewhere / "b").hardlink_to(out / "a" / "b")
+    (out / "a" / "b").unlink()
+    (out / "a").rmdir()
+    (out / "a").symlink_to(elsewhere)
+    with pytest.raises(InputError, match="out/a is a symbolic link, behind which nothing is written"):
+        export("a/b", "c")
+    assert export("c") == 1
+    assert [file.name for file in elsewhere.iterdir()] == ["b"]
+    os.mkfifo(out / "pipe")
+    with pytest.raises(InputError, match="out/pipe is there already and was not made by this export"):
+        export("pipe")
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("put", [link, pipe, unix_socket, folder])
+def test_of_a_store_only_files_are_read(tmp_path: Path, victim: Path, put: Callable[[Path, Path], None]) -> None:
+    put(tmp_path / "a.jpg", victim)
+    with pytest.raises(UnreadableImageError, match=r"a\.jpg: "):
+        ImageFolder(tmp_path).read("a.jpg", "")
 
 
 @pytest.mark.parametrize("name", [".imgcrawl", ".imgcrawl/gallery-0"])
@@ -118,6 +213,18 @@ def test_a_socket_in_the_folder_of_another_is_not_trusted(
     server.socket.parent.rmdir()
 
 
+@pytest.mark.parametrize("put", [others_folder, link_to_a_folder, some_file, pipe])
+def test_the_folder_for_unfinished_files_is_of_this_user_or_refused(
+    tmp_path: Path, victim: Path, put: Callable[[Path, Path], None]
+) -> None:
+    put(tmp_path / ".incoming", victim)
+    before = seen(tmp_path / ".incoming")
+    with pytest.raises(InputError, match=r"\.incoming is [^\n]*, expected a folder of this user"):
+        Staging(tmp_path).open()
+    assert seen(tmp_path / ".incoming") == before
+    assert not victim.is_dir() or not any(victim.iterdir())
+
+
 @contextmanager
 def endless(file: Path) -> Iterator[None]:
     """A pipe that somebody writes to without an end."""
@@ -154,6 +261,35 @@ def test_a_configuration_that_a_stranger_has_left_is_not_obeyed(
     assert configuration.find(str(file)) == file
     os.chown(tmp_path, 12345, 12345)  # a clone that was made by another, as in a container
     assert configuration.find() == file
+
+
+@pytest.mark.parametrize("put", [pipe, unix_socket, folder, dangling_link])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_configuration_that_is_no_file_is_one_sentence_and_not_waited_for(
+    tmp_path: Path, victim: Path, monkeypatch: pytest.MonkeyPatch, put: Callable[[Path, Path], None], named: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path / configuration.NAME, victim)
+    with pytest.raises(
+        InputError, match=r"imgcrawl\.toml.*(cannot be read: |there is no such file).*; expected"
+    ) as refusal:
+        configuration.apply(Settings(), configuration.find(configuration.NAME if named else None))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("put", [pipe, unix_socket, folder, endless_file, binary_file])
+def test_a_secret_that_a_configuration_keeps_elsewhere_is_in_a_file(
+    tmp_path: Path, victim: Path, put: Callable[[Path, Path], None]
+) -> None:
+    put(tmp_path / "secret", victim)
+    (tmp_path / "c.toml").write_text('[settings]\nREDIS_URL = {file = "secret"}')
+    with pytest.raises(InputError, match="REDIS_URL is in secret, which cannot be read: ") as refusal:
+        configuration.apply(Settings(), tmp_path / "c.toml")
+    assert "pass" not in str(refusal.value)
+    (tmp_path / "c.toml").unlink()
+    (tmp_path / "c.toml").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="it is a device; expected TOML"):
+        configuration.apply(Settings(), tmp_path / "c.toml")
 
 
 def test_what_is_endless_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

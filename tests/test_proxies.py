@@ -128,6 +128,35 @@ async def test_a_proxy_that_stalls_is_given_up_and_keeps_nobody_waiting(server: 
     assert took < 15
 
 
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ('http://me:pa"secret@proxy:1', "http://proxy:1"),
+        ("http://me:secret'@proxy:1", "http://proxy:1"),
+        ("socks5h://me:a secret@proxy:1", "socks5h://proxy:1"),
+        ("http://me:12/secret@proxy:1", "http://proxy:1"),
+        ("http:/me:secret@proxy", "proxy"),
+        ("http://me:secret@proxy:port", "http://proxy:port"),
+        ("http://me:secret@proxy:65536", "http://proxy:65536"),
+        ("http://me:secret@:1", "http://:1"),
+        ("ftp://me:secret@proxy", "ftp://proxy"),
+        ("/var/run/proxy.sock", "/var/run/proxy.sock"),
+    ],
+)
+def test_a_proxy_whose_address_cannot_be_read_is_one_sentence_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, shown: str
+) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(InputError) as refusal:
+        checks.check_values(project_settings())
+    assert str(refusal.value).startswith(f"https_proxy: the address of the proxy {shown} cannot be read; expected http")
+    monkeypatch.setenv("https_proxy", "http://me:p%40ss@proxy:3128")
+    monkeypatch.setenv("no_proxy", "a b, c")
+    for good in ("http://proxy", "proxy:3128", "http://me:p@ss@[::1]:3128/", "SOCKS5h://me:x@proxy:1"):
+        monkeypatch.setenv("http_proxy", good)
+        checks.check_values(project_settings())
+
+
 def test_without_the_library_one_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "socks5://me:secret@127.0.0.1:1080")
     checks.check_values(project_settings())

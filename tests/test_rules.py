@@ -71,7 +71,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "downloadhandler": {"backpressure", "bodies", "checks", "connections", "engine", "framing", "proxies"},
     "proxies": {"checks", "framing"},
     "limits": {"frontier", "shared"},
-    "rows": {"addresses"},
+    "rows": {"addresses", "parquetrows"},
     "catalogue": {"durability"},
     "retries": {"catalogue"},
     "pipelines": {
@@ -79,7 +79,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "optouts", "pages", "spidermiddlewares",  # pages: one may stand where an image was asked for
     },
     "feeds": {"durability", "engine"},
-    "upkeep": {"catalogue", "images", "pipelines"},
+    "upkeep": {"catalogue", "feeds", "images", "pipelines", "rows"},
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},
@@ -429,6 +429,7 @@ WITHOUT_WINDOWS: Mapping[str, str] = {
     "imgcrawl/workers/process.py": "the same",
     "imgcrawl/frontier/server.py": "the server of --workers",
     "imgcrawl/images/process.py": "start_new_session has no effect on Windows",
+    "imgcrawl/rows/objects.py": "the same",
     "imgcrawl/demo/server.py": "asks for the platform first; start_new_session has no effect on Windows",
 }
 

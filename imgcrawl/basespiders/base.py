@@ -156,7 +156,7 @@ class BaseSpider(RetriesSpider):
         self.crawler.stats.inc_value(f"gallery/failed/{reason}")
         if reason == "login" and (self.settings.getbool("COOKIES_ENABLED") or self.settings.get("COOKIES_FILE")):
             self.crawler.stats.inc_value("gallery/session_ended")
-        self.logger.warning("Gallery failed (%s): %s", reason, item["url"])
+        self.logger.warning("Gallery failed (%s): %.500s", reason, item["url"])
         item["error"] = reason
         return item
 

@@ -167,7 +167,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             self.report(f"{response.url}: page one has {self.looked_for()} ({reason})")
         else:
             self.crawler.stats.inc_value("list/failed")
-            self.logger.warning("%s: list page %d shows nothing (%s)", response.url, page, reason)
+            self.logger.warning("%.500s: list page %d shows nothing (%s)", response.url, page, reason)
             if walk.failed < walk.patience(page) and not self.is_last(page):
                 yield from self.next_request(response, page, walk)
             else:
@@ -182,7 +182,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             self.report(f"{request.url}: the start page could not be had ({reason})")
             return
         self.crawler.stats.inc_value("list/failed")
-        self.logger.error("%s: list page %d could not be had (%s)", request.url, page, reason)
+        self.logger.error("%.500s: list page %d could not be had (%s)", request.url, page, reason)
         if not self.is_numbered():
             self.report(f"the walk ended at list page {page}, which could not be had ({reason}): {request.url}")
         elif walk.failed < walk.patience(page) and not self.is_last(page):
@@ -200,7 +200,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 "the list goes on, leave out of its selector what stands on every page"
             )
         elif walk.barren > 1 and response:
-            self.logger.warning("%s: %d list pages brought next to nothing new: the end", response.url, walk.barren)
+            self.logger.warning("%.500s: %d list pages brought next to nothing new: the end", response.url, walk.barren)
 
     def is_last(self, page: int) -> bool:
         return self.max_pages is not None and page - self.first_page + 1 >= self.max_pages
@@ -217,7 +217,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             yield self.list_request(address, page + 1, walk)
         elif page == self.first_page and not self.next_link:
             self.logger.info(
-                "%s: one list page was read: its address has no {page}, and it names no next", response.url
+                "%.500s: one list page was read: its address has no {page}, and it names no next", response.url
             )
 
     def next_address(self, response: Response, page: int, walk: Walk) -> str:
@@ -230,7 +230,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             return self.list_address(page + 1, token=quote(token, safe=""), offset=walk.offset) if token else ""
         following = addresses(response, self.next_link or NEXT_LINKS) if is_readable(response) else []
         if not self.next_link:
-            following += _next_in_header(response)
+            following += next_in_header(response)
         return next((self.at_home(address) for address in following if address != response.url), "")
 
 
@@ -238,8 +238,8 @@ def _is_busy(response: Response) -> bool:
     return says_busy(text_of(response, "//body") if is_page(response) else cast("TextResponse", response).text)
 
 
-def _next_in_header(response: Response) -> list[str]:
+def next_in_header(response: Response) -> list[str]:
     """What the header `Link` (RFC 8288) names as the next page."""
     said = b",".join(response.headers.getlist("Link")).decode("utf-8", "replace")
-    found = re.findall(r"<([^>]{1,2000})>[^,<]{0,200}?;\s*rel\s*=\s*[\"']?(?:[^\"',;]*\s)?next\b", said, re.IGNORECASE)
+    found = re.findall(r"<([^<>]{1,2000})>[^,<]{0,200}?;\s*rel\s*=\s*[\"']?(?:[^\"',;]*\s)?next\b", said, re.IGNORECASE)
     return [address for link in found if (address := absolute(response.url, link))]

@@ -71,7 +71,7 @@ class ManyPagesGallerySpider(GallerySpider):
             stats.inc_value("subpage/failed", len(failed))
             told = ", ".join(f"{page['reason']}: {page['url']}" for page in failed[:5])
             self.logger.warning(
-                "%s: %d of %d sub-pages without an image (%s%s)",
+                "%.500s: %d of %d sub-pages without an image (%s%s)",
                 item["url"],
                 len(failed),
                 len(subpages),

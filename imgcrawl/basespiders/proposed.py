@@ -75,7 +75,7 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
             pages = [each for each in sampled if each]
             size += sum(len(each.body) for each in pages)
             self.take_images(await outside_loop(size, _proposed_images, response, pages, galleries))
-        self.logger.info("Taken from what the pages of %s repeat: %s", response.url, self.declarations())
+        self.logger.info("Taken from what the pages of %.500s repeat: %s", response.url, self.declarations())
         walk = Walk(may_stop=await self.walk_begins())
         async for output in self.parse_list(response, page=self.first_page, walk=walk.to_wire()):
             yield output
@@ -86,7 +86,7 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
             request = Request(url, callback=NO_CALLBACK, meta={"task": "subpage"})
             answer = await self.crawler.engine.download_async(request)
         except Exception as error:  # what it is, is told where the gallery is asked for as one
-            self.logger.debug("%s: %s", url, error)
+            self.logger.debug("%.500s: %.500s", url, error)
             return None
         return answer if isinstance(answer, TextResponse) and is_page(answer) and answer.status < 300 else None
 

@@ -124,6 +124,24 @@ def failed_subpage(fields: Mapping[str, Any]) -> str:
     return str(first.get("reason") or "error") if isinstance(first, Mapping) else ""
 
 
+@dataclass(frozen=True, slots=True)
+class CatalogueCounts:
+    """How much is in a catalogue. *addresses* are those that are stored, in *files* with *bytes* in all; *size* is its
+    own, in bytes."""
+
+    version: int
+    size: int
+    addresses: int
+    files: int
+    bytes: int
+    deleted: int
+    failed: int
+    refused: int
+    galleries: int
+    complete: int
+    lost_pages: int
+
+
 class StoredRecords(Protocol):
     """What is stored, by address."""
 
@@ -208,6 +226,12 @@ class Catalogue(StoredRecords, Protocol):
 
     def note_walk(self, key: bytes, *, whole: bool) -> bool:
         """Note whether the last walk of the list with this key reached its end. Whether that was noted before."""
+
+    def counts(self) -> CatalogueCounts:
+        """How much there is. Walks all of it."""
+
+    def take_over(self, other: Catalogue) -> None:
+        """Add what *other* knows and this does not, all or nothing."""
 
     def sharing(self, checksum: str, path: str) -> Iterator[tuple[bytes, str]]:
         """The fingerprints of the addresses whose bytes, with this checksum, are in the file *path*, each with the name

@@ -13,7 +13,7 @@ import psycopg
 from imgcrawl.catalogue.contract import SCHEMA_VERSION, CatalogueError
 from imgcrawl.catalogue.sql import SqlCatalogue
 from imgcrawl.exceptions import InputError
-from imgcrawl.lines import printable
+from imgcrawl.lines import shown_address
 
 _EXPECTED = (
     "expected postgresql://host:port/database, before the host user:password@ where they are needed, in which other"
@@ -69,10 +69,10 @@ class PostgresCatalogue(SqlCatalogue):
                 raise
         except (psycopg.ProgrammingError, UnicodeError) as error:
             if isinstance(error, psycopg.ProgrammingError) and error.sqlstate:
-                raise InputError(f"CATALOGUE_URL={printable(url)}: {_told(error)}; {_EXPECTED}") from error
+                raise InputError(f"CATALOGUE_URL={shown_address(url)}: {_told(error)}; {_EXPECTED}") from error
             raise InputError(f"CATALOGUE_URL cannot be read: {_EXPECTED}") from None
         except (psycopg.Error, CatalogueError) as error:
-            raise InputError(f"CATALOGUE_URL={printable(url)}: {_told(error)}; {_EXPECTED}") from error
+            raise InputError(f"CATALOGUE_URL={shown_address(url)}: {_told(error)}; {_EXPECTED}") from error
 
     def _connect(self) -> psycopg.Connection[Any]:
         given = dict(_CONNECTION, options="-c search_path=imgcrawl", application_name="imgcrawl")
@@ -87,7 +87,7 @@ class PostgresCatalogue(SqlCatalogue):
                 self._db.execute("INSERT INTO version VALUES (%s)", (SCHEMA_VERSION,))
             elif found[0] != SCHEMA_VERSION:
                 raise InputError(
-                    f"CATALOGUE_URL={printable(self._url)}: catalogue of version {found[0]}, expected version"
+                    f"CATALOGUE_URL={shown_address(self._url)}: catalogue of version {found[0]}, expected version"
                     f" {SCHEMA_VERSION}; it was written by another release of imgcrawl"
                 )
 
@@ -133,6 +133,11 @@ class PostgresCatalogue(SqlCatalogue):
 
     def _rows_of_keys(self, select: str, keys: Sequence[bytes]) -> Iterable[Any]:
         return self._rows(f"{select} WHERE key = ANY(?)", (list(keys),)) if keys else []
+
+    def _size(self) -> int:
+        tables = "relnamespace = 'imgcrawl'::regnamespace AND relkind = 'r'"
+        sql = f"SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class WHERE {tables}"  # noqa: S608 -- our own names
+        return int(self._rows(sql)[0][0])
 
     def close(self) -> None:
         with self._lock:

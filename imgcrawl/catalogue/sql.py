@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from hashlib import sha1
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from imgcrawl.catalogue.contract import GalleryVisit, LastOutcome, StoredGallery, failed_subpage
-from imgcrawl.catalogue.database import INCOMPLETE, SqlRecords, insert, select
+from imgcrawl.catalogue.contract import (
+    SCHEMA_VERSION,
+    Catalogue,
+    CatalogueCounts,
+    GalleryVisit,
+    LastOutcome,
+    StoredGallery,
+    failed_subpage,
+)
+from imgcrawl.catalogue.database import INCOMPLETE, RECORD, SqlRecords, insert, select
 
 KEY_SIZE = 20  # bytes of a fingerprint
 NOT_HAD = ("failed", "refused")
@@ -145,6 +154,39 @@ class SqlCatalogue(SqlRecords):
         for gallery in map(_gallery, self._all(sql, (), "", 0, last=last)):
             if spider in {None, gallery.spider}:
                 yield gallery
+
+    def counts(self) -> CatalogueCounts:
+        files = "SELECT max(bytes) AS bytes, count(*) AS addresses FROM images WHERE path <> '' GROUP BY path"
+        of_files = f"SELECT coalesce(sum(addresses), 0), count(*), coalesce(sum(bytes), 0) FROM ({files}) AS files"  # noqa: S608 -- our own names
+        questions = (
+            of_files,
+            "SELECT count(*) FROM images WHERE path = ''",
+            *(f"SELECT count(*) FROM outcomes WHERE {NOT_HAD_ONLY} AND status = '{each}'" for each in NOT_HAD),  # noqa: S608 -- our own names
+            "SELECT count(*), coalesce(sum(CASE WHEN complete_at = last_seen AND error = '' THEN 1 ELSE 0 END), 0),"
+            " coalesce(sum(CASE WHEN error <> '' THEN 1 ELSE 0 END), 0) FROM galleries",
+        )
+        found = [int(number) for sql in questions for number in self._rows(sql)[0]]
+        return CatalogueCounts(SCHEMA_VERSION, self._size(), *found)
+
+    @abstractmethod
+    def _size(self) -> int:
+        """The bytes that all of it takes."""
+
+    def take_over(self, other: Catalogue) -> None:
+        if not isinstance(other, SqlCatalogue):
+            raise TypeError(type(other).__name__)
+        with self.transaction():
+            for table, columns in (("images", RECORD), ("outcomes", OUTCOME), ("galleries", GALLERY)):
+                by = columns[0]
+                sql = f"{select(table, columns)} WHERE {by} > ? ORDER BY {by}"
+                after: object = 0 if by == "number" else b""
+                own = slice(int(by == "number"), None)  # each catalogue numbers its galleries itself
+                places = ", ".join("?" * len(columns[own]))
+                names = ", ".join(columns[own])
+                self._write(
+                    f"INSERT INTO {table} ({names}) VALUES ({places}) ON CONFLICT (key) DO NOTHING",  # noqa: S608 -- our own names
+                    (row[own] for row in other._all(sql, (), after)),
+                )
 
     def sharing(self, checksum: str, path: str) -> Iterator[tuple[bytes, str]]:
         sql = "SELECT key, wanted FROM images WHERE checksum = ? AND path = ? AND key > ? ORDER BY key"

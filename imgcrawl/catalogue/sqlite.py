@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from imgcrawl.catalogue.contract import SCHEMA_VERSION
 from imgcrawl.catalogue.sql import SqlCatalogue
 from imgcrawl.exceptions import InputError
+from imgcrawl.ownfiles import check_database
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS images (key BLOB PRIMARY KEY, wanted TEXT, path TEXT, checksum TEXT, bytes INTEGER,"
@@ -52,7 +52,7 @@ class SqliteCatalogue(SqlCatalogue):
     With *durable* every transaction is on disk when it ends; else a power cut may cost the last of them, never the
     file, and a record costs one download.
 
-    Raises `InputError` if the file cannot be used as a catalogue, or is no regular file.
+    Raises `InputError` if the file cannot be used as a catalogue, or is surely not ours alone.
     """
 
     def __init__(self, path: Path, *, durable: bool = False) -> None:
@@ -60,8 +60,7 @@ class SqliteCatalogue(SqlCatalogue):
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            for suffix in ("", "-wal", "-shm", "-journal"):  # SQLite would follow a link, and wait for a FIFO
-                _check_is_file(path.with_name(path.name + suffix))
+            check_database(path, "a catalogue of imgcrawl; remove it, or set CATALOGUE_FILE")
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=60)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -109,17 +108,10 @@ class SqliteCatalogue(SqlCatalogue):
             rows = [self._db.execute(f"{select} WHERE key = ?", (key,)).fetchone() for key in keys]
         return filter(None, rows)
 
+    def _size(self) -> int:
+        files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def close(self) -> None:
         with self._lock:
             self._db.close()
-
-
-def _check_is_file(path: Path) -> None:
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISREG(mode):
-        raise InputError(
-            f"{path} is no regular file, expected a catalogue of imgcrawl; remove it, or set CATALOGUE_FILE"
-        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sqlite3
 import time
 from collections import Counter
@@ -22,6 +21,7 @@ from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
+from imgcrawl.ownfiles import check_database
 from imgcrawl.pipelines.stores import FileStore
 
 NOTES = ".audit.sqlite3"  # how far it is, beside the images: what was read is not read again by the next start
@@ -66,6 +66,7 @@ class Command(BaseCommand, ScrapyCommand):
             )
         catalogue = open_catalogue(settings, must_exist=True)
         try:
+            check_database(root / NOTES, "the notes of an audit; remove it")
             if (root / NOTES).exists() and time.time() - (root / NOTES).stat().st_mtime > MAX_AGE:
                 _remove_notes(root)
             with closing(sqlite3.connect(root / NOTES, isolation_level=None)) as notes:
@@ -126,7 +127,7 @@ class Audit:
                 stored = [record for record in batch if record.path]
                 self._note([*zip(stored, pool.map(self._judge, stored), strict=True)], batch[-1].key)
                 yield
-        for path in self._files():
+        for path in self.store.files():
             if not self.notes.execute("SELECT 1 FROM files WHERE path = ?", (path,)).fetchone():
                 # One that another crawl has stored meanwhile may be recorded before the place where this has gone on.
                 checksum = self.store.checksum(path)
@@ -149,17 +150,6 @@ class Audit:
         self.notes.execute("INSERT INTO place VALUES (?)", (after,))
         self.notes.execute("COMMIT")
         self.done += len(judged)
-
-    def _files(self) -> Iterator[str]:
-        """The files of the store that people see; thumbnails are made anew at any time."""
-        root = self.store.root
-        for folder, folders, files in os.walk(root):
-            folders[:] = [
-                each for each in folders if not each.startswith(".") and Path(folder, each) != root / "thumbs"
-            ]
-            for name in files:
-                if not name.startswith(".") or Path(folder) != root:
-                    yield Path(folder, name).relative_to(root).as_posix()
 
     def results(self) -> Iterator[tuple[str, str]]:
         """Each file, and what it was found to be."""

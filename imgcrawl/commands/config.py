@@ -9,7 +9,7 @@ from typing import Any
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import BaseSettings
 
-from imgcrawl.commands.base import BaseCommand
+from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.configuration import SOURCES
 from imgcrawl.lines import HIDDEN, SECRET_NAME, Secret, printable
 
@@ -43,7 +43,7 @@ class Command(BaseCommand, ScrapyCommand):
         for name, value, source in held(self.project_settings, args, everything=opts.all):
             table.add_row(Text(name), Text(value), Text(source))
         console = Console(highlight=False, soft_wrap=True)
-        console.print(f"configuration file: {self.project_settings.get('CONFIG_FILE') or 'none'}")
+        say(f"configuration file: {self.project_settings.get('CONFIG_FILE') or 'none'}")
         console.print(table if table.row_count else "all settings are the project's own")
         return 0
 

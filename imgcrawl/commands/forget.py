@@ -6,20 +6,15 @@ import argparse
 import posixpath
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from scrapy import Request, Spider
 from scrapy.commands import ScrapyCommand
-from scrapy.crawler import Crawler
 from scrapy.settings import Settings
-from scrapy.utils.misc import build_from_crawler, load_object
 
 from imgcrawl.catalogue import Catalogue, Record, open_catalogue
 from imgcrawl.catalogue.opening import local_store
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
-from imgcrawl.identity import Identity
 from imgcrawl.pipelines.stores import FileStore, is_plain
 
 THUMBNAILS = (".jpg", ".png")
@@ -79,12 +74,9 @@ def _known(catalogue: Catalogue, settings: Settings, name: str, *, deleted: bool
     files."""
     if "://" not in name:
         return catalogue.keys_of(name) + (catalogue.keys_of(name, deleted=True) if deleted else []), [name]
-    kind: Any = load_object(settings["REQUEST_FINGERPRINTER_CLASS"])
-    fingerprinter: Any = build_from_crawler(kind, Crawler(Spider, settings.copy()))
-    try:
-        key = fingerprinter.fingerprint(Request(Identity.of_images(settings).of(name)))
-    except ValueError as error:
-        raise InputError(f"{name}: {error}; expected the address of an image") from error
+    from imgcrawl.upkeep.addresses import AddressKeys  # noqa: PLC0415 -- no crawl needs it
+
+    key = AddressKeys(settings).of(name)
     record = catalogue.find(key)
     if record is None:
         return [], []

@@ -17,6 +17,7 @@ from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.feeds.tables import json_line, write_table
 from imgcrawl.items import image_rows
+from imgcrawl.lines import escaped_json
 
 
 class Command(BaseCommand, ScrapyCommand):
@@ -75,7 +76,7 @@ class Command(BaseCommand, ScrapyCommand):
 def _print(items: Iterable[dict[str, Any]]) -> int:
     count = 0
     for item in items:
-        sys.stdout.buffer.write(json_line(item) + b"\n")
+        sys.stdout.buffer.write(escaped_json(json_line(item).decode()).encode() + b"\n")
         count += 1
     sys.stdout.buffer.flush()
     return count

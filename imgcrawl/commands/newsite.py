@@ -114,7 +114,8 @@ class Command(BaseCommand, ScrapyCommand):
             **{site / f"image-{number}.html": each.body for number, each in enumerate(found.image_pages, 1)},
         }
         for path, content in written.items():
-            path.write_bytes(content)
+            with path.open("xb") as file:  # which follows no link
+                file.write(content)
         return list(written), [line.strip() for line in _assignments(declared)] if found.links else [], found.unsure
 
     def check_name(self, name: str, paths: list[Path]) -> None:

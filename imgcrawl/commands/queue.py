@@ -20,7 +20,7 @@ from scrapy.spiderloader import get_spider_loader
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
-from imgcrawl.lines import printable
+from imgcrawl.lines import printable, shown_address
 from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _look(settings: BaseSettings, url: str, spider: str, opts: argparse.Namespac
                 action = _requeue
             return await action(store, spider)
         except OUTAGES as error:
-            complain(f"REDIS_URL {url}: cannot be reached ({type(error).__name__}: {error})")
+            complain(f"REDIS_URL {shown_address(url)}: cannot be reached ({type(error).__name__}: {error})")
             return ExitCode.FAILED
         finally:
             await home.client.aclose()

@@ -16,8 +16,9 @@ from scrapy.http import Response
 from scrapy.utils.url import strip_url
 
 from imgcrawl.exceptions import InputError, RequestRefused
-from imgcrawl.urls import is_public, literal_ip
+from imgcrawl.urls import WEB, is_public, literal_ip
 
+LONGEST = 16_384  # characters of an address: twice what servers take, of which many take 8,192
 _MAX_PAGES = 10_000
 # RFC 1123 names, and the underscore that many hosts have all the same.
 _NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
@@ -143,6 +144,8 @@ def came_from_private(response: Response, request: Request) -> bool:
 
 
 def _checked_host(url: str) -> str:
+    if len(url) > LONGEST and url[:8].lower().startswith(WEB):
+        raise RequestRefused("invalid_url", f"{url[:100]}… has {len(url)} characters; expected no more than {LONGEST}")
     try:
         parts = urlsplit(url)
         host, reason, why = _judged(parts.scheme, parts.netloc)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from imgcrawl.exceptions import ImgcrawlError, describe
 from imgcrawl.exports.conditions import Condition
 from imgcrawl.items import image_rows
+from imgcrawl.ownfiles import read_file
 
 Item = Mapping[str, Any]
 _CAPTIONS = ("caption", "title")  # the fields that are one, best first
@@ -40,7 +41,7 @@ class ImageFolder:
         if PurePosixPath(path).is_absolute() or ".." in path.split("/") or "\0" in path:
             raise UnreadableImageError(f"{path!r} is not a path below {self.root}")
         try:
-            body = (self.root / path).read_bytes()
+            body = read_file(self.root / path, follow=False)
         except (OSError, ValueError) as error:  # ValueError: no name of a file, as with half a surrogate pair
             raise UnreadableImageError(f"{self.root / path}: {describe(error)}") from error
         if not is_checksum_of(body, checksum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import io
 import sqlite3
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from typing import IO, Self
 
 from imgcrawl.exceptions import ImgcrawlError, InputError, describe
 from imgcrawl.filelocks import lock
+from imgcrawl.ownfiles import check_database, open_own, whose
 from imgcrawl.pipelines.stores import is_plain
 from imgcrawl.rows.reader import is_unicode
 
@@ -42,15 +44,17 @@ class Target:
     written are left alone.
 
     Raises `InputError` for a folder that cannot be used, and for one with an export of another kind or a newer release.
+    Nothing in the folder that another has put there is followed, waited for or changed.
     """
 
     def __init__(self, folder: Path, kind: str) -> None:
         self.folder = folder
         self.written = self.unchanged = 0
+        check_database(folder / NOTES, "the notes of an export; remove it, or choose another folder")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with ExitStack() as stack:
-                lock(stack.enter_context((folder / _LOCK).open("ab")))
+                lock(stack.enter_context(open_own(folder / _LOCK)))
                 self._notes = sqlite3.connect(folder / NOTES, isolation_level=None)
                 stack.callback(self._notes.close)
                 self._prepare_notes(kind)
@@ -86,7 +90,8 @@ class Target:
         return self
 
     def __exit__(self, *_: object) -> None:
-        (self.folder / _UNFINISHED).unlink(missing_ok=True)
+        if not whose(self.folder / _UNFINISHED):
+            (self.folder / _UNFINISHED).unlink(missing_ok=True)
         self._stack.close()
 
     def add(self, part: Part) -> None:
@@ -95,6 +100,8 @@ class Target:
         if not is_plain(part.name) or not is_unicode(part.name):
             raise InputError(f"{part.name!r} is no name of a file below {self.folder}; expected paths below the store")
         path = self.folder / part.name
+        if link := self._link_to(path):
+            raise InputError(f"{link} is a symbolic link, behind which nothing is written; expected another folder")
         noted = self._notes.execute("SELECT digest, size, mtime FROM parts WHERE name = ?", (part.name,)).fetchone()
         try:
             if noted and noted == (part.digest, *_signature(path)):
@@ -109,7 +116,8 @@ class Target:
 
     def _write(self, part: Part, path: Path, digest_before: str | None) -> None:
         unfinished = self.folder / _UNFINISHED
-        with unfinished.open("wb") as file:
+        with io.BufferedRandom(open_own(unfinished)) as file:
+            file.truncate()
             complete = part.write(file)
             # There is nothing of it, or less than was there before, which stays.
             if not complete and (not file.tell() or (digest_before and path.exists())):
@@ -133,11 +141,16 @@ class Target:
         stale = self._notes.execute("SELECT name, size, mtime FROM parts WHERE wanted = 0").fetchall()
         for name, *signature in stale:
             path = self.folder / name
-            if _signature(path) == tuple(signature):  # nobody has changed it
+            if not self._link_to(path) and _signature(path) == tuple(signature):  # nobody has changed it
                 path.unlink()
                 _remove_empty(path.parent, self.folder)
             self._notes.execute("DELETE FROM parts WHERE name = ?", (name,))
         return len(stale)
+
+    def _link_to(self, path: Path) -> Path | None:
+        """The link, if there is one, among the folders between this one and *path*."""
+        folders = path.relative_to(self.folder).parents[:-1]
+        return next((self.folder / each for each in folders if (self.folder / each).is_symlink()), None)
 
 
 def left_empty(file: IO[bytes]) -> bool:
@@ -149,7 +162,7 @@ def left_empty(file: IO[bytes]) -> bool:
 
 def _signature(path: Path) -> tuple[int, int]:
     try:
-        found = path.stat()
+        found = path.lstat()
     except FileNotFoundError:
         return (-1, -1)
     return found.st_size, found.st_mtime_ns

@@ -11,6 +11,8 @@ from imgcrawl.lines import printable
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
+LONGEST = 10_000  # characters of a line: what a page names may be as long as the page
+
 
 class LogLines:
     """Keeps control characters, line breaks and passwords out of the log. Without settings."""
@@ -22,7 +24,7 @@ class LogLines:
 
 
 class LineRecord(logging.LogRecord):
-    """A record whose text is `printable`, whichever handler and formatter it goes to: one line.
+    """A record whose text is `printable`, whichever handler and formatter it goes to: one line, and not a long one.
 
     Only what the code itself wrote as several lines, and tracebacks, go on in further lines. These are indented, so
     that none can be taken for a record.
@@ -38,11 +40,16 @@ class LineRecord(logging.LogRecord):
     def getMessage(self) -> str:  # noqa: N802 -- the name that logging knows
         text = super().getMessage()
         by_code = "\n" in str(self.msg) and (self.args or self.name.startswith("scrapy."))  # Scrapy dumps its stats so
-        return _indented(text) if by_code else printable(text)
+        return _indented(text) if by_code else _line(text)
 
 
 def _indented(text: str) -> str:
-    return "\n  ".join(printable(line) for line in text.rstrip("\n").split("\n"))
+    return "\n  ".join(map(_line, text.rstrip("\n").split("\n")))
+
+
+def _line(text: str) -> str:
+    shown = printable(text)  # first: no password loses the @ by which it is known
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}… ({len(shown)} characters)"
 
 
 def install_line_records() -> None:

@@ -8,14 +8,12 @@ import logging
 import os
 import secrets
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgcrawl.exceptions import InputError
 from imgcrawl.filelocks import lock as lock_file
-from imgcrawl.ownfiles import whose
+from imgcrawl.ownfiles import OPEN, open_own, whose
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -26,11 +24,6 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 20  # bytes
 BLOCK = 4096  # bytes; file systems share whole blocks of two files
-
-# A name of ours may be foreseen: what stands there is neither followed nor waited for.
-_OPEN = (
-    os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-)
 
 
 class TornWriteError(OSError):
@@ -116,23 +109,6 @@ def lock(file: io.FileIO, *, alone: bool) -> bool:
     return True
 
 
-def open_own(path: Path) -> io.FileIO:
-    """The file of ours at *path*, to read and write; it is made if there is none. Raises OSError, and InputError if
-    something else stands there, which is left as it is."""
-    why = whose(path)
-    if not why:
-        file = io.FileIO(os.open(path, _OPEN, 0o666), "r+b")
-        # It may have been put there since.
-        status = os.fstat(file.fileno())
-        if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
-            return file
-        file.close()
-        why = whose(path) or "something else"
-    raise InputError(
-        f"{path} is {why}, and a file of ours is to stand there: remove it, or give the feed another name."
-    )
-
-
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[io.FileIO]:
     """A new file that takes the place of *path*, in one step, when the block ends without an error.
@@ -163,7 +139,7 @@ def _temporary(path: Path) -> tuple[io.FileIO, Path]:
                     temporary.unlink()
     while True:
         try:
-            file = io.FileIO(os.open(temporary, _OPEN | os.O_EXCL, 0o666), "r+b")
+            file = io.FileIO(os.open(temporary, OPEN | os.O_EXCL, 0o666), "r+b")
         except FileExistsError:
             temporary = hidden_sibling(path, f"{secrets.token_hex(4)}.tmp")
         else:

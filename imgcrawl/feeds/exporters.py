@@ -152,6 +152,12 @@ _FORMULA = re.compile(r"[\t\r\n]|[\0-\x1f\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?%?")
 
 
+def without_apostrophe(cell: str) -> str:
+    """A *cell* of a CSV feed as the item had it (FEED_CSV_FORMULAS)."""
+    text = cell[1:]
+    return text if cell.startswith("'") and _FORMULA.match(text) and not _NUMBER.fullmatch(text) else cell
+
+
 class CsvItemExporter(ByImage, exporters.CsvItemExporter):
     """Scrapy's, except that rows added to a file go under the header that the file has, that lists of objects (images)
     are JSON, and that a text which a spreadsheet would run as a formula gets an apostrophe before it, by which

@@ -18,6 +18,7 @@ from imgcrawl.durability import GroupSync, wants_fsync
 from imgcrawl.exceptions import ImgcrawlError, describe, record_fatal_error
 from imgcrawl.feeds.atomic import TornWriteError, lock, sync_folder, write_all
 from imgcrawl.feeds.repair import columns_of, repair_tail
+from imgcrawl.lines import escaped_json, without_commands
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -236,12 +237,21 @@ def tell_nothing_new(path: Path) -> None:
 
 
 class StreamFile(FeedFile):
-    """A stream that is not ours to close, such as stdout: whoever reads it has an item when `write` returns."""
+    """A stream that is not ours to close, such as stdout: whoever reads it has an item when `write` returns.
 
-    def __init__(self, stream: IO[bytes], stats: StatsCollector) -> None:
+    What a terminal would obey is escaped in JSON (*is_json*), and replaced in other text where a terminal reads it.
+    Without an *encoding* what is written is no text.
+    """
+
+    def __init__(self, stream: IO[bytes], stats: StatsCollector, encoding: str = "", *, is_json: bool = False) -> None:
         super().__init__(Path("stdout"), stats)
         self._stream = stream
+        self._encoding = encoding if is_json or stream.isatty() else ""
+        self._harmless = escaped_json if is_json else without_commands
 
     def _append(self, data: Buffer) -> None:
+        if self._encoding:
+            text = self._harmless(bytes(data).decode(self._encoding, "replace"))
+            data = text.encode(self._encoding, "replace")
         self._stream.write(data)
         self._stream.flush()

@@ -19,7 +19,6 @@ from imgcrawl.feeds.atomic import (
     copy_bytes,
     hidden_sibling,
     lock,
-    open_own,
     replacing,
     same_bytes,
     signature_of,
@@ -27,6 +26,7 @@ from imgcrawl.feeds.atomic import (
 )
 from imgcrawl.feeds.files import FeedFile, tell_nothing_new
 from imgcrawl.feeds.json_array import ArrayItems, array_end
+from imgcrawl.ownfiles import open_own
 
 if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 20  # bytes
+MAX_ITEM = 1 << 28  # bytes of an item, which may have a million images
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -90,6 +91,8 @@ class ArrayItems:
 
     def _value_size(self) -> int:
         while True:
+            if len(self._text) - self._at > MAX_ITEM:
+                raise ValueError(f"an item of more than {MAX_ITEM} bytes")
             try:
                 _, end = self._decode(self._text, self._at)
             except json.JSONDecodeError as error:

@@ -30,6 +30,7 @@ from imgcrawl.feeds.kept import KeptParts, Range
 from imgcrawl.feeds.merge import ImageRows, Segments, take_up_journal
 from imgcrawl.feeds.repair import repair_tail
 from imgcrawl.feeds.storage import FileFeedStorage, without_password
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -198,7 +199,7 @@ class OutputWriter:
                 exporter.item_scraped(json.loads(line), spider)
             await exporter.close_spider(spider)
         if failures:
-            raise InputError(f"A feed could not be written: {without_password(failures[0])}.")
+            raise InputError(f"A feed could not be written: {printable(failures[0])}.")
 
 
 @contextmanager

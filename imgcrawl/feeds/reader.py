@@ -6,8 +6,11 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
+from imgcrawl.feeds import json_array
+from imgcrawl.feeds.atomic import CHUNK
 from imgcrawl.feeds.json_array import ArrayItems
 
 BOM = b"\xef\xbb\xbf"
@@ -30,7 +33,7 @@ class FeedEntry(NamedTuple):
 
 
 def entries(file: io.BufferedReader) -> Iterator[FeedEntry]:
-    """What stands in a feed, in order. Holds one item at a time."""
+    """What stands in a feed, in order. Holds one item at a time, and none of more than `MAX_ITEM` bytes."""
     head = file.peek(len(BOM))
     begin = len(BOM) if head.startswith(BOM) else 0
     if file.peek(4096)[begin:].lstrip().startswith(b"["):
@@ -48,7 +51,13 @@ def without_lease(text: bytes) -> tuple[bytes, str]:
 def _line_entries(file: io.BufferedReader, begin: int) -> Iterator[FeedEntry]:
     file.seek(begin)
     start = begin
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(iter(partial(file.readline, json_array.MAX_ITEM), b""), 1):
+        if len(line) == json_array.MAX_ITEM and not line.endswith(b"\n"):
+            yield FeedEntry(f"line {number}, of more than {json_array.MAX_ITEM} bytes,", start, line[:CHUNK])
+            while (rest := file.readline(CHUNK)) and not rest.endswith(b"\n"):
+                pass
+            start = file.tell()
+            continue
         text = line.rstrip(b"\r\n")
         entry = _entry(f"line {number}", start, text)
         if entry.item is None and not line.endswith(b"\n"):

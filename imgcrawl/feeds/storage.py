@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import logging
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, cast
@@ -26,6 +25,7 @@ from imgcrawl.feeds.files import FeedFile, ItemWaiter, LinesFile, StreamFile, Un
 from imgcrawl.feeds.journal import JsonFile, claim_journal
 from imgcrawl.feeds.json_array import array_end
 from imgcrawl.feeds.repair import columns_of, repair_tail
+from imgcrawl.lines import shown_address
 
 if TYPE_CHECKING:
     from scrapy import Spider
@@ -71,7 +71,8 @@ def check_shared_feeds(settings: BaseSettings) -> None:
 
 
 def without_password(uri: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", uri)
+    """The address of a feed for a sentence."""
+    return shown_address(uri) if "://" in uri and not uri.startswith("file:") else uri
 
 
 class FileFeedStorage(feedexport.FileFeedStorage):
@@ -243,7 +244,14 @@ class FileFeedStorage(feedexport.FileFeedStorage):
 
 
 class StdoutFeedStorage(feedexport.StdoutFeedStorage):
-    """Scrapy's, except that whoever reads it has an item when `item_scraped` has been handled."""
+    """Scrapy's, except that whoever reads it has an item when `item_scraped` has been handled, and that nothing in it
+    is obeyed by a terminal."""
+
+    def __init__(
+        self, uri: str, _stdout: IO[bytes] | None = None, *, feed_options: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(uri, _stdout, feed_options=feed_options)
+        self._options = feed_options or {}
 
     _waiter: ItemWaiter
 
@@ -254,7 +262,10 @@ class StdoutFeedStorage(feedexport.StdoutFeedStorage):
         return storage
 
     def open(self, spider: Spider) -> IO[bytes]:
-        file = StreamFile(super().open(spider), spider.crawler.stats)
+        exporter = spider.crawler.settings.getwithbase("FEED_EXPORTERS").get(str(self._options.get("format")))
+        is_json = kind_of(load_object(exporter) if exporter else None, self._options).startswith("json")
+        encoding = "" if self._options.get("postprocessing") else self._options.get("encoding") or "utf-8"
+        file = StreamFile(super().open(spider), spider.crawler.stats, encoding, is_json=is_json)
         self._waiter.wait_for(file)
         return cast("IO[bytes]", file)
 

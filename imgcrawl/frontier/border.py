@@ -90,7 +90,7 @@ _NO_HEADER = re.compile(
 )
 HEADERS_FROM_OUTSIDE = frozenset({"accept", "accept-language", "content-type", "referer"})
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s,'\"<>]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[^\s,'\"<>]+", re.IGNORECASE)
 
 
 def is_instruction(key: str) -> bool:

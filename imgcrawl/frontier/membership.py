@@ -14,8 +14,8 @@ from imgcrawl.frontier.queue import ForeignKeyError, OtherArgumentsError
 from imgcrawl.frontier.run import RunState, SharedRun
 from imgcrawl.frontier.run_arguments import shown
 from imgcrawl.frontier.shard import tell_error
-from imgcrawl.lines import printable
-from imgcrawl.shared.connection import OUTAGES, check_server
+from imgcrawl.lines import shown_address
+from imgcrawl.shared.connection import OUTAGES, check_server, unreachable
 from imgcrawl.shared.session import one_line
 
 logger = logging.getLogger(__name__)
@@ -47,14 +47,14 @@ async def join(run: SharedRun, url: str, spider: str) -> None:
             ) from None
         except OUTAGES as error:
             if time.monotonic() > patience:
-                raise InputError(f"REDIS_URL {printable(url)}: cannot be reached ({one_line(error)})") from None
+                raise unreachable(url, one_line(error)) from None
             if not told:
-                logger.warning("Redis at %s cannot be reached (%s); trying", printable(url), one_line(error))
+                logger.warning("Redis at %s cannot be reached (%s); trying", shown_address(url), one_line(error))
                 told = True
             await asyncio.sleep(0.5)
     if state == "done":
         run.state = RunState.DONE
-    logger.info("Worker %s of run %s on %s", run.worker, run.id, printable(url))
+    logger.info("Worker %s of run %s on %s", run.worker, run.id, shown_address(url))
 
 
 def start(run: SharedRun, feed: Callable[[], Awaitable[None]]) -> None:

@@ -110,7 +110,7 @@ _OF_FILES = re.compile(
 _NUMBER = re.compile(r"^[\w-]*[0-9][\w-]*$", re.ASCII)
 PIXEL = re.compile(r"(?:blank|spacer|pixel|transparent|clear|1x1|1px)\.(?:gif|png|svg)", re.IGNORECASE)
 PLACEHOLDER = re.compile(
-    r"(?:[\w-]*[_-])?(?:blank|spacer|placeholder|place-holder|loading|loader|lazy|lazyload|pixel|transparent"
+    r"(?=.{1,200}\Z)(?:[\w-]*[_-])?(?:blank|spacer|placeholder|place-holder|loading|loader|lazy|lazyload|pixel|transparent"
     r"|clear|grey|gray|dot|empty|default|dummy|1x1|1px)(?:[_-]?[0-9]\w*|[_-](?:img|image|pic|bg|icon))?"
     r"\.(?:gif|png|svg|jpe?g|webp)",
     re.IGNORECASE | re.ASCII,

@@ -9,7 +9,7 @@ _EXTENSION = re.compile(r"\.(?:html?|php|aspx?|jsp)$", re.IGNORECASE)
 _WORD = r"(?:page|pages|paged|pg|p|seite|pagina|página|trang|strona|sida)"
 _NUMBER_IN_PATH = re.compile(rf"/?(?:[/_.-]{_WORD}[/_=-]?|[/_.-])0*([0-9]{{1,4}})", re.IGNORECASE)
 _NUMBER_BY_WORD = re.compile(rf"/?[/_.-]{_WORD}[/_=-]?0*([0-9]{{1,4}})", re.IGNORECASE)
-_NUMBER_IN_QUERY = re.compile(rf"{_WORD}|[a-z_-]*page[a-z_-]*", re.IGNORECASE)
+_NUMBER_IN_QUERY = re.compile(rf"{_WORD}|(?=[a-z_-]*+\Z).*page.*", re.IGNORECASE)
 
 
 def continues(address: str, other: str, number: int, *, by_word: bool = False) -> bool:

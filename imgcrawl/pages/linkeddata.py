@@ -27,7 +27,9 @@ _OF_OTHERS = frozenset(_OF_OTHERS_WORDS.split())
 _OTHERS = re.compile(r"\w*Organization|Person|WebSite|BreadcrumbList|\w*Action|Brand|VideoObject|Review")
 _WRAPPINGS = (("<!--", "-->"), ("//<![CDATA[", "//]]>"), ("<![CDATA[", "]]>"), ("/*<![CDATA[*/", "/*]]>*/"))
 _SPARE_COMMA = re.compile(r",(?=\s*[}\]])")
-_COMMENT_OR_STRING = re.compile(r'("(?:[^"\\]++|\\.)*+")|/\*.*?\*/|//[^\n]*+', re.DOTALL)
+# What has no end goes to that of the text: from each beginning it would be searched for again.
+_COMMENT_OR_STRING = re.compile(r'("(?:[^"\\]++|\\.?)*+"?)|/\*.*?(?:\*/|\Z)|//[^\n]*+', re.DOTALL)
+_BETWEEN = re.compile(r"[; \t\r\n]*+")
 _IMAGE_NAMED = re.compile(r'"(?:image|contentUrl|thumbnailUrl)"\s*+:\s*+\[?\s*+"((?:[^"\\]|\\.){4,2000}+)"')
 _DECODER = json.JSONDecoder(strict=False)
 MAX_NAMED = 100
@@ -135,12 +137,12 @@ def _parsed(script: str) -> Any:
     except ValueError:
         script = _unwrapped(script)
     text = _SPARE_COMMA.sub("", _COMMENT_OR_STRING.sub(lambda found: found[1] or "", script))
-    found = []
+    found: list[Any] = []
+    position = 0
     try:
-        while text := text.strip("; \t\r\n"):
-            value, end = _DECODER.raw_decode(text)
+        while len(found) < MAX_NODES and (begin := _BETWEEN.match(text, position)) and begin.end() < len(text):
+            value, position = _DECODER.raw_decode(text, begin.end())
             found.append(value)
-            text = text[end:]
     except RecursionError:
         return None
     except ValueError:

@@ -15,14 +15,14 @@ NEXT_LINKS = f"//link{_REL} | //a{_REL}"
 
 _NEXT = re.compile(
     r"(next|older|more|forward|suivante?s?|nächste[rs]?|weiter|siguientes?|próxima|proxima|successiv[aoi]|далее|следующая|"
-    r"下一页|下一頁|下页|次へ|次の\w*|다음)?[\s\W]*(page|posts?|entries|results|galleries|albums|items|стр\w*)?[\s\W]*",
+    r"下一页|下一頁|下页|次へ|次の\w*+|다음)?\W*+(page|posts?|entries|results|galleries|albums|items|стр\w*+)?\W*+",
     re.IGNORECASE,
 )
 _ARROWS = re.compile(r"[›»>→⟩❯▶]{1,2}")
 _NEXT_CLASS = re.compile(
     r"((nav|pagination|pagination__item|page|pager|btn)(-|_|--|__))?(next|older)(-page|-posts?|-link)?", re.IGNORECASE
 )
-_OLDER = re.compile(r"(older|next) [a-z]{3,12}s[\s\W]*", re.IGNORECASE)  # whatever stands on the list: stories, tales
+_OLDER = re.compile(r"(older|next) [a-z]{3,12}s\W*+", re.IGNORECASE)  # whatever stands on the list: stories, tales
 
 
 @dataclass(frozen=True, slots=True)

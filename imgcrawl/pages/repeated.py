@@ -15,7 +15,7 @@ from imgcrawl.urls import absolute
 
 SMALL = 64  # pixels: avatars, icons
 MAX_ELEMENTS = 5_000  # of a kind that are looked at
-_NAME = re.compile(r"[A-Za-z_-]+[\w-]*")
+_NAME = re.compile(r"[A-Za-z_-][\w-]*+")
 # Classes and ids that say which one of many an element is, or in which state.
 _OF_ONE = re.compile(
     r"\d{3}|^(odd|even|first|last|active|current|selected|hover|lazy\w*|loaded|hidden|visible|alt|new|clearfix|js-.*)$"
@@ -28,7 +28,7 @@ _BOILERPLATE = re.compile(
     re.IGNORECASE,
 )
 _CONTENT = ("article", "main", "li", "figure")
-_BACKGROUND = re.compile(r"background(-image)?\s*:[^;]*url\(", re.IGNORECASE)
+_BACKGROUND = re.compile(r"background(-image)?\s*+:[^;]{0,500}?url\(", re.IGNORECASE)
 HAS_IMAGE = (
     "descendant-or-self::*[self::img or self::picture or self::amp-img]"
     " | .//*[contains(@style, 'url(') or @data-bg or @data-background]"

@@ -15,7 +15,7 @@ _ORIGINAL = re.compile(
     r"|原图|原圖|原寸|オリジナル|원본|оригинал",
     re.IGNORECASE,
 )
-_SIZE = re.compile(r"\b([0-9]{3,5})\s*(?:px)?\s*[x×*]\s*([0-9]{3,5})\b")
+_SIZE = re.compile(r"\b([0-9]{3,5})\s*+(?:px\s*+)?[x×*]\s*+([0-9]{3,5})\b")
 _MOST = 200  # links that are looked at
 
 

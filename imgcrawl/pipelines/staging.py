@@ -39,7 +39,8 @@ class Staging:
     def open(self, *, alone: bool = False) -> None:
         """Make the folder. Those of processes that are gone are removed. With *alone* no other process has one until
         this is closed; `InputError` where one has."""
-        self.incoming.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            self.incoming.mkdir(parents=True)
         found = self.incoming.lstat()
         if not stat.S_ISDIR(found.st_mode) or not is_own(found):
             raise InputError(

@@ -109,6 +109,15 @@ class FileStore(FSFilesStore):
             return False
         return False
 
+    def files(self) -> Iterator[str]:
+        """The names of all files that people see, but for thumbnails, which may be made anew at any time."""
+        for folder, folders, files in os.walk(self.root):
+            is_root = Path(folder) == self.root
+            folders[:] = [each for each in folders if not each.startswith(".") and not (is_root and each == "thumbs")]
+            for name in files:
+                if not (is_root and name.startswith(".")):
+                    yield Path(folder, name).relative_to(self.root).as_posix()
+
     def remove(self, name: str) -> None:
         """Remove the file *name*, if there is one. Raises OSError."""
         with suppress(FileNotFoundError), self._folder_of(name) as (folder, last):

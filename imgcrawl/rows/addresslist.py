@@ -12,7 +12,7 @@ from typing import Any
 
 from imgcrawl.addresses import addresses_in
 from imgcrawl.exceptions import InputError
-from imgcrawl.rows.reader import SAMPLE, RowReader, is_unicode, json_text, open_records, required_rows
+from imgcrawl.rows.reader import SAMPLE, RowReader, is_unicode, json_text, open_records, required_rows, sample_of
 from imgcrawl.rows.records import OBJECT_FORMATS, BadRow, Records, Unreadable
 
 # Of the columns beside the address: how many characters one may have that nobody asked for, and all of a row.
@@ -30,9 +30,10 @@ _ITEM_ONLY = {
 # Of several columns with addresses, the first of these.
 _NAMES = ("image_url", "image", "img_url", "img", "photo_url", "photo", "picture_url", "picture", "url", "src", "link")
 _ADDRESS = re.compile(r"""[\s'"<\[(]*(?:[a-z][a-z0-9+.-]*:)?//[^\s/]""", re.IGNORECASE)
-_COMMENT = re.compile(r"\s+#.*")
+# Spaces are looked at from their first one only: there may be a million.
+_COMMENT = re.compile(r"(?<!\s)\s++#.*")
 _IN_ANGLES = re.compile(r"^<(?:URL:)?(.*)>$")  # RFC 3986, appendix C
-_BETWEEN = re.compile(r"\s*[,;|]\s+(?=https?://)|\s+(?=(?:https?:)?//)|[;|](?=https?://)")
+_BETWEEN = re.compile(r"(?:(?<!\s)\s++)?+[,;|]\s++(?=https?://)|(?<!\s)\s++(?=(?:https?:)?//)|[;|](?=https?://)")
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def open_address_list(
     records = open_records(path, format=format, encoding=encoding, delimiter=delimiter)
     if delimiter is None and isinstance(records, Records) and records.format == "csv":
         records = replace(records, delimiter=_delimiter(records))
-    sample = [fields for _, _, fields in islice(records.read(), SAMPLE)]
+    sample = list(sample_of(records))
     good = [fields for fields in sample if not isinstance(fields, BadRow)]
     place = str(records.path)
     header, header_line = None, 0

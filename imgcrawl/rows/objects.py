@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import math
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from imgcrawl.children import import_path
 from imgcrawl.exceptions import InputError
+from imgcrawl.parquetrows import MAX_ROW
 from imgcrawl.rows.records import BROKEN, EXCERPT, BadRow
 from imgcrawl.rows.source import READ_ERRORS, Source
 
@@ -18,9 +25,7 @@ PARQUET = b"PAR1"  # how such a file begins
 MAX_OBJECT = 16 << 20  # bytes that one object of a JSON array may have, about
 MAX_DEPTH = 1_000  # of what is nested in one: its reader remembers the way to each level
 _PIECE = 1 << 12  # bytes of an array that are read at a time
-_BATCH = 100  # rows of Parquet that are held
-# What is never read: bytes (images in the list itself), and what has columns of its own.
-_LARGE_TYPES = ("is_binary", "is_large_binary", "is_fixed_size_binary", "is_struct", "is_map", "is_union")
+_ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}  # each reserves address space, which is what is bounded
 
 
 @dataclass(frozen=True)
@@ -39,58 +44,60 @@ class ObjectRecords:
         """Number, nothing, and the row or the `BadRow` from which on nothing can be read; those before *after* are
         passed over. Raises `InputError` where the library is missing."""
         number = 0
-        library = _library(self.path, *(("pyarrow", "parquet") if self.format == "parquet" else ("ijson", "json")))
-        broken = (
-            *READ_ERRORS,
-            ValueError,
-            library.lib.ArrowException if self.format == "parquet" else library.JSONError,
-        )
-        rows = _parquet_rows(self.path) if self.format == "parquet" else _array_items(self.source, library)
+        broken: tuple[type[Exception], ...] = (*READ_ERRORS, ValueError)
+        if self.format == "parquet":
+            if find_spec("pyarrow") is None:
+                raise _without_library(self.path, "Parquet", "pyarrow", "parquet")
+            rows: Iterator[Any] = _parquet_rows(self.path)
+        else:
+            try:
+                ijson = import_module("ijson")
+            except ImportError as error:
+                raise _without_library(self.path, "one JSON array", "ijson", "json") from error
+            broken = (*broken, ijson.JSONError)
+            rows = _array_items(self.source, ijson)
         try:
             for number, row in enumerate(rows, 1):
                 if number >= after:
-                    yield number, b"", row
+                    yield number, b"", BadRow(number, f"a row of more than {MAX_ROW} bytes", "") if row is None else row
         except broken as error:
             reason = (str(error).strip().partition("\n")[0] or type(error).__name__)[: 2 * EXCERPT]
             line = max(number, after) + 1
             yield line, b"", BadRow(line, f"{BROKEN}: {reason}", "")
 
 
-def _library(path: Path, name: str, extra: str) -> Any:
+def _without_library(path: Path, kind: str, name: str, extra: str) -> InputError:
+    return InputError(
+        f"list {str(path)!r} is {kind}, and {name}, which reads it, is not installed: pip install 'imgcrawl[{extra}]'"
+    )
+
+
+def _parquet_rows(path: Path) -> Iterator[dict[str, Any] | None]:
+    """What `parquetrows` writes. Raises ValueError where nothing more can be read."""
+    process = subprocess.Popen(  # noqa: S603 -- ourselves
+        [sys.executable, "-P", "-m", "imgcrawl.parquetrows", str(path.absolute())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the crawl, which ends this in its time
+        env={**os.environ, **_ONE_ARENA, **import_path()},
+    )
+    assert process.stdout is not None  # noqa: S101 -- it was asked for
     try:
-        return import_module(name)
-    except ImportError as error:
-        kind = "Parquet" if extra == "parquet" else "one JSON array"
-        raise InputError(
-            f"list {str(path)!r} is {kind}, and {name}, which reads it, is not installed: "
-            f"pip install 'imgcrawl[{extra}]'"
-        ) from error
-
-
-def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    types = import_module("pyarrow.types")
-    with import_module("pyarrow.parquet").ParquetFile(path, buffer_size=1 << 20) as file:
-        columns = [field.name for field in file.schema_arrow if not _is_large(field.type, types)]
-        for batch in file.iter_batches(batch_size=_BATCH, columns=columns, use_threads=False):
-            for row in batch.to_pylist():
-                yield {name: _plain(value) for name, value in row.items()}
-
-
-def _is_large(kind: Any, types: Any) -> bool:
-    if types.is_list(kind) or types.is_large_list(kind):
-        kind = kind.value_type
-    return any(getattr(types, name)(kind) for name in _LARGE_TYPES)
-
-
-def _plain(value: Any) -> Any:
-    """*value* of a column as JSON has it: days and times as ISO 8601 writes them, decimals as text."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+        for line in iter(partial(process.stdout.readline, MAX_OBJECT), b""):
+            if not line.endswith(b"\n"):
+                break
+            row = json.loads(line)
+            if row == "":
+                return
+            if row and not isinstance(row, dict):
+                raise ValueError(row)
+            yield row
+        raise ValueError("reading it takes too long, or crashes")
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
 
 
 def _array_items(source: Source, ijson: Any) -> Iterator[Any]:

@@ -21,6 +21,7 @@ from imgcrawl.rows.records import EXCERPT, OBJECT_FORMATS, BadRow, Records, Unre
 from imgcrawl.rows.source import Source, open_source
 
 SAMPLE = 100  # rows of which one must be good before a list is believed
+MAX_SAMPLE = 1 << 24  # characters of JSON, after which no more rows are held to be looked at together
 
 
 MAX_PAGE = 1 << 18  # characters of JSON, after which a page of rows has no more; what is shared takes four times that
@@ -181,17 +182,29 @@ def _begins_as_parquet(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def sample_of(records: Records | ObjectRecords) -> Iterator[Any]:
+    """The fields, or `BadRow`s, of the first `SAMPLE` rows, or fewer if they are large."""
+    room = MAX_SAMPLE
+    for _, _, fields in islice(records.read(), SAMPLE):
+        yield fields
+        room -= len(json_text(fields))
+        if room <= 0:
+            return
+
+
 def required_rows(reader: RowReader) -> None:
     """Raise `InputError` for a list without rows, and for one of whose first `SAMPLE` rows none is good."""
-    sample = list(islice(reader, SAMPLE))
-    if not sample:
+    bad: list[BadRow] = []
+    for row in islice(reader, SAMPLE):
+        if isinstance(row, GoodRow):
+            return
+        bad.append(row)
+    if not bad:
         raise InputError(f"list {str(reader.path)!r} holds no rows; expected at least one")
-    first = sample[0]
-    if isinstance(first, BadRow) and all(isinstance(row, BadRow) for row in sample):
-        raise InputError(
-            f"list {str(reader.path)!r} cannot be read as {reader.format} in {reader.encoding}: "
-            f"none of its first {len(sample)} rows is good, line {first.line}: {first.reason}"
-        )
+    raise InputError(
+        f"list {str(reader.path)!r} cannot be read as {reader.format} in {reader.encoding}: "
+        f"none of its first {len(bad)} rows is good, line {bad[0].line}: {bad[0].reason}"
+    )
 
 
 def _column(file: Path, format: str, column: str | int) -> str | int:

@@ -6,6 +6,7 @@ import logging
 import re
 import ssl
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.connection import parse_url
@@ -22,7 +23,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from scrapy.settings import BaseSettings
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.lines import printable
+from imgcrawl.lines import shown_address
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ async def check_server(server: Connected, url: str) -> None:
         if isinstance(error, ResponseError) and str(error).startswith(("LOADING", "MASTERDOWN", "CLUSTERDOWN")):
             raise
         raise InputError(
-            f"REDIS_URL {printable(url)}: the server refuses us ({str(error)[:100]});"
+            f"REDIS_URL {shown_address(url)}: the server refuses us ({str(error)[:100]});"
             " expected a user and password that it knows, in it or in REDIS_PARAMS"
         ) from None
     except OUTAGES as error:
@@ -57,7 +58,7 @@ async def check_server(server: Connected, url: str) -> None:
         if not refusal:
             raise
         raise InputError(
-            f"REDIS_URL {printable(url)}: {refusal.verify_message};"
+            f"REDIS_URL {shown_address(url)}: {refusal.verify_message};"
             " expected a certificate that we know, or the file of its authority as ssl_ca_certs in REDIS_PARAMS"
         ) from None
     if isinstance(server.client, RedisCluster):
@@ -71,9 +72,13 @@ async def check_server(server: Connected, url: str) -> None:
         )
     version = str(info.get("redis_version", ""))
     if version and tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < (6, 2):
-        raise InputError(f"REDIS_URL {printable(url)}: a server of version {version}; expected 6.2 or later")
+        raise InputError(f"REDIS_URL {shown_address(url)}: a server of version {version}; expected 6.2 or later")
     if url not in _told_of_eviction:
         await _check_eviction(server, url)
+
+
+def unreachable(url: str, why: str) -> InputError:
+    return InputError(f"REDIS_URL {shown_address(url)}: cannot be reached ({why})")
 
 
 async def _check_eviction(server: Connected, url: str) -> None:
@@ -85,7 +90,7 @@ async def _check_eviction(server: Connected, url: str) -> None:
             logger.warning(
                 "REDIS_URL %s: when its %s bytes are full the server drops what it was given to keep"
                 " (maxmemory-policy %s); expected noeviction",
-                printable(url),
+                shown_address(url),
                 node["maxmemory"],
                 policy,
             )
@@ -100,10 +105,18 @@ def redis_params(settings: BaseSettings) -> dict[str, Any]:
 
 
 def client_from_settings(settings: BaseSettings, longest_wait: float) -> Any:
-    """A client of the server at REDIS_URL, of which nothing is asked that takes longer than *longest_wait* seconds."""
+    """A client of the server at REDIS_URL, of which nothing is asked that takes longer than *longest_wait* seconds.
+
+    Raises `InputError`, which quotes nothing that may be a password.
+    """
     url = (
         re.sub(r"^valkey", "redis", settings["REDIS_URL"]).replace("rediss+unix", "unix").replace("redis+unix", "unix")
     )
+    if not _is_readable(url):  # what is wrong with it could be told only with the password
+        raise InputError(
+            f"REDIS_URL {shown_address(url)} cannot be read; expected redis://user:password@host:port/0, in which other"
+            " characters than letters, digits, - . _ ~ are percent-encoded"
+        )
     parameters: dict[str, Any] = {
         # Longer than any wait for news; a server that is silent for longer is gone.
         "socket_timeout": longest_wait + 5,
@@ -135,8 +148,18 @@ def client_from_settings(settings: BaseSettings, longest_wait: float) -> Any:
         return Redis.from_url(url, **parameters)
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"REDIS_URL {printable(url)} with REDIS_PARAMS: {error}; expected redis://host:port/0"
+            f"REDIS_URL {shown_address(url)} with REDIS_PARAMS: {error}; expected redis://host:port/0"
         ) from None
+
+
+def _is_readable(url: str) -> bool:
+    try:
+        parse_url(url)
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    # Where the password has a slash, what is before that would be taken for the host, and the rest for a path.
+    return "@" not in parts.path or (parts.scheme == "unix" and (not parts.netloc or "@" in parts.netloc))
 
 
 def _refusal(error: BaseException | None) -> ssl.SSLCertVerificationError | None:

@@ -40,6 +40,11 @@ class Naming:
             results = settings.get("IMAGES_RESULT_FIELD") or kind.DEFAULT_IMAGES_RESULT_FIELD
             self._by_media[f"{urls} {results}"] = MediaRequests.of_pipeline(kind, config, settings)
 
+    @property
+    def media(self) -> list[str]:
+        """The fields that addresses and outcomes are in, for each pipeline: "image_urls images"."""
+        return list(self._by_media)
+
     def requests_for(self, media: str) -> MediaRequests | None:
         """What makes the requests for the addresses in the fields that *media* names ("image_urls images")."""
         return self._by_media.get(media)

@@ -21,7 +21,7 @@ from imgcrawl.frontier.server import EmbeddedServer
 from imgcrawl.frontier.verdict import last_reason, reporters, run_stats
 from imgcrawl.limits.redis import RedisLimits
 from imgcrawl.shared.address import redis_url
-from imgcrawl.shared.connection import OUTAGES, check_server
+from imgcrawl.shared.connection import OUTAGES, check_server, unreachable
 from imgcrawl.workers.outcome import Outcome, judge, stats_of_all, write_feeds
 from imgcrawl.workers.plan import Plan, claimed, worker_command
 from imgcrawl.workers.process import MAX_CRASHES, Crashes, belongs_to, log_lines, start_worker, stopping_signals
@@ -122,7 +122,7 @@ class Workers:
         try:
             await check_server(self.store, self.settings["REDIS_URL"])
         except OUTAGES as error:
-            raise InputError(f"REDIS_URL {self.settings['REDIS_URL']}: cannot be reached ({error})") from None
+            raise unreachable(self.settings["REDIS_URL"], str(error)) from None
 
     async def _lacks_only_its_feed(self) -> bool:
         folder = self.plan.folder

@@ -11,7 +11,8 @@ import pytest
 from itemadapter import ItemAdapter
 from scrapy.utils.test import get_crawler
 
-from imgcrawl.catalogue import Catalogue, GalleryVisit, LastOutcome, Record, SqliteCatalogue
+from imgcrawl.catalogue import Catalogue, CatalogueCounts, GalleryVisit, LastOutcome, Record, SqliteCatalogue
+from imgcrawl.catalogue.contract import SCHEMA_VERSION
 from imgcrawl.catalogue.database import AT_ONCE
 from imgcrawl.catalogue.galleries import items
 from imgcrawl.catalogue.sql import IMAGES, gallery_key
@@ -400,3 +401,43 @@ def test_what_is_lost_is_a_failure_with_the_path_it_had(catalogue: Catalogue) ->
     (lost,) = catalogue.not_had("s")
     assert (lost.key, lost.reason, lost.requested_path) == (key(2), "lost", "a/1")
     assert [each.key for each in catalogue.records(key(1))] == [key(2)]
+
+
+def test_files_that_are_renamed_are_renamed_for_all_their_addresses(catalogue: Catalogue) -> None:
+    put(catalogue, record(1, "a.jpg"), record(2, "a.jpg"), record(3, "a.jpg", "cd" * 32), record(4, "b.jpg"))
+    catalogue.note([visit(outcome(1), outcome(5, "failed", "http_503"))])
+    assert list(catalogue.sharing("ab" * 32, "a.jpg")) == [(key(1), "a/1"), (key(2), "a/1")]
+    catalogue.rename([("ab" * 32, "a.jpg", "new.jpg")], [(key(1), "new"), (key(5), "other")])
+    found = catalogue.find_all(map(key, range(1, 5)))
+    assert [(each.path, each.wanted) for each in found if each] == [
+        *(("new.jpg", "new"), ("new.jpg", "a/1"), ("a.jpg", "a/1"), ("b.jpg", "a/1"))
+    ]
+    stored, failed = catalogue.outcomes([key(1), key(5)])
+    assert stored is not None
+    assert failed is not None
+    assert (stored.requested_path, failed.requested_path) == ("", "other")
+
+
+def test_what_another_catalogue_knows_is_added_to_what_is_known(catalogue: Catalogue, tmp_path: Path) -> None:
+    other = SqliteCatalogue(tmp_path / "other")
+    put(other, record(1, "theirs.jpg"), record(2, "theirs.jpg"), record(3))
+    other.note([visit(outcome(1), at=2), visit(outcome(2, "failed", "dns"), url="http://h/h", complete=False)])
+    put(catalogue, record(1, "ours.jpg"), record(9))
+    catalogue.forget([key(9)])
+    catalogue.note([visit(outcome(1, "failed", "http_404"), complete=False)])
+    catalogue.take_over(other)
+    assert [each and each.path for each in catalogue.find_all([key(1), key(2), key(3), key(9)])] == [
+        *("ours.jpg", "theirs.jpg", "a/3.jpg", "")
+    ]
+    assert [each and each.reason for each in catalogue.outcomes([key(1), key(2)])] == ["http_404", "dns"]
+    assert [(each.url, each.complete_at) for each in catalogue.galleries(None)] == [
+        ("http://h/g", 0),
+        ("http://h/h", 0),
+    ]
+    counts = catalogue.counts()
+    assert counts.size > 0
+    assert replace(counts, size=0) == CatalogueCounts(
+        version=SCHEMA_VERSION, size=0, addresses=3, files=3, bytes=27, deleted=1, failed=2, refused=0,
+        galleries=2, complete=0, lost_pages=0,
+    )  # fmt: skip
+    other.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -144,16 +143,6 @@ def test_a_catalogue_of_an_older_release_gets_the_index_that_this_one_asks(tmp_p
     assert "by_file" in indexes
     assert "by_checksum" not in indexes
     catalogue.close()
-
-
-@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/null"), Path.mkdir])
-def test_what_is_no_file_under_the_catalogues_name_is_refused_in_one_sentence(
-    tmp_path: Path, suffix: str, make: Callable[[Path], object]
-) -> None:
-    make(tmp_path / f"catalogue{suffix}")
-    with pytest.raises(InputError, match="is no regular file"):
-        SqliteCatalogue(tmp_path / "catalogue")
 
 
 def test_a_catalogue_of_the_first_version_is_upgraded_in_place(tmp_path: Path) -> None:

@@ -5,6 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from scrapy import Request
+from scrapy.utils.test import get_crawler
+
+from imgcrawl.downloadermiddlewares.pages import PagesMiddleware
+from imgcrawl.pages.sitemaps import SITEMAP_MAXSIZE
+from imgcrawl.spiders.gallery import AnySiteSpider
 from tests.support.crawling import crawl
 from tests.support.server import JPEG, Server
 
@@ -38,3 +44,18 @@ def test_pages_of_too_many_attributes_and_of_odd_encodings_have_their_outcomes(s
     outcomes = {item["url"].rpartition("/")[2]: item.get("error") or item["title"] for item in run.items}
     assert outcomes == {"many": "too_large", "some": "too_large", **dict.fromkeys(encoded, "café")}
     assert "Traceback" not in run.log
+
+
+def test_as_large_as_a_sitemap_is_what_is_read_as_one_whatever_its_meta_says() -> None:
+    crawler = get_crawler(settings_dict={"PAGES_MAXSIZE": 1000})
+    pages = PagesMiddleware.from_crawler(crawler)
+    spider = AnySiteSpider(sitemap="http://x/sitemap.xml")
+    bounds = []
+    for request in (
+        spider.sitemap_request("http://x/sitemap.xml", 0),
+        Request("http://x/", spider.parse_gallery, meta={"task": "sitemap"}),
+        Request("http://x/", meta={"task": "sitemap"}),
+    ):
+        pages.process_request(request)
+        bounds.append(request.meta["download_maxsize"])
+    assert bounds == [SITEMAP_MAXSIZE, 1000, 1000]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.feeds import json_array
 from imgcrawl.feeds.merge import MOST_OPEN, Segments
 from imgcrawl.feeds.output import OutputWriter
 from imgcrawl.feeds.segments import file_name
@@ -43,6 +44,29 @@ def merged(*paths: Path) -> list[dict[str, Any]]:
 
 EARLY, LATE = "2026-11-21T03:36:00+00:00", "2026-11-21T04:36:00+00:00"
 NEXT_DAY_ELSEWHERE = "2026-11-22T00:00:00+14:00"  # earlier than it looks
+
+
+def test_an_item_that_is_too_large_is_named_and_never_held_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_array, "MAX_ITEM", 1 << 20)
+    large = item("x" * (8 << 20))
+    segment = lines(tmp_path / "a.jsonl", item("1"), large, item("2"), torn=json.dumps(large))
+    (tmp_path / "b.json").write_text(json.dumps([item("3"), large, item("4")]))
+    tracemalloc.start()
+    try:
+        with Segments([segment, tmp_path / "b.json"]) as segments:
+            assert [json.loads(line)["url"] for line in segments] == ["1", "2", "3"]
+            broken, torn = segments.report.broken, segments.report.torn
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert [sentence.partition(" is no item")[0] for sentence in broken] == [
+        f"{segment}, line {number}, of more than 1048576 bytes," for number in (2, 4)
+    ]
+    assert torn == [
+        f"{tmp_path / 'b.json'}: the array, after 1 items, is not complete, and what is missing was left out"
+    ]
 
 
 @pytest.mark.parametrize(

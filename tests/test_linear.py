@@ -1,0 +1,130 @@
+"""Whatever a stranger writes, and however long: reading it takes time that grows with its length, and no faster."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from parsel import Selector
+from scrapy import Request
+from scrapy.http import HtmlResponse
+
+from imgcrawl.basespiders.lists import next_in_header
+from imgcrawl.downloadermiddlewares.addressguard import AddressGuardMiddleware
+from imgcrawl.exceptions import RequestRefused
+from imgcrawl.extensions.loglines import LineRecord
+from imgcrawl.lines import printable
+from imgcrawl.pages.continued import continues
+from imgcrawl.pages.images import find_images
+from imgcrawl.pages.linkeddata import graph_in
+from imgcrawl.pages.pagination import propose_pagination
+from imgcrawl.pages.repeated import PagePlaces
+from imgcrawl.pages.versions import offered_versions
+from imgcrawl.rows.addresslist import AddressRows
+from imgcrawl.rows.records import Unreadable
+
+SIZE = 1_000_000
+PAGE = "http://a/"
+
+
+def long(text: str) -> str:
+    return text * (SIZE // len(text))
+
+
+def cell(text: str) -> None:
+    with suppress(Unreadable):
+        AddressRows("column0")([text])
+
+
+def places(html: str) -> None:
+    page = PagePlaces(Selector(html), PAGE)
+    for element in page.page.xpath("//*"):
+        page.place_of(element.root)
+    propose_pagination(page)
+
+
+def versions(html: str) -> None:
+    offered_versions(Selector(html), PAGE, "utf-8")
+
+
+def images(html: str) -> None:
+    find_images(html, PAGE)
+
+
+def linked_data(text: str) -> None:
+    graph_in([text])
+
+
+def link_header(text: str) -> None:
+    next_in_header(HtmlResponse(PAGE, headers={"Link": text}))
+
+
+READ: list[tuple[Callable[[str], object], list[str]]] = [
+    (
+        printable,
+        [
+            f"http://h/x@{long('//a:b')}", long("redis://"), long("redis://a@"), f"http://@{long('//a@')}",
+            "://" + long("'a': \""), f"://@{long('socks')}", f"redis://h/{long('?password')}", long("\x1b"),
+            f"://@{long('a:b//')}", f"//{long('a@')}",
+        ],
+    ),
+    (cell, [f"a{long(' ')}b", f"a{long(', ')}b", f"a{long(' ,')}b", "a" + long("\t") + "b"]),
+    (
+        places,
+        [
+            f'<a href="/2" title="next {long("!")}x">x</a>', f'<p class="{long("a")}:">', f'<p id="{long("a-")}:">',
+        ],
+    ),
+    (versions, [f'<a href="/a.jpg" title="123{long(" ")}y">x</a>']),
+    (images, [f'<img src="/{long("_blank1")}y">', f'<img src="/{long(".jpg!")}y">']),
+    (linked_data, ['{"a": ' + long("/*x")[:-9], '["' + long('\\"')[:-9], long("1 ")]),
+    (lambda query: continues(f"{PAGE}b", f"{PAGE}b?{query}1=2", 2), [long("page")]),
+    (link_header, [long("<")[: 64 * 1024], f"<a>{long(';')}", f"<a>;{long(' ')}", f"<a>; rel={long('x ')}"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        pytest.param(read, text, id=f"{number}-{text[:20]!r}")
+        for number, (read, texts) in enumerate(READ)
+        for text in texts
+    ],
+)
+def test_a_million_characters_are_read_in_half_a_second(read: Callable[[str], object], text: str) -> None:
+    def took() -> float:
+        began = time.thread_time()
+        read(text)
+        return time.thread_time() - began
+
+    assert any(took() < 0.5 for _ in range(3))  # others may use the same processor
+
+
+def test_a_line_of_the_log_is_not_as_long_as_what_it_tells_of() -> None:
+    address = f"http://me:secret@h/{long('a')}"
+    for sentence, values in (("%s", (address,)), ("several lines\n%s", (address,))):
+        line = LineRecord("x", logging.WARNING, "x", 1, sentence, values, None).getMessage()
+        assert len(line) < 11_000
+        assert "http://h/aa" in line
+        assert "(1000009 characters)" in line
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        (f"http://h/{'a' * 16_376}", "invalid_url"),
+        (f"HTTPS://{long('h')}/", "invalid_url"),
+        (f"data:image/png,{long('a')}", "scheme"),
+    ],
+)
+def test_an_address_that_no_server_takes_is_not_asked_for(address: str, reason: str) -> None:
+    with pytest.raises(RequestRefused) as refusal:
+        AddressGuardMiddleware().process_request(Request(address))
+    assert refusal.value.reason == reason
+    if reason == "invalid_url":
+        assert len(refusal.value.detail) < 200
+        assert "expected no more than 16384" in refusal.value.detail
+    AddressGuardMiddleware().process_request(Request(f"http://h/{'a' * 16_375}"))
