@@ -13,7 +13,6 @@ from imgcrawl.catalogue import open_catalogue
 from imgcrawl.catalogue.opening import local_store
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.commands.progress import CommandProgress
-from imgcrawl.durability import wants_fsync
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.pipelines.stores import FileStore
@@ -65,10 +64,10 @@ class Command(BaseCommand, ScrapyCommand):
                 f"IMAGES_STORE={settings['IMAGES_STORE']}: there is no such folder; expected that of a crawl"
             )
         store = FileStore(root)
-        store.durable = wants_fsync(settings)
         with closing(open_catalogue(settings, must_exist=True)) as catalogue:
             # A list's columns are fields, too, which only what was made of it tells.
             naming = Naming(settings, name, fields_of(catalogue.galleries(name)))
+            store.durable = naming.durable
             try:
                 return self._rename(catalogue, store, naming, simulate=opts.simulate)
             except OSError as error:

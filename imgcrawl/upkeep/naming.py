@@ -36,7 +36,7 @@ class Naming:
                     " can ask it for; expected pipelines that go by IMAGES_NAME"
                 )
             config = PipelineSettings.from_settings(settings, kind.NAME_SETTING, declared_fields().union(fields))
-            self.with_checksum = config.with_checksum
+            self.with_checksum, self.durable = config.with_checksum, config.durable
             media = " ".join(_field(kind, settings, name) for name in ("IMAGES_URLS_FIELD", "IMAGES_RESULT_FIELD"))
             self._by_media[media] = MediaRequests.of_pipeline(kind, config, settings)
 

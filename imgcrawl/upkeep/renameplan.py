@@ -74,8 +74,9 @@ class RenamePlan:
         self._choose_owners()
         self._db.execute("CREATE INDEX by_old ON files (old)")
         self._db.execute("CREATE INDEX by_file ON names (old, checksum)")
+        planned = "SELECT 1 FROM files WHERE old = ? AND checksum = ?"
         for number, record in enumerate(self.catalogue.records()):
-            if record.path and not self._is_planned(record):
+            if record.path and not self._db.execute(planned, (record.path, record.checksum)).fetchone():
                 self._take(record.path, record.checksum)
             if number % 1000 == 0:
                 yield count
@@ -106,10 +107,6 @@ class RenamePlan:
     def _names(self, wanted: str, path: str, checksum: str) -> tuple[str, ...]:
         return file_names(wanted, PurePosixPath(path).suffix, checksum, with_checksum=self.naming.with_checksum)
 
-    def _is_planned(self, record: Record) -> bool:
-        sql = "SELECT 1 FROM files WHERE old = ? AND checksum = ?"
-        return self._db.execute(sql, (record.path, record.checksum)).fetchone() is not None
-
     def _choose_owners(self) -> None:
         order = "old, checksum, owner DESC, n"
         sql = f"SELECT old, checksum, n, was, wanted, owner FROM names WHERE old <> '' ORDER BY {order}"  # noqa: S608 -- our own names
@@ -135,25 +132,20 @@ class RenamePlan:
             names = self._names(wanted, old, checksum)
             is_gone = self.store.stat(old) is None
             # The last of the names is also a place between two others.
-            if is_gone or old == names[0] or (old in names and was == wanted):
+            is_right = is_gone or old == names[0] or (old in names and was == wanted)
+            if is_right or not any(self._is_free(name, checksum) for name in names):
                 self._take(old, checksum)
-                self._db.execute("UPDATE files SET new = old, gone = ? WHERE n = ?", (is_gone, n))
-            elif not any(self._is_free(name, checksum) for name in names):
-                self._leave(n, old, checksum)
+                values = (is_gone, not is_right, n)
+                self._db.execute("UPDATE files SET new = old, gone = ?, stuck = ? WHERE n = ?", values)
         for n, old, checksum, wanted in self._rows("SELECT n, old, checksum, wanted FROM files WHERE new IS NULL"):
             yield
             new = next((name for name in self._names(wanted, old, checksum) if self._is_free(name, checksum)), "")
-            if not new:
-                self._leave(n, old, checksum)
-                continue
-            if distinct([old, new])[1] != new and self.store.stat(old) == self.store.stat(new):
+            if is_stuck := not new:
+                new = old
+            elif distinct([old, new])[1] != new and self.store.stat(old) == self.store.stat(new):
                 new = old  # one name, where capitals make no difference
             self._take(new, checksum)
-            self._db.execute("UPDATE files SET new = ? WHERE n = ?", (new, n))
-
-    def _leave(self, n: int, old: str, checksum: str) -> None:
-        self._take(old, checksum)
-        self._db.execute("UPDATE files SET new = old, stuck = 1 WHERE n = ?", (n,))
+            self._db.execute("UPDATE files SET new = ?, stuck = ? WHERE n = ?", (new, is_stuck, n))
 
     def _is_free(self, name: str, checksum: str) -> bool:
         if taken := self._db.execute("SELECT checksum FROM taken WHERE name = ?", (folded(name),)).fetchone():
