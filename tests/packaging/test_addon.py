@@ -125,7 +125,7 @@ def done_in(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
     ("setting", "value", "sentence"),
     [
         ("IMGCRAWL_WITHOUT", "imges", "IMGCRAWL_WITHOUT names imges; expected some of images, downloader"),
-        ("REDIS_URL", "redis://host:port", "REDIS_URL redis://host:port with REDIS_PARAMS: Port could not be cast"),
+        ("REDIS_URL", "redis://host:port", "REDIS_URL redis://host:port cannot be read; expected redis://host:port/0"),
         ("IMAGES_STORE", "foo://images", "IMAGES_STORE='foo://images' cannot be used"),  # as the engine is made
         ("FEEDS", '{"/dev/null/x.json": {"format": "json"}}', "Feed /dev/null/x.json"),  # as the spider is opened
     ],
