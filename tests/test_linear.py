@@ -18,7 +18,7 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.extensions.loglines import LineRecord
 from imgcrawl.lines import printable
 from imgcrawl.pages.continued import continues
-from imgcrawl.pages.images import find_images
+from imgcrawl.pages.images import find_images, images_in
 from imgcrawl.pages.linkeddata import graph_in
 from imgcrawl.pages.pagination import propose_pagination
 from imgcrawl.pages.repeated import PagePlaces
@@ -27,6 +27,7 @@ from imgcrawl.rows.addresslist import AddressRows
 from imgcrawl.rows.records import Unreadable
 
 SIZE = 1_000_000
+MANY = 300_000
 PAGE = "http://a/"
 
 
@@ -52,6 +53,10 @@ def versions(html: str) -> None:
 
 def images(html: str) -> None:
     find_images(html, PAGE)
+
+
+def originals(html: str) -> None:
+    images_in(Selector(html).css("img"), PAGE, PAGE)
 
 
 def linked_data(text: str) -> None:
@@ -80,6 +85,23 @@ READ: list[tuple[Callable[[str], object], list[str]]] = [
     ),
     (versions, [f'<a href="/a.jpg" title="123{long(" ")}y">x</a>']),
     (images, [f'<img src="/{long("_blank1")}y">', f'<img src="/{long(".jpg!")}y">']),
+    (
+        images,
+        [
+            f'<a href="/file/{long("1")}~"><img src=b>', f'<a href="{long("/raw")}/%/1"><img src=b>',
+            f'<a class="{long("lightbox")}iframe" href="/x"><img src=b>',
+            f'<a class=lightbox href="/{long("a")[:MANY]}">{"<img src=b>" * 4_000}',
+            f'<a class="{long("a")[:MANY]}" href="/x">{"<img src=b>" * 4_000}',
+            "".join(f'<a href="{"/raw" * 490}/%/1"><img src=b></a>' for _ in range(200)),
+        ],
+    ),
+    (
+        originals,
+        [
+            f'<a class=lightbox href="/{long("a")[:MANY]}">{"<img src=b>" * 2_000}',
+            f'<a class="{long("a ")[:MANY]}" href="/x">{"<img src=b>" * 2_000}',
+        ],
+    ),
     (linked_data, ['{"a": ' + long("/*x")[:-9], '["' + long('\\"')[:-9], long("1 ")]),
     (lambda query: continues(f"{PAGE}b", f"{PAGE}b?{query}1=2", 2), [long("page")]),
     (link_header, [long("<")[: 64 * 1024], f"<a>{long(';')}", f"<a>;{long(' ')}", f"<a>; rel={long('x ')}"]),

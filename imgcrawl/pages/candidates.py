@@ -94,20 +94,28 @@ _HINT = re.compile(_EXTENSION, re.IGNORECASE | re.ASCII)
 _IMAGE_FILE = re.compile(rf"[^/:]*{_EXTENSION}(?:[!:][\w.-]*)?", re.IGNORECASE | re.ASCII)
 PHOTOGRAPH = re.compile(r"\.(?:jpe?g|jfif|webp|avif|png)(?:[!:][\w.-]*)?$", re.IGNORECASE | re.ASCII)
 _URL = re.compile(r"""url\(\s*+(?:"([^"]*+)"|'([^']*+)'|([^'")\s]++))""", re.IGNORECASE | re.ASCII)
-# Links that scripts show large without leaving the page, by their class, their rel or an attribute of their own.
+# Links that scripts show large without leaving the page, by their class, their rel or an attribute of their own …
 _SHOWS_LARGE = re.compile(
-    r"(?:fancybox|lightbox|glightbox|swipebox|colorbox|photoswipe|pswp|venobox|lightgallery|magnific|featherlight|thickbox"
-    r"|highslide|prettyphoto|chocolat|image-popup)(?![a-z]*-?(?:iframe|ajax|inline|video))",
+    r"(?<!no)(?<!no[-_])(?<!not[-_])(?<!video[-_])"
+    r"(?:fancybox|g?lightbox|swipebox|colorbox|photoswipe|pswp|venobox|lightgallery|magnific(?!en|at|o)|featherlight"
+    r"|thickbox|highslide|prettyphoto|(?<![\w-])chocolat(?:-image)?(?![\w-])|image-popup)"
+    r"(?![a-z]{0,20}[.-]?(?:iframe|ajax|inline|video))",
     re.IGNORECASE,
 )
+# … and what they show there that is no image.
+_SHOWS_PAGE = re.compile(r"(?<![a-z])(?:iframe|ajax)(?![a-z])|\.(?:inline|video)", re.IGNORECASE)
+_PAGE_TYPE = re.compile(r"iframe|ajax|inline|video|html", re.IGNORECASE)
+_NOT = frozenset(("no", "false", "0", "off", "none"))
+_MAX_SAID = 2_000  # characters of a link's address, and of its classes, that are believed to say what it is for
 _NO_ORIGINAL = re.compile(
     r"^\s*(?:#|javascript:|mailto:|data:)|\.(?:html?|mp4|webm|mov|m4v|pdf|zip)(?:[?#]|$)|youtube|youtu\.be|vimeo",
     re.IGNORECASE,
 )
+# Folders of files; and an id, which is no word with a number: that is a page's name.
 _OF_FILES = re.compile(
-    r"/(?:files?|downloads?|attachments?|originals?|full(?:-?size)?|raw)/(?:[\w-]+/)*$", re.IGNORECASE
+    r"(?<![\w/-])(?=[\w/-]*+\Z).*?/(?:files?|downloads?|attachments?|originals?|full(?:-?size)?|raw)/", re.IGNORECASE
 )
-_NUMBER = re.compile(r"^[\w-]*[0-9][\w-]*$", re.ASCII)
+_ID = re.compile(r"(?![a-z]{3,}+[0-9]*+\Z)(?=\D*+[0-9])(?:[a-zA-Z0-9]++|[0-9a-f-]++)", re.ASCII)
 PIXEL = re.compile(r"(?:blank|spacer|pixel|transparent|clear|1x1|1px)\.(?:gif|png|svg)", re.IGNORECASE)
 PLACEHOLDER = re.compile(
     r"(?=.{1,200}\Z)(?:[\w-]*[_-])?(?:blank|spacer|placeholder|place-holder|loading|loader|lazy|lazyload|pixel|transparent"
@@ -129,10 +137,15 @@ _DRAWN = re.compile(
 )
 _TINY = re.compile(r"\s*0*[01](?:px)?\s*", re.IGNORECASE)
 
-# What surrounds the images of a page, by the names of their files.
+# What surrounds the images of a page, by the names of their files; "ad" is a part of many a hash.
+_ORNAMENTS = (
+    "logo|icon|avatar|banner|sprite|button|badge|loading|placeholder|removed|deleted|not-?_?found|default|blank|error|missing"
+    "|no-?_?image|captcha|qr-?_?code|profile|share|(?<![0-9])ads?(?![0-9]+[a-wyz])"
+)
+ORNAMENT = re.compile(rf"(?:^|[^a-z])(?:{_ORNAMENTS})(?:[^a-z]|$)", re.IGNORECASE)
+# Where few images are shown, also what says that one is not there. Of a numbered series it is one.
 DECORATION = re.compile(
-    r"(?:^|[^a-z])(?:logo|icon|avatar|banner|sprite|button|badge|loading|placeholder|removed|deleted|not-?_?found|40[34]"
-    r"|default|blank|error|missing|no-?_?image|captcha|qr-?_?code|profile|share|ads?)(?:[^a-z]|$)",
+    rf"(?:^|[^a-z])(?:{_ORNAMENTS}|(?<![0-9])40[34](?![0-9]))(?:[^a-z]|$)",
     re.IGNORECASE,
 )
 STAND_INS = ("data:", "about:")  # what stands where a script will put an image
@@ -241,19 +254,24 @@ def _addresses(attributes: dict[str, str], names: Iterable[str]) -> Iterator[str
 
 def is_original(attributes: dict[str, str], *, around_image: bool = False) -> bool:
     """Whether a link leads to an image itself, by its address; or with *around_image* by what a link is for that shows
-    a small copy: to be saved, to be shown large by a script, to a file."""
+    a small copy: to be saved, to be shown large by a script, to a file. One that is not surely an image is none: what
+    it shows would be lost for a page."""
     href = attributes.get("href", "")
     if is_file(href):
         return True
-    name = file_name(href)
-    if not around_image or not href or _NO_ORIGINAL.search(href) or "iframe" in attributes.get("data-type", ""):
+    if not around_image or not href or len(href) > _MAX_SAID or _NO_ORIGINAL.search(href):
         return False
-    said = f"{attributes.get('class', '')} {attributes.get('rel', '')}"
+    said = f"{attributes.get('class', '')} {attributes.get('rel', '')}"[:_MAX_SAID]
+    types = [value for name, value in attributes.items() if name.endswith("type")]
+    if _SHOWS_PAGE.search(said) or any(map(_PAGE_TYPE.search, types)):
+        return False
+    name = file_name(href)
+    stated = [key for key, value in attributes.items() if value.strip().lower() not in _NOT]
     return (
-        "download" in attributes
+        "download" in stated
         or attributes.get("type", "").startswith("image/")
-        or any(map(_SHOWS_LARGE.search, (said, *attributes)))
-        or (_OF_FILES.search(href[: -len(name) or None]) is not None and _NUMBER.search(name) is not None)
+        or any(map(_SHOWS_LARGE.search, (said, *stated)))
+        or (_OF_FILES.search(href[: -len(name) or None]) is not None and _ID.fullmatch(name) is not None)
     )
 
 

@@ -30,7 +30,7 @@ from imgcrawl.pages.candidates import (
 )
 from imgcrawl.pages.facts import FactsReader
 from imgcrawl.pages.scripted import scripted_images
-from imgcrawl.pages.sizes import DERIVED, Size, size_of
+from imgcrawl.pages.sizes import largest_of
 from imgcrawl.pages.tags import BACKGROUNDS, IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
 from imgcrawl.urls import WEB, absolute, resolve
 
@@ -64,15 +64,22 @@ def find_images(html: str | Selector, url: str, encoding: str = "utf-8") -> list
     return _find(text_of(html), url, base_of(html, url), encoding, whole_page=True)
 
 
-def images_in(nodes: Iterable[Selector], url: str, base: str, encoding: str = "utf-8") -> list[str]:
+Originals = dict[tuple[Any, bool], list[str]]  # a link, whether it was itself searched → the image that it leads to
+
+
+def images_in(
+    nodes: Iterable[Selector], url: str, base: str, encoding: str = "utf-8", originals: Originals | None = None
+) -> list[str]:
     """The addresses of the images that selectors on the page *url* with the base *base* are, in order, none twice.
 
     An element is searched as `find_images` does; a link to an image file around it is the original of its image. Of one
     without an image its `href` counts, or the address that is its text. A text or an attribute is an address, whatever
     it is: also one that cannot be asked for, since that is told. Not the page's own address, nor `data:`.
+    *originals* is what several calls for one page share: a link around many images is looked at once.
     """
     found: dict[str, None] = {}
     page = resolve(url, "") or url
+    originals = {} if originals is None else originals
     last: Any = None
     for node in nodes:
         root: Any = node.root
@@ -84,7 +91,7 @@ def images_in(nodes: Iterable[Selector], url: str, base: str, encoding: str = "u
         elif etree.iselement(root) and not any(above is last for above in islice(root.iterancestors(), _NEAR)):
             last = root  # what is within an element that was searched has been found
             found |= dict.fromkeys(
-                _original_of(root, base, encoding)
+                _original_of(root, base, encoding, originals)
                 or (
                     _image_of(root, page, base, encoding)
                     if _is_plain(root)
@@ -124,7 +131,7 @@ def _find(text: str, url: str, base: str, encoding: str, *, whole_page: bool = F
     found = search.found([*facts.images, *facts.refused])
     if whole_page and not search.shows_any():
         found |= dict.fromkeys(scripted_images(text, base, encoding), 0.0)
-    return _largest(found, (facts.image, facts.preview))
+    return largest_of(found, (facts.image, facts.preview))
 
 
 def _is_plain(root: Any) -> bool:
@@ -151,18 +158,20 @@ def _address_in(root: Any, base: str, encoding: str) -> list[str]:
     return [address] if address else []
 
 
-def _original_of(root: Any, base: str, encoding: str) -> list[str]:
+def _original_of(root: Any, base: str, encoding: str, originals: Originals) -> list[str]:
     """The image file that the link around an image leads to."""
-    link = root if root.tag == "a" else root.getparent()
-    while link is not None and link.tag in _AROUND_IMAGES:
-        link = link.getparent()
-    if link is None or link.tag != "a" or root.tag not in (*IMAGES, "picture", "figure", "span", "a"):
+    if root.tag not in (*IMAGES, "picture", "figure", "span", "a"):
         return []
-    href = link.get("href", "")
-    original = (
-        absolute(base, href, encoding) if is_original(dict(link.items()), around_image=root is not link) else None
-    )
-    return [original] if original else []
+    above = islice(root.iterancestors(), _NEAR)
+    link = root if root.tag == "a" else next((each for each in above if each.tag not in _AROUND_IMAGES), None)
+    if link is None or link.tag != "a":
+        return []
+    key = (link, link is root)
+    if key not in originals:
+        leads = is_original(dict(link.items()), around_image=link is not root)
+        original = absolute(base, link.get("href", ""), encoding) if leads else None
+        originals[key] = [original] if original else []
+    return originals[key]
 
 
 class _Search:
@@ -177,8 +186,8 @@ class _Search:
         self._sources: list[tuple[Rank, str]] = []
         self._unreplaced: str | None = None
         self._in_noscript = False
-        self._in_link = False
-        self._link: dict[str, str] = {}  # the attributes of the link that is open
+        self._in_link = False  # that leads to the image of which it shows a copy
+        self._link: dict[str, str] = {}  # the attributes of the link that is open, before its first image
 
     def read(self, tag: Tag) -> None:
         name, attributes = tag.name, tag.attributes
@@ -221,12 +230,11 @@ class _Search:
             return
         if self._whole_page and is_ornament(attributes, candidates):
             return
-        if (
-            "href" in self._link
-            and is_original(self._link, around_image=True)
-            and self._add([(PLAIN, self._link["href"])])
-        ):
-            return
+        if "href" in self._link:  # its first image decides for all
+            link, self._link = self._link, {}
+            self._in_link = is_original(link, around_image=True) and bool(self._add([(PLAIN, link["href"])]))
+            if self._in_link:
+                return
         address = self._add(candidates, refused=True)
         if address is None:
             return
@@ -268,31 +276,3 @@ class _Search:
         for address, width in self._found.items():
             found[address] = max(found.get(address, 0), width)
         return {address: width for address, width in found.items() if address not in self._stand_ins}
-
-
-# Narrower is a thumbnail, whoever names it.
-_THUMBNAIL = 320
-
-
-def _largest(found: dict[str, float], named: Iterable[str]) -> list[str]:
-    """Of several sizes of an image the largest, where the first stands; beside it those *named* that may be crops."""
-    largest: dict[str, tuple[float, str]] = {}
-    for address, stated in found.items():
-        size = size_of(address)
-        width = stated or size.width
-        if size.image not in largest or width > largest[size.image][0]:
-            largest[size.image] = (width, address)
-    kept = [address for _, address in largest.values()]
-    for address in named:
-        if address in found and address not in kept:
-            size = size_of(address)
-            other = largest[size.image][1]
-            if (size.width >= _THUMBNAIL or size.width == DERIVED) and not _is_same_shape(size, size_of(other)):
-                kept.insert(kept.index(other) + 1, address)
-    return kept
-
-
-def _is_same_shape(one: Size, other: Size) -> bool:
-    """Whether both state their shape, and it is the same but for rounding."""
-    across, along = one.width * other.height, other.width * one.height
-    return bool(across and along) and abs(across - along) < 0.02 * along

@@ -8,7 +8,7 @@ from parsel import Selector
 
 from imgcrawl.pages.candidates import DECORATION, file_name
 from imgcrawl.pages.facts import page_facts
-from imgcrawl.pages.images import images_in
+from imgcrawl.pages.images import Originals, images_in
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import base_of
 from imgcrawl.urls import host_of, without_query
@@ -35,8 +35,9 @@ def main_image(html: str, url: str, asked: str, encoding: str = "utf-8") -> str:
     base = base_of(html, url)
     shown: dict[str, str] = {}  # image → its address
     large: dict[str, str] = {}
+    originals: Originals = {}
     for element in Selector(html).xpath("//img"):
-        for address in images_in([element], url, base, encoding):
+        for address in images_in([element], url, base, encoding, originals):
             if not DECORATION.search(file_name(address)):
                 image = size_of(address).image
                 shown.setdefault(image, address)

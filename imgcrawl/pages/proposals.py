@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from imgcrawl.pages.candidates import is_file
-from imgcrawl.pages.images import images_in
+from imgcrawl.pages.images import Originals, images_in
 from imgcrawl.pages.repeated import PagePlaces, card_of, counted, is_boilerplate, shows_image
 from imgcrawl.urls import host_of
 
@@ -170,7 +170,8 @@ def propose_images(pages: Sequence[PagePlaces], galleries: Collection[str], show
 def _images(page: PagePlaces) -> dict[Any, list[str]]:
     """The `<img>` of a page, each with the address of its image."""
     nodes = page.page.xpath("//img | //amp-img")[:1_000]
-    found = {node.root: images_in([node], page.url, page.base, page.encoding) for node in nodes}
+    originals: Originals = {}
+    found = {node.root: images_in([node], page.url, page.base, page.encoding, originals) for node in nodes}
     return {element: images for element, images in found.items() if images}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from imgcrawl.pages.candidates import DECORATION, PHOTOGRAPH, PLACEHOLDER, file_name
+from imgcrawl.pages.candidates import ORNAMENT, PHOTOGRAPH, PLACEHOLDER, file_name
 from imgcrawl.urls import absolute
 
 MAX_SCRIPTED = 1_000  # images of a page
@@ -28,7 +28,7 @@ def scripted_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
             name = file_name(stated)
             if "/" not in stated or not PHOTOGRAPH.search(name) or PLACEHOLDER.fullmatch(name):
                 continue
-            if not DECORATION.search(name) and (address := absolute(base, stated, encoding)):
+            if not ORNAMENT.search(name) and (address := absolute(base, stated, encoding)):
                 found[address] = None
                 if len(found) >= MAX_SCRIPTED:
                     return list(found)

@@ -8,6 +8,7 @@ Photon, object stores). Without it, what is left is the address of the image.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -53,6 +54,7 @@ ORIGINAL = 100_000  # wider than any image: an address without a size is that of
 
 _LONGEST = 2_000  # longer addresses than servers take are not looked at
 DERIVED = 1  # a size that is not stated
+_THUMBNAIL = 320  # narrower is a thumbnail, whoever names it
 
 
 class Size(NamedTuple):
@@ -112,3 +114,27 @@ def _without_making(image: str, query: str) -> tuple[str, int, int]:
         elif match := re.search(r"w_([0-9]{1,5})", value):
             width = width or int(match[1])
     return f"{image}?{urlencode(kept)}" if kept else image, width or height, height if width else 0
+
+
+def largest_of(found: dict[str, float], named: Iterable[str]) -> list[str]:
+    """Of several sizes of an image the largest, where the first stands; beside it those *named* that may be crops."""
+    largest: dict[str, tuple[float, str]] = {}
+    for address, stated in found.items():
+        size = size_of(address)
+        width = stated or size.width
+        if size.image not in largest or width > largest[size.image][0]:
+            largest[size.image] = (width, address)
+    kept = [address for _, address in largest.values()]
+    for address in named:
+        if address in found and address not in kept:
+            size = size_of(address)
+            other = largest[size.image][1]
+            if (size.width >= _THUMBNAIL or size.width == DERIVED) and not _is_same_shape(size, size_of(other)):
+                kept.insert(kept.index(other) + 1, address)
+    return kept
+
+
+def _is_same_shape(one: Size, other: Size) -> bool:
+    """Whether both state their shape, and it is the same but for rounding."""
+    across, along = one.width * other.height, other.width * one.height
+    return bool(across and along) and abs(across - along) < 0.02 * along

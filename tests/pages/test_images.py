@@ -164,6 +164,35 @@ def both(html: str, url: str = PAGE) -> list[str]:
         ("<a href=/photo/123><img src=t.jpg></a><a href=/files/><img src=u.jpg></a>", [HERE + "t.jpg", HERE + "u.jpg"]),
         ("<a data-fancybox href='https://youtu.be/x'><img src=t.jpg></a>", [HERE + "t.jpg"]),
         ("<a data-fancybox data-type=iframe href=/x/1><img src=t.jpg></a>", [HERE + "t.jpg"]),
+        # … and links that lead to a page, or may do so: what they show stays
+        *(
+            (f"<a {link}><img src=t.jpg></a>", [HERE + "t.jpg"])
+            for link in (
+                "class=cat-chocolate href=/x/1",
+                "class=cat-chocolat href=/x/1",
+                "class=magnificent href=/x/1",
+                "class=no-lightbox href=/x/1",
+                "class='fancybox fancybox.iframe' href=/x/1",
+                "class='ajax fancybox' href=/x/1",
+                "class=video-lightbox href=/x/1",
+                "data-elementor-open-lightbox=no href=/x/1",
+                "data-lightbox=false href=/x/1",
+                "data-type=inline class=fancybox href=/x/1",
+                "data-fancybox-type=iframe class=fancybox href=/x/1",
+                "type=text/html class=fancybox href=/x/1",
+                "href=/downloads/wallpaper-12",
+                "href=/files/album12",
+                f"download href=/{'a' * 2_000}",
+            )
+        ),
+        *(
+            (f"<a {link}><img src=t.jpg><img src=u.jpg></a>", ["https://site.example/x/1"])
+            for link in ("class=chocolat-image href=/x/1", "data-lightbox=1 href=/x/1", "class=magnificPopup href=/x/1")
+        ),
+        *(
+            (f"<a href={link}><img src=t.jpg></a>", [f"https://site.example{link}"])
+            for link in ("/originals/u/9f86d081", "/file/0b5a3c1e-77aa-4f0e", "/download/x/A1b2C3")
+        ),
         # what only scripts name, where nothing else is shown
         (
             "<img src=/img/logo.png><script>var images=['/i/1.jpg', \"https:\\/\\/cdn.example\\/2.jpg?x=1\"]</script>",
@@ -175,6 +204,15 @@ def both(html: str, url: str = PAGE) -> list[str]:
             ["https://c.example/3.webp", "https://site.example/i/4.jpg"],
         ),
         ("<img src=a.jpg><script>var images=['/i/1.jpg']</script>", [HERE + "a.jpg"]),
+        *(
+            (f"<script>var images=['/i/{name}.jpg']</script>", [f"https://site.example/i/{name}.jpg"])
+            for name in ("403", "404", "1404", "DSC_14030", "20140403_1", "9f3ad71", "ad71f")
+        ),
+        *((f"<img src={name}.jpg><script>'/i/1.jpg'</script>", [f"{HERE}{name}.jpg"]) for name in ("1404", "9f3ad71")),
+        *(
+            (f"<img src={name}.jpg><script>'/i/1.jpg'</script>", [f"{HERE}{name}.jpg", "https://site.example/i/1.jpg"])
+            for name in ("404", "error-404", "ads", "top_ad1")
+        ),
         # base
         ("<base href='//cdn.example/x/'><img src=a.jpg>", ["https://cdn.example/x/a.jpg"]),
         ("<img src=a.jpg><base target=_top><base href=/x/><base href=/y/>", ["https://site.example/x/a.jpg"]),
