@@ -95,7 +95,7 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         self._special = self._path.exists() and not self._path.is_file()
         if not self._special:
             self._path = self._path.resolve()  # renaming would replace a link, not its file
-        found = signature_of(self._path)
+        found = signature_of(self._path) if self._path.is_file() else None
         self._found = found if found and found[0] else None
         self._run = ""  # that goes on in this feed
         self._file: FeedFile | None = None
