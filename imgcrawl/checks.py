@@ -136,8 +136,8 @@ def _check_proxy(source: str, proxy: str) -> None:
     address = _PROXY.fullmatch(proxy)
     if not address or int(address["port"] or 1) not in range(1, 65536):
         raise InputError(
-            f"{source}: the address of the proxy {shown_address(proxy)} cannot be read; expected"
-            " http://user:password@host:port or socks5://user:password@host:port, in which other characters than"
+            f"{source}: the address of the proxy {shown_address(proxy)} cannot be read; expected http://host:port or"
+            " socks5://host:port, before the host user:password@ where they are needed, in which other characters than"
             " letters, digits, - . _ ~ are percent-encoded"
         )
 

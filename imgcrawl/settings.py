@@ -94,6 +94,8 @@ DOWNLOADER_MIDDLEWARES = {
     "imgcrawl.downloadermiddlewares.credentials.HostHeadersMiddleware": 650,
     "scrapy.downloadermiddlewares.cookies.CookiesMiddleware": None,
     "imgcrawl.downloadermiddlewares.cookies.CookiesMiddleware": 700,
+    "scrapy.downloadermiddlewares.httpcache.HttpCacheMiddleware": None,
+    "imgcrawl.downloadermiddlewares.unchanged.HttpCacheMiddleware": 900,  # a site that is down has no pages
     "imgcrawl.downloadermiddlewares.simulation.SimulationMiddleware": 950,  # only with IMAGES_SIMULATE
 }
 SPIDER_MIDDLEWARES = {
@@ -154,6 +156,7 @@ IMAGES_SIMULATE = False  # True: no image is asked for; `scrapy crawl --simulate
 IMAGES_CHECK = "stat"  # a file of the size, time and inode that were noted is intact; "hash": its bytes are read
 IMAGES_KEEP_DELETED = False  # True: a file that is gone was deleted on purpose, and does not come back
 IMAGES_EXPIRES = 90  # days after which a server is asked (conditionally) whether its image has changed
+HTTPCACHE_POLICY = "imgcrawl.downloadermiddlewares.unchanged.UnchangedPages"  # HTTPCACHE_ENABLED: of pages only
 GALLERIES_EXPIRES = 0.0  # days that a gallery which is complete in the catalogue is not opened again; 0: always opened
 VIDEOS_NAME = "{spider}/{name}"  # as IMAGES_NAME, for spiders that yield videos
 VIDEOS_MAXSIZE = 4 * 1024**3  # bytes; they are written as they come, not held

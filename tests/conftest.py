@@ -86,6 +86,7 @@ SLOW = {
     "test_replicas.py",
     "test_rules.py::test_importing_has_no_side_effects",
     "test_sharing.py",
+    "test_soak.py",
     "test_stopping.py",
     "test_workers.py",
 }  # fmt: skip

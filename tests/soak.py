@@ -34,7 +34,7 @@ WORKERS, IMAGES, AT_ONCE = 3, 6, 8
 DISK = "24m"
 MEMORY = 400 << 20  # bytes of a worker
 ODDS = 0.2  # that an answer is none
-ENDED = {"downloaded", "uptodate", "duplicate", "failed"}
+ENDED = {"downloaded", "uptodate", "duplicate", "failed", "refused"}  # refused: one whose body never ended
 SETTINGS = {
     "WORKER": "w", "FRONTIER_LEASE_TIMEOUT": 6, "CONCURRENT_REQUESTS_PER_DOMAIN": AT_ONCE, "DOWNLOAD_TIMEOUT": 6,
     "DOWNLOAD_MAXSIZE": 1 << 20, "RETRY_TIMES": 20, "VERDICT_MAX_FAILED": 1, "IMAGES_MAX_PIXELS": 1_000_000,
@@ -57,8 +57,9 @@ class Outcome:
     left: int = 0  # workers that ended because of it, and were replaced
     failed: int = 0  # images, when the faults were over; the same command had them then
     memory: int = 0  # MB that the largest worker had
-    in_flight: int = 0  # at the site, at most
-    lost: int = 0  # pages and images that the same command did not bring
+    in_flight: int = 0  # at the site, at most; a worker that is frozen for longer than its lease leaves its own open
+    lost: int = 0  # pages without an item, which tells what they have or why they could not be had; images that the
+    # same command did not bring
     twice: int = 0  # pages more than once in the feed
     wrong: int = 0  # files that are not what the site sent, or that nobody owns
     untold: int = 0  # addresses without exactly one outcome
@@ -163,12 +164,14 @@ def soak(seed: int, folder: Path, pages: int, seconds: float) -> Outcome:
         site = Site(stack.enter_context(Server()), random.Random(seed + 1))
         redis = stack.enter_context(RedisServer(folder / "redis"))
         arguments = {"bases": site.server.url(""), "pages": str(pages), "images": str(IMAGES)}
-        workers = stack.enter_context(Workers(disk, redis.url, "polite", arguments, **SETTINGS))
+        workers = stack.enter_context(Workers(disk, redis.url, "telling", arguments, **SETTINGS))
         workers.logs = folder / "logs"
         for _ in range(WORKERS):
             workers.start()
         faults = _faults(outcome, dice, site, redis, workers, disk if has_disk else None)
-        while time.monotonic() < began + seconds:
+        until(lambda: site.server.requests)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             time.sleep(dice.uniform(0.2, 1.5))
             dice.choice(faults)()
             outcome.memory = max(outcome.memory, workers.memory() >> 20)
@@ -244,8 +247,8 @@ def _replaced(workers: Workers) -> int:
 def _judge(outcome: Outcome, site: Site, workers: Workers, arguments: dict[str, str]) -> None:
     merged = workers.merge()
     _count(outcome, site, merged.items, merged.files)
-    outcome.failed = sum(image["status"] == "failed" for image in merged.images)
-    again = crawl(workers.folder, "polite", arguments, **SETTINGS)
+    outcome.failed = sum(image["status"] in ("failed", "refused") for image in merged.images)
+    again = crawl(workers.folder, "telling", arguments, **SETTINGS)
     (workers.folder / "items.json").rename(workers.folder / "again.json")
     items = json.loads((workers.folder / "again.json").read_text("utf-8"))
     _count(outcome, site, items, again.files)

@@ -138,6 +138,17 @@ def test_the_reference_is_what_the_code_says(name: str) -> None:
     assert page == reference.HEADER + reference.PAGES[name](), "run: python docs/reference.py"
 
 
+def test_what_shows_each_row_of_the_threat_model_is_there() -> None:
+    rows = re.findall(r"^\|[^|]+\|[^|]+\|([^|]+)\|$", (ROOT / "SECURITY.md").read_text("utf-8"), re.MULTILINE)[2:]
+    assert len(rows) > 15
+    for row in rows:
+        named = re.findall(r"`([^`]+)`", row)
+        assert ", ".join(f"`{name}`" for name in named) == row.strip()
+        for name in named:
+            assert name.endswith(".py"), name
+            assert "def test_" in (ROOT / "tests" / name).read_text("utf-8"), name
+
+
 def test_every_stat_is_in_the_reference() -> None:
     def spelled(names: set[str]) -> set[str]:
         return {re.sub(r"\{[^}]*\}", "{}", name) for name in names}

@@ -3,7 +3,8 @@
 `sites/<spider>/expected.json` is a list of cases of four kinds, each with exactly the requests and items that
 must come of it. `{base}` stands for the address of the server:
 
-- `page`: a saved page, with the address it has and the callback that reads it;
+- `page`: a saved page, with the address it has and the callback that reads it; `pages` are those that are asked for
+  meanwhile, by their addresses;
 - `start`: the options of a spider, which makes its start requests;
 - `list`: the options of a spider that reads a list beside expected.json; `bad` are the lines that it must report;
 - `crawl`: paths, each with the saved page or the status that a server has for it; the whole site is crawled.
@@ -26,6 +27,7 @@ from scrapy.spiderloader import SpiderLoader
 from scrapy.utils.asyncgen import as_async_generator
 from scrapy.utils.test import get_crawler
 
+from imgcrawl.commands.samples import SavedPages
 from tests.support.crawling import crawl, project_settings
 from tests.support.server import Server
 
@@ -91,6 +93,9 @@ async def test_saved_page(name: str, case: dict[str, Any]) -> None:
     made = spider(name, case.get("arguments", {}))
     request = Request(case["url"], cb_kwargs=case.get("cb_kwargs", {}), meta=case.get("meta", {}))
     body = (SITES / name / case["page"]).read_bytes()
+    if "pages" in case:
+        saved = {url: (SITES / name / file).read_bytes() for url, file in case["pages"].items()}
+        made.crawler.engine = SavedPages(saved, case.get("headers", {}))
     response = HtmlResponse(case["url"], body=body, request=request, headers=case.get("headers"))
     output = getattr(made, case["callback"])(response, **request.cb_kwargs)
     check([each async for each in as_async_generator(output)], case)

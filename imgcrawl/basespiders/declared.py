@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from parsel import Selector
-from scrapy.http import JsonResponse, Response, TextResponse
 
 from imgcrawl.basespiders.base import select
 from imgcrawl.basespiders.named import NamedGallerySpider
 from imgcrawl.basespiders.proposed import ProposedGallerySpider
 from imgcrawl.basespiders.sitemaps import SitemapGallerySpider
 from imgcrawl.exceptions import InputError
-from imgcrawl.pages import find_images
 from imgcrawl.pages.proposals import GalleryImages
 from imgcrawl.urls import host_of
 
@@ -81,14 +79,6 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
             ) from error
         if not self.site or not _is_address(address):
             raise InputError(f"-a list={self.list}: expected an address that begins with http:// or https://")
-
-    def images_of(self, response: Response) -> Any:
-        if self.image_links or not isinstance(response, TextResponse):
-            return super().images_of(response)
-        # In JSON there are none but as in a script.
-        text = f"<script>{response.text}" if isinstance(response, JsonResponse) else response.text
-        found = find_images(text, response.url, response.encoding)
-        return [*dict.fromkeys([*found, *self.stated_images(response)])]
 
     def take_images(self, found: GalleryImages) -> None:
         super().take_images(found)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from scrapy import Request, signals
 from scrapy.core.scheduler import Scheduler
 from scrapy.crawler import Crawler
-from scrapy.http import Response, TextResponse
+from scrapy.http import JsonResponse, Response, TextResponse
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import (
@@ -24,7 +24,7 @@ from imgcrawl.basespiders.base import (
 from imgcrawl.basespiders.ends import GalleryEnds
 from imgcrawl.basespiders.known import KnownGalleriesSpider
 from imgcrawl.items import PAGE_FACTS, Gallery
-from imgcrawl.pages import PageFacts, page_facts
+from imgcrawl.pages import PageFacts, find_images, page_facts
 from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import in_pieces, let_go, outside_loop
 
@@ -38,7 +38,7 @@ class GallerySpider(KnownGalleriesSpider):
     - `first_page`: the number of the first one, 1 unless the site counts otherwise;
     - `gallery_links`: XPath or CSS of the links to galleries on a list page;
     - `image_links`: XPath or CSS of the images on a gallery's page: of the attributes with their addresses, or of
-      elements, in which images are searched for;
+      elements, in which images are searched for; without it they are searched for on the whole page;
     - `titles`: XPaths or CSS of the title, the first that finds text counts, else what the page states as its title;
 
     and may override two hooks: `image_url` makes the address on the page into that of the original, and `fill`
@@ -197,7 +197,13 @@ class GallerySpider(KnownGalleriesSpider):
 
     def images_of(self, response: Response) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once."""
-        return list(dict.fromkeys(self.image_url(link) for link in images(response, self.image_links)))
+        if self.image_links:
+            found = images(response, self.image_links)
+        else:  # in JSON there are none but as in a script
+            page = cast("TextResponse", response)
+            text = f"<script>{page.text}" if isinstance(response, JsonResponse) else page.text
+            found = find_images(text, page.url, page.encoding)
+        return list(dict.fromkeys(map(self.image_url, found)))
 
 
 def asked_address(reached: Request | Response) -> str:

@@ -71,7 +71,7 @@ class Walk:
             seen=(*self.seen, *sorted(own_last - seen))[-_SEEN:],
             best=max(self.best, new) if self.first else 0,
             barren=self.barren + 1 if little or not new else 0,
-            doubtful=(self.doubtful + (not repeats)) if little or not new else 0,
+            doubtful=self.doubtful + 1 if little and new and not repeats else 0,
             sparse=self.sparse + 1 if self.first and new * 2 <= len(prints) else 0,
             failed=0,
             lacks=self.lacks or self.failed > 0,

@@ -7,84 +7,33 @@ import asyncio
 import json
 import keyword
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, cast
 
-import scrapy
 from scrapy import Request
 from scrapy.commands import ScrapyCommand
 from scrapy.crawler import AsyncCrawlerProcess, Crawler
-from scrapy.http import HtmlResponse, Response, TextResponse
+from scrapy.http import HtmlResponse, TextResponse
 from scrapy.spiderloader import get_spider_loader
 from scrapy.utils.conf import closest_scrapy_cfg
-from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import content_type, failed_reason, is_page
+from imgcrawl.basespiders.base import content_type
 from imgcrawl.basespiders.gallery import GallerySpider
+from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
 from imgcrawl.commands.base import BaseCommand, say
+from imgcrawl.commands.samples import PageSpider, SavedPages
 from imgcrawl.exceptions import InputError
 from imgcrawl.urls import host_of
 
 if TYPE_CHECKING:
-    from imgcrawl.pages.proposals import GalleryLinks
+    pass
 
 TEMPLATES = files("imgcrawl") / "templates"
 PLACEHOLDER = b"<!doctype html><title>the page of a gallery</title>\n"
-SAMPLE = 3  # galleries whose pages are looked at
-
-
-class PageSpider(scrapy.Spider):
-    """Asks for a list page and some of its galleries, as politely as a crawl, or has *body* for the list page.
-
-    `page` is the response of the list page; `reason` says why there is none. `links` are the galleries proposed for it,
-    or None with `unsure` saying why; `galleries` the responses of some.
-    """
-
-    name = "newsite"
-    custom_settings = {"ITEM_PIPELINES": {}, "VERDICT_IMAGES_EXPECTED": False}  # noqa: RUF012 -- never changed
-    url = ""
-    body: bytes | None = None
-    page: TextResponse | None = None
-    reason = "it was not asked for"
-    links: GalleryLinks | None = None
-    unsure = ""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.galleries: list[TextResponse] = []
-
-    async def start(self) -> AsyncIterator[Any]:
-        if self.body is None:
-            yield Request(self.url, callback=self.had, errback=self.failed)
-        else:
-            list(self.had(HtmlResponse(self.url, body=self.body)))
-
-    def had(self, response: Response) -> Iterator[Request]:
-        from imgcrawl.pages.proposals import UnsureError, propose_galleries  # noqa: PLC0415 -- no crawl needs it
-        from imgcrawl.pages.repeated import PagePlaces  # noqa: PLC0415 -- the same
-
-        if not isinstance(response, TextResponse) or not is_page(response):
-            self.reason = f"no page but {content_type(response)}"
-            return
-        self.page = response
-        try:
-            self.links = propose_galleries(PagePlaces(response.selector, response.url, response.encoding))
-        except UnsureError as error:
-            self.unsure = str(error)
-            return
-        for number, address in enumerate(self.links.addresses[:SAMPLE]):
-            yield Request(address, self.had_gallery, errback=self.failed, priority=-number, dont_filter=True)
-
-    def had_gallery(self, response: Response) -> None:
-        if isinstance(response, TextResponse) and is_page(response):
-            self.galleries.append(response)
-
-    def failed(self, failure: Failure) -> None:
-        self.reason = failed_reason(failure)
 
 
 class Command(BaseCommand, ScrapyCommand):
@@ -107,7 +56,7 @@ class Command(BaseCommand, ScrapyCommand):
         parser.add_argument("--page", metavar="FILE", help="the list page, saved already: nothing is downloaded")
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
-        written, proposed = self.new_site(args, opts.page)
+        written, proposed, unsure = self.new_site(args, opts.page)
         for line in ("Written:", *(f"  {path}" for path in written)):
             say(line)
         if proposed:
@@ -115,6 +64,7 @@ class Command(BaseCommand, ScrapyCommand):
             for line in proposed:
                 say(f"  {line}")
         else:
+            say(f"Nothing is proposed: {unsure}")
             say("Now say in expected.json what the pages must give, and in the spider where it stands:")
         scrapy = "scrapy" if closest_scrapy_cfg() else "imgcrawl"
         has_tests = (self.root / "tests" / "test_sites.py").exists()
@@ -126,8 +76,8 @@ class Command(BaseCommand, ScrapyCommand):
         """The folder of the project, or of its `imgcrawl.toml`."""
         return Path(closest_scrapy_cfg() or self.project_settings.get("CONFIG_FILE", "")).parent
 
-    def new_site(self, args: list[str], page_file: str | None) -> tuple[list[Path], list[str]]:
-        """The files that were written, and what was proposed."""
+    def new_site(self, args: list[str], page_file: str | None) -> tuple[list[Path], list[str], str]:
+        """The files that were written, and what was proposed, or why not."""
         if len(args) != 2:
             raise InputError(f"scrapy newsite {' '.join(args)}: expected a name and the address of a list page")
         name, url = args
@@ -152,7 +102,8 @@ class Command(BaseCommand, ScrapyCommand):
             "class_name": "".join(part.capitalize() for part in name.split("_")) + "Spider",
             "host": host_of(page_url),
             "name": json.dumps(name),
-            "declarations": "\n".join(_assignments(_PLACEHOLDERS | declared)),
+            "base": _kind_of(declared).__name__,
+            "declarations": "\n".join(_assignments(_with_placeholders(declared))),
         }
         site.mkdir(parents=True)
         written = {
@@ -160,11 +111,12 @@ class Command(BaseCommand, ScrapyCommand):
             site / "list.html": page.body,
             site / "gallery.html": found.galleries[0].body if found.galleries else PLACEHOLDER,
             site / "expected.json": json.dumps(expected, ensure_ascii=False, indent=1).encode(),
+            **{site / f"image-{number}.html": each.body for number, each in enumerate(found.image_pages, 1)},
         }
         for path, content in written.items():
             with path.open("xb") as file:  # which follows no link
                 file.write(content)
-        return list(written), [line.strip() for line in _assignments(declared)] if found.links else []
+        return list(written), [line.strip() for line in _assignments(declared)] if found.links else [], found.unsure
 
     def check_name(self, name: str, paths: list[Path]) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,49}", name) or keyword.iskeyword(name):
@@ -196,9 +148,6 @@ class Command(BaseCommand, ScrapyCommand):
         return spider, crawler
 
 
-_PLACEHOLDERS = {"gallery_links": "//a[@class='gallery']/@href", "image_links": "//div[@class='gallery']//img/@src"}
-
-
 def _list_urls(url: str) -> tuple[str, str, str]:
     """The declaration of a list's address, and the addresses of its pages 1 and 2. Raises `InputError`."""
     declared = url.replace("{", "{{").replace("}", "}}").replace("{{page}}", "{page}")
@@ -210,9 +159,7 @@ def _list_urls(url: str) -> tuple[str, str, str]:
 
 def _proposed(found: PageSpider, *, is_numbered: bool) -> dict[str, Any]:
     """The declarations, besides the address, that the pages which were had propose."""
-    from imgcrawl.pages import find_images  # noqa: PLC0415 -- no crawl needs it
-    from imgcrawl.pages.pagination import propose_pagination  # noqa: PLC0415 -- the same
-    from imgcrawl.pages.proposals import propose_images  # noqa: PLC0415 -- the same
+    from imgcrawl.pages.pagination import propose_pagination  # noqa: PLC0415 -- no crawl needs it
     from imgcrawl.pages.repeated import PagePlaces  # noqa: PLC0415 -- the same
 
     page = found.page
@@ -228,11 +175,21 @@ def _proposed(found: PageSpider, *, is_numbered: bool) -> dict[str, Any]:
             "next_link": following.next_link,
         }
     declared["gallery_links"] = found.links.css
-    shown = find_images(page.text, page.url, page.encoding)
-    sampled = [PagePlaces(each.selector, each.url, each.encoding) for each in found.galleries]
-    images = propose_images(sampled, found.links.addresses, shown)
-    declared |= {"image_links": images.images, "titles": (images.title,) if images.title else ()}
+    if images := found.images:
+        declared |= {"image_page_links": images.image_pages, "image_links": images.images}
+        declared["titles"] = (images.title,) if images.title else ()
     return {fact: value for fact, value in declared.items() if value or (value == 0 and fact == "first_page")}
+
+
+def _kind_of(declared: dict[str, Any]) -> type[GallerySpider]:
+    """The base of a spider with what was *declared*."""
+    return ImagePagesGallerySpider if "image_page_links" in declared else GallerySpider
+
+
+def _with_placeholders(declared: dict[str, Any]) -> dict[str, Any]:
+    """What was *declared*, and what a person has to. The images of an image's page are searched for."""
+    absent = {} if "image_page_links" in declared else {"image_links": "//div[@class='gallery']//img/@src"}
+    return {"gallery_links": "//a[@class='gallery']/@href", **absent, **declared}
 
 
 def _assignments(declared: dict[str, Any]) -> Iterator[str]:
@@ -255,19 +212,22 @@ def _blank(name: str, page: TextResponse, next_url: str) -> list[dict[str, Any]]
 async def _expected(name: str, found: PageSpider, declared: dict[str, Any], crawler: Crawler) -> list[dict[str, Any]]:
     """Cases of the site's test, with what a spider of what was *declared* makes of the pages."""
     page = cast("TextResponse", found.page)
-    facts = {**_PLACEHOLDERS, **declared, "name": name}
-    kind: type[GallerySpider] = type("Proposed", (GallerySpider,), facts)
+    facts = {**_with_placeholders(declared), "name": name}
+    kind: type[GallerySpider] = type("Proposed", (_kind_of(declared),), facts)
     spider = kind.from_crawler(crawler)
     output = [made async for made in spider.parse_list(_again(page), page=spider.first_page, walk={})]
     cases = [_case(page, "list.html", "parse_list", [[made.callback.__name__, made.url] for made in output], [])]
     cases[0]["cb_kwargs"]["page"] = spider.first_page
     if not found.galleries:
         return [*cases, _blank(name, page, "")[1]]
+    saved = {each.url: each.body for each in found.image_pages}
+    crawler.engine = SavedPages(saved, _headers(found.galleries[0]))  # type: ignore[assignment] # what spiders ask of it
     (item,) = [made async for made in spider.parse_gallery(_again(found.galleries[0]))]
     told = {fact: value for fact, value in item.items() if fact != "scraped_at"}
-    if "image_links" not in declared:
+    if not declared.keys() & {"image_links", "image_page_links"}:
         told["image_urls"] = ["its images"]
-    return [*cases, _case(found.galleries[0], "gallery.html", "parse_gallery", [], [told])]
+    case = _case(found.galleries[0], "gallery.html", "parse_gallery", [], [told])
+    return [*cases, case | ({"pages": {url: f"image-{n}.html" for n, url in enumerate(saved, 1)}} if saved else {})]
 
 
 def _again(response: TextResponse) -> HtmlResponse:

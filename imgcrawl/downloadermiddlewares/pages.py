@@ -53,12 +53,12 @@ class PagesMiddleware:
         return cls(min((bound for bound in bounds if bound > 0), default=0))
 
     def process_request(self, request: Request) -> None:
-        if _is_page(request):
+        if is_page(request):
             bound = SITEMAP_MAXSIZE if _is_sitemap(request) else self._maxsize
             request.meta.setdefault("download_maxsize", bound)
 
     async def process_response(self, request: Request, response: Response) -> Response:
-        if not _is_page(request) or _is_sitemap(request) or not isinstance(response, TextResponse):
+        if not is_page(request) or _is_sitemap(request) or not isinstance(response, TextResponse):
             return response
         size = len(response.body)
         response = await outside_loop(size, _bounded, response)
@@ -92,7 +92,8 @@ class PagesMiddleware:
                 waiter.set_result(None)
 
 
-def _is_page(request: Request) -> bool:
+def is_page(request: Request) -> bool:
+    """Whether *request* is for a page, and not for an image or another medium, nor for a robots.txt."""
     return not request.meta.get("media") and (request.callback is not NO_CALLBACK or "task" in request.meta)
 
 

@@ -9,7 +9,7 @@ from imgcrawl.urls import absolute
 
 MAX_SCRIPTED = 1_000  # images of a page
 # In linear time: a tag has an end, and what is not closed goes on to the end of the page.
-_SCRIPT = re.compile(r"<script\b([^>]{0,2000}+)>(.*?)(?:</script|\Z)", re.DOTALL | re.IGNORECASE)
+_SCRIPT = re.compile(r"<script\b([^<>]{0,2000}+)>(.*?)(?:</script|\Z)", re.DOTALL | re.IGNORECASE)
 _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 

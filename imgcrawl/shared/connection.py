@@ -114,8 +114,9 @@ def client_from_settings(settings: BaseSettings, longest_wait: float) -> Any:
     )
     if not _is_readable(url):  # what is wrong with it could be told only with the password
         raise InputError(
-            f"REDIS_URL {shown_address(url)} cannot be read; expected redis://user:password@host:port/0, in which other"
-            " characters than letters, digits, - . _ ~ are percent-encoded"
+            f"REDIS_URL {shown_address(url)} cannot be read; expected redis://host:port/0, before the host"
+            " user:password@ where they are needed, in which other characters than letters, digits, - . _ ~ are"
+            " percent-encoded"
         )
     parameters: dict[str, Any] = {
         # Longer than any wait for news; a server that is silent for longer is gone.

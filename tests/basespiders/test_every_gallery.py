@@ -258,7 +258,8 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
         "/g/busy": "<h1>429 Too Many Requests</h1>",
         "/g/gate": "<img src=/logo.png><h1>Adults only</h1><a href=?age=ok>I am over 18</a>",
         "/g/script": "<h2>x</h2><img src=/logo.png><script>var pictures = ['/i/script.jpg'];</script>",
-        "/g/large": "<h2>x</h2><a data-lightbox=x href=/i/large><img src=/t/large.jpg></a>",
+        "/g/large": "<h2>x</h2><a data-lightbox=x href=/i/large><img src=/t/large.jpg></a>"
+        + "<img src='http://[bad/1.jpg'><video poster='ftp://h.example/2.jpg'></video>",
         "/list/2": f"{enter}<p>nothing here",
         "/list/1": enter
         + links(*(f"/g/{name}" for name in ("meta", "header", "reload", "slides", "scripts", "who", "typed", "short")))
@@ -279,6 +280,8 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
     assert [item["images"] for item in run.items if "error" in item] == [[]] * 4
     stored = {image["url"].rpartition("/")[2] for image in run.images if image["status"] == "downloaded"}
     assert {"script.jpg", "large"} <= stored
+    refused = {image["url"]: image["reason"] for image in run.images if image["status"] == "refused"}
+    assert refused == {"http://[bad/1.jpg": "invalid_url", "ftp://h.example/2.jpg": "scheme"}
     ends = {item["url"].rpartition("/")[2]: item["final_url"] for item in run.items if "final_url" in item}
     assert ends == {"meta": server.url("/g/m"), "header": server.url("/g/h")}
     assert run.code == 0, run.log

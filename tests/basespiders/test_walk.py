@@ -78,6 +78,9 @@ def test_what_ends_a_walk_on_suspicion_only_is_doubtful_and_the_site_s_own_word_
     pages = [[*page[:-1], f"{number}-own"] for number, page in enumerate(pinned)]
     assert walked(pages) == (1 + PATIENCE, True)
     assert walked(pages, named=30) == (30, False)
+    short_end = [[*PINNED * 3, *page] for page in [*PLAIN[:-1], PLAIN[-1][:2]]]
+    assert walked(short_end) == (11, False)
+    assert walked([*short_end, *([*short_end[-1], f"ad{n}"] for n in range(60))])[1] is False
     assert walked([[*PINNED, f"ad{n}"] for n in range(999)], named=10**9, most=999)[0] < 200
     assert walked([["one", f"ad{n}"] for n in range(999)], most=999) == (LAST_PATIENCE + 1, True)
     assert walked([[*PLAIN[0], f"ad{n}", f"ad{n}b"] for n in range(999)], most=999) == (LAST_PATIENCE + 1, True)

@@ -133,11 +133,35 @@ def test_what_the_pages_repeat_is_declared_and_green_when_it_is_right(project: P
     assert project.tests("sets").returncode == 1
 
 
+def test_pages_of_images_are_declared_and_saved(project: Project, server: Server) -> None:
+    html = {"Content-Type": "text/html; charset=utf-8"}
+    sets = "".join(f'<li class="set"><a href="/s/{n}"><img src="/t/{n}.jpg"></a><b>Set {n}</b></li>' for n in range(9))
+    server.add("/sets", f"<ul>{sets}</ul>".encode(), headers=html)
+    for n in range(3):
+        thumbs = "".join(f'<a class=v href="/v/{n}-{i}"><img src="/t/{n}-{i}.jpg"></a>' for i in range(4))
+        server.add(f"/s/{n}", f"<h1>Site</h1><h2>Set {n}</h2><div class=all>{thumbs}</div>".encode(), headers=html)
+        for i in range(4):
+            page = f'<img src="/logo.png"><img src="/i/{n}-{i}.jpg"><img src="/t/{n}-{i}.jpg">'
+            server.add(f"/v/{n}-{i}", page.encode(), headers=html)
+    made = project.newsite("deep", server.url("/sets"))
+    assert made.returncode == 0, made.stderr
+    spider = (project.root / "imgcrawl" / "spiders" / "deep.py").read_text("utf-8")
+    assert "class DeepSpider(ImagePagesGallerySpider):" in spider
+    assert "image_page_links = " in spider
+    assert "image_links = " not in spider.replace("image_page_links", "")
+    (item,) = json.loads((project.root / "tests/sites/deep/expected.json").read_text("utf-8"))[1]["items"]
+    assert [url.rpartition("/")[2] for url in item["image_urls"]] == ["0-0.jpg", "0-1.jpg", "0-2.jpg"]
+    assert item["failed_pages"] == [{"url": server.url("/v/0-3"), "reason": "http_404"}], "of what is not saved"
+    green = project.tests("deep")
+    assert green.returncode == 0, green.stdout
+
+
 def test_a_saved_page(project: Project, tmp_path: Path) -> None:
     saved = tmp_path / "saved.html"
     saved.write_bytes(b"\x00 as it is \xff")
     made = project.newsite("kept", 'https://example.org/"{x}"', "--page", str(saved))
     assert made.returncode == 0, made.stderr
+    assert "Nothing is proposed: https://example.org/" in made.stdout
     assert (project.root / "tests/sites/kept/list.html").read_bytes() == saved.read_bytes()
     namespace: dict[str, object] = {}
     exec((project.root / "imgcrawl/spiders/kept.py").read_text("utf-8"), namespace)  # noqa: S102 -- what was written

@@ -119,7 +119,7 @@ async def test_without_redis_url_the_queue_of_a_crawl_with_workers_is_found(tmp_
         (["pximg"], "", 2, "scrapy queue: expected REDIS_URL, a setting or an environment variable"),
         ([], "redis://127.0.0.1/", 2, "scrapy queue : expected one spider of "),
         (["nobody"], "redis://127.0.0.1/", 2, "scrapy queue nobody: expected one spider of "),
-        (["pximg"], "ftp://x", 2, "REDIS_URL ftp://x with REDIS_PARAMS"),
+        (["pximg"], "ftp://x", 2, "REDIS_URL ftp://x cannot be read; expected redis://host:port/0"),
         (["pximg", "-s", "nonsense"], "redis://127.0.0.1/", 2, "Invalid -s value, use -s NAME=VALUE"),
         (["pximg", "-s", "REDIS_PARAMS={secret"], "redis://127.0.0.1/", 2, "REDIS_PARAMS: "),
         (["pximg"], "redis://me:secret@127.0.0.1:1/", 1, "REDIS_URL redis://127.0.0.1:"),

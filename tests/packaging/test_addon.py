@@ -78,7 +78,8 @@ def test_one_pipeline_fills_a_field_of_an_item(
 
 # What of our settings the add-on leaves as the project has them.
 NOT_OF_A_PART = {
-    "ADDONS", "ASYNCIO_EVENT_LOOP", "BOT_NAME", "COMMANDS_MODULE", "COOKIES_ENABLED", "LOG_LEVEL", "NEWSPIDER_MODULE",
+    "ADDONS", "ASYNCIO_EVENT_LOOP", "BOT_NAME", "COMMANDS_MODULE", "COOKIES_ENABLED", "HTTPCACHE_POLICY", "LOG_LEVEL",
+    "NEWSPIDER_MODULE",
     "REMOTE_CONTROL_ENABLED", "REQUEST_FINGERPRINTER_CLASS", "SPIDER_MODULES", "STATS_DUMP", "TELNETCONSOLE_ENABLED",
 }  # fmt: skip
 
@@ -125,7 +126,7 @@ def done_in(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
     ("setting", "value", "sentence"),
     [
         ("IMGCRAWL_WITHOUT", "imges", "IMGCRAWL_WITHOUT names imges; expected some of images, downloader"),
-        ("REDIS_URL", "redis://host:port", "REDIS_URL redis://host:port with REDIS_PARAMS: Port could not be cast"),
+        ("REDIS_URL", "redis://host:port", "REDIS_URL redis://host:port cannot be read; expected redis://host:port/0"),
         ("IMAGES_STORE", "foo://images", "IMAGES_STORE='foo://images' cannot be used"),  # as the engine is made
         ("FEEDS", '{"/dev/null/x.json": {"format": "json"}}', "Feed /dev/null/x.json"),  # as the spider is opened
     ],

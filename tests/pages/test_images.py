@@ -278,6 +278,13 @@ def test_ten_megabytes_of_malice(html: str) -> None:
     assert time.process_time() - begin < 60
 
 
+@pytest.mark.parametrize("script", ["<script" * 300_000, "<script>'" + "/a'" * 700_000, "<script>'" + "a" * 2_000_000])
+def test_scripts_are_looked_through_in_linear_time(script: str) -> None:
+    begin = time.process_time()
+    assert find_images(script, PAGE) == []
+    assert time.process_time() - begin < 20
+
+
 def test_links_are_counted_once() -> None:
     html = """<a href=/1>1</a><a href="/1#two">1</a><a href=https://site.example/1>1</a><a href=//other.example/>2</a>
     <a href=#top>no</a><a href=" #x">no</a><a href=mailto:a@b>no</a><a href=javascript:void(0)>no</a><a>no</a>

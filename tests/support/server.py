@@ -316,7 +316,7 @@ class Server:
         self.port = 0
         self.requests: list[Request] = []
         self.connections = 0
-        self.in_flight = 0
+        self._open: set[asyncio.StreamReader] = set()  # of exchanges that are not over
         self.max_in_flight = 0
         self._resources: dict[str, list[tuple[Misbehaviour, float]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -446,7 +446,7 @@ class Server:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        self.in_flight += 1
+        self._open.add(reader)
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
         address = writer.get_extra_info("sockname")[0]
         request = Request(time.time(), method, path, headers, body, address, connection, self.in_flight)
@@ -461,16 +461,21 @@ class Server:
             else:
                 writer.close()
         finally:
-            self.in_flight -= 1
+            self._open.discard(reader)
             for future in (answer, gone):
                 future.cancel()
             await asyncio.gather(answer, gone, return_exceptions=True)
         if headers.get("connection", "").lower() == "close":
             writer.close()
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that are being answered; of those whose client has hung up, none, also before that is noticed."""
+        return sum(not _has_hung_up(reader) for reader in self._open)
+
     @staticmethod
     async def _gone(reader: asyncio.StreamReader) -> None:
-        while not reader.at_eof() and reader.exception() is None:  # noqa: ASYNC110 - no event for that
+        while not _has_hung_up(reader):  # noqa: ASYNC110 - no event for that
             await asyncio.sleep(0.01)
 
     def _resource(self, path: str) -> Misbehaviour:
@@ -483,6 +488,10 @@ class Server:
                     queue[0] = (resource, times - 1)
                 return resource
         return _not_found
+
+
+def _has_hung_up(reader: asyncio.StreamReader) -> bool:
+    return reader.at_eof() or reader.exception() is not None
 
 
 async def _not_found(exchange: Exchange) -> None:
