@@ -8,17 +8,15 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple, Self
 
 from imgcrawl.catalogue import Catalogue
-from imgcrawl.images.names import strip_extension
 from imgcrawl.pipelines.stores import FileStore
 from imgcrawl.upkeep.renameplan import Move, RenamePlan
 
 NOTES = ".rename.sqlite3"  # what is being moved, beside the images
 BATCH = 100  # files that are moved together
-THUMBNAILS = (".jpg", ".png")
 
 
 class Renaming:
@@ -35,7 +33,6 @@ class Renaming:
         self.store = store
         self.moved = 0
         self.failed: list[tuple[str, str]] = []  # files, and the names that they could not get
-        self._sizes = sorted(path.name for path in (store.root / "thumbs").glob("*"))
         self._notes_file = store.root / NOTES
         self._notes = sqlite3.connect(self._notes_file, isolation_level=None)
         self._notes.execute("CREATE TABLE IF NOT EXISTS moves (old TEXT, new TEXT, checksum TEXT, thumbnails TEXT)")
@@ -100,10 +97,7 @@ class Renaming:
 
     def _thumbnails(self, step: _Step) -> list[tuple[str, str]]:
         """The thumbnails of a file, each with its new name."""
-        old, new = (strip_extension(str(PurePosixPath(path).with_suffix(""))) for path in step[:2])
-        pairs = (
-            (f"thumbs/{size}/{old}{kind}", f"thumbs/{size}/{new}{kind}") for size in self._sizes for kind in THUMBNAILS
-        )
+        pairs = zip(*(self.store.thumbnails_of(name) for name in step[:2]), strict=True)
         return [(small, other) for small, other in pairs if small != other and self.store.stat(small)]
 
     def _remove(self, name: str, thumbnails: Iterable[tuple[str, str]]) -> None:
