@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scrapy.commands import ScrapyCommand
@@ -49,7 +48,7 @@ class Command(BaseCommand, ScrapyCommand):
         parser.add_argument("--simulate", action="store_true", help="tell what would be moved, and move nothing")
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
-        from imgcrawl.upkeep.naming import Naming, settings_of  # noqa: PLC0415 -- no crawl needs it
+        from imgcrawl.upkeep.naming import Naming, fields_of, settings_of  # noqa: PLC0415 -- no crawl needs it
 
         name = self.spider_name("rename", args)
         spider = get_spider_loader(self.project_settings).load(name)
@@ -60,20 +59,26 @@ class Command(BaseCommand, ScrapyCommand):
                 f"IMAGES_STORE={settings['IMAGES_STORE']}: files of a store that is no folder are not renamed; "
                 "expected a folder"
             )
-        naming = Naming(settings, name, getattr(spider, "image_name_fields", None))
+        if not root.is_dir():
+            raise InputError(
+                f"IMAGES_STORE={settings['IMAGES_STORE']}: there is no such folder; expected that of a crawl"
+            )
+        store = FileStore(root)
         with closing(open_catalogue(settings, must_exist=True)) as catalogue:
+            # A list's columns are fields, too, which only what was made of it tells.
+            naming = Naming(settings, name, fields_of(catalogue.galleries(name)))
+            store.durable = naming.durable
             try:
-                return self._rename(catalogue, root, naming, simulate=opts.simulate)
+                return self._rename(catalogue, store, naming, simulate=opts.simulate)
             except OSError as error:
                 if isinstance(error, BrokenPipeError):  # of stdout
                     raise
                 complain(f"{root} cannot be written to: {describe(error)}; the same command again goes on")
                 return ExitCode.FAILED
 
-    def _rename(self, catalogue: Catalogue, root: Path, naming: Naming, *, simulate: bool) -> int:
+    def _rename(self, catalogue: Catalogue, store: FileStore, naming: Naming, *, simulate: bool) -> int:
         from imgcrawl.upkeep.renameplan import RenamePlan  # noqa: PLC0415 -- the same
 
-        store = FileStore(root)
         with RenamePlan(catalogue, store, naming) as plan:
             if simulate:
                 moved, failed = _simulate(plan), 0
@@ -83,9 +88,21 @@ class Command(BaseCommand, ScrapyCommand):
                     moved, failed = _carry_out(catalogue, store, plan)
                 finally:
                     store.staging.close()
-            for old in plan.gone():
+            gone = 0
+            for gone, old in enumerate(plan.gone(), 1):  # noqa: B007 -- counted
                 complain(f"{old} is not there: scrapy audit --retry has it fetched again")
-            gone, right = plan.count(gone=True), plan.count(gone=False)
+            for old, new in plan.stuck():
+                failed += 1
+                complain(
+                    f"{old} cannot be called {new}: a folder of that is a link or no folder, or all names are taken"
+                )
+            for media, count in plan.unknown.items():
+                failed += count
+                complain(
+                    f"{count:,} galleries whose images are in the fields {media} are left as they are: no pipeline of"
+                    " ITEM_PIPELINES works on these (IMAGES_URLS_FIELD, IMAGES_RESULT_FIELD)"
+                )
+            right = plan.count()
         verb = "would be renamed" if simulate else "renamed"
         told = f"{moved:,} files {verb}, {right:,} have their names already"
         complain(f"{told}, {gone:,} are not there" if gone else told)
@@ -111,8 +128,8 @@ def _carry_out(catalogue: Catalogue, store: FileStore, plan: RenamePlan) -> tupl
         for _ in renaming.carry_out(plan):
             progress.step()
         progress.end()
-    for old, new in renaming.failed:
-        complain(f"{old} could not be called {new}: it is gone, or another file is called so")
+    for move, reason in renaming.failed.items():
+        complain(f"{move.old} could not be called {move.new}: {reason}")
     return renaming.moved, len(renaming.failed)
 
 

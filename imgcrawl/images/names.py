@@ -18,6 +18,7 @@ from imgcrawl.exceptions import InputError
 MAX_NAME: Final = 200  # bytes; file systems take 255, and the extension and a temporary suffix come on top
 FILE_NAME: Final = "\ue000"  # in a path, for a name that a server will give: a character for private use
 UNTITLED: Final = "untitled"  # what nothing is left of
+_MAX_FILE_NAME: Final = 245  # bytes, with a whole checksum and without the extension
 MAX_PATH: Final = 1000  # bytes; S3 takes 1024 for a whole key
 
 # What is neither seen nor needed: control characters, bidi controls, zero-width spaces, half surrogates and
@@ -118,20 +119,20 @@ def distinct(names: Sequence[str], *, max_bytes: int = MAX_NAME) -> list[str]:
     The same is what file systems that ignore case or Unicode's forms take for the same. A name that is given
     is never made for another; what is made has a last component of at most *max_bytes* bytes.
     """
-    given = {_key(name) for name in names}
+    given = {folded(name) for name in names}
     taken: set[str] = set()
     numbers: dict[str, int] = {}
     result = []
     for name in names:
-        key = _key(name)
+        key = folded(name)
         chosen = name
         if key in taken:
             for number in count(numbers.get(key, 2)):
                 numbers[key] = number + 1
                 chosen = _suffixed(name, f"-{number}", max_bytes)
-                if _key(chosen) not in given and _key(chosen) not in taken:
+                if folded(chosen) not in given and folded(chosen) not in taken:
                     break
-        taken.add(_key(chosen))
+        taken.add(folded(chosen))
         result.append(chosen)
     return result
 
@@ -143,13 +144,21 @@ def file_names(path: str, extension: str, checksum: str, *, with_checksum: bool 
     They follow from the image alone, so doing it twice changes nothing. With the 64 bits of *with_checksum* two
     writers that know nothing of each other never mean different bytes by one name.
     """
-    part, whole = f"{path}-{checksum[:16]}{extension}", f"{path}-{checksum}{extension}"
+    folder, slash, last = path.rpartition("/")
+    if len(last.encode()) > (room := _MAX_FILE_NAME - len(checksum) - 1):
+        last = safe_name(last, max_bytes=room)
+    part, whole = f"{path}-{checksum[:16]}{extension}", f"{folder}{slash}{last}-{checksum}{extension}"
     return (part, whole) if with_checksum else (f"{path}{extension}", f"{path}-{checksum[:8]}{extension}", whole)
 
 
 def strip_extension(name: str) -> str:
     """Return *name* without the extension of an image or a video: the bytes decide which one the file gets."""
     return _EXTENSION.sub("", name) or name
+
+
+def folded(name: str) -> str:
+    """What is the same for all names that a file system which ignores case or Unicode's forms takes for the same."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 class _Formatter(string.Formatter):
@@ -206,10 +215,6 @@ def _fits(spec: str) -> bool:
             continue
         return True
     return False
-
-
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _suffixed(name: str, suffix: str, max_bytes: int) -> str:

@@ -150,7 +150,11 @@ class MediaRequests:
         return adapter.get(self.paths_field) or []
 
     def _item_fields(self, adapter: ItemAdapter, spider: str) -> dict[str, Any]:
-        fields = {name: value for name, value in adapter.items() if isinstance(value, str | int | float)}
+        fields = {
+            name: value if isinstance(value, str | int | float) else str(value)  # as the catalogue will have it
+            for name, value in adapter.items()
+            if isinstance(value, str | int | float) or (f"{{{name}" in self.template and _is_simple(value))
+        }
         fields.setdefault("spider", spider)
         if safe_name(str(fields.get("title") or "")) == UNTITLED:
             fields["title"] = _title_of(str(adapter.get("url") or ""))
@@ -166,6 +170,11 @@ class MediaRequests:
             "filename": basename,
             "host": host_of(str(url)) if "{host" in self.template else "",
         }
+
+
+def _is_simple(value: Any) -> bool:
+    """Whether *value* is one: a date, a Decimal, a UUID."""
+    return not (value is None or isinstance(value, list | tuple | dict) or ItemAdapter.is_item(value))
 
 
 def _at(values: Sequence[str], index: int) -> str:

@@ -60,7 +60,7 @@ class PipelineSettings:
     ) -> Self:
         """*item_fields*: the fields that items will have; None: those of every gallery that a site declares."""
         name = settings.get(name_setting, NAMES[name_setting])
-        check_template(name_setting, name, _template_fields() if item_fields is None else {*_PER_IMAGE, *item_fields})
+        check_template(name_setting, name, _PER_IMAGE.union(declared_fields() if item_fields is None else item_fields))
         try:
             config = cls(
                 name=name,
@@ -124,9 +124,9 @@ def _filters(settings: BaseSettings) -> ImageFilters:
     )
 
 
-def _template_fields() -> frozenset[str]:
-    """What IMAGES_NAME may name: the pipeline's own fields and those of every gallery that a site declares."""
+def declared_fields() -> set[str]:
+    """The fields of every gallery that a site declares."""
     kinds: list[type[Gallery]] = [Gallery]
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
-    return _PER_IMAGE.union(*(kind.fields for kind in kinds))
+    return set().union(*(kind.fields for kind in kinds))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
 
 from itemadapter import ItemAdapter
 from scrapy import Spider
@@ -15,17 +14,19 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.images.names import strip_extension
 from imgcrawl.pipelines.images import ImagesPipeline
 from imgcrawl.pipelines.media_requests import MediaRequests
-from imgcrawl.pipelines.settings import PipelineSettings
+from imgcrawl.pipelines.settings import PipelineSettings, declared_fields
 from imgcrawl.pipelines.videos import VideosPipeline
 
 
 class Naming:
     """The pipelines of *settings*, which are a spider's, by the fields of an item that they work on.
 
+    *fields* are those of the spider's items, besides what sites declare.
+
     Raises `InputError` for a pipeline that gives names by code of its own, and for settings that make no sense.
     """
 
-    def __init__(self, settings: BaseSettings, spider: str, fields: Any = None) -> None:
+    def __init__(self, settings: BaseSettings, spider: str, fields: Collection[str] = ()) -> None:
         self.spider = spider
         self._by_media: dict[str, MediaRequests] = {}
         for kind in _pipelines(settings):
@@ -34,11 +35,10 @@ class Naming:
                     f"{kind.__name__} of ITEM_PIPELINES gives files their names itself (file_path), which only a crawl"
                     " can ask it for; expected pipelines that go by IMAGES_NAME"
                 )
-            config = PipelineSettings.from_settings(settings, kind.NAME_SETTING, fields)
-            self.with_checksum = config.with_checksum
-            urls = settings.get("IMAGES_URLS_FIELD") or kind.DEFAULT_IMAGES_URLS_FIELD
-            results = settings.get("IMAGES_RESULT_FIELD") or kind.DEFAULT_IMAGES_RESULT_FIELD
-            self._by_media[f"{urls} {results}"] = MediaRequests.of_pipeline(kind, config, settings)
+            config = PipelineSettings.from_settings(settings, kind.NAME_SETTING, declared_fields().union(fields))
+            self.with_checksum, self.durable = config.with_checksum, config.durable
+            media = " ".join(_field(kind, settings, name) for name in ("IMAGES_URLS_FIELD", "IMAGES_RESULT_FIELD"))
+            self._by_media[media] = MediaRequests.of_pipeline(kind, config, settings)
 
     @property
     def media(self) -> list[str]:
@@ -62,6 +62,21 @@ def _pipelines(settings: BaseSettings) -> Iterator[type[ImagesPipeline]]:
     named = [load_object(each) for each, order in settings.getdict("ITEM_PIPELINES").items() if order is not None]
     ours = [each for each in named if isinstance(each, type) and issubclass(each, ImagesPipeline)]
     yield from ours or (ImagesPipeline, VideosPipeline)  # an add-on names them when a crawl begins
+
+
+def _field(kind: type[ImagesPipeline], settings: BaseSettings, name: str) -> str:
+    """The field that Scrapy's pipeline takes: of its own setting, of that for all, of its class."""
+    own = f"{kind.__name__.upper()}_{name}"
+    key = own if kind.__name__ != "ImagesPipeline" and settings.get(own) else name
+    return str(settings.get(key, getattr(kind, name, getattr(kind, f"DEFAULT_{name}"))))
+
+
+def fields_of(galleries: Iterable[StoredGallery]) -> set[str]:
+    """The fields that the items of *galleries* had."""
+    found: set[str] = set()
+    for gallery in galleries:
+        found.update(gallery.fields)
+    return found
 
 
 def settings_of(spider: type[Spider], settings: BaseSettings) -> BaseSettings:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import groupby
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Self
 
 from imgcrawl.catalogue import Catalogue, Record, StoredGallery
-from imgcrawl.images.names import distinct, file_names, strip_extension
+from imgcrawl.images.names import distinct, file_names, folded
 from imgcrawl.pipelines.stores import FileStore
 from imgcrawl.upkeep.naming import Naming
 
 # `names`: an address each, with its file, the name it had asked for and the name it asks for. `files`: a file each, in
-# the order in which names are given. `taken`: names that a file has, or will have, or is recorded to have had.
+# the order in which names are given; what is `stuck` cannot be called otherwise. `taken`: names, `folded`, that a file
+# has, or will have, or is recorded to have had.
 _SCHEMA = """
 CREATE TABLE names (n INTEGER PRIMARY KEY, key BLOB UNIQUE, old TEXT, checksum TEXT, was TEXT, wanted TEXT,
                     owner INTEGER);
 CREATE TABLE files (n INTEGER PRIMARY KEY, old TEXT, checksum TEXT, was TEXT, wanted TEXT, new TEXT, gone INTEGER,
-                    waits INTEGER DEFAULT 0);
-CREATE TABLE taken (path TEXT PRIMARY KEY, checksum TEXT) WITHOUT ROWID;
+                    stuck INTEGER, waits INTEGER DEFAULT 0);
+CREATE TABLE taken (name TEXT PRIMARY KEY, checksum TEXT) WITHOUT ROWID;
 """
 _NAME = """
 INSERT INTO names (key, old, checksum, was, wanted, owner) VALUES (?, ?, ?, ?, ?, ?)
@@ -50,6 +53,7 @@ class RenamePlan:
         self.catalogue = catalogue
         self.store = store
         self.naming = naming
+        self.unknown: Counter[str] = Counter()  # galleries that no pipeline works on, by the fields of their images
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
 
@@ -70,8 +74,9 @@ class RenamePlan:
         self._choose_owners()
         self._db.execute("CREATE INDEX by_old ON files (old)")
         self._db.execute("CREATE INDEX by_file ON names (old, checksum)")
+        planned = "SELECT 1 FROM files WHERE old = ? AND checksum = ?"
         for number, record in enumerate(self.catalogue.records()):
-            if record.path and not self._is_planned(record):
+            if record.path and not self._db.execute(planned, (record.path, record.checksum)).fetchone():
                 self._take(record.path, record.checksum)
             if number % 1000 == 0:
                 yield count
@@ -80,6 +85,9 @@ class RenamePlan:
         self._db.execute("COMMIT")
 
     def _add(self, gallery: StoredGallery) -> None:
+        if self.naming.requests_for(gallery.media) is None:
+            self.unknown[gallery.media] += 1
+            return
         outcomes = self.catalogue.outcomes(gallery.keys)
         records = self.catalogue.find_all(gallery.keys)
         paths = self.naming.paths(gallery, [outcome.url if outcome else "" for outcome in outcomes])
@@ -97,12 +105,7 @@ class RenamePlan:
         return path in self._names(record.wanted, path, checksum) or path == self._names(wanted, path, checksum)[-1]
 
     def _names(self, wanted: str, path: str, checksum: str) -> tuple[str, ...]:
-        extension = path[len(strip_extension(path)) :]
-        return file_names(wanted, extension, checksum, with_checksum=self.naming.with_checksum)
-
-    def _is_planned(self, record: Record) -> bool:
-        sql = "SELECT 1 FROM files WHERE old = ? AND checksum = ?"
-        return self._db.execute(sql, (record.path, record.checksum)).fetchone() is not None
+        return file_names(wanted, PurePosixPath(path).suffix, checksum, with_checksum=self.naming.with_checksum)
 
     def _choose_owners(self) -> None:
         order = "old, checksum, owner DESC, n"
@@ -112,7 +115,7 @@ class RenamePlan:
                 _, _, n, was, wanted, is_owner = next(addresses)
                 if is_owner or not self._is_anothers(old, checksum):
                     values = (n, old, checksum, was, wanted)
-                    self._db.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, NULL, 0, 0)", values)
+                    self._db.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, NULL, 0, 0, 0)", values)
 
     def _is_anothers(self, path: str, checksum: str) -> bool:
         """Whether an address of another spider has named the file *path*."""
@@ -129,26 +132,30 @@ class RenamePlan:
             names = self._names(wanted, old, checksum)
             is_gone = self.store.stat(old) is None
             # The last of the names is also a place between two others.
-            if is_gone or old == names[0] or (old in names and was == wanted):
+            is_right = is_gone or old == names[0] or (old in names and was == wanted)
+            if is_right or not any(self._is_free(name, checksum) for name in names):
                 self._take(old, checksum)
-                self._db.execute("UPDATE files SET new = old, gone = ? WHERE n = ?", (is_gone, n))
+                values = (is_gone, not is_right, n)
+                self._db.execute("UPDATE files SET new = old, gone = ?, stuck = ? WHERE n = ?", values)
         for n, old, checksum, wanted in self._rows("SELECT n, old, checksum, wanted FROM files WHERE new IS NULL"):
             yield
-            new = next((name for name in self._names(wanted, old, checksum) if self._is_free(name, checksum)), old)
-            if distinct([old, new])[1] != new and self.store.stat(old) == self.store.stat(new):
+            new = next((name for name in self._names(wanted, old, checksum) if self._is_free(name, checksum)), "")
+            if is_stuck := not new:
+                new = old
+            elif distinct([old, new])[1] != new and self.store.stat(old) == self.store.stat(new):
                 new = old  # one name, where capitals make no difference
             self._take(new, checksum)
-            self._db.execute("UPDATE files SET new = ? WHERE n = ?", (new, n))
+            self._db.execute("UPDATE files SET new = ?, stuck = ? WHERE n = ?", (new, is_stuck, n))
 
     def _is_free(self, name: str, checksum: str) -> bool:
-        if taken := self._db.execute("SELECT checksum FROM taken WHERE path = ?", (name,)).fetchone():
+        if taken := self._db.execute("SELECT checksum FROM taken WHERE name = ?", (folded(name),)).fetchone():
             return bool(taken[0] == checksum)
         if self._db.execute("SELECT 1 FROM files WHERE old = ?", (name,)).fetchone():
             return True  # what has it moves away
         return self.store.is_gone(name) or self.store.checksum(name) == checksum
 
     def _take(self, path: str, checksum: str) -> None:
-        self._db.execute("INSERT OR IGNORE INTO taken VALUES (?, ?)", (path, checksum))
+        self._db.execute("INSERT OR IGNORE INTO taken VALUES (?, ?)", (folded(path), checksum))
 
     def _rows(self, sql: str, *values: object) -> Iterator[Any]:
         """The rows of *sql*, which asks for `files` and their number first, while these are changed."""
@@ -171,15 +178,20 @@ class RenamePlan:
         """Note that *moves* are not to be done before all others."""
         self._db.executemany("UPDATE files SET waits = 1 WHERE old = ?", [(move.old,) for move in moves])
 
-    def count(self, *, gone: bool) -> int:
-        """How many files are called as they should be, or, with *gone*, are not there."""
-        (count,) = self._db.execute("SELECT count(*) FROM files WHERE new = old AND gone = ?", (gone,)).fetchone()
-        return int(count)
+    def count(self) -> int:
+        """How many files are called as they should be."""
+        sql = "SELECT count(*) FROM files WHERE new = old AND NOT gone AND NOT stuck"
+        return int(self._db.execute(sql).fetchone()[0])
 
     def gone(self) -> Iterator[str]:
         """The files that are not there."""
         for _, old in self._rows("SELECT n, old FROM files WHERE gone = 1"):
             yield str(old)
+
+    def stuck(self) -> Iterator[tuple[str, str]]:
+        """The files that none of their names is free for, each with the first of these."""
+        for _, old, checksum, wanted in self._rows("SELECT n, old, checksum, wanted FROM files WHERE stuck = 1"):
+            yield old, self._names(wanted, old, checksum)[0]
 
     def names_of(self, moves: Sequence[Move]) -> list[tuple[bytes, str]]:
         """The addresses in the files of *moves*, each with the name that it asks for."""
@@ -193,6 +205,6 @@ class RenamePlan:
         """The addresses that ask for another name than before, and whose file is not to be moved, or that have none."""
         for _, key, wanted in self._rows(
             "SELECT n, key, wanted FROM names WHERE was <> wanted AND NOT EXISTS (SELECT 1 FROM files"
-            " WHERE files.old = names.old AND files.checksum = names.checksum AND (new <> files.old OR gone))"
+            " WHERE files.old = names.old AND files.checksum = names.checksum AND (new <> files.old OR gone OR stuck))"
         ):
             yield key, wanted

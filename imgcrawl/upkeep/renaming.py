@@ -6,17 +6,19 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from imgcrawl.catalogue import Catalogue
+from imgcrawl.exceptions import InputError
 from imgcrawl.pipelines.stores import FileStore
 from imgcrawl.upkeep.renameplan import Move, RenamePlan
 
 NOTES = ".rename.sqlite3"  # what is being moved, beside the images
 BATCH = 100  # files that are moved together
+VERSION = 1  # of what is written there
 
 
 class Renaming:
@@ -24,19 +26,26 @@ class Renaming:
 
     Each batch is written down, gets its new names beside the old ones, is noted in the catalogue in one step, and loses
     its old names. Where that was interrupted, a file whose row has its old name loses the new one, and one whose row
-    has the new name the old one. Thumbnails go with their files. Raises OSError, `sqlite3.Error` and what a catalogue
-    does.
+    has the new name the old one; what a crawl has stored under one of them since stays. Thumbnails go with their files.
+    Raises OSError, what a catalogue does, and `InputError` for notes that cannot be used.
     """
 
     def __init__(self, catalogue: Catalogue, store: FileStore) -> None:
         self.catalogue = catalogue
         self.store = store
         self.moved = 0
-        self.failed: list[tuple[str, str]] = []  # files, and the names that they could not get
+        self.failed: dict[Move, str] = {}  # what could not be moved, and why
         self._notes_file = store.root / NOTES
-        self._notes = sqlite3.connect(self._notes_file, isolation_level=None)
-        self._notes.execute("CREATE TABLE IF NOT EXISTS moves (old TEXT, new TEXT, checksum TEXT, thumbnails TEXT)")
-        self._recover()
+        with self._telling_of_notes():
+            self._notes = sqlite3.connect(self._notes_file, isolation_level=None)
+        try:
+            interrupted = self._noted()
+        except InputError:
+            self._notes.close()
+            raise
+        for old, new, checksum, thumbnails in interrupted:
+            self._recover(old, new, checksum, [(str(small), str(other)) for small, other in json.loads(thumbnails)])
+        self._note([])
 
     def __enter__(self) -> Self:
         return self
@@ -58,7 +67,7 @@ class Renaming:
             yield
         waiting = plan.moves(waiting=True)
         while batch := list(islice(waiting, BATCH)):
-            self._move([_Step(move.between, move.new, move) for move in batch], plan)
+            self._move([_Step(move.between, move.new, move) for move in batch if move not in self.failed], plan)
             yield
         others = plan.other_names()
         while names := list(islice(others, BATCH)):
@@ -66,7 +75,11 @@ class Renaming:
             yield
 
     def _is_blocked(self, move: Move) -> bool:
-        return not self.store.is_gone(move.new) and self.store.checksum(move.new) != move.checksum
+        """Whether what has its new name, or one of its thumbnails', has to move first."""
+        if not self.store.is_gone(move.new) and self.store.checksum(move.new) != move.checksum:
+            return True
+        thumbnails = self._thumbnail_names(move.old, move.new)
+        return any((there := self.store.stat(new)) and there != self.store.stat(small) for small, new in thumbnails)
 
     def _move(self, steps: Sequence[_Step], plan: RenamePlan | None = None) -> None:
         """Take *steps*; with a *plan* they are the last ones of their files."""
@@ -83,12 +96,11 @@ class Renaming:
     def _link(self, step: _Step) -> bool:
         try:
             self.store.link(step.source, step.target)
-        except FileNotFoundError:
-            self.failed.append((step.source, step.target))
-            return False
-        except FileExistsError:
+        except (FileNotFoundError, FileExistsError) as error:
+            # Another file with these bytes may have had the same name between, and gone on with it.
             if self.store.checksum(step.target) != step.move.checksum:
-                self.failed.append((step.source, step.target))
+                is_gone = isinstance(error, FileNotFoundError)
+                self.failed[step.move] = "it is gone" if is_gone else f"another file is called {step.target}"
                 return False
         for small, new in self._thumbnails(step):
             self.store.remove(new)  # as a crawl does, which makes one anew
@@ -97,37 +109,80 @@ class Renaming:
 
     def _thumbnails(self, step: _Step) -> list[tuple[str, str]]:
         """The thumbnails of a file, each with its new name."""
-        pairs = zip(*(self.store.thumbnails_of(name) for name in step[:2]), strict=True)
-        return [(small, other) for small, other in pairs if small != other and self.store.stat(small)]
+        return [(small, new) for small, new in self._thumbnail_names(*step[:2]) if self.store.stat(small)]
+
+    def _thumbnail_names(self, *names: str) -> Iterator[tuple[str, str]]:
+        """What the thumbnails of a file with two *names* may be called, as one and as the other."""
+        for small, new in zip(*map(self.store.thumbnails_of, names), strict=True):
+            if small != new:
+                yield small, new
 
     def _remove(self, name: str, thumbnails: Iterable[tuple[str, str]]) -> None:
         for each in (name, *(small for small, _ in thumbnails)):
             self.store.remove(each)
             self.store.remove_empty_folders(each)
 
-    def _note(self, steps: Iterable[tuple[str, str, str, str]]) -> None:
-        self._notes.execute("BEGIN")
-        self._notes.execute("DELETE FROM moves")
-        self._notes.executemany("INSERT INTO moves VALUES (?, ?, ?, ?)", steps)
-        self._notes.execute("COMMIT")
+    # What is being moved, and what was when somebody interrupted it
 
-    def _recover(self) -> None:
-        """End what was interrupted, forwards or backwards."""
-        for old, new, checksum, thumbnails in self._notes.execute("SELECT * FROM moves").fetchall():
-            pairs = [(str(small), str(other)) for small, other in json.loads(thumbnails)]
-            is_noted = self.catalogue.has_file(new, checksum)
-            if not self.catalogue.has_file(old, checksum):
-                if is_noted and self.store.stat(new):
-                    self._remove(old, pairs)
-            elif not is_noted:
-                for was, now in ((old, new), *pairs):
-                    if self.store.is_gone(was):  # where there are no hard links
-                        with suppress(FileNotFoundError):
-                            self.store.link(now, was)
-                    elif self.store.stat(was) == self.store.stat(now):
-                        self.store.remove(now)
-                        self.store.remove_empty_folders(now)
-        self._note([])
+    @contextmanager
+    def _telling_of_notes(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise InputError(
+                f"{self._notes_file} cannot be read or written ({error}); expected a file that can be, or none: without"
+                " it, files whose renaming was interrupted may stay under two names"
+            ) from error
+
+    def _noted(self) -> list[tuple[str, str, str, str]]:
+        with self._telling_of_notes():
+            (version,) = self._notes.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise InputError(
+                f"{self._notes_file} is of version {version}, from a later release of imgcrawl; expected {VERSION}: end"
+                " the renaming with that release"
+            )
+        with self._telling_of_notes():
+            self._notes.execute("CREATE TABLE IF NOT EXISTS moves (old TEXT, new TEXT, checksum TEXT, thumbnails TEXT)")
+            self._notes.execute(f"PRAGMA user_version = {VERSION}")
+            return self._notes.execute("SELECT old, new, checksum, thumbnails FROM moves").fetchall()
+
+    def _note(self, steps: Iterable[tuple[str, str, str, str]]) -> None:
+        with self._telling_of_notes():
+            self._notes.execute("BEGIN")
+            self._notes.execute("DELETE FROM moves")
+            self._notes.executemany("INSERT INTO moves VALUES (?, ?, ?, ?)", steps)
+            self._notes.execute("COMMIT")
+
+    def _recover(self, old: str, new: str, checksum: str, thumbnails: list[tuple[str, str]]) -> None:
+        """End a step that was interrupted, forwards or backwards."""
+        is_noted = self.catalogue.has_file(new, checksum)
+        if not self.catalogue.has_file(old, checksum):
+            if is_noted:
+                self._end(old, new, checksum, thumbnails)
+        elif not is_noted and self.store.checksum(new) == checksum:
+            for was, now in (*thumbnails, (old, new)):
+                if self.store.is_gone(was):  # where there are no hard links
+                    with suppress(FileNotFoundError):
+                        self.store.link(now, was)
+                elif self.store.stat(was) == self.store.stat(now):
+                    self.store.remove(now)
+                    self.store.remove_empty_folders(now)
+
+    def _end(self, old: str, new: str, checksum: str, thumbnails: list[tuple[str, str]]) -> None:
+        """Take *old* from a file that the catalogue knows as *new*."""
+        if self.store.checksum(old) == checksum:
+            for was, now in ((old, new), *thumbnails):
+                if self.store.is_gone(now):  # a power cut has taken it
+                    with suppress(FileNotFoundError):
+                        self.store.link(was, now)
+            if self.store.checksum(new) == checksum:
+                self.store.remove(old)
+        for small, other in thumbnails:
+            if self.store.stat(small) == self.store.stat(other):
+                self.store.remove(small)
+        for name in (old, *(small for small, _ in thumbnails)):
+            self.store.remove_empty_folders(name)
 
 
 class _Step(NamedTuple):

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
+import sqlite3
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import date
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import UUID
 
 import pytest
+from itemadapter import ItemAdapter
 
 from imgcrawl.catalogue import GalleryVisit, LastOutcome, Record, SqliteCatalogue
 from imgcrawl.catalogue.sql import IMAGES, gallery_key
+from imgcrawl.commands.rename import Command
 from imgcrawl.exceptions import InputError
+from imgcrawl.images.formats import FOREIGN_EXTENSIONS
+from imgcrawl.images.names import file_names
+from imgcrawl.pipelines.images import ImagesPipeline
 from imgcrawl.pipelines.staging import Staging
 from imgcrawl.pipelines.stores import FileStore
 from imgcrawl.upkeep.naming import Naming
@@ -52,7 +63,9 @@ def key(name: str) -> bytes:
     return hashlib.sha1(name.encode(), usedforsecurity=False).digest()
 
 
-def gallery(catalogue: SqliteCatalogue, spider: str, url: str, images: dict[str, Any]) -> None:
+def gallery(
+    catalogue: SqliteCatalogue, spider: str, url: str, images: dict[str, Any], media: str = IMAGES, **fields: str
+) -> None:
     outcomes = []
     with catalogue.transaction():
         for name, stored in images.items():
@@ -64,8 +77,39 @@ def gallery(catalogue: SqliteCatalogue, spider: str, url: str, images: dict[str,
                 file, body, wanted = stored
                 facts = (len(body), "JPEG", 3, 2, 1, "", "", "", "2026", 1.5)
                 catalogue.put(Record(key(name), wanted, file, sha(body), *facts))
-    fields = {"spider": spider, "url": url, "title": "T"}
-    catalogue.note([GalleryVisit(spider, url, "T", fields, IMAGES, outcomes, 1.0, complete=True)])
+    fields = {"spider": spider, "url": url, "title": "T"} | fields
+    catalogue.note([GalleryVisit(spider, url, "T", fields, media, outcomes, 1.0, complete=True)])
+
+
+def made(root: Path, *galleries: dict[str, Any], **more: bytes) -> Path:
+    """A store with *galleries* of images, each with its title, if it has one, and with *more* files."""
+    root.mkdir()
+    files = {**more}
+    with closing(SqliteCatalogue(root / ".catalogue.sqlite3")) as catalogue:
+        for number, images in enumerate(galleries):
+            fields = {"title": images.pop("title", "T")}
+            gallery(catalogue, "s", f"http://h/{number}", images, **fields)
+            files |= {path: body for path, body, _ in images.values()}
+    for path, body in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(body)
+    return root
+
+
+def files_in(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and not path.relative_to(root).as_posix().startswith(".")
+    }
+
+
+def note(root: Path, *step: str) -> None:
+    """What is left of a renaming that was interrupted in *step*."""
+    with closing(sqlite3.connect(root / NOTES)) as notes:
+        notes.execute("CREATE TABLE moves (old TEXT, new TEXT, checksum TEXT, thumbnails TEXT)")
+        notes.execute("INSERT INTO moves VALUES (?, ?, ?, ?)", step)
+        notes.commit()
 
 
 @pytest.fixture
@@ -101,7 +145,7 @@ def rename(root: Path, template: str = TEMPLATE) -> list[str]:
     ):
         list(plan.read())
         list(renaming.carry_out(plan))
-        return [*plan.gone(), *(new for _, new in renaming.failed)]
+        return [*plan.gone(), *(new for _, new in plan.stuck()), *(move.new for move in renaming.failed)]
 
 
 def state(root: Path) -> dict[str, Any]:
@@ -225,6 +269,174 @@ def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(store: Path, in_memo
         assert not (again / NOTES).exists()
         number += 1
     assert number > 30
+
+
+@pytest.mark.parametrize("at_old", [b"another", b"one"])
+def test_what_an_interrupted_renaming_left_ends_without_the_files_that_a_crawl_has_stored_since(
+    tmp_path: Path, at_old: bytes
+) -> None:
+    small = ("thumbs/small/x/1.jpg", "thumbs/small/s/T/01.jpg")
+    more = {"x/1.jpg": at_old, small[0]: b"small, of " + at_old}
+    root = made(tmp_path / "images", {"a": ("s/T/01.jpg", b"one", "s/T/01")}, **more)
+    note(root, "x/1.jpg", "s/T/01.jpg", sha(b"one"), json.dumps([small]))
+    if at_old == b"one":
+        (root / "s/T/01.jpg").unlink()  # a power cut
+        assert rename(root) == []
+        assert files_in(root) == {"s/T/01.jpg": b"one", small[1]: b"small, of one"}
+    else:
+        (root / small[1]).parent.mkdir(parents=True)
+        (root / small[1]).write_bytes(b"small, of one")
+        assert rename(root) == []
+        assert files_in(root) == {"s/T/01.jpg": b"one", small[1]: b"small, of one", **more}
+
+
+def test_notes_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    root = made(tmp_path / "images", {"a": ("x/1.jpg", b"one", "x/1")})
+    (root / NOTES).write_bytes(b"no database" * 100)
+    with pytest.raises(InputError, match=f"{NOTES} cannot be read or written .file is not a database.; expected"):
+        rename(root)
+    (root / NOTES).unlink()
+    with closing(sqlite3.connect(root / NOTES)) as notes:
+        notes.execute("PRAGMA user_version = 2")
+    with pytest.raises(InputError, match=f"{NOTES} is of version 2, from a later release of imgcrawl; expected 1"):
+        rename(root)
+    assert files_in(root) == {"x/1.jpg": b"one"}
+
+
+def test_each_file_keeps_its_extension(tmp_path: Path) -> None:
+    extensions = sorted({*FOREIGN_EXTENSIONS.values(), ".jpg", ".ppm"})
+    images = {f"a{each}": (f"x/a{each}", each.encode(), f"x/a{each}") for each in extensions}
+    assert rename(made(tmp_path / "images", images)) == []
+    assert files_in(tmp_path / "images") == {
+        f"s/T/{number:02}{each}": each.encode() for number, each in enumerate(extensions, 1)
+    }
+
+
+def test_thumbnails_stay_with_files_of_other_formats_that_get_the_names_of_each_other(tmp_path: Path) -> None:
+    images = {f"a{n}": (f"s/T/{n:02}.{kind}", b"%d" % n, f"s/T/{n:02}") for n, kind in enumerate(("jpg", "jpg", "png"))}
+    small = {f"thumbs/small/s/T/{n:02}.jpg": b"small %d" % n for n in range(3)}
+    root = made(tmp_path / "images", images, **small)
+    assert rename(root) == []
+    assert files_in(root) == {
+        **{"s/T/01.jpg": b"0", "s/T/02.jpg": b"1", "s/T/03.png": b"2"},
+        **{f"thumbs/small/s/T/{n + 1:02}.jpg": b"small %d" % n for n in range(3)},
+    }
+
+
+def test_the_longest_names_are_exchanged_as_short_ones_are(tmp_path: Path) -> None:
+    one, other = ("n" * 199 + each for each in "12")
+    images = {one: (f"{other}.jpg", b"one", other), other: (f"{one}.jpg", b"other", one)}
+    assert rename(made(tmp_path / "images", images), "{name}") == []
+    assert files_in(tmp_path / "images") == {f"{one}.jpg": b"one", f"{other}.jpg": b"other"}
+    names = [file_names(f"s/{name}", ".djvu", sha(b"one"))[-1] for name in (one, other)]
+    assert len({*names}) == 2
+    assert max(len(name.partition("/")[2]) for name in names) <= 255
+
+
+def test_files_that_no_name_is_free_for_stay_and_keep_their_names_from_others(tmp_path: Path) -> None:
+    linked = {"title": "linked", "a": ("M/01.jpg", b"one", "M/01")}
+    root = made(tmp_path / "images", {"title": "M", "b": ("y/1.jpg", b"two", "y/1")}, linked)
+    (tmp_path / "elsewhere").mkdir()
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    for _ in range(2):
+        assert rename(root, "{title}/{index:02}") == ["linked/01.jpg"]
+        assert files_in(root) == {"M/01.jpg": b"one", f"M/01-{sha(b'two')[:8]}.jpg": b"two"}
+    with closing(SqliteCatalogue(root / ".catalogue.sqlite3")) as catalogue:
+        stuck, moved = catalogue.find(key("a")), catalogue.find(key("b"))
+    assert stuck
+    assert moved
+    assert (stuck.wanted, moved.wanted) == ("M/01", "M/01")
+
+
+def test_names_that_differ_in_capitals_alone_are_given_once(tmp_path: Path) -> None:
+    images = {"a": ("x/1.jpg", b"one", "x/1")}, {"title": "t", "b": ("x/2.jpg", b"two", "x/2")}
+    assert rename(made(tmp_path / "images", *images)) == []
+    assert files_in(tmp_path / "images") == {"s/T/01.jpg": b"one", f"s/t/01-{sha(b'two')[:8]}.jpg": b"two"}
+
+
+def test_what_could_not_be_moved_is_told_once_and_what_another_file_has_brought_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgcrawl.upkeep.renaming.BATCH", 1)
+    same = [{each: (f"x/{each}.jpg", b"same", f"x/{each}")} for each in ("a", "b")]
+    images = {"title": "U", "c": ("s/T/01.jpg", b"c", "s/T/01"), "lost": ("x/lost.jpg", b"lost", "x/lost")}
+    root = made(tmp_path / "images", *same, images)
+    files = FileStore(root)
+    with (
+        closing(SqliteCatalogue(root / ".catalogue.sqlite3")) as catalogue,
+        RenamePlan(catalogue, files, naming(TEMPLATE)) as plan,
+        Renaming(catalogue, files) as renaming,
+    ):
+        list(plan.read())
+        (root / "s/U").mkdir()
+        (root / "s/U/02.jpg").write_bytes(b"nobody's")
+        (root / "x/lost.jpg").unlink()
+        list(renaming.carry_out(plan))
+        told = [(move.old, move.new, reason) for move, reason in renaming.failed.items()]
+        assert catalogue.has_file("s/T/01.jpg", sha(b"same"))
+    assert told == [("x/lost.jpg", "s/U/02.jpg", "it is gone")]
+    assert files_in(root) == {"s/T/01.jpg": b"same", "s/U/01.jpg": b"c", "s/U/02.jpg": b"nobody's"}
+
+
+class Derived(ImagesPipeline):
+    IMAGES_URLS_FIELD = "picture_urls"
+
+
+def test_the_fields_of_images_are_those_of_the_crawl() -> None:
+    settings = project_settings()
+    settings.set("ITEM_PIPELINES", {Derived: 1})
+    assert Naming(settings, "s").media == ["picture_urls images"]
+    settings.set("IMAGES_RESULT_FIELD", "pictures")
+    settings.set("DERIVED_IMAGES_URLS_FIELD", "own_urls")
+    assert Naming(settings, "s").media == ["own_urls pictures"]
+
+
+def test_dates_and_numbers_give_the_names_from_the_catalogue_that_they_gave_in_the_crawl() -> None:
+    item = {"day": date(2026, 1, 31), "price": Decimal("1.50"), "id": UUID(int=7), "tags": ["a"], "none": None}
+    settings = project_settings()
+    settings.set("IMAGES_NAME", "{day}/{price}-{id}{tags}{none}")
+    requests = Naming(settings, "s", item.keys()).requests_for(IMAGES)
+    assert requests
+    for fields in (item, json.loads(json.dumps(item, default=str))):
+        assert requests.paths(ItemAdapter(fields), ["http://h/a.jpg"], "s") == [f"2026-01-31/1.50-{UUID(int=7)}"]
+
+
+def execute(root: Path, *, simulate: bool = False, **settings: str) -> int:
+    """The exit code of `scrapy rename urls`."""
+    command = Command()
+    command.settings = project_settings()
+    command.settings.setdict({"IMAGES_STORE": str(root), **settings}, "cmdline")
+    return command.execute(["urls"], Namespace(simulate=simulate))
+
+
+def test_a_list_s_columns_name_files_and_what_no_pipeline_knows_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = made(tmp_path / "images", **{"x/1.jpg": b"one"})
+    with closing(SqliteCatalogue(root / ".catalogue.sqlite3")) as catalogue:
+        gallery(catalogue, "urls", "list.csv:2", {"a": ("x/1.jpg", b"one", "x/1")}, colour="red")
+    assert execute(root, IMAGES_NAME="{spider}/{title}/{index:03}") == 0
+    assert files_in(root) == {"urls/T/001.jpg": b"one"}
+    with pytest.raises(InputError, match=r"\{color\} is not one of its fields"):
+        execute(root, IMAGES_NAME="{color}/{index}")
+    synced: list[None] = []
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(sync(handle)))
+    assert execute(root, IMAGES_NAME="{spider}/{index}") == 0
+    assert synced == []
+    assert execute(root, IMAGES_NAME="{spider}/{colour}/{index}", DURABILITY="fsync") == 0
+    assert files_in(root) == {"urls/red/1.jpg": b"one"}
+    assert synced
+    with closing(SqliteCatalogue(root / ".catalogue.sqlite3")) as catalogue:
+        gallery(catalogue, "urls", "http://h/2", {"b": ("x/2.jpg", b"two", "x/2")}, "picture_urls pictures")
+    capsys.readouterr()
+    assert execute(root, simulate=True, IMAGES_NAME="{spider}/{colour}/{index}") == 1
+    told = capsys.readouterr().err
+    assert told.startswith("1 galleries whose images are in the fields picture_urls pictures are left as they are")
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(InputError, match="nowhere: there is no such folder"):
+        execute(nowhere, simulate=True, CATALOGUE_FILE=str(root / ".catalogue.sqlite3"))
+    assert not nowhere.exists()
 
 
 def test_a_store_that_somebody_uses_is_left_alone_and_one_that_is_renamed_is_not_used(store: Path) -> None:
