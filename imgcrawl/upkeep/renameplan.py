@@ -85,9 +85,8 @@ class RenamePlan:
         self._db.execute("COMMIT")
 
     def _add(self, gallery: StoredGallery) -> None:
-        if self.naming.requests_for(gallery.media) is None:
+        if gallery.keys and self.naming.requests_for(gallery.media) is None:
             self.unknown[gallery.media] += 1
-            return
         outcomes = self.catalogue.outcomes(gallery.keys)
         records = self.catalogue.find_all(gallery.keys)
         paths = self.naming.paths(gallery, [outcome.url if outcome else "" for outcome in outcomes])

@@ -429,10 +429,12 @@ def test_a_list_s_columns_name_files_and_what_no_pipeline_knows_is_told(
     assert synced
     with closing(SqliteCatalogue(root / ".catalogue.sqlite3")) as catalogue:
         gallery(catalogue, "urls", "http://h/2", {"b": ("x/2.jpg", b"two", "x/2")}, "picture_urls pictures")
+        gallery(catalogue, "urls", "http://h/3", {}, "film_urls films")
     capsys.readouterr()
     assert execute(root, simulate=True, IMAGES_NAME="{spider}/{colour}/{index}") == 1
     told = capsys.readouterr().err
     assert told.startswith("1 galleries whose images are in the fields picture_urls pictures are left as they are")
+    assert told.count("left as they are") == 1
     nowhere = tmp_path / "nowhere"
     with pytest.raises(InputError, match="nowhere: there is no such folder"):
         execute(nowhere, simulate=True, CATALOGUE_FILE=str(root / ".catalogue.sqlite3"))
