@@ -352,7 +352,8 @@ def test_killed_again_and_again(project: Path) -> None:
         process = start(project, *feeds, run=run, count=100_000, every=37, big=20_000)
         wait_for(lambda before=before: len(handled(project)) > before, process)
         end = time.monotonic() + random.uniform(0, 0.3)
-        while time.monotonic() < end:
+        while time.monotonic() < end or len(reader.lengths) < 2 * (run + 1):
+            assert process.poll() is None
             reader.look()
         process.send_signal(signal.SIGKILL)
         process.communicate()
