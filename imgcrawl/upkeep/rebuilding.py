@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from itemadapter import ItemAdapter
@@ -166,7 +167,7 @@ class Rebuild:
 
 
 def _names_its_file(record: Record) -> bool:
-    extension = record.path[len(strip_extension(record.path)) :]
+    extension = PurePosixPath(record.path).suffix
     names = (file_names(record.wanted, extension, record.checksum, with_checksum=each) for each in (False, True))
     return any(record.path in each for each in names)
 
