@@ -100,6 +100,8 @@ class NamedGallerySpider(GallerySpider):
                 bad = stated[found.index(None)] if found else ""
                 said = row.reason if isinstance(row, BadRow) else f"no address: {bad[:80]!r}"
                 self.logger.warning("%s, line %d: %s", place, row.line, said)
+            if isinstance(row, BadRow):
+                continue
             for address in filter(None, found):
                 request = self.gallery_request(rebase(address, self.base) if self.base else address)
                 if row.fields:
