@@ -93,8 +93,9 @@ class Addon:
         if "downloader" in parts:
             PlaywrightAddon().update_settings(settings)
             WarcAddon().update_settings(settings)
-        elif wanted := [name for name in ("PAGES_PLAYWRIGHT", "WARC_FOLDER") if settings.get(name)]:
-            raise InputError(f"{wanted[0]} is set, and IMGCRAWL_WITHOUT names downloader, which does it")
+        elif settings.getbool("PAGES_PLAYWRIGHT") or settings.get("WARC_FOLDER"):
+            name = "WARC_FOLDER" if settings.get("WARC_FOLDER") else "PAGES_PLAYWRIGHT"
+            raise InputError(f"{name} is set, and IMGCRAWL_WITHOUT names downloader, which does it")
         if "frontier" in parts:
             FrontierAddon(self.crawler).update_settings(settings)
 

@@ -79,7 +79,7 @@ _JUDGED_ELSEWHERE = re.compile(
 SOCKS = re.compile(r"(socks[45])[ah]?://(.*)", re.IGNORECASE | re.DOTALL)
 # Of the password only what `imgcrawl.lines` knows for one, wherever it may be told.
 _PROXY = re.compile(
-    r"(?:(?:https?|socks[45][ah]?)://)?(?:[^\s/'\"]*@)?(?:[^\s/@:?#'\"\[\]]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?",
+    r"(?:(?:https?|socks[45][ah]?)://)?(?:[^\s/'\"]*@)?(?:[^\s/@:?#'\"\[\]]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{0,5}))?(?:/[^\s@]*)?",
     re.IGNORECASE,
 )
 _MAPPING = 'a mapping, as in {"name": 1}'

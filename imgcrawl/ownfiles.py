@@ -14,6 +14,7 @@ from imgcrawl.exceptions import InputError
 # What stands under a name that can be foreseen is neither followed nor waited for.
 _UNSEEN: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 OPEN: Final = os.O_RDWR | os.O_CREAT | _UNSEEN
+_SQLITE: Final = b"SQLite format 3\0"
 _KINDS: Final = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFDIR: "a folder",
@@ -85,13 +86,14 @@ def read_file(path: Path, most: int | None = None, *, follow: bool = True) -> by
 
 def check_database(path: Path, expected: str) -> None:
     """Raise `InputError` if what stands at *path*, or where SQLite has files of its own beside it, is no file, has a
-    second name, or is a stranger's: SQLite would follow a link, and wait for a pipe."""
+    second name and is no database, or is a stranger's: SQLite would follow a link, and wait for a pipe."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         file = path.with_name(path.name + suffix)
         try:
             status = file.lstat()
             why = _KINDS.get(stat.S_IFMT(status.st_mode), "")
-            if not why and status.st_nlink > 1:
+            # A database may: backups are made of such names.
+            if not why and status.st_nlink > 1 and (suffix or not _is_database(file)):
                 why = "a file with another name besides (a copy has one name)"
             if not why and is_of_a_stranger(file):
                 why = "a file of another user"
@@ -99,6 +101,11 @@ def check_database(path: Path, expected: str) -> None:
             continue
         if why:
             raise InputError(f"{file} is {why}; expected {expected}")
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
 
 
 def is_of_a_stranger(path: Path) -> bool:

@@ -99,6 +99,16 @@ def host_of(url: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=1000)
+def origin_of(url: str) -> str:
+    """Host and port of *url*, or ""."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}" if parts.hostname else ""
+    except ValueError:
+        return ""
+
+
 def stem(url: str) -> str:
     """The name of the file that *url* leads to, without its extension and what sites append to that (`.jpg!dta`)."""
     name = unquote(without_query(url).rstrip("/").rpartition("/")[2])
@@ -158,6 +168,11 @@ def is_private_literal(url: str) -> bool:
     """Whether the host of *url* is an IP address that is not public; of a name only a resolver knows."""
     ip = literal_ip(host_of(url))
     return ip is not None and not is_public(ip)
+
+
+def is_on_machine_of(page: str, url: str) -> bool:
+    """Whether *url* is surely where *page* came from: at its origin, or at another port of its private address."""
+    return origin_of(page) == origin_of(url) or (is_private_literal(page) and host_of(page) == host_of(url))
 
 
 def _literal_ip(host: str) -> str | None:

@@ -104,7 +104,13 @@ READ: list[tuple[Callable[[str], object], list[str]]] = [
     ),
     (linked_data, ['{"a": ' + long("/*x")[:-9], '["' + long('\\"')[:-9], long("1 ")]),
     (lambda query: continues(f"{PAGE}b", f"{PAGE}b?{query}1=2", 2), [long("page")]),
-    (link_header, [long("<")[: 64 * 1024], f"<a>{long(';')}", f"<a>;{long(' ')}", f"<a>; rel={long('x ')}"]),
+    (
+        link_header,
+        [
+            long("<")[: 64 * 1024], f"<a>{long(';')}", f"<a>;{long(' ')}", f"<a>; rel={long('x ')}",
+            f"<a>;rel={long(' ')}x",
+        ],
+    ),
 ]  # fmt: skip
 
 

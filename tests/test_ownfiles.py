@@ -123,6 +123,12 @@ def test_databases_and_exports_touch_nothing_of_others(
     assert not (tmp_path / "made-by-us").exists()
 
 
+def test_a_catalogue_may_have_a_second_name_as_backups_give_it(tmp_path: Path) -> None:
+    a_catalogue(tmp_path)
+    (tmp_path / "backup").hardlink_to(tmp_path / "catalogue")
+    a_catalogue(tmp_path)
+
+
 def test_an_export_follows_no_link_in_its_folder_and_waits_for_no_pipe(tmp_path: Path, victim: Path) -> None:
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     elsewhere.mkdir()

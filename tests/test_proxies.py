@@ -152,7 +152,14 @@ def test_a_proxy_whose_address_cannot_be_read_is_one_sentence_without_its_passwo
     assert str(refusal.value).startswith(f"https_proxy: the address of the proxy {shown} cannot be read; expected http")
     monkeypatch.setenv("https_proxy", "http://me:p%40ss@proxy:3128")
     monkeypatch.setenv("no_proxy", "a b, c")
-    for good in ("http://proxy", "proxy:3128", "http://me:p@ss@[::1]:3128/", "SOCKS5h://me:x@proxy:1"):
+    for good in (
+        "http://proxy",
+        "proxy:3128",
+        "http://proxy:80/path",
+        "http://proxy:",
+        "http://me:p@ss@[::1]:3128/",
+        "SOCKS5h://me:x@proxy:1",
+    ):
         monkeypatch.setenv("http_proxy", good)
         checks.check_values(project_settings())
 

@@ -26,7 +26,7 @@ from tests.support.redis_server import RedisServer, free_port
 from tests.support.sharing import counts_of_galleries
 from tests.test_promises import STATUSES, assert_as_served
 
-GALLERIES, PER_PAGE = 90, 30
+GALLERIES, PER_PAGE = 150, 50
 SMALL = {"galleries": GALLERIES, "images": 3, "per_page": PER_PAGE, "width": 60, "misbehave": False}
 
 

@@ -34,6 +34,9 @@ from imgcrawl.pages.pagination import NEXT_LINKS
 from imgcrawl.urls import absolute
 
 MAX_FORMS = 100  # to log in, that are remembered
+_NEXT_IN_HEADER = re.compile(
+    r"<([^<>]{1,2000})>[^,<]{0,200}?;\s*+rel\s*+=\s*+[\"']?+\s*+(?:(?!next\b)[^\"',;\s]++\s++)*+next\b", re.IGNORECASE
+)
 
 
 class _Seen(NamedTuple):
@@ -120,7 +123,8 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 yield output
         if self.is_last(page) or step.walk.ends_known(self.most_known):
             return
-        links_on = step.walk.barren > 0 and not self.is_numbered() and self.next_address(response, page, step.walk)
+        brings_little = step.walk.barren > 0 or step.walk.sparse > 0
+        links_on = brings_little and not self.is_numbered() and self.next_address(response, page, step.walk)
         if not step.goes_on(page, links_on=bool(links_on)):
             self.tell_end(response, page, step.walk)
             return
@@ -241,5 +245,4 @@ def _is_busy(response: Response) -> bool:
 def next_in_header(response: Response) -> list[str]:
     """What the header `Link` (RFC 8288) names as the next page."""
     said = b",".join(response.headers.getlist("Link")).decode("utf-8", "replace")
-    found = re.findall(r"<([^<>]{1,2000})>[^,<]{0,200}?;\s*rel\s*=\s*[\"']?(?:[^\"',;]*\s)?next\b", said, re.IGNORECASE)
-    return [address for link in found if (address := absolute(response.url, link))]
+    return [address for link in _NEXT_IN_HEADER.findall(said) if (address := absolute(response.url, link))]

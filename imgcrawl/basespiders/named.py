@@ -32,8 +32,9 @@ class NamedGallerySpider(GallerySpider):
 
     A list is one of any format (`rows.open_address_list`), and is judged before anything is asked for: one that cannot
     be read raises `InputError`. Its other columns, those in `keep` or all small ones, are fields of the item; `title`
-    and the like go before what the page says. A row without an address is told with its line, counted (`row/bad`) and
-    passed over. Addresses in a list are not trusted: they lead to public hosts only, unless `base` says whose they are.
+    and the like go before what the page says. A row without an address, or with one that is none, is told with its
+    line and counted (`row/bad`), and what is no address is passed over. Addresses in a list are not trusted: they lead
+    to public hosts only, unless `base` says whose they are.
     """
 
     options: ClassVar[dict[str, str]] = {
@@ -94,10 +95,12 @@ class NamedGallerySpider(GallerySpider):
         for row in self._list or ():
             stated = [] if isinstance(row, BadRow) else row.values
             found = [_absolute(address) for address in stated]
-            if isinstance(row, BadRow) or None in found or not found:
+            if None in found or not found:
                 self.crawler.stats.inc_value("row/bad")
-                said = row.reason if isinstance(row, BadRow) else f"no address: {str((*stated, '')[0])[:80]!r}"
+                bad = stated[found.index(None)] if found else ""
+                said = row.reason if isinstance(row, BadRow) else f"no address: {bad[:80]!r}"
                 self.logger.warning("%s, line %d: %s", place, row.line, said)
+            if isinstance(row, BadRow):
                 continue
             for address in filter(None, found):
                 request = self.gallery_request(rebase(address, self.base) if self.base else address)

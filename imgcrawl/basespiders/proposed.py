@@ -71,7 +71,7 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
         if not re.search(r"\{(page|offset|token)", self.list_url):
             self.take_pagination(response.url, await outside_loop(size, propose_pagination, page))
         if not (self.image_links or self.image_page_links):
-            sampled = await asyncio.gather(*(self.sample(address) for address in galleries[:SAMPLE]))
+            sampled = await asyncio.gather(*(self.sample(address, response.url) for address in galleries[:SAMPLE]))
             pages = [each for each in sampled if each]
             size += sum(len(each.body) for each in pages)
             self.take_images(await outside_loop(size, _proposed_images, response, pages, galleries))
@@ -80,10 +80,10 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
         async for output in self.parse_list(response, page=self.first_page, walk=walk.to_wire()):
             yield output
 
-    async def sample(self, url: str) -> TextResponse | None:
-        """The page of a gallery, if it can be had."""
+    async def sample(self, url: str, page: str) -> TextResponse | None:
+        """The page of a gallery that *page* names, if it can be had."""
         try:
-            request = Request(url, callback=NO_CALLBACK, meta={"task": "subpage"})
+            request = Request(url, callback=NO_CALLBACK, meta={"task": "subpage", "page_url": page})
             answer = await self.crawler.engine.download_async(request)
         except Exception as error:  # what it is, is told where the gallery is asked for as one
             self.logger.debug("%.500s: %.500s", url, error)

@@ -14,8 +14,10 @@ from twisted.python.failure import Failure
 from imgcrawl.basespiders.base import failed_reason, request_of
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.exceptions import InputError
+from imgcrawl.items import Gallery
 from imgcrawl.pages.outside import in_pieces
 from imgcrawl.pages.sitemaps import SitemapEntry, read_sitemap
+from imgcrawl.urls import OUTSIDE, is_on_machine_of, is_public
 
 # Sitemaps that name sitemaps that name sitemaps: the protocol knows one level.
 MAX_LEVEL = 3
@@ -94,6 +96,21 @@ class SitemapGallerySpider(GallerySpider):
         if entry.images:
             request.meta["sitemap_images"] = list(entry.images)
         return request
+
+    async def fill_item(self, item: Gallery, response: Response) -> None:
+        await super().fill_item(item, response)
+        if unsure := self.unsure_images(response):
+            urls = item["image_urls"]
+            pages = item.get("image_pages") or [response.url] * len(urls)
+            item["image_pages"] = [OUTSIDE if url in unsure else page for url, page in zip(urls, pages, strict=True)]
+
+    def unsure_images(self, response: Response) -> set[str]:
+        """Those of the stated images that are not for *response*, a private page, to name: that a sitemap has stated
+        them came through a shared queue, where anybody may write, and they are not on the page's own machine."""
+        ip = response.ip_address
+        if "lease" not in response.meta or ip is None or response.meta.get("proxy") or is_public(str(ip)):
+            return set()
+        return {image for image in self.stated_images(response) if not is_on_machine_of(response.url, image)}
 
     def images_of(self, response: Response) -> list[str]:
         return list(dict.fromkeys([*super().images_of(response), *self.stated_images(response)]))

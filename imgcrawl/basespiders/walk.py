@@ -14,9 +14,11 @@ PATIENCE, LONG_PATIENCE = 3, 10
 REMEMBERED = 2_000
 # A page shows next to nothing new if it brings so much less than the best page did.
 NEXT_TO_NOTHING = 5
-# Pages in a row that may bring next to nothing where a page before them has said that there are so many; and those of
-# which at most half is new, whatever was said: to a list that makes something up for each page there is no end.
-PROMISED_PATIENCE, LAST_PATIENCE = 100, 500
+# Pages in a row that may bring next to nothing where a page before them has said that there are so many.
+PROMISED_PATIENCE = 100
+# Pages in a row of which at most half is new; and the same where the site itself says that its list goes on: to one
+# that makes something up for each page there is no end.
+LAST_PATIENCE, LONG_LAST_PATIENCE = 30, 500
 # What is remembered of the pages before the last: advertisements that take turns come again.
 _SEEN = 1_000
 
@@ -60,7 +62,9 @@ class Walk:
         first, last, seen = set(self.first), set(self.last), set(self.seen)
         own, own_last = prints - first, last - first
         new = len(own - last)
-        repeats = 2 * len(own_last & prints) > len(own_last) > 0 or not own - last - seen
+        # All of the first page, but for an advertisement that has changed since.
+        again = len(first - prints) <= (new < self.best)
+        repeats = again or 2 * len(own_last & prints) > len(own_last) > 0 or not own - last - seen
         # A page with one that is pinned to each and one of its own looks like one with an advertisement that changes.
         few = new * NEXT_TO_NOTHING <= self.best or (new == 1 and len(prints) >= 4 and self.best <= 1)
         little = bool(self.first) and (not own - last - seen or (new * 2 < len(prints) and (repeats or few)))
@@ -101,7 +105,7 @@ class Walk:
 
     def is_in_doubt(self, page: int) -> bool:
         """Whether a walk that ends behind *page* for what its pages show may have more pages."""
-        return page != self.named and (self.doubtful > 0 or self.sparse >= LAST_PATIENCE)
+        return page != self.named and (self.doubtful > 0 or (self.sparse >= LAST_PATIENCE and not self.barren))
 
     def patience(self, page: int) -> int:
         """Pages in a row that may bring nothing, as seen from *page*."""
@@ -126,4 +130,5 @@ class Step:
             return False
         is_promised = self.brings_new and (links_on or page < self.walk.promised)
         patience = PROMISED_PATIENCE if is_promised else self.walk.patience(page)
-        return self.walk.barren < patience and self.walk.sparse < LAST_PATIENCE
+        last_patience = LONG_LAST_PATIENCE if links_on or page < self.walk.named else LAST_PATIENCE
+        return self.walk.barren < patience and self.walk.sparse < last_patience

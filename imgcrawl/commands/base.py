@@ -32,7 +32,8 @@ class BaseCommand(Base):
     """What a command that needs a project inherits besides `ScrapyCommand`, and before it.
 
     An `InputError` ends the command with exit code 2 and its sentence, a catalogue that cannot be used any more with
-    exit code 1 and one. Where nobody reads stdout any more (`| head -1`), it ends without a word.
+    exit code 1 and one, Ctrl-C with exit code 3. Where nobody reads stdout any more (`| head -1`), it ends without a
+    word.
     """
 
     requires_project = True
@@ -53,6 +54,9 @@ class BaseCommand(Base):
             self.exitcode = ExitCode.REFUSED
         except CATALOGUE_ERRORS as error:
             self.exitcode = without_catalogue(error)
+        except KeyboardInterrupt:
+            complain("interrupted")
+            self.exitcode = ExitCode.STOPPED
         except BrokenPipeError:
             # Python flushes stdout once more in the end, and would tell the same error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

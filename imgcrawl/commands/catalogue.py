@@ -24,7 +24,7 @@ from imgcrawl.lines import printable
 from imgcrawl.pipelines.stores import FileStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from imgcrawl.upkeep.naming import Naming
     from imgcrawl.upkeep.rebuilding import Rebuild, StoredFiles
@@ -169,9 +169,9 @@ def _namings(settings: Settings) -> Any:
     loader = get_spider_loader(settings)
     known = set(loader.list())
 
-    def naming_of(name: str) -> Naming:
+    def naming_of(name: str, fields: Collection[str]) -> Naming:
         own = settings_of(loader.load(name), settings) if name in known else settings
-        return Naming(own, name)
+        return Naming(own, name, fields)  # a list's columns are fields, too
 
     return naming_of
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import posixpath
-from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
 
-from imgcrawl.catalogue import Catalogue, Record, open_catalogue
+from imgcrawl.catalogue import Catalogue, open_catalogue
 from imgcrawl.catalogue.opening import local_store
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.pipelines.stores import FileStore, is_plain
-
-THUMBNAILS = (".jpg", ".png")
 
 
 class Command(BaseCommand, ScrapyCommand):
@@ -61,7 +58,7 @@ class Command(BaseCommand, ScrapyCommand):
                     say(f"{name}: will be fetched again")
                 else:
                     # First: what is noted is not found by its name any more, if this has to be done again.
-                    deleted = _delete(local_store(settings), paths, catalogue.find_all(keys))
+                    deleted = _delete(local_store(settings), paths)
                     catalogue.forget(keys)
                     say(f"{name}: {deleted}will not be fetched again")
         finally:
@@ -84,16 +81,12 @@ def _known(catalogue: Catalogue, settings: Settings, name: str, *, deleted: bool
     return [key], [record.path] if record.path and catalogue.keys_of(record.path) == [key] else []
 
 
-def _delete(root: Path | None, paths: list[str], records: Sequence[Record | None]) -> str:
-    """Delete *paths*, and the thumbnails of their *records*, from the store at *root*; what is to be said of it. Raises
-    `InputError`."""
+def _delete(root: Path | None, paths: list[str]) -> str:
+    """Delete *paths*, and their thumbnails, from the store at *root*; what is to be said of it. Raises `InputError`."""
     if root is None or not paths:
         return ""
     store = FileStore(root)
-    sizes = sorted(folder.name for folder in (root / "thumbs").glob("*"))
-    names = [posixpath.splitext(record.wanted)[0] for record in records if record]
-    small = [f"thumbs/{size}/{name}{kind}" for size in sizes for name in names for kind in THUMBNAILS]
-    for path in [*paths, *small]:
+    for path in chain(paths, *map(store.thumbnails_of, paths)):
         try:
             store.remove(path)
         except OSError as error:

@@ -13,6 +13,7 @@ from cachetools import LRUCache
 from scrapy import Request, signals
 from scrapy.crawler import Crawler
 from scrapy.http import Response
+from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.url import strip_url
 
 from imgcrawl.exceptions import InputError, RequestRefused
@@ -38,8 +39,9 @@ def named_by(request: Request) -> str | None:
 class AddressGuardMiddleware:
     """Keeps what pages name away from the machines behind our own firewall.
 
-    What the user names, and that is what a spider's own `start` asks for, may be anything of http and https, and of the
-    other schemes that have a handler (DOWNLOAD_HANDLERS: ``file``, ``s3`` …), which no page, item or redirect may name.
+    What the user names may be anything of http and https. What a spider's own `start` asks for (``is_start_request``)
+    may be of the other schemes that have a handler, too (DOWNLOAD_HANDLERS: ``file``, ``s3`` …), which no page, item
+    or redirect may name, and no pipeline may ask for.
     Anything of http and https may also be named by a page whose answer itself came from an address that is not public,
     whatever its host is called (unless ``page_private`` is False in the request's meta: that the page named it is not
     for sure). Any other request gets ``public_only`` in its meta, which our download handler obeys where it connects,
@@ -87,8 +89,10 @@ class AddressGuardMiddleware:
         return None
 
     def _is_of_another_scheme(self, request: Request) -> bool:
-        scheme = request.url.partition(":")[0]
-        return scheme in self._schemes and named_by(request) is None and not request.meta.get("media")
+        # That nobody is known to have named it does not say that the user did: pipelines ask for what items name.
+        is_start = request.meta.get("is_start_request") and request.callback is not NO_CALLBACK
+        is_named = named_by(request) is not None or request.meta.get("media")
+        return bool(is_start) and not is_named and request.url.partition(":")[0] in self._schemes
 
     def _is_allowed(self, host: str, ip: str | None) -> bool:
         if ip is None:

@@ -25,7 +25,11 @@ logger = logging.getLogger(__name__)
 _SHORT = 20_000  # bytes of what says so
 # In linear time: what is not closed goes on to the end, or to the next tag.
 _TAGS = re.compile(rb"<(?:script|style)\b.*?(?:</(?:script|style)>|\Z)|<[^<>]*>?", re.DOTALL | re.IGNORECASE)
-_IMAGE = re.compile(rb"<(?:img|picture|amp-img|image|video)\b|\.(?:jpe?g|png|webp|gif|avif)\b", re.IGNORECASE)
+_IMAGE = re.compile(
+    rb"<(?:img|picture|amp-img|image|video)\b|\.(?:jpe?g|png|webp|gif|avif)\b|\bog:image\b|<a\s[^<>]*?\sdownload[\s=>]"
+    rb"|\sdata-(?:bg|background)[\w-]{0,20}=|\bbackground(?:-image)?\s*+:[^;{}<>]{0,100}?url\((?![\"']?data:)",
+    re.IGNORECASE,
+)
 _OF_A_GALLERY = ("gallery", "subpage")  # tasks whose page is nothing without images
 _DNS_RETRIES = 2  # a name server has a bad moment; a name that does not exist will not begin to
 

@@ -172,11 +172,7 @@ class CsvItemExporter(ByImage, exporters.CsvItemExporter):
         super().__init__(file, **kwargs)
         self._escape = formulas == "escape"
         self._encoder = ScrapyJSONEncoder(ensure_ascii=False)
-        if isinstance(file, LinesFile) and file.columns:
-            self.include_headers_line = False
-            if not self.fields_to_export:
-                self.fields_to_export = file.columns
-                self._autodetected_fields = True  # Scrapy then warns of fields that have no column
+        self._lines = file if isinstance(file, LinesFile) else None
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, file: Any, **kwargs: Any) -> Self:
@@ -186,6 +182,18 @@ class CsvItemExporter(ByImage, exporters.CsvItemExporter):
         return super().from_crawler(crawler, file, formulas=formulas, **kwargs)
 
     def export_item(self, item: Any) -> None:
+        if not self._lines:
+            self._export(item)
+            return
+        with self._lines.beginning():
+            if self._headers_not_written and self._lines.columns:
+                self.include_headers_line = False
+                if not self.fields_to_export:
+                    self.fields_to_export = self._lines.columns
+                    self._autodetected_fields = True  # Scrapy then warns of fields that have no column
+            self._export(item)
+
+    def _export(self, item: Any) -> None:
         if not self.rows_by_image:
             super().export_item(item)
             return

@@ -7,7 +7,9 @@ import io
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from scrapy.utils.asyncio import run_in_thread
 
 from imgcrawl.durability import GroupSync, wants_fsync
 from imgcrawl.exceptions import ImgcrawlError, describe, record_fatal_error
-from imgcrawl.feeds.atomic import TornWriteError, lock, sync_folder, write_all
+from imgcrawl.feeds.atomic import TornWriteError, lock, signature_of, sync_folder, write_all
 from imgcrawl.feeds.repair import columns_of, repair_tail
 from imgcrawl.lines import escaped_json, without_commands
 
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
     from typing_extensions import Buffer
 
+    from imgcrawl.feeds.atomic import Signature
+
 logger = logging.getLogger(__name__)
+
+_PAUSES = (0.01,) * 20  # seconds, for a file that another crawl has alone while it writes its first item
 
 
 class FeedFile(io.RawIOBase):
@@ -38,8 +44,7 @@ class FeedFile(io.RawIOBase):
     makes_array = False  # whether it makes a JSON array of what is written by itself
 
     def __init__(self, path: Path, stats: StatsCollector) -> None:
-        self.path = path
-        self.stats = stats
+        self.path, self.stats = path, stats
         self.lost = 0
         self.is_waited_for = False  # whether somebody asks `written` about each item
         self._later: asyncio.Task[None] | None = None
@@ -172,41 +177,78 @@ class UnwritableFeed(FeedFile):
 class LinesFile(FeedFile):
     """A file of lines or rows. *columns* is the header that a CSV file has already.
 
-    Any number of crawls may add to one file. Raises OSError, and InputError as `repair_tail` does.
+    Any number of crawls may add to one file. The first item takes the place of what the file had when the crawl began
+    (*replaces*), unless another crawl has written to it since: then that stays, and what was there before it.
+    Raises OSError, and InputError as `repair_tail` does.
     """
 
-    def __init__(self, path: Path, stats: StatsCollector, *, overwrite: bool, dialect: dict[str, Any] | None) -> None:
+    def __init__(
+        self, path: Path, stats: StatsCollector, *, replaces: Signature | None = None, dialect: dict[str, Any] | None
+    ) -> None:
         super().__init__(path, stats)
         self.columns: list[str] = []
-        self._keeps_old = 0  # bytes that are to be overwritten, which stay until there is an item
+        self._replaces, self._dialect, self._begun = replaces, dialect, False
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
         self._regular = path.is_file()
         try:
-            if self._regular:
-                self._begin(overwrite, dialect)
+            if self._regular and not replaces:
+                self._repair()
         except BaseException:
             self._file.close()
             raise
+        self._found = replaces or signature_of(self._file.fileno())
 
-    def _begin(self, overwrite: bool, dialect: dict[str, Any] | None) -> None:
-        if overwrite:
-            self._keeps_old = self._file.tell()
-        # Where another crawl has the file, its last line is not torn but being written.
-        elif lock(self._file, alone=True):
-            keep, add = repair_tail(self.path, dialect)
-            self._file.truncate(keep)
-            write_all(self._file, add)
-        lock(self._file, alone=False)
-        if dialect is not None and not overwrite:
-            self.columns = columns_of(self.path, dialect)
+    def _repair(self) -> None:
+        # A file of its own, and its lock with it: a crawl has the feed from its first item on.
+        with self.path.open("ab", buffering=0) as file:
+            # Where another crawl has the feed, its last line is not torn but being written.
+            if lock(file, alone=True):
+                keep, add = repair_tail(self.path, self._dialect)
+                if keep < file.tell():
+                    file.truncate(keep)
+                write_all(file, add)
+        if self._dialect is not None:
+            self.columns = columns_of(self.path, self._dialect)
+
+    @contextmanager
+    def beginning(self) -> Iterator[None]:
+        """What is written inside is in one piece where it has the first item; `columns` are then those of the file."""
+        if self._begun or not self._regular:
+            yield
+            return
+        self._begun = True
+        try:
+            self._begin()
+            yield
+        finally:
+            lock(self._file, alone=False)
+
+    def _begin(self) -> None:
+        # Who has begun shares the file: so who has it alone is the first, and nobody writes before it is truncated.
+        is_alone = False
+        if self._replaces or (self._dialect is not None and not self.columns):
+            for pause in _PAUSES:
+                is_alone = lock(self._file, alone=True)
+                if is_alone or not self._is_as_found():
+                    break
+                time.sleep(pause)
+        if not is_alone:
+            lock(self._file, alone=False)
+        if is_alone and self._replaces and self._is_as_found():
+            self._file.truncate(0)
+        elif self._dialect is not None:
+            self.columns = columns_of(self.path, self._dialect)
+
+    def _is_as_found(self) -> bool:
+        found = signature_of(self.path)
+        return found == self._found or not found or not found[0]
 
     def _append(self, data: Buffer) -> None:
-        if self._keeps_old:
-            # Where another worker of this crawl has added to it meanwhile, that must stay, and with it the old.
-            if self._file.seek(0, os.SEEK_END) == self._keeps_old:
-                self._file.truncate(0)
-            self._keeps_old = 0
+        with self.beginning():
+            self._write(data)
+
+    def _write(self, data: Buffer) -> None:
         try:
             write_all(self._file, data)
         except TornWriteError as error:
@@ -226,7 +268,7 @@ class LinesFile(FeedFile):
 
     def finish(self) -> None:
         self.close()
-        if self._keeps_old:
+        if self._replaces and not self._begun and signature_of(self.path) == self._replaces:
             tell_nothing_new(self.path)
         super().finish()
 

@@ -95,7 +95,7 @@ class SegmentWriter:
         worker, run = _names(self.crawler)
         path = self.folder / f"{file_name(run)},{file_name(worker)}.jsonl"
         try:
-            return LinesFile(path, self.crawler.stats, overwrite=False, dialect=None)
+            return LinesFile(path, self.crawler.stats, dialect=None)
         except OSError as error:
             return UnwritableFeed(path, self.crawler.stats, error)
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SKEW = 60_000  # ms by which the clocks of a file system and of Redis may differ
+
 
 def kind_of(exporter: type | None, options: Mapping[str, Any]) -> str:
     """The kind of a feed whose items are on disk one by one: json, jsonl or csv; or "" for all others."""
@@ -93,6 +95,9 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         self._special = self._path.exists() and not self._path.is_file()
         if not self._special:
             self._path = self._path.resolve()  # renaming would replace a link, not its file
+        found = signature_of(self._path) if self._path.is_file() else None
+        self._found = found if found and found[0] else None
+        self._run = ""  # that goes on in this feed
         self._file: FeedFile | None = None
         self._waiter: ItemWaiter
         self._dialect: dict[str, Any] | None = None
@@ -130,11 +135,21 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         return storage
 
     def _go_on_with(self, run: str) -> None:
-        """Add to the feed of a *run* that others began, and had items in it: what was done is not done again."""
-        if self._kind and self._overwrite:
-            self._overwrite = False
-            if signature_of(self._path):
-                logger.info("Feed %s: run %s goes on, so its items are added to those that are there", self._path, run)
+        """Add to the feed of a *run* that others began, and had items in it: what was done is not done again.
+
+        What was there before the run is overwritten all the same."""
+        if self._kind and self._overwrite and self._may_be_of(run):
+            self._overwrite, self._run = False, run
+            logger.info("Feed %s: run %s goes on, so its items are added to those that are there", self._path, run)
+
+    def _may_be_of(self, run: str) -> bool:
+        """Whether the feed, or the journal that it may have, was written to since *run* began."""
+        signatures = self._found, signature_of(hidden_sibling(self._path, "journal"))
+        try:
+            began = int(run.partition("-")[0])
+        except ValueError:
+            return any(signatures)
+        return any(signature and signature[1] // 1_000_000 >= began - _SKEW for signature in signatures)
 
     def _prepare(self, crawler: Crawler, uri: str) -> None:
         # FeedExporter first tries every storage out, with %(name)s and the like still in its address; settings
@@ -172,7 +187,13 @@ class FileFeedStorage(feedexport.FileFeedStorage):
                 if not os.access(place, os.W_OK) or not (place == path or place.is_dir()):
                     raise InputError(f"Feed {path} cannot be written: {place} is not a place to write to.")
             if path.is_file() and not self._overwrite:
-                self._check_content(path)
+                try:
+                    self._check_content(path)
+                except InputError as refusal:
+                    if not self._run:
+                        raise
+                    told, added = str(refusal), f"; run {self._run} goes on, so -O adds to what is there."
+                    raise InputError(told.replace(", or -O to replace the file.", added)) from refusal
             if self._kind == "json" and hidden_sibling(path, "journal").exists():
                 claim_journal(path).close()
         except OSError as error:
@@ -207,7 +228,8 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         if self._kind == "json":
             indent = self._options.get("indent")
             return JsonFile(self._path, self._stats, overwrite=self._overwrite, indent=indent)
-        return LinesFile(self._path, self._stats, overwrite=self._overwrite, dialect=self._dialect)
+        replaces = self._found if self._overwrite else None
+        return LinesFile(self._path, self._stats, replaces=replaces, dialect=self._dialect)
 
     def open(self, spider: Spider) -> IO[bytes]:
         if not self._kind:

@@ -13,11 +13,10 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from scrapy import Request, Spider
 
-from imgcrawl.urls import OUTSIDE, host_of, is_private_literal
+from imgcrawl.urls import OUTSIDE, is_on_machine_of, origin_of
 
 _POLICIES = frozenset(
     {
@@ -72,6 +71,7 @@ TRAVELLING: dict[str, Callable[[Any], bool]] = {
     "retry_first": _is_flag,
     "retry_times": _is_count,
     "retry_wait": _is_flag,
+    "row_facts": lambda value: isinstance(value, dict),
     "rule": lambda value: isinstance(value, int),
     "sitemap_images": _is_list(str),
     "task": _is_text,
@@ -164,23 +164,8 @@ def distrust(request: Request, spider: Spider) -> None:
         source = None
         request.meta.pop("sitemap_images", None)  # which no page has named
     is_named = origin_of(source if source is not None else request.url) in named_origins(spider)
-    if is_named and (source is None or _is_on_machine_of(source, request.url)):
+    if is_named and (source is None or is_on_machine_of(source, request.url)):
         return
     request.meta["page_private"] = False
     if source is None:
         request.meta["page_url"] = OUTSIDE
-
-
-def _is_on_machine_of(page: str, url: str) -> bool:
-    """Whether *url* is surely where *page* came from: at its origin, or at another port of its private address."""
-    return origin_of(page) == origin_of(url) or (is_private_literal(page) and host_of(page) == host_of(url))
-
-
-@lru_cache(maxsize=1000)
-def origin_of(address: str) -> str:
-    """Host and port of *address*, or ""."""
-    try:
-        parts = urlsplit(address)
-        return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}" if parts.hostname else ""
-    except ValueError:
-        return ""

@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 from scrapy import Request, Spider
 
 from imgcrawl.frontier import codec
-from imgcrawl.frontier.border import named_origins, origin_of
+from imgcrawl.frontier.border import named_origins
 from imgcrawl.frontier.compatibility import as_its_spider_reads
 from imgcrawl.frontier.decode import check_outside, decode_start
 from imgcrawl.frontier.queue import FINGERPRINT, LUA, Queue
@@ -21,7 +21,7 @@ from imgcrawl.frontier.run import ROOM_INTERVAL, RunState, SharedRun
 from imgcrawl.shared.connection import OUTAGES
 from imgcrawl.shared.script import Script
 from imgcrawl.shared.session import one_line
-from imgcrawl.urls import OUTSIDE
+from imgcrawl.urls import OUTSIDE, origin_of
 
 logger = logging.getLogger(__name__)
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 from parsel import Selector
+
+from imgcrawl.pages.candidates import file_name
 
 # What a form to log in is told by: where it sends what is entered, and what that is called.
 Form = tuple[str, ...]
 
 _OF_WHOM = r"(?:(?:wp|users?|members?|admin|my|app|site|customer)[-_]|service|web|user|member|my|admin)?"
 _PATH = re.compile(
-    rf"/(?:{_OF_WHOM}(?:log|sign)[-_]?(?:in|on)(?:[-_]?(?:form|page|required))?|(?:o?auth2?|accounts?|sso|cas)"
-    r"|sessions?/(?:new|create)|sessions?(?=/?$))(?=[/.;]|$)",
+    rf"/(?:{_OF_WHOM}(?:log|sign)[-_]?(?:in|on)(?:[-_]?(?:form|page|required))?|(?:o?auth2?|sso)"
+    # In the midst of a path these are of somebody, or a language.
+    r"|sessions?/(?:new|create)|(?:sessions?|accounts?|cas)(?=/?$))(?=[/.;]|$)",
     re.IGNORECASE,
 )
 _QUERY = re.compile(
@@ -35,17 +39,22 @@ _NO_PICTURE = re.compile(
     r"(?:[0-9_-]\w*)?(?![a-z])",
     re.IGNORECASE,
 )
-_DECORATION, _OF_A_FORM = 2, 400  # images and characters of a page that is a form to log in
+_DECORATION, _OF_A_FORM = 2, 400  # images and characters of a page that is a form to log in, or asks how old one is
+_DECLARED = 10  # images where a site has declared them, which no form has, whatever they are called
 _OF_A_GATE = 1_500  # characters of one that asks how old one is
 _AGE = re.compile(
     r"\b(?:age.{0,3}(?:verif|check|gate|confirm|restrict)|adults only"
     r"|(?:verif|confirm)\w* (?:your|that you\S*).{0,20}(?:age|1[68]|21)"
-    r"|(?:i(?: a|['’])m|are you|you are|you['’]re|be|aged) .{0,20}(?:1[68]|21|eighteen|adult|legal age|of age)\b"
+    r"|(?:i(?: a|['’])m|are you|you are|you['’]re|(?:must|should|have to|need to) be|aged) "
+    r".{0,20}(?:1[68]|21|eighteen|adult|legal age|of age)\b"
+    r"(?! (?:of \d|image|photo|picture|page|jan|feb|mar|apr|jun|jul|aug|sep|oct|nov|dec))"
     r"|1[68] (?:ans|años|anni|jahre|лет|yaş)|(?:über|plus de|mayor de) 1[68])|[满滿]\s*1[68]|1[68]\s*[歳岁歲]",
     re.IGNORECASE,
 )
 _YES = re.compile(
-    r"\b(?:i(?: a|['’])m|yes|enter|continue|confirm|over|agree|ja|oui|sí|si|да|entrer|eintreten|1[68]|21)\b"
+    r"\b(?:i(?: a|['’])m|yes|enter|continue(?! reading)|confirm|over|agree|oui|sí|да|entrer|eintreten"
+    # In small or in large letters only, these are languages, and numbers alone are pages.
+    r"|(?-i:Ja|Si)|(?:ja|si)(?=[,!])|(?:1[68]|21) ?(?:years|or|ans|años|anni|jahre))\b|\b(?:1[68]|21) ?\+"
     r"|はい|是|进入|進入|同意",
     re.IGNORECASE,
 )
@@ -70,10 +79,12 @@ def question_of(page: Selector, images: Sequence[str], *, searched: bool, known:
     *searched*: the images are all that the page has, not those that a site has declared; of such any page may have
     some. Forms in *known* stand on pages that show something.
     """
-    shown = [image for image in images if not _NO_PICTURE.search(image.rpartition("/")[2])]
-    if len(shown) > _DECORATION or (shown and not searched):
+    shown = [image for image in images if not _NO_PICTURE.search(file_name(image))]
+    if len(shown) > _DECORATION or (not searched and (shown or len(images) > _DECLARED)):
         return ""
-    if not login_forms(page) <= set(known) and (not shown or len(_text(page)) < _OF_A_FORM):
+    if shown and len(_text(page)) >= _OF_A_FORM:
+        return ""
+    if not login_forms(page) <= set(known):
         return "login"
     return "age_gate" if asks_age(page) else ""
 
@@ -93,7 +104,10 @@ def _text(page: Selector) -> str:
 
 def _told(form: Any) -> Form:
     names = sorted(field.get("name", "") for field in form.iter("input") if field.get("type") != "hidden")
-    return (urlsplit(form.get("action") or "").path, *names)
+    action = form.get("action") or ""
+    with suppress(ValueError):  # http://[[host]]/ is none to Python
+        action = urlsplit(action).path
+    return (action, *names)
 
 
 def _is_around(form: Any) -> bool:

@@ -31,8 +31,8 @@ class Placeholders:
 
     Learned is what *enough* (0: nothing is) addresses with different file names of one host lead to: by redirects to
     one address of another name; or by the same bytes, if at least three of one item or items of one image each have
-    them, and if the host's other images differ from each other, or one item has some times as many. So a logo or a
-    banner that each gallery has once is none, wherever it is stored. What is learned is told.
+    them, and if the host's other images differ from each other, or one item has some times as many and few others. So a
+    logo or a banner that each gallery has once is none, wherever it is stored. What is learned is told.
 
     Raises `InputError` for what is neither a checksum nor a regular expression.
     """
@@ -74,7 +74,8 @@ class Placeholders:
         many = _ALONE * self._enough
         often = {checksum for checksum, count in times.items() if count >= many}
         named = {(image["checksum"], _name(image["url"])) for image in stored if image["checksum"] in often}
-        alone = {checksum for checksum, count in Counter(checksum for checksum, _ in named).items() if count >= many}
+        names = Counter(checksum for checksum, _ in named)
+        alone = {checksum for checksum in often if names[checksum] >= many and times[checksum] * 2 > len(stored)}
         for image in stored:
             checksum, name, led_to = image["checksum"], _name(image["url"]), image.get("final_url", "")
             shown = self._shown.setdefault(host_of(image["url"]), Counter())

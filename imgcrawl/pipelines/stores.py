@@ -15,6 +15,7 @@ from typing import Any
 from scrapy.pipelines.files import FSFilesStore
 from scrapy.pipelines.media import MediaPipeline
 
+from imgcrawl.images.names import strip_extension
 from imgcrawl.pipelines.staging import Staging
 
 # File systems without hard links (FAT, some network shares) answer with one of these.
@@ -117,6 +118,12 @@ class FileStore(FSFilesStore):
             for name in files:
                 if not (is_root and name.startswith(".")):
                     yield Path(folder, name).relative_to(self.root).as_posix()
+
+    def thumbnails_of(self, name: str) -> list[str]:
+        """What the thumbnails of the file *name* are called, if it has some (`ImagesPipeline.thumb_path`)."""
+        stem = strip_extension(str(PurePosixPath(name).with_suffix("")))
+        sizes = sorted(folder.name for folder in (self.root / "thumbs").glob("*"))
+        return [f"thumbs/{size}/{stem}{kind}" for size in sizes for kind in (".jpg", ".png")]
 
     def remove(self, name: str) -> None:
         """Remove the file *name*, if there is one. Raises OSError."""

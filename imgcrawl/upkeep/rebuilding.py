@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
 from itertools import islice
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from itemadapter import ItemAdapter
@@ -92,7 +92,7 @@ class StoredFiles:
 
 class Rebuild:
     """Notes in *catalogue*, which is empty at first, what the items of feeds say, the oldest first, as far as the files
-    are what these say. *naming_of* gives what a spider calls its files.
+    are what these say. *naming_of* gives what a spider calls its files, whose items have some fields.
 
     What a feed says is stored, and is not there, or has other bytes, is a failure: `lost`.
     """
@@ -101,17 +101,21 @@ class Rebuild:
         self,
         catalogue: Catalogue,
         files: StoredFiles,
-        naming_of: Callable[[str], Naming],
+        naming_of: Callable[[str, Collection[str]], Naming],
         fingerprinter: RequestFingerprinterProtocol,
     ) -> None:
         self.catalogue = catalogue
         self.files = files
-        self.naming_of = cache(naming_of)
+        self.naming_of = naming_of
+        self._namings: dict[str, Naming] = {}
         self.fingerprinter = fingerprinter
 
     def add(self, item: Mapping[str, Any]) -> None:
         """Note *item*, of a feed."""
-        naming = self.naming_of(str(item.get("spider") or ""))
+        spider = str(item.get("spider") or "")
+        naming = self._namings.get(spider)
+        if naming is None:
+            naming = self._namings[spider] = self.naming_of(spider, item.keys())
         for media in naming.media:
             urls, images = media.split()
             if (requests := naming.requests_for(media)) and images in item:
@@ -163,7 +167,7 @@ class Rebuild:
 
 
 def _names_its_file(record: Record) -> bool:
-    extension = record.path[len(strip_extension(record.path)) :]
+    extension = PurePosixPath(record.path).suffix
     names = (file_names(record.wanted, extension, record.checksum, with_checksum=each) for each in (False, True))
     return any(record.path in each for each in names)
 

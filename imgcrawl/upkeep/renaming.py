@@ -8,19 +8,17 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple, Self
 
 from imgcrawl.catalogue import Catalogue
 from imgcrawl.exceptions import InputError
-from imgcrawl.images.names import strip_extension
 from imgcrawl.pipelines.stores import FileStore
 from imgcrawl.upkeep.renameplan import Move, RenamePlan
 
 NOTES = ".rename.sqlite3"  # what is being moved, beside the images
 BATCH = 100  # files that are moved together
 VERSION = 1  # of what is written there
-THUMBNAILS = (".jpg", ".png")
 
 
 class Renaming:
@@ -37,7 +35,6 @@ class Renaming:
         self.store = store
         self.moved = 0
         self.failed: dict[Move, str] = {}  # what could not be moved, and why
-        self._sizes = sorted(path.name for path in (store.root / "thumbs").glob("*"))
         self._notes_file = store.root / NOTES
         with self._telling_of_notes():
             self._notes = sqlite3.connect(self._notes_file, isolation_level=None)
@@ -116,11 +113,9 @@ class Renaming:
 
     def _thumbnail_names(self, *names: str) -> Iterator[tuple[str, str]]:
         """What the thumbnails of a file with two *names* may be called, as one and as the other."""
-        old, new = (strip_extension(str(PurePosixPath(name).with_suffix(""))) for name in names)
-        if old != new:
-            for size in self._sizes:
-                for kind in THUMBNAILS:
-                    yield f"thumbs/{size}/{old}{kind}", f"thumbs/{size}/{new}{kind}"
+        for small, new in zip(*map(self.store.thumbnails_of, names), strict=True):
+            if small != new:
+                yield small, new
 
     def _remove(self, name: str, thumbnails: Iterable[tuple[str, str]]) -> None:
         for each in (name, *(small for small, _ in thumbnails)):

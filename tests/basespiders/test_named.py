@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from scrapy.http import HtmlResponse
 from scrapy.utils.test import get_crawler
 
@@ -70,16 +71,22 @@ def test_galleries_from_the_command_line_and_from_a_list_need_no_declarations(se
 
 
 def test_a_list_of_galleries_may_be_an_array_in_json_and_say_what_a_gallery_is_called(
-    server: Server, tmp_path: Path
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.add("*", site())
-    rows = [{"url": "http://site.example/g/1", "title": "Mine", "tags": ["a"]}, {"url": "http://site.example/g/2"}]
+    rows = [
+        {"url": "http://site.example/g/1", "title": "Mine", "tags": ["a"]},
+        {"url": "http://site.example/g/2"},
+        {"url": ["http://site.example/g/3", "none"]},
+    ]
     (tmp_path / "list").write_text(json.dumps(rows))
     spider = AnySiteSpider.from_crawler(
         get_crawler(AnySiteSpider), file=str(tmp_path / "list"), base=server.url("").rstrip("/")
     )
-    first, second = spider.named_requests()
-    assert [request.url for request in (first, second)] == [server.url("/g/1"), server.url("/g/2")]
+    first, second, third = spider.named_requests()
+    assert [request.url for request in (first, second, third)] == [server.url(f"/g/{n}") for n in (1, 2, 3)]
+    assert spider.crawler.stats.get_value("row/bad") == 1, "the third row has one address that is none"
+    assert "line 3: no address: 'none'" in caplog.text
     item = spider.gallery_item(HtmlResponse(first.url, body=b"<h1>Theirs</h1>", request=first))
     spider.read_page(item, HtmlResponse(first.url, body=b"<h1>Theirs</h1>", request=first))
     assert (item["title"], item["row_tags"]) == ("Mine", ["a"])

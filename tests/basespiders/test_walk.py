@@ -86,6 +86,26 @@ def test_what_ends_a_walk_on_suspicion_only_is_doubtful_and_the_site_s_own_word_
     assert walked([[*PLAIN[0], f"ad{n}", f"ad{n}b"] for n in range(999)], most=999) == (LAST_PATIENCE + 1, True)
 
 
+@pytest.mark.parametrize("pages", [[PLAIN[0], PLAIN[1][:3]], PLAIN[:2], PLAIN])
+@pytest.mark.parametrize("changes", [0, 1])
+def test_the_first_page_that_comes_again_with_an_advertisement_is_the_end(pages: list[list[str]], changes: int) -> None:
+    first = [*pages[0], *["ad of the first page"] * changes]
+    again = [[*pages[0], f"ad{n}"] for n in range(999)]
+    assert walked([first, *pages[1:], *again], most=999) == (len(pages) + PATIENCE, False)
+
+
+def test_to_a_page_that_makes_up_some_of_itself_the_end_comes_soon_unless_links_name_a_later_one() -> None:
+    made_up = [[*PLAIN[0], f"ad{n}", f"ad{n}b"] for n in range(999)]
+    assert walked(made_up, most=999)[0] < 50
+    sparse = [[*(f"pin{k}" for k in range(12)), *(f"{n}-{k}" for k in range(8))] for n in range(120)]
+    assert walked([*sparse, PLAIN[0]], named=120, most=999) == (120, False)
+    walk = Walk()
+    for page in range(1, 60):
+        step = walk.after(made_up[page])
+        assert step.goes_on(page, links_on=True)
+        walk = step.walk
+
+
 def test_what_was_posted_while_the_crawl_ran_is_no_new_page() -> None:
     moved = [["posted", *PLAIN[0][:-1]]] * 20
     assert pages_asked(PLAIN + moved) <= len(PLAIN) + PATIENCE
@@ -101,12 +121,34 @@ def test_what_travels_stays_small_on_a_page_of_a_hundred_thousand_links() -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["Too many requests, please slow down", "访问过于频繁，请稍后再试", "Please solve the CAPTCHA"]
+    "text",
+    [
+        "Too many requests, please slow down",
+        "访问过于频繁，请稍后再试",
+        "Please solve the CAPTCHA",
+        '{"error": "Rate limit exceeded: try again"}',
+        '{"captcha": true, "url": "/ask"}',
+        "Too many requests. This site is protected by reCAPTCHA",
+    ],
 )
 def test_pages_that_would_rather_not_have_been_asked(text: str) -> None:
     assert says_busy(text)
     assert not says_busy("photos " * 1000 + text)
     assert not says_busy("Nothing here")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"items":[],"rate_limit":{"remaining":10}}',
+        '{"rate_limit_remaining": 59, "photos":[{"src":"https://cdn/abc"}]}',
+        '{"captcha" : false, "say \\"captcha\\"": null, "items": []}',
+        "Page 7 This site is protected by reCAPTCHA and the Google Privacy Policy applies",
+        "Protected by hCaptcha",
+    ],
+)
+def test_what_names_a_limit_or_a_guard_is_no_page_that_says_so(text: str) -> None:
+    assert not says_busy(text)
 
 
 def test_a_walk_ends_at_what_is_known_only_if_one_before_reached_the_end_and_knows_that_it_looked_past_a_page() -> None:

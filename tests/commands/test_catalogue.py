@@ -8,12 +8,15 @@ import os
 import sqlite3
 import subprocess
 import sys
+from argparse import Namespace
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from imgcrawl.catalogue import Record, SqliteCatalogue
-from imgcrawl.commands.audit import NOTES, Audit
+from imgcrawl.commands.audit import NOTES, Audit, Command
 from imgcrawl.pipelines.stores import FileStore
 from tests.catalogue.test_contract import key, outcome, put, record, visit
 from tests.commands.test_nights import command
@@ -66,7 +69,14 @@ def test_what_is_deleted_is_named_and_lies_below_the_store_and_comes_back_by_its
     put(catalogue, record(1), record(2, "../out.jpg"), record(3, "link/b.jpg"), record(4))
     (store / "link").symlink_to(outside)
     small = store / "thumbs" / "small" / "a"
-    for path in (store / "a" / "1.jpg", small / "1.jpg", small / "1.png", small / "11.jpg", outside / "b.jpg"):
+    for path in (
+        store / "a" / "1.jpg",
+        small / "1.jpg",
+        small / "1.png",
+        small / "11.jpg",
+        small / "4.jpg",
+        outside / "b.jpg",
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
     (tmp_path / "out.jpg").write_bytes(b"x")
@@ -144,3 +154,15 @@ def test_a_file_is_surely_gone_only_where_its_folder_can_be_looked_at(tmp_path: 
     assert [store.is_gone(name) for name in names] == [True, True, False, False, False, False]
     (tmp_path / "store").rename(tmp_path / "elsewhere")
     assert not store.is_gone("a/gone")
+
+
+def test_ctrl_c_is_one_word_and_exit_code_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Command, "execute", interrupted)
+    command = Command()
+    command.run([], Namespace())
+    assert (command.exitcode, capsys.readouterr().err) == (3, "interrupted\n")

@@ -12,7 +12,7 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from imgcrawl.downloadermiddlewares.retry import _TAGS
+from imgcrawl.downloadermiddlewares.retry import _TAGS, _lacks
 from imgcrawl.failures import reason_of
 from imgcrawl.limits.retry_after import retry_after
 from tests.support.asking import ask, crawl
@@ -39,6 +39,33 @@ async def test_a_timeout_is_retried(server: Server) -> None:
     server.add("/a.jpg", JPEG)
     answer = await one(server.url("/a.jpg"), DOWNLOAD_TIMEOUT=0.5)
     assert isinstance(answer, Response)
+
+
+GUARDED = "<p>This site is protected by reCAPTCHA"
+SLOWER = "<p>Too many requests"
+
+
+@pytest.mark.parametrize(
+    ("body", "lacks"),
+    [
+        (SLOWER, "busy"),
+        ("<style>body { background: #fff url(data:image/gif;base64,R0) }</style>" + SLOWER, "busy"),
+        ("<style>body { background: red } p { src: url(/f) }</style><a href=/download>Download</a>" + SLOWER, "busy"),
+        ('{"error": "rate limit exceeded"}', "busy"),
+        ('{"captcha": true}', "busy"),
+        ('{"rate_limit_remaining": 59, "photos":[{"src":"https://cdn/abc"}]}', ""),
+        ('{"captcha": false, "photos":[{"src":"https://cdn/abc"}]}', ""),
+        ("<h1>Album</h1>" + GUARDED, ""),
+        ('<i data-bg="/media/17"></i>' + SLOWER, ""),
+        ('<i style="background-image: url(/media/17)"></i>' + SLOWER, ""),
+        ('<a class=x href="/original/17" download>Original</a>' + SLOWER, ""),
+        ('<meta property="og:image" content="/media/17">' + SLOWER, ""),
+    ],
+)
+def test_a_page_of_a_gallery_that_names_a_limit_or_has_images_is_not_busy(body: str, lacks: str) -> None:
+    headers = {"Content-Type": "application/json" if body[0] == "{" else "text/html"}
+    response = Response("http://h/g/1", headers=headers, body=body.encode())
+    assert _lacks(Request("http://h/g/1", meta={"task": "gallery"}), response) == lacks
 
 
 def gaps(server: Server) -> list[float]:

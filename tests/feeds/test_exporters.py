@@ -27,7 +27,8 @@ from scrapy.statscollectors import StatsCollector
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.exceptions import ImgcrawlError, InputError
-from imgcrawl.feeds.exporters import JsonLinesItemExporter, encode_item
+from imgcrawl.feeds.atomic import signature_of
+from imgcrawl.feeds.exporters import CsvItemExporter, JsonLinesItemExporter, encode_item
 from imgcrawl.feeds.files import FeedFile, LinesFile
 from imgcrawl.feeds.journal import JsonFile
 from imgcrawl.feeds.storage import FileFeedStorage
@@ -351,7 +352,8 @@ def test_killed_again_and_again(project: Path) -> None:
         process = start(project, *feeds, run=run, count=100_000, every=37, big=20_000)
         wait_for(lambda before=before: len(handled(project)) > before, process)
         end = time.monotonic() + random.uniform(0, 0.3)
-        while time.monotonic() < end:
+        while time.monotonic() < end or len(reader.lengths) < 2 * (run + 1):
+            assert process.poll() is None
             reader.look()
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -460,7 +462,7 @@ async def test_a_worker_that_goes_on_with_a_run_adds_to_the_feed_that_it_was_to_
 
     async def worked(run: str, item: bytes, *, killed: bool) -> None:
         crawler = get_crawler(settings_dict=COMPONENTS)
-        crawler.engine = cast("Any", SimpleNamespace(scheduler=SimpleNamespace(run=run, worker="me-1"), running=True))
+        crawler.engine = cast("Any", SimpleNamespace(scheduler=SimpleNamespace(run=run, worker="me-1"), running=False))
         options = {"format": "json", "encoding": "utf-8", "overwrite": True, "indent": 0}
         storage = FileFeedStorage.from_crawler(crawler, str(path), feed_options=options)
         file = cast("Any", storage.open(Spider.from_crawler(crawler, "s")))
@@ -477,6 +479,60 @@ async def test_a_worker_that_goes_on_with_a_run_adds_to_the_feed_that_it_was_to_
     await worked("17-other-1", b'{"id": "1"}', killed=True)
     await worked("17-other-1", b'{"id": "2"}', killed=False)
     assert ids(load(path)) == ["0", "1", "2"]
+    # What is older than the run is none of its items, whatever it is: who joins has a feed of last night, too.
+    path.write_text("no array")
+    now = time.time()
+    with pytest.raises(InputError, match=r"give another name; run 17-other-1 goes on, so -O adds to what is there\.$"):
+        await worked("17-other-1", b"{}", killed=False)
+    os.utime(path, (now - 3600, now - 3600))
+    await worked(f"{now * 1000:.0f}-other-1", b'{"id": "3"}', killed=False)
+    await worked(f"{now * 1000:.0f}-other-1", b'{"id": "4"}', killed=False)
+    assert ids(load(path)) == ["3", "4"]
+
+
+@pytest.mark.parametrize("first", ["of the run", "after it"])
+def test_of_workers_that_replace_a_feed_the_first_one_does_and_the_others_add_to_it(tmp_path: Path, first: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("other,columns\r\n1,2\r\n")
+    uri, options = str(path), {"format": "csv", "encoding": "utf-8", "overwrite": True}
+    crawlers = [get_crawler(settings_dict=COMPONENTS) for _ in range(3)]
+    files, exporters = [], []
+    for crawler in crawlers:
+        storage = FileFeedStorage.from_crawler(crawler, uri, feed_options=options)
+        files.append(cast("LinesFile", storage.open(Spider.from_crawler(crawler, "s"))))
+        exporters.append(CsvItemExporter.from_crawler(crawler, files[-1], encoding="utf-8"))
+    exporters[1].export_item({"id": "0", "text": "x"})
+    if first == "after it":  # whose lock has ended with it
+        files[1].finish()
+    # In its columns, not in one's own.
+    exporters[0].export_item({"text": "y", "id": "1"})
+    exporters[2].export_item({"text": "z", "id": "2"})
+    exporters[0].export_item({"text": "y", "id": "3"})
+    assert path.read_text().split() == ["id,text", "0,x", "1,y", "2,z", "3,y"]
+    for file in files:
+        file.close()
+
+
+def test_a_feed_is_not_replaced_while_another_worker_writes_its_first_item(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"old\n")
+    found = signature_of(path)
+    beginner, joiner = (LinesFile(path, statistics(), replaces=found, dialect=None) for _ in range(2))
+    with contextlib.ExitStack() as joining:
+
+        def goes_on(pause: float) -> None:
+            joiner.write(b"1\n")
+            joining.close()
+
+        monkeypatch.setattr("imgcrawl.feeds.files.time.sleep", goes_on)
+        joining.enter_context(joiner.beginning())
+        assert path.read_bytes() == b""
+        beginner.write(b"2\n")
+    assert path.read_bytes() == b"1\n2\n"
+    for file in (beginner, joiner):
+        file.finish()
 
 
 def test_a_link_and_a_mode_stay(project: Path) -> None:
@@ -805,7 +861,7 @@ def test_a_journal_of_a_newer_release_is_left_and_that_of_an_older_one_is_taken_
 def test_torn_lines_are_mended(tmp_path: Path, torn: bytes, whole: bytes) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(torn)
-    LinesFile(path, statistics(), overwrite=False, dialect=None).finish()
+    LinesFile(path, statistics(), dialect=None).finish()
     assert path.read_bytes() == whole
 
 
@@ -825,7 +881,7 @@ def test_torn_lines_are_mended(tmp_path: Path, torn: bytes, whole: bytes) -> Non
 def test_torn_rows_are_mended(tmp_path: Path, torn: bytes, rows: list[list[str]]) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(torn)
-    file = LinesFile(path, statistics(), overwrite=False, dialect={"encoding": "utf-8", "header": True})
+    file = LinesFile(path, statistics(), dialect={"encoding": "utf-8", "header": True})
     assert file.columns == ["id", "text"]
     file.write(b"9,z\r\n")
     file.finish()

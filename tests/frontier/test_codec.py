@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from scrapy import Request, Spider
-from scrapy.http import JsonRequest, Response
+from scrapy.http import HtmlResponse, JsonRequest, Response
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.downloadermiddlewares.addressguard import AddressGuardMiddleware
@@ -19,6 +19,7 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.frontier.border import is_instruction, kept_here
 from imgcrawl.frontier.codec import CannotTravelError, WireError, encode, slot_of
 from imgcrawl.frontier.decode import decode, decode_start
+from imgcrawl.spiders.gallery import AnySiteSpider
 from imgcrawl.spiders.huaban import HuabanSpider
 from imgcrawl.urls import OUTSIDE
 
@@ -333,6 +334,37 @@ def test_images_that_no_sitemap_has_named_do_not_travel() -> None:
     assert "sitemap_images" not in decode(json.dumps({**GOOD, "meta": meta}).encode(), spider).meta
     meta["page_url"] = "http://y/sitemap.xml"
     assert decode(json.dumps({**GOOD, "meta": meta}).encode(), spider).meta == meta | {"page_private": False}
+
+
+async def test_images_that_the_queue_states_for_a_private_page_are_on_its_machine_or_not_its_own() -> None:
+    """By its answer: the host of a sitemap that the user named may be a name, and images of a public one anywhere."""
+    given = {"sitemap": "http://intra/sitemap.xml", "images": "//img/@src"}
+    gallery = AnySiteSpider.from_crawler(get_crawler(AnySiteSpider), **given)
+    stated = ["http://intra/x.jpg", "http://10.0.0.9/x.jpg", "http://cdn.example/x.jpg"]
+    meta = {"page_url": "http://intra/sitemap.xml", "sitemap_images": stated}
+    value = json.dumps({"url": "http://intra/g", "callback": "parse_gallery", "meta": meta}).encode()
+
+    async def pages_of(ip: str, **meta: str) -> list[str | None]:
+        request = decode(value, gallery)
+        assert "page_private" not in request.meta
+        request.meta.update(meta)
+        body = b"<html><img src='/y.jpg'>"
+        response = HtmlResponse(request.url, body=body, request=request, ip_address=ip_address(ip))
+        (item,) = [item async for item in gallery.parse_gallery(response)]
+        assert item["image_urls"] == ["http://intra/y.jpg", *stated]
+        return item.get("image_pages") or [request.url] * 4
+
+    own = "http://intra/g"
+    assert await pages_of("10.0.0.5", lease="ab") == [own, own, OUTSIDE, OUTSIDE]
+    for ip, known in (
+        ("8.8.8.8", {"lease": "ab"}),
+        ("10.0.0.5", {}),
+        ("10.0.0.5", {"lease": "ab", "proxy": "http://p"}),
+    ):
+        assert await pages_of(ip, **known) == [own] * 4
+    guard = AddressGuardMiddleware()
+    with pytest.raises(RequestRefused, match="private_address"):
+        guard.process_request(Request(stated[1], meta={"page_url": OUTSIDE, "media": True}))
 
 
 def test_hosts_take_turns_by_download_slot() -> None:

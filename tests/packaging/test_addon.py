@@ -106,6 +106,7 @@ def test_what_is_asked_of_a_part_that_is_left_out_is_refused(name: str) -> None:
     given = {name: "1", "IMGCRAWL_WITHOUT": ["downloader"], "ADDONS": {Addon: 300}}
     with pytest.raises(InputError, match=f"{name} is set, and IMGCRAWL_WITHOUT names downloader"):
         get_crawler(settings_dict=given)
+    get_crawler(settings_dict=given | {name: "0" if name == "PAGES_PLAYWRIGHT" else ""})
 
 
 @pytest.fixture

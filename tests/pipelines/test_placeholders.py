@@ -40,6 +40,8 @@ def test_what_many_addresses_lead_to_is_learned_and_what_each_gallery_shows_once
     assert learn(Placeholders([], 10), removed) == [0], "a site that shows one image everywhere"
     many = [outcome(f"m{n}", "f" * 64) for n in range(40)]
     assert learn(Placeholders([], 10), many) == [40], "so many in one gallery need no other evidence"
+    few = [*many, *(outcome(f"b{n}", f"{n % 10}" * 64) for n in range(60))]
+    assert learn(Placeholders([], 10), few) == [0], "of the images of a gallery that repeats, less than half"
     alike = [{**each, "url": f"http://a/{n}/m.jpg"} for n, each in enumerate(many)]
     assert learn(Placeholders([], 10), alike) == [0]  # type: ignore[arg-type] # dicts with all keys
     same_name = [{**each, "url": f"http://a/{n}/logo.jpg"} for n, each in enumerate(removed)]
