@@ -171,8 +171,17 @@ def is_private_literal(url: str) -> bool:
 
 
 def is_on_machine_of(page: str, url: str) -> bool:
-    """Whether *url* is surely where *page* came from: at its origin, or at another port of its private address."""
-    return origin_of(page) == origin_of(url) or (is_private_literal(page) and host_of(page) == host_of(url))
+    """Whether *url* is surely where *page* came from: at its origin, or at another port of its private address. All
+    addresses of the loopback are one machine."""
+    if origin_of(page) == origin_of(url) or (is_private_literal(page) and host_of(page) == host_of(url)):
+        return True
+    return is_loopback(host_of(page)) and is_loopback(host_of(url))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* is an IP address by which a machine calls itself."""
+    ip = literal_ip(host)
+    return ip is not None and ipaddress.ip_address(ip.partition("%")[0]).is_loopback
 
 
 def _literal_ip(host: str) -> str | None:

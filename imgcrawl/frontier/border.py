@@ -16,7 +16,7 @@ from typing import Any
 
 from scrapy import Request, Spider
 
-from imgcrawl.urls import OUTSIDE, is_on_machine_of, origin_of
+from imgcrawl.urls import OUTSIDE, host_of, is_loopback, is_on_machine_of, origin_of
 
 _POLICIES = frozenset(
     {
@@ -163,7 +163,12 @@ def distrust(request: Request, spider: Spider) -> None:
     if not isinstance(source, str):
         source = None
         request.meta.pop("sitemap_images", None)  # which no page has named
-    is_named = origin_of(source if source is not None else request.url) in named_origins(spider)
+    named = named_origins(spider)
+    is_named = origin_of(source if source is not None else request.url) in named or (
+        source is not None
+        and is_loopback(host_of(source))
+        and any(is_loopback(each.rpartition(":")[0]) for each in named)
+    )
     if is_named and (source is None or is_on_machine_of(source, request.url)):
         return
     request.meta["page_private"] = False

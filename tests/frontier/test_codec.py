@@ -329,6 +329,22 @@ def test_a_value_in_the_queue_does_not_say_that_it_is_the_users(
     assert request.meta.get("redirect_urls") == meta.get("redirect_urls")
 
 
+@pytest.mark.parametrize(
+    ("page", "url", "is_own"),
+    [
+        ("http://127.0.0.1:8000/list", "http://127.0.0.2:8001/g", True),
+        ("http://127.0.0.2:8001/g", "http://[::1]:9/g/2", True),
+        ("http://127.0.0.1:8000/list", PRIVATE, False),
+        (PAGE, "http://127.0.0.2/", False),
+        ("http://x/a", "http://127.0.0.2/", False),
+    ],
+)
+def test_all_addresses_of_the_loopback_are_one_machine(page: str, url: str, is_own: bool) -> None:
+    own = Spider("s", list="http://127.0.0.1:8000/list")
+    meta = {"page_url": page, "page_private": True}
+    assert decode(json.dumps({"url": url, "meta": meta}).encode(), own).meta["page_private"] == is_own
+
+
 def test_images_that_no_sitemap_has_named_do_not_travel() -> None:
     meta: dict[str, Any] = {"sitemap_images": ["http://10.0.0.1/a.jpg"]}
     assert "sitemap_images" not in decode(json.dumps({**GOOD, "meta": meta}).encode(), spider).meta
