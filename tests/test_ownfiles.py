@@ -11,7 +11,7 @@ import threading
 import zipfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from scrapy.settings import Settings
 
 from imgcrawl import configuration
 from imgcrawl.catalogue import SqliteCatalogue
-from imgcrawl.commands import audit
+from imgcrawl.commands import audit, catalogue
 from imgcrawl.cookiesfile import read_cookies
 from imgcrawl.exceptions import InputError
 from imgcrawl.exports.pictures import ImageFolder, UnreadableImageError
@@ -29,7 +29,9 @@ from imgcrawl.exports.target import Part, Target
 from imgcrawl.extensions.heartbeat import Heartbeat
 from imgcrawl.frontier.server import EmbeddedServer
 from imgcrawl.pipelines.staging import Staging
+from imgcrawl.pipelines.stores import FileStore
 from imgcrawl.rows import LocalList, copies, open_rows, source
+from imgcrawl.upkeep.renaming import Renaming
 from imgcrawl.workers.plan import claimed
 from tests.feeds.test_atomic import FOREIGN, dangling_link, folder, link, pipe, seen, unix_socket
 from tests.support.crawling import project_settings
@@ -50,6 +52,18 @@ def an_audit(folder: Path) -> None:
     command.settings = project_settings()
     command.settings.setdict({"IMAGES_STORE": str(folder), "CATALOGUE_FILE": str(folder / "catalogue")})
     command.execute([], Namespace(json=False, retry=False))
+
+
+def a_rebuilt_catalogue(folder: Path) -> None:
+    command = catalogue.Command()
+    command.settings = project_settings()
+    command.settings.setdict({"IMAGES_STORE": str(folder)})
+    command.execute([], Namespace(rebuild=True, kind=None, json=False))
+
+
+def a_renaming(folder: Path) -> None:
+    with closing(SqliteCatalogue(folder / "catalogue")) as known, Renaming(known, FileStore(folder)):
+        pass
 
 
 def others_folder(place: Path, victim: Path) -> None:
@@ -105,6 +119,8 @@ def test_a_heartbeat_touches_nothing_of_others(tmp_path: Path, victim: Path, put
         (a_catalogue, ["catalogue", "catalogue-wal", "catalogue-shm", "catalogue-journal"]),
         (an_export, [".export.lock", ".export.sqlite3", ".export.sqlite3-wal", ".export.tmp"]),
         (an_audit, [".audit.sqlite3", ".audit.sqlite3-journal"]),
+        (a_rebuilt_catalogue, [".rebuild.sqlite3"]),
+        (a_renaming, [".rename.sqlite3"]),
     ],
 )
 @pytest.mark.parametrize("put", FOREIGN)

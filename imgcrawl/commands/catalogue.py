@@ -21,6 +21,7 @@ from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
+from imgcrawl.ownfiles import check_database
 from imgcrawl.pipelines.stores import FileStore
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def _rebuild(settings: Settings, feeds: list[Path]) -> int:
         if not feed.is_file():
             raise InputError(f"{feed} is no file; expected a feed of a crawl: .json, .jsonl or .csv")
     notes_file = store.root / NOTES
+    check_database(notes_file, "the notes of a rebuilding; remove it")
     with _staged(store), closing(sqlite3.connect(notes_file, isolation_level=None)) as notes:
         files = StoredFiles(store, notes, settings.getint("IMAGES_THREADS", 4))
         with closing(SqliteCatalogue(store.staging.unused_path())) as made:

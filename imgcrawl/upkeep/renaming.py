@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 from imgcrawl.catalogue import Catalogue
 from imgcrawl.exceptions import InputError
+from imgcrawl.ownfiles import check_database
 from imgcrawl.pipelines.stores import FileStore
 from imgcrawl.upkeep.renameplan import Move, RenamePlan
 
@@ -36,6 +37,7 @@ class Renaming:
         self.moved = 0
         self.failed: dict[Move, str] = {}  # what could not be moved, and why
         self._notes_file = store.root / NOTES
+        check_database(self._notes_file, "the notes of a renaming; remove it")
         with self._telling_of_notes():
             self._notes = sqlite3.connect(self._notes_file, isolation_level=None)
         try:
