@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 import scrapy
@@ -272,3 +273,12 @@ def outcomes_of(item: dict[str, Any]) -> list[dict[str, Any]]:
     """The outcomes of an item's images and videos."""
     found = [outcome for name in ("images", "videos") if isinstance(item.get(name), list) for outcome in item[name]]
     return [outcome for outcome in found if isinstance(outcome, dict)]
+
+
+def seconds_of(at: Any) -> float:
+    """*at*, a time as items tell it (`scraped_at`, `fetched_at`; ISO 8601), as a Unix time; 0 for anything else."""
+    try:
+        when = datetime.fromisoformat(at)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return 0.0

@@ -85,8 +85,8 @@ def read_file(path: Path, most: int | None = None, *, follow: bool = True) -> by
 
 
 def check_database(path: Path, expected: str) -> None:
-    """Raise `InputError` if what stands at *path*, or where SQLite has files of its own beside it, is no file, has a
-    second name and is no database, or is a stranger's: SQLite would follow a link, and wait for a pipe."""
+    """Raise `InputError` if what stands at *path*, or where SQLite has files of its own beside it, is no file, no
+    database, or a stranger's: SQLite would follow a link, and wait for a pipe."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         file = path.with_name(path.name + suffix)
         try:
@@ -95,6 +95,8 @@ def check_database(path: Path, expected: str) -> None:
             # A database may: backups are made of such names.
             if not why and status.st_nlink > 1 and (suffix or not _is_database(file)):
                 why = "a file with another name besides (a copy has one name)"
+            if not why and not suffix and status.st_size and not _is_database(file):
+                why = "no database"
             if not why and is_of_a_stranger(file):
                 why = "a file of another user"
         except FileNotFoundError:
@@ -104,8 +106,11 @@ def check_database(path: Path, expected: str) -> None:
 
 
 def _is_database(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_SQLITE)) == _SQLITE
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except PermissionError:
+        return True  # SQLite tells
 
 
 def is_of_a_stranger(path: Path) -> bool:

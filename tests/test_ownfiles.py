@@ -139,6 +139,23 @@ def test_databases_and_exports_touch_nothing_of_others(
     assert not (tmp_path / "made-by-us").exists()
 
 
+@pytest.mark.parametrize(
+    ("work", "name"),
+    [
+        (a_catalogue, "catalogue"),
+        (an_export, ".export.sqlite3"),
+        (an_audit, ".audit.sqlite3"),
+        (a_rebuilt_catalogue, ".rebuild.sqlite3"),
+        (a_renaming, ".rename.sqlite3"),
+    ],
+)
+def test_a_file_that_is_no_database_is_named(tmp_path: Path, work: Callable[[Path], None], name: str) -> None:
+    (tmp_path / name).write_bytes(b"garbage" * 1000)
+    with pytest.raises(InputError, match=f"{re.escape(name)} is no database; expected "):
+        work(tmp_path)
+    assert (tmp_path / name).stat().st_size == 7000
+
+
 def test_a_catalogue_may_have_a_second_name_as_backups_give_it(tmp_path: Path) -> None:
     a_catalogue(tmp_path)
     (tmp_path / "backup").hardlink_to(tmp_path / "catalogue")

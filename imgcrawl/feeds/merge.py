@@ -10,7 +10,6 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +22,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.atomic import hidden_sibling
 from imgcrawl.feeds.journal import BeingWrittenError, JsonFile
 from imgcrawl.feeds.reader import FeedEntry, entries, without_lease
-from imgcrawl.items import STORED, by_image, is_row, outcomes_of, row_columns
+from imgcrawl.items import STORED, by_image, is_row, outcomes_of, row_columns, seconds_of
 
 INDEX_CACHE = 64 * 1024  # KiB of the index that are held in memory; the rest is on disk
 MOST_OPEN = 64  # segments at a time: a crawl may leave thousands, and a process may have 1024 files open, or 256
@@ -175,7 +174,7 @@ class Segments:
         self.report.rows += is_row(item)
         failed = sum(outcome.get("status") == "failed" for outcome in outcomes)
         stored = any(outcome.get("status") in STORED for outcome in outcomes)
-        quality = (not item.get("error"), stored, -failed, _seconds(item.get("scraped_at")))
+        quality = (not item.get("error"), stored, -failed, seconds_of(item.get("scraped_at")))
         self._index.execute(_PUT, (key, number, entry.start, len(entry.text), *quality))
 
 
@@ -234,11 +233,3 @@ def take_up_journal(path: Path) -> None:
         file = JsonFile(path.absolute().resolve(), stats, overwrite=False, indent=None)
         file.start()
         file.finish()
-
-
-def _seconds(at: Any) -> float:
-    try:
-        when = datetime.fromisoformat(at)
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return 0.0

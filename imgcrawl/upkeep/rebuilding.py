@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from imgcrawl.catalogue import Catalogue, GalleryVisit, Record
 from imgcrawl.exceptions import ImageError
 from imgcrawl.images.headers import facts_of_header
 from imgcrawl.images.names import file_names, strip_extension
-from imgcrawl.items import STORED
+from imgcrawl.items import STORED, seconds_of
 from imgcrawl.pipelines.media_requests import MediaRequests
 from imgcrawl.pipelines.stores import FileStore
 from imgcrawl.pipelines.visits import known_requests, visit_of
@@ -132,7 +131,7 @@ class Rebuild:
             for (key, _), wanted, image in zip(asked, paths, images, strict=True):
                 self._add_image(key, strip_extension(wanted), image)
         visit = visit_of(adapter, asked, images, fields, naming.spider)  # type: ignore[arg-type] # as they were read
-        self.catalogue.note([_at(visit, _seconds(item.get("scraped_at")))])
+        self.catalogue.note([_at(visit, seconds_of(item.get("scraped_at")))])
 
     def _add_image(self, key: bytes, wanted: str, image: dict[str, Any]) -> None:
         """Note the file of *image*; one that is not as it should be is a failure."""
@@ -174,7 +173,7 @@ def _names_its_file(record: Record) -> bool:
 
 def _record(key: bytes, wanted: str, image: Mapping[str, Any], file: StoredFile | None) -> Record:
     fetched_at = image.get("fetched_at") or ""
-    checked_at = _seconds(fetched_at) or (file.mtime_ns / 1e9 if file else 0.0)
+    checked_at = seconds_of(fetched_at) or (file.mtime_ns / 1e9 if file else 0.0)
     return Record(
         key=key,
         wanted=wanted,
@@ -200,11 +199,3 @@ def _at(visit: GalleryVisit, at: float) -> GalleryVisit:
     """*visit*, noted at the Unix time *at*."""
     outcomes: Sequence[Any] = [replace(outcome, first_seen=at, last_seen=at) for outcome in visit.outcomes]
     return replace(visit, outcomes=outcomes, seen_at=at)
-
-
-def _seconds(at: Any) -> float:
-    try:
-        when = datetime.fromisoformat(at)
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return 0.0

@@ -20,6 +20,7 @@ from imgcrawl.upkeep.renameplan import Move, RenamePlan
 NOTES = ".rename.sqlite3"  # what is being moved, beside the images
 BATCH = 100  # files that are moved together
 VERSION = 1  # of what is written there
+_WITHOUT = "without it, files whose renaming was interrupted may stay under two names"
 
 
 class Renaming:
@@ -37,7 +38,7 @@ class Renaming:
         self.moved = 0
         self.failed: dict[Move, str] = {}  # what could not be moved, and why
         self._notes_file = store.root / NOTES
-        check_database(self._notes_file, "the notes of a renaming; remove it")
+        check_database(self._notes_file, f"the notes of a renaming; remove it: {_WITHOUT}")
         with self._telling_of_notes():
             self._notes = sqlite3.connect(self._notes_file, isolation_level=None)
         try:
@@ -132,8 +133,8 @@ class Renaming:
             yield
         except sqlite3.Error as error:
             raise InputError(
-                f"{self._notes_file} cannot be read or written ({error}); expected a file that can be, or none: without"
-                " it, files whose renaming was interrupted may stay under two names"
+                f"{self._notes_file} cannot be read or written ({error}); expected a file that can be, or none: "
+                f"{_WITHOUT}"
             ) from error
 
     def _noted(self) -> list[tuple[str, str, str, str]]:

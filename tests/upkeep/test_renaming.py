@@ -292,7 +292,7 @@ def test_what_an_interrupted_renaming_left_ends_without_the_files_that_a_crawl_h
 
 def test_notes_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     root = made(tmp_path / "images", {"a": ("x/1.jpg", b"one", "x/1")})
-    (root / NOTES).write_bytes(b"no database" * 100)
+    (root / NOTES).write_bytes(b"SQLite format 3\0" + b"damaged" * 100)
     with pytest.raises(InputError, match=f"{NOTES} cannot be read or written .file is not a database.; expected"):
         rename(root)
     (root / NOTES).unlink()
