@@ -56,7 +56,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "configuration": {"checks"},
     "console": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version
-    "addon": {"checks", "settings", "frontier", "playwright", "refusal", "warc"},
+    "addon": {"checks", "settings", "frontier", "hooks", "playwright", "refusal", "telemetry", "warc"},
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
@@ -83,10 +83,13 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},
-    "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
+    "telemetry": {"downloader", "engine", "extensions", "images", "imgcrawl", "pipelines"},
+    "hooks": {"extensions", "feeds"},
+    "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "limits", "pages", "pipelines", "retries", "shared", "upkeep", "workers",
+        "feeds", "frontier", "hooks", "limits", "pages", "pipelines", "retries", "shared", "telemetry",
+        "upkeep", "workers",
     },
 }  # fmt: skip
 

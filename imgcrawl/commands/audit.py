@@ -85,16 +85,16 @@ class Command(BaseCommand, ScrapyCommand):
         return ExitCode.FAILED if counts else ExitCode.DONE
 
     def _tell(self, audit: Audit, *, as_json: bool, retry: bool) -> Counter[str]:
-        progress = CommandProgress(lambda: f"{audit.done:,} files read")
-        for _ in audit.read():
-            progress.step()
-        progress.end()
+        with CommandProgress(lambda: f"{audit.done:,} files read"):
+            audit.read()
         counts: Counter[str] = Counter()
         for path, found in audit.results():
             counts[found] += 1
             if found != "intact":
                 say(json.dumps({"found": found, "path": path}) if as_json else f"{found}  {path}")
-        if retry and (unknown := audit.send_to_retry()):
+        with CommandProgress(lambda: "addresses of what is not as it was are noted"):
+            unknown = audit.send_to_retry() if retry else 0
+        if unknown:
             complain(
                 f"{unknown:,} addresses of these files are in no gallery that the catalogue knows: scrapy retry does"
                 " not fetch them, a crawl of their pages does"
@@ -118,22 +118,21 @@ class Audit:
         notes.executescript(_SCHEMA)
         self.done = notes.execute("SELECT count(*) FROM files").fetchone()[0]
 
-    def read(self) -> Iterator[None]:
-        """Read all files that are recorded, then look for others; gives a turn to whoever shows progress."""
+    def read(self) -> None:
+        """Read all files that are recorded, then look for others."""
         place = self.notes.execute("SELECT after FROM place").fetchone()
         records = self.catalogue.records(place[0] if place else b"")
         with ThreadPoolExecutor(self.threads) as pool:
             while batch := list(islice(records, BATCH)):
                 stored = [record for record in batch if record.path]
                 self._note([*zip(stored, pool.map(self._judge, stored), strict=True)], batch[-1].key)
-                yield
         for path in self.store.files():
             if not self.notes.execute("SELECT 1 FROM files WHERE path = ?", (path,)).fetchone():
                 # One that another crawl has stored meanwhile may be recorded before the place where this has gone on.
                 checksum = self.store.checksum(path)
                 found = "intact" if checksum and self.catalogue.has_file(path, checksum) else "unknown"
                 self.notes.execute("INSERT INTO files VALUES (?, ?)", (path, found))
-            yield
+                self.done += 1
 
     def _judge(self, record: Record) -> str:
         found = self.store.stat(record.path)

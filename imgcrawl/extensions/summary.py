@@ -12,29 +12,28 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcrawl.display import clock
-from imgcrawl.extensions.verdict import by_reason, gallery_counts, known_already
 from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES
 from imgcrawl.lines import printable
 
 WIDTH = 120  # columns where there is no terminal to ask
 
 
-def print_summary(stats: Mapping[str, Any]) -> None:
-    """Print `summary` of *stats* to stderr."""
+def print_summary(told: Mapping[str, Any]) -> None:
+    """Print `summary` of *told* to stderr."""
     console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
-    console.print(summary(stats))
+    console.print(summary(told))
 
 
-def summary_text(stats: Mapping[str, Any]) -> str:
-    """`summary` of *stats* as lines of text."""
+def summary_text(told: Mapping[str, Any]) -> str:
+    """`summary` of *told* as lines of text."""
     with (console := Console(width=WIDTH)).capture() as captured:
-        console.print(summary(stats))
+        console.print(summary(told))
     return captured.get()
 
 
-def summary(stats: Mapping[str, Any]) -> RenderableType:
-    """What became of every image and gallery, as a table: found = downloaded + uptodate + duplicate +
-    refused + failed, the last two by reason; then the amount, the time and the speed."""
+def summary(told: Mapping[str, Any]) -> RenderableType:
+    """What became of every image and gallery by *told*, a `run_summary`, as a table: found = downloaded + uptodate +
+    duplicate + refused + failed, the last two by reason; then the amount, the time and the speed."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -43,39 +42,42 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
     def row(name: str, count: int, meaning: str = "") -> None:
         table.add_row(Text(name), f"{count:,}", Text(meaning))
 
-    def reasons(prefix: str) -> None:
-        for reason, count in by_reason(stats, prefix):
-            row(f"    {printable(reason)}", count, _meaning(prefix.rpartition("/")[2], reason))
+    def reasons(counts: Mapping[str, int], status: str) -> None:
+        for reason, count in counts.items():
+            row(f"    {printable(reason)}", count, _meaning(status, reason))
 
-    row("images found", stats.get("image/found", 0))
+    images, galleries, commands = told["images"], told["galleries"], told["commands"]
+    row("images found", images["found"])
     for status in STATUSES:
-        row(f"  {status}", stats.get(f"image/{status}", 0))
-        reasons(f"image/{status}")
-    galleries = gallery_counts(stats)
+        row(f"  {status}", images[status])
+        reasons(images["reasons"].get(status, {}), status)
     row("galleries found", galleries["found"])
     row("  scraped", galleries["scraped"])
-    if empty := stats.get("gallery/empty", 0):
+    if empty := galleries["empty"]:
         row("    empty", empty, "no image was found on the page")
     row("  failed", galleries["failed"])
-    reasons("gallery/failed")
+    reasons(galleries["reasons"], "failed")
     if left := galleries["not_reached"]:
         row("  not reached", left, "the crawl ended before")
-    if "run/galleries/found" in stats:
-        row("galleries of all workers", stats["run/galleries/found"])
-        row("  scraped", stats["run/galleries/scraped"])
-        row("  failed", stats["run/galleries/failed"])
-        row("  not reached", stats["run/galleries/not_reached"], "they are still queued, or other workers have them")
-    if left := stats.get("frontier/left", 0):
+    if of_all := told.get("galleries_of_all_workers"):
+        row("galleries of all workers", of_all["found"])
+        row("  scraped", of_all["scraped"])
+        row("  failed", of_all["failed"])
+        row("  not reached", of_all["not_reached"], "they are still queued, or other workers have them")
+    if left := told["pages_left"]:
         row("pages not reached", left, "they are still queued: the same command goes on with them")
-    if known := known_already(stats):
+    if known := told["pages_known"]:
         row("pages known", known, "from an earlier crawl: nothing is new")
-    if failed := stats.get("list/failed", 0):
+    if failed := told["list_pages_failed"]:
         row("list pages failed", failed)
+    if commands["run"]:
+        row("commands run", commands["run"])
+        row("  failed", commands["failed"])
+        reasons(commands["reasons"], "")
 
-    seconds = stats.get("elapsed_time_seconds", 0.0)
-    downloaded = stats.get("image/downloaded", 0)
+    seconds, downloaded = told["seconds"], images["downloaded"]
     speed = f", {downloaded / seconds:,.1f} images/s" if seconds else ""
-    line = f"{stats.get('image/bytes', 0) / 1e6:,.1f} MB in {clock(seconds)}{speed}"
+    line = f"{told['bytes'] / 1e6:,.1f} MB in {clock(seconds)}{speed}"
     return Group(table, Text(line))
 
 
