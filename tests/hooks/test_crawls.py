@@ -147,7 +147,7 @@ def test_a_crawl_with_all_of_it_on_tells_everybody_and_no_secret(server: Server,
     assert "images found" in message["message"]
     spans = spans_of(server)
     assert {name: len(spans[name]) for name in ("page", "images", "image", "parse", "verify")} == {
-        "page": 3, "images": 2, "image": 2, "parse": 3, "verify": 2
+        "page": 4, "images": 2, "image": 2, "parse": 4, "verify": 2
     }  # fmt: skip
     by_id = {span.span_id: span for each in spans.values() for span in each}
     parents = {span.name: by_id[span.parent_span_id].name for span in by_id.values() if span.parent_span_id}
