@@ -32,7 +32,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "USER_AGENT", "ROBOTSTXT_", "OPT_OUTS_", "BUDGET_", "CRAWL_HOURS", "PRIVATE_HOSTS_", "COOKIES_FILE", "HOST_"
     ),
     "feeds": ("FEED_",),
-    "verdict": ("VERDICT_", "SUMMARY_", "HEARTBEAT_"),
+    "verdict": ("VERDICT_", "SUMMARY_", "HEARTBEAT_", "LIVE_"),
     "frontier": ("FRONTIER_",),
 }  # fmt: skip
 # Settings into which parts put components: to which each belongs, by the module in its path; "" stands for all others.

@@ -230,6 +230,10 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
                 return True
         return False
 
+    def pause(self, *, paused: bool) -> None:
+        """While it is *paused*, nothing new is asked for. What is under way comes to its end."""
+        self._turns.pause(paused=paused)
+
     def needs_backout(self) -> bool:
         return self.backpressure.is_busy(self._turns.stuck)
 

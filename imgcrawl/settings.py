@@ -189,6 +189,7 @@ EXTENSIONS = {
     "imgcrawl.extensions.progress.Progress": 0,
     "imgcrawl.extensions.verdict.Verdict": 0,
     "imgcrawl.extensions.heartbeat.Heartbeat": 0,
+    "imgcrawl.live.publisher.Publisher": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers
     "scrapy.extensions.logstats.LogStats": None,  # Progress tells more
 }
@@ -197,4 +198,6 @@ STATS_DUMP = False  # the summary says what a person needs
 SUMMARY_ENABLED = True  # the table at the end of `scrapy crawl`
 VERDICT_MAX_FAILED = 0.2  # the share of images, and of galleries, that may fail before the exit code says so
 HEARTBEAT_FILE = ""  # touched while a crawl lives: what starts crawls again where they die asks `imgcrawl health`
+LIVE_ENABLED = True  # False: `scrapy status` and `scrapy watch` do not find the crawl
+LIVE_FOLDER = ""  # where each crawl says how it is; "": the user's own folder for the state of programs
 VERDICT_IMAGES_EXPECTED = True  # False for crawls that bring no images home (alexa)

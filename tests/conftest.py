@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import atexit
 import datetime
 import fcntl
 import os
+import shutil
 import ssl
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +25,10 @@ from tests.support.server import Server
 GIVEN_REDIS_URL = "IMGCRAWL_TESTS_REDIS_URL"
 if "REDIS_URL" in os.environ:
     os.environ[GIVEN_REDIS_URL] = os.environ.pop("REDIS_URL")
+# Crawls of tests say how they are where no other crawl of this user does.
+if not os.environ.get("XDG_STATE_HOME", "").startswith(STATE := f"{tempfile.gettempdir()}/imgcrawl-tests-"):
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix=STATE.rpartition("/")[2])
+    atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 # Whole crawls, benchmarks and browsers: what `-m "not slow"` leaves out. A file, or one test of it.
