@@ -69,6 +69,7 @@ SLOW = {
     "images/test_damage.py::test_a_jpeg_that_is_cut_anywhere_passes_only_with_every_pixel",
     "limits/test_clock.py::test_a_crawl_on_a_server_whose_clock_jumps",
     "limits/test_crawls.py",
+    "live/test_status.py",
     "limits/test_limiter.py::test_four_workers_at_one_host_are_as_fast_as_one",
     "packaging/test_addon.py",
     "packaging/test_scrapyd.py",

@@ -178,8 +178,8 @@ def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str])
             stats.set_value("elapsed_time_seconds", (datetime.now(UTC) - started).total_seconds())
         _close_live(crawler, "shutdown")
         return
-    _close_live(crawler)
     task.result()
+    _close_live(crawler)
     reason = str(crawler.stats.get_value("finish_reason", ""))
     if reason.startswith(BAD_INPUT):
         raise InputError(reason.removeprefix(BAD_INPUT))

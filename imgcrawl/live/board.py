@@ -88,10 +88,9 @@ class Board:
             pipe.hgetall(f"{self.key}:control")
             found = await pipe.execute(raise_on_error=False)
         time = await self.now()
-        rows, times, newest, failures, control = (
-            empty if isinstance(each, Exception) else each
-            for each, empty in zip(found, ({}, [], [], [], {}), strict=True)
-        )
+        kept: list[Any] = [None if isinstance(each, Exception) else each for each in found]  # keys that are not ours
+        rows, control = kept[0] or {}, kept[4] or {}
+        times, newest, failures = (each or [] for each in kept[1:4])
         known = {name: (time - score) / 1000 for name, score in times}
         workers, ages = {}, {}
         for name in list(rows)[: border.WORKERS]:

@@ -24,8 +24,8 @@ async def ask(
     paused: bool | None = None,
     delay_factor: float | None = None,
     stop: bool = False,
-) -> int:
-    """Have all workers of the crawl of *spider* do what is given, and nothing else. Returns how many crawls were asked.
+) -> None:
+    """Have all workers of the crawl of *spider* do what is given, and nothing else.
 
     *paused*: nothing new is asked for, leases are kept, until it is asked with False. *delay_factor*: the delay of each
     host is taken so many times (1 to 1000). *stop*: as the first Ctrl-C does. What is asked is for the crawl that
@@ -41,28 +41,32 @@ async def ask(
         changes["delay_factor"] = float(delay_factor)
     if stop:
         changes["stop"] = True
-    asked = await asyncio.to_thread(_ask_files, settings, spider, changes)
-    asked += await _ask_redis(settings, spider, changes)
-    if not asked:
+    # Those that share a Redis are asked there: so one place says what holds, whichever machine it was said on.
+    shared = await _ask_redis(settings, spider, changes)
+    asked = await asyncio.to_thread(_ask_files, settings, spider, {} if shared else changes)
+    if not shared and not asked:
         raise InputError(f"no crawl of {spider} runs here: expected one that does")
-    return asked
 
 
-def _ask_files(settings: BaseSettings, spider: str, changes: dict[str, Any]) -> int:
+def _ask_files(settings: BaseSettings, spider: str, changes: dict[str, Any]) -> bool:
+    """Ask by files; without *changes* take back what was asked so of the workers that were asked in Redis."""
     entries = LiveFolder.from_settings(settings).entries(spider)
     crawl = newest_crawl([each for each in map(look_at, entries) if each[2]])
     try:
-        for entry, _, _ in crawl:
-            entry.ask(entry.asked() | changes)
+        for entry, said, _ in crawl:
+            if changes:
+                entry.ask(entry.asked() | changes)
+            elif said["run"]:
+                entry.control.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"the crawl of {spider} cannot be asked: {error}") from None
     return bool(crawl)
 
 
-async def _ask_redis(settings: BaseSettings, spider: str, changes: dict[str, Any]) -> int:
+async def _ask_redis(settings: BaseSettings, spider: str, changes: dict[str, Any]) -> bool:
     url = redis_url(settings) or await asyncio.to_thread(own_server, settings, spider)  # which joins later hears, too
     if not url:
-        return 0
+        return False
     # Nothing of Redis is loaded without REDIS_URL.
     from imgcrawl.frontier import inspect  # noqa: PLC0415 -- see above
     from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 -- see above
@@ -76,13 +80,13 @@ async def _ask_redis(settings: BaseSettings, spider: str, changes: dict[str, Any
             await check_server(queue, url)
             counts = await inspect.counts(queue)
             if not counts["id"] or counts["state"] == "done" or not counts["workers"]:
-                return 0
+                return False
             await Board(queue).ask(counts["id"], changes)
     except OUTAGES as error:
         raise unreachable(url, one_line(error)) from None
     finally:
         await queue.client.aclose()
-    return 1
+    return True
 
 
 async def requeue(settings: BaseSettings, spider: str) -> int:

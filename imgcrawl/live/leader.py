@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.counts import counts_of
 from imgcrawl.live.border import QUEUE
 from imgcrawl.live.folder import LiveFolder, OwnEntry
+from imgcrawl.live.process import group_of, store_of
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -35,12 +36,12 @@ class Leader:
         self._entry: OwnEntry | None = None
         self._fixed = {
             "spider": spider,
-            "group": f"parent {os.getpid()}",
+            "group": group_of(os.getpid()),
             "kind": "workers",
             "started": self.started,
             "folder": os.getcwd(),  # noqa: PTH109 -- a text
             "redis": redis,
-            "store": str(settings.get("IMAGES_STORE") or ""),
+            "store": store_of(settings),
         }
         if not settings.getbool("LIVE_ENABLED", True):
             return
@@ -58,6 +59,10 @@ class Leader:
             **counts_of({**stats, "gallery/found": counts["galleries"]}),
         }
         self._write({})
+
+    def remember(self, newest: Sequence[Mapping[str, Any]], failures: Sequence[Mapping[str, Any]]) -> None:
+        """What the workers told last: they say no more."""
+        self._said |= {"newest": list(newest), "failures": list(failures)}
 
     def close(self, stats: Mapping[str, Any], how: str, verdict: str) -> None:
         """The crawl has ended, with *stats*."""

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scrapy.settings import BaseSettings
 
 HOSTS = 20  # that are told of
+
+
+def group_of(parent: int) -> str:
+    """The name of the group of workers that the process *parent* of this machine leads."""
+    return f"parent {socket.gethostname()} {parent}"
+
+
+def store_of(settings: BaseSettings) -> str:
+    """IMAGES_STORE, from wherever one looks."""
+    store = str(settings.get("IMAGES_STORE") or "")
+    return str(Path(store).absolute()) if store and "://" not in store else store
 
 
 def waiting_for_hours(waiting: str) -> list[dict[str, Any]]:

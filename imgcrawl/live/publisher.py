@@ -17,10 +17,10 @@ from scrapy.exceptions import NotConfigured
 from imgcrawl.cancelling import cancel_all
 from imgcrawl.display import Speed, stored_images, told_control
 from imgcrawl.engine import downloader_in, is_stopping, scheduler_in
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.extensions.counts import counts_of
 from imgcrawl.live.folder import LiveFolder, OwnEntry
-from imgcrawl.live.process import memory, waiting_for_hours
+from imgcrawl.live.process import group_of, memory, store_of, waiting_for_hours
 from imgcrawl.samples import Samples, samples_of
 from imgcrawl.stopping import leave_within
 
@@ -121,7 +121,7 @@ class Publisher:
         if how:
             self.how, self._ended = how, time.time()
         self._write(self.snapshot(self._row()))
-        self._entry.close(remove=self.is_child)
+        self._entry.close(remove=self.is_child or self.how.startswith(BAD_INPUT))
         self._entry = None
 
     @property
@@ -211,7 +211,7 @@ class Publisher:
             "memory": memory(),
             "curve": self._curve,
             "hosts": self._hosts(),
-            "store": str(self.crawler.settings.get("IMAGES_STORE") or ""),
+            "store": store_of(self.crawler.settings),
         }
 
     def _hosts(self) -> list[dict[str, Any]]:
@@ -239,7 +239,7 @@ class Publisher:
         return {
             "spider": self.crawler.spidercls.name,
             "run": self._run,
-            "group": f"parent {parent}" if parent else self._run or self.name,
+            "group": group_of(parent) if parent else self._run or self.name,
             "kind": "worker" if parent or self._run else "process",
             "started": self.started,
             "at": time.time(),
@@ -247,6 +247,7 @@ class Publisher:
             "how": self.how,
             "verdict": str(stats.get("verdict") or "") if self._ended else "",
             "folder": os.getcwd(),  # noqa: PTH109 -- a text
+            "store": row["store"],
             "worker": row,
             "control": self._wanted,
             **counts_of(stats),

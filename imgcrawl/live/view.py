@@ -82,4 +82,4 @@ def _remaining(view: Mapping[str, Any], galleries_a_second: float) -> float | No
     queue, left = view["queue"], view["galleries"]["not_reached"]
     if not queue or not left or galleries_a_second <= 0 or queue["queued"] + queue["leased"] > left:
         return None
-    return round(left / galleries_a_second, 1)
+    return float(round(left / galleries_a_second, 1))

@@ -259,6 +259,7 @@ class Workers:
         try:
             counts = await inspect.counts(self.store)
             sums = await run_stats(self.store.home, self.run_id or counts["id"])
+            await self.watch.remember()
         except OUTAGES as error:
             counts, sums = dict.fromkeys(("dead", "queued", "leased"), 0) | {"id": None, "state": ""}, {}
             self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"

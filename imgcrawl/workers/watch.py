@@ -60,6 +60,11 @@ class Watch:
         self.terminal.show(view, stats, workers, stopping=stopping)
         return counts, stop
 
+    async def remember(self) -> None:
+        """Have what the workers told last: it is in Redis, which may be theirs alone."""
+        said = await self._board.read()
+        self.leader.remember(said.newest, said.failures)
+
     def of_this_start(self, run: str, sums: Mapping[str, Any]) -> dict[str, Any]:
         """Of *sums*, those of *run*, what was not there before the workers began: bytes, and images downloaded."""
         before = self._stats_before if run == self._run_before else {}
