@@ -124,8 +124,9 @@ def test_one_process_is_found_steered_and_missed(tmp_path: Path, replica: Replic
 
 
 def workers(folder: Path, replica: Replica, *options: str) -> Any:
-    command = crawl_command("pximg", "--workers", "4", "-O", "items.json", "--json", *options, arguments={"base": replica.base},
-                            settings={**FAST, "LIVE_FOLDER": folder / "live"})  # fmt: skip
+    given = {**FAST, "LIVE_FOLDER": folder / "live"}
+    options = ("--workers", "4", "-O", "items.json", "--json", *options)
+    command = crawl_command("pximg", *options, arguments={"base": replica.base}, settings=given)
     with (folder / "log").open("a") as log:
         return Process(command, cwd=folder, env=environment(), stdout=log, stderr=log, text=True)
 
