@@ -32,9 +32,10 @@ _VARIANTS: Final = (
     (re.compile(rb"P[fF]\s"), ".pfm"),
 )
 
+HEIF: Final = re.compile(rb"....ftyp(?:hei[cxms]|hev[cxms]|m[is]f1(?!.{0,64}avi[fs]))", re.DOTALL)
 _FOREIGN: Final = {
     "EPS": re.compile(rb"%!PS|\xc5\xd0\xd3\xc6"),
-    "HEIF": re.compile(rb"....ftyp(?:hei[cxms]|hev[cxms]|m[is]f1(?!.{0,64}avi[fs]))", re.DOTALL),
+    "HEIF": HEIF,
     "JPEG XL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"),
     "JPEG XR": re.compile(rb"II\xbc"),
     "BPG": re.compile(rb"BPG\xfb"),
