@@ -108,6 +108,15 @@ def foreign_format(source: bytes) -> str:
     return _markup(source) or next((name for name, signature in _FOREIGN.items() if signature.match(source)), "")
 
 
+def is_page(source: bytes) -> bool:
+    """Whether the bytes are of a page, and so no image."""
+    try:
+        _markup(source)
+    except ImageError:
+        return True
+    return False
+
+
 def kept_format(source: bytes, keep: Collection[str]) -> str:
     """Which of the formats *keep* the bytes are of; empty if of none."""
     with suppress(ImageError):
@@ -117,9 +126,11 @@ def kept_format(source: bytes, keep: Collection[str]) -> str:
 
 
 def _markup(source: bytes) -> str:
-    head = source[:_HEAD]
+    head = source[:_HEAD].removeprefix(b"\xef\xbb\xbf")
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "latin-1"
-    text = head.removeprefix(b"\xef\xbb\xbf").decode(encoding, "ignore").lstrip("\ufeff\0 \t\r\n")
+    if encoding == "latin-1" and not head.lstrip(b"\0 \t\r\n").startswith(b"<"):  # as of nearly all images
+        return ""
+    text = head.decode(encoding, "ignore").lstrip("\ufeff\0 \t\r\n")
     if not text.startswith("<"):
         return ""
     prologue = _PROLOGUE.match(text)
