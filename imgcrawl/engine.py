@@ -86,8 +86,10 @@ def start_few_tasks(engine: ExecutionEngine) -> None:
 async def _handle_output(
     scraper: Scraper, result: Iterable[Any] | AsyncIterator[Any], request: Request, response: Response | Failure
 ) -> None:
-    catching = aiter_errback if isinstance(result, AsyncIterator) else iter_errback
-    outputs = as_async_generator(catching(result, scraper.handle_spider_error, request, response))  # type: ignore[operator] # each has its kind
+    failed = partial(scraper.handle_spider_error, request=request, response=response)
+    outputs = as_async_generator(
+        aiter_errback(result, failed) if isinstance(result, AsyncIterator) else iter_errback(result, failed)
+    )
     turn = asyncio.Lock()  # an asynchronous generator is asked by one at a time
     tasks: list[asyncio.Task[None]] = []
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from types import FrameType
 
 EVERY = 0.001  # seconds of CPU time of all threads together
@@ -16,7 +16,7 @@ OF_SCRAPY = ("scrapy", "itemadapter", "itemloaders", "parsel", "w3lib", "lxml", 
 PACKAGES = {**dict.fromkeys(OF_AIOHTTP, "aiohttp"), **dict.fromkeys(OF_SCRAPY, "Scrapy")}
 SYSTEM_CALLS = ("selector_events.py", "selectors.py")
 
-spent: Counter[str] = Counter()
+spent: dict[str, float] = defaultdict(float)
 clocks: dict[int, float] = {}  # of each thread, when it was last looked at
 main = threading.main_thread().ident
 
@@ -47,7 +47,7 @@ def look(number: int, here: FrameType | None) -> None:
         took, clocks[thread] = now - clocks.get(thread, 0.0), now
         if took > 0:
             where = "event loop" if thread == main else "threads"
-            spent[f"{where}: {part_of(here if thread == main else frame)}"] += took  # type: ignore[assignment]
+            spent[f"{where}: {part_of(here if thread == main else frame)}"] += took
     for gone in clocks.keys() - frames.keys():
         del clocks[gone]
 

@@ -102,7 +102,7 @@ def _png(source: bytes, thorough: bool) -> Outline:
     """PNG (third edition), 5."""
     view, at, size = memoryview(source), 8, (0, 0)
     colour, names = -1, dict.fromkeys((b"PLTE", b"IDAT", b"acTL", b"fcTL"), 0)  # how often they are there
-    declared = before_data = 0
+    declared = before_data = sequence = 0
     for _ in range(MAX_CHUNKS):
         length, name = struct.unpack_from(">I4s", source, at)
         data, end = at + 8, at + 12 + length
@@ -123,6 +123,9 @@ def _png(source: bytes, thorough: bool) -> Outline:
             _expect(not names[b"acTL"] and not names[b"IDAT"] and 0 < declared <= MAX_FRAMES)
         elif name == b"IDAT" and not names[b"IDAT"]:
             before_data = names[b"fcTL"]
+        if name in {b"fcTL", b"fdAT"}:  # each has its number
+            _expect(length >= 4 and int.from_bytes(source[data : data + 4], "big") == sequence)
+            sequence += 1
         if name in names and (length or name != b"IDAT"):
             names[name] += 1
         at = end
@@ -215,9 +218,9 @@ def _size_of_webp(source: bytes, name: bytes, at: int, length: int, end: int) ->
 
 def _bmp(source: bytes, _: bool) -> Outline:
     start, header, width, height, planes, bits, compression = struct.unpack_from("<IIiiHHI", source, 10)
-    end = start + (width * bits + 31) // 32 * 4 * abs(height)
+    end, colours = start + (width * bits + 31) // 32 * 4 * abs(height), int.from_bytes(source[46:50], "little")
     _expect(header in _DIB and planes == 1 and compression in _UNCOMPRESSED and bits in _BMP_BITS)
-    _expect(width > 0 and height and start >= 14 + header and end <= len(source))
+    _expect(width > 0 and height and start >= 14 + header and end <= len(source) and colours <= 256)
     return Outline("BMP", width, abs(height), 1, end)
 
 

@@ -27,7 +27,7 @@ class StoredImages:
     """Decodes files of *store*: in the thread that asks, or, what may take long, in a process that can be ended."""
 
     def __init__(self, store: FileStore, settings: BaseSettings) -> None:
-        config = PipelineSettings.from_settings(settings, "IMAGES_NAME")
+        config = PipelineSettings.from_settings(settings, name_setting="IMAGES_NAME")
         self._store = store
         self._strict = config.strict
         set_pixel_limit(config.max_pixels, IN_THREADS)
