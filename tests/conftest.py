@@ -4,8 +4,10 @@ import datetime
 import fcntl
 import os
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -15,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.support.forkserver import close_fork_server
 from tests.support.postgres import PostgresServer, binaries
+from tests.support.processes import Process
 from tests.support.redis_server import GivenServer, RedisServer
 from tests.support.server import Server
 
@@ -139,7 +142,7 @@ def machine(
 ) -> Iterator[None]:
     """Lets tests run side by side, but for those that are marked `alone`: they measure what others would disturb."""
     alone = request.node.get_closest_marker("alone")
-    if alone:
+    if alone and not alone.kwargs.get("forks"):
         monkeypatch.setenv("IMGCRAWL_TESTS_FORK", "0")  # measured is the process as a user starts it
     folder = tmp_path_factory.getbasetemp().parent  # of all processes of this run
     with (folder / "machine.gate").open("wb") as gate, (folder / "machine.lock").open("wb") as lock:
@@ -152,7 +155,10 @@ def machine(
 
 @pytest.fixture(autouse=True, scope="session")
 def _fork_server() -> Iterator[None]:
-    yield
+    """Replicas are forked as crawls are; what is forked ends with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("imgcrawl.demo.server.subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": Process}))
+        yield
     close_fork_server()
 
 
