@@ -21,12 +21,13 @@ from scrapy.utils.log import logformatter_adapter
 from twisted.internet.defer import Deferred
 
 from imgcrawl.backpressure import Active, Backpressure
-from imgcrawl.engine import counted_as_in_progress, wake
+from imgcrawl.engine import counted_as_in_progress, start_few_tasks, wake
 from imgcrawl.limits.backend import HostLimits, HostNotes
 from imgcrawl.limits.limiter import Limiter
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.settings import LimitSettings
 from imgcrawl.middlewares import MiddlewareManager
+from imgcrawl.signalmanager import SignalManager
 from imgcrawl.stopping import StopInTime, leave_within
 from imgcrawl.turns import HostSlot, Turns
 from imgcrawl.waiting import ScrapysDownloader, Waiting
@@ -59,6 +60,7 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
     """
 
     def __init__(self, crawler: Crawler) -> None:
+        crawler.signals = SignalManager(crawler.signals.sender)
         super().__init__(crawler)
         self.middleware = MiddlewareManager(*self.middleware.middlewares, crawler=crawler)
         settings = self.settings
@@ -75,6 +77,7 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
         self.host_notes: HostNotes | None = None  # what workers tell each other about hosts; none for one alone
         self.limits = self._make_limits()
         self._turns = Turns(self.slots, self.limits, self._limit_settings, self.backpressure, self.total_concurrency)
+        crawler.signals.connect(self._spider_opened, signals.spider_opened)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
 
     def _make_limits(self) -> Limiter:
@@ -109,6 +112,9 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
             for backend in shards
         ]
         return limiters[0] if len(limiters) == 1 else ShardedLimiter(limiters)
+
+    def _spider_opened(self) -> None:
+        start_few_tasks(self.crawler.engine)
 
     async def _spider_closed(self, reason: str) -> None:
         await self.limits.close(leave_within(self.settings, reason, 5.0))

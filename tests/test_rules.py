@@ -49,6 +49,7 @@ FOUNDATIONS = {
     "imageerrors",
     "ownfiles",
     "samples",
+    "signalmanager",
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
