@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.live.folder import Entry, LiveFolder
+from imgcrawl.live.folder import LiveEntry, LiveFolder
 from imgcrawl.live.view import ALIVE, latest, nothing, shown, state_of, whole_state
 from imgcrawl.samples import FAILURES, NEWEST
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
-Found = tuple[Entry, dict[str, Any], bool]  # an entry, what it says, whether its process lives
+Found = tuple[LiveEntry, dict[str, Any], bool]  # an entry, what it says, whether its process lives
 
 
 def of_folder(settings: BaseSettings, spider: str) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def of_folder(settings: BaseSettings, spider: str) -> dict[str, Any]:
     return shown(_of_entries(spider, crawl)) if crawl else shown(nothing(spider))
 
 
-def look_at(entry: Entry) -> Found:
+def look_at(entry: LiveEntry) -> Found:
     """What *entry* says, and whether its crawl goes on as far as that process knows."""
     alive = entry.is_alive()  # first: the last word is written before the lock is let go
     said = entry.read()

@@ -42,11 +42,11 @@ class LiveFolder:
         named = settings.get("LIVE_FOLDER")
         return cls(Path(named).absolute() if named else platformdirs.user_state_path("imgcrawl") / "live")
 
-    def entries(self, spider: str = "") -> Iterator[Entry]:
+    def entries(self, spider: str = "") -> Iterator[LiveEntry]:
         """Those of *spider*, or all."""
         with suppress(OSError):
             for file in sorted(self.path.glob(f"{_escaped(spider)},*.json" if spider else "*.json")):
-                yield Entry(file)
+                yield LiveEntry(file)
 
     def open(self, spider: str, name: str) -> OwnEntry:
         """A new entry, for this process. Raises OSError."""
@@ -60,7 +60,7 @@ class LiveFolder:
             entry.remove()
 
 
-class Entry:
+class LiveEntry:
     """What one process has left, or still keeps, in the folder."""
 
     def __init__(self, file: Path) -> None:
@@ -117,7 +117,7 @@ class Entry:
                 file.unlink(missing_ok=True)
 
 
-class OwnEntry(Entry):
+class OwnEntry(LiveEntry):
     """The entry of this process."""
 
     def __init__(self, file: Path) -> None:

@@ -270,8 +270,8 @@ class Publisher:
             return
         logger.info("Somebody asks: %s", told_control(wanted), extra={"spider": self.crawler.spider})
         downloader = downloader_in(self.crawler)
-        if hasattr(downloader, "limits") and hasattr(downloader, "pause"):
-            downloader.pause(paused=wanted["paused"])
+        if hasattr(downloader, "limits") and hasattr(downloader, "turns"):
+            downloader.turns.pause(paused=wanted["paused"])
             downloader.limits.slow_down(wanted["delay_factor"])
         elif wanted["paused"] != before["paused"]:  # a downloader that is not ours: no new pages, at least
             (self.crawler.engine.pause if wanted["paused"] else self.crawler.engine.unpause)()
