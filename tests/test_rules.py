@@ -48,6 +48,8 @@ FOUNDATIONS = {
     "longwork",
     "imageerrors",
     "ownfiles",
+    "samples",
+    "signalmanager",
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
@@ -59,6 +61,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "addon": {"checks", "settings", "frontier", "hooks", "playwright", "refusal", "telemetry", "warc"},
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
+    "live": {"display", "engine", "extensions", "frontier", "shared", "stopping"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
@@ -85,10 +88,10 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "extensions": {"display", "livedisplay"},
     "telemetry": {"downloader", "engine", "extensions", "images", "imgcrawl", "pipelines"},
     "hooks": {"extensions", "feeds"},
-    "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "shared"},
+    "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "hooks", "limits", "pages", "pipelines", "retries", "shared", "telemetry",
+        "feeds", "frontier", "hooks", "limits", "live", "pages", "pipelines", "retries", "shared", "telemetry",
         "upkeep", "workers",
     },
 }  # fmt: skip
@@ -433,6 +436,7 @@ WITHOUT_WINDOWS: Mapping[str, str] = {
     "imgcrawl/frontier/server.py": "the server of --workers",
     "imgcrawl/images/process.py": "start_new_session has no effect on Windows",
     "imgcrawl/rows/objects.py": "the same",
+    "imgcrawl/hooks/commands.py": "the same",
     "imgcrawl/demo/server.py": "asks for the platform first; start_new_session has no effect on Windows",
 }
 

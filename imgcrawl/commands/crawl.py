@@ -21,6 +21,7 @@ from imgcrawl.checks import check_given, check_values
 from imgcrawl.children import crawl_command
 from imgcrawl.commands.base import complain, refuse
 from imgcrawl.commands.ending import tell_end
+from imgcrawl.commands.startup import check_log_level, quiet_startup
 from imgcrawl.components import check_orders, check_paths
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
@@ -29,6 +30,8 @@ from imgcrawl.extensions.progress import Progress
 from imgcrawl.extensions.runsummary import findings_of
 from imgcrawl.extensions.verdict import STOPPED_AT_ONCE
 from imgcrawl.hooks import announcer_for
+from imgcrawl.live.publisher import Publisher
+from imgcrawl.samples import samples_of
 from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
@@ -39,10 +42,6 @@ if TYPE_CHECKING:
     from scrapy.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-# What Scrapy tells at INFO before the first request (versions, settings, lists of components) is for who
-# debugs: it is shown with LOG_LEVEL=DEBUG.
-STARTUP_LOGGERS = ("scrapy.addons", "scrapy.crawler", "scrapy.middleware", "scrapy.utils.log")
 
 GC_THRESHOLD = 5000  # objects; Python's 700 is seven images
 
@@ -79,7 +78,7 @@ class Command(scrapy.commands.crawl.Command):
             check_given(settings, opts.set)
             super().process_options(args, opts)
             check_orders(settings)
-            _check_log_level(settings["LOG_LEVEL"])
+            check_log_level(settings["LOG_LEVEL"])
             if opts.simulate:
                 _simulate(settings, opts)
         except (UsageError, InputError) as error:
@@ -97,7 +96,7 @@ class Command(scrapy.commands.crawl.Command):
             }.items():
                 settings.set(name, value, priority="cmdline")
         if settings["LOG_LEVEL"] != "DEBUG":
-            _quiet_startup()
+            quiet_startup()
         install_line_records()
         _log_in_lines(settings)
         gc.disable()  # until the crawl begins, when all is loaded: what is loaded stays
@@ -125,7 +124,8 @@ class Command(scrapy.commands.crawl.Command):
             if crawler.settings.getint("FRONTIER_PARENT"):  # which tells in the place of its workers
                 self.exitcode = ExitCode.FAILED if findings else ExitCode.DONE
             else:
-                self.exitcode = tell_end(args[0], stats, findings, crawler.settings, as_json=opts.json)
+                samples = samples_of(crawler)
+                self.exitcode = tell_end(args[0], stats, findings, crawler.settings, samples, as_json=opts.json)
 
     def _blame_a_component(self) -> None:
         """End with exit code 2 if a component that the settings name is what kept the crawl from starting."""
@@ -184,11 +184,18 @@ def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str])
             progress.close()
         crawler.stats.set_value("verdict", "stopped at once, before what was under way was done")
         crawler.signals.send_catch_log(STOPPED_AT_ONCE)
+        _close_live(crawler, "shutdown")
         return
     task.result()
+    _close_live(crawler)
     reason = str(crawler.stats.get_value("finish_reason", ""))
     if reason.startswith(BAD_INPUT):
         raise InputError(reason.removeprefix(BAD_INPUT))
+
+
+def _close_live(crawler: Crawler, how: str = "") -> None:
+    if publisher := crawler.get_extension(Publisher):
+        publisher.close(how)
 
 
 def _run_workers(
@@ -229,9 +236,9 @@ def _run_workers(
         return ExitCode.REFUSED
     done.stats["finish_time"] = datetime.now(UTC)
     if announcer:
-        done.stats |= announcer.end(done.stats, done.findings)
+        done.stats |= announcer.end(done.stats, done.findings, done.samples)
         done.findings = done.stats.get("verdict/findings", done.findings)
-    return tell_end(spider, done.stats, done.findings, settings, as_json=opts.json)
+    return tell_end(spider, done.stats, done.findings, settings, done.samples, as_json=opts.json)
 
 
 def _simulate(settings: Settings, opts: argparse.Namespace) -> None:
@@ -262,19 +269,3 @@ def _spider_name(args: list[str], spiders: list[str]) -> str:
         close = " or ".join(get_close_matches(args[0], spiders))
         raise InputError(f"no spider {args[0]!r}: " + (f"did you mean {close}?" if close else known))
     return args[0]
-
-
-def _check_log_level(level: str | int) -> None:
-    levels = logging.getLevelNamesMapping()
-    if level not in levels and level not in levels.values():
-        raise InputError(f"LOG_LEVEL is {level!r}: expected CRITICAL, ERROR, WARNING, INFO or DEBUG")
-
-
-def _quiet_startup() -> None:
-    # A filter, because configure_logging() resets the levels of Scrapy's loggers.
-    for name in STARTUP_LOGGERS:
-        logging.getLogger(name).addFilter(_is_news)
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    return record.levelno > logging.INFO or str(record.msg).startswith("Received ")  # a signal

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcrawl.commands.base import complain, say
 from imgcrawl.extensions.runsummary import exit_code_of, run_summary
+from imgcrawl.samples import Samples
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -19,10 +20,16 @@ logger = logging.getLogger(__name__)
 
 
 def tell_end(
-    spider: str, stats: Mapping[str, Any], findings: Sequence[str], settings: BaseSettings, *, as_json: bool
+    spider: str,
+    stats: Mapping[str, Any],
+    findings: Sequence[str],
+    settings: BaseSettings,
+    samples: Samples,
+    *,
+    as_json: bool,
 ) -> ExitCode:
     """Tell the summary and the verdict; return the exit code."""
-    told = run_summary(spider, stats, findings)
+    told = run_summary(spider, stats, findings, samples)
     in_lines = settings.getbool("LOG_JSON", False)
     has_terminal = not in_lines or bool(settings["LOG_FILE"])  # else stderr has lines of JSON, and nothing else
     some = any(stats.get(name) for name in ("image/found", "gallery/count", "gallery/failed"))

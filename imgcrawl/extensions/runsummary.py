@@ -9,6 +9,7 @@ from typing import Any
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.verdict import GALLERIES, STOPPED, by_reason, gallery_counts, known_already
 from imgcrawl.items import REASONS, STATUSES
+from imgcrawl.samples import Samples
 
 FORMAT = 1  # of `run_summary`: what has this number has its fields, with their meaning; others may be added
 
@@ -27,9 +28,16 @@ def findings_of(stats: Mapping[str, Any]) -> list[str]:
 
 
 def run_summary(
-    spider: str, stats: Mapping[str, Any], findings: Sequence[str], *, has_ended: bool = True
+    spider: str,
+    stats: Mapping[str, Any],
+    findings: Sequence[str],
+    samples: Samples | None = None,
+    *,
+    has_ended: bool = True,
 ) -> dict[str, Any]:
     """What became of everything in a run of *spider*, by its *stats*; docs/operate.md says what each field is."""
+    outcomes = {status: stats.get(f"image/{status}", 0) for status in STATUSES}
+    found, examples = stats.get("image/found", 0), samples.of_reason if samples else {}
     ended = stats.get("finish_time") or datetime.now(UTC)
     seconds = stats.get("elapsed_time_seconds")
     if seconds is None:  # it goes on, or was ended at once
@@ -47,9 +55,12 @@ def run_summary(
         "ended": _time(ended) if has_ended else None,
         "seconds": round(seconds, 3),
         "bytes": stats.get("image/bytes", 0),
+        "bytes_before": stats.get("start/earlier_bytes", 0),
+        "images_downloaded_now": stats.get("start/downloaded", outcomes["downloaded"]),
         "images": {
-            "found": stats.get("image/found", 0),
-            **{status: stats.get(f"image/{status}", 0) for status in STATUSES},
+            "found": found,
+            **outcomes,
+            "under_way": max(0, found - sum(outcomes.values())),
             "reasons": {status: dict(by_reason(stats, f"image/{status}")) for status in REASONS},
         },
         "galleries": {
@@ -59,6 +70,8 @@ def run_summary(
         },
         **({"galleries_of_all_workers": of_all} if of_all else {}),
         "list_pages_failed": stats.get("list/failed", 0),
+        "subpages_failed": stats.get("subpage/failed", 0),
+        "rows_bad": {"count": stats.get("row/bad", 0), "reasons": dict(by_reason(stats, "row/bad"))},
         "pages_known": known_already(stats),
         "pages_left": stats.get("frontier/left", 0),
         "commands": {
@@ -66,6 +79,7 @@ def run_summary(
             "failed": stats.get("command/failed", 0),
             "reasons": dict(by_reason(stats, "command/failed")),
         },
+        "examples": {stat: {"url": url, "page": page} for stat, (url, page) in sorted(examples.items())},
     }
 
 

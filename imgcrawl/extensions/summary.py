@@ -16,6 +16,8 @@ from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES
 from imgcrawl.lines import printable
 
 WIDTH = 120  # columns where there is no terminal to ask
+EXAMPLES, LONGEST = 40, 500  # lines, and the characters of one
+NAMES = {"list": "list page", "subpage": "sub-page"}
 
 
 def print_summary(told: Mapping[str, Any]) -> None:
@@ -33,7 +35,8 @@ def summary_text(told: Mapping[str, Any]) -> str:
 
 def summary(told: Mapping[str, Any]) -> RenderableType:
     """What became of every image and gallery by *told*, a `run_summary`, as a table: found = downloaded + uptodate +
-    duplicate + refused + failed, the last two by reason; then the amount, the time and the speed."""
+    duplicate + refused + failed, the last two by reason; then the
+    amount, the time and the speed; and one of each reason."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -51,6 +54,8 @@ def summary(told: Mapping[str, Any]) -> RenderableType:
     for status in STATUSES:
         row(f"  {status}", images[status])
         reasons(images["reasons"].get(status, {}), status)
+    if under_way := images["under_way"]:
+        row("  under way", under_way, "when the crawl was stopped at once")
     row("galleries found", galleries["found"])
     row("  scraped", galleries["scraped"])
     if empty := galleries["empty"]:
@@ -70,15 +75,35 @@ def summary(told: Mapping[str, Any]) -> RenderableType:
         row("pages known", known, "from an earlier crawl: nothing is new")
     if failed := told["list_pages_failed"]:
         row("list pages failed", failed)
+    if failed := told["subpages_failed"]:
+        row("sub-pages failed", failed, "galleries that lack them tell which: failed_pages")
+    if bad := told["rows_bad"]["count"]:
+        row("rows bad", bad, "they name no address")
+        reasons(told["rows_bad"]["reasons"], "bad")
     if commands["run"]:
         row("commands run", commands["run"])
         row("  failed", commands["failed"])
         reasons(commands["reasons"], "")
 
-    seconds, downloaded = told["seconds"], images["downloaded"]
+    seconds, downloaded = told["seconds"], told["images_downloaded_now"]
     speed = f", {downloaded / seconds:,.1f} images/s" if seconds else ""
     line = f"{told['bytes'] / 1e6:,.1f} MB in {clock(seconds)}{speed}"
-    return Group(table, Text(line))
+    if earlier := told["bytes_before"]:
+        line += f"; {earlier / 1e6:,.1f} MB before this crawl went on"
+    return Group(table, Text(line), *_examples(told["examples"]))
+
+
+def _examples(examples: Mapping[str, Mapping[str, str]]) -> list[Text]:
+    """One address of each reason, a line each."""
+    found = sorted(examples.items())[:EXAMPLES]
+    lines = [Text("one of each:")] if found else []
+    for stat, example in found:
+        what, _, why = stat.partition("/")
+        url, page = example["url"], example["page"]
+        on = f" on {page}" if page and page != url else ""
+        shown = f"  {NAMES.get(what, what)} {why.replace('/', ' (', 1) + ')' if '/' in why else why}: {url}{on}"
+        lines.append(Text(printable(shown)[:LONGEST], overflow="fold"))
+    return lines
 
 
 def _meaning(status: str, reason: str) -> str:

@@ -30,7 +30,7 @@ class Addon:
         check(settings)
         if urls := settings.get("NOTIFY_URLS", []):
             # What shows all settings (Scrapy's log does) does not show these.
-            settings.set("NOTIFY_URLS", secret_urls(urls), settings.getpriority("NOTIFY_URLS") or 0)
+            settings.setdict({"NOTIFY_URLS": secret_urls(urls)}, settings.getpriority("NOTIFY_URLS") or 0)
         if settings.get("COMMAND_FOR_GALLERY", []):
             from imgcrawl.hooks.gallerycommands import GalleryCommands  # noqa: PLC0415 -- only where it is set
 
@@ -48,8 +48,8 @@ def check(settings: BaseSettings) -> None:
     from imgcrawl.hooks.notify import check_notify  # noqa: PLC0415 -- the same
     from imgcrawl.hooks.summaryfile import summary_path  # noqa: PLC0415 -- the same
 
-    Arguments("COMMAND_FOR_GALLERY", settings.get("COMMAND_FOR_GALLERY", []), GALLERY)
-    Arguments("COMMAND_AT_END", settings.get("COMMAND_AT_END", []), END)
+    Arguments(settings.get("COMMAND_FOR_GALLERY", []), GALLERY, setting="COMMAND_FOR_GALLERY")
+    Arguments(settings.get("COMMAND_AT_END", []), END, setting="COMMAND_AT_END")
     for name, least in (("COMMAND_TIMEOUT", 0.0), ("COMMAND_AT_ONCE", 1.0)):
         if not settings.getfloat(name, 60.0) >= least:
             raise InputError(f"{name}={settings.get(name)}: expected {least:g} or more")

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from imgcrawl.exitcodes import ExitCode
-from imgcrawl.extensions.runsummary import exit_code_of, run_summary
+from imgcrawl.extensions.runsummary import exit_code_of, findings_of, run_summary
 from imgcrawl.feeds.storage import without_password
 from imgcrawl.hooks.arguments import END, Arguments
 from imgcrawl.hooks.commands import CommandRunner
@@ -18,6 +18,7 @@ from imgcrawl.hooks.gallerycommands import absolute_store
 from imgcrawl.hooks.notify import Notifier, check_notify
 from imgcrawl.hooks.summaryfile import summary_path, write_summary
 from imgcrawl.hooks.trouble import INTERVAL, Troubles
+from imgcrawl.samples import Samples
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -35,7 +36,7 @@ class Announcer:
         self.settings = settings
         self.spider = spider
         self.path = summary_path(settings, spider)
-        self.command = Arguments("COMMAND_AT_END", settings.get("COMMAND_AT_END", []), END)
+        self.command = Arguments(settings.get("COMMAND_AT_END", []), END, setting="COMMAND_AT_END")
         self.notifier = Notifier(settings) if settings.get("NOTIFY_URLS", []) else None
         self.events = settings.getlist("NOTIFY_ON", ["trouble"])
         self.troubles = Troubles(settings.getfloat("VERDICT_MAX_FAILED", 0.2))
@@ -58,26 +59,19 @@ class Announcer:
             for sentence in self.troubles.look(stats):
                 self.notifier.send(f"{self.spider}: {sentence}", "The crawl goes on.", "warning")
 
-    async def look_now_and_then(
-        self, stats: Mapping[str, Any], seconds: float | None = None, trouble: str = ""
-    ) -> None:
-        """`look`, in a thread, if the last time was `INTERVAL` seconds ago; *seconds* and *trouble* are those of a run
-        whose *stats* do not tell them."""
-        if monotonic() - self._looked < INTERVAL:
-            return
-        self._looked = monotonic()
-        known = dict(stats)
-        if seconds is not None:
-            known["elapsed_time_seconds"] = seconds
-        if trouble:
-            known["verdict/error"] = trouble
-        await asyncio.to_thread(self.look, known)
+    async def look_now_and_then(self, stats: Mapping[str, Any]) -> None:
+        """`look`, in a thread, if the last time was `INTERVAL` seconds ago."""
+        if monotonic() - self._looked >= INTERVAL:
+            self._looked = monotonic()
+            await asyncio.to_thread(self.look, dict(stats))
 
-    def end(self, stats: Mapping[str, Any], findings: Sequence[str], *, speaks_for_all: bool = True) -> dict[str, Any]:
+    def end(
+        self, stats: Mapping[str, Any], findings: Sequence[str], samples: Samples, *, speaks_for_all: bool = True
+    ) -> dict[str, Any]:
         """Tell how the run ended; what is not for one of several workers, if this one *speaks_for_all*. The stats that
         have changed by that: a command that failed is a finding more."""
         changed: dict[str, Any] = {}
-        told = run_summary(self.spider, stats, findings)
+        told = run_summary(self.spider, stats, findings, samples)
         self._write(told)
         if not speaks_for_all:
             return changed
@@ -87,16 +81,16 @@ class Announcer:
             if reason:
                 findings = [*findings, f"COMMAND_AT_END failed ({reason})"]
                 changed |= {"verdict": findings[0], "verdict/findings": [*findings]}
-            told = run_summary(self.spider, {**stats, **changed}, findings)
+            told = run_summary(self.spider, {**stats, **changed}, findings, samples)
             self._write(told)
         code = exit_code_of(findings)
         if self.notifier and ("end" in self.events or ("trouble" in self.events and code is ExitCode.FAILED)):
             self._notify(self.notifier, told, code)
         return changed
 
-    def end_at_once(self, stats: Mapping[str, Any]) -> None:
+    def end_at_once(self, stats: Mapping[str, Any], samples: Samples) -> None:
         """Tell that the run was ended at once: nothing is started any more."""
-        self._write(run_summary(self.spider, stats, [str(stats.get("verdict") or "")]))
+        self._write(run_summary(self.spider, stats, findings_of(stats), samples))
 
     def _write(self, told: Mapping[str, Any]) -> None:
         if not self.path:

@@ -21,13 +21,14 @@ _LONGEST = 10_000  # characters of a value
 
 
 class Arguments:
-    """The *arguments* that the setting *name* gives, in which {places} stand for facts of these *names*.
+    """The *arguments* that the *setting* of that name gives, in which {places} stand for facts of these *names*.
 
     A value begins no argument as an option would: what of it programs could take for one (`-`, `+`, `@`) is left out at
     the start of an argument, unless `--` stands before, and in no program's place. Raises `InputError`.
     """
 
-    def __init__(self, name: str, arguments: Any, names: Collection[str]) -> None:
+    def __init__(self, arguments: Any, names: Collection[str], *, setting: str) -> None:
+        name = setting
         self._arguments = _listed(name, arguments)
         for argument in self._arguments:
             for place in _PLACE.findall(argument):

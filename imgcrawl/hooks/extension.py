@@ -13,6 +13,7 @@ from imgcrawl.extensions.runsummary import findings_of
 from imgcrawl.extensions.verdict import JUDGED, STOPPED_AT_ONCE, Verdict
 from imgcrawl.hooks.announcer import Announcer
 from imgcrawl.hooks.trouble import INTERVAL
+from imgcrawl.samples import samples_of
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -60,9 +61,12 @@ class Announcements:
         now = dict(stats.get_stats())
         if str(now.get("finish_reason", "")).startswith(BAD_INPUT):
             return
-        changed = await asyncio.to_thread(self.announcer.end, now, findings_of(now), speaks_for_all=speaks_for_all)
+        samples = samples_of(self.crawler)
+        changed = await asyncio.to_thread(
+            self.announcer.end, now, findings_of(now), samples, speaks_for_all=speaks_for_all
+        )
         for name, value in changed.items():
             stats.set_value(name, value)
 
     def stopped_at_once(self) -> None:
-        self.announcer.end_at_once(self.crawler.stats.get_stats())
+        self.announcer.end_at_once(self.crawler.stats.get_stats(), samples_of(self.crawler))

@@ -29,7 +29,7 @@ class GalleryCommands:
     def __init__(self, crawler: Crawler) -> None:
         settings = crawler.settings
         self.crawler = crawler
-        self.arguments = Arguments("COMMAND_FOR_GALLERY", settings.get("COMMAND_FOR_GALLERY", []), GALLERY)
+        self.arguments = Arguments(settings.get("COMMAND_FOR_GALLERY", []), GALLERY, setting="COMMAND_FOR_GALLERY")
         self.runner = CommandRunner(settings, lambda: not crawler.crawling)
         self.store = absolute_store(settings.get("IMAGES_STORE") or "")
         crawler.signals.connect(self.item_scraped, signals.item_scraped)

@@ -172,12 +172,14 @@ class Traces:
 
     def end_if_done(self, response: Any, page: PageTiming) -> None:
         """Tell of *page*, the one of *response*, if nothing of it is under way any more."""
-        if page.parsed and not page.items and self._pages.pop(response.request, None):
+        if page.parsed and not page.items and response.request in self._pages:
+            del self._pages[response.request]
             self._tell(page)
 
     def failed(self, request: Request, error: BaseException | str) -> None:
         """The way of *request* ends here."""
-        if page := self._pages.pop(request, None):
+        if page := self._pages.get(request):
+            del self._pages[request]
             page.error = error if isinstance(error, str) else type(error).__name__
             for key in page.items:
                 self._of_items.pop(key, None)

@@ -34,7 +34,7 @@ FACTS = dict.fromkeys(GALLERY, "")
     ],
 )
 def test_a_value_is_one_argument_and_no_option(template: list[str], title: str, expected: list[str]) -> None:
-    arguments = Arguments("COMMAND_FOR_GALLERY", [sys.executable, *template], GALLERY)
+    arguments = Arguments([sys.executable, *template], GALLERY, setting="COMMAND_FOR_GALLERY")
     assert arguments.filled({**FACTS, "title": title}) == [sys.executable, *expected]
 
 
@@ -85,5 +85,7 @@ def test_a_command_ends_in_its_time_and_says_why_it_failed(
     code: str, timeout: float, stopping: bool, reason: str
 ) -> None:
     runner = CommandRunner(Settings({"COMMAND_TIMEOUT": timeout, "SHUTDOWN_TIMEOUT": 0}), lambda: stopping)
-    assert runner.run(Arguments("X", [sys.executable, "-ISc", code], ()), {}, {"much": "x" * 1_000_000}) == reason
+    assert (
+        runner.run(Arguments([sys.executable, "-ISc", code], (), setting="X"), {}, {"much": "x" * 1_000_000}) == reason
+    )
     runner.close()
