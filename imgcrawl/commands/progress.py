@@ -34,10 +34,18 @@ class CommandProgress:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        if self._thread:
+        if self._thread and self._thread.ident is not None:
             self._thread.join()
         if sys.stderr.isatty():
             show_status("")
+
+    def step(self) -> None:
+        """Begin, where there is no block; what it takes is seen by itself."""
+        if self._thread and self._thread.ident is None:
+            self._thread.start()
+
+    def end(self) -> None:
+        self.__exit__()
 
     def _tell(self) -> None:
         wait = PATIENCE if sys.stderr.isatty() else _EVERY_LINE

@@ -35,8 +35,8 @@ def summary_text(told: Mapping[str, Any]) -> str:
 
 def summary(told: Mapping[str, Any]) -> RenderableType:
     """What became of every image and gallery by *told*, a `run_summary`, as a table: found = downloaded + uptodate +
-    duplicate + refused + failed, the last two by reason; then the
-    amount, the time and the speed; and one of each reason."""
+    duplicate + refused + failed, the last two by reason; then the amount, the time and the speed, and one of each
+    reason."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)

@@ -30,7 +30,7 @@ def install_traces(settings: BaseSettings) -> None:
     """
     share = settings.getfloat("TRACES_SAMPLED", 0.1)
     if not 0 <= share <= 1:
-        raise InputError(f"TRACES_SAMPLED={settings.get('TRACES_SAMPLED')!r:.60}: expected a share from 0 to 1")
+        raise InputError(f"TRACES_SAMPLED={settings.get('TRACES_SAMPLED', 0.1)!r:.60}: expected a share from 0 to 1")
     endpoint = str(settings.get("TRACES_ENDPOINT", ""))
     if not endpoint.startswith(("http://", "https://")):
         raise InputError(

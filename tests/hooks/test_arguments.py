@@ -12,7 +12,8 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.hooks import Addon
 from imgcrawl.hooks.arguments import GALLERY, Arguments
 from imgcrawl.hooks.commands import CommandRunner
-from imgcrawl.hooks.notify import split_urls
+from imgcrawl.hooks.notify import Notifier, split_urls
+from imgcrawl.hooks.trouble import Troubles
 
 FACTS = dict.fromkeys(GALLERY, "")
 
@@ -69,6 +70,41 @@ def test_addresses_stand_behind_each_other_and_no_repr_of_settings_shows_them() 
     Addon().update_settings(settings)
     assert settings["NOTIFY_URLS"] == split_urls(urls)
     assert repr(settings["NOTIFY_URLS"]) == "['***', '***', '***']"
+
+
+def test_an_address_that_the_library_cannot_read_is_told_without_what_stands_in_it() -> None:
+    urls = ["json://127.0.0.1:1/", "nosuch://s3cretword/x"]
+    with pytest.raises(InputError) as error:
+        Notifier(Settings({"NOTIFY_URLS": urls})).check()
+    assert "NOTIFY_URLS, number 2 (nosuch://…) cannot be read" in str(error.value)
+    assert "s3cretword" not in str(error.value)
+    Notifier(Settings({"NOTIFY_URLS": urls[:1]})).check()
+
+
+def test_trouble_is_told_once_of_each_kind() -> None:
+    troubles = Troubles(0.2)
+    few = {"image/failed": 10, "image/downloaded": 10}
+    many = {"image/failed": 20, "image/downloaded": 40, "gallery/failed": 10, "gallery/count": 50}
+    assert troubles.look(few) == []
+    assert troubles.look(many) == ["20 of 60 images have failed so far"]
+    assert troubles.look(many) == []
+    ending = {"verdict/error": "the disk is full"}
+    assert troubles.look({**many, **ending}) == ["the disk is full"]
+    assert troubles.look({**many, **ending, "gallery/failed": 20}) == ["20 of 70 galleries have failed so far"]
+
+
+def test_a_crawl_of_which_nothing_comes_is_in_trouble_unless_it_waits_for_its_hours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("imgcrawl.hooks.trouble.monotonic", lambda: now)
+    troubles, waiting = Troubles(0.2), {"budget/waiting": "example.org"}
+    assert troubles.look(waiting) == []
+    now = 2000.0
+    assert troubles.look(waiting) == []
+    assert troubles.look({}) == []
+    now = 2901.0
+    assert troubles.look({}) == ["nothing has come for 15 minutes"]
 
 
 @pytest.mark.parametrize(
