@@ -98,7 +98,8 @@ class Command(BaseCommand, ScrapyCommand):
 
     def _tell(self, audit: Audit, opts: argparse.Namespace) -> Counter[str]:
         with CommandProgress(lambda: f"{audit.done:,} files read"):
-            audit.read()
+            for _ in audit.read():
+                pass
         if audit.never_decoded:
             complain(
                 f"{audit.never_decoded:,} images were never decoded"
@@ -154,14 +155,15 @@ class Audit:
     def _count(self, of: str) -> int:
         return int(self.notes.execute(f"SELECT count(*) FROM {of}").fetchone()[0])  # noqa: S608 -- our own names
 
-    def read(self) -> None:
-        """Read all files that are recorded, then look for others."""
+    def read(self) -> Iterator[None]:
+        """Read all files that are recorded, then look for others; gives a turn to whoever wants to end it."""
         reached = self.notes.execute("SELECT after FROM reached").fetchone()
         records = self.catalogue.records(reached[0] if reached else b"")
         with ThreadPoolExecutor(self.threads) as pool:
             while batch := list(islice(records, BATCH)):
                 judged = list(pool.map(self._judge, [record for record in batch if record.path]))
                 self._note(judged, batch[-1].key)
+                yield
         for path in self.store.files():
             if not self.notes.execute("SELECT 1 FROM judged WHERE path = ?", (path,)).fetchone():
                 # One that another crawl has stored meanwhile may be recorded before the place where this has gone on.
@@ -169,6 +171,7 @@ class Audit:
                 found = "intact" if checksum and self.catalogue.has_file(path, checksum) else "unknown"
                 self.notes.execute(_NOTE, (path, found, True))
                 self.done += 1
+            yield
 
     def _judge(self, record: Record) -> tuple[str, Record, Record]:
         """What the file of *record* is, that, and what is known of it now."""
