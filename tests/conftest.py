@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import atexit
 import datetime
 import os
+import shutil
 import ssl
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +30,10 @@ from tests.support.server import Server
 GIVEN_REDIS_URL = "IMGCRAWL_TESTS_REDIS_URL"
 if "REDIS_URL" in os.environ:
     os.environ[GIVEN_REDIS_URL] = os.environ.pop("REDIS_URL")
+# Crawls of tests say how they are where no other crawl of this user does.
+if not os.environ.get("XDG_STATE_HOME", "").startswith(STATE := f"{tempfile.gettempdir()}/imgcrawl-tests-"):
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix=STATE.rpartition("/")[2])
+    atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 # Whole crawls, benchmarks and browsers: what `-m "not slow"` leaves out. A file, or one test of it.
@@ -68,6 +75,7 @@ SLOW = {
     "images/test_process.py",
     "limits/test_clock.py::test_a_crawl_on_a_server_whose_clock_jumps",
     "limits/test_crawls.py",
+    "live/test_status.py",
     "limits/test_limiter.py::test_four_workers_at_one_host_are_as_fast_as_one",
     "packaging/test_addon.py",
     "packaging/test_scrapyd.py",

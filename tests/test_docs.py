@@ -30,6 +30,7 @@ LANGUAGES = {"sh", "console", "python", "toml", "text", "ini", "json", "yaml", "
 NOT_HERE = {
     "python3 -m venv .venv": ".ci/run",
     "scrapy newsite": "tests/commands/test_newsite.py",
+    "scrapy status": "tests/live/test_status.py",
     "python -m benchmarks": "tests/test_benchmarks.py",
     "scrapyd-deploy": "tests/packaging/test_scrapyd.py",
     "curl http://localhost:6800/": "tests/packaging/test_scrapyd.py",
