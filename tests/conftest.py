@@ -72,6 +72,7 @@ SLOW = {
     "frontier/test_shards.py",
     "frontier/test_start_urls.py",
     "images/test_damage.py::test_a_jpeg_that_is_cut_anywhere_passes_only_with_every_pixel",
+    "images/test_process.py",
     "limits/test_clock.py::test_a_crawl_on_a_server_whose_clock_jumps",
     "limits/test_crawls.py",
     "live/test_status.py",
