@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -72,6 +73,7 @@ def metrics_at(target: str) -> dict[str, float]:
     return found
 
 
+@pytest.mark.slow
 def test_a_crawl_with_all_of_it_on_tells_everybody_and_no_secret(server: Server, tmp_path: Path) -> None:
     goes_on = threading.Event()
     add_site(server, goes_on)
@@ -167,6 +169,7 @@ def test_a_crawl_with_all_of_it_on_tells_everybody_and_no_secret(server: Server,
     assert not [name for name in metrics if SECRET in name or "html" in name]
 
 
+@pytest.mark.slow
 def test_the_summary_says_how_a_crawl_was_stopped_once_and_twice(server: Server, tmp_path: Path) -> None:
     never = threading.Event()
     add_site(server, never, galleries=("1", "2"))
@@ -191,6 +194,7 @@ def test_the_summary_says_how_a_crawl_was_stopped_once_and_twice(server: Server,
         assert outcomes == (images["found"] if signals == 1 else images["found"] - 1)
 
 
+@pytest.mark.slow
 def test_the_workers_of_one_command_tell_once_together_and_have_a_port_each(server: Server, tmp_path: Path) -> None:
     together = threading.Event()
     add_site(server, together, galleries=("1", "2", "3", "4"))
@@ -236,6 +240,7 @@ def test_the_workers_of_one_command_tell_once_together_and_have_a_port_each(serv
     assert not [*tmp_path.glob("imgcrawl-*.json")]
 
 
+@pytest.mark.slow
 def test_of_workers_that_were_started_by_themselves_one_speaks(
     server: Server, redis_server: RedisServer, tmp_path: Path
 ) -> None:
