@@ -48,6 +48,7 @@ FOUNDATIONS = {
     "longwork",
     "imageerrors",
     "ownfiles",
+    "ranges",
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from imgcrawl.exceptions import ImgcrawlError
 
+LOST = -1  # `Record.mtime_ns` of a file that an audit has found not to have these bytes
 SCHEMA_VERSION = 3  # 1 had no warnings; 2 knew neither outcomes nor galleries, nor the facts of files
 
 
@@ -22,8 +23,8 @@ class Record:
     *path* the file that has its bytes (another image's, if that had the same bytes first), *checksum* their
     sha256 in hex, *checked_at* the Unix time at which the server last confirmed them, *warnings* what is wrong
     with them (`imgcrawl.images.damage.WARNINGS`), parted by spaces. *mtime_ns* and *inode* are those of the file when
-    it was last known to have these bytes; 0: not known. Without a *path* it is what a person has deleted on purpose,
-    and *wanted* is the file that had it."""
+    it was last known to have these bytes; 0: not known, `LOST`: it has not. Without a *path* it is what a person has
+    deleted on purpose, and *wanted* is the file that had it."""
 
     key: bytes
     wanted: str
@@ -169,6 +170,13 @@ class StoredRecords(Protocol):
     def claim(self, checksum: str, path: str) -> str:
         """The path at which these bytes are to be stored: *path*, or what another machine has claimed before."""
 
+    def note_look(self, checksum: str, look: bytes, pixels: int) -> None:
+        """Note what the image with this checksum looks like (a perceptual hash), and how many *pixels* it has. What was
+        noted of it before stays. Call inside `transaction`."""
+
+    def looks(self, after: int = 0) -> Iterator[tuple[int, str, bytes, int]]:
+        """What was noted of looks, in order: a number, checksum, look and pixels, from the one behind *after* on."""
+
     def put_claimed(self, record: Record) -> None:
         """`put` *record*, in a transaction of its own, and end the claim on its bytes."""
 
@@ -201,8 +209,8 @@ class Catalogue(StoredRecords, Protocol):
         """What last became of the addresses with the fingerprints *keys*, in their order."""
 
     def mark_lost(self, keys: Iterable[bytes]) -> int:
-        """Note that the files of the addresses with these fingerprints are not what they were: a failure, `lost`. How
-        many it is noted of: of others, stored by older releases, no outcome is known."""
+        """Note that the files of the addresses with these fingerprints are not what they were (`LOST`): a failure,
+        `lost`. How many have that outcome: of others, stored by older releases, none is known."""
 
     def not_had(
         self, spider: str | None, statuses: Sequence[str] = ("failed",), reason: str = ""

@@ -11,6 +11,7 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from imgcrawl.catalogue.contract import (
+    LOST,
     SCHEMA_VERSION,
     Catalogue,
     CatalogueCounts,
@@ -102,10 +103,12 @@ class SqlCatalogue(SqlRecords):
     def mark_lost(self, keys: Iterable[bytes]) -> int:
         wanted = "(SELECT wanted FROM images WHERE images.key = outcomes.key)"
         sql = f"UPDATE outcomes SET status = 'failed', reason = 'lost', requested_path = {wanted} WHERE key = ?"  # noqa: S608 -- our own names
+        keys = list(keys)
         with self.transaction():
             known = [(outcome.key,) for outcome in self.outcomes(keys) if outcome]
             for each in (sql, INCOMPLETE):
                 self._write(each, known)
+            self._write(f"UPDATE images SET mtime_ns = {LOST} WHERE key = ?", [(key,) for key in keys])  # noqa: S608 -- a number
         return len(known)
 
     def not_had(

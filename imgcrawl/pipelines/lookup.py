@@ -53,6 +53,12 @@ class Lookup:
             return replace(record, path="")
         return None
 
+    async def was_similar(self, key: bytes) -> bool:
+        """Whether the address with fingerprint *key* was refused because its image looks like another."""
+        find = partial(self.catalogue.outcomes, [key])
+        (last,) = await asyncio.get_running_loop().run_in_executor(self.threads, find)
+        return last is not None and last.reason == "similar"
+
     async def confirm(self, record: Record) -> None:
         """Note that the server confirmed *record* now."""
         await asyncio.get_running_loop().run_in_executor(self.threads, self._confirm, record)
