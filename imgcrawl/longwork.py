@@ -56,7 +56,12 @@ _interruptible = _Interruptible()
 
 def at_once() -> int:
     """How much of what is ready at the same moment an event loop should work on before it looks at its timers."""
-    return _AT_ONCE_MEANWHILE if _interruptible.goes_on() else _AT_ONCE
+    return _AT_ONCE_MEANWHILE if goes_on() else _AT_ONCE
+
+
+def goes_on() -> bool:
+    """Whether there is long work in a thread, or was a moment ago."""
+    return _interruptible.goes_on()
 
 
 def interruptible(function: Callable[[*_Args], _Result], *args: *_Args) -> _Result:

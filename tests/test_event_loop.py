@@ -144,6 +144,43 @@ def test_of_many_connections_that_have_something_to_be_read_some_have_their_turn
     assert max(times.values()) - min(times.values()) <= 2, times
 
 
+def test_beside_long_work_fewer_connections_have_their_turn_at_once_when_each_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(eventloop, "goes_on", lambda: True)
+    monkeypatch.setattr(eventloop, "_LONG", 0.004)
+    pairs = [socket.socketpair() for _ in range(8)]
+    loop = EventLoop()
+    at_once: list[int] = []
+    read: list[int] = []
+
+    def take_turn() -> None:
+        at_once.append(len(read))
+        read.clear()
+        if len(at_once) < 40:
+            loop.call_soon(take_turn)
+        else:
+            loop.stop()
+
+    def take_long(number: int) -> None:
+        time.sleep(0.003)
+        read.append(number)
+
+    try:
+        for number, (ours, theirs) in enumerate(pairs):
+            theirs.send(b"x")
+            loop.add_reader(ours, take_long, number)
+        loop.call_soon(take_turn)
+        loop.run_forever()
+    finally:
+        for ours, theirs in pairs:
+            loop.remove_reader(ours)
+            ours.close()
+            theirs.close()
+        loop.close()
+    assert sum(at_once[10:]) < 2 * len(at_once[10:]), at_once
+
+
 async def test_answers_for_many_are_given_in_their_order_with_turns_for_others_between(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

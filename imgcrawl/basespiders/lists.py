@@ -24,6 +24,7 @@ from imgcrawl.basespiders.base import (
     text_of,
 )
 from imgcrawl.basespiders.fedlists import FedListsSpider
+from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.basespiders.sites import EarlierWalksSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.identity import Identity
@@ -171,23 +172,22 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         elif page == self.first_page:
             self.report(f"{response.url}: page one has {self.looked_for()} ({reason})")
         else:
-            self.crawler.stats.inc_value("list/failed")
-            self.logger.warning("%.500s: list page %d shows nothing (%s)", response.url, page, reason)
+            lost_list(self, response.url, reason, f"{response.url:.500}: list page {page} shows nothing ({reason})")
             if walk.failed < walk.patience(page) and not self.is_last(page):
                 yield from self.next_request(response, page, walk)
             else:
                 self.tell_end(response, page, walk)
 
     def list_failed(self, failure: Failure) -> Iterator[Any]:
-        yield from self.list_lost(request_of(failure), failed_reason(failure))
+        if not was_stopped(failure):
+            yield from self.list_lost(request_of(failure), failed_reason(failure))
 
     def list_lost(self, request: Request, reason: str) -> Iterator[Any]:
         page, walk = request.cb_kwargs["page"], Walk.from_wire(request.cb_kwargs["walk"]).without()
         if page == self.first_page:
             self.report(f"{request.url}: the start page could not be had ({reason})")
             return
-        self.crawler.stats.inc_value("list/failed")
-        self.logger.error("%.500s: list page %d could not be had (%s)", request.url, page, reason)
+        lost_list(self, request.url, reason, f"{request.url:.500}: list page {page} could not be had ({reason})")
         if not self.is_numbered():
             self.report(f"the walk ended at list page {page}, which could not be had ({reason}): {request.url}")
         elif walk.failed < walk.patience(page) and not self.is_last(page):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS images (key BLOB PRIMARY KEY, wanted TEXT, path TEXT, checksum TEXT, bytes INTEGER,"
     " format TEXT, width INTEGER, height INTEGER, frames INTEGER, final_url TEXT, etag TEXT, last_modified TEXT,"
     " fetched_at TEXT, checked_at REAL, warnings TEXT NOT NULL DEFAULT '', mtime_ns INTEGER NOT NULL DEFAULT 0,"
-    " inode INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
+    " inode INTEGER NOT NULL DEFAULT 0, verified TEXT NOT NULL DEFAULT '') WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS outcomes (key BLOB PRIMARY KEY, url TEXT, spider TEXT, gallery BLOB, page TEXT,"
     " status TEXT, reason TEXT, requested_path TEXT, opt_outs TEXT, tried INTEGER, first_seen REAL, last_seen REAL)"
     " WITHOUT ROWID",
@@ -45,6 +45,7 @@ _UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE images ADD COLUMN mtime_ns INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE images ADD COLUMN inode INTEGER NOT NULL DEFAULT 0",
     ),
+    3: ("ALTER TABLE images ADD COLUMN verified TEXT NOT NULL DEFAULT ''",),
 }
 
 
@@ -64,9 +65,12 @@ class SqliteCatalogue(SqlCatalogue):
             path.parent.mkdir(parents=True, exist_ok=True)
             check_database(path, "a catalogue of imgcrawl; remove it, or set CATALOGUE_FILE")
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=60)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._create()
+            with ExitStack() as unless_open:
+                unless_open.callback(self._db.close)
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._create()
+                unless_open.pop_all()
         except (sqlite3.Error, OSError) as error:
             raise InputError(
                 f"{path}: {error}; expected a catalogue of imgcrawl or a place where one can be made (move a"

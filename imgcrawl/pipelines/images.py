@@ -31,13 +31,18 @@ from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError
 from imgcrawl.images.names import strip_extension
 from imgcrawl.items import Image
-from imgcrawl.longwork import in_thread
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner
 from imgcrawl.pipelines.imagepages import ImagePages
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
-from imgcrawl.pipelines.media_requests import MediaRequests, checked_urls, make_conditional, with_private_pages
+from imgcrawl.pipelines.media_requests import (
+    MediaRequests,
+    Prepared,
+    checked_urls,
+    make_conditional,
+    with_private_pages,
+)
 from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew, with_facts
 from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
 from imgcrawl.pipelines.places import Places
@@ -49,7 +54,7 @@ from imgcrawl.pipelines.staging import Staging
 from imgcrawl.pipelines.storagefailures import StorageFailures
 from imgcrawl.pipelines.stores import FileStore, full_address
 from imgcrawl.pipelines.visits import Visits, known_requests, visit_of
-from imgcrawl.pipelines.window import WINDOW, outcomes
+from imgcrawl.pipelines.window import WINDOW, for_many, outcomes
 from imgcrawl.spidermiddlewares import opt_outs_of
 
 logger = logging.getLogger(__name__)
@@ -115,8 +120,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.failures = StorageFailures(crawler)
         self.receiver = Receiver(self.staging, filters=self.config.filters, strict=self.config.strict)
         self.places = Places(self.config, self.threads, crawler)
-        self._paths: dict[int, list[str]] = {}  # of large items, by their id
+        self._prepared: dict[int, Prepared] = {}  # of large items, by their id
         self.placeholders = Placeholders(self.config.placeholders, self.config.placeholders_learned)
+        self._learning = asyncio.Lock()  # of placeholders, from one item at a time
         self._addresses = SharedAddresses()
 
     def close_spider(self) -> None:
@@ -128,9 +134,11 @@ class ImagesPipeline(ScrapyImagesPipeline):
     async def process_item(self, item: Any, spider: Spider | None = None) -> Any:
         adapter = ItemAdapter(item)
         urls = checked_urls(adapter, self.images_urls_field, self.images_result_field)
-        if len(urls) > WINDOW:  # to make the paths of all would keep the event loop busy
-            make = partial(self.media_requests.paths, adapter, urls, self.spiderinfo.spider.name)
-            self._paths[id(item)] = await in_thread(self.threads, make)
+        name, many = self.spiderinfo.spider.name, len(urls)
+        if many > WINDOW:
+            self._prepared[id(item)] = await for_many(
+                self.threads, many, self.media_requests.prepared, adapter, urls, name
+            )
         try:
             asked: list[tuple[bytes, str]] = []
             requests = known_requests(
@@ -142,13 +150,14 @@ class ImagesPipeline(ScrapyImagesPipeline):
             logger.info("A gallery with %d images was %s, and is gone on with in the next crawl", len(urls), error)
             raise
         finally:
-            self._paths.pop(id(item), None)
-        for index in self.placeholders.found_in(images):
+            self._prepared.pop(id(item), None)
+        async with self._learning:
+            placeholders = await for_many(self.threads, many, self.placeholders.found_in, images)
+        for index in placeholders:
             images[index] = tell_anew(self.crawler, images[index], as_placeholder(images[index]), adapter.get("url"))
         if not self.config.simulate:
-            media, name = (self.images_urls_field, self.images_result_field), self.spiderinfo.spider.name
-            visit = partial(visit_of, adapter, asked, images, media, name)
-            await self._note(await in_thread(self.threads, visit) if len(urls) > WINDOW else visit())
+            media = (self.images_urls_field, self.images_result_field)
+            await self._note(await for_many(self.threads, many, visit_of, adapter, asked, images, media, name))
         results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
         return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
 
@@ -157,10 +166,10 @@ class ImagesPipeline(ScrapyImagesPipeline):
     ) -> Iterator[Request]:
         adapter = ItemAdapter(item)
         urls = adapter.get(self.images_urls_field, [])
-        paths = self._paths.get(id(item), ())
-        if len(paths) != len(urls):
-            paths = self.media_requests.paths(adapter, urls, info.spider.name)
-        requests = self.media_requests.of(adapter, urls, paths, info.spider.name)
+        prepared = self._prepared.get(id(item))
+        if prepared is None or len(prepared.paths) != len(urls):
+            prepared = self.media_requests.prepared(adapter, urls, info.spider.name)
+        requests = self.media_requests.of(adapter, urls, prepared, info.spider.name)
         yield from with_private_pages(requests, info.spider) if "failed" in adapter else requests
 
     def file_path(
@@ -210,7 +219,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             stats.inc_value("image/bytes", image["bytes"])
         elif "reason" in image and (asked := request.meta.get("image_path")):
             image["requested_path"] = asked
-        tell(self.crawler, image, request.meta.get("page_url"))
+        tell(self.crawler, image, request.meta.get("page_url"), ItemAdapter(item).get("title"))
         self.inc_stats(str(image["status"]))
         return image
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import unquote
 
 from itemadapter import ItemAdapter
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from imgcrawl.pipelines.settings import PipelineSettings
 
 NO_ADDRESS = "about:invalid"  # stands for what cannot be asked for
+
+
+class Prepared(NamedTuple):
+    """What follows from all addresses of an item: the path that each asks for, and `Identity.of_all` of them."""
+
+    paths: list[str]
+    known_as: dict[str, str]
 
 
 class MediaRequests:
@@ -78,7 +85,7 @@ class MediaRequests:
             accept=pipeline.ACCEPT,
         )
 
-    def of(self, adapter: ItemAdapter, urls: Sequence[Any], paths: Sequence[str], spider: str) -> Iterator[Request]:
+    def of(self, adapter: ItemAdapter, urls: Sequence[Any], prepared: Prepared, spider: str) -> Iterator[Request]:
         """The requests for *urls*, in their order; one that cannot be asked for has `image_refused` in its meta."""
         page = adapter.get("final_url") or adapter.get("url")  # what shows the images is where redirects led
         pages = adapter.get(self.pages_field) or []
@@ -86,7 +93,7 @@ class MediaRequests:
         unwanted = self.galleries.reason(adapter)
         is_retried = "failed" in adapter  # its images are some of a gallery's
         named = self._item_fields(adapter, spider) if "{filename" in self.template else {}
-        known_as = self.identity.of_all(urls)
+        paths, known_as = prepared
         given, names = self._given_paths(adapter), adapter.get(self.names_field) or []
         for index, (url, path) in enumerate(zip(urls, paths, strict=True)):
             referer = pages[index] if index < len(pages) else page
@@ -135,8 +142,12 @@ class MediaRequests:
         else:
             request.meta["opt_outs"] = said
 
+    def prepared(self, adapter: ItemAdapter, urls: Sequence[Any], spider: str) -> Prepared:
+        """What `of` is to know of all *urls*. Takes some microseconds for each."""
+        return Prepared(self.paths(adapter, urls, spider), self.identity.of_all(urls))
+
     def paths(self, adapter: ItemAdapter, urls: Iterable[Any], spider: str) -> list[str]:
-        """The path that each of *urls* asks for. Takes some microseconds for each."""
+        """The path that each of *urls* asks for."""
         fields = self._item_fields(adapter, spider)
         all_given, names = self._given_paths(adapter), adapter.get(self.names_field) or []
         paths = []

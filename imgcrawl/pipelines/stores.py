@@ -90,6 +90,11 @@ class FileStore(FSFilesStore):
         except (OSError, ValueError):  # of names with a NUL
             return None
 
+    def body(self, name: str) -> bytes:
+        """What is in the file *name*. Raises OSError."""
+        with self._folder_of(name) as (folder, last), os.fdopen(os.open(last, _READ, dir_fd=folder), "rb") as file:
+            return file.read()
+
     def stat(self, name: str) -> tuple[int, int, int] | None:
         """Size, modification time in ns and inode of the file *name*, or None if there is no such file."""
         try:

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Executor
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar, TypeVarTuple
 
 from scrapy import Request
 
 from imgcrawl.cancelling import cancel_all
 from imgcrawl.exceptions import GalleryUnfinished
 from imgcrawl.items import Image
+from imgcrawl.longwork import in_thread
 from imgcrawl.pipelines.futures import turn
+
+_T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
 
 # Addresses of one item that are worked on at once: pages with a hundred thousand exist. Items that have more are given
 # up when the crawl is stopped.
 WINDOW = 256
 _AT_ONCE = 16  # requests that are made without a turn for others: some milliseconds
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins
+
+
+async def for_many(threads: Executor, images: int, function: Callable[[*_Args], _T], *args: *_Args) -> _T:
+    """What *function* makes of an item of so many *images*: in one of *threads* where the event loop would be late."""
+    return await in_thread(threads, partial(function, *args)) if images > WINDOW else function(*args)
 
 
 async def outcomes(

@@ -123,12 +123,12 @@ class Rebuild:
     def _add(self, item: dict[str, Any], naming: Naming, requests: MediaRequests, fields: tuple[str, str]) -> None:
         adapter = ItemAdapter(item)
         urls, images = item.get(fields[0]) or [], [dict(image) for image in item.get(fields[1]) or ()]
-        paths = requests.paths(adapter, urls, naming.spider)
+        prepared = requests.prepared(adapter, urls, naming.spider)
         asked: list[tuple[bytes, str]] = []
-        for _ in known_requests(requests.of(adapter, urls, paths, naming.spider), asked, self.fingerprinter):
+        for _ in known_requests(requests.of(adapter, urls, prepared, naming.spider), asked, self.fingerprinter):
             pass
         with self.catalogue.transaction():
-            for (key, _), wanted, image in zip(asked, paths, images, strict=True):
+            for (key, _), wanted, image in zip(asked, prepared.paths, images, strict=True):
                 self._add_image(key, strip_extension(wanted), image)
         visit = visit_of(adapter, asked, images, fields, naming.spider)  # type: ignore[arg-type] # as they were read
         self.catalogue.note([_at(visit, seconds_of(item.get("scraped_at")))])
@@ -153,7 +153,7 @@ class Rebuild:
         if not image.get("format"):
             with suppress(ImageError, OSError):
                 facts = facts_of_header(self.files.store.root / file.path)
-                image |= {name: getattr(facts, name) for name in ("format", "width", "height", "frames")}
+                image |= {name: getattr(facts, name) for name in ("format", "width", "height", "frames", "verified")}
         record = _record(key, wanted, image, file)
         if before and (before.path, before.checksum) == (record.path, record.checksum) and not _names_its_file(record):
             record = replace(record, wanted=before.wanted)  # another gallery's name for it
@@ -190,6 +190,7 @@ def _record(key: bytes, wanted: str, image: Mapping[str, Any], file: StoredFile 
         fetched_at=fetched_at,
         checked_at=checked_at,
         warnings=" ".join(image.get("warnings", ())),
+        verified=image.get("verified", ""),
         mtime_ns=file.mtime_ns if file else 0,
         inode=file.inode if file else 0,
     )
