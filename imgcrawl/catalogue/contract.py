@@ -176,13 +176,6 @@ class StoredRecords(Protocol):
     def claim(self, checksum: str, path: str) -> str:
         """The path at which these bytes are to be stored: *path*, or what another machine has claimed before."""
 
-    def note_look(self, checksum: str, look: bytes, pixels: int) -> None:
-        """Note what the image with this checksum looks like (a perceptual hash), and how many *pixels* it has. What was
-        noted of it before stays. Call inside `transaction`."""
-
-    def looks(self, after: int = 0) -> Iterator[tuple[int, str, bytes, int]]:
-        """What was noted of looks, in order: a number, checksum, look and pixels, from the one behind *after* on."""
-
     def put_claimed(self, record: Record) -> None:
         """`put` *record*, in a transaction of its own, and end the claim on its bytes."""
 
@@ -240,6 +233,13 @@ class Catalogue(StoredRecords, Protocol):
 
     def note_walk(self, key: bytes, *, whole: bool) -> bool:
         """Note whether the last walk of the list with this key reached its end. Whether that was noted before."""
+
+    def note_look(self, checksum: str, look: bytes, pixels: int) -> None:
+        """Note what the image with this checksum looks like (a perceptual hash), and how many *pixels* it has. What was
+        noted of it before stays. Call inside `transaction`."""
+
+    def looks(self, after: int = 0) -> Iterator[tuple[int, str, bytes, int]]:
+        """What was noted of looks, in order: a number, checksum, look and pixels, from the one behind *after* on."""
 
     def counts(self) -> CatalogueCounts:
         """How much there is. Walks all of it."""

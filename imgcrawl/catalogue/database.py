@@ -98,15 +98,6 @@ class SqlRecords(ABC):
             claimed: str = self._rows("SELECT path FROM claims WHERE checksum = ?", (checksum,))[0][0]
         return claimed
 
-    def note_look(self, checksum: str, look: bytes, pixels: int) -> None:
-        sql = "INSERT INTO looks (checksum, look, pixels) VALUES (?, ?, ?) ON CONFLICT (checksum) DO NOTHING"
-        self._write(sql, [(checksum, look, pixels)])
-
-    def looks(self, after: int = 0) -> Iterator[tuple[int, str, bytes, int]]:
-        sql = "SELECT number, checksum, look, pixels FROM looks WHERE number > ? ORDER BY number"
-        for number, checksum, look, pixels in self._all(sql, (), after):
-            yield number, checksum, bytes(look), pixels
-
     def put_claimed(self, record: Record) -> None:
         with self.transaction():
             self.put(record)

@@ -150,6 +150,15 @@ class SqlCatalogue(SqlRecords):
             self._write(insert("walks", ("key", "whole")), [(key, int(whole))])
         return before != [] and bool(before[0][0])
 
+    def note_look(self, checksum: str, look: bytes, pixels: int) -> None:
+        sql = "INSERT INTO looks (checksum, look, pixels) VALUES (?, ?, ?) ON CONFLICT (checksum) DO NOTHING"
+        self._write(sql, [(checksum, look, pixels)])
+
+    def looks(self, after: int = 0) -> Iterator[tuple[int, str, bytes, int]]:
+        sql = "SELECT number, checksum, look, pixels FROM looks WHERE number > ? ORDER BY number"
+        for number, checksum, look, pixels in self._all(sql, (), after):
+            yield number, checksum, bytes(look), pixels
+
     def lost_galleries(self, spider: str | None) -> Iterator[StoredGallery]:
         # An index has these only, in this order.
         sql = f"{select('galleries', GALLERY)} WHERE error <> '' AND (error, number) > (?, ?) ORDER BY error, number"

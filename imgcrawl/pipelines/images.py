@@ -115,7 +115,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             if self.local
             else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo, self.config)
         )
-        self.lookup = Lookup(self.catalogue, self.threads, self.keeper, keep_deleted=self.config.keep_deleted)
+        self.lookup = Lookup(self.catalogue, self.threads, self.keeper, self.config)
         self.visits = Visits(self.catalogue)
         self.failures = StorageFailures(crawler)
         self.receiver = Receiver(self.staging, filters=self.config.filters, strict=self.config.strict)
@@ -246,10 +246,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 path = str(PurePosixPath(path))
             requested_path = strip_extension(path)
             record = await self.lookup.find_intact(key)
-            if record and not record.path:
-                return not_stored("deleted")
-            if record is None and self.config.similar == "refuse" and await self.lookup.was_similar(key):
-                return not_stored("similar")  # it would be fetched each night, to be refused each night
+            if reason := await self.lookup.refused(key, record):
+                return not_stored(reason)
             if record and time.time() - record.checked_at < self.config.expires:
                 return known(record, requested_path)
             return still_stored(await self._asked(request, item, key, requested_path, record), record)
