@@ -55,8 +55,8 @@ class Lookup:
         return None
 
     async def refused(self, key: bytes, record: Record | None) -> str:
-        """Why the address with fingerprint *key*, of which `find_intact` has found *record*, is not asked for: `deleted`,
-        or `similar` where it was refused for that, as it would be each night; else empty."""
+        """Why the address with fingerprint *key*, of which `find_intact` has found *record*, is not asked for:
+        `deleted`, or `similar` where it was refused for that, as it would be each night; else empty."""
         if record:
             return "" if record.path else "deleted"
         if self.config.similar != "refuse":
