@@ -48,6 +48,7 @@ FOUNDATIONS = {
     "longwork",
     "imageerrors",
     "ownfiles",
+    "ranges",
     "samples",
     "signalmanager",
 }
@@ -91,7 +92,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "hooks", "limits", "live", "pages", "pipelines", "retries", "shared", "telemetry",
+        "feeds", "frontier", "hooks", "images", "limits", "live", "pages", "pipelines", "retries", "shared", "telemetry",
         "upkeep", "workers",
     },
 }  # fmt: skip
