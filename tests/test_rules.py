@@ -92,8 +92,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "hooks", "images", "limits", "live", "pages", "pipelines", "retries", "shared", "telemetry",
-        "upkeep", "workers",
+        "feeds", "frontier", "hooks", "images", "limits", "live", "pages", "pipelines", "retries", "shared",
+        "telemetry", "upkeep", "workers",
     },
 }  # fmt: skip
 
