@@ -192,6 +192,7 @@ EXTENSIONS = {
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers
     "scrapy.extensions.logstats.LogStats": None,  # Progress tells more
 }
+WATCH_TOKEN = ""  # what the page of `scrapy watch` asks for; "": a new one at every start, as nobody needs to keep it
 LOG_LEVEL = "INFO"  # DEBUG is a line for each image and more
 STATS_DUMP = False  # the summary says what a person needs
 SUMMARY_ENABLED = True  # the table at the end of `scrapy crawl`

@@ -83,10 +83,11 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},
+    "watch": {"catalogue", "images", "pipelines"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "limits", "pages", "pipelines", "retries", "shared", "upkeep", "workers",
+        "feeds", "frontier", "limits", "pages", "pipelines", "retries", "shared", "upkeep", "watch", "workers",
     },
 }  # fmt: skip
 

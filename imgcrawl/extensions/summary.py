@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from http.client import responses
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from imgcrawl.display import clock
 from imgcrawl.extensions.verdict import by_reason, gallery_counts, known_already
-from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES
+from imgcrawl.items import STATUSES, meaning
 from imgcrawl.lines import printable
 
 WIDTH = 120  # columns where there is no terminal to ask
@@ -45,7 +44,7 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
 
     def reasons(prefix: str) -> None:
         for reason, count in by_reason(stats, prefix):
-            row(f"    {printable(reason)}", count, _meaning(prefix.rpartition("/")[2], reason))
+            row(f"    {printable(reason)}", count, meaning(reason, prefix.rpartition("/")[2]))
 
     row("images found", stats.get("image/found", 0))
     for status in STATUSES:
@@ -77,10 +76,3 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
     speed = f", {downloaded / seconds:,.1f} images/s" if seconds else ""
     line = f"{stats.get('image/bytes', 0) / 1e6:,.1f} MB in {clock(seconds)}{speed}"
     return Group(table, Text(line))
-
-
-def _meaning(status: str, reason: str) -> str:
-    code = reason.removeprefix("http_")
-    if code != reason:
-        return responses.get(int(code), "") if code.isdecimal() else ""
-    return REASONS.get(status, {}).get(reason) or PAGE_REASONS.get(reason, "")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from scrapy.pipelines.files import FSFilesStore
 from scrapy.pipelines.media import MediaPipeline
@@ -81,12 +81,25 @@ class FileStore(FSFilesStore):
     def checksum(self, name: str) -> str | None:
         """The sha256 of the file *name*, in hex, or None if there is no such file."""
         try:
-            with self._folder_of(name) as (folder, last), os.fdopen(os.open(last, _READ, dir_fd=folder), "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    return None
+            with self._opened(name) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except (OSError, ValueError):  # of names with a NUL
             return None
+
+    def read(self, name: str, most: int) -> bytes:
+        """The bytes of the file *name*. Raises OSError, also for one of more than *most*, and ValueError."""
+        with self._opened(name) as file:
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise OSError(errno.EFBIG, f"it has more than {most} bytes", name)
+        return content
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BinaryIO]:
+        with self._folder_of(name) as (folder, last), os.fdopen(os.open(last, _READ, dir_fd=folder), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "is no file", name)
+            yield file
 
     def stat(self, name: str) -> tuple[int, int, int] | None:
         """Size, modification time in ns and inode of the file *name*, or None if there is no such file."""
