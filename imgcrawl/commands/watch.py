@@ -9,12 +9,14 @@ import socket
 from functools import partial
 
 from scrapy.commands import ScrapyCommand
-from scrapy.settings import BaseSettings
+from scrapy.settings import BaseSettings, Settings
 from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.commands.base import BaseCommand, say
+from imgcrawl.commands.status import look
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
+from imgcrawl.live.view import ALIVE
 
 PORT = 8976
 
@@ -49,7 +51,7 @@ class Command(BaseCommand, ScrapyCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         settings = self.project_settings.copy()
-        spider = self.spider_name("watch", args)
+        spider = self.spider_name("watch", args) if args else _the_one_that_runs(settings)
         get_spider_loader(settings).load(spider).update_settings(settings)
         if opts.port is not None and not 0 <= opts.port <= 65535:
             raise InputError(f"--port {opts.port}: expected a number from 0 to 65535")
@@ -58,6 +60,14 @@ class Command(BaseCommand, ScrapyCommand):
         except KeyboardInterrupt:
             say("")
         return ExitCode.DONE
+
+
+def _the_one_that_runs(settings: Settings) -> str:
+    running = [view["spider"] for view in asyncio.run(look(settings, "")) if view["state"] in ALIVE]
+    if len(running) != 1:
+        found = f"these run: {', '.join(running)}" if running else "no crawl runs that is known here"
+        raise InputError(f"scrapy watch: {found}; expected the name of a spider")
+    return str(running[0])
 
 
 async def _serve(settings: BaseSettings, spider: str, opts: argparse.Namespace) -> None:

@@ -190,6 +190,7 @@ function showWorkers() {
       tenth(worker.bytes / 1e6), count(worker.leases), megabytes(worker.memory),
       typeof worker.age === "number" ? `${Math.round(worker.age)} s ago` : "",
     ]);
+    element.cells[1].className = ["silent", "killed"].includes(worker.state) ? "bad" : "";
   });
   const more = workers.length - MOST_ROWS;
   say(byId("more-workers"), more > 0 ? `and ${count(more)} more` : "");
