@@ -26,6 +26,7 @@ QUESTIONS = {
     "politeness": "q11_politeness",
     "limits-cost": "q12_limits_cost",
     "durability": "q13_durability",
+    "parts": "q14_parts",
 }
 
 

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from statistics import median
+from tempfile import mkdtemp
 from typing import Any
 
 from benchmarks.gauge import Run, run
@@ -47,6 +48,7 @@ class Result:
     base: str = "imgcrawl"
     rows: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     lacks: dict[str, str] = field(default_factory=dict)
+    verifies: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     targets: list[tuple[str, str, bool | None]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -107,8 +109,15 @@ class Bench:
         folder.mkdir(parents=True)
         return folder
 
+    @cached_property
+    def memory(self) -> Path:
+        """An empty folder in memory; where a system has none, on the file system of the cache."""
+        shared = Path("/dev/shm")  # noqa: S108 -- the folder is new, and ours
+        return Path(mkdtemp(dir=shared)) if os.access(shared, os.W_OK) else self.work
+
     def clean(self) -> None:
-        shutil.rmtree(self.work, ignore_errors=True)
+        for folder in (self.work, self.memory):
+            shutil.rmtree(folder, ignore_errors=True)
 
     @cached_property
     def peers_python(self) -> tuple[Path | None, str]:
@@ -140,6 +149,7 @@ class Bench:
                 result.absent[peer.name] = reason
             else:
                 result.lacks[peer.name] = peer.lacks
+                result.verifies[peer.name] = peer.verifies
                 found.append(peer)
         return found
 

@@ -1,8 +1,9 @@
 """What the shared queue costs its Redis, as a function of the number of workers and of pages.
 
 `python -m benchmarks.costs_of_queue [--pages 1000000] [--workers 1000]` prints two tables in Markdown: by pages, ten of
-a host, and, with all these still queued, by workers. Workers are simulated by their clients: each has a connection for
-its reports, and one that is blocked until there is news. Ten million pages take a quarter of an hour and 1 GB.
+a host (or --of-a-host 1), and, with all these still queued, by workers. Workers are simulated by their clients: each
+has a connection for its reports, and one that is blocked until there is news. Ten million pages take a quarter of an
+hour and 1 GB.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import json
 import random
 import tempfile
+import time
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,20 +28,27 @@ from imgcrawl.frontier.verdict import RunStats, run_stats
 from imgcrawl.limits.backend import HostLimits, LimitRequest
 from imgcrawl.limits.exchange import REPORT_INTERVAL, REPORTS_A_SECOND
 from imgcrawl.limits.redis import RedisLimits
+from imgcrawl.live.board import Board
+from imgcrawl.live.shared import of_queue
 
 HOSTS_OF = 10  # pages of a host
 BATCH = 500
 ROUNDS = 5
 PAGES_A_SECOND = 4  # of a busy worker: 80 images, with 20 on a page
 PATIENT = {"socket_connect_timeout": 60, "socket_timeout": 60}  # one process plays all workers
-CALLS = "exchange: 8 pages done, 8 leased | limits | report of 20 counts | `scrapy queue` | display"
+CALLS = (
+    "exchange: 8 pages done, 8 leased | limits | report of 20 counts | `scrapy queue` | display | a word of a worker"
+    " | `scrapy status`"
+)
+ROW = {"state": "running", "rate": 12.3, "images": 123_456, "bytes": 1 << 40, "memory": 1 << 28, "curve": [12.3] * 60}
+HOST = {"active": 8, "limit": 8, "delay": 0.0512, "reason": "autothrottle", "until": None, "waiting": 12, "rate": 7.25}
 STATS = {f"image/failed/http_{code}": code for code in range(400, 420)}
 
 
-def gallery(number: int) -> tuple[str, bytes, str, bytes]:
+def gallery(number: int, of_a_host: int = HOSTS_OF) -> tuple[str, bytes, str, bytes]:
     """A gallery's page as `pximg` queues it."""
-    host = f"www.site{number // HOSTS_OF}.com"
-    page = f"https://{host}/topic/nvshen/page/{number % HOSTS_OF}"
+    host = f"www.site{number // of_a_host}.com"
+    page = f"https://{host}/topic/nvshen/page/{number % of_a_host}"
     request = {
         "url": f"https://{host}/meinv/{number}.html",
         "callback": "parse_gallery",
@@ -76,6 +85,8 @@ class Meter:
 
 
 class Worker:
+    of_a_host = HOSTS_OF
+
     def __init__(self, url: str, number: int) -> None:
         self.queue: Queue = queue_from_settings(Settings({"REDIS_URL": url, "REDIS_PARAMS": PATIENT}), "bench")
         self.name = f"host-{number}-abcdef"
@@ -86,6 +97,13 @@ class Worker:
         self.run, _ = await self.queue.join(self.name, "", persist=False, flush=False)
         self.stats = RunStats(self.queue, self.run, self.name)
         self.limits = RedisLimits(self.queue, "", self.name)
+
+    async def say(self, workers: int) -> None:
+        """What it says about once a second, as `imgcrawl.live.publisher` does, with one new image."""
+        hosts = [HOST | {"host": f"www.site{number}.example"} for number in range(max(2, min(20, 600 // workers)))]
+        row = ROW | {"name": self.name, "host": "host", "pid": 4242, "run": self.run, "hosts": hosts}
+        image = {"url": "u" * 100, "page": "p" * 80, "path": "f" * 60, "title": "t" * 40, "at": time.time()}
+        await Board(self.queue).publish(self.name, row, [image])
 
     async def limit(self) -> None:
         """What its limits say: answers of a host of its own, which other workers may ask, too."""
@@ -106,7 +124,8 @@ class Worker:
 async def fill(worker: Worker, first: int, count: int) -> int:
     for at in range(first, first + count, BATCH):
         worker.tokens = []
-        await worker.exchange(*map(gallery, range(at, min(at + BATCH, first + count))))
+        numbers = range(at, min(at + BATCH, first + count))
+        await worker.exchange(*(gallery(number, worker.of_a_host) for number in numbers))
     return first + count
 
 
@@ -130,7 +149,23 @@ async def costs(meter: Meter, workers: list[Worker], rounds: int) -> list[str]:
         await meter.cost(each(report), times),
         await meter.cost(show(first.queue), 1),
         await meter.cost(run_stats(first.queue, first.run), 1),
+        await meter.cost(each(lambda worker: worker.say(len(workers))), times),
+        await status(meter, first),
     ]
+
+
+async def status(meter: Meter, worker: Worker) -> str:
+    """What `scrapy status` costs Redis, and whoever looks: milliseconds of CPU of one look."""
+    seen = []
+
+    async def look() -> None:
+        for _ in range(ROUNDS):
+            began = time.process_time()
+            view = await of_queue(Settings({"LIVE_FOLDER": "/nonexistent"}), "bench", worker.queue)
+            seen.append((time.process_time() - began, len(json.dumps(view))))
+
+    cost = await meter.cost(look(), ROUNDS)
+    return f"{cost}; {1000 * min(seen)[0]:,.1f} ms here, {max(seen)[1]:,} B shown"
 
 
 async def report(worker: Worker) -> None:
@@ -138,7 +173,7 @@ async def report(worker: Worker) -> None:
 
 
 async def by_workers(url: str, most: int) -> None:
-    print(f"\n| workers | {CALLS} |\n" + "|---" * 6 + "|")
+    print(f"\n| workers | {CALLS} |\n" + "|---" * 8 + "|")
     workers: list[Worker] = []
     for count in (1, 10, 100, 300, 1000):
         if count > most:
@@ -216,7 +251,7 @@ async def cost_of(workers: list[Worker], parts: dict[Any, float], seconds: float
 
 
 async def by_pages(url: str, most: int) -> None:
-    print(f"| pages queued | {CALLS} | bytes a page |\n" + "|---" * 7 + "|")
+    print(f"| pages queued | {CALLS} | bytes a page |\n" + "|---" * 9 + "|")
     worker = Worker(url, 0)
     await worker.join()
     meter = Meter(worker.queue.client)
@@ -235,7 +270,9 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=1_000)
+    parser.add_argument("--of-a-host", type=int, default=HOSTS_OF)
     options = parser.parse_args()
+    Worker.of_a_host = options.of_a_host
     with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder)) as port:
         url = f"redis://127.0.0.1:{port}/0"
         await by_pages(url, options.pages)

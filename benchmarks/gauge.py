@@ -20,7 +20,8 @@ class Run:
     """One run of a command. *cpu* is user and system time of all its threads and children, *main* the main
     thread's (the largest of its processes; None for what is no Python), *rss* the peak in bytes of its largest
     process, *late* when (Unix time) and how late the event loop's timers were, *steps* when, for how long and what its
-    steps of more than 2 ms of CPU were. Times in seconds, *began* and *ended* since the epoch."""
+    steps of more than 2 ms of CPU were, *parts* the CPU time of each part (`probe/parts.py`). Times in seconds, *began*
+    and *ended* since the epoch."""
 
     code: int
     wall: float
@@ -31,6 +32,7 @@ class Run:
     main: float | None = None
     late: list[tuple[float, float]] = field(default_factory=list)
     steps: list[tuple[float, float, str]] = field(default_factory=list)
+    parts: dict[str, float] = field(default_factory=dict)
     log: str = ""
 
 
@@ -41,10 +43,11 @@ def run(
     cores: set[int] | None = None,
     environment: dict[str, str] | None = None,
     lag: bool = False,
+    parts: bool = False,
     timeout: float = 600,
 ) -> Run:
     """Run *command* in *folder* to its end, or kill it and its children after *timeout* seconds."""
-    return Started(command, folder, cores=cores, environment=environment, lag=lag).finished(timeout)
+    return Started(command, folder, cores=cores, environment=environment, lag=lag, parts=parts).finished(timeout)
 
 
 class Started:
@@ -58,6 +61,7 @@ class Started:
         cores: set[int] | None = None,
         environment: dict[str, str] | None = None,
         lag: bool = False,
+        parts: bool = False,
         name: str = "run",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,13 +71,14 @@ class Started:
         paths = [str(PROBE), *filter(None, [set_here.get("PYTHONPATH")])]
         clean = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "PYTHONPATH")}
         probing = {"PYTHONPATH": os.pathsep.join(paths), "BENCHMARK_PROBE": str(self.probe)}
+        wanted = {name: "1" for name, is_so in (("BENCHMARK_LAG", lag), ("BENCHMARK_PARTS", parts)) if is_so}
         with self.log.open("wb") as log:
             self.began = time.time()
             self.start = time.perf_counter()
             self.process = subprocess.Popen(
                 list(command),
                 cwd=folder,
-                env=clean | set_here | probing | ({"BENCHMARK_LAG": "1"} if lag else {}),
+                env=clean | set_here | probing | wanted,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -90,7 +95,7 @@ class Started:
         watchdog.cancel()
         self.process.returncode = os.waitstatus_to_exitcode(status)
         reports = [json.loads(file.read_text()) for file in self.probe.parent.glob(f"{self.probe.name}.*")]
-        main = max(reports, key=lambda report: len(report["late"]), default={"late": [], "steps": []})
+        main = max(reports, key=lambda report: len(report["late"]), default={"late": [], "steps": [], "parts": {}})
         return Run(
             code=self.process.returncode,
             wall=wall,
@@ -101,6 +106,7 @@ class Started:
             main=max((report["main"] for report in reports), default=None),
             late=main["late"],
             steps=main["steps"],
+            parts=max((report["parts"] for report in reports), key=len, default={}),
             log=self.log.read_text("utf-8", "replace")[-4000:],
         )
 

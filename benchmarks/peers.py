@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +49,7 @@ class Peer:
     command: Callable[[Job, Path], list[str]]
     module: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    verifies: str = "length"  # of an image, before it says that it has it
 
     def absent(self, python: Path | None, problem: str) -> str:
         """Why this peer cannot be measured, or nothing."""
@@ -100,6 +101,10 @@ def _script(name: str, *middle: str) -> Callable[[Job, Path], list[str]]:
     return command
 
 
+def with_setting(command: Callable[[Job, Path], list[str]], setting: str) -> Callable[[Job, Path], list[str]]:
+    return lambda job, python: [*command(job, python), "-s", setting]
+
+
 def _img2dataset(job: Job, python: Path) -> list[str]:
     options = {
         "url_list": job.addresses,
@@ -127,16 +132,36 @@ def _gallery_dl(job: Job, python: Path) -> list[str]:
 _IN_PROJECT = {"PYTHONPATH": str(ROOT), "SCRAPY_SETTINGS_MODULE": "imgcrawl.settings"}
 _IN_STOCK = {"PYTHONPATH": str(SCRIPTS), "SCRAPY_SETTINGS_MODULE": "stock"}
 
-IMGCRAWL = Peer("imgcrawl", "", _imgcrawl, environment=_IN_PROJECT)
+IMGCRAWL = Peer(
+    "imgcrawl", "", _imgcrawl, environment=_IN_PROJECT, verifies="every bit decoded, all frames, length, sha256"
+)
+IMGCRAWL_STRUCTURE = replace(
+    IMGCRAWL,
+    name="imgcrawl, IMAGES_VERIFY=structure",
+    command=with_setting(IMGCRAWL.command, "IMAGES_VERIFY=structure"),
+    verifies="all parts of the file, checksums of PNG, length, sha256",
+)
+IMGCRAWL_BYTES = replace(
+    IMGCRAWL,
+    name="imgcrawl, IMAGES_VERIFY=bytes",
+    command=with_setting(IMGCRAWL.command, "IMAGES_VERIFY=bytes"),
+    verifies="both ends of the file, length, sha256",
+)
 IMAGES = Peer(
     "Scrapy ImagesPipeline",
     "decodes and re-encodes: no file is what was served; no robots.txt",
     _stock("images.ImagesPipeline"),
     "scrapy",
     _IN_STOCK,
+    "the first frame decoded",
 )
 FILES = Peer(
-    "Scrapy FilesPipeline", "no decoding, no check, no robots.txt", _stock("files.FilesPipeline"), "scrapy", _IN_STOCK
+    "Scrapy FilesPipeline",
+    "no decoding, no check, no robots.txt",
+    _stock("files.FilesPipeline"),
+    "scrapy",
+    _IN_STOCK,
+    "length, MD5",
 )
 IMG2DATASET = Peer("img2dataset", "no decoding, no pages, no robots.txt, no limits a host", _img2dataset, "img2dataset")
 GALLERY_DL = Peer("gallery-dl", "one at a time; no decoding; no robots.txt", _gallery_dl, "gallery_dl")

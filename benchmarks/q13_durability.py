@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from benchmarks import peers
 from benchmarks.bench import CACHE, Bench, Result, addresses
@@ -32,7 +31,4 @@ def measure(bench: Bench) -> Result:
 
 
 def _with(setting: str) -> Peer:
-    def command(job: Job, python: Path) -> list[str]:
-        return [*peers.IMGCRAWL.command(job, python), "-s", setting]
-
-    return replace(peers.IMGCRAWL, name=setting, command=command)
+    return replace(peers.IMGCRAWL, name=setting, command=peers.with_setting(peers.IMGCRAWL.command, setting))

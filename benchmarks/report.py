@@ -42,11 +42,13 @@ def markdown(result: Result) -> str:
     """The section of one question."""
     lines = [f"### {result.question}", ""]
     if result.rows:
-        heads = ["", *result.columns, f"{result.plotted}, to {result.base}", "does not do"]
+        told = [("verifies", result.verifies)] if any(result.verifies.values()) else []
+        told.append(("does not do", result.lacks))
+        heads = ["", *result.columns, f"{result.plotted}, to {result.base}", *(head for head, _ in told)]
         lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
         for peer, row in result.rows.items():
             cells = [peer, *(cell(row[column]) for column in result.columns), ratio(result, peer)]
-            lines.append("| " + " | ".join([*cells, result.lacks.get(peer, "")]) + " |")
+            lines.append("| " + " | ".join([*cells, *(said.get(peer, "") for _, said in told)]) + " |")
         lines.append("")
     for peer, reason in result.absent.items():
         lines.append(f"- absent: {peer}: {reason}")

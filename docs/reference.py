@@ -23,6 +23,7 @@ from scrapy.spiderloader import SpiderLoader  # noqa: E402 -- the same
 import imgcrawl.commands  # noqa: E402 -- the same
 from imgcrawl.commands.options import described  # noqa: E402 -- the same
 from imgcrawl.images.damage import WARNINGS  # noqa: E402 -- the same
+from imgcrawl.images.verify import DEPTHS  # noqa: E402 -- the same
 from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES  # noqa: E402 -- the same
 
 # What each stat counts. `{…}` stands for what differs: a reason, a status.
@@ -117,6 +118,11 @@ def outcomes() -> str:
     parts.append(f"## `error` of a gallery\n\nOne of the reasons above, or:\n\n{table(('error', ''), rows)}")
     rows = [(f"`{name}`", meaning) for name, meaning in WARNINGS.items()]
     parts.append(f"## `warnings` of a stored image\n\n{table(('warning', ''), rows)}")
+    rows = [(f"`{depth}`", meaning) for depth, meaning in DEPTHS.items()]
+    parts.append(
+        "## `verified` of a stored image\n\nHow deep it was looked at (`IMAGES_VERIFY`), where it was not decoded.\n\n"
+        + table(("depth", ""), rows)
+    )
     return "\n".join(parts)
 
 

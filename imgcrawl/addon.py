@@ -26,13 +26,13 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "images": ("IMAGES_", "VIDEOS_", "MEDIA_", "CATALOGUE_", "GALLERIES_", "DURABILITY", "ITEM_PIPELINES"),
     "downloader": (
         "DOWNLOAD", "CONCURRENT_", "AUTOTHROTTLE_", "LIMITS_", "BANDWIDTH", "RETRY_", "PAGES_", "SHUTDOWN_",
-        "SCHEDULER_PRIORITY_QUEUE", "METAREFRESH_", "WARC_",
+        "SCHEDULER_PRIORITY_QUEUE", "METAREFRESH_", "WARC_", "STATS_CLASS",
     ),
     "politeness": (
         "USER_AGENT", "ROBOTSTXT_", "OPT_OUTS_", "BUDGET_", "CRAWL_HOURS", "PRIVATE_HOSTS_", "COOKIES_FILE", "HOST_"
     ),
     "feeds": ("FEED_",),
-    "verdict": ("VERDICT_", "SUMMARY_", "HEARTBEAT_"),
+    "verdict": ("VERDICT_", "SUMMARY_", "HEARTBEAT_", "LIVE_"),
     "frontier": ("FRONTIER_",),
 }  # fmt: skip
 # Settings into which parts put components: to which each belongs, by the module in its path; "" stands for all others.
@@ -43,6 +43,7 @@ COMPONENTS: Mapping[str, Mapping[str, str]] = {
         "retry": "downloader",
         "redirect": "downloader",
         "httpcompression": "downloader",
+        "stats": "downloader",
         "pages": "downloader",
         "rows": "downloader",
         "simulation": "images",

@@ -21,12 +21,13 @@ from scrapy.utils.log import logformatter_adapter
 from twisted.internet.defer import Deferred
 
 from imgcrawl.backpressure import Active, Backpressure
-from imgcrawl.engine import counted_as_in_progress, wake
+from imgcrawl.engine import counted_as_in_progress, start_few_tasks, wake
 from imgcrawl.limits.backend import HostLimits, HostNotes
 from imgcrawl.limits.limiter import Limiter
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.settings import LimitSettings
 from imgcrawl.middlewares import MiddlewareManager
+from imgcrawl.signalmanager import SignalManager
 from imgcrawl.stopping import StopInTime, leave_within
 from imgcrawl.turns import HostSlot, Turns
 from imgcrawl.waiting import ScrapysDownloader, Waiting
@@ -59,6 +60,7 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
     """
 
     def __init__(self, crawler: Crawler) -> None:
+        crawler.signals = SignalManager(crawler.signals.sender)
         super().__init__(crawler)
         self.middleware = MiddlewareManager(*self.middleware.middlewares, crawler=crawler)
         settings = self.settings
@@ -74,7 +76,8 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
         self._addresses: LRUCache[str, str] = LRUCache(_ADDRESSES)
         self.host_notes: HostNotes | None = None  # what workers tell each other about hosts; none for one alone
         self.limits = self._make_limits()
-        self._turns = Turns(self.slots, self.limits, self._limit_settings, self.backpressure, self.total_concurrency)
+        self.turns = Turns(self.slots, self.limits, self._limit_settings, self.backpressure, self.total_concurrency)
+        crawler.signals.connect(self._spider_opened, signals.spider_opened)
         crawler.signals.connect(self._spider_closed, signals.spider_closed)
 
     def _make_limits(self) -> Limiter:
@@ -110,6 +113,9 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
         ]
         return limiters[0] if len(limiters) == 1 else ShardedLimiter(limiters)
 
+    def _spider_opened(self) -> None:
+        start_few_tasks(self.crawler.engine)
+
     async def _spider_closed(self, reason: str) -> None:
         await self.limits.close(leave_within(self.settings, reason, 5.0))
 
@@ -117,7 +123,7 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
         return self._limit_settings.limits_of(name, _slot_jitter(self.per_slot_settings.get(name, {}), self._jitter))
 
     def _look_at_host(self, name: str) -> None:
-        self._turns.look_at_host(name)
+        self.turns.look_at_host(name)
 
     async def slot_of(self, request: Request) -> str:
         """The name under which the limits know the host of *request*."""
@@ -148,14 +154,14 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
         self.signals.send_catch_log(
             signal=signals.request_reached_downloader, request=request, spider=self.crawler.spider
         )
-        turn = self._turns.wait_in(slot, request)
+        turn = self.turns.wait_in(slot, request)
         try:
             await turn
             return await self._download_in_turn(slot, request)
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and request in slot.transferring:  # cancelled as its turn came
                 slot.transferring.remove(request)
-                self._turns.done(slot, request, None, monotonic())
+                self.turns.done(slot, request, None, monotonic())
             raise
         finally:
             slot.active.remove(request)
@@ -231,11 +237,11 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
         return False
 
     def needs_backout(self) -> bool:
-        return self.backpressure.is_busy(self._turns.stuck)
+        return self.backpressure.is_busy(self.turns.stuck)
 
     def _look_again(self) -> None:
         """There may be room for another request, or for another page."""
-        self._turns.give()
+        self.turns.give()
         if self.crawler.engine:
             wake(self.crawler.engine)
 
@@ -249,7 +255,7 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
             response = await self._download(slot, request)
             return response
         finally:
-            self._turns.done(slot, request, response, sent)
+            self.turns.done(slot, request, response, sent)
 
 
 def downloader_of(crawler: Crawler) -> Downloader | ScrapysDownloader:

@@ -11,7 +11,6 @@ from typing import Any, NoReturn, cast
 
 import aiohttp
 import yarl
-from pydispatch.dispatcher import getAllReceivers
 from scrapy import Request, signals
 from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler, _ClientResponse
 from scrapy.core.downloader.handlers._base_streaming import BaseStreamingDownloadHandler
@@ -36,6 +35,7 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
 from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector, sent_headers
 from imgcrawl.proxies import SocksConnector
+from imgcrawl.signalmanager import has_listeners
 
 _PIECE = 1024 * 1024  # bytes of a body that are handed on at a time; all at once to who listens, as he may stop it
 _WRITTEN = 256 * 1024  # bytes of it that are written to a file at a time
@@ -167,7 +167,7 @@ class DownloadHandler(AiohttpDownloadHandler):
         """Say where the body of *response* goes, and how much of it."""
         response.truncate = request.meta.get("download_truncate")
         response.limit = request.meta.get("download_maxsize", self._default_maxsize)
-        response.piece = 1 if any(getAllReceivers(self.crawler, signals.bytes_received)) else _PIECE
+        response.piece = 1 if has_listeners(self.crawler, signals.bytes_received) else _PIECE
         response.backpressure = getattr(downloader_in(self.crawler), "backpressure", None)
         if response.backpressure:
             response.backpressure.dropped()  # of an answer before, which was a redirect, or failed

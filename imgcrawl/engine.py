@@ -5,14 +5,24 @@ The engine's slot is there from before the scheduler is opened until the spider 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from scrapy import Request
 from scrapy.core.engine import ExecutionEngine
 from scrapy.crawler import Crawler
+from scrapy.utils.asyncgen import as_async_generator
+from scrapy.utils.defer import aiter_errback, iter_errback
 
 from imgcrawl.exceptions import InputError
+
+if TYPE_CHECKING:
+    from scrapy.core.scraper import Scraper
+    from scrapy.http import Response
+    from twisted.python.failure import Failure
 
 
 def downloader_in(crawler: Crawler) -> object:
@@ -65,6 +75,42 @@ def counted_as_in_progress(engine: ExecutionEngine, request: Request) -> Iterato
     finally:
         slot.remove_request(request)
         slot.nextcall.schedule()
+
+
+def start_few_tasks(engine: ExecutionEngine) -> None:
+    """Have *engine* work on what a callback gives, CONCURRENT_ITEMS of a response at a time, in as many tasks as that
+    takes. Scrapy starts CONCURRENT_ITEMS (100) for each response, whatever it gives: a millisecond of each page."""
+    engine.scraper.handle_spider_output_async = partial(_handle_output, engine.scraper)  # type: ignore[method-assign] # Scrapy has no place for another Scraper
+
+
+async def _handle_output(
+    scraper: Scraper, result: Iterable[Any] | AsyncIterator[Any], request: Request, response: Response | Failure
+) -> None:
+    failed = partial(scraper.handle_spider_error, request=request, response=response)
+    outputs = as_async_generator(
+        aiter_errback(result, failed) if isinstance(result, AsyncIterator) else iter_errback(result, failed)
+    )
+    turn = asyncio.Lock()  # an asynchronous generator is asked by one at a time
+    tasks: list[asyncio.Task[None]] = []
+
+    def begin_another() -> None:
+        if len(tasks) < scraper.concurrent_items:
+            tasks.append(asyncio.create_task(work()))
+
+    async def work() -> None:
+        is_last = tasks[-1]
+        while True:
+            async with turn:
+                output = await anext(outputs, tasks)
+            if output is tasks:
+                return
+            if tasks[-1] is is_last:
+                begin_another()  # for the next one, should this take long
+            await scraper._process_spidermw_output_async(output, response)
+
+    begin_another()
+    while not all(task.done() for task in tasks):
+        await asyncio.wait(tasks)
 
 
 class _InProgress(set[Request]):

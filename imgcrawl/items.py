@@ -86,8 +86,9 @@ class Image(TypedDict, total=False):
     with them `requested_path`: the path that the image was to be stored at, without an extension; the other
     keys with a stored file, also where a later crawl has found the address refused or failed. `checksum` is the
     sha256 of the bytes as served, `path` is relative to the store. `warnings` says what is wrong with a file that
-    viewers show all the same (`imgcrawl.images.damage.WARNINGS`). `facts` is what its page states about this image:
-    `caption`, `author`, `license`, `credit_text`, `acquire_license_page`.
+    viewers show all the same (`imgcrawl.images.damage.WARNINGS`). `verified` is there where it was not
+    decoded, and says how deep it was looked at (IMAGES_VERIFY, `imgcrawl.images.verify.DEPTHS`). `facts` is what its
+    page states about this image: `caption`, `author`, `license`, `credit_text`, `acquire_license_page`.
     """
 
     url: str
@@ -105,6 +106,7 @@ class Image(TypedDict, total=False):
     etag: str
     last_modified: str
     fetched_at: str
+    verified: str
     opt_outs: list[str]
     facts: dict[str, str]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from types import CoroutineType
 from typing import Any
 
 from scrapy import Request
@@ -19,8 +20,13 @@ class MiddlewareManager(DownloaderMiddlewareManager):
     """Scrapy's, at a third of the price for middlewares that return at once.
 
     Scrapy makes a coroutine of whatever a middleware returns, and an image passes twenty of their methods. Here only
-    what is neither None nor a request or response is awaited.
+    what is neither None nor a request or response is awaited, and a coroutine as it is.
     """
+
+    def _handle_mw_method(self, method: Callable[..., Any], **kwargs: Any) -> Any:
+        if self._mw_methods_requiring_spider:  # of middlewares of old
+            return super()._handle_mw_method(method, **kwargs)
+        return method(**kwargs)
 
     async def _process_request(self, request: Request, download_func: _Download) -> Response | Request:
         for method in self.methods["process_request"]:
@@ -47,6 +53,8 @@ class MiddlewareManager(DownloaderMiddlewareManager):
 
 
 async def _awaited(method: Any, result: Any) -> Any:
+    if isinstance(result, CoroutineType):
+        return await result
     return await ensure_awaitable(result, _warn=global_object_name(method))
 
 

@@ -92,6 +92,8 @@ DOWNLOADER_MIDDLEWARES = {
     "scrapy.downloadermiddlewares.httpauth.HttpAuthMiddleware": None,
     "imgcrawl.downloadermiddlewares.credentials.HttpAuthMiddleware": 640,  # behind the redirects, which take it nowhere
     "imgcrawl.downloadermiddlewares.credentials.HostHeadersMiddleware": 650,
+    "scrapy.downloadermiddlewares.stats.DownloaderStats": None,
+    "imgcrawl.downloadermiddlewares.stats.DownloaderStats": 850,
     "scrapy.downloadermiddlewares.cookies.CookiesMiddleware": None,
     "imgcrawl.downloadermiddlewares.cookies.CookiesMiddleware": 700,
     "scrapy.downloadermiddlewares.httpcache.HttpCacheMiddleware": None,
@@ -147,6 +149,7 @@ GALLERIES_TITLE = ""  # a regular expression that the title of a gallery must co
 GALLERIES_SINCE = ""  # the first day of galleries that are wanted, by the date of their page; without one all are
 GALLERIES_UNTIL = ""  # the last day, included
 IMAGES_STRICT = False  # True: small damage that every viewer overlooks (`warnings` of an outcome) is a failure
+IMAGES_VERIFY = "decode"  # "structure": containers walked, "bytes": both ends; only what is odd is decoded (docs)
 IMAGES_KEEP: list[str] = []  # formats kept by their first bytes, unverified: "SVG" (may hold scripts), "HEIF", "MP4" …
 IMAGES_PLACEHOLDERS: list[str] = []  # "image removed": sha256, or a regular expression of its address; !sha256: is none
 IMAGES_PLACEHOLDERS_LEARNED = 10  # addresses that lead to the same image until it is taken for a placeholder; 0: never
@@ -189,13 +192,17 @@ EXTENSIONS = {
     "imgcrawl.extensions.progress.Progress": 0,
     "imgcrawl.extensions.verdict.Verdict": 0,
     "imgcrawl.extensions.heartbeat.Heartbeat": 0,
+    "imgcrawl.live.publisher.Publisher": 0,
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers
     "scrapy.extensions.logstats.LogStats": None,  # Progress tells more
 }
 WATCH_TOKEN = ""  # what the page of `scrapy watch` asks for; "": a new one at every start, as nobody needs to keep it
+STATS_CLASS = "imgcrawl.statscollectors.StatsCollector"  # Scrapy's, at a fifth of its price
 LOG_LEVEL = "INFO"  # DEBUG is a line for each image and more
 STATS_DUMP = False  # the summary says what a person needs
 SUMMARY_ENABLED = True  # the table at the end of `scrapy crawl`
 VERDICT_MAX_FAILED = 0.2  # the share of images, and of galleries, that may fail before the exit code says so
 HEARTBEAT_FILE = ""  # touched while a crawl lives: what starts crawls again where they die asks `imgcrawl health`
+LIVE_ENABLED = True  # False: `scrapy status` and `scrapy watch` do not find the crawl
+LIVE_FOLDER = ""  # where each crawl says how it is; "": the user's own folder for the state of programs
 VERDICT_IMAGES_EXPECTED = True  # False for crawls that bring no images home (alexa)

@@ -96,6 +96,6 @@ class StopInTime:
         await asyncio.sleep(self.timeout)
         self._is_over = True
         if self._under_way:
-            logger.warning("Stopping: %d requests that are not done are given up", len(self._under_way))
+            logger.info("Stopping: %d requests that are not done are given up", len(self._under_way))
         for task in tuple(self._under_way):
             task.cancel()

@@ -62,6 +62,7 @@ class Turns:
         self._backpressure = backpressure
         self._total = total
         self._transferring = 0
+        self._is_paused = False
         self._paying = False  # who waits for BANDWIDTH is woken once, however many ask
         self._ready: dict[Slot, None] = {}  # an ordered set: the slots that may have something to start
 
@@ -111,7 +112,14 @@ class Turns:
         """How many requests wait for each host that cannot be asked for now."""
         return {name: len(self._slots[name].queue) for name in self._limits.stuck() if name in self._slots}
 
+    def pause(self, *, paused: bool) -> None:
+        """Give no turns until it is called with False."""
+        self._is_paused = paused
+        self.give()
+
     def _has_room(self) -> bool:
+        if self._is_paused:
+            return False
         if self._bandwidth.is_limited and (early := self._bandwidth.wait()):
             if not self._paying:
                 self._paying = True

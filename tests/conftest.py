@@ -1,27 +1,39 @@
 from __future__ import annotations
 
+import atexit
 import datetime
-import fcntl
 import os
+import shutil
 import ssl
+import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from xdist.remote import Producer
 
 from tests.support.forkserver import close_fork_server
 from tests.support.postgres import PostgresServer, binaries
+from tests.support.processes import Process
 from tests.support.redis_server import GivenServer, RedisServer
+from tests.support.scheduling import Machine, Scheduling
 from tests.support.server import Server
 
 # A REDIS_URL is for the tests that want a Redis; no crawl of another may see it. Their processes see the other name.
 GIVEN_REDIS_URL = "IMGCRAWL_TESTS_REDIS_URL"
 if "REDIS_URL" in os.environ:
     os.environ[GIVEN_REDIS_URL] = os.environ.pop("REDIS_URL")
+# Crawls of tests say how they are where no other crawl of this user does.
+if not os.environ.get("XDG_STATE_HOME", "").startswith(STATE := f"{tempfile.gettempdir()}/imgcrawl-tests-"):
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix=STATE.rpartition("/")[2])
+    atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 # Whole crawls, benchmarks and browsers: what `-m "not slow"` leaves out. A file, or one test of it.
@@ -62,6 +74,7 @@ SLOW = {
     "images/test_damage.py::test_a_jpeg_that_is_cut_anywhere_passes_only_with_every_pixel",
     "limits/test_clock.py::test_a_crawl_on_a_server_whose_clock_jumps",
     "limits/test_crawls.py",
+    "live/test_status.py",
     "limits/test_limiter.py::test_four_workers_at_one_host_are_as_fast_as_one",
     "packaging/test_addon.py",
     "packaging/test_scrapyd.py",
@@ -102,10 +115,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
     # What wants the machine for itself comes first, when nothing long is under way that all would have to wait for;
     # then the long ones, so that no process has one left when the others have nothing to do.
-    ranks: dict[Path, int] = {}
-    for item in items:
-        ranks[item.path] = min(_rank(item), ranks.get(item.path, 2))
-    items.sort(key=lambda item: (ranks[item.path], str(item.path), _rank(item) != 0))
+    items.sort(key=lambda item: (_rank(item), str(item.path)))
 
 
 def _rank(item: pytest.Item) -> int:
@@ -135,26 +145,42 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         session.config.pluginmanager.register(Telling(terminal))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with closing(Machine(tmp_path_factory.getbasetemp().parent)) as machine:
+        yield machine
+
+
+FOLLOWING = pytest.StashKey[pytest.Item | None]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    item.stash[FOLLOWING] = nextitem
+
+
 @pytest.fixture(autouse=True)
-def machine(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def machine(request: pytest.FixtureRequest, _machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Lets tests run side by side, but for those that are marked `alone`: they measure what others would disturb."""
     alone = request.node.get_closest_marker("alone")
-    if alone:
+    if alone and not alone.kwargs.get("forks"):
         monkeypatch.setenv("IMGCRAWL_TESTS_FORK", "0")  # measured is the process as a user starts it
-    folder = tmp_path_factory.getbasetemp().parent  # of all processes of this run
-    with (folder / "machine.gate").open("wb") as gate, (folder / "machine.lock").open("wb") as lock:
-        # Who waits to be alone stands in the gate, so that those behind cannot overtake for ever.
-        fcntl.flock(gate, fcntl.LOCK_EX)
-        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        fcntl.flock(gate, fcntl.LOCK_UN)
-        yield
+    _machine.take(alone=bool(alone))
+    yield
+    _machine.give(request.node.stash[FOLLOWING])
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _fork_server() -> Iterator[None]:
-    yield
+    """Replicas are forked as crawls are; what is forked ends with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("imgcrawl.demo.server.subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": Process}))
+        yield
     close_fork_server()
 
 

@@ -19,6 +19,7 @@ from tests.support.crawling import ROOT, environment
 from tests.support.example import COOKIES, CSV, add_example
 from tests.support.redis_server import GivenServer, RedisServer
 from tests.support.server import Server
+from tests.support.shell import commands as commands_of_tests
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -29,6 +30,7 @@ LANGUAGES = {"sh", "console", "python", "toml", "text", "ini", "json", "yaml", "
 NOT_HERE = {
     "python3 -m venv .venv": ".ci/run",
     "scrapy newsite": "tests/commands/test_newsite.py",
+    "scrapy status": "tests/live/test_status.py",
     "python -m benchmarks": "tests/test_benchmarks.py",
     "scrapyd-deploy": "tests/packaging/test_scrapyd.py",
     "curl http://localhost:6800/": "tests/packaging/test_scrapyd.py",
@@ -96,18 +98,19 @@ def test_every_command_does_what_the_page_says(
     (tmp_path / "list.csv").write_text(CSV.replace("https://img.example.org", site.url("/").rstrip("/")))
     (tmp_path / "cookies.txt").write_text(COOKIES.replace("example.org", "127.0.0.1"))
     env = environment(settings=None)
-    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-    for script in scripts(file):
-        real = script.replace("https://example.org", site.url("/").rstrip("/")).replace(
-            "redis://host:6379", redis_server.url
-        )
-        real = real.replace("http://127.0.0.1:8000", replica)
-        ran = subprocess.run(
-            ["/bin/bash", "-euxo", "pipefail", "-c", real], cwd=tmp_path, env=env, capture_output=True, text=True,
-            check=False, timeout=300, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        assert ran.returncode == 0, f"{file.name}\n{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
-        assert "Traceback" not in ran.stdout + ran.stderr
+    with commands_of_tests() as programs:
+        env["PATH"] = os.pathsep.join((str(programs), str(Path(sys.executable).parent), env["PATH"]))
+        for script in scripts(file):
+            real = script.replace("https://example.org", site.url("/").rstrip("/")).replace(
+                "redis://host:6379", redis_server.url
+            )
+            real = real.replace("http://127.0.0.1:8000", replica)
+            ran = subprocess.run(
+                ["/bin/bash", "-euxo", "pipefail", "-c", real], cwd=tmp_path, env=env, capture_output=True, text=True,
+                check=False, timeout=300, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            assert ran.returncode == 0, f"{file.name}\n{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
+            assert "Traceback" not in ran.stdout + ran.stderr
 
 
 def test_what_is_not_run_here_is_run_elsewhere_or_said_not_to_be() -> None:

@@ -18,6 +18,7 @@ from tests.support.processes import Process, run
 LOOKS = """
 import io, json, logging, os, random, signal, sys, tempfile, threading, warnings
 import scrapy
+import imgcrawl.pipelines, imgcrawl.spiders.pximg
 
 def stream(name):
     s = getattr(sys, name)

@@ -48,6 +48,8 @@ FOUNDATIONS = {
     "longwork",
     "imageerrors",
     "ownfiles",
+    "samples",
+    "signalmanager",
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
@@ -59,6 +61,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "addon": {"checks", "settings", "frontier", "playwright", "refusal", "warc"},
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
+    "live": {"display", "engine", "extensions", "frontier", "shared", "stopping"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
@@ -83,11 +86,11 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},
-    "watch": {"catalogue", "images", "pipelines"},
-    "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "shared"},
+    "watch": {"catalogue", "display", "images", "pipelines"},
+    "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "live", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "limits", "pages", "pipelines", "retries", "shared", "upkeep", "watch", "workers",
+        "feeds", "frontier", "limits", "live", "pages", "pipelines", "retries", "shared", "upkeep", "watch", "workers",
     },
 }  # fmt: skip
 

@@ -108,7 +108,7 @@ async def test_start(name: str, case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("name", "case"), cases("list"))
 def test_saved_list(name: str, case: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING)
+    caplog.set_level(logging.INFO)
     made = spider(name, case["list"])
     output: list[Any] = []
     for request in map(made.rows_request, made.pages_of_rows):

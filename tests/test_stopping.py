@@ -132,7 +132,7 @@ async def test_a_stop_that_comes_while_the_spider_opens_is_kept(server: Server) 
     assert crawler.stats.get_value("finish_reason") == "shutdown"
 
 
-@pytest.mark.alone
+@pytest.mark.alone(forks=True)
 def test_sigterm_ends_crawls_in_time_and_the_same_commands_go_on(tmp_path: Path, own_redis_server: RedisServer) -> None:
     """Three crawls at once, which mostly wait: one process, two workers, and one whose Redis is frozen."""
     shared = ("-s", f"REDIS_URL={own_redis_server.url}", "-s", "FRONTIER_LEASE_TIMEOUT=6")

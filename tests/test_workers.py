@@ -122,8 +122,9 @@ key = {{env = "OWN_KEY"}}
 
 
 def test_workers_have_the_configuration_file_too_and_its_secrets_are_shown_to_nobody(
-    tmp_path: Path, redis_server: RedisServer
+    tmp_path: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("IMGCRAWL_TESTS_FORK", "0")  # looked at are command lines
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "own.py").write_text(OWN_SPIDER)
     (tmp_path / "agent").write_text("agent-4711")

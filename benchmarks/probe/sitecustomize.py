@@ -2,7 +2,8 @@
 
 At exit, a JSON file <BENCHMARK_PROBE>.<pid> gets the CPU seconds of the main thread and, with BENCHMARK_LAG, how
 late the event loop's timers were, and which of its steps took how much CPU. It costs nothing in between, but for the
-lag: a timer each 5 ms, and two looks at the clock a step. CPU time is the step's own, whatever else the machine does.
+lag: a timer each 5 ms, and two looks at the clock a step; and, with BENCHMARK_PARTS, for a look at the threads each
+millisecond (`parts`). CPU time is the step's own, whatever else the machine does.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ steps: list[tuple[float, float, str]] = []  # Unix time, seconds of CPU, what it
 def report(target: str) -> None:
     # A child may outlive the one that is waited for: what is read must be whole.
     unfinished = Path(target).with_name(f"unfinished.{os.getpid()}")
-    unfinished.write_text(json.dumps({"main": time.thread_time(), "late": late, "steps": steps}))
+    spent = parts.told() if parts else {}
+    unfinished.write_text(json.dumps({"main": time.thread_time(), "late": late, "steps": steps, "parts": spent}))
     unfinished.rename(f"{target}.{os.getpid()}")
 
 
@@ -48,7 +50,12 @@ def run_forever(loop: asyncio.BaseEventLoop) -> None:
 
 
 target = os.environ.get("BENCHMARK_PROBE")
+parts = None
 if target:
+    if os.environ.get("BENCHMARK_PARTS"):
+        import parts
+
+        parts.begin()
     atexit.register(report, target)
     if os.environ.get("BENCHMARK_LAG"):
         plain = asyncio.base_events.BaseEventLoop.run_forever

@@ -19,6 +19,7 @@ from scrapy.settings import BaseSettings
 from scrapy.utils.log import failure_to_exc_info
 from twisted.python.failure import Failure
 
+from imgcrawl.basespiders.losses import lost_gallery
 from imgcrawl.basespiders.retries import RetriesSpider
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.failures import reason_of
@@ -27,6 +28,7 @@ from imgcrawl.pages import images_in
 from imgcrawl.pages.images import is_empty
 from imgcrawl.pages.markup import html_in
 from imgcrawl.pages.tags import base_of
+from imgcrawl.samples import samples_of
 from imgcrawl.urls import absolute
 
 logger = logging.getLogger(__name__)
@@ -148,15 +150,12 @@ class BaseSpider(RetriesSpider):
         self.crawler.stats.inc_value("gallery/count")
         if not item[f"{self.media}_urls"]:
             self.crawler.stats.inc_value("gallery/empty")
+            samples_of(self.crawler).add("gallery/empty", item["url"])
         return item
 
     def failed(self, item: Gallery, reason: str) -> Gallery:
         """*item*, counted as one whose page could not be had; its `error` says why."""
-        self.crawler.stats.inc_value("gallery/failed")
-        self.crawler.stats.inc_value(f"gallery/failed/{reason}")
-        if reason == "login" and (self.settings.getbool("COOKIES_ENABLED") or self.settings.get("COOKIES_FILE")):
-            self.crawler.stats.inc_value("gallery/session_ended")
-        self.logger.warning("Gallery failed (%s): %.500s", reason, item["url"])
+        lost_gallery(self, item["url"], reason)
         item["error"] = reason
         return item
 

@@ -22,6 +22,7 @@ from imgcrawl.basespiders.base import (
     text_of,
     words_of,
 )
+from imgcrawl.basespiders.losses import lost_list
 from imgcrawl.basespiders.sites import SiteSpider
 from imgcrawl.items import Entry, Gallery
 from imgcrawl.pages.outside import in_pieces
@@ -90,12 +91,11 @@ class EntriesSpider(SiteSpider):
         self.list_lost(request_of(failure), failed_reason(failure))
 
     def list_lost(self, request: Request, reason: str) -> None:
-        self.crawler.stats.inc_value("list/failed")
         sentence = f"{request.url}: the list page could not be had ({reason})"
-        if request.cb_kwargs["page"] == 1:
+        is_first = request.cb_kwargs["page"] == 1
+        lost_list(self, request.url, reason, "" if is_first else sentence)
+        if is_first:
             self.report(sentence)
-        else:
-            self.logger.error(sentence)
 
     def read_entry(self, response: Response, entry: Selector, number: int) -> Gallery:
         base, encoding = base_and_encoding(response)

@@ -13,6 +13,7 @@ from scrapy.http import Response
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import BaseSpider, failed_reason, is_readable, request_of
+from imgcrawl.basespiders.losses import lost_list
 from imgcrawl.pages.outside import outside_loop
 
 
@@ -69,5 +70,4 @@ class FedListsSpider(BaseSpider):
         self.fed_list_lost(request_of(failure).url, failed_reason(failure))
 
     def fed_list_lost(self, url: str, reason: str) -> None:
-        self.crawler.stats.inc_value("list/failed")
-        self.logger.error("%s was fed, and could not be read as a list page: %s", url, reason)
+        lost_list(self, url, reason, f"{url} was fed, and could not be read as a list page: {reason}")

@@ -176,7 +176,7 @@ class GallerySpider(KnownGalleriesSpider):
             return self.scraped(item)
         if "final_url" in item:
             return self.failed(item, "redirected")
-        self.logger.warning("%.500s: no images; nothing matches %r", item["url"], self.image_links)
+        self.logger.info("%.500s: no images; nothing matches %r", item["url"], self.image_links)
         return self.scraped(item)
 
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:

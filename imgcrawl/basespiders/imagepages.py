@@ -69,7 +69,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             return [*pages]
         links = [link for link in dict.fromkeys(chain(*(page.links for page in pages))) if link != response.url]
         if not links:
-            self.logger.warning("%.500s: no pages of images; nothing matches %r", response.url, self.image_page_links)
+            self.logger.info("%.500s: no pages of images; nothing matches %r", response.url, self.image_page_links)
         found: list[Subpage] = [page for page in pages if page.reason]
         for start in range(0, len(links[:MAX_SUBPAGES]), WINDOW):
             numbered = enumerate(links[start : start + WINDOW], start + 1)

@@ -24,6 +24,7 @@ from imgcrawl.basespiders.base import (
     text_of,
 )
 from imgcrawl.basespiders.fedlists import FedListsSpider
+from imgcrawl.basespiders.losses import lost_list
 from imgcrawl.basespiders.sites import EarlierWalksSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.identity import Identity
@@ -170,8 +171,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         elif page == self.first_page:
             self.report(f"{response.url}: page one has {self.looked_for()} ({reason})")
         else:
-            self.crawler.stats.inc_value("list/failed")
-            self.logger.warning("%.500s: list page %d shows nothing (%s)", response.url, page, reason)
+            lost_list(self, response.url, reason, f"{response.url:.500}: list page {page} shows nothing ({reason})")
             if walk.failed < walk.patience(page) and not self.is_last(page):
                 yield from self.next_request(response, page, walk)
             else:
@@ -185,8 +185,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         if page == self.first_page:
             self.report(f"{request.url}: the start page could not be had ({reason})")
             return
-        self.crawler.stats.inc_value("list/failed")
-        self.logger.error("%.500s: list page %d could not be had (%s)", request.url, page, reason)
+        lost_list(self, request.url, reason, f"{request.url:.500}: list page {page} could not be had ({reason})")
         if not self.is_numbered():
             self.report(f"the walk ended at list page {page}, which could not be had ({reason}): {request.url}")
         elif walk.failed < walk.patience(page) and not self.is_last(page):

@@ -14,6 +14,7 @@ from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery, SubpageGallery
 from imgcrawl.pages.outside import let_go, outside_loop
+from imgcrawl.samples import samples_of
 
 # Pages of a gallery that are asked for together.
 WINDOW = 16
@@ -70,7 +71,8 @@ class ManyPagesGallerySpider(GallerySpider):
         if failed := item["failed_pages"]:
             stats.inc_value("subpage/failed", len(failed))
             told = ", ".join(f"{page['reason']}: {page['url']}" for page in failed[:5])
-            self.logger.warning(
+            samples_of(self.crawler).add(f"subpage/failed/{failed[0]['reason']}", failed[0]["url"], item["url"])
+            self.logger.info(
                 "%.500s: %d of %d sub-pages without an image (%s%s)",
                 item["url"],
                 len(failed),

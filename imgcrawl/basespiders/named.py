@@ -99,7 +99,7 @@ class NamedGallerySpider(GallerySpider):
                 self.crawler.stats.inc_value("row/bad")
                 bad = stated[found.index(None)] if found else ""
                 said = row.reason if isinstance(row, BadRow) else f"no address: {bad[:80]!r}"
-                self.logger.warning("%s, line %d: %s", place, row.line, said)
+                self.logger.info("%s, line %d: %s", place, row.line, said)
             if isinstance(row, BadRow):
                 continue
             for address in filter(None, found):

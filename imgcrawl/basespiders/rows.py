@@ -18,6 +18,7 @@ from imgcrawl.basespiders.base import BaseSpider, failed_reason
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery, Row, VideoRow
 from imgcrawl.rows import BROKEN, BadRow, LocalList, RowsPage, open_item_list, open_rows
+from imgcrawl.samples import samples_of
 from imgcrawl.urls import OUTSIDE, absolute, rebase, stem
 
 ROWS_PER_PAGE = 100
@@ -195,7 +196,8 @@ class RowsSpider(BaseSpider):
         stats = self.crawler.stats
         stats.inc_value("row/bad")
         stats.inc_value(f"row/bad/{slug(row.reason)}")
-        log = self.logger.warning if self.bad_rows <= MAX_TOLD else self.logger.debug
+        samples_of(self.crawler).add(f"row/bad/{slug(row.reason)}", f"{file}, line {row.line}")
+        log = self.logger.info if self.bad_rows <= MAX_TOLD else self.logger.debug
         log("%s, line %d: %s: %r", file, row.line, row.reason, row.excerpt)
         if row.reason.startswith(BROKEN):
             self.report(f"{file}, line {row.line}: {row.reason}")
@@ -203,7 +205,7 @@ class RowsSpider(BaseSpider):
     def closed(self, reason: str) -> None:
         self.close_list()
         if self.bad_rows > MAX_TOLD:
-            self.logger.warning("%d bad rows in all, of which the log told the first %d", self.bad_rows, MAX_TOLD)
+            self.logger.info("%d bad rows in all, of which the log told the first %d", self.bad_rows, MAX_TOLD)
 
     # Whose word an address is
 

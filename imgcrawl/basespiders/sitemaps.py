@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import failed_reason, request_of
 from imgcrawl.basespiders.gallery import GallerySpider
+from imgcrawl.basespiders.losses import lost_list
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery
 from imgcrawl.pages.outside import in_pieces
@@ -126,8 +127,7 @@ class SitemapGallerySpider(GallerySpider):
     def sitemap_lost(self, url: str, level: int, reason: str) -> None:
         sentence = f"{url}: the sitemap could not be read ({reason})"
         if level:
-            self.crawler.stats.inc_value("list/failed")
-            self.logger.error(sentence)
+            lost_list(self, url, reason, sentence)
         else:
             self.report(sentence)
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from imgcrawl.exceptions import ImgcrawlError
 
-SCHEMA_VERSION = 3  # 1 had no warnings; 2 knew neither outcomes nor galleries, nor the facts of files
+SCHEMA_VERSION = 4  # 1 had no warnings; 2 neither outcomes nor galleries, nor the facts of files; 3 no `verified`
 
 
 class CatalogueError(ImgcrawlError):
@@ -22,7 +22,8 @@ class Record:
     *path* the file that has its bytes (another image's, if that had the same bytes first), *checksum* their
     sha256 in hex, *checked_at* the Unix time at which the server last confirmed them, *warnings* what is wrong
     with them (`imgcrawl.images.damage.WARNINGS`), parted by spaces. *mtime_ns* and *inode* are those of the file when
-    it was last known to have these bytes; 0: not known. Without a *path* it is what a person has deleted on purpose,
+    it was last known to have these bytes; 0: not known. *verified* is how deep they were looked at where they were not
+    decoded (`imgcrawl.images.verify.DEPTHS`). Without a *path* it is what a person has deleted on purpose,
     and *wanted* is the file that had it."""
 
     key: bytes
@@ -42,6 +43,7 @@ class Record:
     warnings: str = ""
     mtime_ns: int = 0
     inode: int = 0
+    verified: str = ""
 
     def facts(self) -> dict[str, Any]:
         """What an item's image says of its file; what is not known is left out."""
@@ -51,7 +53,7 @@ class Record:
 
 _TOLD = (
     *("path", "checksum", "bytes", "format", "width", "height", "frames", "final_url", "etag", "last_modified"),
-    "fetched_at",
+    *("fetched_at", "verified"),
 )
 
 
@@ -165,6 +167,10 @@ class StoredRecords(Protocol):
 
     def note_file(self, record: Record) -> None:
         """Note `mtime_ns` and `inode` of *record*, if it is still of that file. Call inside `transaction`."""
+
+    def note_decoded(self, records: Iterable[Record]) -> None:
+        """Note what decoding told of the files of *records*, where they are still of these bytes: sizes and warnings,
+        and no `verified`."""
 
     def claim(self, checksum: str, path: str) -> str:
         """The path at which these bytes are to be stored: *path*, or what another machine has claimed before."""

@@ -84,6 +84,12 @@ class SqlRecords(ABC):
         sql = "UPDATE images SET mtime_ns = ?, inode = ? WHERE key = ? AND path = ? AND checksum = ?"
         self._write(sql, [values])
 
+    def note_decoded(self, records: Iterable[Record]) -> None:
+        told = [(r.width, r.height, r.frames, r.warnings, r.key, r.path, r.checksum) for r in records]
+        facts = "verified = '', width = ?, height = ?, frames = ?, warnings = ?"
+        with self.transaction():
+            self._write(f"UPDATE images SET {facts} WHERE key = ? AND path = ? AND checksum = ?", told)  # noqa: S608 -- our own names
+
     def claim(self, checksum: str, path: str) -> str:
         with self.transaction():
             for stored in self.files_of(checksum):

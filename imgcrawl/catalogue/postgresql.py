@@ -30,7 +30,7 @@ _SCHEMA = (
     'CREATE TABLE IF NOT EXISTS images (key BYTEA PRIMARY KEY, wanted TEXT, path TEXT COLLATE "C", checksum TEXT,'
     " bytes BIGINT, format TEXT, width INTEGER, height INTEGER, frames INTEGER, final_url TEXT, etag TEXT,"
     " last_modified TEXT, fetched_at TEXT, checked_at DOUBLE PRECISION, warnings TEXT NOT NULL DEFAULT '',"
-    " mtime_ns BIGINT NOT NULL DEFAULT 0, inode BIGINT NOT NULL DEFAULT 0)",
+    " mtime_ns BIGINT NOT NULL DEFAULT 0, inode BIGINT NOT NULL DEFAULT 0, verified TEXT NOT NULL DEFAULT '')",
     'CREATE TABLE IF NOT EXISTS outcomes (key BYTEA PRIMARY KEY, url TEXT, spider TEXT COLLATE "C", gallery BYTEA,'
     ' page TEXT, status TEXT, reason TEXT COLLATE "C", requested_path TEXT, opt_outs TEXT, tried INTEGER,'
     " first_seen DOUBLE PRECISION, last_seen DOUBLE PRECISION)",
@@ -45,6 +45,9 @@ _SCHEMA = (
     "CREATE INDEX IF NOT EXISTS not_had ON outcomes (status, spider, reason, key)"
     " WHERE status IN ('failed', 'refused')",
 )
+
+# What a catalogue of an older version lacks: version → what brings it to the next.
+_UPGRADES = {3: "ALTER TABLE images ADD COLUMN verified TEXT NOT NULL DEFAULT ''"}
 
 
 class PostgresCatalogue(SqlCatalogue):
@@ -83,11 +86,16 @@ class PostgresCatalogue(SqlCatalogue):
             for statement in _SCHEMA:
                 self._db.execute(statement.encode())
             found = self._db.execute("SELECT version FROM version").fetchone()
+            version = found[0] if found else SCHEMA_VERSION
             if found is None:
                 self._db.execute("INSERT INTO version VALUES (%s)", (SCHEMA_VERSION,))
-            elif found[0] != SCHEMA_VERSION:
+            while version in _UPGRADES:
+                self._db.execute(_UPGRADES[version].encode())
+                version += 1
+                self._db.execute("UPDATE version SET version = %s", (version,))
+            if version != SCHEMA_VERSION:
                 raise InputError(
-                    f"CATALOGUE_URL={shown_address(self._url)}: catalogue of version {found[0]}, expected version"
+                    f"CATALOGUE_URL={shown_address(self._url)}: catalogue of version {version}, expected version"
                     f" {SCHEMA_VERSION}; it was written by another release of imgcrawl"
                 )
 

@@ -17,7 +17,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS images (key BLOB PRIMARY KEY, wanted TEXT, path TEXT, checksum TEXT, bytes INTEGER,"
     " format TEXT, width INTEGER, height INTEGER, frames INTEGER, final_url TEXT, etag TEXT, last_modified TEXT,"
     " fetched_at TEXT, checked_at REAL, warnings TEXT NOT NULL DEFAULT '', mtime_ns INTEGER NOT NULL DEFAULT 0,"
-    " inode INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
+    " inode INTEGER NOT NULL DEFAULT 0, verified TEXT NOT NULL DEFAULT '') WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS outcomes (key BLOB PRIMARY KEY, url TEXT, spider TEXT, gallery BLOB, page TEXT,"
     " status TEXT, reason TEXT, requested_path TEXT, opt_outs TEXT, tried INTEGER, first_seen REAL, last_seen REAL)"
     " WITHOUT ROWID",
@@ -43,6 +43,7 @@ _UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE images ADD COLUMN mtime_ns INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE images ADD COLUMN inode INTEGER NOT NULL DEFAULT 0",
     ),
+    3: ("ALTER TABLE images ADD COLUMN verified TEXT NOT NULL DEFAULT ''",),
 }
 
 

@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import sys
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
@@ -20,12 +21,15 @@ from scrapy.utils.log import configure_logging
 from imgcrawl.checks import check_given, check_values
 from imgcrawl.children import crawl_command
 from imgcrawl.commands.base import complain, refuse, say
+from imgcrawl.commands.startup import check_log_level, quiet_startup
 from imgcrawl.components import check_orders, check_paths
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.loglines import install_line_records
 from imgcrawl.extensions.progress import Progress
 from imgcrawl.extensions.verdict import STOPPED, summary_fields
+from imgcrawl.live.publisher import Publisher
+from imgcrawl.samples import Samples, samples_of
 from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
@@ -37,10 +41,6 @@ if TYPE_CHECKING:
     from scrapy.settings import BaseSettings, Settings
 
 logger = logging.getLogger(__name__)
-
-# What Scrapy tells at INFO before the first request (versions, settings, lists of components) is for who
-# debugs: it is shown with LOG_LEVEL=DEBUG.
-STARTUP_LOGGERS = ("scrapy.addons", "scrapy.crawler", "scrapy.middleware", "scrapy.utils.log")
 
 GC_THRESHOLD = 5000  # objects; Python's 700 is seven images
 
@@ -77,7 +77,7 @@ class Command(scrapy.commands.crawl.Command):
             check_given(settings, opts.set)
             super().process_options(args, opts)
             check_orders(settings)
-            _check_log_level(settings["LOG_LEVEL"])
+            check_log_level(settings["LOG_LEVEL"])
             if opts.simulate:
                 _simulate(settings, opts)
         except (UsageError, InputError) as error:
@@ -95,7 +95,7 @@ class Command(scrapy.commands.crawl.Command):
             }.items():
                 settings.set(name, value, priority="cmdline")
         if settings["LOG_LEVEL"] != "DEBUG":
-            _quiet_startup()
+            quiet_startup()
         install_line_records()
         gc.disable()  # until the crawl begins, when all is loaded: what is loaded stays
 
@@ -122,7 +122,8 @@ class Command(scrapy.commands.crawl.Command):
             if crawler.settings.getint("FRONTIER_PARENT"):  # which tells in the place of its workers
                 self.exitcode = ExitCode.FAILED if findings else ExitCode.DONE
             else:
-                self.exitcode = _tell(args[0], stats, findings, crawler.settings, as_json=opts.json)
+                samples = samples_of(crawler)
+                self.exitcode = _tell(args[0], stats, findings, crawler.settings, samples, as_json=opts.json)
 
     def _blame_a_component(self) -> None:
         """End with exit code 2 if a component that the settings name is what kept the crawl from starting."""
@@ -171,12 +172,22 @@ def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str])
         # The second Ctrl-C: nothing was closed, so nobody else judges, or takes the display away.
         if progress := crawler.get_extension(Progress):
             progress.close()
-        crawler.stats.set_value("verdict", "stopped at once, before what was under way was done")
+        stats = crawler.stats
+        stats.set_value("verdict", "stopped at once, before what was under way was done")
+        if started := stats.get_value("start_time"):
+            stats.set_value("elapsed_time_seconds", (datetime.now(UTC) - started).total_seconds())
+        _close_live(crawler, "shutdown")
         return
     task.result()
+    _close_live(crawler)
     reason = str(crawler.stats.get_value("finish_reason", ""))
     if reason.startswith(BAD_INPUT):
         raise InputError(reason.removeprefix(BAD_INPUT))
+
+
+def _close_live(crawler: Crawler, how: str = "") -> None:
+    if publisher := crawler.get_extension(Publisher):
+        publisher.close(how)
 
 
 def _findings(stats: Mapping[str, Any]) -> list[str]:
@@ -219,7 +230,7 @@ def _run_workers(
     done = asyncio.run(Workers(plan, settings).run())
     if done.refused:
         return ExitCode.REFUSED
-    return _tell(spider, done.stats, done.findings, settings, as_json=opts.json)
+    return _tell(spider, done.stats, done.findings, settings, done.samples, as_json=opts.json)
 
 
 def _simulate(settings: Settings, opts: argparse.Namespace) -> None:
@@ -235,16 +246,22 @@ def _simulate(settings: Settings, opts: argparse.Namespace) -> None:
 
 
 def _tell(
-    spider: str, stats: Mapping[str, Any], findings: Sequence[str], settings: BaseSettings, *, as_json: bool
+    spider: str,
+    stats: Mapping[str, Any],
+    findings: Sequence[str],
+    settings: BaseSettings,
+    samples: Samples,
+    *,
+    as_json: bool,
 ) -> ExitCode:
     """Tell the summary and the verdict; return the exit code."""
     some = any(stats.get(name) for name in ("image/found", "gallery/count", "gallery/failed"))
     if some and settings.getbool("SUMMARY_ENABLED", True):
         from imgcrawl.extensions.summary import print_summary, summary_text  # noqa: PLC0415 -- not before the first request
 
-        print_summary(stats)
+        print_summary(stats, samples)
         if settings["LOG_FILE"]:
-            logger.info("%s\n%s", "What became of it:", summary_text(stats))
+            logger.info("%s\n%s", "What became of it:", summary_text(stats, samples))
     code = ExitCode.DONE
     if findings:
         code = ExitCode.STOPPED if findings[0] == STOPPED else ExitCode.FAILED
@@ -279,19 +296,3 @@ def _spider_name(args: list[str], spiders: list[str]) -> str:
         close = " or ".join(get_close_matches(args[0], spiders))
         raise InputError(f"no spider {args[0]!r}: " + (f"did you mean {close}?" if close else known))
     return args[0]
-
-
-def _check_log_level(level: str | int) -> None:
-    levels = logging.getLevelNamesMapping()
-    if level not in levels and level not in levels.values():
-        raise InputError(f"LOG_LEVEL is {level!r}: expected CRITICAL, ERROR, WARNING, INFO or DEBUG")
-
-
-def _quiet_startup() -> None:
-    # A filter, because configure_logging() resets the levels of Scrapy's loggers.
-    for name in STARTUP_LOGGERS:
-        logging.getLogger(name).addFilter(_is_news)
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    return record.levelno > logging.INFO or str(record.msg).startswith("Received ")  # a signal

@@ -12,6 +12,9 @@ from scrapy.settings import Settings
 from imgcrawl.commands.base import BaseCommand
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
+from imgcrawl.live import overview
+from imgcrawl.live.control import own_server
+from imgcrawl.live.view import ALIVE
 from imgcrawl.shared.address import redis_url
 
 
@@ -19,31 +22,41 @@ class Command(BaseCommand, ScrapyCommand):
     """Shows, for each host that was asked for in the last ten minutes (a thousand at most), what all workers together
     may do there and why.
 
-    Needs a crawl that is shared through Redis: one that is not tells nobody but its own display. Exit code 2: no
-    REDIS_URL, no such spider, or a server that cannot be reached.
+    Of a crawl that shares no Redis, the busiest: it is found by itself, as `scrapy status` does. Exit code 2: no such
+    spider, none of its crawls runs, or a server that cannot be reached.
     """
 
     def syntax(self) -> str:
         return "<spider>"
 
     def short_desc(self) -> str:
-        return "Show how a shared crawl asks its hosts: permits, delays, who slowed it and why"
+        return "Show how a crawl asks its hosts: permits, delays, who slowed it and why"
 
     def long_desc(self) -> str:
         return (
-            "Shows how all workers of a crawl that shares a Redis ask their hosts: how many at once, with which delay, "
-            "and who slowed it and why. Example: REDIS_URL=redis://127.0.0.1:6379 scrapy hosts pximg"
+            "Shows how all workers of a crawl ask their hosts: how many at once, with which delay, and who slowed it "
+            "and why. Example: scrapy hosts pximg"
         )
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
-        asyncio.run(_show(self.spider_name("hosts", args), self.project_settings))
+        spider, settings = self.spider_name("hosts", args), self.project_settings
+        url = redis_url(settings) or own_server(settings, spider)
+        asyncio.run(_show(spider, settings, url) if url else _show_busiest(spider, settings))
         return 0
 
 
-async def _show(spider: str, settings: Settings) -> None:
-    url = redis_url(settings)
-    if not url:
-        raise InputError("scrapy hosts: REDIS_URL is not set; only a crawl that is shared tells how it asks its hosts")
+async def _show_busiest(spider: str, settings: Settings) -> None:
+    view = await overview(settings, spider)
+    if view["state"] not in ALIVE:
+        raise InputError(f"scrapy hosts: no crawl of {spider} runs here; expected one, or REDIS_URL of one elsewhere")
+    from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
+
+    from imgcrawl.commands.statusview import hosts_table  # noqa: PLC0415 -- the same
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(hosts_table(view))
+
+
+async def _show(spider: str, settings: Settings, url: str) -> None:
     settings.set("REDIS_URL", url, "cmdline")
     from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
     from rich.table import Table  # noqa: PLC0415 -- the same

@@ -21,6 +21,7 @@ from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable, shown_address
+from imgcrawl.live.control import own_server
 from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Command(BaseCommand, ScrapyCommand):
         spider = self.spider_name("queue", args)
         settings = self.project_settings.copy()
         get_spider_loader(settings).load(spider).update_settings(settings)
-        url = redis_url(settings)
+        url = redis_url(settings) or own_server(settings, spider)
         if url and not opts.folder:
             return _look(settings, url, spider, opts)
         with _server(spider, Path(opts.folder or ".")) as url:

@@ -9,8 +9,8 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from imgcrawl.exceptions import ImageError, InputError
+from imgcrawl.images.opening import opened
 from imgcrawl.images.room import CostlyError
-from imgcrawl.images.verify import opened
 
 # Two hashes, as each takes some pictures for the same that the other tells apart: a difference hash (dHash) of 16 x 16
 # and a perceptual one (pHash) of 8 x 8. Measured with 60 pictures of the demo's sites, 240 pixels wide, and 6 copies of

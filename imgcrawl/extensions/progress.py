@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from scrapy import signals
 from scrapy.exceptions import NotConfigured
@@ -12,14 +12,13 @@ from scrapy.settings import SETTINGS_PRIORITIES
 from scrapy.utils.asyncio import create_looping_call
 from scrapy.utils.log import get_scrapy_root_handler
 
-from imgcrawl.display import Status, stored_images
+from imgcrawl.display import Speed, amount, clock, lines_of, pace, stored_images
 from imgcrawl.exceptions import InputError
-from imgcrawl.lines import printable
+from imgcrawl.extensions.counts import counts_of
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from scrapy.core.downloader import Slot
     from scrapy.crawler import Crawler
     from scrapy.settings import BaseSettings
 
@@ -44,7 +43,7 @@ class Progress:
         self.crawler = crawler
         self.display = display
         self.interval = interval
-        self.status = Status(crawler.spidercls.name)
+        self.speed = Speed()
         self.live: LiveDisplay | None = None
         self.handler: logging.StreamHandler[TextIO] | None = None
         self.refreshing = create_looping_call(self.refresh)
@@ -64,7 +63,7 @@ class Progress:
         return progress
 
     def spider_opened(self) -> None:
-        self.status = Status(self.crawler.spidercls.name)
+        self.speed = Speed()
         if self.interval:
             self.logging.start(self.interval, now=False)
         if self.display:
@@ -86,12 +85,14 @@ class Progress:
             self.live = None
 
     def log(self) -> None:
-        logger.info("%s, %s", self._amount(), self._pace(), extra={"spider": self.crawler.spider})
+        view = self._view()
+        logger.info("%s, %s", amount(view), pace(view), extra={"spider": self.crawler.spider})
 
     def refresh(self) -> None:
         if self.live:
-            stopping = not self.crawler.crawling
-            self.live.show(self.crawler.spidercls.name, self.status.timed(self._lines()), stopping=stopping)
+            first, *lines = lines_of(self._view(), HOSTS)
+            shown = [f"{clock(self.speed.seconds)}  {first}", *lines]
+            self.live.show(self.crawler.spidercls.name, shown, stopping=not self.crawler.crawling)
 
     def _start_display(self) -> None:
         from imgcrawl.livedisplay import AboveDisplay, LiveDisplay  # noqa: PLC0415 -- for who sees it
@@ -105,23 +106,15 @@ class Progress:
         self.live.start()
         self.refreshing.start(REFRESH)
 
-    def _amount(self) -> str:
+    def _view(self) -> dict[str, Any]:
         stats = self.crawler.stats.get_stats()
-        galleries, found, size = (stats.get(name, 0) for name in ("gallery/count", "image/found", "image/bytes"))
-        return f"{galleries:,} galleries, {stored_images(stats):,} of {found:,} images, {size / 1e6:,.1f} MB"
-
-    def _pace(self) -> str:
-        stats = self.crawler.stats.get_stats()
-        waiting = stats.get("budget/waiting")  # hosts, for their CRAWL_HOURS
-        return self.status.pace(stats) + (f", waiting for {printable(str(waiting))}" if waiting else "")
-
-    def _lines(self) -> list[str]:
-        slots = sorted(self.crawler.engine.downloader.slots.items(), key=_load, reverse=True)[:HOSTS]
-        hosts = (
-            f"{printable(host)}: {len(slot.transferring)}/{slot.concurrency}, delay {slot.delay:.2f} s"
-            for host, slot in slots
-        )
-        return [self._amount(), self._pace(), *hosts]
+        downloader = self.crawler.engine.downloader
+        return {
+            **counts_of(stats),
+            "rate": self.speed.recent(stored_images(stats)),
+            "waiting": stats.get("budget/waiting"),
+            "hosts": downloader.limits.busiest(HOSTS) if hasattr(downloader, "limits") else [],
+        }
 
 
 def _has_terminal(settings: BaseSettings) -> bool:
@@ -150,7 +143,3 @@ def _interval(settings: BaseSettings) -> float:
     if not 0 <= interval < float("inf"):
         raise InputError(f"PROGRESS_INTERVAL is {value!r}: expected seconds, 0 or more")
     return interval
-
-
-def _load(slot: tuple[str, Slot]) -> tuple[int, int]:
-    return len(slot[1].transferring), len(slot[1].active)

@@ -96,8 +96,8 @@ def _reduced(image: Any, source: bytes, each: int) -> int:
 def _of_scans(image: ImageFile.ImageFile, source: bytes, pixels: int) -> int:
     """The bytes of the coefficients of a JPEG of several scans, which are kept until the last one."""
     scans = image.info.get(_SCANS)
-    if scans is None:  # as many as matter; a pattern finds them four times as fast as count()
-        scans = image.info[_SCANS] = sum(1 for _ in islice(_SCAN.finditer(source), MAX_SCANS + 1))
+    if scans is None:
+        scans = image.info[_SCANS] = 1 if _has_one_scan(image, source) else _count_scans(source)
     if scans < 2 and not image.info.get("progressive"):
         return 0
     if scans > MAX_SCANS or scans * pixels > ROOM.limit * MAX_SCANNED:
@@ -106,6 +106,20 @@ def _of_scans(image: ImageFile.ImageFile, source: bytes, pixels: int) -> int:
     layers = cast("Any", image).layer
     samples = [(layer[1] or 1) * (layer[2] or 1) for layer in layers] or [1]
     return 2 * pixels * sum(samples) // max(samples)
+
+
+def _has_one_scan(image: ImageFile.ImageFile, source: bytes) -> bool:
+    """Whether decoding a JPEG, whose headers were just read up to its first scan, ends with that: a sequential one that
+    has all components (T.81, B.2.3). libjpeg takes a second one for an error."""
+    components = len(cast("Any", image).layer)
+    header = bytes([0xFF, 0xDA, 0, 6 + 2 * components, components])
+    start = image.fp.tell() - (8 + 2 * components) if image.fp else 0
+    return image.format == "JPEG" and "progressive" not in image.info and source.startswith(header, max(start, 0))
+
+
+def _count_scans(source: bytes) -> int:
+    """As many as matter; a pattern finds them four times as fast as count()."""
+    return sum(1 for _ in islice(_SCAN.finditer(source), MAX_SCANS + 1))
 
 
 def _of_tile(image: TiffImagePlugin.TiffImageFile) -> int:

@@ -119,10 +119,10 @@ def ends_where_it_should(source: bytes | mmap) -> bool:
     if source[:2] == b"BM":
         return len(source) >= int.from_bytes(source[2:6], "little") > 0
     # A video may end with each of its parts, and go on.
-    return source[4:12] in _ISO_IMAGES and _has_whole_boxes(source)
+    return source[4:12] in _ISO_IMAGES and has_whole_boxes(source)
 
 
-def _has_whole_boxes(source: bytes | mmap) -> bool:
+def has_whole_boxes(source: bytes | mmap) -> bool:
     """Whether the last box of an ISO base media file ends where *source* does."""
     start, names = 0, set()
     for _ in range(_MOST_BOXES):

@@ -14,9 +14,10 @@ from PIL import AvifImagePlugin
 
 from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.containers import examine_video
+from imgcrawl.images.opening import formats
 from imgcrawl.images.room import ANIMATION_FACTOR, ROOM, set_pixel_limit
 from imgcrawl.images.thumbnails import thumbnail
-from imgcrawl.images.verify import examine, formats
+from imgcrawl.images.verify import examine
 
 SECONDS_A_PIXEL: Final = 0.5e-6  # of CPU time, beyond what any file may take; JPEG 2000 takes a tenth of it
 MOST_SECONDS: Final = 60.0
@@ -89,7 +90,7 @@ def _answer(task: dict[str, Any], body: bytes, bounds: _Bounds) -> tuple[dict[st
         return {"error": ("too_many_pixels", "decoding it takes too much memory")}, b""
     except OSError as error:
         return {"error": ("error", str(error))}, b""
-    fields = ("format", "width", "height", "frames", "extension", "warnings")
+    fields = ("format", "width", "height", "frames", "extension", "warnings", "verified")
     return {"facts": {field: getattr(facts, field) for field in fields}}, b""
 
 

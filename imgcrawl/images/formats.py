@@ -32,9 +32,10 @@ _VARIANTS: Final = (
     (re.compile(rb"P[fF]\s"), ".pfm"),
 )
 
+HEIF: Final = re.compile(rb"....ftyp(?:hei[cxms]|hev[cxms]|m[is]f1(?!.{0,64}avi[fs]))", re.DOTALL)
 _FOREIGN: Final = {
     "EPS": re.compile(rb"%!PS|\xc5\xd0\xd3\xc6"),
-    "HEIF": re.compile(rb"....ftyp(?:hei[cxms]|hev[cxms]|m[is]f1(?!.{0,64}avi[fs]))", re.DOTALL),
+    "HEIF": HEIF,
     "JPEG XL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"),
     "JPEG XR": re.compile(rb"II\xbc"),
     "BPG": re.compile(rb"BPG\xfb"),
@@ -107,6 +108,15 @@ def foreign_format(source: bytes) -> str:
     return _markup(source) or next((name for name, signature in _FOREIGN.items() if signature.match(source)), "")
 
 
+def is_page(source: bytes) -> bool:
+    """Whether the bytes are of a page, and so no image."""
+    try:
+        _markup(source)
+    except ImageError:
+        return True
+    return False
+
+
 def kept_format(source: bytes, keep: Collection[str]) -> str:
     """Which of the formats *keep* the bytes are of; empty if of none."""
     with suppress(ImageError):
@@ -116,9 +126,11 @@ def kept_format(source: bytes, keep: Collection[str]) -> str:
 
 
 def _markup(source: bytes) -> str:
-    head = source[:_HEAD]
+    head = source[:_HEAD].removeprefix(b"\xef\xbb\xbf")
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "latin-1"
-    text = head.removeprefix(b"\xef\xbb\xbf").decode(encoding, "ignore").lstrip("\ufeff\0 \t\r\n")
+    if encoding == "latin-1" and not head.lstrip(b"\0 \t\r\n").startswith(b"<"):  # as of nearly all images
+        return ""
+    text = head.decode(encoding, "ignore").lstrip("\ufeff\0 \t\r\n")
     if not text.startswith("<"):
         return ""
     prologue = _PROLOGUE.match(text)

@@ -9,7 +9,8 @@ from PIL import Image
 from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.containers import examine_video
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, foreign_format
-from imgcrawl.images.verify import Facts, formats
+from imgcrawl.images.opening import formats
+from imgcrawl.images.verify import Facts
 
 _HEAD = 4096  # bytes by which a format is recognised
 _PARTS = 20_000  # of a video, which are walked in some hundredths of a second
@@ -25,7 +26,7 @@ def facts_of_header(path: Path) -> Facts:
     try:
         with Image.open(path, formats=list(formats())) as image:
             name = image.format or ""
-            return Facts(name, *image.size, getattr(image, "n_frames", 1), extension_of(head, name))
+            return Facts(name, *image.size, getattr(image, "n_frames", 1), extension_of(head, name), (), "bytes")
     except OSError as error:
         if error.errno is not None:
             raise

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from PIL import ExifTags, Image, ImageCms, ImageFile, ImageMath, ImageOps
 
+from imgcrawl.images.opening import opened
 from imgcrawl.images.room import ROOM
-from imgcrawl.images.verify import opened
 
 QUALITY: Final = 90  # of JPEG; with full colour resolution, which small images need
 _COPIES: Final = 3  # of an image that there are while its thumbnail is made

@@ -8,35 +8,29 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
-import re
-import struct
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import count
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from PIL import Image, ImageFile
 
 from imgcrawl.imageerrors import ImageError
-from imgcrawl.images.costs import MAX_FRAMES, cost_of, refuse_too_many_parts, refuse_unusual
-from imgcrawl.images.damage import Mended, ends_early, mended, overlooked
-from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, foreign_format, kept_format
+from imgcrawl.images.costs import MAX_FRAMES, cost_of
+from imgcrawl.images.damage import Mended, mended, overlooked
+from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, kept_format
 from imgcrawl.images.frugal import still
-from imgcrawl.images.room import ANIMATION_FACTOR, DEFAULT_PIXEL_LIMIT, ROOM, CostlyError, set_pixel_limit
+from imgcrawl.images.opening import LargerFrameError, formats, opened
+from imgcrawl.images.room import ANIMATION_FACTOR, ROOM
+from imgcrawl.images.structure import outline
 
-# Their plugins decode pictures within, of sizes that the header does not tell, some of them while they open.
-_DECODED_ON_OPEN: Final = frozenset({"BLP", "ICNS", "ICO"})
-
+# How deep a look is, from the deepest (IMAGES_VERIFY); what is odd in the eyes of a less deep one is decoded.
+DEPTHS: Final = {
+    "decode": "every bit is decoded",
+    "structure": "the parts of the file are whole, as far as their lengths, marks and checksums tell",
+    "bytes": "it begins and ends as a file of its format does, and its headers can be read",
+}
 _BAND: Final = 64  # rows
-_NO_DECODER: Final = re.compile(
-    r"unsupported|not (?:yet )?supported|cannot handle|unknown (?:pixel mode|compression)|unimplemented",
-    re.IGNORECASE,
-)
-_Factory = Callable[[io.BytesIO, str], ImageFile.ImageFile]
-# What Image.open takes for "try the next plugin" too.
-_NOT_THIS_FORMAT: Final = (SyntaxError, IndexError, TypeError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +39,7 @@ class Facts:
 
     *format* is Pillow's name of it, *width* and *height* are the header's, in pixels, before any rotation
     that metadata asks for, *extension* (".jpg") follows from the bytes. *warnings* says what is wrong with bytes that
-    common viewers show all the same: `WARNINGS`.
+    common viewers show all the same: `WARNINGS`. *verified* is which of `DEPTHS` was enough; empty: they were decoded.
     """
 
     format: str
@@ -54,27 +48,22 @@ class Facts:
     frames: int
     extension: str
     warnings: tuple[str, ...] = ()
-
-
-@cache
-def formats(
-    load: Callable[[], object] = Image.init,
-) -> dict[str, tuple[_Factory, Callable[[bytes], Any] | None]]:
-    """The formats that Pillow can open here; with `Image.preinit` to *load* them the commonest only.
-
-    The first call sets the limit unless it is set.
-    """
-    load()
-    if not ROOM.limit:
-        set_pixel_limit(DEFAULT_PIXEL_LIMIT)
-    # EPS would start Ghostscript, and IPTC opens whatever it contains, EPS too. A copy, as other threads add to it.
-    return {name: entry for name, entry in Image.OPEN.copy().items() if name not in {"EPS", "IPTC"}}
+    verified: str = ""
 
 
 def examine(
-    source: bytes, *, min_width: int = 0, min_height: int = 0, strict: bool = False, keep: Collection[str] = ()
+    source: bytes,
+    *,
+    min_width: int = 0,
+    min_height: int = 0,
+    strict: bool = False,
+    keep: Collection[str] = (),
+    depth: str = "decode",
 ) -> Facts:
     """Decode *source* completely and return the facts about it.
+
+    With another *depth* of `DEPTHS` it is decoded only if something about it is odd, or its format is one whose parts
+    are not known here: what `decode` refuses for more than its pixels is refused in the same words.
 
     What common viewers show is an image, with what is wrong with it in `warnings`; not if *strict*. Formats that *keep*
     names (of `FOREIGN_EXTENSIONS`) and that cannot be decoded are recognised by their first bytes: their sizes are 0.
@@ -84,6 +73,9 @@ def examine(
     "unsupported_format", "truncated", "corrupt", "too_many_pixels" or "too_small" (less than *min_width* x
     *min_height* pixels). Sizes are judged by the header, before anything is decoded.
     """
+    if depth != "decode" and (found := _outlined(source, keep, depth)):
+        _refuse_small(found.width, found.height, min_width, min_height)
+        return found
     try:
         facts = _decoded(source, min_width, min_height)
     except ImageError as error:
@@ -100,6 +92,23 @@ def examine(
     return replace(facts, warnings=wrong) if wrong else facts
 
 
+def _outlined(source: bytes, keep: Collection[str], depth: str) -> Facts | None:
+    """The facts about *source*, if nothing about it is odd. Raises `ImageError` for too many pixels."""
+    if not ROOM.limit:
+        formats(Image.preinit)  # sets it
+    found = outline(source, thorough=depth == "structure")
+    if found is None or (found.format in FOREIGN_EXTENSIONS and found.format not in keep):
+        return None
+    pixels = found.width * found.height
+    if pixels > ROOM.limit:
+        raise ImageError("too_many_pixels", f"{found.width} x {found.height}, limit {ROOM.limit} pixels")
+    if found.frames > (most := min(MAX_FRAMES, ROOM.limit * ANIMATION_FACTOR // pixels)):
+        raise ImageError("too_many_pixels", f"an animation of more than {most} frames")
+    warnings = overlooked(source, found.format) if found.end < len(source) else ()
+    extension = FOREIGN_EXTENSIONS.get(found.format) or extension_of(source, found.format)
+    return Facts(found.format, found.width, found.height, found.frames, extension, warnings, depth)
+
+
 def _decoded(source: bytes, min_width: int, min_height: int) -> Facts:
     if not ROOM.limit:
         formats(Image.preinit)  # sets it
@@ -108,7 +117,7 @@ def _decoded(source: bytes, min_width: int, min_height: int) -> Facts:
         return Facts(*found, 1, extension_of(source, found.format))
     try:
         return _examined(source, min_width, min_height, room=0)
-    except _LargerFrameError:
+    except LargerFrameError:
         return _examined(source, min_width, min_height, room=max(ROOM.size, ROOM.most // 4))
 
 
@@ -138,13 +147,6 @@ def _picture(source: bytes) -> bytes:
         return digest.digest()
 
 
-class _LargerFrameError(Exception):
-    """A later frame is larger than the first, for which room was taken.
-
-    To wait for more room while holding some is how two threads wait for each other for ever.
-    """
-
-
 def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> Facts:
     with opened(source, room=room) as image:
         width, height = image.size
@@ -155,7 +157,7 @@ def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> F
             if frames == 1:
                 room = max(room, cost)
             if cost > room:
-                raise _LargerFrameError
+                raise LargerFrameError
             total += image.width * image.height
             if total > ROOM.limit * ANIMATION_FACTOR or frames > MAX_FRAMES:
                 raise ImageError("too_many_pixels", f"an animation of more than {frames - 1} frames")
@@ -190,106 +192,3 @@ def _load(image: ImageFile.ImageFile) -> None:
         image.load_prepare = stop  # type: ignore[method-assign] # at 24 megapixels that copy has 100 MB
     with contextlib.suppress(_FrameDecodedError):
         image.load()
-
-
-@contextlib.contextmanager
-def opened(source: bytes, *, room: int = 0, whole: bool = False) -> Iterator[ImageFile.ImageFile]:
-    """Yield the image in *source*, its header read and nothing decoded yet.
-
-    In the `with` block there is room for its pixels, or for *room* pixels if that is more. A JPEG has room for what
-    `draft` leaves of it only, unless it is to be had as a *whole*. Whatever Pillow raises there leaves as
-    `ImageError`, with Pillow's error as its cause. Raises `CostlyError` for what is not for threads.
-    """
-    if not source:
-        raise ImageError("empty")
-    formats(Image.preinit)
-    refuse_too_many_parts(source)
-    stream = _Stream(source)
-    image: ImageFile.ImageFile | None = None
-    try:
-        with contextlib.ExitStack() as stack:
-            for name, factory, is_signed in _candidates(source):
-                refuse_unusual(name, source, is_open=name in _DECODED_ON_OPEN)
-                if name in _DECODED_ON_OPEN:
-                    stack.enter_context(ROOM.taken(ROOM.size))
-                image = _open(factory, source, stream, is_signed=is_signed)
-                if image:
-                    break
-                stack.close()
-            if image is None:
-                _refuse_unrecognised(source, stream)
-            refuse_unusual(name, source, is_open=True)
-            cost = cost_of(image, source, whole=whole)
-            if name not in _DECODED_ON_OPEN:
-                stack.enter_context(ROOM.taken(max(room, cost)))
-            stack.callback(image.close)
-            yield image
-    except (ImageError, CostlyError, _LargerFrameError):
-        raise
-    except Exception as error:  # Pillow's plugins raise anything for hostile bytes; each becomes an outcome
-        # The cause stays as evidence; the frames of its traceback would keep the pixels alive.
-        raise _judged(error, source, stream, image) from error.with_traceback(None)
-
-
-class _Stream(io.BytesIO):
-    """The source, whether a reader wanted bytes beyond its end, and why no plugin took it."""
-
-    overrun = False
-    refusal: ImageError | None = None
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        # Blocks of MAXBLOCK are read as far as they go: there, short is normal.
-        if size and size > 0 and len(data) < size and (size != ImageFile.MAXBLOCK or not data):
-            self.overrun = True
-        return data
-
-
-def _candidates(source: bytes) -> Iterator[tuple[str, _Factory, bool]]:
-    """Yield the formats to try: those whose signature *source* has, then those that have no signature.
-
-    Each with its name, what opens it, and whether it has a signature.
-    """
-    prefix = source[:16].ljust(16, b"\0")  # plugins index into it
-    signed = set()
-    for load in (Image.preinit, Image.init):  # what few images are of is loaded when one comes
-        for name, (factory, accept) in formats(load).items():
-            if accept and name not in signed and accept(prefix) is True:
-                signed.add(name)
-                yield name, factory, True
-    if not signed:
-        _refuse_foreign(source)
-    yield from ((name, factory, False) for name, (factory, accept) in formats().items() if not accept)
-
-
-def _open(factory: _Factory, source: bytes, stream: _Stream, *, is_signed: bool) -> ImageFile.ImageFile | None:
-    stream.seek(0)
-    try:
-        return factory(stream, "")
-    except _NOT_THIS_FORMAT as error:
-        # What the first plugin that knew the signature says is the evidence.
-        if is_signed and not stream.refusal:
-            stream.refusal = _judged(error, source, stream, None)
-            stream.refusal.__cause__ = error.with_traceback(None)
-        return None
-
-
-def _judged(error: Exception, source: bytes, stream: _Stream, image: ImageFile.ImageFile | None) -> ImageError:
-    said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    if isinstance(error, Image.DecompressionBombError | MemoryError):
-        return ImageError("too_many_pixels", said)
-    if ends_early(source, image, overrun=stream.overrun):
-        return ImageError("truncated", said)
-    if isinstance(error, NotImplementedError) or _NO_DECODER.search(said):
-        return ImageError("unsupported_format", said)
-    return ImageError("corrupt", said)
-
-
-def _refuse_foreign(source: bytes) -> None:
-    if name := foreign_format(source):
-        raise ImageError("unsupported_format", name)
-
-
-def _refuse_unrecognised(source: bytes, stream: _Stream) -> NoReturn:
-    _refuse_foreign(source)  # HEIF has one of AVIF's signatures
-    raise stream.refusal or ImageError("not_an_image", f"starts with {source[:16]!r}")

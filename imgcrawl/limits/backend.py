@@ -33,7 +33,7 @@ class HostLimits:
     the delay follows the latency, between *delay* and *longest*, from *first*. After a 429 or 503 it doubles, up to
     *longest* and some times what that answer took, more if few answers are good; then *speedup* requests a second are
     added in each second. A Retry-After of more than *longest_block*
-    is believed when the next answers say the same.
+    is believed when the next answers say the same. The delay that comes out of all that is taken *factor* times.
     """
 
     concurrency: int
@@ -45,6 +45,7 @@ class HostLimits:
     longest: float = 60.0
     speedup: float = 2.0
     longest_block: float = MAX_BLOCK
+    factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class LimitGrant:
     *permits*: requests under way at a time, never fewer than it said it keeps. If *share* is less, others wait, or have
     what it keeps because it was taken for dead: it is to keep no more than that from *turn* on.
     *delay*: between two requests of anybody, 0 for none; if there is one, requests are sent at *starts* only.
-    *blocked*: nothing before. *epoch*: start times of an earlier one are void.
+    *blocked*: nothing before. *epoch*: start times of an earlier one are void. *slowed*: the delay that answers as 429
+    and 503 have made, 0 if none.
     """
 
     permits: int
@@ -89,6 +91,7 @@ class LimitGrant:
     blocked: float
     epoch: int
     starts: tuple[float, ...] = ()
+    slowed: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,10 @@ class Exchange:
         self._hosts.mark(host)
         self._wakeup.set()
 
+    def wake(self) -> None:
+        """Tell the backend of the hosts that are marked, soon."""
+        self._wakeup.set()
+
     def start(self) -> None:
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._talk()), asyncio.create_task(self._listen())]

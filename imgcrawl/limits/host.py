@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
+from typing import Any
 
 from imgcrawl.limits.backend import HORIZON, HostLimits, LimitGrant, LimitRequest, Membership
 
@@ -59,6 +60,8 @@ class Host:
     why: str = ""
     doubts: int = 0  # answers that asked for more than the longest block
     doubted: float = 0.0
+    slowed: float = 0.0  # the delay after a 429 or 503
+    answered: int = 0  # requests, ever
     used: float = field(default_factory=monotonic)
     timer: asyncio.TimerHandle | None = None
     timer_at: float = inf
@@ -137,7 +140,7 @@ class Host:
         """*settled*: when the backend made the *grant*."""
         self.permits, self.share = grant.permits, grant.share
         self.turn = settled + grant.turn if grant.share < grant.permits else inf
-        self.delay = grant.delay
+        self.delay, self.slowed = grant.delay, grant.slowed
         if grant.epoch != self.epoch:
             self.epoch = grant.epoch
             self.starts.clear()
@@ -161,6 +164,28 @@ class Host:
     def is_idle(self) -> bool:
         """Whether nothing is under way, wanted or to be told."""
         return not (self.in_use or self.queued or self.permits or self.answers)
+
+    def view(self) -> dict[str, Any]:
+        """How it is being asked now, and who slowed it: as `imgcrawl.live.overview` has it, with `answered`."""
+        blocked = self.blocked - monotonic()
+        return {
+            "host": self.name,
+            "active": self.in_use,
+            "limit": self.limits.concurrency,
+            "delay": self.delay,
+            "reason": "retry_after" if blocked > 0 else self._slowed_by(),
+            "until": time.time() + blocked if blocked > 0 else None,
+            "waiting": self.queued,
+            "answered": self.answered,
+        }
+
+    def _slowed_by(self) -> str:
+        limits, delay = self.limits, self.delay / self.limits.factor
+        if delay <= limits.delay + TIMER_SLACK:
+            return ""
+        if self.slowed >= delay - TIMER_SLACK:
+            return "errors"
+        return "robots" if limits.floor >= delay - TIMER_SLACK else "autothrottle"
 
     def _lateness(self) -> float:
         """Seconds after which a start time has passed: others count on the gap that follows it."""

@@ -28,6 +28,7 @@ class HostTable:
         self._idle: dict[str, float] = {}  # since when, in this order
         self._dirty: dict[str, None] = {}  # an ordered set
         self._floors: LRUCache[str, float] = LRUCache(FLOORS)
+        self._factor = 1.0
 
     def __iter__(self) -> Iterator[Host]:
         """Those that have something to do, or are blocked."""
@@ -50,7 +51,7 @@ class HostTable:
         if host is None:
             host = self._known.get(name)
             if host is None:
-                limits = replace(self._limits_of(name), floor=self._floors.get(name, 0.0))
+                limits = replace(self._limits_of(name), floor=self._floors.get(name, 0.0), factor=self._factor)
                 host = self._known[name] = Host(name, limits)
             self._idle.pop(name, None)
             self._busy[name] = host
@@ -66,6 +67,15 @@ class HostTable:
             return None
         host.limits = replace(host.limits, floor=seconds)
         return host
+
+    def set_factor(self, factor: float) -> None:
+        """All delays are taken so many times. Those that have something to do are marked."""
+        self._factor = factor
+        for host in self._known.values():
+            host.limits = replace(host.limits, factor=factor)
+        for host in self._busy.values():
+            host.starts.clear()
+            self.mark(host)
 
     def mark(self, host: Host) -> None:
         """The backend is to be told of it."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from heapq import nlargest
 from math import inf
 from time import monotonic
+from typing import Any
 
 from imgcrawl.limits.backend import HostLimits, LimitGrant, LimitsBackend, Membership
 from imgcrawl.limits.exchange import Exchange
@@ -100,6 +102,7 @@ class Limiter:
         host = self._hosts[name]
         now = monotonic()
         host.in_use -= 1
+        host.answered += 1
         host.used = now
         if latency is not None:
             host.answers += 1
@@ -134,6 +137,15 @@ class Limiter:
         """Seconds between two requests to the host, 0.0 for no such limit."""
         host = self._hosts.get(name)
         return host.delay if host else 0.0
+
+    def slow_down(self, factor: float) -> None:
+        """Take the delay of each host *factor* times from now on."""
+        self._hosts.set_factor(factor)
+        self._exchange.wake()
+
+    def busiest(self, most: int) -> list[dict[str, Any]]:
+        """The hosts with most to do now, at most so many, as `Host.view` tells of each."""
+        return [host.view() for host in nlargest(most, self._hosts.busy(), key=_load)]
 
     def stuck(self) -> Iterable[str]:
         """The hosts at which this worker can do nothing for now."""
@@ -185,3 +197,7 @@ class Limiter:
     def _turn_ends(self, host: Host) -> None:
         if host.has_too_many(self._state, monotonic()):
             self._exchange.ask(host)
+
+
+def _load(host: Host) -> tuple[int, int]:
+    return host.in_use, host.queued

@@ -86,12 +86,12 @@ class LocalLimits:
         _block(account, request, now)
         limits = request.limits
         delay = max(limits.delay, account.paced, account.slowed)
-        gap = max(delay, limits.floor)
+        gap = max(delay, limits.floor) * limits.factor
         starts: list[float] = []
         if gap > 0:
             while len(starts) < min(request.starts, MAX_STARTS):
                 varied = delay * (1 + random.uniform(-limits.jitter, limits.jitter))
-                start = max(now, account.last + max(limits.floor, varied), account.blocked)
+                start = max(now, account.last + max(limits.floor, varied) * limits.factor, account.blocked)
                 if starts and start > now + HORIZON:
                     break
                 starts.append(start - now)
@@ -106,6 +106,7 @@ class LocalLimits:
             blocked=max(0.0, account.blocked - now),
             epoch=account.epoch,
             starts=tuple(starts),
+            slowed=account.slowed,
         )
 
 
@@ -144,7 +145,7 @@ def _pace(account: _Account, request: LimitRequest, now: float) -> None:
         if account.slowed <= max(FULL_SPEED, limits.delay, account.paced):
             account.slowed = 0.0
     gap = max(limits.delay, limits.floor, account.paced, account.slowed)
-    if gap < slower and account.last > max(now, account.blocked) + HORIZON + 2 * gap:
+    if gap < slower and account.last > max(now, account.blocked) + HORIZON + 2 * gap * limits.factor:
         # The start times of a slower speed, one for each worker, would hold up the recovery for as long as they reach.
         # Whoever has one and has not heard of this yet may still use it, so the new ones begin a little later.
         account.last = now + HORIZON

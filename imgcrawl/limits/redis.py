@@ -127,14 +127,14 @@ def _on_the_wire(request: LimitRequest) -> list[Any]:
     return [
         request.host, request.why,
         limits.concurrency, limits.delay, limits.jitter, limits.floor,
-        limits.target, limits.first, limits.longest, limits.speedup,
+        limits.target, limits.first, limits.longest, limits.speedup, limits.factor,
         request.keep, request.want, request.starts, request.answers, request.latency,
         -1 if request.trouble is None else request.trouble, request.block, request.doubts, request.doubted,
     ]  # fmt: skip
 
 
 def _grant(
-    permits: bytes, share: bytes, turn: bytes, delay: bytes, blocked: bytes, epoch: bytes, starts: bytes
+    permits: bytes, share: bytes, turn: bytes, delay: bytes, blocked: bytes, epoch: bytes, starts: bytes, slowed: bytes
 ) -> LimitGrant:
     return LimitGrant(
         permits=int(float(permits)),
@@ -144,6 +144,7 @@ def _grant(
         blocked=float(blocked),
         epoch=int(float(epoch)),
         starts=tuple(float(start) for start in starts.split()),
+        slowed=float(slowed),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
 from itertools import chain
 from typing import Any
 
@@ -58,6 +59,14 @@ class ShardedLimiter(Limiter):
 
     def delay(self, name: str) -> float:
         return self.of(name).delay(name)
+
+    def slow_down(self, factor: float) -> None:
+        for limiter in self._limiters:
+            limiter.slow_down(factor)
+
+    def busiest(self, most: int) -> list[dict[str, Any]]:
+        found = chain.from_iterable(limiter.busiest(most) for limiter in self._limiters)
+        return nlargest(most, found, key=lambda host: (host["active"], host["waiting"]))
 
     def stuck(self) -> Iterable[str]:
         return chain.from_iterable(limiter.stuck() for limiter in self._limiters)

@@ -65,11 +65,12 @@ def _options(config: PipelineSettings) -> dict[str, Any]:
         "min_height": config.filters.min_height,
         "strict": config.strict,
         "keep": sorted(config.keep),
+        "depth": "decode" if config.thumbs else config.depth,  # thumbnails are decoded in any case
     }
 
 
 class ImageExaminer:
-    """Decodes images, and makes their thumbnails."""
+    """Verifies images, and makes their thumbnails."""
 
     def __init__(self, config: PipelineSettings) -> None:
         self._options = _options(config)
@@ -175,6 +176,7 @@ def examined(arrival: Arrival, examiner: Examiner, placeholders: Placeholders) -
         fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
         checked_at=time.time(),
         warnings=" ".join((*facts.warnings, *arrival.warnings)),
+        verified=facts.verified,
     )
     return Examined(record, facts.extension, arrival.named_path)
 

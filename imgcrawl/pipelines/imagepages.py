@@ -6,8 +6,7 @@ from cachetools import LRUCache
 from scrapy import Request
 from scrapy.http import HtmlResponse, Response, TextResponse
 
-from imgcrawl.exceptions import ImageError
-from imgcrawl.images.formats import foreign_format
+from imgcrawl.images.formats import is_page
 from imgcrawl.pages.encodings import guessed_encoding, is_web_encoding
 from imgcrawl.pages.mainimage import main_image
 from imgcrawl.pages.markup import too_much
@@ -29,21 +28,13 @@ class ImagePages:
 
     async def request(self, response: Response, request: Request) -> Request | None:
         """The request for the image that *response* to *request* shows; None if it is no such page."""
-        if request.meta.get("image_of_page") or not _is_page(response.body):
+        if request.meta.get("image_of_page") or not is_page(response.body):
             return None
         asked = str(request.meta["image_url"])
         address = await outside_loop(len(response.body), _main_image, response, asked)
         if not address or address in (asked, response.url) or self._led_from.setdefault(address, asked) != asked:
             return None
         return self._requests.of_page(request, response.url, address)
-
-
-def _is_page(body: bytes) -> bool:
-    try:
-        foreign_format(body)
-    except ImageError:
-        return True
-    return False
 
 
 def _main_image(response: Response, asked: str) -> str:

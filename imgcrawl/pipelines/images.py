@@ -219,7 +219,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             stats.inc_value("image/bytes", image["bytes"])
         elif "reason" in image and (asked := request.meta.get("image_path")):
             image["requested_path"] = asked
-        tell(self.crawler, image, request.meta.get("page_url"))
+        tell(self.crawler, image, request.meta.get("page_url"), ItemAdapter(item).get("title"))
         self.inc_stats(str(image["status"]))
         return image
 

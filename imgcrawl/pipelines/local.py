@@ -159,29 +159,30 @@ class LocalKeeper:
         before = catalogue.find(record.key)
         is_once, own = self.config.same_bytes == "once", before.path if before else ""
         others = catalogue.files_of(checksum) if self.config.same_bytes != "again" else ()
-        for path in others if is_once or not before else chain([own], others):
-            if self.store.checksum(path) == checksum:
-                if is_once or path == own:
-                    record, status = same_bytes(record, path, before)
+        status = "downloaded"
+        for known in others if is_once or not before else chain([own], others):
+            if self.store.checksum(known) == checksum:
+                if is_once or known == own:
+                    record, status = same_bytes(record, known, before)
+                    path = known
                     break
-                with self.store.linked(path) as link:
-                    record, status = self._named(image, link or staged), "downloaded"
+                with self.store.linked(known) as link:
+                    path = self._named(image, link or staged)
                 break
         else:
             if self.config.last_modified:
                 set_last_modified(staged, record.last_modified)
-            record, status = self._named(image, staged), "downloaded"
-        if found := self.store.stat(record.path):
-            record = replace(record, mtime_ns=found[1], inode=found[2])
+            path = self._named(image, staged)
+        _, mtime_ns, inode = self.store.stat(path) or (0, 0, 0)
+        record = replace(record, path=path, mtime_ns=mtime_ns, inode=inode)
         catalogue.put(record)
         return status, record
 
-    def _named(self, image: Examined, staged: Path) -> Record:
-        """The record of *image*, now that the *staged* file has its name."""
+    def _named(self, image: Examined, staged: Path) -> str:
+        """The path of *image*, now that the *staged* file has its name."""
         checksum = image.record.checksum
         names = file_names(image.named_path, image.extension, checksum, with_checksum=self.config.with_checksum)
-        path = self.store.publish(staged, names, checksum, lambda name: self.catalogue.has_file(name, checksum))
-        return replace(image.record, path=path)
+        return self.store.publish(staged, names, checksum, lambda name: self.catalogue.has_file(name, checksum))
 
 
 def set_last_modified(file: Path, said: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from imgcrawl.catalogue import Record
 from imgcrawl.failures import reason_of
 from imgcrawl.items import REASONS, Image
+from imgcrawl.samples import samples_of
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -66,12 +67,12 @@ def failure_of(error: Exception, url: str) -> Image:
     return {"status": status, "reason": reason}
 
 
-def tell(crawler: Crawler, image: Image, page: str | None) -> None:
-    """Count *image*, which is on *page*; log what is not in the store."""
+def tell(crawler: Crawler, image: Image, page: str | None, title: object = "") -> None:
+    """Count *image*, which is on *page*, in a gallery of that *title*; log what is not in the store."""
     _count(crawler.stats, image, 1)
+    samples_of(crawler).add_image(image, page, title)
     if "reason" in image:
-        logger.log(
-            logging.WARNING if image["status"] == "failed" else logging.INFO,
+        logger.info(
             "Image %s (%s): %.500s on %.500s",
             image["status"],
             image["reason"],

@@ -14,6 +14,7 @@ from imgcrawl.images.formats import FOREIGN_EXTENSIONS, format_called
 from imgcrawl.images.names import check_template
 from imgcrawl.images.process import MEMORY
 from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT
+from imgcrawl.images.verify import DEPTHS
 from imgcrawl.items import Gallery
 from imgcrawl.pipelines.galleryfilters import GalleryFilters
 
@@ -43,6 +44,7 @@ class PipelineSettings:
     expires: float
     thumbs: Mapping[str, tuple[int, int]]
     strict: bool
+    depth: str
     keep: frozenset[str]
     with_checksum: bool
     durable: bool
@@ -72,6 +74,7 @@ class PipelineSettings:
                 expires=settings.getfloat("IMAGES_EXPIRES", 90) * DAY,
                 thumbs={str(k): (int(w), int(h)) for k, (w, h) in settings.getdict("IMAGES_THUMBS").items()},
                 strict=settings.getbool("IMAGES_STRICT"),
+                depth=settings.get("IMAGES_VERIFY", "decode"),
                 keep=frozenset(format_called(name, FOREIGN_EXTENSIONS) for name in settings.getlist("IMAGES_KEEP")),
                 with_checksum=settings.getbool("IMAGES_NAME_CHECKSUM"),
                 durable=wants_fsync(settings),
@@ -92,6 +95,8 @@ class PipelineSettings:
                 f"IMAGES_MAX_MEMORY={config.memory} and the sizes in IMAGES_THUMBS={dict(config.thumbs)} must be 1 or "
                 "more"
             )
+        if config.depth not in DEPTHS:
+            raise InputError(f"IMAGES_VERIFY is {config.depth!r}; expected {', '.join(DEPTHS)}")
         if config.same_bytes not in SAME_BYTES:
             raise InputError(f"IMAGES_SAME_BYTES is {config.same_bytes!r}; expected {', '.join(SAME_BYTES)}")
         if unknown := config.keep - FOREIGN_EXTENSIONS.keys():

@@ -86,10 +86,10 @@ class FileStore(FSFilesStore):
         except (OSError, ValueError):  # of names with a NUL
             return None
 
-    def read(self, name: str, most: int) -> bytes:
-        """The bytes of the file *name*. Raises OSError, also for one of more than *most*, and ValueError."""
+    def body(self, name: str, most: int = _LARGEST) -> bytes:
+        """What is in the file *name*. Raises OSError, also for one of more than *most* bytes, and ValueError."""
         with self._opened(name) as file:
-            content = file.read(most + 1)
+            content = file.read(min(most, _LARGEST - 1) + 1)
         if len(content) > most:
             raise OSError(errno.EFBIG, f"it has more than {most} bytes", name)
         return content

@@ -99,7 +99,7 @@ def is_item(item: Mapping[str, Any]) -> bool:
 
 def _is_outcome(outcome: Mapping[str, Any]) -> bool:
     texts = ("url", "status", "reason", "requested_path", "path", "checksum", "format", "final_url", "etag")
-    if not all(isinstance(outcome.get(name, ""), str) for name in (*texts, "last_modified", "fetched_at")):
+    if not all(isinstance(outcome.get(name, ""), str) for name in (*texts, "last_modified", "fetched_at", "verified")):
         return False
     lists = (outcome.get(name, []) for name in ("opt_outs", "warnings"))
     return (

@@ -127,6 +127,7 @@ class Importing:
                 fetched_at=datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds"),
                 checked_at=at,
                 warnings=" ".join(file.facts.warnings),
+                verified=file.facts.verified,
                 mtime_ns=stat[1],
                 inode=stat[2],
             )

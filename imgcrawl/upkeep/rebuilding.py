@@ -153,7 +153,7 @@ class Rebuild:
         if not image.get("format"):
             with suppress(ImageError, OSError):
                 facts = facts_of_header(self.files.store.root / file.path)
-                image |= {name: getattr(facts, name) for name in ("format", "width", "height", "frames")}
+                image |= {name: getattr(facts, name) for name in ("format", "width", "height", "frames", "verified")}
         record = _record(key, wanted, image, file)
         if before and (before.path, before.checksum) == (record.path, record.checksum) and not _names_its_file(record):
             record = replace(record, wanted=before.wanted)  # another gallery's name for it
@@ -190,6 +190,7 @@ def _record(key: bytes, wanted: str, image: Mapping[str, Any], file: StoredFile 
         fetched_at=fetched_at,
         checked_at=checked_at,
         warnings=" ".join(image.get("warnings", ())),
+        verified=image.get("verified", ""),
         mtime_ns=file.mtime_ns if file else 0,
         inode=file.inode if file else 0,
     )

@@ -90,7 +90,7 @@ class Pictures:
 
     def _make(self, store: FileStore, path: str) -> Small:
         try:
-            body, extension = self._decoder.thumbnail(store.read(path, LARGEST), SIZE)
+            body, extension = self._decoder.thumbnail(store.body(path, LARGEST), SIZE)
         except (ImageError, OSError, ValueError):  # ValueError: no name of a file
             return b"", ""
         return body, _TYPES[extension]
@@ -99,14 +99,13 @@ class Pictures:
         name = str(overview.get("store") or "").removeprefix("file://")
         if not name or "://" in name:
             return None
-        folder = Path(str(overview.get("folder") or ""), name).absolute()  # as the crawl has it, which runs there
-        if str(folder) not in self._stores and self._is_believed(folder):
-            self._stores[str(folder)] = FileStore(folder)
-        return self._stores.get(str(folder))
+        if name not in self._stores and self._is_believed(Path(name)):
+            self._stores[name] = FileStore(name)
+        return self._stores.get(name)
 
     def _is_believed(self, folder: Path) -> bool:
         try:
-            if not folder.is_dir():
+            if not folder.is_absolute() or not folder.is_dir():
                 return False
             catalogue = folder / CATALOGUE_NAME
             return folder == self._own or (catalogue.is_file() and not is_of_a_stranger(catalogue))

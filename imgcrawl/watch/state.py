@@ -11,6 +11,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
+from imgcrawl.display import slowed_by, told_state
 from imgcrawl.exceptions import describe
 from imgcrawl.items import meaning
 from imgcrawl.lines import printable
@@ -84,7 +85,8 @@ class State:
             self._pictures.forget()
         parts = {name: value for name, value in overview.items() if name not in _UNSENT}
         parts |= {"pictures": self._pictures.choose(overview), "point": self._history.now, "problem": ""}
-        parts["meanings"] = _meanings(overview)
+        parts |= {"meanings": _meanings(overview), "told": told_state(overview)}
+        parts["hosts"] = [{**host, "slowed": slowed_by(host)} for host in overview["hosts"]]
         return {name: _json(shown(part)) for name, part in parts.items()}
 
 

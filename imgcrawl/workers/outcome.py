@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from imgcrawl.extensions.verdict import findings
 from imgcrawl.feeds.merge import Segments
 from imgcrawl.items import outcomes_of
+from imgcrawl.samples import Samples
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -29,16 +30,18 @@ _NOT_IN_FEED = ("image/bytes",)
 
 @dataclass
 class Outcome:
-    """The stats of all workers, the findings (the first is the verdict), and whether it was bad input."""
+    """The stats of all workers, the findings (the first is the verdict), whether it was bad input, some samples."""
 
     stats: dict[str, Any] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     refused: bool = False
+    samples: Samples = field(default_factory=Samples)
 
 
-async def write_feeds(folder: CrawlFolder, feeds: OutputWriter) -> Counter[str]:
-    """Write *feeds* from all segments in *folder*, those of a run that is no more included; count their items."""
-    counted = await asyncio.to_thread(_write_files, folder, feeds)
+async def write_feeds(folder: CrawlFolder, feeds: OutputWriter, samples: Samples) -> Counter[str]:
+    """Write *feeds* from all segments in *folder*, those of a run that is no more included; count their items, and have
+    one of each reason in *samples*."""
+    counted = await asyncio.to_thread(_write_files, folder, feeds, samples)
     if feeds.has_others:
         with Segments(folder.all_segments()) as segments:
             await feeds.write_others(segments)
@@ -46,11 +49,12 @@ async def write_feeds(folder: CrawlFolder, feeds: OutputWriter) -> Counter[str]:
     return counted
 
 
-def _write_files(folder: CrawlFolder, feeds: OutputWriter) -> Counter[str]:
+def _write_files(folder: CrawlFolder, feeds: OutputWriter, samples: Samples) -> Counter[str]:
     counted: Counter[str] = Counter()
     with Segments(folder.all_segments()) as segments:
         for line in segments:
-            count_item(counted, json.loads(line))
+            count_item(counted, item := json.loads(line))
+            take_samples(samples, item)
         for sentence in segments.report.broken:
             logger.error(sentence)
         feeds.write_files(segments, folder.kept)
@@ -73,6 +77,16 @@ def count_item(stats: Counter[str], item: dict[str, Any]) -> None:
         stats[f"image/{status}"] += 1
         if "reason" in outcome:
             stats[f"image/{status}/{outcome['reason']}"] += 1
+
+
+def take_samples(samples: Samples, item: dict[str, Any]) -> None:
+    """Note what *item*, and each of its outcomes, is an example of."""
+    page = str(item.get("url") or "")
+    if error := item.get("error"):
+        samples.add(f"gallery/failed/{error}", page)
+    for outcome in outcomes_of(item):
+        if "reason" in outcome and "url" in outcome and "status" in outcome:
+            samples.add_image(outcome, page)
 
 
 def stats_of_all(sums: Mapping[str, Any], counted: Mapping[str, int]) -> dict[str, Any]:

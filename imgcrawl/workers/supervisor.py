@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from imgcrawl.cancelling import cancel_all
-from imgcrawl.display import stored_images
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.frontier import inspect
@@ -26,6 +25,7 @@ from imgcrawl.workers.outcome import Outcome, judge, stats_of_all, write_feeds
 from imgcrawl.workers.plan import Plan, claimed, worker_command
 from imgcrawl.workers.process import MAX_CRASHES, Crashes, belongs_to, log_lines, start_worker, stopping_signals
 from imgcrawl.workers.terminal import Terminal, is_chosen
+from imgcrawl.workers.watch import Watch
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -82,7 +82,7 @@ class Workers:
                 finally:
                     await cancel_all(watching)
             if self.run_id or not self.refused:
-                done = await self._finish(self.terminal.status.seconds)
+                done = await self._finish(self.terminal.speed.seconds)
                 done.refused = self.refused
                 return done
             if self.plan.folder.is_unused:
@@ -121,6 +121,10 @@ class Workers:
         stack.push_async_callback(self.store.client.aclose)
         try:
             await check_server(self.store, self.settings["REDIS_URL"])
+            own = self.server.url if self.server else ""
+            self.watch = Watch(self.settings, self.plan.spider, self.store, self.terminal, own)
+            stack.callback(self.watch.leader.leave)
+            await self.watch.begin()
         except OUTAGES as error:
             raise unreachable(self.settings["REDIS_URL"], str(error)) from None
 
@@ -233,16 +237,6 @@ class Workers:
     def _say(self, line: str, number: int | None = None) -> None:
         self.terminal.say(f"[{number}] {line}" if number and len(self.processes) > 1 else line)
 
-    def _show(self, counts: dict[str, Any], stats: dict[str, Any]) -> None:
-        number = len(self.processes)
-        lines = [
-            f"{number} worker{'' if number == 1 else 's'}, {stats.get('gallery/count', 0):,} galleries, "
-            f"{stored_images(stats):,} images, {stats.get('image/bytes', 0) / 1e6:,.1f} MB",
-            self.terminal.status.pace(stats),
-            f"{counts['queued']:,} pages queued, {counts['leased']:,} under way",
-        ]
-        self.terminal.show(lines, stopping=bool(self.signals))
-
     async def _watch(self) -> None:
         while True:
             if self.server and not self.server.is_alive():
@@ -253,11 +247,10 @@ class Workers:
                     self.trouble = str(error)
                     self.stop()
             with suppress(*OUTAGES):
-                async with asyncio.timeout(5):
-                    counts = await inspect.counts(self.store)
-                    stats = await run_stats(self.store.home, counts["id"])
-                self._show(counts, stats)
+                counts, is_asked = await self.watch.look(len(self.processes), stopping=bool(self.signals))
                 self._look_for_loss(counts)
+                if is_asked and not self.signals:
+                    self.stop()
             await asyncio.sleep(POLL_INTERVAL)
 
     # The end
@@ -266,14 +259,17 @@ class Workers:
         try:
             counts = await inspect.counts(self.store)
             sums = await run_stats(self.store.home, self.run_id or counts["id"])
+            await self.watch.remember()
         except OUTAGES as error:
             counts, sums = dict.fromkeys(("dead", "queued", "leased"), 0) | {"id": None, "state": ""}, {}
             self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"
         # Another run may have begun by now, on another machine.
         over = counts["state"] == "done" if counts["id"] == self.run_id else self.over
-        counted = await write_feeds(self.plan.folder, self.plan.feeds)
+        done = Outcome()
+        counted = await write_feeds(self.plan.folder, self.plan.feeds, done.samples)
         left = 0 if over else counts["queued"] + counts["leased"]
         stats = stats_of_all(sums, counted) | {"elapsed_time_seconds": seconds, "frontier/left": left}
+        stats |= self.watch.of_this_start(self.run_id, sums)
         if counts["id"] == self.run_id:
             stats["gallery/found"] = counts["galleries"]
         if self.trouble:
@@ -286,7 +282,9 @@ class Workers:
             found.append(self._how_to_go_on())
         elif self.lost or (over and not self.trouble):
             self._tidy_up()
-        return Outcome(stats, found)
+        self.watch.leader.close(stats, reason, found[0] if found else "")
+        done.stats, done.findings = stats, found
+        return done
 
     def _how_to_go_on(self) -> str:
         queue = f"scrapy queue {self.plan.spider} --requeue"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from scrapy.settings import SETTINGS_PRIORITIES
 
-from imgcrawl.display import Status
+from imgcrawl.display import Speed, clock, lines_of, stored_images
 from imgcrawl.lines import printable
 from imgcrawl.livedisplay import LiveDisplay, can_be_seen
 
@@ -24,11 +24,11 @@ logger = logging.getLogger(__name__)
 class Terminal:
     """Lines at stderr and, as a context manager, one picture below them or a log line each PROGRESS_INTERVAL seconds.
 
-    The picture needs a terminal and PROGRESS_ENABLED. `status` has counted since this was made.
+    The picture needs a terminal and PROGRESS_ENABLED. `speed` has counted since this was made.
     """
 
     def __init__(self, spider: str, settings: BaseSettings) -> None:
-        self.status = Status(spider)
+        self.speed = Speed()
         self._logged = time.monotonic()
         self._interval = settings.getfloat("PROGRESS_INTERVAL")
         self._live: LiveDisplay | None = None
@@ -59,11 +59,15 @@ class Terminal:
             else:
                 sys.stderr.write(printable(line) + "\n")
 
-    def show(self, lines: Sequence[str], *, stopping: bool) -> None:
-        """Tell how far the workers are; *stopping*: they are about to leave."""
+    def show(self, view: dict[str, Any], stats: Mapping[str, Any], workers: int, *, stopping: bool) -> None:
+        """Tell how far so many *workers* are; *stopping*: they are about to leave."""
+        view["rate"] = self.speed.recent(stored_images(stats))
+        first, *lines = lines_of(view, 0)
+        lines.insert(0, f"{workers} worker{'' if workers == 1 else 's'}, {first}")
         if self._live:
             with suppress(OSError):
-                self._live.show(self._spider, self.status.timed(lines), stopping=stopping)
+                lines[0] = f"{clock(self.speed.seconds)}  {lines[0]}"
+                self._live.show(self._spider, lines, stopping=stopping)
         elif self._interval and time.monotonic() - self._logged >= self._interval:
             self._logged = time.monotonic()
             logger.info("%s", ", ".join(lines))

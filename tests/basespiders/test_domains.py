@@ -35,7 +35,7 @@ def alexa(
     return crawl(folder, "alexa", given, AUTOTHROTTLE_ENABLED="False", VERDICT_MAX_FAILED="1", **settings)
 
 
-@pytest.mark.alone
+@pytest.mark.alone(forks=True)
 def test_hosts_that_never_answer_are_waited_for_together(server: Server, tmp_path: Path) -> None:
     names = [f"{'dead' if n % 16 == 0 else 'good'}{n}.test" for n in range(500)]
     dead = sum(name.startswith("dead") for name in names)

@@ -155,7 +155,7 @@ def test_every_bad_row_is_counted_and_the_log_stays_short(tmp_path: Path) -> Non
     run = crawl(tmp_path, "huaban", {"file": "list.csv"}, STATS_DUMP="True", ITEM_PIPELINES="{}")
 
     assert (stat(run, "row/count"), stat(run, "row/bad")) == (750, 250)
-    assert run.log.count("] WARNING: list.csv, line ") == 100
+    assert run.log.count("] INFO: list.csv, line ") == 100
     assert "250 bad rows in all, of which the log told the first 100" in run.log
     assert [item["url"] for item in run.items][:3] == ["list.csv:1", "list.csv:3", "list.csv:4"]
 

@@ -47,7 +47,7 @@ async def test_who_slowed_which_host_and_why(redis_server: RedisServer) -> None:
 def test_without_redis_one_sentence() -> None:
     done = hosts("pximg")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("scrapy hosts: REDIS_URL is not set")
+    assert done.stderr.splitlines()[-1].startswith("scrapy hosts: no crawl of pximg runs here")
 
 
 def test_no_such_spider_and_no_such_server() -> None:

@@ -26,7 +26,7 @@ class Project:
         for name in ("scrapy.cfg", "pyproject.toml", "imgcrawl", "tests"):
             source = ROOT / name
             if source.is_dir():
-                shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, root / name)  # with what is compiled already
             else:
                 shutil.copy(source, root / name)
 
@@ -48,7 +48,7 @@ class Project:
         return self.run("scrapy", "newsite", *arguments)
 
     def tests(self, name: str) -> subprocess.CompletedProcess[str]:
-        return self.run("pytest", "-p", "no:cacheprovider", "tests/test_sites.py", "-k", name)
+        return self.run("pytest", "-n", "0", "-p", "no:cacheprovider", "tests/test_sites.py", "-k", name)
 
     @property
     def files(self) -> set[Path]:
@@ -58,6 +58,12 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path / "copy")
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """One for all tests that change nothing in it."""
+    return Project(tmp_path_factory.mktemp("untouched") / "copy")
 
 
 def test_from_nothing_to_green(project: Project, server: Server) -> None:
@@ -183,10 +189,10 @@ def test_a_saved_page(project: Project, tmp_path: Path) -> None:
         (["new", "https://example.org/", "--page", "nowhere.html"], "--page nowhere.html cannot be read: No such file"),
     ],
 )
-def test_bad_input_writes_nothing(project: Project, arguments: list[str], sentence: str) -> None:
-    before = project.files
-    made = project.newsite(*arguments, "-s", "RETRY_TIMES=0")
+def test_bad_input_writes_nothing(untouched: Project, arguments: list[str], sentence: str) -> None:
+    before = untouched.files
+    made = untouched.newsite(*arguments, "-s", "RETRY_TIMES=0")
     assert (made.returncode, made.stdout) == (2, ""), made.stderr
     assert made.stderr.startswith(sentence), made.stderr
     assert made.stderr.count("\n") == 1
-    assert project.files == before
+    assert untouched.files == before

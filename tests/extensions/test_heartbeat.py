@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,12 +13,13 @@ import pytest
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions import heartbeat
 from tests.support.crawling import crawl, environment, start, until
+from tests.support.processes import run
 from tests.support.server import Answer, Server
 
 
 def health(folder: Path, *options: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "scrapy", "health", *options]
-    done = subprocess.run(command, cwd=folder, env=environment(), check=False, capture_output=True, text=True)
+    done = run(command, cwd=folder, env=environment(), check=False, capture_output=True, text=True)
     return done.returncode, done.stderr.strip()
 
 

@@ -14,8 +14,9 @@ from PIL import Image, ImageFile
 
 from imgcrawl.exceptions import ImageError
 from imgcrawl.images.costs import MAX_FRAMES
+from imgcrawl.images.opening import opened
 from imgcrawl.images.room import set_pixel_limit
-from imgcrawl.images.verify import Facts, examine, opened
+from imgcrawl.images.verify import Facts, examine
 from imgcrawl.items import REASONS
 from tests.images.pictures import bare_fli, bare_gif, bare_tiff, black_png, encoded, icon, picture, samples
 

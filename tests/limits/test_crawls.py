@@ -18,7 +18,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.server import JPEG, Answer, Request, Server
 from tests.support.workers import Workers
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.alone(forks=True)  # measured is what a site sees
 logger = logging.getLogger(__name__)  # what is measured: pytest --log-cli-level=INFO
 
 OWN = {"ADDONS": "{}"}  # no shared queue: each worker walks its own list, and only the limits are shared

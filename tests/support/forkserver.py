@@ -1,20 +1,24 @@
 """`python -m MODULE` as a process of its own, without the second of CPU in which it would import Scrapy.
 
-A process that has imported what is not ours (Scrapy, Twisted without a reactor, aiohttp, lxml, Pillow) waits; for each
+A process that has imported Scrapy, Twisted without a reactor, aiohttp, lxml, Pillow and the package waits; for each
 start it forks a child, which takes over the command's arguments, environment, folder, files and session and runs the
 module as `python -m` does. The child is a child of the test's process: it is waited for and gets its signals as any.
+A command that starts others (`--workers`, `demo`) forks those in the same way, as its own children.
 
 What differs from a real start: /proc/PID/cmdline, the seed of `hash()` that all children of one test process share,
-and that libraries stand in `sys.modules` already. A test that looks at one of these, and what needs a new interpreter
-(LD_PRELOAD, PYTHON* variables), starts for real. IMGCRAWL_TESTS_FORK=0 starts all for real.
+and that libraries stand in `sys.modules` already (modules of ours do not: see `Kept`). A test that looks at one of
+these, and what needs a new interpreter (LD_PRELOAD, PYTHON* variables), starts for real. IMGCRAWL_TESTS_FORK=0 starts
+all for real.
 """
 
 from __future__ import annotations
 
+import builtins
 import ctypes
-import functools
 import gc
 import importlib
+import importlib.abc
+import importlib.machinery
 import io
 import json
 import os
@@ -27,7 +31,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, AnyStr
 
 # What a crawl imports of others; each brings the rest of its own.
 LIBRARIES = """
@@ -56,6 +61,12 @@ scrapy.core.downloader.handlers._aiohttp scrapy.core.downloader.handlers.datauri
 scrapy.core.downloader.handlers.http11
 """
 
+# What of ours is not kept: what registers formats with Pillow as it is loaded, and what wants a package that a test may
+# say is not installed.
+NOT_KEPT = "imgcrawl.images.decoder boto3 ijson imagehash numpy playwright psycopg pyarrow python_socks "
+NOT_KEPT += "scrapy_playwright shtab simpleeval warcio"
+PACKAGE = Path(__file__).parents[2] / "imgcrawl"
+
 # Names of variables that an interpreter or a library reads as it starts.
 READ_EARLY = ("PYTHON", "LD_", "DYLD_", "MALLOC_", "LC_", "LANG", "TZ", "OPENSSL_", "SSL_", "AIOHTTP_", "PYDANTIC_")
 NO_REACTOR = "twisted.internet.reactor"
@@ -76,22 +87,18 @@ def may_fork(command: Sequence[str], environment: Mapping[str, str]) -> bool:
         sys.platform == "linux"
         and os.environ.get("IMGCRAWL_TESTS_FORK") != "0"
         and list(command[:2]) == [sys.executable, "-m"]
-        and command[2] in ("scrapy", "imgcrawl")
+        and command[2] in ("scrapy", "imgcrawl", "imgcrawl.demo")
         and early(environment) == early(os.environ)
     )
 
 
 class ForkServer:
-    """The process that waits, and what this one says to it."""
+    """The process that waits at the other end of *connection*, and what this one says to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: socket.socket) -> None:
         self._lock = threading.Lock()
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        with theirs:
-            command = [sys.executable, __file__, str(theirs.fileno())]
-            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, stdin=-3)
+        self._socket = connection
 
     def start(self, files: Sequence[int], **order: Any) -> int:
         """The pid of a new child of this process, with *files* as stdin, stdout and stderr; *order*: see `Child`."""
@@ -113,19 +120,126 @@ class ForkServer:
 
     def close(self) -> None:
         self._socket.close()
-        self.process.wait()
 
 
-@functools.cache
+class _Ours:
+    """The fork server of this process, once there is one."""
+
+    server: ForkServer | None = None
+    process: subprocess.Popen[bytes] | None = None
+
+
 def fork_server() -> ForkServer:
     """The one of this process; the end of this process is its end."""
-    return ForkServer()
+    if not _Ours.server:
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        with theirs:
+            command = [sys.executable, __file__, str(theirs.fileno())]
+            _Ours.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment, stdin=-3)
+        _Ours.server = ForkServer(mine)
+    return _Ours.server
 
 
 def close_fork_server() -> None:
-    if fork_server.cache_info().currsize:
-        fork_server().close()
-        fork_server.cache_clear()
+    if _Ours.server and _Ours.process:
+        _Ours.server.close()
+        _Ours.process.wait()
+        _Ours.server = _Ours.process = None
+
+
+# What Popen would do for a child that a fork cannot.
+UNFORKED = {"executable", "preexec_fn", "pass_fds", "user", "group", "extra_groups", "umask", "process_group"}
+
+
+class ForkingPopen(subprocess.Popen[AnyStr]):
+    """A process that is forked where nobody sees the difference, else started."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *args: Any,
+        cwd: Path | str | None = None,
+        env: Mapping[str, str] | None = None,
+        start_new_session: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self._order: dict[str, Any] | None = None
+        environment = dict(os.environ if env is None else env)
+        plain = not (args or kwargs.get("shell") or kwargs.keys() & UNFORKED)
+        if plain and may_fork(command, environment):
+            folder = str(cwd or Path.cwd())
+            self._order = {"argv": list(command[2:]), "environment": environment, "folder": folder}
+            self._order["session"] = start_new_session
+        super().__init__(command, *args, cwd=cwd, env=env, start_new_session=start_new_session, **kwargs)
+
+    def _execute_child(self, *given: Any) -> None:
+        """Fork in place of Popen's fork and execution, with the pipes that it has made."""
+        if not self._order:
+            super()._execute_child(*given)  # type: ignore[misc] -- Popen's own; the stubs leave it out
+            return
+        reading, told, telling, shown, failing, complained = given[10:16]
+        files = [number if mine == -1 else mine for number, mine in enumerate((reading, shown, complained))]
+        self.pid = fork_server().start(files, **self._order)
+        self._child_created = True
+        self._close_pipe_fds(reading, told, telling, shown, failing, complained)  # type: ignore[attr-defined] -- as above
+
+
+class Kept(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Modules of ours that the server has loaded. To a child they are as if they were not: when it imports one, it gets
+    it as it is, and with it what its code imports, so that `sys.modules` has what it would have."""
+
+    def __init__(self) -> None:
+        self._imports: dict[str, list[str]] = {}  # module → modules of ours that its code imports as it is loaded
+        self._modules: dict[str, ModuleType] = {}
+        self._specs: dict[str, importlib.machinery.ModuleSpec | None] = {}
+
+    def load(self) -> None:
+        real = builtins.__import__
+
+        def noted(name: str, given: Any = None, own: Any = None, names: Any = (), level: int = 0) -> ModuleType:
+            found = real(name, given, own, names, level)
+            if given and given.get("__name__", "").startswith("imgcrawl") and name.startswith("imgcrawl"):
+                asked = [name, *(f"{name}.{each}" for each in names or () if f"{name}.{each}" in sys.modules)]
+                self._imports.setdefault(given["__name__"], []).extend(asked)
+            return found
+
+        sys.path.insert(0, str(PACKAGE.parent))
+        absent = [name for name in NOT_KEPT.split() if name not in sys.modules]
+        sys.modules |= dict.fromkeys(absent)  # type: ignore[arg-type] -- how Python marks what is not there
+        builtins.__import__ = noted
+        for file in sorted(PACKAGE.rglob("*.py")):
+            name = ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+            if not name.endswith("__main__"):
+                with suppress(ImportError):
+                    importlib.import_module(name)
+        builtins.__import__ = real
+        for name in absent:
+            del sys.modules[name]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "imgcrawl"]:
+            self._modules[name] = sys.modules.pop(name)
+            self._specs[name] = self._modules[name].__spec__
+        sys.path.remove(str(PACKAGE.parent))
+
+    def offer(self) -> None:
+        """To this process, if it would find the same package by its path."""
+        places = (Path(path) / "imgcrawl" for path in sys.path)
+        if next((place for place in places if (place / "__init__.py").exists()), None) == PACKAGE:
+            sys.meta_path.insert(0, self)
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name not in self._modules:
+            return None
+        is_package = hasattr(self._modules[name], "__path__")
+        return importlib.machinery.ModuleSpec(name, self, is_package=is_package)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        return self._modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._specs[module.__name__]
+        for name in self._imports.get(module.__name__, ()):
+            importlib.import_module(name)
 
 
 class Child(dict[str, Any]):
@@ -146,6 +260,11 @@ class Child(dict[str, Any]):
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
         importlib.invalidate_caches()
+        kept.offer()
+
+    @property
+    def starts_others(self) -> bool:
+        return self["argv"][1:2] == ["demo"] or any(each.startswith("--workers") for each in self["argv"])
 
     def run(self) -> None:
         runpy.run_module(self["argv"][0], run_name="__main__", alter_sys=True)
@@ -171,12 +290,6 @@ def _stream(number: int, name: str) -> io.TextIOWrapper:
 
 def serve(connection: socket.socket) -> Child:
     """Returns in each child, with what it is to become; in the server itself never."""
-    for library in LIBRARIES.split():
-        with suppress(ImportError):
-            importlib.import_module(library)
-    assert NO_REACTOR not in sys.modules  # each child installs its own
-    gc.collect()
-    gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a person at the terminal: the children's and the tests' affair
     while True:
         data, files, _, _ = socket.recv_fds(connection, 1, 4)
@@ -208,8 +321,35 @@ def serve(connection: socket.socket) -> Child:
         connection.send(pid)
 
 
+def split(order: Child) -> Child:
+    """A fork server beside this process, which is to become *order*, for what it starts. Returns in both, and in each
+    child of that server with what that is to become."""
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    if os.fork():
+        theirs.close()
+        _Ours.server = ForkServer(mine)
+        subprocess.Popen = ForkingPopen  # type: ignore[misc] -- whoever starts a process finds it there
+        return order
+    mine.close()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):  # those of the command end with it
+        os.dup2(nothing, number)
+    os.close(nothing)
+    return serve(theirs)
+
+
 if __name__ == "__main__":
     del sys.path[0]
+    for library in LIBRARIES.split():
+        with suppress(ImportError):
+            importlib.import_module(library)
+    kept = Kept()
+    kept.load()
+    assert NO_REACTOR not in sys.modules  # each child installs its own
+    gc.collect()
+    gc.freeze()
     order = serve(socket.socket(fileno=int(sys.argv[1])))
+    if order.starts_others:
+        order = split(order)
     order.become()
     order.run()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, AnyStr
 
-from tests.support.forkserver import fork_server, may_fork
+from tests.support.forkserver import ForkingPopen
 
 
 def patience(seconds: float) -> float:
@@ -21,50 +21,18 @@ def patience(seconds: float) -> float:
     return seconds * max(2.0, load / (os.cpu_count() or 1))
 
 
-class Process(subprocess.Popen[AnyStr]):
+class Process(ForkingPopen[AnyStr]):
     """A process whose timeouts are in seconds of a machine with nothing else to do.
 
     `python -m scrapy` (or imgcrawl) is forked from one that has imported Scrapy, where nobody sees the difference:
     `forkserver.py`.
     """
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        *,
-        cwd: Path | str | None = None,
-        env: Mapping[str, str] | None = None,
-        start_new_session: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        self._order: dict[str, Any] | None = None
-        environment = dict(os.environ if env is None else env)
-        if may_fork(command, environment) and not kwargs.keys() & UNFORKED:
-            folder = str(cwd or Path.cwd())
-            self._order = {"argv": list(command[2:]), "environment": environment, "folder": folder}
-            self._order["session"] = start_new_session
-        super().__init__(command, cwd=cwd, env=env, start_new_session=start_new_session, **kwargs)
-
-    def _execute_child(self, *given: Any) -> None:
-        """Fork in place of Popen's fork and execution, with the pipes that it has made."""
-        if not self._order:
-            super()._execute_child(*given)  # type: ignore[misc] -- Popen's own; the stubs leave it out
-            return
-        reading, told, telling, shown, failing, complained = given[10:16]
-        files = [number if mine == -1 else mine for number, mine in enumerate((reading, shown, complained))]
-        self.pid = fork_server().start(files, **self._order)
-        self._child_created = True
-        self._close_pipe_fds(reading, told, telling, shown, failing, complained)  # type: ignore[attr-defined] -- as above
-
     def wait(self, timeout: float | None = None) -> int:
         return super().wait(None if timeout is None else patience(timeout))
 
     def communicate(self, input: AnyStr | None = None, timeout: float | None = None) -> tuple[Any, Any]:
         return super().communicate(input, None if timeout is None else patience(timeout))
-
-
-# What Popen would do for a child that a fork cannot.
-UNFORKED = {"executable", "preexec_fn", "pass_fds", "shell", "user", "group", "extra_groups", "umask", "process_group"}
 
 
 def run(

@@ -10,10 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
-from moto.server import create_backend_app
-from werkzeug.serving import make_server
-
 from tests.support.crawling import ROOT
 
 BUCKET = "images"
@@ -24,6 +20,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGI
 def s3(put_delay: float = 0.0, denied: str = "") -> Iterator[tuple[dict[str, str], Any]]:
     """The settings that a crawl needs for a store there, and a boto3 client. A PUT takes *put_delay* seconds more, and
     is denied while there is a file *denied*."""
+    import boto3  # noqa: PLC0415 -- few tests want it, and all processes of theirs would load it
+
     command = [sys.executable, "-m", "tests.support.s3", str(put_delay), denied]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
@@ -45,6 +43,9 @@ def s3(put_delay: float = 0.0, denied: str = "") -> Iterator[tuple[dict[str, str
 
 
 def main(put_delay: float, denied: str) -> None:
+    from moto.server import create_backend_app  # noqa: PLC0415 -- only the process of its own needs it
+    from werkzeug.serving import make_server  # noqa: PLC0415 -- the same
+
     app = create_backend_app("s3")
 
     def slow(environ: dict[str, Any], start_response: Any) -> Any:

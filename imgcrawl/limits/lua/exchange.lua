@@ -36,7 +36,7 @@ local function settle(ask, settling)
     if settling then permits = ask.keep end
     tell(ask, key, others, view, permits, state.epoch ~= epoch)
     local delay = max(ask.delay, state.paced, state.slowed)
-    local gap = max(delay, ask.floor)
+    local gap = max(delay, ask.floor) * ask.factor
     local starts = {}
     if permits > 0 and gap > 0 and not view.over then
         starts = starts_of(state, ask, view, permits, delay, gap)
@@ -51,7 +51,7 @@ local function settle(ask, settling)
     if view.over then most_kept = min(most_kept, view.own) end
     return {
         text(permits), text(most_kept), text(turn), text(gap),
-        text(max(0, state.blocked - now)), text(state.epoch), table.concat(starts, ' '),
+        text(max(0, state.blocked - now)), text(state.epoch), table.concat(starts, ' '), text(state.slowed),
     }
 end
 
@@ -64,7 +64,7 @@ local function forget_hosts(most)
 end
 
 local FIELDS = {
-    'concurrency', 'delay', 'jitter', 'floor', 'target', 'first', 'longest', 'speedup',
+    'concurrency', 'delay', 'jitter', 'floor', 'target', 'first', 'longest', 'speedup', 'factor',
     'keep', 'want', 'starts', 'answers', 'latency', 'trouble', 'block', 'doubts', 'doubted',
 }
 
@@ -78,7 +78,8 @@ local function exchange()
     while at <= #ARGV do
         local ask = {host = ARGV[at], why = ARGV[at + 1]}
         for i, name in ipairs(FIELDS) do ask[name] = number(ARGV[at + 1 + i]) end
-        if tonumber(ARGV[at + 15]) < 0 then ask.trouble = nil end
+        ask.factor = max(1, ask.factor)
+        if tonumber(ARGV[at + 16]) < 0 then ask.trouble = nil end
         grants[#grants + 1] = settle(ask, settling)
         at = at + 2 + #FIELDS
     end

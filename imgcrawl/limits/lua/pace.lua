@@ -41,7 +41,8 @@ local function pace(state, ask)
         state.slowed = 1 / rate
         if state.slowed <= max(FULL_SPEED, ask.delay, state.paced) then state.slowed = 0 end
     end
-    local gap = max(ask.delay, ask.floor, state.paced, state.slowed)
+    local gap = max(ask.delay, ask.floor, state.paced, state.slowed) * ask.factor
+    slower = slower * ask.factor
     local furthest = max(now, state.blocked) + FURTHEST + 2 * workers * max(gap, slower)
     if state.last > furthest or (gap < slower and state.last > max(now, state.blocked) + HORIZON + 2 * workers * gap) then
         state.last = now + HORIZON

@@ -96,7 +96,7 @@ local function starts_of(state, ask, view, permits, delay, gap)
     end
     while #starts < most do
         local varied = delay * (1 + ask.jitter * (2 * math.random() - 1))
-        local start = max(now, state.last + max(ask.floor, varied), state.blocked)
+        local start = max(now, state.last + max(ask.floor, varied) * ask.factor, state.blocked)
         if #starts > 0 and start > now + horizon then break end
         starts[#starts + 1] = text(start - now)
         state.last = start

@@ -5,11 +5,8 @@ import { byId, fill, link, make, row, say, sync } from "./dom.js";
 import { brief, clock, count, megabytes, moment, plural, size, tenth } from "./words.js";
 
 const KEPT = "imgcrawl token"; // in this tab only, for this address and port only
-const SLOWED = {
-  retry_after: "Retry-After", robots: "robots.txt", autothrottle: "slow answers", errors: "errors", hours: "hours",
-};
 const STATES = {
-  running: "running", paused: "paused", stopping: "stopping", ended: "ended", killed: "killed", none: "nothing runs",
+  running: "running", paused: "paused", stopping: "stopping", ended: "ended", killed: "killed", none: "none",
 };
 const OUTCOMES = ["downloaded", "uptodate", "duplicate", "refused", "failed"];
 const MOST_ROWS = 100;
@@ -59,16 +56,13 @@ function showHead() {
   say(state, STATES[crawl.state] ?? "");
   const name = `state ${crawl.state in STATES ? crawl.state : ""}`;
   if (state.className !== name) state.className = name;
-  const words = [];
-  if (crawl.started) words.push(`since ${moment(crawl.started)}`);
-  if (crawl.ended) words.push(`until ${moment(crawl.ended)}`);
-  if (!isLive() && crawl.how) words.push(crawl.how);
+  const words = [isLive() ? `since ${moment(crawl.started)}` : crawl.told ?? ""];
   if (!isLive() && crawl.verdict) words.push(crawl.verdict);
   const slowed = crawl.control?.delay_factor;
   if (isLive() && slowed > 1) words.push(`slowed down ${Number(slowed.toPrecision(3))} times`);
   if (isLive() && crawl.control?.paused && crawl.state === "running") words.push("pausing");
   if (isLive() && crawl.waiting) words.push(`waiting for the hours of ${crawl.waiting}`);
-  say(byId("when"), words.join(", "));
+  say(byId("when"), words.join("; "));
   document.title = isLive() ? `${tenth(crawl.rate)}/s ${crawl.spider}` : `${crawl.spider ?? ""} ${STATES[crawl.state] ?? ""}`;
   byId("pause").disabled = !isLive() || crawl.state === "stopping";
   say(byId("pause"), crawl.control?.paused ? "Resume" : "Pause");
@@ -202,10 +196,9 @@ function showWorkers() {
 function showHosts() {
   const cells = ["", "number", "number", "number wide", "number wide", ""];
   sync(byId("hosts"), crawl.hosts ?? [], ({ host }) => host, () => row(cells), (element, host) => {
-    const until = host.until ? ` until ${moment(host.until)}` : "";
     fill(element, [
       String(host.host ?? ""), `${count(host.active)} of ${count(host.limit)}`, `${Number((host.delay ?? 0).toFixed(2))} s`,
-      count(host.waiting), tenth(host.rate), host.reason ? `${SLOWED[host.reason] ?? host.reason}${until}` : "",
+      count(host.waiting), tenth(host.rate), String(host.slowed ?? ""),
     ]);
   });
 }

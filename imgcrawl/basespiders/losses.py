@@ -1,0 +1,29 @@
+"""What could not be had, counted: the summary tells how much that is, and shows one of each kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgcrawl.samples import samples_of
+
+if TYPE_CHECKING:
+    from scrapy import Spider
+
+
+def lost_gallery(spider: Spider, url: str, reason: str) -> None:
+    """The gallery at *url* could not be had."""
+    stats = spider.crawler.stats
+    stats.inc_value("gallery/failed")
+    stats.inc_value(f"gallery/failed/{reason}")
+    samples_of(spider.crawler).add(f"gallery/failed/{reason}", url)
+    if reason == "login" and (spider.settings.getbool("COOKIES_ENABLED") or spider.settings.get("COOKIES_FILE")):
+        stats.inc_value("gallery/session_ended")
+    spider.logger.info("Gallery failed (%s): %.500s", reason, url)
+
+
+def lost_list(spider: Spider, url: str, reason: str, sentence: str = "") -> None:
+    """The list page at *url* could not be had, or lacks what it should show; *sentence* says more for the log."""
+    spider.crawler.stats.inc_value("list/failed")
+    samples_of(spider.crawler).add(f"list/failed/{reason}", url)
+    if sentence:
+        spider.logger.info("%.1000s", sentence)

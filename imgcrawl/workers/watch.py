@@ -1,0 +1,76 @@
+"""What is told of the workers while they run, and what a person asks of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from imgcrawl.extensions.counts import counts_of
+from imgcrawl.frontier import inspect
+from imgcrawl.frontier.verdict import run_stats
+from imgcrawl.live.board import Board, Control
+from imgcrawl.live.leader import Leader
+
+if TYPE_CHECKING:
+    from scrapy.settings import BaseSettings
+
+    from imgcrawl.frontier.queues import Queues
+    from imgcrawl.workers.terminal import Terminal
+
+TIMEOUT = 5.0  # seconds for Redis to answer
+
+
+class Watch:
+    """Looks at the workers of *spider* that share *store*. *own_server*: the address of a Redis that is theirs alone.
+
+    All that asks Redis raises `OUTAGES`.
+    """
+
+    def __init__(self, settings: BaseSettings, spider: str, store: Queues, terminal: Terminal, own_server: str) -> None:
+        self.store = store
+        self.terminal = terminal
+        self.leader = Leader(settings, spider, own_server)
+        self._board = Board(store.home)
+        self._is_alone = bool(own_server)
+        self._began = 0  # milliseconds, by the server's clock
+        self._run_before = ""
+        self._stats_before: Mapping[str, Any] = {}
+
+    async def begin(self) -> None:
+        """Note what there is before the workers begin."""
+        self._began = await self._board.now()
+        if self._is_alone:  # what was asked of earlier workers is not asked of these
+            await self._board.forget_control()
+        self._run_before = (await inspect.counts(self.store))["id"]
+        self._stats_before = await run_stats(self.store.home, self._run_before)
+
+    async def look(self, workers: int, *, stopping: bool) -> tuple[dict[str, Any], bool]:
+        """Tell how far so many *workers* are. Returns how the queue is, and whether somebody asks them to stop."""
+        async with asyncio.timeout(TIMEOUT):
+            counts = await inspect.counts(self.store)
+            stats = await run_stats(self.store.home, counts["id"])
+            control = await self._board.control()
+        if control.run != counts["id"]:
+            control = Control()
+        stop = control.stop > self._began
+        told = {"paused": control.paused, "delay_factor": control.delay_factor, "stop": stop}
+        await asyncio.to_thread(self.leader.say, counts, stats, told)
+        view = counts_of(stats) | {"queue": counts, "hosts": []}
+        self.terminal.show(view, stats, workers, stopping=stopping)
+        return counts, stop
+
+    async def remember(self) -> None:
+        """Have what the workers told last: it is in Redis, which may be theirs alone."""
+        said = await self._board.read()
+        self.leader.remember(said.newest, said.failures)
+
+    def of_this_start(self, run: str, sums: Mapping[str, Any]) -> dict[str, Any]:
+        """Of *sums*, those of *run*, what was not there before the workers began: bytes, and images downloaded."""
+        before = self._stats_before if run == self._run_before else {}
+        earlier = int(before.get("image/bytes", 0))
+        return {
+            "image/bytes": max(0, int(sums.get("image/bytes", 0)) - earlier),
+            "start/downloaded": max(0, int(sums.get("image/downloaded", 0)) - int(before.get("image/downloaded", 0))),
+            "start/earlier_bytes": earlier,
+        }

@@ -1,0 +1,57 @@
+"""What was written by others is what it should be, or nothing; nothing raises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgcrawl.exceptions import InputError
+from imgcrawl.live import border
+from imgcrawl.live.folder import LiveFolder
+
+ODD: list[Any] = [None, True, -1, 1e308, 10**30, "x\x1b[2J" * 1000, [], [[]], [7] * 1000, {}, {"": {}}, {"\0": -1}]
+
+
+def same_kinds(one: object, other: object) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(same_kinds(one[name], other[name]) for name in one.keys() & other.keys())
+    return one is None or other is None or isinstance(one, type(other)) or isinstance(other, type(one))
+
+
+@pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value)[:20])
+def test_odd_values_in_every_place_become_what_is_expected(value: Any) -> None:
+    usual = border.snapshot({})
+    for name in [*usual, "nothing"]:
+        for odd in (value, [value], {"found": value}, {"refused": value}, [{"host": value, "url": value}]):
+            found = border.snapshot({name: odd})
+            assert found.keys() == usual.keys()
+            assert same_kinds(found, usual)
+            assert "\\u001b" not in json.dumps(found, allow_nan=False)
+            assert len(json.dumps(found)) < 100_000
+    for name in border.worker({}):
+        assert same_kinds(border.worker({name: value}), border.worker({}))
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b"[" * 100_000, b"\xff", b'"x"', b" " * (1 << 19) + b"{}"])
+def test_what_is_no_object_is_an_empty_one(text: bytes) -> None:
+    assert border.parsed(text) == {}
+
+
+def test_a_folder_of_anybodys_is_not_trusted_and_the_oldest_crawls_are_forgotten(tmp_path: Path) -> None:
+    folder = LiveFolder(tmp_path / "live")
+    for number in range(30):
+        entry = folder.open("odd, */name", f"host-{number}")
+        entry.write({"spider": "odd, */name", "at": float(number + 1), "ended": 1.0})
+        assert entry.is_alive()
+        entry.close()
+        assert not entry.is_alive()
+    found = [*folder.entries("odd, */name")]
+    assert len(found) == 21
+    assert {entry.read()["spider"] for entry in found} == {"odd, */name"}
+    assert (tmp_path / "live").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "live").chmod(0o777)
+    with pytest.raises(InputError, match="anybody may write to"):
+        LiveFolder(tmp_path / "live")
