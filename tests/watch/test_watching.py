@@ -46,7 +46,7 @@ def test_two_workers_are_seen_paused_resumed_and_stopped(
         watching(tmp_path, redis_server.url) as url,
         browser.tab(url) as page,
     ):
-        page.locator("#state", has_text="none").wait_for()
+        page.locator("#state", has_text="no crawl").wait_for()
         workers = [crawl.start(), crawl.start()]
         wait_for(page, "document.querySelectorAll('#workers tr').length === 2")
         wait_for(page, "document.querySelectorAll('#pictures li').length > 5")

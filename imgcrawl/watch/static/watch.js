@@ -6,7 +6,7 @@ import { brief, clock, count, megabytes, moment, plural, size, tenth } from "./w
 
 const KEPT = "imgcrawl token"; // in this tab only, for this address and port only
 const STATES = {
-  running: "running", paused: "paused", stopping: "stopping", ended: "ended", killed: "killed", none: "none",
+  running: "running", paused: "paused", stopping: "stopping", ended: "ended", killed: "killed", none: "no crawl",
 };
 const OUTCOMES = ["downloaded", "uptodate", "duplicate", "refused", "failed"];
 const MOST_ROWS = 100;
@@ -56,7 +56,8 @@ function showHead() {
   say(state, STATES[crawl.state] ?? "");
   const name = `state ${crawl.state in STATES ? crawl.state : ""}`;
   if (state.className !== name) state.className = name;
-  const words = [isLive() ? `since ${moment(crawl.started)}` : crawl.told ?? ""];
+  const told = crawl.state === "none" ? "as soon as one begins, it is shown here" : (crawl.told ?? "").replace(/^ended /, "");
+  const words = [isLive() ? `since ${moment(crawl.started)}` : told];
   if (!isLive() && crawl.verdict) words.push(crawl.verdict);
   const slowed = crawl.control?.delay_factor;
   if (isLive() && slowed > 1) words.push(`slowed down ${Number(slowed.toPrecision(3))} times`);
