@@ -16,6 +16,8 @@ from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.commands.status import look
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
+from imgcrawl.live.control import ask, requeue
+from imgcrawl.live.overview import overview
 from imgcrawl.live.view import ALIVE
 
 PORT = 8976
@@ -73,7 +75,6 @@ def _the_one_that_runs(settings: Settings) -> str:
 async def _serve(settings: BaseSettings, spider: str, opts: argparse.Namespace) -> None:
     # No crawl needs these.
     from imgcrawl.catalogue.opening import local_store  # noqa: PLC0415 -- see above
-    from imgcrawl.live import ask, overview, requeue  # noqa: PLC0415 -- see above
     from imgcrawl.watch.access import Access, check_token, new_token  # noqa: PLC0415 -- see above
     from imgcrawl.watch.pictures import Pictures  # noqa: PLC0415 -- see above
     from imgcrawl.watch.server import Watch  # noqa: PLC0415 -- see above

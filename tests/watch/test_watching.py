@@ -19,10 +19,15 @@ from tests.support.redis_server import GivenServer, RedisServer
 from tests.support.sharing import Sharing, scrapy
 
 
+def live_in(folder: Path) -> list[str]:
+    """So that the crawls of no other test are seen."""
+    return ["-s", f"LIVE_FOLDER={folder / 'live'}"]
+
+
 @contextmanager
 def watching(folder: Path, redis_url: str, *options: str) -> Iterator[str]:
     """The address that `scrapy watch pximg` prints."""
-    command = [sys.executable, "-m", "scrapy", "watch", "pximg", "--port", "0", *options]
+    command = [sys.executable, "-m", "scrapy", "watch", "pximg", "--port", "0", *options, *live_in(folder)]
     with Process[str](
         command, cwd=folder, env=environment(redis_url), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as server:
@@ -39,10 +44,11 @@ def watching(folder: Path, redis_url: str, *options: str) -> Iterator[str]:
 def test_two_workers_are_seen_paused_resumed_and_stopped(
     redis_server: RedisServer | GivenServer, tmp_path: Path
 ) -> None:
+    settings = {"LIMITS_SPEEDUP": "50", "LIVE_FOLDER": str(tmp_path / "live")}
     with (
         chromium() as browser,
         serve("pximg", galleries=200, images=6, per_page=25, width=320, latency=0.05) as replica,
-        Sharing(tmp_path, redis_server.url, "pximg", {"base": replica.base}, LIMITS_SPEEDUP="50") as crawl,
+        Sharing(tmp_path, redis_server.url, "pximg", {"base": replica.base}, **settings) as crawl,
         watching(tmp_path, redis_server.url) as url,
         browser.tab(url) as page,
     ):
@@ -96,6 +102,6 @@ def test_two_workers_are_seen_paused_resumed_and_stopped(
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path: Path, options: tuple[str, ...], sentence: str) -> None:
-    code, out, err = scrapy(tmp_path, "watch", *options)
+    code, out, err = scrapy(tmp_path, "watch", *options, *live_in(tmp_path))
     assert (code, out) == (2, "")
     assert err.startswith(sentence) and err.count("\n") == 1, err
