@@ -88,7 +88,6 @@ def replica() -> Iterator[str]:
         yield running.base
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("file", [page for page in PAGES if [*scripts(page)]], ids=lambda page: page.stem)
 def test_every_command_does_what_the_page_says(
     file: Path, site: Server, replica: str, redis_server: RedisServer | GivenServer, tmp_path: Path

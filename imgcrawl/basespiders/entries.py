@@ -22,7 +22,7 @@ from imgcrawl.basespiders.base import (
     text_of,
     words_of,
 )
-from imgcrawl.basespiders.losses import lost_list
+from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.basespiders.sites import SiteSpider
 from imgcrawl.items import Entry, Gallery
 from imgcrawl.pages.outside import in_pieces
@@ -88,7 +88,8 @@ class EntriesSpider(SiteSpider):
             self.list_lost(cast("Request", response.request), f"no entries; nothing matches {self.entries!r}")
 
     def list_failed(self, failure: Failure) -> None:
-        self.list_lost(request_of(failure), failed_reason(failure))
+        if not was_stopped(failure):
+            self.list_lost(request_of(failure), failed_reason(failure))
 
     def list_lost(self, request: Request, reason: str) -> None:
         sentence = f"{request.url}: the list page could not be had ({reason})"

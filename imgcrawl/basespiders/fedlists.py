@@ -13,7 +13,7 @@ from scrapy.http import Response
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import BaseSpider, failed_reason, is_readable, request_of
-from imgcrawl.basespiders.losses import lost_list
+from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.pages.outside import outside_loop
 
 
@@ -67,7 +67,8 @@ class FedListsSpider(BaseSpider):
             self.fed_list_lost(response.url, self.looked_for())
 
     def fed_list_failed(self, failure: Failure) -> None:
-        self.fed_list_lost(request_of(failure).url, failed_reason(failure))
+        if not was_stopped(failure):
+            self.fed_list_lost(request_of(failure).url, failed_reason(failure))
 
     def fed_list_lost(self, url: str, reason: str) -> None:
         lost_list(self, url, reason, f"{url} was fed, and could not be read as a list page: {reason}")

@@ -24,7 +24,7 @@ from imgcrawl.basespiders.base import (
     text_of,
 )
 from imgcrawl.basespiders.fedlists import FedListsSpider
-from imgcrawl.basespiders.losses import lost_list
+from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.basespiders.sites import EarlierWalksSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.identity import Identity
@@ -178,7 +178,8 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 self.tell_end(response, page, walk)
 
     def list_failed(self, failure: Failure) -> Iterator[Any]:
-        yield from self.list_lost(request_of(failure), failed_reason(failure))
+        if not was_stopped(failure):
+            yield from self.list_lost(request_of(failure), failed_reason(failure))
 
     def list_lost(self, request: Request, reason: str) -> Iterator[Any]:
         page, walk = request.cb_kwargs["page"], Walk.from_wire(request.cb_kwargs["walk"]).without()

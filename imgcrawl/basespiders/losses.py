@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from imgcrawl.failures import reason_of
 from imgcrawl.samples import samples_of
 
 if TYPE_CHECKING:
     from scrapy import Spider
+    from twisted.python.failure import Failure
+
+
+def was_stopped(failure: Failure) -> bool:
+    """Whether a page was given up because the crawl is being stopped: nothing is wrong with it, and the same crawl goes
+    on with it where it can."""
+    return reason_of(cast("BaseException", failure.value))[1] == "stopped"
 
 
 def lost_gallery(spider: Spider, url: str, reason: str) -> None:

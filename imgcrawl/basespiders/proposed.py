@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import content_type, failed_reason, is_page, request_of
 from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
+from imgcrawl.basespiders.losses import was_stopped
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.pages import find_images
 from imgcrawl.pages.outside import outside_loop
@@ -47,7 +48,8 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
             yield request
 
     def unknown_failed(self, failure: Failure) -> None:
-        self.report(f"{request_of(failure).url}: the start page could not be had ({failed_reason(failure)})")
+        if not was_stopped(failure):
+            self.report(f"{request_of(failure).url}: the start page could not be had ({failed_reason(failure)})")
 
     async def parse_unknown(self, response: Response) -> AsyncIterator[Any]:
         # Its metaclass takes any scheduler for an instance.

@@ -15,6 +15,7 @@ from scrapy.http import Response
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import BaseSpider, failed_reason
+from imgcrawl.basespiders.losses import was_stopped
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery, Row, VideoRow
 from imgcrawl.rows import BROKEN, BadRow, LocalList, RowsPage, open_item_list, open_rows
@@ -130,7 +131,8 @@ class RowsSpider(BaseSpider):
         )
 
     def rows_failed(self, failure: Failure) -> None:
-        self.report(f"{self.list_name}: a page of rows got lost ({failed_reason(failure)})")
+        if not was_stopped(failure):
+            self.report(f"{self.list_name}: a page of rows got lost ({failed_reason(failure)})")
 
     # What is fed
 

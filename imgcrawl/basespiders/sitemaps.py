@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import failed_reason, request_of
 from imgcrawl.basespiders.gallery import GallerySpider
-from imgcrawl.basespiders.losses import lost_list
+from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery
 from imgcrawl.pages.outside import in_pieces
@@ -122,7 +122,8 @@ class SitemapGallerySpider(GallerySpider):
 
     def sitemap_failed(self, failure: Failure) -> None:
         request = request_of(failure)
-        self.sitemap_lost(request.url, request.cb_kwargs["level"], failed_reason(failure))
+        if not was_stopped(failure):
+            self.sitemap_lost(request.url, request.cb_kwargs["level"], failed_reason(failure))
 
     def sitemap_lost(self, url: str, level: int, reason: str) -> None:
         sentence = f"{url}: the sitemap could not be read ({reason})"

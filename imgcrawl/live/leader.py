@@ -50,8 +50,9 @@ class Leader:
         except (OSError, InputError) as error:
             logger.info("scrapy status cannot find this crawl by itself: %s", error)
 
-    def say(self, counts: Mapping[str, Any], stats: Mapping[str, Any], control: Mapping[str, Any]) -> None:
-        """The crawl is so: *counts* of its queue, *stats* of its workers, and what a person asks of it."""
+    def say(self, counts: Mapping[str, Any], stats: Mapping[str, Any], control: Mapping[str, Any]) -> bool:
+        """The crawl is so: *counts* of its queue, *stats* of its workers, and what a person asks of it. Returns whether
+        somebody asks it here to stop."""
         self._said = {
             "run": counts["id"],
             "queue": {name: counts[name] for name in QUEUE},
@@ -59,6 +60,7 @@ class Leader:
             **counts_of({**stats, "gallery/found": counts["galleries"]}),
         }
         self._write({})
+        return bool(self._entry and self._entry.asked()["stop"])
 
     def remember(self, newest: Sequence[Mapping[str, Any]], failures: Sequence[Mapping[str, Any]]) -> None:
         """What the workers told last: they say no more."""

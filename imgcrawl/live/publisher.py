@@ -275,5 +275,6 @@ class Publisher:
             downloader.limits.slow_down(wanted["delay_factor"])
         elif wanted["paused"] != before["paused"]:  # a downloader that is not ours: no new pages, at least
             (self.crawler.engine.pause if wanted["paused"] else self.crawler.engine.unpause)()
-        if wanted["stop"] and not before["stop"]:
+        # Whoever leads workers stops them all, by a signal; a second stop would end them at once.
+        if wanted["stop"] and not before["stop"] and not self.is_child:
             self._stopping = asyncio.create_task(self.crawler.stop_async())

@@ -55,7 +55,7 @@ class Watch:
             control = Control()
         stop = control.stop > self._began
         told = {"paused": control.paused, "delay_factor": control.delay_factor, "stop": stop}
-        await asyncio.to_thread(self.leader.say, counts, stats, told)
+        stop |= await asyncio.to_thread(self.leader.say, counts, stats, told)
         view = counts_of(stats) | {"queue": counts, "hosts": []}
         self.terminal.show(view, stats, workers, stopping=stopping)
         return counts, stop
