@@ -76,17 +76,16 @@ async def _serve(settings: BaseSettings, spider: str, opts: argparse.Namespace) 
     # No crawl needs these.
     from imgcrawl.catalogue.opening import local_store  # noqa: PLC0415 -- see above
     from imgcrawl.watch.access import Access, check_token, new_token  # noqa: PLC0415 -- see above
-    from imgcrawl.watch.pictures import Pictures  # noqa: PLC0415 -- see above
-    from imgcrawl.watch.server import Watch  # noqa: PLC0415 -- see above
+    from imgcrawl.watch.thumbnails import Thumbnails  # noqa: PLC0415 -- see above
 
     chosen = opts.token if opts.token is not None else settings.get("WATCH_TOKEN", "")
     token = check_token(str(chosen)) if chosen or opts.token is not None else new_token()
     bounds = settings.getint("IMAGES_MAX_PIXELS", 100_000_000), settings.getint("IMAGES_MAX_MEMORY", 160_000_000)
-    watch = Watch(
+    watch = WatchServer(
         partial(overview, settings, spider),
         partial(ask, settings, spider),
         partial(requeue, settings, spider),
-        Pictures(local_store(settings), *bounds),
+        Thumbnails(local_store(settings), *bounds),
         Access(token, opts.host),
     )
 

@@ -12,8 +12,8 @@ from aiohttp import web
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.lines import printable
 from imgcrawl.watch.access import Access, add_headers
-from imgcrawl.watch.pictures import Pictures
 from imgcrawl.watch.state import Look, State
+from imgcrawl.watch.thumbnails import Thumbnails
 
 MOST_PAGES: Final = 32  # that are open at the same time
 FACTORS: Final = (1, 2, 4, 8, 16, 32)  # by which every delay may be multiplied
@@ -25,7 +25,7 @@ Ask = Callable[..., Awaitable[object]]
 Requeue = Callable[[], Awaitable[int]]
 
 
-class Watch:
+class WatchServer:
     """Serves the page of one crawl.
 
     *look* tells how the crawl is (`imgcrawl.live.overview`), *ask* passes on to all workers what a person wants
@@ -33,7 +33,7 @@ class Watch:
     ask.
     """
 
-    def __init__(self, look: Look, ask: Ask, requeue: Requeue, pictures: Pictures, access: Access) -> None:
+    def __init__(self, look: Look, ask: Ask, requeue: Requeue, pictures: Thumbnails, access: Access) -> None:
         self._ask = ask
         self._requeue = requeue
         self._pictures = pictures

@@ -16,7 +16,7 @@ from imgcrawl.exceptions import describe
 from imgcrawl.items import meaning
 from imgcrawl.lines import printable
 from imgcrawl.watch.history import History
-from imgcrawl.watch.pictures import Pictures
+from imgcrawl.watch.thumbnails import Thumbnails
 
 PERIOD: Final = 1.0  # seconds from one look to the next while a page is open
 IDLE: Final = 5.0  # the same while none is, for the curves
@@ -31,7 +31,7 @@ _UNSENT: Final = {"newest", "curve", "store"}  # of an overview: what comes of t
 class State:
     """The crawl as *look* tells it (`imgcrawl.live.overview`), as JSON in parts, by name."""
 
-    def __init__(self, look: Look, pictures: Pictures) -> None:
+    def __init__(self, look: Look, pictures: Thumbnails) -> None:
         self._look = look
         self._pictures = pictures
         self._history = History()

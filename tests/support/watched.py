@@ -13,8 +13,8 @@ from typing import Any
 from PIL import Image
 
 from imgcrawl.watch.access import Access
-from imgcrawl.watch.pictures import Pictures
-from imgcrawl.watch.server import Watch
+from imgcrawl.watch.server import WatchServer
+from imgcrawl.watch.thumbnails import Thumbnails
 
 TOKEN = "a-token-of-the-tests"  # noqa: S105 -- of no server but theirs
 # What sites may call things: markup, a script's end, another direction, templates, and what has no end.
@@ -145,7 +145,9 @@ def watched(crawl: FakeCrawl, store: Path, host: str = "127.0.0.1") -> Iterator[
         ready.set()
 
     async def serve() -> None:
-        watch = Watch(crawl.look, crawl.ask, crawl.requeue, Pictures(store, 10**8, 160_000_000), Access(TOKEN, host))
+        watch = WatchServer(
+            crawl.look, crawl.ask, crawl.requeue, Thumbnails(store, 10**8, 160_000_000), Access(TOKEN, host)
+        )
         tasks.append(asyncio.create_task(watch.serve(host, [0], on_ready)))
         with suppress(asyncio.CancelledError):
             await tasks[0]

@@ -20,9 +20,9 @@ from PIL import Image
 from imgcrawl.exceptions import InputError
 from imgcrawl.watch.access import Access, check_token
 from imgcrawl.watch.history import MOST, History
-from imgcrawl.watch.pictures import NEW, Pictures
-from imgcrawl.watch.server import Watch
+from imgcrawl.watch.server import WatchServer
 from imgcrawl.watch.state import shown
+from imgcrawl.watch.thumbnails import NEW, Thumbnails
 from tests.support.watched import TOKEN, FakeCrawl, fill_store
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -32,7 +32,9 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 async def serving(crawl: FakeCrawl, store: Path) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of a server that shows *crawl*."""
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    watch = Watch(crawl.look, crawl.ask, crawl.requeue, Pictures(store, 10**8, 160_000_000), Access(TOKEN, "127.0.0.1"))
+    watch = WatchServer(
+        crawl.look, crawl.ask, crawl.requeue, Thumbnails(store, 10**8, 160_000_000), Access(TOKEN, "127.0.0.1")
+    )
     task = asyncio.create_task(watch.serve("127.0.0.1", [0], ready.set_result))
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{await ready}") as client:
@@ -160,18 +162,18 @@ def test_a_store_that_the_crawl_names_is_believed_if_a_catalogue_of_ours_is_in_i
         ("/proc/self", 0),
         ("\0", 0),
     ):
-        pictures = Pictures(own, 10**8, 160_000_000)
+        pictures = Thumbnails(own, 10**8, 160_000_000)
         crawl = FakeCrawl(Path(), images=3)
         assert len(pictures.choose(crawl.now | {"store": str(name)})) == found, name
         pictures.close()
     (other / ".catalogue.sqlite3").touch()
-    pictures = Pictures(None, 10**8, 160_000_000)
+    pictures = Thumbnails(None, 10**8, 160_000_000)
     assert len(pictures.choose(FakeCrawl(other, images=3).now)) == 3
     pictures.close()
 
 
 def test_of_many_new_images_the_newest_few_are_shown(tmp_path: Path) -> None:
-    pictures = Pictures(tmp_path, 10**8, 160_000_000)
+    pictures = Thumbnails(tmp_path, 10**8, 160_000_000)
     crawl = FakeCrawl(tmp_path)
     assert [image["title"] for image in pictures.choose(crawl.now)][4] == "Plate 4"
     new = [{**image, "path": f"new/{n}.jpg", "title": f"New {n}"} for n, image in enumerate(crawl.now["newest"])]

@@ -30,7 +30,7 @@ _TYPES: Final = {".jpg": "image/jpeg", ".png": "image/png"}
 Small = tuple[bytes, str]  # of an image, and its content type
 
 
-class Pictures:
+class Thumbnails:
     """Which of the newest images of a crawl are shown, and small copies of these.
 
     *store* is where a crawl with the settings of the command keeps its images, if that is a folder. The overview of a
