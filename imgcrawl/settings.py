@@ -134,6 +134,7 @@ IMAGES_STORE = "images"  # a directory, or s3://, gs://, ftp:// as in Scrapy
 IMAGES_NAME = "{spider}/{title}/{index:03}"  # the name of a file; its extension follows from its bytes
 IMAGES_NAME_CHECKSUM = False  # True: several machines write into one directory; s3://, gs://, ftp:// always have it
 IMAGES_SAME_BYTES = "once"  # bytes that another address has brought: stored "once", as a hard "link", or "again"
+IMAGES_SIMILAR = "keep"  # "refuse": what looks like an image that is stored, and is not larger; needs imagehash
 IMAGES_LAST_MODIFIED = False  # True: a file in a directory has the time that its site says (Last-Modified)
 IMAGES_THREADS = 4  # that decode, hash and write; more than cores, because some wait for the disk or the interpreter
 IMAGES_MAX_PIXELS = 100_000_000  # in one image; beyond, decoding takes many seconds
@@ -148,6 +149,8 @@ IMAGES_FORMATS: list[str] = []  # those wanted, by the first bytes, as Content-T
 GALLERIES_TITLE = ""  # a regular expression that the title of a gallery must contain, else no image is asked for
 GALLERIES_SINCE = ""  # the first day of galleries that are wanted, by the date of their page; without one all are
 GALLERIES_UNTIL = ""  # the last day, included
+GALLERIES_RANGE = ""  # which galleries (rows, entries) of a list, by their numbers: 1-50, or 3,7-9,100-; "": all
+IMAGES_RANGE = ""  # which images of each gallery, the same way
 IMAGES_STRICT = False  # True: small damage that every viewer overlooks (`warnings` of an outcome) is a failure
 IMAGES_VERIFY = "decode"  # "structure": containers walked, "bytes": both ends; only what is odd is decoded (docs)
 IMAGES_KEEP: list[str] = []  # formats kept by their first bytes, unverified: "SVG" (may hold scripts), "HEIF", "MP4" …
@@ -167,6 +170,7 @@ VIDEOS_TIMEOUT = 3600  # seconds for a whole video; DOWNLOAD_IDLE_TIMEOUT tells 
 MEDIA_ALLOW_REDIRECTS = True  # images behind a redirect are normal
 DURABILITY = "write"  # "fsync": images, catalogue and feed outlive a power cut, too, for some time an image
 CATALOGUE_URL = None  # postgresql://user:password@host/database: one catalogue for many machines; needs psycopg
+CATALOGUE_TIMEOUT = 60.0  # seconds that its server may take for an answer, then the crawl stops; 0: any time
 CATALOGUE_FILE = None  # the record of every image stored; None: .catalogue.sqlite3 in IMAGES_STORE, or here
 
 # ---- TELL ---------------------------------------------------------------------------------------------

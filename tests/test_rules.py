@@ -48,6 +48,7 @@ FOUNDATIONS = {
     "longwork",
     "imageerrors",
     "ownfiles",
+    "ranges",
     "samples",
     "signalmanager",
 }
@@ -90,7 +91,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "live", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "limits", "live", "pages", "pipelines", "retries", "shared", "upkeep", "watch", "workers",
+        "feeds", "frontier", "images", "limits", "live", "pages", "pipelines", "retries", "shared", "upkeep", "watch",
+        "workers",
     },
 }  # fmt: skip
 

@@ -14,14 +14,17 @@ from itertools import islice
 from pathlib import Path
 
 from scrapy.commands import ScrapyCommand
+from scrapy.settings import Settings
 
 from imgcrawl.catalogue import Catalogue, Record, open_catalogue
-from imgcrawl.catalogue.opening import local_store
+from imgcrawl.catalogue.opening import catalogue_file, local_store
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.ownfiles import check_database
+from imgcrawl.pipelines.loststores import LostStoreError
+from imgcrawl.pipelines.objects import StoredObjects
 from imgcrawl.pipelines.stores import FileStore
 from imgcrawl.upkeep.decoding import StoredImages
 
@@ -51,12 +54,12 @@ class Command(BaseCommand, ScrapyCommand):
 
     def long_desc(self) -> str:
         return (
-            "Reads all files of IMAGES_STORE, a folder, in IMAGES_THREADS threads, and tells what is missing, damaged "
-            "(shorter or longer than it was), changed (other bytes) and unknown (in no record). One that was ended "
-            "goes on where it was, within a day. It says how many images were never decoded (IMAGES_VERIFY); --verify "
-            "decode decodes these, notes what that tells, and tells which cannot be (undecodable). With --retry, "
-            "`scrapy failures` lists what is missing, damaged or changed (lost), and `scrapy retry` fetches it again. "
-            "Example: scrapy audit --retry"
+            "Reads all files of IMAGES_STORE, a folder or s3://, in IMAGES_THREADS threads, and tells what is "
+            "missing, damaged (shorter or longer than it was), changed (other bytes) and unknown (in no record). "
+            "One that was ended goes on where it was, within a day. It says how many images were never decoded "
+            "(IMAGES_VERIFY); --verify decode decodes these, notes what that tells, and tells which cannot be "
+            "(undecodable). With --retry, `scrapy failures` lists what is missing, damaged or changed (lost), and "
+            "`scrapy retry` fetches it again. Example: scrapy audit --retry"
         )
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
@@ -67,25 +70,24 @@ class Command(BaseCommand, ScrapyCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         settings = self.project_settings
-        root = local_store(settings)
-        if args or root is None:
-            raise InputError(
-                f"scrapy audit {' '.join(args)}: expected no arguments, and a folder as IMAGES_STORE "
-                f"({settings['IMAGES_STORE']})"
-            )
+        if args:
+            raise InputError(f"scrapy audit {' '.join(args)}: expected no arguments")
+        store = _store(settings)
+        if opts.verify and not isinstance(store, FileStore):
+            raise InputError(f"IMAGES_STORE={settings['IMAGES_STORE']}: --verify decode reads folders only")
+        root = store.root if isinstance(store, FileStore) else catalogue_file(settings).parent
         catalogue = open_catalogue(settings, must_exist=True)
         try:
             check_database(root / NOTES, "the notes of an audit; remove it")
             if (root / NOTES).exists() and time.time() - (root / NOTES).stat().st_mtime > MAX_AGE:
                 _remove_notes(root)
             with closing(sqlite3.connect(root / NOTES, isolation_level=None)) as notes:
-                store = FileStore(str(root))
-                images = StoredImages(store, settings) if opts.verify else None
+                images = StoredImages(store, settings) if isinstance(store, FileStore) and opts.verify else None
                 with closing(images) if images else nullcontext():
                     audit = Audit(catalogue, store, notes, settings.getint("IMAGES_THREADS", 4), images)
                     counts = self._tell(audit, opts)
             _remove_notes(root)
-        except BrokenPipeError:  # of stdout
+        except (BrokenPipeError, LostStoreError):  # of stdout; of what is read
             raise
         except (sqlite3.Error, OSError) as error:
             raise InputError(f"{root / NOTES}: {error}; expected a folder that can be written to") from error
@@ -119,6 +121,16 @@ class Command(BaseCommand, ScrapyCommand):
         return counts
 
 
+def _store(settings: Settings) -> FileStore | StoredObjects:
+    root = local_store(settings)
+    if root is not None:
+        return FileStore(str(root))
+    uri = str(settings["IMAGES_STORE"])
+    if not uri.startswith("s3://"):
+        raise InputError(f"IMAGES_STORE={uri}: scrapy audit reads folders and s3://")
+    return StoredObjects(uri, settings)
+
+
 def _remove_notes(root: Path) -> None:
     for suffix in ("", "-journal"):
         (root / f"{NOTES}{suffix}").unlink(missing_ok=True)
@@ -131,7 +143,7 @@ class Audit:
     def __init__(
         self,
         catalogue: Catalogue,
-        store: FileStore,
+        store: FileStore | StoredObjects,
         notes: sqlite3.Connection,
         threads: int,
         images: StoredImages | None = None,

@@ -19,6 +19,7 @@ from imgcrawl.checks import check_given
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
+from imgcrawl.pipelines.loststores import LostStoreError
 
 if TYPE_CHECKING:
     from scrapy.commands import ScrapyCommand as Base
@@ -32,8 +33,8 @@ class BaseCommand(Base):
     """What a command that needs a project inherits besides `ScrapyCommand`, and before it.
 
     An `InputError` ends the command with exit code 2 and its sentence, a catalogue that cannot be used any more with
-    exit code 1 and one, Ctrl-C with exit code 3. Where nobody reads stdout any more (`| head -1`), it ends without a
-    word.
+    exit code 1 and one, as a store that does not answer, Ctrl-C with exit code 3. Where nobody reads stdout any more
+    (`| head -1`), it ends without a word.
     """
 
     requires_project = True
@@ -54,6 +55,9 @@ class BaseCommand(Base):
             self.exitcode = ExitCode.REFUSED
         except CATALOGUE_ERRORS as error:
             self.exitcode = without_catalogue(error)
+        except LostStoreError as error:
+            complain(f"the store cannot be read: {error}")
+            self.exitcode = ExitCode.FAILED
         except KeyboardInterrupt:
             complain("interrupted")
             self.exitcode = ExitCode.STOPPED

@@ -38,7 +38,7 @@ class Command(BaseCommand, ScrapyCommand):
     each told; 2: bad input."""
 
     def syntax(self) -> str:
-        return "[--json] | --rebuild [<feed> ...] | --import <kind> <path>"
+        return "[--json] | --rebuild [<feed> ...] | --import <kind> <path> ..."
 
     def short_desc(self) -> str:
         return "Tell what is in the catalogue; make it again; import files"
@@ -49,7 +49,8 @@ class Command(BaseCommand, ScrapyCommand):
             "(.json, .jsonl, .csv) of earlier crawls, the oldest first, and adds what the catalogue does not know, so "
             "that no crawl fetches it again; it tells what feeds name and is missing or has other bytes, and which "
             "files no feed names. --import takes in what others have fetched: 'files' (a list with the columns path "
-            "and url), 'gallery-dl' (a folder with a .json beside each file), 'img2dataset' (an output folder). Files "
+            "and url), 'gallery-dl' (a folder with a .json beside each file, its archive of downloads, or both), "
+            "'img2dataset' (an output folder). Files "
             "outside the store get a link in it. Both may be interrupted and begun again. "
             "Example: scrapy catalogue --rebuild 2026-11-*.json"
         )
@@ -183,11 +184,13 @@ def _import(settings: Settings, kind: str, args: list[str]) -> int:
     from imgcrawl.upkeep.importing import Importing  # noqa: PLC0415 -- the same
     from imgcrawl.upkeep.sources import KINDS  # noqa: PLC0415 -- the same
 
-    if kind not in KINDS or len(args) != 1:
-        raise InputError(f"scrapy catalogue --import {kind} {' '.join(args)}: expected {', '.join(KINDS)} and one path")
-    path = Path(args[0])
-    if not path.exists():
-        raise InputError(f"{path} is not there; expected what --import {kind} reads")
+    if kind not in KINDS or not args:
+        raise InputError(f"scrapy catalogue --import {kind} {' '.join(args)}: expected {', '.join(KINDS)} and a path")
+    paths = [Path(arg) for arg in args]
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path} is not there; expected what --import {kind} reads")
+    base = paths[0] if paths[0].is_dir() else paths[0].parent
     root = local_store(settings)
     if root is not None:
         root.mkdir(parents=True, exist_ok=True)
@@ -202,7 +205,9 @@ def _import(settings: Settings, kind: str, args: list[str]) -> int:
         )
         counts = importing.counts
         progress = CommandProgress(lambda: f"{counts.total():,} files")
-        for _ in importing.add(KINDS[kind](path), path if path.is_dir() else path.parent):
+        scratch = store.staging.unused_path()
+        scratch.mkdir()
+        for _ in importing.add(KINDS[kind](paths, scratch), base):
             progress.step()
         progress.end()
     for problem in importing.problems:

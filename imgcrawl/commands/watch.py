@@ -76,6 +76,7 @@ async def _serve(settings: BaseSettings, spider: str, opts: argparse.Namespace) 
     # No crawl needs these.
     from imgcrawl.catalogue.opening import local_store  # noqa: PLC0415 -- see above
     from imgcrawl.watch.access import Access, check_token, new_token  # noqa: PLC0415 -- see above
+    from imgcrawl.watch.server import WatchServer  # noqa: PLC0415 -- see above
     from imgcrawl.watch.thumbnails import Thumbnails  # noqa: PLC0415 -- see above
 
     chosen = opts.token if opts.token is not None else settings.get("WATCH_TOKEN", "")

@@ -152,8 +152,9 @@ def findings(
 
     if errors := count("item/error"):
         yield f"{_many(errors, 'item')} broke an item pipeline and got lost: the log has the tracebacks"
-    if dropped := count("item_dropped_count"):
-        often = _most_often(stats, "item_dropped_reasons_count")
+    unfinished = f"item_dropped_reasons_count/{GalleryUnfinished.__name__}"  # its page is done again
+    if dropped := count("item_dropped_count") - count(unfinished):
+        often = _most_often({name: n for name, n in stats.items() if name != unfinished}, "item_dropped_reasons_count")
         yield f"{_many(dropped, 'item')} dropped by an item pipeline{often}"
 
     unsaved = sum(int(n) for name, n in stats.items() if name.startswith("feedexport/failed_count/"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ _HANDLES = os.open in os.supports_dir_fd  # not on Windows
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _LARGEST = 2**63 - 1
+_FTP_WITHOUT_PORT = re.compile(r"(ftp://(?:[^/?#]*@)?(?:[^:/?#@\[\]]+|\[[^\]]*\]))(/.*)?", re.DOTALL)
 _READ = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -236,9 +238,12 @@ class FileStore(FSFilesStore):
         return path
 
 
-def with_slash(uri: str | os.PathLike[str]) -> str:
-    """The address of a store, with the slash behind its bucket, or its prefix, that Scrapy's stores need there."""
+def full_address(uri: str | os.PathLike[str]) -> str:
+    """The address of a store, with what Scrapy's stores need in it: the slash behind a bucket, or its prefix, and the
+    port of an FTP server."""
     uri = os.fspath(uri)
+    if match := _FTP_WITHOUT_PORT.fullmatch(uri):
+        return f"{match[1]}:21{match[2] or ''}"
     return f"{uri}/" if uri.startswith(("s3://", "gs://")) and not uri.endswith("/") else uri
 
 
