@@ -88,6 +88,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},
+    "watch": {"catalogue", "display", "images", "pipelines"},
     "telemetry": {"downloader", "engine", "extensions", "images", "imgcrawl", "pipelines"},
     "hooks": {"extensions", "feeds"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
