@@ -202,6 +202,7 @@ EXTENSIONS = {
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers
     "scrapy.extensions.logstats.LogStats": None,  # Progress tells more
 }
+WATCH_TOKEN = ""  # what the page of `scrapy watch` asks for; "": a new one at every start, as nobody needs to keep it
 STATS_CLASS = "imgcrawl.statscollectors.StatsCollector"  # Scrapy's, at a fifth of its price
 LOG_JSON = False  # True: each record of the log is one line of JSON, for what collects logs
 LOG_LEVEL = "INFO"  # DEBUG is a line for each image and more

@@ -87,13 +87,14 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},
+    "watch": {"catalogue", "display", "images", "pipelines"},
     "telemetry": {"downloader", "engine", "extensions", "images", "imgcrawl", "pipelines"},
     "hooks": {"extensions", "feeds"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
         "feeds", "frontier", "hooks", "images", "limits", "live", "pages", "pipelines", "retries", "shared",
-        "telemetry", "upkeep", "workers",
+        "telemetry", "upkeep", "watch", "workers",
     },
 }  # fmt: skip
 

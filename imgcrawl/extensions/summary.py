@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from http.client import responses
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcrawl.display import clock
-from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES
+from imgcrawl.items import STATUSES, meaning
 from imgcrawl.lines import printable
 
 WIDTH = 120  # columns where there is no terminal to ask
@@ -47,7 +46,7 @@ def summary(told: Mapping[str, Any]) -> RenderableType:
 
     def reasons(counts: Mapping[str, int], status: str) -> None:
         for reason, count in counts.items():
-            row(f"    {printable(reason)}", count, _meaning(status, reason))
+            row(f"    {printable(reason)}", count, meaning(reason, status))
 
     images, galleries, commands = told["images"], told["galleries"], told["commands"]
     row("images found", images["found"])
@@ -104,10 +103,3 @@ def _examples(examples: Mapping[str, Mapping[str, str]]) -> list[Text]:
         shown = f"  {NAMES.get(what, what)} {why.replace('/', ' (', 1) + ')' if '/' in why else why}: {url}{on}"
         lines.append(Text(printable(shown)[:LONGEST], overflow="fold"))
     return lines
-
-
-def _meaning(status: str, reason: str) -> str:
-    code = reason.removeprefix("http_")
-    if code != reason:
-        return responses.get(int(code), "") if code.isdecimal() else ""
-    return REASONS.get(status, {}).get(reason) or PAGE_REASONS.get(reason, "")
