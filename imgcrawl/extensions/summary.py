@@ -23,21 +23,28 @@ NAMES = {"list": "list page", "subpage": "sub-page"}
 
 
 def print_summary(stats: Mapping[str, Any], samples: Samples | None = None) -> None:
-    """Print `summary` of *stats* to stderr."""
+    """Print `summary` of *stats* to stderr, and one of each reason, as *samples* has them."""
     console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
-    console.print(summary(stats, samples))
+    _print(console, stats, samples)
 
 
 def summary_text(stats: Mapping[str, Any], samples: Samples | None = None) -> str:
     """`summary` of *stats* as lines of text."""
     with (console := Console(width=WIDTH)).capture() as captured:
-        console.print(summary(stats, samples))
+        _print(console, stats, samples)
     return captured.get()
 
 
-def summary(stats: Mapping[str, Any], samples: Samples | None = None) -> RenderableType:
+def _print(console: Console, stats: Mapping[str, Any], samples: Samples | None) -> None:
+    """The summary, and one of each reason, each address in one piece."""
+    console.print(summary(stats))
+    for line in _examples(samples):
+        console.print(line, soft_wrap=True)
+
+
+def summary(stats: Mapping[str, Any]) -> RenderableType:
     """What became of every image and gallery, as a table: found = downloaded + uptodate + duplicate +
-    refused + failed, the last two by reason; then the amount, the time and the speed, and one of each reason."""
+    refused + failed, the last two by reason; then the amount, the time and the speed."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -88,7 +95,7 @@ def summary(stats: Mapping[str, Any], samples: Samples | None = None) -> Rendera
     line = f"{stats.get('image/bytes', 0) / 1e6:,.1f} MB in {clock(seconds)}{speed}"
     if earlier := stats.get("start/earlier_bytes", 0):
         line += f"; {earlier / 1e6:,.1f} MB before this crawl went on"
-    return Group(table, Text(line), *_examples(samples))
+    return Group(table, Text(line))
 
 
 def _examples(samples: Samples | None) -> list[Text]:
@@ -99,7 +106,7 @@ def _examples(samples: Samples | None) -> list[Text]:
         what, _, why = stat.partition("/")
         on = f" on {page}" if page and page != url else ""
         shown = f"  {NAMES.get(what, what)} {why.replace('/', ' (', 1) + ')' if '/' in why else why}: {url}{on}"
-        lines.append(Text(printable(shown)[:LONGEST], overflow="fold"))
+        lines.append(Text(printable(shown)[:LONGEST]))
     return lines
 
 
