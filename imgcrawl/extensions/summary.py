@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from http.client import responses
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from imgcrawl.display import clock
+from imgcrawl.display import clock, meaning
 from imgcrawl.extensions.verdict import by_reason, gallery_counts, known_already
-from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES
+from imgcrawl.items import STATUSES
 from imgcrawl.lines import printable
 from imgcrawl.samples import Samples
 
@@ -55,7 +54,7 @@ def summary(stats: Mapping[str, Any]) -> RenderableType:
 
     def reasons(prefix: str) -> None:
         for reason, count in by_reason(stats, prefix):
-            row(f"    {printable(reason)}", count, _meaning(prefix.rpartition("/")[2], reason))
+            row(f"    {printable(reason)}", count, meaning(reason))
 
     row("images found", found := stats.get("image/found", 0))
     for status in STATUSES:
@@ -108,10 +107,3 @@ def _examples(samples: Samples | None) -> list[Text]:
         shown = f"  {NAMES.get(what, what)} {why.replace('/', ' (', 1) + ')' if '/' in why else why}: {url}{on}"
         lines.append(Text(printable(shown)[:LONGEST]))
     return lines
-
-
-def _meaning(status: str, reason: str) -> str:
-    code = reason.removeprefix("http_")
-    if code != reason:
-        return responses.get(int(code), "") if code.isdecimal() else ""
-    return REASONS.get(status, {}).get(reason) or PAGE_REASONS.get(reason, "")
