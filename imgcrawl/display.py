@@ -9,11 +9,10 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from http.client import responses
 from time import monotonic
 from typing import Any
 
-from imgcrawl.items import PAGE_REASONS, REASONS, STORED
+from imgcrawl.items import STORED
 from imgcrawl.lines import printable
 
 RECENT = 10.0  # seconds that "images a second" looks back
@@ -40,14 +39,6 @@ def when(seconds: float) -> str:
         return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds").removesuffix("+00:00") + " UTC"
     except (ValueError, OverflowError, OSError):
         return "?"
-
-
-def meaning(reason: str) -> str:
-    """What the *reason* of an outcome means; "" for one that is none of ours."""
-    code = reason.removeprefix("http_")
-    if code != reason:
-        return responses.get(int(code), "") if code.isdecimal() else ""
-    return REASONS["refused"].get(reason) or REASONS["failed"].get(reason) or PAGE_REASONS.get(reason, "")
 
 
 def stored_images(stats: Mapping[str, Any]) -> int:

@@ -34,6 +34,7 @@ NOT_HERE = {
     "python -m benchmarks": "tests/test_benchmarks.py",
     "scrapyd-deploy": "tests/packaging/test_scrapyd.py",
     "curl http://localhost:6800/": "tests/packaging/test_scrapyd.py",
+    "scrapy watch": "tests/watch/test_watching.py",
     "redis-cli lpush pximg:start_urls": "tests/frontier/test_start_urls.py",
     "podman ": "docs/deploy.md",
     "RUN=$(date +%F) docker compose": "docs/deploy.md",
@@ -87,7 +88,6 @@ def replica() -> Iterator[str]:
         yield running.base
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("file", [page for page in PAGES if [*scripts(page)]], ids=lambda page: page.stem)
 def test_every_command_does_what_the_page_says(
     file: Path, site: Server, replica: str, redis_server: RedisServer | GivenServer, tmp_path: Path

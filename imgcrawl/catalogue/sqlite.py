@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ _SCHEMA = (
     " error TEXT)",
     "CREATE TABLE IF NOT EXISTS claims (checksum TEXT PRIMARY KEY, path TEXT) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS walks (key BLOB PRIMARY KEY, whole INTEGER) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS looks (number INTEGER PRIMARY KEY AUTOINCREMENT, checksum TEXT UNIQUE, look BLOB,"
+    " pixels INTEGER)",
     # The same bytes may be under very many addresses: what is asked must not walk them.
     "CREATE INDEX IF NOT EXISTS by_file ON images (checksum, path)",
     "CREATE INDEX IF NOT EXISTS lost ON galleries (error, number) WHERE error <> ''",
@@ -63,9 +65,12 @@ class SqliteCatalogue(SqlCatalogue):
             path.parent.mkdir(parents=True, exist_ok=True)
             check_database(path, "a catalogue of imgcrawl; remove it, or set CATALOGUE_FILE")
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=60)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._create()
+            with ExitStack() as unless_open:
+                unless_open.callback(self._db.close)
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._create()
+                unless_open.pop_all()
         except (sqlite3.Error, OSError) as error:
             raise InputError(
                 f"{path}: {error}; expected a catalogue of imgcrawl or a place where one can be made (move a"

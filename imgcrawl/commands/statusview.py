@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from imgcrawl.display import amount, clock, curve, meaning, pace, queue_line, slowed_by, told_state
-from imgcrawl.items import STATUSES
+from imgcrawl.display import amount, clock, curve, pace, queue_line, slowed_by, told_state
+from imgcrawl.items import STATUSES, meaning
 from imgcrawl.lines import printable
 
 MOST_WORKERS, MOST_FAILURES = 50, 5

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,7 @@ def test_the_same_bytes_under_very_many_addresses_take_no_longer(tmp_path: Path)
 
 def test_a_catalogue_of_an_older_release_gets_the_index_that_this_one_asks(tmp_path: Path) -> None:
     SqliteCatalogue(tmp_path / "c").close()
-    with sqlite3.connect(tmp_path / "c") as db:
+    with closing(sqlite3.connect(tmp_path / "c")) as db, db:
         db.execute("DROP INDEX by_file")
         db.execute("CREATE INDEX by_checksum ON images (checksum)")
     catalogue = SqliteCatalogue(tmp_path / "c")
@@ -147,7 +148,7 @@ def test_a_catalogue_of_an_older_release_gets_the_index_that_this_one_asks(tmp_p
 
 def test_a_catalogue_of_the_first_version_is_upgraded_in_place(tmp_path: Path) -> None:
     file = tmp_path / "catalogue.sqlite3"
-    with sqlite3.connect(file) as old:
+    with closing(sqlite3.connect(file)) as old, old:
         old.execute(
             "CREATE TABLE images (key BLOB PRIMARY KEY, wanted TEXT, path TEXT, checksum TEXT,"
             " bytes INTEGER, format TEXT, width INTEGER, height INTEGER, frames INTEGER, final_url TEXT,"
@@ -157,14 +158,12 @@ def test_a_catalogue_of_the_first_version_is_upgraded_in_place(tmp_path: Path) -
         row = (b"key", "a", "a.jpg", "0" * 64, 5, "JPEG", 1, 2, 1, "http://h/a", "", "", "2026-01-01", 1.5)
         old.execute("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         old.execute("PRAGMA user_version = 1")
-    old.close()
     for _ in range(2):
         catalogue = SqliteCatalogue(file)
         assert catalogue.find(b"key") == Record(*row)
         catalogue.close()
-    with sqlite3.connect(file) as new:
+    with closing(sqlite3.connect(file)) as new, new:
         new.execute("PRAGMA user_version = 99")
-    new.close()
     with pytest.raises(InputError, match="catalogue of version 99"):
         SqliteCatalogue(file)
 
@@ -180,9 +179,8 @@ PRAGMA user_version = 2;
 
 def test_a_catalogue_of_the_second_version_is_upgraded_in_place(tmp_path: Path) -> None:
     file = tmp_path / "catalogue.sqlite3"
-    with sqlite3.connect(file) as old:
+    with closing(sqlite3.connect(file)) as old, old:
         old.executescript(VERSION_2)
-    old.close()
     facts = ("a/001", "a/001.jpg", "ab", 5, "JPEG", 1, 2, 1, "http://h/a", '"e"', "Mon", "2026-01-01T00:00:00+00:00")
     for _ in range(2):
         catalogue = SqliteCatalogue(file)

@@ -29,7 +29,7 @@ def catalogue_of(folder: Path) -> SqliteCatalogue:
 
 def test_a_catalogue_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     catalogue_of(tmp_path).close()
-    with sqlite3.connect(tmp_path / "images" / ".catalogue.sqlite3") as db:
+    with closing(sqlite3.connect(tmp_path / "images" / ".catalogue.sqlite3")) as db, db:
         db.execute("ALTER TABLE outcomes RENAME COLUMN page TO leaf")
     db.close()
     for arguments in (["failures"], ["retry", "gallery"]):

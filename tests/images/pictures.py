@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import random
 import struct
@@ -33,6 +34,7 @@ def encoded(image: Image.Image, format_: str, **options: Any) -> bytes:
     return result.getvalue()
 
 
+@functools.cache
 def samples(width: int = 160, height: int = 120) -> dict[str, tuple[bytes, str, str, int]]:
     """Return name → (bytes, format, extension, frames)."""
     image = picture(width, height)

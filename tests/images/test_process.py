@@ -67,16 +67,19 @@ def test_it_says_what_threads_would(decoder: DecoderProcess, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "source",
+    "made",
     [
-        hostile.jpeg_of_junk(17_000_000),
-        hostile.jpeg_of_comments(4_000_000),
-        hostile.im_of_lines(8_000_000),
+        lambda: hostile.jpeg_of_junk(17_000_000),
+        lambda: hostile.jpeg_of_comments(4_000_000),
+        lambda: hostile.im_of_lines(8_000_000),
     ],
     ids=["junk", "comments", "header"],
 )
 @pytest.mark.usefixtures("_threads")
-def test_what_takes_long_is_given_up_where_no_thread_is_taken(decoder: DecoderProcess, source: bytes) -> None:
+def test_what_takes_long_is_given_up_where_no_thread_is_taken(
+    decoder: DecoderProcess, made: Callable[[], bytes]
+) -> None:
+    source = made()
     with pytest.raises(CostlyError):
         examine(source)
     before = time.thread_time()
@@ -88,18 +91,19 @@ def test_what_takes_long_is_given_up_where_no_thread_is_taken(decoder: DecoderPr
 
 
 @pytest.mark.parametrize(
-    ("source", "most"),
+    ("made", "most"),
     [
-        (hostile.plain_webp(9900, 10_000), 40),
-        (hostile.plain_jpeg2000(9900, 9900, "L", num_resolutions=1), 120),
-        (hostile.progressive_jpeg(9000, 8000), 40),
-        (hostile.tiff_of_a_large_tile(11_000), 40),
-        (hostile.icns_of(hostile.plain_jpeg2000(9900, 10_000, "L")), 480),
-        (icon(encoded(Image.new("L", (20_000, 10_000)), "PNG")), 40),
+        (lambda: hostile.plain_webp(9900, 10_000), 40),
+        (lambda: hostile.plain_jpeg2000(9900, 9900, "L", num_resolutions=1), 120),
+        (lambda: hostile.progressive_jpeg(9000, 8000), 40),
+        (lambda: hostile.tiff_of_a_large_tile(11_000), 40),
+        (lambda: hostile.icns_of(hostile.plain_jpeg2000(9900, 10_000, "L")), 480),
+        (lambda: icon(encoded(Image.new("L", (20_000, 10_000)), "PNG")), 40),
     ],
     ids=["webp", "jpeg 2000", "progressive", "tile", "icns", "ico"],
 )
-def test_what_takes_much_memory_is_refused_within_it(source: bytes, most: int) -> None:
+def test_what_takes_much_memory_is_refused_within_it(made: Callable[[], bytes], most: int) -> None:
+    source = made()
     process = DecoderProcess(DEFAULT_PIXEL_LIMIT, seconds=20)
     try:
         process.examine(encoded(picture(8, 8), "PNG"))
