@@ -99,6 +99,7 @@ SLOW = {
     "pipelines/test_large.py",
     "pipelines/test_remote.py",
     "pipelines/test_store_settings.py",
+    "report/test_page.py",
     "test_attacks.py",
     "test_benchmarks.py",
     "test_chaos.py",
