@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from http.client import responses
 from typing import Any, TypedDict
 
 import scrapy
@@ -21,8 +22,10 @@ REASONS: dict[str, dict[str, str]] = {
         "too_small": "less than IMAGES_MIN_WIDTH, IMAGES_MIN_HEIGHT, IMAGES_MIN_PIXELS or IMAGES_MIN_BYTES",
         "aspect": "broader than IMAGES_MAX_ASPECT, or narrower than IMAGES_MIN_ASPECT",
         "format": "not one of IMAGES_FORMATS",
+        "similar": "it looks like an image that is stored, and is not larger (IMAGES_SIMILAR)",
         "title": "the title of the gallery is not as GALLERIES_TITLE wants it",
         "date": "the date of the gallery is not within GALLERIES_SINCE and GALLERIES_UNTIL",
+        "range": "its number in the gallery is not within IMAGES_RANGE",
         "filtered": "a downloader middleware dropped the request",
         "noai": "the site opts its content out of AI training (noai)",
         "noimageai": "the site opts its images out of AI training (noimageai)",
@@ -63,6 +66,16 @@ PAGE_REASONS: dict[str, str] = {
     "age_gate": "the site asks first how old one is: what it notes of the answer is a cookie, for COOKIES_FILE",
     "not_a_page": "the answer is no text",
 }
+
+
+def meaning(reason: str, status: str = "") -> str:
+    """What *reason* means, of an image with that *status* or of a gallery; "" for one that is not known."""
+    code = reason.removeprefix("http_")
+    if code != reason:
+        return responses.get(int(code), "") if code.isdecimal() and len(code) == 3 else ""
+    known = [REASONS[status]] if status in REASONS else [*REASONS.values(), PAGE_REASONS]
+    return next((reasons[reason] for reasons in known if reason in reasons), PAGE_REASONS.get(reason, ""))
+
 
 STORED = ("downloaded", "uptodate", "duplicate")
 STATUSES = (*STORED, "refused", "failed")

@@ -75,7 +75,7 @@ class RetryStart(BaseSpiderMiddleware):
         return cls(crawler)
 
     async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        catalogue = await asyncio.to_thread(open_catalogue, self.crawler.settings, must_exist=True)
+        catalogue = await asyncio.to_thread(open_catalogue, self.crawler.settings, must_exist=True, in_crawl=True)
         try:
             requests = self.requests(catalogue)
             while batch := await asyncio.to_thread(lambda: list(islice(requests, _AT_ONCE))):

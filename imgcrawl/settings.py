@@ -41,6 +41,8 @@ ADDONS = {
     "imgcrawl.playwright.Addon": 0,  # only with PAGES_PLAYWRIGHT
     "imgcrawl.warc.Addon": 50,  # only with WARC_FOLDER
     "imgcrawl.frontier.Addon": 100,  # only with REDIS_URL: all workers share one queue
+    "imgcrawl.telemetry.Addon": 200,  # only with METRICS_PORT, TRACES_ENDPOINT or LOG_JSON
+    "imgcrawl.hooks.Addon": 300,  # only with RUN_SUMMARY, NOTIFY_URLS or a command
     "imgcrawl.unused.Addon": 900,  # what is switched off is not loaded
 }
 FRONTIER_LEASE_TIMEOUT = 30  # seconds until the pages of a worker that is silent go back
@@ -134,6 +136,7 @@ IMAGES_STORE = "images"  # a directory, or s3://, gs://, ftp:// as in Scrapy
 IMAGES_NAME = "{spider}/{title}/{index:03}"  # the name of a file; its extension follows from its bytes
 IMAGES_NAME_CHECKSUM = False  # True: several machines write into one directory; s3://, gs://, ftp:// always have it
 IMAGES_SAME_BYTES = "once"  # bytes that another address has brought: stored "once", as a hard "link", or "again"
+IMAGES_SIMILAR = "keep"  # "refuse": what looks like an image that is stored, and is not larger; needs imagehash
 IMAGES_LAST_MODIFIED = False  # True: a file in a directory has the time that its site says (Last-Modified)
 IMAGES_THREADS = 4  # that decode, hash and write; more than cores, because some wait for the disk or the interpreter
 IMAGES_MAX_PIXELS = 100_000_000  # in one image; beyond, decoding takes many seconds
@@ -148,6 +151,8 @@ IMAGES_FORMATS: list[str] = []  # those wanted, by the first bytes, as Content-T
 GALLERIES_TITLE = ""  # a regular expression that the title of a gallery must contain, else no image is asked for
 GALLERIES_SINCE = ""  # the first day of galleries that are wanted, by the date of their page; without one all are
 GALLERIES_UNTIL = ""  # the last day, included
+GALLERIES_RANGE = ""  # which galleries (rows, entries) of a list, by their numbers: 1-50, or 3,7-9,100-; "": all
+IMAGES_RANGE = ""  # which images of each gallery, the same way
 IMAGES_STRICT = False  # True: small damage that every viewer overlooks (`warnings` of an outcome) is a failure
 IMAGES_VERIFY = "decode"  # "structure": containers walked, "bytes": both ends; only what is odd is decoded (docs)
 IMAGES_KEEP: list[str] = []  # formats kept by their first bytes, unverified: "SVG" (may hold scripts), "HEIF", "MP4" …
@@ -167,6 +172,7 @@ VIDEOS_TIMEOUT = 3600  # seconds for a whole video; DOWNLOAD_IDLE_TIMEOUT tells 
 MEDIA_ALLOW_REDIRECTS = True  # images behind a redirect are normal
 DURABILITY = "write"  # "fsync": images, catalogue and feed outlive a power cut, too, for some time an image
 CATALOGUE_URL = None  # postgresql://user:password@host/database: one catalogue for many machines; needs psycopg
+CATALOGUE_TIMEOUT = 60.0  # seconds that its server may take for an answer, then the crawl stops; 0: any time
 CATALOGUE_FILE = None  # the record of every image stored; None: .catalogue.sqlite3 in IMAGES_STORE, or here
 
 # ---- TELL ---------------------------------------------------------------------------------------------
@@ -196,7 +202,9 @@ EXTENSIONS = {
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers
     "scrapy.extensions.logstats.LogStats": None,  # Progress tells more
 }
+WATCH_TOKEN = ""  # what the page of `scrapy watch` asks for; "": a new one at every start, as nobody needs to keep it
 STATS_CLASS = "imgcrawl.statscollectors.StatsCollector"  # Scrapy's, at a fifth of its price
+LOG_JSON = False  # True: each record of the log is one line of JSON, for what collects logs
 LOG_LEVEL = "INFO"  # DEBUG is a line for each image and more
 STATS_DUMP = False  # the summary says what a person needs
 SUMMARY_ENABLED = True  # the table at the end of `scrapy crawl`
@@ -205,3 +213,16 @@ HEARTBEAT_FILE = ""  # touched while a crawl lives: what starts crawls again whe
 LIVE_ENABLED = True  # False: `scrapy status` and `scrapy watch` do not find the crawl
 LIVE_FOLDER = ""  # where each crawl says how it is; "": the user's own folder for the state of programs
 VERDICT_IMAGES_EXPECTED = True  # False for crawls that bring no images home (alexa)
+RUN_SUMMARY = ""  # a file with how the run ended, as JSON; beside the feed: "summary.json", "%(name)s-%(time)s.json"
+METRICS_PORT: int | None = None  # a port for Prometheus, or, if it is taken, one of the 99 behind it; 0: any
+METRICS_ADDRESS = "127.0.0.1"  # who can reach it reads the names of hosts that are crawled
+METRICS_TARGETS = ""  # a folder in which each process says where it is, for Prometheus' file_sd_configs
+METRICS_HOSTS = 20  # hosts with metrics of their own: each is a series that Prometheus keeps for weeks
+TRACES_ENDPOINT = ""  # an OpenTelemetry collector (OTLP over HTTP) that is sent the ways of pages
+TRACES_SAMPLED = 0.1  # the share of pages that are sent: a trace of each costs a few percent of a crawl
+NOTIFY_URLS: list[str] = []  # mail, chat, webhooks, as apprise writes them: secrets, so better in a file than in -s
+NOTIFY_ON = ["trouble"]  # also "end": every end, not only one with exit code 1, and what goes wrong before
+COMMAND_FOR_GALLERY: list[str] = []  # a program and its arguments, run for each gallery when it is in the feed
+COMMAND_AT_END: list[str] = []  # the same, at the end of a run
+COMMAND_TIMEOUT = 60.0  # seconds for a command, then it is ended
+COMMAND_AT_ONCE = 2  # commands that run at a time; pages wait for them

@@ -118,6 +118,8 @@ SLOW = {
     "test_soak.py",
     "test_stopping.py",
     "test_workers.py",
+    "watch/test_page.py",
+    "watch/test_watching.py",
 }  # fmt: skip
 
 

@@ -12,6 +12,9 @@ from tests.support.server import JPEG, Server
 
 # Nothing of these may be loaded by a plain crawl of galleries whose images are JPEGs.
 UNUSED = (
+    "apprise",
+    "opentelemetry",
+    "prometheus_client",
     "redis",
     "rich",  # no terminal, no summary
     "requests",
@@ -31,6 +34,8 @@ UNUSED = (
     "imgcrawl.feeds.merge",
     "imgcrawl.feeds.output",
     "imgcrawl.frontier.queue",
+    "imgcrawl.hooks.announcer",
+    "imgcrawl.telemetry.jsonlines",
     "imgcrawl.frontier.scheduler",
     "imgcrawl.images.thumbnails",
     "imgcrawl.limits.redis",

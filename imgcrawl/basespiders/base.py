@@ -20,7 +20,7 @@ from scrapy.utils.log import failure_to_exc_info
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.losses import lost_gallery
-from imgcrawl.basespiders.retries import RetriesSpider
+from imgcrawl.basespiders.picked import PickedSpider
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery
@@ -43,7 +43,7 @@ class Option(NamedTuple):
     required: bool
 
 
-class BaseSpider(RetriesSpider):
+class BaseSpider(PickedSpider):
     """A spider whose options are declared.
 
     `options` maps each option that `-a name=value` may set to what it means; a subclass adds its own to those

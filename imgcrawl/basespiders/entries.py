@@ -63,6 +63,9 @@ class EntriesSpider(SiteSpider):
 
     async def start(self) -> AsyncIterator[Any]:
         for page in range(1, min(self.list_pages, self.max_pages or self.list_pages) + 1):
+            numbers = range((page - 1) * self.per_page + 1, page * self.per_page + 1)
+            if numbers and not any(number in self.galleries_range for number in numbers):
+                continue
             yield self.list_request(self.list_address(page, offset=(page - 1) * self.per_page), page)
 
     def list_request(self, url: str, page: int) -> Request:
@@ -77,13 +80,18 @@ class EntriesSpider(SiteSpider):
             self.list_lost(cast("Request", response.request), f"no page but {content_type(response)}")
             return
         entries = enumerate(nodes(response, self.entries), start=1)
-        items = (self.read_entry(response, entry, number) for number, entry in entries)
+        before = (page - 1) * self.per_page if page else 0  # one that is fed stands for itself
+        items = (
+            self.read_entry(response, entry, number) if before + number in self.galleries_range else None
+            for number, entry in entries
+        )
         found = False
         async for item in in_pieces(len(response.body), items):
             if not found:
                 found = True
                 self.crawler.stats.inc_value("list/count")
-            yield self.scraped(item)
+            if item:
+                yield self.scraped(item)
         if not found:
             self.list_lost(cast("Request", response.request), f"no entries; nothing matches {self.entries!r}")
 

@@ -61,7 +61,8 @@ class KnownGalleriesSpider(ListSpider):
         """Note whether the walk of this list has been *whole*. Whether the one before was."""
         if self.settings.getbool("IMAGES_SIMULATE"):
             return False
-        return catalogue.note_walk(gallery_key(self.name, self.first_address(), f"walk {self.pages}"), whole=whole)
+        walked = f"walk {self.pages}" + "".join(f" {first}-{last}" for first, last in self.galleries_range.parts)
+        return catalogue.note_walk(gallery_key(self.name, self.first_address(), walked), whole=whole)
 
     async def known_on(self, found: Sequence[str]) -> Collection[str]:
         if self.most_known is None:
@@ -83,7 +84,7 @@ class KnownGalleriesSpider(ListSpider):
 
         def asked() -> _T:
             if self._catalogue is None:
-                self._catalogue = open_catalogue(self.settings, must_exist=True)
+                self._catalogue = open_catalogue(self.settings, must_exist=True, in_crawl=True)
             return ask(self._catalogue)
 
         try:

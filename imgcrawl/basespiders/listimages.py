@@ -10,6 +10,7 @@ from scrapy.http import Response
 
 from imgcrawl.basespiders.base import base_and_encoding, nodes, text_of, words_of
 from imgcrawl.basespiders.lists import ListSpider
+from imgcrawl.basespiders.walk import Walk
 from imgcrawl.items import Gallery
 from imgcrawl.pages.outside import outside_loop
 from imgcrawl.urls import absolute, stem
@@ -47,6 +48,12 @@ class ListImagesSpider(ListSpider):
 
     def found_on(self, response: Response) -> list[str]:
         return list(self.images_on(response))
+
+    def picked(self, found: list[str], page: int, before: Walk) -> list[str]:
+        return found if page - self.first_page + 1 in self.galleries_range else []
+
+    def is_behind_range(self, page: int, walk: Walk) -> bool:
+        return page - self.first_page + 1 >= self.galleries_range.end
 
     async def read_list(self, response: Response, found: list[str]) -> AsyncIterator[Any]:
         yield self.scraped(await outside_loop(len(response.body), self.read_item, response))

@@ -120,9 +120,10 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             return
         if step.brings_new:
             self.login_forms |= seen.forms if len(self.login_forms) < MAX_FORMS else set()
-            async for output in self.read_list(response, found):
-                yield output
-        if self.is_last(page) or step.walk.ends_known(self.most_known):
+            if picked := self.picked(found, page, before):
+                async for output in self.read_list(response, picked):
+                    yield output
+        if self.is_last(page) or step.walk.ends_known(self.most_known) or self.is_behind_range(page, step.walk):
             return
         brings_little = step.walk.barren > 0 or step.walk.sparse > 0
         links_on = brings_little and not self.is_numbered() and self.next_address(response, page, step.walk)
@@ -205,6 +206,17 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             )
         elif walk.barren > 1 and response:
             self.logger.warning("%.500s: %d list pages brought next to nothing new: the end", response.url, walk.barren)
+
+    def picked(self, found: list[str], page: int, before: Walk) -> list[str]:
+        """What of *found*, on list page *page*, is within `galleries_range`."""
+        if not self.galleries_range.parts:
+            return found
+        numbers = zip(found, before.numbers(map(self._identity.of, found)), strict=True)
+        return [address for address, number in numbers if number and number in self.galleries_range]
+
+    def is_behind_range(self, page: int, walk: Walk) -> bool:
+        """Whether all behind list page *page* is behind the end of `galleries_range`."""
+        return walk.counted >= self.galleries_range.end
 
     def is_last(self, page: int) -> bool:
         return self.max_pages is not None and page - self.first_page + 1 >= self.max_pages

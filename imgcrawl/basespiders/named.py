@@ -80,7 +80,11 @@ class NamedGallerySpider(GallerySpider):
             async for request in super().start():
                 yield request
             return
-        for request in self.named_requests():
+        for number, request in enumerate(self.named_requests(), 1):
+            if number > self.galleries_range.end:
+                return
+            if number not in self.galleries_range:
+                continue
             yield request
             while self.is_ahead():  # noqa: ASYNC110 -- a scheduler tells nobody that it has become shorter
                 await asyncio.sleep(PAUSE)

@@ -107,10 +107,23 @@ class RowsSpider(BaseSpider):
             self.local_list.close()
 
     async def start(self) -> AsyncIterator[Any]:
-        for page in self.pages_of_rows:
+        for page in self.picked(self.pages_of_rows):
             yield self.rows_request(page)
             while self.is_ahead():  # noqa: ASYNC110 -- a scheduler tells nobody that it has become shorter
                 await asyncio.sleep(PAUSE)
+
+    def picked(self, pages: Iterator[RowsPage]) -> Iterator[RowsPage]:
+        """*pages* with those of their rows, good and bad, that are within `galleries_range`."""
+        count = 0
+        for page in pages:
+            lines = sorted([row[0] for row in page.rows] + [row.line for row in page.bad])
+            wanted = {line for number, line in enumerate(lines, count + 1) if number in self.galleries_range}
+            rows = [row for row in page.rows if row[0] in wanted]
+            if wanted:
+                yield page._replace(rows=rows, bad=[row for row in page.bad if row.line in wanted])
+            count += len(lines)
+            if count >= self.galleries_range.end:
+                return
 
     def is_ahead(self) -> bool:
         """Whether enough requests wait in this process. A scheduler without a length keeps them elsewhere."""

@@ -34,8 +34,8 @@ class SitemapGallerySpider(GallerySpider):
     - `sitemap_galleries`: a regular expression; addresses with a match are galleries. Without it all are.
 
     The images that a sitemap states for an address belong to that gallery, together with those on its page. `pages`
-    bounds how many sitemaps are read of those that an index names. A sitemap that cannot be had or has nothing in it is
-    counted (`list/failed`), and is the crawl's verdict where it is the first.
+    bounds how many sitemaps are read of those that an index names, GALLERIES_RANGE counts in each. A sitemap that
+    cannot be had or has nothing in it is counted (`list/failed`), and is the crawl's verdict where it is the first.
     """
 
     sitemap_url = ""
@@ -66,7 +66,7 @@ class SitemapGallerySpider(GallerySpider):
         )
 
     async def parse_sitemap(self, response: Response, level: int) -> AsyncIterator[Any]:
-        count = 0
+        count, galleries = 0, 0
         try:
             async for entry in in_pieces(len(response.body), self.entries_of(response)):
                 if entry.is_sitemap:
@@ -74,8 +74,9 @@ class SitemapGallerySpider(GallerySpider):
                     if level < MAX_LEVEL and self._is_wanted():
                         yield self.sitemap_request(self.at_home(entry.address), level + 1)
                 elif self._is_gallery.search(entry.address):
-                    count += 1
-                    yield self.gallery_of(entry)
+                    count, galleries = count + 1, galleries + 1
+                    if galleries in self.galleries_range:
+                        yield self.gallery_of(entry)
         except ValueError as error:
             self.sitemap_lost(response.url, level, str(error))
             return

@@ -38,6 +38,7 @@ class Walk:
     named: int = 0  # the largest page number that the site's own links name
     promised: int = 0  # that on pages which brought something
     offset: int = 0  # galleries on the pages before
+    counted: int = 0  # different ones of these
     known: int = 0  # galleries in a row, up to the last one, that an earlier crawl has brought home
     may_stop: bool = False  # an earlier walk reached the end, so that all behind what is known is known, too
     lacks: bool = False  # a page has been looked past
@@ -57,7 +58,7 @@ class Walk:
     def after(self, found: Iterable[str], named: int = 0, known: Iterable[bool] = (), *, asks: bool = False) -> Step:
         """What is known after a page that shows *found* and links to page numbers up to *named*; *known* says of each
         of *found* whether an earlier crawl has brought it home, *asks* whether there is a form to log in."""
-        in_order = [zlib.crc32(address.encode("utf-8", "surrogatepass")) for address in found]
+        in_order = _prints(found)
         prints = set(sorted(set(in_order))[:REMEMBERED])
         first, last, seen = set(self.first), set(self.last), set(self.seen)
         own, own_last = prints - first, last - first
@@ -82,10 +83,21 @@ class Walk:
             named=max(self.named, named),
             promised=self.promised if little else max(self.promised, named),
             offset=self.offset + len(prints),
+            counted=self.counted + len(set(in_order) - first - last - seen),
             known=self._in_a_row(zip(in_order, known, strict=False)),
             asks=self.asks or asks,
         )
         return Step(walk, brings_new=bool(new))
+
+    def numbers(self, found: Iterable[str]) -> list[int]:
+        """The number of each gallery of *found*, on the page after what is known: its place among all that are
+        different, from 1 on. 0 for one that was shown before."""
+        numbers, count = dict.fromkeys((*self.first, *self.last, *self.seen), 0), self.counted
+        in_order = _prints(found)
+        for fingerprint in in_order:
+            if fingerprint not in numbers:
+                numbers[fingerprint] = count = count + 1
+        return [numbers[fingerprint] for fingerprint in in_order]
 
     def _in_a_row(self, shown: Iterable[tuple[int, bool]]) -> int:
         count = self.known
@@ -132,3 +144,7 @@ class Step:
         patience = PROMISED_PATIENCE if is_promised else self.walk.patience(page)
         last_patience = LONG_LAST_PATIENCE if links_on or page < self.walk.named else LAST_PATIENCE
         return self.walk.barren < patience and self.walk.sparse < last_patience
+
+
+def _prints(found: Iterable[str]) -> list[int]:
+    return [zlib.crc32(address.encode("utf-8", "surrogatepass")) for address in found]

@@ -1,6 +1,7 @@
 """REMEMBER: what is known of every address and every gallery, from night to night."""
 
 from imgcrawl.catalogue.contract import (
+    LOST,
     Catalogue,
     CatalogueCounts,
     CatalogueError,
@@ -14,6 +15,7 @@ from imgcrawl.catalogue.sqlite import SqliteCatalogue
 
 __all__ = [
     "CATALOGUE_NAME",
+    "LOST",
     "Catalogue",
     "CatalogueCounts",
     "CatalogueError",

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from imgcrawl.exceptions import ImgcrawlError
 
+LOST = -1  # `Record.mtime_ns` of a file that an audit has found not to have these bytes
 SCHEMA_VERSION = 4  # 1 had no warnings; 2 neither outcomes nor galleries, nor the facts of files; 3 no `verified`
 
 
@@ -22,9 +23,9 @@ class Record:
     *path* the file that has its bytes (another image's, if that had the same bytes first), *checksum* their
     sha256 in hex, *checked_at* the Unix time at which the server last confirmed them, *warnings* what is wrong
     with them (`imgcrawl.images.damage.WARNINGS`), parted by spaces. *mtime_ns* and *inode* are those of the file when
-    it was last known to have these bytes; 0: not known. *verified* is how deep they were looked at where they were not
-    decoded (`imgcrawl.images.verify.DEPTHS`). Without a *path* it is what a person has deleted on purpose,
-    and *wanted* is the file that had it."""
+    it was last known to have these bytes; 0: not known, `LOST`: it has not. *verified* is how deep they were looked
+    at where they were not decoded (`imgcrawl.images.verify.DEPTHS`). Without a *path* it is what a person has
+    deleted on purpose, and *wanted* is the file that had it."""
 
     key: bytes
     wanted: str
@@ -207,8 +208,8 @@ class Catalogue(StoredRecords, Protocol):
         """What last became of the addresses with the fingerprints *keys*, in their order."""
 
     def mark_lost(self, keys: Iterable[bytes]) -> int:
-        """Note that the files of the addresses with these fingerprints are not what they were: a failure, `lost`. How
-        many it is noted of: of others, stored by older releases, no outcome is known."""
+        """Note that the files of the addresses with these fingerprints are not what they were (`LOST`): a failure,
+        `lost`. How many have that outcome: of others, stored by older releases, none is known."""
 
     def not_had(
         self, spider: str | None, statuses: Sequence[str] = ("failed",), reason: str = ""
@@ -232,6 +233,13 @@ class Catalogue(StoredRecords, Protocol):
 
     def note_walk(self, key: bytes, *, whole: bool) -> bool:
         """Note whether the last walk of the list with this key reached its end. Whether that was noted before."""
+
+    def note_look(self, checksum: str, look: bytes, pixels: int) -> None:
+        """Note what the image with this checksum looks like (a perceptual hash), and how many *pixels* it has. What was
+        noted of it before stays. Call inside `transaction`."""
+
+    def looks(self, after: int = 0) -> Iterator[tuple[int, str, bytes, int]]:
+        """What was noted of looks, in order: a number, checksum, look and pixels, from the one behind *after* on."""
 
     def counts(self) -> CatalogueCounts:
         """How much there is. Walks all of it."""

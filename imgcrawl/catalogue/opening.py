@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 CATALOGUE_NAME = ".catalogue.sqlite3"
 
 
-def open_catalogue(settings: BaseSettings, *, must_exist: bool = False) -> Catalogue:
+def open_catalogue(settings: BaseSettings, *, must_exist: bool = False, in_crawl: bool = False) -> Catalogue:
     """The catalogue of *settings*: the PostgreSQL database at CATALOGUE_URL, else the SQLite file CATALOGUE_FILE, else
     `.catalogue.sqlite3` in IMAGES_STORE, or here if that is no directory. With *must_exist* no file is made.
+    *in_crawl*: a server has CATALOGUE_TIMEOUT seconds for each answer; who looks through all of it waits.
 
     Raises `InputError` if it cannot be used.
     """
@@ -30,7 +31,8 @@ def open_catalogue(settings: BaseSettings, *, must_exist: bool = False) -> Catal
             raise InputError(
                 f"CATALOGUE_URL needs a library ({error}); install it with imgcrawl[postgresql]"
             ) from error
-        return PostgresCatalogue(url)
+        timeout = settings.getfloat("CATALOGUE_TIMEOUT", 60.0) if in_crawl else 0
+        return PostgresCatalogue(url, timeout=timeout or None)
     path = catalogue_file(settings)
     if must_exist and not path.exists():
         raise InputError(

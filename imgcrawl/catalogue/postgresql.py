@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from time import monotonic
 from typing import Any
 
 import psycopg
+from psycopg.abc import RV, PQGen
 
 from imgcrawl.catalogue.contract import SCHEMA_VERSION, CatalogueError
 from imgcrawl.catalogue.sql import SqlCatalogue
@@ -39,6 +41,7 @@ _SCHEMA = (
     " complete_at DOUBLE PRECISION, error TEXT)",
     "CREATE TABLE IF NOT EXISTS claims (checksum TEXT PRIMARY KEY, path TEXT)",
     "CREATE TABLE IF NOT EXISTS walks (key BYTEA PRIMARY KEY, whole INTEGER)",
+    "CREATE TABLE IF NOT EXISTS looks (number BIGSERIAL PRIMARY KEY, checksum TEXT UNIQUE, look BYTEA, pixels BIGINT)",
     "CREATE INDEX IF NOT EXISTS by_file ON images (checksum, path)",
     "CREATE INDEX IF NOT EXISTS lost ON galleries (error, number) WHERE error <> ''",
     "CREATE INDEX IF NOT EXISTS by_spider ON galleries (spider, number)",
@@ -50,19 +53,56 @@ _SCHEMA = (
 _UPGRADES = {3: "ALTER TABLE images ADD COLUMN verified TEXT NOT NULL DEFAULT ''"}
 
 
+class _StalledError(psycopg.OperationalError):
+    """A server is there, and does not answer."""
+
+
+class _Connection(psycopg.Connection[Any]):
+    """A connection that waits *patience* seconds for each answer: keepalives tell of a machine that is gone, not of a
+    server that does not go on."""
+
+    patience: float | None = None
+
+    def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:
+        try:
+            return super().wait(_in_time(gen, self.patience) if self.patience else gen, *args, **kwargs)
+        except _StalledError:
+            self.close()  # its answer may come at any time, and be taken for that to another question
+            raise
+
+
+def _in_time(gen: PQGen[RV], seconds: float) -> PQGen[RV]:
+    """What *gen* returns, which is told several times a second that there is nothing yet. Raises `_StalledError` after
+    so many *seconds*."""
+    deadline = monotonic() + seconds
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if not ready and monotonic() > deadline:
+                raise _StalledError(f"no answer within {seconds:g} seconds")
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        value: RV = end.value
+        return value
+
+
 class PostgresCatalogue(SqlCatalogue):
-    """The catalogue in the database at *url*, in a schema `imgcrawl` that is made if there is none.
+    """The catalogue in the database at *url*, in a schema `imgcrawl` that is made if there is none. Its server may take
+    *timeout* seconds for an answer; None: any time.
 
     A connection that is lost is made again once, if nothing is lost with it. Raises `InputError` if the database cannot
     be used, `CatalogueError` if it cannot be used any more. No text of an error has the password in it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, timeout: float | None = None) -> None:
         super().__init__()
         if not _ADDRESS.fullmatch(url):  # what is wrong with it could be told only with the password
             raise InputError(f"CATALOGUE_URL is no address of a PostgreSQL database: {_EXPECTED}")
         self._url = url
+        self._timeout = timeout
         self._in_transaction = False
+        self._lost = ""  # why nothing is asked any more
         try:
             self._db = self._connect()
             try:
@@ -77,9 +117,11 @@ class PostgresCatalogue(SqlCatalogue):
         except (psycopg.Error, CatalogueError) as error:
             raise InputError(f"CATALOGUE_URL={shown_address(url)}: {_told(error)}; {_EXPECTED}") from error
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self) -> _Connection:
         given = dict(_CONNECTION, options="-c search_path=imgcrawl", application_name="imgcrawl")
-        return psycopg.connect(self._url, autocommit=True, **given)  # type: ignore[arg-type] # its own parameters come first
+        made = _Connection.connect(self._url, autocommit=True, **given)  # type: ignore[arg-type] # its own parameters come first
+        made.patience = self._timeout
+        return made
 
     def _create(self) -> None:
         with self.transaction():
@@ -121,23 +163,32 @@ class PostgresCatalogue(SqlCatalogue):
             return cursor.fetchall() if cursor.description else []
 
     def _run(self, sql: str, values: Sequence[Any]) -> psycopg.Cursor[Any]:
+        if self._lost:
+            raise CatalogueError(self._lost)
         try:
             return self._db.execute(_in_its_words(sql), values)
         except psycopg.Error as error:
-            if self._in_transaction or not self._db.closed:
-                raise CatalogueError(_lost(error)) from error
+            if self._in_transaction or not self._db.closed or isinstance(error, _StalledError):
+                raise self._error(error) from error
         try:
             self._db = self._connect()
             return self._db.execute(_in_its_words(sql), values)
         except psycopg.Error as error:
-            raise CatalogueError(_lost(error)) from error
+            self._lost = _lost(error)
+            raise CatalogueError(self._lost) from error
+
+    def _error(self, error: psycopg.Error) -> CatalogueError:
+        """*error*, told. Where the server has stalled, nothing is asked any more: each would wait as long."""
+        if isinstance(error, _StalledError):
+            self._lost = _lost(error)
+        return CatalogueError(_lost(error))
 
     def _write(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         try:
             with self._db.cursor() as cursor:
                 cursor.executemany(_in_its_words(sql), rows)
         except psycopg.Error as error:
-            raise CatalogueError(_lost(error)) from error
+            raise self._error(error) from error
 
     def _rows_of_keys(self, select: str, keys: Sequence[bytes]) -> Iterable[Any]:
         return self._rows(f"{select} WHERE key = ANY(?)", (list(keys),)) if keys else []

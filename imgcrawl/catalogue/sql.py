@@ -11,6 +11,7 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from imgcrawl.catalogue.contract import (
+    LOST,
     SCHEMA_VERSION,
     Catalogue,
     CatalogueCounts,
@@ -102,10 +103,12 @@ class SqlCatalogue(SqlRecords):
     def mark_lost(self, keys: Iterable[bytes]) -> int:
         wanted = "(SELECT wanted FROM images WHERE images.key = outcomes.key)"
         sql = f"UPDATE outcomes SET status = 'failed', reason = 'lost', requested_path = {wanted} WHERE key = ?"  # noqa: S608 -- our own names
+        keys = list(keys)
         with self.transaction():
             known = [(outcome.key,) for outcome in self.outcomes(keys) if outcome]
             for each in (sql, INCOMPLETE):
                 self._write(each, known)
+            self._write(f"UPDATE images SET mtime_ns = {LOST} WHERE key = ?", [(key,) for key in keys])  # noqa: S608 -- a number
         return len(known)
 
     def not_had(
@@ -146,6 +149,15 @@ class SqlCatalogue(SqlRecords):
             before = self._rows("SELECT whole FROM walks WHERE key = ?", (key,))
             self._write(insert("walks", ("key", "whole")), [(key, int(whole))])
         return before != [] and bool(before[0][0])
+
+    def note_look(self, checksum: str, look: bytes, pixels: int) -> None:
+        sql = "INSERT INTO looks (checksum, look, pixels) VALUES (?, ?, ?) ON CONFLICT (checksum) DO NOTHING"
+        self._write(sql, [(checksum, look, pixels)])
+
+    def looks(self, after: int = 0) -> Iterator[tuple[int, str, bytes, int]]:
+        sql = "SELECT number, checksum, look, pixels FROM looks WHERE number > ? ORDER BY number"
+        for number, checksum, look, pixels in self._all(sql, (), after):
+            yield number, checksum, bytes(look), pixels
 
     def lost_galleries(self, spider: str | None) -> Iterator[StoredGallery]:
         # An index has these only, in this order.

@@ -26,6 +26,8 @@ _SCHEMA = (
     " error TEXT)",
     "CREATE TABLE IF NOT EXISTS claims (checksum TEXT PRIMARY KEY, path TEXT) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS walks (key BLOB PRIMARY KEY, whole INTEGER) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS looks (number INTEGER PRIMARY KEY AUTOINCREMENT, checksum TEXT UNIQUE, look BLOB,"
+    " pixels INTEGER)",
     # The same bytes may be under very many addresses: what is asked must not walk them.
     "CREATE INDEX IF NOT EXISTS by_file ON images (checksum, path)",
     "CREATE INDEX IF NOT EXISTS lost ON galleries (error, number) WHERE error <> ''",

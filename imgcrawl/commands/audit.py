@@ -14,14 +14,17 @@ from itertools import islice
 from pathlib import Path
 
 from scrapy.commands import ScrapyCommand
+from scrapy.settings import Settings
 
 from imgcrawl.catalogue import Catalogue, Record, open_catalogue
-from imgcrawl.catalogue.opening import local_store
+from imgcrawl.catalogue.opening import catalogue_file, local_store
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.ownfiles import check_database
+from imgcrawl.pipelines.loststores import LostStoreError
+from imgcrawl.pipelines.objects import StoredObjects
 from imgcrawl.pipelines.stores import FileStore
 from imgcrawl.upkeep.decoding import StoredImages
 
@@ -51,12 +54,12 @@ class Command(BaseCommand, ScrapyCommand):
 
     def long_desc(self) -> str:
         return (
-            "Reads all files of IMAGES_STORE, a folder, in IMAGES_THREADS threads, and tells what is missing, damaged "
-            "(shorter or longer than it was), changed (other bytes) and unknown (in no record). One that was ended "
-            "goes on where it was, within a day. It says how many images were never decoded (IMAGES_VERIFY); --verify "
-            "decode decodes these, notes what that tells, and tells which cannot be (undecodable). With --retry, "
-            "`scrapy failures` lists what is missing, damaged or changed (lost), and `scrapy retry` fetches it again. "
-            "Example: scrapy audit --retry"
+            "Reads all files of IMAGES_STORE, a folder or s3://, in IMAGES_THREADS threads, and tells what is "
+            "missing, damaged (shorter or longer than it was), changed (other bytes) and unknown (in no record). "
+            "One that was ended goes on where it was, within a day. It says how many images were never decoded "
+            "(IMAGES_VERIFY); --verify decode decodes these, notes what that tells, and tells which cannot be "
+            "(undecodable). With --retry, `scrapy failures` lists what is missing, damaged or changed (lost), and "
+            "`scrapy retry` fetches it again. Example: scrapy audit --retry"
         )
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
@@ -67,25 +70,24 @@ class Command(BaseCommand, ScrapyCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         settings = self.project_settings
-        root = local_store(settings)
-        if args or root is None:
-            raise InputError(
-                f"scrapy audit {' '.join(args)}: expected no arguments, and a folder as IMAGES_STORE "
-                f"({settings['IMAGES_STORE']})"
-            )
+        if args:
+            raise InputError(f"scrapy audit {' '.join(args)}: expected no arguments")
+        store = _store(settings)
+        if opts.verify and not isinstance(store, FileStore):
+            raise InputError(f"IMAGES_STORE={settings['IMAGES_STORE']}: --verify decode reads folders only")
+        root = store.root if isinstance(store, FileStore) else catalogue_file(settings).parent
         catalogue = open_catalogue(settings, must_exist=True)
         try:
             check_database(root / NOTES, "the notes of an audit; remove it")
             if (root / NOTES).exists() and time.time() - (root / NOTES).stat().st_mtime > MAX_AGE:
                 _remove_notes(root)
             with closing(sqlite3.connect(root / NOTES, isolation_level=None)) as notes:
-                store = FileStore(str(root))
-                images = StoredImages(store, settings) if opts.verify else None
+                images = StoredImages(store, settings) if isinstance(store, FileStore) and opts.verify else None
                 with closing(images) if images else nullcontext():
                     audit = Audit(catalogue, store, notes, settings.getint("IMAGES_THREADS", 4), images)
                     counts = self._tell(audit, opts)
             _remove_notes(root)
-        except BrokenPipeError:  # of stdout
+        except (BrokenPipeError, LostStoreError):  # of stdout; of what is read
             raise
         except (sqlite3.Error, OSError) as error:
             raise InputError(f"{root / NOTES}: {error}; expected a folder that can be written to") from error
@@ -97,10 +99,9 @@ class Command(BaseCommand, ScrapyCommand):
         return ExitCode.FAILED if counts else ExitCode.DONE
 
     def _tell(self, audit: Audit, opts: argparse.Namespace) -> Counter[str]:
-        progress = CommandProgress(lambda: f"{audit.done:,} files read")
-        for _ in audit.read():
-            progress.step()
-        progress.end()
+        with CommandProgress(lambda: f"{audit.done:,} files read"):
+            for _ in audit.read():
+                pass
         if audit.never_decoded:
             complain(
                 f"{audit.never_decoded:,} images were never decoded"
@@ -111,12 +112,24 @@ class Command(BaseCommand, ScrapyCommand):
             counts[found] += 1
             if found != "intact":
                 say(json.dumps({"found": found, "path": path}) if opts.json else f"{found}  {path}")
-        if opts.retry and (unknown := audit.send_to_retry()):
+        with CommandProgress(lambda: "addresses of what is not as it was are noted"):
+            unknown = audit.send_to_retry() if opts.retry else 0
+        if unknown:
             complain(
                 f"{unknown:,} addresses of these files are in no gallery that the catalogue knows: scrapy retry does"
                 " not fetch them, a crawl of their pages does"
             )
         return counts
+
+
+def _store(settings: Settings) -> FileStore | StoredObjects:
+    root = local_store(settings)
+    if root is not None:
+        return FileStore(str(root))
+    uri = str(settings["IMAGES_STORE"])
+    if not uri.startswith("s3://"):
+        raise InputError(f"IMAGES_STORE={uri}: scrapy audit reads folders and s3://")
+    return StoredObjects(uri, settings)
 
 
 def _remove_notes(root: Path) -> None:
@@ -131,7 +144,7 @@ class Audit:
     def __init__(
         self,
         catalogue: Catalogue,
-        store: FileStore,
+        store: FileStore | StoredObjects,
         notes: sqlite3.Connection,
         threads: int,
         images: StoredImages | None = None,
@@ -155,7 +168,7 @@ class Audit:
         return int(self.notes.execute(f"SELECT count(*) FROM {of}").fetchone()[0])  # noqa: S608 -- our own names
 
     def read(self) -> Iterator[None]:
-        """Read all files that are recorded, then look for others; gives a turn to whoever shows progress."""
+        """Read all files that are recorded, then look for others; gives a turn to whoever wants to end it."""
         reached = self.notes.execute("SELECT after FROM reached").fetchone()
         records = self.catalogue.records(reached[0] if reached else b"")
         with ThreadPoolExecutor(self.threads) as pool:
@@ -169,6 +182,7 @@ class Audit:
                 checksum = self.store.checksum(path)
                 found = "intact" if checksum and self.catalogue.has_file(path, checksum) else "unknown"
                 self.notes.execute(_NOTE, (path, found, True))
+                self.done += 1
             yield
 
     def _judge(self, record: Record) -> tuple[str, Record, Record]:

@@ -7,7 +7,10 @@ import os
 import shutil
 import sqlite3
 import sys
+import threading
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from scrapy.exceptions import UsageError
@@ -19,6 +22,7 @@ from imgcrawl.checks import check_given
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
+from imgcrawl.pipelines.loststores import LostStoreError
 
 if TYPE_CHECKING:
     from scrapy.commands import ScrapyCommand as Base
@@ -32,8 +36,8 @@ class BaseCommand(Base):
     """What a command that needs a project inherits besides `ScrapyCommand`, and before it.
 
     An `InputError` ends the command with exit code 2 and its sentence, a catalogue that cannot be used any more with
-    exit code 1 and one, Ctrl-C with exit code 3. Where nobody reads stdout any more (`| head -1`), it ends without a
-    word.
+    exit code 1 and one, as a store that does not answer, Ctrl-C with exit code 3. Where nobody reads stdout any more
+    (`| head -1`), it ends without a word.
     """
 
     requires_project = True
@@ -54,6 +58,9 @@ class BaseCommand(Base):
             self.exitcode = ExitCode.REFUSED
         except CATALOGUE_ERRORS as error:
             self.exitcode = without_catalogue(error)
+        except LostStoreError as error:
+            complain(f"the store cannot be read: {error}")
+            self.exitcode = ExitCode.FAILED
         except KeyboardInterrupt:
             complain("interrupted")
             self.exitcode = ExitCode.STOPPED
@@ -80,12 +87,14 @@ class BaseCommand(Base):
 
 def say(line: str, *, end: str = "\n") -> None:
     """Print *line* to stdout, as a terminal may show it."""
-    print(printable(line), end=end, flush=True)
+    with _status.away():
+        print(printable(line), end=end, flush=True)
 
 
 def complain(sentence: str) -> None:
     """Print *sentence* to stderr, as a terminal may show it."""
-    print(printable(sentence), file=sys.stderr)
+    with _status.away():
+        print(printable(sentence), file=sys.stderr)
 
 
 def without_catalogue(error: Exception) -> int:
@@ -100,8 +109,31 @@ def refuse(sentence: str) -> NoReturn:
     sys.exit(ExitCode.REFUSED)
 
 
-def overwrite_line(line: str, shown: int) -> int:
-    """Show *line* in the place of the last one of *shown* characters, on a terminal at stderr; its own are returned."""
-    text = printable(line)[: shutil.get_terminal_size().columns - 1]
-    print(f"\r{text}{' ' * (shown - len(text))}", end="\r", file=sys.stderr, flush=True)
-    return len(text)
+def show_status(line: str) -> None:
+    """Show *line*, "" for none, in the place of the last one, on a terminal at stderr, below what is printed."""
+    _status.show(line)
+
+
+class _StatusLine:
+    """The line at the bottom of a terminal at stderr, which threads may change."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._shown = 0  # characters
+
+    def show(self, line: str) -> None:
+        with self._lock:
+            text = printable(line)[: shutil.get_terminal_size().columns - 1]
+            if text or self._shown:
+                print(f"\r{text}{' ' * (self._shown - len(text))}", end="\r", file=sys.stderr, flush=True)
+            self._shown = len(text)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """While this lasts, something else is printed where the line stands."""
+        with self._lock:
+            self.show("")
+            yield
+
+
+_status = _StatusLine()

@@ -38,7 +38,7 @@ class Command(BaseCommand, ScrapyCommand):
     each told; 2: bad input."""
 
     def syntax(self) -> str:
-        return "[--json] | --rebuild [<feed> ...] | --import <kind> <path>"
+        return "[--json] | --rebuild [<feed> ...] | --import <kind> <path> ..."
 
     def short_desc(self) -> str:
         return "Tell what is in the catalogue; make it again; import files"
@@ -49,7 +49,8 @@ class Command(BaseCommand, ScrapyCommand):
             "(.json, .jsonl, .csv) of earlier crawls, the oldest first, and adds what the catalogue does not know, so "
             "that no crawl fetches it again; it tells what feeds name and is missing or has other bytes, and which "
             "files no feed names. --import takes in what others have fetched: 'files' (a list with the columns path "
-            "and url), 'gallery-dl' (a folder with a .json beside each file), 'img2dataset' (an output folder). Files "
+            "and url), 'gallery-dl' (a folder with a .json beside each file, its archive of downloads, or both), "
+            "'img2dataset' (an output folder). Files "
             "outside the store get a link in it. Both may be interrupted and begun again. "
             "Example: scrapy catalogue --rebuild 2026-11-*.json"
         )
@@ -72,7 +73,8 @@ class Command(BaseCommand, ScrapyCommand):
             return _import(settings, opts.kind, args)
         if args:
             raise InputError(f"scrapy catalogue {' '.join(args)}: expected no arguments but with --rebuild or --import")
-        with closing(open_catalogue(settings, must_exist=True)) as catalogue:
+        progress = CommandProgress(lambda: "counting")
+        with closing(open_catalogue(settings, must_exist=True)) as catalogue, progress:
             counts = catalogue.counts()
         place = printable(settings.get("CATALOGUE_URL") or str(catalogue_file(settings)))
         for line in [json.dumps({"place": place, **asdict(counts)})] if opts.json else _told(place, counts):
@@ -126,7 +128,8 @@ def _rebuild(settings: Settings, feeds: list[Path]) -> int:
         with closing(SqliteCatalogue(store.staging.unused_path())) as made:
             rebuild = Rebuild(made, files, _namings(settings), AddressKeys(settings).fingerprinter)
             problems = _read(files, rebuild, feeds)
-            with closing(open_catalogue(settings)) as catalogue:
+            told = CommandProgress(lambda: "the catalogue takes over what is new")
+            with told, closing(open_catalogue(settings)) as catalogue:
                 catalogue.take_over(made)
                 counts = catalogue.counts()
         lost, unnamed = 0, 0
@@ -150,18 +153,16 @@ def _read(files: StoredFiles, rebuild: Rebuild, feeds: list[Path]) -> list[str]:
     from imgcrawl.upkeep.feeditems import FeedItems  # noqa: PLC0415 -- no crawl needs it
 
     count = 0
-    progress = CommandProgress(lambda: f"{files.count:,} files read, {count:,} items of feeds")
-    for _ in files.read():
-        progress.step()
     problems = []
-    for feed in feeds:
-        items = FeedItems(feed)
-        for item in items:
-            rebuild.add(item)
-            count += 1
-            progress.step()
-        problems += items.problems
-    progress.end()
+    with CommandProgress(lambda: f"{files.count:,} files read, {count:,} items of feeds"):
+        for _ in files.read():
+            pass
+        for feed in feeds:
+            items = FeedItems(feed)
+            for item in items:
+                rebuild.add(item)
+                count += 1
+            problems += items.problems
     return problems
 
 
@@ -183,11 +184,13 @@ def _import(settings: Settings, kind: str, args: list[str]) -> int:
     from imgcrawl.upkeep.importing import Importing  # noqa: PLC0415 -- the same
     from imgcrawl.upkeep.sources import KINDS  # noqa: PLC0415 -- the same
 
-    if kind not in KINDS or len(args) != 1:
-        raise InputError(f"scrapy catalogue --import {kind} {' '.join(args)}: expected {', '.join(KINDS)} and one path")
-    path = Path(args[0])
-    if not path.exists():
-        raise InputError(f"{path} is not there; expected what --import {kind} reads")
+    if kind not in KINDS or not args:
+        raise InputError(f"scrapy catalogue --import {kind} {' '.join(args)}: expected {', '.join(KINDS)} and a path")
+    paths = [Path(arg) for arg in args]
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path} is not there; expected what --import {kind} reads")
+    base = paths[0] if paths[0].is_dir() else paths[0].parent
     root = local_store(settings)
     if root is not None:
         root.mkdir(parents=True, exist_ok=True)
@@ -201,10 +204,11 @@ def _import(settings: Settings, kind: str, args: list[str]) -> int:
             with_checksum=settings.getbool("IMAGES_NAME_CHECKSUM"),
         )
         counts = importing.counts
-        progress = CommandProgress(lambda: f"{counts.total():,} files")
-        for _ in importing.add(KINDS[kind](path), path if path.is_dir() else path.parent):
-            progress.step()
-        progress.end()
+        scratch = store.staging.unused_path()
+        scratch.mkdir()
+        with CommandProgress(lambda: f"{counts.total():,} files"):
+            for _ in importing.add(KINDS[kind](paths, scratch), base):
+                pass
     for problem in importing.problems:
         complain(problem)
     others = "".join(f", {number:,} {name}" for name, number in sorted(counts.items()) if name != "imported")

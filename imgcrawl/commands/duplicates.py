@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scrapy.commands import ScrapyCommand
 
 from imgcrawl.commands.base import BaseCommand, complain, say
-from imgcrawl.commands.export import images_folder, stored_items
+from imgcrawl.commands.export import image_reader, stored_items
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
@@ -49,25 +49,27 @@ class Command(BaseCommand, ScrapyCommand):
 
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         # No crawl needs any of these.
-        from imgcrawl.exports.lookalikes import groups_of, hash_of, load_library  # noqa: PLC0415 -- the same
-        from imgcrawl.exports.pictures import Bodies, ImageFolder, Pictures  # noqa: PLC0415 -- the same
+        from imgcrawl.exports.pictures import Bodies, Pictures  # noqa: PLC0415 -- the same
+        from imgcrawl.images.lookalikes import groups_of, hash_of, load_library  # noqa: PLC0415 -- the same
 
         distance = _checked(opts)
         load_library()
-        bodies = Bodies(ImageFolder(images_folder(opts.images, self.project_settings)))
+        bodies = Bodies(image_reader(opts.images, self.project_settings))
         seen: dict[str, Picture] = {}  # by their files, of which some are several images'
         hashes: list[bytes] = []
-        with stored_items(args, opts, self.project_settings) as found:
-            progress = CommandProgress(lambda: f"{bodies.count:,} images, of {found.count:,} galleries")
+        with (
+            stored_items(args, opts, self.project_settings) as found,
+            CommandProgress(lambda: f"{bodies.count:,} images, of {found.count:,} galleries"),
+        ):
             for picture in Pictures(found.__iter__):
-                progress.step()
                 if picture.path in seen or (body := bodies.of(picture)) is None or not (known := hash_of(body)):
                     continue
                 seen[picture.path] = picture
                 hashes.append(known)
-            progress.end()
         pictures = list(seen.values())
-        for group in groups_of(hashes, distance):
+        with CommandProgress(lambda: f"comparing {len(hashes):,} images"):
+            groups = groups_of(hashes, distance)
+        for group in groups:
             _tell(sorted((pictures[place] for place in group), key=_size, reverse=True), opts)
         for sentence in bodies.problems:
             complain(sentence)

@@ -18,7 +18,7 @@ from imgcrawl.exitcodes import ExitCode
 if TYPE_CHECKING:
     from imgcrawl.commands.storeditems import StoredItems
     from imgcrawl.exports.options import ExportOptions
-    from imgcrawl.exports.pictures import Bodies, Pictures
+    from imgcrawl.exports.pictures import Bodies, ImageReader, Pictures
     from imgcrawl.exports.target import Part
 
 FORMATS = ("webdataset", "parquet", "folder", "zip", "cbz", "sidecars")
@@ -50,7 +50,11 @@ class Command(BaseCommand, ScrapyCommand):
         super().add_options(parser)
         parser.add_argument("--to", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
         parser.add_argument("-o", "--output", metavar="TARGET", help="the folder to write to")
-        parser.add_argument("--images", metavar="DIR", help="where the images are (default: IMAGES_STORE)")
+        parser.add_argument(
+            "--images",
+            metavar="DIR",
+            help="where the images are: a folder, or s3://bucket/prefix (default: IMAGES_STORE)",
+        )
         parser.add_argument(
             "--where", metavar="EXPRESSION", default="", help="which images: an expression on their fields"
         )
@@ -71,11 +75,11 @@ class Command(BaseCommand, ScrapyCommand):
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         # No crawl needs any of these.
         from imgcrawl.exports.conditions import condition  # noqa: PLC0415 -- the same
-        from imgcrawl.exports.pictures import Bodies, ImageFolder, Pictures  # noqa: PLC0415 -- the same
+        from imgcrawl.exports.pictures import Bodies, Pictures  # noqa: PLC0415 -- the same
         from imgcrawl.exports.target import Target, UnwritableTargetError  # noqa: PLC0415 -- the same
 
         options = _options(opts)
-        bodies = Bodies(ImageFolder(images_folder(opts.images, self.project_settings)))
+        bodies = Bodies(image_reader(opts.images, self.project_settings))
         with stored_items(args, opts, self.project_settings) as found:
             fields = _fields(found.columns)
             where = condition(opts.where, fields) if opts.where else None
@@ -83,18 +87,14 @@ class Command(BaseCommand, ScrapyCommand):
             progress = CommandProgress(
                 lambda: f"{bodies.count:,} images, {bodies.size / 1e6:,.1f} MB of {found.count:,} galleries"
             )
-            pictures.on_item = progress.step
-            with Target(Path(opts.output), opts.to) as target:
+            with progress, Target(Path(opts.output), opts.to) as target:
                 try:
                     for part in _parts(opts.to, fields, pictures, bodies, options):
                         target.add(part)
-                        progress.step()
                     removed = 0 if found.told else target.finish()  # a part of a feed does not say what is stale
                 except UnwritableTargetError as error:
                     complain(str(error))
                     return ExitCode.FAILED
-                finally:
-                    progress.end()
         if found.told:
             complain(f"nothing was removed from {opts.output}: the feeds are not whole")
         _tell(opts, bodies, target.written, target.unchanged, removed)
@@ -109,20 +109,26 @@ def stored_items(feeds: list[str], opts: argparse.Namespace, settings: Settings)
     settings = settings.copy()
     if opts.images:
         settings.setdict({"IMAGES_STORE": opts.images}, "cmdline")
-    found = StoredItems(feeds, settings)
+    with CommandProgress(lambda: "reading what galleries there are"):
+        found = StoredItems(feeds, settings)
     for sentence in found.told:
         complain(sentence)
     return found
 
 
-def images_folder(given: str | None, settings: Settings) -> Path:
-    """The folder that images are read from: *given*, or the store. Raises `InputError`."""
+def image_reader(given: str | None, settings: Settings) -> ImageReader:
+    """What reads images of the store *given*, or else of IMAGES_STORE. Raises `InputError`."""
+    from imgcrawl.exports.pictures import ImageFolder, ImageObjects  # noqa: PLC0415 -- no crawl needs it
+    from imgcrawl.pipelines.objects import StoredObjects  # noqa: PLC0415 -- the same
+
     store = str(given or settings["IMAGES_STORE"] or "images")
+    if store.startswith("s3://"):
+        return ImageObjects(StoredObjects(store, settings))
     if "://" in store:
-        raise InputError(f"images are read from a folder here, not from {store}; expected --images DIR")
+        raise InputError(f"images are read from a folder or from s3:// here, not from {store}; expected --images DIR")
     if not Path(store).is_dir():
         raise InputError(f"{store} is no folder; expected that of the images: --images DIR")
-    return Path(store)
+    return ImageFolder(Path(store))
 
 
 def _options(opts: argparse.Namespace) -> ExportOptions:

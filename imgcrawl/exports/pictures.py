@@ -14,6 +14,7 @@ from imgcrawl.exceptions import ImgcrawlError, describe
 from imgcrawl.exports.conditions import Condition
 from imgcrawl.items import image_rows
 from imgcrawl.ownfiles import read_file
+from imgcrawl.pipelines.objects import StoredObjects
 
 Item = Mapping[str, Any]
 _CAPTIONS = ("caption", "title")  # the fields that are one, best first
@@ -46,6 +47,24 @@ class ImageFolder:
             raise UnreadableImageError(f"{self.root / path}: {describe(error)}") from error
         if not is_checksum_of(body, checksum):
             raise UnreadableImageError(f"{self.root / path} is not the image that was stored: its checksum is another")
+        return body
+
+
+class ImageObjects:
+    """Reads images of an object store."""
+
+    def __init__(self, objects: StoredObjects) -> None:
+        self.objects = objects
+
+    def read(self, path: str, checksum: str) -> bytes:
+        """As `ImageReader` says. Raises `LostStoreError` where the store does not answer."""
+        body = self.objects.read(path)
+        if body is None:
+            raise UnreadableImageError(f"{self.objects.uri}{path}: there is no such object")
+        if not is_checksum_of(body, checksum):
+            raise UnreadableImageError(
+                f"{self.objects.uri}{path} is not the image that was stored: its checksum is another"
+            )
         return body
 
 
@@ -112,18 +131,15 @@ class Bodies:
 
 @dataclass
 class Pictures:
-    """The stored images of *items*, which may be asked for several times, as far as they meet *where*. *on_item* is
-    called for each item."""
+    """The stored images of *items*, which may be asked for several times, as far as they meet *where*."""
 
     items: Callable[[], Iterable[Item]]
     where: Condition | None = None
     caption_field: str = ""
-    on_item: Callable[[], None] = lambda: None
 
     def galleries(self) -> Iterator[list[Picture]]:
         """Those of each item that has some."""
         for item in self.items():
-            self.on_item()
             found = [
                 Picture(row, item, self.caption_field)
                 for row in image_rows({**item, "videos": None})

@@ -25,13 +25,15 @@ _MOST: Final = 16_383  # what a WebP can have; larger numbers have other bits in
 @dataclass(frozen=True, slots=True)
 class ImageFilters:
     """The images that are wanted. 0 and empty: any. *aspect* is width by height; sizes are those of the header, before
-    any rotation. Every `check_…` raises `ImageError` ("too_small", "too_large", "aspect", "format")."""
+    any rotation. Every `check_…` raises `ImageError` ("too_small", "too_large",
+    "too_many_pixels", "aspect", "format")."""
 
     min_width: int = 0
     min_height: int = 0
     max_width: int = 0
     max_height: int = 0
     min_pixels: int = 0
+    max_pixels: int = 0
     min_bytes: int = 0
     min_aspect: float = 0.0
     max_aspect: float = 0.0
@@ -78,5 +80,7 @@ class ImageFilters:
             raise ImageError(
                 "too_large", f"{size}, wanted at most {self.max_width or 'any'} x {self.max_height or 'any'}"
             )
+        if width * height > (self.max_pixels or inf):
+            raise ImageError("too_many_pixels", f"{size}, wanted at most {self.max_pixels} pixels")
         if not self.min_aspect <= width / height <= (self.max_aspect or inf):
             raise ImageError("aspect", f"{size} is {width / height:.3f}")

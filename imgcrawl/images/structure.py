@@ -5,7 +5,6 @@ What is odd in any way is not judged here: decoding it decides.
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,16 +12,14 @@ from contextlib import suppress
 from itertools import islice
 from typing import Final, NamedTuple
 
+from imgcrawl.images import jpeg
 from imgcrawl.images.boxes import still_of_boxes
 from imgcrawl.images.costs import MAX_CHUNKS, MAX_ENTRIES, MAX_FRAMES, MAX_SCANS
 
 _PARTS: Final = 10_000  # segments, chunks, directories: beyond, it is odd
 _SUB_BLOCKS: Final = 100_000  # of a GIF, of up to 255 bytes
 _JPEG_END: Final = b"\xff\xd9"
-_MARKER: Final = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # none is a stuffed byte, a restart or fill (T.81, B.1.1)
-_SOF: Final = {0xC0, 0xC1, 0xC2}  # of Huffman-coded frames
-_OTHERS: Final = {0xC4, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # segments that say nothing of the picture's size
-_COMPONENTS: Final = {1, 3, 4}
+_BETWEEN_SCANS: Final = {0xC4, 0xDA, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # segments
 _ANIMATION = 0x02  # a flag of VP8X
 _WEBP_DATA: Final = {b"VP8 ", b"VP8L"}
 _DEPTHS: Final = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}  # of a PNG's colour types
@@ -66,35 +63,24 @@ def _expect(is_so: object) -> None:
 
 def _jpeg(source: bytes, thorough: bool) -> Outline:
     """ITU-T T.81, Annex B."""
-    at, scans, size, has_tables, in_scan = 2, 0, (0, 0), False, False
+    found = jpeg.headers(source)
+    if found is None:
+        raise _OddError
+    if not thorough:
+        last = source.rfind(_JPEG_END, found.data)
+        _expect(last >= 0)
+        return Outline("JPEG", found.width, found.height, 1, last + 2)
+    at, scans, within = found.data, 1, True
     for _ in range(_PARTS):
-        marker = _MARKER.search(source, at) if in_scan else _MARKER.match(source, at)
-        if marker is None:
+        part = jpeg.segment(source, at, within=within)
+        if part is None:
             break
-        code, at = marker[1][0], marker.end()
+        code, _, at = part
         if code == 0xD9:
-            _expect(scans)
-            return Outline("JPEG", *size, 1, at)
-        length = source[at] << 8 | source[at + 1]
-        end = at + length
-        _expect(length >= 2 and end <= len(source))
-        if code in _SOF:
-            precision, height, width, components = struct.unpack_from(">BHHB", source, at + 2)
-            _expect(precision == 8 and width and height and components in _COMPONENTS and not any(size))
-            size = width, height
-        elif code == 0xDB:
-            has_tables = True
-        elif code == 0xDA:
-            scans += 1
-            _expect(has_tables and any(size) and scans <= MAX_SCANS)
-            if not thorough:
-                last = source.rfind(_JPEG_END, end)
-                _expect(last >= 0)
-                return Outline("JPEG", *size, 1, last + 2)
-        else:
-            # Where there is an index of pictures, others are behind this one.
-            _expect(code in _OTHERS and (code != 0xE2 or not source.startswith(b"MPF\0", at + 2)))
-        at, in_scan = end, code == 0xDA
+            return Outline("JPEG", found.width, found.height, 1, at)
+        within = code == 0xDA
+        scans += within
+        _expect(code in _BETWEEN_SCANS and scans <= MAX_SCANS)
     raise _OddError
 
 
@@ -272,7 +258,7 @@ def _boxes(source: bytes, _: bool) -> Outline:
 
 
 _WALKS: Final[tuple[tuple[bytes, Callable[[bytes, bool], Outline]], ...]] = (
-    (b"\xff\xd8\xff", _jpeg),
+    (jpeg.SIGNATURE, _jpeg),
     (b"\x89PNG\r\n\x1a\n", _png),
     (b"GIF87a", _gif),
     (b"GIF89a", _gif),

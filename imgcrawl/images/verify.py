@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import struct
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import count
@@ -16,7 +17,8 @@ from typing import Final, NoReturn
 from PIL import Image, ImageFile
 
 from imgcrawl.imageerrors import ImageError
-from imgcrawl.images.costs import MAX_FRAMES, cost_of
+from imgcrawl.images import jpeg
+from imgcrawl.images.costs import LARGEST_IN_THREADS, MAX_FRAMES, cost_of
 from imgcrawl.images.damage import Mended, mended, overlooked
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, kept_format
 from imgcrawl.images.frugal import still
@@ -112,6 +114,8 @@ def _outlined(source: bytes, keep: Collection[str], depth: str) -> Facts | None:
 def _decoded(source: bytes, min_width: int, min_height: int) -> Facts:
     if not ROOM.limit:
         formats(Image.preinit)  # sets it
+    if source.startswith(jpeg.SIGNATURE) and (facts := _plain_jpeg(source, min_width, min_height)):
+        return facts
     if not ROOM.is_shared and (found := still(source)):
         _refuse_small(found.width, found.height, min_width, min_height)
         return Facts(*found, 1, extension_of(source, found.format))
@@ -119,6 +123,18 @@ def _decoded(source: bytes, min_width: int, min_height: int) -> Facts:
         return _examined(source, min_width, min_height, room=0)
     except LargerFrameError:
         return _examined(source, min_width, min_height, room=max(ROOM.size, ROOM.most // 4))
+
+
+def _plain_jpeg(source: bytes, min_width: int, min_height: int) -> Facts | None:
+    """The facts of a JPEG like most, decoded without Pillow's reading of its metadata: a sixth of the time of all."""
+    if ROOM.is_shared and len(source) > LARGEST_IN_THREADS["JPEG"]:
+        return None
+    with contextlib.suppress(struct.error):  # it ends within its headers
+        if found := jpeg.headers(source):
+            _refuse_small(found.width, found.height, min_width, min_height)
+            if jpeg.decodes(source, found):
+                return Facts("JPEG", found.width, found.height, 1, extension_of(source, "JPEG"))
+    return None
 
 
 def _refuse_small(width: int, height: int, min_width: int, min_height: int) -> None:

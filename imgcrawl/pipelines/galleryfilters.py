@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.ranges import Ranges
 
 if TYPE_CHECKING:
     from typing import Self
@@ -24,7 +25,8 @@ _DATE = re.compile(r"(?<!\d)(\d{4})(?:-|/|\.|\s?年\s?)(\d{1,2})(?:-|/|\.|\s?月
 @dataclass(frozen=True, slots=True)
 class GalleryFilters:
     """Settings: GALLERIES_TITLE, a regular expression that the title must contain; GALLERIES_SINCE and GALLERIES_UNTIL,
-    days like 2026-11-26, both included. A gallery whose date is not known, or cannot be read, is wanted.
+    days like 2026-11-26, both included; IMAGES_RANGE, the numbers of the images in each gallery, as in 1-3,10. A
+    gallery whose date is not known, or cannot be read, is wanted.
 
     Raises `InputError` for values that are none of these.
     """
@@ -32,6 +34,7 @@ class GalleryFilters:
     title: re.Pattern[str] | None = None
     since: date | None = None
     until: date | None = None
+    images: Ranges = field(default_factory=Ranges)
 
     @classmethod
     def from_settings(cls, settings: BaseSettings) -> Self:
@@ -41,7 +44,8 @@ class GalleryFilters:
         except re.error as error:
             raise InputError(f"GALLERIES_TITLE={pattern!r}: {error}; expected a regular expression") from error
         since = _day(settings.get("GALLERIES_SINCE", ""), "GALLERIES_SINCE")
-        return cls(title, since, _day(settings.get("GALLERIES_UNTIL", ""), "GALLERIES_UNTIL"))
+        until = _day(settings.get("GALLERIES_UNTIL", ""), "GALLERIES_UNTIL")
+        return cls(title, since, until, Ranges.from_setting(settings.get("IMAGES_RANGE", ""), "IMAGES_RANGE"))
 
     def reason(self, adapter: ItemAdapter) -> str:
         """Why the images of an item are not wanted (`title`, `date`); empty if they are."""

@@ -52,7 +52,7 @@ from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.sharing import SharedAddresses
 from imgcrawl.pipelines.staging import Staging
 from imgcrawl.pipelines.storagefailures import StorageFailures
-from imgcrawl.pipelines.stores import FileStore, with_slash
+from imgcrawl.pipelines.stores import FileStore, full_address
 from imgcrawl.pipelines.visits import Visits, known_requests, visit_of
 from imgcrawl.pipelines.window import WINDOW, for_many, outcomes
 from imgcrawl.spidermiddlewares import opt_outs_of
@@ -88,7 +88,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         fields = getattr(crawler.spider, "image_name_fields", None)
         self.config = PipelineSettings.from_settings(crawler.settings, self.NAME_SETTING, fields)
         try:
-            super().__init__(with_slash(store_uri), crawler=crawler)
+            super().__init__(full_address(store_uri), crawler=crawler)
             self._handle_statuses(crawler.settings.getbool("MEDIA_ALLOW_REDIRECTS", True))  # not Scrapy's default
             self.local = self.store if isinstance(self.store, FileStore) else None
             if self.local:
@@ -105,7 +105,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 f"IMAGES_STORE={str(store_uri)!r} cannot be used ({error}); expected a directory that can be "
                 "written to, or the address of a store that Scrapy knows (s3://, gs://, ftp://)"
             ) from error
-        self.catalogue = open_catalogue(crawler.settings)
+        self.catalogue = open_catalogue(crawler.settings, in_crawl=True)
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
         self.media_requests = MediaRequests.of_pipeline(self, self.config, crawler.settings)
         self.opt_outs = self.media_requests.opt_outs
@@ -115,7 +115,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             if self.local
             else RemoteKeeper(self.store, self.catalogue, self.threads, lambda: self.spiderinfo, self.config)
         )
-        self.lookup = Lookup(self.catalogue, self.threads, self.keeper, keep_deleted=self.config.keep_deleted)
+        self.lookup = Lookup(self.catalogue, self.threads, self.keeper, self.config)
         self.visits = Visits(self.catalogue)
         self.failures = StorageFailures(crawler)
         self.receiver = Receiver(self.staging, filters=self.config.filters, strict=self.config.strict)
@@ -246,8 +246,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 path = str(PurePosixPath(path))
             requested_path = strip_extension(path)
             record = await self.lookup.find_intact(key)
-            if record and not record.path:
-                return not_stored("deleted")
+            if reason := await self.lookup.refused(key, record):
+                return not_stored(reason)
             if record and time.time() - record.checked_at < self.config.expires:
                 return known(record, requested_path)
             return still_stored(await self._asked(request, item, key, requested_path, record), record)

@@ -23,6 +23,7 @@ from imgcrawl.images.names import file_names
 from imgcrawl.images.room import CostlyError
 from imgcrawl.pipelines.examiners import Examined, Examiner, examined
 from imgcrawl.pipelines.futures import settle_soon
+from imgcrawl.pipelines.lookalikes import Lookalikes
 from imgcrawl.pipelines.outcomes import same_bytes
 from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
@@ -42,6 +43,7 @@ class _Staged:
     path: Path
     file: ExitStack
     kept: _Kept
+    look: bytes | None = None
 
 
 class LocalKeeper:
@@ -58,6 +60,7 @@ class LocalKeeper:
         self.catalogue = catalogue
         self.threads = threads
         self.config = config
+        self.looks = Lookalikes(catalogue) if config.similar == "refuse" else None
         self._ready: deque[_Staged] = deque()
         self._publishing = threading.Lock()
 
@@ -115,6 +118,7 @@ class LocalKeeper:
         with ExitStack() as file:
             try:
                 image = examined(arrival, examiner, placeholders)
+                look = self.looks.of(arrival) if self.looks else None
                 if arrival.file:
                     self.store.sync_staged(arrival.file)
                 path = arrival.file or file.enter_context(self.store.staged(arrival.response.body))
@@ -124,7 +128,7 @@ class LocalKeeper:
             except BaseException as error:  # to be raised where the image is waited for
                 settle_soon([(kept, error)])
                 return
-            self._ready.append(_Staged(image, path, file.pop_all(), kept))
+            self._ready.append(_Staged(image, path, file.pop_all(), kept, look))
         # Whoever comes while images are published leaves its own to that thread: a transaction for many of them
         # costs less than one for each, and nobody waits for a lock.
         while self._ready and self._publishing.acquire(blocking=False):
@@ -139,8 +143,11 @@ class LocalKeeper:
             return
         outcomes: Sequence[tuple[str, Record] | BaseException]
         try:
+            if self.looks:
+                self.looks.catch_up()
             with self.catalogue.transaction():
-                outcomes = kept = [self._publish(staged.image, staged.path) for staged in images]
+                outcomes = [self._publish(staged) for staged in images]
+                kept = [each for each in outcomes if isinstance(each, tuple)]
                 self.store.sync(record.path for status, record in kept if status == "downloaded")
         except BaseException as error:  # to be raised where the image is waited for
             if len(images) > 1:  # what cannot be published must not harm the others; to publish twice changes nothing
@@ -153,8 +160,9 @@ class LocalKeeper:
             with suppress(OSError):  # the store removes what is left when it is closed
                 image.file.close()
 
-    def _publish(self, image: Examined, staged: Path) -> tuple[str, Record]:
-        """Give a staged image its name and its record."""
+    def _publish(self, ready: _Staged) -> tuple[str, Record] | ImageError:
+        """Give a staged image its name and its record; or say why it is not wanted beside those that are stored."""
+        image, staged = ready.image, ready.path
         record, checksum, catalogue = image.record, image.record.checksum, self.catalogue
         before = catalogue.find(record.key)
         is_once, own = self.config.same_bytes == "once", before.path if before else ""
@@ -170,12 +178,16 @@ class LocalKeeper:
                     path = self._named(image, link or staged)
                 break
         else:
+            if self.looks and ready.look and (other := self.looks.like(ready.look, record)):
+                return ImageError("similar", f"as {other}")
             if self.config.last_modified:
                 set_last_modified(staged, record.last_modified)
             path = self._named(image, staged)
         _, mtime_ns, inode = self.store.stat(path) or (0, 0, 0)
         record = replace(record, path=path, mtime_ns=mtime_ns, inode=inode)
         catalogue.put(record)
+        if self.looks and ready.look:
+            self.looks.note(ready.look, record)
         return status, record
 
     def _named(self, image: Examined, staged: Path) -> str:

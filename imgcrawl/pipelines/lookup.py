@@ -12,6 +12,7 @@ from typing import Protocol
 
 from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.pipelines.futures import settle
+from imgcrawl.pipelines.settings import PipelineSettings
 
 _Found = tuple[Record | None, bool]  # what is recorded, and whether its file is unchanged
 _Answers = Mapping[bytes, asyncio.Future[_Found]]
@@ -31,16 +32,16 @@ class Keeper(Protocol):
 
 
 class Lookup:
-    """Asks the *catalogue*, in *threads*, and the store, by its *keeper*. *keep_deleted*: what is gone from the store
-    was deleted on purpose."""
+    """Asks the *catalogue*, in *threads*, and the store, by its *keeper*. IMAGES_KEEP_DELETED: what is gone from the
+    store was deleted on purpose."""
 
     def __init__(
-        self, catalogue: Catalogue, threads: ThreadPoolExecutor, keeper: Keeper, *, keep_deleted: bool = False
+        self, catalogue: Catalogue, threads: ThreadPoolExecutor, keeper: Keeper, config: PipelineSettings
     ) -> None:
         self.catalogue = catalogue
         self.threads = threads
         self.keeper = keeper
-        self.keep_deleted = keep_deleted
+        self.config = config
         self._asked: dict[bytes, asyncio.Future[_Found]] = {}
 
     async def find_intact(self, key: bytes) -> Record | None:
@@ -49,9 +50,20 @@ class Lookup:
         record, is_unchanged = await self._find(key)
         if record is None or not record.path or is_unchanged or await self.keeper.is_intact(record):
             return record
-        if self.keep_deleted and await self.keeper.is_gone(record):
+        if self.config.keep_deleted and await self.keeper.is_gone(record):
             return replace(record, path="")
         return None
+
+    async def refused(self, key: bytes, record: Record | None) -> str:
+        """Why the address with fingerprint *key*, of which `find_intact` has found *record*, is not asked for:
+        `deleted`, or `similar` where it was refused for that, as it would be each night; else empty."""
+        if record:
+            return "" if record.path else "deleted"
+        if self.config.similar != "refuse":
+            return ""
+        find = partial(self.catalogue.outcomes, [key])
+        (last,) = await asyncio.get_running_loop().run_in_executor(self.threads, find)
+        return "similar" if last and last.reason == "similar" else ""
 
     async def confirm(self, record: Record) -> None:
         """Note that the server confirmed *record* now."""

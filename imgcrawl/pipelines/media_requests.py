@@ -91,6 +91,7 @@ class MediaRequests:
         pages = adapter.get(self.pages_field) or []
         said = [word for word in adapter.get("opt_outs") or () if word in KNOWN]
         unwanted = self.galleries.reason(adapter)
+        is_retried = "failed" in adapter  # its images are some of a gallery's
         named = self._item_fields(adapter, spider) if "{filename" in self.template else {}
         paths, known_as = prepared
         given, names = self._given_paths(adapter), adapter.get(self.names_field) or []
@@ -99,8 +100,8 @@ class MediaRequests:
             request = self._request(url, referer, path)
             if known_as and isinstance(url, str) and url in known_as:
                 request.meta["image_known_as"] = known_as[url]
-            if unwanted:
-                request.meta.setdefault("image_refused", unwanted)
+            if unwanted or not (index + 1 in self.galleries.images or is_retried):
+                request.meta.setdefault("image_refused", unwanted or "range")
             if said:
                 self._apply_page_opt_outs(said, request)
             if named and not _at(given, index):

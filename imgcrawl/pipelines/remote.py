@@ -19,10 +19,11 @@ from scrapy.pipelines.files import FilesStoreProtocol
 from scrapy.pipelines.media import MediaPipeline
 from scrapy.utils.defer import ensure_awaitable
 
-from imgcrawl.catalogue import Catalogue, Record
-from imgcrawl.exceptions import InputError
+from imgcrawl.catalogue import LOST, Catalogue, Record
+from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.images.names import file_names
 from imgcrawl.pipelines.examiners import Examined, Examiner, examined
+from imgcrawl.pipelines.lookalikes import Lookalikes
 from imgcrawl.pipelines.loststores import LostStoreError
 from imgcrawl.pipelines.outcomes import same_bytes
 from imgcrawl.pipelines.placeholders import Placeholders
@@ -62,13 +63,14 @@ class RemoteKeeper:
 
         self.store = store
         self.catalogue = catalogue
+        self.looks = Lookalikes(catalogue) if config.similar == "refuse" else None
         self.threads = threads
         self._info = info
         self._uploading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by checksum
 
     async def is_intact(self, record: Record) -> bool:
-        """Whether the file of *record* is there."""
-        return is_plain(record.path) and await self._is_there(record.path)
+        """Whether the file of *record* is there, and no audit has found it not to be what it was."""
+        return record.mtime_ns != LOST and is_plain(record.path) and await self._is_there(record.path)
 
     async def is_gone(self, record: Record) -> bool:
         """False: Scrapy's stores tell what is gone from what cannot be asked by nothing."""
@@ -83,19 +85,36 @@ class RemoteKeeper:
     ) -> tuple[str, Record]:
         """Verify *arrival* in *threads*, store and record it: its status and its record. Raises what *examiner* does,
         and OSError."""
-        image = await asyncio.get_running_loop().run_in_executor(threads, examined, arrival, examiner, placeholders)
+        loop = asyncio.get_running_loop()
+        image = await loop.run_in_executor(threads, examined, arrival, examiner, placeholders)
         # The same bytes under two addresses are uploaded once.
         async with self._uploading.setdefault(image.record.checksum, asyncio.Lock()):
+            look = await loop.run_in_executor(threads, self.looks.of, arrival) if self.looks else None
+            if look:
+                await self._in_thread(self._refuse_similar, look, image.record)
             status, record = await self._upload(arrival, image)
             await self._in_thread(self.catalogue.put_claimed, replace(record, checked_at=time.time()))
+            if look:
+                await self._in_thread(self._note_look, look, record)
         return status, record
+
+    def _refuse_similar(self, look: bytes, record: Record) -> None:
+        looks = cast("Lookalikes", self.looks)
+        looks.catch_up()
+        if next(self.catalogue.files_of(record.checksum), None) is None and (other := looks.like(look, record)):
+            raise ImageError("similar", f"as {other}")
+
+    def _note_look(self, look: bytes, record: Record) -> None:
+        with self.catalogue.transaction():
+            cast("Lookalikes", self.looks).note(look, record)
 
     async def _upload(self, arrival: Arrival, image: Examined) -> tuple[str, Record]:
         record = image.record
         before = await self._in_thread(self.catalogue.find, record.key)
         files = await self._in_thread(lambda: list(islice(self.catalogue.files_of(record.checksum), _FILES)))
+        own = before.path if before else ""
         for path in files:
-            ours = self._once or (before and before.path == path)
+            ours = (self._once or path == own) and not (before and before.mtime_ns == LOST and path == own)
             if ours and is_plain(path) and await self._is_there(path):
                 again, status = same_bytes(record, path, before)
                 return status, again

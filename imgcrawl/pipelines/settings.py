@@ -54,6 +54,7 @@ class PipelineSettings:
     check_by_hash: bool
     keep_deleted: bool
     same_bytes: str
+    similar: str
     last_modified: bool
 
     @classmethod
@@ -84,6 +85,7 @@ class PipelineSettings:
                 keep_deleted=settings.getbool("IMAGES_KEEP_DELETED"),
                 check_by_hash=_checked_by_hash(settings),
                 same_bytes=settings.get("IMAGES_SAME_BYTES", "once"),
+                similar=settings.get("IMAGES_SIMILAR", "keep"),
                 last_modified=settings.getbool("IMAGES_LAST_MODIFIED", False),
             )
         except (TypeError, ValueError) as error:
@@ -99,6 +101,8 @@ class PipelineSettings:
             raise InputError(f"IMAGES_VERIFY is {config.depth!r}; expected {', '.join(DEPTHS)}")
         if config.same_bytes not in SAME_BYTES:
             raise InputError(f"IMAGES_SAME_BYTES is {config.same_bytes!r}; expected {', '.join(SAME_BYTES)}")
+        if config.similar not in ("keep", "refuse"):
+            raise InputError(f"IMAGES_SIMILAR is {config.similar!r}; expected keep or refuse")
         if unknown := config.keep - FOREIGN_EXTENSIONS.keys():
             raise InputError(f"IMAGES_KEEP names {min(unknown)!r}; expected some of {', '.join(FOREIGN_EXTENSIONS)}")
         return config
@@ -122,6 +126,10 @@ def _filters(settings: BaseSettings) -> ImageFilters:
         max_width=settings.getint("IMAGES_MAX_WIDTH", 0),
         max_height=settings.getint("IMAGES_MAX_HEIGHT", 0),
         min_pixels=settings.getint("IMAGES_MIN_PIXELS", 0),
+        # The usual bound is for decoders, which judge it before they begin: no header is read for its sake.
+        max_pixels=most
+        if (most := settings.getint("IMAGES_MAX_PIXELS", DEFAULT_PIXEL_LIMIT)) < DEFAULT_PIXEL_LIMIT
+        else 0,
         min_bytes=settings.getint("IMAGES_MIN_BYTES", 0),
         min_aspect=settings.getfloat("IMAGES_MIN_ASPECT", 0.0),
         max_aspect=settings.getfloat("IMAGES_MAX_ASPECT", 0.0),

@@ -17,7 +17,7 @@ _TRANSIENT = 3600.0
 # What was said about the address, and not about the moment or about us.
 _FINAL = {
     *("http_404", "http_410", "empty", "not_an_image", "not_a_video", "unsupported_format", "truncated", "corrupt"),
-    *("too_large", "too_many_pixels", "too_small", "aspect", "format", "too_many_redirects", "placeholder"),
+    *("too_large", "too_many_pixels", "too_small", "aspect", "format", "similar", "too_many_redirects", "placeholder"),
 }
 # Others depend on the page that named the address (Referer, whether it may name private addresses), on a rule, or are
 # faults of ours, and cost one request at the most.

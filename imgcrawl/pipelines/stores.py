@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,6 +25,7 @@ _HANDLES = os.open in os.supports_dir_fd  # not on Windows
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _LARGEST = 2**63 - 1
+_FTP_WITHOUT_PORT = re.compile(r"(ftp://(?:[^/?#]*@)?(?:[^:/?#@\[\]]+|\[[^\]]*\]))(/.*)?", re.DOTALL)
 _READ = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -81,17 +83,25 @@ class FileStore(FSFilesStore):
     def checksum(self, name: str) -> str | None:
         """The sha256 of the file *name*, in hex, or None if there is no such file."""
         try:
-            with self._folder_of(name) as (folder, last), os.fdopen(os.open(last, _READ, dir_fd=folder), "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    return None
+            with self._opened(name) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except (OSError, ValueError):  # of names with a NUL
             return None
 
-    def body(self, name: str) -> bytes:
-        """What is in the file *name*. Raises OSError."""
+    def body(self, name: str, most: int = _LARGEST) -> bytes:
+        """What is in the file *name*. Raises OSError, also for one of more than *most* bytes, and ValueError."""
+        with self._opened(name) as file:
+            content = file.read(min(most, _LARGEST - 1) + 1)
+        if len(content) > most:
+            raise OSError(errno.EFBIG, f"it has more than {most} bytes", name)
+        return content
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BufferedReader]:
         with self._folder_of(name) as (folder, last), os.fdopen(os.open(last, _READ, dir_fd=folder), "rb") as file:
-            return file.read()
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "is no file", name)
+            yield file
 
     def stat(self, name: str) -> tuple[int, int, int] | None:
         """Size, modification time in ns and inode of the file *name*, or None if there is no such file."""
@@ -228,9 +238,12 @@ class FileStore(FSFilesStore):
         return path
 
 
-def with_slash(uri: str | os.PathLike[str]) -> str:
-    """The address of a store, with the slash behind its bucket, or its prefix, that Scrapy's stores need there."""
+def full_address(uri: str | os.PathLike[str]) -> str:
+    """The address of a store, with what Scrapy's stores need in it: the slash behind a bucket, or its prefix, and the
+    port of an FTP server."""
     uri = os.fspath(uri)
+    if match := _FTP_WITHOUT_PORT.fullmatch(uri):
+        return f"{match[1]}:21{match[2] or ''}"
     return f"{uri}/" if uri.startswith(("s3://", "gs://")) and not uri.endswith("/") else uri
 
 

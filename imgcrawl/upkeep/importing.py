@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.exceptions import ImageError, InputError
@@ -31,6 +32,7 @@ BATCH = 100  # files of one transaction
 class _Read:
     """A file that was read: its key in the catalogue, its sha256, and what its header says."""
 
+    file: Path
     found: FoundFile
     key: bytes
     checksum: str
@@ -41,7 +43,8 @@ class Importing:
     """Takes files into *store*, where they are not in it already, and notes them in *catalogue*; *threads* read them.
 
     Files outside the store get a hard link in it, or are copied where that cannot be, below `imported/`; bytes that are
-    there already are not stored again. An address that is in the catalogue, with its file, stays as it is.
+    there already are not stored again. An address that is in the catalogue, with its file, stays as it is. What others
+    had, and have no more, is noted as deleted on purpose.
     """
 
     def __init__(
@@ -79,35 +82,49 @@ class Importing:
             except InputError as error:
                 self.problems.append(str(error))
         new = []
+        there = {key for key, file in keyed if file.file}
         for (key, file), record in zip(keyed, self.catalogue.find_all(key for key, _ in keyed), strict=True):
             if record and not record.path:
                 self.counts["deleted on purpose"] += 1
             elif record and self.store.stat(record.path):
                 self.counts["known"] += 1
+            elif file.file is None:
+                if key not in there:
+                    self._forget(key, file.url)
+                    there.add(key)
             else:
                 new.append((key, file))
         return new
 
+    def _forget(self, key: bytes, url: str) -> None:
+        """Note that a person has had what is at *url*, and wants it no more."""
+        gone = Record(key, "", "", "", 0, "", 0, 0, 0, url, "", "", "", 0.0)
+        with self.catalogue.transaction():
+            self.catalogue.put(gone)
+        self.counts["deleted on purpose"] += 1
+
     def _read(self, keyed: tuple[bytes, FoundFile]) -> _Read | str:
         key, found = keyed
+        path = cast("Path", found.file)
         try:
-            with found.file.open("rb") as file:
+            with path.open("rb") as file:
                 checksum = hashlib.file_digest(file, "sha256").hexdigest()
                 if found.digest:
                     file.seek(0)
                     if hashlib.file_digest(file, found.digest[0]).hexdigest() != found.digest[1]:
-                        return f"{found.file} has not the bytes that {found.url} had ({found.digest[0]}): made anew?"
-            return _Read(found, key, checksum, facts_of_header(found.file))
+                        named = found.name or path
+                        return f"{named} has not the bytes that {found.url} had ({found.digest[0]}): made anew?"
+            return _Read(path, found, key, checksum, facts_of_header(path))
         except OSError as error:
-            return f"{found.file} cannot be read: {error.strerror or error}"
+            return f"{found.name or path} cannot be read: {error.strerror or error}"
         except ImageError as error:
-            return f"{found.file} is no image: {error}"
+            return f"{found.name or path} is no image: {error}"
 
     def _put(self, file: _Read, base: Path) -> None:
-        path = self._path_in_store(file.found.file) or self._taken_in(file, base)
+        path = self._path_in_store(file.file) or self._taken_in(file, base)
         stat = self.store.stat(path)
         if stat is None:
-            self.problems.append(f"{file.found.file} has gone")
+            self.problems.append(f"{file.file} has gone")
             return
         at = stat[1] / 1e9
         self.catalogue.put(
@@ -146,9 +163,9 @@ class Importing:
         for path in self.catalogue.files_of(file.checksum):
             if self.store.checksum(path) == file.checksum:
                 return path
-        source = file.found.file.resolve()
+        source = file.file.resolve()
         try:
-            name = source.relative_to(base.resolve()).as_posix()
+            name = file.found.name or source.relative_to(base.resolve()).as_posix()
         except ValueError:
             name = source.name
         wanted = strip_extension(safe_path(f"{FOLDER}/{strip_extension(name)}"))

@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from pathlib import Path
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.rows.reader import open_records, open_rows
 from imgcrawl.rows.records import BadRow
+from imgcrawl.upkeep.archives import Archive
 
 # Fields in which what gallery-dl writes has the address of a file, the surest first: extractors differ, and
 # `url-metadata` adds one.
-_ADDRESSES = ("url", "file_url", "image_url", "download_url", "display_url", "original_url", "fileUrl", "source_url")
+_ADDRESSES = (
+    "url",
+    "file_url",
+    "image_url",
+    "imageurl",
+    "download_url",
+    "display_url",
+    "original_url",
+    "fileUrl",
+    "source_url",
+)
+_LARGEST_JSON = 1 << 24  # bytes
 _DIGESTS = ("sha256", "sha512", "md5")  # of what img2dataset had fetched (compute_hash)
-_SQLITE = b"SQLite format 3\0"
 
 
 class FoundFile(NamedTuple):
-    """A *file* that has the bytes of the address *url*. *digest*: the name of a hash, and the hash, of what the server
-    sent, where it is known."""
+    """A *file* that has the bytes of the address *url*; None: they were had once, and a person wants them no more.
+    *digest*: the name of a hash, and the hash, of what the server sent, where it is known. *name*: what the file is
+    called, where that is not its own name in its folder."""
 
-    file: Path
+    file: Path | None
     url: str
     digest: tuple[str, str] | None = None
+    name: str = ""
 
 
-def files_of_list(path: Path) -> Iterator[FoundFile | str]:
+def files_of_list(paths: Sequence[Path], scratch: Path) -> Iterator[FoundFile | str]:
     """The rows of a list (CSV, TSV, JSON Lines, Parquet) with the columns `path` and `url`. Paths are relative to the
     list's folder. What cannot be read is a text."""
+    path = _only(paths)
     reader = open_rows(path, columns=["path", "url"])
     for row in reader:
         if isinstance(row, BadRow):
@@ -40,29 +54,54 @@ def files_of_list(path: Path) -> Iterator[FoundFile | str]:
             yield FoundFile(path.parent / row.values[0], row.values[1])
 
 
-def files_of_gallery_dl(path: Path) -> Iterator[FoundFile | str]:
-    """The files in the folder *path* beside which gallery-dl has written what it knows (`--write-metadata`), with the
-    addresses that this names. Raises `InputError` for its archive, which names none."""
-    if path.is_file():
-        raise InputError(_about_archive(path))
-    for sidecar in sorted(_folder(path).rglob("*.json")):
-        known = _json(sidecar)
-        if known is None:
-            yield f"{sidecar} is no JSON object"
-        elif (file := _beside(sidecar)) is None:
-            yield f"{sidecar}: there is no file beside it"
-        elif url := next((known[name] for name in _ADDRESSES if _is_address(known.get(name))), ""):
-            yield FoundFile(file, url)
-        else:
-            yield (
-                f"{sidecar} names no address of its file ({', '.join(_ADDRESSES[:3])}, …); gallery-dl writes one with"
-                ' the option "url-metadata": "url"'
-            )
+def files_of_gallery_dl(paths: Sequence[Path], scratch: Path) -> Iterator[FoundFile | str]:
+    """The files in the folders of *paths* beside which gallery-dl has written what it knows (`--write-metadata`), with
+    the addresses that this names; then what its archives (SQLite), the files of *paths*, say that it has had and that
+    is in none of these folders. Raises `InputError`."""
+    archives = [Archive(path) for path in paths if path.is_file()]
+    try:
+        for folder in (path for path in paths if not path.is_file()):
+            for sidecar in sorted(_folder(folder).rglob("*.json")):
+                if found := _of_sidecar(sidecar, archives):
+                    yield found
+        for archive in archives:
+            for url in archive.addresses():
+                yield FoundFile(None, url)
+            if archive.others:
+                yield (
+                    f"{archive.path}: {archive.others:,} of {archive.count:,} entries name no address but what a site"
+                    " calls its images, as pixiv123 does; where their files have a .json beside them, import its folder"
+                )
+    finally:
+        for archive in archives:
+            archive.close()
 
 
-def files_of_img2dataset(path: Path) -> Iterator[FoundFile | str]:
-    """The files of an output folder of img2dataset (output_format files), by its .json files, or, where these are
-    missing, by the .parquet of a shard."""
+def _of_sidecar(sidecar: Path, archives: Sequence[Archive]) -> FoundFile | str | None:
+    """What *sidecar* says; None where an archive says it itself."""
+    known = _json(sidecar)
+    if known is None:
+        return f"{sidecar} is no JSON object"
+    url = next((known[name] for name in _ADDRESSES if _is_address(known.get(name))), "")
+    if file := _beside(sidecar):
+        return (
+            FoundFile(file, url)
+            if url
+            else f"{sidecar} names no address of its file ({', '.join(_ADDRESSES[:3])}, …); gallery-dl writes one with"
+            ' the option "url-metadata": "url"'
+        )
+    if any(archive.has(known) for archive in archives):
+        return FoundFile(None, url) if url else None
+    return f"{sidecar}: there is no file beside it"
+
+
+def files_of_img2dataset(paths: Sequence[Path], scratch: Path) -> Iterator[FoundFile | str]:
+    """The files of an output folder of img2dataset: of output_format webdataset those in its .tar files, which are
+    taken out of these into *scratch*; of output_format files by its .json files, or, where these are missing, by the
+    .parquet of a shard."""
+    path = _only(paths)
+    for shard in sorted(_folder(path).glob("*.tar")):
+        yield from _files_in(shard, scratch)
     seen = set()
     for sidecar in sorted(_folder(path).rglob("*.json")):
         if sidecar.name.endswith("_stats.json"):
@@ -76,7 +115,16 @@ def files_of_img2dataset(path: Path) -> Iterator[FoundFile | str]:
         else:
             seen.add(file)
             yield FoundFile(file, known["url"], _digest(known))
+    for found in _files_of_tables(path):
+        if not isinstance(found, FoundFile) or found.file not in seen:
+            yield found
+
+
+def _files_of_tables(path: Path) -> Iterator[FoundFile | str]:
+    """What the .parquet of each shard in the folder *path* says was fetched, and is not in a .tar."""
     for shard in sorted(path.glob("*.parquet")):
+        if shard.with_suffix(".tar").exists():  # which has said all that there is
+            continue
         for _, _, row in open_records(shard, format=None, encoding="utf-8", delimiter=None).read():
             if isinstance(row, BadRow):
                 yield f"{shard}, row {row.line}: {row.reason}"
@@ -84,11 +132,41 @@ def files_of_img2dataset(path: Path) -> Iterator[FoundFile | str]:
                 file = _beside(shard.with_suffix("") / f"{row.get('key')}.json")
                 if file is None:
                     yield f"{shard}: there is no file {row.get('key')} in {shard.with_suffix('').name}"
-                elif file not in seen:
+                else:
                     yield FoundFile(file, row["url"], _digest(row))
 
 
-KINDS: Mapping[str, Callable[[Path], Iterator[FoundFile | str]]] = {
+def _files_in(shard: Path, scratch: Path) -> Iterator[FoundFile | str]:
+    """What is in a *shard* of img2dataset: for each key a file, its .json, and its .txt."""
+    files: dict[str, tuple[Path, str]] = {}
+    facts: dict[str, dict[str, Any]] = {}
+    try:
+        with tarfile.open(shard) as archive:
+            for number, member in enumerate(archive):
+                key, _, kind = PurePosixPath(member.name).name.partition(".")
+                body = archive.extractfile(member) if member.isfile() else None
+                if body is None or kind == "txt":
+                    continue
+                if kind == "json":
+                    facts[key] = _object(body.read(_LARGEST_JSON)) or {}
+                else:
+                    file = scratch / f"{shard.stem}-{number}"
+                    with file.open("xb") as made:
+                        shutil.copyfileobj(body, made)
+                    files[key] = file, f"{shard.stem}/{key}.{kind}"
+                if key in files and key in facts:
+                    (file, name), known = files.pop(key), facts.pop(key)
+                    if _is_address(known.get("url")):
+                        yield FoundFile(file, known["url"], _digest(known), name)
+                    else:
+                        yield f"{shard}: {key}.json names no url"
+    except (tarfile.TarError, OSError, EOFError) as error:
+        yield f"{shard} cannot be read: {error}"
+    for key in sorted(files):
+        yield f"{shard}: {files[key][1]} has no .json with its url"
+
+
+KINDS: Mapping[str, Callable[[Sequence[Path], Path], Iterator[FoundFile | str]]] = {
     "files": files_of_list,
     "gallery-dl": files_of_gallery_dl,
     "img2dataset": files_of_img2dataset,
@@ -101,20 +179,10 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _about_archive(path: Path) -> str:
-    with path.open("rb") as file:
-        if file.read(len(_SQLITE)) != _SQLITE:
-            return f"{path}: expected the folder of gallery-dl's files, with a .json beside each (--write-metadata)"
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as archive:
-            (count,) = archive.execute("SELECT count(*) FROM archive").fetchone()
-    except sqlite3.Error as error:
-        return f"{path}: {error}; expected gallery-dl's folder of files, with a .json beside each (--write-metadata)"
-    return (
-        f"{path} is an archive of gallery-dl with {count:,} entries, which are its own names for files and say neither"
-        " where these are nor from which address; expected the folder of the files, with a .json beside each"
-        " (--write-metadata)"
-    )
+def _only(paths: Sequence[Path]) -> Path:
+    if len(paths) != 1:
+        raise InputError(f"{', '.join(map(str, paths))}: expected one path")
+    return paths[0]
 
 
 def _beside(sidecar: Path) -> Path | None:
@@ -132,8 +200,15 @@ def _escaped(name: str) -> str:
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:
-        known = json.loads(path.read_bytes())
-    except (ValueError, OSError, RecursionError):
+        return _object(path.read_bytes())
+    except OSError:
+        return None
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        known = json.loads(text)
+    except (ValueError, RecursionError):
         return None
     return known if isinstance(known, dict) else None
 

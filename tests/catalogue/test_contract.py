@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from itemadapter import ItemAdapter
 from scrapy.utils.test import get_crawler
 
-from imgcrawl.catalogue import Catalogue, CatalogueCounts, GalleryVisit, LastOutcome, Record, SqliteCatalogue
+from imgcrawl.catalogue import LOST, Catalogue, CatalogueCounts, GalleryVisit, LastOutcome, Record, SqliteCatalogue
 from imgcrawl.catalogue.contract import SCHEMA_VERSION
 from imgcrawl.catalogue.database import AT_ONCE
 from imgcrawl.catalogue.galleries import items
@@ -400,7 +401,20 @@ def test_what_is_lost_is_a_failure_with_the_path_it_had(catalogue: Catalogue) ->
     catalogue.mark_lost([key(2)])
     (lost,) = catalogue.not_had("s")
     assert (lost.key, lost.reason, lost.requested_path) == (key(2), "lost", "a/1")
+    assert [each.mtime_ns for each in catalogue.records()] == [7, LOST]
     assert [each.key for each in catalogue.records(key(1))] == [key(2)]
+
+
+def test_what_images_look_like_is_told_once_in_the_order_in_which_it_was_noted(
+    place: str, catalogue: Catalogue
+) -> None:
+    with catalogue.transaction():
+        for checksum, look in (("b", b"\0" * 40), ("a", b"\1" * 40), ("b", b"\2" * 40)):
+            catalogue.note_look(checksum, look, 12)
+    with closing(opened(place)) as another:
+        first, second = another.looks()
+    assert [first[1:], second[1:]] == [("b", b"\0" * 40, 12), ("a", b"\1" * 40, 12)]
+    assert list(catalogue.looks(first[0])) == [second]
 
 
 def test_files_that_are_renamed_are_renamed_for_all_their_addresses(catalogue: Catalogue) -> None:

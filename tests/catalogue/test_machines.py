@@ -17,8 +17,10 @@ from scrapy.settings import Settings
 from imgcrawl.catalogue import CatalogueError, open_catalogue
 from imgcrawl.catalogue.galleries import items
 from imgcrawl.catalogue.postgresql import PostgresCatalogue
+from tests.pipelines.test_store_settings import queue_of
 from tests.support.crawling import Crawl, crawl
 from tests.support.postgres import PASSWORD, PostgresServer
+from tests.support.redis_server import RedisServer
 from tests.support.s3 import BUCKET, s3
 from tests.support.server import JPEG, Exchange, Server, jpeg
 
@@ -128,6 +130,45 @@ def test_a_catalogue_that_goes_away_ends_the_crawl_in_order_and_nothing_is_told_
     assert [image["status"] for item in again.items if item["url"] in whole for image in item["images"]] == [
         "uptodate"
     ] * (5 * len(whole))
+
+
+def test_a_catalogue_that_stalls_ends_the_crawl_and_its_page_is_for_the_next_one(
+    server: Server, tmp_path: Path, postgres: PostgresServer, redis_server: RedisServer
+) -> None:
+    """Its server is there, keeps all connections, and answers nothing. With a queue that workers share."""
+
+    async def stall(exchange: Exchange) -> None:
+        postgres.freeze()
+        await exchange.head(200, Content_Type="image/jpeg", Content_Length=str(len(JPEG)))
+        await exchange.write(JPEG)
+
+    bodies = {f"/{number}.jpg": jpeg(50 + number) for number in range(6)}
+    for path, body in bodies.items():
+        server.add(path, body)
+    server.add("/late.jpg", stall, times=1)
+    server.add("/late.jpg", JPEG)
+    page = serve(server, "/page", {"title": "t", "image_urls": [server.url(path) for path in (*bodies, "/late.jpg")]})
+    settings = {
+        "CATALOGUE_URL": postgres.url,
+        "CATALOGUE_TIMEOUT": 1.5,
+        "REDIS_URL": redis_server.url,
+        "VERDICT_MAX_FAILED": 1,  # counted over both crawls, which are one run
+        "PRIVATE_HOSTS_ALLOWED": "127.0.0.1",
+        "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
+    }
+    try:
+        done = crawl(tmp_path, "items", page, **settings)
+    finally:
+        postgres.freeze(on=False)
+    assert done.code == 1, done.log
+    assert "the catalogue at CATALOGUE_URL cannot be used any more: no answer within 1.5 seconds" in done.log
+    assert "Traceback" not in done.log
+    rows = dict(line.split()[:2] for line in queue_of(tmp_path, redis_server) if len(line.split()) > 1)
+    assert (rows["queued"], rows["done"]) == ("1", "0")
+    again = crawl(tmp_path, "items", page, **settings)
+    assert again.code == 0, again.log
+    assert sorted(again.files.values()) == sorted([*bodies.values(), JPEG])
+    assert {image["status"] for image in again.items[-1]["images"]} <= {"uptodate", "downloaded"}
 
 
 def test_what_a_server_refuses_is_an_error_of_the_catalogue(postgres: PostgresServer) -> None:

@@ -11,8 +11,9 @@ from PIL import Image
 from scrapy.cmdline import execute
 
 from imgcrawl.demo.pictures import picture
-from imgcrawl.exports.lookalikes import DISTANCE, groups_of, hash_of
-from tests.support.crawling import project_settings
+from imgcrawl.images.lookalikes import DISTANCE, groups_of, hash_of
+from tests.support.crawling import crawl, project_settings
+from tests.support.server import Server
 
 WIDTH = 240
 
@@ -89,3 +90,38 @@ def test_groups_are_listed_with_the_largest_first(tmp_path: Path, capsys: pytest
     assert [row["path"] for row in json.loads(run("--json")[1])] == ["large.png", "small.jpg"]
     assert run("--keep", "newest")[::2] == (2, "--keep newest: expected largest\n")
     assert run("--distance", "300")[::2] == (2, "--distance 300: expected a number from 0 to 128\n")
+
+
+def test_what_looks_like_a_stored_image_and_is_not_larger_is_refused(server: Server, tmp_path: Path) -> None:
+    """One image at a time, one after the other; a second night asks for none of those that were refused."""
+    with Image.open(io.BytesIO(picture("hills/1", "PNG", WIDTH))) as image:
+        image.load()
+    half = image.resize((image.width // 2, image.height // 2))
+    bodies = {
+        "first.jpg": encoded(image, "JPEG", quality=90),
+        "again.webp": encoded(image, "WEBP", quality=70),
+        "half.png": encoded(half, "PNG"),
+        "other.jpg": picture("mandala/2", "JPEG", WIDTH),
+        "cut.jpg": encoded(cut(image, 0.02), "JPEG"),
+        "larger.png": encoded(image.resize((image.width * 2, image.height * 2)), "PNG"),
+        "larger.jpg": encoded(image.resize((image.width * 2, image.height * 2)), "JPEG"),
+        "same.jpg": encoded(image, "JPEG", quality=90),
+    }
+    for name, body in bodies.items():
+        server.add(f"/{name}", body)
+    galleries = [{"title": name, "image_urls": [server.url(f"/{name}")]} for name in bodies]
+    server.add("/page", json.dumps(galleries).encode(), headers={"Content-Type": "application/json"})
+    settings = {"IMAGES_SIMILAR": "refuse", "CONCURRENT_ITEMS": 1, "CONCURRENT_REQUESTS_PER_DOMAIN": 1}
+    nights = []
+    for _ in range(2):
+        server.forget()
+        done = crawl(tmp_path, "items", {"url": server.url("/page")}, **settings)
+        assert done.code == 0, done.log
+        nights.append(
+            {item["title"]: item["images"][0].get("reason", item["images"][0]["status"]) for item in done.items}
+        )
+    similar = dict.fromkeys(("again.webp", "half.png", "cut.jpg", "larger.jpg"), "similar")
+    stored = dict.fromkeys(("first.jpg", "other.jpg", "larger.png"), "downloaded")
+    assert nights[0] == {**similar, **stored, "same.jpg": "duplicate"}
+    assert nights[1] == {**similar, **dict.fromkeys((*stored, "same.jpg"), "uptodate")}
+    assert not [path for path in server.paths() if path not in {"/page", "/robots.txt"}]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,9 +63,15 @@ def test_what_failed_is_tried_again_through_a_shared_queue(
     site(server)
     night(server, tmp_path)
     server.forget()
-    again = retry(server, tmp_path, "-s", f"REDIS_URL={redis_server.url}", "-O", "again.json")
+    (tmp_path / "cookies.txt").write_text("127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tmine\n")
+    shared = ("-s", f"REDIS_URL={redis_server.url}", "-s", "COOKIES_FILE=cookies.txt")
+    again = retry(server, tmp_path, *shared, "-O", "again.json")
     assert again.returncode == 0, again.stderr
-    assert {path for path in server.paths() if path != "/robots.txt"} == {"/1/1.jpg", "/1/2.jpg", "/1/3.jpg"}
+    asked = [request for request in server.requests if request.path != "/robots.txt"]
+    assert {request.path for request in asked} == {"/1/1.jpg", "/1/2.jpg", "/1/3.jpg"}
+    assert {(each.headers["referer"], each.headers["cookie"]) for each in asked} == {
+        (server.url("/g1"), "session=mine")
+    }
     (item,) = json.loads((tmp_path / "again.json").read_text())
     assert [image["status"] for image in item["images"]] == ["downloaded"] * 3
 
@@ -267,7 +274,9 @@ def test_an_audit_finds_what_is_not_as_it_was_and_retry_brings_it_back(server: S
     missing, cut, changed, _ = sorted(before)
     missing.unlink()
     cut.write_bytes(before[cut][:-9])
+    times = changed.stat()
     changed.write_bytes(before[changed][:-1] + b"\0")
+    os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))  # as a disk does that errs
     (store / "mine.txt").write_text("not an image of a crawl")
     found = command(tmp_path, "audit", "--retry")
     assert found.returncode == 1

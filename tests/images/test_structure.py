@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from imgcrawl.exceptions import ImageError
+from imgcrawl.images import jpeg
 from imgcrawl.images.structure import outline
 from imgcrawl.images.verify import DEPTHS, Facts, examine
 from tests.images.pictures import bare_gif, encoded, picture, samples, translucent
@@ -145,3 +146,30 @@ def test_a_transparent_animation_of_webp_is_known_by_its_frames() -> None:
     source = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], allow_mixed=True)
     assert examine(source, depth="structure") == replace(examine(source), verified="structure")
     assert examine(source).frames == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "is_plain"),
+    [
+        (SAMPLES["jpeg"][0], True),
+        (SAMPLES["jpeg grey"][0], True),
+        (SAMPLES["jpeg rgb"][0], True),
+        (encoded(picture(8, 8), "JPEG", subsampling=2, restart_marker_blocks=1), True),
+        (SAMPLES["jpeg"][0] + b"follows", True),
+        (encoded(picture(7, 80), "JPEG"), False),
+        (SAMPLES["jpeg progressive"][0], False),
+        (SAMPLES["jpeg cmyk"][0], False),
+        (SAMPLES["mpo"][0], False),
+        (SAMPLES["jpeg"][0][:-1], False),
+        (SAMPLES["jpeg"][0][: len(SAMPLES["jpeg"][0]) // 2], False),
+        (SAMPLES["jpeg"][0].replace(b"\xff\xc4", b"\xff\xfe"), True),  # the usual tables of codes count
+    ],
+)
+def test_a_jpeg_like_most_is_decoded_without_a_look_at_its_metadata(
+    source: bytes, is_plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = jpeg.headers(source)
+    assert (headers is not None and jpeg.decodes(source, headers)) is is_plain
+    as_it_is = told(source, "decode")
+    monkeypatch.setattr(jpeg, "decodes", lambda *_: False)  # by Pillow's own way
+    assert told(source, "decode") == as_it_is

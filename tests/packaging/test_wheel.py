@@ -162,7 +162,11 @@ def run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedPro
 def test_the_wheel_has_scripts_templates_types_and_licence_and_nothing_from_beside_the_package(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     package = ROOT / "imgcrawl"
-    data = {p.relative_to(ROOT).as_posix() for kind in ("*.lua", "*.tmpl", "py.typed") for p in package.rglob(kind)}
+    data = {
+        p.relative_to(ROOT).as_posix()
+        for kind in ("*.lua", "*.tmpl", "py.typed", "static/*")
+        for p in package.rglob(kind)
+    }
     assert data and data <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.split("/")[0].split("-")[0] for name in names} == {"imgcrawl"}

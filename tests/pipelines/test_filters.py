@@ -60,6 +60,7 @@ def test_the_rest_of_what_is_not_wanted_is_not_read(server: Server, tmp_path: Pa
         "/wide.webp": ("too_large", picture("WEBP", 1200, 900), 1100),
         "/tall.jpg": ("aspect", picture("JPEG", 200, 900), 1100),
         "/moving.gif": ("format", picture("GIF", 300, 300), 1100),
+        "/dense.png": ("too_many_pixels", picture("PNG", 999, 999), 1100),
         "/behind-metadata.jpg": ("too_large", picture("JPEG", 1200, 900, exif=exif), 24_000),
     }
     for path, (_, body, start) in starts.items():
@@ -70,28 +71,29 @@ def test_the_rest_of_what_is_not_wanted_is_not_read(server: Server, tmp_path: Pa
     server.add("/good.avif", late := picture("AVIF", 99, 99))  # judged when it is there
     server.add("/old.jpg", good)
     server.add("/none.jpg", headers={"Content-Type": "image/jpeg"})
-    urls = [server.url(path) for path in (*starts, "/few.jpg", "/good.avif", "/none.jpg", "/good.jpg")]
+    urls = [server.url(path) for path in (*starts, "/few.jpg", "/good.avif", "/none.jpg", "/good.jpg", "/beyond.jpg")]
     rows = [
         {"title": "Birds of the sea", "date": "2026-03-01T10:00:00Z", "image_urls": urls},
         {"title": "Birds", "date": "Sun, 01 Mar 2020 10:00:00 GMT", "image_urls": [server.url("/old.jpg")]},
         {"title": "Cats", "date": "2026-03-01", "image_urls": [server.url("/old.jpg")]},
         {"title": "Birds, undated", "image_urls": [server.url("/good.jpg")]},
+        {"title": "Birds, beyond", "image_urls": [server.url("/beyond.jpg")]},
     ]
     (tmp_path / "list.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     settings = {
         "IMAGES_MIN_WIDTH": 100, "IMAGES_MAX_WIDTH": 1000, "IMAGES_MIN_PIXELS": 12_000, "IMAGES_MIN_BYTES": 1000,
         "IMAGES_MIN_ASPECT": 0.5, "IMAGES_FORMATS": "JPEG,PNG,WEBP,AVIF", "GALLERIES_TITLE": "^Birds",
         "GALLERIES_SINCE": "2021-01-01", "GALLERIES_UNTIL": "2026-03-01", "PRIVATE_HOSTS_ALLOWED": "127.0.0.1",
-        "IMAGES_MIN_HEIGHT": 100,
+        "IMAGES_MIN_HEIGHT": 100, "IMAGES_MAX_PIXELS": 900_000, "IMAGES_RANGE": "1-5,6-11", "GALLERIES_RANGE": "-4",
     }  # fmt: skip
     assert len(late) < 1000
     done = crawl(tmp_path, "urls", {"file": "list.jsonl"}, **settings)
     items = {item["title"]: [image.get("reason", image["status"]) for image in item["images"]] for item in done.items}
     found = items.pop("Birds of the sea")
-    assert found == [*(reason for reason, *_ in starts.values()), "too_small", "too_small", "empty", found[-1]]
-    assert {found[-1], *items.pop("Birds, undated")} == {"downloaded", "duplicate"}
+    assert found == [*(reason for reason, *_ in starts.values()), "too_small", "too_small", "empty", found[-2], "range"]
+    assert {found[-2], *items.pop("Birds, undated")} == {"downloaded", "duplicate"}
     assert items == {"Birds": ["date"], "Cats": ["title"]}
-    assert "/old.jpg" not in server.paths()
+    assert not {"/old.jpg", "/beyond.jpg"} & {*server.paths()}
     assert server.paths().count("/wide.webp") == 1  # it is not tried again
     for path, (_, _, start) in starts.items():
         assert start <= sent[path] < WHOLE / 10, path

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scrapy.cmdline import execute
 
-from tests.support.crawling import crawl
+from tests.support.crawling import crawl, project_settings
 from tests.support.s3 import BUCKET, s3
 from tests.support.server import Server, jpeg
 
@@ -70,6 +71,61 @@ def test_the_same_bytes_are_uploaded_once_and_what_is_gone_there_comes_again(ser
         assert "downloaded" in {image["status"] for image in again.images}
         for image in again.images:
             assert stored(client, image["path"]) == jpeg(50)
+
+
+@pytest.mark.filterwarnings("default")  # of boto3's and moto's own code
+def test_what_is_damaged_in_an_object_store_is_found_and_brought_back_and_what_is_there_is_exported(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = {f"{name}.jpg": jpeg(50 + number) for number, name in enumerate("abcd")}
+    for name, body in bodies.items():
+        server.add(f"/{name}", body)
+    page = serve(server, "/page", {"title": "t", "image_urls": [server.url(f"/{name}") for name in bodies]})
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with s3() as (settings, client):
+        settings |= {"IMAGES_STORE": f"s3://{BUCKET}/some", "CATALOGUE_FILE": str(tmp_path / "catalogue")}
+        done = crawl(tmp_path, "items", page, **settings)
+        assert done.code == 0, done.log
+        paths = {image["path"] for image in done.images}
+
+        def scrapy(*arguments: str) -> tuple[int, list[str], str]:
+            project = project_settings()
+            project.setdict(settings, "cmdline")
+            with pytest.raises(SystemExit) as ended:
+                execute(["scrapy", *arguments], project)
+            told = capsys.readouterr()
+            return int(str(ended.value.code)), told.out.splitlines(), told.err
+
+        assert scrapy("audit") == (0, [], "4 files are as they were\n")
+        missing, cut, changed, _ = sorted(paths)
+        client.delete_object(Bucket=BUCKET, Key=f"some/{missing}")
+        client.put_object(Bucket=BUCKET, Key=f"some/{cut}", Body=b"cut")
+        size = client.head_object(Bucket=BUCKET, Key=f"some/{changed}")["ContentLength"]
+        client.put_object(Bucket=BUCKET, Key=f"some/{changed}", Body=bytes(size))
+        client.put_object(Bucket=BUCKET, Key="some/mine.txt", Body=b"not of a crawl")
+        code, lines, _ = scrapy("audit", "--retry")
+        assert (code, lines) == (
+            1,
+            [f"missing  {missing}", f"damaged  {cut}", f"changed  {changed}", "unknown  mine.txt"],
+        )
+        asked = len(server.requests)
+        again = crawl(tmp_path, "items", page, **settings)
+        assert again.code == 0, again.log
+        assert len([each for each in server.requests[asked:] if each.path.endswith(".jpg")]) == 3
+        assert {path: stored(client, f"some/{path}") for path in paths} == {
+            image["path"]: bodies[image["url"].rpartition("/")[2]] for image in done.images
+        }
+        assert scrapy("audit")[:2] == (1, ["unknown  mine.txt"])
+
+        assert scrapy("export", "--to", "folder", "-o", str(tmp_path / "tree"), "--name", "{index}")[::2] == (0, "")
+        exported = sorted((tmp_path / "tree").glob("*.jpg"))
+        assert [file.read_bytes() for file in exported] == list(bodies.values())
+        code, lines, _ = scrapy("duplicates", "--distance", "0")
+        assert code == 0
+        settings["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
+        code, lines, told = scrapy("audit")
+        assert (code, lines) == (1, [])  # nothing is called missing, because nobody answers
+        assert told.startswith("the store cannot be read: EndpointConnectionError: Could not connect to the endpoint")
 
 
 def test_a_directory_of_several_machines_has_the_checksum_in_each_name(server: Server, tmp_path: Path) -> None:

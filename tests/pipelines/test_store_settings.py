@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from imgcrawl.pipelines.stores import with_slash
+from imgcrawl.pipelines.stores import full_address
 from tests.support.crawling import Crawl, crawl
 from tests.support.redis_server import RedisServer
 from tests.support.s3 import BUCKET, s3
-from tests.support.server import Server, jpeg
+from tests.support.server import JPEG, Exchange, Server, jpeg
 from tests.support.sharing import scrapy
 
 SAID = "Sun, 01 Mar 2020 10:00:00 GMT"
@@ -93,6 +94,34 @@ def test_an_object_store_that_takes_nothing_any_more_ends_the_crawl_which_goes_o
         assert len(client.list_objects_v2(Bucket=BUCKET)["Contents"]) == 3
 
 
+def test_a_folder_that_is_gone_in_mid_crawl_ends_it_in_order_and_the_same_command_goes_on(
+    server: Server, tmp_path: Path
+) -> None:
+    """As where a disk is not mounted any more."""
+    folder, away = tmp_path / "images", tmp_path / "away"
+
+    async def unmount(exchange: Exchange) -> None:
+        folder.rename(away)
+        await exchange.head(200, content_type="image/jpeg", content_length=str(len(JPEG)))
+        await exchange.write(JPEG)
+
+    for number in range(3):
+        server.add(f"/{number}.jpg", jpeg(50 + number))
+    server.add("/3.jpg", unmount, times=1)
+    server.add("/3.jpg", JPEG)
+    lost = run(server, tmp_path, "0123", CONCURRENT_REQUESTS_PER_DOMAIN=1)
+    assert lost.code == 1, lost.log
+    (sentence,) = {line for line in lost.log.splitlines() if line.startswith("an image could not be stored in")}
+    assert "No such file or directory" in sentence
+    assert "Traceback" not in lost.log
+    shutil.rmtree(folder, ignore_errors=True)
+    away.rename(folder)
+    done = run(server, tmp_path, "0123")
+    assert done.code == 0, done.log
+    assert {image["status"] for image in done.images} <= {"uptodate", "downloaded"}
+    assert sorted(done.files.values()) == sorted([JPEG, *(jpeg(50 + number) for number in range(3))])
+
+
 @pytest.mark.parametrize(
     ("given", "made"),
     [
@@ -100,8 +129,11 @@ def test_an_object_store_that_takes_nothing_any_more_ends_the_crawl_which_goes_o
         ("s3://bucket/a", "s3://bucket/a/"),
         ("gs://bucket/a/", "gs://bucket/a/"),
         ("images", "images"),
-        ("ftp://host/a", "ftp://host/a"),
+        ("ftp://host/a", "ftp://host:21/a"),
+        ("ftp://me:se:cret@host", "ftp://me:se:cret@host:21"),
+        ("ftp://[::1]/a", "ftp://[::1]:21/a"),
+        ("ftp://host:2121/a", "ftp://host:2121/a"),
     ],
 )
-def test_the_slash_that_scrapys_stores_need_is_there(given: str, made: str) -> None:
-    assert with_slash(given) == made
+def test_what_scrapys_stores_need_in_an_address_is_there(given: str, made: str) -> None:
+    assert full_address(given) == made

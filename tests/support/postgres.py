@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -85,6 +86,13 @@ class PostgresServer:
         if self.process.poll() is None:
             self.process.send_signal(2)  # SIGINT: the fast shutdown
             self.process.wait(60)
+
+    def freeze(self, *, on: bool = True) -> None:
+        """Have it, and all that it has started, do nothing any more, or go on: its connections stay open."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, children)):
+            os.kill(each, signal.SIGSTOP if on else signal.SIGCONT)
 
     def __enter__(self) -> Self:
         return self

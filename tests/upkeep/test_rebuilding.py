@@ -17,6 +17,7 @@ from scrapy.cmdline import execute
 
 from imgcrawl.catalogue import SqliteCatalogue
 from imgcrawl.pipelines.stores import FileStore
+from imgcrawl.upkeep.addresses import AddressKeys
 from imgcrawl.upkeep.rebuilding import StoredFiles
 from tests.commands.test_nights import command, night, site
 from tests.support.crawling import project_settings
@@ -158,6 +159,46 @@ def test_files_that_were_read_are_not_read_again_unless_they_have_changed(tmp_pa
         reads.clear()
 
 
+# What gallery-dl 1.32.18 (`--write-metadata --download-archive`) and img2dataset 1.47.0 (`--output_format files`, which
+# made the images anew, and `webdataset --resize_mode no --skip_reencode True`) left of a site at 127.0.0.5; of what
+# gallery-dl had fetched two files were then deleted.
+LEFT = Path(__file__).parent / "left"
+
+
+def taken_in(folder: Path) -> dict[str, str]:
+    """The file of each address of the site, "" where none is wanted, whose bytes are what its record says."""
+    settings = project_settings()
+    with closing(SqliteCatalogue(folder / "images" / ".catalogue.sqlite3")) as catalogue:
+        keys = AddressKeys(settings)
+        urls = {keys.of(f"http://127.0.0.5/{name}.jpg"): name for name in ("0", "1", "2", "large", "none")}
+        records = {urls[record.key]: record for record in catalogue.records() if record.key in urls}
+    for record in records.values():
+        file = folder / "images" / record.path
+        assert not record.path or hashlib.sha256(file.read_bytes()).hexdigest() == record.checksum
+    return {name: record.path for name, record in records.items()}
+
+
+def test_what_the_tools_themselves_have_left_is_taken_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What gallery-dl's archive says was had, and is gone, does not come back, as gallery-dl itself has it."""
+    theirs = [str(LEFT / "gallery-dl"), str(LEFT / "gallery-dl.sqlite3")]
+    code, _, lines = told(tmp_path / "a", capsys, "catalogue", "--import", "gallery-dl", *theirs)
+    # `directlink` notes no scheme: two addresses of one entry.
+    assert (code, lines) == (0, ["2 files imported, 3 deleted on purpose; not imported: 0"])
+    place = "imported/generic/127.0.0.5/page.html"
+    assert taken_in(tmp_path / "a") == {"0": f"{place}/0.jpg", "1": f"{place}/1.jpg", "2": "", "large": ""}
+
+    shards = str(LEFT / "img2dataset" / "webdataset")
+    code, _, lines = told(tmp_path / "b", capsys, "catalogue", "--import", "img2dataset", shards)
+    assert (code, lines) == (0, ["2 files imported; not imported: 0"])
+    assert taken_in(tmp_path / "b") == {"0": "imported/00000/000000000.jpg", "1": "imported/00000/000000001.jpg"}
+    assert not [*(tmp_path / "b" / "images" / ".incoming").glob("*/*")]
+
+    anew = str(LEFT / "img2dataset" / "files")
+    code, _, lines = told(tmp_path / "c", capsys, "catalogue", "--import", "img2dataset", anew)
+    assert (code, len(lines), lines[-1]) == (1, 3, "0 files imported; not imported: 2")
+    assert "had (sha256): made anew?" in lines[0]
+
+
 def sidecar(file: Path, body: bytes | None, known: dict[str, Any], name: str = "") -> None:
     """A file, if it has a *body*, with what is *known* of it beside it."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -191,10 +232,11 @@ def test_what_others_have_fetched_is_taken_in_and_not_fetched_again(
         archive.execute("CREATE TABLE archive (entry TEXT PRIMARY KEY) WITHOUT ROWID")
         archive.execute("INSERT INTO archive VALUES ('pixiv1')")
         archive.commit()
-    code, _, (sentence,) = told(
+    code, _, (sentence, counts) = told(
         tmp_path, capsys, "catalogue", "--import", "gallery-dl", str(tmp_path / "archive.sqlite3")
     )
-    assert (code, "with 1 entries, which are its own names" in sentence) == (2, True)
+    assert (code, "1 of 1 entries name no address" in sentence) == (1, True)
+    assert counts == "0 files imported; not imported: 1"
 
     shards = tmp_path / "img2dataset"
     known = {"status": "success", "url": urls[3], "sha256": hashlib.sha256(bodies[3]).hexdigest()}

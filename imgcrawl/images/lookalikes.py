@@ -8,7 +8,8 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from imgcrawl.exceptions import ImageError, InputError
+from imgcrawl.exceptions import InputError
+from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.opening import opened
 from imgcrawl.images.room import CostlyError
 
@@ -23,14 +24,12 @@ _SIDE = 256  # pixels that a JPEG is read in: hashes look at 17
 _PAIRS = 8_000_000  # that are compared at a time: 64 MB
 
 
-def load_library() -> Any:
+def load_library(needed_by: str = "scrapy duplicates") -> Any:
     """The library of hashes. Raises `InputError` if it is not there."""
     try:
         return import_module("imagehash")
     except ImportError as error:
-        raise InputError(
-            "scrapy duplicates needs the library imagehash; install it with imgcrawl[duplicates]"
-        ) from error
+        raise InputError(f"{needed_by} needs the library imagehash; install it with imgcrawl[duplicates]") from error
 
 
 def hash_of(body: bytes) -> bytes | None:
@@ -45,6 +44,32 @@ def hash_of(body: bytes) -> bytes | None:
         return None
     numpy = import_module("numpy")
     return b"".join(numpy.packbits(bits).tobytes() for bits in hashes)
+
+
+class Looks:
+    """The hashes of many images, in order, which one is compared with."""
+
+    def __init__(self) -> None:
+        numpy = import_module("numpy")
+        self._table = numpy.empty((1024, _WORDS), numpy.uint64)
+        self._count = 0
+
+    def add(self, look: bytes) -> None:
+        """Add one of `hash_of`."""
+        numpy = import_module("numpy")
+        if self._count == len(self._table):
+            self._table = numpy.concatenate((self._table, numpy.empty_like(self._table)))
+        self._table[self._count] = numpy.frombuffer(look, numpy.uint64)
+        self._count += 1
+
+    def like(self, look: bytes, distance: int = DISTANCE) -> list[int]:
+        """The places of those that look like *look*."""
+        numpy = import_module("numpy")
+        own, table = numpy.frombuffer(look, numpy.uint64), self._table[: self._count]
+        close = numpy.flatnonzero(numpy.bitwise_count(table[:, -1] ^ own[-1]) <= _PERCEPTUAL)
+        differing = numpy.bitwise_count(table[close, :-1] ^ own[:-1]).sum(axis=1, dtype=numpy.uint16)
+        places: list[int] = close[differing <= distance].tolist()
+        return places
 
 
 def groups_of(hashes: Sequence[bytes], distance: int = DISTANCE) -> list[list[int]]:

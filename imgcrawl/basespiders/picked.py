@@ -1,0 +1,27 @@
+"""Which galleries of a list are wanted, by their place in it."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from scrapy.crawler import Crawler
+
+from imgcrawl.basespiders.retries import RetriesSpider
+from imgcrawl.ranges import Ranges
+
+
+class PickedSpider(RetriesSpider):
+    """Knows the setting GALLERIES_RANGE (`1-50`; empty: all): the numbers of the galleries, rows or entries of a list
+    that are wanted, counted from 1 in the order of the list. Each kind of list does what it says; of others none is
+    asked for.
+
+    `from_crawler` raises `InputError` for what is no range.
+    """
+
+    galleries_range = Ranges()
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
+        spider = super().from_crawler(crawler, *args, **kwargs)
+        spider.galleries_range = Ranges.from_setting(crawler.settings.get("GALLERIES_RANGE", ""), "GALLERIES_RANGE")
+        return spider
