@@ -84,6 +84,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     },
     "feeds": {"durability", "engine"},
     "upkeep": {"catalogue", "feeds", "images", "pipelines", "rows"},
+    "report": {"catalogue", "images", "pipelines", "upkeep", "watch"},  # watch: who may ask a server of ours
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},
@@ -93,8 +94,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "hooks", "images", "limits", "live", "pages", "pipelines", "retries", "shared",
-        "telemetry", "upkeep", "watch", "workers",
+        "feeds", "frontier", "hooks", "images", "limits", "live", "pages", "pipelines", "report", "retries",
+        "shared", "telemetry", "upkeep", "watch", "workers",
     },
 }  # fmt: skip
 
