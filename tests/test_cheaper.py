@@ -143,6 +143,7 @@ async def test_what_a_callback_gives_is_worked_on_in_as_many_tasks_as_it_takes(
     while not working.done():
         turns += 1
         await asyncio.sleep(0)
-    assert (len(scraper.done), turns > 20) == (1000, True)
+    assert len(scraper.done) == 1000
+    assert turns > 8
     assert hasattr(Scraper, "handle_spider_output_async")
     assert hasattr(Scraper, "_process_spidermw_output_async")

@@ -273,6 +273,7 @@ class Publisher:
         if wanted == before or self._ended:
             return
         logger.info("Somebody asks: %s", told_control(wanted), extra={"spider": self.crawler.spider})
+        self.crawler.stats.set_value("live/paused", wanted["paused"])
         downloader = downloader_in(self.crawler)
         if hasattr(downloader, "limits") and hasattr(downloader, "turns"):
             downloader.turns.pause(paused=wanted["paused"])

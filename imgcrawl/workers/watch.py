@@ -65,7 +65,8 @@ class Watch:
         view = counts_of(stats) | {"queue": counts, "hosts": []}
         self.terminal.show(view, stats, workers, stopping=stopping)
         if self.announcer:
-            await self.announcer.look_now_and_then({**stats, "elapsed_time_seconds": self.terminal.speed.seconds})
+            now = {"elapsed_time_seconds": self.terminal.speed.seconds, "live/paused": control.paused}
+            await self.announcer.look_now_and_then({**stats, **now})
         return counts, stop
 
     async def remember(self) -> None:

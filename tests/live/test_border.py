@@ -66,7 +66,7 @@ def test_without_a_home_or_in_one_that_is_closed_there_is_one_sentence(
     with pytest.raises(InputError, match="LIVE_FOLDER is not set"):
         LiveFolder.from_settings(Settings())
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="is not to be had .Not a directory.; expected"):
+    with pytest.raises(InputError, match=r"is not to be had \(Not a directory\); expected"):
         LiveFolder(tmp_path / "file" / "live")
 
 
