@@ -30,6 +30,9 @@ from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES  # noqa: E402 -- the 
 STATS = {
     "budget/reached/{kind}": "requests refused because that budget was used up",
     "budget/waiting": "requests that waited for the hours of their host (CRAWL_HOURS)",
+    "command/failed": "commands (COMMAND_FOR_GALLERY, COMMAND_AT_END) that failed",
+    "command/failed/{reason}": "the same, by reason: exit_N, signal_N, timeout, stopped, not_started",
+    "command/run": "commands that have ended",
     "feed/lost": "items that a feed could not take",
     "feed/missing": "items that the feed of `--workers` lacks in the end",
     "frontier/{name}": "the queue that workers share: what this worker did, and what the queue held in the end",

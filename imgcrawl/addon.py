@@ -15,8 +15,11 @@ from imgcrawl import settings as ours
 from imgcrawl.checks import check_values
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import Addon as FrontierAddon
+from imgcrawl.hooks import SETTINGS as HOOKS
+from imgcrawl.hooks import Addon as HooksAddon
 from imgcrawl.playwright import Addon as PlaywrightAddon
 from imgcrawl.refusal import tell_bad_input
+from imgcrawl.telemetry import Addon as TelemetryAddon
 from imgcrawl.warc import Addon as WarcAddon
 
 logger = logging.getLogger(__name__)
@@ -34,6 +37,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "feeds": ("FEED_",),
     "verdict": ("VERDICT_", "SUMMARY_", "HEARTBEAT_", "LIVE_"),
     "frontier": ("FRONTIER_",),
+    "telemetry": ("METRICS_", "TRACES_", "LOG_JSON"),
+    "hooks": ("RUN_SUMMARY", "NOTIFY_", "COMMAND_"),
 }  # fmt: skip
 # Settings into which parts put components: to which each belongs, by the module in its path; "" stands for all others.
 COMPONENTS: Mapping[str, Mapping[str, str]] = {
@@ -52,6 +57,15 @@ COMPONENTS: Mapping[str, Mapping[str, str]] = {
     "SPIDER_MIDDLEWARES": {"": "politeness"},
     "EXTENSIONS": {"": "verdict", "throttle": "downloader"},  # which throttles itself
 }
+# What switches something on, by the part that does it.
+SWITCHES = (
+    ("downloader", "WARC_FOLDER"),
+    ("downloader", "PAGES_PLAYWRIGHT"),
+    ("telemetry", "METRICS_PORT"),
+    ("telemetry", "TRACES_ENDPOINT"),
+    ("telemetry", "LOG_JSON"),
+    *(("hooks", name) for name in HOOKS),
+)
 BY_KEY = ("DOWNLOAD_HANDLERS", "FEED_STORAGES", "FEED_EXPORTERS")
 
 
@@ -60,7 +74,8 @@ class Addon:
 
     The parts are `images` (the pipeline; it takes the place of Scrapy's ImagesPipeline), `downloader` (limits that
     hold, retries, the download handler), `politeness` (robots.txt, opt-outs, budgets, no private addresses), `feeds`,
-    `verdict` (progress and a judgement at the end) and `frontier` (the shared queue, with REDIS_URL). Those that
+    `verdict` (progress and a judgement at the end), `frontier` (the shared queue, with REDIS_URL), `telemetry`
+    (metrics, traces, a log of JSON lines) and `hooks` (a summary in a file, notifications, commands). Those that
     IMGCRAWL_WITHOUT (a list) names are left out. A setting of the project's own is never changed.
 
     Bad input, of these settings or of what the parts read when the crawl starts, is told in one sentence: also by
@@ -94,11 +109,13 @@ class Addon:
         if "downloader" in parts:
             PlaywrightAddon().update_settings(settings)
             WarcAddon().update_settings(settings)
-        elif settings.getbool("PAGES_PLAYWRIGHT") or settings.get("WARC_FOLDER"):
-            name = "WARC_FOLDER" if settings.get("WARC_FOLDER") else "PAGES_PLAYWRIGHT"
-            raise InputError(f"{name} is set, and IMGCRAWL_WITHOUT names downloader, which does it")
+        _check_switches(settings, parts)
         if "frontier" in parts:
             FrontierAddon(self.crawler).update_settings(settings)
+        if "telemetry" in parts:
+            TelemetryAddon().update_settings(settings)
+        if "hooks" in parts:
+            HooksAddon().update_settings(settings)
 
 
 def _parts(settings: BaseSettings) -> set[str]:
@@ -106,6 +123,18 @@ def _parts(settings: BaseSettings) -> set[str]:
     if unknown := set(without) - set(PARTS):
         raise InputError(f"IMGCRAWL_WITHOUT names {', '.join(sorted(unknown))}; expected some of {', '.join(PARTS)}")
     return set(PARTS) - set(without)
+
+
+def _check_switches(settings: BaseSettings, parts: set[str]) -> None:
+    for part, name in SWITCHES:
+        if part not in parts and _is_on(settings, name):
+            raise InputError(f"{name} is set, and IMGCRAWL_WITHOUT names {part}, which does it")
+
+
+def _is_on(settings: BaseSettings, name: str) -> bool:
+    if isinstance(getattr(ours, name), bool):
+        return settings.getbool(name)
+    return settings.get(name) not in (None, "", [])
 
 
 def _defaults() -> Iterator[tuple[str, Any]]:

@@ -112,6 +112,11 @@ class Backpressure:
         if (active := _current.get()) is not None:
             self._release(active)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self._bytes
+
     def is_full(self) -> bool:
         """Whether more bytes are in memory than should be."""
         return self._bytes > self._max_bytes

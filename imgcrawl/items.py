@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from http.client import responses
 from typing import Any, TypedDict
 
 import scrapy
@@ -65,6 +66,16 @@ PAGE_REASONS: dict[str, str] = {
     "age_gate": "the site asks first how old one is: what it notes of the answer is a cookie, for COOKIES_FILE",
     "not_a_page": "the answer is no text",
 }
+
+
+def meaning(reason: str, status: str = "") -> str:
+    """What *reason* means, of an image with that *status* or of a gallery; "" for one that is not known."""
+    code = reason.removeprefix("http_")
+    if code != reason:
+        return responses.get(int(code), "") if code.isdecimal() and len(code) == 3 else ""
+    known = [REASONS[status]] if status in REASONS else [*REASONS.values(), PAGE_REASONS]
+    return next((reasons[reason] for reasons in known if reason in reasons), PAGE_REASONS.get(reason, ""))
+
 
 STORED = ("downloaded", "uptodate", "duplicate")
 STATUSES = (*STORED, "refused", "failed")

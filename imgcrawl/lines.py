@@ -24,7 +24,9 @@ _SECRET_PARAMETER = re.compile(r"([?&][a-z_]*(?:password|username|secret|token)=
 _OBEYED = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)")
 
 HIDDEN = "***"
-SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|(ACCESS|API|PRIVATE)_KEY|HTTPAUTH_USER|HOST_HEADERS")  # of a setting
+SECRET_NAME = re.compile(
+    r"PASS|SECRET|TOKEN|(ACCESS|API|PRIVATE)_KEY|HTTPAUTH_USER|HOST_HEADERS|NOTIFY_URLS"
+)  # of a setting
 _SETTING = re.compile(
     r"""('(?P<name>[A-Za-z][A-Za-z0-9_]*+)': )(b?'[^']*+'|b?"[^"]*+")"""
 )  # as Scrapy logs those that are not its own

@@ -41,6 +41,8 @@ ADDONS = {
     "imgcrawl.playwright.Addon": 0,  # only with PAGES_PLAYWRIGHT
     "imgcrawl.warc.Addon": 50,  # only with WARC_FOLDER
     "imgcrawl.frontier.Addon": 100,  # only with REDIS_URL: all workers share one queue
+    "imgcrawl.telemetry.Addon": 200,  # only with METRICS_PORT, TRACES_ENDPOINT or LOG_JSON
+    "imgcrawl.hooks.Addon": 300,  # only with RUN_SUMMARY, NOTIFY_URLS or a command
     "imgcrawl.unused.Addon": 900,  # what is switched off is not loaded
 }
 FRONTIER_LEASE_TIMEOUT = 30  # seconds until the pages of a worker that is silent go back
@@ -200,7 +202,9 @@ EXTENSIONS = {
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers
     "scrapy.extensions.logstats.LogStats": None,  # Progress tells more
 }
+WATCH_TOKEN = ""  # what the page of `scrapy watch` asks for; "": a new one at every start, as nobody needs to keep it
 STATS_CLASS = "imgcrawl.statscollectors.StatsCollector"  # Scrapy's, at a fifth of its price
+LOG_JSON = False  # True: each record of the log is one line of JSON, for what collects logs
 LOG_LEVEL = "INFO"  # DEBUG is a line for each image and more
 STATS_DUMP = False  # the summary says what a person needs
 SUMMARY_ENABLED = True  # the table at the end of `scrapy crawl`
@@ -209,3 +213,16 @@ HEARTBEAT_FILE = ""  # touched while a crawl lives: what starts crawls again whe
 LIVE_ENABLED = True  # False: `scrapy status` and `scrapy watch` do not find the crawl
 LIVE_FOLDER = ""  # where each crawl says how it is; "": the user's own folder for the state of programs
 VERDICT_IMAGES_EXPECTED = True  # False for crawls that bring no images home (alexa)
+RUN_SUMMARY = ""  # a file with how the run ended, as JSON; beside the feed: "summary.json", "%(name)s-%(time)s.json"
+METRICS_PORT: int | None = None  # a port for Prometheus, or, if it is taken, one of the 99 behind it; 0: any
+METRICS_ADDRESS = "127.0.0.1"  # who can reach it reads the names of hosts that are crawled
+METRICS_TARGETS = ""  # a folder in which each process says where it is, for Prometheus' file_sd_configs
+METRICS_HOSTS = 20  # hosts with metrics of their own: each is a series that Prometheus keeps for weeks
+TRACES_ENDPOINT = ""  # an OpenTelemetry collector (OTLP over HTTP) that is sent the ways of pages
+TRACES_SAMPLED = 0.1  # the share of pages that are sent: a trace of each costs a few percent of a crawl
+NOTIFY_URLS: list[str] = []  # mail, chat, webhooks, as apprise writes them: secrets, so better in a file than in -s
+NOTIFY_ON = ["trouble"]  # also "end": every end, not only one with exit code 1, and what goes wrong before
+COMMAND_FOR_GALLERY: list[str] = []  # a program and its arguments, run for each gallery when it is in the feed
+COMMAND_AT_END: list[str] = []  # the same, at the end of a run
+COMMAND_TIMEOUT = 60.0  # seconds for a command, then it is ended
+COMMAND_AT_ONCE = 2  # commands that run at a time; pages wait for them

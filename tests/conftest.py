@@ -50,6 +50,7 @@ SLOW = {
     "basespiders/test_rows.py::test_rows_keep_their_facts_through_a_crawl_and_a_retry",
     "catalogue/test_kills.py",
     "catalogue/test_machines.py",
+    "catalogue/test_sqlite.py::test_processes_share_it_without_a_lock_error_a_duplicate_or_an_overwrite",
     "commands/test_endings.py::test_a_simulation_asks_for_no_image_and_says_where_each_would_go",
     "commands/test_export.py::test_an_export_that_is_killed_goes_on_and_a_full_disk_is_one_sentence",
     "commands/test_failed.py",
@@ -98,6 +99,7 @@ SLOW = {
     "pipelines/test_large.py",
     "pipelines/test_remote.py",
     "pipelines/test_store_settings.py",
+    "report/test_page.py",
     "test_attacks.py",
     "test_benchmarks.py",
     "test_chaos.py",
@@ -109,6 +111,7 @@ SLOW = {
     "test_fuzz.py",
     "test_hanging_hosts.py",
     "test_large_bodies.py",
+    "test_parquet.py::test_what_a_small_file_unpacks_to_is_refused_before_it_is_in_memory",
     "test_playwright.py",
     "test_promises.py",
     "test_replicas.py",
@@ -118,6 +121,8 @@ SLOW = {
     "test_soak.py",
     "test_stopping.py",
     "test_workers.py",
+    "watch/test_page.py",
+    "watch/test_watching.py",
 }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ NOT_HERE = {
     "python -m benchmarks": "tests/test_benchmarks.py",
     "scrapyd-deploy": "tests/packaging/test_scrapyd.py",
     "curl http://localhost:6800/": "tests/packaging/test_scrapyd.py",
+    "scrapy watch": "tests/watch/test_watching.py",
     "redis-cli lpush pximg:start_urls": "tests/frontier/test_start_urls.py",
     "podman ": "docs/deploy.md",
     "RUN=$(date +%F) docker compose": "docs/deploy.md",

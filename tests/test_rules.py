@@ -59,7 +59,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "configuration": {"checks"},
     "console": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version
-    "addon": {"checks", "settings", "frontier", "playwright", "refusal", "warc"},
+    "addon": {"checks", "settings", "frontier", "hooks", "playwright", "refusal", "telemetry", "warc"},
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
     "live": {"display", "engine", "extensions", "frontier", "shared", "stopping"},
@@ -85,13 +85,18 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     },
     "feeds": {"durability", "engine"},
     "upkeep": {"catalogue", "feeds", "images", "pipelines", "rows"},
+    "report": {"catalogue", "images", "pipelines", "upkeep", "watch"},  # watch: who may ask a server of ours
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
     "extensions": {"display", "livedisplay"},
-    "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "limits", "live", "shared"},
+    "watch": {"catalogue", "display", "images", "pipelines"},
+    "telemetry": {"downloader", "engine", "extensions", "images", "imgcrawl", "pipelines"},
+    "hooks": {"extensions", "feeds"},
+    "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "images", "limits", "live", "pages", "pipelines", "retries", "shared", "upkeep", "workers",
+        "feeds", "frontier", "hooks", "images", "limits", "live", "pages", "pipelines", "report", "retries",
+        "shared", "telemetry", "upkeep", "watch", "workers",
     },
 }  # fmt: skip
 
@@ -435,6 +440,7 @@ WITHOUT_WINDOWS: Mapping[str, str] = {
     "imgcrawl/frontier/server.py": "the server of --workers",
     "imgcrawl/images/process.py": "start_new_session has no effect on Windows",
     "imgcrawl/rows/objects.py": "the same",
+    "imgcrawl/hooks/commands.py": "the same",
     "imgcrawl/demo/server.py": "asks for the platform first; start_new_session has no effect on Windows",
 }
 

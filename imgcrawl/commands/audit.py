@@ -99,10 +99,9 @@ class Command(BaseCommand, ScrapyCommand):
         return ExitCode.FAILED if counts else ExitCode.DONE
 
     def _tell(self, audit: Audit, opts: argparse.Namespace) -> Counter[str]:
-        progress = CommandProgress(lambda: f"{audit.done:,} files read")
-        for _ in audit.read():
-            progress.step()
-        progress.end()
+        with CommandProgress(lambda: f"{audit.done:,} files read"):
+            for _ in audit.read():
+                pass
         if audit.never_decoded:
             complain(
                 f"{audit.never_decoded:,} images were never decoded"
@@ -113,7 +112,9 @@ class Command(BaseCommand, ScrapyCommand):
             counts[found] += 1
             if found != "intact":
                 say(json.dumps({"found": found, "path": path}) if opts.json else f"{found}  {path}")
-        if opts.retry and (unknown := audit.send_to_retry()):
+        with CommandProgress(lambda: "addresses of what is not as it was are noted"):
+            unknown = audit.send_to_retry() if opts.retry else 0
+        if unknown:
             complain(
                 f"{unknown:,} addresses of these files are in no gallery that the catalogue knows: scrapy retry does"
                 " not fetch them, a crawl of their pages does"
@@ -167,7 +168,7 @@ class Audit:
         return int(self.notes.execute(f"SELECT count(*) FROM {of}").fetchone()[0])  # noqa: S608 -- our own names
 
     def read(self) -> Iterator[None]:
-        """Read all files that are recorded, then look for others; gives a turn to whoever shows progress."""
+        """Read all files that are recorded, then look for others; gives a turn to whoever wants to end it."""
         reached = self.notes.execute("SELECT after FROM reached").fetchone()
         records = self.catalogue.records(reached[0] if reached else b"")
         with ThreadPoolExecutor(self.threads) as pool:
@@ -181,6 +182,7 @@ class Audit:
                 checksum = self.store.checksum(path)
                 found = "intact" if checksum and self.catalogue.has_file(path, checksum) else "unknown"
                 self.notes.execute(_NOTE, (path, found, True))
+                self.done += 1
             yield
 
     def _judge(self, record: Record) -> tuple[str, Record, Record]:

@@ -7,7 +7,10 @@ import os
 import shutil
 import sqlite3
 import sys
+import threading
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from scrapy.exceptions import UsageError
@@ -84,12 +87,14 @@ class BaseCommand(Base):
 
 def say(line: str, *, end: str = "\n") -> None:
     """Print *line* to stdout, as a terminal may show it."""
-    print(printable(line), end=end, flush=True)
+    with _status.away():
+        print(printable(line), end=end, flush=True)
 
 
 def complain(sentence: str) -> None:
     """Print *sentence* to stderr, as a terminal may show it."""
-    print(printable(sentence), file=sys.stderr)
+    with _status.away():
+        print(printable(sentence), file=sys.stderr)
 
 
 def without_catalogue(error: Exception) -> int:
@@ -104,8 +109,31 @@ def refuse(sentence: str) -> NoReturn:
     sys.exit(ExitCode.REFUSED)
 
 
-def overwrite_line(line: str, shown: int) -> int:
-    """Show *line* in the place of the last one of *shown* characters, on a terminal at stderr; its own are returned."""
-    text = printable(line)[: shutil.get_terminal_size().columns - 1]
-    print(f"\r{text}{' ' * (shown - len(text))}", end="\r", file=sys.stderr, flush=True)
-    return len(text)
+def show_status(line: str) -> None:
+    """Show *line*, "" for none, in the place of the last one, on a terminal at stderr, below what is printed."""
+    _status.show(line)
+
+
+class _StatusLine:
+    """The line at the bottom of a terminal at stderr, which threads may change."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._shown = 0  # characters
+
+    def show(self, line: str) -> None:
+        with self._lock:
+            text = printable(line)[: shutil.get_terminal_size().columns - 1]
+            if text or self._shown:
+                print(f"\r{text}{' ' * (self._shown - len(text))}", end="\r", file=sys.stderr, flush=True)
+            self._shown = len(text)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """While this lasts, something else is printed where the line stands."""
+        with self._lock:
+            self.show("")
+            yield
+
+
+_status = _StatusLine()

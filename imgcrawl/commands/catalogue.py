@@ -73,7 +73,8 @@ class Command(BaseCommand, ScrapyCommand):
             return _import(settings, opts.kind, args)
         if args:
             raise InputError(f"scrapy catalogue {' '.join(args)}: expected no arguments but with --rebuild or --import")
-        with closing(open_catalogue(settings, must_exist=True)) as catalogue:
+        progress = CommandProgress(lambda: "counting")
+        with closing(open_catalogue(settings, must_exist=True)) as catalogue, progress:
             counts = catalogue.counts()
         place = printable(settings.get("CATALOGUE_URL") or str(catalogue_file(settings)))
         for line in [json.dumps({"place": place, **asdict(counts)})] if opts.json else _told(place, counts):
@@ -127,7 +128,8 @@ def _rebuild(settings: Settings, feeds: list[Path]) -> int:
         with closing(SqliteCatalogue(store.staging.unused_path())) as made:
             rebuild = Rebuild(made, files, _namings(settings), AddressKeys(settings).fingerprinter)
             problems = _read(files, rebuild, feeds)
-            with closing(open_catalogue(settings)) as catalogue:
+            told = CommandProgress(lambda: "the catalogue takes over what is new")
+            with told, closing(open_catalogue(settings)) as catalogue:
                 catalogue.take_over(made)
                 counts = catalogue.counts()
         lost, unnamed = 0, 0
@@ -151,18 +153,16 @@ def _read(files: StoredFiles, rebuild: Rebuild, feeds: list[Path]) -> list[str]:
     from imgcrawl.upkeep.feeditems import FeedItems  # noqa: PLC0415 -- no crawl needs it
 
     count = 0
-    progress = CommandProgress(lambda: f"{files.count:,} files read, {count:,} items of feeds")
-    for _ in files.read():
-        progress.step()
     problems = []
-    for feed in feeds:
-        items = FeedItems(feed)
-        for item in items:
-            rebuild.add(item)
-            count += 1
-            progress.step()
-        problems += items.problems
-    progress.end()
+    with CommandProgress(lambda: f"{files.count:,} files read, {count:,} items of feeds"):
+        for _ in files.read():
+            pass
+        for feed in feeds:
+            items = FeedItems(feed)
+            for item in items:
+                rebuild.add(item)
+                count += 1
+            problems += items.problems
     return problems
 
 
@@ -204,12 +204,11 @@ def _import(settings: Settings, kind: str, args: list[str]) -> int:
             with_checksum=settings.getbool("IMAGES_NAME_CHECKSUM"),
         )
         counts = importing.counts
-        progress = CommandProgress(lambda: f"{counts.total():,} files")
         scratch = store.staging.unused_path()
         scratch.mkdir()
-        for _ in importing.add(KINDS[kind](paths, scratch), base):
-            progress.step()
-        progress.end()
+        with CommandProgress(lambda: f"{counts.total():,} files"):
+            for _ in importing.add(KINDS[kind](paths, scratch), base):
+                pass
     for problem in importing.problems:
         complain(problem)
     others = "".join(f", {number:,} {name}" for name, number in sorted(counts.items()) if name != "imported")

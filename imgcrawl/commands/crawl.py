@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import sys
 from datetime import UTC, datetime
@@ -20,25 +19,27 @@ from scrapy.utils.log import configure_logging
 
 from imgcrawl.checks import check_given, check_values
 from imgcrawl.children import crawl_command
-from imgcrawl.commands.base import complain, refuse, say
+from imgcrawl.commands.base import complain, refuse
+from imgcrawl.commands.ending import tell_end
 from imgcrawl.commands.startup import check_log_level, quiet_startup
 from imgcrawl.components import check_orders, check_paths
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.loglines import install_line_records
 from imgcrawl.extensions.progress import Progress
-from imgcrawl.extensions.verdict import STOPPED, summary_fields
+from imgcrawl.extensions.runsummary import findings_of
+from imgcrawl.extensions.verdict import STOPPED_AT_ONCE
+from imgcrawl.hooks import announcer_for
 from imgcrawl.live.publisher import Publisher
-from imgcrawl.samples import Samples, samples_of
+from imgcrawl.samples import samples_of
 from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
 
     from scrapy import Spider
     from scrapy.crawler import Crawler, CrawlerProcessBase
-    from scrapy.settings import BaseSettings, Settings
+    from scrapy.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Command(scrapy.commands.crawl.Command):
         if settings["LOG_LEVEL"] != "DEBUG":
             quiet_startup()
         install_line_records()
+        _log_in_lines(settings)
         gc.disable()  # until the crawl begins, when all is loaded: what is loaded stays
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
@@ -118,12 +120,12 @@ class Command(scrapy.commands.crawl.Command):
             self.exitcode = ExitCode.FAILED
         else:
             stats = crawler.stats.get_stats()
-            findings = _findings(stats)
+            findings = findings_of(stats)
             if crawler.settings.getint("FRONTIER_PARENT"):  # which tells in the place of its workers
                 self.exitcode = ExitCode.FAILED if findings else ExitCode.DONE
             else:
                 samples = samples_of(crawler)
-                self.exitcode = _tell(args[0], stats, findings, crawler.settings, samples, as_json=opts.json)
+                self.exitcode = tell_end(args[0], stats, findings, crawler.settings, samples, as_json=opts.json)
 
     def _blame_a_component(self) -> None:
         """End with exit code 2 if a component that the settings name is what kept the crawl from starting."""
@@ -150,6 +152,14 @@ class Command(scrapy.commands.crawl.Command):
             raise InputError(f"the feed cannot be written, the log says why: {', '.join(map(str, feeds))}")
 
 
+def _log_in_lines(settings: Settings) -> None:
+    """With LOG_JSON have the log be of lines of JSON, from its first one."""
+    if settings.getbool("LOG_JSON", False):
+        from imgcrawl.telemetry.jsonlines import install_json_lines  # noqa: PLC0415 -- only where it is set
+
+        install_json_lines()
+
+
 def _asyncio_process(process: CrawlerProcessBase | None) -> AsyncCrawlerProcess:
     if not isinstance(process, AsyncCrawlerProcess):
         raise InputError("TWISTED_REACTOR and FORCE_CRAWLER_PROCESS: expected Scrapy's defaults (asyncio)")
@@ -172,10 +182,8 @@ def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str])
         # The second Ctrl-C: nothing was closed, so nobody else judges, or takes the display away.
         if progress := crawler.get_extension(Progress):
             progress.close()
-        stats = crawler.stats
-        stats.set_value("verdict", "stopped at once, before what was under way was done")
-        if started := stats.get_value("start_time"):
-            stats.set_value("elapsed_time_seconds", (datetime.now(UTC) - started).total_seconds())
+        crawler.stats.set_value("verdict", "stopped at once, before what was under way was done")
+        crawler.signals.send_catch_log(STOPPED_AT_ONCE)
         _close_live(crawler, "shutdown")
         return
     task.result()
@@ -188,11 +196,6 @@ def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str])
 def _close_live(crawler: Crawler, how: str = "") -> None:
     if publisher := crawler.get_extension(Publisher):
         publisher.close(how)
-
-
-def _findings(stats: Mapping[str, Any]) -> list[str]:
-    verdict = stats.get("verdict")
-    return [str(verdict), *stats.get("verdict/findings", [])[1:]] if verdict else []
 
 
 def _run_workers(
@@ -227,10 +230,15 @@ def _run_workers(
     command += ["--logfile", opts.logfile] if opts.logfile else []
     command += ["--nolog"] if opts.nolog else []
     plan = Plan(spider, int(opts.workers), command, feeds, folder_for(spider, arguments, feeds))
-    done = asyncio.run(Workers(plan, settings).run())
+    announcer = announcer_for(settings, spider)
+    done = asyncio.run(Workers(plan, settings, announcer).run())
     if done.refused:
         return ExitCode.REFUSED
-    return _tell(spider, done.stats, done.findings, settings, done.samples, as_json=opts.json)
+    done.stats["finish_time"] = datetime.now(UTC)
+    if announcer:
+        done.stats |= announcer.end(done.stats, done.findings, done.samples)
+        done.findings = done.stats.get("verdict/findings", done.findings)
+    return tell_end(spider, done.stats, done.findings, settings, done.samples, as_json=opts.json)
 
 
 def _simulate(settings: Settings, opts: argparse.Namespace) -> None:
@@ -243,41 +251,6 @@ def _simulate(settings: Settings, opts: argparse.Namespace) -> None:
     if not (opts.output or opts.overwrite_output):
         told["FEEDS"] = {"stdout:": {"format": "plan"}}
     settings.setdict(told, priority="cmdline")
-
-
-def _tell(
-    spider: str,
-    stats: Mapping[str, Any],
-    findings: Sequence[str],
-    settings: BaseSettings,
-    samples: Samples,
-    *,
-    as_json: bool,
-) -> ExitCode:
-    """Tell the summary and the verdict; return the exit code."""
-    some = any(stats.get(name) for name in ("image/found", "gallery/count", "gallery/failed"))
-    if some and settings.getbool("SUMMARY_ENABLED", True):
-        from imgcrawl.extensions.summary import print_summary, summary_text  # noqa: PLC0415 -- not before the first request
-
-        print_summary(stats, samples)
-        if settings["LOG_FILE"]:
-            logger.info("%s\n%s", "What became of it:", summary_text(stats, samples))
-    code = ExitCode.DONE
-    if findings:
-        code = ExitCode.STOPPED if findings[0] == STOPPED else ExitCode.FAILED
-    if as_json:
-        told = {"spider": spider, "exit_code": int(code), "findings": list(findings), **summary_fields(stats)}
-        say(json.dumps(told, ensure_ascii=False))
-    for number, finding in enumerate(findings):
-        _complain(f"also: {finding}" if number else finding, settings["LOG_FILE"])
-    return code
-
-
-def _complain(sentence: str, log_file: str | None) -> None:
-    """Tell *sentence*, in the log as well if that is a file: who reads it there may not see stderr."""
-    complain(sentence)
-    if log_file:
-        logger.error("%s", sentence)
 
 
 def _refuse(sentence: str, log_file: str | None) -> NoReturn:

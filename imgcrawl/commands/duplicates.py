@@ -57,17 +57,19 @@ class Command(BaseCommand, ScrapyCommand):
         bodies = Bodies(image_reader(opts.images, self.project_settings))
         seen: dict[str, Picture] = {}  # by their files, of which some are several images'
         hashes: list[bytes] = []
-        with stored_items(args, opts, self.project_settings) as found:
-            progress = CommandProgress(lambda: f"{bodies.count:,} images, of {found.count:,} galleries")
+        with (
+            stored_items(args, opts, self.project_settings) as found,
+            CommandProgress(lambda: f"{bodies.count:,} images, of {found.count:,} galleries"),
+        ):
             for picture in Pictures(found.__iter__):
-                progress.step()
                 if picture.path in seen or (body := bodies.of(picture)) is None or not (known := hash_of(body)):
                     continue
                 seen[picture.path] = picture
                 hashes.append(known)
-            progress.end()
         pictures = list(seen.values())
-        for group in groups_of(hashes, distance):
+        with CommandProgress(lambda: f"comparing {len(hashes):,} images"):
+            groups = groups_of(hashes, distance)
+        for group in groups:
             _tell(sorted((pictures[place] for place in group), key=_size, reverse=True), opts)
         for sentence in bodies.problems:
             complain(sentence)

@@ -87,18 +87,14 @@ class Command(BaseCommand, ScrapyCommand):
             progress = CommandProgress(
                 lambda: f"{bodies.count:,} images, {bodies.size / 1e6:,.1f} MB of {found.count:,} galleries"
             )
-            pictures.on_item = progress.step
-            with Target(Path(opts.output), opts.to) as target:
+            with progress, Target(Path(opts.output), opts.to) as target:
                 try:
                     for part in _parts(opts.to, fields, pictures, bodies, options):
                         target.add(part)
-                        progress.step()
                     removed = 0 if found.told else target.finish()  # a part of a feed does not say what is stale
                 except UnwritableTargetError as error:
                     complain(str(error))
                     return ExitCode.FAILED
-                finally:
-                    progress.end()
         if found.told:
             complain(f"nothing was removed from {opts.output}: the feeds are not whole")
         _tell(opts, bodies, target.written, target.unchanged, removed)
@@ -113,7 +109,8 @@ def stored_items(feeds: list[str], opts: argparse.Namespace, settings: Settings)
     settings = settings.copy()
     if opts.images:
         settings.setdict({"IMAGES_STORE": opts.images}, "cmdline")
-    found = StoredItems(feeds, settings)
+    with CommandProgress(lambda: "reading what galleries there are"):
+        found = StoredItems(feeds, settings)
     for sentence in found.told:
         complain(sentence)
     return found

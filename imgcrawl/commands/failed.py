@@ -13,6 +13,7 @@ from urllib.parse import quote
 from scrapy.commands import ScrapyCommand
 
 from imgcrawl.commands.base import BaseCommand, complain, say
+from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import is_row
 from imgcrawl.retries import retries_of
@@ -55,17 +56,23 @@ class Command(BaseCommand, ScrapyCommand):
         if len(args) != 1:
             raise InputError(f"scrapy failed {' '.join(args)}: expected one feed, .json or .jsonl")
         statuses = ("failed", "refused") if opts.refused else ("failed",)
-        for item in items_of(Path(args[0])):
-            again = retries_of(item, lambda outcome: outcome["status"] in statuses)
-            for line in addresses_of(item, statuses) if opts.urls else map(json.dumps, again):
-                say(line)
-            for reason, address in lost_pages(item):
-                if opts.urls:
-                    say(f"# {reason}")
-                    say(f"# {_spelled(address)}")
-                else:
-                    complain(f"{reason}: {_spelled(address)}")
+        read = 0
+        with CommandProgress(lambda: f"{read:,} items read"):
+            for read, item in enumerate(items_of(Path(args[0])), 1):  # noqa: B007 -- told by progress
+                _tell(item, statuses, as_urls=opts.urls)
         return 0
+
+
+def _tell(item: dict[str, Any], statuses: Sequence[str], *, as_urls: bool) -> None:
+    again = retries_of(item, lambda outcome: outcome["status"] in statuses)
+    for line in addresses_of(item, statuses) if as_urls else map(json.dumps, again):
+        say(line)
+    for reason, address in lost_pages(item):
+        if as_urls:
+            say(f"# {reason}")
+            say(f"# {_spelled(address)}")
+        else:
+            complain(f"{reason}: {_spelled(address)}")
 
 
 def addresses_of(item: dict[str, Any], statuses: Sequence[str]) -> Iterator[str]:

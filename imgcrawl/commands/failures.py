@@ -13,6 +13,7 @@ from scrapy.commands import ScrapyCommand
 
 from imgcrawl.catalogue import Catalogue, open_catalogue
 from imgcrawl.commands.base import BaseCommand, complain, say
+from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError
 
 
@@ -45,9 +46,10 @@ class Command(BaseCommand, ScrapyCommand):
         catalogue = open_catalogue(self.project_settings, must_exist=True)
         counted: Counter[str] = Counter()
         try:
-            for failure in failures(catalogue, args[0] if args else None, statuses, opts.reason):
-                counted[failure["reason"]] += 1
-                say(json.dumps(failure) if opts.json else _line(failure))
+            with CommandProgress(lambda: f"{counted.total():,} found"):
+                for failure in failures(catalogue, args[0] if args else None, statuses, opts.reason):
+                    counted[failure["reason"]] += 1
+                    say(json.dumps(failure) if opts.json else _line(failure))
         finally:
             catalogue.close()
         reasons = ", ".join(f"{reason}: {count}" for reason, count in counted.most_common())

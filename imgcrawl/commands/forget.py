@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from scrapy.settings import Settings
 from imgcrawl.catalogue import Catalogue, open_catalogue
 from imgcrawl.catalogue.opening import local_store
 from imgcrawl.commands.base import BaseCommand, complain, say
+from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.pipelines.stores import FileStore, is_plain
@@ -46,24 +48,28 @@ class Command(BaseCommand, ScrapyCommand):
                 raise InputError(f"scrapy forget {name!r}: expected a file of IMAGES_STORE, as a feed names it (path)")
         settings = self.project_settings
         catalogue = open_catalogue(settings, must_exist=True)
-        code = ExitCode.DONE
-        try:
+        known: list[bool] = []
+        with closing(catalogue), CommandProgress(lambda: f"{len(known):,} of {len(args):,}"):
             for name in args:
-                keys, paths = _known(catalogue, settings, name, deleted=opts.undo)
-                if not keys:
-                    complain(f"{name}: not in the catalogue")
-                    code = ExitCode.FAILED
-                elif opts.undo:
-                    catalogue.remove(keys)
-                    say(f"{name}: will be fetched again")
-                else:
-                    # First: what is noted is not found by its name any more, if this has to be done again.
-                    deleted = _delete(local_store(settings), paths)
-                    catalogue.forget(keys)
-                    say(f"{name}: {deleted}will not be fetched again")
-        finally:
-            catalogue.close()
-        return code
+                known.append(_forget(catalogue, settings, name, undo=opts.undo))  # noqa: PERF401 -- told by progress
+        return ExitCode.DONE if all(known) else ExitCode.FAILED
+
+
+def _forget(catalogue: Catalogue, settings: Settings, name: str, *, undo: bool) -> bool:
+    """Forget *name*, or with *undo* that it was forgotten. Whether the catalogue knows it."""
+    keys, paths = _known(catalogue, settings, name, deleted=undo)
+    if not keys:
+        complain(f"{name}: not in the catalogue")
+        return False
+    if undo:
+        catalogue.remove(keys)
+        say(f"{name}: will be fetched again")
+    else:
+        # First: what is noted is not found by its name any more, if this has to be done again.
+        deleted = _delete(local_store(settings), paths)
+        catalogue.forget(keys)
+        say(f"{name}: {deleted}will not be fetched again")
+    return True
 
 
 def _known(catalogue: Catalogue, settings: Settings, name: str, *, deleted: bool) -> tuple[list[bytes], list[str]]:

@@ -13,6 +13,7 @@ from scrapy.commands import ScrapyCommand
 from imgcrawl.catalogue import open_catalogue
 from imgcrawl.catalogue.galleries import items
 from imgcrawl.commands.base import BaseCommand, complain
+from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.feeds.tables import json_line, write_table
@@ -56,8 +57,17 @@ class Command(BaseCommand, ScrapyCommand):
             found = items(catalogue, spider)
             return (row for item in found for row in image_rows(item)) if by_image else found
 
+        read = 0
+
+        def counted() -> Iterable[dict[str, Any]]:
+            nonlocal read
+            for read, row in enumerate(made(), 1):  # noqa: B007 -- told by progress
+                yield row
+
+        hidden = path is None and sys.stdout.isatty()  # which shows it
         try:
-            count = self._write(path, made) if path else _print(made())
+            with CommandProgress(lambda: f"{read:,} rows", hidden=hidden):
+                count = self._write(path, counted) if path else _print(counted())
         finally:
             catalogue.close()
         if not count:

@@ -51,7 +51,7 @@ async def _show_busiest(spider: str, settings: Settings) -> None:
         raise InputError(f"scrapy hosts: no crawl of {spider} runs here; expected one, or REDIS_URL of one elsewhere")
     from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
 
-    from imgcrawl.commands.statusview import hosts_table  # noqa: PLC0415 -- the same
+    from imgcrawl.live.statusview import hosts_table  # noqa: PLC0415 -- the same
 
     Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(hosts_table(view))
 

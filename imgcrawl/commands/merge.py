@@ -11,6 +11,7 @@ from scrapy.commands import ScrapyCommand
 from scrapy.utils.conf import feed_process_params_from_cli
 
 from imgcrawl.commands.base import BaseCommand, complain, say
+from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 
@@ -53,7 +54,8 @@ class Command(BaseCommand, ScrapyCommand):
         from imgcrawl.feeds.output import local_path  # noqa: PLC0415 -- the same
 
         writer, added = self._writer(args, opts)
-        with Segments([*added, *map(local_path, args)]) as segments:
+        progress = CommandProgress(lambda: f"{len(args):,} feeds are read and merged")
+        with progress, Segments([*added, *map(local_path, args)]) as segments:
             report = segments.report
             if 0 < report.rows < report.items:
                 raise InputError(

@@ -25,6 +25,7 @@ from imgcrawl.basespiders.base import content_type
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
 from imgcrawl.commands.base import BaseCommand, say
+from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.commands.samples import PageSpider, SavedPages
 from imgcrawl.exceptions import InputError
 from imgcrawl.urls import host_of
@@ -141,7 +142,8 @@ class Command(BaseCommand, ScrapyCommand):
         process = AsyncCrawlerProcess(settings)
         crawler = process.create_crawler(PageSpider)
         process.crawl(crawler, url=url, body=body)
-        process.start()
+        with CommandProgress(lambda: f"looking at {url} and what it leads to"):
+            process.start()
         spider = cast("PageSpider", crawler.spider)
         if spider.page is None:
             raise InputError(f"{url} could not be had ({spider.reason}); give a saved page with --page FILE")

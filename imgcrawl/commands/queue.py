@@ -18,6 +18,7 @@ from scrapy.commands import ScrapyCommand
 from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.commands.base import BaseCommand, complain, say
+from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable, shown_address
@@ -90,7 +91,8 @@ def _look(settings: BaseSettings, url: str, spider: str, opts: argparse.Namespac
                 action = _show_dead
             elif opts.requeue:
                 action = _requeue
-            return await action(store, spider)
+            with CommandProgress(lambda: f"asking the queue of {spider}"):
+                return await action(store, spider)
         except OUTAGES as error:
             complain(f"REDIS_URL {shown_address(url)}: cannot be reached ({type(error).__name__}: {error})")
             return ExitCode.FAILED
@@ -224,7 +226,8 @@ async def _clear(store: Queues, spider: str, *, sure: bool) -> int:
         if (await asyncio.to_thread(sys.stdin.readline)).strip().lower() not in ("y", "yes"):
             say("Nothing was cleared.")
             return 1
-    await store.clear(force=True)
+    with CommandProgress(lambda: f"{counts['seen']:,} addresses are being forgotten"):
+        await store.clear(force=True)
     say(f"{spider}: cleared")
     return 0
 

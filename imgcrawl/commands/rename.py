@@ -66,7 +66,8 @@ class Command(BaseCommand, ScrapyCommand):
         store = FileStore(root)
         with closing(open_catalogue(settings, must_exist=True)) as catalogue:
             # A list's columns are fields, too, which only what was made of it tells.
-            naming = Naming(settings, name, fields_of(catalogue.galleries(name)))
+            with CommandProgress(lambda: f"reading the galleries of {name}"):
+                naming = Naming(settings, name, fields_of(catalogue.galleries(name)))
             store.durable = naming.durable
             try:
                 return self._rename(catalogue, store, naming, simulate=opts.simulate)
@@ -124,10 +125,9 @@ def _carry_out(catalogue: Catalogue, store: FileStore, plan: RenamePlan) -> tupl
 
     with Renaming(catalogue, store) as renaming:  # which first ends what was interrupted
         _read(plan)
-        progress = CommandProgress(lambda: f"{renaming.moved:,} files renamed")
-        for _ in renaming.carry_out(plan):
-            progress.step()
-        progress.end()
+        with CommandProgress(lambda: f"{renaming.moved:,} files renamed"):
+            for _ in renaming.carry_out(plan):
+                pass
     for move, reason in renaming.failed.items():
         complain(f"{move.old} could not be called {move.new}: {reason}")
     return renaming.moved, len(renaming.failed)
@@ -135,7 +135,6 @@ def _carry_out(catalogue: Catalogue, store: FileStore, plan: RenamePlan) -> tupl
 
 def _read(plan: RenamePlan) -> None:
     read = 0
-    progress = CommandProgress(lambda: f"{read:,} images looked up")
-    for read in plan.read():  # noqa: B007 -- told by progress
-        progress.step()
-    progress.end()
+    with CommandProgress(lambda: f"{read:,} images looked up"):
+        for read in plan.read():  # noqa: B007 -- told by progress
+            pass

@@ -93,7 +93,7 @@ def _picture(views: Sequence[Mapping[str, Any]], spider: str) -> RenderableType:
     from rich.console import Group  # noqa: PLC0415 -- no crawl needs it
     from rich.text import Text  # noqa: PLC0415 -- the same
 
-    from imgcrawl.commands.statusview import headline, picture  # noqa: PLC0415 -- the same
+    from imgcrawl.live.statusview import headline, picture  # noqa: PLC0415 -- the same
 
     if spider or (len(views) == 1 and views[0]["state"] in ALIVE):
         return picture(views[0])

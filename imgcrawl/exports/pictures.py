@@ -131,18 +131,15 @@ class Bodies:
 
 @dataclass
 class Pictures:
-    """The stored images of *items*, which may be asked for several times, as far as they meet *where*. *on_item* is
-    called for each item."""
+    """The stored images of *items*, which may be asked for several times, as far as they meet *where*."""
 
     items: Callable[[], Iterable[Item]]
     where: Condition | None = None
     caption_field: str = ""
-    on_item: Callable[[], None] = lambda: None
 
     def galleries(self) -> Iterator[list[Picture]]:
         """Those of each item that has some."""
         for item in self.items():
-            self.on_item()
             found = [
                 Picture(row, item, self.caption_field)
                 for row in image_rows({**item, "videos": None})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from http.client import responses
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -12,32 +11,31 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcrawl.display import clock
-from imgcrawl.extensions.verdict import by_reason, gallery_counts, known_already
-from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES
+from imgcrawl.items import STATUSES, meaning
 from imgcrawl.lines import printable
-from imgcrawl.samples import Samples
 
 WIDTH = 120  # columns where there is no terminal to ask
 EXAMPLES, LONGEST = 40, 500  # lines, and the characters of one
 NAMES = {"list": "list page", "subpage": "sub-page"}
 
 
-def print_summary(stats: Mapping[str, Any], samples: Samples | None = None) -> None:
-    """Print `summary` of *stats* to stderr."""
+def print_summary(told: Mapping[str, Any]) -> None:
+    """Print `summary` of *told* to stderr."""
     console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
-    console.print(summary(stats, samples))
+    console.print(summary(told))
 
 
-def summary_text(stats: Mapping[str, Any], samples: Samples | None = None) -> str:
-    """`summary` of *stats* as lines of text."""
+def summary_text(told: Mapping[str, Any]) -> str:
+    """`summary` of *told* as lines of text."""
     with (console := Console(width=WIDTH)).capture() as captured:
-        console.print(summary(stats, samples))
+        console.print(summary(told))
     return captured.get()
 
 
-def summary(stats: Mapping[str, Any], samples: Samples | None = None) -> RenderableType:
-    """What became of every image and gallery, as a table: found = downloaded + uptodate + duplicate +
-    refused + failed, the last two by reason; then the amount, the time and the speed, and one of each reason."""
+def summary(told: Mapping[str, Any]) -> RenderableType:
+    """What became of every image and gallery by *told*, a `run_summary`, as a table: found = downloaded + uptodate +
+    duplicate + refused + failed, the last two by reason; then the amount, the time and the speed, and one of each
+    reason."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -46,65 +44,62 @@ def summary(stats: Mapping[str, Any], samples: Samples | None = None) -> Rendera
     def row(name: str, count: int, meaning: str = "") -> None:
         table.add_row(Text(name), f"{count:,}", Text(meaning))
 
-    def reasons(prefix: str) -> None:
-        for reason, count in by_reason(stats, prefix):
-            row(f"    {printable(reason)}", count, _meaning(prefix.rpartition("/")[2], reason))
+    def reasons(counts: Mapping[str, int], status: str) -> None:
+        for reason, count in counts.items():
+            row(f"    {printable(reason)}", count, meaning(reason, status))
 
-    row("images found", found := stats.get("image/found", 0))
+    images, galleries, commands = told["images"], told["galleries"], told["commands"]
+    row("images found", images["found"])
     for status in STATUSES:
-        row(f"  {status}", stats.get(f"image/{status}", 0))
-        reasons(f"image/{status}")
-    if under_way := found - sum(stats.get(f"image/{status}", 0) for status in STATUSES):
+        row(f"  {status}", images[status])
+        reasons(images["reasons"].get(status, {}), status)
+    if under_way := images["under_way"]:
         row("  under way", under_way, "when the crawl was stopped at once")
-    galleries = gallery_counts(stats)
     row("galleries found", galleries["found"])
     row("  scraped", galleries["scraped"])
-    if empty := stats.get("gallery/empty", 0):
+    if empty := galleries["empty"]:
         row("    empty", empty, "no image was found on the page")
     row("  failed", galleries["failed"])
-    reasons("gallery/failed")
+    reasons(galleries["reasons"], "failed")
     if left := galleries["not_reached"]:
         row("  not reached", left, "the crawl ended before")
-    if "run/galleries/found" in stats:
-        row("galleries of all workers", stats["run/galleries/found"])
-        row("  scraped", stats["run/galleries/scraped"])
-        row("  failed", stats["run/galleries/failed"])
-        row("  not reached", stats["run/galleries/not_reached"], "they are still queued, or other workers have them")
-    if left := stats.get("frontier/left", 0):
+    if of_all := told.get("galleries_of_all_workers"):
+        row("galleries of all workers", of_all["found"])
+        row("  scraped", of_all["scraped"])
+        row("  failed", of_all["failed"])
+        row("  not reached", of_all["not_reached"], "they are still queued, or other workers have them")
+    if left := told["pages_left"]:
         row("pages not reached", left, "they are still queued: the same command goes on with them")
-    if known := known_already(stats):
+    if known := told["pages_known"]:
         row("pages known", known, "from an earlier crawl: nothing is new")
-    if failed := stats.get("list/failed", 0):
+    if failed := told["list_pages_failed"]:
         row("list pages failed", failed)
-    if failed := stats.get("subpage/failed", 0):
+    if failed := told["subpages_failed"]:
         row("sub-pages failed", failed, "galleries that lack them tell which: failed_pages")
-    if bad := stats.get("row/bad", 0):
+    if bad := told["rows_bad"]["count"]:
         row("rows bad", bad, "they name no address")
-        reasons("row/bad")
+        reasons(told["rows_bad"]["reasons"], "bad")
+    if commands["run"]:
+        row("commands run", commands["run"])
+        row("  failed", commands["failed"])
+        reasons(commands["reasons"], "")
 
-    seconds = stats.get("elapsed_time_seconds", 0.0)
-    downloaded = stats.get("start/downloaded", stats.get("image/downloaded", 0))  # by this start of the crawl
+    seconds, downloaded = told["seconds"], told["images_downloaded_now"]
     speed = f", {downloaded / seconds:,.1f} images/s" if seconds else ""
-    line = f"{stats.get('image/bytes', 0) / 1e6:,.1f} MB in {clock(seconds)}{speed}"
-    if earlier := stats.get("start/earlier_bytes", 0):
+    line = f"{told['bytes'] / 1e6:,.1f} MB in {clock(seconds)}{speed}"
+    if earlier := told["bytes_before"]:
         line += f"; {earlier / 1e6:,.1f} MB before this crawl went on"
-    return Group(table, Text(line), *_examples(samples))
+    return Group(table, Text(line), *_examples(told["examples"]))
 
 
-def _examples(samples: Samples | None) -> list[Text]:
+def _examples(examples: Mapping[str, Mapping[str, str]]) -> list[Text]:
     """One address of each reason, a line each."""
-    found = sorted(samples.of_reason.items())[:EXAMPLES] if samples else []
+    found = sorted(examples.items())[:EXAMPLES]
     lines = [Text("one of each:")] if found else []
-    for stat, (url, page) in found:
+    for stat, example in found:
         what, _, why = stat.partition("/")
+        url, page = example["url"], example["page"]
         on = f" on {page}" if page and page != url else ""
         shown = f"  {NAMES.get(what, what)} {why.replace('/', ' (', 1) + ')' if '/' in why else why}: {url}{on}"
         lines.append(Text(printable(shown)[:LONGEST], overflow="fold"))
     return lines
-
-
-def _meaning(status: str, reason: str) -> str:
-    code = reason.removeprefix("http_")
-    if code != reason:
-        return responses.get(int(code), "") if code.isdecimal() else ""
-    return REASONS.get(status, {}).get(reason) or PAGE_REASONS.get(reason, "")

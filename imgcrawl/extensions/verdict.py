@@ -11,13 +11,17 @@ from scrapy.extensions.feedexport import FeedExporter
 
 from imgcrawl.display import stored_images
 from imgcrawl.exceptions import GalleryUnfinished, InputError
-from imgcrawl.items import REASONS, STATUSES
+from imgcrawl.items import STATUSES
 
 if TYPE_CHECKING:
     from typing import Self
 
     from scrapy.crawler import Crawler
     from scrapy.extensions.feedexport import FeedSlot
+
+# Signals of ours. The first comes when all is judged, after engine_stopped; `speaks_for_all`: of workers that share a
+# queue one tells others of the run. The second comes where a crawl is ended without any other, by a second Ctrl-C.
+JUDGED, STOPPED_AT_ONCE = object(), object()
 
 # What is found of a crawl that was told to stop; with the reason behind it, of one that stopped for another.
 STOPPED = "stopped before the end"
@@ -62,6 +66,7 @@ class Verdict:
         connect(verdict.item_dropped, signals.item_dropped)
         connect(verdict.feed_slot_closed, signals.feed_slot_closed)
         connect(verdict.spider_closed, signals.spider_closed)
+        connect(verdict.engine_stopped, signals.engine_stopped)
         connect(verdict.feed_exporter_closed, signals.feed_exporter_closed)
         return verdict
 
@@ -84,6 +89,12 @@ class Verdict:
         # Feeds close while spider_closed is being handled, after this extension has judged: judge again.
         if self.reason is not None:
             self._judge()
+
+    async def engine_stopped(self) -> None:
+        await self._tell_judged(speaks_for_all=True)
+
+    async def _tell_judged(self, *, speaks_for_all: bool) -> None:
+        await self.crawler.signals.send_catch_log_async(JUDGED, speaks_for_all=speaks_for_all)
 
     def _judge(self) -> None:
         stats = self.crawler.stats
@@ -164,8 +175,15 @@ def findings(
         yield f"{_many(missing, 'item')} scraped but not in the feed: the log says why"
 
     outcomes = sum(count(f"image/{status}") for status in STATUSES)
+    yield from _failed_commands(stats)
     if found != outcomes:
         yield f"imgcrawl's books are wrong, please report it: {found:,} images found, {outcomes:,} outcomes"
+
+
+def _failed_commands(stats: Mapping[str, Any]) -> Iterator[str]:
+    if failed := int(stats.get("command/failed", 0)):
+        often = _most_often(stats, "command/failed")
+        yield f"{failed:,} of {_many(int(stats.get('command/run', 0)), 'command')} failed{often}"
 
 
 def _led_astray(stats: Mapping[str, Any]) -> Iterator[str]:
@@ -181,23 +199,6 @@ def known_already(stats: Mapping[str, Any]) -> int:
     if any(stats.get(name, 0) for name in asked):
         return 0
     return int(stats.get("dupefilter/filtered", 0)) + int(stats.get("gallery/known", 0))
-
-
-def summary_fields(stats: Mapping[str, Any]) -> dict[str, Any]:
-    """What `summary` shows, for machines: `images` and `galleries` by status and by reason, `bytes`, `seconds`."""
-    of_all = {name: stats[f"run/galleries/{name}"] for name in GALLERIES if f"run/galleries/{name}" in stats}
-    return {
-        "images": {
-            "found": stats.get("image/found", 0),
-            **{status: stats.get(f"image/{status}", 0) for status in STATUSES},
-            "reasons": {status: dict(by_reason(stats, f"image/{status}")) for status in REASONS},
-        },
-        "galleries": {**gallery_counts(stats), "reasons": dict(by_reason(stats, "gallery/failed"))},
-        **({"galleries_of_all_workers": of_all} if of_all else {}),
-        "list_pages_failed": stats.get("list/failed", 0),
-        "bytes": stats.get("image/bytes", 0),
-        "seconds": round(stats.get("elapsed_time_seconds", 0.0), 3),
-    }
 
 
 def gallery_counts(stats: Mapping[str, Any]) -> dict[str, int]:

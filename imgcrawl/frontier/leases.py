@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scrapy import Request
@@ -48,6 +49,7 @@ class Page:
     started: bool = False
     failed: str = ""  # why its callback, its errback or one of its items failed
     retry: bytes | None = None  # "<priority>:<host>\n<request>" that takes its place
+    since: float = field(default_factory=time.time)
     unfinished: bool = False  # this worker was stopped before all was tried, or could not write its feed
 
 
@@ -112,6 +114,11 @@ class Leases:
         self._pages[request].started = True
         self._started += 1
         return request
+
+    def held_since(self, request: Request) -> float | None:
+        """When *request* was leased (a Unix time); None for what is no page from the queue."""
+        page = self._pages.get(request)
+        return page.since if page else None
 
     def of(self, response: Any) -> Page | None:
         """The page that *response* belongs to; None for what is no page from the queue."""

@@ -33,13 +33,14 @@ REPORT_INTERVAL = 1.0  # seconds between two reports of a worker among few
 REPORTS = 200  # a second of all workers together: the more there are, the longer is the interval of each
 STALE = 5.0  # intervals after which a worker that has not closed is not waited for
 KEPT = 30 * 86400  # seconds that the sums outlive the last report: a crawl that was stopped may go on next week
+TOLD = 30  # seconds in which the workers of a run that has ended leave
 POLL_INTERVAL = 0.1  # seconds between two looks at whether the others have closed
 REMEMBERED = 64  # reports that a server which came back older than it was may have lost
 
 # The stats that add up.
 SUMMED_STATS = (
     "image/", "gallery/", "subpage/", "list/", "row/", "video/", "item/", "item_", "feed/", "feedexport/failed_count/",
-    "spider_exceptions/", "frontier/failed", "frontier/fenced", "dupefilter/filtered",
+    "spider_exceptions/", "frontier/failed", "command/", "frontier/fenced", "dupefilter/filtered",
 )  # fmt: skip
 
 # The stats that count items which have left the pipelines.
@@ -157,7 +158,6 @@ class SharedVerdict(Verdict):
         verdict.queues = queues_from_settings(crawler.settings, crawler.spidercls.name)
         verdict.store = verdict.queues.home
         crawler.signals.connect(verdict.spider_opened, signals.spider_opened)
-        crawler.signals.connect(verdict.engine_stopped, signals.engine_stopped)
         return verdict
 
     async def spider_opened(self) -> None:
@@ -187,6 +187,7 @@ class SharedVerdict(Verdict):
     async def engine_stopped(self) -> None:
         if self._reporting is None:
             await self.store.client.aclose()
+            await self._tell_judged(speaks_for_all=True)
             return
         await cancel_all(self._reporting)
         answer = await self._final_report(self.reason or "shutdown")
@@ -202,7 +203,17 @@ class SharedVerdict(Verdict):
             if counts.get("id") == self.run_stats.run:
                 sums["gallery/found"] = counts["galleries"]
             self._judge_all(sums, answer.workers)
+        speaks_for_all = answer is None or (answer.awaited == 0 and await self._speaks_first())
         await self.store.client.aclose()
+        await self._tell_judged(speaks_for_all=speaks_for_all)
+
+    async def _speaks_first(self) -> bool:
+        """Whether no other worker of the run tells others of it; also where nobody can say so."""
+        try:
+            key = f"{_key(self.store, self.run_stats.run)}:told"
+            return bool(await self.store.client.set(key, self.run_stats.worker, nx=True, ex=TOLD))
+        except OUTAGES:
+            return True
 
     async def _final_report(self, reason: str) -> Answer | None:
         seconds = leave_within(self.crawler.settings, reason, self.store.settings.lease_timeout)

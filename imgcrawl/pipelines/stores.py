@@ -9,7 +9,7 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -83,17 +83,25 @@ class FileStore(FSFilesStore):
     def checksum(self, name: str) -> str | None:
         """The sha256 of the file *name*, in hex, or None if there is no such file."""
         try:
-            with self._folder_of(name) as (folder, last), os.fdopen(os.open(last, _READ, dir_fd=folder), "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    return None
+            with self._opened(name) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except (OSError, ValueError):  # of names with a NUL
             return None
 
-    def body(self, name: str) -> bytes:
-        """What is in the file *name*. Raises OSError."""
+    def body(self, name: str, most: int = _LARGEST) -> bytes:
+        """What is in the file *name*. Raises OSError, also for one of more than *most* bytes, and ValueError."""
+        with self._opened(name) as file:
+            content = file.read(min(most, _LARGEST - 1) + 1)
+        if len(content) > most:
+            raise OSError(errno.EFBIG, f"it has more than {most} bytes", name)
+        return content
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BufferedReader]:
         with self._folder_of(name) as (folder, last), os.fdopen(os.open(last, _READ, dir_fd=folder), "rb") as file:
-            return file.read()
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "is no file", name)
+            yield file
 
     def stat(self, name: str) -> tuple[int, int, int] | None:
         """Size, modification time in ns and inode of the file *name*, or None if there is no such file."""

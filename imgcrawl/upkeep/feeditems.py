@@ -22,6 +22,7 @@ _TEXTS = {
     *("status", "reason", "requested_path", "path", "checksum", "format", "etag", "last_modified", "fetched_at"),
     *("image_name", "image_page"),
 }
+_WORDS = {"warnings", "opt_outs", "gallery_opt_outs"}  # lists, whose words stand in a cell with commas
 _VIDEOS = {"MP4", "QuickTime", "WebM", "Matroska", "FLV", "AVI", "Ogg", "MPEG-TS", "MPEG-PS"}
 
 
@@ -39,7 +40,7 @@ class FeedItems:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         try:
             records = self._cells() if self.path.suffix.lower() == ".csv" else self._objects()
-            for item in _galleries(records):
+            for item in galleries(records):
                 if is_item(item):
                     yield item
                 else:
@@ -109,7 +110,7 @@ def _is_outcome(outcome: Mapping[str, Any]) -> bool:
     )
 
 
-def _galleries(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def galleries(records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """*records* with the rows of images that follow one another as the gallery they are of."""
     gallery: dict[str, Any] | None = None
     known_by: Any = None
@@ -164,6 +165,8 @@ def _value(name: str, cell: str) -> Any:
     """What a *cell* of a .csv was before it was written."""
     if name in _TEXTS:
         return cell
+    if name in _WORDS and not cell.startswith("["):
+        return cell.split(",")
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):

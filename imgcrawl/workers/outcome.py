@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcrawl.extensions.verdict import findings
 from imgcrawl.feeds.merge import Segments
+from imgcrawl.frontier.verdict import last_reason
 from imgcrawl.items import outcomes_of
 from imgcrawl.samples import Samples
 
@@ -97,6 +98,12 @@ def stats_of_all(sums: Mapping[str, Any], counted: Mapping[str, int]) -> dict[st
     """
     kept = {name: value for name, value in sums.items() if not name.startswith(_IN_FEED) or name in _NOT_IN_FEED}
     return {**kept, **counted}
+
+
+def end_reason(sums: Mapping[str, Any], *, is_over: bool, was_told: bool) -> str:
+    """Why a run ended whose workers have counted *sums*: whether it *is_over*, and whether it *was_told* to stop."""
+    reason = "shutdown" if was_told and not is_over else last_reason(sums)
+    return "finished" if is_over and reason == "shutdown" else reason  # a worker was told so as it was at its end
 
 
 def judge(stats: Mapping[str, Any], reason: str, settings: BaseSettings) -> list[str]:

@@ -17,11 +17,11 @@ from imgcrawl.exitcodes import ExitCode
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queues import Queues, queues_from_settings
 from imgcrawl.frontier.server import EmbeddedServer
-from imgcrawl.frontier.verdict import last_reason, reporters, run_stats
+from imgcrawl.frontier.verdict import reporters, run_stats
 from imgcrawl.limits.redis import RedisLimits
 from imgcrawl.shared.address import redis_url
 from imgcrawl.shared.connection import OUTAGES, check_server, unreachable
-from imgcrawl.workers.outcome import Outcome, judge, stats_of_all, write_feeds
+from imgcrawl.workers.outcome import Outcome, end_reason, judge, stats_of_all, write_feeds
 from imgcrawl.workers.plan import Plan, claimed, worker_command
 from imgcrawl.workers.process import MAX_CRASHES, Crashes, belongs_to, log_lines, start_worker, stopping_signals
 from imgcrawl.workers.terminal import Terminal, is_chosen
@@ -29,6 +29,8 @@ from imgcrawl.workers.watch import Watch
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
+
+    from imgcrawl.hooks.announcer import Announcer
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +40,9 @@ POLL_INTERVAL = 0.5  # seconds between two looks at what the workers say
 class Workers:
     """Runs the workers of a *plan* to the end of the crawl. *settings* are those of its spider."""
 
-    def __init__(self, plan: Plan, settings: BaseSettings) -> None:
+    def __init__(self, plan: Plan, settings: BaseSettings, announcer: Announcer | None = None) -> None:
         self.plan = plan
+        self.announcer = announcer  # who is told how the run is
         self.settings = settings.copy()
         self.server: EmbeddedServer | None = None
         # One command is one run: a worker that starts when the others have finished finds it done, and opens no other.
@@ -76,7 +79,7 @@ class Workers:
                 watching = asyncio.create_task(self._watch())
                 try:
                     if await self._lacks_only_its_feed():
-                        self._say("the last start of this crawl did all but write the feed: it is written now")
+                        self.terminal.say("the last start of this crawl did all but write the feed: it is written now")
                     else:
                         await self._work()
                 finally:
@@ -108,7 +111,7 @@ class Workers:
             self.server = EmbeddedServer(self.plan.folder.redis)
             await asyncio.to_thread(self.server.start)
             url = self.server.url
-            self._say(f"no REDIS_URL: the workers share {self.server.program}, which runs as long as they do")
+            self.terminal.say(f"no REDIS_URL: the workers share {self.server.program}, which runs as long as they do")
         self.settings.set("REDIS_URL", url, "cmdline")
         try:
             yield
@@ -122,7 +125,7 @@ class Workers:
         try:
             await check_server(self.store, self.settings["REDIS_URL"])
             own = self.server.url if self.server else ""
-            self.watch = Watch(self.settings, self.plan.spider, self.store, self.terminal, own)
+            self.watch = Watch(self.settings, self.plan.spider, self.store, self.terminal, own, self.announcer)
             stack.callback(self.watch.leader.leave)
             await self.watch.begin()
         except OUTAGES as error:
@@ -176,7 +179,7 @@ class Workers:
             if self.signals:  # while it was being started
                 process.send_signal(signal.SIGINT)
             async for line in log_lines(process):
-                self._say(line, number)
+                self.terminal.say(line, number if len(self.processes) > 1 else None)
             code = await process.wait()
             del self.processes[number]
             if not await self._crashed(process.pid, code, number):
@@ -232,11 +235,6 @@ class Workers:
         )
         self.stop()
 
-    # Telling
-
-    def _say(self, line: str, number: int | None = None) -> None:
-        self.terminal.say(f"[{number}] {line}" if number and len(self.processes) > 1 else line)
-
     async def _watch(self) -> None:
         while True:
             if self.server and not self.server.is_alive():
@@ -268,15 +266,14 @@ class Workers:
         done = Outcome()
         counted = await write_feeds(self.plan.folder, self.plan.feeds, done.samples)
         left = 0 if over else counts["queued"] + counts["leased"]
+        reason = end_reason(sums, is_over=over, was_told=bool(self.signals))
         stats = stats_of_all(sums, counted) | {"elapsed_time_seconds": seconds, "frontier/left": left}
+        stats["finish_reason"] = reason
         stats |= self.watch.of_this_start(self.run_id, sums)
         if counts["id"] == self.run_id:
             stats["gallery/found"] = counts["galleries"]
         if self.trouble:
             stats["verdict/error"] = self.trouble
-        reason = "shutdown" if self.signals and not over else last_reason(sums)
-        if over and reason == "shutdown":  # a worker was told to stop as it was at its end
-            reason = "finished"
         found = judge(stats, "finished" if self.lost else reason, self.settings)  # of what is lost the trouble says all
         if over and counts["dead"]:
             found.append(self._how_to_go_on())

@@ -33,6 +33,7 @@ class Terminal:
         self._interval = settings.getfloat("PROGRESS_INTERVAL")
         self._live: LiveDisplay | None = None
         self._spider = spider
+        self._in_lines = settings.getbool("LOG_JSON", False) and not settings["LOG_FILE"]
         self._has_picture = settings.getbool("PROGRESS_ENABLED") and sys.stderr.isatty() and can_be_seen()
 
     @property
@@ -52,7 +53,16 @@ class Terminal:
                 self._live.stop()
             self._live = None
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, number: int | None = None) -> None:
+        """Show *line*, of the worker of that *number* if there are several. Where the log has lines of JSON it is one,
+        or becomes one."""
+        if self._in_lines:
+            if line.startswith("{"):
+                sys.stderr.write(line + "\n")
+            else:
+                logger.info("%s", line)
+            return
+        line = f"[{number}] {line}" if number else line
         with suppress(OSError):  # a terminal that was closed
             if self._live:
                 self._live.say(line)

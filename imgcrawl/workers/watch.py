@@ -16,20 +16,26 @@ if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
     from imgcrawl.frontier.queues import Queues
+    from imgcrawl.hooks.announcer import Announcer
     from imgcrawl.workers.terminal import Terminal
 
 TIMEOUT = 5.0  # seconds for Redis to answer
 
 
 class Watch:
-    """Looks at the workers of *spider* that share *store*. *own_server*: the address of a Redis that is theirs alone.
+    """Looks at the workers of *spider* that share *store*. *own_server*: the address of a Redis that is theirs alone;
+    *announcer*: who else is told how they are.
 
     All that asks Redis raises `OUTAGES`.
     """
 
-    def __init__(self, settings: BaseSettings, spider: str, store: Queues, terminal: Terminal, own_server: str) -> None:
+    def __init__(
+        self, settings: BaseSettings, spider: str, store: Queues, terminal: Terminal, own_server: str,
+        announcer: Announcer | None,
+    ) -> None:  # fmt: skip
         self.store = store
         self.terminal = terminal
+        self.announcer = announcer
         self.leader = Leader(settings, spider, own_server)
         self._board = Board(store.home)
         self._is_alone = bool(own_server)
@@ -58,6 +64,8 @@ class Watch:
         stop |= await asyncio.to_thread(self.leader.say, counts, stats, told)
         view = counts_of(stats) | {"queue": counts, "hosts": []}
         self.terminal.show(view, stats, workers, stopping=stopping)
+        if self.announcer:
+            await self.announcer.look_now_and_then({**stats, "elapsed_time_seconds": self.terminal.speed.seconds})
         return counts, stop
 
     async def remember(self) -> None:

@@ -53,19 +53,34 @@ def test_a_crawl_can_end_with_one_line_for_machines(server: Server, tmp_path: Pa
     assert done.returncode == 1
     assert done.stderr == "1 of 2 images failed, more than 20% (html: 1)\n"
     told = json.loads(done.stdout)
-    assert told.pop("seconds") > 0
+    assert told["seconds"] > 0
+    assert told["started"] <= told["ended"]
     assert told == {
+        "format": 1,
         "spider": "urls",
+        "state": "ended",
+        "how": "finished",
         "exit_code": 1,
+        "verdict": "1 of 2 images failed, more than 20% (html: 1)",
         "findings": ["1 of 2 images failed, more than 20% (html: 1)"],
         "images": {
-            "found": 2, "downloaded": 1, "uptodate": 0, "duplicate": 0, "refused": 0, "failed": 1,
+            "found": 2, "downloaded": 1, "uptodate": 0, "duplicate": 0, "refused": 0, "failed": 1, "under_way": 0,
             "reasons": {"refused": {}, "failed": {"html": 1}},
         },
-        "galleries": told["galleries"],
-        "list_pages_failed": 0,
+        **{name: told[name] for name in ("started", "ended", "seconds", "galleries")},
         "bytes": len(JPEG),
+        "bytes_before": 0,
+        "images_downloaded_now": 1,
+        "list_pages_failed": 0,
+        "subpages_failed": 0,
+        "rows_bad": {"count": 0, "reasons": {}},
+        "pages_known": 0,
+        "pages_left": 0,
+        "commands": {"run": 0, "failed": 0, "reasons": {}},
+        "examples": {"image/failed/html": {"url": server.url("/b.jpg"), "page": told["galleries"] and ""}},
     }  # fmt: skip
+    page = (ROOT / "docs" / "operate.md").read_text("utf-8")
+    assert [name for name in told if f"`{name}`" not in page] == []
     assert told["galleries"]["found"] == sum(told["galleries"][name] for name in ("scraped", "failed", "not_reached"))
 
 

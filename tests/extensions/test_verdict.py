@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from imgcrawl.display import clock
+from imgcrawl.extensions.runsummary import run_summary
 from imgcrawl.extensions.summary import summary
 from imgcrawl.extensions.verdict import findings
 from imgcrawl.items import REASONS
@@ -136,7 +137,7 @@ def test_what_was_stopped_has_not_failed() -> None:
 
 def shown(stats: dict[str, Any], width: int = 120) -> list[str]:
     file = io.StringIO()
-    Console(file=file, width=width).print(summary(stats))
+    Console(file=file, width=width).print(summary(run_summary("x", stats, [])))
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 

@@ -16,12 +16,12 @@ import pytest
 from rich.console import Console
 from scrapy.settings import Settings
 
-from imgcrawl.commands.statusview import picture
 from imgcrawl.demo.server import Replica, serve
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.items import STATUSES
 from imgcrawl.live import ask, overview
+from imgcrawl.live.statusview import picture
 from tests.support import processes
 from tests.support.crawling import FAST, crawl_command, environment, project_settings, start, until
 from tests.support.processes import Process, is_alive

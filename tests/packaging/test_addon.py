@@ -16,7 +16,7 @@ from scrapy.utils.test import get_crawler
 
 from imgcrawl import Addon
 from imgcrawl import settings as ours
-from imgcrawl.addon import COMPONENTS, PARTS
+from imgcrawl.addon import COMPONENTS, PARTS, SWITCHES
 from imgcrawl.exceptions import InputError
 from imgcrawl.pipelines import ImagesPipeline, VideosPipeline
 from tests.support.crawling import crawl_command, environment
@@ -81,6 +81,7 @@ NOT_OF_A_PART = {
     "ADDONS", "ASYNCIO_EVENT_LOOP", "BOT_NAME", "COMMANDS_MODULE", "COOKIES_ENABLED", "HTTPCACHE_POLICY", "LOG_LEVEL",
     "NEWSPIDER_MODULE",
     "REMOTE_CONTROL_ENABLED", "REQUEST_FINGERPRINTER_CLASS", "SPIDER_MODULES", "STATS_DUMP", "TELNETCONSOLE_ENABLED",
+    "WATCH_TOKEN",
 }  # fmt: skip
 
 
@@ -101,12 +102,12 @@ def test_what_throttles_is_scrapys_extension_or_our_downloader_and_one_of_them_i
     assert is_theirs is (settings["DOWNLOADER"] != ours.DOWNLOADER) is (part == "downloader")
 
 
-@pytest.mark.parametrize("name", ["WARC_FOLDER", "PAGES_PLAYWRIGHT"])
-def test_what_is_asked_of_a_part_that_is_left_out_is_refused(name: str) -> None:
-    given = {name: "1", "IMGCRAWL_WITHOUT": ["downloader"], "ADDONS": {Addon: 300}}
-    with pytest.raises(InputError, match=f"{name} is set, and IMGCRAWL_WITHOUT names downloader"):
+@pytest.mark.parametrize(("part", "name"), SWITCHES)
+def test_what_is_asked_of_a_part_that_is_left_out_is_refused(part: str, name: str) -> None:
+    given = {name: "1", "IMGCRAWL_WITHOUT": [part], "ADDONS": {Addon: 300}}
+    with pytest.raises(InputError, match=f"{name} is set, and IMGCRAWL_WITHOUT names {part}"):
         get_crawler(settings_dict=given)
-    get_crawler(settings_dict=given | {name: "0" if name == "PAGES_PLAYWRIGHT" else ""})
+    get_crawler(settings_dict=given | {name: "0" if name in ("PAGES_PLAYWRIGHT", "LOG_JSON") else ""})
 
 
 @pytest.fixture

@@ -17,6 +17,16 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
+# Packages that several distributions share: which part is of which.
+NAMESPACES = {
+    "opentelemetry": {
+        "opentelemetry.trace": "opentelemetry-api",
+        "opentelemetry.sdk": "opentelemetry-sdk",
+        "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http",
+    }
+}
+
+
 def required(lines: list[str]) -> set[str]:
     return {line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()}
 
@@ -46,10 +56,18 @@ def imported(file: Path) -> Iterator[str]:
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
-    packages = {module.partition(".")[0] for file in (ROOT / "imgcrawl").rglob("*.py") for module in imported(file)}
+    modules = {module for file in (ROOT / "imgcrawl").rglob("*.py") for module in imported(file)}
+    packages = {module.partition(".")[0] for module in modules}
     foreign = packages - sys.stdlib_module_names - {"imgcrawl", "tests"}
     of = packages_distributions()
-    distributions = {name.lower() for each in foreign for name in of.get(each, [each])}
+    distributions = {
+        name.lower().replace("_", "-") for each in foreign - NAMESPACES.keys() for name in of.get(each, [each])
+    }
+    shared = [module for module in modules if module.partition(".")[0] in NAMESPACES]
+    for parts in NAMESPACES.values():
+        distributions |= {of_part for part, of_part in parts.items() if any(m.startswith(part) for m in shared)}
+        shared = [module for module in shared if not module.startswith(tuple(parts))]
+    assert shared == []
     extras = PROJECT["project"]["optional-dependencies"]
     always, sometimes = (
         {re.split(r"[^a-z0-9-]", line.lower())[0] for line in lines}

@@ -162,7 +162,11 @@ def run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedPro
 def test_the_wheel_has_scripts_templates_types_and_licence_and_nothing_from_beside_the_package(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     package = ROOT / "imgcrawl"
-    data = {p.relative_to(ROOT).as_posix() for kind in ("*.lua", "*.tmpl", "py.typed") for p in package.rglob(kind)}
+    data = {
+        p.relative_to(ROOT).as_posix()
+        for kind in ("*.lua", "*.tmpl", "py.typed", "static/*")
+        for p in package.rglob(kind)
+    }
     assert data and data <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.split("/")[0].split("-")[0] for name in names} == {"imgcrawl"}
@@ -284,6 +288,10 @@ def test_from_the_packed_wheel_the_demo_runs_and_a_site_is_begun_in_ones_own_fol
     assert "53 of them sent just now, 53 bit for bit as sent" in done.stdout
 
 
+# What switches these parts on.
+TELEMETRY, HOOKS = "METRICS_PORT = 0\nLOG_JSON = True", "RUN_SUMMARY = 'summary.json'"
+
+
 def other_project(folder: Path, site: Replica, *lines: str) -> Path:
     subprocess.run([sys.executable, "-m", "scrapy", "startproject", "elsewhere"], cwd=folder, check=True, stdout=-3)
     project = folder / "elsewhere"
@@ -294,9 +302,10 @@ def other_project(folder: Path, site: Replica, *lines: str) -> Path:
 
 
 def parts_at_work(
-    done: subprocess.CompletedProcess[str], item: dict[str, Any], redis: RedisServer | GivenServer
+    done: subprocess.CompletedProcess[str], item: dict[str, Any], redis: RedisServer | GivenServer, project: Path
 ) -> set[str]:
-    """Which parts have done what they are for in a crawl of `other`."""
+    """Which parts have done what they are for in a crawl of `other` in *project*."""
+    summary = project / "summary.json"
     with redis.client() as client:
         signs = {
             "images": all(len(image["checksum"]) == 64 for image in item["images"]),  # SHA-256 of what was served
@@ -305,6 +314,8 @@ def parts_at_work(
             "feeds": "'feed_is_whole': True" in done.stderr,
             "verdict": "'verdict': " in done.stderr or "imgcrawl.extensions.verdict" in done.stderr,
             "frontier": client.exists("{other:requests}:run") > 0,
+            "telemetry": "Metrics are at http://127.0.0.1:" in done.stderr and '"level": "INFO"' in done.stderr,
+            "hooks": summary.exists() and json.loads(summary.read_text("utf-8"))["how"] == "finished",
         }
     return {part for part, works in signs.items() if works}
 
@@ -314,13 +325,14 @@ def test_one_line_in_another_project_brings_images_with_their_outcomes(
 ) -> None:
     lines = ["ADDONS = {'imgcrawl.Addon': 300}", "ROBOTSTXT_OBEY = False", "AUTOTHROTTLE_ENABLED = False"]
     lines += ["from scrapy.pipelines.images import ImagesPipeline", "ITEM_PIPELINES = {ImagesPipeline: 1}"]
+    lines += [TELEMETRY, HOOKS]
     project = other_project(tmp_path, site, *lines)
     done = run(installed, project, "scrapy", "crawl", "other", "-O", "out.json")
     (item,) = json.loads((project / "out.json").read_text("utf-8"))
     assert len(item["images"]) == len(item["image_urls"]) == 5, done.stderr
     assert all("status" in image for image in item["images"])
     assert "Traceback" not in done.stderr
-    assert parts_at_work(done, item, redis_server) == {*PARTS} - {"frontier"}
+    assert parts_at_work(done, item, redis_server, project) == {*PARTS} - {"frontier"}
     assert "scrapy.pipelines.images" not in done.stderr  # ours is in its place
     assert "'CONCURRENT_REQUESTS_PER_DOMAIN': 1" in done.stderr  # what the project says is as it says
 
@@ -335,6 +347,7 @@ def test_each_part_works_without_the_others(
         lines.append("ITEM_PIPELINES = {'scrapy.pipelines.images.ImagesPipeline': 1}")
     if part == "downloader":
         lines.append(f"WARC_FOLDER = {str(tmp_path / 'warc')!r}")
+    lines += {"telemetry": [TELEMETRY], "hooks": [HOOKS]}.get(part, [])
     project = other_project(tmp_path, site, *lines)
     done = run(installed, project, "scrapy", "crawl", "other", "-O", "out.json")
     (item,) = json.loads((project / "out.json").read_text("utf-8"))
@@ -342,7 +355,7 @@ def test_each_part_works_without_the_others(
     assert "Traceback" not in done.stderr, done.stderr
     assert "'finish_reason': 'finished'" in done.stderr
     # The shared queue brings the feeds that it needs.
-    assert parts_at_work(done, item, redis_server) == {part} | ({"feeds"} if part == "frontier" else set())
+    assert parts_at_work(done, item, redis_server, project) == {part} | ({"feeds"} if part == "frontier" else set())
     assert ("scrapy.extensions.throttle.AutoThrottle" in done.stderr) == (part != "downloader")
     assert len([*tmp_path.glob("warc/*.warc.gz")]) == (part == "downloader")
 

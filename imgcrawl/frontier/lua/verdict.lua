@@ -7,6 +7,7 @@
 --          number, the reason if the worker has closed, error, then names and what to add
 --   <KEYS[1]>:workers  hash: worker -> number of its last report
 --   <KEYS[1]>:open     zset: worker that has not closed -> the time of its last report
+--   <KEYS[1]>:told     string: the worker that tells others of the run's end (notifications); not of this script
 -- -> number of the worker's last report, which is its own unless another was expected; how many others are waited for;
 --    how many workers have reported
 local stats, prefix, worker, before, number = KEYS[1], ARGV[1], ARGV[5], ARGV[6], ARGV[7]

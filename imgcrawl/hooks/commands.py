@@ -1,0 +1,106 @@
+"""Commands that a crawl runs: in threads, with bounds, facts on stdin; never by a shell."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from tempfile import TemporaryFile
+from time import monotonic
+from typing import IO, TYPE_CHECKING, Any
+
+from scrapy.utils.serialize import ScrapyJSONEncoder
+
+from imgcrawl.exceptions import describe
+from imgcrawl.hooks.arguments import Arguments
+from imgcrawl.lines import printable
+
+if TYPE_CHECKING:
+    from scrapy.settings import BaseSettings
+
+logger = logging.getLogger(__name__)
+
+_LOOK = 0.2  # seconds between two looks at whether the crawl is being stopped
+_TOLD = 500  # bytes of what a command said that are logged where it failed
+
+
+class CommandRunner:
+    """Runs commands, COMMAND_AT_ONCE (default 2) at a time, each for COMMAND_TIMEOUT (default 60) seconds at the most.
+
+    When the crawl is told to stop, which *is_stopping* says, they may go on for SHUTDOWN_TIMEOUT seconds.
+    """
+
+    def __init__(self, settings: BaseSettings, is_stopping: Callable[[], bool]) -> None:
+        self.threads = ThreadPoolExecutor(max(1, settings.getint("COMMAND_AT_ONCE", 2)), "commands")
+        self._timeout = settings.getfloat("COMMAND_TIMEOUT", 60.0)
+        self._patience = settings.getfloat("SHUTDOWN_TIMEOUT", 5)
+        self._is_stopping = is_stopping
+        self._stopped_at: float | None = None
+        self._lock = threading.Lock()
+
+    def run(self, arguments: Arguments, facts: Mapping[str, str], given: Mapping[str, Any]) -> str:
+        """Run the command of *arguments*, filled with *facts*, to its end; *given* is on its stdin, as JSON. Why it
+        failed: exit_N, signal_N, timeout, stopped, not_started; "" where it did not."""
+        with TemporaryFile() as stdin, TemporaryFile() as said:
+            stdin.write(json.dumps(given, cls=ScrapyJSONEncoder, ensure_ascii=False).encode("utf-8", "replace"))
+            stdin.seek(0)
+            command = arguments.filled(facts)
+            try:
+                process = subprocess.Popen(  # noqa: S603 -- the user's own program; see Arguments
+                    command, stdin=stdin, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+                )
+            except (OSError, ValueError) as error:
+                logger.info("The command %s could not be started: %s", arguments.program, describe(error))
+                return "not_started"
+            reason = self._wait(process)
+            if reason:
+                logger.info("The command %s failed (%s): %s", arguments.program, reason, _end_of(said))
+            return reason
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> str:
+        end = monotonic() + self._timeout
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                code = process.wait(min(_LOOK, max(0.0, end - monotonic())))
+                return "" if not code else f"exit_{code}" if code > 0 else f"signal_{-code}"
+            if monotonic() >= end:
+                _kill(process)
+                return "timeout"
+            if self._is_stopping() and monotonic() >= self._stopped() + self._patience:
+                _kill(process)
+                return "stopped"
+
+    def _stopped(self) -> float:
+        """Since when the crawl is being stopped."""
+        with self._lock:
+            if self._stopped_at is None:
+                self._stopped_at = monotonic()
+            return self._stopped_at
+
+    def stop_at_once(self) -> None:
+        """What runs is ended."""
+        self._patience, self._is_stopping = 0.0, lambda: True
+
+    def close(self) -> None:
+        self.threads.shutdown()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End *process* and what it has started."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def _end_of(said: IO[bytes]) -> str:
+    said.seek(0, os.SEEK_END)
+    said.seek(max(0, said.tell() - _TOLD))
+    return printable(" ".join(said.read().decode("utf-8", "replace").split())) or "it said nothing"
