@@ -2,7 +2,8 @@
 
     python -m benchmarks.costs_of_telling [--rounds 5] [--sampled 0.1]
 
-Crawls of a few and of many images, with and without, follow each other; what an image costs is the difference of a
+First what each part costs by itself, in CPU time of a loop, the least of some: that holds on a busy machine, too. Then
+crawls of a few and of many images, with and without, that follow each other; what an image costs is the difference of a
 large and a small crawl by their number of images, so that what is loaded at the start counts for itself. CPU time is
 that of the crawl and of what it starts: `true` for each gallery and at the end, and what sends the notifications. A
 collector and a Prometheus that asks each second are in this process.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -20,11 +22,23 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from scrapy.settings import Settings
+from scrapy.utils.test import get_crawler
+
 from imgcrawl.demo.server import serve
+from imgcrawl.hooks.arguments import Arguments
+from imgcrawl.hooks.commands import CommandRunner
+from imgcrawl.telemetry.metrics import CrawlMetrics
+from imgcrawl.telemetry.traces import PageTiming, make_spans
 
 IMAGES = 20  # of a gallery
 GALLERIES = (10, 70)
@@ -50,6 +64,72 @@ def ask(folder: Path, ended: threading.Event) -> None:
             with suppress(OSError, ValueError):
                 target = json.loads(file.read_text())[0]["targets"][0]
                 urllib.request.urlopen(f"http://{target}/metrics", timeout=5).read()
+
+
+def least(work: Callable[[], object], times: int = 50) -> float:
+    """The CPU seconds of this process and of what it has waited for, for *work* once, the least of five rounds."""
+
+    def used() -> float:
+        own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+
+    rounds = []
+    for _ in range(5):
+        before = used()
+        for _ in range(times):
+            work()
+        rounds.append((used() - before) / times)
+    return min(rounds)
+
+
+def page() -> PageTiming:
+    """A page of IMAGES images, as it is timed."""
+    timing = PageTiming("page", 1)
+    timing.attributes = {"imgcrawl.spider": "x", "imgcrawl.callback": "parse", "url.full": "http://x/y"}
+    for name in ("queue", "ask", "limits", "download", "parse", "feed"):
+        timing.part(name, 1, 10_000_000)
+    images = timing.part("images", 1, 10_000_000)
+    for number in range(IMAGES):
+        image = images.part("image", 1, 10_000_000)
+        image.attributes = {"url.full": f"http://x/{number}", "imgcrawl.status": "downloaded", "imgcrawl.bytes": 1}
+        for name in ("ask", "limits", "download", "verify", "store"):
+            image.part(name, 1, 10_000_000)
+    return timing
+
+
+class Encoding(SpanExporter):
+    """Does what sending costs, and sends nothing."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        encode_spans(spans).SerializeToString()
+        return SpanExportResult.SUCCESS
+
+
+def costs_of_parts(sampled: float) -> None:
+    """Print what each part costs an image of galleries of IMAGES."""
+    runner = CommandRunner(Settings(), lambda: False)
+    true = Arguments(["true", "x"], (), setting="COMMAND_FOR_GALLERY")
+    item = {"images": [{"url": f"http://x/{n}", "path": "a/b.jpg", "checksum": "f" * 64} for n in range(IMAGES)]}
+    command = least(lambda: runner.run(true, {}, {"item": item}))
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(Encoding()))
+    tracer = provider.get_tracer("imgcrawl")
+
+    def told() -> None:
+        for _ in range(4):  # as many as a batch has room for
+            make_spans(tracer, page())
+        provider.force_flush()
+
+    spans = least(told, 10) / 4
+    registry = CollectorRegistry()
+    registry.register(CrawlMetrics(get_crawler(), 20))
+    ProcessCollector(registry=registry)
+    scrape = least(lambda: generate_latest(registry))
+    total = command / IMAGES + sampled * spans / IMAGES
+    print(f"a command for a gallery: {command * 1e3:.2f} ms, {command / IMAGES * 1e6:.0f} us an image of {IMAGES}")
+    print(f"the trace of a page: {spans * 1e3:.2f} ms, {sampled * spans / IMAGES * 1e6:.0f} us an image ({sampled:g})")
+    print(f"metrics, each time that somebody asks: {scrape * 1e3:.2f} ms")
+    print(f"in all {total * 1e6:.0f} us an image", flush=True)
 
 
 def crawl(base: str, sink: str, *, on: bool, sampled: float) -> float:
@@ -87,8 +167,12 @@ def crawl(base: str, sink: str, *, on: bool, sampled: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--parts", action="store_true", help="without the crawls")
     parser.add_argument("--sampled", type=float, default=0.1)
     options = parser.parse_args()
+    costs_of_parts(options.sampled)
+    if options.parts:
+        return
     server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sink = f"http://127.0.0.1:{server.server_address[1]}"

@@ -16,7 +16,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 from scrapy import Request, signals
 
 from imgcrawl import __version__
@@ -187,21 +187,9 @@ class Traces:
 
     def _tell(self, page: PageTiming) -> None:
         page.end = time_ns()
-        telling = asyncio.get_running_loop().run_in_executor(None, self._make_spans, page)
+        telling = asyncio.get_running_loop().run_in_executor(None, make_spans, self._tracer, page)
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
-
-    def _make_spans(self, timing: Timing, parent: Any = None) -> None:
-        context = set_span_in_context(parent) if parent else None
-        span = self._tracer.start_span(
-            timing.name, context, SpanKind.INTERNAL, timing.attributes, start_time=timing.start
-        )
-        if timing.error:
-            span.set_status(Status(StatusCode.ERROR, timing.error[:100]))
-        for part in timing.parts:
-            if part.end - part.start >= _SHORTEST:
-                self._make_spans(part, span)
-        span.end(timing.end or timing.start)
 
     async def _engine_stopped(self) -> None:
         if self._telling:
@@ -209,6 +197,18 @@ class Traces:
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * _EXPORT):
                 await asyncio.to_thread(self._provider.shutdown)
+
+
+def make_spans(tracer: Tracer, timing: Timing, parent: Span | None = None) -> None:
+    """Have *tracer* told of *timing*, and of its parts."""
+    context = set_span_in_context(parent) if parent else None
+    span = tracer.start_span(timing.name, context, SpanKind.INTERNAL, timing.attributes, start_time=timing.start)
+    if timing.error:
+        span.set_status(Status(StatusCode.ERROR, timing.error[:100]))
+    for part in timing.parts:
+        if part.end - part.start >= _SHORTEST:
+            make_spans(tracer, part, span)
+    span.end(timing.end or timing.start)
 
 
 def traces_of(crawler: Crawler) -> Traces:
