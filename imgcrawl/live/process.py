@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgcrawl.lines import printable
+
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
@@ -21,10 +23,17 @@ def group_of(parent: int) -> str:
     return f"parent {socket.gethostname()} {parent}"
 
 
+def working_folder() -> str:
+    """Where this process was started, or "" if that is no more."""
+    with suppress(OSError):
+        return str(Path.cwd())
+    return ""
+
+
 def store_of(settings: BaseSettings) -> str:
     """IMAGES_STORE, from wherever one looks."""
     store = str(settings.get("IMAGES_STORE") or "")
-    return str(Path(store).absolute()) if store and "://" not in store else store
+    return str(Path(store).absolute()) if store and "://" not in store else printable(store)  # without a password
 
 
 def waiting_for_hours(waiting: str) -> list[dict[str, Any]]:
