@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import random
+import re
 import signal
 import time
 from collections import Counter
@@ -62,6 +63,12 @@ def test_every_image_of_the_replica_comes_home_bit_for_bit_and_a_second_run_asks
         for status in STATUSES:
             assert f"{status:10}{counts[status]:8}" in first.log
         assert "Traceback" not in first.log
+        # What the summary counts is no warning, and one of each reason stands below it.
+        assert not re.search(r"\] (WARNING|ERROR): ", first.log)
+        told = first.log.partition("one of each:\n")[2]
+        for image in first.images:
+            if "reason" in image:
+                assert f"  image {image['status']} ({image['reason']}): http" in told
 
         asked = Counter(replica.stats()["requests"])
         second = crawl(tmp_path, "pximg", {"base": replica.base})

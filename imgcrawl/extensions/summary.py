@@ -22,20 +22,25 @@ NAMES = {"list": "list page", "subpage": "sub-page"}
 def print_summary(told: Mapping[str, Any]) -> None:
     """Print `summary` of *told* to stderr."""
     console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
-    console.print(summary(told))
+    _print(console, told)
 
 
 def summary_text(told: Mapping[str, Any]) -> str:
     """`summary` of *told* as lines of text."""
     with (console := Console(width=WIDTH)).capture() as captured:
-        console.print(summary(told))
+        _print(console, told)
     return captured.get()
+
+
+def _print(console: Console, told: Mapping[str, Any]) -> None:
+    console.print(summary(told))
+    for line in _examples(told["examples"]):
+        console.print(line, soft_wrap=True)  # an address in one piece
 
 
 def summary(told: Mapping[str, Any]) -> RenderableType:
     """What became of every image and gallery by *told*, a `run_summary`, as a table: found = downloaded + uptodate +
-    duplicate + refused + failed, the last two by reason; then the amount, the time and the speed, and one of each
-    reason."""
+    duplicate + refused + failed, the last two by reason; then the amount, the time and the speed."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -89,7 +94,7 @@ def summary(told: Mapping[str, Any]) -> RenderableType:
     line = f"{told['bytes'] / 1e6:,.1f} MB in {clock(seconds)}{speed}"
     if earlier := told["bytes_before"]:
         line += f"; {earlier / 1e6:,.1f} MB before this crawl went on"
-    return Group(table, Text(line), *_examples(told["examples"]))
+    return Group(table, Text(line))
 
 
 def _examples(examples: Mapping[str, Mapping[str, str]]) -> list[Text]:
@@ -101,5 +106,5 @@ def _examples(examples: Mapping[str, Mapping[str, str]]) -> list[Text]:
         url, page = example["url"], example["page"]
         on = f" on {page}" if page and page != url else ""
         shown = f"  {NAMES.get(what, what)} {why.replace('/', ' (', 1) + ')' if '/' in why else why}: {url}{on}"
-        lines.append(Text(printable(shown)[:LONGEST], overflow="fold"))
+        lines.append(Text(printable(shown)[:LONGEST]))
     return lines

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES
+from imgcrawl.items import STATUSES
 from imgcrawl.lines import printable
 from imgcrawl.samples import FAILURES, NEWEST
 
@@ -21,7 +21,6 @@ SLOWED = ("", "retry_after", "robots", "autothrottle", "errors", "hours")
 QUEUE = ("queued", "leased", "done", "dead", "seen", "rejected")
 GALLERIES = ("found", "scraped", "failed", "not_reached")
 IMAGES = ("found", *STATUSES)
-KNOWN_REASONS = {**REASONS["refused"], **REASONS["failed"], **PAGE_REASONS}
 _MOST = 1e15
 
 

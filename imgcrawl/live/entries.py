@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.live.folder import LiveEntry, LiveFolder
-from imgcrawl.live.view import ALIVE, latest, nothing, shown, state_of, whole_state
+from imgcrawl.live.view import ALIVE, SHOWN_AFTER, latest, nothing, shown, state_of, whole_state
 from imgcrawl.samples import FAILURES, NEWEST
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ def of_folder(settings: BaseSettings, spider: str) -> dict[str, Any]:
         entries = list(LiveFolder.from_settings(settings).entries(spider))
     except InputError:
         return shown(nothing(spider))
+    if any(entry.is_alive() for entry in entries):  # what ended before it need not be read
+        young = time.time() - SHOWN_AFTER
+        entries = [entry for entry in entries if entry.is_alive() or entry.changed_at > young]
     crawl = newest_crawl([each for each in map(look_at, entries) if each[1]["spider"] == spider])
     return shown(_of_entries(spider, crawl)) if crawl else shown(nothing(spider))
 

@@ -10,9 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from imgcrawl.display import amount, clock, curve, pace, queue_line, slowed_by, told_state
-from imgcrawl.items import STATUSES
+from imgcrawl.items import STATUSES, meaning
 from imgcrawl.lines import printable
-from imgcrawl.live.border import KNOWN_REASONS
 
 MOST_WORKERS, MOST_FAILURES = 50, 5
 
@@ -102,7 +101,7 @@ def _reasons(view: Mapping[str, Any]) -> Table:
     table = _table("outcome", "", "", last_is_text=True)
     for name, shown in (("failed", "image failed"), ("refused", "image refused"), ("galleries", "gallery failed")):
         for reason, count in view["reasons"][name].items():
-            cells = (f"{shown} ({reason})", f"{count:,}", KNOWN_REASONS.get(reason, ""))
+            cells = (f"{shown} ({reason})", f"{count:,}", meaning(reason))
             table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from imgcrawl.items import STATUSES, STORED, image_rows, seconds_of
+from imgcrawl.lines import without_commands
 from imgcrawl.urls import host_of
 
 LABELS: Final = ("label", "labels", "tags")  # the fields whose values a gallery is found by
@@ -74,12 +75,12 @@ def gallery_record(item: Mapping[str, Any], labels: Sequence[str] = LABELS) -> G
     return GalleryRecord(
         key=_digest(json.dumps(known, default=str)).hex(),
         quality=(not error, stored, -failed, seen),
-        spider=spider,
+        spider=without_commands(spider),
         url=url,
-        title=title,
+        title=without_commands(title),  # which may turn the order of what stands beside it around
         at=seen,
-        error=error,
-        labels=[*dict.fromkeys(_labels(item, labels))][:_MOST_LABELS],
+        error=without_commands(error),
+        labels=[*dict.fromkeys(map(without_commands, _labels(item, labels)))][:_MOST_LABELS],
         images=rows,
     )
 
@@ -109,7 +110,7 @@ def _image(row: Mapping[str, Any], seen: int) -> ImageRecord:
         url=url,
         path=path,
         status=status if status in STATUSES else "failed",
-        reason=_text(row.get("reason"), _LABEL),
+        reason=without_commands(_text(row.get("reason"), _LABEL)),
         format=_text(row.get("format"), _LABEL),
         width=_number(row.get("width")),
         height=_number(row.get("height")),
@@ -117,7 +118,7 @@ def _image(row: Mapping[str, Any], seen: int) -> ImageRecord:
         at=int(seconds_of(row.get("fetched_at"))) or seen,
         identity=int.from_bytes(_digest(checksum if isinstance(checksum, str) and checksum else url)[:8]),
         page=_text(row.get("image_page"), _ADDRESS),
-        name=_text(name, _TEXT),
+        name=without_commands(_text(name, _TEXT)),
     )
 
 
