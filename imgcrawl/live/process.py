@@ -54,10 +54,10 @@ def waiting_for_hours(waiting: str) -> list[dict[str, Any]]:
 
 def memory() -> int:
     """Bytes of memory that this process has now, or had at the most where the system does not say."""
-    with suppress(OSError, ValueError):
-        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     if sys.platform == "win32":
         return 0
+    with suppress(OSError, ValueError):
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     import resource  # noqa: PLC0415 -- not on Windows
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
