@@ -49,6 +49,7 @@ STATS = {
     "image/{status}": "addresses of images that ended so; the five statuses add up to image/found",
     "image/{status}/{reason}": "the same, by reason",
     "item/error": "items that a pipeline failed on",
+    "live/paused": "whether somebody has paused the crawl (`scrapy watch`)",
     "list/count": "list pages read",
     "list/failed": "list pages that could not be had",
     "page/refused/robots": "pages that robots.txt forbids",

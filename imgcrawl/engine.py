@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from scrapy import Request
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from scrapy.core.scraper import Scraper
     from scrapy.http import Response
     from twisted.python.failure import Failure
+
+
+_AT_ONCE = 32  # requests that are taken without a turn for others
 
 
 def downloader_in(crawler: Crawler) -> object:
@@ -99,7 +103,7 @@ async def _handle_output(
 
     async def work() -> None:
         is_last = tasks[-1]
-        while True:
+        for number in count(1):
             async with turn:
                 output = await anext(outputs, tasks)
             if output is tasks:
@@ -107,6 +111,8 @@ async def _handle_output(
             if tasks[-1] is is_last:
                 begin_another()  # for the next one, should this take long
             await scraper._process_spidermw_output_async(output, response)
+            if not number % _AT_ONCE:  # a page may give a hundred thousand requests, for which nothing waits
+                await asyncio.sleep(0)
 
     begin_another()
     while not all(task.done() for task in tasks):

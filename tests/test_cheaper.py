@@ -137,5 +137,13 @@ async def test_what_a_callback_gives_is_worked_on_in_as_many_tasks_as_it_takes(
     begun.clear()
     await scraper.handle_spider_output_async(iter([2]), request, "response")
     assert len(begun) == 2
+    scraper.done.clear()
+    turns = 0
+    working = create(scraper.handle_spider_output_async(iter(range(0, 2000, 2)), request, "response"))
+    while not working.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert len(scraper.done) == 1000
+    assert turns > 8
     assert hasattr(Scraper, "handle_spider_output_async")
     assert hasattr(Scraper, "_process_spidermw_output_async")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from heapq import nlargest
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from scrapy import signals
@@ -17,8 +18,10 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.counts import counts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
+    from scrapy.core.downloader import Slot
     from scrapy.crawler import Crawler
     from scrapy.settings import BaseSettings
 
@@ -113,8 +116,24 @@ class Progress:
             **counts_of(stats),
             "rate": self.speed.recent(stored_images(stats)),
             "waiting": stats.get("budget/waiting"),
-            "hosts": downloader.limits.busiest(HOSTS) if hasattr(downloader, "limits") else [],
+            "hosts": downloader.limits.busiest(HOSTS) if hasattr(downloader, "limits") else _busiest(downloader.slots),
         }
+
+
+def _busiest(slots: Mapping[str, Slot]) -> list[dict[str, Any]]:
+    """The hosts with most to do in Scrapy's own downloader, as ours tells of its own."""
+    most = nlargest(HOSTS, slots.items(), key=lambda each: (len(each[1].transferring), len(each[1].active)))
+    return [
+        {
+            "host": host,
+            "active": len(slot.transferring),
+            "limit": slot.concurrency,
+            "delay": slot.delay,
+            "reason": "",
+            "until": None,
+        }
+        for host, slot in most
+    ]
 
 
 def _has_terminal(settings: BaseSettings) -> bool:

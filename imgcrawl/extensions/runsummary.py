@@ -9,6 +9,7 @@ from typing import Any
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.verdict import GALLERIES, STOPPED, by_reason, gallery_counts, known_already
 from imgcrawl.items import REASONS, STATUSES
+from imgcrawl.lines import printable
 from imgcrawl.samples import Samples
 
 FORMAT = 1  # of `run_summary`: what has this number has its fields, with their meaning; others may be added
@@ -79,7 +80,9 @@ def run_summary(
             "failed": stats.get("command/failed", 0),
             "reasons": dict(by_reason(stats, "command/failed")),
         },
-        "examples": {stat: {"url": url, "page": page} for stat, (url, page) in sorted(examples.items())},
+        "examples": {
+            stat: {"url": printable(url), "page": printable(page)} for stat, (url, page) in sorted(examples.items())
+        },
     }
 
 

@@ -48,21 +48,20 @@ class CommandRunner:
     def run(self, arguments: Arguments, facts: Mapping[str, str], given: Mapping[str, Any]) -> str:
         """Run the command of *arguments*, filled with *facts*, to its end; *given* is on its stdin, as JSON. Why it
         failed: exit_N, signal_N, timeout, stopped, not_started; "" where it did not."""
-        with TemporaryFile() as stdin, TemporaryFile() as said:
-            stdin.write(json.dumps(given, cls=ScrapyJSONEncoder, ensure_ascii=False).encode("utf-8", "replace"))
-            stdin.seek(0)
-            command = arguments.filled(facts)
-            try:
+        command = arguments.filled(facts)
+        try:
+            with TemporaryFile() as stdin, TemporaryFile() as said:
+                stdin.write(json.dumps(given, cls=ScrapyJSONEncoder, ensure_ascii=False).encode("utf-8", "replace"))
+                stdin.seek(0)
                 process = subprocess.Popen(  # noqa: S603 -- the user's own program; see Arguments
                     command, stdin=stdin, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
                 )
-            except (OSError, ValueError) as error:
-                logger.info("The command %s could not be started: %s", arguments.program, describe(error))
-                return "not_started"
-            reason = self._wait(process)
-            if reason:
-                logger.info("The command %s failed (%s): %s", arguments.program, reason, _end_of(said))
-            return reason
+                if reason := self._wait(process):
+                    logger.info("The command %s failed (%s): %s", arguments.program, reason, _end_of(said))
+                return reason
+        except (OSError, ValueError, TypeError) as error:  # also a full disk, and an item that is no JSON
+            logger.info("The command %s could not be started: %s", arguments.program, describe(error))
+            return "not_started"
 
     def _wait(self, process: subprocess.Popen[bytes]) -> str:
         end = monotonic() + self._timeout

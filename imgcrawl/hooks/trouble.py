@@ -40,7 +40,7 @@ class Troubles:
             if total >= _LEAST and failed > self._max_failed * total:
                 yield what, f"{failed:,} of {total:,} {'images' if what == 'image' else 'galleries'} have failed so far"
         outcomes = [stats.get(name, 0) for name in _OUTCOMES]
-        if outcomes != self._outcomes or stats.get("budget/waiting"):
+        if outcomes != self._outcomes or stats.get("budget/waiting") or stats.get("live/paused"):
             self._outcomes, self._since = outcomes, monotonic()
         elif monotonic() - self._since > _SILENCE:
             yield "silence", f"nothing has come for {_SILENCE / 60:.0f} minutes"

@@ -6,14 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from math import inf
 from typing import Any
 
+from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import Queue
 from imgcrawl.live import border
 from imgcrawl.samples import FAILURES, NEWEST
 from imgcrawl.shared.script import Script
 
-SCRIPT = Script(files("imgcrawl.live") / "lua" / "publish.lua")
+PUBLISH, READ = (Script(files("imgcrawl.live") / "lua" / name) for name in ("publish.lua", "read.lua"))
 KEPT = 30 * 86400  # seconds: as long as the sums of a run
 FORGOTTEN = 2  # times the lease's time after which a worker that is silent is shown no more
 
@@ -28,19 +30,13 @@ class Control:
     stop: int = 0
 
     @classmethod
-    def of(cls, found: Mapping[bytes, bytes]) -> Control:
-        """Of the hash in Redis, whatever is in it."""
-
-        def value(name: bytes) -> str:
-            return found.get(name, b"").decode("utf-8", "replace")
-
-        checked = border.control({"delay_factor": _number(value(b"delay_factor"))})
-        return cls(
-            border.text(value(b"run"), 100),
-            paused=value(b"paused") == "1",
-            delay_factor=checked["delay_factor"],
-            stop=int(_number(value(b"stop"))),
+    def of(cls, found: Sequence[bytes | None]) -> Control:
+        """Of the fields of the hash in Redis, in this order, whatever is in them."""
+        run, paused, factor, stop = (
+            (value or b"")[:100].decode("utf-8", "replace") for value in (*found, *[None] * 4)[:4]
         )
+        checked = border.control({"delay_factor": _number(factor)})
+        return cls(border.text(run, 100), paused == "1", checked["delay_factor"], int(_number(stop)))
 
 
 @dataclass(frozen=True)
@@ -64,40 +60,26 @@ class Board:
     async def publish(
         self,
         worker: str,
-        row: Mapping[str, Any] | None,
+        row: Mapping[str, Any],
         newest: Sequence[Mapping[str, Any]] = (),
         failures: Sequence[Mapping[str, Any]] = (),
     ) -> tuple[int, int, Control]:
-        """Say *row* of *worker*, None to be forgotten. Returns the server's milliseconds, how many workers are on the
-        board, and what is asked of them."""
-        said = _encoded(row) if row is not None else ""
+        """Say *row* of *worker*. Returns the server's milliseconds, how many workers are on the board, and what is
+        asked of them."""
         silent = FORGOTTEN * self.queue.settings.lease_timeout
         lists = [_encoded(each) for each in (*newest, *failures)]
-        arguments = (worker, said, silent, KEPT, NEWEST, FAILURES, len(newest), *lists)
-        at, workers, control = await SCRIPT.run(self.queue.client, [self.key], arguments)
-        found = control if isinstance(control, dict) else dict(zip(control[::2], control[1::2], strict=False))
-        return int(at), workers, Control.of(found)
+        arguments = (worker, _encoded(row), silent, KEPT, NEWEST, FAILURES, len(newest), *lists)
+        at, workers, control = await PUBLISH.run(self.queue.client, [self.key], arguments)
+        return int(at), workers, Control.of(control)
 
     async def read(self) -> Said:
         """All that is there, in one round trip."""
-        async with self.queue.client.pipeline(transaction=False) as pipe:
-            pipe.hgetall(self.key)
-            pipe.zrange(f"{self.key}:at", 0, border.WORKERS, withscores=True)
-            pipe.lrange(f"{self.key}:newest", 0, NEWEST - 1)
-            pipe.lrange(f"{self.key}:failures", 0, FAILURES - 1)
-            pipe.hgetall(f"{self.key}:control")
-            found = await pipe.execute(raise_on_error=False)
-        time = await self.now()
-        kept: list[Any] = [None if isinstance(each, Exception) else each for each in found]  # keys that are not ours
-        rows, control = kept[0] or {}, kept[4] or {}
-        times, newest, failures = (each or [] for each in kept[1:4])
-        known = {name: (time - score) / 1000 for name, score in times}
+        time, rows, newest, failures, control = await self._read(border.WORKERS, NEWEST, FAILURES)
         workers, ages = {}, {}
-        for name in list(rows)[: border.WORKERS]:
-            if name in known:
-                shown = border.text(name.decode("utf-8", "replace"), 100)
-                workers[shown] = border.worker(border.parsed(rows[name])) | {"name": shown}
-                ages[shown] = border.number(known[name])
+        for name, at, row in rows:
+            shown = border.text(name.decode("utf-8", "replace"), 100)
+            workers[shown] = border.worker(border.parsed(row)) | {"name": shown}
+            ages[shown] = border.number((int(time) - float(at)) / 1000)
         return Said(
             workers,
             ages,
@@ -108,11 +90,19 @@ class Board:
 
     async def control(self) -> Control:
         """What is asked of the workers."""
-        return Control.of(await self.queue.client.hgetall(f"{self.key}:control"))
+        return Control.of((await self._read(0, 0, 0))[-1])
 
-    async def forget_control(self) -> None:
-        """What was asked of workers that are no more is not asked of others."""
+    async def _read(self, workers: int, newest: int, failures: int) -> list[Any]:
+        found: list[Any] = await READ.run(self.queue.client, [self.key], (workers, newest, failures, border.LARGEST))
+        return found
+
+    async def forget_control(self, most: float = inf) -> bool:
+        """Have what was asked of workers that are no more not asked of others. False, and nothing done, if there are
+        more than so many workers."""
+        if (await inspect.counts(self.queue))["workers"] > most:
+            return False
         await self.queue.client.delete(f"{self.key}:control")
+        return True
 
     async def now(self) -> int:
         """The server's clock, in milliseconds."""
@@ -133,7 +123,7 @@ class Board:
         if "delay_factor" in changes:
             values["delay_factor"] = changes["delay_factor"]
         if changes.get("stop"):
-            values |= {"stop": await self.now(), "paused": 0}
+            values["stop"] = await self.now()
         await client.hset(key, mapping=values)
         await client.expire(key, KEPT)
 

@@ -39,8 +39,8 @@ async def ask(
         changes["paused"] = paused
     if delay_factor is not None:
         changes["delay_factor"] = float(delay_factor)
-    if stop:
-        changes["stop"] = True
+    if stop:  # what is under way is done first: a pause would keep it waiting
+        changes |= {"stop": True, "paused": False}
     # Those that share a Redis are asked there: so one place says what holds, whichever machine it was said on.
     shared = await _ask_redis(settings, spider, changes)
     asked = await asyncio.to_thread(_ask_files, settings, spider, {} if shared else changes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.live.folder import LiveEntry, LiveFolder
+from imgcrawl.live.process import working_folder
 from imgcrawl.live.view import ALIVE, SHOWN_AFTER, latest, nothing, shown, state_of, whole_state
 from imgcrawl.samples import FAILURES, NEWEST
 
@@ -46,10 +47,18 @@ def newest_crawl(found: Sequence[Found]) -> list[Found]:
     if not groups:
         return []
 
-    def age(group: list[Found]) -> tuple[bool, float]:
-        return any(alive for _, _, alive in group), max(said["at"] for _, said, _ in group)
+    here = working_folder()
 
-    crawl = max(groups.values(), key=age)
+    def youth(group: list[Found]) -> tuple[bool, bool, float]:
+        if any(alive for _, _, alive in group):  # of several the same at each look: the one of this folder, or the last
+            return (
+                True,
+                any(said["folder"] == here for _, said, _ in group),
+                min(said["started"] for _, said, _ in group),
+            )
+        return False, False, max(said["at"] for _, said, _ in group)
+
+    crawl = max(groups.values(), key=youth)
     crawl.sort(key=lambda each: (each[1]["kind"] != "workers", -each[1]["started"]))
     # A process may have the number that one of an earlier crawl had.
     began = crawl[0][1]["started"] if crawl[0][1]["kind"] == "workers" else 0.0

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 import platformdirs
 from scrapy.settings import BaseSettings
 
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import InputError, describe
 from imgcrawl.filelocks import lock
 from imgcrawl.live import border
 from imgcrawl.ownfiles import read_file, whose, whose_folder
@@ -34,8 +34,17 @@ class LiveFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if why := whose_folder(path):
-            raise InputError(f"LIVE_FOLDER={path} is {why}; expected a folder of yours alone")
+        self._check()
+
+    def _check(self) -> None:
+        if not self.path.is_absolute():  # `~` is no folder where nobody says whose home that is
+            raise InputError(f"LIVE_FOLDER is not set, and {self.path} is no folder; expected one, or HOME")
+        try:
+            why = whose_folder(self.path)
+        except OSError as error:
+            why = f"not to be had ({describe(error)})"
+        if why:
+            raise InputError(f"LIVE_FOLDER={self.path} is {why}; expected a folder of yours alone")
 
     @classmethod
     def from_settings(cls, settings: BaseSettings) -> LiveFolder:
@@ -49,8 +58,9 @@ class LiveFolder:
                 yield LiveEntry(file)
 
     def open(self, spider: str, name: str) -> OwnEntry:
-        """A new entry, for this process. Raises OSError."""
+        """A new entry, for this process. Raises OSError, and `InputError` if the folder is not ours."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._check()  # another user may have been faster
         self._forget_old(spider)
         return OwnEntry(self.path / f"{_escaped(spider)},{quote(name, safe='')[:150]}.json")
 
@@ -122,17 +132,18 @@ class OwnEntry(LiveEntry):
 
     def __init__(self, file: Path) -> None:
         super().__init__(file)
-        self._held: IO[bytes] | None = self.lock.open("ab")
+        self._held: IO[bytes] | None = os.fdopen(os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
         self._writing = threading.Lock()
-        self._said_at = 0.0
+        self._is_over = False
         with suppress(OSError):
             lock(self._held, wait=True)
 
     def write(self, snapshot: dict[str, Any]) -> None:
-        """Say *snapshot*, from any thread, unless what is newer was said. Raises OSError."""
+        """Say *snapshot*, from any thread, unless it was said that the crawl has ended, and this does not. Raises
+        OSError."""
         with self._writing:
-            if self._held and snapshot["at"] >= self._said_at:
-                self._said_at = snapshot["at"]
+            if self._held and (snapshot.get("ended") or not self._is_over):
+                self._is_over = bool(snapshot.get("ended"))
                 _replace(self.file, snapshot)
 
     def close(self, *, remove: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.counts import counts_of
 from imgcrawl.live.border import QUEUE
 from imgcrawl.live.folder import LiveFolder, OwnEntry
-from imgcrawl.live.process import group_of, store_of
+from imgcrawl.live.process import group_of, store_of, working_folder
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -39,14 +40,15 @@ class Leader:
             "group": group_of(os.getpid()),
             "kind": "workers",
             "started": self.started,
-            "folder": os.getcwd(),  # noqa: PTH109 -- a text
+            "folder": working_folder(),
             "redis": redis,
             "store": store_of(settings),
         }
         if not settings.getbool("LIVE_ENABLED", True):
             return
+        name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"  # in containers each may be number 1
         try:
-            self._entry = LiveFolder.from_settings(settings).open(spider, f"{socket.gethostname()}-{os.getpid()}")
+            self._entry = LiveFolder.from_settings(settings).open(spider, name)
         except (OSError, InputError) as error:
             logger.info("scrapy status cannot find this crawl by itself: %s", error)
 

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgcrawl.lines import printable
+
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
@@ -21,10 +23,17 @@ def group_of(parent: int) -> str:
     return f"parent {socket.gethostname()} {parent}"
 
 
+def working_folder() -> str:
+    """Where this process was started, or "" if that is no more."""
+    with suppress(OSError):
+        return str(Path.cwd())
+    return ""
+
+
 def store_of(settings: BaseSettings) -> str:
     """IMAGES_STORE, from wherever one looks."""
     store = str(settings.get("IMAGES_STORE") or "")
-    return str(Path(store).absolute()) if store and "://" not in store else store
+    return str(Path(store).absolute()) if store and "://" not in store else printable(store)  # without a password
 
 
 def waiting_for_hours(waiting: str) -> list[dict[str, Any]]:
@@ -45,10 +54,10 @@ def waiting_for_hours(waiting: str) -> list[dict[str, Any]]:
 
 def memory() -> int:
     """Bytes of memory that this process has now, or had at the most where the system does not say."""
-    with suppress(OSError, ValueError):
-        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     if sys.platform == "win32":
         return 0
+    with suppress(OSError, ValueError):
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     import resource  # noqa: PLC0415 -- not on Windows
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

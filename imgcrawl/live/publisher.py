@@ -20,7 +20,7 @@ from imgcrawl.engine import downloader_in, is_stopping, scheduler_in
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.extensions.counts import counts_of
 from imgcrawl.live.folder import LiveFolder, OwnEntry
-from imgcrawl.live.process import group_of, memory, store_of, waiting_for_hours
+from imgcrawl.live.process import group_of, memory, store_of, waiting_for_hours, working_folder
 from imgcrawl.samples import Samples, samples_of
 from imgcrawl.stopping import leave_within
 
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 INTERVAL = 1.0  # seconds between two words of a worker among few
 WORDS = 200  # a second of all workers together: the more there are, the longer is the interval of each
+LONGEST = 10.0  # seconds between two words, however many workers there seem to be
 HOSTS, HOSTS_OF_ALL = 20, 600  # that one worker tells of, and all together
 SAMPLES = 100  # new images, and failures, a second that all workers tell together
 SMOOTHED = 5.0  # seconds over which the answers of a host are counted
@@ -54,6 +55,7 @@ class Publisher:
         self.started = time.time()
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.how = ""
+        self._folder, self._store = working_folder(), store_of(crawler.settings)
         self._ended: float | None = None
         self._images, self._galleries = Speed(), Speed()
         self._curve: list[float] = []
@@ -176,9 +178,11 @@ class Publisher:
         failures = list(samples.failures)[::-1][: min(share, samples.failed - failed)][::-1]
         async with asyncio.timeout(TIMEOUT):
             now, self._workers, control = await board.publish(self.name, row, newest, failures)
+            if not self._joined and control.run and not self.is_child and await board.forget_control(1):
+                control = type(control)()  # it was asked of workers before this one
         self._told = (samples.stored, samples.failed)
         self._joined = self._joined or now
-        self._interval = max(INTERVAL, self._workers / WORDS)
+        self._interval = min(LONGEST, max(INTERVAL, self._workers / WORDS))
         is_ours = control.run == self._run
         stop = is_ours and control.stop > self._joined
         factor = control.delay_factor if is_ours else 1.0
@@ -211,7 +215,7 @@ class Publisher:
             "memory": memory(),
             "curve": self._curve,
             "hosts": self._hosts(),
-            "store": store_of(self.crawler.settings),
+            "store": self._store,
         }
 
     def _hosts(self) -> list[dict[str, Any]]:
@@ -246,7 +250,7 @@ class Publisher:
             "ended": self._ended,
             "how": self.how,
             "verdict": str(stats.get("verdict") or "") if self._ended else "",
-            "folder": os.getcwd(),  # noqa: PTH109 -- a text
+            "folder": self._folder,
             "store": row["store"],
             "worker": row,
             "control": self._wanted,
@@ -269,6 +273,7 @@ class Publisher:
         if wanted == before or self._ended:
             return
         logger.info("Somebody asks: %s", told_control(wanted), extra={"spider": self.crawler.spider})
+        self.crawler.stats.set_value("live/paused", wanted["paused"])
         downloader = downloader_in(self.crawler)
         if hasattr(downloader, "limits") and hasattr(downloader, "turns"):
             downloader.turns.pause(paused=wanted["paused"])

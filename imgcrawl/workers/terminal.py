@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from scrapy.settings import SETTINGS_PRIORITIES
 
 from imgcrawl.display import Speed, clock, lines_of, stored_images
-from imgcrawl.lines import printable
+from imgcrawl.lines import escaped_json, printable
 from imgcrawl.livedisplay import LiveDisplay, can_be_seen
 
 if TYPE_CHECKING:
@@ -56,18 +56,15 @@ class Terminal:
     def say(self, line: str, number: int | None = None) -> None:
         """Show *line*, of the worker of that *number* if there are several. Where the log has lines of JSON it is one,
         or becomes one."""
-        if self._in_lines:
-            if line.startswith("{"):
-                sys.stderr.write(line + "\n")
-            else:
-                logger.info("%s", line)
+        if self._in_lines and not line.startswith("{"):
+            logger.info("%s", line)
             return
-        line = f"[{number}] {line}" if number else line
+        line = f"[{number}] {line}" if number and not self._in_lines else line
         with suppress(OSError):  # a terminal that was closed
-            if self._live:
+            if self._live and not self._in_lines:
                 self._live.say(line)
             else:
-                sys.stderr.write(printable(line) + "\n")
+                sys.stderr.write((escaped_json(line) if self._in_lines else printable(line)) + "\n")
 
     def show(self, view: dict[str, Any], stats: Mapping[str, Any], workers: int, *, stopping: bool) -> None:
         """Tell how far so many *workers* are; *stopping*: they are about to leave."""

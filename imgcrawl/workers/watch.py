@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from imgcrawl.extensions.counts import counts_of
@@ -38,7 +39,7 @@ class Watch:
         self.announcer = announcer
         self.leader = Leader(settings, spider, own_server)
         self._board = Board(store.home)
-        self._is_alone = bool(own_server)
+        self._before = inf if own_server else 0  # workers that may be there before these, and do not count
         self._began = 0  # milliseconds, by the server's clock
         self._run_before = ""
         self._stats_before: Mapping[str, Any] = {}
@@ -46,8 +47,7 @@ class Watch:
     async def begin(self) -> None:
         """Note what there is before the workers begin."""
         self._began = await self._board.now()
-        if self._is_alone:  # what was asked of earlier workers is not asked of these
-            await self._board.forget_control()
+        await self._board.forget_control(self._before)
         self._run_before = (await inspect.counts(self.store))["id"]
         self._stats_before = await run_stats(self.store.home, self._run_before)
 
@@ -65,7 +65,8 @@ class Watch:
         view = counts_of(stats) | {"queue": counts, "hosts": []}
         self.terminal.show(view, stats, workers, stopping=stopping)
         if self.announcer:
-            await self.announcer.look_now_and_then({**stats, "elapsed_time_seconds": self.terminal.speed.seconds})
+            now = {"elapsed_time_seconds": self.terminal.speed.seconds, "live/paused": control.paused}
+            await self.announcer.look_now_and_then({**stats, **now})
         return counts, stop
 
     async def remember(self) -> None:

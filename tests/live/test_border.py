@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scrapy.settings import Settings
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.live import border
+from imgcrawl.live.entries import look_at, newest_crawl
 from imgcrawl.live.folder import LiveFolder
 
 ODD: list[Any] = [None, True, -1, 1e308, 10**30, "x\x1b[2J" * 1000, [], [[]], [7] * 1000, {}, {"": {}}, {"\0": -1}]
@@ -55,3 +57,34 @@ def test_a_folder_of_anybodys_is_not_trusted_and_the_oldest_crawls_are_forgotten
     (tmp_path / "live").chmod(0o777)
     with pytest.raises(InputError, match="anybody may write to"):
         LiveFolder(tmp_path / "live")
+
+
+def test_without_a_home_or_in_one_that_is_closed_there_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformdirs.user_state_path", lambda _: Path("~/.local/state/imgcrawl"))
+    with pytest.raises(InputError, match="LIVE_FOLDER is not set"):
+        LiveFolder.from_settings(Settings())
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"is not to be had \(Not a directory\); expected"):
+        LiveFolder(tmp_path / "file" / "live")
+
+
+def test_of_two_crawls_the_same_is_looked_at_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = LiveFolder(tmp_path / "live")
+    entries = [folder.open("s", name) for name in ("a", "b")]
+    for now in (1e9, 5.0):  # the second word is of a clock that was set back
+        for entry, started in zip(entries, (2.0, 3.0), strict=True):
+            said = {"spider": "s", "group": entry.name, "folder": str(tmp_path / entry.name), "started": started}
+            entry.write(said | {"at": now - started, "kind": "process"})
+        assert {entry.read()["at"] for entry in entries} == {now - 2.0, now - 3.0}
+        assert [entry.name for entry, *_ in newest_crawl([*map(look_at, entries)])] == ["b"]
+        (tmp_path / "a").mkdir(exist_ok=True)
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path / "a")
+            assert [entry.name for entry, *_ in newest_crawl([*map(look_at, entries)])] == ["a"]
+    entries[0].write({"spider": "s", "at": 6.0, "ended": 6.0})
+    entries[0].write({"spider": "s", "at": 7.0})  # from a thread that was late
+    assert entries[0].read()["ended"] == 6.0
+    for entry in entries:
+        entry.close()

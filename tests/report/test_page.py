@@ -141,6 +141,9 @@ def test_a_report_of_a_hostile_site_is_one_file_in_which_nothing_runs(browser: B
             page.locator(f"nav [aria-current][href^='#{view}']").wait_for()
             page.wait_for_load_state("networkidle")
             check_everywhere(page, f"report-{view}")
+        page.set_viewport_size({"width": 390, "height": 844})
+        tops = page.evaluate("[...document.querySelectorAll('.group .tile')].map((tile) => tile.offsetTop)")
+        assert tops[0] == tops[1], "side by side, on a telephone, too"
 
 
 @contextmanager
@@ -181,7 +184,7 @@ def test_the_catalogue_is_served_to_who_has_the_token_and_stored_files_do_nothin
             until(lambda: len(page.evaluate(PICTURES)) == 10)
             page.keyboard.press("5")
             page.get_by_role("button", name="Compare").click()
-            page.locator("#found", has_text="groups").wait_for()
+            page.locator("#found", has_text=re.compile("^1 group$")).wait_for()
             check_everywhere(page, "report-served")
         bearer = {"Authorization": f"Bearer {token}"}
         _, headers, body = ask(url, "/api/report", **bearer)

@@ -42,7 +42,7 @@ class Browser:
         context = self._browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
         )
-        context.set_default_timeout(patience(15) * 1000)
+        context.set_default_timeout(patience(30) * 1000)
         page = context.new_page()
         page.on("console", lambda said: said.type in ("error", "warning") and problems.append(said.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -81,7 +81,7 @@ def chromium(**options: Any) -> Iterator[Browser]:
 
 def wait_for(page: Page, condition: str) -> None:
     """Until the expression *condition* is true there. Playwright's own way is one that strict pages forbid."""
-    until(lambda: page.evaluate(condition) or page.wait_for_timeout(50), 15)
+    until(lambda: page.evaluate(condition) or page.wait_for_timeout(50), 30)
 
 
 def check_accessible(page: Page) -> None:

@@ -1,12 +1,12 @@
 -- A worker says how it is, and hears what a person asks of all.
 --
 -- KEYS[1]  hash <prefix>live: worker -> what it says of itself, JSON
--- ARGV     worker, what it says ("" to be forgotten), seconds after which a silent worker is forgotten, seconds that all
+-- ARGV     worker, what it says, seconds after which a silent worker is forgotten, seconds that all
 --          this is kept, how many images, failures are kept, how many images follow, images, failures
 --   <KEYS[1]>:at                zset: worker -> when it last said something, the server's milliseconds
 --   <KEYS[1]>:newest, :failures lists: the last images and failures, JSON, the latest first
 --   <KEYS[1]>:control           hash: what a person asks for: run, paused, delay_factor, stop (when, milliseconds)
--- -> the server's milliseconds, how many workers say something, the control
+-- -> the server's milliseconds, how many workers say something, the control: run, paused, delay_factor, stop
 local live, worker = KEYS[1], ARGV[1]
 local at, newest, failures, control = live .. ':at', live .. ':newest', live .. ':failures', live .. ':control'
 local time = redis.call('TIME')
@@ -22,11 +22,6 @@ local function say()
         redis.call('HDEL', live, silent)
         redis.call('ZREM', at, silent)
     end
-    if ARGV[2] == '' then
-        redis.call('HDEL', live, worker)
-        redis.call('ZREM', at, worker)
-        return
-    end
     local done = redis.pcall('HSET', live, worker, ARGV[2])
     if type(done) == 'table' and done.err then return end
     redis.call('ZADD', at, string.format('%.0f', now), worker)
@@ -37,4 +32,6 @@ local function say()
     for _, key in ipairs({live, at, newest, failures, control}) do redis.call('EXPIRE', key, ARGV[4]) end
 end
 say()
-return {string.format('%.0f', now), redis.call('ZCARD', at), redis.call('HGETALL', control)}
+local asked = redis.call('HMGET', control, 'run', 'paused', 'delay_factor', 'stop')
+for i = 1, 4 do asked[i] = asked[i] and #asked[i] <= 100 and asked[i] end -- what is longer is none of ours
+return {string.format('%.0f', now), redis.call('ZCARD', at), asked}

@@ -34,7 +34,7 @@ function show() {
   fromAddress();
   grid?.close();
   grid = null;
-  form.hidden = view === 'overview';
+  form.hidden = view === 'overview' || (view === 'lookalikes' && !source.head.served); // all of the file were compared
   for (const [name, value] of Object.entries(fields())) if (document.activeElement !== form.elements[name]) {
     form.elements[name].value = value;
   }
@@ -252,7 +252,7 @@ async function showLookalikes() {
   const told = make('p', {class: 'note', role: 'status'}), list = make('div', {class: 'groups'});
   main.replaceChildren(make('h2', {class: 'hidden'}, 'Look-alikes'), told, list);
   const draw = ({groups, total, done, error}) => {
-    tellFound(groups ? groups.length : 0, 'groups');
+    tellFound(groups ? groups.length : 0, groups?.length === 1 ? 'group' : 'groups');
     if (error) told.textContent = error;
     else if (groups) {
       told.textContent = groups.length ? 'Pictures that look the same though their bytes differ, the largest first.'
@@ -359,7 +359,7 @@ addEventListener('keydown', (event) => {
   if (typing) return;
   if (event.key === '/') {
     event.preventDefault();
-    if (view === 'overview') go('galleries');
+    if (form.hidden) go('galleries');
     form.elements.text.focus();
   } else if (/^[1-5]$/.test(event.key)) go(Object.keys(VIEWS)[event.key - 1]);
 });
