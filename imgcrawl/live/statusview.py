@@ -67,7 +67,7 @@ def _workers(view: Mapping[str, Any]) -> Table:
                 for cell in (
                     row["name"],
                     row["state"],
-                    f"{_ago(row['age'])} ago",
+                    _ago(row['age']),
                     f"{row['rate']:,.1f}",
                     f"{row['images']:,}",
                     f"{row['galleries']:,}",
@@ -107,7 +107,7 @@ def _reasons(view: Mapping[str, Any]) -> Table:
 
 
 def _table(*columns: str, last_is_text: bool = False) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     for number, name in enumerate(columns):
         is_text = number == 0 or (last_is_text and number == len(columns) - 1) or name == "state"
         table.add_column(name, justify="left" if is_text else "right", no_wrap=True, overflow="ellipsis")

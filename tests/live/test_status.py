@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import re
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +29,7 @@ from tests.support import processes
 from tests.support.crawling import FAST, crawl_command, environment, project_settings, until
 from tests.support.processes import Process
 from tests.support.redis_server import RedisServer
+from tests.support.tiny import Terminal
 
 SLOW = {"DOWNLOAD_DELAY": "0.1", "DOWNLOAD_DELAY_JITTER": "0", "SHUTDOWN_TIMEOUT": "1"}
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202e\x9b2J"
@@ -67,12 +71,25 @@ class Looker:
     def ask(self, **wanted: Any) -> None:
         asyncio.run(ask(self.settings, "pximg", **wanted))
 
-    def command(self, *words: str) -> tuple[int, str]:
+    def _command(self, words: tuple[str, ...]) -> dict[str, Any]:
         command = [sys.executable, "-m", "scrapy", *words, "-s", f"LIVE_FOLDER={self.folder / 'live'}"]
-        env = environment(self.redis_url or None)
-        done = processes.run(
-            command, cwd=self.elsewhere, env=env, capture_output=True, text=True, timeout=60, check=False
-        )
+        return {"command": command, "cwd": self.elsewhere, "env": environment(self.redis_url or None)}
+
+    @contextmanager
+    def in_terminal(self, *words: str) -> Iterator[Terminal]:
+        """The command, with a terminal of its own."""
+        ours, theirs = pty.openpty()
+        process = Process(**self._command(words), stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        try:
+            yield Terminal(process, ours)
+        finally:
+            process.kill()
+            process.wait(30)
+            os.close(ours)
+
+    def command(self, *words: str) -> tuple[int, str]:
+        done = processes.run(**self._command(words), capture_output=True, text=True, timeout=60, check=False)
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode, done.stdout + done.stderr
 
@@ -114,7 +131,13 @@ def test_one_process_is_found_steered_and_missed(tmp_path: Path, replica: Replic
         assert re.search(r"\d+ galleries, \d+ of \d+ images", told)
         assert "127.0.0." in looker.command("hosts", "pximg")[1]
 
-        looker.ask(paused=True)
+        with looker.in_terminal("status", "pximg") as terminal:
+            terminal.read_until(r": running,(.|\n)+: running,")
+            looker.ask(paused=True)
+            terminal.read_until(": paused,")
+            terminal.process.send_signal(signal.SIGINT)
+            assert terminal.end() == 0
+
         until(lambda: looker.view()["state"] == "paused" and not any(host["active"] for host in looker.view()["hosts"]))
         before = looker.stored()
         time.sleep(1.2)  # in which twelve would come
@@ -122,7 +145,11 @@ def test_one_process_is_found_steered_and_missed(tmp_path: Path, replica: Replic
         looker.ask(paused=False, delay_factor=4)
         until(lambda: looker.stored() > before)
         until(lambda: any(host["delay"] > 0.35 for host in looker.view()["hosts"]))
-        looker.ask(stop=True)
+        with looker.in_terminal("status") as terminal:
+            terminal.read_until(": running,")
+            looker.ask(stop=True)
+            assert terminal.end() == 0, "it ends with the crawl"
+            assert ": ended " in terminal.raw
         assert process.wait(60) == ExitCode.STOPPED
         view = looker.view()
         assert (view["state"], view["how"], view["verdict"]) == ("ended", "shutdown", "stopped before the end")
