@@ -21,13 +21,15 @@ from scrapy.exceptions import (
     DownloadConnectionRefusedError,
     DownloadFailedError,
     DownloadTimeoutError,
+    ResponseDataLossError,
     UnsupportedURLSchemeError,
 )
-from scrapy.http import Headers
+from scrapy.http import Headers, Response
+from scrapy.utils._download_handlers import make_response
 from scrapy.utils.ssl import _make_ssl_context
 
-from imgcrawl.backpressure import Backpressure
-from imgcrawl.bodies import BodyFile, StartOfBody, body_file_of, encodings_of, is_page
+from imgcrawl.answers import PIECE, WireAnswer
+from imgcrawl.bodies import BodyFile, MediaRequest, StartOfBody, body_file_of, encodings_of, is_page
 from imgcrawl.checks import is_socks
 from imgcrawl.connections import AddrInfo, PrivateAddressError, Resolver, client_timeout, public_socket
 from imgcrawl.engine import downloader_in
@@ -37,30 +39,8 @@ from imgcrawl.framing import MAX_FIELD, MAX_FIELDS, Connector, sent_headers
 from imgcrawl.proxies import SocksConnector
 from imgcrawl.signalmanager import has_listeners
 
-_PIECE = 1024 * 1024  # bytes of a body that are handed on at a time; all at once to who listens, as he may stop it
-_WRITTEN = 256 * 1024  # bytes of it that are written to a file at a time
+_OF_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF")  # how most begin
 _OF_NO_IMAGE = 64 * 1024  # bytes that are read of an error's or a redirect's page in place of an image
-
-
-class _Response(_ClientResponse):
-    truncate: int | None = None
-    file: BodyFile | None = None
-    fields: Headers | None = None  # its headers, once they were read
-    goes_on = False  # it is the rest of what is in the file
-    at_once = False  # all of it goes there
-    limit = 0
-    start_of_body: StartOfBody | None = None
-    piece = _PIECE  # bytes that are handed on at a time
-    backpressure: Backpressure | None = None
-
-    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        if connection.transport is None:  # lost while the request was written; Scrapy asserts that it is there
-            raise aiohttp.ServerDisconnectedError
-        return await super().start(connection)
-
-    def unread(self) -> bytes:
-        """What had come of the body before it broke off or its time was over: to read it would raise that again."""
-        return b"".join([self.content._read_nowait_chunk(-1) for _ in range(len(self.content._buffer))])
 
 
 class DownloadHandler(AiohttpDownloadHandler):
@@ -123,7 +103,7 @@ class DownloadHandler(AiohttpDownloadHandler):
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            response_class=_Response,
+            response_class=WireAnswer,
             max_line_size=MAX_FIELD,
             max_field_size=MAX_FIELD,
             max_headers=MAX_FIELDS,
@@ -154,7 +134,7 @@ class DownloadHandler(AiohttpDownloadHandler):
             except (aiohttp.InvalidURL, UnicodeError) as error:
                 raise RequestRefused("invalid_url", str(error)) from error
             async with answer:
-                response = cast("_Response", answer)
+                response = cast("WireAnswer", answer)
                 if response._peername is None:  # reset before its address could be read
                     raise DownloadFailedError(f"{request.url}: connection lost")
                 self._direct_body(response, request, file)
@@ -163,11 +143,11 @@ class DownloadHandler(AiohttpDownloadHandler):
                 except ValueError as error:  # a header that Scrapy reads as a number and that is none
                     raise DownloadFailedError(f"{request.url}: {error}") from error
 
-    def _direct_body(self, response: _Response, request: Request, file: BodyFile | None) -> None:
+    def _direct_body(self, response: WireAnswer, request: Request, file: BodyFile | None) -> None:
         """Say where the body of *response* goes, and how much of it."""
         response.truncate = request.meta.get("download_truncate")
         response.limit = request.meta.get("download_maxsize", self._default_maxsize)
-        response.piece = 1 if has_listeners(self.crawler, signals.bytes_received) else _PIECE
+        response.piece = 1 if has_listeners(self.crawler, signals.bytes_received) else PIECE
         response.backpressure = getattr(downloader_in(self.crawler), "backpressure", None)
         if response.backpressure:
             response.backpressure.dropped()  # of an answer before, which was a redirect, or failed
@@ -212,9 +192,43 @@ class DownloadHandler(AiohttpDownloadHandler):
             # aiohttp shows broken answers over several lines
             raise DownloadFailedError(f"{request.url}: {' '.join(str(error).split())}") from error
 
+    async def _read_response(self, response: _ClientResponse, request: Request) -> Response:
+        """Scrapy's; an image that nobody watches coming is there at once, without the detours that others need: three
+        times through its headers, once through its bytes."""
+        watched = any(has_listeners(self.crawler, each) for each in (signals.headers_received, signals.bytes_received))
+        if watched or not isinstance(request, MediaRequest) or not self._is_usual(request):
+            return await super()._read_response(response, request)
+        headers, limit = self._extract_headers(response), cast("WireAnswer", response).limit
+        announced = int(headers.get("Content-Length") or 0)
+        if 0 < limit < announced:
+            self._cancel_maxsize(announced, limit, request, expected=True)
+        args = self._build_base_response_args(response, request, headers)
+        pieces: list[bytes] = []
+        try:
+            async for piece in self._iter_body_chunks(response):
+                pieces.append(piece)
+                if 0 < limit < sum(map(len, pieces)):
+                    self._cancel_maxsize(sum(map(len, pieces)), limit, request, expected=False)
+        except aiohttp.ClientPayloadError as error:
+            raise ResponseDataLossError(str(error)) from error
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if not body.startswith(_OF_IMAGES):  # it may be a page
+            return make_response(**args, body=body)
+        made = Response(**{**args, "headers": None}, body=body)
+        made.headers = headers
+        return made
+
+    def _is_usual(self, request: Request) -> bool:
+        meta = request.meta
+        return (
+            not self._tls_verbose_logging
+            and not meta.get("download_warnsize", self._default_warnsize)
+            and bool(meta.get("download_fail_on_dataloss", self._fail_on_dataloss))
+        )
+
     @staticmethod
     def _extract_headers(response: _ClientResponse) -> Headers:
-        ours = cast("_Response", response)  # the bytes that came, without the detour by text that Scrapy's takes
+        ours = cast("WireAnswer", response)  # the bytes that came, without the detour by text that Scrapy's takes
         if ours.fields is None:
             ours.fields = Headers()
             for name, value in response.raw_headers:
@@ -224,44 +238,13 @@ class DownloadHandler(AiohttpDownloadHandler):
     @staticmethod
     def _build_base_response_args(response: _ClientResponse, request: Request, headers: Headers) -> Any:
         args = AiohttpDownloadHandler._build_base_response_args(response, request, headers)
-        if cast("_Response", response).goes_on:
+        if cast("WireAnswer", response).goes_on:
             args["status"] = 200  # with what is here it is whole
         return args
 
     @staticmethod
-    async def _iter_body_chunks(response: _ClientResponse) -> AsyncIterator[bytes]:
-        ours = cast("_Response", response)
-        pieces: list[bytes] = []  # handed on together, because each is a signal (bytes_received)
-        received = waiting = 0
-        to_file: BodyFile | None = None
-        try:
-            async for piece in response.content.iter_any():
-                if ours.backpressure:
-                    await ours.backpressure.buffered(len(piece))
-                pieces.append(piece)
-                received += len(piece)
-                waiting += len(piece)
-                if ours.start_of_body and ours.start_of_body.is_judged_with(piece):
-                    ours.start_of_body = None
-                if ours.file and (ours.at_once or received >= max(ours.file.in_memory, 1)):
-                    to_file = ours.file
-                    break
-                if waiting >= ours.piece:
-                    yield b"".join(pieces)
-                    pieces.clear()
-                    waiting = 0
-                if ours.truncate is not None and received >= ours.truncate:
-                    break
-        except (aiohttp.ClientError, TimeoutError):
-            if body := b"".join([*pieces, ours.unread()]):
-                yield body  # browsers show it, and so some accept it
-            if not (ours.file and await ours.file.takes_for_whole(body, received)):
-                raise
-            return
-        if to_file:
-            await _write_rest(ours, to_file, pieces)
-        elif pieces:
-            yield b"".join(pieces)
+    def _iter_body_chunks(response: _ClientResponse) -> AsyncIterator[bytes]:
+        return cast("WireAnswer", response).chunks()
 
     @staticmethod
     def _cancel_maxsize(size: int, limit: int, request: Request, *, expected: bool) -> NoReturn:
@@ -271,30 +254,3 @@ class DownloadHandler(AiohttpDownloadHandler):
         for session in (self._session, self._public_session, *self._socks_sessions.values()):
             await session.close()
         await self._resolver.close()
-
-
-async def _write_rest(response: _Response, file: BodyFile, pieces: list[bytes]) -> None:
-    """Write *pieces*, and what follows them, to *file*."""
-    complete = False
-    try:
-        content, size = response.content, sum(map(len, pieces))
-        while pieces:
-            while size < _WRITTEN and (piece := await content.readany()):
-                pieces.append(piece)
-                size += len(piece)
-            if 0 < response.limit < file.size + size:
-                raise DownloadCancelledError(f"{response.url}: more than {response.limit} bytes")
-            await file.write(b"".join(pieces))
-            pieces = []
-            if response.backpressure:
-                response.backpressure.dropped()
-            piece = await content.readany()
-            pieces, size = [piece] if piece else [], len(piece)
-        complete = True
-    except (aiohttp.ClientError, TimeoutError):
-        await file.write(b"".join([*pieces, response.unread()]))  # for the next request to go on with
-        complete = await file.holds_whole()
-        if not complete:
-            raise
-    finally:
-        await file.close(complete=complete)

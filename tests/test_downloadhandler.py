@@ -20,7 +20,8 @@ from scrapy.http import HtmlResponse, Response
 from scrapy.http.request import NO_CALLBACK
 from scrapy.spidermiddlewares.httperror import HttpError
 
-from imgcrawl.downloadhandler import DownloadHandler, _Response
+from imgcrawl.answers import WireAnswer
+from imgcrawl.downloadhandler import DownloadHandler
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import reason_of
 from tests.support.asking import SETTINGS, ask, crawl
@@ -309,7 +310,7 @@ async def test_what_had_come_when_the_time_for_the_whole_answer_was_over_is_had(
             pass
 
     loop = asyncio.get_running_loop()
-    response = object.__new__(_Response)
+    response = object.__new__(WireAnswer)
     response.content = aiohttp.StreamReader(BaseProtocol(loop), 2**16, timer=Over(), loop=loop)
     for piece in (b"what ", b"has come"):
         response.content.feed_data(piece)

@@ -14,6 +14,7 @@ EVERY = 0.001  # seconds of CPU time of all threads together
 OF_AIOHTTP = ("aiohttp", "yarl", "multidict", "propcache", "frozenlist", "aiosignal", "aiohappyeyeballs")
 OF_SCRAPY = ("scrapy", "itemadapter", "itemloaders", "parsel", "w3lib", "lxml", "pydispatch", "twisted")
 PACKAGES = {**dict.fromkeys(OF_AIOHTTP, "aiohttp"), **dict.fromkeys(OF_SCRAPY, "Scrapy")}
+IDLE = "threads: waiting for work"  # by now: what they have just done is as all that they do
 SYSTEM_CALLS = ("selector_events.py", "selectors.py")
 
 spent: dict[str, float] = defaultdict(float)
@@ -47,7 +48,8 @@ def look(number: int, here: FrameType | None) -> None:
         took, clocks[thread] = now - clocks.get(thread, 0.0), now
         if took > 0:
             where = "event loop" if thread == main else "threads"
-            spent[f"{where}: {part_of(here if thread == main else frame)}"] += took
+            is_idle = thread != main and frame.f_code.co_filename.endswith("concurrent/futures/thread.py")
+            spent[IDLE if is_idle else f"{where}: {part_of(here if thread == main else frame)}"] += took
     for gone in clocks.keys() - frames.keys():
         del clocks[gone]
 
@@ -62,4 +64,8 @@ def told() -> dict[str, float]:
     """Seconds by part, and those of all threads that the system spent."""
     signal.setitimer(signal.ITIMER_PROF, 0)
     usage = resource.getrusage(resource.RUSAGE_SELF)
+    idle = spent.pop(IDLE, 0.0)
+    of_threads = {part: seconds for part, seconds in spent.items() if part.startswith("threads: ")}
+    for part, seconds in of_threads.items():
+        spent[part] += idle * seconds / sum(of_threads.values())
     return {**spent, "of these in the kernel": usage.ru_stime, "all": usage.ru_utime + usage.ru_stime}

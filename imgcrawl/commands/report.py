@@ -6,9 +6,10 @@ import argparse
 import asyncio
 import ipaddress
 from collections.abc import Iterable
+from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Any
 
 from scrapy.commands import ScrapyCommand
@@ -102,9 +103,14 @@ def _found(
 
     labels = opts.label or LABELS
     if args:
-        folder = stack.enter_context(TemporaryDirectory(prefix="imgcrawl-report-"))
         progress = CommandProgress(lambda: f"reading {len(args):,} files")
-        found = collect([Path(arg) for arg in args], Path(folder), labels, progress.step)
+        try:
+            folder = stack.enter_context(TemporaryDirectory(prefix="imgcrawl-report-"))
+            found = collect([Path(arg) for arg in args], Path(folder), labels, progress.step)
+        except (OSError, BrokenExecutor) as error:  # also a full disk, and a process that was killed
+            raise InputError(
+                f"the feeds cannot be read: {describe(error)}; expected room for them in {gettempdir()}, and memory"
+            ) from error
         progress.end()
         for problem in found.problems:
             complain(problem)

@@ -65,7 +65,9 @@ class Command(BaseCommand, ScrapyCommand):
 
 
 def _the_one_that_runs(settings: Settings) -> str:
-    running = [view["spider"] for view in asyncio.run(look(settings, "")) if view["state"] in ALIVE]
+    ours = set(get_spider_loader(settings).list())  # crawls of other projects are found, too
+    views = asyncio.run(look(settings, ""))
+    running = [view["spider"] for view in views if view["state"] in ALIVE and view["spider"] in ours]
     if len(running) != 1:
         found = f"these run: {', '.join(running)}" if running else "no crawl runs that is known here"
         raise InputError(f"scrapy watch: {found}; expected the name of a spider")

@@ -87,9 +87,13 @@ def _size(
     wide_item, wide_index = 4 if source[at] else 2, 1 + (source[at + 3] & 1)
     count = _number(source, at + 4, 4)
     at += 8
+    left = _PARTS
     for _ in range(min(count, _PARTS)):
         known, number = _number(source, at, wide_item), source[at + wide_item]
         at += wide_item + 1
+        left -= number
+        if left < 0:
+            return None
         for _ in range(number):
             index = _number(source, at, wide_index) & (0x7FFF if wide_index == 2 else 0x7F)
             if known == item and index in sizes:

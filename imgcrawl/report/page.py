@@ -110,7 +110,7 @@ def _file(head: dict[str, Any], chunk: dict[str, Any], copies: Sequence[tuple[by
     before, _, after = _frame(meta, f"<script>{script()}</script>", "\0").partition("\0")
     yield before.encode()
     for kind, value in (("report", head), ("chunk", chunk)):
-        yield f'<script type="application/json" id="{kind}">{as_script(value)}</script>\n'.encode()
+        yield f'<script type="application/json" id="{kind}">{as_script(value)}</script>\n'.encode("utf-8", "replace")
     for group in _groups(copies):
         lines = "\n".join(
             f"{'p' if ending == '.png' else 'j'}{base64.b64encode(copy).decode()}" for copy, ending in group

@@ -65,6 +65,7 @@ class ReportServer:
         return app
 
     def close(self) -> None:
+        self._search.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _told(self, answer: Callable[[Any], Any]) -> Callable[[web.Request], Any]:
@@ -75,7 +76,7 @@ class ReportServer:
             given = await _body(request) if request.method == "POST" else dict(request.query)
             try:
                 told = await self._in_thread(lambda: json.dumps(answer(given), separators=(",", ":")).encode())
-            except (ValueError, IndexError, TypeError):
+            except (ValueError, IndexError, TypeError, OverflowError):
                 raise web.HTTPBadRequest(text="no such question") from None
             response = web.Response(body=told, content_type="application/json", charset="utf-8")
             response.enable_compression()
@@ -160,6 +161,7 @@ class Search:
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
         self._told: dict[str, Any] = {}
+        self._is_closed = False
 
     def begin(self, stored: ReportFiles, images: list[tuple[int, str]], index: Index) -> None:
         if self._thread and self._thread.is_alive():
@@ -167,6 +169,8 @@ class Search:
         self._told = {"total": len(images), "done": 0}
 
         def step(done: int) -> None:
+            if self._is_closed:
+                raise InterruptedError
             self._told["done"] = done
 
         def search() -> None:
@@ -182,6 +186,12 @@ class Search:
 
         self._thread = threading.Thread(target=search, daemon=True)
         self._thread.start()
+
+    def close(self) -> None:
+        """End the search, for which the process would wait."""
+        self._is_closed = True
+        if self._thread:
+            self._thread.join()
 
     def state(self) -> dict[str, Any]:
         """`total` and `done`, or, in the end, `groups`, or an `error`; nothing before the first search."""

@@ -49,7 +49,7 @@ class StoredImages:
     def _facts(self, record: Record) -> Facts:
         if record.bytes <= max(LARGEST_IN_THREADS.values()):
             with suppress(CostlyError):
-                return examine(self._store.body(record.path), strict=self._strict)
+                return examine(self._store.body(record.path, record.bytes), strict=self._strict)
         return self._process.examine(self._store.root / record.path, strict=self._strict)
 
     def close(self) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from itemadapter import ItemAdapter
@@ -455,3 +457,32 @@ def test_what_another_catalogue_knows_is_added_to_what_is_known(catalogue: Catal
         galleries=2, complete=0, lost_pages=0,
     )  # fmt: skip
     other.close()
+
+
+def test_a_catalogue_of_the_third_version_is_upgraded_and_knows_what_was_not_decoded(place: str) -> None:
+    catalogue = opened(place)
+    put(catalogue, record(1))
+    catalogue.close()
+    connection: Any
+    if "://" in place:
+        import psycopg  # noqa: PLC0415 -- only where there is a server
+
+        connection = psycopg.connect(place, options="-c search_path=imgcrawl")
+        version = "UPDATE version SET version = 3"
+    else:
+        connection = sqlite3.connect(place)
+        version = "PRAGMA user_version = 3"
+    connection.execute("ALTER TABLE images DROP COLUMN verified")
+    connection.execute(version)
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        catalogue = opened(place)
+        assert catalogue.find(key(1)) == record(1)
+        looked_at = replace(record(2), verified="bytes")
+        put(catalogue, looked_at)
+        assert catalogue.find(key(2)) == looked_at
+        catalogue.note_decoded([replace(looked_at, frames=3, warnings="no_end"), replace(record(1), checksum="other")])
+        assert catalogue.find(key(2)) == replace(looked_at, frames=3, warnings="no_end", verified="")
+        assert catalogue.find(key(1)) == record(1)
+        catalogue.close()

@@ -61,6 +61,7 @@ def test_ten_kills_lose_nothing_that_was_acknowledged(
                 if done % 13 == kill and not is_killed:
                     os.kill(writer, signal.SIGKILL)
                     is_killed = True
+            assert is_killed
             catalogue = opened(place)
             known = {item["url"]: item for item in items(catalogue, "s")}
             assert set(known) >= {f"http://h/{number}" for number in range(done + 1)}

@@ -181,7 +181,7 @@ def test_the_summary_says_how_a_crawl_was_stopped_once_and_twice(server: Server,
         process.send_signal(signal.SIGINT)
         if signals == 2:
             assert process.stdout
-            while "Received" not in process.stdout.readline():
+            while (line := process.stdout.readline()) and "Received" not in line:
                 pass
             process.send_signal(signal.SIGINT)
         log, _ = process.communicate(timeout=60)

@@ -213,7 +213,9 @@ def test_the_catalogue_is_served_to_who_has_the_token_and_stored_files_do_nothin
         assert ask(url, "/api/report", Sec_Fetch_Site="cross-site", **bearer)[0] == 403
 
 
-def test_bad_input_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for arguments, told in {
         (): "expected -o FILE, or --serve",
         ("--serve", "--host", "0.0.0.0"): "expected --token",
@@ -227,6 +229,9 @@ def test_bad_input_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[s
         out, err = capsys.readouterr()
         assert told in err and "Traceback" not in err and not out
         assert not Path("x.html").exists()
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    assert report(str(folder / "items.json"), "-o", "x.html") == 2
+    assert "expected room for them in /nowhere" in capsys.readouterr().err
 
 
 def test_the_page_has_nothing_that_a_strangers_text_could_become() -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from scrapy.settings import Settings
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.tables import write_table
 from imgcrawl.items import image_rows
-from imgcrawl.report import reading
+from imgcrawl.report import reading, server
 from imgcrawl.report.columns import Columns, as_script
 from imgcrawl.report.index import Index
 from imgcrawl.report.logs import LogTally, read_log
+from imgcrawl.report.page import FilePage, head_of
+from imgcrawl.report.pictures import ReportFiles
 from imgcrawl.report.records import GalleryRecord, gallery_record
 from imgcrawl.report.search import Filter
 from imgcrawl.report.tally import DAY, Tally, Timeline
@@ -193,6 +198,25 @@ def test_what_strangers_wrote_ends_no_script(tmp_path: Path) -> None:
     assert len(text.encode()) < 10_000, "of any length"
     shown = HOSTILE.translate({0xD800: "?", 0x202E: 0xFFFD, 0x2028: 0xFFFD})
     assert json.loads(text)["galleries"]["title"] == [shown]
+    page = FilePage(ReportFiles(Settings()), "")
+    page.add(record)
+    head = head_of("a report", ["\udcff.json"], Tally(), LogTally())  # a name that is no UTF-8
+    assert b'"sources":["?.json"]' in b"".join(page.html(head, 0))
+
+
+def test_a_search_for_look_alikes_ends_with_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(root: Path, images: object, on_step: Callable[[int], None]) -> list[list[int]]:
+        while True:
+            time.sleep(0.01)
+            on_step(1)
+
+    monkeypatch.setattr(server, "find", find)
+    search = server.Search()
+    stored: Any = SimpleNamespace(root=Path())
+    search.begin(stored, [(1, "a.jpg")], Index([]))
+    assert search.state()["total"] == 1
+    search.close()
+    assert "broke off" in search.state()["error"]
 
 
 def everything() -> Iterator[GalleryRecord]:

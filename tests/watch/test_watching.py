@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from imgcrawl.demo.server import serve
+from imgcrawl.live.folder import LiveFolder
 from tests.support.browser import SCREENSHOTS, chromium, wait_for
 from tests.support.crawling import environment, until
 from tests.support.processes import Process
@@ -102,6 +104,9 @@ def test_two_workers_are_seen_paused_resumed_and_stopped(
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path: Path, options: tuple[str, ...], sentence: str) -> None:
+    entry = LiveFolder(tmp_path / "live").open("of_another_project", "one")
+    entry.write({"spider": "of_another_project", "group": "one", "kind": "process", "at": time.time()})
     code, out, err = scrapy(tmp_path, "watch", *options, *live_in(tmp_path))
+    entry.close()
     assert (code, out) == (2, "")
     assert err.startswith(sentence) and err.count("\n") == 1, err
