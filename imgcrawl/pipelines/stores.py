@@ -88,10 +88,10 @@ class FileStore(FSFilesStore):
         except (OSError, ValueError):  # of names with a NUL
             return None
 
-    def body(self, name: str, most: int = _LARGEST) -> bytes:
+    def body(self, name: str, most: int) -> bytes:
         """What is in the file *name*. Raises OSError, also for one of more than *most* bytes, and ValueError."""
         with self._opened(name) as file:
-            content = file.read(min(most, _LARGEST - 1) + 1)
+            content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)  # room for as many is made at once
         if len(content) > most:
             raise OSError(errno.EFBIG, f"it has more than {most} bytes", name)
         return content

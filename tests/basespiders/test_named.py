@@ -73,6 +73,7 @@ def test_galleries_from_the_command_line_and_from_a_list_need_no_declarations(se
 def test_a_list_of_galleries_may_be_an_array_in_json_and_say_what_a_gallery_is_called(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     server.add("*", site())
     rows = [
         {"url": "http://site.example/g/1", "title": "Mine", "tags": ["a"]},
