@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sqlite3
@@ -11,6 +12,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from scrapy.exceptions import UsageError
@@ -19,7 +21,7 @@ from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.catalogue import CatalogueError
 from imgcrawl.checks import check_given
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
 from imgcrawl.pipelines.loststores import LostStoreError
@@ -36,8 +38,8 @@ class BaseCommand(Base):
     """What a command that needs a project inherits besides `ScrapyCommand`, and before it.
 
     An `InputError` ends the command with exit code 2 and its sentence, a catalogue that cannot be used any more with
-    exit code 1 and one, as a store that does not answer, Ctrl-C with exit code 3. Where nobody reads stdout any more
-    (`| head -1`), it ends without a word.
+    exit code 1 and one, as a store that does not answer, or a disk that is full, Ctrl-C with exit code 3. Where nobody
+    reads stdout any more (`| head -1`), it ends without a word.
     """
 
     requires_project = True
@@ -51,6 +53,8 @@ class BaseCommand(Base):
             refuse(str(error))
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        if isinstance(sys.stdout, TextIOWrapper):  # what others print there, too, ends at no character of a site
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             self.exitcode = self.execute(args, opts)
         except (InputError, UsageError) as error:
@@ -64,9 +68,11 @@ class BaseCommand(Base):
         except KeyboardInterrupt:
             complain("interrupted")
             self.exitcode = ExitCode.STOPPED
-        except BrokenPipeError:
-            # Python flushes stdout once more in the end, and would tell the same error.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                complain(f"{error.filename}: {describe(error)}" if error.filename else describe(error))
+            if not error.filename:  # Python flushes stdout once more in the end, and would tell the same error
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             self.exitcode = ExitCode.FAILED
 
     @abstractmethod
@@ -88,7 +94,16 @@ class BaseCommand(Base):
 def say(line: str, *, end: str = "\n") -> None:
     """Print *line* to stdout, as a terminal may show it."""
     with _status.away():
-        print(printable(line), end=end, flush=True)
+        print(_encodable(printable(line), getattr(sys.stdout, "encoding", None)), end=end, flush=True)
+
+
+def _encodable(line: str, encoding: str | None) -> str:
+    """*line*, with escapes for what *encoding* has not: those of JSON, which *line* may be."""
+    try:
+        line.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "".join(char if char.isascii() else json.dumps(char)[1:-1] for char in line)
+    return line
 
 
 def complain(sentence: str) -> None:
