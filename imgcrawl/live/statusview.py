@@ -67,7 +67,7 @@ def _workers(view: Mapping[str, Any]) -> Table:
                 for cell in (
                     row["name"],
                     row["state"],
-                    _ago(row['age']),
+                    _ago(row["age"]),
                     f"{row['rate']:,.1f}",
                     f"{row['images']:,}",
                     f"{row['galleries']:,}",
