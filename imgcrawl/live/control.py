@@ -50,7 +50,12 @@ async def ask(
 
 def _ask_files(settings: BaseSettings, spider: str, changes: dict[str, Any]) -> bool:
     """Ask by files; without *changes* take back what was asked so of the workers that were asked in Redis."""
-    entries = LiveFolder.from_settings(settings).entries(spider)
+    try:
+        entries = LiveFolder.from_settings(settings).entries(spider)
+    except InputError:
+        if changes:
+            raise
+        return False
     crawl = newest_crawl([each for each in map(look_at, entries) if each[2]])
     try:
         for entry, said, _ in crawl:
@@ -111,7 +116,11 @@ async def requeue(settings: BaseSettings, spider: str) -> int:
 
 def own_server(settings: BaseSettings, spider: str) -> str:
     """The address of the Redis that a crawl of *spider* with --workers has for itself, if one runs; else ""."""
-    for entry in LiveFolder.from_settings(settings).entries(spider):
+    try:
+        folder = LiveFolder.from_settings(settings)
+    except InputError:  # then nobody has left a word there
+        return ""
+    for entry in folder.entries(spider):
         said = entry.read()
         if said["redis"].startswith("unix:") and entry.is_alive():
             return str(said["redis"])

@@ -11,6 +11,7 @@ from scrapy.settings import Settings
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.live import border
+from imgcrawl.live.control import own_server
 from imgcrawl.live.entries import look_at, newest_crawl
 from imgcrawl.live.folder import LiveFolder
 
@@ -65,6 +66,7 @@ def test_without_a_home_or_in_one_that_is_closed_there_is_one_sentence(
     monkeypatch.setattr("platformdirs.user_state_path", lambda _: Path("~/.local/state/imgcrawl"))
     with pytest.raises(InputError, match="LIVE_FOLDER is not set"):
         LiveFolder.from_settings(Settings())
+    assert own_server(Settings(), "s") == ""
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"is not to be had \(Not a directory\); expected"):
         LiveFolder(tmp_path / "file" / "live")
