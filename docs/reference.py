@@ -40,6 +40,7 @@ STATS = {
     "gallery/empty": "galleries scraped that have no image",
     "gallery/failed": "galleries that could not be had",
     "gallery/failed/{reason}": "the same, by reason",
+    "gallery/given_back": "galleries scraped that lack something, as the crawl was stopped: others do them again",
     "gallery/found": "galleries that list pages, lists or the command line named",
     "gallery/led_to/{address}": "galleries that led to one address, from three on",
     "gallery/session_ended": "galleries that asked to log in though cookies are sent",

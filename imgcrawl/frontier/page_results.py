@@ -57,6 +57,8 @@ class PageResults:
         # Retries are not waited for when the crawl is stopped; others shall have the chance.
         if page is not None and is_stopping(self._crawler.engine) and lacks_something(item):
             page.unfinished = True
+            if not ItemAdapter(item).get("error"):
+                self._crawler.stats.inc_value("gallery/given_back")
         # FeedExporter was connected first, so what it has just counted is this item's.
         lost = self._crawler.stats.get_value("feed/lost", 0)
         if lost > self._items_not_fed:

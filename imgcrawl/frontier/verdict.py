@@ -103,6 +103,10 @@ def summed(stats: Mapping[str, Any], *, closed: bool) -> dict[str, int]:
         scraped, failed = kept.get("gallery/count", 0), kept.get("gallery/failed", 0)
         left = scraped + failed - sum(kept.get(name, 0) for name in _LEFT)
         kept["gallery/count"] = scraped - min(max(left, 0), scraped)
+    # What was given back as this worker was stopped is done, and counted, by others.
+    for name, given_back in (("gallery/count", "gallery/given_back"), ("gallery/failed", "gallery/failed/stopped")):
+        if again := kept.pop(given_back, 0):
+            kept[name] = max(0, kept.get(name, 0) - again)
     return kept
 
 
