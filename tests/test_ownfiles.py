@@ -51,7 +51,7 @@ def an_audit(folder: Path) -> None:
     command = audit.Command()
     command.settings = project_settings()
     command.settings.setdict({"IMAGES_STORE": str(folder), "CATALOGUE_FILE": str(folder / "catalogue")})
-    command.execute([], Namespace(json=False, retry=False))
+    command.execute([], Namespace(json=False, retry=False, verify=None))
 
 
 def a_rebuilt_catalogue(folder: Path) -> None:
