@@ -9,8 +9,8 @@ import socket
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from threading import Barrier, Event
 
@@ -110,26 +110,28 @@ async def test_an_error_in_what_is_made_outside_of_the_loop_is_raised_where_it_i
             raise AssertionError("nothing was raised")
 
 
-def test_of_many_connections_that_have_something_to_be_read_some_have_their_turn_and_then_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(eventloop, "at_once", lambda: 4)
+def read_in_turns(connections: int, turns: int, work: Callable[[], None]) -> list[list[int]]:
+    """Which of so many *connections*, of which each has something to be read all the time, are read in each of *turns*
+    of an event loop; *work* is done for each."""
     loop = EventLoop()
-    pairs = [socket.socketpair() for _ in range(32)]
-    read: list[int] = []
-    turns: list[int] = []
+    pairs = [socket.socketpair() for _ in range(connections)]
+    seen: list[list[int]] = [[]]
+
+    def read(number: int) -> None:
+        work()
+        seen[-1].append(number)
 
     def take_turn() -> None:
-        turns.append(len(read))
-        if len(turns) < 100:
-            loop.call_soon(take_turn)
-        else:
+        if len(seen) == turns:
             loop.stop()
+            return
+        seen.append([])
+        loop.call_soon(take_turn)
 
     try:
         for number, (ours, theirs) in enumerate(pairs):
-            theirs.send(b"x")  # which nobody takes: it can be read for ever
-            loop.add_reader(ours, read.append, number)
+            theirs.send(b"x")  # which nobody takes
+            loop.add_reader(ours, read, number)
         loop.call_soon(take_turn)
         loop.run_forever()
     finally:
@@ -138,8 +140,16 @@ def test_of_many_connections_that_have_something_to_be_read_some_have_their_turn
             ours.close()
             theirs.close()
         loop.close()
-    assert max(after - before for before, after in pairwise(turns)) <= 4
-    times = Counter(read)
+    return seen[:-1]  # the last goes on until the loop stops
+
+
+def test_of_many_connections_that_have_something_to_be_read_some_have_their_turn_and_then_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(eventloop, "at_once", lambda: 4)
+    seen = read_in_turns(32, 100, lambda: None)
+    assert max(map(len, seen)) <= 4
+    times = Counter(number for turn in seen for number in turn)
     assert len(times) == 32
     assert max(times.values()) - min(times.values()) <= 2, times
 
@@ -149,35 +159,7 @@ def test_beside_long_work_fewer_connections_have_their_turn_at_once_when_each_ta
 ) -> None:
     monkeypatch.setattr(eventloop, "goes_on", lambda: True)
     monkeypatch.setattr(eventloop, "_LONG", 0.004)
-    pairs = [socket.socketpair() for _ in range(8)]
-    loop = EventLoop()
-    at_once: list[int] = []
-    read: list[int] = []
-
-    def take_turn() -> None:
-        at_once.append(len(read))
-        read.clear()
-        if len(at_once) < 40:
-            loop.call_soon(take_turn)
-        else:
-            loop.stop()
-
-    def take_long(number: int) -> None:
-        time.sleep(0.003)
-        read.append(number)
-
-    try:
-        for number, (ours, theirs) in enumerate(pairs):
-            theirs.send(b"x")
-            loop.add_reader(ours, take_long, number)
-        loop.call_soon(take_turn)
-        loop.run_forever()
-    finally:
-        for ours, theirs in pairs:
-            loop.remove_reader(ours)
-            ours.close()
-            theirs.close()
-        loop.close()
+    at_once = [len(turn) for turn in read_in_turns(8, 40, lambda: time.sleep(0.003))]
     assert sum(at_once[10:]) < 2 * len(at_once[10:]), at_once
 
 
