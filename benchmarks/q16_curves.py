@@ -50,6 +50,7 @@ def _points(bench: Bench, points: dict[int, int]) -> dict[int, int]:
 
 
 def _images(bench: Bench, result: Result) -> None:
+    columns = {peers.IMGCRAWL.name: CPU, peers.IMGCRAWL_STRUCTURE.name: STRUCTURE, peers.FILES.name: FILES}
     found = bench.present((peers.IMGCRAWL, peers.IMGCRAWL_STRUCTURE, peers.FILES), result)
     for size, count in _points(bench, IMAGES).items():
         site = Site(count, f"{size}kb")
@@ -58,8 +59,7 @@ def _images(bench: Bench, result: Result) -> None:
             for peer in found:
                 one = _crawl(bench, peer, replace(job, topic="one"), 1)
                 ran = _crawl(bench, peer, job, count)
-                column = {peers.IMGCRAWL: CPU, peers.IMGCRAWL_STRUCTURE: STRUCTURE, peers.FILES: FILES}[peer]
-                values = {column: (ran.cpu - one.cpu) / (count - 1) * 1000}
+                values = {columns[peer.name]: (ran.cpu - one.cpu) / (count - 1) * 1000}
                 if peer is peers.IMGCRAWL:
                     values[RATE] = (count - 1) / (ran.wall - one.wall)
                 result.add(f"an image of {_kilobytes(size)}", values)
