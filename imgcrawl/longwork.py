@@ -16,7 +16,7 @@ _Args = TypeVarTuple("_Args")
 
 # Seconds that the event loop waits for the interpreter each time it has given it away, as it does with every packet;
 # Python's 5 ms add up to a quarter of a second while a large page is worked on, and nobody else needs them shorter.
-_SWITCH_INTERVAL = 0.0001
+_SWITCH_INTERVAL = 0.0005
 # What an event loop works on in one turn, of what is ready at the same moment: each takes some tenths of a millisecond,
 # and a multiple of that while there is long work. Each turn has its price (a tenth of an image for 8 in place of 16).
 _AT_ONCE, _AT_ONCE_MEANWHILE = 32, 4
