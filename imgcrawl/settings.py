@@ -124,6 +124,7 @@ RETRY_EXCEPTIONS = [  # Scrapy's, but for those of its own download handler, whi
     "scrapy.exceptions.ResponseDataLossError",
     OSError,
 ]
+META_COPY_WARN_SKIP_KEYS = ["retry_times"]  # list pages that show nothing are asked for again by spiders, too
 RETRY_DELAY = 1.0  # seconds before the first of them, doubled for each that follows, give or take half
 RETRY_MAX_DELAY = 60.0  # seconds at the most
 RETRY_GIVE_UP_LOG_LEVEL = "DEBUG"  # what is given up has an outcome, which is logged where outcomes are
