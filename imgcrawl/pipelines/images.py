@@ -109,7 +109,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
         self.media_requests = MediaRequests.of_pipeline(self, self.config, crawler.settings)
         self.opt_outs = self.media_requests.opt_outs
-        self.image_pages = ImagePages(self.media_requests)
+        self.image_pages = ImagePages(self.media_requests, strict=self.config.strict)
         self.keeper: LocalKeeper | RemoteKeeper = (
             LocalKeeper(self.local, self.catalogue, self.threads, self.config)
             if self.local
@@ -233,7 +233,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
         async def ask() -> Image:
             with downloader.count_as_active(request) if isinstance(downloader, Downloader) else nullcontext():
-                return await self._image(request, item, key)
+                had = await self._image(request, item, key)
+                return await self._image(copy, item, key) if (copy := self.image_pages.copy_of(request, had)) else had
 
         return await self._addresses.outcome(key, ask)
 
