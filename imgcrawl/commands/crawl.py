@@ -19,7 +19,7 @@ from scrapy.utils.log import configure_logging
 
 from imgcrawl.checks import check_given, check_values
 from imgcrawl.children import crawl_command
-from imgcrawl.commands.base import complain, refuse
+from imgcrawl.commands.base import complain, refuse, whole_option
 from imgcrawl.commands.ending import tell_end
 from imgcrawl.commands.startup import check_log_level, quiet_startup
 from imgcrawl.components import check_orders, check_paths
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MOST_WORKERS = 10_000
 GC_THRESHOLD = 5000  # objects; Python's 700 is seven images
 
 
@@ -213,8 +214,7 @@ def _run_workers(
     if sys.platform == "win32":  # neither signals nor processes in the event loop that Scrapy uses there
         raise InputError("--workers is not for Windows: start several crawls with one REDIS_URL")
     spider = _spider_name(args, sorted(process.spider_loader.list()))
-    if not opts.workers.isdecimal() or int(opts.workers) < 1:
-        raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
+    workers = whole_option("workers", opts.workers, 1, MOST_WORKERS)
     if arguments.get("file") == "-":
         raise InputError("-a file=- with --workers: each worker reads the list; expected a file, or its address")
     settings = process.create_crawler(spider).settings
@@ -229,7 +229,7 @@ def _run_workers(
     command += ["-L", opts.loglevel] if opts.loglevel else []
     command += ["--logfile", opts.logfile] if opts.logfile else []
     command += ["--nolog"] if opts.nolog else []
-    plan = Plan(spider, int(opts.workers), command, feeds, folder_for(spider, arguments, feeds))
+    plan = Plan(spider, workers, command, feeds, folder_for(spider, arguments, feeds))
     announcer = announcer_for(settings, spider)
     done = asyncio.run(Workers(plan, settings, announcer).run())
     if done.refused:
