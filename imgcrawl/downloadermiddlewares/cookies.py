@@ -86,8 +86,8 @@ class CookiesMiddleware(OnTheWire, scrapy.downloadermiddlewares.cookies.CookiesM
 
     def _forget_oldest(self, jar: CookieJar, cookies: Iterable[Cookie], most: int) -> None:
         """Beyond *most* of these *cookies*, but for those of the file."""
-        names = [name for cookie in cookies if (name := _name(cookie)) not in self._given]
-        for domain, path, name in names[: max(0, len(names) - most)]:
+        known = [each for cookie in cookies if (each := _name(cookie)) not in self._given]
+        for domain, path, name in known[: max(0, len(known) - most)]:
             jar.clear(domain, path, name)
             paths = jar._cookies[domain]
             if not paths[path]:

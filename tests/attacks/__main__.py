@@ -1,4 +1,4 @@
-"""`python -m tests.attacks [--code DIR] [--only WORDS]`: each attack against a crawl of its own, as a table in Markdown.
+"""`python -m tests.attacks [--code DIR] [--only WORDS]`: each attack against a crawl of its own, as a table.
 
 DIR is a folder of the project at another commit (`git worktree add DIR COMMIT`); crawls of it run beside the site,
 Redis and judgement of this one. It takes some minutes, and longer where attacks work: what takes more than `--seconds`,

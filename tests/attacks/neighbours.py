@@ -15,7 +15,7 @@ from typing import Any
 import redis
 
 from tests.attacks.sites import judged
-from tests.attacks.stage import HTML, Attack, Done, Outcome, Stage
+from tests.attacks.stage import Attack, Done, Outcome, Stage
 from tests.feeds.test_atomic import link, others_file, pipe, second_name, seen, unix_socket
 from tests.frontier.test_queue import HOSTILE as VALUES
 from tests.support.server import JPEG
@@ -28,7 +28,11 @@ PAGE = b"<title>bad</title><img src=/i/good.jpg>"
 def told(done: Done) -> str:
     if not done.is_clean:
         return f"a traceback, exit code {done.code}"
-    return f"exit code {done.code}: {done.last_line}" if done.code == 2 else f"exit code {done.code}, {', '.join(sorted(set(done.outcomes))) or 'no image'}"
+    return (
+        f"exit code {done.code}: {done.last_line}"
+        if done.code == 2
+        else f"exit code {done.code}, {', '.join(sorted(set(done.outcomes))) or 'no image'}"
+    )
 
 
 def link_to_a_folder(place: Path, victim: Path) -> None:
@@ -128,10 +132,16 @@ def port(stage: Stage) -> int:
 
 def with_password(stage: Stage) -> Outcome:
     arguments = stage.site(PAGE)
-    done = stage.crawl("gallery", arguments | {"list": arguments["list"].replace("//", "//me:s3cret@")}, LOG_LEVEL="DEBUG")
+    done = stage.crawl(
+        "gallery", arguments | {"list": arguments["list"].replace("//", "//me:s3cret@")}, LOG_LEVEL="DEBUG"
+    )
     referers = [request.headers.get("referer", "") for request in stage.server.requests]
     shown = [name for name, text in (("the log", done.said), ("a Referer", " ".join(referers))) if "s3cret" in text]
-    kept = [file for file in stage.folder.rglob("*") if file.is_file() and file.name != "log" and b"s3cret" in file.read_bytes()]
+    kept = [
+        file
+        for file in stage.folder.rglob("*")
+        if file.is_file() and file.name != "log" and b"s3cret" in file.read_bytes()
+    ]
     shown += [str(file.relative_to(stage.folder)) for file in kept]
     return not shown and done.is_clean, f"in {', '.join(shown)}" if shown else f"nowhere; {told(done)}"
 
@@ -142,7 +152,10 @@ def fed(stage: Stage) -> Outcome:
     stage.server.add("/secret", JPEG)
     arguments = stage.site(PAGE)
     with server.client() as client:
-        client.rpush("gallery:start_urls", *(f"http://{host}:{port(stage)}/secret" for host in ("127.0.0.2", "127.1", "localhost")))
+        client.rpush(
+            "gallery:start_urls",
+            *(f"http://{host}:{port(stage)}/secret" for host in ("127.0.0.2", "127.1", "localhost")),
+        )
     done = stage.crawl("gallery", arguments, env={"REDIS_URL": server.url})
     asked = stage.server.count("/secret")
     return not asked and done.is_clean, f"{asked} asked for; {told(done)}"
@@ -175,7 +188,12 @@ def said(stage: Stage, done: Done, *secrets: str) -> Outcome:
 
 def hostile_page(stage: Stage) -> Outcome:
     html = f"<title>{TEXT}</title><img src='/i/{TEXT}.jpg'><img src='/i/good.jpg'>"
-    return said(stage, stage.crawl("gallery", stage.site(html.encode(), {"Content-Type": "text/html; charset=utf-8"}), LOG_LEVEL="DEBUG"))
+    return said(
+        stage,
+        stage.crawl(
+            "gallery", stage.site(html.encode(), {"Content-Type": "text/html; charset=utf-8"}), LOG_LEVEL="DEBUG"
+        ),
+    )
 
 
 def hostile_list(stage: Stage) -> Outcome:

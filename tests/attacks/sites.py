@@ -34,13 +34,13 @@ def judged(done: Done) -> Outcome:
     statuses = [image.get("status") for image in good.get("images", ())]
     reasons = [str(image.get("reason") or image.get("status")) for image in bad.get("images", ())]
     told = bad.get("error") or (", ".join(sorted(set(reasons))) if reasons else "no image" if bad else "no item")
-    is_good = statuses == ["downloaded"] and done.is_clean
+    is_home = len(statuses) == 1 and statuses[0] in ("downloaded", "duplicate")
     words = f"told: {told}"
-    if statuses != ["downloaded"]:
+    if not is_home:
         words += "; the good gallery is lost"
     if not done.is_clean:
         words += f"; a traceback, exit code {done.code}"
-    return is_good and bool(bad), words
+    return is_home and done.is_clean and bool(bad), words
 
 
 def page(make: Callable[[], Body], headers: Mapping[str, str] = HTML) -> Attack:
@@ -125,22 +125,22 @@ def numbered(html: str, count: int) -> Callable[[], bytes]:
 
 
 def linked_data(json: str) -> Callable[[], bytes]:
-    return lambda: f"<title>t</title><img src=/i/good.jpg><script type=application/ld+json>{json}</script>".encode()
+    return text(f"<title>t</title><img src=/i/good.jpg><script type=application/ld+json>{json}</script>")
 
 
 TIME: dict[str, Attack] = {
-    "a page of 40,000 attributes in one tag": page(lambda: ("<img src=/a.jpg " + " ".join(f"a{n}" for n in range(40_000)) + ">").encode()),
+    "a page of 40,000 attributes in one tag": page(text("<img src=/a.jpg " + " ".join(f"a{n}" for n in range(40_000)) + ">")),
     "2,000 forms in each other around 400,000 fields": page(lambda: b"<form>" * 2_000 + b"<input>" * 400_000),
     "2,000 links in each other around 400,000 elements": page(lambda: b"<a href=/b><b>" * 1_000 + b"<i></i>" * 400_000),
-    "the same of one that ends in no >": page(lambda: ("<img src=/a.jpg><p " + "a=1 " * 400_000).encode()),
+    "the same of one that ends in no >": page(text("<img src=/a.jpg><p " + "a=1 " * 400_000)),
     "a page of 3 million elements": page(lambda: b"<title>t</title>" + b"<p>" * 3_000_000),
     "JSON-LD of 900,000 brackets": page(linked_data("[" * 900_000)),
     "JSON-LD of a number of 5,000 digits": page(linked_data('{"@type": "ImageObject", "contentUrl": "/a.jpg", "width": ' + "9" * 5000 + "}")),
     "JSON-LD whose names are lists": page(linked_data('{"@type": "Photograph", "@id": ["a"], "image": {"@id": ["x"]}, "keywords": [{"name": []}]}')),
     "JSON-LD of open comments": page(linked_data('{"a": ' + long("/*x")[:900_000])),
-    "a srcset of 50,000": page(lambda: ('<img srcset="' + ",".join(f"{n}.jpg {n}w" for n in range(50_000)) + '">').encode()),
+    "a srcset of 50,000": page(text('<img srcset="' + ",".join(f"{n}.jpg {n}w" for n in range(50_000)) + '">')),
     "100,000 base tags": page(numbered("<base href=http://b{}.example/>", 100_000)),
-    "20,000 images, each four times": page(lambda: numbered("<img src=http://10.0.0.1/{}.jpg>", 20_000)() * 4),
+    "200 images, each a thousand times": page(lambda: numbered("<img src=/none/{}.jpg>", 200)() * 1000),
     "a class of a million characters around 4,000 images": page(text(f'<a class="{long("lightbox")}iframe" href="/x">{"<img src=b>" * 4_000}')),
     "an address of a million characters": page(text(f'<img src="/{long("_blank1")}y.jpg">')),
     "encoding punycode": page(text(f"<title>t</title>{long('a-')}<img src=/i/good.jpg>"), {"Content-Type": "text/html; charset=punycode"}),

@@ -126,7 +126,7 @@ class Stage:
         end, own, others, why = time.monotonic() + self.most_seconds, 0, dict[int, int](), ""
         while True:
             own = max(own, peak_rss(process.pid))
-            others |= {pid: max(others.get(pid, 0), peak_rss(pid)) for pid in children_of(process.pid)}
+            others |= {pid: max(others.get(pid, 0), peak_rss(pid)) for pid in _others(process.pid)}
             # The most that each ever had; of those beside it one is there at a time.
             self.megabytes = max(self.megabytes, (own + max(others.values(), default=0)) / MB)
             ended, status, used = os.wait4(process.pid, os.WNOHANG)
@@ -142,6 +142,18 @@ class Stage:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
             time.sleep(0.01)
+
+
+def _others(pid: int) -> list[int]:
+    """The processes that *pid* has started, but for those that are still as it is."""
+    own = _command(pid)
+    return [child for child in children_of(pid) if _command(child) != own]
+
+
+def _command(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 Outcome = tuple[bool, str]  # whether no harm was done, and what came of it
