@@ -124,7 +124,6 @@ RETRY_EXCEPTIONS = [  # Scrapy's, but for those of its own download handler, whi
     "scrapy.exceptions.ResponseDataLossError",
     OSError,
 ]
-META_COPY_WARN_SKIP_KEYS = ["retry_times"]  # list pages that show nothing are asked for again by spiders, too
 RETRY_DELAY = 1.0  # seconds before the first of them, doubled for each that follows, give or take half
 RETRY_MAX_DELAY = 60.0  # seconds at the most
 RETRY_GIVE_UP_LOG_LEVEL = "DEBUG"  # what is given up has an outcome, which is logged where outcomes are
@@ -140,8 +139,6 @@ IMAGES_SAME_BYTES = "once"  # bytes that another address has brought: stored "on
 IMAGES_SIMILAR = "keep"  # "refuse": what looks like an image that is stored, and is not larger; needs imagehash
 IMAGES_LAST_MODIFIED = False  # True: a file in a directory has the time that its site says (Last-Modified)
 IMAGES_THREADS = 4  # that decode, hash and write; more than cores, because some wait for the disk or the interpreter
-IMAGES_UPLOADS = 32  # to an object store at a time: at 50 ms each 640 images a second
-AWS_MAX_POOL_CONNECTIONS = 32  # that are kept to S3 from one upload to the next: as many as IMAGES_UPLOADS
 IMAGES_MAX_PIXELS = 100_000_000  # in one image; beyond, decoding takes many seconds
 IMAGES_MAX_MEMORY = 160_000_000  # bytes that decoding one may take, with its file: so all processes stay below 500 MB
 IMAGES_MAX_WIDTH = 0  # with IMAGES_MIN_WIDTH and IMAGES_MIN_HEIGHT of Scrapy: judged by the first KiB; 0: any

@@ -168,7 +168,6 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         request = cast("Request", response.request)
         if again and (retry := get_retry_request(request, spider=self, reason=f"list_{reason}")):
             retry.meta["retry_wait"] = True
-            retry.meta.pop("download_latency", None)  # of this answer
             yield retry
         elif page == self.first_page:
             self.report(f"{response.url}: page one has {self.looked_for()} ({reason})")

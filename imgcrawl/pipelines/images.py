@@ -167,8 +167,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
     ) -> Iterator[Request]:
         adapter = ItemAdapter(item)
         urls = adapter.get(self.images_urls_field, [])
-        prepared = self._prepared.get(id(item))
-        if prepared is None or len(prepared.paths) != len(urls):
+        if (prepared := self._prepared.get(id(item))) is None or len(prepared.paths) != len(urls):
             prepared = self.media_requests.prepared(adapter, urls, info.spider.name)
         requests = self.media_requests.of(adapter, urls, prepared, info.spider.name)
         yield from with_private_pages(requests, info.spider) if "failed" in adapter else requests
