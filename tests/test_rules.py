@@ -96,7 +96,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "hooks", "images", "limits", "live", "pages", "pipelines", "refusal", "report",
+        "feeds", "frontier", "hooks", "images", "imgcrawl", "limits", "live", "pages", "pipelines", "refusal", "report",
         "retries", "shared", "telemetry", "upkeep", "watch", "workers",
     },
 }  # fmt: skip
