@@ -54,10 +54,10 @@ def pages_left(crawler: Crawler) -> int | None:
     """How many pages wait in the scheduler of *crawler* or are under way. None while its spider may begin others by
     itself, and where workers share a queue or it is not crawling."""
     scheduler: Any = scheduler_in(crawler)
-    engine = crawler.engine if scheduler else None
-    if engine is None or engine._slot is None or engine._start is not None:
+    if scheduler is None or getattr(scheduler, "shared_run", None) is not None or not hasattr(scheduler, "__len__"):
         return None
-    if not hasattr(scheduler, "__len__") or getattr(scheduler, "shared_run", None):
+    engine = crawler.engine
+    if engine._slot is None or engine._start is not None:
         return None
     return len(scheduler) + sum(not request.meta.get("media") for request in engine._slot.inprogress)
 
