@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 # How the names of a part's settings begin.
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "images": ("IMAGES_", "VIDEOS_", "MEDIA_", "CATALOGUE_", "GALLERIES_", "DURABILITY", "ITEM_PIPELINES"),
+    "images": ("IMAGES_", "VIDEOS_", "MEDIA_", "CATALOGUE_", "GALLERIES_", "DURABILITY", "ITEM_PIPELINES", "AWS_"),
     "downloader": (
         "DOWNLOAD", "CONCURRENT_", "AUTOTHROTTLE_", "LIMITS_", "BANDWIDTH", "RETRY_", "PAGES_", "SHUTDOWN_",
         "SCHEDULER_PRIORITY_QUEUE", "METAREFRESH_", "WARC_", "STATS_CLASS",

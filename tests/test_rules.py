@@ -439,6 +439,7 @@ NOT_ON_WINDOWS = re.compile(
 WITHOUT_WINDOWS: Mapping[str, str] = {
     "imgcrawl/workers/supervisor.py": "--workers, which says there that it is not for Windows",
     "imgcrawl/workers/process.py": "the same",
+    "imgcrawl/workers/warm.py": "loaded on Linux only",
     "imgcrawl/frontier/server.py": "the server of --workers",
     "imgcrawl/images/process.py": "start_new_session has no effect on Windows",
     "imgcrawl/rows/objects.py": "the same",

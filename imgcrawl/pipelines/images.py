@@ -48,6 +48,7 @@ from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
 from imgcrawl.pipelines.places import Places
 from imgcrawl.pipelines.receivers import Arrival, Receiver
 from imgcrawl.pipelines.remote import RemoteKeeper
+from imgcrawl.pipelines.s3 import S3Store
 from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.sharing import SharedAddresses
 from imgcrawl.pipelines.staging import Staging
@@ -71,7 +72,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
     its results would be lost. Raises `InputError` for settings that make no sense.
     """
 
-    STORE_SCHEMES = {**FilesPipeline.STORE_SCHEMES, "": FileStore, "file": FileStore}  # noqa: RUF012 -- Scrapy's name and kind
+    STORE_SCHEMES = {**FilesPipeline.STORE_SCHEMES, "": FileStore, "file": FileStore, "s3": S3Store}  # noqa: RUF012 -- Scrapy's name and kind
 
     NAME_SETTING = "IMAGES_NAME"
     NAMES_FIELD = "image_names"  # the item's fields that are parallel to its addresses

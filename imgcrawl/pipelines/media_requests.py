@@ -17,9 +17,19 @@ from scrapy.utils.url import strip_url
 from imgcrawl.bodies import MediaRequest
 from imgcrawl.catalogue import Record
 from imgcrawl.identity import Identity
-from imgcrawl.images.names import FILE_NAME, UNTITLED, distinct, path_for, safe_name, safe_path, strip_extension
+from imgcrawl.images.names import (
+    FILE_NAME,
+    UNTITLED,
+    PathTemplate,
+    distinct,
+    path_for,
+    safe_name,
+    safe_path,
+    strip_extension,
+)
 from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.pipelines.galleryfilters import GalleryFilters
+from imgcrawl.pipelines.settings import PER_IMAGE
 from imgcrawl.spidermiddlewares import OptOuts
 from imgcrawl.urls import host_of, without_query
 
@@ -61,6 +71,7 @@ class MediaRequests:
         accept: str,
     ) -> None:
         self.template = template
+        self._is_named = any(f"{{{field}" in template for field in PER_IMAGE - {"index"})
         self.opt_outs = opt_outs
         self.galleries = galleries
         self.identity = identity
@@ -148,14 +159,14 @@ class MediaRequests:
 
     def paths(self, adapter: ItemAdapter, urls: Iterable[Any], spider: str) -> list[str]:
         """The path that each of *urls* asks for."""
-        fields = self._item_fields(adapter, spider)
+        template = PathTemplate(self.template, self._item_fields(adapter, spider), PER_IMAGE)
         all_given, names = self._given_paths(adapter), adapter.get(self.names_field) or []
         paths = []
         for index, url in enumerate(urls):
             if given := _at(all_given, index):
                 paths.append(safe_path(given))
             else:
-                paths.append(path_for(self.template, fields | self._image_fields(names, index, url)))
+                paths.append(template.path(self._image_fields(names, index, url)))
         return distinct(paths)
 
     def _given_paths(self, adapter: ItemAdapter) -> Sequence[str]:
@@ -173,6 +184,8 @@ class MediaRequests:
         return fields
 
     def _image_fields(self, names: Sequence[str], index: int, url: Any) -> dict[str, Any]:
+        if not self._is_named:
+            return {"index": index + 1}
         name = _at(names, index)
         basename = strip_extension(_basename(str(url)))
         return {
