@@ -37,6 +37,7 @@ SPIDERS_MAY_IMPORT = ("imgcrawl.basespiders", "imgcrawl.urls", "imgcrawl.items")
 FOUNDATIONS = {
     "cancelling",
     "children",
+    "digits",
     "exceptions",
     "exitcodes",
     "filelocks",

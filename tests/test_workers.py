@@ -292,8 +292,8 @@ def test_redis_of_the_user_is_used_and_left_as_it_is(tmp_path: Path, redis_serve
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--workers", "many"], "--workers many: expected a number, 1 or more"),
-        (["--workers", "0"], "--workers 0: expected a number, 1 or more"),
+        (["--workers", "many"], "--workers many: expected a number from 1 to 10000"),
+        (["--workers", "9" * 5000], "expected a number from 1 to 10000"),
         (["-a", "colour=red"], "-a colour=red: pximg has no option 'colour'; it has topic, stop_at_known, pages, base"),
         (["-s", "VERDICT_MAX_FAILED=7"], "-s VERDICT_MAX_FAILED=7: expected a number from 0 to 1"),
         (["-s", "FRONTIER_LEASE_TIMEOUT=0"], "FRONTIER_LEASE_TIMEOUT='0': expected a number, 1 or more"),

@@ -21,6 +21,7 @@ from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.catalogue import CatalogueError
 from imgcrawl.checks import check_given
+from imgcrawl.digits import whole
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
@@ -104,6 +105,14 @@ def _encodable(line: str, encoding: str | None) -> str:
     except UnicodeEncodeError:
         return "".join(char if char.isascii() else json.dumps(char)[1:-1] for char in line)
     return line
+
+
+def whole_option(name: str, value: str, least: int, most: int) -> int:
+    """The number that the option *name* has. Raises `InputError` for anything but one from *least* to *most*."""
+    number = whole(value, most)
+    if number is None or number < least:
+        raise InputError(f"--{name} {value:.60}: expected a number from {least} to {most}")
+    return number
 
 
 def complain(sentence: str) -> None:

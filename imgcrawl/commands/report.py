@@ -15,7 +15,7 @@ from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
 
 from imgcrawl.catalogue import open_catalogue
-from imgcrawl.commands.base import BaseCommand, complain, say
+from imgcrawl.commands.base import BaseCommand, complain, say, whole_option
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
@@ -75,10 +75,8 @@ class Command(BaseCommand, ScrapyCommand):
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         if bool(opts.output) == bool(opts.serve):
             raise InputError("scrapy report: expected -o FILE, or --serve")
-        for name, most in (("thumbnails", 100_000), ("port", 65_535)):
-            value = getattr(opts, name)
-            if value is not None and not (value.isdecimal() and int(value) <= most):
-                raise InputError(f"--{name} {value}: expected a number from 0 to {most}")
+        opts.thumbnails = whole_option("thumbnails", opts.thumbnails, 0, 100_000)
+        opts.port = whole_option("port", opts.port, 0, 65_535) if opts.port is not None else None
         settings = self.project_settings.copy()
         token = _token(opts, settings) if opts.serve else ""
         if opts.images:
@@ -146,7 +144,7 @@ def _write(
         head["groups"] = _lookalikes(page.stored_images(), stored)
     try:
         with replacing(path) as file:
-            for piece in page.html(head, int(opts.thumbnails), progress.step):
+            for piece in page.html(head, opts.thumbnails, progress.step):
                 write_all(file, piece)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {describe(error)}") from error
@@ -205,7 +203,7 @@ def _serve(
     progress.end()
     head = head_of(*_title(args, opts), found.tally, found.logs)
     server = ReportServer(index, stored, head, Access(token, opts.host))
-    ports = [int(opts.port)] if opts.port else [PORT, 0]
+    ports = [PORT, 0] if opts.port is None else [opts.port]
     try:
         asyncio.run(serve(server.application(), opts.host, ports, lambda address: say(f"{address}#{token}")))
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from scrapy import signals
 
 from imgcrawl.cancelling import cancel_all
+from imgcrawl.digits import whole
 from imgcrawl.extensions.verdict import Verdict, findings, gallery_counts
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import LUA, Queue
@@ -98,7 +99,7 @@ class RunStats:
             last, awaited, workers = await REPORT.run(
                 self.queue.client, [self.key], (*fixed, self._number, self._last, reason, error, text, *changes)
             )
-            self._number = int(last) if last.isdigit() else 0
+            self._number = whole(last) or 0
             self.interval = max(REPORT_INTERVAL, workers / REPORTS)
             if self._number == self._last:
                 return Answer(awaited, workers)
@@ -134,10 +135,9 @@ async def run_stats(queue: Queue, run: str) -> dict[str, Any]:
         if text == "verdict/error":
             sums[text] = value.decode("utf-8", "replace")
         elif text.startswith((*SUMMED_STATS, "reason/")):
-            try:
-                sums[text] = int(value)
-            except ValueError:
-                continue  # not what we wrote
+            number = whole(value.removeprefix(b"-"))
+            if number is not None:  # else it is not what we wrote
+                sums[text] = -number if value.startswith(b"-") else number
     return sums
 
 

@@ -14,6 +14,7 @@ from PIL import AvifImagePlugin
 
 from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.containers import examine_video
+from imgcrawl.images.headers import facts_of_header
 from imgcrawl.images.opening import formats
 from imgcrawl.images.process import READY
 from imgcrawl.images.room import ANIMATION_FACTOR, ROOM, set_pixel_limit
@@ -77,6 +78,8 @@ def _answer(task: dict[str, Any], body: bytes, bounds: _Bounds) -> tuple[dict[st
         if name == "examine_video":
             bounds.allow(ANIMATION_FACTOR * _VIDEO_PIXELS)
             facts = examine_video(Path(task["path"]))
+        elif name == "facts_of_header":
+            facts = facts_of_header(Path(task["path"]))
         else:
             if "path" in task:
                 body = Path(task["path"]).read_bytes()

@@ -72,6 +72,11 @@ class DecoderProcess:
         answer, _ = self._ask("examine_video", source, {})
         return _facts(answer)
 
+    def facts_of_header(self, source: Path) -> Facts:
+        """As `headers.facts_of_header`: some plugins decode as they open, and go through all frames to count them."""
+        answer, _ = self._ask("facts_of_header", source, {})
+        return _facts(answer)
+
     def thumbnail(self, source: bytes | Path, size: tuple[int, int]) -> tuple[bytes, str]:
         """As `thumbnails.thumbnail`."""
         answer, body = self._ask("thumbnail", source, {"size": size})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -78,7 +79,7 @@ async def test_the_books_are_right_after_a_kill(queue: Queue) -> None:
     assert "books are wrong" in next(findings(await run_stats(queue, "run"), "finished", max_failed=0.5))
 
 
-@pytest.mark.parametrize("value", [b"", b"\xff", b"1 nonsense", b"1e9", b"[" * 1_000_000])
+@pytest.mark.parametrize("value", [b"", b"\xff", b"1 nonsense", b"1e9", b"9" * 5000, b"[" * 1_000_000])
 async def test_what_is_no_count_counts_for_nothing(queue: Queue, value: bytes) -> None:
     for name in ("image/found", "nonsense", "\x00", "image/" + "x" * 100):
         await queue.client.hset(f"{queue.prefix}stats:run", name, value)
@@ -91,6 +92,17 @@ async def test_another_kind_of_value_in_the_place_of_the_sums(queue: Queue) -> N
         await queue.client.set(f"{queue.prefix}stats:run{name}", b"\x80\x04pickle")
     await RunStats(queue, "run", "a").report(GOOD)
     assert await run_stats(queue, "run") == GOOD
+
+
+@pytest.mark.parametrize("number", ["x", "007", "-1", "9" * 400, ""])
+async def test_a_number_of_a_report_that_is_none_of_ours_is_not_waited_for(queue: Queue, number: str) -> None:
+    a = RunStats(queue, "run", "a")
+    await a.report(GOOD)
+    await queue.client.hset(f"{queue.prefix}stats:run:workers", "a", number)
+    async with asyncio.timeout(20):
+        await a.report(GOOD)
+        await a.report(doubled(GOOD))
+    assert (await run_stats(queue, "run"))["image/downloaded"] >= 4
 
 
 async def test_the_more_workers_there_are_the_less_often_each_reports(queue: Queue) -> None:

@@ -17,12 +17,13 @@ from imgcrawl.exceptions import ImageError
 from imgcrawl.images import process as process_module
 from imgcrawl.images.containers import examine_video
 from imgcrawl.images.costs import LARGEST_IN_THREADS
+from imgcrawl.images.headers import facts_of_header
 from imgcrawl.images.process import MEMORY, DecoderProcess, NotStartedError, OutOfTimeError
 from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT, CostlyError, set_pixel_limit
 from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import examine
 from tests.images import hostile
-from tests.images.pictures import encoded, icon, picture, samples
+from tests.images.pictures import bare_gif, encoded, icon, picture, samples
 from tests.images.test_damage import chunk
 from tests.test_large_bodies import peak_rss
 
@@ -66,6 +67,13 @@ def test_it_says_what_threads_would(decoder: DecoderProcess, tmp_path: Path) -> 
     assert decoder.examine(file).width == 80
     assert decoder.thumbnail(file, (20, 20)) == thumbnail(jpeg, (20, 20))
     assert refusal(lambda: decoder.examine(tmp_path / "none")) == "error"
+    for name, (source, *_) in samples(32, 24).items():
+        file.write_bytes(source)
+        assert decoder.facts_of_header(file) == facts_of_header(file), name
+    file.write_bytes(bare_gif(8, 8, 200_000))
+    with pytest.raises(OutOfTimeError):
+        decoder.facts_of_header(file)
+    assert refusal(lambda: decoder.facts_of_header(tmp_path / "none")) == "error"
 
 
 @pytest.mark.parametrize(

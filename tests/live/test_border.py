@@ -16,7 +16,24 @@ from imgcrawl.live.entries import look_at, newest_crawl
 from imgcrawl.live.folder import LiveFolder
 from imgcrawl.live.view import nothing, shown
 
-ODD: list[Any] = [None, True, -1, 1e308, 10**30, "x\x1b[2J" * 1000, [], [[]], [7] * 1000, {}, {"": {}}, {"\0": -1}]
+ODD: list[Any] = [
+    None,
+    True,
+    -1,
+    1e308,
+    10**30,
+    10**400,
+    -(10**400),
+    float("inf"),
+    float("nan"),
+    "x\x1b[2J" * 1000,
+    [],
+    [[]],
+    [7] * 1000,
+    {},
+    {"": {}},
+    {"\0": -1},
+]
 
 
 def same_kinds(one: object, other: object) -> bool:

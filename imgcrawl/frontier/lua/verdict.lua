@@ -21,6 +21,7 @@ for name, kind in pairs({[stats] = 'hash', [workers] = 'hash', [open] = 'zset', 
     if is ~= kind and is ~= 'none' then redis.call('DEL', name) end
 end
 local last = redis.call('HGET', workers, worker) or '0'
+if #last > 15 or not string.find(last, '^[1-9]%d*$') then last = '0' end -- others' values would never be followed
 if last == before then
     last = number
     redis.call('HSET', workers, worker, number)
