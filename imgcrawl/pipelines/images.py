@@ -145,8 +145,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
             requests = known_requests(
                 arg_to_iter(self.get_media_requests(item, self.spiderinfo)), asked, self._fingerprinter
             )
-            stopping = partial(is_stopping, self.crawler.engine)
-            images = await outcomes(requests, partial(self._outcome, item=item), stopping)
+            images = await outcomes(
+                requests, partial(self._outcome, item=item), partial(is_stopping, self.crawler.engine)
+            )
         except GalleryUnfinished as error:
             logger.info("A gallery with %d images was %s, and is gone on with in the next crawl", len(urls), error)
             raise
