@@ -137,17 +137,15 @@ class ImagesPipeline(ScrapyImagesPipeline):
         urls = checked_urls(adapter, self.images_urls_field, self.images_result_field)
         name, many = self.spiderinfo.spider.name, len(urls)
         if many > WINDOW:
-            self._prepared[id(item)] = await for_many(
-                self.threads, many, self.media_requests.prepared, adapter, urls, name
-            )
+            prepare = self.media_requests.prepared
+            self._prepared[id(item)] = await for_many(self.threads, many, prepare, adapter, urls, name)
         try:
             asked: list[tuple[bytes, str]] = []
             requests = known_requests(
                 arg_to_iter(self.get_media_requests(item, self.spiderinfo)), asked, self._fingerprinter
             )
-            images = await outcomes(
-                requests, partial(self._outcome, item=item), partial(is_stopping, self.crawler.engine)
-            )
+            stopping = partial(is_stopping, self.crawler.engine)
+            images = await outcomes(requests, partial(self._outcome, item=item), stopping)
         except GalleryUnfinished as error:
             logger.info("A gallery with %d images was %s, and is gone on with in the next crawl", len(urls), error)
             raise
