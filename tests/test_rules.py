@@ -90,9 +90,11 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "report": {"catalogue", "images", "pipelines", "upkeep", "watch"},  # watch: who may ask a server of ours
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
-    "extensions": {"display", "livedisplay"},
+    "extensions": {"display", "engine", "livedisplay"},
     "watch": {"catalogue", "display", "images", "pipelines"},
-    "telemetry": {"downloader", "engine", "extensions", "images", "imgcrawl", "pipelines"},
+    "telemetry": {  # watch: by which names a server of ours may be asked
+        "downloader", "engine", "extensions", "images", "imgcrawl", "pipelines", "watch",
+    },
     "hooks": {"extensions", "feeds"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
     "commands": {

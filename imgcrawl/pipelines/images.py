@@ -133,9 +133,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
             return item
         name, many = self.spiderinfo.spider.name, len(urls)
         if many > WINDOW:
-            self._prepared[id(item)] = await for_many(
-                self.threads, many, self.media_requests.prepared, adapter, urls, name
-            )
+            prepare = self.media_requests.prepared
+            self._prepared[id(item)] = await for_many(self.threads, many, prepare, adapter, urls, name)
         try:
             asked: list[tuple[bytes, str]] = []
             requests = known_requests(
@@ -154,7 +153,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
             images[index] = tell_anew(self.crawler, images[index], as_placeholder(images[index]), adapter.get("url"))
         if not self.config.simulate:
             media = (self.images_urls_field, self.images_result_field)
-            await self._note(await for_many(self.threads, many, visit_of, adapter, asked, images, media, name))
+            visit = await for_many(self.threads, many, visit_of, adapter, asked, images, media, name)
+            await self._note(visit, images)
         results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
         return self.item_completed(results, item, self.spiderinfo)
 
@@ -197,13 +197,13 @@ class ImagesPipeline(ScrapyImagesPipeline):
         """The name of a thumbnail, without an extension: the image's own below `thumbs/<thumb_id>/`."""
         return f"thumbs/{thumb_id}/{PurePosixPath(request.meta['image_path']).with_suffix('')}"
 
-    async def _note(self, visit: GalleryVisit) -> None:
-        """Have *visit* in the catalogue. Raises `GalleryUnfinished` where that cannot be."""
+    async def _note(self, visit: GalleryVisit, images: list[Image]) -> None:
+        """Have *visit*, of *images*, in the catalogue. Raises `GalleryUnfinished` where that cannot be."""
         try:
             await self.visits.note(visit)
         except (CatalogueError, sqlite3.Error) as error:
             self.failures.stop(f"{visit.url or visit.title} could not be noted in the catalogue: {error}")
-            raise GalleryUnfinished("not noted in the catalogue", log_level="DEBUG") from error
+            raise GalleryUnfinished("not noted in the catalogue", images, log_level="DEBUG") from error
 
     async def _outcome(self, request: Request, item: Any) -> Image:
         """What became of one address. Raises nothing but CancelledError."""

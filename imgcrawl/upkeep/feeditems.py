@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,13 @@ class FeedItems:
     """The items of the feed at *path*: .csv, a JSON array or JSON Lines. *problems* tells what is none.
 
     Cells of a .csv are texts: of what is no field that every gallery has, those that are numbers are read as such.
-    Raises `InputError` for what cannot be read.
+    *opened* gives the file to read, where that is not the one at *path*. Raises `InputError` for what cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, opened: Callable[[], io.BufferedReader] | None = None) -> None:
         self.path = path
         self.problems: list[str] = []
+        self._opened = opened or (lambda: path.open("rb"))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         try:
@@ -49,7 +51,7 @@ class FeedItems:
             raise InputError(f"{self.path} cannot be read: {describe(error)}; expected a feed of a crawl") from error
 
     def _objects(self) -> Iterator[dict[str, Any]]:
-        with self.path.open("rb") as file:
+        with self._opened() as file:
             for entry in entries(file):
                 if entry.item is None:
                     self.problems.append(f"{self.path}: {entry.place} is no item")
