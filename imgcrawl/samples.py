@@ -47,14 +47,15 @@ class Samples:
         elif "reason" in image:
             self.add(f"image/{image['status']}/{image['reason']}", image["url"], page)
 
-    def add(self, stat: str, url: str, page: object = "") -> None:
-        """*url*, on *page*, has ended in the outcome that *stat* counts: its last part is the reason."""
+    def add(self, stat: str, url: object, page: object = "") -> None:
+        """*url*, which may be anything, on *page*, has ended in the outcome that *stat* counts: its last part is the
+        reason."""
         if stat not in self.of_reason and len(self.of_reason) < _REASONS:
-            self.of_reason[stat] = (_shown(url), _shown(page))
+            self.of_reason[stat] = (_shown(str(url)), _shown(page))
         if "/failed/" in stat:
             self.failed += 1
             reason = stat.rpartition("/")[2]
-            self.failures.append({"url": _shown(url), "reason": reason, "page": _shown(page), "at": time.time()})
+            self.failures.append({"url": _shown(str(url)), "reason": reason, "page": _shown(page), "at": time.time()})
 
 
 def _shown(address: object) -> str:
