@@ -199,10 +199,13 @@ EXTENSIONS = {
     "imgcrawl.extensions.verdict.Verdict": 0,
     "imgcrawl.extensions.heartbeat.Heartbeat": 0,
     "imgcrawl.live.publisher.Publisher": 0,
+    "scrapy.extensions.closespider.CloseSpider": None,
+    "imgcrawl.extensions.closespider.CloseSpider": 0,  # a crawl that is paused is not one that brings nothing
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers
     "scrapy.extensions.logstats.LogStats": None,  # Progress tells more
 }
 WATCH_TOKEN = ""  # what the page of `scrapy watch` asks for; "": a new one at every start, as nobody needs to keep it
+REPORT_TOKEN = ""  # the same of `scrapy report --serve`: on a command line all users of the machine see it
 STATS_CLASS = "imgcrawl.statscollectors.StatsCollector"  # Scrapy's, at a fifth of its price
 LOG_JSON = False  # True: each record of the log is one line of JSON, for what collects logs
 LOG_LEVEL = "INFO"  # DEBUG is a line for each image and more

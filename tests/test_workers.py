@@ -431,7 +431,7 @@ def test_pages_given_up_are_shown_and_put_back_and_the_feed_keeps_the_others(
         code, said = queue(crawl, "--dead")
         assert (code, said.count("/page/3")) == (0, 1), said
         del site.pages["/page/3"]
-        assert queue(crawl, "--requeue", *place.split()) == (0, "pages: 1 pages are in the queue again\n")
+        assert queue(crawl, "--requeue", *place.split()) == (0, "pages: 1 page is in the queue again\n")
         log = told(crawl, worker := crawl.start(*out, lists="1"))
         assert worker.returncode == 0, log
         assert len(feed(tmp_path)) == 20

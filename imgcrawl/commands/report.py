@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
@@ -58,7 +57,7 @@ class Command(BaseCommand, ScrapyCommand):
         parser.add_argument("--host", default="127.0.0.1", help="with --serve: where to listen (default: 127.0.0.1)")
         parser.add_argument("--port", help=f"with --serve (default: {PORT}, or a free one if it is taken)")
         parser.add_argument(
-            "--token", default="", help="with --serve: a secret, needed with --host (default: a new one)"
+            "--token", help="with --serve: a secret, needed with --host (default: REPORT_TOKEN, or a new one)"
         )
         parser.add_argument("--images", metavar="DIR", help="where the images are (default: IMAGES_STORE)")
         parser.add_argument(
@@ -78,8 +77,8 @@ class Command(BaseCommand, ScrapyCommand):
             raise InputError("scrapy report: expected -o FILE, or --serve")
         opts.thumbnails = whole_option("thumbnails", opts.thumbnails, 0, 100_000)
         opts.port = whole_option("port", opts.port, 0, 65_535) if opts.port is not None else None
-        token = _token(opts) if opts.serve else ""
         settings = self.project_settings.copy()
+        token = _token(opts, settings) if opts.serve else ""
         if opts.images:
             if not Path(opts.images).is_dir():
                 raise InputError(f"--images {opts.images}: expected the folder of the images")
@@ -174,12 +173,13 @@ def _lookalikes(images: list[tuple[int, str]], stored: ReportFiles) -> list[list
     return groups
 
 
-def _token(opts: argparse.Namespace) -> str:
-    from imgcrawl.watch.access import check_token, new_token  # noqa: PLC0415 -- no crawl needs it
+def _token(opts: argparse.Namespace, settings: Settings) -> str:
+    from imgcrawl.watch.access import check_token, is_loopback, new_token  # noqa: PLC0415 -- no crawl needs it
 
-    if not opts.token and not _is_loopback(opts.host):
-        raise InputError(f"--host {opts.host}: others could ask it; expected --token, too")
-    return check_token(opts.token) if opts.token else new_token()
+    chosen = opts.token if opts.token is not None else str(settings.get("REPORT_TOKEN", ""))
+    if not chosen and not is_loopback(opts.host):
+        raise InputError(f"--host {opts.host}: others could ask it; expected --token or REPORT_TOKEN, too")
+    return check_token(chosen) if chosen or opts.token is not None else new_token()
 
 
 def _serve(
@@ -212,10 +212,3 @@ def _serve(
         server.close()
         index.close()
     return ExitCode.DONE
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -16,6 +16,7 @@ from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.containers import examine_video
 from imgcrawl.images.headers import facts_of_header
 from imgcrawl.images.opening import formats
+from imgcrawl.images.process import READY
 from imgcrawl.images.room import ANIMATION_FACTOR, ROOM, set_pixel_limit
 from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import examine
@@ -103,6 +104,8 @@ def serve(max_pixels: int, memory: int, seconds: float, tasks: BinaryIO, answers
     formats()
     bounds = _Bounds(memory, seconds)
     ROOM.on_cost = bounds.allow
+    answers.write(READY)
+    answers.flush()
     while line := tasks.readline():
         task = json.loads(line)
         body = tasks.read(task["size"]) if "size" in task else b""

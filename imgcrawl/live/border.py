@@ -147,6 +147,7 @@ def snapshot(value: Mapping[str, Any]) -> dict[str, Any]:
         "redis": text(value.get("redis"), 4096),
         "store": path(value.get("store")),
         "worker": worker(found) if isinstance(found := value.get("worker"), dict) else None,
+        "pages": whole(found) if (found := value.get("pages")) is not None else None,
         "queue": numbers(found, QUEUE) if isinstance(found := value.get("queue"), dict) else None,
         "control": control(value.get("control")),
         "galleries": numbers(value.get("galleries"), GALLERIES),

@@ -60,7 +60,7 @@ async def test_pages_given_up_are_shown_and_put_back(tmp_path: Path, redis_serve
     assert "http://h/1" in out
     assert "1 failures, 0 deaths of its worker; the last: ValueError: no" in out
     code, out, _ = scrapy(tmp_path, "queue", "--requeue", "pximg", redis_url=redis_server.url)
-    assert (code, out) == (0, "pximg: 1 pages are in the queue again\n")
+    assert (code, out) == (0, "pximg: 1 page is in the queue again\n")
     counts = await inspect.counts(store)
     assert (counts["dead"], counts["queued"]) == (0, 3)
     # Numbers that others have written, of which Python makes none, or which no clock has.

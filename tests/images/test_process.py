@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from imgcrawl.exceptions import ImageError
+from imgcrawl.images import process as process_module
 from imgcrawl.images.containers import examine_video
 from imgcrawl.images.costs import LARGEST_IN_THREADS
 from imgcrawl.images.headers import facts_of_header
-from imgcrawl.images.process import MEMORY, DecoderProcess, OutOfTimeError
+from imgcrawl.images.process import MEMORY, DecoderProcess, NotStartedError, OutOfTimeError
 from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT, CostlyError, set_pixel_limit
 from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import examine
@@ -27,6 +28,7 @@ from tests.images.test_damage import chunk
 from tests.test_large_bodies import peak_rss
 
 MB = 1_000_000
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +184,19 @@ def test_a_decoder_that_crashes_takes_one_image_with_it(decoder: DecoderProcess)
     assert decoder.examine(source).format == "PNG", "one that is ended from outside is tried again"
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     assert decoder.examine(source).format == "PNG"
+
+
+def test_a_decoder_that_cannot_be_started_says_nothing_of_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "PIL.py").write_text("raise ImportError('broken')")
+    monkeypatch.setattr(process_module, "import_path", lambda: {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"})
+    process = DecoderProcess(DEFAULT_PIXEL_LIMIT)
+    with pytest.raises(NotStartedError, match="no process could be started to decode it: it ended with 1"):
+        process.examine(encoded(picture(8, 8), "PNG"))
+    monkeypatch.undo()
+    assert process.examine(encoded(picture(8, 8), "PNG")).format == "PNG"
+    process.close()
 
 
 def test_what_libraries_print_is_not_seen(decoder: DecoderProcess, capfd: pytest.CaptureFixture[str]) -> None:
