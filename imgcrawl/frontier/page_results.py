@@ -15,6 +15,8 @@ from twisted.python.failure import Failure
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished
 from imgcrawl.frontier.leases import Leases
+from imgcrawl.imagecounts import GIVEN_BACK, count_given_back
+from imgcrawl.items import outcomes_of
 from imgcrawl.shared.session import one_line
 
 logger = logging.getLogger(__name__)
@@ -57,13 +59,18 @@ class PageResults:
         # Retries are not waited for when the crawl is stopped; others shall have the chance.
         if page is not None and is_stopping(self._crawler.engine) and lacks_something(item):
             page.unfinished = True
-            if not ItemAdapter(item).get("error"):
-                self._crawler.stats.inc_value("gallery/given_back")
+            self._count_given_back(item)
         # FeedExporter was connected first, so what it has just counted is this item's.
         lost = self._crawler.stats.get_value("feed/lost", 0)
         if lost > self._items_not_fed:
             self._items_not_fed = lost
             self.give_back(response)
+
+    def _count_given_back(self, item: Any) -> None:
+        stats = self._crawler.stats
+        if not ItemAdapter(item).get("error"):
+            stats.inc_value(f"{GIVEN_BACK}gallery/count")
+        count_given_back(stats, outcomes_of(ItemAdapter(item).asdict()))
 
     def _item_dropped(self, response: Response | Failure | None, exception: Exception) -> None:
         page = self._leases.of(response)

@@ -19,6 +19,7 @@ from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import LUA, Queue
 from imgcrawl.frontier.queues import Queues, queues_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
+from imgcrawl.imagecounts import GIVEN_BACK
 from imgcrawl.items import STATUSES
 from imgcrawl.shared.connection import OUTAGES, check_server
 from imgcrawl.shared.script import Script
@@ -104,9 +105,10 @@ def summed(stats: Mapping[str, Any], *, closed: bool) -> dict[str, int]:
         left = scraped + failed - sum(kept.get(name, 0) for name in _LEFT)
         kept["gallery/count"] = scraped - min(max(left, 0), scraped)
     # What was given back as this worker was stopped is done, and counted, by others.
-    for name, given_back in (("gallery/count", "gallery/given_back"), ("gallery/failed", "gallery/failed/stopped")):
-        if again := kept.pop(given_back, 0):
-            kept[name] = max(0, kept.get(name, 0) - again)
+    again = {name.removeprefix(GIVEN_BACK): value for name, value in stats.items() if name.startswith(GIVEN_BACK)}
+    for name, value in (again | {"gallery/failed": kept.pop("gallery/failed/stopped", 0)}).items():
+        if value:
+            kept[name] = max(0, kept.get(name, 0) - value)
     return kept
 
 

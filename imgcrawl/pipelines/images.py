@@ -7,7 +7,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
@@ -29,6 +29,7 @@ from imgcrawl.catalogue import CatalogueError, GalleryVisit, Record, open_catalo
 from imgcrawl.downloader import Downloader, download
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError
+from imgcrawl.imagecounts import count_given_back
 from imgcrawl.images.names import strip_extension
 from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
@@ -63,12 +64,12 @@ logger = logging.getLogger(__name__)
 class ImagesPipeline(ScrapyImagesPipeline):
     """Stores every image of an item as it was served and says what became of each.
 
-    `image_urls` goes in; `images` comes out with one `imgcrawl.items.Image` for each address, in the same
-    order. Scrapy's hooks (`get_media_requests`, `file_path`, `thumb_path`, `item_completed`) may be overridden
-    as in Scrapy; a known extension in what `file_path` returns gives way to that of the bytes.
+    `image_urls` goes in; `images` comes out with one `imgcrawl.items.Image` for each address, in the same order.
+    Scrapy's hooks (`get_media_requests`, `file_path`, `thumb_path`, `item_completed`) may be overridden as in Scrapy; a
+    known extension in what `file_path` returns gives way to that of the bytes.
 
-    An item without an `images` field, or whose `image_urls` is not a list, is dropped with an error, because
-    its results would be lost. Raises `InputError` for settings that make no sense.
+    An item without `images`, or whose `image_urls` is no list, is dropped with an error, because its results would be
+    lost. Raises `InputError` for settings that make no sense.
     """
 
     STORE_SCHEMES = {**FilesPipeline.STORE_SCHEMES, "": FileStore, "file": FileStore}  # noqa: RUF012 -- Scrapy's name and kind
@@ -157,7 +158,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             images[index] = tell_anew(self.crawler, images[index], as_placeholder(images[index]), adapter.get("url"))
         if not self.config.simulate:
             media = (self.images_urls_field, self.images_result_field)
-            await self._note(await for_many(self.threads, many, visit_of, adapter, asked, images, media, name))
+            await self._note(await for_many(self.threads, many, visit_of, adapter, asked, images, media, name), images)
         results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
         return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
 
@@ -196,12 +197,13 @@ class ImagesPipeline(ScrapyImagesPipeline):
         """The name of a thumbnail, without an extension: the image's own below `thumbs/<thumb_id>/`."""
         return f"thumbs/{thumb_id}/{PurePosixPath(request.meta['image_path']).with_suffix('')}"
 
-    async def _note(self, visit: GalleryVisit) -> None:
-        """Have *visit* in the catalogue. Raises `GalleryUnfinished` where that cannot be."""
+    async def _note(self, visit: GalleryVisit, images: Iterable[Image]) -> None:
+        """Have *visit*, of *images*, in the catalogue. Raises `GalleryUnfinished` where that cannot be."""
         try:
             await self.visits.note(visit)
         except (CatalogueError, sqlite3.Error) as error:
             self.failures.stop(f"{visit.url or visit.title} could not be noted in the catalogue: {error}")
+            count_given_back(self.crawler.stats, images)
             raise GalleryUnfinished("not noted in the catalogue", log_level="DEBUG") from error
 
     async def _outcome(self, request: Request, item: Any) -> Image:
@@ -213,8 +215,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         except asyncio.CancelledError:
             stats.inc_value("image/found", -1)
             raise
-        if self.placeholders.is_one(image):
-            image = as_placeholder(image)
+        image = as_placeholder(image) if self.placeholders.is_one(image) else image
         if image["status"] == "downloaded":
             stats.inc_value("image/bytes", image["bytes"])
         elif "reason" in image and (asked := request.meta.get("image_path")):

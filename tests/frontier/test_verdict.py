@@ -105,5 +105,6 @@ def test_a_gallery_whose_images_are_under_way_is_not_scraped_until_its_worker_ha
     assert summed(stats, closed=False)["gallery/count"] == 3
     assert summed(stats, closed=True)["gallery/count"] == 5
     assert summed({"gallery/count": 5, "item_scraped_count": 9}, closed=False)["gallery/count"] == 5
-    stopped = {"gallery/count": 5, "gallery/given_back": 2, "gallery/failed": 3, "gallery/failed/stopped": 1}
-    assert summed(stopped, closed=True) == {"gallery/count": 3, "gallery/failed": 2}
+    stopped = {"gallery/count": 5, "given_back/gallery/count": 2, "gallery/failed": 3, "gallery/failed/stopped": 1}
+    lost = {"image/failed/storage": 4, "given_back/image/failed/storage": 4}
+    assert summed(stopped | lost, closed=True) == {"gallery/count": 3, "gallery/failed": 2, "image/failed/storage": 0}
