@@ -27,6 +27,8 @@ QUESTIONS = {
     "limits-cost": "q12_limits_cost",
     "durability": "q13_durability",
     "parts": "q14_parts",
+    "ten-thousand": "q15_ten_thousand",
+    "curves": "q16_curves",
 }
 
 

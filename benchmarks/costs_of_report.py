@@ -1,18 +1,22 @@
-"""What a report costs: how long a file is opened and searched in Chromium, and what the answers of a served one take.
+"""What a report costs: how long it is opened and searched in Chromium, as a file and served, by the clock.
 
     python -m benchmarks.costs_of_report --file 100000 --served 1000000
 
-Galleries of 20 images, of which no file is there. Of the file time on the clock is told, of the server CPU time.
+Galleries of 20 images, of which no file is there. Of what is served the CPU time of each answer is told as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import queue
 import random
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +30,9 @@ from imgcrawl.report.page import FilePage, head_of
 from imgcrawl.report.pictures import ReportFiles
 from imgcrawl.report.records import GalleryRecord, ImageRecord
 from imgcrawl.report.search import Filter
+from imgcrawl.report.server import ReportServer, serve
 from imgcrawl.report.tally import Tally
+from imgcrawl.watch.access import Access, new_token
 
 PER_GALLERY = 20
 WORDS = [
@@ -83,20 +89,26 @@ def measure_file(images: int, folder: Path) -> None:
     file = folder / "report.html"
     file.write_bytes(b"".join(page.html(head_of("A report", ["a feed"], tally, LogTally()), 0)))
     print(f"a file of {images:,} images, {file.stat().st_size / 1e6:.1f} MB")
+    browse(file.as_uri(), ("images",))
+
+
+def browse(address: str, views: tuple[str, ...]) -> None:
+    """Print how long Chromium takes to open the report at *address*, and to show what each of SEARCHES finds."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         tab = browser.new_page()
         start = time.perf_counter()
-        tab.goto(file.as_uri())
+        tab.goto(address)
         tab.locator(".cards").wait_for()
         print(f"  opened    {time.perf_counter() - start:.2f} s")
-        for search in SEARCHES:
-            tab.evaluate("document.querySelector('#found').textContent = ''")
-            start = time.perf_counter()
-            tab.evaluate(f"location.hash = '#images?{search}'")
-            tab.locator(".cell .tile").first.wait_for()
-            tab.locator("#found", has_text="image").wait_for()
-            print(f"  {time.perf_counter() - start:.2f} s  {search or 'all'}")
+        for view in views:
+            for search in SEARCHES:
+                tab.evaluate("document.querySelector('#found').textContent = ''")
+                start = time.perf_counter()
+                tab.evaluate(f"location.hash = '#{view}?{search}'")
+                tab.locator("#found", has_text="galler" if view == "galleries" else "image").wait_for()
+                tab.locator(".cell .tile").first.wait_for()
+                print(f"  {time.perf_counter() - start:.2f} s  {view}, {search or 'all'}")
         browser.close()
 
 
@@ -109,6 +121,31 @@ def measure_served(images: int) -> None:
             first, told = taken(lambda asked=asked, kind=kind: getattr(answers, kind)(asked, 0, 48))
             again, _ = taken(lambda asked=asked, kind=kind: getattr(answers, kind)(asked, 48, 48))
             print(f"  {first:.3f} {again:.3f} s  {told['found']:9,} {kind}  {told_of(asked)}")
+    print("the same in Chromium")
+    with tempfile.TemporaryDirectory() as folder, served(Index(galleries(images)), Path(folder)) as address:
+        browse(address, ("images", "galleries"))
+
+
+@contextmanager
+def served(index: Index, store: Path) -> Iterator[str]:
+    """The address of a server of *index*, in a thread of its own, with a token."""
+    token, ready, ended = new_token(), queue.SimpleQueue[str](), asyncio.Event()
+    head = head_of("A report", ["a feed"], Tally(), LogTally())
+    server = ReportServer(index, ReportFiles(Settings({"IMAGES_STORE": str(store)})), head, Access(token, "127.0.0.1"))
+    loop = asyncio.new_event_loop()
+
+    async def run() -> None:
+        task = asyncio.ensure_future(serve(server.application(), "127.0.0.1", [0], ready.put))
+        await ended.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    yield f"{ready.get()}#{token}"
+    loop.call_soon_threadsafe(ended.set)
+    thread.join()
+    server.close()
 
 
 def taken(work: Callable[[], Any]) -> tuple[float, Any]:

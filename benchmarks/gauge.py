@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.waits import Waits
+
 PROBE = Path(__file__).parent / "probe"
 
 
@@ -20,8 +22,8 @@ class Run:
     """One run of a command. *cpu* is user and system time of all its threads and children, *main* the main
     thread's (the largest of its processes; None for what is no Python), *rss* the peak in bytes of its largest
     process, *late* when (Unix time) and how late the event loop's timers were, *steps* when, for how long and what its
-    steps of more than 2 ms of CPU were, *parts* the CPU time of each part (`probe/parts.py`). Times in seconds, *began*
-    and *ended* since the epoch."""
+    steps of more than 2 ms of CPU were, *parts* the CPU time of each part (`probe/parts.py`), *waits* the time that its
+    threads waited (`waits.py`). Times in seconds, *began* and *ended* since the epoch."""
 
     code: int
     wall: float
@@ -33,6 +35,7 @@ class Run:
     late: list[tuple[float, float]] = field(default_factory=list)
     steps: list[tuple[float, float, str]] = field(default_factory=list)
     parts: dict[str, float] = field(default_factory=dict)
+    waits: dict[str, float] = field(default_factory=dict)
     log: str = ""
 
 
@@ -85,6 +88,7 @@ class Started:
                 start_new_session=True,
                 preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,  # noqa: PLW1509 -- before exec
             )
+        self.waits = Waits(self.process.pid) if parts else None
 
     def finished(self, timeout: float = 600) -> Run:
         """Wait for its end."""
@@ -92,6 +96,7 @@ class Started:
         watchdog.start()
         _, status, usage = os.wait4(self.process.pid, 0)
         wall = time.perf_counter() - self.start
+        waits = self.waits.told() if self.waits else {}
         watchdog.cancel()
         self.process.returncode = os.waitstatus_to_exitcode(status)
         reports = [json.loads(file.read_text()) for file in self.probe.parent.glob(f"{self.probe.name}.*")]
@@ -107,6 +112,7 @@ class Started:
             late=main["late"],
             steps=main["steps"],
             parts=max((report["parts"] for report in reports), key=len, default={}),
+            waits=waits,
             log=self.log.read_text("utf-8", "replace")[-4000:],
         )
 

@@ -1,7 +1,7 @@
 """A site of what is large: pages of megabytes, images and pages of 100 MB, a gallery of 100,000 images, 24 megapixels.
 
 `python -m benchmarks.heavy --port PORT --cache FOLDER`. `/list/KIND/COUNT` links to COUNT galleries of a kind, and to
-`BESIDE` ordinary pages of 1 MB where the kind is one that takes memory.
+`BESIDE` ordinary pages of 1 MB where the kind is one that takes memory. `dense500` are pages of 500 KB.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def gallery_of(count: int, address: str) -> str:
 def list_of(kind: str, count: int) -> str:
     links = [f"/{kind}/{number}.html" for number in range(count)]
     if kind in ("huge", "hugepage"):
-        links += [f"/dense/{number}.html" for number in range(BESIDE)]
+        links += [f"/dense1000/{number}.html" for number in range(BESIDE)]
     return "<html><body>" + "".join(f'<a class="g" href="{link}">a gallery</a>' for link in links) + "</body></html>"
 
 
@@ -89,8 +89,6 @@ class Heavy:
         number = name.removesuffix(".html").rpartition("/")[2]
         pages: dict[str, Callable[[], str]] = {
             "list": lambda: list_of(name.partition("/")[0], int(number)),
-            "dense": lambda: dense_page(int(number), 1 * MB),
-            "dense3": lambda: dense_page(int(number), 3 * MB),
             "huge": lambda: gallery_of(32, "/100mb"),
             "many": lambda: gallery_of(100_000, "/t"),
             "refused": lambda: gallery_of(20_000, "ftp://nowhere.invalid/t"),
@@ -98,6 +96,8 @@ class Heavy:
                 f'<img src="/24mp/{number}-{one}.{ending}">' for one in range(4) for ending in FORMATS
             ),
         }
+        if kind.startswith("dense"):
+            return dense_page(int(number), int(kind.removeprefix("dense")) * 1000).encode()
         return pages[kind]().encode()
 
     def _large(self, ending: str) -> bytes:

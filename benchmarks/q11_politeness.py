@@ -11,7 +11,7 @@ from benchmarks import peers
 from benchmarks.bench import CACHE, Bench, Result, addresses
 from benchmarks.gauge import Started
 from benchmarks.peers import Job, remove, stored
-from benchmarks.redis_server import NoServerError, redis_server
+from benchmarks.redis_server import NoServerError, asked, redis_server
 from benchmarks.server import Address, own_server
 from benchmarks.site import Site
 
@@ -20,7 +20,6 @@ WORKERS = (1, 4)
 AT_ONCE = {1: 16, 4: 5}  # of each worker: the latency limits the rate and not the processor, which others use, too
 RATE, CPU, TRIPS = "images/s", "CPU ms/request", "round trips/1,000 requests"
 SHARED, ALONE = MODES = ("limits of all workers together", "limits of each worker")
-ROUND_TRIPS = ("evalsha", "eval", "blpop", "lpop", "get")  # what a worker sends; its script calls none of these
 SETTINGS = {
     "ADDONS": "{}",  # no shared queue: nothing but the limits asks Redis
     "CONCURRENT_REQUESTS_PER_DOMAIN": "1024",
@@ -46,14 +45,14 @@ def measure(bench: Bench) -> Result:
                     job = replace(job, base=address.base, concurrency=AT_ONCE[workers])
                     for number in range(bench.rounds):
                         for name in MODES if number % 2 else MODES[::-1]:
-                            asked = _asked(port)
+                            before = asked(port)
                             seconds, used, counted = _together(bench, job, address, workers, name)
                             if counted["images"] != workers * size:
                                 raise RuntimeError(f"{counted['images']} of {workers * size} images were asked for")
                             values = {
                                 RATE: workers * size / (seconds - costs[name][0]),
                                 CPU: (used - workers * costs[name][1]) / counted["requests"] * 1000,
-                                TRIPS: (_asked(port) - asked) / counted["requests"] * 1000,
+                                TRIPS: (asked(port) - before) / counted["requests"] * 1000,
                             }
                             result.add(name, {_column(what, workers): value for what, value in values.items()})
     except NoServerError as error:
@@ -110,12 +109,3 @@ def _together(bench: Bench, job: Job, address: Address, workers: int, mode: str)
     if came != counted["images"] or any(ran.code for ran in runs):
         raise RuntimeError(f"{came} of {counted['images']} images came home:\n{runs[0].log}")
     return max(ran.ended for ran in runs) - counted["first_image"], sum(ran.cpu for ran in runs), counted
-
-
-def _asked(port: int) -> int:
-    """How often Redis was asked for something by workers until now."""
-    from redis import Redis  # noqa: PLC0415 -- only with a server
-
-    with Redis(port=port) as client:
-        counted = client.info("commandstats")
-    return sum(counted.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ROUND_TRIPS)

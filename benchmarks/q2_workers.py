@@ -11,7 +11,7 @@ from benchmarks import peers
 from benchmarks.bench import CACHE, Bench, Result, addresses
 from benchmarks.gauge import Started
 from benchmarks.peers import Job, Peer, remove, stored
-from benchmarks.redis_server import NoServerError, redis_server
+from benchmarks.redis_server import NoServerError, asked, redis_server
 from benchmarks.server import own_server
 from benchmarks.site import Site
 
@@ -27,7 +27,7 @@ PEERS = (
 def measure(bench: Bench) -> Result:
     result = Result(
         "(2) Workers that share a queue, 50 ms of latency, 64 at once each: images a second",
-        [_column(workers) for workers in WORKERS] + [_share(workers) for workers in WORKERS[1:]],
+        [name(workers) for name in (_column, _share, _trips) for workers in WORKERS[name is _share :]],
         _column(2),
     )
     site = Site(200 if bench.short else 900, per_gallery=8)
@@ -45,14 +45,17 @@ def measure(bench: Bench) -> Result:
                     )
                     _flush(port)
                     address.stats(reset=True)
+                    before = asked(port)
                     shares, ended = _together(bench, peer, job, workers)
                     counted = address.stats()
+                    trips = (asked(port) - before) / counted["requests"] * 1000
                     came = len(stored(job.store))
                     if came != site.images:
                         result.notes.append(
                             f"{peer.name}, {workers} workers: {came} of {site.images} images came home."
                         )
-                    result.add(peer.name, {_column(workers): came / (ended - counted["first_image"])})
+                    rate = came / (ended - counted["first_image"])
+                    result.add(peer.name, {_column(workers): rate, _trips(workers): trips})
                     if workers > 1:
                         result.add(peer.name, {_share(workers): min(shares) * workers / max(sum(shares), 1)})
     except NoServerError as error:
@@ -69,7 +72,13 @@ def measure(bench: Bench) -> Result:
         shares = result.rows.get(ours, {}).get(_share(workers))
         promise = f"smallest share of {workers} workers in any round: half a fair one"
         result.target(promise, min(shares) if shares else None, 0.5, least=True)
+    promise = f"round trips to Redis for 1,000 requests, {WORKERS[-1]} workers: at most 100"
+    result.target(promise, result.middle(ours, _trips(WORKERS[-1])), 100, least=False)
     return result
+
+
+def _trips(workers: int) -> str:
+    return f"round trips to Redis for 1,000 requests, {workers} worker{'s' if workers > 1 else ''}"
 
 
 def _share(workers: int) -> str:

@@ -25,5 +25,5 @@ def measure(bench: Bench) -> Result:
             first = address.stats()["first"] - ran.began
             result.add(peer.name, {"ms to the first request": first * 1000, "ms in all": ran.wall * 1000})
     ratio = result.ratio(peers.IMGCRAWL.name, peers.IMAGES.name, "ms to the first request")
-    result.target("at most 1.3 times plain `scrapy crawl`", ratio, 1.3, least=False)
+    result.target("at most 1.1 times plain `scrapy crawl`", ratio, 1.1, least=False)
     return result

@@ -18,6 +18,8 @@ from redis.exceptions import RedisError
 from benchmarks.bench import CACHE
 from benchmarks.server import ROOT, free_port
 
+ROUND_TRIPS = ("evalsha", "eval", "blpop", "exec")
+
 
 class NoServerError(Exception):
     """There is no Redis or Valkey on this machine."""
@@ -56,6 +58,14 @@ def _wait_for(client: Redis) -> None:
             return
         time.sleep(0.1)
     raise NoServerError("the server did not answer within 10 s")
+
+
+def asked(port: int) -> int:
+    """How often workers have asked the server at *port* for something until now: scripts, and waiting for news. Their
+    scripts call none of these themselves; what is asked once a run is not in it."""
+    with contextlib.closing(Redis(port=port)) as client:
+        counted = client.info("commandstats")
+    return sum(counted.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ROUND_TRIPS)
 
 
 @contextlib.contextmanager

@@ -270,7 +270,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--cache", required=True, help="where pictures are kept")
     parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--kind", default="photos", choices=("photos", "large", "tiny"))
+    parser.add_argument("--kind", default="photos", help="see `benchmarks.site.Site`")
     parser.add_argument("--per-gallery", type=int, default=20)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--page-latency", type=float, help="the same for pages, if it differs")

@@ -61,7 +61,7 @@ def _jpeg(image: Image.Image, quality: int) -> bytes:
 
 @dataclass(frozen=True)
 class Site:
-    """A site of so many images, in galleries. *kind*: "photos", "large" or "tiny"."""
+    """A site of so many images, in galleries. *kind*: "photos", "large", "tiny", or "500kb" for as many kilobytes."""
 
     images: int
     kind: str = "photos"
@@ -141,11 +141,12 @@ class Pictures:
             "large": large_photo,
             "tiny": tiny_photo,
         }
+        draw = recipes.get(kind) or (lambda seed: photo(seed, int(kind.removesuffix("kb"))))
         self.drawn: list[bytes] = []
-        for seed in range({"photos": 100, "large": 4, "tiny": 10}[kind]):
+        for seed in range({"photos": 100, "tiny": 10}.get(kind, 4)):
             file = folder / f"{seed}.jpg"
             if not file.exists():
-                picture = recipes[kind](seed)
+                picture = draw(seed)
                 file.with_suffix(".new").write_bytes(picture)
                 file.with_suffix(".new").rename(file)
             self.drawn.append(file.read_bytes())

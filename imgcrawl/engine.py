@@ -6,7 +6,7 @@ The engine's slot is there from before the scheduler is opened until the spider 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
@@ -48,6 +48,18 @@ def scheduler_in(crawler: Crawler) -> object:
 def is_stopping(engine: ExecutionEngine) -> bool:
     """Whether *engine* starts no more requests: it closes its spider, for whatever reason, or has none."""
     return engine._slot is None or engine._slot.closing is not None
+
+
+def pages_left(crawler: Crawler) -> int | None:
+    """How many pages wait in the scheduler of *crawler* or are under way. None while its spider may begin others by
+    itself, and where workers share a queue or it is not crawling."""
+    scheduler: Any = scheduler_in(crawler)
+    if scheduler is None or getattr(scheduler, "shared_run", None) is not None or not hasattr(scheduler, "__len__"):
+        return None
+    engine = crawler.engine
+    if engine._slot is None or engine._start is not None:
+        return None
+    return len(scheduler) + sum(not request.meta.get("media") for request in engine._slot.inprogress)
 
 
 def wake(engine: ExecutionEngine) -> None:
@@ -94,29 +106,42 @@ async def _handle_output(
     outputs = as_async_generator(
         aiter_errback(result, failed) if isinstance(result, AsyncIterator) else iter_errback(result, failed)
     )
-    turn = asyncio.Lock()  # an asynchronous generator is asked by one at a time
-    tasks: list[asyncio.Task[None]] = []
+    await _Outputs(scraper, outputs, response).process()
 
-    def begin_another() -> None:
-        if len(tasks) < scraper.concurrent_items:
-            tasks.append(asyncio.create_task(work()))
 
-    async def work() -> None:
-        is_last = tasks[-1]
+class _Outputs:
+    """*outputs* of *response*'s callback. (Functions that begin one another would be a circle, in which a page of some
+    megabytes stays until the next collection of garbage.)"""
+
+    def __init__(self, scraper: Scraper, outputs: AsyncGenerator[Any], response: Response | Failure) -> None:
+        self._scraper = scraper
+        self._outputs = outputs
+        self._response = response
+        self._turn = asyncio.Lock()  # an asynchronous generator is asked by one at a time
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def process(self) -> None:
+        """Return when all are worked on."""
+        self._begin_another()
+        while not all(task.done() for task in self._tasks):
+            await asyncio.wait(self._tasks)
+
+    def _begin_another(self) -> None:
+        if len(self._tasks) < self._scraper.concurrent_items:
+            self._tasks.append(asyncio.create_task(self._work()))
+
+    async def _work(self) -> None:
+        is_last = self._tasks[-1]
         for number in count(1):
-            async with turn:
-                output = await anext(outputs, tasks)
-            if output is tasks:
+            async with self._turn:
+                output = await anext(self._outputs, self)
+            if output is self:
                 return
-            if tasks[-1] is is_last:
-                begin_another()  # for the next one, should this take long
-            await scraper._process_spidermw_output_async(output, response)
+            if self._tasks[-1] is is_last:
+                self._begin_another()  # for the next one, should this take long
+            await self._scraper._process_spidermw_output_async(output, self._response)
             if not number % _AT_ONCE:  # a page may give a hundred thousand requests, for which nothing waits
                 await asyncio.sleep(0)
-
-    begin_another()
-    while not all(task.done() for task in tasks):
-        await asyncio.wait(tasks)
 
 
 class _InProgress(set[Request]):

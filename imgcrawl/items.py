@@ -284,7 +284,7 @@ def row_columns(names: Iterable[str]) -> list[str]:
     return ["index", *Image.__annotations__, "warnings", "image_name", "image_page", *own]
 
 
-def outcomes_of(item: dict[str, Any]) -> list[dict[str, Any]]:
+def outcomes_of(item: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The outcomes of an item's images and videos."""
     found = [outcome for name in ("images", "videos") if isinstance(item.get(name), list) for outcome in item[name]]
     return [outcome for outcome in found if isinstance(outcome, dict)]

@@ -45,15 +45,16 @@ class Samples:
         elif "reason" in image:
             self.add(f"image/{image['status']}/{image['reason']}", image["url"], page)
 
-    def add(self, stat: str, url: str, page: object = "") -> None:
-        """*url*, on *page*, has ended in the outcome that *stat* counts: its last part is the reason."""
+    def add(self, stat: str, url: object, page: object = "") -> None:
+        """*url*, which may be anything, on *page*, has ended in the outcome that *stat* counts: its last part is the
+        reason."""
         if stat not in self.of_reason and len(self.of_reason) < _REASONS:
-            self.of_reason[stat] = (url[:2000], str(page or "")[:2000])
+            self.of_reason[stat] = (str(url)[:2000], str(page or "")[:2000])
         if "/failed/" in stat:
             self.failed += 1
             reason = stat.rpartition("/")[2]
             self.failures.append(
-                {"url": url[:2000], "reason": reason, "page": str(page or "")[:2000], "at": time.time()}
+                {"url": str(url)[:2000], "reason": reason, "page": str(page or "")[:2000], "at": time.time()}
             )
 
 

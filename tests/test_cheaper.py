@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,8 @@ from imgcrawl.statscollectors import StatsCollector
 
 CRAWLER: Any = SimpleNamespace(settings=Settings())
 HEADERS: list[dict[str, Any]] = [{}, {"Accept": "image/*"}, {"A": "b", "Set-Cookie": ["one=1", "two=2"]}]
-ADDRESSES = ("http://h/p;x?q#f", "http://h", "http://h:80/?", "https://h/a%20b/%C3%A4.jpg?x=1&y=2", "http://h//x")
+# None whose path begins with two slashes: there Scrapy counts two more than are sent, since Python 3.12.4.
+ADDRESSES = ("http://h/p;x?q#f", "http://h", "http://h:80/?", "https://h/a%20b/%C3%A4.jpg?x=1&y=2", "http://h/x//y")
 
 
 def test_the_numbers_of_bytes_are_those_of_scrapy() -> None:
@@ -135,8 +137,10 @@ async def test_what_a_callback_gives_is_worked_on_in_as_many_tasks_as_it_takes(
     assert scraper.errors == [(ValueError, request, "response")]
     assert len(begun) == 3
     begun.clear()
-    await scraper.handle_spider_output_async(iter([2]), request, "response")
+    response = Response("http://h")
+    await scraper.handle_spider_output_async(iter([2]), request, response)
     assert len(begun) == 2
+    assert sys.getrefcount(response) == 2, "a large page waits until the one before is gone"
     scraper.done.clear()
     turns = 0
     working = create(scraper.handle_spider_output_async(iter(range(0, 2000, 2)), request, "response"))

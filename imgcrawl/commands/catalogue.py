@@ -27,6 +27,7 @@ from imgcrawl.pipelines.stores import FileStore
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from imgcrawl.images.process import DecoderProcess
     from imgcrawl.upkeep.naming import Naming
     from imgcrawl.upkeep.rebuilding import Rebuild, StoredFiles
 
@@ -99,6 +100,14 @@ def _store(settings: Settings) -> FileStore:
     return FileStore(root)
 
 
+def _decoder(settings: Settings) -> DecoderProcess:
+    from imgcrawl.images.process import DecoderProcess  # noqa: PLC0415 -- no crawl needs it
+    from imgcrawl.pipelines.settings import PipelineSettings  # noqa: PLC0415 -- the same
+
+    config = PipelineSettings.from_settings(settings, name_setting="IMAGES_NAME")
+    return DecoderProcess(config.max_pixels, config.memory)
+
+
 @contextmanager
 def _staged(store: FileStore) -> Iterator[None]:
     """A folder for unfinished files, beside those of crawls."""
@@ -126,8 +135,9 @@ def _rebuild(settings: Settings, feeds: list[Path]) -> int:
     with _staged(store), closing(sqlite3.connect(notes_file, isolation_level=None)) as notes:
         files = StoredFiles(store, notes, settings.getint("IMAGES_THREADS", 4))
         with closing(SqliteCatalogue(store.staging.unused_path())) as made:
-            rebuild = Rebuild(made, files, _namings(settings), AddressKeys(settings).fingerprinter)
-            problems = _read(files, rebuild, feeds)
+            with closing(_decoder(settings)) as decoder:
+                rebuild = Rebuild(made, files, _namings(settings), AddressKeys(settings).fingerprinter, decoder)
+                problems = _read(files, rebuild, feeds)
             told = CommandProgress(lambda: "the catalogue takes over what is new")
             with told, closing(open_catalogue(settings)) as catalogue:
                 catalogue.take_over(made)
@@ -195,11 +205,12 @@ def _import(settings: Settings, kind: str, args: list[str]) -> int:
     if root is not None:
         root.mkdir(parents=True, exist_ok=True)
     store = _store(settings)
-    with _staged(store), closing(open_catalogue(settings)) as catalogue:
+    with _staged(store), closing(open_catalogue(settings)) as catalogue, closing(_decoder(settings)) as decoder:
         importing = Importing(
             catalogue,
             store,
             AddressKeys(settings),
+            decoder,
             settings.getint("IMAGES_THREADS", 4),
             with_checksum=settings.getbool("IMAGES_NAME_CHECKSUM"),
         )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
-import sys
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
@@ -18,9 +15,9 @@ from scrapy.extensions.feedexport import FeedExporter
 from scrapy.utils.log import configure_logging
 
 from imgcrawl.checks import check_given, check_values
-from imgcrawl.children import crawl_command
 from imgcrawl.commands.base import complain, refuse
 from imgcrawl.commands.ending import tell_end
+from imgcrawl.commands.manyworkers import run_workers, starter_for
 from imgcrawl.commands.startup import check_log_level, quiet_startup
 from imgcrawl.components import check_orders, check_paths
 from imgcrawl.exceptions import BAD_INPUT, InputError
@@ -29,13 +26,13 @@ from imgcrawl.extensions.loglines import install_line_records
 from imgcrawl.extensions.progress import Progress
 from imgcrawl.extensions.runsummary import findings_of
 from imgcrawl.extensions.verdict import STOPPED_AT_ONCE
-from imgcrawl.hooks import announcer_for
 from imgcrawl.live.publisher import Publisher
 from imgcrawl.samples import samples_of
 from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
     import argparse
+    import asyncio
 
     from scrapy import Spider
     from scrapy.crawler import Crawler, CrawlerProcessBase
@@ -100,16 +97,18 @@ class Command(scrapy.commands.crawl.Command):
         install_line_records()
         _log_in_lines(settings)
         gc.disable()  # until the crawl begins, when all is loaded: what is loaded stays
+        self._starter = starter_for(settings) if opts.workers is not None else None
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
             process = _asyncio_process(self.crawler_process)
             configured = cast("Settings", self.settings).getdict("SPIDER_ARGUMENTS").get(args[0] if args else "", {})
             arguments = {**configured, **opts.spargs}
+            spider = _spider_name(args, sorted(process.spider_loader.list()))
             if opts.workers is not None:
-                self.exitcode = _run_workers(process, args, opts, arguments)
+                self.exitcode = run_workers(process, spider, opts, arguments, self._starter)
                 return
-            crawler = self._create_crawler(_spider_name(args, sorted(process.spider_loader.list())))
+            crawler = self._create_crawler(spider)
             _run(process, crawler, arguments)
         except InputError as error:
             _refuse(str(error), self._log_file)
@@ -196,49 +195,6 @@ def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str])
 def _close_live(crawler: Crawler, how: str = "") -> None:
     if publisher := crawler.get_extension(Publisher):
         publisher.close(how)
-
-
-def _run_workers(
-    process: AsyncCrawlerProcess, args: list[str], opts: argparse.Namespace, arguments: dict[str, str]
-) -> int:
-    """Run several workers to the end of the crawl, and tell what they did together; return the exit code."""
-    gc.enable()
-    # What they need (a Redis client) is for who uses it.
-    from imgcrawl.feeds.output import OutputWriter  # noqa: PLC0415 -- see above
-    from imgcrawl.frontier.options import check_settings  # noqa: PLC0415 -- see above
-    from imgcrawl.shared.connection import redis_params  # noqa: PLC0415 -- see above
-    from imgcrawl.workers.plan import Plan, folder_for  # noqa: PLC0415 -- see above
-    from imgcrawl.workers.supervisor import Workers  # noqa: PLC0415 -- see above
-
-    if sys.platform == "win32":  # neither signals nor processes in the event loop that Scrapy uses there
-        raise InputError("--workers is not for Windows: start several crawls with one REDIS_URL")
-    spider = _spider_name(args, sorted(process.spider_loader.list()))
-    if not opts.workers.isdecimal() or int(opts.workers) < 1:
-        raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
-    if arguments.get("file") == "-":
-        raise InputError("-a file=- with --workers: each worker reads the list; expected a file, or its address")
-    settings = process.create_crawler(spider).settings
-    check_values(settings)
-    check_settings(settings)
-    redis_params(settings)
-    feeds = OutputWriter(settings, spider, arguments)
-    # Only what stands on this command line, too: all may read those of others' processes, and secrets are in files.
-    command = crawl_command(settings, spider)
-    command += [part for name, value in opts.spargs.items() for part in ("-a", f"{name}={value}")]
-    command += [part for pair in opts.set for part in ("-s", pair)]
-    command += ["-L", opts.loglevel] if opts.loglevel else []
-    command += ["--logfile", opts.logfile] if opts.logfile else []
-    command += ["--nolog"] if opts.nolog else []
-    plan = Plan(spider, int(opts.workers), command, feeds, folder_for(spider, arguments, feeds))
-    announcer = announcer_for(settings, spider)
-    done = asyncio.run(Workers(plan, settings, announcer).run())
-    if done.refused:
-        return ExitCode.REFUSED
-    done.stats["finish_time"] = datetime.now(UTC)
-    if announcer:
-        done.stats |= announcer.end(done.stats, done.findings, done.samples)
-        done.findings = done.stats.get("verdict/findings", done.findings)
-    return tell_end(spider, done.stats, done.findings, settings, done.samples, as_json=opts.json)
 
 
 def _simulate(settings: Settings, opts: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import weakref
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from imgcrawl.pages.sitemaps import SITEMAP_MAXSIZE
 _COUNTED = 128 * 1024  # bytes from which on a page counts among those that are there together
 _TOGETHER = 5 * 1024 * 1024  # bytes of these that are there at a time; parsed, they take some fifteen times that
 _PATIENCE = 120  # seconds that a large page waits for others, which may wait for images in their turn
+_LOOKED = 1  # seconds after which it is looked whether only garbage has them
 
 
 class PagesMiddleware:
@@ -78,8 +80,12 @@ class PagesMiddleware:
         while self._bytes and self._bytes + size > _TOGETHER:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
-            await asyncio.wait([waiter], timeout=_PATIENCE)
-            if not waiter.done():
+            for _ in range(_PATIENCE // _LOOKED):
+                await asyncio.wait([waiter], timeout=_LOOKED)
+                if waiter.done():
+                    break
+                gc.collect()  # a callback may have made a circle with its response in it
+            else:
                 break  # who still has the others need not be waiting for anything of ours
         self._bytes += size
         weakref.finalize(response, _from_any_thread, asyncio.get_running_loop(), self._freed, size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from itertools import count
@@ -77,13 +77,39 @@ def path_for(template: str, fields: Mapping[str, object]) -> str:
     that does not fit a value (zeros for a text) is left out. No part is longer than `MAX_NAME` bytes, the whole
     not longer than `MAX_PATH`. Raises `InputError` for a template that `check_template` refuses for its form.
     """
-    parts = [part for part in template.split("/") if part]
-    max_bytes = _part_bytes(parts)
-    try:
-        names = [safe_name(_FORMATTER.vformat(part, (), fields), max_bytes=max_bytes) for part in parts]
-    except (ValueError, IndexError) as error:
-        raise InputError(f"The name template {template!r} cannot be rendered: {error}.") from error
-    return "/".join(names) or UNTITLED
+    return PathTemplate(template, fields, ()).path({})
+
+
+class PathTemplate:
+    """`path_for` of one *template* and many paths: their *fields* are the same but for those that *differing* names.
+    What depends on none of these is rendered once."""
+
+    def __init__(self, template: str, fields: Mapping[str, object], differing: Collection[str]) -> None:
+        self._template = template
+        self._fields = fields
+        parts = [part for part in template.split("/") if part]
+        self._max_bytes = _part_bytes(parts)
+        try:
+            self._parts = [
+                (part, None if any(field in differing for field in _fields_of(part)) else self._name(part, fields))
+                for part in parts
+            ]
+        except (ValueError, IndexError) as error:
+            raise self._no_path(error) from error
+
+    def path(self, differing: Mapping[str, object]) -> str:
+        """The path with these fields, which go before the others."""
+        fields = {**self._fields, **differing}
+        try:
+            return "/".join([name or self._name(part, fields) for part, name in self._parts]) or UNTITLED
+        except (ValueError, IndexError) as error:
+            raise self._no_path(error) from error
+
+    def _name(self, part: str, fields: Mapping[str, object]) -> str:
+        return safe_name(_FORMATTER.vformat(part, (), fields), max_bytes=self._max_bytes)
+
+    def _no_path(self, error: Exception) -> InputError:
+        return InputError(f"The name template {self._template!r} cannot be rendered: {error}.")
 
 
 def safe_path(path: str) -> str:
@@ -186,6 +212,10 @@ class _Formatter(string.Formatter):
 
 
 _FORMATTER: Final = _Formatter()
+
+
+def _fields_of(template: str) -> set[str]:
+    return {field for _, field, _, _ in _FORMATTER.parse(template) if field}
 
 
 def _check_parts(template: str, known: Sequence[str]) -> None:

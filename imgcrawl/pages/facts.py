@@ -266,7 +266,8 @@ def _images_of(node: Node, named: dict[str, Node]) -> Iterator[Any]:
         if name == "contentUrl":
             continue
         for value in linkeddata.values(node, name):
-            image = named.get(value.get("@id", ""), value) if isinstance(value, dict) else value
+            identity = value.get("@id") if isinstance(value, dict) else None
+            image = named.get(identity, value) if isinstance(identity, str) else value
             some = True
             yield image
     if not some:

@@ -7,7 +7,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
@@ -29,26 +29,21 @@ from imgcrawl.catalogue import CatalogueError, GalleryVisit, Record, open_catalo
 from imgcrawl.downloader import Downloader, download
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError
-from imgcrawl.imagecounts import count_given_back
 from imgcrawl.images.names import strip_extension
 from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner
 from imgcrawl.pipelines.imagepages import ImagePages
+from imgcrawl.pipelines.itemfields import checked_urls, set_outcomes
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
-from imgcrawl.pipelines.media_requests import (
-    MediaRequests,
-    Prepared,
-    checked_urls,
-    make_conditional,
-    with_private_pages,
-)
+from imgcrawl.pipelines.media_requests import MediaRequests, Prepared, make_conditional, with_private_pages
 from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew, with_facts
 from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
 from imgcrawl.pipelines.places import Places
 from imgcrawl.pipelines.receivers import Arrival, Receiver
 from imgcrawl.pipelines.remote import RemoteKeeper
+from imgcrawl.pipelines.s3 import S3Store
 from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.sharing import SharedAddresses
 from imgcrawl.pipelines.staging import Staging
@@ -64,15 +59,15 @@ logger = logging.getLogger(__name__)
 class ImagesPipeline(ScrapyImagesPipeline):
     """Stores every image of an item as it was served and says what became of each.
 
-    `image_urls` goes in; `images` comes out with one `imgcrawl.items.Image` for each address, in the same order.
-    Scrapy's hooks (`get_media_requests`, `file_path`, `thumb_path`, `item_completed`) may be overridden as in Scrapy; a
-    known extension in what `file_path` returns gives way to that of the bytes.
+    `image_urls` goes in; `images` comes out with one `imgcrawl.items.Image` for each address, in the same
+    order. Scrapy's hooks (`get_media_requests`, `file_path`, `thumb_path`, `item_completed`) may be overridden
+    as in Scrapy; a known extension in what `file_path` returns gives way to that of the bytes.
 
-    An item without `images`, or whose `image_urls` is no list, is dropped with an error, because its results would be
-    lost. Raises `InputError` for settings that make no sense.
+    An item that has addresses and no field `images` that takes outcomes, or whose `image_urls` is not a list, is
+    dropped with an error, because its results would be lost. Raises `InputError` for settings that make no sense.
     """
 
-    STORE_SCHEMES = {**FilesPipeline.STORE_SCHEMES, "": FileStore, "file": FileStore}  # noqa: RUF012 -- Scrapy's name and kind
+    STORE_SCHEMES = {**FilesPipeline.STORE_SCHEMES, "": FileStore, "file": FileStore, "s3": S3Store}  # noqa: RUF012 -- Scrapy's name and kind
 
     NAME_SETTING = "IMAGES_NAME"
     NAMES_FIELD = "image_names"  # the item's fields that are parallel to its addresses
@@ -134,12 +129,12 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
     async def process_item(self, item: Any, spider: Spider | None = None) -> Any:
         adapter = ItemAdapter(item)
-        urls = checked_urls(adapter, self.images_urls_field, self.images_result_field)
+        if (urls := checked_urls(adapter, self.images_urls_field, self.images_result_field)) is None:
+            return item
         name, many = self.spiderinfo.spider.name, len(urls)
         if many > WINDOW:
-            self._prepared[id(item)] = await for_many(
-                self.threads, many, self.media_requests.prepared, adapter, urls, name
-            )
+            prepare = self.media_requests.prepared
+            self._prepared[id(item)] = await for_many(self.threads, many, prepare, adapter, urls, name)
         try:
             asked: list[tuple[bytes, str]] = []
             requests = known_requests(
@@ -158,20 +153,25 @@ class ImagesPipeline(ScrapyImagesPipeline):
             images[index] = tell_anew(self.crawler, images[index], as_placeholder(images[index]), adapter.get("url"))
         if not self.config.simulate:
             media = (self.images_urls_field, self.images_result_field)
-            await self._note(await for_many(self.threads, many, visit_of, adapter, asked, images, media, name), images)
+            visit = await for_many(self.threads, many, visit_of, adapter, asked, images, media, name)
+            await self._note(visit, images)
         results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
-        return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
+        return self.item_completed(results, item, self.spiderinfo)
 
     def get_media_requests(  # type: ignore[override] # a generator: an item may have very many
         self, item: Any, info: MediaPipeline.SpiderInfo
     ) -> Iterator[Request]:
         adapter = ItemAdapter(item)
-        urls = adapter.get(self.images_urls_field, [])
+        urls = adapter.get(self.images_urls_field) or []
         prepared = self._prepared.get(id(item))
         if prepared is None or len(prepared.paths) != len(urls):
             prepared = self.media_requests.prepared(adapter, urls, info.spider.name)
         requests = self.media_requests.of(adapter, urls, prepared, info.spider.name)
         yield from with_private_pages(requests, info.spider) if "failed" in adapter else requests
+
+    def item_completed(self, results: list[Any], item: Any, info: MediaPipeline.SpiderInfo) -> Any:
+        set_outcomes(ItemAdapter(item), self.images_result_field, [image for _, image in results])
+        return item
 
     def file_path(
         self,
@@ -197,14 +197,13 @@ class ImagesPipeline(ScrapyImagesPipeline):
         """The name of a thumbnail, without an extension: the image's own below `thumbs/<thumb_id>/`."""
         return f"thumbs/{thumb_id}/{PurePosixPath(request.meta['image_path']).with_suffix('')}"
 
-    async def _note(self, visit: GalleryVisit, images: Iterable[Image]) -> None:
+    async def _note(self, visit: GalleryVisit, images: list[Image]) -> None:
         """Have *visit*, of *images*, in the catalogue. Raises `GalleryUnfinished` where that cannot be."""
         try:
             await self.visits.note(visit)
         except (CatalogueError, sqlite3.Error) as error:
             self.failures.stop(f"{visit.url or visit.title} could not be noted in the catalogue: {error}")
-            count_given_back(self.crawler.stats, images)
-            raise GalleryUnfinished("not noted in the catalogue", log_level="DEBUG") from error
+            raise GalleryUnfinished("not noted in the catalogue", images, log_level="DEBUG") from error
 
     async def _outcome(self, request: Request, item: Any) -> Image:
         """What became of one address. Raises nothing but CancelledError."""
@@ -215,7 +214,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         except asyncio.CancelledError:
             stats.inc_value("image/found", -1)
             raise
-        image = as_placeholder(image) if self.placeholders.is_one(image) else image
+        if self.placeholders.is_one(image):
+            image = as_placeholder(image)
         if image["status"] == "downloaded":
             stats.inc_value("image/bytes", image["bytes"])
         elif "reason" in image and (asked := request.meta.get("image_path")):

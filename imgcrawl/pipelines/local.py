@@ -145,7 +145,7 @@ class LocalKeeper:
         try:
             if self.looks:
                 self.looks.catch_up()
-            with self.catalogue.transaction():
+            with self.store.folders.kept_open(), self.catalogue.transaction():
                 outcomes = [self._publish(staged) for staged in images]
                 kept = [each for each in outcomes if isinstance(each, tuple)]
                 self.store.sync(record.path for status, record in kept if status == "downloaded")

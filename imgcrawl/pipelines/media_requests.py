@@ -10,16 +10,25 @@ from urllib.parse import unquote
 
 from itemadapter import ItemAdapter
 from scrapy import Request, Spider
-from scrapy.exceptions import DropItem
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.url import strip_url
 
 from imgcrawl.bodies import MediaRequest
 from imgcrawl.catalogue import Record
 from imgcrawl.identity import Identity
-from imgcrawl.images.names import FILE_NAME, UNTITLED, distinct, path_for, safe_name, safe_path, strip_extension
+from imgcrawl.images.names import (
+    FILE_NAME,
+    UNTITLED,
+    PathTemplate,
+    distinct,
+    path_for,
+    safe_name,
+    safe_path,
+    strip_extension,
+)
 from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.pipelines.galleryfilters import GalleryFilters
+from imgcrawl.pipelines.settings import PER_IMAGE
 from imgcrawl.spidermiddlewares import OptOuts
 from imgcrawl.urls import host_of, without_query
 
@@ -61,6 +70,7 @@ class MediaRequests:
         accept: str,
     ) -> None:
         self.template = template
+        self._is_named = any(f"{{{field}" in template for field in PER_IMAGE - {"index"})
         self.opt_outs = opt_outs
         self.galleries = galleries
         self.identity = identity
@@ -148,14 +158,14 @@ class MediaRequests:
 
     def paths(self, adapter: ItemAdapter, urls: Iterable[Any], spider: str) -> list[str]:
         """The path that each of *urls* asks for."""
-        fields = self._item_fields(adapter, spider)
+        template = PathTemplate(self.template, self._item_fields(adapter, spider), PER_IMAGE)
         all_given, names = self._given_paths(adapter), adapter.get(self.names_field) or []
         paths = []
         for index, url in enumerate(urls):
             if given := _at(all_given, index):
                 paths.append(safe_path(given))
             else:
-                paths.append(path_for(self.template, fields | self._image_fields(names, index, url)))
+                paths.append(template.path(self._image_fields(names, index, url)))
         return distinct(paths)
 
     def _given_paths(self, adapter: ItemAdapter) -> Sequence[str]:
@@ -173,6 +183,8 @@ class MediaRequests:
         return fields
 
     def _image_fields(self, names: Sequence[str], index: int, url: Any) -> dict[str, Any]:
+        if not self._is_named:
+            return {"index": index + 1}
         name = _at(names, index)
         basename = strip_extension(_basename(str(url)))
         return {
@@ -191,22 +203,6 @@ def _is_simple(value: Any) -> bool:
 
 def _at(values: Sequence[str], index: int) -> str:
     return values[index] if index < len(values) else ""
-
-
-def checked_urls(adapter: ItemAdapter, urls_field: str, result_field: str) -> Sequence[Any]:
-    """The addresses of an item, whose outcomes so far are none. Raises `DropItem` where they would be lost."""
-    name = type(adapter.item).__name__
-    urls = adapter.get(urls_field, [])
-    if not isinstance(urls, list | tuple):
-        raise DropItem(f"{urls_field}={urls!r:.100} of {name} is not a list of addresses", log_level="ERROR")
-    try:
-        adapter[result_field] = []
-    except (KeyError, AttributeError) as error:
-        raise DropItem(
-            f"{name} declares no field {result_field!r}, so what became of its images would be lost; declare it",
-            log_level="ERROR",
-        ) from error
-    return urls
 
 
 def with_private_pages(requests: Iterable[Request], spider: Spider) -> Iterator[Request]:

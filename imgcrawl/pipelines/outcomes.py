@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from imgcrawl.catalogue import Record
 from imgcrawl.failures import reason_of
-from imgcrawl.imagecounts import count_image
 from imgcrawl.items import REASONS, Image
 from imgcrawl.samples import samples_of
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
+    from scrapy.statscollectors import StatsCollector
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def with_facts(images: list[Image], facts: Any) -> list[Image]:
     """*images* with what their page states about each (`Gallery`'s `image_facts`): address → fact → value."""
     if isinstance(facts, dict):
         for image in images:
-            if about := facts.get(image["url"]):
+            if isinstance(image["url"], str) and (about := facts.get(image["url"])):
                 image["facts"] = about
     return images
 
@@ -69,7 +69,7 @@ def failure_of(error: Exception, url: str) -> Image:
 
 def tell(crawler: Crawler, image: Image, page: str | None, title: object = "") -> None:
     """Count *image*, which is on *page*, in a gallery of that *title*; log what is not in the store."""
-    count_image(crawler.stats, image)
+    _count(crawler.stats, image, 1)
     samples_of(crawler).add_image(image, page, title)
     if "reason" in image:
         logger.info(
@@ -84,6 +84,12 @@ def tell(crawler: Crawler, image: Image, page: str | None, title: object = "") -
 
 def tell_anew(crawler: Crawler, before: Image, image: Image, page: str | None) -> Image:
     """*image*, told in the place of *before*."""
-    count_image(crawler.stats, before, -1)
+    _count(crawler.stats, before, -1)
     tell(crawler, image, page)
     return image
+
+
+def _count(stats: StatsCollector, image: Image, by: int) -> None:
+    stats.inc_value(f"image/{image['status']}", by)
+    if "reason" in image:
+        stats.inc_value(f"image/{image['status']}/{image['reason']}", by)

@@ -46,7 +46,8 @@ class RemoteKeeper:
     """Keeps images in *store*, and in the *catalogue*, with *threads* for what takes time. *info*: for the store.
 
     Other machines may write into the store at the same time, and it cannot tell "there already" from "written now". So
-    each name has a part of its checksum: what is there under a name has the same bytes, whoever wrote it.
+    each name has a part of its checksum: what is there under a name has the same bytes, whoever wrote it. At a time
+    IMAGES_UPLOADS are under way.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class RemoteKeeper:
         if config.same_bytes == "link":
             raise InputError("IMAGES_SAME_BYTES=link needs a directory as IMAGES_STORE; expected once or again")
         self._once = config.same_bytes == "once"
-
+        # Scrapy's stores wait for each upload in a thread of the loop's own, of which there are six on two cores.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(config.uploads, "uploads"))
         self.store = store
         self.catalogue = catalogue
         self.looks = Lookalikes(catalogue) if config.similar == "refuse" else None

@@ -27,8 +27,9 @@ SAME_BYTES = ("once", "link", "again")  # what becomes of bytes that are in the 
 DAY = 86400.0
 # How files are called where no setting says it.
 NAMES = {"IMAGES_NAME": "{spider}/{title}/{index:03}", "VIDEOS_NAME": "{spider}/{name}"}
-
-_PER_IMAGE = frozenset({"index", "name", "basename", "filename", "host"})  # what the pipeline knows of each image
+PER_IMAGE = frozenset(
+    {"index", "name", "basename", "filename", "host"}
+)  # what is known of each image, besides its item
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class PipelineSettings:
 
     name: str
     threads: int
+    uploads: int
     max_pixels: int
     memory: int
     filters: ImageFilters
@@ -63,11 +65,12 @@ class PipelineSettings:
     ) -> Self:
         """*item_fields*: the fields that items will have; None: those of every gallery that a site declares."""
         name = settings.get(name_setting, NAMES[name_setting])
-        check_template(name_setting, name, _PER_IMAGE.union(declared_fields() if item_fields is None else item_fields))
+        check_template(name_setting, name, PER_IMAGE.union(declared_fields() if item_fields is None else item_fields))
         try:
             config = cls(
                 name=name,
                 threads=settings.getint("IMAGES_THREADS", 4),
+                uploads=settings.getint("IMAGES_UPLOADS", 32),
                 max_pixels=settings.getint("IMAGES_MAX_PIXELS", DEFAULT_PIXEL_LIMIT),
                 memory=settings.getint("IMAGES_MAX_MEMORY", MEMORY),
                 filters=_filters(settings),

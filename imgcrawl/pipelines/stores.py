@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from io import BufferedReader, BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,13 +17,12 @@ from scrapy.pipelines.files import FSFilesStore
 from scrapy.pipelines.media import MediaPipeline
 
 from imgcrawl.images.names import strip_extension
+from imgcrawl.pipelines.folders import HANDLES, Folders
 from imgcrawl.pipelines.staging import Staging
 
 # File systems without hard links (FAT, some network shares) answer with one of these.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-_HANDLES = os.open in os.supports_dir_fd  # not on Windows
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _LARGEST = 2**63 - 1
 _FTP_WITHOUT_PORT = re.compile(r"(ftp://(?:[^/?#]*@)?(?:[^:/?#@\[\]]+|\[[^\]]*\]))(/.*)?", re.DOTALL)
 _READ = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -43,6 +42,7 @@ class FileStore(FSFilesStore):
     def __init__(self, basedir: str | os.PathLike[str]) -> None:
         super().__init__(basedir)
         self.root = Path(self.basedir)
+        self.folders = Folders(self.root)
         self.staging = Staging(self.root)
         self._synced: set[PurePosixPath] = set()  # folders whose own entry is on disk
 
@@ -180,7 +180,7 @@ class FileStore(FSFilesStore):
 
     def sync(self, names: Iterable[str]) -> None:
         """Wait until the names of published files are on disk, if the store is *durable*. Raises OSError."""
-        if not self.durable or not _HANDLES:
+        if not self.durable or not HANDLES:
             return
         folders = {PurePosixPath(name).parent for name in names}
         new = {parent for folder in folders for parent in folder.parents if folder not in self._synced}
@@ -205,37 +205,11 @@ class FileStore(FSFilesStore):
             os.replace(staged, last, dst_dir_fd=folder)
         self.sync([os.fspath(path)])
 
-    @contextmanager
-    def _folder_of(self, name: str, *, create: bool = False) -> Iterator[tuple[int | None, str]]:
-        """A handle of the folder that *name* is in, and the name in it. No link on the way is followed.
-
-        Where there are no handles: None, and the whole path.
-        """
+    def _folder_of(self, name: str, *, create: bool = False) -> AbstractContextManager[tuple[int | None, str]]:
+        """`Folders.of` for a *name* that may come from outside. Raises OSError."""
         if not is_plain(name):
             raise OSError(errno.EINVAL, "not a path below the store", name)
-        *folders, last = name.split("/")
-        if not _HANDLES:
-            yield None, str(self._checked_folder(folders, create=create) / last)
-            return
-        handle = os.open(self.root, _FOLDER)
-        try:
-            for folder in folders:
-                deeper = _deeper(folder, handle, create=create)
-                os.close(handle)
-                handle = deeper
-            yield handle, last
-        finally:
-            os.close(handle)
-
-    def _checked_folder(self, folders: list[str], *, create: bool) -> Path:
-        path = self.root
-        for folder in folders:
-            path /= folder
-            if create:
-                path.mkdir(exist_ok=True)
-            if path.is_symlink():
-                raise NotADirectoryError(errno.ENOTDIR, "is a symbolic link", str(path))
-        return path
+        return self.folders.of(name, create=create)
 
 
 def full_address(uri: str | os.PathLike[str]) -> str:
@@ -251,17 +225,6 @@ def is_plain(name: str) -> bool:
     """Whether *name*, which may come from outside, is a path below the store and nothing else."""
     foreign = "\\:" if os.name == "nt" else "\0"
     return not any(part in {"", ".", ".."} or set(foreign) & set(part) for part in name.split("/"))
-
-
-def _deeper(folder: str, handle: int, *, create: bool) -> int:
-    try:
-        return os.open(folder, _FOLDER | _NO_FOLLOW, dir_fd=handle)
-    except FileNotFoundError:
-        if not create:
-            raise
-    with suppress(FileExistsError):  # another worker was faster
-        os.mkdir(folder, dir_fd=handle)
-    return os.open(folder, _FOLDER | _NO_FOLLOW, dir_fd=handle)
 
 
 def _is_file(name: str, folder: int | None) -> bool:

@@ -10,14 +10,15 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.pipelines.images import ImagesPipeline
 from imgcrawl.pipelines.places import Places
 from imgcrawl.pipelines.receivers import Receiver
+from imgcrawl.pipelines.s3 import S3Store
 
 
 class VideosPipeline(ImagesPipeline):
     """Stores every video of an item as it was served: `video_urls` goes in, `videos` comes out.
 
     As `ImagesPipeline`, and below the same IMAGES_STORE, but a video never is in memory as a whole, and it is
-    verified by its container (`images.containers`), not decoded. It needs a directory as its store, and
-    imgcrawl's download handler. Videos count as images in the stats.
+    verified by its container (`images.containers`), not decoded. It needs a directory or S3 as its store,
+    and imgcrawl's download handler. Videos count as images in the stats.
     """
 
     DEFAULT_IMAGES_URLS_FIELD = "video_urls"
@@ -30,8 +31,10 @@ class VideosPipeline(ImagesPipeline):
 
     def __init__(self, store_uri: str | os.PathLike[str], *, crawler: Crawler) -> None:
         super().__init__(store_uri, crawler=crawler)
-        if self.local is None:
-            raise InputError(f"IMAGES_STORE={store_uri}: videos are written as they come, which needs a directory")
+        if self.local is None and not isinstance(self.store, S3Store):
+            raise InputError(
+                f"IMAGES_STORE={store_uri}: videos are never in memory as a whole; expected a directory, or s3://"
+            )
         self.receiver = Receiver(
             self.staging,
             in_memory=0,

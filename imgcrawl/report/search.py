@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -56,41 +56,39 @@ class Filter:
 
 
 class Texts:
-    """What words are sought in: a line for each gallery and one for each of its images, in lower case, all in memory: a
+    """What words are sought in: a line for each gallery and one for each image, in lower case, all in memory: a
     database takes several times as long."""
 
     def __init__(self) -> None:
-        self._firsts: list[int] = []
-        self._texts: list[bytes] = []
+        self._firsts: list[int] = []  # of each gallery the number of its first image
+        self._galleries: list[bytes] = []
+        self._images: list[bytes] = []
 
-    def add(self, gallery: GalleryRecord, first: int) -> str:
-        """Add *gallery*, whose first image has the number *first*. Its own line is returned."""
+    def add(self, gallery: GalleryRecord) -> str:
+        """Add *gallery* and its images. Its own line is returned."""
         own = _line(gallery.title, gallery.url, gallery.spider, *gallery.labels)
-        lines = [own, *(_line(image.url, image.path, image.name, image.page) for image in gallery.images)]
-        self._firsts.append(first)
-        self._texts.append("\n".join(lines).encode())
+        self._firsts.append(len(self._images))
+        self._galleries.append(own.encode())
+        self._images += [_line(image.url, image.path, image.name, image.page).encode() for image in gallery.images]
         return own
 
-    def find(self, words: Sequence[str]) -> array[int]:
+    def find(self, words: Iterable[str]) -> array[int]:
         """The numbers of the images in whose line, or in whose gallery's, each of *words* stands."""
-        sought = [word.encode() for word in words]
-        found = array("I")
-        for first, text in zip(self._firsts, self._texts, strict=True):
-            for word in sought:
-                if word not in text:
-                    break
-            else:
-                own, *lines = text.split(b"\n")
-                rest = [word for word in sought if word not in own]
-                places = range(first, first + len(lines))
-                if not rest:
-                    found.extend(places)
-                elif len(rest) == 1:
-                    (word,) = rest
-                    found.extend([place for place, line in zip(places, lines, strict=True) if word in line])
-                else:
-                    matching = (all(word in line for word in rest) for line in lines)
-                    found.extend([place for place, matches in zip(places, matching, strict=True) if matches])
+        lines = self._images
+        numbers: Iterable[int] = range(len(lines))
+        for word in sorted((word.encode() for word in words), key=len, reverse=True):  # which leaves least comes first
+            of_gallery = self._of_galleries(word)
+            numbers = [number for number in numbers if of_gallery[number] or word in lines[number]]
+        return array("I", numbers)
+
+    def _of_galleries(self, word: bytes) -> bytearray:
+        """For each image whether *word* stands in the line of its gallery."""
+        found = bytearray(len(self._images))
+        for number, line in enumerate(self._galleries):
+            if word in line:
+                first, *behind = self._firsts[number : number + 2]
+                end = behind[0] if behind else len(found)
+                found[first:end] = b"\1" * (end - first)
         return found
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -33,12 +34,13 @@ class FeedItems:
     """The items of the feed at *path*: .csv, .parquet, a JSON array or JSON Lines. *problems* tells what is none.
 
     Cells of a .csv are texts: of what is no field that every gallery has, those that are numbers are read as such.
-    Raises `InputError` for what cannot be read.
+    *opened* gives the file to read, where that is not the one at *path*. Raises `InputError` for what cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, opened: Callable[[], io.BufferedReader] | None = None) -> None:
         self.path = path
         self.problems: list[str] = []
+        self._opened = opened or (lambda: path.open("rb"))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         try:
@@ -52,7 +54,7 @@ class FeedItems:
             raise InputError(f"{self.path} cannot be read: {describe(error)}; expected a feed of a crawl") from error
 
     def _objects(self) -> Iterator[dict[str, Any]]:
-        with self.path.open("rb") as file:
+        with self._opened() as file:
             for entry in entries(file):
                 if entry.item is None:
                     self.problems.append(f"{self.path}: {entry.place} is no item")
@@ -71,9 +73,8 @@ class FeedItems:
                 yield {name: _object(value) if name not in _TEXTS else value for name, value in item.items()}
 
     def _cells(self) -> Iterator[dict[str, Any]]:
-        csv.field_size_limit(MAX_CELL)
         with self.path.open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file):
+            for row in _large_rows(csv.DictReader(file)):
                 if None in row or None in row.values():
                     self.problems.append(f"{self.path}: a row of another number of cells than its header has")
                 else:
@@ -95,6 +96,19 @@ class FeedItems:
                     self.problems.append(f"{self.path}: {column} of {item.get('url')} cannot be told apart")
         item.setdefault("image_urls", [])
         return item
+
+
+def _large_rows(reader: csv.DictReader[str]) -> Iterator[dict[str, Any]]:
+    """The rows of *reader*, with cells of up to MAX_CELL. The module's limit is everybody's, so it is only lent."""
+    row: dict[str, Any] | None = {}
+    while row is not None:
+        limit = csv.field_size_limit(MAX_CELL)
+        try:
+            row = next(reader, None)
+        finally:
+            csv.field_size_limit(limit)
+        if row is not None:
+            yield row
 
 
 def is_item(item: Mapping[str, Any]) -> bool:

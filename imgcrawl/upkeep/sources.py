@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.ownfiles import read_file
 from imgcrawl.rows.reader import open_records, open_rows
 from imgcrawl.rows.records import BadRow
 from imgcrawl.upkeep.archives import Archive
@@ -251,7 +252,7 @@ def _escaped(name: str) -> str:
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:
-        return _object(path.read_bytes())
+        return _object(read_file(path, _LARGEST_JSON))
     except OSError:
         return None
 

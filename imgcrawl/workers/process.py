@@ -3,24 +3,61 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from imgcrawl.children import import_path
+
+logger = logging.getLogger(__name__)
 
 MAX_CRASHES, CRASH_WINDOW = 5, 60.0  # so many workers may crash within so many seconds
 MAX_LINE = 1 << 20  # bytes of a log line
 
 
-async def start_worker(command: Sequence[str], redis_url: str) -> asyncio.subprocess.Process:
+StartWorker = Callable[[Sequence[str], str], Awaitable["WorkerProcess"]]
+
+
+class WorkerProcess(Protocol):
+    """As `asyncio.subprocess.Process`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def stderr(self) -> asyncio.StreamReader | None: ...
+
+    def send_signal(self, signal: int) -> None: ...
+
+    def kill(self) -> None: ...
+
+    async def wait(self) -> int: ...
+
+
+class Starter(Protocol):
+    """What starts processes faster than the system does (`warm.WarmStart`)."""
+
+    async def start(self, command: Sequence[str], environment: Mapping[str, str], limit: int) -> WorkerProcess: ...
+
+    def close(self) -> None: ...
+
+
+async def start_worker(command: Sequence[str], redis_url: str, *, starter: Starter | None = None) -> WorkerProcess:
     """Start *command* as a worker of the queue at *redis_url*. Its log comes out as `log_lines`."""
+    environment = {**os.environ, **import_path(), "REDIS_URL": redis_url}
+    if starter:
+        try:
+            return await starter.start(command, environment, MAX_LINE)
+        except OSError as error:
+            logger.debug("A worker is started anew: %s", error)
     return await asyncio.create_subprocess_exec(
         *command,
-        env={**os.environ, **import_path(), "REDIS_URL": redis_url},
+        env=environment,
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         limit=MAX_LINE,
@@ -28,7 +65,7 @@ async def start_worker(command: Sequence[str], redis_url: str) -> asyncio.subpro
     )
 
 
-async def log_lines(process: asyncio.subprocess.Process) -> AsyncIterator[str]:
+async def log_lines(process: WorkerProcess) -> AsyncIterator[str]:
     """What *process* logs, line by line, until it ends. Lines of more than MAX_LINE bytes are left out."""
     assert process.stderr  # noqa: S101 -- asked for as it was started
     while True:

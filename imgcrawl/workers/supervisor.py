@@ -23,7 +23,7 @@ from imgcrawl.shared.address import redis_url
 from imgcrawl.shared.connection import OUTAGES, check_server, unreachable
 from imgcrawl.workers.outcome import Outcome, end_reason, judge, stats_of_all, write_feeds
 from imgcrawl.workers.plan import Plan, claimed, worker_command
-from imgcrawl.workers.process import MAX_CRASHES, Crashes, belongs_to, log_lines, start_worker, stopping_signals
+from imgcrawl.workers.process import MAX_CRASHES, Crashes, belongs_to, log_lines, stopping_signals
 from imgcrawl.workers.terminal import Terminal, is_chosen
 from imgcrawl.workers.watch import Watch
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
     from imgcrawl.hooks.announcer import Announcer
+    from imgcrawl.workers.process import StartWorker, WorkerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -38,17 +39,19 @@ POLL_INTERVAL = 0.5  # seconds between two looks at what the workers say
 
 
 class Workers:
-    """Runs the workers of a *plan* to the end of the crawl. *settings* are those of its spider."""
+    """Runs the workers of a *plan*, which *start* starts, to the end of the crawl. *settings* are those of its spider;
+    the *announcer* is told how the run is."""
 
-    def __init__(self, plan: Plan, settings: BaseSettings, announcer: Announcer | None = None) -> None:
+    def __init__(self, plan: Plan, settings: BaseSettings, announcer: Announcer | None, start: StartWorker) -> None:
         self.plan = plan
-        self.announcer = announcer  # who is told how the run is
+        self.start_worker = start
+        self.announcer = announcer
         self.settings = settings.copy()
         self.server: EmbeddedServer | None = None
         # One command is one run: a worker that starts when the others have finished finds it done, and opens no other.
         self.run_name: str = settings.get("FRONTIER_RUN") or secrets.token_hex(8)
         self.run_id = ""  # once a worker of ours is in it
-        self.processes: dict[int, asyncio.subprocess.Process] = {}
+        self.processes: dict[int, WorkerProcess] = {}
         self.pids: set[int] = set()  # of all that were ever started
         self.over = False  # the run was seen to be done
         self.lost = False  # the run is no more
@@ -185,11 +188,11 @@ class Workers:
             if not await self._crashed(process.pid, code, number):
                 return
 
-    async def _start(self, number: int) -> asyncio.subprocess.Process:
+    async def _start(self, number: int) -> WorkerProcess:
         command = worker_command(self.plan, self.run_name)
         if self.terminal.is_live and not is_chosen(self.settings, "LOG_LEVEL"):
             command += ["-s", "LOG_LEVEL=WARNING"]  # the display needs the room
-        process = await start_worker(command, self.settings["REDIS_URL"])
+        process = await self.start_worker(command, self.settings["REDIS_URL"])
         self.processes[number] = process
         self.pids.add(process.pid)
         return process

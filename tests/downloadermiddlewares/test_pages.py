@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import time
 from pathlib import Path
+from typing import Any
 
 from scrapy import Request
+from scrapy.http import HtmlResponse
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.downloadermiddlewares.pages import PagesMiddleware
@@ -59,3 +63,25 @@ def test_as_large_as_a_sitemap_is_what_is_read_as_one_whatever_its_meta_says() -
         pages.process_request(request)
         bounds.append(request.meta["download_maxsize"])
     assert bounds == [SITEMAP_MAXSIZE, 1000, 1000]
+
+
+async def test_a_large_page_waits_for_one_before_it_until_that_is_garbage() -> None:
+    pages = PagesMiddleware.from_crawler(get_crawler())
+    body = b"<p>word</p>" * 300_000
+
+    async def fetched() -> HtmlResponse:
+        request = Request("http://x/", AnySiteSpider(sitemap="http://x/sitemap.xml").parse_gallery)
+        return await pages.process_response(request, HtmlResponse("http://x/", body=body))
+
+    first = await fetched()
+    second = asyncio.ensure_future(fetched())
+    await asyncio.sleep(0.5)
+    assert not second.done()
+    circle: list[Any] = [first]
+    circle.append(circle)
+    gc.disable()
+    try:
+        del first, circle
+        await asyncio.wait_for(second, 60)
+    finally:
+        gc.enable()

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.images.names import MAX_NAME, MAX_PATH, check_template, distinct, path_for, safe_name, strip_extension
+from imgcrawl.images.names import (
+    MAX_NAME,
+    MAX_PATH,
+    PathTemplate,
+    check_template,
+    distinct,
+    path_for,
+    safe_name,
+    strip_extension,
+)
 
 KNOWN = ("spider", "title", "index", "name")
 HARD = (
@@ -193,3 +202,15 @@ def test_distinct_takes_a_long_list() -> None:
 )
 def test_strip_extension(name: str, stem: str) -> None:
     assert strip_extension(name) == stem
+
+
+@pytest.mark.parametrize(
+    "template", ["{spider}/{title}/{index:03}", "{title}-{name}/{index}/x", "/{host}//{title}/", ""]
+)
+def test_many_paths_of_one_item_are_those_of_each_alone(template: str) -> None:
+    shared = {"spider": "pximg", "title": "../a", "name": "the item's", "index": 0}
+    paths = PathTemplate(template, shared, ("index", "name", "host"))
+    for number in range(3):
+        own = {"index": number, "name": f"{number}/b", "host": "example.org"}
+        assert paths.path(own) == path_for(template, shared | own)
+    assert "the item's" not in paths.path(own)

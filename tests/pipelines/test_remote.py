@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from threading import Barrier
+from typing import Any, cast
 
 import pytest
 from scrapy.cmdline import execute
+from scrapy.settings import Settings
 
+from imgcrawl.pipelines.objects import StoredObjects
+from imgcrawl.pipelines.remote import RemoteKeeper
+from imgcrawl.pipelines.settings import PipelineSettings
+from imgcrawl.watch.thumbnails import Thumbnails
+from tests.pipelines.test_videos import mp4
 from tests.support.crawling import crawl, project_settings
 from tests.support.s3 import BUCKET, s3
 from tests.support.server import Server, jpeg
@@ -19,6 +29,22 @@ from tests.support.server import Server, jpeg
 def serve(server: Server, path: str, *galleries: dict[str, Any]) -> dict[str, str]:
     server.add(path, json.dumps(galleries).encode(), headers={"Content-Type": "application/json"})
     return {"url": server.url(path)}
+
+
+def small_copies(report: Path) -> int:
+    return len(re.findall(r"^[jp]/9j/|^[jp]iVBO|>[jp]/9j/|>[jp]iVBO", report.read_text(), re.MULTILINE))
+
+
+async def is_shown_by_watch(settings: Settings, path: str) -> bool:
+    """Whether `scrapy watch` has a small copy of an image of that *path*, of a crawl with these *settings*."""
+    pictures = Thumbnails(None, 10**8, 160_000_000, StoredObjects.from_settings(settings))
+    try:
+        overview = {"store": settings["IMAGES_STORE"], "newest": [{"path": path, "at": 1.0}]}
+        (image,) = pictures.choose(overview)
+        assert pictures.choose(overview | {"store": "s3://other/"}) == [image], "and none of another store"
+        return await pictures.small(image["key"]) is not None
+    finally:
+        pictures.close()
 
 
 def stored(client: Any, path: str) -> bytes:
@@ -54,7 +80,9 @@ def test_what_two_machines_say_of_an_object_store_is_there_under_that_path(serve
 
 
 @pytest.mark.filterwarnings("default")  # of boto3's and moto's own code
-def test_the_same_bytes_are_uploaded_once_and_what_is_gone_there_comes_again(server: Server, tmp_path: Path) -> None:
+def test_the_same_bytes_are_uploaded_once_what_is_gone_there_comes_again_and_a_video_is_sent_in_parts(
+    server: Server, tmp_path: Path
+) -> None:
     for name in "abc":
         server.add(f"/{name}.jpg", jpeg(50))
     page = serve(server, "/page", {"image_urls": [server.url(f"/{name}.jpg") for name in "abc"]})
@@ -71,6 +99,14 @@ def test_the_same_bytes_are_uploaded_once_and_what_is_gone_there_comes_again(ser
         assert "downloaded" in {image["status"] for image in again.images}
         for image in again.images:
             assert stored(client, image["path"]) == jpeg(50)
+        server.add("/whole", mp4(9_000_000))
+        page = serve(server, "/videos", {"video_urls": [server.url("/whole")], "video_names": ["whole.mp4"]})
+        settings["ITEM_PIPELINES"] = '{"imgcrawl.pipelines.VideosPipeline": 300}'
+        (video,) = crawl(tmp_path, "videos", page, **settings).items[0]["videos"]
+        found = client.get_object(Bucket=BUCKET, Key=video["path"])
+        assert (found["ContentType"], found["Metadata"]["sha256"]) == ("video/mp4", video["checksum"])
+        assert found["ETag"].endswith('-2"'), "two parts"
+        assert found["Body"].read() == mp4(9_000_000)
 
 
 @pytest.mark.filterwarnings("default")  # of boto3's and moto's own code
@@ -97,6 +133,11 @@ def test_what_is_damaged_in_an_object_store_is_found_and_brought_back_and_what_i
             return int(str(ended.value.code)), told.out.splitlines(), told.err
 
         assert scrapy("audit") == (0, [], "4 files are as they were\n")
+        assert scrapy("report", "-o", str(tmp_path / "report.html"))[0] == 0
+        assert small_copies(tmp_path / "report.html") == 4
+        project = project_settings()
+        project.setdict(settings, "cmdline")
+        assert asyncio.run(is_shown_by_watch(project, sorted(paths)[0]))
         missing, cut, changed, _ = sorted(paths)
         client.delete_object(Bucket=BUCKET, Key=f"some/{missing}")
         client.put_object(Bucket=BUCKET, Key=f"some/{cut}", Body=b"cut")
@@ -133,3 +174,19 @@ def test_a_directory_of_several_machines_has_the_checksum_in_each_name(server: S
     page = serve(server, "/page", {"image_urls": [server.url("/a.jpg")]})
     done = crawl(tmp_path, "items", page, IMAGES_NAME_CHECKSUM="True")
     assert list(done.files) == [f"items/t/001-{hashlib.sha256(jpeg(50)).hexdigest()[:16]}.jpg"]
+
+
+async def test_as_many_uploads_are_under_way_as_is_set_on_a_machine_of_any_number_of_cores() -> None:
+    """Each of them waits here until 20 are there."""
+    meeting = Barrier(20)
+
+    class Store:
+        async def persist_file(self, *given: Any, **more: Any) -> None:
+            await asyncio.to_thread(meeting.wait, 60)
+
+    settings = project_settings()
+    with ThreadPoolExecutor(1) as threads:
+        config = PipelineSettings.from_settings(settings, "IMAGES_NAME")
+        keeper = RemoteKeeper(cast("Any", Store()), cast("Any", None), threads, lambda: cast("Any", None), config)
+        await asyncio.gather(*(keeper._persist(f"{number}.jpg", BytesIO(), None) for number in range(20)))
+    assert settings.getint("AWS_MAX_POOL_CONNECTIONS") == config.uploads

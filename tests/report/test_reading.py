@@ -21,6 +21,7 @@ from imgcrawl.report.columns import Columns, as_script
 from imgcrawl.report.index import Index
 from imgcrawl.report.logs import LogTally, read_log
 from imgcrawl.report.page import FilePage, head_of
+from imgcrawl.report.parts import parts_of
 from imgcrawl.report.pictures import ReportFiles
 from imgcrawl.report.records import GalleryRecord, gallery_record
 from imgcrawl.report.search import Filter
@@ -84,7 +85,9 @@ def test_feeds_of_every_format_tell_the_same(tmp_path: Path) -> None:
 def test_visits_and_different_images_are_counted_by_day_and_host_in_as_many_processes_as_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    feeds = [written(tmp_path / f"{number}.json", night) for number, night in enumerate(two_nights())]
+    kinds = (".json", ".jsonl")
+    feeds = [written(tmp_path / f"night{kind}", night) for kind, night in zip(kinds, two_nights(), strict=True)]
+    assert len(parts_of(feeds[1], 2)) == 2, "one feed is read by two processes"
     told = []
     for small in (0, 1 << 30):  # by processes, and in this one
         monkeypatch.setattr(reading, "_SMALL", small)
@@ -104,6 +107,23 @@ def test_visits_and_different_images_are_counted_by_day_and_host_in_as_many_proc
     best = {one.title: one for one in galleries}
     assert [image.status for image in best["Gallery 2"].images] == ["downloaded"], "the visit without a failure"
     assert best["Gallery 3"].error == "" and best["Gallery 1"].at == MONDAY + DAY, "one that was had; else the later"
+
+
+@pytest.mark.parametrize("most", [2, 3, 5, 50])
+def test_parts_of_a_feed_have_each_line_once_and_no_gallery_is_cut(tmp_path: Path, most: int) -> None:
+    images = [[stored(f"http://i.example/{n}-{i}.jpg", MONDAY) for i in range(n % 4)] for n in range(40)]
+    galleries = [gallery(n, MONDAY, *some) for n, some in enumerate(images)]
+    rows = [row for item in galleries for row in image_rows(item)]
+    for feed in (written(tmp_path / "mixed.jsonl", [*rows, *galleries]), written(tmp_path / "rows.jsonl", rows)):
+        with feed.open("ab") as file:
+            file.write(b'{"no item": 1}\nno JSON\n{"cut')
+        whole = reading.read_feed(feed, tmp_path / "whole")
+        parts = parts_of(feed, most)
+        assert len(parts) > 1
+        found = [reading.read_feed(feed, tmp_path / str(number), part=part) for number, part in enumerate(parts)]
+        assert b"".join(part.file.read_bytes() for part in found) == whole.file.read_bytes()
+        assert sum(len(part.problems) for part in found) == len(whole.problems) == 3
+    assert parts_of(written(tmp_path / "array.json", galleries), most) == [None]
 
 
 def test_a_curve_has_few_points_however_long_it_is() -> None:
