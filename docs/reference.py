@@ -155,12 +155,14 @@ def stats() -> str:
 
 
 def commands() -> str:
-    parts = ["# Commands\n\nBesides Scrapy's own. `imgcrawl` in place of `scrapy` does the same from any folder.\n"]
+    parts = ["# Commands\n\nWith Scrapy's own. `imgcrawl` in place of `scrapy` does the same from any folder.\n"]
     for _, name, _ in sorted(pkgutil.iter_modules(imgcrawl.commands.__path__)):
         module = importlib.import_module(f"imgcrawl.commands.{name}")
         if issubclass(getattr(module, "Command", object), ScrapyCommand):
             command: ScrapyCommand = module.Command()
-            parser = argparse.ArgumentParser(prog=f"scrapy {name}", add_help=False, usage=argparse.SUPPRESS)
+            parser = argparse.ArgumentParser(
+                prog=f"scrapy {name}", add_help=False, usage="", conflict_handler="resolve"
+            )
             command.settings = project_settings()
             command.add_options(parser)
             own = parser._action_groups[1]  # the options of the command, without Scrapy's global ones
@@ -171,11 +173,12 @@ def commands() -> str:
                 )
                 for group in (own, *parser._mutually_exclusive_groups)
                 for action in group._group_actions
-                if action.option_strings
+                if action.option_strings and action.help != argparse.SUPPRESS
             ]
             unique = list(dict.fromkeys(rows))
             options = f"\n{table(('option', ''), unique)}" if unique else ""
-            parts.append(f"## `scrapy {name} {command.syntax()}`\n\n{command.long_desc()}\n{options}")
+            head = f"scrapy {name} {command.syntax()}".strip()
+            parts.append(f"## `{head}`\n\n{command.long_desc()}\n{options}")
     return "\n".join(parts)
 
 

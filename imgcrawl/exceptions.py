@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from scrapy.exceptions import CloseSpider, DropItem, IgnoreRequest
 
 from imgcrawl.imageerrors import ImageError, ImgcrawlError
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,4 +79,4 @@ def describe(error: BaseException) -> str:
 def record_fatal_error(stats: StatsCollector, sentence: str) -> None:
     """Make *sentence* the crawl's verdict (the stat `verdict/error`), unless an earlier one is."""
     if not stats.get_value("verdict/error"):
-        stats.set_value("verdict/error", sentence)
+        stats.set_value("verdict/error", printable(sentence))

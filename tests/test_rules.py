@@ -57,6 +57,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
     "__main__": {"console"},
     "checks": {"settings"},  # the defaults
+    "refusal": {"checks"},
     "configuration": {"checks"},
     "console": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version
@@ -98,8 +99,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "hooks", "images", "limits", "live", "pages", "pipelines", "report", "retries",
-        "shared", "telemetry", "upkeep", "watch", "workers",
+        "feeds", "frontier", "hooks", "images", "imgcrawl", "limits", "live", "pages", "pipelines", "refusal", "report",
+        "retries", "shared", "telemetry", "upkeep", "watch", "workers",
     },
 }  # fmt: skip
 

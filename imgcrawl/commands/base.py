@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from scrapy.exceptions import UsageError
 from scrapy.settings import Settings
 from scrapy.spiderloader import get_spider_loader
+from scrapy.utils.conf import closest_scrapy_cfg
 
 from imgcrawl.catalogue import CatalogueError
 from imgcrawl.checks import check_given
@@ -131,6 +132,15 @@ def refuse(sentence: str) -> NoReturn:
     """End the process: *sentence* on stderr, exit code 2."""
     complain(sentence)
     sys.exit(ExitCode.REFUSED)
+
+
+def require_own_folder(command: str, settings: Settings) -> None:
+    """Raise `InputError` where a new spider would go among those of the installed package."""
+    if settings["NEWSPIDER_MODULE"] == "imgcrawl.spiders" and not closest_scrapy_cfg():
+        raise InputError(
+            f'scrapy {command}: there is no folder for spiders of your own; make one, "my_spiders" say, and an '
+            'imgcrawl.toml with the line: spiders = ["my_spiders"]'
+        )
 
 
 def show_status(line: str) -> None:

@@ -34,15 +34,10 @@ from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner
 from imgcrawl.pipelines.imagepages import ImagePages
+from imgcrawl.pipelines.itemfields import checked_urls, set_outcomes
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
-from imgcrawl.pipelines.media_requests import (
-    MediaRequests,
-    Prepared,
-    checked_urls,
-    make_conditional,
-    with_private_pages,
-)
+from imgcrawl.pipelines.media_requests import MediaRequests, Prepared, make_conditional, with_private_pages
 from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew, with_facts
 from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
 from imgcrawl.pipelines.places import Places
@@ -68,8 +63,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
     order. Scrapy's hooks (`get_media_requests`, `file_path`, `thumb_path`, `item_completed`) may be overridden
     as in Scrapy; a known extension in what `file_path` returns gives way to that of the bytes.
 
-    An item without an `images` field, or whose `image_urls` is not a list, is dropped with an error, because
-    its results would be lost. Raises `InputError` for settings that make no sense.
+    An item that has addresses and no field `images` that takes outcomes, or whose `image_urls` is not a list, is
+    dropped with an error, because its results would be lost. Raises `InputError` for settings that make no sense.
     """
 
     STORE_SCHEMES = {**FilesPipeline.STORE_SCHEMES, "": FileStore, "file": FileStore, "s3": S3Store}  # noqa: RUF012 -- Scrapy's name and kind
@@ -134,7 +129,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
     async def process_item(self, item: Any, spider: Spider | None = None) -> Any:
         adapter = ItemAdapter(item)
-        urls = checked_urls(adapter, self.images_urls_field, self.images_result_field)
+        if (urls := checked_urls(adapter, self.images_urls_field, self.images_result_field)) is None:
+            return item
         name, many = self.spiderinfo.spider.name, len(urls)
         if many > WINDOW:
             prepare = self.media_requests.prepared
@@ -160,18 +156,22 @@ class ImagesPipeline(ScrapyImagesPipeline):
             visit = await for_many(self.threads, many, visit_of, adapter, asked, images, media, name)
             await self._note(visit, images)
         results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
-        return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
+        return self.item_completed(results, item, self.spiderinfo)
 
     def get_media_requests(  # type: ignore[override] # a generator: an item may have very many
         self, item: Any, info: MediaPipeline.SpiderInfo
     ) -> Iterator[Request]:
         adapter = ItemAdapter(item)
-        urls = adapter.get(self.images_urls_field, [])
+        urls = adapter.get(self.images_urls_field) or []
         prepared = self._prepared.get(id(item))
         if prepared is None or len(prepared.paths) != len(urls):
             prepared = self.media_requests.prepared(adapter, urls, info.spider.name)
         requests = self.media_requests.of(adapter, urls, prepared, info.spider.name)
         yield from with_private_pages(requests, info.spider) if "failed" in adapter else requests
+
+    def item_completed(self, results: list[Any], item: Any, info: MediaPipeline.SpiderInfo) -> Any:
+        set_outcomes(ItemAdapter(item), self.images_result_field, [image for _, image in results])
+        return item
 
     def file_path(
         self,

@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 from itemadapter import ItemAdapter
 from scrapy import Request, Spider
-from scrapy.exceptions import DropItem
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.url import strip_url
 
@@ -204,22 +203,6 @@ def _is_simple(value: Any) -> bool:
 
 def _at(values: Sequence[str], index: int) -> str:
     return values[index] if index < len(values) else ""
-
-
-def checked_urls(adapter: ItemAdapter, urls_field: str, result_field: str) -> Sequence[Any]:
-    """The addresses of an item, whose outcomes so far are none. Raises `DropItem` where they would be lost."""
-    name = type(adapter.item).__name__
-    urls = adapter.get(urls_field, [])
-    if not isinstance(urls, list | tuple):
-        raise DropItem(f"{urls_field}={urls!r:.100} of {name} is not a list of addresses", log_level="ERROR")
-    try:
-        adapter[result_field] = []
-    except (KeyError, AttributeError) as error:
-        raise DropItem(
-            f"{name} declares no field {result_field!r}, so what became of its images would be lost; declare it",
-            log_level="ERROR",
-        ) from error
-    return urls
 
 
 def with_private_pages(requests: Iterable[Request], spider: Spider) -> Iterator[Request]:

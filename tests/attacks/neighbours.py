@@ -61,7 +61,7 @@ def stands(name: str, put: Put, *options: str, **settings: Any) -> Attack:
         done = stage.crawl("gallery", stage.site(PAGE), options=options or ("-O", "items.json"), **settings)
         if victim.read_text() != "precious" or had_letter != letter.exists():
             return False, "what it leads to was changed"
-        if seen(place) != before:
+        if not os.path.lexists(place) or seen(place) != before:
             return False, "what stood there was changed"
         return done.is_clean and done.code in (0, 2), told(done)
 
@@ -100,7 +100,6 @@ FILES: dict[str, Attack] = {
     "a link under the name of SQLite's own file": stands("images/.catalogue.sqlite3-wal", link),
     "another's folder where --workers keeps its Redis": stands(".imgcrawl", others_folder, "-O", "items.json", "--workers", "1"),
     "a link where --workers keeps its Redis": stands(".imgcrawl", link_to_a_folder, "-O", "items.json", "--workers", "1"),
-    "the file of the cookies is a pipe": stands("cookies", pipe, COOKIES_FILE="cookies"),
     "the heartbeat's file is another's": stands("alive", others_file, HEARTBEAT_FILE="alive"),
     "a catalogue names a file outside": catalogued("../outside.jpg"),
     "a catalogue names /etc/passwd": catalogued("/etc/passwd"),
