@@ -3,10 +3,10 @@
     python -m benchmarks.costs_of_telling [--rounds 5] [--sampled 0.1]
 
 First what each part costs by itself, in CPU time of a loop, the least of some: that holds on a busy machine, too. Then
-crawls of a few and of many images, with and without, that follow each other; what an image costs is the difference of a
-large and a small crawl by their number of images, so that what is loaded at the start counts for itself. CPU time is
-that of the crawl and of what it starts: `true` for each gallery and at the end, and what sends the notifications. A
-collector and a Prometheus that asks each second are in this process.
+crawls of a few and of many images, two at a time on one processor, one with and one without; what an image costs is the
+difference of a large and a small crawl by their number of images, so that what is loaded at the start counts for
+itself. CPU time is that of the crawl and of what it starts: `true` for each gallery and at the end, and what sends the
+notifications. A collector and a Prometheus that asks each second are in this process.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from imgcrawl.telemetry.metrics import CrawlMetrics
 from imgcrawl.telemetry.traces import PageTiming, make_spans
 
 IMAGES = 20  # of a gallery
-GALLERIES = (10, 70)
+GALLERIES = (10, 110)
 
 
 class Sink(BaseHTTPRequestHandler):
@@ -132,36 +132,47 @@ def costs_of_parts(sampled: float) -> None:
     print(f"in all {total * 1e6:.0f} us an image", flush=True)
 
 
-def crawl(base: str, sink: str, *, on: bool, sampled: float) -> float:
-    """CPU seconds of a crawl of the site at *base*."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {"AUTOTHROTTLE_ENABLED": False, "LOG_FILE": "log"}
-        if on:
-            settings |= {
-                "RUN_SUMMARY": "summary.json", "LOG_JSON": True, "METRICS_PORT": 0, "METRICS_TARGETS": folder,
-                "TRACES_ENDPOINT": f"{sink}/v1/traces", "TRACES_SAMPLED": sampled, "NOTIFY_ON": "end",
-                "NOTIFY_URLS": f"json://{sink.removeprefix('http://')}/notify",
-                "COMMAND_FOR_GALLERY": json.dumps(["true", "{folder}"]), "COMMAND_AT_END": json.dumps(["true"]),
-            }  # fmt: skip
-        command = [sys.executable, "-m", "scrapy", "crawl", "pximg", "-a", f"base={base}", "-O", "items.jsonl"]
-        command += [part for name, value in settings.items() for part in ("-s", f"{name}={value}")]
-        env = {
-            **os.environ,
-            "SCRAPY_SETTINGS_MODULE": "imgcrawl.settings",
-            "PYTHONPATH": str(Path(__file__).parents[1]),
-        }
+def start(base: str, sink: str, folder: Path, *, on: bool, sampled: float) -> subprocess.Popen[bytes]:
+    """A crawl of the site at *base*, on the first processor."""
+    settings = {"AUTOTHROTTLE_ENABLED": False, "LOG_FILE": "log"}
+    if on:
+        settings |= {
+            "RUN_SUMMARY": "summary.json", "LOG_JSON": True, "METRICS_PORT": 0, "METRICS_TARGETS": folder,
+            "TRACES_ENDPOINT": f"{sink}/v1/traces", "TRACES_SAMPLED": sampled, "NOTIFY_ON": "end",
+            "NOTIFY_URLS": f"json://{sink.removeprefix('http://')}/notify",
+            "COMMAND_FOR_GALLERY": json.dumps(["true", "{folder}"]), "COMMAND_AT_END": json.dumps(["true"]),
+        }  # fmt: skip
+    command = [sys.executable, "-m", "scrapy", "crawl", "pximg", "-a", f"base={base}", "-O", "items.jsonl"]
+    command += [part for name, value in settings.items() for part in ("-s", f"{name}={value}")]
+    env = {
+        **os.environ,
+        "SCRAPY_SETTINGS_MODULE": "imgcrawl.settings",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
+    folder.mkdir()
+    process = subprocess.Popen(command, cwd=folder, env=env, stdout=-3, stderr=-3)
+    os.sched_setaffinity(process.pid, {0})
+    return process
+
+
+def together(base: str, sink: str, sampled: float) -> dict[bool, float]:
+    """The CPU seconds of two crawls of the site at *base* that share a processor from begin to end, by whether they
+    tell: what else the machine does, and how fast it is just then, is the same for both."""
+    with tempfile.TemporaryDirectory() as name:
+        folders = {on: Path(name) / str(on) for on in (True, False)}
+        crawls = {on: start(base, sink, folder, on=on, sampled=sampled) for on, folder in folders.items()}
         ended = threading.Event()
-        asking = threading.Thread(target=ask, args=(Path(folder), ended))
+        asking = threading.Thread(target=ask, args=(folders[True], ended))
         asking.start()
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=-3, stderr=subprocess.PIPE)
-        _, status, used = os.wait4(process.pid, 0)
+        used = {}
+        for on, process in crawls.items():
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            assert status == 0, (folders[on] / "log").read_text()
+            used[on] = usage.ru_utime + usage.ru_stime
         ended.set()
         asking.join()
-        if process.stderr:
-            told = process.stderr.read()
-            process.stderr.close()
-        assert status == 0, told
-        return used.ru_utime + used.ru_stime
+        return used
 
 
 def main() -> None:
@@ -176,23 +187,22 @@ def main() -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sink = f"http://127.0.0.1:{server.server_address[1]}"
-    costs: dict[bool, list[float]] = {False: [], True: []}
-    starts: dict[bool, list[float]] = {False: [], True: []}
+    ratios, starts = [], []
     few, many = GALLERIES
     site = {"images": IMAGES, "width": 900, "misbehave": False}
+    os.sched_setaffinity(
+        0, set(range(1, os.cpu_count() or 1)) or {0}
+    )  # the sites and who is told: not where they crawl
     with serve(galleries=few, **site) as small, serve(galleries=many, **site) as large:
-        for number in range(options.rounds):
-            for on in (False, True) if number % 2 else (True, False):
-                less = crawl(small.base, sink, on=on, sampled=options.sampled)
-                more = crawl(large.base, sink, on=on, sampled=options.sampled)
-                each = (more - less) / ((many - few) * IMAGES)
-                costs[on].append(each)
-                starts[on].append(less - each * few * IMAGES)
-                print(f"{'on ' if on else 'off'} {less:.2f} s, {more:.2f} s: {each * 1000:.3f} ms an image", flush=True)
-    off, on_ = (statistics.median(costs[on]) * 1000 for on in (False, True))
-    least = min(costs[True]) / min(costs[False]) - 1
-    print(f"median {off:.3f} -> {on_:.3f} ms an image: {on_ / off - 1:+.1%}; of the least of each {least:+.1%}")
-    print(f"once a crawl {statistics.median(starts[False]):.2f} -> {statistics.median(starts[True]):.2f} s")
+        for _ in range(options.rounds):
+            less, more = (together(site.base, sink, options.sampled) for site in (small, large))
+            each = {on: (more[on] - less[on]) / ((many - few) * IMAGES) * 1000 for on in (False, True)}
+            once = {on: less[on] - each[on] / 1000 * few * IMAGES for on in (False, True)}
+            ratios.append(each[True] / each[False] - 1)
+            starts.append(once[True] - once[False])
+            print(f"{each[False]:.3f} -> {each[True]:.3f} ms an image: {ratios[-1]:+.1%}", flush=True)
+    print(f"median {statistics.median(ratios):+.1%}, mean {statistics.mean(ratios):+.1%}")
+    print(f"once a crawl {statistics.median(starts):+.2f} s")
     print(time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()))
 
 

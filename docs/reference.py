@@ -40,11 +40,11 @@ STATS = {
     "gallery/empty": "galleries scraped that have no image",
     "gallery/failed": "galleries that could not be had",
     "gallery/failed/{reason}": "the same, by reason",
-    "gallery/given_back": "galleries scraped that lack something, as the crawl was stopped: others do them again",
     "gallery/found": "galleries that list pages, lists or the command line named",
     "gallery/led_to/{address}": "galleries that led to one address, from three on",
     "gallery/session_ended": "galleries that asked to log in though cookies are sent",
     "gallery/known": "galleries that are complete in the catalogue and were not opened again (GALLERIES_EXPIRES)",
+    "given_back/{name}": "of the stat of that name: what others do and count again, as the crawl was stopped",
     "image/bytes": "bytes of the images that were downloaded",
     "image/found": "addresses of images",
     "image/{status}": "addresses of images that ended so; the five statuses add up to image/found",
@@ -155,12 +155,14 @@ def stats() -> str:
 
 
 def commands() -> str:
-    parts = ["# Commands\n\nBesides Scrapy's own. `imgcrawl` in place of `scrapy` does the same from any folder.\n"]
+    parts = ["# Commands\n\nWith Scrapy's own. `imgcrawl` in place of `scrapy` does the same from any folder.\n"]
     for _, name, _ in sorted(pkgutil.iter_modules(imgcrawl.commands.__path__)):
         module = importlib.import_module(f"imgcrawl.commands.{name}")
         if issubclass(getattr(module, "Command", object), ScrapyCommand):
             command: ScrapyCommand = module.Command()
-            parser = argparse.ArgumentParser(prog=f"scrapy {name}", add_help=False, usage=argparse.SUPPRESS)
+            parser = argparse.ArgumentParser(
+                prog=f"scrapy {name}", add_help=False, usage="", conflict_handler="resolve"
+            )
             command.settings = project_settings()
             command.add_options(parser)
             own = parser._action_groups[1]  # the options of the command, without Scrapy's global ones
@@ -171,11 +173,12 @@ def commands() -> str:
                 )
                 for group in (own, *parser._mutually_exclusive_groups)
                 for action in group._group_actions
-                if action.option_strings
+                if action.option_strings and action.help != argparse.SUPPRESS
             ]
             unique = list(dict.fromkeys(rows))
             options = f"\n{table(('option', ''), unique)}" if unique else ""
-            parts.append(f"## `scrapy {name} {command.syntax()}`\n\n{command.long_desc()}\n{options}")
+            head = f"scrapy {name} {command.syntax()}".strip()
+            parts.append(f"## `{head}`\n\n{command.long_desc()}\n{options}")
     return "\n".join(parts)
 
 

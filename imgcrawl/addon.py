@@ -29,7 +29,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "images": ("IMAGES_", "VIDEOS_", "MEDIA_", "CATALOGUE_", "GALLERIES_", "DURABILITY", "ITEM_PIPELINES", "AWS_"),
     "downloader": (
         "DOWNLOAD", "CONCURRENT_", "AUTOTHROTTLE_", "LIMITS_", "BANDWIDTH", "RETRY_", "PAGES_", "SHUTDOWN_",
-        "SCHEDULER_PRIORITY_QUEUE", "METAREFRESH_", "WARC_", "STATS_CLASS",
+        "SCHEDULER_PRIORITY_QUEUE", "METAREFRESH_", "WARC_", "STATS_CLASS", "REQUEST_FINGERPRINTER_CLASS",
     ),
     "politeness": (
         "USER_AGENT", "ROBOTSTXT_", "OPT_OUTS_", "BUDGET_", "CRAWL_HOURS", "PRIVATE_HOSTS_", "COOKIES_FILE", "HOST_"
@@ -91,7 +91,8 @@ class Addon:
         return cls(crawler)
 
     def update_settings(self, settings: BaseSettings) -> None:
-        tell_bad_input(self.crawler)
+        if settings["COMMANDS_MODULE"] != ours.COMMANDS_MODULE:  # which tell by themselves
+            tell_bad_input(self.crawler)
         check_values(settings)
         parts = _parts(settings)
         for name, value in _defaults():

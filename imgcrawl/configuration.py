@@ -112,7 +112,7 @@ def apply(settings: BaseSettings, file: Path | None, profile: str = "") -> None:
 def _read(file: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(read_file(file, _MAX_SIZE).decode())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read: {describe(error)}; expected TOML in UTF-8") from None
     for name in content:
         if name not in (*_TABLES, "profiles", "spiders"):

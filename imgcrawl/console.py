@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except InputError as error:
         print(printable(str(error)), file=sys.stderr)  # noqa: T201 -- a command's own words to its user
         sys.exit(ExitCode.REFUSED)
-    execute(arguments, settings)
+    execute([*arguments[:1], "version"] if arguments[1:] == ["--version"] else arguments, settings)
 
 
 def _settings() -> Settings:

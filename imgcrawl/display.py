@@ -68,11 +68,25 @@ def pace(view: Mapping[str, Any]) -> str:
     return told
 
 
+def remaining(pages: int | None, galleries: Mapping[str, int], galleries_a_second: float) -> float | None:
+    """Seconds to go for a crawl with so many *pages* to read, where only galleries are left: a page of a list may lead
+    to any number of others."""
+    left = galleries["not_reached"]
+    if pages is None or not left or galleries_a_second <= 0 or pages > left:
+        return None
+    return float(round(left / galleries_a_second, 1))
+
+
 def queue_line(view: Mapping[str, Any]) -> str:
     """What the shared queue holds."""
     queue = view["queue"]
     told = f"{queue['queued']:,} pages queued, {queue['leased']:,} under way"
     return told + (f", {queue['dead']:,} given up" if queue["dead"] else "")
+
+
+def again(pages: int) -> str:
+    """That so many *pages*, which had been given up, were put back."""
+    return "1 page is in the queue again" if pages == 1 else f"{pages:,} pages are in the queue again"
 
 
 def host_line(host: Mapping[str, Any], now: float | None = None) -> str:

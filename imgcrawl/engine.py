@@ -50,6 +50,18 @@ def is_stopping(engine: ExecutionEngine) -> bool:
     return engine._slot is None or engine._slot.closing is not None
 
 
+def pages_left(crawler: Crawler) -> int | None:
+    """How many pages wait in the scheduler of *crawler* or are under way. None while its spider may begin others by
+    itself, and where workers share a queue or it is not crawling."""
+    scheduler: Any = scheduler_in(crawler)
+    if scheduler is None or getattr(scheduler, "shared_run", None) is not None or not hasattr(scheduler, "__len__"):
+        return None
+    engine = crawler.engine
+    if engine._slot is None or engine._start is not None:
+        return None
+    return len(scheduler) + sum(not request.meta.get("media") for request in engine._slot.inprogress)
+
+
 def wake(engine: ExecutionEngine) -> None:
     """Have *engine* ask its scheduler again, and see whether it is idle."""
     if engine._slot is not None:

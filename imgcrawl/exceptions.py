@@ -9,13 +9,16 @@ ImgcrawlError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scrapy.exceptions import CloseSpider, DropItem, IgnoreRequest
 
 from imgcrawl.imageerrors import ImageError, ImgcrawlError
+from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from scrapy.statscollectors import StatsCollector
 
 __all__ = [
@@ -47,8 +50,13 @@ class InputError(ImgcrawlError, CloseSpider):
 class GalleryUnfinished(ImgcrawlError, DropItem):  # noqa: N818 -- a decision, as DropItem is, not an error
     """An item that is not in the feed because the crawl was stopped amid its images: its page is not done.
 
-    What was stored of it is known, and is not fetched again when the crawl goes on.
+    What was stored of it is known, and is not fetched again when the crawl goes on. *outcomes* are those that its
+    images had by then.
     """
+
+    def __init__(self, message: str, outcomes: Sequence[Mapping[str, Any]] = (), log_level: str | None = None) -> None:
+        super().__init__(message, log_level=log_level)
+        self.outcomes = outcomes
 
 
 class RequestRefused(ImgcrawlError, IgnoreRequest):  # noqa: N818 -- a decision, as IgnoreRequest is, not an error
@@ -71,4 +79,4 @@ def describe(error: BaseException) -> str:
 def record_fatal_error(stats: StatsCollector, sentence: str) -> None:
     """Make *sentence* the crawl's verdict (the stat `verdict/error`), unless an earlier one is."""
     if not stats.get_value("verdict/error"):
-        stats.set_value("verdict/error", sentence)
+        stats.set_value("verdict/error", printable(sentence))

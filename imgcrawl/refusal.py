@@ -1,4 +1,4 @@
-"""Bad input in a project whose commands are not ours: one sentence in the place of a traceback."""
+"""Bad input where the command is not one of ours: one sentence in the place of a traceback."""
 
 from __future__ import annotations
 
@@ -8,17 +8,34 @@ import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from scrapy.crawler import Crawler
+from scrapy.settings import BaseSettings
 
+from imgcrawl.checks import check_values
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
 
 logger = logging.getLogger(__name__)
 
-_OUR_COMMANDS = "imgcrawl.commands"  # which tell by themselves
+_PROGRAMS = ("scrapy", "imgcrawl")
+
+
+class Addon:
+    """Has bad input told in one sentence, and looks at the values of settings. Raises `InputError` for these."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self.crawler = crawler
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        return cls(crawler)
+
+    def update_settings(self, settings: BaseSettings) -> None:
+        tell_bad_input(self.crawler)
+        check_values(settings)
 
 
 def tell_bad_input(crawler: Crawler) -> None:
@@ -27,10 +44,9 @@ def tell_bad_input(crawler: Crawler) -> None:
     Scrapy's own commands, which would end with 1 or even with 0, then end with exit code 2. In a script nothing is
     ended: the sentence is logged, and who awaits the crawl gets the error.
     """
-    if crawler.settings["COMMANDS_MODULE"] != _OUR_COMMANDS:
-        with suppress(RuntimeError):  # a crawl by Deferreds, which runs in no task
-            if task := asyncio.current_task():
-                task.add_done_callback(partial(_tell, crawler))
+    with suppress(RuntimeError):  # a crawl by Deferreds, which runs in no task
+        if task := asyncio.current_task():
+            task.add_done_callback(partial(_tell, crawler))
 
 
 def _tell(crawler: Crawler, task: asyncio.Task[Any]) -> None:
@@ -59,4 +75,4 @@ def _sentence_of_end(crawler: Crawler) -> str:
 
 def _is_scrapys_command() -> bool:
     program = Path(sys.argv[0])
-    return "scrapy" in (program.stem, program.parent.name)  # the script, and `python -m scrapy`
+    return any(name in (program.stem, program.parent.name) for name in _PROGRAMS)  # the script, and `python -m scrapy`

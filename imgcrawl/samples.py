@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from imgcrawl.lines import printable
+
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
 
@@ -35,9 +37,9 @@ class Samples:
             self.stored += 1
             self.newest.append(
                 {
-                    "url": image["url"][:2000],
+                    "url": _shown(image["url"]),
                     "path": image.get("path", ""),
-                    "page": str(page or "")[:2000],
+                    "page": _shown(page),
                     "title": str(title or "")[:300],
                     "at": time.time(),
                 }
@@ -45,16 +47,21 @@ class Samples:
         elif "reason" in image:
             self.add(f"image/{image['status']}/{image['reason']}", image["url"], page)
 
-    def add(self, stat: str, url: str, page: object = "") -> None:
-        """*url*, on *page*, has ended in the outcome that *stat* counts: its last part is the reason."""
+    def add(self, stat: str, url: object, page: object = "") -> None:
+        """*url*, which may be anything, on *page*, has ended in the outcome that *stat* counts: its last part is the
+        reason."""
         if stat not in self.of_reason and len(self.of_reason) < _REASONS:
-            self.of_reason[stat] = (url[:2000], str(page or "")[:2000])
+            self.of_reason[stat] = (_shown(str(url)), _shown(page))
         if "/failed/" in stat:
             self.failed += 1
             reason = stat.rpartition("/")[2]
-            self.failures.append(
-                {"url": url[:2000], "reason": reason, "page": str(page or "")[:2000], "at": time.time()}
-            )
+            self.failures.append({"url": _shown(str(url)), "reason": reason, "page": _shown(page), "at": time.time()})
+
+
+def _shown(address: object) -> str:
+    """*address*, if there is one, without user and password: it goes to files and to Redis, where others read it."""
+    text = str(address or "")[:2000]
+    return printable(text) if "@" in text else text
 
 
 _of: WeakKeyDictionary[Crawler, Samples] = WeakKeyDictionary()

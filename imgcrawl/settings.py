@@ -139,8 +139,6 @@ IMAGES_SAME_BYTES = "once"  # bytes that another address has brought: stored "on
 IMAGES_SIMILAR = "keep"  # "refuse": what looks like an image that is stored, and is not larger; needs imagehash
 IMAGES_LAST_MODIFIED = False  # True: a file in a directory has the time that its site says (Last-Modified)
 IMAGES_THREADS = 4  # that decode, hash and write; more than cores, because some wait for the disk or the interpreter
-IMAGES_UPLOADS = 32  # to an object store at a time: at 50 ms each 640 images a second
-AWS_MAX_POOL_CONNECTIONS = 32  # that are kept to S3 from one upload to the next: as many as IMAGES_UPLOADS
 IMAGES_MAX_PIXELS = 100_000_000  # in one image; beyond, decoding takes many seconds
 IMAGES_MAX_MEMORY = 160_000_000  # bytes that decoding one may take, with its file: so all processes stay below 500 MB
 IMAGES_MAX_WIDTH = 0  # with IMAGES_MIN_WIDTH and IMAGES_MIN_HEIGHT of Scrapy: judged by the first KiB; 0: any
@@ -201,10 +199,13 @@ EXTENSIONS = {
     "imgcrawl.extensions.verdict.Verdict": 0,
     "imgcrawl.extensions.heartbeat.Heartbeat": 0,
     "imgcrawl.live.publisher.Publisher": 0,
+    "scrapy.extensions.closespider.CloseSpider": None,
+    "imgcrawl.extensions.closespider.CloseSpider": 0,  # a crawl that is paused is not one that brings nothing
     "scrapy.extensions.throttle.AutoThrottle": None,  # the Downloader throttles, for all workers
     "scrapy.extensions.logstats.LogStats": None,  # Progress tells more
 }
 WATCH_TOKEN = ""  # what the page of `scrapy watch` asks for; "": a new one at every start, as nobody needs to keep it
+REPORT_TOKEN = ""  # the same of `scrapy report --serve`: on a command line all users of the machine see it
 STATS_CLASS = "imgcrawl.statscollectors.StatsCollector"  # Scrapy's, at a fifth of its price
 LOG_JSON = False  # True: each record of the log is one line of JSON, for what collects logs
 LOG_LEVEL = "INFO"  # DEBUG is a line for each image and more

@@ -14,9 +14,11 @@ from PIL import Image
 
 from imgcrawl.cookiesfile import read_cookies
 from imgcrawl.exceptions import InputError
+from tests.attacks.neighbours import TERMINAL
+from tests.attacks.stage import Stage, took
 from tests.images import hostile
 from tests.images.pictures import encoded
-from tests.support.crawling import start
+from tests.support.crawling import ROOT, start
 from tests.support.processes import children_of
 from tests.support.server import Answer, Server, jpeg
 from tests.test_large_bodies import large, peak_rss
@@ -98,6 +100,14 @@ def test_a_file_of_cookies_is_no_endless_one(tmp_path: Path) -> None:
     file.write_bytes(b"a.example\tTRUE\t/\tFALSE\t0\tname\tvalue\n" * 400_000)
     with pytest.raises(InputError, match="more than 8 MiB"):
         read_cookies(str(file))
+
+
+def test_the_table_of_attacks_says_what_each_takes_and_what_comes_of_it(tmp_path: Path, server: Server) -> None:
+    stage = Stage(tmp_path, ROOT, server)
+    assert took(TERMINAL["a page whose title and addresses are commands"], stage)[0]
+    assert stage.cpu > 0 and stage.megabytes > 10
+    stage.most_seconds = 0.01
+    assert took(lambda stage: (stage.scrapy("version").code == 0, ""), stage) == (False, "more than 0 s: ended by us")
 
 
 @pytest.mark.alone

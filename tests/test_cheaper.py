@@ -26,7 +26,8 @@ from imgcrawl.statscollectors import StatsCollector
 
 CRAWLER: Any = SimpleNamespace(settings=Settings())
 HEADERS: list[dict[str, Any]] = [{}, {"Accept": "image/*"}, {"A": "b", "Set-Cookie": ["one=1", "two=2"]}]
-ADDRESSES = ("http://h/p;x?q#f", "http://h", "http://h:80/?", "https://h/a%20b/%C3%A4.jpg?x=1&y=2", "http://h//x")
+# None whose path begins with two slashes: there Scrapy counts two more than are sent, since Python 3.12.4.
+ADDRESSES = ("http://h/p;x?q#f", "http://h", "http://h:80/?", "https://h/a%20b/%C3%A4.jpg?x=1&y=2", "http://h/x//y")
 
 
 def test_the_numbers_of_bytes_are_those_of_scrapy() -> None:

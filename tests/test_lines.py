@@ -16,8 +16,10 @@ from scrapy.utils.misc import build_from_crawler, load_object
 
 from imgcrawl.commands.galleries import _print
 from imgcrawl.console import main
+from imgcrawl.exceptions import record_fatal_error
 from imgcrawl.feeds.storage import StdoutFeedStorage
 from imgcrawl.lines import printable, shown_address
+from imgcrawl.samples import Samples
 from tests.support import processes
 from tests.support.crawling import FAST, environment, project_settings
 from tests.support.sharing import scrapy
@@ -74,6 +76,20 @@ def test_who_we_are_is_shown_in_no_address(text: str, shown: str) -> None:
 )
 def test_of_an_address_of_ours_nothing_is_shown_that_may_be_a_password(address: str, shown: str) -> None:
     assert shown_address(address) == shown
+
+
+def test_what_others_are_told_of_a_crawl_has_no_password_of_an_address() -> None:
+    """Which goes to files of a crawl, to Redis, and to whoever is told of its end."""
+    stats = StatsCollector(Crawler(Spider))
+    address = "http://me:s3cret@host/list"
+    record_fatal_error(stats, f"{address}: the start page could not be had")
+    samples = Samples()
+    samples.add("list/failed/invalid_url", address, address)
+    for status in ("downloaded", "failed"):
+        samples.add_image({"status": status, "reason": "timeout", "url": address, "path": "a"}, address, "t")
+    told = repr((stats.get_stats(), samples.newest, samples.failures, samples.of_reason))
+    assert told.count("http://host/list") == 11
+    assert "s3cret" not in told
 
 
 def test_a_line_stays_one_line() -> None:

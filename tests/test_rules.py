@@ -37,6 +37,7 @@ SPIDERS_MAY_IMPORT = ("imgcrawl.basespiders", "imgcrawl.urls", "imgcrawl.items")
 FOUNDATIONS = {
     "cancelling",
     "children",
+    "digits",
     "exceptions",
     "exitcodes",
     "filelocks",
@@ -56,6 +57,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
     "__main__": {"console"},
     "checks": {"settings"},  # the defaults
+    "refusal": {"checks"},
     "configuration": {"checks"},
     "console": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version
@@ -88,15 +90,17 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "report": {"catalogue", "images", "pipelines", "upkeep", "watch"},  # watch: who may ask a server of ours
     "exports": {"images", "pipelines", "rows"},  # what a path of a file is
     "frontier": {"feeds", "engine", "extensions", "settings", "shared", "stopping"},  # settings: the feeds it needs
-    "extensions": {"display", "livedisplay"},
+    "extensions": {"display", "engine", "livedisplay"},
     "watch": {"catalogue", "display", "images", "pipelines"},
-    "telemetry": {"downloader", "engine", "extensions", "images", "imgcrawl", "pipelines"},
+    "telemetry": {  # watch: by which names a server of ours may be asked
+        "downloader", "engine", "extensions", "images", "imgcrawl", "pipelines", "watch",
+    },
     "hooks": {"extensions", "feeds"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
     "commands": {
         "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "hooks", "images", "limits", "live", "pages", "pipelines", "report", "retries",
-        "shared", "telemetry", "upkeep", "watch", "workers",
+        "feeds", "frontier", "hooks", "images", "imgcrawl", "limits", "live", "pages", "pipelines", "refusal", "report",
+        "retries", "shared", "telemetry", "upkeep", "watch", "workers",
     },
 }  # fmt: skip
 

@@ -118,6 +118,14 @@ def finished(folder: Path, process: subprocess.Popen[bytes], *, adds: bool) -> N
     assert {image["status"] for item in items for image in item["images"]} <= kept
 
 
+def sums_in(server: RedisServer) -> dict[str, int]:
+    """What the workers of the only run there have counted together."""
+    with server.client() as client:
+        (run,) = {key.partition(b":stats:")[2].partition(b":")[0] for key in client.keys("*:stats:*")}
+        sums = client.hgetall(b"{polite:requests}:stats:" + run)
+    return {name.decode(): int(number) for name, number in sums.items() if number.lstrip(b"-").isdigit()}
+
+
 async def test_a_stop_that_comes_while_the_spider_opens_is_kept(server: Server) -> None:
     """Scrapy forgets it: the crawl would go on, with each request given up and tried again."""
 
@@ -133,10 +141,13 @@ async def test_a_stop_that_comes_while_the_spider_opens_is_kept(server: Server) 
 
 
 @pytest.mark.alone(forks=True)
-def test_sigterm_ends_crawls_in_time_and_the_same_commands_go_on(tmp_path: Path, own_redis_server: RedisServer) -> None:
-    """Three crawls at once, which mostly wait: one process, two workers, and one whose Redis is frozen."""
-    shared = ("-s", f"REDIS_URL={own_redis_server.url}", "-s", "FRONTIER_LEASE_TIMEOUT=6")
-    ways: dict[str, tuple[str, ...]] = {"one": (), "two": ("--workers", "2"), "frozen": shared}
+def test_sigterm_ends_crawls_in_time_and_the_same_commands_go_on(
+    tmp_path: Path, own_redis_server: RedisServer, redis_server: RedisServer
+) -> None:
+    """Four crawls at once, which mostly wait: one process, two workers, one with a Redis, one whose Redis is frozen."""
+    servers = {"shared": redis_server, "frozen": own_redis_server}
+    redis = {way: ("-s", f"REDIS_URL={one.url}", "-s", "FRONTIER_LEASE_TIMEOUT=6") for way, one in servers.items()}
+    ways: dict[str, tuple[str, ...]] = {"one": (), "two": ("--workers", "2"), **redis}
     with ExitStack() as stack:
         sites = {way: SlowSite(stack.enter_context(Server())) for way in ways}
         for way in ways:
@@ -163,7 +174,11 @@ def test_sigterm_ends_crawls_in_time_and_the_same_commands_go_on(tmp_path: Path,
         for site in sites.values():
             site.quick.set()
         for way, crawl in start_all(delay=0).items():
-            finished(tmp_path / way, crawl, adds=way == "frozen")
+            finished(tmp_path / way, crawl, adds=way in servers)
+        for way, one in servers.items():
+            sums = sums_in(one)
+            found = {name: sums.get(name, 0) for name in ("image/found", "image/failed")}
+            assert found == {"image/found": PAGES * IMAGES, "image/failed": 0}, way
         asked = Counter(sites["two"].server.paths())
         assert max(asked.values()) <= 2, asked
         assert not (tmp_path / "two" / ".imgcrawl").exists()

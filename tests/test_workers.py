@@ -292,8 +292,8 @@ def test_redis_of_the_user_is_used_and_left_as_it_is(tmp_path: Path, redis_serve
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--workers", "many"], "--workers many: expected a number, 1 or more"),
-        (["--workers", "0"], "--workers 0: expected a number, 1 or more"),
+        (["--workers", "many"], "--workers many: expected a number from 1 to 10000"),
+        (["--workers", "9" * 5000], "expected a number from 1 to 10000"),
         (["-a", "colour=red"], "-a colour=red: pximg has no option 'colour'; it has topic, stop_at_known, pages, base"),
         (["-s", "VERDICT_MAX_FAILED=7"], "-s VERDICT_MAX_FAILED=7: expected a number from 0 to 1"),
         (["-s", "FRONTIER_LEASE_TIMEOUT=0"], "FRONTIER_LEASE_TIMEOUT='0': expected a number, 1 or more"),
@@ -431,7 +431,7 @@ def test_pages_given_up_are_shown_and_put_back_and_the_feed_keeps_the_others(
         code, said = queue(crawl, "--dead")
         assert (code, said.count("/page/3")) == (0, 1), said
         del site.pages["/page/3"]
-        assert queue(crawl, "--requeue", *place.split()) == (0, "pages: 1 pages are in the queue again\n")
+        assert queue(crawl, "--requeue", *place.split()) == (0, "pages: 1 page is in the queue again\n")
         log = told(crawl, worker := crawl.start(*out, lists="1"))
         assert worker.returncode == 0, log
         assert len(feed(tmp_path)) == 20

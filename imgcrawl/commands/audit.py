@@ -22,6 +22,7 @@ from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.exitcodes import ExitCode
+from imgcrawl.images.process import NotStartedError
 from imgcrawl.ownfiles import check_database
 from imgcrawl.pipelines.loststores import LostStoreError
 from imgcrawl.pipelines.objects import StoredObjects
@@ -196,6 +197,8 @@ class Audit:
             return "changed", record, record
         try:
             return "intact", record, self.images.decoded(record) if self.images and record.verified else record
+        except NotStartedError as error:  # of the file nothing is known
+            raise OSError(f"{record.path}: {error.detail}") from error
         except (ImageError, OSError):
             return "undecodable", record, record
 

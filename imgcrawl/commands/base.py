@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from scrapy.exceptions import UsageError
 from scrapy.settings import Settings
 from scrapy.spiderloader import get_spider_loader
+from scrapy.utils.conf import closest_scrapy_cfg
 
 from imgcrawl.catalogue import CatalogueError
 from imgcrawl.checks import check_given
+from imgcrawl.digits import whole
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
@@ -106,6 +108,14 @@ def _encodable(line: str, encoding: str | None) -> str:
     return line
 
 
+def whole_option(name: str, value: str, least: int, most: int) -> int:
+    """The number that the option *name* has. Raises `InputError` for anything but one from *least* to *most*."""
+    number = whole(value, most)
+    if number is None or number < least:
+        raise InputError(f"--{name} {value:.60}: expected a number from {least} to {most}")
+    return number
+
+
 def complain(sentence: str) -> None:
     """Print *sentence* to stderr, as a terminal may show it."""
     with _status.away():
@@ -122,6 +132,15 @@ def refuse(sentence: str) -> NoReturn:
     """End the process: *sentence* on stderr, exit code 2."""
     complain(sentence)
     sys.exit(ExitCode.REFUSED)
+
+
+def require_own_folder(command: str, settings: Settings) -> None:
+    """Raise `InputError` where a new spider would go among those of the installed package."""
+    if settings["NEWSPIDER_MODULE"] == "imgcrawl.spiders" and not closest_scrapy_cfg():
+        raise InputError(
+            f'scrapy {command}: there is no folder for spiders of your own; make one, "my_spiders" say, and an '
+            'imgcrawl.toml with the line: spiders = ["my_spiders"]'
+        )
 
 
 def show_status(line: str) -> None:

@@ -27,6 +27,7 @@ from imgcrawl.pipelines.stores import FileStore
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from imgcrawl.images.process import DecoderProcess
     from imgcrawl.upkeep.naming import Naming
     from imgcrawl.upkeep.rebuilding import Rebuild, StoredFiles
 
@@ -46,10 +47,10 @@ class Command(BaseCommand, ScrapyCommand):
     def long_desc(self) -> str:
         return (
             "Tells how much the catalogue knows. --rebuild reads all files of IMAGES_STORE, a folder, and the feeds "
-            "(.json, .jsonl, .csv) of earlier crawls, the oldest first, and adds what the catalogue does not know, so "
-            "that no crawl fetches it again; it tells what feeds name and is missing or has other bytes, and which "
-            "files no feed names. --import takes in what others have fetched: 'files' (a list with the columns path "
-            "and url), 'gallery-dl' (a folder with a .json beside each file, its archive of downloads, or both), "
+            "(.json, .jsonl, .csv, .parquet) of earlier crawls, the oldest first, and adds what the catalogue does not "
+            "know, so that no crawl fetches it again; it tells what feeds name and is missing or has other bytes, and "
+            "which files no feed names. --import takes in what others have fetched: 'files' (a list with the columns "
+            "path and url), 'gallery-dl' (a folder with a .json beside each file, its archive of downloads, or both), "
             "'img2dataset' (an output folder). Files "
             "outside the store get a link in it. Both may be interrupted and begun again. "
             "Example: scrapy catalogue --rebuild 2026-11-*.json"
@@ -99,6 +100,14 @@ def _store(settings: Settings) -> FileStore:
     return FileStore(root)
 
 
+def _decoder(settings: Settings) -> DecoderProcess:
+    from imgcrawl.images.process import DecoderProcess  # noqa: PLC0415 -- no crawl needs it
+    from imgcrawl.pipelines.settings import PipelineSettings  # noqa: PLC0415 -- the same
+
+    config = PipelineSettings.from_settings(settings, name_setting="IMAGES_NAME")
+    return DecoderProcess(config.max_pixels, config.memory)
+
+
 @contextmanager
 def _staged(store: FileStore) -> Iterator[None]:
     """A folder for unfinished files, beside those of crawls."""
@@ -120,14 +129,15 @@ def _rebuild(settings: Settings, feeds: list[Path]) -> int:
     store = _store(settings)
     for feed in feeds:
         if not feed.is_file():
-            raise InputError(f"{feed} is no file; expected a feed of a crawl: .json, .jsonl or .csv")
+            raise InputError(f"{feed} is no file; expected a feed of a crawl: .json, .jsonl, .csv or .parquet")
     notes_file = store.root / NOTES
     check_database(notes_file, "the notes of a rebuilding; remove it")
     with _staged(store), closing(sqlite3.connect(notes_file, isolation_level=None)) as notes:
         files = StoredFiles(store, notes, settings.getint("IMAGES_THREADS", 4))
         with closing(SqliteCatalogue(store.staging.unused_path())) as made:
-            rebuild = Rebuild(made, files, _namings(settings), AddressKeys(settings).fingerprinter)
-            problems = _read(files, rebuild, feeds)
+            with closing(_decoder(settings)) as decoder:
+                rebuild = Rebuild(made, files, _namings(settings), AddressKeys(settings).fingerprinter, decoder)
+                problems = _read(files, rebuild, feeds)
             told = CommandProgress(lambda: "the catalogue takes over what is new")
             with told, closing(open_catalogue(settings)) as catalogue:
                 catalogue.take_over(made)
@@ -195,11 +205,12 @@ def _import(settings: Settings, kind: str, args: list[str]) -> int:
     if root is not None:
         root.mkdir(parents=True, exist_ok=True)
     store = _store(settings)
-    with _staged(store), closing(open_catalogue(settings)) as catalogue:
+    with _staged(store), closing(open_catalogue(settings)) as catalogue, closing(_decoder(settings)) as decoder:
         importing = Importing(
             catalogue,
             store,
             AddressKeys(settings),
+            decoder,
             settings.getint("IMAGES_THREADS", 4),
             with_checksum=settings.getbool("IMAGES_NAME_CHECKSUM"),
         )

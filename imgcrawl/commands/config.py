@@ -9,13 +9,17 @@ from typing import Any
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import BaseSettings
 
+from imgcrawl.checks import check_name
 from imgcrawl.commands.base import BaseCommand, say
 from imgcrawl.configuration import SOURCES
 from imgcrawl.lines import HIDDEN, SECRET_NAME, Secret, printable
 
 
 class Command(BaseCommand, ScrapyCommand):
-    """Prints the settings that differ from Scrapy's and this project's defaults, or all; secrets are not shown."""
+    """Prints the settings that differ from Scrapy's and this project's defaults, or all; secrets are not shown.
+
+    Exit code 2: a name that is mistyped, or none of a setting.
+    """
 
     def syntax(self) -> str:
         return "[options] [name ...]"
@@ -40,7 +44,8 @@ class Command(BaseCommand, ScrapyCommand):
         from rich.text import Text  # noqa: PLC0415 -- the same
 
         table = Table("setting", "value", "from", box=None, header_style="dim")
-        for name, value, source in held(self.project_settings, args, everything=opts.all):
+        names = [check_name(self.project_settings, name, "scrapy config") for name in args]
+        for name, value, source in held(self.project_settings, names, everything=opts.all):
             table.add_row(Text(name), Text(value), Text(source))
         console = Console(highlight=False, soft_wrap=True)
         say(f"configuration file: {self.project_settings.get('CONFIG_FILE') or 'none'}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scrapy.commands import ScrapyCommand
 
-from imgcrawl.commands.base import BaseCommand, complain, say
+from imgcrawl.commands.base import BaseCommand, complain, say, whole_option
 from imgcrawl.commands.export import image_reader, stored_items
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError
@@ -80,9 +80,7 @@ def _checked(opts: argparse.Namespace) -> int:
     """The distance that is asked for. Raises `InputError` for what is not to be understood."""
     if opts.keep not in (None, "largest"):
         raise InputError(f"--keep {opts.keep}: expected largest")
-    if not opts.distance.isdecimal() or int(opts.distance) > MOST_DISTANCE:
-        raise InputError(f"--distance {opts.distance}: expected a number from 0 to {MOST_DISTANCE}")
-    return int(opts.distance)
+    return whole_option("distance", opts.distance, 0, MOST_DISTANCE)
 
 
 def _size(picture: Picture) -> tuple[int, int]:

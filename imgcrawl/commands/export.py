@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
 
-from imgcrawl.commands.base import BaseCommand, complain, say
+from imgcrawl.commands.base import BaseCommand, complain, say, whole_option
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
@@ -143,11 +143,8 @@ def _options(opts: argparse.Namespace) -> ExportOptions:
     sidecars = [kind.strip() for kind in sidecars if kind.strip()]
     if unknown := [kind for kind in sidecars if kind not in KINDS]:
         raise InputError(f"--sidecars {unknown[0]!r}: expected some of {','.join(KINDS)}")
-    if not opts.per_file.isdecimal() or not 1 <= int(opts.per_file) <= 10_000:
-        raise InputError(f"--per-file {opts.per_file}: expected a number from 1 to 10000")
-    return ExportOptions(
-        per_file=int(opts.per_file), name=opts.name, with_bytes=not opts.paths, sidecars=tuple(sidecars)
-    )
+    per_file = whole_option("per-file", opts.per_file, 1, 10_000)
+    return ExportOptions(per_file=per_file, name=opts.name, with_bytes=not opts.paths, sidecars=tuple(sidecars))
 
 
 def _fields(columns: Collection[str]) -> set[str]:

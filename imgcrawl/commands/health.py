@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scrapy.commands import ScrapyCommand
 
-from imgcrawl.commands.base import BaseCommand, complain
+from imgcrawl.commands.base import BaseCommand, complain, whole_option
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 
@@ -37,8 +37,7 @@ class Command(BaseCommand, ScrapyCommand):
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         if args:
             raise InputError(f"scrapy health {' '.join(args)}: expected no argument")
-        if not opts.within.isdecimal():
-            raise InputError(f"--within {opts.within}: expected seconds, a whole number")
+        within = whole_option("within", opts.within, 0, 10**9)
         if not (file := self.project_settings.get("HEARTBEAT_FILE")):
             raise InputError("HEARTBEAT_FILE is not set: expected the file that the crawl touches while it lives")
         try:
@@ -46,7 +45,7 @@ class Command(BaseCommand, ScrapyCommand):
         except OSError as error:
             complain(f"{file}: {error.strerror}: no crawl has begun")
             return ExitCode.FAILED
-        if age > int(opts.within):
+        if age > within:
             complain(f"{file} was touched {age:.0f} seconds ago: the crawl hangs, or has ended")
             return ExitCode.FAILED
         return ExitCode.DONE

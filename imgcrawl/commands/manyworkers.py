@@ -14,6 +14,7 @@ from scrapy.spiderloader import SpiderLoader
 
 from imgcrawl.checks import check_values
 from imgcrawl.children import crawl_command
+from imgcrawl.commands.base import whole_option
 from imgcrawl.commands.ending import tell_end
 from imgcrawl.components import check_paths
 from imgcrawl.exceptions import InputError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from imgcrawl.workers.process import Starter
 
+MOST_WORKERS = 10_000  # more than any machine has memory for
 # What a worker loads that no setting names.
 _OF_WORKERS = ("imgcrawl.frontier.scheduler", "imgcrawl.limits.sharded", "scrapy.core.engine", "lxml.html")
 
@@ -69,8 +71,7 @@ def run_workers(
 
     if sys.platform == "win32":  # neither signals nor processes in the event loop that Scrapy uses there
         raise InputError("--workers is not for Windows: start several crawls with one REDIS_URL")
-    if not opts.workers.isdecimal() or int(opts.workers) < 1:
-        raise InputError(f"--workers {opts.workers}: expected a number, 1 or more")
+    count = whole_option("workers", opts.workers, 1, MOST_WORKERS)
     if arguments.get("file") == "-":
         raise InputError("-a file=- with --workers: each worker reads the list; expected a file, or its address")
     settings = process.create_crawler(spider).settings
@@ -85,7 +86,7 @@ def run_workers(
     command += ["-L", opts.loglevel] if opts.loglevel else []
     command += ["--logfile", opts.logfile] if opts.logfile else []
     command += ["--nolog"] if opts.nolog else []
-    plan = Plan(spider, int(opts.workers), command, feeds, folder_for(spider, arguments, feeds))
+    plan = Plan(spider, count, command, feeds, folder_for(spider, arguments, feeds))
     announcer = announcer_for(settings, spider)
     try:
         done = asyncio.run(Workers(plan, settings, announcer, partial(start_worker, starter=starter)).run())

@@ -24,7 +24,7 @@ from scrapy.utils.conf import closest_scrapy_cfg
 from imgcrawl.basespiders.base import content_type
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
-from imgcrawl.commands.base import BaseCommand, say
+from imgcrawl.commands.base import BaseCommand, require_own_folder, say
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.commands.samples import PageSpider, SavedPages
 from imgcrawl.exceptions import InputError
@@ -82,12 +82,8 @@ class Command(BaseCommand, ScrapyCommand):
         if len(args) != 2:
             raise InputError(f"scrapy newsite {' '.join(args)}: expected a name and the address of a list page")
         name, url = args
+        require_own_folder("newsite", self.project_settings)
         module = import_module(self.project_settings["NEWSPIDER_MODULE"])
-        if module.__name__ == "imgcrawl.spiders" and not closest_scrapy_cfg():
-            raise InputError(
-                'scrapy newsite: there is no folder for spiders of your own; make one, "my_spiders" say, and an '
-                'imgcrawl.toml with the line: spiders = ["my_spiders"]'
-            )
         spider = Path(module.__path__[0]) / f"{name}.py"
         site = self.root / "tests" / "sites" / name
         self.check_name(name, [spider, site])

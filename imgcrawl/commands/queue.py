@@ -19,6 +19,7 @@ from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.commands.progress import CommandProgress
+from imgcrawl.display import again
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable, shown_address
@@ -208,7 +209,7 @@ async def _show_dead(store: Queues, spider: str) -> int:
 
 async def _requeue(store: Queues, spider: str) -> int:
     back = await store.requeue()
-    say(f"{spider}: {back:,} pages are in the queue again")
+    say(f"{spider}: {again(back)}")
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
@@ -16,7 +15,7 @@ from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
 
 from imgcrawl.catalogue import open_catalogue
-from imgcrawl.commands.base import BaseCommand, complain, say
+from imgcrawl.commands.base import BaseCommand, complain, say, whole_option
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
@@ -58,7 +57,7 @@ class Command(BaseCommand, ScrapyCommand):
         parser.add_argument("--host", default="127.0.0.1", help="with --serve: where to listen (default: 127.0.0.1)")
         parser.add_argument("--port", help=f"with --serve (default: {PORT}, or a free one if it is taken)")
         parser.add_argument(
-            "--token", default="", help="with --serve: a secret, needed with --host (default: a new one)"
+            "--token", help="with --serve: a secret, needed with --host (default: REPORT_TOKEN, or a new one)"
         )
         parser.add_argument("--images", metavar="DIR", help="where the images are (default: IMAGES_STORE)")
         parser.add_argument(
@@ -76,12 +75,10 @@ class Command(BaseCommand, ScrapyCommand):
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         if bool(opts.output) == bool(opts.serve):
             raise InputError("scrapy report: expected -o FILE, or --serve")
-        for name, most in (("thumbnails", 100_000), ("port", 65_535)):
-            value = getattr(opts, name)
-            if value is not None and not (value.isdecimal() and int(value) <= most):
-                raise InputError(f"--{name} {value}: expected a number from 0 to {most}")
-        token = _token(opts) if opts.serve else ""
+        opts.thumbnails = whole_option("thumbnails", opts.thumbnails, 0, 100_000)
+        opts.port = whole_option("port", opts.port, 0, 65_535) if opts.port is not None else None
         settings = self.project_settings.copy()
+        token = _token(opts, settings) if opts.serve else ""
         if opts.images:
             if not Path(opts.images).is_dir():
                 raise InputError(f"--images {opts.images}: expected the folder of the images")
@@ -147,7 +144,7 @@ def _write(
         head["groups"] = _lookalikes(page.stored_images(), stored)
     try:
         with replacing(path) as file:
-            for piece in page.html(head, int(opts.thumbnails), progress.step):
+            for piece in page.html(head, opts.thumbnails, progress.step):
                 write_all(file, piece)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {describe(error)}") from error
@@ -176,12 +173,13 @@ def _lookalikes(images: list[tuple[int, str]], stored: ReportFiles) -> list[list
     return groups
 
 
-def _token(opts: argparse.Namespace) -> str:
-    from imgcrawl.watch.access import check_token, new_token  # noqa: PLC0415 -- no crawl needs it
+def _token(opts: argparse.Namespace, settings: Settings) -> str:
+    from imgcrawl.watch.access import check_token, is_loopback, new_token  # noqa: PLC0415 -- no crawl needs it
 
-    if not opts.token and not _is_loopback(opts.host):
-        raise InputError(f"--host {opts.host}: others could ask it; expected --token, too")
-    return check_token(opts.token) if opts.token else new_token()
+    chosen = opts.token if opts.token is not None else str(settings.get("REPORT_TOKEN", ""))
+    if not chosen and not is_loopback(opts.host):
+        raise InputError(f"--host {opts.host}: others could ask it; expected --token or REPORT_TOKEN, too")
+    return check_token(chosen) if chosen or opts.token is not None else new_token()
 
 
 def _serve(
@@ -205,7 +203,7 @@ def _serve(
     progress.end()
     head = head_of(*_title(args, opts), found.tally, found.logs)
     server = ReportServer(index, stored, head, Access(token, opts.host))
-    ports = [int(opts.port)] if opts.port else [PORT, 0]
+    ports = [PORT, 0] if opts.port is None else [opts.port]
     try:
         asyncio.run(serve(server.application(), opts.host, ports, lambda address: say(f"{address}#{token}")))
     except KeyboardInterrupt:
@@ -214,10 +212,3 @@ def _serve(
         server.close()
         index.close()
     return ExitCode.DONE
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

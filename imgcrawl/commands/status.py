@@ -19,8 +19,8 @@ from imgcrawl.lines import printable
 from imgcrawl.live import overview
 from imgcrawl.live.entries import of_folder
 from imgcrawl.live.folder import LiveFolder
+from imgcrawl.live.shared import spiders_of_redis
 from imgcrawl.live.view import ALIVE
-from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -80,7 +80,7 @@ async def look(settings: Settings, spider: str) -> Sequence[dict[str, Any]]:
     folder = LiveFolder.from_settings(settings)
     names = await asyncio.to_thread(lambda: {entry.read()["spider"] for entry in folder.entries()})
     known = set(get_spider_loader(settings).list())
-    names |= known if redis_url(settings) else set()
+    names |= await spiders_of_redis(settings, known)
     views = [  # of another project's spiders there are files only
         await (overview(settings, name) if name in known else asyncio.to_thread(of_folder, settings, name))
         for name in sorted(names - {""})

@@ -77,6 +77,7 @@ def _the_one_that_runs(settings: Settings) -> str:
 async def _serve(settings: BaseSettings, spider: str, opts: argparse.Namespace) -> None:
     # No crawl needs these.
     from imgcrawl.catalogue.opening import local_store  # noqa: PLC0415 -- see above
+    from imgcrawl.pipelines.objects import StoredObjects  # noqa: PLC0415 -- see above
     from imgcrawl.watch.access import Access, check_token, new_token  # noqa: PLC0415 -- see above
     from imgcrawl.watch.server import WatchServer  # noqa: PLC0415 -- see above
     from imgcrawl.watch.thumbnails import Thumbnails  # noqa: PLC0415 -- see above
@@ -88,7 +89,7 @@ async def _serve(settings: BaseSettings, spider: str, opts: argparse.Namespace) 
         partial(overview, settings, spider),
         partial(ask, settings, spider),
         partial(requeue, settings, spider),
-        Thumbnails(local_store(settings), *bounds),
+        Thumbnails(local_store(settings), *bounds, StoredObjects.from_settings(settings)),
         Access(token, opts.host),
     )
 

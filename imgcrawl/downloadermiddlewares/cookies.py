@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import copy
 from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import Self
@@ -20,13 +20,17 @@ from imgcrawl.cookiesfile import read_cookies
 from imgcrawl.downloadermiddlewares.credentials import OnTheWire
 from imgcrawl.urls import host_of
 
+# What browsers keep: cookies of a domain, and in all; characters of a name and its value (RFC 6265bis, 5.6 and 5.7).
+MOST, MOST_TOGETHER, LONGEST = 180, 3000, 4096
+
 
 class CookiesMiddleware(OnTheWire, scrapy.downloadermiddlewares.cookies.CookiesMiddleware):
     """Scrapy's cookies (same settings and meta keys), which may begin with those of a file.
 
     ``COOKIES_FILE`` (Netscape format, see `imgcrawl.cookiesfile`) switches cookies on. Each worker reads the file, and
     keeps to itself what sites set meanwhile; the file is never written. A cookie goes to its own domain, to subdomains
-    only where it is meant for them, whatever a page of another domain names.
+    only where it is meant for them, whatever a page of another domain names. Of what sites set no more is kept than
+    browsers keep, the oldest goes first; those of the file stay.
 
     Which domains are public (``co.uk``) is what tldextract brings along: it never asks the Internet.
     """
@@ -36,6 +40,7 @@ class CookiesMiddleware(OnTheWire, scrapy.downloadermiddlewares.cookies.CookiesM
         scrapy.downloadermiddlewares.cookies.CookiesMiddleware.__init__(self, crawler.settings.getbool("COOKIES_DEBUG"))
         self.crawler = crawler
         self._cookies = list(cookies)
+        self._given = set(map(_name, self._cookies))
         self.jars = defaultdict(self._new_jar)
         self._split = TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
         self._split("example.org")  # it reads its list now, and not while others wait
@@ -64,11 +69,37 @@ class CookiesMiddleware(OnTheWire, scrapy.downloadermiddlewares.cookies.CookiesM
 
     def _process_cookies(self, cookies: Iterable[Cookie], *, jar: CookieJar, request: Request) -> None:
         # Scrapy's asks a list that is fetched from the Internet.
-        host = host_of(request.url)
+        host, domains = host_of(request.url), set()
         for cookie in cookies:
             domain = cookie.domain.removeprefix(".")
             if domain and not self._split(domain).domain:  # a public domain
                 if domain != host:
                     continue
                 cookie.domain = host
-            jar.set_cookie_if_ok(cookie, request)
+            if len(cookie.name) + len(cookie.value or "") <= LONGEST:
+                jar.set_cookie_if_ok(cookie, request)
+                domains.add(cookie.domain)
+        for domain in domains:
+            self._forget_oldest(jar, [*_cookies_of(jar, domain)], MOST)
+        if len(jar) > MOST_TOGETHER:
+            self._forget_oldest(jar, [*jar], MOST_TOGETHER)
+
+    def _forget_oldest(self, jar: CookieJar, cookies: Iterable[Cookie], most: int) -> None:
+        """Beyond *most* of these *cookies*, but for those of the file."""
+        known = [each for cookie in cookies if (each := _name(cookie)) not in self._given]
+        for domain, path, name in known[: max(0, len(known) - most)]:
+            jar.clear(domain, path, name)
+            paths = jar._cookies[domain]
+            if not paths[path]:
+                jar.clear(domain, path)
+            if not paths:
+                jar.clear(domain)
+
+
+def _cookies_of(jar: CookieJar, domain: str) -> Iterator[Cookie]:
+    for names in jar._cookies.get(domain, {}).values():
+        yield from names.values()
+
+
+def _name(cookie: Cookie) -> tuple[str, str, str]:
+    return cookie.domain, cookie.path, cookie.name

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from imgcrawl.extensions.verdict import by_reason, gallery_counts
-from imgcrawl.items import STATUSES
+from imgcrawl.items import STATUSES, outcomes_of
 
 
 def counts_of(stats: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,3 +23,26 @@ def counts_of(stats: Mapping[str, Any]) -> dict[str, Any]:
         "lists_failed": int(stats.get("list/failed", 0)),
         "bytes": int(stats.get("image/bytes", 0)),
     }
+
+
+def count_item(stats: Counter[str], item: Mapping[str, Any]) -> None:
+    """Count *item* and its outcomes in *stats* as the crawl that yielded it has done."""
+    if item.get("error"):
+        stats["gallery/failed"] += 1
+        stats[f"gallery/failed/{item['error']}"] += 1
+    else:
+        stats["gallery/count"] += 1
+    outcomes = outcomes_of(item)
+    if not outcomes and not item.get("error"):
+        stats["gallery/empty"] += 1
+    count_outcomes(stats, outcomes)
+
+
+def count_outcomes(stats: Counter[str], outcomes: Iterable[Mapping[str, Any]]) -> None:
+    """Count each of *outcomes*, of images or videos, in *stats*."""
+    for outcome in outcomes:
+        status = outcome.get("status")
+        stats["image/found"] += 1
+        stats[f"image/{status}"] += 1
+        if "reason" in outcome:
+            stats[f"image/{status}/{outcome['reason']}"] += 1

@@ -13,7 +13,8 @@ from scrapy.settings import SETTINGS_PRIORITIES
 from scrapy.utils.asyncio import create_looping_call
 from scrapy.utils.log import get_scrapy_root_handler
 
-from imgcrawl.display import Speed, amount, clock, lines_of, pace, stored_images
+from imgcrawl.display import Speed, amount, clock, lines_of, pace, remaining, stored_images
+from imgcrawl.engine import pages_left
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.counts import counts_of
 
@@ -46,7 +47,7 @@ class Progress:
         self.crawler = crawler
         self.display = display
         self.interval = interval
-        self.speed = Speed()
+        self.speed, self.galleries = Speed(), Speed()
         self.live: LiveDisplay | None = None
         self.handler: logging.StreamHandler[TextIO] | None = None
         self.refreshing = create_looping_call(self.refresh)
@@ -66,7 +67,7 @@ class Progress:
         return progress
 
     def spider_opened(self) -> None:
-        self.speed = Speed()
+        self.speed, self.galleries = Speed(), Speed()
         if self.interval:
             self.logging.start(self.interval, now=False)
         if self.display:
@@ -112,9 +113,13 @@ class Progress:
     def _view(self) -> dict[str, Any]:
         stats = self.crawler.stats.get_stats()
         downloader = self.crawler.engine.downloader
+        counts = counts_of(stats)
+        galleries = counts["galleries"]
+        rate = self.galleries.recent(galleries["scraped"] + galleries["failed"])
         return {
-            **counts_of(stats),
+            **counts,
             "rate": self.speed.recent(stored_images(stats)),
+            "remaining": remaining(pages_left(self.crawler), galleries, rate),
             "waiting": stats.get("budget/waiting"),
             "hosts": downloader.limits.busiest(HOSTS) if hasattr(downloader, "limits") else _busiest(downloader.slots),
         }

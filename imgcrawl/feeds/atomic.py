@@ -34,6 +34,16 @@ class TornWriteError(OSError):
         self.written = written
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is something at *path*. Raises OSError where that cannot be told, or nothing can be there: since
+    Python 3.14 `Path.exists` says no, then."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def write_all(file: io.FileIO, data: Buffer) -> int:
     written, view = 0, memoryview(data).cast("B")
     while written < len(view):

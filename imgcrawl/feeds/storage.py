@@ -19,7 +19,7 @@ from scrapy.utils.misc import load_object
 from imgcrawl.durability import wants_fsync
 from imgcrawl.engine import scheduler_in
 from imgcrawl.exceptions import ImgcrawlError, InputError, describe, record_fatal_error
-from imgcrawl.feeds.atomic import hidden_sibling, signature_of
+from imgcrawl.feeds.atomic import hidden_sibling, is_there, signature_of
 from imgcrawl.feeds.exporters import JsonItemExporter
 from imgcrawl.feeds.files import FeedFile, ItemWaiter, LinesFile, StreamFile, UnwritableFeed
 from imgcrawl.feeds.journal import JsonFile, claim_journal
@@ -180,7 +180,7 @@ class FileFeedStorage(feedexport.FileFeedStorage):
         try:
             if path.is_dir():
                 raise InputError(f"Feed {path} is a folder, a file is needed.")
-            needed = {next(place for place in (path, *path.parents) if place.exists())}
+            needed = {next(place for place in (path, *path.parents) if is_there(place))}
             if self._kind == "json" and path.exists():
                 needed.add(path.parent)
             for place in needed:
@@ -194,7 +194,7 @@ class FileFeedStorage(feedexport.FileFeedStorage):
                         raise
                     told, added = str(refusal), f"; run {self._run} goes on, so -O adds to what is there."
                     raise InputError(told.replace(", or -O to replace the file.", added)) from refusal
-            if self._kind == "json" and hidden_sibling(path, "journal").exists():
+            if self._kind == "json" and is_there(hidden_sibling(path, "journal")):
                 claim_journal(path).close()
         except OSError as error:
             raise InputError(f"Feed {path} cannot be written: {describe(error)}.") from error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from imgcrawl.digits import whole
 from imgcrawl.frontier import run_arguments as wire
 from imgcrawl.frontier.packing import unpack
 from imgcrawl.frontier.queue import Queue
@@ -41,7 +41,7 @@ async def _counts(queue: Queue) -> dict[str, Any]:
     found: dict[str, Any] = {name: run.get(name, "") for name in ("id", "name", "state", "error")}
     found["arguments"] = wire.load(run.get("arguments", "").encode())
     for name in (*SUMMED, "deaths", "started", "ended"):
-        found[name] = int(run[name]) if run.get(name, "").isdecimal() else 0
+        found[name] = whole(run.get(name, "")) or 0
     return found | {
         "queued": queued,
         "seen": seen,
@@ -63,9 +63,8 @@ async def workers(queue: Queue | Queues, most: int = 50) -> dict[str, list[Lease
             held = found.setdefault(worker.decode("utf-8", "replace"), [])
             for _, entry in _pairs(leases):
                 head, _, request = entry.partition(b"\n")
-                with contextlib.suppress(ValueError, IndexError):
-                    since = int(head.split(b",")[2]) / 1000
-                    held.append(Lease(unpack(request, shard.settings.max_request_size), since))
+                if numbers := _numbers(head):
+                    held.append(Lease(unpack(request, shard.settings.max_request_size), numbers[2] / 1000))
     return dict(sorted(found.items())[:most])
 
 
@@ -82,8 +81,8 @@ async def dead(queue: Queue | Queues, most: int = 100) -> list[dict[str, Any]]:
     for entry in [entry for shard in _shards(queue) for entry in reversed(await shard.call("entries", "dead", most))]:
         head, _, rest = entry.partition(b"\n")
         reason, _, request = rest.partition(b"\n")
-        with contextlib.suppress(ValueError):
-            at, failures, deaths = (int(number) for number in head.split(b",")[:3])
+        if numbers := _numbers(head):
+            at, failures, deaths = numbers
             found.append(
                 {
                     "request": unpack(request, queue.settings.max_request_size),
@@ -105,6 +104,12 @@ async def rejected(queue: Queue | Queues, most: int = 100) -> list[tuple[str, by
         _, reason, _, value = (entry.split(b"\n", 3) + [b""] * 3)[:4]
         found.append((reason.decode("utf-8", "replace"), value))
     return found
+
+
+def _numbers(head: bytes) -> list[int]:
+    """The three numbers with which an entry begins; [] if it does not."""
+    found = [number for text in head.split(b",")[:3] if (number := whole(text)) is not None]
+    return found if len(found) == 3 else []
 
 
 def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:

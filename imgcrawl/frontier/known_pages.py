@@ -8,10 +8,12 @@ from json import dumps
 
 from scrapy import Request
 from scrapy.crawler import Crawler
+from scrapy.utils.request import RequestFingerprinter
 
 from imgcrawl.frontier.queue import FINGERPRINT
 from imgcrawl.frontier.run import SharedRun
 
+SHA1 = 20  # bytes of a fingerprint of Scrapy's, any part of which is as good as the whole
 RECENT = 20_000  # fingerprints remembered here, so that a link on every page is not asked about on every page
 
 
@@ -25,7 +27,11 @@ class KnownPages:
         self._recent_as_of = 0  # `lost_reports` then
 
     def fingerprint(self, request: Request) -> bytes:
-        return self._crawler.request_fingerprinter.fingerprint(request)[:FINGERPRINT].ljust(FINGERPRINT, b"\0")
+        fingerprinter = self._crawler.request_fingerprinter
+        known = fingerprinter.fingerprint(request)
+        if isinstance(fingerprinter, RequestFingerprinter) and len(known) == SHA1:
+            return known[:FINGERPRINT]
+        return blake2b(known, digest_size=FINGERPRINT).digest()  # a project's own may be an address, or a number
 
     def once_a_run(self, fingerprint: bytes) -> bytes:
         """The fingerprint of a page in this run: earlier runs may have fetched it."""

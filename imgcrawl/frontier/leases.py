@@ -51,6 +51,7 @@ class Page:
     retry: bytes | None = None  # "<priority>:<host>\n<request>" that takes its place
     since: float = field(default_factory=time.time)
     unfinished: bool = False  # this worker was stopped before all was tried, or could not write its feed
+    counted: Counter[str] = field(default_factory=Counter)  # what its items have added to the stats
 
 
 class Leases:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from typing import Any
 
 from itemadapter import ItemAdapter
@@ -14,18 +15,24 @@ from twisted.python.failure import Failure
 
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished
-from imgcrawl.frontier.leases import Leases
+from imgcrawl.extensions.counts import count_item, count_outcomes
+from imgcrawl.frontier.leases import Leases, Page
 from imgcrawl.shared.session import one_line
 
 logger = logging.getLogger(__name__)
 
 
 class PageResults:
-    """Marks pages of *leases* that are not done, as the signals of *crawler* tell."""
+    """Marks pages of *leases* that are not done, as the signals of *crawler* tell.
+
+    *settled*: what items of pages that this worker is done with have added to the stats. What others do again of these
+    is in the stats, too, below `given_back/`.
+    """
 
     def __init__(self, crawler: Crawler, leases: Leases) -> None:
         self._crawler = crawler
         self._leases = leases
+        self.settled: Counter[str] = Counter()
         self._items_not_fed = 0
         self._stopping: asyncio.Task[None] | None = None
 
@@ -54,11 +61,10 @@ class PageResults:
 
     def _item_scraped(self, item: Any, response: Response | Failure | None) -> None:
         page = self._leases.of(response)
+        count_item(self.settled if page is None else page.counted, ItemAdapter(item))
         # Retries are not waited for when the crawl is stopped; others shall have the chance.
         if page is not None and is_stopping(self._crawler.engine) and lacks_something(item):
             page.unfinished = True
-            if not ItemAdapter(item).get("error"):
-                self._crawler.stats.inc_value("gallery/given_back")
         # FeedExporter was connected first, so what it has just counted is this item's.
         lost = self._crawler.stats.get_value("feed/lost", 0)
         if lost > self._items_not_fed:
@@ -69,6 +75,14 @@ class PageResults:
         page = self._leases.of(response)
         if page is not None and isinstance(exception, GalleryUnfinished):
             page.unfinished = True
+            count_outcomes(page.counted, exception.outcomes)
+
+    def settle(self, page: Page, *, given_back: bool) -> None:
+        """This worker is done with *page*; if it is *given_back*, others do it again and count it again."""
+        self.settled.update(page.counted)
+        if given_back:
+            for name, number in page.counted.items():
+                self._crawler.stats.inc_value(f"given_back/{name}", number)
 
     def _leave_unwritable_feed(self) -> None:
         """Leave the pages to workers whose feeds can be written: here each would be lost."""

@@ -11,6 +11,7 @@ from zlib import crc32
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from scrapy.settings import BaseSettings
 
+from imgcrawl.digits import whole
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.shared.checked_settings import number
@@ -138,5 +139,4 @@ def shards_from_settings(settings: BaseSettings) -> int:
 async def queues_as_they_are(home: Queue) -> Queues:
     """The queue with that *home*, in as many shards as its last run had, whatever the settings say now."""
     stored = await home.client.hget(f"{home.prefix}run", "shards")
-    shards = int(stored) if stored and stored.isdigit() else 1
-    return queues_of(home, max(1, min(MAX_SHARDS, shards)))
+    return queues_of(home, max(1, whole(stored or b"", MAX_SHARDS) or 1))

@@ -210,9 +210,11 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         run = self.shared_run
         if page is None:
             return
+        is_given_back = page.retry is None and bool(page.unfinished or request.meta.get(GIVEN_UP))
+        self.results.settle(page, given_back=is_given_back)
         if page.retry is not None:
             run.end_page(page, "again", page.retry)
-        elif page.unfinished or request.meta.get(GIVEN_UP):
+        elif is_given_back:
             run.shards[page.shard].give_back()
         elif page.failed:
             self._count("frontier/failed")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from scrapy import signals
 
 from imgcrawl.cancelling import cancel_all
+from imgcrawl.digits import whole
 from imgcrawl.extensions.verdict import Verdict, findings, gallery_counts
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.queue import LUA, Queue
@@ -42,6 +43,11 @@ SUMMED_STATS = (
     "image/", "gallery/", "subpage/", "list/", "row/", "video/", "item/", "item_", "feed/", "feedexport/failed_count/",
     "spider_exceptions/", "frontier/failed", "command/", "frontier/fenced", "dupefilter/filtered",
 )  # fmt: skip
+
+GIVEN_BACK = "given_back/"  # before the name of a stat: what others count again of it
+
+# The stats that items add to, as `count_item` does.
+_OF_ITEMS = ("image/", "gallery/count", "gallery/empty", "gallery/failed")
 
 # The stats that count items which have left the pipelines.
 _LEFT = ("item_scraped_count", "item_dropped_count", "item/error")
@@ -73,9 +79,14 @@ class RunStats:
         self._last = 0  # of the last report
         self._reported: deque[tuple[int, dict[str, int]]] = deque([(0, {})], REMEMBERED)
 
-    async def report(self, stats: Mapping[str, Any], reason: str = "") -> Answer:
-        """Add what is new in *stats*; *reason* once this worker has closed."""
+    async def report(
+        self, stats: Mapping[str, Any], reason: str = "", settled: Mapping[str, int] | None = None
+    ) -> Answer:
+        """Add what is new in *stats*; *reason* once this worker has closed. What of the stats is not of pages that are
+        done, as *settled* (`PageResults`) says, is taken back if this worker dies."""
         sums = summed(stats, closed=bool(reason))
+        under_way = {} if settled is None or reason else unsettled(sums, stats, settled)
+        text = "".join(f"{name}\n{number}\n" for name, number in under_way.items())
         error = str(stats.get("verdict/error") or "")[:1000]
         while True:
             before = next((sums_ for number, sums_ in self._reported if number >= self._number), {})
@@ -86,9 +97,9 @@ class RunStats:
             settings = self.queue.settings
             fixed = (self.queue.prefix, KEPT, settings.longest_step, int(STALE * self.interval * 1000), self.worker)
             last, awaited, workers = await REPORT.run(
-                self.queue.client, [self.key], (*fixed, self._number, self._last, reason, error, *changes)
+                self.queue.client, [self.key], (*fixed, self._number, self._last, reason, error, text, *changes)
             )
-            self._number = int(last) if last.isdigit() else 0
+            self._number = whole(last) or 0
             self.interval = max(REPORT_INTERVAL, workers / REPORTS)
             if self._number == self._last:
                 return Answer(awaited, workers)
@@ -97,17 +108,23 @@ class RunStats:
 def summed(stats: Mapping[str, Any], *, closed: bool) -> dict[str, int]:
     """What of *stats* adds up."""
     kept = {name: value for name, value in stats.items() if name.startswith(SUMMED_STATS) and isinstance(value, int)}
+    # What was given back as this worker was stopped is done, and counted, by others.
+    kept = {name: max(0, value - stats.get(GIVEN_BACK + name, 0)) for name, value in kept.items()}
     if not closed:
         # What is under way has no outcome yet, and will have none if this worker is killed.
         kept["image/found"] = sum(kept.get(f"image/{status}", 0) for status in STATUSES)
         scraped, failed = kept.get("gallery/count", 0), kept.get("gallery/failed", 0)
         left = scraped + failed - sum(kept.get(name, 0) for name in _LEFT)
         kept["gallery/count"] = scraped - min(max(left, 0), scraped)
-    # What was given back as this worker was stopped is done, and counted, by others.
-    for name, given_back in (("gallery/count", "gallery/given_back"), ("gallery/failed", "gallery/failed/stopped")):
-        if again := kept.pop(given_back, 0):
-            kept[name] = max(0, kept.get(name, 0) - again)
     return kept
+
+
+def unsettled(sums: Mapping[str, int], stats: Mapping[str, Any], settled: Mapping[str, int]) -> dict[str, int]:
+    """What of *sums*, made of *stats*, items have added whose pages are not done: of an item, `settled` has all
+    names."""
+    names = (name for name in sums if name.startswith(_OF_ITEMS) and name != "image/bytes")
+    under_way = {name: sums[name] - settled.get(name, 0) + stats.get(GIVEN_BACK + name, 0) for name in names}
+    return {name: number for name, number in under_way.items() if number > 0}
 
 
 async def run_stats(queue: Queue, run: str) -> dict[str, Any]:
@@ -118,10 +135,9 @@ async def run_stats(queue: Queue, run: str) -> dict[str, Any]:
         if text == "verdict/error":
             sums[text] = value.decode("utf-8", "replace")
         elif text.startswith((*SUMMED_STATS, "reason/")):
-            try:
-                sums[text] = int(value)
-            except ValueError:
-                continue  # not what we wrote
+            number = whole(value.removeprefix(b"-"))
+            if number is not None:  # else it is not what we wrote
+                sums[text] = -number if value.startswith(b"-") else number
     return sums
 
 
@@ -154,6 +170,7 @@ class SharedVerdict(Verdict):
 
     queues: Queues
     store: Queue  # the first of them
+    _settled: Mapping[str, int]
     _reporting: asyncio.Task[None] | None = None
 
     @classmethod
@@ -168,6 +185,7 @@ class SharedVerdict(Verdict):
         scheduler = self.crawler.engine.scheduler
         if isinstance(scheduler, Scheduler) and scheduler.run:
             self.run_stats = RunStats(self.store, scheduler.run, scheduler.worker)
+            self._settled = scheduler.results.settled
             self._reporting = asyncio.create_task(self._report_regularly())
 
     async def _report_regularly(self) -> None:
@@ -181,7 +199,7 @@ class SharedVerdict(Verdict):
                 if not self._checked:
                     await check_server(self.store, self.crawler.settings["REDIS_URL"])
                     self._checked = True
-                return await self.run_stats.report(self.crawler.stats.get_stats(), reason)
+                return await self.run_stats.report(self.crawler.stats.get_stats(), reason, self._settled)
         except OUTAGES as error:
             logger.debug("The counts of this worker could not be reported: %s", error)
             return None

@@ -34,10 +34,12 @@ class Arguments:
             for place in _PLACE.findall(argument):
                 if place not in names:
                     raise InputError(f"{name}: {{{place}}} is not known; expected {', '.join(names)}")
+        self.path: str | None = None  # of the program: looked for once
         if not self._arguments:
             return
         program = self._arguments[0]
-        if _PLACE.search(program) or program.startswith("-") or shutil.which(program) is None:
+        self.path = shutil.which(program)
+        if _PLACE.search(program) or program.startswith("-") or self.path is None:
             raise InputError(f"{name}: {program!r:.100} is no program that can be run; expected one, by name or path")
         if os.name == "nt" and program.lower().endswith((".bat", ".cmd")):  # their arguments are read by a shell
             raise InputError(f"{name}: {program!r:.100} is run by a shell; expected a program")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any
@@ -50,11 +51,16 @@ class CommandRunner:
         failed: exit_N, signal_N, timeout, stopped, not_started; "" where it did not."""
         command = arguments.filled(facts)
         try:
-            with TemporaryFile() as stdin, TemporaryFile() as said:
+            with _in_memory() as stdin, TemporaryFile() as said:
                 stdin.write(json.dumps(given, cls=ScrapyJSONEncoder, ensure_ascii=False).encode("utf-8", "replace"))
                 stdin.seek(0)
                 process = subprocess.Popen(  # noqa: S603 -- the user's own program; see Arguments
-                    command, stdin=stdin, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+                    command,
+                    executable=arguments.path,
+                    stdin=stdin,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
                 )
                 if reason := self._wait(process):
                     logger.info("The command %s failed (%s): %s", arguments.program, reason, _end_of(said))
@@ -65,16 +71,16 @@ class CommandRunner:
 
     def _wait(self, process: subprocess.Popen[bytes]) -> str:
         end = monotonic() + self._timeout
-        while True:
-            with suppress(subprocess.TimeoutExpired):
-                code = process.wait(min(_LOOK, max(0.0, end - monotonic())))
-                return "" if not code else f"exit_{code}" if code > 0 else f"signal_{-code}"
-            if monotonic() >= end:
-                _kill(process)
-                return "timeout"
-            if self._is_stopping() and monotonic() >= self._stopped() + self._patience:
-                _kill(process)
-                return "stopped"
+        with _ending(process) as has_ended:
+            while not has_ended(min(_LOOK, max(0.0, end - monotonic()))):
+                if monotonic() >= end:
+                    _kill(process)
+                    return "timeout"
+                if self._is_stopping() and monotonic() >= self._stopped() + self._patience:
+                    _kill(process)
+                    return "stopped"
+        code = process.wait()
+        return "" if not code else f"exit_{code}" if code > 0 else f"signal_{-code}"
 
     def _stopped(self) -> float:
         """Since when the crawl is being stopped."""
@@ -89,6 +95,41 @@ class CommandRunner:
 
     def close(self) -> None:
         self.threads.shutdown()
+
+
+def _in_memory() -> IO[bytes]:
+    """A file for what a command is given, which takes no disk where the system has such."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            return os.fdopen(os.memfd_create("imgcrawl"), "w+b")
+    return TemporaryFile()
+
+
+@contextmanager
+def _ending(process: subprocess.Popen[bytes]) -> Iterator[Callable[[float], bool]]:
+    """Asks whether *process* ends within so many seconds. Where the system can tell, nobody looks again and again: of
+    what a short command costs that is a part."""
+
+    def looked(seconds: float) -> bool:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+            return True
+        return False
+
+    if sys.platform != "linux":
+        yield looked
+        return
+    try:
+        handle = os.pidfd_open(process.pid)
+    except OSError:  # an old kernel, or a sandbox
+        yield looked
+        return
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    try:
+        yield lambda seconds: bool(poll.poll(seconds * 1000))
+    finally:
+        os.close(handle)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

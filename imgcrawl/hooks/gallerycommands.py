@@ -48,7 +48,7 @@ class GalleryCommands:
         count_command(self.crawler.stats, reason)
 
     def _run(self, adapter: ItemAdapter) -> str:
-        fields = adapter.asdict()
+        fields = dict(adapter)  # what is within is made JSON of as it is written
         spider = self.crawler.spidercls.name
         stored = [str(outcome["path"]) for outcome in outcomes_of(fields) if outcome.get("path")]
         facts = {

@@ -14,7 +14,9 @@ from PIL import AvifImagePlugin
 
 from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.containers import examine_video
+from imgcrawl.images.headers import facts_of_header
 from imgcrawl.images.opening import formats
+from imgcrawl.images.process import READY
 from imgcrawl.images.room import ANIMATION_FACTOR, ROOM, set_pixel_limit
 from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import examine
@@ -76,6 +78,8 @@ def _answer(task: dict[str, Any], body: bytes, bounds: _Bounds) -> tuple[dict[st
         if name == "examine_video":
             bounds.allow(ANIMATION_FACTOR * _VIDEO_PIXELS)
             facts = examine_video(Path(task["path"]))
+        elif name == "facts_of_header":
+            facts = facts_of_header(Path(task["path"]))
         else:
             if "path" in task:
                 body = Path(task["path"]).read_bytes()
@@ -100,6 +104,8 @@ def serve(max_pixels: int, memory: int, seconds: float, tasks: BinaryIO, answers
     formats()
     bounds = _Bounds(memory, seconds)
     ROOM.on_cost = bounds.allow
+    answers.write(READY)
+    answers.flush()
     while line := tasks.readline():
         task = json.loads(line)
         body = tasks.read(task["size"]) if "size" in task else b""

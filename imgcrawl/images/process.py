@@ -14,8 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from imgcrawl.images.verify import Facts
 MEMORY: Final = 160_000_000  # bytes
 SECONDS: Final = 5.0  # of CPU time that any file may take
 _WALL_CLOCK: Final = 600.0  # seconds, for a machine that is asleep or has no clocks of CPU time
+READY: Final = b"\n"  # the first word of the process: what it does not answer after it is for the sake of a file
 _END: Final = 5  # seconds in which a process ends that answers no more
 _OUT_OF_TIME: Final = 27  # SIGPROF, of such a clock
 # What others send: the kernel where there is no memory, an operator, whoever ends a service. No decoder ends with them.
@@ -36,6 +37,10 @@ _GIVEN_BACK: Final = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD
 
 class OutOfTimeError(ImageError):
     """Examining a file took more CPU time than it may."""
+
+
+class NotStartedError(ImageError):
+    """The process could not be started, whatever the file is."""
 
 
 class _EndedFromOutsideError(ImageError):
@@ -65,6 +70,11 @@ class DecoderProcess:
     def examine_video(self, source: Path) -> Facts:
         """As `containers.examine_video`."""
         answer, _ = self._ask("examine_video", source, {})
+        return _facts(answer)
+
+    def facts_of_header(self, source: Path) -> Facts:
+        """As `headers.facts_of_header`: some plugins decode as they open, and go through all frames to count them."""
+        answer, _ = self._ask("facts_of_header", source, {})
         return _facts(answer)
 
     def thumbnail(self, source: bytes | Path, size: tuple[int, int]) -> tuple[bytes, str]:
@@ -103,7 +113,7 @@ class DecoderProcess:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._is_closed:
             raise OSError("the crawl is over")
-        self._process = subprocess.Popen(  # noqa: S603 -- ourselves
+        process = subprocess.Popen(  # noqa: S603 -- ourselves
             [sys.executable, "-m", "imgcrawl.images.decoder", *self._bounds],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -111,9 +121,16 @@ class DecoderProcess:
             start_new_session=True,  # Ctrl-C is for the crawl, which ends this in its time
             env={**os.environ, **_GIVEN_BACK, **import_path()},
         )
+        self._process = process
         if self._is_closed:
-            self._process.kill()
-        return self._process
+            process.kill()
+        with _clock(process):
+            greeting = process.stdout.read(len(READY)) if process.stdout else b""
+        if greeting != READY:
+            process.kill()
+            self._ended(OSError())
+            raise OSError(f"it ended with {process.returncode} before its first word")
+        return process
 
     def _ended(self, error: Exception) -> ImageError:
         """Why there was no answer."""
@@ -121,7 +138,7 @@ class DecoderProcess:
         if process is None and self._is_closed:
             return ImageError("stopped")
         if process is None:
-            return ImageError("error", f"no process could be started to decode it: {error}")
+            return NotStartedError("error", f"no process could be started to decode it: {error}")
         for pipe in (process.stdin, process.stdout):
             with suppress(OSError):
                 assert pipe is not None  # noqa: S101 -- both were asked for
@@ -145,25 +162,33 @@ def _named(source: bytes | Path) -> dict[str, Any]:
 
 def _exchange(process: subprocess.Popen[bytes], task: object, source: bytes | Path) -> tuple[dict[str, Any], bytes]:
     """Send *task* and read its answer. Raises OSError or ValueError where there is none."""
-    clock = threading.Timer(_WALL_CLOCK, process.kill)
-    clock.daemon = True
-    clock.start()
     end = time.monotonic() + _WALL_CLOCK
     try:
-        assert process.stdin is not None and process.stdout is not None  # noqa: S101 -- both were asked for
-        process.stdin.write(json.dumps(task).encode() + b"\n")
-        if isinstance(source, bytes):
-            process.stdin.write(source)
-        process.stdin.flush()
-        answer = json.loads(process.stdout.readline())
-        body = process.stdout.read(answer["size"]) if "size" in answer else b""
+        with _clock(process):
+            assert process.stdin is not None and process.stdout is not None  # noqa: S101 -- both were asked for
+            process.stdin.write(json.dumps(task).encode() + b"\n")
+            if isinstance(source, bytes):
+                process.stdin.write(source)
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            body = process.stdout.read(answer["size"]) if "size" in answer else b""
     except (OSError, ValueError):
         if time.monotonic() >= end:
             raise TimeoutError from None
         raise
+    return answer, body
+
+
+@contextmanager
+def _clock(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """*process* is ended if this lasts for too long."""
+    clock = threading.Timer(_WALL_CLOCK, process.kill)
+    clock.daemon = True
+    clock.start()
+    try:
+        yield
     finally:
         clock.cancel()
-    return answer, body
 
 
 def _facts(answer: dict[str, Any]) -> Facts:

@@ -48,7 +48,8 @@ def number(value: object, most: float = _MOST) -> float:
     """*value*, a number from 0 to *most*; 0 if it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0.0
-    return float(min(most, max(0.0, value))) if isfinite(value) else 0.0
+    # Of whole numbers some are larger than any other.
+    return float(min(most, max(0.0, value))) if isinstance(value, int) or isfinite(value) else 0.0
 
 
 def whole(value: object) -> int:
@@ -146,6 +147,7 @@ def snapshot(value: Mapping[str, Any]) -> dict[str, Any]:
         "redis": text(value.get("redis"), 4096),
         "store": path(value.get("store")),
         "worker": worker(found) if isinstance(found := value.get("worker"), dict) else None,
+        "pages": whole(found) if (found := value.get("pages")) is not None else None,
         "queue": numbers(found, QUEUE) if isinstance(found := value.get("queue"), dict) else None,
         "control": control(value.get("control")),
         "galleries": numbers(value.get("galleries"), GALLERIES),

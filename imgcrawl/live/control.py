@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from imgcrawl.exceptions import InputError
 from imgcrawl.live.entries import look_at, newest_crawl
 from imgcrawl.live.folder import LiveFolder
-from imgcrawl.live.shared import settings_of
+from imgcrawl.live.shared import reached
 from imgcrawl.shared.address import redis_url
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
 MOST = 1000.0  # times that a delay may be taken
+REQUEUE = 60.0  # seconds that it may take to put pages back: a thousand and more, in all shards
 
 
 async def ask(
@@ -74,23 +75,13 @@ async def _ask_redis(settings: BaseSettings, spider: str, changes: dict[str, Any
         return False
     # Nothing of Redis is loaded without REDIS_URL.
     from imgcrawl.frontier import inspect  # noqa: PLC0415 -- see above
-    from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 -- see above
     from imgcrawl.live.board import Board  # noqa: PLC0415 -- see above
-    from imgcrawl.shared.connection import OUTAGES, check_server, unreachable  # noqa: PLC0415 -- see above
-    from imgcrawl.shared.session import one_line  # noqa: PLC0415 -- see above
 
-    queue = queue_from_settings(settings_of(settings, spider, url), spider)
-    try:
-        async with asyncio.timeout(10):
-            await check_server(queue, url)
-            counts = await inspect.counts(queue)
-            if not counts["id"] or counts["state"] == "done" or not counts["workers"]:
-                return False
-            await Board(queue).ask(counts["id"], changes)
-    except OUTAGES as error:
-        raise unreachable(url, one_line(error)) from None
-    finally:
-        await queue.client.aclose()
+    async with reached(settings, spider, url) as queue:
+        counts = await inspect.counts(queue)
+        if not counts["id"] or counts["state"] == "done" or not counts["workers"]:
+            return False
+        await Board(queue).ask(counts["id"], changes)
     return True
 
 
@@ -99,19 +90,10 @@ async def requeue(settings: BaseSettings, spider: str) -> int:
     url = redis_url(settings) or await asyncio.to_thread(own_server, settings, spider)
     if not url:
         raise InputError(f"no queue of {spider} is known here: pages are given up only where workers share a queue")
-    from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 -- nothing of Redis is loaded without it
-    from imgcrawl.frontier.queues import queues_as_they_are  # noqa: PLC0415 -- the same
-    from imgcrawl.shared.connection import OUTAGES, check_server, unreachable  # noqa: PLC0415 -- the same
-    from imgcrawl.shared.session import one_line  # noqa: PLC0415 -- the same
+    from imgcrawl.frontier.queues import queues_as_they_are  # noqa: PLC0415 -- nothing of Redis is loaded without it
 
-    queue = queue_from_settings(settings_of(settings, spider, url), spider)
-    try:
-        await check_server(queue, url)
+    async with reached(settings, spider, url, REQUEUE) as queue:
         return await (await queues_as_they_are(queue)).requeue()
-    except OUTAGES as error:
-        raise unreachable(url, one_line(error)) from None
-    finally:
-        await queue.client.aclose()
 
 
 def own_server(settings: BaseSettings, spider: str) -> str:

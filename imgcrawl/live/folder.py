@@ -158,6 +158,12 @@ class OwnEntry(LiveEntry):
                 held.close()
 
 
+def open_entry(settings: BaseSettings, spider: str, name: str) -> OwnEntry:
+    """A new entry, for this process, in the folder of *settings*. Raises OSError, and `InputError` if it is not
+    ours."""
+    return LiveFolder.from_settings(settings).open(spider, name)
+
+
 def _replace(file: Path, content: dict[str, Any]) -> None:
     if why := whose(file):
         raise OSError(f"{file} is {why}")

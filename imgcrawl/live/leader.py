@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.extensions.counts import counts_of
+from imgcrawl.live.aside import Aside
 from imgcrawl.live.border import QUEUE
-from imgcrawl.live.folder import LiveFolder, OwnEntry
+from imgcrawl.live.folder import OwnEntry, open_entry
 from imgcrawl.live.process import group_of, store_of, working_folder
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Leader:
         self.settings = settings
         self.started = time.time()
         self._said: dict[str, Any] = {}
+        self._aside = Aside()
         self._entry: OwnEntry | None = None
         self._fixed = {
             "spider": spider,
@@ -48,7 +50,7 @@ class Leader:
             return
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"  # in containers each may be number 1
         try:
-            self._entry = LiveFolder.from_settings(settings).open(spider, name)
+            self._entry = self._aside.wait_for(open_entry, settings, spider, name)
         except (OSError, InputError) as error:
             logger.info("scrapy status cannot find this crawl by itself: %s", error)
 
@@ -62,7 +64,9 @@ class Leader:
             **counts_of({**stats, "gallery/found": counts["galleries"]}),
         }
         self._write({})
-        return bool(self._entry and self._entry.asked()["stop"])
+        with suppress(TimeoutError):
+            return bool(self._entry and self._aside.wait_for(self._entry.asked)["stop"])
+        return False
 
     def remember(self, newest: Sequence[Mapping[str, Any]], failures: Sequence[Mapping[str, Any]]) -> None:
         """What the workers told last: they say no more."""
@@ -77,11 +81,13 @@ class Leader:
     def leave(self) -> None:
         """This process ends, whether the crawl has come to its end or not. Does nothing after `close`."""
         if self._entry:
-            self._entry.close(remove=not self._said)
-            self._entry = None
+            entry, self._entry = self._entry, None
+            with suppress(TimeoutError):
+                self._aside.wait_for(entry.close, remove=not self._said)
 
     def _write(self, end: Mapping[str, Any]) -> None:
         if self._entry:
             now = time.time()
             with suppress(OSError):  # a full disk
-                self._entry.write({**self._fixed, **self._said, "at": now, "seconds": now - self.started, **end})
+                said = {**self._fixed, **self._said, "at": now, "seconds": now - self.started, **end}
+                self._aside.wait_for(self._entry.write, said)

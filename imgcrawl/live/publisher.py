@@ -8,7 +8,8 @@ import os
 import secrets
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from scrapy import signals
@@ -16,10 +17,11 @@ from scrapy.exceptions import NotConfigured
 
 from imgcrawl.cancelling import cancel_all
 from imgcrawl.display import Speed, stored_images, told_control
-from imgcrawl.engine import downloader_in, is_stopping, scheduler_in
+from imgcrawl.engine import downloader_in, is_stopping, pages_left, scheduler_in
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.extensions.counts import counts_of
-from imgcrawl.live.folder import LiveFolder, OwnEntry
+from imgcrawl.live.aside import Aside
+from imgcrawl.live.folder import OwnEntry, open_entry
 from imgcrawl.live.process import group_of, memory, store_of, waiting_for_hours, working_folder
 from imgcrawl.samples import Samples, samples_of
 from imgcrawl.stopping import leave_within
@@ -69,6 +71,7 @@ class Publisher:
         self._joined = 0  # the server's milliseconds when this worker first said something
         self._asked = self._asked_of_all = self._wanted = NOTHING
         self._saying: asyncio.Task[None] | None = None
+        self._aside = Aside()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -85,8 +88,9 @@ class Publisher:
         scheduler = self.crawler.engine.scheduler
         self.name = getattr(scheduler, "worker", "") or self.name
         try:
-            folder = LiveFolder.from_settings(self.crawler.settings)
-            self._entry = await asyncio.to_thread(folder.open, self.crawler.spidercls.name, self.name)
+            self._entry = await self._aside.do(
+                open_entry, self.crawler.settings, self.crawler.spidercls.name, self.name
+            )
         except (OSError, InputError) as error:
             logger.info("scrapy status cannot find this crawl by itself: %s", error)
         if self._run:
@@ -113,8 +117,9 @@ class Publisher:
             self._board = None
         if self.is_child:  # whoever started it tells
             self.close()
-        else:
-            self._write(self.snapshot(self._row()))
+        elif self._entry:
+            with suppress(TimeoutError):
+                await self._aside.do(self._write, self._entry, self.snapshot(self._row()))
 
     def close(self, how: str = "") -> None:
         """The process of this crawl ends, or the crawl, because of *how*: its last word is what the stats say now."""
@@ -122,9 +127,10 @@ class Publisher:
             return
         if how:
             self.how, self._ended = how, time.time()
-        self._write(self.snapshot(self._row()))
-        self._entry.close(remove=self.is_child or self.how.startswith(BAD_INPUT))
-        self._entry = None
+        entry, self._entry = self._entry, None
+        with suppress(TimeoutError):
+            self._aside.wait_for(self._write, entry, self.snapshot(self._row()))
+            self._aside.wait_for(entry.close, remove=self.is_child or self.how.startswith(BAD_INPUT))
 
     @property
     def is_child(self) -> bool:
@@ -157,18 +163,17 @@ class Publisher:
         self._curve = self._images.each_second(stored_images(self.crawler.stats.get_stats()))
 
     async def _say(self) -> None:
-        try:
+        with _harmless():
             row = self._row()
             if self._entry:
-                self._asked = await asyncio.to_thread(self._exchange, self._entry, self.snapshot(row))
+                with _harmless():
+                    self._asked = await self._aside.do(self._exchange, self._entry, self.snapshot(row))
             if self._board:
                 await self._say_to_all(self._board, row)
-        except Exception:  # whatever it is, the crawl is not to end for it, and says it again in a second
-            logger.debug("What this worker says of itself could not be said", exc_info=True)
         self._obey()
 
     def _exchange(self, entry: OwnEntry, snapshot: dict[str, Any]) -> dict[str, Any]:
-        self._write(snapshot)
+        self._write(entry, snapshot)
         return entry.asked()
 
     async def _say_to_all(self, board: Board, row: dict[str, Any]) -> None:
@@ -188,10 +193,10 @@ class Publisher:
         factor = control.delay_factor if is_ours else 1.0
         self._asked_of_all = {"paused": is_ours and control.paused, "delay_factor": factor, "stop": stop}
 
-    def _write(self, snapshot: dict[str, Any]) -> None:
-        if self._entry:
-            with suppress(OSError):  # a full disk: the crawl tells of it elsewhere
-                self._entry.write(snapshot)
+    @staticmethod
+    def _write(entry: OwnEntry, snapshot: dict[str, Any]) -> None:
+        with suppress(OSError):  # a full disk: the crawl tells of it elsewhere
+            entry.write(snapshot)
 
     def _row(self) -> dict[str, Any]:
         """What this worker says of itself."""
@@ -254,6 +259,7 @@ class Publisher:
             "store": row["store"],
             "worker": row,
             "control": self._wanted,
+            "pages": pages_left(self.crawler),
             **counts_of(stats),
             "seconds": (self._ended or time.time()) - self.started,
             "waiting": stats.get("budget/waiting", ""),
@@ -283,3 +289,12 @@ class Publisher:
         # Whoever leads workers stops them all, by a signal; a second stop would end them at once.
         if wanted["stop"] and not before["stop"] and not self.is_child:
             self._stopping = asyncio.create_task(self.crawler.stop_async())
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """Whatever happens, the crawl is not to end for it, and says it again in a second."""
+    try:
+        yield
+    except Exception:
+        logger.debug("What this worker says of itself could not be said", exc_info=True)

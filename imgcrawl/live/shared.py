@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from scrapy.spiderloader import get_spider_loader
@@ -29,17 +30,39 @@ async def of_redis(settings: BaseSettings, spider: str) -> dict[str, Any] | None
     url = redis_url(settings)
     if not url:
         return None
+    settings = settings_of(settings, spider, url)
+    async with reached(settings, spider, url) as home:
+        return await of_queue(settings, spider, home)
+
+
+async def spiders_of_redis(settings: BaseSettings, names: Iterable[str]) -> set[str]:
+    """Those of the spiders *names* that a crawl of is, or was, in the Redis of *settings*: by one connection."""
+    url, names = redis_url(settings), sorted(names)
+    if not url or not names:
+        return set()
+    from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 -- see `reached`
+
+    prefixes = [queue_from_settings(settings_of(settings, name, url), name).prefix for name in names]
+    async with reached(settings, names[0], url) as home, home.client.pipeline(transaction=False) as pipe:
+        for prefix in prefixes:
+            pipe.exists(f"{prefix}run")
+        found = await pipe.execute()
+    return {name for name, exists in zip(names, found, strict=True) if exists}
+
+
+@asynccontextmanager
+async def reached(settings: BaseSettings, spider: str, url: str, seconds: float = 10) -> AsyncIterator[Queue]:
+    """The queue of *spider* in the Redis at *url*, for so many *seconds*. Raises `InputError` if it does not answer."""
     # Nothing of Redis is loaded without REDIS_URL.
     from imgcrawl.frontier.queue import queue_from_settings  # noqa: PLC0415 -- see above
     from imgcrawl.shared.connection import OUTAGES, check_server, unreachable  # noqa: PLC0415 -- see above
     from imgcrawl.shared.session import one_line  # noqa: PLC0415 -- see above
 
-    settings = settings_of(settings, spider, url)
-    home = queue_from_settings(settings, spider)
+    home = queue_from_settings(settings_of(settings, spider, url), spider)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds):
             await check_server(home, url)
-            return await of_queue(settings, spider, home)
+            yield home
     except OUTAGES as error:
         raise unreachable(url, one_line(error)) from None
     finally:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
+from imgcrawl.display import remaining
 from imgcrawl.live import border
 
 SILENT = 5.0  # seconds after which a worker that says nothing is shown as silent
@@ -53,9 +54,12 @@ def shown(view: dict[str, Any]) -> dict[str, Any]:
     view["rate"] = round(sum(row["rate"] for row in living), 2)
     view["curve"] = [round(sum(each), 1) for each in zip_longest(*curves, fillvalue=0.0)][::-1]
     view["hosts"] = _hosts_of_all([row["hosts"] for row in living]) if runs else []
-    view["remaining"] = _remaining(view, sum(row["gallery_rate"] for row in living)) if runs else None
+    queue, pages = view["queue"], view.get("pages")
+    pages = queue["queued"] + queue["leased"] if queue else pages
+    rate = sum(row["gallery_rate"] for row in living)
+    view["remaining"] = remaining(pages, view["galleries"], rate) if runs else None
     view["workers"] = [{name: row[name] for name in ROW} for row in sorted(rows, key=lambda row: str(row["name"]))]
-    for name in ("group", "kind", "at", "worker", "redis"):
+    for name in ("group", "kind", "at", "worker", "redis", "pages"):
         view.pop(name, None)
     return view
 
@@ -75,11 +79,3 @@ def _hosts_of_all(lists: Iterable[Sequence[Mapping[str, Any]]]) -> list[dict[str
             one |= {name: host[name] for name in ("until", "delay", "reason")}
     busiest = sorted(found.values(), key=lambda host: (-host["active"], -host["waiting"], host["host"]))
     return [host | {"rate": round(host["rate"], 2)} for host in busiest[: border.HOSTS]]
-
-
-def _remaining(view: Mapping[str, Any], galleries_a_second: float) -> float | None:
-    """Seconds to go, where only galleries are left: a page of a list may lead to any number of others."""
-    queue, left = view["queue"], view["galleries"]["not_reached"]
-    if not queue or not left or galleries_a_second <= 0 or queue["queued"] + queue["leased"] > left:
-        return None
-    return float(round(left / galleries_a_second, 1))

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from imgcrawl.digits import whole
 from imgcrawl.pages.repeated import PagePlaces
 from imgcrawl.urls import host_of
 
@@ -55,8 +56,8 @@ def _numbered(page: PagePlaces) -> Pagination | None:
     named: dict[int, str] = {}
     for link, address in page.links.items():
         text = "".join(link.itertext()).strip(" \n\t\xa0[]().")
-        if text.isascii() and text.isdecimal() and 1 < int(text) < 100_000 and host_of(address) == ours:
-            named.setdefault(int(text), address)
+        if (number := whole(text, 99_999) or 0) > 1 and host_of(address) == ours:
+            named.setdefault(number, address)
     proposals: Counter[Pagination] = Counter()
     for number, address in named.items():
         for run in re.finditer(r"[0-9]{1,9}", address):

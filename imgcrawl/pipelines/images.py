@@ -34,15 +34,10 @@ from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner
 from imgcrawl.pipelines.imagepages import ImagePages
+from imgcrawl.pipelines.itemfields import checked_urls, set_outcomes
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
-from imgcrawl.pipelines.media_requests import (
-    MediaRequests,
-    Prepared,
-    checked_urls,
-    make_conditional,
-    with_private_pages,
-)
+from imgcrawl.pipelines.media_requests import MediaRequests, Prepared, make_conditional, with_private_pages
 from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew, with_facts
 from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
 from imgcrawl.pipelines.places import Places
@@ -68,8 +63,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
     order. Scrapy's hooks (`get_media_requests`, `file_path`, `thumb_path`, `item_completed`) may be overridden
     as in Scrapy; a known extension in what `file_path` returns gives way to that of the bytes.
 
-    An item without an `images` field, or whose `image_urls` is not a list, is dropped with an error, because
-    its results would be lost. Raises `InputError` for settings that make no sense.
+    An item that has addresses and no field `images` that takes outcomes, or whose `image_urls` is not a list, is
+    dropped with an error, because its results would be lost. Raises `InputError` for settings that make no sense.
     """
 
     STORE_SCHEMES = {**FilesPipeline.STORE_SCHEMES, "": FileStore, "file": FileStore, "s3": S3Store}  # noqa: RUF012 -- Scrapy's name and kind
@@ -110,7 +105,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
         self.media_requests = MediaRequests.of_pipeline(self, self.config, crawler.settings)
         self.opt_outs = self.media_requests.opt_outs
-        self.image_pages = ImagePages(self.media_requests)
+        self.image_pages = ImagePages(self.media_requests, strict=self.config.strict)
         self.keeper: LocalKeeper | RemoteKeeper = (
             LocalKeeper(self.local, self.catalogue, self.threads, self.config)
             if self.local
@@ -134,12 +129,12 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
     async def process_item(self, item: Any, spider: Spider | None = None) -> Any:
         adapter = ItemAdapter(item)
-        urls = checked_urls(adapter, self.images_urls_field, self.images_result_field)
+        if (urls := checked_urls(adapter, self.images_urls_field, self.images_result_field)) is None:
+            return item
         name, many = self.spiderinfo.spider.name, len(urls)
         if many > WINDOW:
-            self._prepared[id(item)] = await for_many(
-                self.threads, many, self.media_requests.prepared, adapter, urls, name
-            )
+            prepare = self.media_requests.prepared
+            self._prepared[id(item)] = await for_many(self.threads, many, prepare, adapter, urls, name)
         try:
             asked: list[tuple[bytes, str]] = []
             requests = known_requests(
@@ -158,20 +153,24 @@ class ImagesPipeline(ScrapyImagesPipeline):
             images[index] = tell_anew(self.crawler, images[index], as_placeholder(images[index]), adapter.get("url"))
         if not self.config.simulate:
             media = (self.images_urls_field, self.images_result_field)
-            await self._note(await for_many(self.threads, many, visit_of, adapter, asked, images, media, name))
+            visit = await for_many(self.threads, many, visit_of, adapter, asked, images, media, name)
+            await self._note(visit, images)
         results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
-        return self.item_completed(results, item, self.spiderinfo)  # type: ignore[arg-type] # Scrapy's FileInfo has four keys, ours more
+        return self.item_completed(results, item, self.spiderinfo)
 
     def get_media_requests(  # type: ignore[override] # a generator: an item may have very many
         self, item: Any, info: MediaPipeline.SpiderInfo
     ) -> Iterator[Request]:
         adapter = ItemAdapter(item)
-        urls = adapter.get(self.images_urls_field, [])
-        prepared = self._prepared.get(id(item))
-        if prepared is None or len(prepared.paths) != len(urls):
+        urls = adapter.get(self.images_urls_field) or []
+        if (prepared := self._prepared.get(id(item))) is None or len(prepared.paths) != len(urls):
             prepared = self.media_requests.prepared(adapter, urls, info.spider.name)
         requests = self.media_requests.of(adapter, urls, prepared, info.spider.name)
         yield from with_private_pages(requests, info.spider) if "failed" in adapter else requests
+
+    def item_completed(self, results: list[Any], item: Any, info: MediaPipeline.SpiderInfo) -> Any:
+        set_outcomes(ItemAdapter(item), self.images_result_field, [image for _, image in results])
+        return item
 
     def file_path(
         self,
@@ -197,13 +196,13 @@ class ImagesPipeline(ScrapyImagesPipeline):
         """The name of a thumbnail, without an extension: the image's own below `thumbs/<thumb_id>/`."""
         return f"thumbs/{thumb_id}/{PurePosixPath(request.meta['image_path']).with_suffix('')}"
 
-    async def _note(self, visit: GalleryVisit) -> None:
-        """Have *visit* in the catalogue. Raises `GalleryUnfinished` where that cannot be."""
+    async def _note(self, visit: GalleryVisit, images: list[Image]) -> None:
+        """Have *visit*, of *images*, in the catalogue. Raises `GalleryUnfinished` where that cannot be."""
         try:
             await self.visits.note(visit)
         except (CatalogueError, sqlite3.Error) as error:
             self.failures.stop(f"{visit.url or visit.title} could not be noted in the catalogue: {error}")
-            raise GalleryUnfinished("not noted in the catalogue", log_level="DEBUG") from error
+            raise GalleryUnfinished("not noted in the catalogue", images, log_level="DEBUG") from error
 
     async def _outcome(self, request: Request, item: Any) -> Image:
         """What became of one address. Raises nothing but CancelledError."""
@@ -234,7 +233,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
         async def ask() -> Image:
             with downloader.count_as_active(request) if isinstance(downloader, Downloader) else nullcontext():
-                return await self._image(request, item, key)
+                had = await self._image(request, item, key)
+                return await self._image(copy, item, key) if (copy := self.image_pages.copy_of(request, had)) else had
 
         return await self._addresses.outcome(key, ask)
 

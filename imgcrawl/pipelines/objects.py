@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from scrapy.settings import BaseSettings
@@ -78,6 +80,19 @@ class StoredObjects:
             raise LostStoreError(error) from error
         return digest.hexdigest()
 
+    def body(self, name: str, most: int) -> bytes:
+        """As `FileStore.body`."""
+        found = self._asked(self._client.get_object, name)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, "no such object", name)
+        if found["ContentLength"] > most:
+            found["Body"].close()
+            raise OSError(errno.EFBIG, f"it has more than {most} bytes", name)
+        try:
+            return bytes(found["Body"].read())
+        except Exception as error:  # of urllib3, and others
+            raise LostStoreError(error) from error
+
     def read(self, name: str) -> bytes | None:
         """The bytes of an object; None if there is no such object."""
         found = self._asked(self._client.get_object, name)
@@ -85,6 +100,15 @@ class StoredObjects:
             return None if found is None else bytes(found["Body"].read())
         except Exception as error:  # as above
             raise LostStoreError(error) from error
+
+    @classmethod
+    def from_settings(cls, settings: BaseSettings) -> StoredObjects | None:
+        """Those of IMAGES_STORE; None if that is no `s3://`, or the library is missing. Raises `InputError` for an
+        address that is none."""
+        uri = str(settings.get("IMAGES_STORE") or "")
+        if not uri.startswith("s3://") or find_spec("botocore") is None:
+            return None
+        return cls(uri, settings)
 
     def _asked(self, ask: Any, name: str) -> Any:
         if not is_plain(name):

@@ -53,7 +53,7 @@ def with_facts(images: list[Image], facts: Any) -> list[Image]:
     """*images* with what their page states about each (`Gallery`'s `image_facts`): address → fact → value."""
     if isinstance(facts, dict):
         for image in images:
-            if about := facts.get(image["url"]):
+            if isinstance(image["url"], str) and (about := facts.get(image["url"])):
                 image["facts"] = about
     return images
 

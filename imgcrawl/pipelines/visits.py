@@ -46,7 +46,7 @@ def known_requests(
         known_as = request.meta.get("image_known_as")
         if request.url == NO_ADDRESS:
             known_as = f"{NO_ADDRESS}?{quote(str(request.meta['image_url']), errors='replace')}"
-        key = fingerprinter.fingerprint(Request(known_as) if known_as else request)
+        key = fingerprinter.fingerprint(Request(known_as, meta=request.meta) if known_as else request)
         request.meta["image_key"] = key
         asked.append((key, str(request.meta.get("page_url") or "")))
         yield request

@@ -61,7 +61,8 @@ async def outcomes(
         if index >= WINDOW and is_stopping():
             told = f"stopped after {index - len(underway):,} images of it"
             await cancel_all(*underway)
-            raise GalleryUnfinished(told, log_level="DEBUG")  # Scrapy would tell all of the item
+            had = [image for image in images if image]
+            raise GalleryUnfinished(told, had, log_level="DEBUG")  # Scrapy would tell all of the item
         images.append(None)
         task = asyncio.create_task(add(index, request))
         underway.add(task)

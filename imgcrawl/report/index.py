@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, compress
+from itertools import chain, compress, pairwise
 from typing import Any, Final
 
 from cachetools import LRUCache
@@ -156,6 +156,11 @@ class Index:
 
     def _grouped(self, numbers: Sequence[int]) -> array[int]:
         found, place = array("I"), 0
+        if len(numbers) == self.images:  # all of them, in their order
+            for gallery, (first, behind) in enumerate(pairwise(self._firsts)):
+                if behind > first:
+                    found.extend((gallery, first, behind - first))
+            return found
         while place < len(numbers):
             gallery = self.gallery_of(numbers[place])
             end = bisect_left(numbers, self._firsts[gallery + 1], place)

@@ -51,7 +51,8 @@ class FilePage:
             if has_file:
                 self._firsts.append((place, number, image.path))
             thumb = self._stored.thumb_of(image.path) if has_file else ""
-            self._columns.add_image(number, image, has_file=has_file, thumb=thumb)
+            can_be_opened = has_file and self._stored.root is not None  # of objects there are small copies only
+            self._columns.add_image(number, image, has_file=can_be_opened, thumb=thumb)
 
     @property
     def galleries(self) -> int:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from imgcrawl.catalogue.opening import local_store
 from imgcrawl.exceptions import ImageError
 from imgcrawl.images.process import DecoderProcess
+from imgcrawl.pipelines.objects import StoredObjects
 from imgcrawl.pipelines.stores import FileStore, is_plain
 
 if TYPE_CHECKING:
@@ -35,12 +36,14 @@ SmallCopy = tuple[bytes, str]  # and the ending of its name
 
 
 class ReportFiles:
-    """The files of the store of *settings*, if that is a folder; else there are none."""
+    """The files of the store of *settings*, if that is a folder or `s3://`; else there are none. Of objects it is not
+    asked whether they are there before one is shown: that would be a request for each."""
 
     def __init__(self, settings: BaseSettings) -> None:
         root = local_store(settings)
-        self._store = FileStore(root) if root is not None and root.is_dir() else None
-        self.root = root.resolve() if self._store and root else None
+        folder = FileStore(root) if root is not None and root.is_dir() else None
+        self._store = folder or StoredObjects.from_settings(settings)
+        self.root = root.resolve() if folder and root else None
         sizes = {str(name): tuple(map(int, size)) for name, size in settings.getdict("IMAGES_THUMBS").items()}
         fitting = sorted(sizes, key=lambda name: (max(sizes[name]) < min(SIZE), max(sizes[name])))
         self.thumbs = f"thumbs/{fitting[0]}" if self._store and fitting else ""
@@ -60,12 +63,12 @@ class ReportFiles:
             self._store is not None
             and PurePosixPath(path).suffix.lower() in TYPES
             and is_plain(path)
-            and self._store.stat(path) is not None
+            and (self.root is None or self._store.stat(path) is not None)
         )
 
     def thumb_of(self, path: str) -> str:
         """The name of a small copy of *path* that a crawl has made (IMAGES_THUMBS), or ""."""
-        if not self.thumbs or not self._store:
+        if not self.thumbs or not isinstance(self._store, FileStore):
             return ""
         names = (name for name in self._store.thumbnails_of(path) if name.startswith(f"{self.thumbs}/"))
         return next((name for name in names if self._store.stat(name) is not None), "")

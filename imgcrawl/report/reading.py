@@ -1,7 +1,8 @@
-"""Reads feeds and logs, several at a time, each in a process of its own."""
+"""Reads feeds and logs, several at a time, each, or each part of a large one, in a process of its own."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from imgcrawl.catalogue import Catalogue
 from imgcrawl.catalogue.galleries import items
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.report.logs import LogTally, is_log, read_log
+from imgcrawl.report.parts import Part, PartFile, parts_of
 from imgcrawl.report.records import LABELS, GalleryRecord, from_json, gallery_record
 from imgcrawl.report.tally import Tally
 from imgcrawl.upkeep.feeditems import FeedItems, galleries, is_item
@@ -108,11 +110,15 @@ def collect(
             (logs if is_log(path) else feeds).append(path)
         except OSError as error:
             raise InputError(f"{path}: {describe(error)}; expected a feed or a log of a crawl") from error
+    size = sum(path.stat().st_size for path in paths)
+    processes = (os.cpu_count() or 1) if size >= _SMALL else 1
+    parts = [(path, part) for path in feeds for part in parts_of(path, min(processes, _most_parts(path)))]
     tasks: list[Callable[..., FeedPart | LogTally]] = [
-        partial(read_feed, path, folder / f"{number}.jsonl", labels) for number, path in enumerate(feeds)
+        partial(read_feed, path, folder / f"{number}.jsonl", labels, part=part)
+        for number, (path, part) in enumerate(parts)
     ]
     tasks += [partial(read_log, path) for path in logs]
-    for part in _results(tasks, sum(path.stat().st_size for path in paths), on_step):
+    for part in _results(tasks, processes, on_step):
         if isinstance(part, FeedPart):
             found.add(part)
         else:
@@ -120,23 +126,39 @@ def collect(
     return found
 
 
+def _most_parts(path: Path) -> int:
+    return path.stat().st_size // max(1, _SMALL) + 1
+
+
 def read_feed(
-    path: Path, target: Path, labels: Sequence[str] = LABELS, on_step: Callable[[], None] = lambda: None
+    path: Path,
+    target: Path,
+    labels: Sequence[str] = LABELS,
+    on_step: Callable[[], None] = lambda: None,
+    *,
+    part: Part | None = None,
 ) -> FeedPart:
-    """Write the galleries of the feed at *path* (.json, .jsonl, .csv, .parquet) to *target*. Raises `InputError`."""
-    part = FeedPart(target)
-    feed = _ParquetItems(path) if path.suffix.lower() == ".parquet" else FeedItems(path)
+    """Write the galleries of the feed at *path* (.json, .jsonl, .csv, .parquet), or of a *part* of it, to *target*.
+    Raises `InputError`."""
+    found = FeedPart(target)
+    feed: FeedItems | _ParquetItems
+    if part:
+        feed = FeedItems(path, lambda: io.BufferedReader(PartFile(path, part)))
+    else:
+        feed = _ParquetItems(path) if path.suffix.lower() == ".parquet" else FeedItems(path)
     with target.open("w", encoding="ascii") as file:
         for item in feed:
             gallery = gallery_record(item, labels)
-            part.tally.add(gallery)
-            part.known.append((gallery.key, gallery.quality))
+            found.tally.add(gallery)
+            found.known.append((gallery.key, gallery.quality))
             file.write(json.dumps(gallery) + "\n")
             on_step()
-    part.problems = feed.problems[:MOST_TOLD]
-    if not part.known and feed.problems:
+    found.problems = feed.problems[:MOST_TOLD]
+    if part and part[0]:  # lines are counted from there
+        found.problems = [f"{problem} (from byte {part[0]:,} on)" for problem in found.problems]
+    elif not found.known and feed.problems:
         raise InputError(f"{feed.problems[0]}; expected a feed or a log of a crawl")
-    return part
+    return found
 
 
 class _ParquetItems:
@@ -174,11 +196,11 @@ def _without_nothing(value: Any) -> Any:
 
 
 def _results(
-    tasks: Sequence[Callable[..., FeedPart | LogTally]], size: int, on_step: Callable[[], None]
+    tasks: Sequence[Callable[..., FeedPart | LogTally]], processes: int, on_step: Callable[[], None]
 ) -> Iterator[FeedPart | LogTally]:
-    """What *tasks* return, in their order: by as many processes as there are processors, where these are worth it."""
-    processes = min(len(tasks), os.cpu_count() or 1)
-    if processes < 2 or size < _SMALL:
+    """What *tasks* return, in their order: by so many *processes*, or, of one, by this."""
+    processes = min(len(tasks), processes)
+    if processes < 2:
         for task in tasks:
             yield task(on_step=on_step)
         return

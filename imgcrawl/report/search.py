@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from os.path import commonprefix
 from typing import Any, Final
 
 from imgcrawl.report.records import GalleryRecord
@@ -60,38 +61,44 @@ class Texts:
     database takes several times as long."""
 
     def __init__(self) -> None:
-        self._firsts: list[int] = []
-        self._texts: list[bytes] = []
+        self._places: list[range] = []  # of each gallery the numbers of its images
+        self._galleries: list[bytes] = []  # its own line, and what all its images' lines have
+        self._images: list[bytes] = []  # the lines of the images of a gallery, as one text
 
     def add(self, gallery: GalleryRecord, first: int) -> str:
         """Add *gallery*, whose first image has the number *first*. Its own line is returned."""
         own = _line(gallery.title, gallery.url, gallery.spider, *gallery.labels)
-        lines = [own, *(_line(image.url, image.path, image.name, image.page) for image in gallery.images)]
-        self._firsts.append(first)
-        self._texts.append("\n".join(lines).encode())
+        lines = [_line(image.url, image.path, image.name, image.page) for image in gallery.images]
+        self._places.append(range(first, first + len(lines)))
+        self._galleries.append("\n".join([own, *_alike(lines)]).encode())
+        self._images.append("\n".join(lines).encode())
         return own
 
     def find(self, words: Sequence[str]) -> array[int]:
         """The numbers of the images in whose line, or in whose gallery's, each of *words* stands."""
         sought = [word.encode() for word in words]
         found = array("I")
-        for first, text in zip(self._firsts, self._texts, strict=True):
-            for word in sought:
+        for places, own, text in zip(self._places, self._galleries, self._images, strict=True):
+            rest = [word for word in sought if word not in own]
+            if not rest:
+                found.extend(places)
+                continue
+            for word in rest:
                 if word not in text:
                     break
             else:
-                own, *lines = text.split(b"\n")
-                rest = [word for word in sought if word not in own]
-                places = range(first, first + len(lines))
-                if not rest:
-                    found.extend(places)
-                elif len(rest) == 1:
-                    (word,) = rest
-                    found.extend([place for place, line in zip(places, lines, strict=True) if word in line])
-                else:
-                    matching = (all(word in line for word in rest) for line in lines)
-                    found.extend([place for place, matches in zip(places, matching, strict=True) if matches])
+                lines: Iterable[tuple[int, bytes]] = enumerate(text.split(b"\n"), places.start)
+                for word in rest[1:]:
+                    lines = [(place, line) for place, line in lines if word in line]
+                word = rest[0]
+                found.extend([place for place, line in lines if word in line])
         return found
+
+
+def _alike(lines: Sequence[str]) -> tuple[str, str]:
+    """How all *lines* begin, and how the addresses at their starts end: where a word stands in these, it is in each."""
+    ends = [line.partition("\t")[0][::-1] for line in lines]
+    return commonprefix(lines), commonprefix(ends)[::-1]  # noqa: RUF071 -- characters are meant
 
 
 def _line(*texts: str) -> str:

@@ -22,6 +22,7 @@ from imgcrawl.exceptions import InputError, describe
 from imgcrawl.filelocks import lock
 from imgcrawl.ownfiles import open_own, whose
 from imgcrawl.telemetry.metrics import CrawlMetrics
+from imgcrawl.watch.access import is_loopback, is_own_name
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -35,7 +36,9 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 class MetricsServer:
     """Serves `/metrics` at METRICS_ADDRESS (default 127.0.0.1) and METRICS_PORT, or, if another process has that, the
-    next port that is free; 0: any. It is made when somebody asks, in the event loop, of the crawl's stats.
+    next port that is free; 0: any. It is made when somebody asks, in the event loop, of the crawl's stats. At an
+    address of this machine alone it is to be had by an address, or by this machine's names only; elsewhere by any, as
+    scrapers have names for it.
 
     With METRICS_TARGETS, a folder, each process has a file there while it lives, as Prometheus' `file_sd_configs` wants
     it; those of processes that were killed are removed by the next one. METRICS_HOSTS (default 20) hosts have labels of
@@ -88,6 +91,9 @@ class MetricsServer:
         raise InputError(f"METRICS_PORT={self.port}: it and the {_PORTS - 1} behind it are taken; expected a free one")
 
     async def _metrics(self, request: web.Request) -> web.Response:
+        if is_loopback(self.address) and not is_own_name(request.headers.get("Host", ""), self.address):
+            # A site in a browser of this machine whose name was made to lead here (DNS rebinding).
+            raise web.HTTPMisdirectedRequest(text="by that name METRICS_ADDRESS would have to be another than this")
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self.registry), headers={"Content-Type": content_type})
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imgcrawl.catalogue import Record
 from imgcrawl.exceptions import ImageError
 from imgcrawl.images.costs import LARGEST_IN_THREADS
-from imgcrawl.images.process import DecoderProcess
+from imgcrawl.images.process import DecoderProcess, NotStartedError
 from imgcrawl.images.room import CostlyError, set_pixel_limit
 from imgcrawl.images.verify import Facts, examine
 from imgcrawl.pipelines.examiners import IN_THREADS
@@ -35,14 +35,16 @@ class StoredImages:
 
     def decoded(self, record: Record) -> Record:
         """*record* with what decoding its file tells; as it is where that cannot be done here. Raises `ImageError` for
-        what is damaged, and OSError."""
+        what is damaged, `NotStartedError` where nothing can be decoded, and OSError."""
         try:
             facts = self._facts(record)
+        except NotStartedError:  # of no file anything would be known
+            raise
         except ImageError as error:
             if error.reason in _NOT_HERE:
                 return record
             raise
-        kept = [word for word in record.warnings.split() if word == "cut_off"]  # it is not of the bytes
+        kept = [word for word in record.warnings.split() if word in ("cut_off", "thumbnail")]  # not of the bytes
         told = " ".join((*facts.warnings, *kept))
         return replace(record, width=facts.width, height=facts.height, frames=facts.frames, warnings=told, verified="")
 

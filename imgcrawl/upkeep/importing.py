@@ -17,8 +17,8 @@ from typing import cast
 
 from imgcrawl.catalogue import Catalogue, Record
 from imgcrawl.exceptions import ImageError, InputError
-from imgcrawl.images.headers import facts_of_header
 from imgcrawl.images.names import file_names, safe_path, strip_extension
+from imgcrawl.images.process import DecoderProcess
 from imgcrawl.images.verify import Facts
 from imgcrawl.pipelines.stores import FileStore, is_plain
 from imgcrawl.upkeep.addresses import AddressKeys
@@ -40,7 +40,8 @@ class _Read:
 
 
 class Importing:
-    """Takes files into *store*, where they are not in it already, and notes them in *catalogue*; *threads* read them.
+    """Takes files into *store*, where they are not in it already, and notes them in *catalogue*; *threads* read them,
+    and *decoder* their headers.
 
     Files outside the store get a hard link in it, or are copied where that cannot be, below `imported/`; bytes that are
     there already are not stored again. An address that is in the catalogue, with its file, stays as it is. What others
@@ -48,11 +49,13 @@ class Importing:
     """
 
     def __init__(
-        self, catalogue: Catalogue, store: FileStore, keys: AddressKeys, threads: int, *, with_checksum: bool
-    ) -> None:
+        self, catalogue: Catalogue, store: FileStore, keys: AddressKeys, decoder: DecoderProcess, threads: int, *,
+        with_checksum: bool,
+    ) -> None:  # fmt: skip
         self.catalogue = catalogue
         self.store = store
         self.keys = keys
+        self.decoder = decoder
         self.threads = threads
         self.with_checksum = with_checksum
         self.counts: Counter[str] = Counter()
@@ -114,7 +117,7 @@ class Importing:
                     if hashlib.file_digest(file, found.digest[0]).hexdigest() != found.digest[1]:
                         named = found.name or path
                         return f"{named} has not the bytes that {found.url} had ({found.digest[0]}): made anew?"
-            return _Read(path, found, key, checksum, facts_of_header(path))
+            return _Read(path, found, key, checksum, self.decoder.facts_of_header(path))
         except OSError as error:
             return f"{found.name or path} cannot be read: {error.strerror or error}"
         except ImageError as error:

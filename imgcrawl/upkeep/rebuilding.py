@@ -16,8 +16,8 @@ from scrapy.utils.request import RequestFingerprinterProtocol
 
 from imgcrawl.catalogue import Catalogue, GalleryVisit, Record
 from imgcrawl.exceptions import ImageError
-from imgcrawl.images.headers import facts_of_header
 from imgcrawl.images.names import file_names, strip_extension
+from imgcrawl.images.process import DecoderProcess
 from imgcrawl.items import STORED, seconds_of
 from imgcrawl.pipelines.media_requests import MediaRequests
 from imgcrawl.pipelines.stores import FileStore
@@ -91,7 +91,8 @@ class StoredFiles:
 
 class Rebuild:
     """Notes in *catalogue*, which is empty at first, what the items of feeds say, the oldest first, as far as the files
-    are what these say. *naming_of* gives what a spider calls its files, whose items have some fields.
+    are what these say. *naming_of* gives what a spider calls its files, whose items have some fields; *decoder* reads
+    the headers of files about which feeds say nothing.
 
     What a feed says is stored, and is not there, or has other bytes, is a failure: `lost`.
     """
@@ -102,12 +103,14 @@ class Rebuild:
         files: StoredFiles,
         naming_of: Callable[[str, Collection[str]], Naming],
         fingerprinter: RequestFingerprinterProtocol,
+        decoder: DecoderProcess,
     ) -> None:
         self.catalogue = catalogue
         self.files = files
         self.naming_of = naming_of
         self._namings: dict[str, Naming] = {}
         self.fingerprinter = fingerprinter
+        self.decoder = decoder
 
     def add(self, item: Mapping[str, Any]) -> None:
         """Note *item*, of a feed."""
@@ -152,7 +155,7 @@ class Rebuild:
         lost.execute("DELETE FROM lost WHERE key = ?", (key,))
         if not image.get("format"):
             with suppress(ImageError, OSError):
-                facts = facts_of_header(self.files.store.root / file.path)
+                facts = self.decoder.facts_of_header(self.files.store.root / file.path)
                 image |= {name: getattr(facts, name) for name in ("format", "width", "height", "frames", "verified")}
         record = _record(key, wanted, image, file)
         if before and (before.path, before.checksum) == (record.path, record.checksum) and not _names_its_file(record):

@@ -58,11 +58,11 @@ class Access:
 
     def __init__(self, token: str, host: str) -> None:
         self._token = token.encode()
-        self._names = {"localhost", host.lower(), socket.gethostname().lower()}
+        self._host = host
 
     @web.middleware
     async def check(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if not self._is_known(request.headers.get("Host", "")):
+        if not is_own_name(request.headers.get("Host", ""), self._host):
             # A site whose name was made to lead here (DNS rebinding).
             raise web.HTTPMisdirectedRequest(text="this page is not to be had by that name")
         if request.path != "/" and request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
@@ -79,13 +79,23 @@ class Access:
                 text="the token is not that of this start", headers={"WWW-Authenticate": "Bearer"}
             )
 
-    def _is_known(self, host: str) -> bool:
-        """Whether *host*, of a header, is an address, or a name of ours: any port, as of a tunnel."""
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-            return name in self._names or bool(ipaddress.ip_address(name))
-        except ValueError:
-            return False
+
+def is_own_name(host: str, listening_at: str) -> bool:
+    """Whether *host*, of a header, is an address, or a name of this machine: any port, as of a tunnel."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        own = {"localhost", listening_at.lower(), socket.gethostname().lower()}
+        return name in own or bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what listens at *host* can be reached from this machine only."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_from_itself(request: web.Request) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from imgcrawl.display import again
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.lines import printable
 from imgcrawl.watch.access import Access, add_headers
@@ -142,5 +143,5 @@ class WatchServer:
                 await self._ask(stop=True)
                 return "All workers are told to stop when what is under way is done."
             case {"action": "requeue"}:
-                return f"{await self._requeue():,} pages are in the queue again."
+                return f"{again(await self._requeue())}."
         raise InputError("expected an action: pause, resume, slow with a factor, stop or requeue")

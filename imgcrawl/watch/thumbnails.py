@@ -16,8 +16,10 @@ from cachetools import LRUCache
 from imgcrawl.catalogue.opening import CATALOGUE_NAME
 from imgcrawl.exceptions import ImageError
 from imgcrawl.images.process import DecoderProcess
+from imgcrawl.lines import printable
 from imgcrawl.ownfiles import is_of_a_stranger
-from imgcrawl.pipelines.stores import FileStore, is_plain
+from imgcrawl.pipelines.objects import StoredObjects
+from imgcrawl.pipelines.stores import FileStore, full_address, is_plain
 
 SHOWN: Final = 24  # at once
 NEW: Final = 4  # a look: nobody sees more, and each takes some ms of CPU time
@@ -27,6 +29,7 @@ _CACHE: Final = 4 * 1024 * 1024  # bytes of small ones
 _KNOWN: Final = 400  # addresses of small ones that are answered
 _TYPES: Final = {".jpg": "image/jpeg", ".png": "image/png"}
 
+Store = FileStore | StoredObjects
 Small = tuple[bytes, str]  # of an image, and its content type
 
 
@@ -35,17 +38,19 @@ class Thumbnails:
 
     *store* is where a crawl with the settings of the command keeps its images, if that is a folder. The overview of a
     crawl may name another; it is believed if a catalogue of ours is in it. Nothing is read but regular files below the
-    store, of names that the overview has shown, and nothing leaves but what was decoded and drawn anew.
+    store, of names that the overview has shown, and nothing leaves but what was decoded and drawn anew. *objects* are
+    those of the settings' store, if that is `s3://`.
     """
 
-    def __init__(self, store: Path | None, max_pixels: int, memory: int) -> None:
+    def __init__(self, store: Path | None, max_pixels: int, memory: int, objects: StoredObjects | None = None) -> None:
         self._own = store.absolute() if store else None
+        self._objects = objects
         self._decoder = DecoderProcess(max_pixels, memory)
         self._thread = ThreadPoolExecutor(1, "thumbnails")
         self._turn = asyncio.Lock()
         self._secret = secrets.token_bytes(32)
         self._stores: LRUCache[str, FileStore] = LRUCache(8)
-        self._files: LRUCache[str, tuple[FileStore, str]] = LRUCache(_KNOWN)
+        self._files: LRUCache[str, tuple[Store, str]] = LRUCache(_KNOWN)
         self._made: LRUCache[str, Small] = LRUCache(_CACHE, getsizeof=lambda small: len(small[0]))
         self._shown: list[dict[str, Any]] = []
 
@@ -88,15 +93,17 @@ class Thumbnails:
         self._decoder.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _make(self, store: FileStore, path: str) -> Small:
+    def _make(self, store: Store, path: str) -> Small:
         try:
             body, extension = self._decoder.thumbnail(store.body(path, LARGEST), SIZE)
         except (ImageError, OSError, ValueError):  # ValueError: no name of a file
             return b"", ""
         return body, _TYPES[extension]
 
-    def _store(self, overview: Mapping[str, Any]) -> FileStore | None:
+    def _store(self, overview: Mapping[str, Any]) -> Store | None:
         name = str(overview.get("store") or "").removeprefix("file://")
+        if self._objects and full_address(name) == printable(self._objects.uri):
+            return self._objects
         if not name or "://" in name:
             return None
         if name not in self._stores and self._is_believed(Path(name)):

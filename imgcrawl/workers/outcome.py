@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from imgcrawl.extensions.counts import count_item
 from imgcrawl.extensions.verdict import findings
 from imgcrawl.feeds.merge import Segments
 from imgcrawl.frontier.verdict import last_reason
@@ -60,24 +61,6 @@ def _write_files(folder: CrawlFolder, feeds: OutputWriter, samples: Samples) -> 
             logger.error(sentence)
         feeds.write_files(segments, folder.kept)
     return counted
-
-
-def count_item(stats: Counter[str], item: dict[str, Any]) -> None:
-    """Count *item* and its outcomes in *stats* as the crawl that yielded it has done."""
-    if item.get("error"):
-        stats["gallery/failed"] += 1
-        stats[f"gallery/failed/{item['error']}"] += 1
-    else:
-        stats["gallery/count"] += 1
-    outcomes = outcomes_of(item)
-    if not outcomes and not item.get("error"):
-        stats["gallery/empty"] += 1
-    for outcome in outcomes:
-        status = outcome.get("status")
-        stats["image/found"] += 1
-        stats[f"image/{status}"] += 1
-        if "reason" in outcome:
-            stats[f"image/{status}/{outcome['reason']}"] += 1
 
 
 def take_samples(samples: Samples, item: dict[str, Any]) -> None:

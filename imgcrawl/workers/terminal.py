@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from scrapy.settings import SETTINGS_PRIORITIES
 
-from imgcrawl.display import Speed, clock, lines_of, stored_images
+from imgcrawl.display import Speed, clock, lines_of, remaining, stored_images
 from imgcrawl.lines import escaped_json, printable
 from imgcrawl.livedisplay import LiveDisplay, can_be_seen
 
@@ -28,7 +28,7 @@ class Terminal:
     """
 
     def __init__(self, spider: str, settings: BaseSettings) -> None:
-        self.speed = Speed()
+        self.speed, self._galleries = Speed(), Speed()
         self._logged = time.monotonic()
         self._interval = settings.getfloat("PROGRESS_INTERVAL")
         self._live: LiveDisplay | None = None
@@ -69,6 +69,9 @@ class Terminal:
     def show(self, view: dict[str, Any], stats: Mapping[str, Any], workers: int, *, stopping: bool) -> None:
         """Tell how far so many *workers* are; *stopping*: they are about to leave."""
         view["rate"] = self.speed.recent(stored_images(stats))
+        queue, galleries = view["queue"], view["galleries"]
+        rate = self._galleries.recent(galleries["scraped"] + galleries["failed"])
+        view["remaining"] = remaining(queue["queued"] + queue["leased"], galleries, rate)
         first, *lines = lines_of(view, 0)
         lines.insert(0, f"{workers} worker{'' if workers == 1 else 's'}, {first}")
         if self._live:

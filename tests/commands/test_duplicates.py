@@ -93,6 +93,7 @@ def test_groups_are_listed_with_the_largest_first(
     assert [row["path"] for row in json.loads(run("--json")[1])] == ["large.png", "small.jpg"]
     assert run("--keep", "newest")[::2] == (2, "--keep newest: expected largest\n")
     assert run("--distance", "300")[::2] == (2, "--distance 300: expected a number from 0 to 128\n")
+    assert run("--distance", "9" * 5000)[0] == 2
 
 
 def test_what_looks_like_a_stored_image_and_is_not_larger_is_refused(server: Server, tmp_path: Path) -> None:

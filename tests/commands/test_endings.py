@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from scrapy.commands import ScrapyCommand
+from scrapy.cmdline import _get_commands_dict
 
-import imgcrawl.commands
-from tests.support.crawling import ROOT, crawl_command, environment
+from tests.support.crawling import ROOT, crawl_command, environment, project_settings
 from tests.support.server import HTML, JPEG, Server
 
 
@@ -108,7 +106,28 @@ def test_a_shell_completes_commands_spiders_and_options(words: str, expected: st
 
 
 def test_the_help_of_every_command_has_an_example() -> None:
-    for _, name, _ in pkgutil.iter_modules(imgcrawl.commands.__path__):
-        module = importlib.import_module(f"imgcrawl.commands.{name}")
-        if isinstance(command := getattr(module, "Command", None), type) and issubclass(command, ScrapyCommand):
-            assert "Example: " in command().long_desc(), name
+    for name, command in _get_commands_dict(project_settings(), inproject=True).items():
+        assert re.search(rf"Example: (.+ )?(scrapy|imgcrawl) {name}\b", command.long_desc()), name
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("fetch http://127.0.0.1:1/ -s IMAGES_STORE=foo://x", "IMAGES_STORE='foo://x' cannot be used"),
+        ("shell -c 1 -s IMAGES_THREADS=many", "-s IMAGES_THREADS=many: expected a whole number, 1 or more"),
+        ("fetch", "expected [options] <url>, as in: scrapy fetch --nolog https://example.org/albums"),
+    ],
+)
+def test_scrapys_own_commands_tell_bad_input_in_one_sentence(command: str, sentence: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "imgcrawl", *command.split(), "-L", "ERROR"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    *usage, told = done.stderr.splitlines()
+    assert sentence in told
+    assert len(usage) == (3 if command == "fetch" else 0), "its usage, from Scrapy"

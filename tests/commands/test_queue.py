@@ -60,9 +60,20 @@ async def test_pages_given_up_are_shown_and_put_back(tmp_path: Path, redis_serve
     assert "http://h/1" in out
     assert "1 failures, 0 deaths of its worker; the last: ValueError: no" in out
     code, out, _ = scrapy(tmp_path, "queue", "--requeue", "pximg", redis_url=redis_server.url)
-    assert (code, out) == (0, "pximg: 1 pages are in the queue again\n")
+    assert (code, out) == (0, "pximg: 1 page is in the queue again\n")
     counts = await inspect.counts(store)
     assert (counts["dead"], counts["queued"]) == (0, 3)
+    # Numbers that others have written, of which Python makes none, or which no clock has.
+    many, more = b"9" * 400, b"9" * 5000
+    for number in (many, more):
+        await store.client.rpush(f"{store.prefix}dead", number + b",1,1,0,h\nreason\n{}")
+        await store.client.hset(f"{store.prefix}leases:host-1-abc", number, b"0,0," + number + b",0,h\n{}")
+        await store.client.hset(f"{store.prefix}run", mapping={"started": number, "shards": number, "done": number})
+        assert len((await inspect.workers(store))["host-1-abc"]) == 2
+        assert (await inspect.counts(store))["done"] == 0
+        assert await inspect.dead(store) == []
+    assert scrapy(tmp_path, "queue", "pximg", redis_url=redis_server.url)[::2] == (0, "")
+    await store.client.delete(f"{store.prefix}dead")
     assert (
         scrapy(tmp_path, "queue", "pximg", "--dead", redis_url=redis_server.url)[1] == "pximg: no page was given up\n"
     )

@@ -13,7 +13,7 @@ import scrapy
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.cookiesfile import read_cookies
-from imgcrawl.downloadermiddlewares.cookies import CookiesMiddleware
+from imgcrawl.downloadermiddlewares.cookies import MOST, CookiesMiddleware
 from imgcrawl.exceptions import InputError
 from tests.support.crawling import Crawl, crawl
 from tests.support.server import JPEG, Answer, Request, Server
@@ -117,6 +117,31 @@ def cookie_sent(middleware: CookiesMiddleware, url: str) -> bytes | None:
     middleware.process_exception(request, OSError())
     assert dict(request.headers) == {b"Accept": [b"*/*"]}, "what is tried again goes to Redis"
     return sent
+
+
+def test_of_the_cookies_that_sites_set_no_more_is_kept_than_browsers_keep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgcrawl.downloadermiddlewares.cookies.MOST_TOGETHER", together := 300)
+    file = tmp_path / "cookies.txt"
+    file.write_text("".join(f"{host}\tFALSE\t/\tFALSE\t0\tgiven\t1\n" for host in ("a.example", "b.example")))
+    cookies = CookiesMiddleware.from_crawler(get_crawler(settings_dict={"COOKIES_FILE": str(file)}))
+
+    def answer(host: str, *values: str) -> bytes:
+        page = scrapy.Request(f"http://{host}/")
+        cookies.process_response(page, scrapy.http.Response(page.url, headers={"Set-Cookie": list(values)}))
+        return cookie_sent(cookies, page.url) or b""
+
+    for number in range(0, 1000, 50):
+        sent = answer("a.example", *(f"n{n}=v; Path=/" for n in range(number, number + 50)), f"l={'x' * 5000}")
+    assert sent.count(b"=") == MOST + 1
+    assert b"given=1" in sent and b"n999=v" in sent and b"n0=v" not in sent and b"l=x" not in sent
+    for number in range(together + 100):
+        answer(f"host{number}.example", "a=b")
+    assert len(cookies.jars[None]) == together + 2
+    assert len(cookies.jars[None]._cookies) <= together + 2
+    assert cookie_sent(cookies, "http://a.example/") == b"given=1"
+    assert cookie_sent(cookies, f"http://host{together}.example/") == b"a=b"
 
 
 def test_cookies_are_kept_apart_by_domain_and_the_list_of_public_domains_is_at_hand(

@@ -46,7 +46,7 @@ def test_a_crawl_that_waits_for_a_site_is_healthy_and_one_that_is_frozen_is_not(
     [
         (("-s", "HEARTBEAT_FILE=absent"), ExitCode.FAILED, "absent: No such file or directory: no crawl has begun"),
         ((), ExitCode.REFUSED, "HEARTBEAT_FILE is not set: expected the file that the crawl touches while it lives"),
-        (("--within", "soon"), ExitCode.REFUSED, "--within soon: expected seconds, a whole number"),
+        (("--within", "soon"), ExitCode.REFUSED, "--within soon: expected a number from 0 to 1000000000"),
     ],
 )
 def test_what_cannot_be_told_is_a_sentence(tmp_path: Path, options: tuple[str, ...], code: int, sentence: str) -> None:

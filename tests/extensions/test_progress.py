@@ -75,13 +75,16 @@ def test_log_lines_stand_whole_above_the_display(tmp_path: Path) -> None:
 def test_the_display_tells_stats_limits_and_time(tmp_path: Path, server: Server) -> None:
     answer = threading.Event()
     server.add("/slow", b"x", delay=answer)
-    arguments = telling(STATS, urls=[server.url(f"/slow?{number}") for number in range(3)])
+    urls = [server.url(f"/slow?{number}") for number in range(3)]
+    arguments = telling(STATS | {"gallery/found": 65}, urls=urls)
     with Project(tmp_path).in_terminal("told", *arguments, "-s", "DOWNLOAD_DELAY=0.01") as terminal:
-        terminal.read_until(r"127\.0\.0\.1: 3/8, delay 0\.01 s")
+        terminal.read_until(r" to go\s+127\.0\.0\.1: 3/8, delay 0\.01 s")
         text = " ".join(line.strip() for line in terminal.screen())
         answer.set()
         assert terminal.end() == 0
-    assert re.search(r"told 0:00:\d\d +" + TOLD + r" [\d,.]+ images/s, 4 failed, 2 refused 127", text)
+    assert re.search(
+        r"told 0:00:\d\d +" + TOLD + r" [\d,.]+ images/s, 4 failed, 2 refused, about 0:00:\d\d to go 127", text
+    )
 
 
 def test_the_display_is_cut_to_the_terminal(tmp_path: Path, server: Server) -> None:

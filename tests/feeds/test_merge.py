@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.extensions.counts import count_item
 from imgcrawl.feeds import json_array
 from imgcrawl.feeds.merge import MOST_OPEN, Segments
 from imgcrawl.feeds.output import OutputWriter
 from imgcrawl.feeds.segments import file_name
-from imgcrawl.workers.outcome import count_item
 from tests.support.crawling import project_settings
 
 STORED = {"url": "i", "status": "downloaded", "path": "a.jpg"}

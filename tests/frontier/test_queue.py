@@ -592,6 +592,18 @@ async def test_what_stands_among_the_fingerprints_is_told_when_they_are_split(st
     assert (await a.say(*[page(n) for n in range(200)])).added == 0
 
 
+async def test_fingerprints_that_are_said_to_be_without_number_are_not_removed_one_by_one(store: Queue) -> None:
+    (a,) = await workers(store, 1)
+    await a.say(*[page(n) for n in range(2000)])
+    await store.client.hset(f"{TAG}seen", "hashes", 9 * 10**15)
+    await store.client.rpush(f"{TAG}garbage", "1:9007199254740991", "7:999999999999")
+    await a.say(flags="l")
+    async with asyncio.timeout(60):
+        await store.sweep()
+        await store.clear(force=True)
+    assert not await store.client.llen(f"{TAG}garbage")
+
+
 async def test_pages_that_somebody_removed_are_told_and_no_end(redis_server: RedisServer, store: Queue) -> None:
     (a,) = await workers(store, 1)
     await a.say(*[page(n) for n in range(3)], ("seeded", "", ""))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -78,7 +79,7 @@ async def test_the_books_are_right_after_a_kill(queue: Queue) -> None:
     assert "books are wrong" in next(findings(await run_stats(queue, "run"), "finished", max_failed=0.5))
 
 
-@pytest.mark.parametrize("value", [b"", b"\xff", b"1 nonsense", b"1e9", b"[" * 1_000_000])
+@pytest.mark.parametrize("value", [b"", b"\xff", b"1 nonsense", b"1e9", b"9" * 5000, b"[" * 1_000_000])
 async def test_what_is_no_count_counts_for_nothing(queue: Queue, value: bytes) -> None:
     for name in ("image/found", "nonsense", "\x00", "image/" + "x" * 100):
         await queue.client.hset(f"{queue.prefix}stats:run", name, value)
@@ -93,6 +94,17 @@ async def test_another_kind_of_value_in_the_place_of_the_sums(queue: Queue) -> N
     assert await run_stats(queue, "run") == GOOD
 
 
+@pytest.mark.parametrize("number", ["x", "007", "-1", "9" * 400, ""])
+async def test_a_number_of_a_report_that_is_none_of_ours_is_not_waited_for(queue: Queue, number: str) -> None:
+    a = RunStats(queue, "run", "a")
+    await a.report(GOOD)
+    await queue.client.hset(f"{queue.prefix}stats:run:workers", "a", number)
+    async with asyncio.timeout(20):
+        await a.report(GOOD)
+        await a.report(doubled(GOOD))
+    assert (await run_stats(queue, "run"))["image/downloaded"] >= 4
+
+
 async def test_the_more_workers_there_are_the_less_often_each_reports(queue: Queue) -> None:
     await queue.client.hset(f"{queue.prefix}stats:run:workers", mapping={str(n): 1 for n in range(999)})
     a = RunStats(queue, "run", "a")
@@ -105,5 +117,45 @@ def test_a_gallery_whose_images_are_under_way_is_not_scraped_until_its_worker_ha
     assert summed(stats, closed=False)["gallery/count"] == 3
     assert summed(stats, closed=True)["gallery/count"] == 5
     assert summed({"gallery/count": 5, "item_scraped_count": 9}, closed=False)["gallery/count"] == 5
-    stopped = {"gallery/count": 5, "gallery/given_back": 2, "gallery/failed": 3, "gallery/failed/stopped": 1}
-    assert summed(stopped, closed=True) == {"gallery/count": 3, "gallery/failed": 2}
+    stopped = {"gallery/count": 5, "gallery/failed": 3, "gallery/failed/stopped": 1, "image/found": 9, "image/bytes": 7}
+    stopped |= {"image/failed": 2, "image/failed/stopped": 2, "image/downloaded": 7}
+    again = {"gallery/count": 2, "gallery/failed": 1, "gallery/failed/stopped": 1, "image/found": 4}
+    again |= {"image/failed": 2, "image/failed/stopped": 2, "image/downloaded": 2}
+    sums = {name: number for name, number in summed(stopped | given_back(again), closed=True).items() if number}
+    assert sums == {
+        "gallery/count": 3, "gallery/failed": 2, "image/found": 5, "image/downloaded": 5, "image/bytes": 7
+    }  # fmt: skip
+
+
+async def test_what_a_worker_that_dies_had_counted_of_pages_that_others_do_again_is_taken_back(queue: Queue) -> None:
+    run, _ = await queue.join("killed", "run", persist=False, flush=False, arguments={})
+    settled = {
+        "gallery/count": 1,
+        "image/found": 2,
+        "image/downloaded": 1,
+        "image/failed": 1,
+        "image/failed/timeout": 1,
+    }
+    more = {"image/found": 9, "image/downloaded": 3, "image/bytes": 30, "list/count": 1}
+    await RunStats(queue, run, "killed").report({**GOOD, **more}, settled=settled)
+    await RunStats(queue, run, "other").report(GOOD, settled=GOOD)
+    assert (await run_stats(queue, run))["image/downloaded"] == 5
+    await queue.expire_worker("killed")
+    await queue.join("other", "run", persist=False, flush=False, arguments={})
+    sums = await run_stats(queue, run)
+    assert sums == {**settled, "list/count": 1, "image/bytes": 30, "item_scraped_count": 2} | {
+        name: settled[name] + GOOD[name] for name in settled
+    }
+
+
+async def test_one_that_has_closed_keeps_its_counts(queue: Queue) -> None:
+    run, _ = await queue.join("a", "run", persist=False, flush=False, arguments={})
+    await (a := RunStats(queue, run, "a")).report(GOOD, settled={})
+    await a.report(GOOD, "finished", settled={})
+    await queue.expire_worker("a")
+    await queue.join("other", "run", persist=False, flush=False, arguments={})
+    assert (await run_stats(queue, run))["image/downloaded"] == 2
+
+
+def given_back(stats: dict[str, int]) -> dict[str, int]:
+    return {f"given_back/{name}": number for name, number in stats.items()}

@@ -10,6 +10,7 @@ import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -63,8 +64,9 @@ def spans_of(server: Server) -> dict[str, list[Any]]:
     return found
 
 
-def metrics_at(target: str) -> dict[str, float]:
-    with urllib.request.urlopen(f"http://{target}/metrics", timeout=30) as answer:
+def metrics_at(target: str, host: str = "") -> dict[str, float]:
+    asked = urllib.request.Request(f"http://{target}/metrics", headers={"Host": host or target})
+    with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310 -- of our own server
         families = text_string_to_metric_families(answer.read().decode())
     found = {}
     for sample in (sample for family in families for sample in family.samples):
@@ -99,6 +101,8 @@ def test_a_crawl_with_all_of_it_on_tells_everybody_and_no_secret(server: Server,
     running = json.loads((tmp_path / "pximg-summary.json").read_text())
     until(lambda: metrics_at(*found["targets"])["imgcrawl_commands_failed_total spider=pximg"])
     metrics = metrics_at(*found["targets"])
+    with pytest.raises(HTTPError, match="421"):
+        metrics_at(*found["targets"], host="rebound.example.org")
     goes_on.set()
     out, _ = process.communicate(timeout=60)
     done = Crawl(tmp_path, process.returncode, out)

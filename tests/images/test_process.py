@@ -14,18 +14,21 @@ import pytest
 from PIL import Image
 
 from imgcrawl.exceptions import ImageError
+from imgcrawl.images import process as process_module
 from imgcrawl.images.containers import examine_video
 from imgcrawl.images.costs import LARGEST_IN_THREADS
-from imgcrawl.images.process import MEMORY, DecoderProcess, OutOfTimeError
+from imgcrawl.images.headers import facts_of_header
+from imgcrawl.images.process import MEMORY, DecoderProcess, NotStartedError, OutOfTimeError
 from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT, CostlyError, set_pixel_limit
 from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import examine
 from tests.images import hostile
-from tests.images.pictures import encoded, icon, picture, samples
+from tests.images.pictures import bare_gif, encoded, icon, picture, samples
 from tests.images.test_damage import chunk
 from tests.test_large_bodies import peak_rss
 
 MB = 1_000_000
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,13 @@ def test_it_says_what_threads_would(decoder: DecoderProcess, tmp_path: Path) -> 
     assert decoder.examine(file).width == 80
     assert decoder.thumbnail(file, (20, 20)) == thumbnail(jpeg, (20, 20))
     assert refusal(lambda: decoder.examine(tmp_path / "none")) == "error"
+    for name, (source, *_) in samples(32, 24).items():
+        file.write_bytes(source)
+        assert decoder.facts_of_header(file) == facts_of_header(file), name
+    file.write_bytes(bare_gif(8, 8, 200_000))
+    with pytest.raises(OutOfTimeError):
+        decoder.facts_of_header(file)
+    assert refusal(lambda: decoder.facts_of_header(tmp_path / "none")) == "error"
 
 
 @pytest.mark.parametrize(
@@ -174,6 +184,19 @@ def test_a_decoder_that_crashes_takes_one_image_with_it(decoder: DecoderProcess)
     assert decoder.examine(source).format == "PNG", "one that is ended from outside is tried again"
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     assert decoder.examine(source).format == "PNG"
+
+
+def test_a_decoder_that_cannot_be_started_says_nothing_of_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "PIL.py").write_text("raise ImportError('broken')")
+    monkeypatch.setattr(process_module, "import_path", lambda: {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"})
+    process = DecoderProcess(DEFAULT_PIXEL_LIMIT)
+    with pytest.raises(NotStartedError, match="no process could be started to decode it: it ended with 1"):
+        process.examine(encoded(picture(8, 8), "PNG"))
+    monkeypatch.undo()
+    assert process.examine(encoded(picture(8, 8), "PNG")).format == "PNG"
+    process.close()
 
 
 def test_what_libraries_print_is_not_seen(decoder: DecoderProcess, capfd: pytest.CaptureFixture[str]) -> None:

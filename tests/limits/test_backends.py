@@ -291,6 +291,37 @@ class TestShared(Contract):
             grant = await ask(first, want=1, starts=1)
             assert (grant.blocked, grant.delay) == (MAX_BLOCK, LIMITS.longest), "no more than anybody could have said"
 
+    @pytest.mark.parametrize("field", ["w:{}", "{}", "w:worker-{}"])
+    async def test_very_many_fields_of_a_host_are_removed_and_take_nobodys_turn(
+        self, workers: list[RedisLimits], redis_server: RedisServer, field: str
+    ) -> None:
+        first = workers[0]
+        key = f"{first.key}:host:host.example"
+        for count in (4_900, 10_000):
+            with redis_server.client() as client:
+                client.hset(key, mapping={field.format(n): "1 1 1 0" for n in range(1000, count)})
+                client.hset(key, mapping={"why": "x" * 100_000, "concurrency": LIMITS.concurrency})
+            assert (await ask(first, want=1)).permits == 1
+            assert len((await first.status())[2][0].why) <= 200
+            with redis_server.client() as client:
+                assert client.hlen(key) < 30
+
+    async def test_notes_stay_readable_whatever_others_write_beside_them(
+        self, workers: list[RedisLimits], redis_server: RedisServer
+    ) -> None:
+        notes, note = workers[0].notes, {"rules": "x"}
+        for value in ("x", "-5", "1e9", "9" * 30, "7" * 100_000):
+            with redis_server.client() as client:
+                client.set(f"{notes.key}:bytes", value)
+            await notes.remember("robots", note, 60)
+            assert await notes.recall("robots") == note
+        for name in ("", ":used", ":bytes"):
+            with redis_server.client() as client:
+                client.delete(notes.key + name)
+                client.sadd(notes.key + name, "theirs")
+            await notes.remember("robots", note, 60)
+            assert await notes.recall("robots") == note, name
+
     async def test_whatever_stands_in_redis_a_grant_is_within_the_limits(
         self, workers: list[RedisLimits], redis_server: RedisServer
     ) -> None:

@@ -14,8 +14,26 @@ from imgcrawl.live import border
 from imgcrawl.live.control import own_server
 from imgcrawl.live.entries import look_at, newest_crawl
 from imgcrawl.live.folder import LiveFolder
+from imgcrawl.live.view import nothing, shown
 
-ODD: list[Any] = [None, True, -1, 1e308, 10**30, "x\x1b[2J" * 1000, [], [[]], [7] * 1000, {}, {"": {}}, {"\0": -1}]
+ODD: list[Any] = [
+    None,
+    True,
+    -1,
+    1e308,
+    10**30,
+    10**400,
+    -(10**400),
+    float("inf"),
+    float("nan"),
+    "x\x1b[2J" * 1000,
+    [],
+    [[]],
+    [7] * 1000,
+    {},
+    {"": {}},
+    {"\0": -1},
+]
 
 
 def same_kinds(one: object, other: object) -> bool:
@@ -90,3 +108,24 @@ def test_of_two_crawls_the_same_is_looked_at_each_time(tmp_path: Path, monkeypat
     assert entries[0].read()["ended"] == 6.0
     for entry in entries:
         entry.close()
+
+
+@pytest.mark.parametrize(
+    ("pages", "rate", "queue", "seconds"),
+    [
+        (20, 2.0, None, 10.0),
+        (21, 2.0, None, None),  # one of them is no gallery
+        (None, 2.0, None, None),  # the spider may name others
+        (20, 0.0, None, None),
+        (None, 2.0, {"queued": 15, "leased": 5}, 10.0),
+        (None, 2.0, {"queued": 16, "leased": 5}, None),
+    ],
+)
+def test_the_time_to_go_is_told_where_only_galleries_are_left(
+    pages: int | None, rate: float, queue: dict[str, int] | None, seconds: float | None
+) -> None:
+    said = border.snapshot({"galleries": {"found": 30, "scraped": 9, "failed": 1, "not_reached": 20}, "pages": pages})
+    row = border.worker({"gallery_rate": rate}) | {"age": 0.0}
+    view = shown(nothing("s") | said | {"state": "running", "workers": [row], "queue": queue})
+    assert view["remaining"] == seconds
+    assert "pages" not in view

@@ -239,6 +239,9 @@ def test_workers_of_one_redis_and_what_strangers_write_there(
             client.set(live + name, "none of ours")
         looker.view()
         until(lambda: looker.states().count("running") == 1)
+        before = client.info("stats")["total_connections_received"]
+        assert "pximg: running" in looker.command("status")[1]
+        assert client.info("stats")["total_connections_received"] - before <= 4, "and not one for each spider"
         looker.ask(stop=True)
         assert crawls[1].wait(60) == ExitCode.STOPPED
         assert (looker.view()["state"], looker.view()["how"]) == ("ended", "shutdown")

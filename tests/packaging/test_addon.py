@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from scrapy import Request
 from scrapy.pipelines.images import ImagesPipeline as ScrapyImagesPipeline
 from scrapy.utils.conf import build_component_list
 from scrapy.utils.misc import load_object
@@ -18,6 +19,8 @@ from imgcrawl import Addon
 from imgcrawl import settings as ours
 from imgcrawl.addon import COMPONENTS, PARTS, SWITCHES
 from imgcrawl.exceptions import InputError
+from imgcrawl.frontier.known_pages import KnownPages
+from imgcrawl.frontier.queue import FINGERPRINT
 from imgcrawl.pipelines import ImagesPipeline, VideosPipeline
 from tests.support.crawling import crawl_command, environment
 from tests.support.processes import run
@@ -80,7 +83,7 @@ def test_one_pipeline_fills_a_field_of_an_item(
 NOT_OF_A_PART = {
     "ADDONS", "ASYNCIO_EVENT_LOOP", "BOT_NAME", "COMMANDS_MODULE", "COOKIES_ENABLED", "HTTPCACHE_POLICY", "LOG_LEVEL",
     "NEWSPIDER_MODULE",
-    "REMOTE_CONTROL_ENABLED", "REQUEST_FINGERPRINTER_CLASS", "SPIDER_MODULES", "STATS_DUMP", "TELNETCONSOLE_ENABLED",
+    "REMOTE_CONTROL_ENABLED", "SPIDER_MODULES", "STATS_DUMP", "TELNETCONSOLE_ENABLED",
     "WATCH_TOKEN",
 }  # fmt: skip
 
@@ -108,6 +111,34 @@ def test_what_is_asked_of_a_part_that_is_left_out_is_refused(part: str, name: st
     with pytest.raises(InputError, match=f"{name} is set, and IMGCRAWL_WITHOUT names {part}"):
         get_crawler(settings_dict=given)
     get_crawler(settings_dict=given | {name: "0" if name in ("PAGES_PLAYWRIGHT", "LOG_JSON") else ""})
+
+
+class ByAddress:
+    """A fingerprinter as projects have them."""
+
+    def fingerprint(self, request: Request) -> bytes:
+        return request.url.encode()
+
+
+@pytest.mark.parametrize("part", [None, *PARTS])
+def test_a_fingerprinter_of_the_projects_own_stays_and_all_of_it_counts(part: str | None) -> None:
+    given = {"REQUEST_FINGERPRINTER_CLASS": ByAddress, "IMGCRAWL_WITHOUT": [part] if part else []}
+    crawler = get_crawler(settings_dict=given | {"ADDONS": {Addon: 300}})
+    assert isinstance(crawler.request_fingerprinter, ByAddress)
+    known = KnownPages(crawler, cast("Any", None))
+    pages = [known.fingerprint(Request(f"https://example.org/{number}")) for number in range(100)]
+    assert {len(page) for page in pages} == {FINGERPRINT}
+    assert len(set(pages)) == 100
+
+
+@pytest.mark.parametrize("part", [None, "downloader"])
+def test_a_page_without_its_session_is_the_same_where_our_fingerprinter_is(part: str | None) -> None:
+    crawler = get_crawler(settings_dict={"IMGCRAWL_WITHOUT": [part] if part else [], "ADDONS": {Addon: 300}})
+    one, other = (
+        KnownPages(crawler, cast("Any", None)).fingerprint(Request(f"https://example.org/?PHPSESSID={session}"))
+        for session in "ab"
+    )
+    assert (one == other) is (part is None)
 
 
 @pytest.fixture

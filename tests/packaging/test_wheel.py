@@ -83,6 +83,9 @@ class Model(pydantic.BaseModel):
 class Without(scrapy.Item):
     image_urls = scrapy.Field()
 
+class Author(scrapy.Item):
+    name = scrapy.Field()
+
 @dataclass
 class DataWithout:
     image_urls: list
@@ -100,6 +103,7 @@ class Kinds(scrapy.Spider):
         links = [response.urljoin(link) for link in response.css("img::attr(src)").getall()]
         for kind in (dict, Plain, Data, Attrs, Model, Without, DataWithout, ModelWithout):
             yield kind(image_urls=links[:2])
+        yield Author(name="Ann")
 """
 
 
@@ -382,6 +386,7 @@ def test_one_component_works_in_a_project_without_our_settings_and_with_items_of
     assert [len(item["images"]) for item in with_field] == [2] * 5
     stored = [image["path"] for item in with_field for image in item["images"]]
     assert all((tmp_path / "images" / path).is_file() for path in stored)
+    assert {"name": "Ann"} in items
     if "ITEM_PIPELINES = {'imgcrawl" in line:
-        assert len(items) == 5
+        assert len(items) == 5 + 1
         assert done.stderr.count("declares no field 'images', so what became of its images would be lost") == 3

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from parsel import Selector
@@ -45,6 +47,29 @@ GRAPH = {
         {"@type": "VideoObject", "contentUrl": "/film.mp4", "thumbnailUrl": "/poster.jpg"},
     ],
 }
+
+
+ODD: list[Any] = [
+    None, True, 7, -1.5, 10**4000, float("inf"), "", "\ud800", "\0", [], [[]], ["x", 1], {}, {"@id": ["x"]},
+    {"@id": {"a": 1}}, {"@type": [["x"]], "name": [{}]}, {"@value": [1]}, [{"@list": {}}],
+]  # fmt: skip
+
+
+def with_each_value_odd(data: Any, odd: object) -> Iterator[Any]:
+    """*data* again and again, each time with *odd* in the place of another value."""
+    yield odd
+    if isinstance(data, dict | list):
+        for key in data if isinstance(data, dict) else range(len(data)):
+            for inner in with_each_value_odd(data[key], odd):
+                yield {**data, key: inner} if isinstance(data, dict) else [*data[:key], inner, *data[key + 1 :]]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:20])
+def test_of_values_that_are_not_what_schema_org_wants_the_rest_is_read(odd: Any) -> None:
+    for data in with_each_value_odd(GRAPH, odd):
+        html = f"<title>T</title>{linked(data)}<img src=/a.jpg>"
+        assert page_facts(html, PAGE).title
+        assert find_images(html, PAGE)
 
 
 def test_what_a_page_states_in_json_ld() -> None:
@@ -120,6 +145,8 @@ def test_a_title(html: str, title: str) -> None:
         '{"@type": "Photograph", "name": "two\nlines", "image": ["/i.jpg",],}',
         '{"https://schema.org/x": 1, "@type": "schema:Photograph", "schema:image": {"schema:url": "/i.jpg"}}',
         '[[{"mainEntity": {"image": {"@list": 1, "url": "/i.jpg"}}}]]',
+        '[{"@type": ["http://schema.org/Recipe"], "http://schema.org/image": [{"@id": "/i.jpg"}]}]',
+        '{"https:\\/\\/schema.org\\/image" : {"http://schema.org/contentUrl": [{"@value": "/i.jpg"}]}}',
     ],
 )
 def test_json_ld_as_sites_write_it(script: str) -> None:

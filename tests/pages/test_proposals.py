@@ -36,6 +36,13 @@ def test_galleries_and_pagination(layout: Layout) -> None:
     assert [node.attrib["href"] for node in nodes] == ([layout.following] if layout.following else [])
 
 
+def test_a_link_of_very_many_digits_is_no_number_of_a_page() -> None:
+    links = "".join(f'<a href="/l?page={text}">{text}</a>' for text in ("2", "3", "9" * 5000, "\u00b2", "\u0662"))
+    following = propose_pagination(places(links, "/l?page=1"))
+    assert following is not None
+    assert following.list_url == f"{SITE}/l?page={{page}}"
+
+
 RELATED = many(8, lambda n, name: f'<div class="rel"><a href="/g/{name}"><img src="/t/{name}.jpg"></a></div>')
 FRAME = '<img src="/logo.png"><h1>{title}</h1>{images}<div class="more">' + RELATED + '</div><img src="/foot.png">'
 GALLERIES = {

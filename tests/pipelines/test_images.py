@@ -175,13 +175,13 @@ def test_bodies_that_are_no_image_are_told_apart(server: Server, tmp_path: Path)
     done = run(
         server,
         tmp_path,
-        {"image_urls": [*urls, "no address", "http://[::1", 7, None]},
+        {"image_urls": [*urls, None, "no address", "http://[::1", 7, ["a"], {"a": 1}]},
         IMAGES_MAX_PIXELS=1_000_000,
         IMAGES_MIN_WIDTH=10,
         DOWNLOAD_MAXSIZE=2_000_000,
     )
 
-    assert [image["reason"] for image in done.images] == [*bodies, *["invalid_url"] * 4]
+    assert [image["reason"] for image in done.images] == [*bodies, *["invalid_url"] * 6]
     refused = {"too_many_pixels", "too_small", "too_large", "invalid_url"}
     assert {image["reason"] for image in done.images if image["status"] == "refused"} == refused
     assert done.files == {}

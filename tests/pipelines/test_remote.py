@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -13,9 +14,12 @@ from typing import Any, cast
 
 import pytest
 from scrapy.cmdline import execute
+from scrapy.settings import Settings
 
+from imgcrawl.pipelines.objects import StoredObjects
 from imgcrawl.pipelines.remote import RemoteKeeper
 from imgcrawl.pipelines.settings import PipelineSettings
+from imgcrawl.watch.thumbnails import Thumbnails
 from tests.pipelines.test_videos import mp4
 from tests.support.crawling import crawl, project_settings
 from tests.support.s3 import BUCKET, s3
@@ -25,6 +29,22 @@ from tests.support.server import Server, jpeg
 def serve(server: Server, path: str, *galleries: dict[str, Any]) -> dict[str, str]:
     server.add(path, json.dumps(galleries).encode(), headers={"Content-Type": "application/json"})
     return {"url": server.url(path)}
+
+
+def small_copies(report: Path) -> int:
+    return len(re.findall(r"^[jp]/9j/|^[jp]iVBO|>[jp]/9j/|>[jp]iVBO", report.read_text(), re.MULTILINE))
+
+
+async def is_shown_by_watch(settings: Settings, path: str) -> bool:
+    """Whether `scrapy watch` has a small copy of an image of that *path*, of a crawl with these *settings*."""
+    pictures = Thumbnails(None, 10**8, 160_000_000, StoredObjects.from_settings(settings))
+    try:
+        overview = {"store": settings["IMAGES_STORE"], "newest": [{"path": path, "at": 1.0}]}
+        (image,) = pictures.choose(overview)
+        assert pictures.choose(overview | {"store": "s3://other/"}) == [image], "and none of another store"
+        return await pictures.small(image["key"]) is not None
+    finally:
+        pictures.close()
 
 
 def stored(client: Any, path: str) -> bytes:
@@ -113,6 +133,11 @@ def test_what_is_damaged_in_an_object_store_is_found_and_brought_back_and_what_i
             return int(str(ended.value.code)), told.out.splitlines(), told.err
 
         assert scrapy("audit") == (0, [], "4 files are as they were\n")
+        assert scrapy("report", "-o", str(tmp_path / "report.html"))[0] == 0
+        assert small_copies(tmp_path / "report.html") == 4
+        project = project_settings()
+        project.setdict(settings, "cmdline")
+        assert asyncio.run(is_shown_by_watch(project, sorted(paths)[0]))
         missing, cut, changed, _ = sorted(paths)
         client.delete_object(Bucket=BUCKET, Key=f"some/{missing}")
         client.put_object(Bucket=BUCKET, Key=f"some/{cut}", Body=b"cut")

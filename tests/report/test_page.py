@@ -218,9 +218,11 @@ def test_bad_input_is_one_sentence(
 ) -> None:
     for arguments, told in {
         (): "expected -o FILE, or --serve",
-        ("--serve", "--host", "0.0.0.0"): "expected --token",
+        ("--serve", "--host", "0.0.0.0"): "expected --token or REPORT_TOKEN",
+        ("--serve", "--host", "0.0.0.0", "-s", "REPORT_TOKEN=short"): "at least 16",
         ("--serve", "--token", "short"): "at least 16",
         ("-o", "x.html", "--thumbnails", "many"): "expected a number",
+        ("--serve", "--port", "9" * 5000): "expected a number from 0 to 65535",
         ("-o", "x.html", "--images", "/nowhere"): "expected the folder",
         ("none.json", "-o", "x.html"): "none.json: No such file",
         (str(folder / "items.json"), "-o", "/nowhere/x.html"): "cannot be written",

@@ -21,9 +21,10 @@ from imgcrawl.report.columns import Columns, as_script
 from imgcrawl.report.index import Index
 from imgcrawl.report.logs import LogTally, read_log
 from imgcrawl.report.page import FilePage, head_of
+from imgcrawl.report.parts import parts_of
 from imgcrawl.report.pictures import ReportFiles
 from imgcrawl.report.records import GalleryRecord, gallery_record
-from imgcrawl.report.search import Filter
+from imgcrawl.report.search import Filter, Texts
 from imgcrawl.report.tally import DAY, Tally, Timeline
 
 MONDAY = int(datetime(2026, 11, 23, 10, tzinfo=UTC).timestamp())
@@ -84,7 +85,9 @@ def test_feeds_of_every_format_tell_the_same(tmp_path: Path) -> None:
 def test_visits_and_different_images_are_counted_by_day_and_host_in_as_many_processes_as_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    feeds = [written(tmp_path / f"{number}.json", night) for number, night in enumerate(two_nights())]
+    kinds = (".json", ".jsonl")
+    feeds = [written(tmp_path / f"night{kind}", night) for kind, night in zip(kinds, two_nights(), strict=True)]
+    assert len(parts_of(feeds[1], 2)) == 2, "one feed is read by two processes"
     told = []
     for small in (0, 1 << 30):  # by processes, and in this one
         monkeypatch.setattr(reading, "_SMALL", small)
@@ -104,6 +107,23 @@ def test_visits_and_different_images_are_counted_by_day_and_host_in_as_many_proc
     best = {one.title: one for one in galleries}
     assert [image.status for image in best["Gallery 2"].images] == ["downloaded"], "the visit without a failure"
     assert best["Gallery 3"].error == "" and best["Gallery 1"].at == MONDAY + DAY, "one that was had; else the later"
+
+
+@pytest.mark.parametrize("most", [2, 3, 5, 50])
+def test_parts_of_a_feed_have_each_line_once_and_no_gallery_is_cut(tmp_path: Path, most: int) -> None:
+    images = [[stored(f"http://i.example/{n}-{i}.jpg", MONDAY) for i in range(n % 4)] for n in range(40)]
+    galleries = [gallery(n, MONDAY, *some) for n, some in enumerate(images)]
+    rows = [row for item in galleries for row in image_rows(item)]
+    for feed in (written(tmp_path / "mixed.jsonl", [*rows, *galleries]), written(tmp_path / "rows.jsonl", rows)):
+        with feed.open("ab") as file:
+            file.write(b'{"no item": 1}\nno JSON\n{"cut')
+        whole = reading.read_feed(feed, tmp_path / "whole")
+        parts = parts_of(feed, most)
+        assert len(parts) > 1
+        found = [reading.read_feed(feed, tmp_path / str(number), part=part) for number, part in enumerate(parts)]
+        assert b"".join(part.file.read_bytes() for part in found) == whole.file.read_bytes()
+        assert sum(len(part.problems) for part in found) == len(whole.problems) == 3
+    assert parts_of(written(tmp_path / "array.json", galleries), most) == [None]
 
 
 def test_a_curve_has_few_points_however_long_it_is() -> None:
@@ -202,6 +222,20 @@ def test_what_strangers_wrote_ends_no_script(tmp_path: Path) -> None:
     page.add(record)
     head = head_of("a report", ["\udcff.json"], Tally(), LogTally())  # a name that is no UTF-8
     assert b'"sources":["?.json"]' in b"".join(page.html(head, 0))
+
+
+def test_a_word_is_found_in_whatever_place_of_a_line_it_stands() -> None:
+    texts, lines, first = Texts(), [], 0
+    for number in range(6):
+        images = [stored(f"http://I.example/{number}\t/{n}.{'jpg' if n else 'PNG'}", MONDAY) for n in range(number)]
+        one = gallery_record(gallery(number, MONDAY, *images, title="Σ red\nbird"))
+        own = texts.add(one, first)
+        first += len(images)
+        lines += [f"{own}\n{image.url}\t{image.path}\t{image.name}\t{image.page}".lower() for image in one.images]
+    wholes = ("jpg", "png", "i.example", "http://i", "1.jpg", "red", "bird", "σ", "s/", "e/5", "none", "3.jpg\ts")
+    for words in [*([word] for word in wholes), ["red", "jpg"], ["2.jpg", "e/5"], ["i.ex", "png", "s/"]]:
+        expected = [number for number, line in enumerate(lines) if all(word in line for word in words)]
+        assert [*texts.find(words)] == expected, words
 
 
 def test_a_search_for_look_alikes_ends_with_its_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,8 @@ from tests.support.crawling import environment, until
 from tests.support.processes import Process
 from tests.support.redis_server import GivenServer, RedisServer
 from tests.support.sharing import Sharing, scrapy
+
+QUEUE = "{pximg:requests}:"
 
 
 def live_in(folder: Path) -> list[str]:
@@ -43,7 +46,14 @@ def watching(folder: Path, redis_url: str, *options: str) -> Iterator[str]:
             server.kill()
 
 
-def test_two_workers_are_seen_paused_resumed_and_stopped(
+def give_up_a_page(client: Any) -> None:
+    """Have one of the pages that are queued among those given up, too."""
+    queued = next(key for key in client.keys(f"{QUEUE}queue:*") if client.llen(key))
+    _, priority, host = queued.decode().removeprefix(QUEUE).split(":", 2)
+    client.rpush(f"{QUEUE}dead", f"1,5,0,{priority},{host}\nits callback failed\n".encode() + client.lindex(queued, 0))
+
+
+def test_two_workers_are_seen_paused_slowed_down_and_stopped_and_a_page_is_put_back(
     redis_server: RedisServer | GivenServer, tmp_path: Path
 ) -> None:
     settings = {"LIMITS_SPEEDUP": "50", "LIVE_FOLDER": str(tmp_path / "live")}
@@ -65,9 +75,9 @@ def test_two_workers_are_seen_paused_resumed_and_stopped(
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=SCREENSHOTS / "watch-two-workers.png", full_page=True)
 
-        def press(name: str) -> None:
+        def press(name: str, yes: str = "") -> None:
             page.get_by_role("group").get_by_role("button", name=name).click()
-            page.get_by_role("dialog").get_by_role("button", name=name).click()
+            page.get_by_role("dialog").get_by_role("button", name=yes or name).click()
 
         press("Pause")
         page.locator("#workers tr:nth-child(2)", has_text="paused").wait_for()
@@ -87,6 +97,15 @@ def test_two_workers_are_seen_paused_resumed_and_stopped(
         press("Resume")
         until(lambda: asked() > before)
         page.locator("#state", has_text="running").wait_for()
+
+        press("Slow down", "Set speed")
+        until(lambda: all("delays 4 times as long" in crawl.log(worker) for worker in workers))
+        with redis_server.client() as client:
+            give_up_a_page(client)
+            page.locator("#queue div", has_text="dead").get_by_text("1").wait_for()
+            press("Put dead pages back", "Put back")
+            page.get_by_text("1 page is in the queue again.").wait_for()
+            assert client.llen(f"{QUEUE}dead") == 0
         press("Stop")
         crawl.wait()
         assert [worker.returncode for worker in workers] == [3, 3], crawl.log(workers[0])

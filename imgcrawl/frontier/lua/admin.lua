@@ -10,7 +10,11 @@ function operations.sweep()
         return redis.call('LLEN', GARBAGE)
     end
     n = whole(n)
-    for i = n - 1, math.max(0, n - most), -1 do redis.call('UNLINK', SEEN .. ':' .. tostring(g) .. ':' .. text(i)) end
+    local removed = 0
+    for i = n - 1, math.max(0, n - most), -1 do
+        removed = removed + redis.call('UNLINK', SEEN .. ':' .. tostring(g) .. ':' .. text(i))
+    end
+    if removed == 0 then n = 0 end -- so many without one are none of ours, and may be said to be any number
     if n > most then redis.call('LPUSH', GARBAGE, g .. ':' .. text(n - most)) end
     return math.max(0, n - most) + redis.call('LLEN', GARBAGE)
 end

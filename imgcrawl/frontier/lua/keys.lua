@@ -29,6 +29,7 @@ local RUN, WORKERS, WAITING, SEQUENCES = prefix .. 'run', prefix .. 'workers', p
 local HOSTS, QUARANTINED, DEAD = prefix .. 'hosts', prefix .. 'quarantined', prefix .. 'dead'
 local REJECTED, GARBAGE, CLOCK = prefix .. 'rejected', prefix .. 'garbage', prefix .. 'clock'
 local FORMAT = '2' -- of all this. 1, which runs did not name, had "<priority>:<host>" in the queue: workers.lua
+local LONGEST = 1048576 -- bytes of a field of the run
 local MAX_PRIORITY, TURNS, BUCKET, KEPT, ANSWER = 1048576, 4294967296, 100, 1000, 262144
 
 -- Others' values in the place of our keys end the caller before anything is changed.
@@ -97,7 +98,7 @@ local function load()
     local flat = redis.call('HGETALL', RUN)
     local foreign = {}
     for i = 1, #flat, 2 do
-        if FIELDS[flat[i]] then run[flat[i]] = flat[i + 1] else foreign[#foreign + 1] = flat[i] end
+        if FIELDS[flat[i]] and #flat[i + 1] <= LONGEST then run[flat[i]] = flat[i + 1] else foreign[#foreign + 1] = flat[i] end
     end
     for _, field in ipairs(foreign) do
         redis.call('HDEL', RUN, field)

@@ -11,9 +11,16 @@ local function alive(names)
     return found
 end
 
--- The state of a host, who else has permits there, and what this worker has.
+local KNOWN = {}
+for field in string.gmatch('last paced slowed slowed_at eased_at blocked epoch doubts troubles why by at known delay '
+    .. 'concurrency', '%S+') do
+    KNOWN[field] = true
+end
+
+-- The state of a host, who else has permits there, and what this worker has. What others have written there is removed.
 local function read_host(key)
     local state, found, names, others, mine = {}, {}, {}, {}, nil
+    if call('HLEN', key) > MOST_FIELDS then call('UNLINK', key) end
     local flat = call('HGETALL', key)
     for i = 1, #flat, 2 do
         local worker = string.match(flat[i], '^w:(.*)$')
@@ -24,8 +31,10 @@ local function read_host(key)
                 found[#found + 1] = entry
                 names[#names + 1] = worker
             end
+        elseif KNOWN[flat[i]] then
+            state[flat[i]] = string.sub(flat[i + 1], 1, 200)
         else
-            state[flat[i]] = flat[i + 1]
+            call('HDEL', key, flat[i])
         end
     end
     local living = alive(names)

@@ -21,6 +21,7 @@ local FURTHEST = 60 -- seconds ahead, and two delays for each worker: no start t
 local MIN_CHUNK = 0.05 -- seconds of start times that one of several workers gets at once, at least
 local QUANTUM = 0.25 -- seconds that a worker keeps what it has where there are more workers than a host's concurrency
 local FORGOTTEN = 600 -- seconds after which a host that nobody asks for is forgotten
+local MOST_FIELDS = 5000 -- of a host: no more workers have permits there
 local ABANDONED = 86400 -- seconds, by the server's clock, after which keys go that no worker cares for
 local min, max, floor, ceil = math.min, math.max, math.floor, math.ceil
 local now, workers = 0, 1

@@ -16,6 +16,14 @@ local JOINING = 5 -- seconds within which a worker that claims has joined the ot
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 
+for name, kind in pairs({[NOTES] = 'hash', [USED] = 'zset', [BYTES] = 'string'}) do
+    local is = redis.call('TYPE', name).ok
+    if is ~= kind and is ~= 'none' then redis.call('DEL', name) end -- others have written there
+end
+if redis.call('STRLEN', BYTES) > 15 or not string.find(redis.call('GET', BYTES) or '0', '^%d+$') then
+    redis.call('DEL', BYTES)
+end
+
 local function read(name, longest)
     local value = redis.call('HGET', NOTES, name)
     if not value then return nil end

@@ -1,0 +1,13 @@
+"""`scrapy fetch`: Scrapy's, with an example in its help, and bad input in one sentence."""
+
+from __future__ import annotations
+
+import scrapy.commands.fetch
+
+from imgcrawl.commands.scrapys import ScrapysCommand
+
+
+class Command(ScrapysCommand, scrapy.commands.fetch.Command):
+    """Scrapy's own command."""
+
+    example = "scrapy fetch --nolog https://example.org/albums"

@@ -1,0 +1,56 @@
+"""What Scrapy's own commands have in this project: an example in their help, and bad input is one sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from scrapy.exceptions import UsageError
+
+from imgcrawl.checks import check_given
+from imgcrawl.commands.base import complain, refuse
+from imgcrawl.components import check_orders
+from imgcrawl.exceptions import InputError
+from imgcrawl.exitcodes import ExitCode
+from imgcrawl.refusal import Addon as RefusalAddon
+
+if TYPE_CHECKING:
+    import argparse
+
+    from scrapy.commands import ScrapyCommand as Base
+    from scrapy.settings import Settings
+else:
+    Base = object  # Scrapy takes every subclass of ScrapyCommand in this package for a command
+
+
+class ScrapysCommand(Base):
+    """What is inherited besides a command of Scrapy's, and before it: `example` is shown in its help.
+
+    An `InputError`, of its options or of a crawl that it begins, ends it with exit code 2 and one sentence.
+    """
+
+    example: ClassVar[str]
+
+    def long_desc(self) -> str:
+        return f"{super().long_desc().strip().rstrip('.')}. Example: {self.example}"
+
+    def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
+        settings = cast("Settings", self.settings)  # set in scrapy.cmdline
+        try:
+            check_given(settings, opts.set)
+            super().process_options(args, opts)
+            if self.requires_crawler_process:
+                check_orders(settings)
+                settings.setdefault_in_component_priority_dict("ADDONS", RefusalAddon, 0)
+        except InputError as error:
+            refuse(str(error))
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        try:
+            super().run(args, opts)  # type: ignore[safe-super] # of the command of Scrapy's behind this class
+        except UsageError as error:
+            if not str(error):  # then Scrapy prints the help, and does not say what is missing
+                raise UsageError(f"expected {self.syntax()}, as in: {self.example}") from error
+            raise
+        except InputError as error:
+            complain(str(error))
+            self.exitcode = ExitCode.REFUSED

@@ -1,0 +1,13 @@
+"""`scrapy view`: Scrapy's, with an example in its help, and bad input in one sentence."""
+
+from __future__ import annotations
+
+import scrapy.commands.view
+
+from imgcrawl.commands.scrapys import ScrapysCommand
+
+
+class Command(ScrapysCommand, scrapy.commands.view.Command):
+    """Scrapy's own command."""
+
+    example = "scrapy view https://example.org/albums"
