@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import bench as bench_module
-from benchmarks import peers, report
+from benchmarks import peers, q8_queue, report
 from benchmarks.__main__ import QUESTIONS
 from benchmarks.bench import Bench, Result, addresses
 from benchmarks.gauge import percentile_of_delays, run
@@ -162,6 +162,15 @@ def test_a_redis_that_is_far_away_takes_its_time(tmp_path: Path) -> None:
             assert time.perf_counter() - start >= 0.2
     except NoServerError as error:
         pytest.skip(str(error))
+
+
+def test_the_question_about_the_queue_speaks_with_the_queue_as_it_is(tmp_path: Path) -> None:
+    try:
+        with redis_server(tmp_path) as port:
+            rate, size = q8_queue._run(Path(sys.executable), "queue_imgcrawl.py", port, 50)
+    except NoServerError as error:
+        pytest.skip(str(error))
+    assert min(rate, size) > 0
 
 
 def test_a_peer_that_is_not_installed_is_shown_with_the_reason(bench: Bench, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ async def main(url: str, pages: int) -> None:
         for number in range(first, min(first + BATCH, pages)):
             request = spider.gallery(number)
             fingerprint = fingerprinter.fingerprint(request)[:FINGERPRINT]
-            bucket = f"{codec.clamp(request.priority)}:{codec.host_of(request)}"
+            bucket = codec.bucket_of(request)
             ops.append(("c", fingerprint, bucket, codec.encode(request, spider, 1 << 20)))
         reported += (await store.exchange(run, "worker", ops=ops, sequence=reported)).accepted
     pushed = time.perf_counter()
