@@ -16,7 +16,7 @@ from hashlib import sha1, sha256
 from pathlib import Path
 
 from imgcrawl.catalogue import Catalogue, GalleryVisit, LastOutcome, Record, SqliteCatalogue
-from imgcrawl.catalogue.sql import IMAGES, gallery_key
+from imgcrawl.catalogue.sql import IMAGES, SqlCatalogue, gallery_key
 
 PER_GALLERY = 60
 SAMPLE = 3_000  # addresses that are noted, or looked up, to measure
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--url", default="")
     given = parser.parse_args()
     folder = tempfile.TemporaryDirectory()
-    catalogue: Catalogue
+    catalogue: SqlCatalogue
     if given.url:
         from imgcrawl.catalogue.postgresql import PostgresCatalogue  # noqa: PLC0415 - only where there is a server
 
@@ -100,7 +100,7 @@ def main() -> None:
         for _, _failure in zip(range(10), catalogue.not_had("s"), strict=False):
             pass
         failures = (time.perf_counter() - clock) * 1e3
-        size_each = sum(file.stat().st_size for file in Path(folder.name).iterdir()) / (done * PER_GALLERY)
+        size_each = catalogue._size() / (done * PER_GALLERY)
         print(
             f"{done * PER_GALLERY:9,}  {noted[0]:12.0f} ({noted[1]:.0f})  {found[0]:20.1f} ({found[1]:.1f})"
             f"  {size_each:16.0f}  {failures:10.1f}",

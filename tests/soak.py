@@ -14,18 +14,18 @@ import hashlib
 import json
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 
 from tests.support.crawling import crawl, until
+from tests.support.disk import small_disk
 from tests.support.redis_server import RedisServer
 from tests.support.server import Answer, Exchange, Server, endless, jpeg, never, reset
 from tests.support.sharing import Sharing
@@ -129,19 +129,6 @@ class Workers(Sharing):
         return most
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[bool]:
-    """*folder* as a disk of DISK bytes. False where this process may not mount one: it is a plain folder then."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "imgcrawl-soak", str(folder)]
-    is_mounted = subprocess.run(command, check=False, capture_output=True).returncode == 0
-    try:
-        yield is_mounted
-    finally:
-        if is_mounted:
-            subprocess.run(["umount", "-l", str(folder)], check=False)  # noqa: S607 -- as mount above
-
-
 def fill(disk: Path, seconds: float) -> None:
     """Leave no byte free on *disk* for so long."""
     filler = disk / ".filler"
@@ -160,7 +147,7 @@ def soak(seed: int, folder: Path, pages: int, seconds: float) -> Outcome:
     for name in ("redis", "logs"):
         (folder / name).mkdir()
     with ExitStack() as stack:
-        has_disk = stack.enter_context(small_disk(disk := folder / "disk"))
+        has_disk = stack.enter_context(small_disk(disk := folder / "disk", DISK))
         site = Site(stack.enter_context(Server()), random.Random(seed + 1))
         redis = stack.enter_context(RedisServer(folder / "redis"))
         arguments = {"bases": site.server.url(""), "pages": str(pages), "images": str(IMAGES)}

@@ -47,10 +47,10 @@ class Command(BaseCommand, ScrapyCommand):
     def long_desc(self) -> str:
         return (
             "Tells how much the catalogue knows. --rebuild reads all files of IMAGES_STORE, a folder, and the feeds "
-            "(.json, .jsonl, .csv) of earlier crawls, the oldest first, and adds what the catalogue does not know, so "
-            "that no crawl fetches it again; it tells what feeds name and is missing or has other bytes, and which "
-            "files no feed names. --import takes in what others have fetched: 'files' (a list with the columns path "
-            "and url), 'gallery-dl' (a folder with a .json beside each file, its archive of downloads, or both), "
+            "(.json, .jsonl, .csv, .parquet) of earlier crawls, the oldest first, and adds what the catalogue does not "
+            "know, so that no crawl fetches it again; it tells what feeds name and is missing or has other bytes, and "
+            "which files no feed names. --import takes in what others have fetched: 'files' (a list with the columns "
+            "path and url), 'gallery-dl' (a folder with a .json beside each file, its archive of downloads, or both), "
             "'img2dataset' (an output folder). Files "
             "outside the store get a link in it. Both may be interrupted and begun again. "
             "Example: scrapy catalogue --rebuild 2026-11-*.json"
@@ -129,7 +129,7 @@ def _rebuild(settings: Settings, feeds: list[Path]) -> int:
     store = _store(settings)
     for feed in feeds:
         if not feed.is_file():
-            raise InputError(f"{feed} is no file; expected a feed of a crawl: .json, .jsonl or .csv")
+            raise InputError(f"{feed} is no file; expected a feed of a crawl: .json, .jsonl, .csv or .parquet")
     notes_file = store.root / NOTES
     check_database(notes_file, "the notes of a rebuilding; remove it")
     with _staged(store), closing(sqlite3.connect(notes_file, isolation_level=None)) as notes:

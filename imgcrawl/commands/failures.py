@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scrapy.commands import ScrapyCommand
+from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.catalogue import Catalogue, open_catalogue
 from imgcrawl.commands.base import BaseCommand, complain, say
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError
+from imgcrawl.items import REASONS
 
 
 class Command(BaseCommand, ScrapyCommand):
@@ -42,7 +44,8 @@ class Command(BaseCommand, ScrapyCommand):
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         if len(args) > 1:
             raise InputError(f"scrapy failures {' '.join(args)}: expected one spider, or none for all")
-        statuses = ("failed", "refused") if opts.refused else ("failed",)
+        with_refused = opts.refused or opts.reason in REASONS["refused"]
+        statuses = ("failed", "refused") if with_refused else ("failed",)
         catalogue = open_catalogue(self.project_settings, must_exist=True)
         counted: Counter[str] = Counter()
         try:
@@ -52,6 +55,8 @@ class Command(BaseCommand, ScrapyCommand):
                     say(json.dumps(failure) if opts.json else _line(failure))
         finally:
             catalogue.close()
+        if args and not counted and args[0] not in (names := get_spider_loader(self.project_settings).list()):
+            raise InputError(f"scrapy failures {args[0]}: expected one spider of {', '.join(sorted(names))}")
         reasons = ", ".join(f"{reason}: {count}" for reason, count in counted.most_common())
         complain(f"{counted.total():,} not had ({reasons})" if counted else "nothing that could not be had")
         return 0

@@ -178,8 +178,13 @@ class Server:
             await runner.cleanup()
 
     async def _listen(self, host: str, port: int) -> str:
+        base = ""  # known once it listens
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._handle(request, base)
+
         app = web.Application()
-        app.router.add_get("/{path:.*}", self._handle)
+        app.router.add_get("/{path:.*}", handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         try:
@@ -190,11 +195,9 @@ class Server:
             raise InputError(f"The replica cannot use port {port} of {host}: {why}.") from error
         self._runners.append(runner)
         base = f"http://{host}:{runner.addresses[0][1]}"
-        app[BASE] = base
         return base
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        base = request.app[BASE]
+    async def _handle(self, request: web.Request, base: str) -> web.StreamResponse:
         if request.path == "/_replica/stats":
             return web.json_response(self._stats())
         if request.path == "/_replica/truth":
@@ -248,9 +251,6 @@ class Server:
             for base in (self._site.hosts.page, self._site.hosts.image)
         }
         return {"requests": dict(self._requests), "hosts": hosts, "sent": self._sent}
-
-
-BASE = web.AppKey("base", str)
 
 
 def _read_to_end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:

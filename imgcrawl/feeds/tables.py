@@ -14,6 +14,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.atomic import replacing, write_all
 
 Items = Callable[[], Iterable[dict[str, Any]]]
+_BY_ADDRESS = "image_facts"  # as text: each address would be a field that all rows have
 BATCH = 500  # items of one group of a Parquet file, and those that are held
 
 
@@ -100,7 +101,8 @@ def _parquet(file: IO[bytes], items: Items, _: str) -> int:
     kinds: dict[str, Any] = {}
     for batch in _batches(items()):
         for name in {name: None for item in batch for name in item}:
-            kinds[name] = _kind(pa, kinds.get(name, pa.null()), [item.get(name) for item in batch])
+            values = [item.get(name) for item in batch] if name != _BY_ADDRESS else [""]
+            kinds[name] = _kind(pa, kinds.get(name, pa.null()), values)
     schema = pa.schema([(name, pa.string() if pa.types.is_null(kind) else kind) for name, kind in kinds.items()])
     count = 0
     with pq.ParquetWriter(file, schema) as writer:

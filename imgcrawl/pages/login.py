@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from parsel import Selector
 
 from imgcrawl.pages.candidates import file_name
+from imgcrawl.urls import absolute
 
 # What a form to log in is told by: where it sends what is entered, and what that is called.
 Form = tuple[str, ...]
@@ -41,6 +42,16 @@ _AROUND_NAMES = re.compile(
 _NO_PICTURE = re.compile(
     r"(?<![a-z])(?:logo|icon|favicon|avatar|captcha|seccode|vcode|qr-?code|banner|sprite|badge|background|bg|spacer)"
     r"(?:[0-9_-]\w*)?(?![a-z])",
+    re.IGNORECASE,
+)
+# What says, without a form, that there is more for those who log in.
+_LOGIN = re.compile(
+    r"\b(?:log(?:ged)?[ -]?(?:in|on)|sign(?:ed)?[ -]?in|register(?:ed)?|a member)\b.{0,40}?"
+    r"\b(?:to (?:view|see|continue|access|proceed|open|unlock|enjoy)|before|first)\b"
+    r"|\b(?:must|need to|have to|required to|please) (?:be )?(?:log(?:ged)?[ -]?(?:in|on)|sign(?:ed)?[ -]?in)\b"
+    r"|\b(?:members|subscribers|registered users) only\b|\blog[ -]?in (?:is )?required\b"
+    r"|\b(?:bitte|erst) (?:anmelden|einloggen)|connectez-vous|inicia(?:r)? sesión|войдите|авторизуйтесь"
+    r"|ログイン(?:して|が必要)|请先?登[录陆]|請先?登[錄入]",
     re.IGNORECASE,
 )
 _DECORATION, _OF_A_FORM = 2, 400  # images and characters of a page that is a form to log in, or asks how old one is
@@ -90,9 +101,18 @@ def question_of(page: Selector, images: Sequence[str], *, searched: bool, known:
         return ""
     if shown and len(_text(page)) >= _OF_A_FORM:
         return ""
-    if not login_forms(page) <= set(known):
+    if not login_forms(page) <= set(known) or (not shown and asks_login(page)):
         return "login"
     return "age_gate" if asks_age(page) else ""
+
+
+def asks_login(page: Selector) -> bool:
+    """Whether *page* says little more than that one has to log in, and leads to where one does."""
+    text = _text(page)
+    if len(text) > _OF_A_FORM or not _LOGIN.search(text):
+        return False
+    led_to = page.xpath("(//a/@href | //form/@action)[position() <= 200]").getall()
+    return any(is_login_address(address) for link in led_to if (address := absolute("http://h/", link)))
 
 
 def asks_age(page: Selector) -> bool:

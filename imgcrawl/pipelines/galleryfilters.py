@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,17 @@ if TYPE_CHECKING:
     from itemadapter import ItemAdapter
     from scrapy.settings import BaseSettings
 
-# As ISO 8601 has it, and as pages in China and Japan do.
+# As ISO 8601 has it, and as pages in China and Japan do; without anything between, only where nothing else stands.
 _DATE = re.compile(r"(?<!\d)(\d{4})(?:-|/|\.|\s?年\s?)(\d{1,2})(?:-|/|\.|\s?月\s?)(\d{1,2})(?!\d)")
+_SHORT = re.compile(r"\s*(\d{4})(\d\d)(\d\d)(?:T\d.*)?\s*")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_ENDINGS = ("uary", "ruary", "ch", "il", "", "e", "y", "ust", "tember", "ober", "ember", "ember")
+_NAMES = "|".join(f"{month}(?:{ending})?" for month, ending in zip(_MONTHS, _ENDINGS, strict=True))
+_MONTH = rf"\b({_NAMES}|sept)\b\.?"
+_DAY = r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?"
+# In English: 26 November 2026, 26-Nov-2026, Nov. 26th, 2026.
+_DAY_FIRST = re.compile(rf"{_DAY}\.?[\s-]+(?:of\s+)?{_MONTH}[\s,-]+(\d{{4}})(?!\d)", re.IGNORECASE)
+_MONTH_FIRST = re.compile(rf"{_MONTH}\s+{_DAY},?\s+(\d{{4}})(?!\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +68,20 @@ class GalleryFilters:
 
 def day_of(value: Any) -> date | None:
     """The day that a page states as its date, or None. What it says of the time and of the zone does not count."""
+    if isinstance(value, date):
+        return value.date() if isinstance(value, datetime) else value
     return _day_of(value) if isinstance(value, str) else None
 
 
 @lru_cache(64)  # the images of a gallery have one
 def _day_of(text: str) -> date | None:
     try:
-        if match := _DATE.search(text):
+        if match := _DATE.search(text) or _SHORT.fullmatch(text):
             return date(*map(int, match.groups()))
+        if match := _DAY_FIRST.search(text):
+            return date(int(match[3]), _MONTHS.index(match[2].lower()[:3]) + 1, int(match[1]))
+        if match := _MONTH_FIRST.search(text):
+            return date(int(match[3]), _MONTHS.index(match[1].lower()[:3]) + 1, int(match[2]))
         return parsedate_to_datetime(text).date()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
 
 _LOST = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS),  # full, or for reading only
     *(errno.EACCES, errno.EPERM),  # its permissions were taken away
     *(errno.EIO, errno.ENOENT, errno.ENODEV, errno.ENXIO),  # the disk fails, or is not mounted any more
     *(getattr(errno, name) for name in ("ESTALE", "ENOTCONN", "EHOSTDOWN", "ETIMEDOUT") if hasattr(errno, name)),
+}
+# The primary code of an error of SQLite is in its low byte.
+_LOST_CATALOGUE = {
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN),
+    *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
 }
 
 
@@ -24,5 +30,7 @@ class LostStoreError(OSError):
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether *error* is of the store, and not of one image."""
+    """Whether *error* is of the store, or of the catalogue beside it, and not of one image."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOST_CATALOGUE
     return isinstance(error, OSError) and error.errno in _LOST

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from imgcrawl.feeds.reader import entries
 from imgcrawl.items import IMAGE_FIELDS, is_row
 
 MAX_CELL = 1 << 28  # characters; a gallery may have very many images in one
+_ROWS = 100  # of a .parquet, that are held
 _NUMBERS = ("bytes", "width", "height", "frames")
 # What is a text in every item, and in every outcome.
 _TEXTS = {
@@ -28,7 +31,7 @@ _VIDEOS = {"MP4", "QuickTime", "WebM", "Matroska", "FLV", "AVI", "Ogg", "MPEG-TS
 
 
 class FeedItems:
-    """The items of the feed at *path*: .csv, a JSON array or JSON Lines. *problems* tells what is none.
+    """The items of the feed at *path*: .csv, .parquet, a JSON array or JSON Lines. *problems* tells what is none.
 
     Cells of a .csv are texts: of what is no field that every gallery has, those that are numbers are read as such.
     *opened* gives the file to read, where that is not the one at *path*. Raises `InputError` for what cannot be read.
@@ -41,13 +44,13 @@ class FeedItems:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         try:
-            records = self._cells() if self.path.suffix.lower() == ".csv" else self._objects()
-            for item in galleries(records):
+            read = {".csv": self._cells, ".parquet": self._table}.get(self.path.suffix.lower(), self._objects)
+            for item in galleries(read()):
                 if is_item(item):
                     yield item
                 else:
                     self.problems.append(f"{self.path}: no item of a crawl: {json.dumps(item)[:60]}")
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except (OSError, ValueError, csv.Error) as error:  # Parquet's errors are of the first two
             raise InputError(f"{self.path} cannot be read: {describe(error)}; expected a feed of a crawl") from error
 
     def _objects(self) -> Iterator[dict[str, Any]]:
@@ -57,6 +60,17 @@ class FeedItems:
                     self.problems.append(f"{self.path}: {entry.place} is no item")
                 else:
                     yield entry.item
+
+    def _table(self) -> Iterator[dict[str, Any]]:
+        try:
+            parquet = import_module("pyarrow.parquet")
+        except ImportError as error:
+            raise InputError(f"{self.path} needs a library ({error}); install it with imgcrawl[parquet]") from error
+        with parquet.ParquetFile(self.path) as file:
+            for row in (row for batch in file.iter_batches(_ROWS) for row in batch.to_pylist()):
+                item = _without_nulls(row)
+                # A column whose values are of several kinds is of texts.
+                yield {name: _object(value) if name not in _TEXTS else value for name, value in item.items()}
 
     def _cells(self) -> Iterator[dict[str, Any]]:
         with self.path.open(newline="", encoding="utf-8-sig") as file:
@@ -173,6 +187,21 @@ def _add(gallery: dict[str, Any], row: Mapping[str, Any]) -> None:
             values += [""] * (len(outcomes) - 1 - len(values)) + [row[name]]
     if "facts" in outcome:
         gallery.setdefault("image_facts", {})[row.get("url")] = outcome["facts"]
+
+
+def _without_nulls(value: Any) -> Any:
+    """*value* of a table, in which each row has all fields of all rows."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+def _object(value: Any) -> Any:
+    """*value*, read if it is the JSON text of an object or a list."""
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        with suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
 
 
 def _value(name: str, cell: str) -> Any:

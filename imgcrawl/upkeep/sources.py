@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -14,6 +16,7 @@ from imgcrawl.ownfiles import read_file
 from imgcrawl.rows.reader import open_records, open_rows
 from imgcrawl.rows.records import BadRow
 from imgcrawl.upkeep.archives import Archive
+from imgcrawl.upkeep.tfrecords import examples
 
 # Fields in which what gallery-dl writes has the address of a file, the surest first: extractors differ, and
 # `url-metadata` adds one.
@@ -29,6 +32,8 @@ _ADDRESSES = (
     "source_url",
 )
 _LARGEST_JSON = 1 << 24  # bytes
+_KINDS = ("jpg", "png", "webp")  # what img2dataset encodes images as; of skip_reencode the name of one of these, too
+_ROWS = 16  # of a table with images, that are held
 _DIGESTS = ("sha256", "sha512", "md5")  # of what img2dataset had fetched (compute_hash)
 
 
@@ -97,14 +102,16 @@ def _of_sidecar(sidecar: Path, archives: Sequence[Archive]) -> FoundFile | str |
 
 
 def files_of_img2dataset(paths: Sequence[Path], scratch: Path) -> Iterator[FoundFile | str]:
-    """The files of an output folder of img2dataset: of output_format webdataset those in its .tar files, which are
-    taken out of these into *scratch*; of output_format files by its .json files, or, where these are missing, by the
-    .parquet of a shard."""
+    """The files of an output folder of img2dataset: of output_format webdataset, tfrecord or parquet those in its .tar,
+    .tfrecord or .parquet files, which are taken out of these into *scratch*; of output_format files by its .json files,
+    or, where these are missing, by the .parquet of a shard."""
     path = _only(paths)
     for shard in sorted(_folder(path).glob("*.tar")):
         yield from _files_in(shard, scratch)
+    for shard in sorted(path.glob("*.tfrecord")):
+        yield from _taken_out(shard, _records(shard), scratch)
     seen = set()
-    for sidecar in sorted(_folder(path).rglob("*.json")):
+    for sidecar in sorted(path.rglob("*.json")):
         if sidecar.name.endswith("_stats.json"):
             continue
         known = _json(sidecar)
@@ -116,15 +123,20 @@ def files_of_img2dataset(paths: Sequence[Path], scratch: Path) -> Iterator[Found
         else:
             seen.add(file)
             yield FoundFile(file, known["url"], _digest(known))
-    for found in _files_of_tables(path):
+    for found in _files_of_tables(path, scratch):
         if not isinstance(found, FoundFile) or found.file not in seen:
             yield found
 
 
-def _files_of_tables(path: Path) -> Iterator[FoundFile | str]:
+def _files_of_tables(path: Path, scratch: Path) -> Iterator[FoundFile | str]:
     """What the .parquet of each shard in the folder *path* says was fetched, and is not in a .tar."""
     for shard in sorted(path.glob("*.parquet")):
         if shard.with_suffix(".tar").exists():  # which has said all that there is
+            continue
+        if shard.with_suffix(".tfrecord").exists():  # the same
+            continue
+        if column := _column_of_bytes(shard):
+            yield from _taken_out(shard, _table(shard, column), scratch)
             continue
         for _, _, row in open_records(shard, format=None, encoding="utf-8", delimiter=None).read():
             if isinstance(row, BadRow):
@@ -135,6 +147,45 @@ def _files_of_tables(path: Path) -> Iterator[FoundFile | str]:
                     yield f"{shard}: there is no file {row.get('key')} in {shard.with_suffix('').name}"
                 else:
                     yield FoundFile(file, row["url"], _digest(row))
+
+
+def _column_of_bytes(shard: Path) -> str:
+    """The column of *shard* that has the files themselves (`output_format=parquet`); "" if there is none."""
+    with suppress(ImportError, OSError, ValueError):  # told by whoever reads its rows; pyarrow's errors are of these
+        kinds = import_module("pyarrow.parquet").read_schema(shard)
+        return next((kind for kind in _KINDS if kind in kinds.names and str(kinds.field(kind).type) == "binary"), "")
+    return ""
+
+
+def _table(shard: Path, column: str) -> Iterator[dict[str, Any]]:
+    """The rows of a *shard*, of which *column* has the files."""
+    with import_module("pyarrow.parquet").ParquetFile(shard) as table:
+        columns = [name for name in ("key", "url", column, *_DIGESTS) if name in table.schema_arrow.names]
+        for batch in table.iter_batches(_ROWS, columns=columns):
+            yield from batch.to_pylist()
+
+
+def _records(shard: Path) -> Iterator[dict[str, Any]]:
+    """The same of a .tfrecord, in which everything is bytes."""
+    for example in examples(shard):
+        yield {name: value if name in _KINDS else value.decode("utf-8", "replace") for name, value in example.items()}
+
+
+def _taken_out(shard: Path, rows: Iterable[dict[str, Any]], scratch: Path) -> Iterator[FoundFile | str]:
+    """The files that *rows* of a *shard* have, each in *scratch*."""
+    try:
+        for number, row in enumerate(rows):
+            kind = next((kind for kind in _KINDS if row.get(kind) is not None), "")
+            if not kind:  # what could not be fetched
+                continue
+            if not _is_address(row.get("url")):
+                yield f"{shard}: row {number + 1} names no url"
+                continue
+            file = scratch / f"{shard.name}-{number}"
+            file.write_bytes(row[kind])
+            yield FoundFile(file, row["url"], _digest(row), f"{shard.stem}/{row.get('key') or number}.{kind}")
+    except (OSError, ValueError) as error:
+        yield f"{shard} cannot be read: {error}"
 
 
 def _files_in(shard: Path, scratch: Path) -> Iterator[FoundFile | str]:

@@ -169,6 +169,10 @@ def test_what_was_deleted_on_purpose_does_not_come_back_and_what_was_lost_does(s
     assert not {"/0/0.jpg", "/0/2.jpg"} & set(server.paths())
     assert (store / lost).exists()
     assert failures(tmp_path) == []
+    assert len(failures(tmp_path, "--reason", "deleted")) == 2
+    misspelt = command(tmp_path, "failures", "galery")
+    assert (misspelt.returncode, misspelt.stdout) == (2, "")
+    assert misspelt.stderr.startswith("scrapy failures galery: expected one spider of alexa, ")
 
     (store / lost).unlink()
     assert command(tmp_path, "forget", "--undo", server.url("/0/0.jpg")).returncode == 0
@@ -184,7 +188,7 @@ def test_values_of_any_kind_are_written(tmp_path: Path, suffix: str) -> None:
     items: list[dict[str, Any]] = [
         {"a": 1, "b": "\ud800", "images": [{"url": "x"}]},
         {"a": "text", "c": True, "images": []},
-        {"a": None, "d": {"e": [1]}, "images": [{"url": "y", "width": 3}]},
+        {"a": None, "d": {"e": [1]}, "images": [{"url": "y", "width": 3}], "image_facts": {"y": {"author": "me"}}},
     ]
     path = tmp_path / f"x{suffix}"
     assert write_table(path, lambda: iter(items)) == 3
@@ -196,6 +200,7 @@ def test_values_of_any_kind_are_written(tmp_path: Path, suffix: str) -> None:
         rows = pyarrow.parquet.read_table(path).to_pylist()
         assert [row["a"] for row in rows] == ["1", "text", None]
         assert rows[2]["images"] == [{"url": "y", "width": 3}]
+        assert json.loads(rows[2]["image_facts"]) == {"y": {"author": "me"}}  # no column for each address
     if suffix == ".csv":
         assert b",true," in written
     if suffix == ".json":

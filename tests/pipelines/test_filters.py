@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,15 @@ def test_the_start_of_a_body_is_judged_once_it_says_enough() -> None:
         ("posted 2026/3/1 12:00", "2026-03-01"),
         ("2026年3月1日", "2026-03-01"),
         ("Sun, 01 Mar 2026 10:00:00 GMT", "2026-03-01"),
+        ("20260301T101500Z", "2026-03-01"),
+        ("Posted: Mar. 1st, 2026 at 10:00", "2026-03-01"),
+        ("Sunday, 1 March 2026", "2026-03-01"),
+        ("Sept. 3, 2026", "2026-09-03"),
+        (datetime(2026, 3, 1, 23, tzinfo=UTC), "2026-03-01"),
         ("2026-13-41", "None"),
+        ("31 February 2026", "None"),
+        ("Maybe 3, 2026", "None"),
+        ("1732579200", "None"),
         ("yesterday", "None"),
         (None, "None"),
         (20260301, "None"),

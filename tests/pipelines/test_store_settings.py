@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import random
 import shutil
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from imgcrawl.demo.pictures import picture
 from imgcrawl.pipelines.stores import full_address
 from tests.support.crawling import Crawl, crawl
+from tests.support.disk import remount, small_disk
 from tests.support.redis_server import RedisServer
 from tests.support.s3 import BUCKET, s3
 from tests.support.server import JPEG, Exchange, Server, jpeg
@@ -93,6 +98,18 @@ def test_an_object_store_that_takes_nothing_any_more_ends_the_crawl_which_goes_o
             assert found["Metadata"]["sha256"] == image["checksum"] == hashlib.sha256(body).hexdigest()
         assert len(client.list_objects_v2(Bucket=BUCKET)["Contents"]) == 3
 
+        # What looks like an image that is there is not stored beside it, and not asked for again.
+        twins.add("/d.jpg", large := picture("hills/1", "JPEG", 240))
+        with Image.open(io.BytesIO(large)) as image:
+            image.reduce(2).save(small := io.BytesIO(), "JPEG")
+        twins.add("/e.jpg", small.getvalue())
+        settings |= {"IMAGES_STORE": f"s3://{BUCKET}/looks", "IMAGES_SIMILAR": "refuse", "REDIS_URL": ""}
+        told = [[image.get("reason", image["status"]) for image in run(twins, tmp_path, paths, **settings).images]
+                for paths in ("d", "de", "de")]  # fmt: skip
+        assert told == [["downloaded"], ["uptodate", "similar"], ["uptodate", "similar"]]
+        assert twins.paths().count("/e.jpg") == 1
+        assert len(client.list_objects_v2(Bucket=BUCKET, Prefix="looks/")["Contents"]) == 1
+
 
 def test_a_folder_that_is_gone_in_mid_crawl_ends_it_in_order_and_the_same_command_goes_on(
     server: Server, tmp_path: Path
@@ -120,6 +137,56 @@ def test_a_folder_that_is_gone_in_mid_crawl_ends_it_in_order_and_the_same_comman
     assert done.code == 0, done.log
     assert {image["status"] for image in done.images} <= {"uptodate", "downloaded"}
     assert sorted(done.files.values()) == sorted([JPEG, *(jpeg(50 + number) for number in range(3))])
+
+
+def test_a_full_disk_ends_the_crawl_and_no_page_is_done_whose_images_are_not_stored(
+    server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """Eight galleries with three images each, of which half have room. When there is more, the same command goes on."""
+    folder = tmp_path / "images"
+    bodies = {f"/{number}.png": _noise(number) for number in range(24)}
+    html = {"Content-Type": "text/html"}
+    server.add("/list", "".join(f'<a class="g" href="/g{g}">{g}</a>' for g in range(8)).encode(), headers=html)
+    for g in range(8):
+        server.add(f"/g{g}", "".join(f'<img src="/{g * 3 + i}.png">' for i in range(3)).encode(), headers=html)
+    for path, body in bodies.items():
+        server.add(path, body)
+
+    def night(sentence: str = "") -> Crawl:
+        arguments = {"list": server.url("/list"), "galleries": "a.g"}
+        settings = {"IMAGES_NAME": "{host}/{basename}", "CONCURRENT_REQUESTS_PER_DOMAIN": 2}
+        options = ["-o", "items.json"]
+        done = crawl(tmp_path, "gallery", arguments, REDIS_URL=redis_server.url, options=options, **settings)
+        assert done.code == (1 if sentence else 0), done.log
+        assert f"an image could not be stored in images: {sentence}" in done.log or not sentence, done.log
+        assert "Traceback" not in done.log
+        for image in done.images:  # what is told to be there is
+            if "path" in image:
+                assert done.files[image["path"]] == bodies[image["url"].removeprefix(server.url(""))]
+        whole = {item["url"] for item in done.items if all("path" in image for image in item["images"])}
+        _, out, _ = scrapy(tmp_path, "queue", "gallery", redis_url=redis_server.url)
+        rows = dict(line.split()[:2] for line in out.splitlines() if len(line.split()) > 1)
+        # The list, and galleries with all of their images.
+        assert int(rows.get("done", 0)) <= 1 + len(whole), (rows, whole)
+        assert not sentence or int(rows["queued"]) > 0
+        return done
+
+    with small_disk(folder, "1200k") as is_mounted:
+        if not is_mounted:
+            pytest.skip("this user may mount no small disk")
+        first = night("[Errno 28] No space left on device")
+        assert 0 < len(first.files) < len(bodies)
+
+        remount(folder, "size=16m")
+        done = night()
+        assert sorted(done.files.values()) == sorted(bodies.values())
+
+
+def _noise(seed: int) -> bytes:
+    """A picture of 68 KB that nothing makes smaller."""
+    file = io.BytesIO()
+    Image.frombytes("RGB", (150, 150), random.Random(seed).randbytes(67_500)).save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -70,10 +70,11 @@ def test_a_lost_catalogue_is_made_again_from_any_feed_and_nothing_is_fetched(
                headers={"Content-Type": "text/html"})  # fmt: skip
     feeds = [option for name in ("1.json", "1.jsonl", "1.csv") for option in ("-O", name)]
     night(server, tmp_path, options=feeds)
-    for feed in ("rows.csv", "rows.jsonl"):
+    for feed in ("rows.csv", "rows.jsonl", "rows.parquet"):
         assert told(tmp_path, capsys, "galleries", "-O", str(tmp_path / feed), "--rows", "images") == (0, [], [])
+    assert told(tmp_path, capsys, "galleries", "-O", str(tmp_path / "1.parquet")) == (0, [], [])
     before = known(tmp_path)
-    for feed in ("1.json", "1.jsonl", "1.csv", "rows.jsonl", "rows.csv"):
+    for feed in ("1.json", "1.jsonl", "1.csv", "1.parquet", "rows.jsonl", "rows.csv", "rows.parquet"):
         without_catalogue(tmp_path)
         code, lines, summary = told(tmp_path, capsys, "catalogue", "--rebuild", str(tmp_path / feed))
         assert (code, lines) == (0, []), (feed, lines, summary)
@@ -160,8 +161,9 @@ def test_files_that_were_read_are_not_read_again_unless_they_have_changed(tmp_pa
 
 
 # What gallery-dl 1.32.18 (`--write-metadata --download-archive`) and img2dataset 1.47.0 (`--output_format files`, which
-# made the images anew, and `webdataset --resize_mode no --skip_reencode True`) left of a site at 127.0.0.5; of what
-# gallery-dl had fetched two files were then deleted.
+# made the images anew, and with `--resize_mode no --skip_reencode True` `webdataset` and `parquet`) left of a site at
+# 127.0.0.5; of what gallery-dl had fetched two files were then deleted. `tfrecord` is what TFRecordWriter (tfrecord
+# 1.14.6) makes of the same fields: img2dataset writes that only beside TensorFlow.
 LEFT = Path(__file__).parent / "left"
 
 
@@ -187,11 +189,18 @@ def test_what_the_tools_themselves_have_left_is_taken_in(tmp_path: Path, capsys:
     place = "imported/generic/127.0.0.5/page.html"
     assert taken_in(tmp_path / "a") == {"0": f"{place}/0.jpg", "1": f"{place}/1.jpg", "2": "", "large": ""}
 
-    shards = str(LEFT / "img2dataset" / "webdataset")
-    code, _, lines = told(tmp_path / "b", capsys, "catalogue", "--import", "img2dataset", shards)
-    assert (code, lines) == (0, ["2 files imported; not imported: 0"])
-    assert taken_in(tmp_path / "b") == {"0": "imported/00000/000000000.jpg", "1": "imported/00000/000000001.jpg"}
-    assert not [*(tmp_path / "b" / "images" / ".incoming").glob("*/*")]
+    for kind in ("webdataset", "parquet", "tfrecord"):
+        shards = str(LEFT / "img2dataset" / kind)
+        code, _, lines = told(tmp_path / kind, capsys, "catalogue", "--import", "img2dataset", shards)
+        assert (code, lines) == (0, ["2 files imported; not imported: 0"])
+        assert taken_in(tmp_path / kind) == {"0": "imported/00000/000000000.jpg", "1": "imported/00000/000000001.jpg"}
+        assert not [*(tmp_path / kind / "images" / ".incoming").glob("*/*")]
+    cut = tmp_path / "cut" / "00001.tfrecord"
+    cut.parent.mkdir()
+    for damaged, sentence in ((slice(-200), "is cut"), (slice(7, None), "is no TFRecord file")):
+        cut.write_bytes((LEFT / "img2dataset" / "tfrecord" / "00000.tfrecord").read_bytes()[damaged])
+        code, _, lines = told(tmp_path / "cut", capsys, "catalogue", "--import", "img2dataset", str(cut.parent))
+        assert (code, sentence in lines[0], len(lines)) == (1, True, 2)
 
     anew = str(LEFT / "img2dataset" / "files")
     code, _, lines = told(tmp_path / "c", capsys, "catalogue", "--import", "img2dataset", anew)
