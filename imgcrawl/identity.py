@@ -14,12 +14,16 @@ from imgcrawl.exceptions import InputError
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
-# What signs an address, and says until when: at S3 and its like, Google, CloudFront, Azure, Akamai, nginx, Discord,
-# Facebook, and in general.
+# What signs an address, and says until when: at S3 and its like (Alibaba, Tencent, Huawei, Volcengine), Google,
+# CloudFront, Azure, Akamai, nginx, KeyCDN, Backblaze, the networks of Alibaba, Tencent and Wangsu, Discord, Facebook,
+# Weibo, and in general.
 SIGNATURES = [
-    "x-amz-*", "x-goog-*", "x-oss-expires", "x-oss-signature*", "awsaccesskeyid", "googleaccessid", "ossaccesskeyid",
-    "signature", "sig", "policy", "key-pair-id", "expires", "exp", "token", "hdnts", "hdnea", "hmac", "md5", "verify",
-    "se=*:*", "st=*:*", "sks", "ske", "skt", "skv", "skoid", "sktid", "st=" + 22 * "?", "e=" + 10 * "[0-9]",
+    "x-amz-*", "x-goog-*", "x-oss-[!p]*", "awsaccesskeyid", "googleaccessid", "ossaccesskeyid",
+    "x-cos-[!p]*", "x-obs-[!p]*", "x-tos-[!p]*", "x-expires", "x-signature", "q-sign-*", "q-ak", "q-key-time",
+    "q-header-list", "q-url-param-list", "q-signature", "auth_key", "txsecret", "txtime", "wssecret", "wstime", "ssig",
+    "kid=imgbed*", "signature", "sign", "sig", "policy", "key-pair-id", "expires", "expire", "expiry", "exp", "token",
+    "__token__", "token_path", "authorization", "hdnts", "hdnea", "hdntl", "hmac", "md5", "verify", "validfrom",
+    "validto", "se=*:*", "st=*:*", "sks", "ske", "skt", "skv", "skoid", "sktid", "st=" + 22 * "?", "e=" + 10 * "[0-9]",
     "ex=" + 8 * "[0-9a-f]", "is=" + 8 * "[0-9a-f]", "hm=" + 64 * "[0-9a-f]", "oh=*_*", "oe=" + 8 * "[0-9a-f]", "_nc_*",
 ]  # fmt: skip
 # What says who is asking, or from where.

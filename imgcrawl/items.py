@@ -147,9 +147,9 @@ class Gallery(OpenItem):
     where that is not `url`, and the path to store it at, without an extension, in place of IMAGES_NAME. `opt_outs` is
     what the page said against the use of its content (`imgcrawl.optouts`). `caption`, `author`, `date`, `tags`,
     `license`, `credit_text` and `acquire_license_page` are there where the page states them (`PAGE_FACTS`), as they
-    stand there; `image_facts` where it states some of them
-    about single images: address → fact → value. `error` says why a page could not be had; such a gallery has no
-    images. `url` is what was asked for, `final_url` where redirects led, if they did.
+    stand there; `image_facts` where it states some about single images: address → fact → value; `image_copies` where
+    what the link around an image leads to may be a page: that address → the image that the link shows. `error` says why
+    a page could not be had; such a gallery has no images. `url` is what was asked for, `final_url` where redirects led.
     """
 
     spider = scrapy.Field()
@@ -165,6 +165,7 @@ class Gallery(OpenItem):
     credit_text = scrapy.Field()
     acquire_license_page = scrapy.Field()
     image_facts = scrapy.Field()
+    image_copies = scrapy.Field()
     final_url = scrapy.Field()
     image_urls = scrapy.Field()
     image_names = scrapy.Field()
@@ -235,7 +236,7 @@ _PARALLEL = {
 }
 _LISTS = {
     *_PARALLEL, "images", "videos", "image_urls", "video_urls", "image_paths", "video_paths", "image_facts",
-    "failed_pages",
+    "image_copies", "failed_pages",
 }  # fmt: skip
 
 

@@ -20,6 +20,15 @@ SID = "0123456789abcdef" * 2
         ("http://a/i.png?Policy=a&Signature=b&Key-Pair-Id=c", "http://a/i.png"),
         ("http://a/i.png?hdnts=exp=1~hmac=2", "http://a/i.png"),
         ("http://a/i.jpg?se=2026-01-01T00:00:00Z&sr=b&sig=X", "http://a/i.jpg?sr=b"),
+        ("http://a/i.jpg?x-oss-process=w&x-oss-date=1&x-oss-signature=2", "http://a/i.jpg?x-oss-process=w"),
+        ("http://a/i.jpg?auth_key=1-0-0-ab", "http://a/i.jpg"),
+        (
+            "http://a/i.jpg?q-sign-time=1;2&q-ak=k&q-signature=x&imageMogr2/format/webp",
+            "http://a/i.jpg?imageMogr2/format/webp",
+        ),
+        ("http://a/i.jpg?x-tos-process=p&x-tos-date=1&x-expires=1&x-signature=2", "http://a/i.jpg?x-tos-process=p"),
+        ("http://a/i.jpg?KID=imgbed,tva&Expires=1&ssig=2", "http://a/i.jpg"),
+        ("http://a/i.jpg?validfrom=1&validto=2&rate=3", "http://a/i.jpg?rate=3"),
         ("http://a/images/172839?token=a", "http://a/images/172839"),
         ("http://a/show?name=a.jpg&token=a", "http://a/show?name=a.jpg"),
         # What might be the only thing that says which image it is, is not left out …

@@ -237,14 +237,14 @@ def addresses(response: Response, query: str) -> list[str]:
     return list(dict.fromkeys(address for address in found if address))
 
 
-def images(response: Response, query: str) -> list[str]:
+def images(response: Response, query: str, copies: dict[str, str] | None = None) -> list[str]:
     """The addresses of the images that *query* finds on a page, absolute, in order, each once (`pages.images_in`).
 
     A query for attributes or texts means just these, also where they are of another scheme than http(s); in the
     elements that a query finds images are searched for.
     """
     base, encoding = base_and_encoding(response)
-    return images_in(nodes(response, query), response.url, base, encoding)
+    return images_in(nodes(response, query), response.url, base, encoding, copies=copies)
 
 
 def base_and_encoding(response: Response) -> tuple[str, str]:

@@ -145,7 +145,10 @@ class DomainsSpider(RowsSpider):
         item["encoding"] = response.encoding
         item["title"] = text_of(response, "//title")
         item["links"] = count_links(response.text, response.url)
-        item["image_urls"] = find_images(response.text, response.url, response.encoding)
+        copies: dict[str, str] = {}
+        item["image_urls"] = find_images(response.text, response.url, response.encoding, copies)
+        if copies:
+            item["image_copies"] = copies
         item["image_pages"] = [response.url] * len(item["image_urls"])
         return [link for link in addresses(response, "//a/@href") if self.followed.search(link)] if follows else []
 

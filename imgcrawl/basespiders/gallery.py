@@ -137,7 +137,10 @@ class GallerySpider(KnownGalleriesSpider):
 
         def read() -> None:
             self.read_page(item, response)
-            item["image_urls"] = self.images_of(response)
+            copies: dict[str, str] = {}
+            item["image_urls"] = self.images_of(response, copies)
+            if copies:
+                item["image_copies"] = copies
             self.fill(item, response)
 
         await outside_loop(len(response.body), read)
@@ -195,14 +198,18 @@ class GallerySpider(KnownGalleriesSpider):
                 item[fact] = value
         item["title"] = words_of(response, *self.titles) or facts.title or response.url.rstrip("/").rpartition("/")[2]
 
-    def images_of(self, response: Response) -> list[str]:
-        """The addresses of the originals of the images on a page, in order, each once."""
+    def images_of(self, response: Response, copies: dict[str, str] | None = None) -> list[str]:
+        """The addresses of the originals of the images on a page, in order, each once. *copies* gets what the page
+        shows of those that may be pages (`pages.find_images`)."""
+        shown: dict[str, str] = {}
         if self.image_links:
-            found = images(response, self.image_links)
+            found = images(response, self.image_links, shown)
         else:  # in JSON there are none but as in a script
             page = cast("TextResponse", response)
             text = f"<script>{page.text}" if isinstance(response, JsonResponse) else page.text
-            found = find_images(text, page.url, page.encoding)
+            found = find_images(text, page.url, page.encoding, shown)
+        if copies is not None:
+            copies |= {self.image_url(original): copy for original, copy in shown.items()}
         return list(dict.fromkeys(map(self.image_url, found)))
 
 

@@ -77,7 +77,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         if self.image_links:
             return found
         shown = Counter(image for page in found for image in page.images)
-        shown.update(image for page in pages for image in page.images)
+        shown.update(image for page in pages for image in (*page.images, *page.copies.values()))
         return [replace(page, images=tuple(image for image in page.images if shown[image] == 1)) for page in found]
 
     # The pages of a gallery
@@ -108,8 +108,10 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         links = tuple(self.at_home(link) for link in found)
         if not nexts and number == 1 and not links:
             return _GalleryPage(number, response.url)  # there is no other: it is read as a gallery's only page
-        images = () if links and self.image_links else tuple(self.images_of(response))
-        return _GalleryPage(number, response.url, images, links=links, following=nexts[0] if nexts else "")
+        copies: dict[str, str] = {}
+        images = () if links and self.image_links else tuple(self.images_of(response, copies))
+        following = nexts[0] if nexts else ""
+        return _GalleryPage(number, response.url, images, copies=copies, links=links, following=following)
 
     def next_of_gallery(self, response: Response, number: int, gallery: str) -> list[str]:
         """The address of page *number* of *gallery*, if the page before, *response*, names it."""

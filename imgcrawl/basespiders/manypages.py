@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scrapy import Request
 from scrapy.http import Response
@@ -32,6 +32,7 @@ class Subpage:
     last: int = 0
     has_next: bool = False
     reason: str = ""
+    copies: dict[str, str] = field(default_factory=dict)  # of images that may be pages, what the page shows
 
 
 class ManyPagesGallerySpider(GallerySpider):
@@ -68,6 +69,8 @@ class ManyPagesGallerySpider(GallerySpider):
                 item["image_pages"].append(subpage.url)
             if reason := subpage.reason or ("" if subpage.images else "no_image"):
                 item["failed_pages"].append({"url": subpage.url, "reason": reason})
+        if copies := {image: copy for subpage in subpages for image, copy in subpage.copies.items()}:
+            item["image_copies"] = copies
         if failed := item["failed_pages"]:
             stats.inc_value("subpage/failed", len(failed))
             told = ", ".join(f"{page['reason']}: {page['url']}" for page in failed[:5])

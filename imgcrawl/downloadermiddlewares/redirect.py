@@ -14,6 +14,7 @@ from w3lib.url import safe_url_string
 
 from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import RequestRefused
+from imgcrawl.pages.scripted import scripted_target
 from imgcrawl.urls import absolute
 
 _HEAD = 8 * 1024  # bytes of a page in which it may say that it is another
@@ -61,8 +62,9 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
 
 
 class MetaRefreshMiddleware(scrapy.downloadermiddlewares.redirect.MetaRefreshMiddleware):
-    """Scrapy's (same settings and meta keys) for pages, also by the header `Refresh`; followed where it is met, as
-    redirects are. A page that would be loaded again and again is taken as it is."""
+    """Scrapy's (same settings and meta keys) for pages, also by the header `Refresh`, and by a script where a page has
+    nothing else; followed where it is met, as redirects are. A page that would be loaded again and again is taken as it
+    is."""
 
     async def process_response(  # type: ignore[override] # Scrapy awaits it where its own returns at once
         self, request: Request, response: Response, spider: Spider | None = None
@@ -70,9 +72,12 @@ class MetaRefreshMiddleware(scrapy.downloadermiddlewares.redirect.MetaRefreshMid
         if request.meta.get("media") or request.meta.get("dont_redirect") or not isinstance(response, HtmlResponse):
             return response
         header = _text(response.headers.get("Refresh") or b"")
-        if not header and b"refresh" not in response.body[:_HEAD].lower():
+        head = response.body[:_HEAD].lower()
+        if not header and b"refresh" not in head and b"location" not in head:
             return response
         seconds, url = _refresh(header) or get_meta_refresh(response, ignore_tags=self._ignore_tags)
+        if not url and len(response.body) <= _HEAD:
+            seconds, url = 0, scripted_target(response.text)
         target = absolute(response.url, url) if url else None
         if not target or target == response.url or seconds is None or seconds >= self._maxdelay:
             return response

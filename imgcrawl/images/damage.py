@@ -16,6 +16,7 @@ WARNINGS: Final = {
     "no_end": "the mark that ends the file is missing; all rows are there",
     "trailing_bytes": "there are bytes behind the end of the image",
     "cut_off": "the answer broke off before the end that it had announced; the image is whole",
+    "thumbnail": "what the page shows of an image, and links to what has turned out to be none",
     "bad_crc": "a checksum of a part that is not the picture (a comment, say) is wrong",
     "unverified": "kept by its first bytes, not decoded (IMAGES_KEEP)",
 }

@@ -6,8 +6,17 @@ import re
 
 # It is short, and it has nothing else to say.
 _BUSY = re.compile(
-    r"too many requests|rate.?limit|slow(ing)? down|try again (later|in)|temporarily (unavailable|blocked)|captcha|"
-    r"unusual traffic|are you (a )?human|server is busy|bandwidth limit|访问(过于)?频繁|稍后(再|重)试|アクセスが集中",
+    r"too many (?:requests|connections|attempts|hits|queries|page views)|rate.?limit|slow(?:ing)? down|\bthrottled\b"
+    r"|(?:requests?|sending|browsing|clicking|pages?) (?:\w+ ){0,3}too (?:quickly|fast|often|frequently)"
+    r"|(?:requests?|bandwidth|traffic|download|quota|connections?) (?:limit|quota|is|has been|was)? ?(?:exceeded|limit)"
+    r"|flood (?:control|protection|limit)|unusual (?:traffic|activity)|captcha|are you (?:a )?human"
+    r"|(?:try|retry|come back) (?:again )?(?:later|shortly|soon|in (?:a |an |\d|some))"
+    r"|(?:server|service|site)s? (?:is |are )?(?:currently |temporarily )?(?:too )?(?:busy|overloaded|unavailable)"
+    r"|temporarily (?:unavailable|blocked|overloaded)|just a moment\.\.\.|checking your browser"
+    r"|频繁|稍后(?:再|重)试|稍後再試|アクセスが集中|混み合って|너무 많|잠시 후 다시"
+    r"|слишком (?:много|часто)|попробуйте позже"
+    r"|zu viele (?:anfragen|zugriffe)|trop de (?:requêtes|demandes)|demasiad[ao]s (?:solicitudes|peticiones)"
+    r"|muitas (?:solicitações|requisições)|troppe richieste|te veel verzoeken",
     re.IGNORECASE,
 )
 # Names in JSON tell what there is ("captcha": false), unless it is true; and a form may have its guard named below it.

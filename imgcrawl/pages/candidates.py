@@ -4,84 +4,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from urllib.parse import unquote
 
 from imgcrawl.pages.tags import BACKGROUNDS
 
 # Attributes of <img>, best first. The first group says "this is the full-size file" and beats any srcset …
-ORIGINAL_ATTRIBUTES = (
-    "data-orig-file",  # WordPress, Jetpack
-    "zoomfile",  # Discuz!
-    "data-zoom-image",
-    "data-large_image",  # WooCommerce
-    "data-full-src",
-    "data-hi-res-src",
-    "data-original",
-    "data-original-src",
-    "data-original-url",
-    "data-original-image",
-    "data-originalsrc",
-    "data-orig",
-    "data-orig-src",
-    "data-raw-src",
-    "data-raw",
-    "data-full-url",
-    "data-full",
-    "data-full-image",
-    "data-full-img",
-    "data-full-size",
-    "data-full-size-src",
-    "data-fullsize",
-    "data-fullsrc",
-    "data-fullscreen",
-    "data-highres",
-    "data-high-res",
-    "data-high-res-src",
-    "data-highres-src",
-    "data-hires",
-    "data-hi-res",
-    "data-hd",
-    "data-hd-src",
-    "data-zoom-src",
-    "data-zoom-img",
-    "data-zoom-url",
-    "data-zoom",
-    "data-large-src",
-    "data-large-url",
-    "data-large-image",
-    "data-large-img",
-    "data-large-file",  # WordPress, Jetpack: what fits into the theme
-    "data-large",
-    "data-big-src",
-    "data-big",
-    "data-bigimg",
-    "data-max-src",
-    "data-max",
-)
-_ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
-SRCSET_ATTRIBUTES = ("srcset", "data-srcset", "data-lazy-srcset", "data-lazysrcset", "lazysrcset")
+_ORIGINAL_WORDS = """
+    data-orig-file zoomfile data-zoom-image data-large_image data-full-src data-hi-res-src data-original
+    data-original-src data-original-url data-original-image data-originalsrc data-orig data-orig-src data-raw-src
+    data-raw data-full-url data-full data-full-image data-full-img data-full-size data-full-size-src data-fullsize
+    data-fullsrc data-fullscreen data-highres data-high-res data-high-res-src data-highres-src data-hires data-hi-res
+    data-hd data-hd-src data-zoom-src data-zoom-img data-zoom-url data-zoom data-large-src data-large-url
+    data-large-image data-large-img data-large-file data-large data-big-src data-big data-bigimg data-max-src data-max
+"""
+ORIGINAL_ATTRIBUTES = tuple(_ORIGINAL_WORDS.split())
 # … the second says where a script will find the image that `src` only keeps the place of.
-LAZY_ATTRIBUTES = (
-    "data-src",
-    "data-lazy-src",
-    "data-lazysrc",
-    "lazysrc",
-    "lazy-src",
-    "data-lazyload",
-    "data-lazy",
-    "data-actualsrc",  # zhihu
-    "data-ks-lazyload",  # taobao
-    "data-echo",
-    "data-cfsrc",  # Cloudflare
-    "data-delayed-url",
-    "data-real-src",
-    "real_src",  # sina
-    "data-img",
-    "data-image",
-    "file",  # Discuz!
-)
-# These hold addresses of pages as often, so that only an image file's name is believed.
+_LAZY_WORDS = """
+    data-src data-lazy-src data-lazysrc lazysrc lazy-src data-lazyload data-lazy data-actualsrc data-ks-lazyload
+    data-echo data-cfsrc data-delayed-url data-real-src real_src data-img data-image file
+"""
+LAZY_ATTRIBUTES = tuple(_LAZY_WORDS.split())
+# These hold addresses of pages as often, so that only an image file's name is believed …
 VAGUE_ATTRIBUTES = ("data-url", "data-href", "data-link")
+# … as with names that nobody has listed, by the words in them.
+_ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
+_LISTED = frozenset((*ORIGINAL_ATTRIBUTES, *LAZY_ATTRIBUTES, *VAGUE_ATTRIBUTES))
+_LONGEST_NAME = 40  # characters
+_SAYS_LARGE = re.compile(
+    r"(?:^|[-_])(?:orig(?:inal)?|raw|full(?:size|screen)?|hi(?:gh)?-?(?:res|def)?|hd|retina|zoom|large|big|max|x{1,3}l)"
+    r"(?:$|[-_])"
+)
+_SAYS_OTHER = re.compile(
+    r"thumb|small|tiny|mini|preview|placeholder|loading|low|lqip|icon|avatar|logo|fallback|error|default|hover|over|alt"
+    r"|active|pin|share|next|prev|mobile|poster|caption|title|name|page"
+)
 
 _CANDIDATE = re.compile(r"[\s,]*+(\S++)", re.ASCII)
 _DESCRIPTORS = re.compile(r"(?:[^,(]++|\([^)]*+\)?)*+")
@@ -159,6 +116,7 @@ Rank = tuple[int, bool, float, float, float]
 # A candidate's rank: group; no `max-width` (made for small screens); width; `min-width`; density.
 ORIGINAL: Rank = (2, True, 0, 0, 0)
 PLAIN: Rank = (1, True, 0, 0, 1)
+UNSAID: Rank = (0, True, 0, 0, 1)
 STAND_IN: Rank = (0, True, 0, 0, 0)
 
 
@@ -170,6 +128,7 @@ def image_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
     candidates += source_candidates(attributes)
     candidates += [(PLAIN, address) for address in _addresses(attributes, LAZY_ATTRIBUTES)]
     candidates += [(PLAIN, address) for address in _addresses(attributes, VAGUE_ATTRIBUTES) if is_file(address)]
+    candidates += _unlisted(attributes)
     if "src" in attributes:
         candidates.append((PLAIN, attributes["src"]))
     return [(STAND_IN if PLACEHOLDER.fullmatch(file_name(address)) else rank, address) for rank, address in candidates]
@@ -182,10 +141,35 @@ def source_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
     no_limit = "max-width" not in media
     return [
         ((1, no_limit, width, least, density), address)
-        for name in SRCSET_ATTRIBUTES
-        if name in attributes
+        for name in attributes
+        if name.endswith("srcset")
         for address, width, density in _srcset(attributes[name])
     ]
+
+
+@lru_cache(1_000)
+def _rank_by_name(name: str) -> Rank | None:
+    """The rank of an image file in an attribute that is not listed, by its *name*; None where it may be any other."""
+    if name in _LISTED or not (name.startswith("data-") or "src" in name or "lazy" in name):
+        return None
+    if name in ("src", *BACKGROUNDS) or name.endswith("srcset") or _SAYS_OTHER.search(name):
+        return None
+    return ORIGINAL if _SAYS_LARGE.search(name) else PLAIN if "src" in name or "lazy" in name else UNSAID
+
+
+def _unlisted(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
+    named = ((name, value) for name, value in attributes.items() if "." in value and len(name) <= _LONGEST_NAME)
+    ranked = ((_rank_by_name(name), value) for name, value in named)
+    return [(rank, value) for rank, value in ranked if rank and "/" in value and is_file(value)]
+
+
+def linked_file(attributes: dict[str, str]) -> str:
+    """The image file that a link leads to, by its address or by what scripts show large; empty where there is none."""
+    if is_file(href := attributes.get("href", "")):
+        return href
+    said = [*_addresses(attributes, (*ORIGINAL_ATTRIBUTES, "data-src"))]
+    said += [address for rank, address in _unlisted(attributes) if rank == ORIGINAL]
+    return next(filter(is_file, said), "")
 
 
 def backgrounds_of(attributes: dict[str, str]) -> Iterator[str]:
@@ -252,14 +236,11 @@ def _addresses(attributes: dict[str, str], names: Iterable[str]) -> Iterator[str
                 yield value
 
 
-def is_original(attributes: dict[str, str], *, around_image: bool = False) -> bool:
-    """Whether a link leads to an image itself, by its address; or with *around_image* by what a link is for that shows
-    a small copy: to be saved, to be shown large by a script, to a file. One that is not surely an image is none: what
-    it shows would be lost for a page."""
+def is_original(attributes: dict[str, str]) -> bool:
+    """Whether a link around an image leads to its original by what it is for: to be saved, to be shown large by a
+    script, to a file. One that is not surely an image is none: what it shows would be lost for a page."""
     href = attributes.get("href", "")
-    if is_file(href):
-        return True
-    if not around_image or not href or len(href) > _MAX_SAID or _NO_ORIGINAL.search(href):
+    if not href or len(href) > _MAX_SAID or _NO_ORIGINAL.search(href):
         return False
     said = f"{attributes.get('class', '')} {attributes.get('rel', '')}"[:_MAX_SAID]
     types = [value for name, value in attributes.items() if name.endswith("type")]

@@ -48,16 +48,13 @@ _PROPERTIES = {
     "acquire_license_page": ("acquireLicensePage",),
     "tags": ("keywords",),
 }
-_IMAGE_META = (
-    "og:image:secure_url",
-    "og:image",
-    "og:image:url",
-    "twitter:image",
-    "twitter:image:src",
-    "image_src",
-    "sailthru.image.full",
-    "parsely-image-url",
-)
+_IMAGE_META_WORDS = """
+    og:image:secure_url og:image og:image:url twitter:image twitter:image:src image_src sailthru.image.full
+    parsely-image-url
+"""
+_IMAGE_META = tuple(_IMAGE_META_WORDS.split())
+# What counts where nothing else names an image: whatever ends in a word for one.
+_OTHER_META = re.compile(r"(?:.*[:._-])?(?:image|img|picture|photo|thumbnail)(?:[:._-](?:url|src|full|large))?")
 IMAGE_PROPERTIES = ("image", "contentUrl", "primaryImageOfPage", "photo", "associatedMedia", "thumbnailUrl")
 # The last words of types that describe the page that a thing stands on, or a part of it, and not the thing.
 _OF_ARTICLES = ("Article", "Posting", "Report", "CreativeWork")
@@ -71,8 +68,9 @@ class PageFacts:
     """What a page states about itself; empty where it does not.
 
     *date* is as it stands there. *license* and *acquire_license_page* are addresses where they are stated as such.
-    *image* is the page's main image, as its publisher names it, *preview* the one that stands for the page where it is
-    shared, *images* all that are named in such ways, and *refused* what is named so and can be asked for by nobody.
+    *image* is the page's main image, as its publisher names it, *previews* those that stand for the page where it is
+    shared, best first, *images* all that are named in such ways, *refused* what is named so and can be asked for by
+    nobody.
     *image_facts* is what is stated about single images: address → caption, author, license, credit_text,
     acquire_license_page.
     """
@@ -86,7 +84,7 @@ class PageFacts:
     acquire_license_page: str = ""
     tags: list[str] = field(default_factory=list)
     image: str = ""
-    preview: str = ""
+    previews: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     image_facts: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -209,13 +207,16 @@ class FactsReader:
             found |= dict.fromkeys(self._asked_for(self._properties.get(name, ()), facts))
         facts.image = facts.image or next(iter(found), "")
         shared = self._asked_for((value for name in _IMAGE_META for value in self._meta.get(name, ())), facts)
-        facts.preview = next(iter(shared), "")
+        facts.previews = list(dict.fromkeys(shared))
         found |= dict.fromkeys(shared)
+        if not found:
+            others = (value for name, values in self._meta.items() if _OTHER_META.fullmatch(name) for value in values)
+            found = dict.fromkeys(self._asked_for(others, facts))
         if not found:  # what stands for a video until it runs
             stills = (value for video in videos for value in linkeddata.values(video, "thumbnailUrl"))
             found |= dict.fromkeys(filter(None, (self._absolute(linkeddata.address_of(still)) for still in stills)))
-            facts.preview = next(iter(found), "")
-        facts.image = facts.image or facts.preview
+            facts.previews = list(found)[:1]
+        facts.image = facts.image or next(iter(facts.previews), "")
         facts.images = list(found)[:MAX_IMAGES]
 
     def _asked_for(self, stated: Iterable[str], facts: PageFacts) -> list[str]:

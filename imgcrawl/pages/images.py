@@ -25,12 +25,13 @@ from imgcrawl.pages.candidates import (
     is_original,
     is_ornament,
     is_pixel,
+    linked_file,
     refused_address,
     source_candidates,
 )
 from imgcrawl.pages.facts import FactsReader
 from imgcrawl.pages.scripted import scripted_images
-from imgcrawl.pages.sizes import largest_of
+from imgcrawl.pages.sizes import largest_of, size_of
 from imgcrawl.pages.tags import BACKGROUNDS, IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
 from imgcrawl.urls import WEB, absolute, resolve
 
@@ -38,8 +39,11 @@ from imgcrawl.urls import WEB, absolute, resolve
 _AROUND_IMAGES = ("picture", "source", "figure", "span", "amp-img", "noscript")
 _NEAR = 64  # elements above one in which it is looked for the one that was searched last
 
+Originals = dict[tuple[Any, bool], list[str]]  # a link, whether it was itself searched → the image that it leads to
+Copies = dict[str, str] | None  # an image that may be a page → what the link to it is around
 
-def find_images(html: str | Selector, url: str, encoding: str = "utf-8") -> list[str]:
+
+def find_images(html: str | Selector, url: str, encoding: str = "utf-8", copies: Copies = None) -> list[str]:
     """The addresses of the images of a page, absolute, without fragment, in order of appearance, none twice.
 
     One address for each `<img>`: that of the image file that it links to, else what a full-size attribute says, else
@@ -53,29 +57,33 @@ def find_images(html: str | Selector, url: str, encoding: str = "utf-8") -> list
 
     Backgrounds in a `style` attribute, or where scripts find them, count where they are photographs by their name.
 
-    Left out: `data:`, images declared as 1x1 and pixel files (`spacer.gif`), what
-    counts visits, icons (declared to be no larger, or SVG by such a name), the page itself, and names like
-    `loading.gif` where a better address took their place; images of style sheets too: they are icons and sprites. What
-    is stated as an image, but can be asked for by nobody, is among the images: what becomes of it is told.
+    Left out: `data:`, images declared as 1x1 and pixel files (`spacer.gif`), what counts visits, icons (declared to be
+    no larger, or SVG by such a name), the page itself, and names like `loading.gif` where a better address took their
+    place; images of style sheets too: they are icons and sprites. What is stated as an image, but can be asked for by
+    nobody, is among the images: what becomes of it is told.
 
     *html* is the text of a page (time linear in its length) or a selector, of which only its own part counts;
-    *encoding* that of the page.
+    *encoding* that of the page. *copies* gets what the page shows of those images that it links to by addresses which
+    may be pages, having no image's name.
     """
-    return _find(text_of(html), url, base_of(html, url), encoding, whole_page=True)
-
-
-Originals = dict[tuple[Any, bool], list[str]]  # a link, whether it was itself searched → the image that it leads to
+    return _find(text_of(html), url, base_of(html, url), encoding, copies, whole_page=True)
 
 
 def images_in(
-    nodes: Iterable[Selector], url: str, base: str, encoding: str = "utf-8", originals: Originals | None = None
+    nodes: Iterable[Selector],
+    url: str,
+    base: str,
+    encoding: str = "utf-8",
+    originals: Originals | None = None,
+    copies: Copies = None,
 ) -> list[str]:
     """The addresses of the images that selectors on the page *url* with the base *base* are, in order, none twice.
 
     An element is searched as `find_images` does; a link to an image file around it is the original of its image. Of one
     without an image its `href` counts, or the address that is its text. A text or an attribute is an address, whatever
     it is: also one that cannot be asked for, since that is told. Not the page's own address, nor `data:`.
-    *originals* is what several calls for one page share: a link around many images is looked at once.
+    *originals* is what several calls for one page share: a link around many images is looked at once. *copies* as in
+    `find_images`.
     """
     found: dict[str, None] = {}
     page = resolve(url, "") or url
@@ -89,31 +97,16 @@ def images_in(
                 if told := address if address.startswith(WEB) else refused_address(address, root):
                     found[told] = None
         elif etree.iselement(root) and not any(above is last for above in islice(root.iterancestors(), _NEAR)):
+            if (around := _picture_around(root)) is not root:  # its sources are other sizes of it
+                node, root = Selector(root=around, type="html"), around  # noqa: PLW2901 -- searched in its place
             last = root  # what is within an element that was searched has been found
-            found |= dict.fromkeys(
-                _original_of(root, base, encoding, originals)
-                or (
-                    _image_of(root, page, base, encoding)
-                    if _is_plain(root)
-                    else _find(text_of(node), url, base, encoding)
-                )
-                or _address_in(root, base, encoding)
-            )
+            original = _original_of(root, base, encoding, originals)
+            shown = _shown_in(node, url, base, encoding, copies) if not original or not is_file(original[0]) else []
+            if original and shown and copies is not None:
+                copies.setdefault(original[0], shown[0])
+            found |= dict.fromkeys(original or shown or _address_in(root, base, encoding))
     found.pop(page, None)
     return list(found)
-
-
-def count_links(html: str | Selector, url: str = "") -> int:
-    """How many different http and https addresses the page links to, fragments aside.
-
-    *url* is the page's own address; a selector of a response knows it. Links that cannot be resolved, for want
-    of an address, are not counted.
-    """
-    if not url and isinstance(html, Selector):
-        url = getattr(html.root, "base", None) or ""
-    base = base_of(html, url)
-    hrefs = (tag.attributes.get("href", "") for tag in tags(text_of(html)) if tag.name in ("a", "area"))
-    return len({absolute(base, href) for href in hrefs if not is_empty(href)} - {None})
 
 
 def is_empty(link: str) -> bool:
@@ -121,7 +114,9 @@ def is_empty(link: str) -> bool:
     return not link.strip() or link.lstrip().startswith("#")
 
 
-def _find(text: str, url: str, base: str, encoding: str, *, whole_page: bool = False) -> list[str]:
+def _find(
+    text: str, url: str, base: str, encoding: str, copies: Copies = None, *, whole_page: bool = False
+) -> list[str]:
     search = _Search(resolve(url, "") or url, base, encoding, whole_page=whole_page)
     reader = FactsReader(text, base, encoding)
     for tag in tags(text):
@@ -129,24 +124,29 @@ def _find(text: str, url: str, base: str, encoding: str, *, whole_page: bool = F
         reader.read(tag)
     facts = reader.facts()
     found = search.found([*facts.images, *facts.refused])
+    if copies is not None:
+        copies |= search.copies
     if whole_page and not search.shows_any():
         found |= dict.fromkeys(scripted_images(text, base, encoding), 0.0)
-    return largest_of(found, (facts.image, facts.preview))
+    return largest_of(found, (facts.image, *facts.previews))
 
 
-def _is_plain(root: Any) -> bool:
-    """Whether an element is an image that states nothing else about the page."""
-    return root.tag == "img" and not len(root) and not any(word in root.attrib for word in PROPERTY_WORDS)
+def _picture_around(root: Any) -> Any:
+    above = next((each for each in islice(root.iterancestors(), _NEAR) if each.tag != "source"), None)
+    return above if root.tag == "img" and above is not None and above.tag == "picture" else root
 
 
-def _image_of(root: Any, page: str, base: str, encoding: str) -> list[str]:
-    """What `_find` finds in an image that `_is_plain`, in a fifth of the time."""
+def _shown_in(node: Selector, url: str, base: str, encoding: str, copies: Copies) -> list[str]:
+    """What `_find` finds in an element; in an image that states nothing else about the page in a fifth of the time."""
+    root: Any = node.root
+    if root.tag != "img" or len(root) or any(word in root.attrib for word in PROPERTY_WORDS):
+        return _find(text_of(node), url, base, encoding, copies)
     attributes: dict[str, str] = {}
     for name, value in root.items():
         attributes.setdefault(name.lower(), value)
-    search = _Search(page, base, encoding)
+    search = _Search(resolve(url, "") or url, base, encoding)
     search.read(Tag("img", attributes, 0, 0, None))
-    return list(search.found(()))
+    return largest_of(search.found(()), ())
 
 
 def _address_in(root: Any, base: str, encoding: str) -> list[str]:
@@ -168,8 +168,9 @@ def _original_of(root: Any, base: str, encoding: str, originals: Originals) -> l
         return []
     key = (link, link is root)
     if key not in originals:
-        leads = is_original(dict(link.items()), around_image=link is not root)
-        original = absolute(base, link.get("href", ""), encoding) if leads else None
+        said = dict(link.items())
+        leads = linked_file(said) or (said["href"] if link is not root and is_original(said) else "")
+        original = absolute(base, leads, encoding) if leads else None
         originals[key] = [original] if original else []
     return originals[key]
 
@@ -188,6 +189,7 @@ class _Search:
         self._in_noscript = False
         self._in_link = False  # that leads to the image of which it shows a copy
         self._link: dict[str, str] = {}  # the attributes of the link that is open, before its first image
+        self.copies: dict[str, str] = {}  # of what links lead to that may be a page
 
     def read(self, tag: Tag) -> None:
         name, attributes = tag.name, tag.attributes
@@ -202,9 +204,9 @@ class _Search:
         elif name in IMAGES:
             self._read_image(attributes)
         elif name in ("a", "/a"):
-            href = attributes.get("href", "")
+            file = linked_file(attributes) if attributes else ""
             # What shows in a link to an image file is a small copy of it.
-            self._in_link = is_file(href) and (self._add([(PLAIN, href)], refused=True) or "").startswith(WEB)
+            self._in_link = bool(file) and (self._add([(PLAIN, file)], refused=True) or "").startswith(WEB)
             self._link = {} if self._in_link else attributes
         elif name == "link":
             self._read_link(attributes)
@@ -232,12 +234,18 @@ class _Search:
             return
         if "href" in self._link:  # its first image decides for all
             link, self._link = self._link, {}
-            self._in_link = is_original(link, around_image=True) and bool(self._add([(PLAIN, link["href"])]))
-            if self._in_link:
+            original = self._add([(PLAIN, link["href"])]) if is_original(link) else None
+            self._in_link = original is not None
+            if original:
+                if copy := self._best(candidates)[0]:
+                    self.copies.setdefault(original, copy)
                 return
         address = self._add(candidates, refused=True)
         if address is None:
             return
+        src = (self._resolve(attributes.get("src", "")) if "srcset" in attributes else "") or ""
+        if src not in ("", address) and size_of(src).image == size_of(address).image:
+            self._add([(PLAIN, src)])  # the larger one counts
         for rank, candidate in candidates:
             if rank == STAND_IN and (stand_in := self._resolve(candidate)) not in (None, address):
                 self._stand_ins.add(str(stand_in))
@@ -247,6 +255,15 @@ class _Search:
 
     def _add(self, candidates: list[tuple[Rank, str]], *, refused: bool = False) -> str | None:
         """Take the best of *candidates* that can be asked for, or with *refused* the best that cannot."""
+        address, width, told = self._best(candidates)
+        if address:
+            self._found[address] = max(self._found.get(address, 0), width)
+        elif refused and told:
+            self._found[address := told] = 0
+        return address or None
+
+    def _best(self, candidates: list[tuple[Rank, str]]) -> tuple[str, float, str]:
+        """The best of *candidates* that can be asked for, and its width; and the best that cannot."""
         told = ""
         for rank, candidate in sorted(candidates, key=lambda pair: pair[0], reverse=True):
             if is_empty(candidate):
@@ -257,13 +274,9 @@ class _Search:
                     continue
                 if self._whole_page and is_no_picture(address):
                     continue
-                self._found[address] = max(self._found.get(address, 0), rank[2])
-                return address
-            if refused and not told:
-                told = refused_address(address, candidate)
-        if told:
-            self._found[told] = 0
-        return told or None
+                return address, rank[2], told
+            told = told or refused_address(address, candidate)
+        return "", 0.0, told
 
     def shows_any(self) -> bool:
         """Whether an image was found that is not there for decoration, by its name."""

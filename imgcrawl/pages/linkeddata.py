@@ -35,7 +35,9 @@ _DECODER = json.JSONDecoder(strict=False)
 MAX_NAMED = 100
 
 _WRAPPED = 4  # lists and nodes around an address
-_ADDRESSES = ("contentUrl", "url", "schema:contentUrl", "schema:url", "@value", "@list")
+_ADDRESSES = ("contentUrl", "url", "@value", "@list")
+# A property by its whole name, which stands for the short one.
+_WHOLE_NAME = re.compile(r'"(?:https?:\\?/\\?/schema\.org\\?/|schema:)(\w++)"(?=\s*+:)')
 
 Node = dict[str, Any]
 
@@ -85,8 +87,6 @@ def kinds(node: Node) -> list[str]:
 def values(node: Node, key: str) -> list[Any]:
     """The values of a property: of a list its elements."""
     value = node.get(key)
-    if value is None:
-        value = node.get(f"schema:{key}")
     return value[:1_000] if isinstance(value, list) else [] if value is None else [value]
 
 
@@ -130,6 +130,7 @@ def _identity_of(image: Node) -> str:
 
 def _parsed(script: str) -> Any:
     """What *script* says, mended where it is not quite JSON; of what cannot be mended the images that it names."""
+    script = _WHOLE_NAME.sub(r'"\1"', script)
     try:
         return json.loads(script, strict=False)
     except RecursionError:

@@ -45,7 +45,8 @@ def main_image(html: str, url: str, asked: str, encoding: str = "utf-8") -> str:
                     large.setdefault(image, address)
     name = file_name(asked).partition(".")[0]
     called = [address for address in shown.values() if len(name) >= _SHORTEST and file_name(address).startswith(name)]
-    named = [shown[image] for each in (facts.image, facts.preview) if each and (image := size_of(each).image) in shown]
+    stated = [size_of(each).image for each in (facts.image, *facts.previews[:1]) if each]
+    named = [shown[image] for image in stated if image in shown]
     for found in (called, list(dict.fromkeys(named)), list(shown.values()), list(large.values())):
         if len(found) == 1:
             return found[0]

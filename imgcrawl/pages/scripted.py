@@ -1,4 +1,4 @@
-"""Images that a page names in its scripts only: for what puts them there as the page is shown."""
+"""What a page names in its scripts only: images that they put there, and the page that they lead on to."""
 
 from __future__ import annotations
 
@@ -12,6 +12,24 @@ MAX_SCRIPTED = 1_000  # images of a page
 _SCRIPT = re.compile(r"<script\b([^<>]{0,2000}+)>(.*?)(?:</script|\Z)", re.DOTALL | re.IGNORECASE)
 _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+# A page that is there to lead on has next to nothing else: nothing to press, and few words.
+_LEADS = re.compile(
+    r"""(?<![\w.$])(?:(?:window|document|self|top|parent)\.)*+location(?:\.href)?\s*+(?:=|\.(?:replace|assign)\()\s*+"""
+    r"""["']([^"'<>\s]{1,2000})["']"""
+)
+_AT_ONCE = re.compile(r"(?:setTimeout)?\(\s*+(?:function\s*+\(\)\s*+\{|\(\)\s*+=>)")
+_WAITS = re.compile(r"<(?:img|picture|form|button|input)\b|\bon[a-z]{4,9}\s*+=|addEventListener|\bif\s*+\(|function|=>")
+_TAGS = re.compile(r"<[^<>]*+>?")
+_FEW_WORDS = 200  # characters
+
+
+def scripted_target(text: str) -> str:
+    """Where the scripts of a page, which shows nothing itself, lead to at once; empty if they do not."""
+    led_to = {_unescaped(match[1]) for script in _SCRIPT.finditer(text) for match in _LEADS.finditer(script[2])}
+    if len(led_to) != 1 or _WAITS.search(_AT_ONCE.sub("", text)):
+        return ""
+    words = " ".join(_TAGS.sub(" ", _SCRIPT.sub(" ", text)).split())
+    return led_to.pop() if len(words) <= _FEW_WORDS else ""
 
 
 def scripted_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:

@@ -105,7 +105,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
         self.media_requests = MediaRequests.of_pipeline(self, self.config, crawler.settings)
         self.opt_outs = self.media_requests.opt_outs
-        self.image_pages = ImagePages(self.media_requests)
+        self.image_pages = ImagePages(self.media_requests, strict=self.config.strict)
         self.keeper: LocalKeeper | RemoteKeeper = (
             LocalKeeper(self.local, self.catalogue, self.threads, self.config)
             if self.local
@@ -163,8 +163,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
     ) -> Iterator[Request]:
         adapter = ItemAdapter(item)
         urls = adapter.get(self.images_urls_field) or []
-        prepared = self._prepared.get(id(item))
-        if prepared is None or len(prepared.paths) != len(urls):
+        if (prepared := self._prepared.get(id(item))) is None or len(prepared.paths) != len(urls):
             prepared = self.media_requests.prepared(adapter, urls, info.spider.name)
         requests = self.media_requests.of(adapter, urls, prepared, info.spider.name)
         yield from with_private_pages(requests, info.spider) if "failed" in adapter else requests
@@ -234,7 +233,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
         async def ask() -> Image:
             with downloader.count_as_active(request) if isinstance(downloader, Downloader) else nullcontext():
-                return await self._image(request, item, key)
+                had = await self._image(request, item, key)
+                return await self._image(copy, item, key) if (copy := self.image_pages.copy_of(request, had)) else had
 
         return await self._addresses.outcome(key, ask)
 

@@ -104,12 +104,15 @@ class MediaRequests:
         is_retried = "failed" in adapter  # its images are some of a gallery's
         named = self._item_fields(adapter, spider) if "{filename" in self.template else {}
         paths, known_as = prepared
+        copies = adapter.get("image_copies")
         given, names = self._given_paths(adapter), adapter.get(self.names_field) or []
         for index, (url, path) in enumerate(zip(urls, paths, strict=True)):
             referer = pages[index] if index < len(pages) else page
             request = self._request(url, referer, path)
             if known_as and isinstance(url, str) and url in known_as:
                 request.meta["image_known_as"] = known_as[url]
+            if copies and isinstance(url, str) and url in copies:
+                request.meta["image_copy"] = copies[url]
             if unwanted or not (index + 1 in self.galleries.images or is_retried):
                 request.meta.setdefault("image_refused", unwanted or "range")
             if said:
@@ -138,7 +141,7 @@ class MediaRequests:
             # No address, so no request; a stand-in keeps its place in the order.
             return Request(NO_ADDRESS, meta=meta | {"image_refused": "invalid_url"}, callback=NO_CALLBACK)
 
-    def of_page(self, request: Request, page: str, url: str) -> Request:
+    def of_page(self, request: Request, page: str | None, url: str) -> Request:
         """The request for *url*, which *page* shows, that is made in the place of *request*."""
         made = self._request(url, page, request.meta["image_path"])
         kept = {"image_url", "image_known_as", "image_path_by_server", "opt_outs"} & request.meta.keys()

@@ -90,5 +90,6 @@ class Receiver:
         body_file = body_file_of(response.request) if response.request else None
         file = body_file.path if body_file and body_file.is_written else None
         named_path = named_by_server(response, request, requested_path)
-        warnings = ("cut_off",) if body_file and body_file.is_cut else ()
+        told = {"cut_off": bool(body_file and body_file.is_cut), "thumbnail": bool(request.meta.get("image_is_copy"))}
+        warnings = tuple(name for name, holds in told.items() if holds)
         return self._check(Arrival(response, key, requested_path, named_path, file, warnings))

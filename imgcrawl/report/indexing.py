@@ -60,7 +60,7 @@ class IndexWriter:
     def _add(self, gallery: GalleryRecord) -> None:
         rows = self._rows
         number, spider = self.galleries, self._word("spider", gallery.spider)
-        text = self.texts.add(gallery)
+        text = self.texts.add(gallery, self.images)
         record = json.dumps([*gallery[:-1], []])
         self.survey.add(gallery)
         self.galleries += 1

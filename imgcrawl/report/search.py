@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from os.path import commonprefix
 from typing import Any, Final
 
 from imgcrawl.report.records import GalleryRecord
@@ -56,40 +57,48 @@ class Filter:
 
 
 class Texts:
-    """What words are sought in: a line for each gallery and one for each image, in lower case, all in memory: a
+    """What words are sought in: a line for each gallery and one for each of its images, in lower case, all in memory: a
     database takes several times as long."""
 
     def __init__(self) -> None:
-        self._firsts: list[int] = []  # of each gallery the number of its first image
-        self._galleries: list[bytes] = []
-        self._images: list[bytes] = []
+        self._places: list[range] = []  # of each gallery the numbers of its images
+        self._galleries: list[bytes] = []  # its own line, and what all its images' lines have
+        self._images: list[bytes] = []  # the lines of the images of a gallery, as one text
 
-    def add(self, gallery: GalleryRecord) -> str:
-        """Add *gallery* and its images. Its own line is returned."""
+    def add(self, gallery: GalleryRecord, first: int) -> str:
+        """Add *gallery*, whose first image has the number *first*. Its own line is returned."""
         own = _line(gallery.title, gallery.url, gallery.spider, *gallery.labels)
-        self._firsts.append(len(self._images))
-        self._galleries.append(own.encode())
-        self._images += [_line(image.url, image.path, image.name, image.page).encode() for image in gallery.images]
+        lines = [_line(image.url, image.path, image.name, image.page) for image in gallery.images]
+        self._places.append(range(first, first + len(lines)))
+        self._galleries.append("\n".join([own, *_alike(lines)]).encode())
+        self._images.append("\n".join(lines).encode())
         return own
 
-    def find(self, words: Iterable[str]) -> array[int]:
+    def find(self, words: Sequence[str]) -> array[int]:
         """The numbers of the images in whose line, or in whose gallery's, each of *words* stands."""
-        lines = self._images
-        numbers: Iterable[int] = range(len(lines))
-        for word in sorted((word.encode() for word in words), key=len, reverse=True):  # which leaves least comes first
-            of_gallery = self._of_galleries(word)
-            numbers = [number for number in numbers if of_gallery[number] or word in lines[number]]
-        return array("I", numbers)
-
-    def _of_galleries(self, word: bytes) -> bytearray:
-        """For each image whether *word* stands in the line of its gallery."""
-        found = bytearray(len(self._images))
-        for number, line in enumerate(self._galleries):
-            if word in line:
-                first, *behind = self._firsts[number : number + 2]
-                end = behind[0] if behind else len(found)
-                found[first:end] = b"\1" * (end - first)
+        sought = [word.encode() for word in words]
+        found = array("I")
+        for places, own, text in zip(self._places, self._galleries, self._images, strict=True):
+            rest = [word for word in sought if word not in own]
+            if not rest:
+                found.extend(places)
+                continue
+            for word in rest:
+                if word not in text:
+                    break
+            else:
+                lines: Iterable[tuple[int, bytes]] = enumerate(text.split(b"\n"), places.start)
+                for word in rest[1:]:
+                    lines = [(place, line) for place, line in lines if word in line]
+                word = rest[0]
+                found.extend([place for place, line in lines if word in line])
         return found
+
+
+def _alike(lines: Sequence[str]) -> tuple[str, str]:
+    """How all *lines* begin, and how the addresses at their starts end: where a word stands in these, it is in each."""
+    ends = [line.partition("\t")[0][::-1] for line in lines]
+    return commonprefix(lines), commonprefix(ends)[::-1]  # noqa: RUF071 -- characters are meant
 
 
 def _line(*texts: str) -> str:

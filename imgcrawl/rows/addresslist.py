@@ -24,7 +24,7 @@ ITEM_COLUMNS = ("image_urls", "video_urls")
 _OWN = {"spider", "scraped_at", "error", "failed", "images", "videos", "failed_pages", *ITEM_COLUMNS}
 # What other rows may not set: it would be another's word about where an item came from, or how it is stored.
 _ITEM_ONLY = {
-    *("url", "final_url", "opt_outs", "image_facts", "image_names", "image_pages", "image_paths"),
+    *("url", "final_url", "opt_outs", "image_facts", "image_copies", "image_names", "image_pages", "image_paths"),
     *("video_names", "video_pages", "video_paths"),
 }
 # Of several columns with addresses, the first of these.

@@ -44,7 +44,7 @@ class StoredImages:
             if error.reason in _NOT_HERE:
                 return record
             raise
-        kept = [word for word in record.warnings.split() if word == "cut_off"]  # it is not of the bytes
+        kept = [word for word in record.warnings.split() if word in ("cut_off", "thumbnail")]  # not of the bytes
         told = " ".join((*facts.warnings, *kept))
         return replace(record, width=facts.width, height=facts.height, frames=facts.frames, warnings=told, verified="")
 

@@ -251,6 +251,8 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
     pages = {
         "/g/meta": "<meta http-equiv=refresh content=\"0; URL='/g/m'\">",
         "/g/reload": reload,
+        "/g/js": "<p>one moment<script>setTimeout(function () {window.location.replace('\\/g\\/j')}, 9);</script>",
+        "/g/press": "<p>x<script>function on() {location.href = '/g/no'}</script><a href='javascript:on()'>go</a>",
         "/g/slides": '<meta http-equiv=refresh content="9;url=/g/x"><h2>x</h2><img src=/i/slides>',
         "/g/scripts": '<noscript><meta http-equiv=refresh content="0;url=/no"></noscript><img src=/i/scripts>',
         "/g/who": login,
@@ -260,10 +262,14 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
         "/g/script": "<h2>x</h2><img src=/logo.png><script>var pictures = ['/i/script.jpg'];</script>",
         "/g/large": "<h2>x</h2><a data-lightbox=x href=/i/large><img src=/t/large.jpg></a>"
         + "<img src='http://[bad/1.jpg'><video poster='ftp://h.example/2.jpg'></video>",
+        "/g/files": "<a href=/file/12><img src=/i/t12></a><a href=/file/13><img src=/i/t13></a><h2>x</h2>",
+        "/file/12": "<img src=/i/1><img src=/i/2>",
         "/list/2": f"{enter}<p>nothing here",
         "/list/1": enter
-        + links(*(f"/g/{name}" for name in ("meta", "header", "reload", "slides", "scripts", "who", "typed", "short")))
-        + links("/g/empty", "/g/busy", "/g/once", "/g/slow", "/g/gate", "/g/script", "/g/large")
+        + links(
+            *(f"/g/{name}" for name in ("meta", "header", "js", "reload", "slides", "scripts", "who", "typed", "short"))
+        )
+        + links("/g/empty", "/g/busy", "/g/once", "/g/slow", "/g/gate", "/g/script", "/g/large", "/g/files", "/g/press")
         + '<a class=g>no link</a><a class=g href="#">top</a><a class=g href="/g/meta#comments">2</a>',
     }
     add(server, pages)
@@ -274,16 +280,21 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
     server.add("/g/typed", b"<h2>typed</h2><img src=/i/typed>", headers=JSON)
     run = gallery_crawl(server, tmp_path)
     assert names(run) == [
-        "header", "large", "meta", "once", "reload", "script", "scripts", "short", "slides", "slow", "typed",
+        "files", "header", "js", "large", "meta", "once", "press", "reload", "script", "scripts", "short", "slides",
+        "slow", "typed",
     ]  # fmt: skip
     assert errors(run) == {"who": "login", "empty": "empty", "busy": "busy", "gate": "age_gate"}
     assert [item["images"] for item in run.items if "error" in item] == [[]] * 4
     stored = {image["url"].rpartition("/")[2] for image in run.images if image["status"] == "downloaded"}
     assert {"script.jpg", "large"} <= stored
+    # What the links lead to is a page with several images, and nothing.
+    assert [(image["url"], image["final_url"], image["warnings"]) for image in run.images if "warnings" in image] == [
+        (server.url(f"/file/{n}"), server.url(f"/i/t{n}"), ["thumbnail"]) for n in (12, 13)
+    ]
     refused = {image["url"]: image["reason"] for image in run.images if image["status"] == "refused"}
     assert refused == {"http://[bad/1.jpg": "invalid_url", "ftp://h.example/2.jpg": "scheme"}
     ends = {item["url"].rpartition("/")[2]: item["final_url"] for item in run.items if "final_url" in item}
-    assert ends == {"meta": server.url("/g/m"), "header": server.url("/g/h")}
+    assert ends == {"meta": server.url("/g/m"), "header": server.url("/g/h"), "js": server.url("/g/j")}
     assert run.code == 0, run.log
 
 

@@ -134,22 +134,22 @@ def test_a_sitemap_with_an_index_gzip_and_images(server: Server, tmp_path: Path)
 
 def test_thumbnails_that_link_to_pages_with_the_images(server: Server, tmp_path: Path) -> None:
     server.add("*", site())
-    thumbs = "".join(f'<a class=t href="/p/{n}"><img src="/thumb/{n}.jpg"></a>' for n in range(1, 21))
+    thumbs = "".join(f'<a class=t href="/file/{n}"><img src="/thumb/{n}.jpg"></a>' for n in range(1, 21))
     server.add("/album", f"<h1>Album</h1><img src=/logo.png>{thumbs}<a class=t href=/i/direct>".encode(), headers=HTML)
     for number in range(1, 21):
         neighbours = f'<img src="/thumb/{number}.jpg"><img src="/thumb/{number % 20 + 1}.jpg"><img src="/foot.png">'
         page = f'<img src=/logo.png><img src="/i/big{number}.jpg">{neighbours}'
-        server.add(f"/p/{number}", page.encode(), headers=HTML)
-    server.add("/p/7", status=403)
+        server.add(f"/file/{number}", page.encode(), headers=HTML)
+    server.add("/file/7", status=403)
 
     given = {"gallery": server.url("/album"), "image_pages": "a.t"}
     run = crawl(tmp_path, "gallery", given, RETRY_TIMES="0", VERDICT_MAX_FAILED="1")
 
     (item,) = run.items
     numbers = [number for number in range(1, 21) if number != 7]
-    pages = [*(server.url(f"/p/{number}") for number in numbers), server.url("/album")]
+    pages = [*(server.url(f"/file/{number}") for number in numbers), server.url("/album")]
     assert item["image_urls"] == [*(server.url(f"/i/big{number}.jpg") for number in numbers), server.url("/i/direct")]
     assert item["image_pages"] == pages
-    assert item["failed_pages"] == [{"url": server.url("/p/7"), "reason": "http_403"}]
+    assert item["failed_pages"] == [{"url": server.url("/file/7"), "reason": "http_403"}]
     assert {r.headers["referer"] for r in server.requests if r.path.startswith("/i/big")} == set(pages[:-1])
     assert run.code == 0, run.log

@@ -129,6 +129,17 @@ def test_what_travels_stays_small_on_a_page_of_a_hundred_thousand_links() -> Non
         '{"error": "Rate limit exceeded: try again"}',
         '{"captcha": true, "url": "/ask"}',
         "Too many requests. This site is protected by reCAPTCHA",
+        "You are sending requests too quickly. Come back in a few seconds.",
+        "Flood control is enabled",
+        "Request limit exceeded",
+        "509 Bandwidth Limit Exceeded",
+        "Download quota exceeded",
+        "The server is currently overloaded",
+        "Just a moment... Checking your browser before accessing the site",
+        "Слишком много запросов",
+        "Zu viele Anfragen",
+        "操作过于频繁，请稍后再试",
+        "Demasiadas solicitudes",
     ],
 )
 def test_pages_that_would_rather_not_have_been_asked(text: str) -> None:
@@ -145,6 +156,9 @@ def test_pages_that_would_rather_not_have_been_asked(text: str) -> None:
         '{"captcha" : false, "say \\"captcha\\"": null, "items": []}',
         "Page 7 This site is protected by reCAPTCHA and the Google Privacy Policy applies",
         "Protected by hCaptcha",
+        "Album 7: bandwidth, and other limits of the 1980s",
+        "Try the next page",
+        "No results. Try fewer words",
     ],
 )
 def test_what_names_a_limit_or_a_guard_is_no_page_that_says_so(text: str) -> None:

@@ -145,6 +145,8 @@ def test_a_title(html: str, title: str) -> None:
         '{"@type": "Photograph", "name": "two\nlines", "image": ["/i.jpg",],}',
         '{"https://schema.org/x": 1, "@type": "schema:Photograph", "schema:image": {"schema:url": "/i.jpg"}}',
         '[[{"mainEntity": {"image": {"@list": 1, "url": "/i.jpg"}}}]]',
+        '[{"@type": ["http://schema.org/Recipe"], "http://schema.org/image": [{"@id": "/i.jpg"}]}]',
+        '{"https:\\/\\/schema.org\\/image" : {"http://schema.org/contentUrl": [{"@value": "/i.jpg"}]}}',
     ],
 )
 def test_json_ld_as_sites_write_it(script: str) -> None:

@@ -89,6 +89,23 @@ def both(html: str, url: str = PAGE) -> list[str]:
         ('<img src=a.jpg data-src=true data-lazy=\'{"x": "/y"}\' data-image=17>', [HERE + "a.jpg"]),
         ("<img src=a.jpg data-src='data:image/png;base64,R0'>", [HERE + "a.jpg"]),
         ("<img src=a.jpg data-url=/page/3>", [HERE + "a.jpg"]),
+        # attributes that are on no list, by the words in their names
+        (
+            "<img src=/wait.gif nitro-lazy-src=/a.jpg><img src=t.jpg data-src-large=/b.jpg><img data-x=/c.jpg>"
+            "<img src=/blank.gif data-y=/d.jpg><img src=/t.jpg data-hi=/e.jpg srcset='/m.jpg 900w'>"
+            "<img src=/wait.gif data-brsrcset='/s.jpg 300w, /f.jpg 900w'><img src=/wait.gif data-src-small=s.jpg>",
+            [*(f"https://site.example/{name}.jpg" for name in "abcdef"), "https://site.example/wait.gif"],
+        ),
+        (
+            "<img src=a.jpg data-hover-src=/b.jpg><img src=c.jpg data-pin-media=/d.jpg><img src=e.jpg data-x=/f.jpg>"
+            "<img src=g.jpg data-title=/h.jpg data-large=/page/3>",
+            [HERE + "a.jpg", HERE + "c.jpg", HERE + "e.jpg", "https://site.example/page/3"],
+        ),
+        (
+            "<a href=/page/3 data-fancybox data-src=/a.jpg><img src=t.jpg></a><a data-full=/b.jpg><img src=t.jpg></a>"
+            "<a href=/page/4 data-src=/page/5><img src=c.jpg></a>",
+            ["https://site.example/a.jpg", "https://site.example/b.jpg", HERE + "c.jpg"],
+        ),
         ("<img src=blank.jpg data-url=/big/3.jpg>", ["https://site.example/big/3.jpg"]),
         ("<img src=/loading.jpg>", ["https://site.example/loading.jpg"]),
         ("<img src=/lazy.gif data-src=a.jpg><img src=/lazy.gif>", [HERE + "a.jpg"]),
@@ -111,6 +128,9 @@ def both(html: str, url: str = PAGE) -> list[str]:
         ("<img srcset='data:image/gif;base64,R0lG 2000w, a.jpg 100w'>", [HERE + "a.jpg"]),
         ("<img srcset='http://[x 2000w, a.jpg 100w'>", [HERE + "a.jpg"]),
         ("<img data-src=m.jpg data-srcset='m.jpg 400w, l.jpg 800w' src=blank.gif>", [HERE + "l.jpg"]),
+        ("<img src='a.jpg?w=2000' srcset='a.jpg?w=200 200w'>", [HERE + "a.jpg?w=2000"]),
+        ("<img src=a.jpg srcset='a-300x200.jpg 300w, b.jpg 200w'>", [HERE + "a.jpg"]),
+        ("<img src=a-90x60.jpg srcset='a-300x200.jpg 300w'>", [HERE + "a-300x200.jpg"]),
         # picture
         (
             "<picture><source srcset='a.webp 300w, b.webp 900w'><img src=a.jpg></picture><img src=z.jpg>",
@@ -336,7 +356,9 @@ def test_links_are_counted_once() -> None:
 def test_images_in_elements_are_those_that_their_text_would_have() -> None:
     html = """<div><img src=/1.jpg srcset='/1-2.jpg 2x'><img data-original="/2.jpg?a=1&amp;b='2'" src=loading.gif>
     <img width=1 height=1 src=/no.gif><img src=/small.jpg itemprop=image data-original=/3.jpg><img alt=none>
-    <a href=/4.jpg><img src=/4s.jpg></a><img src='data:,x'><img src=ftp://x/5.jpg></div>"""
+    <a href=/4.jpg><img src=/4s.jpg></a><img src='data:,x'><img src=ftp://x/5.jpg></div>
+    <picture><source srcset='/6s.webp 300w, /6.webp 900w'><source srcset='/6m.jpg 600w'><img src=/6s.jpg></picture>
+    <a href=/file/7><picture><source srcset=/7.webp><img src=/7s.jpg></picture></a>"""
     page = Selector(text=html, type="html")
     each = [images_in([image], PAGE, PAGE) for image in page.css("img")]
     there = "https://site.example"
@@ -349,6 +371,8 @@ def test_images_in_elements_are_those_that_their_text_would_have() -> None:
         [f"{there}/4.jpg"],
         [],
         ["ftp://x/5.jpg"],
+        [f"{there}/6.webp"],
+        [f"{there}/file/7"],
     ]
 
 
@@ -382,3 +406,19 @@ def test_what_is_around_the_images_of_a_page_is_left_out_and_of_what_was_asked_f
     assert find_images("".join([*junk.values(), *kept.values()]), "http://h/page") == list(kept)
     shared = "<meta property=og:image content=/a/mail.png>" + junk["icon"]
     assert find_images(shared, "http://h/page") == ["http://h/a/mail.png"]
+
+
+def test_what_is_shown_of_an_image_that_may_be_a_page_is_known() -> None:
+    page = (
+        "<a href=/file/12><img src=t.jpg srcset='s.jpg 300w'></a><a href=/file/13><p><img src=u.jpg></p></a>"
+        "<a href=/b.jpg><img src=v.jpg></a><a href=/c/14><img src=w.jpg></a>"
+    )
+    found: dict[str, str] = {}
+    images = find_images(page, HERE, copies=found)
+    site = "https://site.example/"
+    assert images == [f"{site}file/12", f"{site}file/13", f"{site}b.jpg", f"{HERE}w.jpg"]
+    assert found == {f"{site}file/12": f"{HERE}s.jpg", f"{site}file/13": f"{HERE}u.jpg"}
+    for query, shown in (("img", {f"{site}file/12": f"{HERE}s.jpg"}), ("a", found), ("body", found)):
+        copies: dict[str, str] = {}
+        assert images_in(Selector(page).css(query), HERE, HERE, copies=copies)
+        assert copies == shown

@@ -57,6 +57,14 @@ def test_addresses_of_pages_to_log_in(address: str, asks: bool) -> None:
         (f'<body class="header"><div id=login-box>{FORM}</div>', [], True, True),
         (f"<header>{FORM}</header><main>{FORM.replace('/enter', '/login')}</main>", [], True, True),
         ("<form><input type=text></form>", [], True, False),
+        ("<p>Please log in to view this gallery. <a href=/login>Log in</a>", [], True, True),
+        ("<p>Members only<form action=login.php><input type=email></form>", ["http://h/logo.png"], False, True),
+        ("<p>Для просмотра войдите<a href='/accounts/login/?next=/g/1'>Вход</a>", [], True, True),
+        ("<p>请先登录<a href='http://h/user/login'>登录</a>", [], True, True),
+        ("<p>Please log in to view this gallery. <a href=/help>Help</a>", [], True, False),
+        ("<p>Nothing here yet. <a href=/login>Log in</a> to comment", [], True, False),
+        ("<p>Please log in to view more<a href=/login>Log in</a>", [IMAGE], True, False),
+        ("<p>" + "words " * 100 + "log in to view<a href=/login>Log in</a>", [], True, False),
     ],
 )
 def test_pages_that_are_a_form_to_log_in(page: str, images: list[str], searched: bool, asks: bool) -> None:

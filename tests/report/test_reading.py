@@ -24,7 +24,7 @@ from imgcrawl.report.page import FilePage, head_of
 from imgcrawl.report.parts import parts_of
 from imgcrawl.report.pictures import ReportFiles
 from imgcrawl.report.records import GalleryRecord, gallery_record
-from imgcrawl.report.search import Filter
+from imgcrawl.report.search import Filter, Texts
 from imgcrawl.report.tally import DAY, Tally, Timeline
 
 MONDAY = int(datetime(2026, 11, 23, 10, tzinfo=UTC).timestamp())
@@ -222,6 +222,20 @@ def test_what_strangers_wrote_ends_no_script(tmp_path: Path) -> None:
     page.add(record)
     head = head_of("a report", ["\udcff.json"], Tally(), LogTally())  # a name that is no UTF-8
     assert b'"sources":["?.json"]' in b"".join(page.html(head, 0))
+
+
+def test_a_word_is_found_in_whatever_place_of_a_line_it_stands() -> None:
+    texts, lines, first = Texts(), [], 0
+    for number in range(6):
+        images = [stored(f"http://I.example/{number}\t/{n}.{'jpg' if n else 'PNG'}", MONDAY) for n in range(number)]
+        one = gallery_record(gallery(number, MONDAY, *images, title="Σ red\nbird"))
+        own = texts.add(one, first)
+        first += len(images)
+        lines += [f"{own}\n{image.url}\t{image.path}\t{image.name}\t{image.page}".lower() for image in one.images]
+    wholes = ("jpg", "png", "i.example", "http://i", "1.jpg", "red", "bird", "σ", "s/", "e/5", "none", "3.jpg\ts")
+    for words in [*([word] for word in wholes), ["red", "jpg"], ["2.jpg", "e/5"], ["i.ex", "png", "s/"]]:
+        expected = [number for number, line in enumerate(lines) if all(word in line for word in words)]
+        assert [*texts.find(words)] == expected, words
 
 
 def test_a_search_for_look_alikes_ends_with_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
