@@ -124,6 +124,21 @@ def test_the_gauge_notices_a_blocked_event_loop(tmp_path: Path) -> None:
     assert max(delay for _, delay in ran.late) >= 0.35
 
 
+def test_the_gauge_sees_who_waits_for_the_interpreter(tmp_path: Path) -> None:
+    """Two threads that want it all the time: one of them waits. One that waits for a lock does not."""
+    code = (
+        "import threading, time\n"
+        "def work():\n end = time.thread_time() + 0.4\n while time.thread_time() < end: pass\n"
+        "lock = threading.Lock(); lock.acquire()\n"
+        "threading.Thread(target=lock.acquire, daemon=True).start()\n"
+        "threading.Thread(target=work).start(); work()\n"
+    )
+    waits = run([sys.executable, "-c", code], tmp_path, parts=True).waits
+    assert waits["event loop: waiting for the interpreter"] + waits["threads: waiting for the interpreter"] > 0.2
+    alone = run([sys.executable, "-c", code.replace("start(); work()", "start()")], tmp_path, parts=True).waits
+    assert sum(seconds for part, seconds in alone.items() if "interpreter" in part) < 0.2
+
+
 def test_the_gauge_kills_what_does_not_end(tmp_path: Path) -> None:
     ran = run([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, timeout=0.5)
     assert ran.code < 0
