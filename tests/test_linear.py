@@ -20,6 +20,7 @@ from imgcrawl.lines import printable
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.images import find_images, images_in
 from imgcrawl.pages.linkeddata import graph_in
+from imgcrawl.pages.login import asks_age, login_forms
 from imgcrawl.pages.pagination import propose_pagination
 from imgcrawl.pages.repeated import PagePlaces
 from imgcrawl.pages.versions import offered_versions
@@ -59,6 +60,12 @@ def originals(html: str) -> None:
     images_in(Selector(html).css("img"), PAGE, PAGE)
 
 
+def asks(html: str) -> None:
+    page = Selector(html)
+    login_forms(page)
+    asks_age(page)
+
+
 def linked_data(text: str) -> None:
     graph_in([text])
 
@@ -84,6 +91,14 @@ READ: list[tuple[Callable[[str], object], list[str]]] = [
         ],
     ),
     (versions, [f'<a href="/a.jpg" title="123{long(" ")}y">x</a>']),
+    (
+        asks,
+        [
+            "<form><div>" * 1_000 + "<input>" * 30_000,
+            "<p>over 18 <form><div>" + "<form><div>" * 1_000 + "<input>" * 20_000,
+            "<form><div><input type=password>" * 1_000 + "<i></i>" * 20_000,
+        ],
+    ),
     (images, [f'<img src="/{long("_blank1")}y">', f'<img src="/{long(".jpg!")}y">']),
     (
         images,

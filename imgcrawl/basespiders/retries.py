@@ -55,11 +55,13 @@ class RetriesSpider(scrapy.Spider):
         yield self.scraped(self.item_class(**{**item, **own}))
 
     def is_own_private_page(self, page: str, url: str) -> bool:
-        """Whether *page*, which this crawl has not asked for, and *url*, which it shows, are on the very machine that
-        the user has named as the site, by an address that is not public."""
+        """Whether *page*, which this crawl has not asked for, is on the very machine that the user has named as the
+        site, by an address that is not public; and *url*, which it shows, too, where what is tried again may have come
+        through Redis. What this machine's own catalogue has a page of the site has shown, as in the crawl before."""
         named = (self.base or "", getattr(self, "list_url", ""))
         host = host_of(page)
-        return is_private_literal(page) and host == host_of(url) and host in map(host_of, named)
+        is_near = host == host_of(url) or not self.settings.get("REDIS_URL")
+        return is_private_literal(page) and host in map(host_of, named) and is_near
 
 
 def _listed(value: Any) -> list[Any]:

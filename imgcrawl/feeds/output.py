@@ -23,6 +23,7 @@ from w3lib.url import file_uri_to_path
 
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.feeds.atomic import copy_bytes, hidden_sibling, replacing, signature_of, write_all
+from imgcrawl.feeds.files import tell_nothing_new
 from imgcrawl.feeds.formats import LINES, Output, after_comma, json_lines, write_array, write_items
 from imgcrawl.feeds.journal import claim_journal
 from imgcrawl.feeds.json_array import array_end
@@ -126,10 +127,13 @@ class OutputWriter:
     def write_files(self, segments: Segments, kept: KeptParts | None = None) -> None:
         """Write all items of *segments* to the feeds that are local files; each is replaced when all is on disk, and
         not before. What a file has already is kept, where it is to be; *kept* knows what of it is from an earlier try.
-        Raises InputError.
+        Where there is no item, a file is left as it is. Raises InputError.
         """
         for output in self.outputs:
-            if output.path:
+            if output.path and not segments.report.galleries and output.path.exists() and output.path.stat().st_size:
+                if not output.keep:
+                    tell_nothing_new(output.path)
+            elif output.path:
                 try:
                     self._write_file(output, output.path, self._rows(segments), kept)
                 except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +28,10 @@ _QUERY = re.compile(
     r"(?:^|&)(?:act|action|mod|page|do|view|route|task|r)=(?:[\w/.-]*[/._-])?(?:log(?:ging|in|on|-in|_in)|sign-?_?in)(?:&|$)",
     re.IGNORECASE,
 )
-_FORMS = "//form[.//input[translate(@type, 'PASWORD', 'pasword')='password']]"
+# That are looked at: forms in each other, of which a parser makes 2,000, would each be gone through to its end.
+_MOST_FORMS, _MOST_FIELDS = 50, 200
+_PASSWORDS = f"(//input[translate(@type, 'PASWORD', 'pasword')='password'])[position() <= {_MOST_FIELDS}]"
+_ANSWERS = "(//a[@href] | //button | //input[@type='submit' or @type='button'])[position() <= 100]"
 # What a form that stands on each page of a site is in.
 _AROUND = frozenset({"header", "nav", "footer", "aside", "dialog"})
 _AROUND_NAMES = re.compile(
@@ -80,7 +84,9 @@ def is_login_address(url: str) -> bool:
 def login_forms(page: Selector) -> set[Form]:
     """The forms to log in on *page*, but for those in its header, its menu and the like, where sites have one on each
     page."""
-    return {_told(form.root) for form in page.xpath(_FORMS) if not _is_around(form.root)}
+    forms = (next(field.root.iterancestors("form"), None) for field in page.xpath(_PASSWORDS))
+    found = islice(dict.fromkeys(form for form in forms if form is not None), _MOST_FORMS)
+    return {_told(form) for form in found if not _is_around(form)}
 
 
 def question_of(page: Selector, images: Sequence[str], *, searched: bool, known: Collection[Form] = ()) -> str:
@@ -114,8 +120,12 @@ def asks_age(page: Selector) -> bool:
     text = _text(page)
     if len(text) > _OF_A_GATE or not _AGE.search(text):
         return False
-    answers = page.xpath("//a[@href] | //button | //form//input[@type='submit' or @type='button']")
-    return any(_YES.search(answer.attrib.get("value") or answer.xpath("string()").get("")) for answer in answers)
+    answers = (answer.root for answer in page.xpath(_ANSWERS))
+    return any(_YES.search(answer.get("value") or "".join(answer.itertext())) for answer in answers if _answers(answer))
+
+
+def _answers(element: Any) -> bool:
+    return element.tag != "input" or next(element.iterancestors("form"), None) is not None
 
 
 def _text(page: Selector) -> str:
@@ -123,7 +133,8 @@ def _text(page: Selector) -> str:
 
 
 def _told(form: Any) -> Form:
-    names = sorted(field.get("name", "") for field in form.iter("input") if field.get("type") != "hidden")
+    fields = islice(form.iter("input"), _MOST_FIELDS)
+    names = sorted(field.get("name", "") for field in fields if field.get("type") != "hidden")
     action = form.get("action") or ""
     with suppress(ValueError):  # http://[[host]]/ is none to Python
         action = urlsplit(action).path

@@ -12,8 +12,10 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
+from scrapy.settings import Settings
 
 from imgcrawl.feeds.tables import write_table
+from imgcrawl.spiders.pximg import PximgSpider
 from tests.support import processes
 from tests.support.crawling import FAST, Crawl, crawl, environment
 from tests.support.redis_server import RedisServer
@@ -181,6 +183,24 @@ def test_what_was_deleted_on_purpose_does_not_come_back_and_what_was_lost_does(s
     assert [image.get("reason", image["status"]) for image in item["images"]] == [
         *("downloaded", "deleted", "deleted", "uptodate")
     ]
+
+
+@pytest.mark.parametrize(
+    ("redis_url", "page", "url", "is_own"),
+    [
+        ("", "http://127.0.0.1:80/g", "http://127.0.0.2/1.jpg", True),  # as the crawl before had it
+        ("redis://h", "http://127.0.0.1:80/g", "http://127.0.0.2/1.jpg", False),  # where anybody may write
+        ("redis://h", "http://127.0.0.1:80/g", "http://127.0.0.1/1.jpg", True),
+        ("", "http://127.0.0.3/g", "http://127.0.0.2/1.jpg", False),
+        ("", "http://example.org/g", "http://127.0.0.1/1.jpg", False),
+    ],
+)
+def test_what_is_tried_again_may_be_on_another_machine_of_a_site_that_is_not_public(
+    redis_url: str, page: str, url: str, is_own: bool
+) -> None:
+    spider = PximgSpider(base="http://127.0.0.1:80")
+    spider.settings = Settings({"REDIS_URL": redis_url})
+    assert spider.is_own_private_page(page, url) is is_own
 
 
 @pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".parquet"])

@@ -79,6 +79,21 @@ async def test_every_feed_that_scrapy_knows_is_written(tmp_path: Path, capfdbina
     assert not [name for name in names if name != part.name and b"_lease" in (tmp_path / name).read_bytes()]
 
 
+async def test_a_feed_stays_where_there_is_nothing_to_take_its_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a night on which the site was down."""
+    (old := tmp_path / "old.json").write_text('[{"url": "1"}]')
+    feeds = {
+        str(tmp_path / name): {"format": name.partition(".")[2], "overwrite": True} for name in ("old.json", "new.csv")
+    }
+    await write(feeds, segment(tmp_path))
+    assert (urls(old), urls(tmp_path / "new.csv")) == (["1"], [])
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Feed {old} is as it was: this crawl has brought no item to take its place."
+    ]
+
+
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.csv", "a.jsonl.gz"])
 async def test_what_is_written_again_leaves_what_is_not_ours(tmp_path: Path, name: str) -> None:
     feed, kept = tmp_path / name, KeptParts(tmp_path / "kept")

@@ -180,6 +180,15 @@ def test_facts_are_bounded() -> None:
         # a crop that the publisher names as the page's main image shows another part
         (linked({"image": ["a.jpg", "a-500x500.jpg", "a-500x375.jpg"]}), ["a.jpg", "a-500x500.jpg"]),
         (linked({"image": ["a-1200x800.jpg", "a-600x400.jpg"]}), ["a-1200x800.jpg"]),
+        (
+            "<meta property=og:image content=a.jpg><meta property=og:image content=a-819x1024.jpg>"
+            "<meta name=twitter:image content=a-600x600.jpg>",
+            ["a.jpg", "a-600x600.jpg", "a-819x1024.jpg"],
+        ),
+        # of other names for an image those count where nothing else names one
+        ("<meta name=thumbnail content=a.jpg><meta property=x:featured_image content=b.jpg>", ["a.jpg", "b.jpg"]),
+        ("<meta name=thumbnail content=a.jpg><meta property=og:image content=b.jpg>", ["b.jpg"]),
+        ("<meta name=msapplication-TileImage content=a.jpg><meta name=x:image:width content=b.jpg>", []),
         # what shows in a link to an image is a copy of it
         ("<a href=big.jpg><img src=small.jpg></a><a href=/page><img src=b.jpg></a>", ["big.jpg", "b.jpg"]),
     ],
