@@ -48,6 +48,7 @@ class StopInTime:
         if not 0 <= self.timeout < float("inf"):
             raise InputError(f"SHUTDOWN_TIMEOUT={value!r}: expected seconds, 0 or more")
         self.crawler = crawler
+        self._crawls = crawler.crawling  # `scrapy shell` has an engine, and no crawl that could be stopped
         self._is_over = False
         self._under_way: dict[asyncio.Task[object], int] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -79,7 +80,8 @@ class StopInTime:
         return RequestRefused("stopped", "the crawl was stopped before it was done")
 
     def _spider_opened(self) -> None:
-        self._watching = asyncio.get_running_loop().create_task(self._watch())
+        if self._crawls:
+            self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     def _spider_closed(self) -> None:
         if self._watching:

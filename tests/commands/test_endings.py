@@ -131,3 +131,17 @@ def test_scrapys_own_commands_tell_bad_input_in_one_sentence(command: str, sente
     *usage, told = done.stderr.splitlines()
     assert sentence in told
     assert len(usage) == (3 if command == "fetch" else 0), "its usage, from Scrapy"
+
+
+def test_the_shell_shows_an_answer(server: Server, tmp_path: Path) -> None:
+    server.add("/page", b"<title>A page</title>", headers={"Content-Type": "text/html"})
+    done = subprocess.run(
+        [sys.executable, "-m", "imgcrawl", "shell", server.url("/page"), "-c", "response.css('title::text').get()"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "A page"), done.stderr
