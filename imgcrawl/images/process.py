@@ -127,8 +127,9 @@ class DecoderProcess:
         with _clock(process):
             greeting = process.stdout.read(len(READY)) if process.stdout else b""
         if greeting != READY:
-            process.kill()
-            self._ended(OSError())
+            why = self._ended(OSError())
+            if isinstance(why, _EndedFromOutsideError):
+                raise why
             raise OSError(f"it ended with {process.returncode} before its first word")
         return process
 
