@@ -10,15 +10,14 @@ import argparse
 import asyncio
 import contextlib
 import io
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.server import ROOT, free_port, wait_for
+from benchmarks.server import free_port, in_a_process
 from benchmarks.site import scene, tiny_photo, with_comment
 
 MB = 1_000_000
@@ -110,18 +109,10 @@ class Heavy:
         return file.read_bytes()
 
 
-@contextlib.contextmanager
-def heavy_site(folder: Path) -> Iterator[str]:
+def heavy_site(folder: Path) -> AbstractContextManager[str]:
     """The site in a process of its own; pictures are kept in *folder*. Its address."""
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.heavy", "--port", str(port), "--cache", str(folder)]
-    process = subprocess.Popen(command, cwd=ROOT)
-    try:
-        wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
+    return in_a_process("benchmarks.heavy", port, "--port", str(port), "--cache", str(folder))
 
 
 async def requests_of(reader: asyncio.StreamReader) -> AsyncIterator[str]:

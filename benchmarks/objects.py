@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
 import sys
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
-from benchmarks.server import ROOT, free_port, wait_for
+from benchmarks.server import free_port, in_a_process
 
 LATENCY = 0.05  # seconds before each answer
 _TAKEN = b'HTTP/1.1 200 OK\r\nETag: "0"\r\nContent-Length: 0\r\n\r\n'
@@ -19,17 +18,10 @@ _NOT_THERE = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 _GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-@contextlib.contextmanager
-def object_store() -> Iterator[str]:
+def object_store() -> AbstractContextManager[str]:
     """The store in a process of its own. Its address."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.objects", str(port)], cwd=ROOT)
-    try:
-        wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
+    return in_a_process("benchmarks.objects", port, str(port))
 
 
 async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

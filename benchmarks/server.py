@@ -123,6 +123,18 @@ def _pinned(cores: set[int] | None) -> Any:
     return (lambda: os.sched_setaffinity(0, cores)) if cores else None
 
 
+@contextlib.contextmanager
+def in_a_process(module: str, port: int, *arguments: str) -> Iterator[str]:
+    """The server that *module* is, listening at *port*, in a process of its own. Its address."""
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=ROOT)
+    try:
+        wait_for(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     for _ in range(600):
         if process.poll() is not None:

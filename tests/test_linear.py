@@ -20,8 +20,8 @@ from imgcrawl.lines import printable
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.images import find_images, images_in
 from imgcrawl.pages.linkeddata import graph_in
-from imgcrawl.pages.login import asks_age, login_forms
-from imgcrawl.pages.pagination import propose_pagination
+from imgcrawl.pages.login import asks_age, asks_login, login_forms
+from imgcrawl.pages.pagination import LINKS, NEXT_LINKS, propose_pagination
 from imgcrawl.pages.repeated import PagePlaces
 from imgcrawl.pages.versions import offered_versions
 from imgcrawl.rows.addresslist import AddressRows
@@ -60,10 +60,17 @@ def originals(html: str) -> None:
     images_in(Selector(html).css("img"), PAGE, PAGE)
 
 
+def links(html: str) -> None:
+    page = Selector(html).root
+    page.xpath(NEXT_LINKS)
+    page.xpath(LINKS)
+
+
 def asks(html: str) -> None:
     page = Selector(html)
     login_forms(page)
     asks_age(page)
+    asks_login(page)
 
 
 def linked_data(text: str) -> None:
@@ -91,12 +98,15 @@ READ: list[tuple[Callable[[str], object], list[str]]] = [
         ],
     ),
     (versions, [f'<a href="/a.jpg" title="123{long(" ")}y">x</a>']),
+    (links, ["<link rel=next href=/><a rel=next href=/></a>" * 15_000]),
     (
         asks,
         [
             "<form><div>" * 1_000 + "<input>" * 30_000,
             "<p>over 18 <form><div>" + "<form><div>" * 1_000 + "<input>" * 20_000,
             "<form><div><input type=password>" * 1_000 + "<i></i>" * 20_000,
+            "<p>are you over 18?" + "<a href=/></a><button></button>" * 30_000,
+            "<p>please log in to view" + "<a href=/></a><form action=/></form>" * 30_000,
         ],
     ),
     (images, [f'<img src="/{long("_blank1")}y">', f'<img src="/{long(".jpg!")}y">']),

@@ -81,3 +81,51 @@ def test_a_forked_worker_is_a_child_with_its_own_session_environment_and_end(tmp
     assert codes == [7, 1, -2, -9]
     assert said.rstrip().endswith("ValueError: of the worker")
     assert told[4:] == ["gone", "an error"]
+
+
+BAD_DAY = """
+import asyncio, json, os, sys, time
+from imgcrawl.workers import warm
+
+fork, handle = os.fork, os.pidfd_open
+
+def refuse(*_):
+    raise OSError(11, "no room")
+
+def no_grandchildren():
+    serving = os.getpid()
+    os.fork = lambda: fork() if os.getpid() == serving else refuse()
+
+async def refused(start):
+    try:
+        await start.start([sys.executable, "-m", "time"], {}, 1000)
+    except OSError as error:
+        return type(error).__name__
+    finally:
+        start.close()
+
+def children():
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return 0
+    return 1
+
+told = [asyncio.run(refused(warm.WarmStart.fork(no_grandchildren))), children()]
+started = warm.WarmStart.fork(lambda: None)
+os.pidfd_open = refuse
+told += [asyncio.run(refused(started)), children(), warm.WarmStart.fork(lambda: None)]
+os.pidfd_open = handle
+warm._PATIENCE = 1
+told += [asyncio.run(refused(warm.WarmStart.fork(lambda: time.sleep(600)))), children()]
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are started")
+def test_where_none_can_be_forked_one_can_be_started_and_nothing_is_left() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", BAD_DAY], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout) == ["ConnectionResetError", 0, "BlockingIOError", 0, None, "TimeoutError", 0]

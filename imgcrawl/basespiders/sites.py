@@ -12,7 +12,7 @@ from scrapy.http import Response
 
 from imgcrawl.basespiders.base import BaseSpider, addresses, is_page
 from imgcrawl.basespiders.walk import Walk
-from imgcrawl.pages.pagination import NEXT_LINKS
+from imgcrawl.pages.pagination import LINKS
 from imgcrawl.urls import host_of, rebase, without_query
 
 NUMBER = "imgcrawlpagenumber"  # stands for a page's number where an address is made into a pattern
@@ -58,7 +58,7 @@ class ListAddressesSpider(SiteSpider):
     def last_named(self, response: Response, page: int, offset: int, count: int) -> int:
         """The largest number of a list page in links of the site's own; 0 where there are none. Where links have
         offsets, and it was not said how many entries a page has, it is taken to have *count*, as this one."""
-        links = addresses(response, f"//a/@href | {NEXT_LINKS}") if is_page(response) else []
+        links = addresses(response, LINKS) if is_page(response) else []
         matches = (self._number_in.fullmatch(self.at_home(link)) for link in links)
         numbers = {int(number[1]) for number in matches if number and number.lastindex}
         if "{page" in self.list_url or not numbers:

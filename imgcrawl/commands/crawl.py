@@ -125,6 +125,9 @@ class Command(scrapy.commands.crawl.Command):
             else:
                 samples = samples_of(crawler)
                 self.exitcode = tell_end(args[0], stats, findings, crawler.settings, samples, as_json=opts.json)
+        finally:
+            if self._starter:
+                self._starter.close()
 
     def _blame_a_component(self) -> None:
         """End with exit code 2 if a component that the settings name is what kept the crawl from starting."""

@@ -88,11 +88,7 @@ def run_workers(
     command += ["--nolog"] if opts.nolog else []
     plan = Plan(spider, count, command, feeds, folder_for(spider, arguments, feeds))
     announcer = announcer_for(settings, spider)
-    try:
-        done = asyncio.run(Workers(plan, settings, announcer, partial(start_worker, starter=starter)).run())
-    finally:
-        if starter:
-            starter.close()
+    done = asyncio.run(Workers(plan, settings, announcer, partial(start_worker, starter=starter)).run())
     if done.refused:
         return ExitCode.REFUSED
     done.stats["finish_time"] = datetime.now(UTC)

@@ -8,6 +8,7 @@ import json
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Self
 
 from scrapy import Request
@@ -45,6 +46,7 @@ class PagesMiddleware:
         self._maxsize = maxsize
         self._bytes = 0
         self._waiters: list[asyncio.Future[None]] = []
+        self._collected = 0.0  # when garbage was
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -84,11 +86,17 @@ class PagesMiddleware:
                 await asyncio.wait([waiter], timeout=_LOOKED)
                 if waiter.done():
                     break
-                gc.collect()  # a callback may have made a circle with its response in it
+                self._collect()
             else:
                 break  # who still has the others need not be waiting for anything of ours
         self._bytes += size
         weakref.finalize(response, _from_any_thread, asyncio.get_running_loop(), self._freed, size)
+
+    def _collect(self) -> None:
+        """A callback may have made a circle with its response in it."""
+        if monotonic() >= self._collected + _LOOKED:  # for all that wait
+            gc.collect()
+            self._collected = monotonic()
 
     def _freed(self, size: int) -> None:
         self._bytes -= size

@@ -7,13 +7,17 @@ import re
 # It is short, and it has nothing else to say.
 _BUSY = re.compile(
     r"too many (?:requests|connections|attempts|hits|queries|page views)|rate.?limit|slow(?:ing)? down|\bthrottled\b"
-    r"|(?:requests?|sending|browsing|clicking|pages?) (?:\w+ ){0,3}too (?:quickly|fast|often|frequently)"
+    r"|(?:requests?|sending|browsing|clicking|(?:load|request|open|view|refresh)ing pages?) (?:\w+ ){0,3}"
+    r"too (?:quickly|fast|often|frequently)"
     r"|(?:requests?|bandwidth|traffic|download|quota|connections?) (?:limit|quota|is|has been|was)? ?(?:exceeded|limit)"
-    r"|flood (?:control|protection|limit)|unusual (?:traffic|activity)|captcha|are you (?:a )?human"
-    r"|(?:try|retry|come back) (?:again )?(?:later|shortly|soon|in (?:a |an |\d|some))"
-    r"|(?:server|service|site)s? (?:is |are )?(?:currently |temporarily )?(?:too )?(?:busy|overloaded|unavailable)"
+    r"|flood (?:control|protection|limit)|unusual traffic|captcha|are you (?:a )?human"
+    r"|(?:try|retry|(?:please|then|[.!,]) come back) (?:again )?(?:later|shortly|soon|in (?:a |an |\d|some))"
+    r"|(?:server|service|site)s? (?:(?:is|are|currently|temporarily|too) ){1,4}(?:busy|overloaded|unavailable)"
+    r"|servers? (?:busy|overloaded)|service unavailable(?! (?:to|for|in|on) )"
     r"|temporarily (?:unavailable|blocked|overloaded)|just a moment\.\.\.|checking your browser"
-    r"|频繁|稍后(?:再|重)试|稍後再試|アクセスが集中|混み合って|너무 많|잠시 후 다시"
+    r"|unusual activity (?:from|on|in) (?:you|this)"
+    r"|(?:过于|过於|過於|太|操作|访问|訪問|请求|請求)[频頻]繁"
+    r"|稍后(?:再|重)试|稍後再試|アクセスが集中|混み合って|너무 많|잠시 후 다시"
     r"|слишком (?:много|часто)|попробуйте позже"
     r"|zu viele (?:anfragen|zugriffe)|trop de (?:requêtes|demandes)|demasiad[ao]s (?:solicitudes|peticiones)"
     r"|muitas (?:solicitações|requisições)|troppe richieste|te veel verzoeken",

@@ -169,7 +169,7 @@ def propose_images(pages: Sequence[PagePlaces], galleries: Collection[str], show
 
 def _images(page: PagePlaces) -> dict[Any, list[str]]:
     """The `<img>` of a page, each with the address of its image."""
-    nodes = page.page.xpath("//img | //amp-img")[:1_000]
+    nodes = page.page.xpath("//*[self::img or self::amp-img]")[:1_000]
     originals: Originals = {}
     found = {node.root: images_in([node], page.url, page.base, page.encoding, originals) for node in nodes}
     return {element: images for element, images in found.items() if images}

@@ -14,18 +14,26 @@ _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 # A page that is there to lead on has next to nothing else: nothing to press, and few words.
 _LEADS = re.compile(
-    r"""(?<![\w.$])(?:(?:window|document|self|top|parent)\.)*+location(?:\.href)?\s*+(?:=|\.(?:replace|assign)\()\s*+"""
+    r"""(?<![\w.$])((?:var|let|const)\s++)?+(?:(?:window|document|self|top|parent)\.)*+location(?:\.href)?\s*+(?:=|\.(?:replace|assign)\()\s*+"""
     r"""["']([^"'<>\s]{1,2000})["']"""
 )
+_COMMENT_OR_TEXT = re.compile(
+    r"""("(?:[^"\\\n]++|\\.)*+"?|'(?:[^'\\\n]++|\\.)*+'?)|/\*.*?(?:\*/|\Z)|//[^\n]*+""", re.DOTALL
+)
 _AT_ONCE = re.compile(r"(?:setTimeout)?\(\s*+(?:function\s*+\(\)\s*+\{|\(\)\s*+=>)")
-_WAITS = re.compile(r"<(?:img|picture|form|button|input)\b|\bon[a-z]{4,9}\s*+=|addEventListener|\bif\s*+\(|function|=>")
+_WAITS = re.compile(
+    r"<(?:img|picture|form|button|input|video|audio|iframe|object|embed|svg|canvas)\b|url\(|\bon[a-z]{4,9}\s*+=|addEventListener|\bif\s*+\(|function|=>"
+)
 _TAGS = re.compile(r"<[^<>]*+>?")
 _FEW_WORDS = 200  # characters
 
 
 def scripted_target(text: str) -> str:
     """Where the scripts of a page, which shows nothing itself, lead to at once; empty if they do not."""
-    led_to = {_unescaped(match[1]) for script in _SCRIPT.finditer(text) for match in _LEADS.finditer(script[2])}
+    scripts = (_COMMENT_OR_TEXT.sub(lambda found: found[1] or " ", script[2]) for script in _SCRIPT.finditer(text))
+    # A variable of that name leads nowhere.
+    leads = (match for script in scripts for match in _LEADS.finditer(script) if not match[1])
+    led_to = {_unescaped(match[2]) for match in leads}
     if len(led_to) != 1 or _WAITS.search(_AT_ONCE.sub("", text)):
         return ""
     words = " ".join(_TAGS.sub(" ", _SCRIPT.sub(" ", text)).split())

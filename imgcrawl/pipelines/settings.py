@@ -93,12 +93,12 @@ class PipelineSettings:
             )
         except (TypeError, ValueError) as error:
             raise InputError(f"one of the IMAGES_ settings has a value that cannot be read: {error}") from error
-        sizes = [config.threads, config.max_pixels, config.memory, *chain(*config.thumbs.values())]
+        sizes = [config.threads, config.uploads, config.max_pixels, config.memory, *chain(*config.thumbs.values())]
         if min(sizes) < 1:
             raise InputError(
-                f"IMAGES_THREADS={config.threads}, IMAGES_MAX_PIXELS={config.max_pixels}, "
-                f"IMAGES_MAX_MEMORY={config.memory} and the sizes in IMAGES_THUMBS={dict(config.thumbs)} must be 1 or "
-                "more"
+                f"IMAGES_THREADS={config.threads}, IMAGES_UPLOADS={config.uploads}, "
+                f"IMAGES_MAX_PIXELS={config.max_pixels}, IMAGES_MAX_MEMORY={config.memory} and the sizes in "
+                f"IMAGES_THUMBS={dict(config.thumbs)} must be 1 or more"
             )
         if config.depth not in DEPTHS:
             raise InputError(f"IMAGES_VERIFY is {config.depth!r}; expected {', '.join(DEPTHS)}")

@@ -21,6 +21,7 @@ assert sys.platform == "linux"  # noqa: S101 -- so that mypy, too, leaves it out
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
 _REACTOR = "twisted.internet.reactor"  # each process installs its own
 _PID = 8  # bytes
+_PATIENCE = 60  # seconds for a process to begin; what is loaded before may be slow, or hang
 
 
 class WarmProcess:
@@ -30,7 +31,12 @@ class WarmProcess:
     def __init__(self, pid: int, stderr: asyncio.StreamReader) -> None:
         self.pid = pid
         self.stderr = stderr
-        self._handle = os.pidfd_open(pid)
+        try:
+            self._handle = os.pidfd_open(pid)
+        except OSError:  # nobody would hear of its end, and another is started in its place
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().add_reader(self._handle, self._collect)
 
@@ -94,8 +100,12 @@ class WarmStart:
                 # An orphan becomes the child of its next ancestor that asks for it: the fork's fork becomes ours.
                 _adopt(yes=True)
                 socket.send_fds(self._connection, [len(order).to_bytes(_PID, "little")], [writing])
-                await loop.sock_sendall(self._connection, order)
-                told = await loop.sock_recv(self._connection, _PID)
+                async with asyncio.timeout(_PATIENCE):
+                    await loop.sock_sendall(self._connection, order)
+                    told = await loop.sock_recv(self._connection, _PID)
+        except TimeoutError:
+            self.close()
+            raise
         finally:
             _adopt(yes=False)
             os.close(writing)
@@ -106,13 +116,24 @@ class WarmStart:
     def close(self) -> None:
         """Let it end."""
         self._connection.close()
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)  # it may still be loading
-        os.waitpid(self._pid, 0)
+        pid, self._pid = self._pid, 0
+        if pid:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # it may still be loading
+            os.waitpid(pid, 0)
 
 
 def _cannot_be_forked() -> bool:
-    return threading.active_count() > 1 or _REACTOR in sys.modules
+    return threading.active_count() > 1 or _REACTOR in sys.modules or not _has_handles()
+
+
+def _has_handles() -> bool:
+    """Whether processes have handles here: old kernels know none, and some sandboxes refuse them."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return False
+    return True
 
 
 def _adopt(*, yes: bool) -> None:
@@ -170,9 +191,15 @@ def _forked(connection: socket.socket) -> int:
         os.waitpid(between, 0)
         os.close(told)
         os.close(wakes)
+        if not pid:  # there was no room for a process: whoever asked sees that this has ended, and starts one
+            os._exit(1)
         return int.from_bytes(pid, "little")
-    if pid_ := os.fork():
-        os.write(tell, pid_.to_bytes(_PID, "little"))
+    try:
+        orphan = os.fork()
+    except OSError:
+        os._exit(1)
+    if orphan:
+        os.write(tell, orphan.to_bytes(_PID, "little"))
         os._exit(0)
     for each in (told, tell, wakes):
         os.close(each)

@@ -140,6 +140,10 @@ def test_what_travels_stays_small_on_a_page_of_a_hundred_thousand_links() -> Non
         "Zu viele Anfragen",
         "操作过于频繁，请稍后再试",
         "Demasiadas solicitudes",
+        "503 Service Unavailable",
+        "Server busy",
+        "We saw unusual activity from your network",
+        "Please come back later.",
     ],
 )
 def test_pages_that_would_rather_not_have_been_asked(text: str) -> None:
@@ -159,6 +163,12 @@ def test_pages_that_would_rather_not_have_been_asked(text: str) -> None:
         "Album 7: bandwidth, and other limits of the 1980s",
         "Try the next page",
         "No results. Try fewer words",
+        "The site busy street",
+        "This service unavailable to guests",
+        "Photos of an unusual activity",
+        "The photos come back soon",
+        "Pages turned too often",
+        "频繁的雨",
     ],
 )
 def test_what_names_a_limit_or_a_guard_is_no_page_that_says_so(text: str) -> None:

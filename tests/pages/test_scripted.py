@@ -1,0 +1,33 @@
+"""Where the scripts of a page that shows nothing lead."""
+
+from __future__ import annotations
+
+import pytest
+
+from imgcrawl.pages.scripted import scripted_target
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "location = '/x'", "window.location.href='/x';", "top.location.replace(\"/x\")", "var a = 1; location = '/x'",
+        "// moved\nlocation = '/x'", "var home = 'https://h/'; location = '/x'", "var it = \"it's\"; location = '/x'",
+    ],
+)  # fmt: skip
+def test_a_page_leads_on(script: str) -> None:
+    assert scripted_target(f"<p>one moment<script>{script}</script>") == "/x"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<script>var location = '/x'</script>", "<script>const  location='/x'</script>",
+        "<script>/* location = '/x' */</script>", "<script>// location = '/x'\n</script>",
+        "<video src=/v.mp4></video><script>location = '/x'</script>",
+        "<iframe src=/f></iframe><script>location = '/x'</script>",
+        "<div style='background: url(/i.jpg)'></div><script>location = '/x'</script>",
+        "<script>it.location = '/x'</script>", "<script>location = '/x'; location = '/y'</script>",
+    ],
+)  # fmt: skip
+def test_a_page_does_not_lead_on(page: str) -> None:
+    assert scripted_target(page) == ""
