@@ -44,8 +44,8 @@ async def test_who_slowed_which_host_and_why(redis_server: RedisServer) -> None:
     assert "worker-7" not in calm
 
 
-def test_without_redis_one_sentence() -> None:
-    done = hosts("pximg")
+def test_without_redis_one_sentence(tmp_path: Path) -> None:
+    done = hosts("pximg", "-s", f"LIVE_FOLDER={tmp_path}")  # other tests have crawls of it at the same time
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("scrapy hosts: no crawl of pximg runs here")
 
