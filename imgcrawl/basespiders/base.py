@@ -28,6 +28,7 @@ from imgcrawl.pages import images_in
 from imgcrawl.pages.images import is_empty
 from imgcrawl.pages.markup import html_in
 from imgcrawl.pages.tags import base_of
+from imgcrawl.pages.trials import check_time, is_css
 from imgcrawl.samples import samples_of
 from imgcrawl.urls import absolute
 
@@ -186,11 +187,13 @@ def select(page: Response | Selector, query: str) -> list[str]:
 def nodes(page: Response | Selector, query: str) -> Iterator[Selector]:
     """What *query*, XPath or CSS as in `select`, finds on *page*, in order. Raises ValueError.
 
-    On a page that is JSON, what JMESPath does not find is searched for in the HTML that stands in its texts.
+    On a page that is JSON, what JMESPath does not find is searched for in the HTML that stands in its texts. Raises
+    `RequestRefused` where it takes too long (`pages.trials`).
     """
     if not isinstance(page, JsonResponse):
+        check_time(page, query)
         try:
-            yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
+            yield from page.css(query) if is_css(query) else page.xpath(query)
         except (ValueError, SyntaxError, RuntimeError):  # the last two are cssselect's
             if not is_jmespath(query):  # which is for other pages
                 raise
