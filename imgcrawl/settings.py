@@ -140,6 +140,7 @@ IMAGES_SIMILAR = "keep"  # "refuse": what looks like an image that is stored, an
 IMAGES_LAST_MODIFIED = False  # True: a file in a directory has the time that its site says (Last-Modified)
 IMAGES_THREADS = 4  # that decode, hash and write; more than cores, because some wait for the disk or the interpreter
 IMAGES_UPLOADS = 32  # to an object store at a time: at 50 ms each 640 images a second
+IMAGES_STORE_TIMEOUT = 20.0  # seconds that S3 (asked five times) or FTP may take for an answer, then the crawl stops
 AWS_MAX_POOL_CONNECTIONS = 32  # that are kept to S3 from one upload to the next: as many as IMAGES_UPLOADS
 IMAGES_MAX_PIXELS = 100_000_000  # in one image; beyond, decoding takes many seconds
 IMAGES_MAX_MEMORY = 160_000_000  # bytes that decoding one may take, with its file: so all processes stay below 500 MB
@@ -186,6 +187,10 @@ FEED_STORAGES = {
     "": "imgcrawl.feeds.storage.FileFeedStorage",  # a .json that is whole at every moment, nothing buffered
     "file": "imgcrawl.feeds.storage.FileFeedStorage",
     "stdout": "imgcrawl.feeds.storage.StdoutFeedStorage",  # whoever reads it has each item at once
+    "s3": "imgcrawl.feeds.elsewhere.S3FeedStorage",  # a site that is down replaces no feed by an empty one
+    "gs": "imgcrawl.feeds.elsewhere.GCSFeedStorage",
+    "ftp": "imgcrawl.feeds.elsewhere.FTPFeedStorage",
+    "ftps": "imgcrawl.feeds.elsewhere.FTPFeedStorage",
 }
 FEED_EXPORTERS = {  # items reach the disk one by one; one CSV header a file
     "json": "imgcrawl.feeds.exporters.JsonItemExporter",

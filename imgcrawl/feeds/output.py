@@ -144,7 +144,7 @@ class OutputWriter:
         return any(output.path is None for output in self.outputs)
 
     async def write_others(self, segments: Segments) -> None:
-        """Write all items to the other feeds, as Scrapy does. Raises InputError."""
+        """Write all items to the other feeds, as Scrapy does; where there is none, they stay. Raises InputError."""
         if others := {output.uri: dict(output.options) for output in self.outputs if not output.path}:
             await self._export(others, self._rows(segments))
 
@@ -200,6 +200,7 @@ class OutputWriter:
         exporter.open_spider(spider)
         with _failures() as failures:
             for line in segments:
+                crawler.stats.inc_value("item_scraped_count")  # a feed without any is not stored
                 exporter.item_scraped(json.loads(line), spider)
             await exporter.close_spider(spider)
         if failures:

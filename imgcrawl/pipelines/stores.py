@@ -13,9 +13,11 @@ from io import BufferedReader, BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from scrapy.exceptions import NotConfigured
 from scrapy.pipelines.files import FSFilesStore
 from scrapy.pipelines.media import MediaPipeline
 
+from imgcrawl.exceptions import InputError
 from imgcrawl.images.names import strip_extension
 from imgcrawl.pipelines.folders import HANDLES, Folders
 from imgcrawl.pipelines.staging import Staging
@@ -219,6 +221,19 @@ def full_address(uri: str | os.PathLike[str]) -> str:
     if match := _FTP_WITHOUT_PORT.fullmatch(uri):
         return f"{match[1]}:21{match[2] or ''}"
     return f"{uri}/" if uri.startswith(("s3://", "gs://")) and not uri.endswith("/") else uri
+
+
+def unusable(uri: str | os.PathLike[str], error: Exception) -> InputError:
+    """What is said of a store at *uri* that *error* does not let be used."""
+    shown = f"IMAGES_STORE={os.fspath(uri)!r}"
+    if isinstance(error, NotConfigured | ImportError):
+        return InputError(
+            f"{shown} needs a library ({error}); install it with imgcrawl[s3] for s3://, with imgcrawl[gcs] for gs://"
+        )
+    return InputError(
+        f"{shown} cannot be used ({error}); expected a directory that can be written to, or the address of a store "
+        "that Scrapy knows (s3://, gs://, ftp://)"
+    )
 
 
 def is_plain(name: str) -> bool:

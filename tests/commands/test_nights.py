@@ -267,7 +267,7 @@ def test_a_quiet_night_asks_for_next_to_nothing_and_a_pinned_gallery_does_not_hi
 
 def test_a_site_that_is_down_replaces_no_feed_by_an_empty_one(server: Server, tmp_path: Path) -> None:
     site(server)
-    feeds = ["items.json", "items.jsonl", "items.csv"]
+    feeds = ["items.json", "items.jsonl", "items.csv", "items.xml"]
     options = [option for feed in feeds for option in ("-O", feed)]
     night(server, tmp_path, options=options)
     before = {feed: (tmp_path / feed).read_bytes() for feed in feeds}

@@ -102,7 +102,13 @@ def test_the_same_bytes_are_uploaded_once_what_is_gone_there_comes_again_and_a_v
         server.add("/whole", mp4(9_000_000))
         page = serve(server, "/videos", {"video_urls": [server.url("/whole")], "video_names": ["whole.mp4"]})
         settings["ITEM_PIPELINES"] = '{"imgcrawl.pipelines.VideosPipeline": 300}'
+        checksum = hashlib.sha256(mp4(9_000_000)).hexdigest()
+        killed, other = f"videos/whole-{checksum[:16]}.mp4", "videos/other.mp4"
+        for key in (killed, other):  # begun to be sent, and never ended
+            client.create_multipart_upload(Bucket=BUCKET, Key=key)
         (video,) = crawl(tmp_path, "videos", page, **settings).items[0]["videos"]
+        assert video["path"] == killed
+        assert [each["Key"] for each in client.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == [other]
         found = client.get_object(Bucket=BUCKET, Key=video["path"])
         assert (found["ContentType"], found["Metadata"]["sha256"]) == ("video/mp4", video["checksum"])
         assert found["ETag"].endswith('-2"'), "two parts"
