@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
 
+SCRAPED = "item_scraped_count"  # Scrapy's own count
+
+
 def has_brought_nothing(crawler: Crawler) -> bool:
     """Whether *crawler* has not had one item yet."""
-    return not crawler.stats.get_value("item_scraped_count")
+    return not crawler.stats.get_value(SCRAPED)
 
 
 def in_place_of_nothing(crawler: Crawler, path: Path) -> IO[bytes] | None:
