@@ -169,6 +169,7 @@ IMAGES_KEEP_DELETED = False  # True: a file that is gone was deleted on purpose,
 IMAGES_EXPIRES = 90  # days after which a server is asked (conditionally) whether its image has changed
 HTTPCACHE_POLICY = "imgcrawl.downloadermiddlewares.unchanged.UnchangedPages"  # HTTPCACHE_ENABLED: of pages only
 GALLERIES_EXPIRES = 0.0  # days that a gallery which is complete in the catalogue is not opened again; 0: always opened
+GALLERIES_TRIES = 3  # visits after which an image that fails keeps no gallery from being complete for these; 0: never
 VIDEOS_NAME = "{spider}/{name}"  # as IMAGES_NAME, for spiders that yield videos
 VIDEOS_MAXSIZE = 4 * 1024**3  # bytes; they are written as they come, not held
 VIDEOS_TIMEOUT = 3600  # seconds for a whole video; DOWNLOAD_IDLE_TIMEOUT tells a dead connection sooner

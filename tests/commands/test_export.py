@@ -301,6 +301,7 @@ def test_without_a_feed_all_that_the_catalogue_knows_is_written(
         (["--to", "folder", "--sidecars", "iptc"], "--sidecars 'iptc': expected some of json,txt,xmp"),
         (["--to", "parquet", "--per-file", "0"], "--per-file 0: expected a number from 1 to 10000"),
         (["--to", "folder", "--images", "/nowhere"], "/nowhere is no folder"),
+        (["--to", "zip", "-o", "s3://bucket/x"], "-o s3://bucket/x: expected a folder of this machine"),
     ],
 )
 def test_bad_input_is_one_sentence(
