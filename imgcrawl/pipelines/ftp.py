@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from ftplib import FTP, Error, error_perm
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from scrapy.pipelines.files import FTPFilesStore, StatInfo
 from scrapy.pipelines.media import MediaPipeline
@@ -24,6 +25,12 @@ class FTPStore(FTPFilesStore):
     of it is there, and to ask whether it is there does not fetch it."""
 
     timeout = TIMEOUT
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        address = urlsplit(uri)  # in which an @ of a password is %40, as in that of a feed
+        self.username = unquote(address.username or "") or self.username
+        self.password = unquote(address.password or "") or self.password
 
     def persist_file(
         self,

@@ -147,6 +147,8 @@ class RemoteKeeper:
     async def _is_there(self, path: str) -> bool:
         try:
             stat: Any = await self._asked(lambda: self.store.stat_file(path, self._info()))
+        except FileNotFoundError:
+            return False
         except (LostStoreError, OSError) as error:  # no answer, as Google's library says it
             self._lost = error if isinstance(error, LostStoreError) else LostStoreError(error)
             raise self._lost from error

@@ -161,7 +161,7 @@ def test_a_store_at_an_ftp_server_has_whole_files_and_one_that_falls_silent_ends
         assert lost.code == 1
         (sentence,) = {line for line in lost.log.splitlines() if line.startswith("an image could not be stored in")}
         assert "/some/folder: TimeoutError: timed out" in sentence
-        assert not {"Traceback", "secret"} & {*lost.log.replace(":", " ").split()}
+        assert not [word for word in ("Traceback", "se%40ret", "se@ret") if word in lost.log]
         assert queued_and_done(tmp_path, redis_server) == ("1", "0")
         store.is_silent = False
         images = run(twins, tmp_path, "abc", **settings).images[-3:]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Ftp:
-    """Serves a folder to the user `me` with the password `secret`. While it *is_silent*, it takes connections and says
+    """Serves a folder to the user `me` with the password `se@ret`. While it *is_silent*, it takes connections and says
     nothing."""
 
     def __init__(self, folder: Path) -> None:
@@ -18,14 +18,14 @@ class Ftp:
         from pyftpdlib.servers import FTPServer  # noqa: PLC0415 -- the same
 
         authorizer = DummyAuthorizer()
-        authorizer.add_user("me", "secret", str(folder), perm="elradfmwMT")
+        authorizer.add_user("me", "se@ret", str(folder), perm="elradfmwMT")
 
         class Handler(FTPHandler):  # type: ignore[misc] # it has no types
             pass
 
         Handler.authorizer = authorizer
         self._server = FTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"ftp://me:secret@127.0.0.1:{self._server.address[1]}/some/folder"
+        self.url = f"ftp://me:se%40ret@127.0.0.1:{self._server.address[1]}/some/folder"
         self.is_silent = False
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._serve)
