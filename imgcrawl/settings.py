@@ -141,7 +141,6 @@ IMAGES_LAST_MODIFIED = False  # True: a file in a directory has the time that it
 IMAGES_THREADS = 4  # that decode, hash and write; more than cores, because some wait for the disk or the interpreter
 IMAGES_UPLOADS = 32  # to an object store at a time: at 50 ms each 640 images a second
 IMAGES_STORE_TIMEOUT = 20.0  # seconds that S3 (asked five times) or FTP may take for an answer, then the crawl stops
-AWS_MAX_POOL_CONNECTIONS = 32  # that are kept to S3 from one upload to the next: as many as IMAGES_UPLOADS
 IMAGES_MAX_PIXELS = 100_000_000  # in one image; beyond, decoding takes many seconds
 IMAGES_MAX_MEMORY = 160_000_000  # bytes that decoding one may take, with its file: so all processes stay below 500 MB
 IMAGES_MAX_WIDTH = 0  # with IMAGES_MIN_WIDTH and IMAGES_MIN_HEIGHT of Scrapy: judged by the first KiB; 0: any

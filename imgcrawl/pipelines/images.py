@@ -88,6 +88,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         fields = getattr(crawler.spider, "image_name_fields", None)
         self.config = PipelineSettings.from_settings(crawler.settings, self.NAME_SETTING, fields)
         S3Store.timeout = FTPStore.timeout = self.config.store_timeout
+        S3Store.connections = crawler.settings.getint("AWS_MAX_POOL_CONNECTIONS") or self.config.uploads
         try:
             super().__init__(full_address(store_uri), crawler=crawler)
             self._handle_statuses(crawler.settings.getbool("MEDIA_ALLOW_REDIRECTS", True))  # not Scrapy's default

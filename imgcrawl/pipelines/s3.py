@@ -49,11 +49,11 @@ class S3Store(S3FilesStore):
     What is seen under its name is whole all the same. Without boto3 it is sent as others are."""
 
     timeout = TIMEOUT
+    connections = 10  # that are kept from one file to the next
 
     def __init__(self, uri: str) -> None:  # in place of Scrapy's, whose client may wait for minutes
         try:
-            connections = self.AWS_MAX_POOL_CONNECTIONS
-            self.s3_client: Any = client_of(lambda name: getattr(self, name), self.timeout, connections)
+            self.s3_client: Any = client_of(lambda name: getattr(self, name), self.timeout, self.connections)
         except ImportError as error:
             raise NotConfigured("missing botocore library") from error
         self.bucket, self.prefix = uri.removeprefix("s3://").split("/", 1)

@@ -13,9 +13,12 @@ from threading import Barrier
 from typing import Any, cast
 
 import pytest
+from scrapy import Spider
 from scrapy.cmdline import execute
 from scrapy.settings import Settings
+from scrapy.utils.test import get_crawler
 
+from imgcrawl.pipelines import ImagesPipeline
 from imgcrawl.pipelines.objects import StoredObjects
 from imgcrawl.pipelines.remote import RemoteKeeper
 from imgcrawl.pipelines.settings import PipelineSettings
@@ -182,6 +185,19 @@ def test_a_directory_of_several_machines_has_the_checksum_in_each_name(server: S
     assert list(done.files) == [f"items/t/001-{hashlib.sha256(jpeg(50)).hexdigest()[:16]}.jpg"]
 
 
+async def test_as_many_connections_to_s3_are_kept_as_there_are_uploads_at_a_time_in_any_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "IMAGES_STORE": "s3://bucket/"}
+    for given, kept in (({}, 32), ({"IMAGES_UPLOADS": 7}, 7), ({"AWS_MAX_POOL_CONNECTIONS": 5}, 5)):
+        crawler = get_crawler(Spider, {**keys, **given})
+        crawler.spider = crawler._create_spider("x")
+        pipeline = ImagesPipeline("s3://bucket/", crawler=crawler)
+        pipeline.close_spider()
+        assert cast("Any", pipeline.store).s3_client.meta.config.max_pool_connections == kept
+
+
 async def test_as_many_uploads_are_under_way_as_is_set_on_a_machine_of_any_number_of_cores() -> None:
     """Each of them waits here until 20 are there."""
     meeting = Barrier(20)
@@ -195,4 +211,3 @@ async def test_as_many_uploads_are_under_way_as_is_set_on_a_machine_of_any_numbe
         config = PipelineSettings.from_settings(settings, "IMAGES_NAME")
         keeper = RemoteKeeper(cast("Any", Store()), cast("Any", None), threads, lambda: cast("Any", None), config)
         await asyncio.gather(*(keeper._persist(f"{number}.jpg", BytesIO(), None) for number in range(20)))
-    assert settings.getint("AWS_MAX_POOL_CONNECTIONS") == config.uploads
