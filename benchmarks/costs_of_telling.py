@@ -1,12 +1,13 @@
 """What it costs a crawl to tell of itself in all ways: CPU an image, with everything of docs/operate.md on, and off.
 
-    python -m benchmarks.costs_of_telling [--rounds 5] [--sampled 0.1]
+    python -m benchmarks.costs_of_telling [--rounds 5] [--sampled 0.02] [--every 5]
 
 First what each part costs by itself, in CPU time of a loop, the least of some: that holds on a busy machine, too. Then
 crawls of a few and of many images, two at a time on one processor, one with and one without; what an image costs is the
 difference of a large and a small crawl by their number of images, so that what is loaded at the start counts for
 itself. CPU time is that of the crawl and of what it starts: `true` for each gallery and at the end, and what sends the
-notifications. A collector and a Prometheus that asks each second are in this process.
+notifications. A collector and a Prometheus are in this process; it asks every five seconds, three times as often as
+scrapers are mostly told to and twelve times as often as its default (`scrape_interval`, one minute).
 """
 
 from __future__ import annotations
@@ -34,14 +35,17 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from scrapy.settings import Settings
 from scrapy.utils.test import get_crawler
 
-from imgcrawl.demo.server import serve
+from benchmarks.bench import CACHE
+from benchmarks.server import static_server
+from benchmarks.site import Site
 from imgcrawl.hooks.arguments import Arguments
 from imgcrawl.hooks.commands import CommandRunner
+from imgcrawl.settings import TRACES_SAMPLED
 from imgcrawl.telemetry.metrics import CrawlMetrics
 from imgcrawl.telemetry.traces import PageTiming, make_spans
 
 IMAGES = 20  # of a gallery
-GALLERIES = (10, 110)
+GALLERIES = (10, 210)
 
 
 class Sink(BaseHTTPRequestHandler):
@@ -57,9 +61,9 @@ class Sink(BaseHTTPRequestHandler):
         pass
 
 
-def ask(folder: Path, ended: threading.Event) -> None:
-    """Ask for the metrics once a second, as Prometheus does."""
-    while not ended.wait(1):
+def ask(folder: Path, ended: threading.Event, every: float) -> None:
+    """Ask for the metrics every *every* seconds, as Prometheus does."""
+    while not ended.wait(every):
         for file in folder.glob("imgcrawl-*.json"):
             with suppress(OSError, ValueError):
                 target = json.loads(file.read_text())[0]["targets"][0]
@@ -108,7 +112,8 @@ class Encoding(SpanExporter):
 def costs_of_parts(sampled: float) -> None:
     """Print what each part costs an image of galleries of IMAGES."""
     runner = CommandRunner(Settings(), lambda: False)
-    true = Arguments(["true", "x"], (), setting="COMMAND_FOR_GALLERY")
+    # With one argument alone `true` looks for a language, which is a third of what it takes.
+    true = Arguments(["true", "--", "x"], (), setting="COMMAND_FOR_GALLERY")
     item = {"images": [{"url": f"http://x/{n}", "path": "a/b.jpg", "checksum": "f" * 64} for n in range(IMAGES)]}
     command = least(lambda: runner.run(true, {}, {"item": item}))
     provider = TracerProvider(shutdown_on_exit=False)
@@ -140,9 +145,19 @@ def start(base: str, sink: str, folder: Path, *, on: bool, sampled: float) -> su
             "RUN_SUMMARY": "summary.json", "LOG_JSON": True, "METRICS_PORT": 0, "METRICS_TARGETS": folder,
             "TRACES_ENDPOINT": f"{sink}/v1/traces", "TRACES_SAMPLED": sampled, "NOTIFY_ON": "end",
             "NOTIFY_URLS": f"json://{sink.removeprefix('http://')}/notify",
-            "COMMAND_FOR_GALLERY": json.dumps(["true", "{folder}"]), "COMMAND_AT_END": json.dumps(["true"]),
+            "COMMAND_FOR_GALLERY": json.dumps(["true", "--", "{folder}"]), "COMMAND_AT_END": json.dumps(["true"]),
         }  # fmt: skip
-    command = [sys.executable, "-m", "scrapy", "crawl", "pximg", "-a", f"base={base}", "-O", "items.jsonl"]
+    command = [
+        sys.executable,
+        "-m",
+        "scrapy",
+        "crawl",
+        "pximg",
+        "-a",
+        f"base={base}",
+        "-O",
+        "items.jsonl",
+    ]
     command += [part for name, value in settings.items() for part in ("-s", f"{name}={value}")]
     env = {
         **os.environ,
@@ -155,14 +170,14 @@ def start(base: str, sink: str, folder: Path, *, on: bool, sampled: float) -> su
     return process
 
 
-def together(base: str, sink: str, sampled: float) -> dict[bool, float]:
+def together(base: str, sink: str, sampled: float, every: float) -> dict[bool, float]:
     """The CPU seconds of two crawls of the site at *base* that share a processor from begin to end, by whether they
     tell: what else the machine does, and how fast it is just then, is the same for both."""
     with tempfile.TemporaryDirectory() as name:
         folders = {on: Path(name) / str(on) for on in (True, False)}
         crawls = {on: start(base, sink, folder, on=on, sampled=sampled) for on, folder in folders.items()}
         ended = threading.Event()
-        asking = threading.Thread(target=ask, args=(folders[True], ended))
+        asking = threading.Thread(target=ask, args=(folders[True], ended, every), daemon=True)
         asking.start()
         used = {}
         for on, process in crawls.items():
@@ -179,7 +194,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--parts", action="store_true", help="without the crawls")
-    parser.add_argument("--sampled", type=float, default=0.1)
+    parser.add_argument("--sampled", type=float, default=TRACES_SAMPLED)
+    parser.add_argument("--every", type=float, default=5, help="seconds from one look of Prometheus to the next")
     options = parser.parse_args()
     costs_of_parts(options.sampled)
     if options.parts:
@@ -189,13 +205,14 @@ def main() -> None:
     sink = f"http://127.0.0.1:{server.server_address[1]}"
     ratios, starts = [], []
     few, many = GALLERIES
-    site = {"images": IMAGES, "width": 900, "misbehave": False}
-    os.sched_setaffinity(
-        0, set(range(1, os.cpu_count() or 1)) or {0}
-    )  # the sites and who is told: not where they crawl
-    with serve(galleries=few, **site) as small, serve(galleries=many, **site) as large:
+    elsewhere = set(range(1, os.cpu_count() or 1)) or {0}  # the sites and who is told: not where they crawl
+    os.sched_setaffinity(0, elsewhere)
+    with (
+        static_server(Site(few * IMAGES), CACHE, elsewhere) as small,
+        static_server(Site(many * IMAGES), CACHE, elsewhere) as large,
+    ):
         for _ in range(options.rounds):
-            less, more = (together(site.base, sink, options.sampled) for site in (small, large))
+            less, more = (together(site.base, sink, options.sampled, options.every) for site in (small, large))
             each = {on: (more[on] - less[on]) / ((many - few) * IMAGES) * 1000 for on in (False, True)}
             once = {on: less[on] - each[on] / 1000 * few * IMAGES for on in (False, True)}
             ratios.append(each[True] / each[False] - 1)

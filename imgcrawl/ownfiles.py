@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import io
 import os
+import sqlite3
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +17,7 @@ from imgcrawl.exceptions import InputError
 # What stands under a name that can be foreseen is neither followed nor waited for.
 _UNSEEN: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 OPEN: Final = os.O_RDWR | os.O_CREAT | _UNSEEN
+EXPORT_NOTES: Final = ".export.sqlite3"  # what an export has written into the folder of these
 _SQLITE: Final = b"SQLite format 3\0"
 _KINDS: Final = {
     stat.S_IFLNK: "a symbolic link",
@@ -103,6 +107,20 @@ def check_database(path: Path, expected: str) -> None:
             continue
         if why:
             raise InputError(f"{file} is {why}; expected {expected}")
+
+
+@contextmanager
+def written_by_export(folder: Path) -> Iterator[Callable[[str], bool]]:
+    """What tells whether an export, with *folder* as its target, has written a file there."""
+    notes = folder / EXPORT_NOTES
+    try:
+        check_database(notes, "the notes of an export")
+        with closing(sqlite3.connect(notes if notes.exists() else ":memory:")) as known:
+            names = "SELECT 1 FROM parts WHERE name = ?"
+            known.execute(names, ("",))
+            yield lambda name: known.execute(names, (name,)).fetchone() is not None
+    except (InputError, sqlite3.Error):  # there is none
+        yield lambda name: False
 
 
 def _is_database(path: Path) -> bool:

@@ -140,7 +140,7 @@ IMAGES_SIMILAR = "keep"  # "refuse": what looks like an image that is stored, an
 IMAGES_LAST_MODIFIED = False  # True: a file in a directory has the time that its site says (Last-Modified)
 IMAGES_THREADS = 4  # that decode, hash and write; more than cores, because some wait for the disk or the interpreter
 IMAGES_UPLOADS = 32  # to an object store at a time: at 50 ms each 640 images a second
-AWS_MAX_POOL_CONNECTIONS = 32  # that are kept to S3 from one upload to the next: as many as IMAGES_UPLOADS
+IMAGES_STORE_TIMEOUT = 20.0  # seconds that S3 (asked five times) or FTP may take for an answer, then the crawl stops
 IMAGES_MAX_PIXELS = 100_000_000  # in one image; beyond, decoding takes many seconds
 IMAGES_MAX_MEMORY = 160_000_000  # bytes that decoding one may take, with its file: so all processes stay below 500 MB
 IMAGES_MAX_WIDTH = 0  # with IMAGES_MIN_WIDTH and IMAGES_MIN_HEIGHT of Scrapy: judged by the first KiB; 0: any
@@ -168,6 +168,7 @@ IMAGES_KEEP_DELETED = False  # True: a file that is gone was deleted on purpose,
 IMAGES_EXPIRES = 90  # days after which a server is asked (conditionally) whether its image has changed
 HTTPCACHE_POLICY = "imgcrawl.downloadermiddlewares.unchanged.UnchangedPages"  # HTTPCACHE_ENABLED: of pages only
 GALLERIES_EXPIRES = 0.0  # days that a gallery which is complete in the catalogue is not opened again; 0: always opened
+GALLERIES_TRIES = 3  # visits after which an image that fails keeps no gallery from being complete for these; 0: never
 VIDEOS_NAME = "{spider}/{name}"  # as IMAGES_NAME, for spiders that yield videos
 VIDEOS_MAXSIZE = 4 * 1024**3  # bytes; they are written as they come, not held
 VIDEOS_TIMEOUT = 3600  # seconds for a whole video; DOWNLOAD_IDLE_TIMEOUT tells a dead connection sooner
@@ -186,6 +187,10 @@ FEED_STORAGES = {
     "": "imgcrawl.feeds.storage.FileFeedStorage",  # a .json that is whole at every moment, nothing buffered
     "file": "imgcrawl.feeds.storage.FileFeedStorage",
     "stdout": "imgcrawl.feeds.storage.StdoutFeedStorage",  # whoever reads it has each item at once
+    "s3": "imgcrawl.feeds.elsewhere.S3FeedStorage",  # a site that is down replaces no feed by an empty one
+    "gs": "imgcrawl.feeds.elsewhere.GCSFeedStorage",
+    "ftp": "imgcrawl.feeds.elsewhere.FTPFeedStorage",
+    "ftps": "imgcrawl.feeds.elsewhere.FTPFeedStorage",
 }
 FEED_EXPORTERS = {  # items reach the disk one by one; one CSV header a file
     "json": "imgcrawl.feeds.exporters.JsonItemExporter",
@@ -224,7 +229,7 @@ METRICS_ADDRESS = "127.0.0.1"  # who can reach it reads the names of hosts that 
 METRICS_TARGETS = ""  # a folder in which each process says where it is, for Prometheus' file_sd_configs
 METRICS_HOSTS = 20  # hosts with metrics of their own: each is a series that Prometheus keeps for weeks
 TRACES_ENDPOINT = ""  # an OpenTelemetry collector (OTLP over HTTP) that is sent the ways of pages
-TRACES_SAMPLED = 0.1  # the share of pages that are sent: a trace of each costs a few percent of a crawl
+TRACES_SAMPLED = 0.02  # the share of pages that are sent: a trace of each costs a tenth of a crawl
 NOTIFY_URLS: list[str] = []  # mail, chat, webhooks, as apprise writes them: secrets, so better in a file than in -s
 NOTIFY_ON = ["trouble"]  # also "end": every end, not only one with exit code 1, and what goes wrong before
 COMMAND_FOR_GALLERY: list[str] = []  # a program and its arguments, run for each gallery when it is in the feed

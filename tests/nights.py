@@ -179,7 +179,8 @@ class Nights:
         self.down()
         self.lost()
         self.renamed()
-        self.quiet()
+        self.quiet("quiet, all tried", 0)
+        self.quiet("quiet", 3)
         return self.table
 
     def changed(self) -> None:
@@ -241,26 +242,26 @@ class Nights:
         assert not self._shown() & stored
         assert len(left - self._shown()) == CHANGED  # what was there before, as it was
 
-    def quiet(self) -> None:
-        """Of what is complete nothing is asked for."""
+    def quiet(self, name: str, tries: int) -> None:
+        """Of what is complete nothing is asked for. With *tries* less than these nights, what fails each time counts as
+        complete, too."""
         opened, lists, row = [], 0, 0
         size = self.site.options.per_page
         for start in range(0, len(self.site.galleries), size):
             lists += 1
             for gallery in self.site.galleries[start : start + size]:
-                is_complete = all(_truth(image)[0] != "failed" for image in gallery.images)
+                is_complete = bool(tries) or all(_truth(image)[0] != "failed" for image in gallery.images)
                 row = row + 1 if is_complete else 0
                 opened += [] if is_complete else [gallery]
             if row >= IN_A_ROW:
                 break
         else:
             lists += 1  # behind the last
-        settings = {
-            "GALLERIES_EXPIRES": "30",
-            "VERDICT_MAX_FAILED": "1",
-        }  # what fails each night is most of what is opened
+        settings = {"GALLERIES_EXPIRES": "30", "GALLERIES_TRIES": str(tries)}
+        if not tries:
+            settings["VERDICT_MAX_FAILED"] = "1"  # what fails each night is most of what is opened
         done = self._crawl({"stop_at_known": str(IN_A_ROW)}, **settings)
-        self._night("quiet", opened, lists, done, sent=0)
+        self._night(name, opened, lists, done, sent=0)
 
     def night(self, name: str, *, expired: bool = False, lost: Sequence[str] = (), **settings: Any) -> None:
         """A crawl of all, and what it has to be."""

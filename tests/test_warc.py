@@ -12,7 +12,7 @@ from warcio.archiveiterator import ArchiveIterator
 from imgcrawl.exceptions import InputError
 from imgcrawl.warc import Addon
 from tests.support.crawling import crawl
-from tests.support.server import Server, jpeg, redirect
+from tests.support.server import Exchange, Server, jpeg, redirect
 
 
 def records(files: list[Path]) -> list[tuple[str, Any, bytes]]:
@@ -33,7 +33,17 @@ def test_requests_and_answers_are_in_the_archive_byte_for_byte(server: Server, t
     server.add("/large.jpg", large)
     server.add("/moved.jpg", redirect("/small.jpg"))
     server.add("/gone.jpg", b"no", status=404)
-    urls = [server.url(path) for path in ("/small.jpg?a=%41", "/large.jpg", "/moved.jpg", "/gone.jpg")]
+    text = b"abc\r\nbegins as a chunk does"
+
+    async def chunked(exchange: Exchange) -> None:
+        await exchange.head(404, content_type="text/plain", transfer_encoding="chunked")
+        for piece in (text[:7], text[7:]):
+            await exchange.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        await exchange.write(b"0\r\n\r\n")
+
+    server.add("/chunked.jpg", chunked)
+    paths = ("/small.jpg?a=%41", "/large.jpg", "/moved.jpg", "/gone.jpg", "/chunked.jpg")
+    urls = [server.url(path) for path in paths]
     odd = {"X-Odd": "ä", "ETag": '"1"', "Content-Disposition": 'inline; filename="caf\xe9.jpg"'}
     server.add("/small.jpg?a=%41", small, headers=odd)
     done = crawl(
@@ -62,6 +72,7 @@ def test_requests_and_answers_are_in_the_archive_byte_for_byte(server: Server, t
     assert answers[urls[1]][1] == large
     assert answers[urls[2]][0].http_headers["Location"] == "/small.jpg"
     assert (answers[urls[3]][0].http_headers.get_statuscode(), answers[urls[3]][1]) == ("404", b"no")
+    assert answers[urls[4]][1] == b"%x\r\n%s\r\n0\r\n\r\n" % (len(text), text)
     for request in server.requests:
         sent = requests[server.url(request.path)].http_headers
         assert {name.lower(): value for name, value in sent.headers} == request.headers

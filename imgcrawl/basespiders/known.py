@@ -30,7 +30,7 @@ class KnownGalleriesSpider(ListSpider):
     end, lost no list page and was not stopped. Else what is missing behind it would stay so.
 
     GALLERIES_EXPIRES: days for which a gallery that was complete is not opened again (`gallery/known`); 0: it is
-    opened each time.
+    opened each time. One that lacks nothing but images which failed GALLERIES_TRIES times counts as complete.
     """
 
     options: ClassVar[dict[str, str]] = {
@@ -76,7 +76,8 @@ class KnownGalleriesSpider(ListSpider):
 
     async def _complete_since(self, found: Sequence[str], since: float) -> set[str]:
         keys = [gallery_key(self.name, Request(url).url) for url in found]  # as it is asked for
-        at = await self._asked(lambda catalogue: catalogue.complete_at(keys), default=[0.0] * len(keys))
+        tries = self.settings.getint("GALLERIES_TRIES", 3)
+        at = await self._asked(lambda catalogue: catalogue.complete_at(keys, tries), default=[0.0] * len(keys))
         return {url for url, complete_at in zip(found, at, strict=True) if complete_at > since}
 
     async def _asked(self, ask: Callable[[Catalogue], _T], default: _T) -> _T:

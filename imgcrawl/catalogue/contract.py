@@ -223,9 +223,9 @@ class Catalogue(StoredRecords, Protocol):
     def gallery(self, key: bytes) -> StoredGallery | None:
         """The gallery with this key (`gallery_key`)."""
 
-    def complete_at(self, keys: Sequence[bytes]) -> list[float]:
+    def complete_at(self, keys: Sequence[bytes], tries: int = 0) -> list[float]:
         """When the galleries with these keys were seen to be complete, Unix times; 0 for one that is not known, or was
-        not complete when it was last seen."""
+        not complete when it was last seen. With *tries*, what its site did not give as many times is not missed."""
 
     def galleries(self, spider: str | None) -> Iterator[StoredGallery]:
         """The galleries of a spider or of all, in the order in which they were first seen. What is added meanwhile

@@ -27,6 +27,7 @@ NOT_HAD = ("failed", "refused")
 NOT_HAD_ONLY = "status IN ('failed', 'refused')"
 IMAGES = "image_urls images"  # the fields of an item with images
 _REFUSED_TODAY = ("budget", "simulated")
+_NOT_OF_THE_SITE = ("lost", "storage", "stopped", "error")  # failures that trying again mends
 
 OUTCOME = [field.name for field in fields(LastOutcome)]
 GALLERY = [
@@ -133,11 +134,20 @@ class SqlCatalogue(SqlRecords):
         rows = self._rows(f"{select('galleries', GALLERY)} WHERE key = ?", (key,))
         return _gallery(rows[0]) if rows else None
 
-    def complete_at(self, keys: Sequence[bytes]) -> list[float]:
+    def complete_at(self, keys: Sequence[bytes], tries: int = 0) -> list[float]:
         columns = ("key", "complete_at", "last_seen", "error")
-        rows = self._rows_of_keys(select("galleries", columns), keys)
+        rows = list(self._rows_of_keys(select("galleries", columns), keys))
         known = {bytes(key): at for key, at, seen, error in rows if at == seen and not error}
+        if tries:
+            lacking = ((bytes(key), seen) for key, _, seen, error in rows if not error and bytes(key) not in known)
+            known |= {key: seen for key, seen in lacking if self._is_settled(key, tries)}
         return [known.get(key, 0.0) for key in keys]
+
+    def _is_settled(self, key: bytes, tries: int) -> bool:
+        """Whether what the gallery lacks was tried *tries* times, and is not to be had from its site."""
+        gallery = self.gallery(key)
+        had = self.outcomes(gallery.keys) if gallery else []
+        return bool(had) and all(is_complete([outcome]) or _was_tried(outcome, tries) for outcome in had)
 
     def galleries(self, spider: str | None) -> Iterator[StoredGallery]:
         mine, values = ("spider = ? AND ", [spider]) if spider else ("", [])
@@ -221,6 +231,13 @@ class SqlCatalogue(SqlRecords):
 def is_complete(outcomes: Iterable[LastOutcome | None]) -> bool:
     """Whether all of these are stored, or refused for a reason that will be the same tomorrow."""
     return all(outcome and outcome.status != "failed" and outcome.reason not in _REFUSED_TODAY for outcome in outcomes)
+
+
+def _was_tried(outcome: LastOutcome | None, tries: int) -> bool:
+    """Whether it failed, and by no fault of ours, and was tried as often."""
+    if outcome is None or outcome.status != "failed" or outcome.reason in _NOT_OF_THE_SITE:
+        return False
+    return outcome.tried >= tries
 
 
 def _places(columns: Sequence[str]) -> Callable[[Any], Sequence[Any]]:

@@ -139,6 +139,8 @@ def _options(opts: argparse.Namespace) -> ExportOptions:
         raise InputError(f"scrapy export --to {opts.to or ''}: expected one of {', '.join(FORMATS)}")
     if not opts.output:
         raise InputError("scrapy export: expected a folder to write to, as in -o shards")
+    if "://" in opts.output:
+        raise InputError(f"scrapy export -o {opts.output}: expected a folder of this machine, as in -o shards")
     sidecars = (opts.sidecars or ("json" if opts.to == "sidecars" else "")).split(",")
     sidecars = [kind.strip() for kind in sidecars if kind.strip()]
     if unknown := [kind for kind in sidecars if kind not in KINDS]:

@@ -47,7 +47,9 @@ class Command(BaseCommand, ScrapyCommand):
         if len(args) > 1:
             raise InputError(f"scrapy galleries {' '.join(args)}: expected one spider, or none for all")
         spider = args[0] if args else None
-        path = Path(opts.overwrite_output) if opts.overwrite_output else None
+        from imgcrawl.feeds.output import local_path  # noqa: PLC0415 -- no crawl needs it
+
+        path = local_path(opts.overwrite_output) if opts.overwrite_output else None
         by_image = opts.rows == "images" or (opts.rows is None and path is not None and path.suffix.lower() == ".csv")
         if path and path.suffix.lower() == ".csv" and not by_image:
             raise InputError("--rows galleries: a .csv has a row for each image; .json, .jsonl and .parquet have both")

@@ -13,11 +13,10 @@ from typing import IO, Self
 
 from imgcrawl.exceptions import ImgcrawlError, InputError, describe
 from imgcrawl.filelocks import lock
-from imgcrawl.ownfiles import check_database, open_own, whose
+from imgcrawl.ownfiles import EXPORT_NOTES, check_database, open_own, whose
 from imgcrawl.pipelines.stores import is_plain
 from imgcrawl.rows.reader import is_unicode
 
-NOTES = ".export.sqlite3"
 FORMAT = 1  # of the notes
 _LOCK = ".export.lock"
 _UNFINISHED = ".export.tmp"
@@ -50,12 +49,12 @@ class Target:
     def __init__(self, folder: Path, kind: str) -> None:
         self.folder = folder
         self.written = self.unchanged = 0
-        check_database(folder / NOTES, "the notes of an export; remove it, or choose another folder")
+        check_database(folder / EXPORT_NOTES, "the notes of an export; remove it, or choose another folder")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with ExitStack() as stack:
                 lock(stack.enter_context(open_own(folder / _LOCK)))
-                self._notes = sqlite3.connect(folder / NOTES, isolation_level=None)
+                self._notes = sqlite3.connect(folder / EXPORT_NOTES, isolation_level=None)
                 stack.callback(self._notes.close)
                 self._prepare_notes(kind)
                 self._stack = stack.pop_all()
@@ -68,8 +67,8 @@ class Target:
         (version,) = self._notes.execute("PRAGMA user_version").fetchone()  # 0: new, or of the first release
         if version > FORMAT:
             raise InputError(
-                f"{self.folder / NOTES} is of format {version}, expected {FORMAT}: it was written by a newer release of"
-                " imgcrawl; expected another folder"
+                f"{self.folder / EXPORT_NOTES} is of format {version}, expected {FORMAT}: it was written by a newer"
+                " release of imgcrawl; expected another folder"
             )
         self._notes.execute(f"PRAGMA user_version = {FORMAT}")
         self._notes.execute("PRAGMA journal_mode = WAL")

@@ -273,9 +273,9 @@ class LinesFile(FeedFile):
         super().finish()
 
 
-def tell_nothing_new(path: Path) -> None:
-    """Say that the feed at *path* was not replaced by an empty one."""
-    logger.warning("Feed %s is as it was: this crawl has brought no item to take its place.", path)
+def tell_nothing_new(feed: Path | str) -> None:
+    """Say that *feed* was not replaced by an empty one."""
+    logger.warning("Feed %s is as it was: this crawl has brought no item to take its place.", feed)
 
 
 class StreamFile(FeedFile):

@@ -23,6 +23,7 @@ from w3lib.url import file_uri_to_path
 
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.feeds.atomic import copy_bytes, hidden_sibling, replacing, signature_of, write_all
+from imgcrawl.feeds.elsewhere import SCRAPED
 from imgcrawl.feeds.files import tell_nothing_new
 from imgcrawl.feeds.formats import LINES, Output, after_comma, json_lines, write_array, write_items
 from imgcrawl.feeds.journal import claim_journal
@@ -144,7 +145,7 @@ class OutputWriter:
         return any(output.path is None for output in self.outputs)
 
     async def write_others(self, segments: Segments) -> None:
-        """Write all items to the other feeds, as Scrapy does. Raises InputError."""
+        """Write all items to the other feeds, as Scrapy does; where there is none, they stay. Raises InputError."""
         if others := {output.uri: dict(output.options) for output in self.outputs if not output.path}:
             await self._export(others, self._rows(segments))
 
@@ -200,6 +201,7 @@ class OutputWriter:
         exporter.open_spider(spider)
         with _failures() as failures:
             for line in segments:
+                crawler.stats.inc_value(SCRAPED)  # a feed without any is not stored
                 exporter.item_scraped(json.loads(line), spider)
             await exporter.close_spider(spider)
         if failures:

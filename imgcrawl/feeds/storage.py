@@ -20,6 +20,7 @@ from imgcrawl.durability import wants_fsync
 from imgcrawl.engine import scheduler_in
 from imgcrawl.exceptions import ImgcrawlError, InputError, describe, record_fatal_error
 from imgcrawl.feeds.atomic import hidden_sibling, is_there, signature_of
+from imgcrawl.feeds.elsewhere import in_place_of_nothing
 from imgcrawl.feeds.exporters import JsonItemExporter
 from imgcrawl.feeds.files import FeedFile, ItemWaiter, LinesFile, StreamFile, UnwritableFeed
 from imgcrawl.feeds.journal import JsonFile, claim_journal
@@ -34,9 +35,7 @@ if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
     from twisted.internet.defer import Deferred
 
-
 logger = logging.getLogger(__name__)
-
 _SKEW = 60_000  # ms by which the clocks of a file system and of Redis may differ
 
 
@@ -120,12 +119,8 @@ class FileFeedStorage(feedexport.FileFeedStorage):
     def from_crawler(cls, crawler: Crawler, uri: str, *, feed_options: dict[str, Any] | None = None) -> FileFeedStorage:
         exporter = crawler.settings.getwithbase("FEED_EXPORTERS").get(str((feed_options or {}).get("format")))
         try:
-            storage = cls(
-                uri,
-                stats=crawler.stats,
-                exporter=load_object(exporter) if exporter else None,
-                feed_options=feed_options,
-            )
+            kind = load_object(exporter) if exporter else None
+            storage = cls(uri, stats=crawler.stats, exporter=kind, feed_options=feed_options)
         except (OSError, LookupError) as error:  # a name that is too long; an encoding that does not exist
             raise InputError(f"Feed {uri} cannot be written: {describe(error)}.") from error
         feedexport.logger.addFilter(_one_sentence)
@@ -233,6 +228,8 @@ class FileFeedStorage(feedexport.FileFeedStorage):
 
     def open(self, spider: Spider) -> IO[bytes]:
         if not self._kind:
+            if self._overwrite and self._found and (unwritten := in_place_of_nothing(spider.crawler, self._path)):
+                return unwritten
             if self._options.get("postprocessing"):
                 # What a plugin hands on (a compressed block) is in the file at once: a kill costs what it has in hand.
                 self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_WINDOW = 0.02  # seconds in which what is to be reported comes together
 IDLE_FLUSH_DELAY = 0.003  # the same, for a worker with nothing to do
-EXCHANGES_A_SECOND = 500  # of all workers together, with all shards: where there are more, each says more at a time
+EXCHANGES_A_SECOND = 400  # of all workers together, with all shards: where there are more, each says more at a time
 FULL_PAUSE = 0.5  # the same, while the server is full
 FULL_PATIENCE = 60.0  # seconds that a worker with pages in hand waits for room in a full server, at least
 REPEATED = 2_000  # pages queued last that are queued again where a server came back without them

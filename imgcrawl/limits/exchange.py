@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_WINDOW = 0.002  # seconds in which what is to be asked comes together
 REPORT_INTERVAL = 0.5  # seconds after which answers are reported and what is not needed is given back, at the latest
-REPORTS_A_SECOND = 500  # of all workers together: where there are more, each reports less often
+REPORTS_A_SECOND = 400  # of all workers together: where there are more, each reports less often
 BATCH_SIZE = 100  # hosts in one exchange: some milliseconds of the server's time
 
 

@@ -33,6 +33,7 @@ from imgcrawl.images.names import strip_extension
 from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner
+from imgcrawl.pipelines.ftp import FTPStore
 from imgcrawl.pipelines.imagepages import ImagePages
 from imgcrawl.pipelines.itemfields import checked_urls, set_outcomes
 from imgcrawl.pipelines.local import LocalKeeper
@@ -48,7 +49,7 @@ from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.sharing import SharedAddresses
 from imgcrawl.pipelines.staging import Staging
 from imgcrawl.pipelines.storagefailures import StorageFailures
-from imgcrawl.pipelines.stores import FileStore, full_address
+from imgcrawl.pipelines.stores import FileStore, full_address, unusable
 from imgcrawl.pipelines.visits import Visits, known_requests, visit_of
 from imgcrawl.pipelines.window import WINDOW, for_many, outcomes
 from imgcrawl.spidermiddlewares import opt_outs_of
@@ -67,7 +68,10 @@ class ImagesPipeline(ScrapyImagesPipeline):
     dropped with an error, because its results would be lost. Raises `InputError` for settings that make no sense.
     """
 
-    STORE_SCHEMES = {**FilesPipeline.STORE_SCHEMES, "": FileStore, "file": FileStore, "s3": S3Store}  # noqa: RUF012 -- Scrapy's name and kind
+    STORE_SCHEMES = {  # noqa: RUF012 -- Scrapy's name and kind
+        **FilesPipeline.STORE_SCHEMES,
+        **{"": FileStore, "file": FileStore, "s3": S3Store, "ftp": FTPStore},
+    }
 
     NAME_SETTING = "IMAGES_NAME"
     NAMES_FIELD = "image_names"  # the item's fields that are parallel to its addresses
@@ -83,6 +87,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
             raise InputError("TWISTED_REACTOR is not an asyncio reactor, and imgcrawl's pipelines need one")
         fields = getattr(crawler.spider, "image_name_fields", None)
         self.config = PipelineSettings.from_settings(crawler.settings, self.NAME_SETTING, fields)
+        S3Store.timeout = FTPStore.timeout = self.config.store_timeout
+        S3Store.connections = crawler.settings.getint("AWS_MAX_POOL_CONNECTIONS") or self.config.uploads
         try:
             super().__init__(full_address(store_uri), crawler=crawler)
             self._handle_statuses(crawler.settings.getbool("MEDIA_ALLOW_REDIRECTS", True))  # not Scrapy's default
@@ -91,16 +97,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 self.local.durable = self.config.durable
             self.staging = self.local.staging if self.local else Staging(Path())
             self.staging.open()
-        except (NotConfigured, ImportError) as error:  # Scrapy would go on without the pipeline
-            raise InputError(
-                f"IMAGES_STORE={str(store_uri)!r} needs a library ({error}); install it with imgcrawl[s3] for s3://, "
-                "with imgcrawl[gcs] for gs://"
-            ) from error
-        except (OSError, KeyError, AssertionError) as error:
-            raise InputError(
-                f"IMAGES_STORE={str(store_uri)!r} cannot be used ({error}); expected a directory that can be "
-                "written to, or the address of a store that Scrapy knows (s3://, gs://, ftp://)"
-            ) from error
+        except (NotConfigured, ImportError, OSError, KeyError, AssertionError) as error:
+            raise unusable(store_uri, error) from error  # without a library Scrapy would go on without the pipeline
         self.catalogue = open_catalogue(crawler.settings, in_crawl=True)
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
         self.media_requests = MediaRequests.of_pipeline(self, self.config, crawler.settings)

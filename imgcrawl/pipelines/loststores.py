@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 
+TIMEOUT = 20.0  # seconds, where IMAGES_STORE_TIMEOUT is not set
 _LOST = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS),  # full, or for reading only
     *(errno.EACCES, errno.EPERM),  # its permissions were taken away

@@ -6,14 +6,14 @@ import errno
 import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from scrapy.settings import BaseSettings
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.pipelines.loststores import LostStoreError
+from imgcrawl.pipelines.loststores import TIMEOUT, LostStoreError
+from imgcrawl.pipelines.s3 import client_of
 from imgcrawl.pipelines.stores import full_address, is_plain
 
 _PIECE = 1 << 20  # bytes that are held of an object whose checksum is wanted
@@ -32,17 +32,8 @@ class StoredObjects:
         self.uri = full_address(uri)
         self._bucket, _, self._prefix = self.uri.removeprefix("s3://").partition("/")
         try:
-            session = import_module("botocore.session").get_session()
-            self._client: Any = session.create_client(
-                "s3",
-                aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
-                aws_session_token=settings["AWS_SESSION_TOKEN"],
-                endpoint_url=settings["AWS_ENDPOINT_URL"],
-                region_name=settings["AWS_REGION_NAME"],
-                use_ssl=settings["AWS_USE_SSL"],
-                verify=settings["AWS_VERIFY"],
-            )
+            timeout = settings.getfloat("IMAGES_STORE_TIMEOUT", TIMEOUT)
+            self._client: Any = client_of(settings.get, timeout)
         except ImportError as error:
             raise InputError(f"{uri} needs a library ({error}); install it with imgcrawl[s3]") from error
         except Exception as error:  # of the library: an endpoint that is no address, say

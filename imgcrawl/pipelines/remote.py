@@ -69,6 +69,8 @@ class RemoteKeeper:
         self.threads = threads
         self._info = info
         self._uploading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by checksum
+        self._turns = asyncio.Semaphore(config.uploads)
+        self._lost: LostStoreError | None = None  # what ends the crawl: nothing more is sent, and waited for
 
     async def is_intact(self, record: Record) -> bool:
         """Whether the file of *record* is there, and no audit has found it not to be what it was."""
@@ -143,11 +145,24 @@ class RemoteKeeper:
             await self._persist(path, BytesIO(body), None)
 
     async def _is_there(self, path: str) -> bool:
-        stat: Any = self.store.stat_file(path, self._info())
         try:
-            return bool(await ensure_awaitable(stat))
-        except Exception:  # Scrapy's own pipeline takes any error of a store for "not there"; so do we
+            stat: Any = await self._asked(lambda: self.store.stat_file(path, self._info()))
+        except FileNotFoundError:
             return False
+        except (LostStoreError, OSError) as error:  # no answer, as Google's library says it
+            self._lost = error if isinstance(error, LostStoreError) else LostStoreError(error)
+            raise self._lost from error
+        except Exception:  # Scrapy's own pipeline takes any other error of a store for "not there"; so do we
+            return False
+        return bool(stat)
+
+    async def _asked(self, ask: Callable[[], Any]) -> Any:
+        """The answer of the store to *ask*, when it is its turn. Raises what the store does, and `LostStoreError` once
+        the store is lost."""
+        async with self._turns:
+            if self._lost:
+                raise self._lost
+            return await ensure_awaitable(ask())
 
     async def _persist(self, path: str, body: BytesIO | _File, record: Record | None) -> None:
         meta = {"width": record.width, "height": record.height, "sha256": record.checksum} if record else None
@@ -155,12 +170,14 @@ class RemoteKeeper:
             (PILImage.MIME.get(record.format) if record else None) or guess_type(path)[0] or "application/octet-stream"
         )
         headers = {"Content-Type": kind}
+        file = cast("BytesIO", body)
         try:
-            await ensure_awaitable(
-                self.store.persist_file(path, cast("BytesIO", body), self._info(), meta=meta, headers=headers)
-            )
+            await self._asked(lambda: self.store.persist_file(path, file, self._info(), meta=meta, headers=headers))
+        except LostStoreError:
+            raise
         except Exception as error:  # each store's own library raises its own
-            raise LostStoreError(error) from error
+            self._lost = LostStoreError(error)
+            raise self._lost from error
 
     async def _in_thread(self, function: Callable[..., _T], *args: Any) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self.threads, function, *args)

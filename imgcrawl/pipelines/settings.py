@@ -17,6 +17,7 @@ from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT
 from imgcrawl.images.verify import DEPTHS
 from imgcrawl.items import Gallery
 from imgcrawl.pipelines.galleryfilters import GalleryFilters
+from imgcrawl.pipelines.loststores import TIMEOUT
 
 if TYPE_CHECKING:
     from typing import Self
@@ -39,6 +40,7 @@ class PipelineSettings:
     name: str
     threads: int
     uploads: int
+    store_timeout: float
     max_pixels: int
     memory: int
     filters: ImageFilters
@@ -71,6 +73,7 @@ class PipelineSettings:
                 name=name,
                 threads=settings.getint("IMAGES_THREADS", 4),
                 uploads=settings.getint("IMAGES_UPLOADS", 32),
+                store_timeout=settings.getfloat("IMAGES_STORE_TIMEOUT", TIMEOUT),
                 max_pixels=settings.getint("IMAGES_MAX_PIXELS", DEFAULT_PIXEL_LIMIT),
                 memory=settings.getint("IMAGES_MAX_MEMORY", MEMORY),
                 filters=_filters(settings),

@@ -13,10 +13,13 @@ from io import BufferedReader, BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from scrapy.exceptions import NotConfigured
 from scrapy.pipelines.files import FSFilesStore
 from scrapy.pipelines.media import MediaPipeline
 
+from imgcrawl.exceptions import InputError
 from imgcrawl.images.names import strip_extension
+from imgcrawl.ownfiles import written_by_export
 from imgcrawl.pipelines.folders import HANDLES, Folders
 from imgcrawl.pipelines.staging import Staging
 
@@ -126,13 +129,18 @@ class FileStore(FSFilesStore):
         return False
 
     def files(self) -> Iterator[str]:
-        """The names of all files that people see, but for thumbnails, which may be made anew at any time."""
-        for folder, folders, files in os.walk(self.root):
-            is_root = Path(folder) == self.root
-            folders[:] = [each for each in folders if not each.startswith(".") and not (is_root and each == "thumbs")]
-            for name in files:
-                if not (is_root and name.startswith(".")):
-                    yield Path(folder, name).relative_to(self.root).as_posix()
+        """The names of all files that people see, but for thumbnails, which may be made anew at any time, and for what
+        an export has written beside the images. One that is no UTF-8 is told with escapes, and is in no catalogue."""
+        with written_by_export(self.root) as is_exported:
+            for folder, folders, files in os.walk(self.root):
+                is_root = Path(folder) == self.root
+                hidden = {"thumbs"} if is_root else set()
+                folders[:] = [each for each in folders if not each.startswith(".") and each not in hidden]
+                for name in files:
+                    path = Path(folder, name).relative_to(self.root).as_posix()
+                    path = path.encode("utf-8", "backslashreplace").decode()
+                    if not (is_root and name.startswith(".")) and not is_exported(path):
+                        yield path
 
     def thumbnails_of(self, name: str) -> list[str]:
         """What the thumbnails of the file *name* are called, if it has some (`ImagesPipeline.thumb_path`)."""
@@ -219,6 +227,19 @@ def full_address(uri: str | os.PathLike[str]) -> str:
     if match := _FTP_WITHOUT_PORT.fullmatch(uri):
         return f"{match[1]}:21{match[2] or ''}"
     return f"{uri}/" if uri.startswith(("s3://", "gs://")) and not uri.endswith("/") else uri
+
+
+def unusable(uri: str | os.PathLike[str], error: Exception) -> InputError:
+    """What is said of a store at *uri* that *error* does not let be used."""
+    shown = f"IMAGES_STORE={os.fspath(uri)!r}"
+    if isinstance(error, NotConfigured | ImportError):
+        return InputError(
+            f"{shown} needs a library ({error}); install it with imgcrawl[s3] for s3://, with imgcrawl[gcs] for gs://"
+        )
+    return InputError(
+        f"{shown} cannot be used ({error}); expected a directory that can be written to, or the address of a store "
+        "that Scrapy knows (s3://, gs://, ftp://)"
+    )
 
 
 def is_plain(name: str) -> bool:

@@ -23,7 +23,7 @@ _Args = TypeVarTuple("_Args")
 # Addresses of one item that are worked on at once: pages with a hundred thousand exist. Items that have more are given
 # up when the crawl is stopped.
 WINDOW = 256
-_AT_ONCE = 16  # requests that are made without a turn for others: some milliseconds
+_AT_ONCE = 4  # requests that are made without a turn for others: a millisecond or two
 _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins
 
 

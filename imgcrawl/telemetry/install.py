@@ -28,9 +28,9 @@ def install_traces(settings: BaseSettings) -> None:
     A project that has other classes than ours keeps them, and its traces have no parts of these: with Scrapy's
     downloader all until the answer is one `download`. Raises `InputError`.
     """
-    share = settings.getfloat("TRACES_SAMPLED", 0.1)
+    share = settings.getfloat("TRACES_SAMPLED", 0.02)
     if not 0 <= share <= 1:
-        raise InputError(f"TRACES_SAMPLED={settings.get('TRACES_SAMPLED', 0.1)!r:.60}: expected a share from 0 to 1")
+        raise InputError(f"TRACES_SAMPLED={settings.get('TRACES_SAMPLED', 0.02)!r:.60}: expected a share from 0 to 1")
     endpoint = str(settings.get("TRACES_ENDPOINT", ""))
     if not endpoint.startswith(("http://", "https://")):
         raise InputError(

@@ -76,7 +76,7 @@ current: ContextVar[Timing | None] = ContextVar("timing", default=None)
 
 
 class Traces:
-    """Sends a trace of TRACES_SAMPLED (default 0.1) of all pages to TRACES_ENDPOINT, an OTLP collector over HTTP.
+    """Sends a trace of TRACES_SAMPLED (default 0.02) of all pages to TRACES_ENDPOINT, an OTLP collector over HTTP.
 
     What the library reads from the environment (OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_ATTRIBUTES, …) holds. Spans
     have addresses without user, password, query and fragment, and no header of a request.
@@ -85,7 +85,7 @@ class Traces:
     def __init__(self, crawler: Crawler) -> None:
         settings = crawler.settings
         self.crawler = crawler
-        self._share = settings.getfloat("TRACES_SAMPLED", 0.1)
+        self._share = settings.getfloat("TRACES_SAMPLED", 0.02)
         self._queued: WeakKeyDictionary[Request, int] = WeakKeyDictionary()
         self._pages: WeakKeyDictionary[Request, PageTiming] = WeakKeyDictionary()
         self._of_items: dict[int, PageTiming] = {}

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from imgcrawl.bodies import BodyFile, body_file_of
+from imgcrawl.bodies import IN_MEMORY, BodyFile, body_file_of
 from imgcrawl.downloadhandler import DownloadHandler
 from imgcrawl.exceptions import describe, record_fatal_error
 from imgcrawl.warc.files import WarcFiles
@@ -25,8 +27,8 @@ class RecordingHandler(DownloadHandler):
     """`DownloadHandler`, of which each whole answer is in a WARC file before anybody else has it.
 
     Settings: ``WARC_FOLDER``, and ``WARC_MAX_BYTES`` (1,000,000,000), beyond which a file is followed by another.
-    Bodies are as they came, encodings included, but for the frames of a chunked one. A file that cannot be written
-    ends the crawl in order.
+    Bodies are as they came, encodings included; what came in chunks is one chunk. A file that cannot be written ends
+    the crawl in order.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -53,7 +55,10 @@ class RecordingHandler(DownloadHandler):
         sent = [(str(name), _wire(str(value))) for name, value in response.request_info.headers.items()]
         version = f"HTTP/{response.version.major}.{response.version.minor}"
         fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
-        with _body_of(result, body_file_of(request)) as (body, size):
+        with ExitStack() as stack:
+            body, size = stack.enter_context(_body_of(result, body_file_of(request)))
+            if any(name.lower() == "transfer-encoding" and "chunked" in value.lower() for name, value in fields):
+                body, size = stack.enter_context(_in_one_chunk(body, size))
             self._files.add(
                 request.url,
                 (f"{request.method} {path} HTTP/1.1", sent, request.body),
@@ -87,3 +92,18 @@ def _body_of(result: Response, file: BodyFile | None) -> Iterator[tuple[IO[bytes
     with file.path.open("rb") as opened:
         opened.seek(file.size - file.brought)
         yield opened, file.brought
+
+
+@contextmanager
+def _in_one_chunk(body: IO[bytes], size: int) -> Iterator[tuple[IO[bytes], int]]:
+    """*body* as it stands behind a `Transfer-Encoding: chunked` (RFC 9112, 7.1), and its bytes with that: readers of
+    archives look for chunks where they are announced."""
+    with SpooledTemporaryFile(IN_MEMORY) as framed:
+        if size:
+            framed.write(b"%x\r\n" % size)
+            copyfileobj(body, framed)
+            framed.write(b"\r\n")
+        framed.write(b"0\r\n\r\n")
+        length = framed.tell()
+        framed.seek(0)
+        yield framed, length

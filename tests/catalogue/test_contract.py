@@ -377,6 +377,12 @@ def test_it_is_told_when_galleries_were_complete(catalogue: Catalogue) -> None:
     catalogue.note([visit(outcome(1, "failed", "timeout"), at=7.0), visit(url="http://h/2", at=8.0, error="dns")])
     assert catalogue.complete_at(keys) == [0.0, 0.0, 0.0]
     assert catalogue.complete_at([]) == []
+    # What fails each time is not waited for for ever, but for what is no fault of its site.
+    assert catalogue.complete_at(keys, 3) == [0.0, 0.0, 0.0]
+    catalogue.note([visit(outcome(1, "failed", "timeout"), at=9.0)])
+    assert catalogue.complete_at(keys, 3) == [0.0, 0.0, 9.0]
+    catalogue.note([visit(outcome(1, "failed", "storage"), at=10.0)])
+    assert catalogue.complete_at(keys, 3) == [0.0, 0.0, 0.0]
 
 
 def test_it_is_told_whether_the_walk_of_a_list_before_this_one_was_whole(catalogue: Catalogue) -> None:

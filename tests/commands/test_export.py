@@ -27,7 +27,9 @@ from scrapy.cmdline import execute
 from imgcrawl.exceptions import InputError
 from imgcrawl.exports.conditions import condition
 from imgcrawl.exports.names import Names
-from imgcrawl.exports.target import NOTES, Target
+from imgcrawl.exports.target import Target
+from imgcrawl.ownfiles import EXPORT_NOTES
+from imgcrawl.pipelines.stores import FileStore
 from tests.support.crawling import ROOT, crawl, environment, project_settings
 from tests.support.server import Server, jpeg
 
@@ -195,6 +197,11 @@ def test_sidecars_stand_beside_the_images_of_the_store_and_replace_nothing(
     assert note.read_text() == "Two birds"
     assert export(folder, *arguments, "--caption", "label") == 0
     assert note.read_text() == "3"
+    # An audit, and a rebuilding, take them for ours; and are not ended by a name that is no text.
+    before = {*FileStore(store).files()}
+    assert note.relative_to(store).as_posix() not in before
+    Path(os.fsdecode(bytes(store) + b"/\xff.txt")).touch()
+    assert {*FileStore(store).files()} - before == {"\\udcff.txt"}
     own = tmp_path / "own" / note.relative_to(store)
     own.parent.mkdir(parents=True)
     own.write_text("my own note")
@@ -301,6 +308,7 @@ def test_without_a_feed_all_that_the_catalogue_knows_is_written(
         (["--to", "folder", "--sidecars", "iptc"], "--sidecars 'iptc': expected some of json,txt,xmp"),
         (["--to", "parquet", "--per-file", "0"], "--per-file 0: expected a number from 1 to 10000"),
         (["--to", "folder", "--images", "/nowhere"], "/nowhere is no folder"),
+        (["--to", "zip", "-o", "s3://bucket/x"], "-o s3://bucket/x: expected a folder of this machine"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -323,7 +331,7 @@ def test_bad_input_is_one_sentence(
 def test_an_export_of_a_newer_release_is_left_alone_and_one_of_the_first_goes_on(tmp_path: Path) -> None:
     with Target(tmp_path, "zip"):
         pass
-    with closing(sqlite3.connect(tmp_path / NOTES, isolation_level=None)) as notes:
+    with closing(sqlite3.connect(tmp_path / EXPORT_NOTES, isolation_level=None)) as notes:
         assert notes.execute("PRAGMA user_version").fetchone() == (1,)
         notes.execute("PRAGMA user_version = 0")
         with Target(tmp_path, "zip"):

@@ -147,6 +147,11 @@ def test_what_failed_is_listed_tried_again_alone_and_completes_its_galleries(ser
     nobody = command(tmp_path, "galleries", "pximg", "-O", "all.json")
     assert (nobody.returncode, (tmp_path / "all.json").read_bytes()) == (1, before)
     assert "the catalogue has no gallery of pximg; all.json is as it was" in nobody.stderr
+    away = command(tmp_path, "galleries", "-O", "s3://me:secret@bucket/all.json")
+    assert (away.returncode, away.stderr) == (
+        *(2, "Feed s3://bucket/all.json: expected a local file, as in images.json or file:///tmp/images.json\n"),
+    )
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("s3")]
 
 
 def test_what_was_deleted_on_purpose_does_not_come_back_and_what_was_lost_does(server: Server, tmp_path: Path) -> None:
@@ -267,7 +272,7 @@ def test_a_quiet_night_asks_for_next_to_nothing_and_a_pinned_gallery_does_not_hi
 
 def test_a_site_that_is_down_replaces_no_feed_by_an_empty_one(server: Server, tmp_path: Path) -> None:
     site(server)
-    feeds = ["items.json", "items.jsonl", "items.csv"]
+    feeds = ["items.json", "items.jsonl", "items.csv", "items.xml"]
     options = [option for feed in feeds for option in ("-O", feed)]
     night(server, tmp_path, options=options)
     before = {feed: (tmp_path / feed).read_bytes() for feed in feeds}

@@ -38,9 +38,9 @@ def test_a_feed_in_an_object_store_has_each_gallery_once_after_a_kill(tmp_path: 
     with serve(**SMALL, latency=0.1) as replica, s3() as (settings, client):
         known = {**FAST, **settings, "IMAGES_STORE": "images"}
         options = [*FEEDS, *(["--workers", workers] if workers else [])]
-        command = crawl_command("pximg", *options, arguments={"base": replica.base}, settings=known)
 
-        def start() -> Any:
+        def start(base: str = replica.base) -> Any:
+            command = crawl_command("pximg", *options, arguments={"base": base}, settings=known)
             with (tmp_path / "log").open("a") as log:
                 return Process(command, cwd=tmp_path, env=environment(), stdout=log, stderr=log, text=True)
 
@@ -61,6 +61,12 @@ def test_a_feed_in_an_object_store_has_each_gallery_once_after_a_kill(tmp_path: 
         found = galleries(client)
         assert len(found) == len(set(found)) == SMALL["galleries"]
         assert not (tmp_path / ".imgcrawl").exists()
+        (tmp_path / "log").unlink()
+        down = ended(tmp_path, start("http://127.0.0.1:1"))
+        assert down.code == 1, down.log
+        for feed in FEEDS[1::2]:
+            assert f"Feed {feed} is as it was: this crawl has brought no item to take its place" in down.log
+        assert galleries(client) == found
 
 
 def test_a_worker_started_by_hand_is_refused_a_feed_in_an_object_store(

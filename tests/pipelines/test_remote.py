@@ -13,9 +13,12 @@ from threading import Barrier
 from typing import Any, cast
 
 import pytest
+from scrapy import Spider
 from scrapy.cmdline import execute
 from scrapy.settings import Settings
+from scrapy.utils.test import get_crawler
 
+from imgcrawl.pipelines import ImagesPipeline
 from imgcrawl.pipelines.objects import StoredObjects
 from imgcrawl.pipelines.remote import RemoteKeeper
 from imgcrawl.pipelines.settings import PipelineSettings
@@ -102,7 +105,13 @@ def test_the_same_bytes_are_uploaded_once_what_is_gone_there_comes_again_and_a_v
         server.add("/whole", mp4(9_000_000))
         page = serve(server, "/videos", {"video_urls": [server.url("/whole")], "video_names": ["whole.mp4"]})
         settings["ITEM_PIPELINES"] = '{"imgcrawl.pipelines.VideosPipeline": 300}'
+        checksum = hashlib.sha256(mp4(9_000_000)).hexdigest()
+        killed, other = f"videos/whole-{checksum[:16]}.mp4", "videos/other.mp4"
+        for key in (killed, other):  # begun to be sent, and never ended
+            client.create_multipart_upload(Bucket=BUCKET, Key=key)
         (video,) = crawl(tmp_path, "videos", page, **settings).items[0]["videos"]
+        assert video["path"] == killed
+        assert [each["Key"] for each in client.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == [other]
         found = client.get_object(Bucket=BUCKET, Key=video["path"])
         assert (found["ContentType"], found["Metadata"]["sha256"]) == ("video/mp4", video["checksum"])
         assert found["ETag"].endswith('-2"'), "two parts"
@@ -176,6 +185,19 @@ def test_a_directory_of_several_machines_has_the_checksum_in_each_name(server: S
     assert list(done.files) == [f"items/t/001-{hashlib.sha256(jpeg(50)).hexdigest()[:16]}.jpg"]
 
 
+async def test_as_many_connections_to_s3_are_kept_as_there_are_uploads_at_a_time_in_any_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "IMAGES_STORE": "s3://bucket/"}
+    for given, kept in (({}, 32), ({"IMAGES_UPLOADS": 7}, 7), ({"AWS_MAX_POOL_CONNECTIONS": 5}, 5)):
+        crawler = get_crawler(Spider, {**keys, **given})
+        crawler.spider = crawler._create_spider("x")
+        pipeline = ImagesPipeline("s3://bucket/", crawler=crawler)
+        pipeline.close_spider()
+        assert cast("Any", pipeline.store).s3_client.meta.config.max_pool_connections == kept
+
+
 async def test_as_many_uploads_are_under_way_as_is_set_on_a_machine_of_any_number_of_cores() -> None:
     """Each of them waits here until 20 are there."""
     meeting = Barrier(20)
@@ -189,4 +211,3 @@ async def test_as_many_uploads_are_under_way_as_is_set_on_a_machine_of_any_numbe
         config = PipelineSettings.from_settings(settings, "IMAGES_NAME")
         keeper = RemoteKeeper(cast("Any", Store()), cast("Any", None), threads, lambda: cast("Any", None), config)
         await asyncio.gather(*(keeper._persist(f"{number}.jpg", BytesIO(), None) for number in range(20)))
-    assert settings.getint("AWS_MAX_POOL_CONNECTIONS") == config.uploads

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import random
 import shutil
+import socket
+import subprocess
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,9 @@ from PIL import Image
 
 from imgcrawl.demo.pictures import picture
 from imgcrawl.pipelines.stores import full_address
-from tests.support.crawling import Crawl, crawl
+from tests.support.crawling import FAST, Crawl, crawl, crawl_command, environment
 from tests.support.disk import remount, small_disk
+from tests.support.ftp import ftp
 from tests.support.redis_server import RedisServer
 from tests.support.s3 import BUCKET, s3
 from tests.support.server import JPEG, Exchange, Server, jpeg
@@ -27,17 +31,38 @@ SAID = "Sun, 01 Mar 2020 10:00:00 GMT"
 THEN = parsedate_to_datetime(SAID).timestamp()
 
 
-def run(server: Server, folder: Path, paths: str, **settings: Any) -> Crawl:
+def as_one_whom_permissions_hold() -> tuple[str, ...]:
+    """What stands before a command for that: root may write anywhere, unless that is taken from it."""
+    if os.geteuid():
+        return ()
+    if not shutil.which("setpriv"):
+        pytest.skip("root may write anywhere, and there is no setpriv")
+    return ("setpriv", "--bounding-set", "-dac_override", "--inh-caps", "-dac_override")
+
+
+def run(server: Server, folder: Path, paths: str, before: tuple[str, ...] = (), **settings: Any) -> Crawl:
     urls = [server.url(f"/{name}.jpg") for name in paths]
     page = json.dumps([{"title": "t", "image_urls": urls}]).encode()
     server.add("/page", page, headers={"Content-Type": "application/json"})
-    return crawl(folder, "items", {"url": server.url("/page")}, **settings)
+    if not before:
+        return crawl(folder, "items", {"url": server.url("/page")}, **settings)
+    arguments = {"url": server.url("/page")}
+    command = crawl_command("items", "-O", "items.json", arguments=arguments, settings=FAST | settings)
+    done = subprocess.run(
+        [*before, *command], cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
+    return Crawl(folder, done.returncode, done.stderr)
 
 
 def queue_of(folder: Path, server: RedisServer) -> list[str]:
     code, out, err = scrapy(folder, "queue", "items", redis_url=server.url)
     assert (code, err) == (0, "")
     return out.splitlines()
+
+
+def queued_and_done(folder: Path, server: RedisServer) -> tuple[str, str]:
+    rows = dict(line.split()[:2] for line in queue_of(folder, server) if len(line.split()) > 1)
+    return rows["queued"], rows["done"]
 
 
 @pytest.fixture
@@ -70,9 +95,10 @@ def test_the_same_bytes_get_a_name_of_their_own_and_files_the_time_of_their_site
 
 @pytest.mark.filterwarnings("default")  # of boto3's and moto's own code
 def test_an_object_store_that_takes_nothing_any_more_ends_the_crawl_which_goes_on_later(
-    twins: Server, tmp_path: Path, redis_server: RedisServer
+    twins: Server, tmp_path: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a queue that workers share: the page of the images that are not stored is not acknowledged."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     denied = tmp_path / "denied"
     with s3(denied=str(denied)) as (settings, client):
         settings |= {"IMAGES_STORE": f"s3://{BUCKET}/some/prefix", "IMAGES_SAME_BYTES": "again"}
@@ -85,9 +111,16 @@ def test_an_object_store_that_takes_nothing_any_more_ends_the_crawl_which_goes_o
         (sentence,) = {line for line in lost.log.splitlines() if line.startswith("an image could not be stored in")}
         assert f"in s3://{BUCKET}/some/prefix: AccessDenied: An error occurred (AccessDenied)" in sentence
         assert "Traceback" not in lost.log
-        rows = dict(line.split()[:2] for line in queue_of(tmp_path, redis_server) if len(line.split()) > 1)
-        assert (rows["queued"], rows["done"]) == ("1", "0")
+        assert queued_and_done(tmp_path, redis_server) == ("1", "0")
         denied.unlink()
+        with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never says a word
+            endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            lost = run(twins, tmp_path, "abc", **settings | {"AWS_ENDPOINT_URL": endpoint, "IMAGES_STORE_TIMEOUT": 0.5})
+        assert lost.code == 1
+        (sentence,) = {line for line in lost.log.splitlines() if line.startswith("an image could not be stored in")}
+        assert f"in s3://{BUCKET}/some/prefix: ReadTimeoutError: Read timeout on endpoint URL" in sentence
+        assert "Traceback" not in lost.log
+        assert queued_and_done(tmp_path, redis_server) == ("1", "0")
         done = run(twins, tmp_path, "abc", **settings)
         images = done.images[-3:]  # in the feed of a run that goes on the page stands once more
         assert [image["status"] for image in images] == ["uptodate", "downloaded", "downloaded"]
@@ -111,28 +144,70 @@ def test_an_object_store_that_takes_nothing_any_more_ends_the_crawl_which_goes_o
         assert len(client.list_objects_v2(Bucket=BUCKET, Prefix="looks/")["Contents"]) == 1
 
 
-def test_a_folder_that_is_gone_in_mid_crawl_ends_it_in_order_and_the_same_command_goes_on(
-    server: Server, tmp_path: Path
+@pytest.mark.filterwarnings("default")  # of pyftpdlib's own code
+def test_a_store_at_an_ftp_server_has_whole_files_and_one_that_falls_silent_ends_the_crawl_which_goes_on_later(
+    twins: Server, tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    """As where a disk is not mounted any more."""
+    with ftp(tmp_path / "server") as store:
+        settings = {"IMAGES_STORE": store.url, "IMAGES_STORE_TIMEOUT": 1, "IMAGES_SAME_BYTES": "again"}
+        first = run(twins, tmp_path, "ab", **settings)
+        assert (first.code, [image["status"] for image in first.images]) == (0, ["downloaded"] * 2), first.log
+        twins.forget()
+        assert [image["status"] for image in run(twins, tmp_path, "ab", **settings).images] == ["uptodate"] * 2
+        assert twins.paths().count("/a.jpg") == 0
+        store.is_silent = True
+        settings["REDIS_URL"] = redis_server.url
+        lost = run(twins, tmp_path, "abc", **settings)
+        assert lost.code == 1
+        (sentence,) = {line for line in lost.log.splitlines() if line.startswith("an image could not be stored in")}
+        assert "/some/folder: TimeoutError: timed out" in sentence
+        assert not [word for word in ("Traceback", "se%40ret", "se@ret") if word in lost.log]
+        assert queued_and_done(tmp_path, redis_server) == ("1", "0")
+        store.is_silent = False
+        images = run(twins, tmp_path, "abc", **settings).images[-3:]
+        assert [image["status"] for image in images] == ["uptodate", "uptodate", "downloaded"]
+        files = {path.relative_to(tmp_path / "server/some/folder").as_posix(): path.read_bytes()
+                 for path in (tmp_path / "server").rglob("*") if path.is_file()}  # fmt: skip
+        assert {image["path"]: image["checksum"] for image in images} == {
+            path: hashlib.sha256(body).hexdigest() for path, body in files.items()
+        }
+
+
+@pytest.mark.parametrize(
+    ("told", "was_lost"),
+    [("No such file or directory", "not mounted any more"), ("Permission denied", "not to be written to any more")],
+)
+def test_a_folder_that_is_lost_in_mid_crawl_ends_it_in_order_and_the_same_command_goes_on(
+    server: Server, tmp_path: Path, told: str, was_lost: str
+) -> None:
     folder, away = tmp_path / "images", tmp_path / "away"
 
-    async def unmount(exchange: Exchange) -> None:
-        folder.rename(away)
+    def allow(mode: int) -> None:
+        for each in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+            each.chmod(mode)
+
+    async def lose(exchange: Exchange) -> None:
+        if "mounted" in was_lost:
+            folder.rename(away)
+        else:
+            allow(0o500)
         await exchange.head(200, content_type="image/jpeg", content_length=str(len(JPEG)))
         await exchange.write(JPEG)
 
     for number in range(3):
         server.add(f"/{number}.jpg", jpeg(50 + number))
-    server.add("/3.jpg", unmount, times=1)
+    server.add("/3.jpg", lose, times=1)
     server.add("/3.jpg", JPEG)
-    lost = run(server, tmp_path, "0123", CONCURRENT_REQUESTS_PER_DOMAIN=1)
+    as_user = () if "mounted" in was_lost else as_one_whom_permissions_hold()
+    lost = run(server, tmp_path, "0123", as_user, CONCURRENT_REQUESTS_PER_DOMAIN=1)
     assert lost.code == 1, lost.log
     (sentence,) = {line for line in lost.log.splitlines() if line.startswith("an image could not be stored in")}
-    assert "No such file or directory" in sentence
+    assert told in sentence
     assert "Traceback" not in lost.log
-    shutil.rmtree(folder, ignore_errors=True)
-    away.rename(folder)
+    if away.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        away.rename(folder)
+    allow(0o700)
     done = run(server, tmp_path, "0123")
     assert done.code == 0, done.log
     assert {image["status"] for image in done.images} <= {"uptodate", "downloaded"}

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,9 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> t
 
 
 def known(folder: Path) -> dict[str, Any]:
-    """What the catalogue knows, but for when it learnt it."""
+    """What the catalogue knows, but for when, and in which order, it learnt it."""
     with closing(SqliteCatalogue(folder / "images" / ".catalogue.sqlite3")) as catalogue:
-        galleries = list(catalogue.galleries(None))
+        galleries = sorted(catalogue.galleries(None), key=attrgetter("key"))  # feeds may have another order
         keys = [key for gallery in galleries for key in gallery.keys]
         once = [key for key in keys if keys.count(key) == 1]  # of others the last gallery that was noted is known
         return {
