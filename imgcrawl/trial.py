@@ -1,5 +1,4 @@
-"""The process in which `pages.trials` tries a query. It ends by itself, or by the clock. It is small: it loads no more
-than a parser."""
+"""The process in which `basespiders.trials` tries a query, until the clock ends it. Loads only a parser."""
 
 from __future__ import annotations
 

@@ -13,13 +13,13 @@ from parsel import Selector
 from scrapy import Request
 from scrapy.http import HtmlResponse
 
+from imgcrawl.basespiders import trials
 from imgcrawl.basespiders.base import select
 from imgcrawl.basespiders.lists import next_in_header
 from imgcrawl.downloadermiddlewares.addressguard import AddressGuardMiddleware
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.extensions.loglines import LineRecord
 from imgcrawl.lines import printable
-from imgcrawl.pages import trials
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.images import find_images, images_in
 from imgcrawl.pages.linkeddata import graph_in

@@ -133,7 +133,7 @@ class DomainsSpider(RowsSpider):
         if not isinstance(response, TextResponse) or not is_page(response):
             yield self.failed(item, "not_a_page")
             return
-        size = size_of(response)
+        size = size_of(response.body)
         links = await outside_loop(size, self.read_site, item, response, depth < self.max_depth)
         await let_go(response)
         yield self.scraped(item)

@@ -88,7 +88,7 @@ class EntriesSpider(SiteSpider):
         )
         found = False
         try:
-            async for item in in_pieces(size_of(response), items):
+            async for item in in_pieces(size_of(response.body), items):
                 if not found:
                     found = True
                     self.crawler.stats.inc_value("list/count")

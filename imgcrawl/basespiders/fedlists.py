@@ -60,7 +60,7 @@ class FedListsSpider(BaseSpider):
 
     async def parse_fed_list(self, response: Response) -> AsyncIterator[Any]:
         try:
-            found = await outside_loop(size_of(response), self.found_on, response) if is_readable(response) else []
+            found = await outside_loop(size_of(response.body), self.found_on, response) if is_readable(response) else []
         except RequestRefused as refusal:
             self.fed_list_lost(response.url, str(refusal))
             return

@@ -144,7 +144,7 @@ class GallerySpider(KnownGalleriesSpider):
                 item["image_copies"] = copies
             self.fill(item, response)
 
-        await outside_loop(size_of(response), read)
+        await outside_loop(size_of(response.body), read)
 
     def broken(self, response: Response, error: Exception) -> Gallery:
         """The item of a gallery whose page could not be read for an *error* of the spider's. Counted as Scrapy does."""
@@ -173,7 +173,9 @@ class GallerySpider(KnownGalleriesSpider):
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
         ask = partial(question_of, searched=not self.image_links, known=self.login_forms)
         if isinstance(response, TextResponse) and is_page(response):
-            asked = await outside_loop(size_of(response), lambda page: ask(page.selector, item["image_urls"]), response)
+            asked = await outside_loop(
+                size_of(response.body), lambda page: ask(page.selector, item["image_urls"]), response
+            )
             if asked:
                 item["image_urls"] = []
                 return self.failed(item, asked)

@@ -56,7 +56,7 @@ class ListImagesSpider(ListSpider):
         return page - self.first_page + 1 >= self.galleries_range.end
 
     async def read_list(self, response: Response, found: list[str]) -> AsyncIterator[Any]:
-        yield self.scraped(await outside_loop(size_of(response), self.read_item, response))
+        yield self.scraped(await outside_loop(size_of(response.body), self.read_item, response))
 
     def read_item(self, response: Response) -> Gallery:
         images = self.images_on(response)

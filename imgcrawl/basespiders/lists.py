@@ -108,7 +108,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             return
         self.crawler.stats.inc_value("list/count")
         try:
-            seen = await outside_loop(size_of(response), self.look_at, response, page, before.offset)
+            seen = await outside_loop(size_of(response.body), self.look_at, response, page, before.offset)
         except RequestRefused as refusal:  # what is declared takes too long on it
             self.logger.warning("%.500s: %s", response.url, refusal)
             for request in self.list_lost(cast("Request", response.request), refusal.reason):
@@ -120,7 +120,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             map(self._identity.of, found), seen.named, (address in known for address in found), asks=bool(seen.forms)
         )
         # What is pinned may stand around what says that there were too many requests.
-        busy = not step.brings_new and await outside_loop(size_of(response), _is_busy, response)
+        busy = not step.brings_new and await outside_loop(size_of(response.body), _is_busy, response)
         if not found or busy:
             for request in self.without_any(
                 response, page, before.without(seen.named), asks=bool(seen.forms), busy=busy

@@ -52,7 +52,7 @@ class ManyPagesGallerySpider(GallerySpider):
         """Every page that shows images of the gallery whose first page is *response*, by number."""
 
     async def fill_item(self, item: Gallery, response: Response) -> None:
-        size = size_of(response)
+        size = size_of(response.body)
         await outside_loop(size, self.read_page, item, response)
         self.fill_images(item, await self.subpages(response))
         await outside_loop(size, self.fill, item, response)
@@ -95,7 +95,7 @@ class ManyPagesGallerySpider(GallerySpider):
         request = Request(url, headers={"Referer": response.url}, meta=meta, callback=NO_CALLBACK)
         try:
             answer = await self.crawler.engine.download_async(request)
-            page = await outside_loop(size_of(answer), read, answer)
+            page = await outside_loop(size_of(answer.body), read, answer)
             await let_go(answer)
             return page
         except Exception as error:

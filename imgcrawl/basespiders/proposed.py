@@ -61,7 +61,7 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
         if not isinstance(response, TextResponse) or not is_page(response):
             self.report(f"{response.url}: no page but {content_type(response)}; say what the galleries are")
             return
-        size = size_of(response)
+        size = size_of(response.body)
         try:
             page = await outside_loop(size, _places, response)
             links = await outside_loop(size, propose_galleries, page)

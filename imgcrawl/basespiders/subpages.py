@@ -38,7 +38,7 @@ class SubpageGallerySpider(ManyPagesGallerySpider):
     async def subpages(self, response: Response) -> list[Subpage]:
         """Every sub-page of the gallery whose first page is *response*, by number."""
         gallery = without_query(response.url).rstrip("/")
-        first = await outside_loop(size_of(response), self.read_subpage, response, 1, gallery)
+        first = await outside_loop(size_of(response.body), self.read_subpage, response, 1, gallery)
         subpages = [first]
         shown = set(first.images)
         last = min(max(first.last, 2 if first.has_next else 1), MAX_SUBPAGES)

@@ -6,12 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 from imgcrawl.longwork import give_back_memory, interruptible
-
-if TYPE_CHECKING:
-    from scrapy.http import Response
 
 LARGE = 32 * 1024  # bytes or characters of a page that takes some milliseconds to read
 _MANY = 1_000  # tags, of which what is declared may take some milliseconds to find
@@ -25,10 +22,10 @@ _Args = TypeVarTuple("_Args")
 _thread = ThreadPoolExecutor(1, "pages")
 
 
-def size_of(page: Response) -> int:
-    """What `outside_loop` is to take for the size of *page*: one of very many elements is a large one."""
-    size = len(page.body)
-    return LARGE if size < LARGE and page.body.count(b"<") > _MANY else size
+def size_of(body: bytes) -> int:
+    """What `outside_loop` is to take for the size of the page *body*: one of very many elements is large."""
+    size = len(body)
+    return LARGE if size < LARGE and body.count(b"<") > _MANY else size
 
 
 async def outside_loop(size: int, function: Callable[[*_Args], _Result], *args: *_Args) -> _Result:
