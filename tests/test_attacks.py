@@ -47,6 +47,8 @@ ATTACKS: dict[str, tuple[str, float, int]] = {
     "digits of seconds": ("said(Retry_After='1' * 60_000)", 1, 50),
     "rows that are nested": ("rows('l.jsonl', b'{\"url\":' + b'[' * 500_000 + b'\\n{\"url\":\"http://a/\"}\\n')", 5, 100),
     "an array that is nested": ("rows('l.json', b'[{\"url\":\"http://a/\"},' + b'[' * 5_000_000)", 5, 150),
+    "an array of one text": ("rows('l.json', b'[{\"url\":\"' + b'a' * 30_000_000)", 6, 200),
+    "an array of long texts": ("rows('l.json', b'[' + b'{\"url\":\"http://a/' + b'a' * 4_000_000 + b'\"},' * 3 + b'{\"url\":\"http://a/\"}]')", 6, 200),
     "a list in gzip": ("rows('l.csv.gz', compress(b'url\\nhttp://a/\\n' + bytes(60_000_000), 1))", 12, 350),
 }  # fmt: skip
 

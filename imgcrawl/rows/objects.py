@@ -120,8 +120,10 @@ class _Bounded:
     def read(self, size: int = -1) -> bytes:
         if size == 0:
             return b""
-        if not self._left:
-            self._left = next(self._chunks, b"")
+        if size > 0:  # a text is looked through from its beginning with each piece of it
+            size = max(size, self.since_item // 4)
+        while len(self._left) < max(size, 1) and (chunk := next(self._chunks, b"")):
+            self._left += chunk
         data, self._left = (self._left[:size], self._left[size:]) if size > 0 else (self._left, b"")
         self.since_item += len(data)
         if self.since_item > MAX_OBJECT:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.attacks.kinds import FURTHER
 from tests.attacks.neighbours import ADDRESSES, FILES, REDIS, TERMINAL
 from tests.attacks.sites import MEMORY, TIME, page
 from tests.attacks.stage import Attack, Stage, took
@@ -22,7 +23,7 @@ from tests.support.server import Server
 NONE: dict[str, Attack] = {"none: what is usual": page(lambda: b"<title>bad</title><img src=/i/good.jpg>")}
 KINDS = {
     "-": NONE, "files": FILES, "addresses": ADDRESSES, "time": TIME, "memory": MEMORY, "terminal": TERMINAL,
-    "Redis": REDIS,
+    "Redis": REDIS, "further": FURTHER,
 }  # fmt: skip
 
 
