@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +13,8 @@ from parsel import Selector
 from scrapy import Request
 from scrapy.http import HtmlResponse
 
+from imgcrawl.basespiders import trials
+from imgcrawl.basespiders.base import select
 from imgcrawl.basespiders.lists import next_in_header
 from imgcrawl.downloadermiddlewares.addressguard import AddressGuardMiddleware
 from imgcrawl.exceptions import RequestRefused
@@ -97,7 +100,13 @@ READ: list[tuple[Callable[[str], object], list[str]]] = [
             f'<a href="/2" title="next {long("!")}x">x</a>', f'<p class="{long("a")}:">', f'<p id="{long("a-")}:">',
         ],
     ),
-    (versions, [f'<a href="/a.jpg" title="123{long(" ")}y">x</a>']),
+    (
+        versions,
+        [
+            f'<a href="/a.jpg" title="123{long(" ")}y">x</a>', "<a href=/b><b>" * 1_000 + "<i></i>" * 30_000,
+            "<a href=/b.jpg><b>" * 200 + long("original "), "<a href=/b><b>" * 1_000 + "<img>" * 30_000,
+        ],
+    ),
     (links, ["<link rel=next href=/><a rel=next href=/></a>" * 15_000]),
     (
         asks,
@@ -154,6 +163,47 @@ def test_a_million_characters_are_read_in_half_a_second(read: Callable[[str], ob
         return time.thread_time() - began
 
     assert any(took() < 0.5 for _ in range(3))  # others may use the same processor
+
+
+@pytest.mark.parametrize(
+    ("query", "html"),
+    [
+        ("a.g, a.h", "<a class=g href=/></a>" * 60_000),
+        ("div div div a", "<div>" * 200 + "<a href=/></a>" * 20_000),
+        ("//div//a/@href | //p", "<div>" * 200 + "<a href=/></a>" * 20_000),
+        ("a ~ a", "<a href=/></a>" * 9_000),
+        ("//*[contains(., 'x')]", "<div>" * 200 + "<i></i>" * 3_000 + long("word ") * 9),
+        ("//*[li='x']", "<a>" * 250_000),
+    ],
+)
+def test_a_declared_selector_that_takes_too_long_on_a_page_is_given_up(
+    query: str, html: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_SECONDS", 0.2)
+    page = HtmlResponse(PAGE, body=html.encode(), encoding="utf-8")
+    for searched in (page, page.selector) if query == "a ~ a" else (page,):
+        used = sum(os.times()[:4])
+        with pytest.raises(RequestRefused, match="is not searched for") as refusal:
+            select(searched, query)
+        assert refusal.value.reason == "too_large"
+        assert sum(os.times()[:4]) - used < 5
+
+
+def test_a_declared_selector_is_tried_only_where_it_may_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = HtmlResponse(PAGE, body=b"<div><a class=g href=/b></a></div>" * 3_000, encoding="utf-8")
+    assert len(select(large, "a.g, a.h")) == len(select(large, "//div//a/@href")) == 3_000  # which it does not
+    with pytest.raises(ValueError, match="XPath"):
+        select(large, "//div[//a")
+    monkeypatch.setattr(trials.subprocess, "run", lambda *_, **__: 1 / 0)
+    for query in ("a.g", "a[class~='g']::attr(href)", "//div/a[@class='g']/@href", "//a[text()]", "(//a)[last() - 1]",
+                  "div > a.g:not(.h)", "//*[self::a or self::b]/@href", "h1::text",
+                  "//a[contains(@href, '//b.c')]"):  # fmt: skip
+        select(large, query)
+    for query in ("a.g, a.h", "div a", "a ~ a", "div:has(a)", "//div//a", "//a[//b]", "//a[.//b]", "//*[.='x']",
+                  "//a[string()]", "//a | //b", "//a[../b]", "//*[contains(b, 'x')]", "//a[preceding::b]"):  # fmt: skip
+        with pytest.raises(ZeroDivisionError):
+            select(large, query)
+        select(HtmlResponse(PAGE, body=b"<a href=/b></a>" * 200, encoding="utf-8"), query)
 
 
 def test_a_line_of_the_log_is_not_as_long_as_what_it_tells_of() -> None:

@@ -446,6 +446,7 @@ WITHOUT_WINDOWS: Mapping[str, str] = {
     "imgcrawl/images/process.py": "start_new_session has no effect on Windows",
     "imgcrawl/rows/objects.py": "the same",
     "imgcrawl/hooks/commands.py": "the same",
+    "imgcrawl/basespiders/trials.py": "the same",
     "imgcrawl/demo/server.py": "asks for the platform first; start_new_session has no effect on Windows",
 }
 

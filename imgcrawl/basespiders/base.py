@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.losses import lost_gallery
 from imgcrawl.basespiders.picked import PickedSpider
+from imgcrawl.basespiders.trials import check_time, is_css
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery
@@ -177,8 +178,7 @@ def select(page: Response | Selector, query: str) -> list[str]:
     """The texts that *query*, XPath or CSS, finds on *page*, in order.
 
     A query that begins with `/`, `./` or `(` is XPath; for a page that is JSON it is JMESPath. Of an element that it
-    finds, and not a text or an attribute, the `href` or `src` counts, or else its text. Raises ValueError for a query
-    that is none.
+    finds, and not a text or an attribute, the `href` or `src` counts, or else its text. Raises ValueError.
     """
     return [_text(node) for node in nodes(page, query)]
 
@@ -186,11 +186,12 @@ def select(page: Response | Selector, query: str) -> list[str]:
 def nodes(page: Response | Selector, query: str) -> Iterator[Selector]:
     """What *query*, XPath or CSS as in `select`, finds on *page*, in order. Raises ValueError.
 
-    On a page that is JSON, what JMESPath does not find is searched for in the HTML that stands in its texts.
+    On JSON, what JMESPath does not find is searched for in the HTML in its texts. Raises what `check_time` does.
     """
     if not isinstance(page, JsonResponse):
+        check_time(page, query)
         try:
-            yield from page.xpath(query) if query.startswith(("/", "./", "(")) else page.css(query)
+            yield from page.css(query) if is_css(query) else page.xpath(query)
         except (ValueError, SyntaxError, RuntimeError):  # the last two are cssselect's
             if not is_jmespath(query):  # which is for other pages
                 raise

@@ -18,7 +18,7 @@ from imgcrawl.basespiders.rows import RowsSpider
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery, SitePage
 from imgcrawl.pages import count_links, find_images
-from imgcrawl.pages.outside import in_pieces, let_go, outside_loop
+from imgcrawl.pages.outside import in_pieces, let_go, outside_loop, size_of
 from imgcrawl.rows import RowsPage
 from imgcrawl.settings import RETRY_EXCEPTIONS
 from imgcrawl.urls import rebase
@@ -133,7 +133,7 @@ class DomainsSpider(RowsSpider):
         if not isinstance(response, TextResponse) or not is_page(response):
             yield self.failed(item, "not_a_page")
             return
-        size = len(response.body)
+        size = size_of(response.body)
         links = await outside_loop(size, self.read_site, item, response, depth < self.max_depth)
         await let_go(response)
         yield self.scraped(item)

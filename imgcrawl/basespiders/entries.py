@@ -24,8 +24,9 @@ from imgcrawl.basespiders.base import (
 )
 from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.basespiders.sites import SiteSpider
+from imgcrawl.exceptions import RequestRefused
 from imgcrawl.items import Entry, Gallery
-from imgcrawl.pages.outside import in_pieces
+from imgcrawl.pages.outside import in_pieces, size_of
 from imgcrawl.urls import absolute
 
 
@@ -86,12 +87,16 @@ class EntriesSpider(SiteSpider):
             for number, entry in entries
         )
         found = False
-        async for item in in_pieces(len(response.body), items):
-            if not found:
-                found = True
-                self.crawler.stats.inc_value("list/count")
-            if item:
-                yield self.scraped(item)
+        try:
+            async for item in in_pieces(size_of(response.body), items):
+                if not found:
+                    found = True
+                    self.crawler.stats.inc_value("list/count")
+                if item:
+                    yield self.scraped(item)
+        except RequestRefused as refusal:
+            self.list_lost(cast("Request", response.request), str(refusal))
+            return
         if not found:
             self.list_lost(cast("Request", response.request), f"no entries; nothing matches {self.entries!r}")
 

@@ -14,7 +14,8 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import BaseSpider, failed_reason, is_readable, request_of
 from imgcrawl.basespiders.losses import lost_list, was_stopped
-from imgcrawl.pages.outside import outside_loop
+from imgcrawl.exceptions import RequestRefused
+from imgcrawl.pages.outside import outside_loop, size_of
 
 
 class FedListsSpider(BaseSpider):
@@ -58,7 +59,11 @@ class FedListsSpider(BaseSpider):
         return made.replace(meta={**request.meta, "task": "list"})
 
     async def parse_fed_list(self, response: Response) -> AsyncIterator[Any]:
-        found = await outside_loop(len(response.body), self.found_on, response) if is_readable(response) else []
+        try:
+            found = await outside_loop(size_of(response.body), self.found_on, response) if is_readable(response) else []
+        except RequestRefused as refusal:
+            self.fed_list_lost(response.url, str(refusal))
+            return
         if found:
             self.crawler.stats.inc_value("list/count")
             async for output in self.read_list(response, found):

@@ -23,10 +23,11 @@ from imgcrawl.basespiders.base import (
 )
 from imgcrawl.basespiders.ends import GalleryEnds
 from imgcrawl.basespiders.known import KnownGalleriesSpider
+from imgcrawl.exceptions import RequestRefused
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, find_images, page_facts
 from imgcrawl.pages.login import question_of
-from imgcrawl.pages.outside import in_pieces, let_go, outside_loop
+from imgcrawl.pages.outside import in_pieces, let_go, outside_loop, size_of
 
 
 class GallerySpider(KnownGalleriesSpider):
@@ -143,10 +144,13 @@ class GallerySpider(KnownGalleriesSpider):
                 item["image_copies"] = copies
             self.fill(item, response)
 
-        await outside_loop(len(response.body), read)
+        await outside_loop(size_of(response.body), read)
 
     def broken(self, response: Response, error: Exception) -> Gallery:
         """The item of a gallery whose page could not be read for an *error* of the spider's. Counted as Scrapy does."""
+        if isinstance(error, RequestRefused):
+            self.logger.warning("%.500s: %s", response.url, error)
+            return self.failed(self.new_item(asked_address(response)), error.reason)
         self.logger.error("Spider error processing %s", response, exc_info=error)
         for name in ("count", type(error).__name__):
             self.crawler.stats.inc_value(f"spider_exceptions/{name}")
@@ -170,7 +174,7 @@ class GallerySpider(KnownGalleriesSpider):
         ask = partial(question_of, searched=not self.image_links, known=self.login_forms)
         if isinstance(response, TextResponse) and is_page(response):
             asked = await outside_loop(
-                len(response.body), lambda page: ask(page.selector, item["image_urls"]), response
+                size_of(response.body), lambda page: ask(page.selector, item["image_urls"]), response
             )
             if asked:
                 item["image_urls"] = []

@@ -16,7 +16,7 @@ from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.items import Gallery
 from imgcrawl.pages.continued import continues
-from imgcrawl.pages.outside import outside_loop
+from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS
 from imgcrawl.pages.versions import offered_versions
 
@@ -57,7 +57,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
     image_page_links = ""
 
     async def fill_item(self, item: Gallery, response: Response) -> None:
-        first = await outside_loop(len(response.body), self.read_gallery_page, response, 1, response.url)
+        first = await outside_loop(size_of(response.body), self.read_gallery_page, response, 1, response.url)
         if not first.following and not self.image_page_links:
             await GallerySpider.fill_item(self, item, response)
         else:
@@ -85,7 +85,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
     async def gallery_pages(self, response: Response) -> list[_GalleryPage]:
         """The pages of the gallery that begins with *response*."""
         read = partial(self.read_gallery_page, gallery=response.url)
-        page = await outside_loop(len(response.body), read, response, 1)
+        page = await outside_loop(size_of(response.body), read, response, 1)
         pages, asked, known = [page], {response.url}, {*page.images, *page.links}
         while page.following and page.following not in asked and len(pages) < MAX_PAGES:
             asked.add(page.following)

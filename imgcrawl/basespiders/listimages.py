@@ -12,7 +12,7 @@ from imgcrawl.basespiders.base import base_and_encoding, nodes, text_of, words_o
 from imgcrawl.basespiders.lists import ListSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.items import Gallery
-from imgcrawl.pages.outside import outside_loop
+from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.urls import absolute, stem
 
 
@@ -56,7 +56,7 @@ class ListImagesSpider(ListSpider):
         return page - self.first_page + 1 >= self.galleries_range.end
 
     async def read_list(self, response: Response, found: list[str]) -> AsyncIterator[Any]:
-        yield self.scraped(await outside_loop(len(response.body), self.read_item, response))
+        yield self.scraped(await outside_loop(size_of(response.body), self.read_item, response))
 
     def read_item(self, response: Response) -> Gallery:
         images = self.images_on(response)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 from scrapy import Request
 from scrapy.downloadermiddlewares.retry import get_retry_request
@@ -27,10 +28,11 @@ from imgcrawl.basespiders.fedlists import FedListsSpider
 from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.basespiders.sites import EarlierWalksSpider
 from imgcrawl.basespiders.walk import Walk
+from imgcrawl.exceptions import RequestRefused
 from imgcrawl.identity import Identity
 from imgcrawl.pages.busy import says_busy
 from imgcrawl.pages.login import Form, asks_age, login_forms
-from imgcrawl.pages.outside import let_go, outside_loop
+from imgcrawl.pages.outside import let_go, outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS
 from imgcrawl.urls import absolute
 
@@ -72,6 +74,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.login_forms: set[Form] = set()  # on list pages that showed something
+        self._next: WeakKeyDictionary[Response, tuple[str, list[str]]] = WeakKeyDictionary()  # by what, what it finds
 
     async def start(self) -> AsyncIterator[Any]:
         walk = Walk(may_stop=await self.walk_begins())
@@ -104,14 +107,20 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 yield request
             return
         self.crawler.stats.inc_value("list/count")
-        seen = await outside_loop(len(response.body), self.look_at, response, page, before.offset)
+        try:
+            seen = await outside_loop(size_of(response.body), self.look_at, response, page, before.offset)
+        except RequestRefused as refusal:  # what is declared takes too long on it
+            self.logger.warning("%.500s: %s", response.url, refusal)
+            for request in self.list_lost(cast("Request", response.request), refusal.reason):
+                yield request
+            return
         found = seen.found
         known = await self.known_on(found)
         step = before.after(
             map(self._identity.of, found), seen.named, (address in known for address in found), asks=bool(seen.forms)
         )
         # What is pinned may stand around what says that there were too many requests.
-        busy = not step.brings_new and await outside_loop(len(response.body), _is_busy, response)
+        busy = not step.brings_new and await outside_loop(size_of(response.body), _is_busy, response)
         if not found or busy:
             for request in self.without_any(
                 response, page, before.without(seen.named), asks=bool(seen.forms), busy=busy
@@ -138,6 +147,8 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         """What is on list page *page*, which has *offset* entries before it."""
         forms = login_forms(cast("TextResponse", response).selector) if is_page(response) else set()
         found = self.found_on(response)
+        if not self.is_numbered():
+            self._names_next(response)
         return _Seen(found, self.last_named(response, page, offset, len(found)), forms)
 
     # The end, and what only looks like it
@@ -240,14 +251,24 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         """The address of the page after *page*; empty where there is none."""
         if self.is_numbered():
             return self.numbered_address(page + 1, walk)
-        found = select(response, self.next_link) if self.next_link else []
+        following = self._names_next(response)
         if "{token}" in self.list_url:
-            token = next(filter(None, found), "")
+            token = next(filter(None, following), "")
             return self.list_address(page + 1, token=quote(token, safe=""), offset=walk.offset) if token else ""
-        following = addresses(response, self.next_link or NEXT_LINKS) if is_readable(response) else []
         if not self.next_link:
-            following += next_in_header(response)
+            following = following + next_in_header(response)
         return next((self.at_home(address) for address in following if address != response.url), "")
+
+    def _names_next(self, response: Response) -> list[str]:
+        """What on a page names the next one: searched for once, in a thread where the page is large."""
+        query, found = self._next.get(response, (None, []))
+        if query != self.next_link:
+            if "{token}" in self.list_url:
+                found = select(response, self.next_link) if self.next_link else []
+            else:
+                found = addresses(response, self.next_link or NEXT_LINKS) if is_readable(response) else []
+            self._next[response] = self.next_link, found
+        return found
 
 
 def _is_busy(response: Response) -> bool:

@@ -13,7 +13,7 @@ from scrapy.http.request import NO_CALLBACK
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery, SubpageGallery
-from imgcrawl.pages.outside import let_go, outside_loop
+from imgcrawl.pages.outside import let_go, outside_loop, size_of
 from imgcrawl.samples import samples_of
 
 # Pages of a gallery that are asked for together.
@@ -52,7 +52,7 @@ class ManyPagesGallerySpider(GallerySpider):
         """Every page that shows images of the gallery whose first page is *response*, by number."""
 
     async def fill_item(self, item: Gallery, response: Response) -> None:
-        size = len(response.body)
+        size = size_of(response.body)
         await outside_loop(size, self.read_page, item, response)
         self.fill_images(item, await self.subpages(response))
         await outside_loop(size, self.fill, item, response)
@@ -95,7 +95,7 @@ class ManyPagesGallerySpider(GallerySpider):
         request = Request(url, headers={"Referer": response.url}, meta=meta, callback=NO_CALLBACK)
         try:
             answer = await self.crawler.engine.download_async(request)
-            page = await outside_loop(len(answer.body), read, answer)
+            page = await outside_loop(size_of(answer.body), read, answer)
             await let_go(answer)
             return page
         except Exception as error:

@@ -19,7 +19,7 @@ from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
 from imgcrawl.basespiders.losses import was_stopped
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.pages import find_images
-from imgcrawl.pages.outside import outside_loop
+from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import Pagination, propose_pagination
 from imgcrawl.pages.proposals import GalleryImages, UnsureError, propose_galleries, propose_images
 from imgcrawl.pages.repeated import PagePlaces
@@ -61,7 +61,7 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
         if not isinstance(response, TextResponse) or not is_page(response):
             self.report(f"{response.url}: no page but {content_type(response)}; say what the galleries are")
             return
-        size = len(response.body)
+        size = size_of(response.body)
         try:
             page = await outside_loop(size, _places, response)
             links = await outside_loop(size, propose_galleries, page)

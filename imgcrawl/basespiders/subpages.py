@@ -10,7 +10,7 @@ from scrapy.http import Response
 
 from imgcrawl.basespiders.base import addresses, is_page, select
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
-from imgcrawl.pages.outside import outside_loop
+from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.urls import without_query
 
 # What comes of a sub-page that is not there: past the end that is how a site says so.
@@ -38,7 +38,7 @@ class SubpageGallerySpider(ManyPagesGallerySpider):
     async def subpages(self, response: Response) -> list[Subpage]:
         """Every sub-page of the gallery whose first page is *response*, by number."""
         gallery = without_query(response.url).rstrip("/")
-        first = await outside_loop(len(response.body), self.read_subpage, response, 1, gallery)
+        first = await outside_loop(size_of(response.body), self.read_subpage, response, 1, gallery)
         subpages = [first]
         shown = set(first.images)
         last = min(max(first.last, 2 if first.has_next else 1), MAX_SUBPAGES)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, TypeVarTuple
 from imgcrawl.longwork import give_back_memory, interruptible
 
 LARGE = 32 * 1024  # bytes or characters of a page that takes some milliseconds to read
+_MANY = 1_000  # tags, of which what is declared may take some milliseconds to find
 _FREED = 500  # elements that are freed without a turn for others: some tenths of a millisecond
 _PIECE = 20  # requests or items that are made, and handed on, without a turn for others
 
@@ -19,6 +20,12 @@ _Args = TypeVarTuple("_Args")
 
 # One thread: the interpreter runs one at a time, and each that wants it makes the event loop wait for it.
 _thread = ThreadPoolExecutor(1, "pages")
+
+
+def size_of(body: bytes) -> int:
+    """What `outside_loop` is to take for the size of the page *body*: one of very many elements is large."""
+    size = len(body)
+    return LARGE if size < LARGE and body.count(b"<") > _MANY else size
 
 
 async def outside_loop(size: int, function: Callable[[*_Args], _Result], *args: *_Args) -> _Result:

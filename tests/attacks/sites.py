@@ -47,6 +47,16 @@ def page(make: Callable[[], Body], headers: Mapping[str, str] = HTML) -> Attack:
     return lambda stage: judged(stage.crawl("gallery", stage.site(make(), headers)))
 
 
+def declared(option: str, query: str, make: Callable[[], bytes]) -> Attack:
+    """What *query*, that the user has declared, finds on a page of two megabytes or so."""
+
+    def attack(stage: Stage) -> Outcome:
+        arguments = stage.site(make()) | {option: query}
+        return judged(stage.crawl("gallery", arguments))
+
+    return attack
+
+
 def image(make: Callable[[], bytes]) -> Attack:
     def attack(stage: Stage) -> Outcome:
         stage.server.add("/i/bad", make())
@@ -139,6 +149,12 @@ TIME: dict[str, Attack] = {
     "JSON-LD whose names are lists": page(linked_data('{"@type": "Photograph", "@id": ["a"], "image": {"@id": ["x"]}, "keywords": [{"name": []}]}')),
     "JSON-LD of open comments": page(linked_data('{"a": ' + long("/*x")[:900_000])),
     "a srcset of 50,000": page(text('<img srcset="' + ",".join(f"{n}.jpg {n}w" for n in range(50_000)) + '">')),
+    "a declared union": declared("images", "img, a.h", lambda: b"<img class=g src=/x.jpg>" * 90_000),
+    "declared descendants": declared("images", "p img, div div div img", lambda: b"<div>" * 250 + b"<img src=/x.jpg>" * 90_000),
+    "declared siblings": declared("title", "img ~ img", lambda: b"<img src=/i/good.jpg>" * 60_000),
+    "declared texts of what is in each other": declared("title", "//*[contains(., 'x')]", lambda: b"<div>" * 250 + b"<i></i>" * 3_000 + b"word " * MB),
+    "a declared union of a million": declared("images", "//img | //a", lambda: b"<img>" * 990_000),
+    "a declared union on a small page": declared("images", "p img, div div img", lambda: b"<div>" * 250 + b"<img src=a>" * 2_800),
     "100,000 base tags": page(numbered("<base href=http://b{}.example/>", 100_000)),
     "200 images, each a thousand times": page(lambda: numbered("<img src=/none/{}.jpg>", 200)() * 1000),
     "a class of a million characters around 4,000 images": page(text(f'<a class="{long("lightbox")}iframe" href="/x">{"<img src=b>" * 4_000}')),
