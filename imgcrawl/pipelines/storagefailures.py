@@ -38,8 +38,8 @@ class StorageFailures:
         return not_stored("storage")
 
     def stop(self, sentence: str) -> None:
-        """Make *sentence* the verdict, and begin to stop."""
-        logger.error(sentence)
+        """Make *sentence* the verdict, and begin to stop; of those that follow each image's outcome is told."""
+        logger.log(logging.DEBUG if self._stopping else logging.ERROR, sentence)
         if self._stopping is None:
             record_fatal_error(self._crawler.stats, sentence)
             self._stopping = asyncio.create_task(self._crawler.engine.close_spider_async(reason="storage"))
