@@ -16,6 +16,7 @@ _SERVER = re.compile(rf"(?P<scheme>{_SERVERS}|\bsocks\w*://)(?P<rest>\S*+)", re.
 # belongs to it, with which the text that this is matched with ends.
 _CREDENTIALS = re.compile(r"//[^/@:]*+:(?![0-9]{1,5}[/?#]).*@|//[^/]*@")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*+://", re.IGNORECASE)
+_XPATH = re.compile(r"//[\w*-]++\[@[\w-]++[=\]][^@]*+")  # no host has such a name
 _WORD = re.compile(r"""[^\s'"]++""")
 _SERVER_ADDRESS = re.compile(rf"""{_SERVERS}[^\s'"]*+""", re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(r"([?&][a-z_]*(?:password|username|secret|token)=)[^&#\s]*+", re.IGNORECASE)
@@ -81,7 +82,9 @@ def shown_address(address: str) -> str:
 
 def _without_credentials(word: re.Match[str]) -> str:
     before, at, behind = word[0].rpartition("@")
-    return _CREDENTIALS.sub("//", before + at) + behind if "//" in before else word[0]
+    if "//" not in before or _XPATH.fullmatch(word[0]):
+        return word[0]
+    return _CREDENTIALS.sub("//", before + at) + behind
 
 
 def _without_secret(setting: re.Match[str]) -> str:

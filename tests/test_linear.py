@@ -168,7 +168,7 @@ def test_a_million_characters_are_read_in_half_a_second(read: Callable[[str], ob
 @pytest.mark.parametrize(
     ("query", "html"),
     [
-        ("a.g, a.h", "<a class=g href=/></a>" * 60_000),
+        ("a.g, a.h", "<a class=g></a>" * 95_000),
         ("div div div a", "<div>" * 200 + "<a href=/></a>" * 20_000),
         ("//div//a/@href | //p", "<div>" * 200 + "<a href=/></a>" * 20_000),
         ("a ~ a", "<a href=/></a>" * 9_000),
@@ -179,7 +179,7 @@ def test_a_million_characters_are_read_in_half_a_second(read: Callable[[str], ob
 def test_a_declared_selector_that_takes_too_long_on_a_page_is_given_up(
     query: str, html: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "_SECONDS", 0.2)
+    monkeypatch.setattr(trials, "_SECONDS", 0.05)
     page = HtmlResponse(PAGE, body=html.encode(), encoding="utf-8")
     for searched in (page, page.selector) if query == "a ~ a" else (page,):
         used = sum(os.times()[:4])

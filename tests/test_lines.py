@@ -50,6 +50,8 @@ HOSTILE = "\x1b]0;owned\x07\r\n2026-01-01 00:00:00 [scrapy] ERROR: forged\u202e\
         # What only looks like it.
         ("https://host/@name/a.jpg", "https://host/@name/a.jpg"),
         ("https://host:8080/@name/a.jpg", "https://host:8080/@name/a.jpg"),
+        ("http://h/: nothing matches //a[@class='g']/@href", "http://h/: nothing matches //a[@class='g']/@href"),
+        ("http://h/: //img[@src] in //me:secret@h/", "http://h/: //img[@src] in //h/"),
         ("mail to me@host", "mail to me@host"),
         ("https://host/a?password=mine", "https://host/a?password=mine"),
     ],

@@ -58,7 +58,7 @@ def check_time(page: Response | Selector, query: str) -> None:
     nodes = text.count("<") - text.count("</") + text.count("=")
     if nodes > MAX_ELEMENTS or not _is_quick(text, kind, query):
         why = f"{nodes} elements and attributes" if nodes > MAX_ELEMENTS else "it takes too long"
-        raise RequestRefused("too_large", f"{query!r} is not searched for: {why}; one step would be, as //a[@rel]")
+        raise RequestRefused("too_large", f"{query!r} is not searched for: {why}; one step would be, as a.x")
 
 
 def is_css(query: str) -> bool:
