@@ -42,6 +42,13 @@ def check_orders(settings: BaseSettings) -> None:
             raise InputError(f"SPIDER_MODULES: there is no module {module!r:.100}; expected packages with spiders")
 
 
+def check_reactor(settings: BaseSettings) -> None:
+    """Raise `InputError` where Scrapy would begin crawls in another event loop than asyncio's, the only one of ours."""
+    default = settings["TWISTED_REACTOR"] == default_settings.TWISTED_REACTOR
+    if settings.getbool("TWISTED_REACTOR_ENABLED") and (not default or settings.getbool("FORCE_CRAWLER_PROCESS")):
+        raise InputError("TWISTED_REACTOR and FORCE_CRAWLER_PROCESS: expected Scrapy's defaults (asyncio)")
+
+
 def check_paths(settings: BaseSettings) -> None:
     """Raise `InputError` for a component that cannot be loaded."""
     for name, path in _named(settings):

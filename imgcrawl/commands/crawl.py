@@ -19,7 +19,7 @@ from imgcrawl.commands.base import complain, refuse
 from imgcrawl.commands.ending import tell_end
 from imgcrawl.commands.manyworkers import run_workers, starter_for
 from imgcrawl.commands.startup import check_log_level, quiet_startup
-from imgcrawl.components import check_orders, check_paths
+from imgcrawl.components import check_orders, check_paths, check_reactor
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.loglines import install_line_records
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from scrapy import Spider
-    from scrapy.crawler import Crawler, CrawlerProcessBase
+    from scrapy.crawler import Crawler
     from scrapy.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class Command(scrapy.commands.crawl.Command):
             check_given(settings, opts.set)
             super().process_options(args, opts)
             check_orders(settings)
+            check_reactor(settings)
             check_log_level(settings["LOG_LEVEL"])
             if opts.simulate:
                 _simulate(settings, opts)
@@ -101,7 +102,7 @@ class Command(scrapy.commands.crawl.Command):
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
-            process = _asyncio_process(self.crawler_process)
+            process = cast("AsyncCrawlerProcess", self.crawler_process)  # check_reactor()
             configured = cast("Settings", self.settings).getdict("SPIDER_ARGUMENTS").get(args[0] if args else "", {})
             arguments = {**configured, **opts.spargs}
             spider = _spider_name(args, sorted(process.spider_loader.list()))
@@ -160,12 +161,6 @@ def _log_in_lines(settings: Settings) -> None:
         from imgcrawl.telemetry.jsonlines import install_json_lines  # noqa: PLC0415 -- only where it is set
 
         install_json_lines()
-
-
-def _asyncio_process(process: CrawlerProcessBase | None) -> AsyncCrawlerProcess:
-    if not isinstance(process, AsyncCrawlerProcess):
-        raise InputError("TWISTED_REACTOR and FORCE_CRAWLER_PROCESS: expected Scrapy's defaults (asyncio)")
-    return process
 
 
 def _collect_garbage() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import scrapy.commands.fetch
 
-from imgcrawl.commands.scrapys import ScrapysCommand
+from imgcrawl.commands.scrapys import ScrapysFetch
 
 
-class Command(ScrapysCommand, scrapy.commands.fetch.Command):
+class Command(ScrapysFetch, scrapy.commands.fetch.Command):
     """Scrapy's own command."""
 
     example = "scrapy fetch --nolog https://example.org/albums"

@@ -8,7 +8,7 @@ from scrapy.exceptions import UsageError
 
 from imgcrawl.checks import check_given
 from imgcrawl.commands.base import complain, refuse
-from imgcrawl.components import check_orders
+from imgcrawl.components import check_orders, check_reactor
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.refusal import Addon as RefusalAddon
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
 
     from scrapy.commands import ScrapyCommand as Base
+    from scrapy.http import Response
     from scrapy.settings import Settings
 else:
     Base = object  # Scrapy takes every subclass of ScrapyCommand in this package for a command
@@ -40,12 +41,14 @@ class ScrapysCommand(Base):
             super().process_options(args, opts)
             if self.requires_crawler_process:
                 check_orders(settings)
+                check_reactor(settings)
                 settings.setdefault_in_component_priority_dict("ADDONS", RefusalAddon, 0)
         except InputError as error:
             refuse(str(error))
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
+            self._check_spider(getattr(opts, "spider", None))
             super().run(args, opts)  # type: ignore[safe-super] # of the command of Scrapy's behind this class
         except UsageError as error:
             if not str(error):  # then Scrapy prints the help, and does not say what is missing
@@ -54,3 +57,29 @@ class ScrapysCommand(Base):
         except InputError as error:
             complain(str(error))
             self.exitcode = ExitCode.REFUSED
+
+    def _check_spider(self, name: str | None) -> None:
+        if name and self.crawler_process:
+            names = sorted(self.crawler_process.spider_loader.list())
+            if name not in names:
+                raise InputError(f"--spider {name}: expected one of {', '.join(names)}")
+
+
+class ScrapysFetch(ScrapysCommand):
+    """The same, of a command that asks for one address: where nothing comes from it, one sentence and exit code 1."""
+
+    _came = False
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        super().run(args, opts)
+        if not self.exitcode and not self.has_come():
+            complain(f"nothing was fetched from {args[0]}: with -L INFO the log says why")
+            self.exitcode = ExitCode.FAILED
+
+    def has_come(self) -> bool:
+        """Whether there was an answer."""
+        return self._came
+
+    def _print_response(self, response: Response, opts: argparse.Namespace) -> None:
+        self._came = True
+        super()._print_response(response, opts)  # type: ignore[misc] # of the command of Scrapy's behind this class

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import scrapy.commands.view
 
-from imgcrawl.commands.scrapys import ScrapysCommand
+from imgcrawl.commands.scrapys import ScrapysFetch
 
 
-class Command(ScrapysCommand, scrapy.commands.view.Command):
+class Command(ScrapysFetch, scrapy.commands.view.Command):
     """Scrapy's own command."""
 
     example = "scrapy view https://example.org/albums"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from scrapy.cmdline import _get_commands_dict
 
+from imgcrawl import __version__
 from tests.support.crawling import ROOT, crawl_command, environment, project_settings
 from tests.support.server import HTML, JPEG, Server
 
@@ -110,11 +111,19 @@ def test_the_help_of_every_command_has_an_example() -> None:
         assert re.search(rf"Example: (.+ )?(scrapy|imgcrawl) {name}\b", command.long_desc()), name
 
 
+ASYNCIO = "TWISTED_REACTOR and FORCE_CRAWLER_PROCESS: expected Scrapy's defaults (asyncio)"
+
+
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
         ("fetch http://127.0.0.1:1/ -s IMAGES_STORE=foo://x", "IMAGES_STORE='foo://x' cannot be used"),
         ("shell -c 1 -s IMAGES_THREADS=many", "-s IMAGES_THREADS=many: expected a whole number, 1 or more"),
+        ("parse http://127.0.0.1:1/ --spider nobody", "--spider nobody: expected one of "),
+        (
+            "parse http://127.0.0.1:1/ --pipelines -s TWISTED_REACTOR=twisted.internet.selectreactor.SelectReactor",
+            ASYNCIO,
+        ),
         ("fetch", "expected [options] <url>, as in: scrapy fetch --nolog https://example.org/albums"),
     ],
 )
@@ -131,6 +140,56 @@ def test_scrapys_own_commands_tell_bad_input_in_one_sentence(command: str, sente
     *usage, told = done.stderr.splitlines()
     assert sentence in told
     assert len(usage) == (3 if command == "fetch" else 0), "its usage, from Scrapy"
+
+
+@pytest.mark.parametrize("command", ["fetch", "parse --spider urls -a url=http://127.0.0.1:1/"])
+def test_an_address_from_which_nothing_comes_is_one_sentence_and_exit_code_1(command: str, tmp_path: Path) -> None:
+    off = [f"{name}=False" for name in ("ROBOTSTXT_OBEY", "RETRY_ENABLED")]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "imgcrawl",
+            *command.split(),
+            "http://127.0.0.1:1/",
+            "--nolog",
+            "-s",
+            off[0],
+            "-s",
+            off[1],
+        ],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "nothing was fetched from http://127.0.0.1:1/: with -L INFO the log says why\n"
+
+
+def test_the_version_and_what_is_configured(tmp_path: Path) -> None:
+    (tmp_path / "imgcrawl.toml").write_text("[settings]\nDOWNLOAD_DELAY = 2\n")
+    told = [
+        subprocess.run(
+            [sys.executable, "-m", "imgcrawl", *words],
+            cwd=tmp_path,
+            env=environment(settings=None),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
+        for words in (["--version"], ["config", "-s", "BOT_NAME=b", "-s", "REDIS_URL=redis://:pw@[::1]"])
+    ]
+    version, (file, *table) = told
+    assert version[0] == f"imgcrawl {__version__}"
+    assert version[1].startswith("Scrapy 2.19.")
+    assert file == f"configuration file: {tmp_path / 'imgcrawl.toml'}"
+    rows = [row.split(maxsplit=2) for row in table]
+    assert ["DOWNLOAD_DELAY", "2", "the file"] in [[word.strip() for word in row] for row in rows]
+    assert ["BOT_NAME", "b", "the command line"] in [[word.strip() for word in row] for row in rows]
+    assert ":pw" not in str(rows)
 
 
 def test_the_shell_shows_an_answer(server: Server, tmp_path: Path) -> None:
