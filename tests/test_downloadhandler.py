@@ -6,6 +6,7 @@ import logging
 import random
 import socket
 import ssl
+import time
 import zlib
 
 import aiohttp
@@ -24,6 +25,7 @@ from imgcrawl.answers import WireAnswer
 from imgcrawl.downloadhandler import DownloadHandler
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import reason_of
+from tests.attacks.kinds import CODERS
 from tests.support.asking import SETTINGS, ask, crawl
 from tests.support.server import HTML, JPEG, Answer, Exchange, Server
 
@@ -89,9 +91,16 @@ async def test_a_content_length_that_is_none(server: Server, length: str) -> Non
 
 
 async def test_a_decompression_bomb_is_too_large(server: Server) -> None:
-    bomb = zlib.compress(bytes(5_000_000))
-    server.add("/bomb", bomb, headers={"Content-Encoding": "deflate"})
-    assert await outcome(server.url("/bomb"), **HASTY) == ("refused", "too_large")
+    resource = pytest.importorskip("resource")
+    for coding, make in CODERS.items():
+        server.add(f"/{coding}", make(150_000_000), headers={"Content-Encoding": coding})
+    twice = zlib.compress(CODERS["br"](150_000_000))
+    server.add("/twice", twice, headers={"Content-Encoding": "br, deflate"})
+    before, used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    for path in (*CODERS, "twice"):
+        assert await outcome(server.url(f"/{path}"), **HASTY) == ("refused", "too_large"), path
+    assert time.process_time() - used < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "kB"
 
 
 @pytest.mark.parametrize(
