@@ -53,6 +53,14 @@ _IGNORED = {
 }
 
 
+_PASSING = {"timeout", "dns", "connection", "tls", "retry_after", "busy", "http_408", "http_425", "http_429"}
+
+
+def is_passing(reason: str) -> bool:
+    """Whether what fails for *reason* may be over by and by: nothing was said of the address."""
+    return reason in _PASSING or reason.startswith("http_5")
+
+
 def reason_of(exception: BaseException) -> tuple[str, str]:
     """The status and reason (see `imgcrawl.items.REASONS`) for *exception*, whatever a download can raise.
 

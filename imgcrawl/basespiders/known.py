@@ -30,7 +30,8 @@ class KnownGalleriesSpider(ListSpider):
     end, lost no list page and was not stopped. Else what is missing behind it would stay so.
 
     GALLERIES_EXPIRES: days for which a gallery that was complete is not opened again (`gallery/known`); 0: it is
-    opened each time. One that lacks nothing but images which failed GALLERIES_TRIES times counts as complete.
+    opened each time. One that lacks nothing but images which its site does not have (404, a
+    page, half a file), or gave no answer about for GALLERIES_TRIES times, counts as complete.
     """
 
     options: ClassVar[dict[str, str]] = {

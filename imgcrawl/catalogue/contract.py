@@ -225,7 +225,8 @@ class Catalogue(StoredRecords, Protocol):
 
     def complete_at(self, keys: Sequence[bytes], tries: int = 0) -> list[float]:
         """When the galleries with these keys were seen to be complete, Unix times; 0 for one that is not known, or was
-        not complete when it was last seen. With *tries*, what its site did not give as many times is not missed."""
+        not complete when it was last seen. With *tries*, what its site does not have is not missed, nor what it did not
+        give as many times."""
 
     def galleries(self, spider: str | None) -> Iterator[StoredGallery]:
         """The galleries of a spider or of all, in the order in which they were first seen. What is added meanwhile

@@ -21,6 +21,8 @@ from imgcrawl.catalogue.contract import (
     failed_subpage,
 )
 from imgcrawl.catalogue.database import INCOMPLETE, RECORD, SqlRecords, insert, select
+from imgcrawl.failures import is_passing
+from imgcrawl.items import STORED
 
 KEY_SIZE = 20  # bytes of a fingerprint
 NOT_HAD = ("failed", "refused")
@@ -147,7 +149,9 @@ class SqlCatalogue(SqlRecords):
         """Whether what the gallery lacks was tried *tries* times, and is not to be had from its site."""
         gallery = self.gallery(key)
         had = self.outcomes(gallery.keys) if gallery else []
-        return bool(had) and all(is_complete([outcome]) or _was_tried(outcome, tries) for outcome in had)
+        # Where a site gives nothing at all it may be about who asks; where it gives others, it is about these.
+        gives = any(outcome and outcome.status in STORED for outcome in had)
+        return bool(had) and all(is_complete([each]) or _was_tried(each, tries, gives=gives) for each in had)
 
     def galleries(self, spider: str | None) -> Iterator[StoredGallery]:
         mine, values = ("spider = ? AND ", [spider]) if spider else ("", [])
@@ -233,11 +237,12 @@ def is_complete(outcomes: Iterable[LastOutcome | None]) -> bool:
     return all(outcome and outcome.status != "failed" and outcome.reason not in _REFUSED_TODAY for outcome in outcomes)
 
 
-def _was_tried(outcome: LastOutcome | None, tries: int) -> bool:
-    """Whether it failed, and by no fault of ours, and was tried as often."""
+def _was_tried(outcome: LastOutcome | None, tries: int, *, gives: bool) -> bool:
+    """Whether it failed, and by no fault of ours, and was tried as often; once is enough for what a site that *gives*
+    others does not have."""
     if outcome is None or outcome.status != "failed" or outcome.reason in _NOT_OF_THE_SITE:
         return False
-    return outcome.tried >= tries
+    return outcome.tried >= tries or (gives and not is_passing(outcome.reason))
 
 
 def _places(columns: Sequence[str]) -> Callable[[Any], Sequence[Any]]:

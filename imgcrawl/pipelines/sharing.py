@@ -9,19 +9,18 @@ from typing import cast
 
 from cachetools import TLRUCache
 
+from imgcrawl.failures import is_passing
 from imgcrawl.items import STORED, Image
 
 _MAX = 10_000
 # What may be over by and by is not tried anew for this many seconds; it has had its retries.
 _TRANSIENT = 3600.0
-# What was said about the address, and not about the moment or about us.
+# What was said about the address, and not about the moment or about us. Other reasons depend on the page that named it
+# (Referer, whether it may name private addresses), on a rule, or are faults of ours, and cost one request at the most.
 _FINAL = {
     *("http_404", "http_410", "empty", "not_an_image", "not_a_video", "unsupported_format", "truncated", "corrupt"),
     *("too_large", "too_many_pixels", "too_small", "aspect", "format", "similar", "too_many_redirects", "placeholder"),
 }
-# Others depend on the page that named the address (Referer, whether it may name private addresses), on a rule, or are
-# faults of ours, and cost one request at the most.
-_PASSING = {"timeout", "dns", "connection", "tls", "retry_after"}
 
 
 class SharedAddresses:
@@ -52,15 +51,11 @@ class SharedAddresses:
             del self._underway[key]
             future.set_result(image)
         reason = image.get("reason", "")
-        if reason in _FINAL or _is_passing(reason):
+        if reason in _FINAL or is_passing(reason):
             self._failed[key] = image
             self._has_failed = True
         return image
 
 
 def _forgotten_at(key: bytes, outcome: Image, now: float) -> float:
-    return now + _TRANSIENT if _is_passing(outcome["reason"]) else float("inf")
-
-
-def _is_passing(reason: str) -> bool:
-    return reason in _PASSING or reason == "http_429" or reason.startswith("http_5")
+    return now + _TRANSIENT if is_passing(outcome["reason"]) else float("inf")

@@ -8,6 +8,7 @@ import signal
 import threading
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 import scrapy
@@ -43,7 +44,7 @@ def add_galleries(server: Server) -> None:
         if request.path.startswith("/g/"):
             return Answer(f"<h2>{name}</h2><img src=/i/{name}>".encode(), 200, HTML)
         if request.path.startswith("/i/"):
-            return Answer(jpeg(colour=(hash(name) % 200, 9, 9)), 200)
+            return Answer(jpeg(colour=(crc32(name.encode()) % 256, crc32(name.encode()) % 251, 9)), 200)
         return Answer(b"no", 404)
 
     server.add("*", answer)

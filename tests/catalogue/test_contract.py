@@ -492,3 +492,32 @@ def test_a_catalogue_of_the_third_version_is_upgraded_and_knows_what_was_not_dec
         assert catalogue.find(key(2)) == replace(looked_at, frames=3, warnings="no_end", verified="")
         assert catalogue.find(key(1)) == record(1)
         catalogue.close()
+
+
+@pytest.mark.parametrize(
+    ("reasons", "complete_from"),  # of the images that fail, and the visit from which they are not missed
+    [
+        (("http_404",), 1),
+        (("html", "truncated"), 1),
+        (("timeout",), 3),
+        (("http_404", "http_503"), 3),
+        (("lost",), 0),
+    ],
+)
+def test_a_gallery_lacks_nothing_that_its_site_does_not_have(
+    catalogue: Catalogue, reasons: tuple[str, ...], complete_from: int
+) -> None:
+    for at in (1.0, 2.0, 3.0):
+        failed = [outcome(n, "failed", reason, at=at) for n, reason in enumerate(reasons, 2)]
+        catalogue.note([visit(outcome(1, at=at), *failed, at=at)])
+        known = catalogue.complete_at([gallery_key("s", "http://h/g")], 3)
+        assert known == [at if complete_from and at >= complete_from else 0.0]
+        assert catalogue.complete_at([gallery_key("s", "http://h/g")]) == [0.0]
+
+
+def test_a_site_that_gives_nothing_may_give_something_another_night(catalogue: Catalogue) -> None:
+    known = []
+    for at in (1.0, 2.0, 3.0):  # such as one that has forgotten who asks
+        catalogue.note([visit(outcome(1, "failed", "http_403", at=at), outcome(2, "failed", "html", at=at), at=at)])
+        known += catalogue.complete_at([gallery_key("s", "http://h/g")], 3)
+    assert known == [0.0, 0.0, 3.0]
