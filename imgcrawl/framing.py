@@ -19,6 +19,7 @@ from scrapy import Request
 MAX_HEAD = 256 * 1024  # bytes of a status line and its headers, and of what frames a body between two parts of it
 MAX_FIELD = 64 * 1024  # bytes of one of them
 MAX_FIELDS = 1000
+MAX_INTERIM = 100  # answers before the answer (RFC 9110, 15.2: 100, 102, 103)
 
 _END = re.compile(rb"\r?\n\r?\n")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
@@ -46,6 +47,7 @@ class _Protocol(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._head: bytes | None = None  # what has come of it; None after its end
+        self._interim = 0  # of its like before it
         self._chunks: _Chunks | None = None
         self._since = 0  # bytes that came since the body last grew
         self._grown = 0
@@ -53,7 +55,7 @@ class _Protocol(ResponseHandler):
     def set_response_params(self, **params: Any) -> None:
         self._head = b""
         self._chunks = None
-        self._since = self._grown = 0
+        self._interim = self._since = self._grown = 0
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
@@ -83,6 +85,9 @@ class _Protocol(ResponseHandler):
                 raise BadHttpMessage(f"no HTTP: {head[:20]!r}")
             return b""
         self._head = b"" if _INTERIM.match(head) else None
+        self._interim += self._head is not None
+        if self._interim > MAX_INTERIM:
+            raise BadHttpMessage(f"more than {MAX_INTERIM} answers before the answer")
         regular = regular_head(head[: end.start()])
         super().data_received(regular.head)
         if not regular.may_stay:

@@ -76,6 +76,9 @@ ACCEPTED = {
 }  # fmt: skip
 
 REFUSED = {
+    "more early hints than anybody has": raw(
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 101, ANSWER + b"Content-Length: 5\r\n\r\n12345"
+    ),
     "different lengths": raw(ANSWER + b"Content-Length: 5\r\nContent-Length: 14\r\n\r\n12345" + OTHERS),
     "different lengths in one field": raw(ANSWER + b"Content-Length: 5, 14\r\n\r\n12345" + OTHERS),
     "different lengths, one with a space": raw(ANSWER + b"Content-Length: 5\r\nContent-Length : 14\r\n\r\n12345"),
