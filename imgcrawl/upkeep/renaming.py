@@ -42,13 +42,12 @@ class Renaming:
         with self._telling_of_notes():
             self._notes = sqlite3.connect(self._notes_file, isolation_level=None)
         try:
-            interrupted = self._noted()
-        except InputError:
+            for old, new, checksum, thumbnails in self._noted():
+                self._recover(old, new, checksum, [(str(small), str(other)) for small, other in json.loads(thumbnails)])
+            self._note([])
+        except BaseException:
             self._notes.close()
             raise
-        for old, new, checksum, thumbnails in interrupted:
-            self._recover(old, new, checksum, [(str(small), str(other)) for small, other in json.loads(thumbnails)])
-        self._note([])
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -59,5 +61,9 @@ def test_units_are_what_systemd_reads(tmp_path: Path) -> None:
 
 
 def test_the_workflow_and_the_hooks_do_what_ci_does() -> None:
-    assert "run: bash .ci/run\n" in (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    assert "run: bash .ci/run\n" in workflow
+    pythons = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text("utf-8"))
+    assert pythons[0] == "3.11"
+    assert f"python: {json.dumps(pythons)}\n" in workflow
     assert ".venv/bin/pre-commit run --all-files" in (ROOT / ".ci" / "run").read_text("utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -247,9 +248,10 @@ def test_a_search_for_look_alikes_ends_with_its_server(monkeypatch: pytest.Monke
     monkeypatch.setattr(server, "find", find)
     search = server.Search()
     stored: Any = SimpleNamespace(root=Path())
-    search.begin(stored, [(1, "a.jpg")], Index([]))
-    assert search.state()["total"] == 1
-    search.close()
+    with closing(Index([])) as index:
+        search.begin(stored, [(1, "a.jpg")], index)
+        assert search.state()["total"] == 1
+        search.close()
     assert "broke off" in search.state()["error"]
 
 
@@ -280,20 +282,20 @@ def everything() -> Iterator[GalleryRecord]:
     ],
 )
 def test_images_are_found(asked: Filter, urls: list[str]) -> None:
-    index = Index(everything())
-    numbers = index.find(asked)
-    found = index.records(numbers)
-    assert [found[number].url.rpartition("/")[2] for number in numbers] == urls
-    groups = index.find_galleries(asked)
-    assert sum(groups[2::3]) == len(urls)
+    with closing(Index(everything())) as index:
+        numbers = index.find(asked)
+        found = index.records(numbers)
+        assert [found[number].url.rpartition("/")[2] for number in numbers] == urls
+        groups = index.find_galleries(asked)
+        assert sum(groups[2::3]) == len(urls)
 
 
 def test_failures_are_counted_by_reason_and_pages_are_found() -> None:
-    index = Index(everything())
-    assert index.reasons(Filter()) == [("failed", "http_404", 1), ("page", "timeout", 1)]
-    assert index.reasons(Filter(text="a.example/4")) == [("page", "timeout", 1)]
-    assert [*index.find_failed_pages(Filter(reason="timeout"))] == [3]
-    assert [*index.find_failed_pages(Filter(reason="x"))] == []
+    with closing(Index(everything())) as index:
+        assert index.reasons(Filter()) == [("failed", "http_404", 1), ("page", "timeout", 1)]
+        assert index.reasons(Filter(text="a.example/4")) == [("page", "timeout", 1)]
+        assert [*index.find_failed_pages(Filter(reason="timeout"))] == [3]
+        assert [*index.find_failed_pages(Filter(reason="x"))] == []
     with pytest.raises(ValueError, match="no such"):
         Filter.of({"sort": "1; DROP TABLE images"})
 

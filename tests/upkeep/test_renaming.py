@@ -290,6 +290,30 @@ def test_what_an_interrupted_renaming_left_ends_without_the_files_that_a_crawl_h
         assert files_in(root) == {"s/T/01.jpg": b"one", small[1]: b"small, of one", **more}
 
 
+def test_notes_are_closed_where_what_was_interrupted_cannot_be_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = made(tmp_path / "images", {"a": ("x/1.jpg", b"one", "x/1")})
+    note(root, "x/1.jpg", "s/T/01.jpg", sha(b"one"), "[]")
+    opened: list[sqlite3.Connection] = []
+
+    def connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(sqlite3.Connection(*args, **options))
+        return opened[-1]
+
+    def fail(*args: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    monkeypatch.setattr(Renaming, "_recover", fail)
+    with pytest.raises(OSError, match="^$"):
+        rename(root)
+    for notes in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+            notes.execute("SELECT 1")
+    assert opened
+
+
 def test_notes_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     root = made(tmp_path / "images", {"a": ("x/1.jpg", b"one", "x/1")})
     (root / NOTES).write_bytes(b"SQLite format 3\0" + b"damaged" * 100)
