@@ -302,11 +302,11 @@ def test_notes_are_closed_where_what_was_interrupted_cannot_be_mended(
         return opened[-1]
 
     def fail(*args: object) -> None:
-        raise OSError
+        raise OSError("in the way")
 
     monkeypatch.setattr(sqlite3, "connect", connect)
     monkeypatch.setattr(Renaming, "_recover", fail)
-    with pytest.raises(OSError, match="^$"):
+    with pytest.raises(OSError, match="in the way"):
         rename(root)
     for notes in opened:
         with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
