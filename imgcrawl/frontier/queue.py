@@ -40,6 +40,10 @@ class OtherArgumentsError(ImgcrawlError):
         self.theirs = theirs
 
 
+# The keys of limits (limits/lua/keys.lua) that all of them need, and what they hold.
+_LIMITS = {"limits": "zset", "limits:ranks": "zset", "limits:clock": "hash", "limits:hosts": "zset"}
+
+
 class ForeignKeyError(InputError):
     """A key of ours holds what is not ours. What is queued is as it was."""
 
@@ -108,6 +112,7 @@ class Queue:
         Raises `OtherArgumentsError` where the run that is going on, or was stopped, was not started with *arguments*,
         and `InputError` where the last run had another number of *shards*.
         """
+        await self._check_limits()
         mine = wire.dump(arguments or {})
         foreign = b""
         while True:
@@ -127,7 +132,15 @@ class Queue:
 
     async def adopt(self, worker: str, run: str, *, persist: bool) -> bool:
         """Become a worker of *run*, of which this is a shard that is not home. False while another run has workers."""
+        await self._check_limits()
         return bool(await self.call("adopt", worker, run, int(persist)))
+
+    async def _check_limits(self) -> None:
+        """Without its limits, which are under the same prefix, a worker would wait for them for ever."""
+        for name, expected in _LIMITS.items():
+            found = printable((await self.client.type(f"{self.prefix}{name}")).decode())
+            if found not in (expected, "none"):
+                raise _foreign(f"key {self.prefix}{name} holds a {found}, expected a {expected}")
 
     async def exchange(
         self,
@@ -260,6 +273,10 @@ def _translated(error: ResponseError, key: str) -> Exception:
     what = found[1] if found else f"key {key} holds another type of value, expected ours"
     if not found and "WRONGTYPE" not in str(error):
         return error
+    return _foreign(what)
+
+
+def _foreign(what: str) -> ForeignKeyError:
     return ForeignKeyError(
         f"Redis: {what}: somebody else has written there; rename or delete it, or have another queue"
         " (SCHEDULER_QUEUE_KEY); a user whose key pattern keeps others away prevents it"

@@ -90,6 +90,17 @@ def test_a_foreign_key_ends_the_worker_in_one_sentence_and_the_next_goes_on(
         assert urls(crawl) == pages(120)
 
 
+@pytest.mark.parametrize("name", ["limits", "limits:ranks", "limits:clock", "limits:hosts"])
+def test_limits_that_are_not_ours_are_one_sentence(tmp_path: Path, own_redis_server: RedisServer, name: str) -> None:
+    key = f"{{pages:requests}}:{name}"
+    with own_redis_server.client() as client, Site() as site, Crawl(tmp_path, own_redis_server.url, site) as crawl:
+        client.set(key, "theirs")
+        worker = crawl.start(lists="1")
+        worker.wait(20)
+        assert f"key {key} holds a string, expected a " in crawl.log(worker)
+        assert "Traceback" not in crawl.log(worker)
+
+
 # The command and the verdict, which make the exit code.
 OURS = {
     "COMMANDS_MODULE": "imgcrawl.commands",
