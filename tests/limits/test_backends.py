@@ -355,7 +355,7 @@ class TestShared(Contract):
             await first.status()
             assert await first.notes.spend("run", {"pages": 1}) != {}
 
-    @pytest.mark.parametrize("name", ["", ":hosts", ":host:host.example", ":waiting:host.example", ":clock"])
+    @pytest.mark.parametrize("name", ["", ":hosts", ":clock"])
     async def test_a_foreign_key_is_named(
         self, name: str, workers: list[RedisLimits], redis_server: RedisServer
     ) -> None:
@@ -369,6 +369,17 @@ class TestShared(Contract):
             ):
                 await ask(first, want=1)
             client.delete(first.key + name)
+
+    @pytest.mark.parametrize("name", [":host:host.example", ":waiting:host.example"])
+    async def test_what_stands_in_the_place_of_one_host_is_set_aside(
+        self, name: str, workers: list[RedisLimits], redis_server: RedisServer
+    ) -> None:
+        first, *_ = workers
+        with redis_server.client() as client:
+            client.set(first.key + name, "a string")
+            grant = await ask(first, want=1)
+            assert grant.permits >= 1
+            assert client.get(f"{first.key}{name} is not ours") == b"a string"
 
     async def test_the_notes(self, workers: list[RedisLimits]) -> None:
         first, second, *_ = workers

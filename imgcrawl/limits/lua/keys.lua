@@ -35,11 +35,17 @@ local function number(value)
 end
 local function text(n) return string.format('%.6f', n) end
 
--- A call whose failure names the key: there may be something in its place that is not ours.
+-- A call whose failure names the key: there may be something in its place that is not ours. One host's is set aside.
 local function call(command, name, ...)
     local reply = redis.pcall(command, name, ...)
     if type(reply) == 'table' and reply.err then
         if not string.find(reply.err, 'WRONGTYPE', 1, true) then return error(reply.err) end
+        for _, of in ipairs({':host:', ':waiting:'}) do
+            if string.find(name, WORKERS .. of, 1, true) == 1 then
+                redis.call('RENAME', name, name .. ' is not ours')
+                return redis.call(command, name, ...)
+            end
+        end
         error('WRONGTYPE a ' .. redis.call('TYPE', name).ok .. ' in the place of ' .. name)
     end
     return reply
