@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
-from imgcrawl.items import STORED
+from imgcrawl.items import STATUSES, STORED
 from imgcrawl.lines import printable
 
 RECENT = 10.0  # seconds that "images a second" looks back
@@ -68,13 +68,18 @@ def pace(view: Mapping[str, Any]) -> str:
     return told
 
 
-def remaining(pages: int | None, galleries: Mapping[str, int], galleries_a_second: float) -> float | None:
-    """Seconds to go for a crawl with so many *pages* to read, where only galleries are left: a page of a list may lead
-    to any number of others."""
-    left = galleries["not_reached"]
-    if pages is None or not left or galleries_a_second <= 0 or pages > left:
+def remaining(view: Mapping[str, Any], pages: int | None, galleries_a_second: float) -> float | None:
+    """Seconds to go for the crawl of *view* with so many *pages* to read, or a shared queue, where only galleries are
+    left, or only images of them: a page of a list may lead to any number of others."""
+    left, a_second = view["galleries"]["not_reached"], galleries_a_second
+    if queue := view.get("queue"):  # what is leased may have been read, and have images under way
+        pages = queue["queued"] + (queue["leased"] if left else 0)
+    if pages is None or pages > left:
         return None
-    return float(round(left / galleries_a_second, 1))
+    if not left:
+        images = view["images"]
+        left, a_second = images["found"] - sum(images[status] for status in STATUSES), view["rate"]
+    return float(round(left / a_second, 1)) if left > 0 and a_second > 0 else None
 
 
 def queue_line(view: Mapping[str, Any]) -> str:

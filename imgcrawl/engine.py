@@ -51,15 +51,17 @@ def is_stopping(engine: ExecutionEngine) -> bool:
 
 
 def pages_left(crawler: Crawler) -> int | None:
-    """How many pages wait in the scheduler of *crawler* or are under way. None while its spider may begin others by
-    itself, and where workers share a queue or it is not crawling."""
+    """How many pages wait in the scheduler of *crawler*, are asked for or wait to be read. None while its spider may
+    begin others by itself, and where workers share a queue or it is not crawling."""
     scheduler: Any = scheduler_in(crawler)
     if scheduler is None or getattr(scheduler, "shared_run", None) is not None or not hasattr(scheduler, "__len__"):
         return None
     engine = crawler.engine
     if engine._slot is None or engine._start is not None:
         return None
-    return len(scheduler) + sum(not request.meta.get("media") for request in engine._slot.inprogress)
+    asked = sum(not request.meta.get("media") for request in engine.downloader.active)
+    scraper = engine.scraper.slot
+    return len(scheduler) + asked + (len(scraper.queue) if scraper else 0)
 
 
 def wake(engine: ExecutionEngine) -> None:

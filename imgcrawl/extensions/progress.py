@@ -116,10 +116,10 @@ class Progress:
         counts = counts_of(stats)
         galleries = counts["galleries"]
         rate = self.galleries.recent(galleries["scraped"] + galleries["failed"])
+        view = {**counts, "rate": self.speed.recent(stored_images(stats))}
         return {
-            **counts,
-            "rate": self.speed.recent(stored_images(stats)),
-            "remaining": remaining(pages_left(self.crawler), galleries, rate),
+            **view,
+            "remaining": remaining(view, pages_left(self.crawler), rate),
             "waiting": stats.get("budget/waiting"),
             "hosts": downloader.limits.busiest(HOSTS) if hasattr(downloader, "limits") else _busiest(downloader.slots),
         }

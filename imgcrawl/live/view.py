@@ -54,10 +54,8 @@ def shown(view: dict[str, Any]) -> dict[str, Any]:
     view["rate"] = round(sum(row["rate"] for row in living), 2)
     view["curve"] = [round(sum(each), 1) for each in zip_longest(*curves, fillvalue=0.0)][::-1]
     view["hosts"] = _hosts_of_all([row["hosts"] for row in living]) if runs else []
-    queue, pages = view["queue"], view.get("pages")
-    pages = queue["queued"] + queue["leased"] if queue else pages
     rate = sum(row["gallery_rate"] for row in living)
-    view["remaining"] = remaining(pages, view["galleries"], rate) if runs else None
+    view["remaining"] = remaining(view, view.get("pages"), rate) if runs else None
     view["workers"] = [{name: row[name] for name in ROW} for row in sorted(rows, key=lambda row: str(row["name"]))]
     for name in ("group", "kind", "at", "worker", "redis", "pages"):
         view.pop(name, None)

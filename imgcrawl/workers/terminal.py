@@ -69,9 +69,9 @@ class Terminal:
     def show(self, view: dict[str, Any], stats: Mapping[str, Any], workers: int, *, stopping: bool) -> None:
         """Tell how far so many *workers* are; *stopping*: they are about to leave."""
         view["rate"] = self.speed.recent(stored_images(stats))
-        queue, galleries = view["queue"], view["galleries"]
+        galleries = view["galleries"]
         rate = self._galleries.recent(galleries["scraped"] + galleries["failed"])
-        view["remaining"] = remaining(queue["queued"] + queue["leased"], galleries, rate)
+        view["remaining"] = remaining(view, None, rate)
         first, *lines = lines_of(view, 0)
         lines.insert(0, f"{workers} worker{'' if workers == 1 else 's'}, {first}")
         if self._live:

@@ -129,3 +129,23 @@ def test_the_time_to_go_is_told_where_only_galleries_are_left(
     view = shown(nothing("s") | said | {"state": "running", "workers": [row], "queue": queue})
     assert view["remaining"] == seconds
     assert "pages" not in view
+
+
+@pytest.mark.parametrize(
+    ("pages", "queue", "seconds"),
+    [
+        (0, None, 25.0),
+        (1, None, None),  # it may be a list page
+        (None, {"queued": 0, "leased": 3}, 25.0),
+        (None, {"queued": 1, "leased": 3}, None),
+    ],
+)
+def test_the_time_to_go_is_told_where_only_images_are_left(
+    pages: int | None, queue: dict[str, int] | None, seconds: float | None
+) -> None:
+    galleries = {"found": 30, "scraped": 29, "failed": 1, "not_reached": 0}
+    images = {"found": 100, "downloaded": 40, "uptodate": 0, "duplicate": 5, "refused": 2, "failed": 3}
+    said = border.snapshot({"galleries": galleries, "images": images, "pages": pages})
+    row = border.worker({"rate": 2.0, "gallery_rate": 0.0}) | {"age": 0.0}
+    view = shown(nothing("s") | said | {"state": "running", "workers": [row], "queue": queue})
+    assert view["remaining"] == seconds
