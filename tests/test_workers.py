@@ -213,7 +213,9 @@ def test_workers_that_only_crash_are_given_up(tmp_path: Path, redis_server: Redi
 
 def test_ctrl_c_stops_all_and_the_same_command_goes_on(tmp_path: Path) -> None:
     with serve(**SMALL, latency=0.2) as replica:
-        process = start(tmp_path, replica.base, "-O", "items.json")
+        process = start(
+            tmp_path, replica.base, "-O", "items.json", "-s", "RUN_SUMMARY=summary.json", "-s", "SHUTDOWN_TIMEOUT=0.1"
+        )
         until(lambda: fed(tmp_path) > 12 and len(worker_pids(tmp_path)) == 3)
         process.send_signal(signal.SIGINT)
         done = ended(tmp_path, process, 30)
@@ -228,6 +230,9 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(tmp_path: Path) -> None:
         assert left, done.log
         assert 0 < int(left[1]) <= GALLERIES - len(done.items) + 1
         assert_galleries_add_up(done, replica)
+        summary = json.loads((tmp_path / "summary.json").read_text())
+        now = sum(image["status"] == "downloaded" for item in done.items for image in item["images"])
+        assert summary["images_downloaded_now"] == summary["images"]["downloaded"] == now
 
         process = start(tmp_path, replica.base, "-O", "items.json")
         before = fed(tmp_path)

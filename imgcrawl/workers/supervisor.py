@@ -272,7 +272,7 @@ class Workers:
         reason = end_reason(sums, is_over=over, was_told=bool(self.signals))
         stats = stats_of_all(sums, counted) | {"elapsed_time_seconds": seconds, "frontier/left": left}
         stats["finish_reason"] = reason
-        stats |= self.watch.of_this_start(self.run_id, sums)
+        stats |= self.watch.of_this_start(self.run_id, stats)
         if counts["id"] == self.run_id:
             stats["gallery/found"] = counts["galleries"]
         if self.trouble:

@@ -74,12 +74,12 @@ class Watch:
         said = await self._board.read()
         self.leader.remember(said.newest, said.failures)
 
-    def of_this_start(self, run: str, sums: Mapping[str, Any]) -> dict[str, Any]:
-        """Of *sums*, those of *run*, what was not there before the workers began: bytes, and images downloaded."""
+    def of_this_start(self, run: str, stats: Mapping[str, Any]) -> dict[str, Any]:
+        """Of *stats*, those of *run*, what was not there before the workers began: bytes, and images downloaded."""
         before = self._stats_before if run == self._run_before else {}
         earlier = int(before.get("image/bytes", 0))
         return {
-            "image/bytes": max(0, int(sums.get("image/bytes", 0)) - earlier),
-            "start/downloaded": max(0, int(sums.get("image/downloaded", 0)) - int(before.get("image/downloaded", 0))),
+            "image/bytes": max(0, int(stats.get("image/bytes", 0)) - earlier),
+            "start/downloaded": max(0, int(stats.get("image/downloaded", 0)) - int(before.get("image/downloaded", 0))),
             "start/earlier_bytes": earlier,
         }
