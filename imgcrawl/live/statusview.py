@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +16,7 @@ from imgcrawl.items import STATUSES, meaning
 from imgcrawl.lines import printable
 
 MOST_WORKERS, MOST_FAILURES = 50, 5
+_TEXT, _UNBOUNDED = 12, 10_000  # characters of a text at the end of a row; of a terminal
 
 
 def picture(view: Mapping[str, Any]) -> RenderableType:
@@ -23,7 +26,7 @@ def picture(view: Mapping[str, Any]) -> RenderableType:
         return Group(*parts)
     if view["verdict"]:
         parts.append(_line(f"  {view['verdict']}"))
-    parts += [_line(f"  {line}") for line in _lines(view)]
+    parts += [Padding(Text(printable(line)), (0, 0, 0, 2), expand=False) for line in _lines(view)]
     if view["workers"] and view["state"] not in ("ended", "killed"):
         parts += ["", _workers(view)]
         if (more := len(view["workers"]) - MOST_WORKERS) > 0:
@@ -58,8 +61,8 @@ def _lines(view: Mapping[str, Any]) -> Iterator[str]:
         yield f"slowed down: delays are {control['delay_factor']:g} times as long"
 
 
-def _workers(view: Mapping[str, Any]) -> Table:
-    table = _table("worker", "state", "said", "images/s", "images", "galleries", "MB", "pages", "memory")
+def _workers(view: Mapping[str, Any]) -> RenderableType:
+    table = _Fitting("worker", "state", "said", "images/s", "images", "galleries", "MB", "pages", "memory")
     for row in view["workers"][:MOST_WORKERS]:
         table.add_row(
             *(
@@ -80,9 +83,9 @@ def _workers(view: Mapping[str, Any]) -> Table:
     return table
 
 
-def hosts_table(view: Mapping[str, Any]) -> Table:
+def hosts_table(view: Mapping[str, Any]) -> RenderableType:
     """The busiest hosts of the crawl that *view* tells of."""
-    table = _table("host", "active", "delay", "waiting", "a second", "slowed by", last_is_text=True)
+    table = _Fitting("host", "active", "delay", "waiting", "a second", "slowed by", last_is_text=True)
     for host in view["hosts"]:
         active = f"{host['active']}/{host['limit']}" if host["limit"] else ""
         cells = (
@@ -97,8 +100,8 @@ def hosts_table(view: Mapping[str, Any]) -> Table:
     return table
 
 
-def _reasons(view: Mapping[str, Any]) -> Table:
-    table = _table("outcome", "", "", last_is_text=True)
+def _reasons(view: Mapping[str, Any]) -> RenderableType:
+    table = _Fitting("outcome", "", "", last_is_text=True)
     for name, shown in (("failed", "image failed"), ("refused", "image refused"), ("galleries", "gallery failed")):
         for reason, count in view["reasons"][name].items():
             cells = (f"{shown} ({reason})", f"{count:,}", meaning(reason))
@@ -106,12 +109,41 @@ def _reasons(view: Mapping[str, Any]) -> Table:
     return table
 
 
-def _table(*columns: str, last_is_text: bool = False) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    for number, name in enumerate(columns):
-        is_text = number == 0 or (last_is_text and number == len(columns) - 1) or name == "state"
-        table.add_column(name, justify="left" if is_text else "right", no_wrap=True, overflow="ellipsis")
-    return table
+class _Fitting:
+    """A table of *columns*. Where it is wider than the terminal those in the middle and at the end are left out; two
+    stay, and a text that is the last one, on several lines."""
+
+    def __init__(self, *columns: str, last_is_text: bool = False) -> None:
+        self._columns, self._texts = columns, int(last_is_text)
+        self._rows: list[Sequence[Text]] = []
+
+    def add_row(self, *cells: Text) -> None:
+        self._rows.append(cells)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room, wide = options.max_width - self._texts * _TEXT, options.update_width(_UNBOUNDED)
+        kept = len(self._columns) - self._texts
+        while kept > 2 and Measurement.get(console, wide, self._table(range(kept))).maximum > room:
+            kept -= 1
+        yield self._table([*range(kept), *range(len(self._columns) - self._texts, len(self._columns))])
+
+    def _table(self, numbers: Iterable[int]) -> Table:
+        table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+        numbers = list(numbers)
+        for number in numbers:
+            name = self._columns[number]
+            is_last = bool(self._texts) and number == len(self._columns) - 1
+            least = 0 if is_last else min(_TEXT * 2, max(len(name), *(len(row[number]) for row in self._rows)))
+            table.add_column(
+                name,
+                justify="left" if number == 0 or is_last or name == "state" else "right",
+                no_wrap=not is_last,
+                overflow="fold" if is_last else "ellipsis",
+                min_width=least,
+            )
+        for row in self._rows:
+            table.add_row(*(row[number] for number in numbers))
+        return table
 
 
 def _ago(seconds: float) -> str:
