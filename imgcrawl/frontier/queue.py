@@ -137,8 +137,11 @@ class Queue:
 
     async def _check_limits(self) -> None:
         """Without its limits, which are under the same prefix, a worker would wait for them for ever."""
-        for name, expected in _LIMITS.items():
-            found = printable((await self.client.type(f"{self.prefix}{name}")).decode())
+        async with self.client.pipeline(transaction=False) as pipe:
+            for name in _LIMITS:
+                pipe.type(f"{self.prefix}{name}")
+            kinds = [printable(kind.decode()) for kind in await pipe.execute()]
+        for (name, expected), found in zip(_LIMITS.items(), kinds, strict=True):
             if found not in (expected, "none"):
                 raise _foreign(f"key {self.prefix}{name} holds a {found}, expected a {expected}")
 
