@@ -17,6 +17,7 @@ import redis
 
 from imgcrawl.demo.server import Replica, serve
 from imgcrawl.exitcodes import ExitCode
+from imgcrawl.workers.outcome import stats_of_all
 from tests.support import processes
 from tests.support.crawling import FAST, ROOT, Crawl, environment, until
 from tests.support.pages import Crawl as Pages
@@ -540,3 +541,10 @@ def test_a_worker_that_is_refused_in_mid_crawl_ends_it_with_what_was_fed(
         assert "Traceback" not in log
         assert log.count("another takes its place") == 1
         assert 40 < len(feed(tmp_path)) < 300
+
+
+def test_what_no_feed_has_is_counted_as_the_workers_did() -> None:
+    known = {"gallery/known": 3, "gallery/session_ended": 1, "gallery/led_to/http://h/": 5, "image/bytes": 7}
+    sums = known | {"gallery/count": 9, "image/downloaded": 4, "item_scraped_count": 9}
+    counted = {"gallery/count": 8, "image/downloaded": 3}
+    assert stats_of_all(sums, counted) == known | counted | {"item_scraped_count": 9}

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 # The counts that are made from the merged feed, and of those the ones that are not in it.
 _IN_FEED = ("image/", "gallery/")
-_NOT_IN_FEED = ("image/bytes",)
+_NOT_IN_FEED = ("image/bytes", "gallery/known", "gallery/session_ended", "gallery/led_to/")
 
 
 @dataclass
@@ -79,7 +79,9 @@ def stats_of_all(sums: Mapping[str, Any], counted: Mapping[str, int]) -> dict[st
     *counted* is what the merged feed holds: what workers that crashed had counted was done again and counted again;
     the feed has it once.
     """
-    kept = {name: value for name, value in sums.items() if not name.startswith(_IN_FEED) or name in _NOT_IN_FEED}
+    kept = {
+        name: value for name, value in sums.items() if not name.startswith(_IN_FEED) or name.startswith(_NOT_IN_FEED)
+    }
     return {**kept, **counted}
 
 
