@@ -11,6 +11,7 @@ from scrapy.http import Response
 from imgcrawl.basespiders.base import base_and_encoding, nodes, text_of, words_of
 from imgcrawl.basespiders.lists import ListSpider
 from imgcrawl.basespiders.walk import Walk
+from imgcrawl.exceptions import RequestRefused
 from imgcrawl.items import Gallery
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.urls import absolute, stem
@@ -56,7 +57,11 @@ class ListImagesSpider(ListSpider):
         return page - self.first_page + 1 >= self.galleries_range.end
 
     async def read_list(self, response: Response, found: list[str]) -> AsyncIterator[Any]:
-        yield self.scraped(await outside_loop(size_of(response.body), self.read_item, response))
+        try:
+            yield self.scraped(await outside_loop(size_of(response.body), self.read_item, response))
+        except RequestRefused as refusal:  # the list goes on
+            self.logger.warning("%.500s: %s", response.url, refusal)
+            yield self.failed(self.new_item(response.url), refusal.reason)
 
     def read_item(self, response: Response) -> Gallery:
         images = self.images_on(response)

@@ -21,7 +21,6 @@ from imgcrawl.catalogue.contract import (
     failed_subpage,
 )
 from imgcrawl.catalogue.database import INCOMPLETE, RECORD, SqlRecords, insert, select
-from imgcrawl.failures import is_passing
 from imgcrawl.items import STORED
 
 KEY_SIZE = 20  # bytes of a fingerprint
@@ -29,6 +28,10 @@ NOT_HAD = ("failed", "refused")
 NOT_HAD_ONLY = "status IN ('failed', 'refused')"
 IMAGES = "image_urls images"  # the fields of an item with images
 _REFUSED_TODAY = ("budget", "simulated")
+_NOT_THERE = {  # what a site says of an image, and neither of the moment nor of who asks
+    *("http_404", "http_410", "empty", "html", "not_an_image", "not_a_video", "unsupported_format", "truncated"),
+    *("corrupt", "placeholder"),
+}
 _NOT_OF_THE_SITE = ("lost", "storage", "stopped", "error")  # failures that trying again mends
 
 OUTCOME = [field.name for field in fields(LastOutcome)]
@@ -242,7 +245,7 @@ def _was_tried(outcome: LastOutcome | None, tries: int, *, gives: bool) -> bool:
     others does not have."""
     if outcome is None or outcome.status != "failed" or outcome.reason in _NOT_OF_THE_SITE:
         return False
-    return outcome.tried >= tries or (gives and not is_passing(outcome.reason))
+    return outcome.tried >= tries or (gives and outcome.reason in _NOT_THERE)
 
 
 def _places(columns: Sequence[str]) -> Callable[[Any], Sequence[Any]]:

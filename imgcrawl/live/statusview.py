@@ -133,7 +133,7 @@ class _Fitting:
         for number in numbers:
             name = self._columns[number]
             is_last = bool(self._texts) and number == len(self._columns) - 1
-            least = 0 if is_last else min(_TEXT * 2, max(len(name), *(len(row[number]) for row in self._rows)))
+            least = 0 if is_last else min(_TEXT * 2, max([len(name), *(len(row[number]) for row in self._rows)]))
             table.add_column(
                 name,
                 justify="left" if number == 0 or is_last or name == "state" else "right",

@@ -500,6 +500,7 @@ def test_a_catalogue_of_the_third_version_is_upgraded_and_knows_what_was_not_dec
         (("http_404",), 1),
         (("html", "truncated"), 1),
         (("timeout",), 3),
+        (("http_403",), 3),
         (("http_404", "http_503"), 3),
         (("lost",), 0),
     ],

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from imgcrawl.display import curve
-from imgcrawl.live.statusview import picture
+from imgcrawl.live.statusview import hosts_table, picture
 from imgcrawl.live.view import nothing
 
 WORKER = {"name": "here-4242-a1b2c3", "state": "running", "age": 0.4, "rate": 16.2, "images": 12_022, "galleries": 611}
@@ -39,3 +39,9 @@ def test_a_narrow_terminal_is_told_less_and_nothing_by_halves(width: int) -> Non
     assert "www.example.com 3/4" in words
     assert "image failed (http_404) 12 Not Found" in words
     assert ("142 MB" in words) == (width >= 80)
+
+
+def test_a_table_without_rows_is_its_head() -> None:
+    console = Console(width=80, file=io.StringIO())
+    console.print(hosts_table(VIEW | {"hosts": []}))
+    assert "waiting" in console.file.getvalue()  # type: ignore[attr-defined] # of a StringIO
