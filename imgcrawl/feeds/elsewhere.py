@@ -21,8 +21,9 @@ SCRAPED = "item_scraped_count"  # Scrapy's own count
 
 
 def has_brought_nothing(crawler: Crawler) -> bool:
-    """Whether *crawler* has not had one item yet."""
-    return not crawler.stats.get_value(SCRAPED)
+    """Whether *crawler* has not had one item yet. False where nobody counts (a project without Scrapy's CoreStats)."""
+    count = crawler.stats.get_value(SCRAPED)
+    return not count and (count is not None or crawler.stats.get_value("start_time") is not None)
 
 
 def in_place_of_nothing(crawler: Crawler, path: Path) -> IO[bytes] | None:

@@ -198,6 +198,7 @@ class OutputWriter:
         spider = Spider.from_crawler(crawler, **self._names)
         exporter = feedexport.FeedExporter(crawler)
         crawler.settings.freeze()
+        crawler.stats.set_value(SCRAPED, 0)
         exporter.open_spider(spider)
         with _failures() as failures:
             for line in segments:

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scrapy import Spider
+from scrapy.utils.test import get_crawler
 
 from imgcrawl.demo.server import serve
+from imgcrawl.feeds.elsewhere import has_brought_nothing
 from tests.support.crawling import FAST, crawl, crawl_command, environment, until
 from tests.support.processes import Process
 from tests.support.redis_server import RedisServer
@@ -83,3 +86,12 @@ def test_a_worker_started_by_hand_is_refused_a_feed_in_an_object_store(
     assert done.log.startswith(f"Feed s3://{BUCKET}/feed.json: workers that share a queue need a feed that is on disk")
     with redis_server.client() as client:
         assert client.dbsize() == 0
+
+
+def test_where_nobody_counts_items_every_feed_is_stored() -> None:
+    crawler = get_crawler(Spider)
+    assert not has_brought_nothing(crawler)  # a project without Scrapy's CoreStats
+    crawler.stats.set_value("start_time", 1)
+    assert has_brought_nothing(crawler)
+    crawler.stats.inc_value("item_scraped_count")
+    assert not has_brought_nothing(crawler)
