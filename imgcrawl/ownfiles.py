@@ -8,7 +8,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -115,12 +115,17 @@ def written_by_export(folder: Path) -> Iterator[Callable[[str], bool]]:
     notes = folder / EXPORT_NOTES
     try:
         check_database(notes, "the notes of an export")
-        with closing(sqlite3.connect(notes if notes.exists() else ":memory:")) as known:
-            names = "SELECT 1 FROM parts WHERE name = ?"
-            known.execute(names, ("",))
-            yield lambda name: known.execute(names, (name,)).fetchone() is not None
-    except (InputError, sqlite3.Error):  # there is none
-        yield lambda name: False
+        there = notes.exists()
+    except InputError:
+        there = False
+    with closing(sqlite3.connect(notes if there else ":memory:")) as known:
+
+        def is_written(name: str) -> bool:
+            with suppress(sqlite3.Error):  # there are no notes, or they are damaged
+                return known.execute("SELECT 1 FROM parts WHERE name = ?", (name,)).fetchone() is not None
+            return False
+
+        yield is_written
 
 
 def _is_database(path: Path) -> bool:

@@ -93,5 +93,11 @@ def _rename(ftp: FTP, part: str, name: str) -> None:
     try:
         ftp.rename(part, name)
     except error_perm:  # some servers replace no file
-        ftp.delete(name)
-        ftp.rename(part, name)
+        aside = f"{part}.old"
+        ftp.rename(name, aside)
+        try:
+            ftp.rename(part, name)
+        except BaseException:
+            ftp.rename(aside, name)
+            raise
+        ftp.delete(aside)

@@ -121,7 +121,7 @@ class _Bounded:
         if size == 0:
             return b""
         if size > 0:  # a text is looked through from its beginning with each piece of it
-            size = max(size, self.since_item // 4)
+            size = max(size, min(self.since_item // 4, MAX_OBJECT - self.since_item))
         while len(self._left) < max(size, 1) and (chunk := next(self._chunks, b"")):
             self._left += chunk
         data, self._left = (self._left[:size], self._left[size:]) if size > 0 else (self._left, b"")
