@@ -176,7 +176,7 @@ def backgrounds_of(attributes: dict[str, str]) -> Iterator[str]:
     """The photographs that an element has for a background, by its style or for a script. Others are ornaments."""
     for name in ("style", *BACKGROUNDS):
         value = attributes.get(name, "")
-        found = [match[1] or match[2] or match[3] for match in _URL.finditer(value)]
+        found = [match[1] or match[2] or match[3] or "" for match in _URL.finditer(value)]
         for address in found or ([value] if name != "style" else []):
             if PHOTOGRAPH.search(file_name(address)):
                 yield address.strip()

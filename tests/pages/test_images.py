@@ -169,6 +169,7 @@ def both(html: str, url: str = PAGE) -> list[str]:
         ),
         ("<a href=/wiki/File:Cat.jpg>page</a><a href=/wiki/File%3ACat.jpg>page</a>", []),
         ("<div style='background-image:url(a.jpg)'></div><style>p {background: url(b.jpg)}</style>", [HERE + "a.jpg"]),
+        ("<div style='background: url(\"\"), url(a.jpg)'></div><p style=\"background:url('')\">", [HERE + "a.jpg"]),
         ("<div style='background:url(\"a.svg\")'></div><p data-bg=b.gif><p data-bg='c.webp'>", [HERE + "c.webp"]),
         # noscript
         ("<img class=lazy src=blank.gif><noscript><img src=a.jpg></noscript>", [HERE + "a.jpg"]),
