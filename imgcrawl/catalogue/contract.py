@@ -157,14 +157,18 @@ class StoredRecords(Protocol):
     def find_all(self, keys: Iterable[bytes]) -> list[Record | None]:
         """The records of the addresses with the fingerprints *keys*, in their order."""
 
-    def files_of(self, checksum: str) -> Iterator[str]:
-        """The files that these bytes are recorded for, each once. That they have many addresses costs nothing."""
+    def files_of(self, checksum: str, after: str = "") -> Iterator[str]:
+        """The files that these bytes are recorded for, each once, in order, from the one *after*. That they have many
+        addresses costs nothing."""
+
+    def first_files(self, checksums: Iterable[str]) -> dict[str, str]:
+        """The first of `files_of` for each of *checksums* that has one."""
 
     def has_file(self, path: str, checksum: str) -> bool:
         """Whether these bytes are recorded for the file *path*."""
 
-    def put(self, record: Record) -> None:
-        """Add *record*, or put it in the place of an older one of the same address. Call inside `transaction`."""
+    def put(self, *records: Record) -> None:
+        """Add *records*, or put them in the place of older ones of the same addresses. Call inside `transaction`."""
 
     def note_file(self, record: Record) -> None:
         """Note `mtime_ns` and `inode` of *record*, if it is still of that file. Call inside `transaction`."""

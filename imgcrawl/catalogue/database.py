@@ -32,6 +32,7 @@ def insert(table: str, columns: Sequence[str], kept: Sequence[str] = ()) -> str:
 
 _FIND = f"{select('images', RECORD)} WHERE key = ?"
 _PUT = insert("images", RECORD)
+FIRST_FILE = "FROM images WHERE checksum = ? AND path > ? ORDER BY path LIMIT 1"
 INCOMPLETE = "UPDATE galleries SET complete_at = 0 WHERE key = (SELECT gallery FROM outcomes WHERE key = ?)"
 
 
@@ -65,19 +66,19 @@ class SqlRecords(ABC):
     def find_all(self, keys: Iterable[bytes]) -> list[Record | None]:
         return self._in_order(select("images", RECORD), Record, keys)
 
-    def files_of(self, checksum: str) -> Iterator[str]:
-        path = ""
-        while rows := self._rows(
-            "SELECT path FROM images WHERE checksum = ? AND path > ? ORDER BY path LIMIT 1", (checksum, path)
-        ):
-            path = rows[0][0]
-            yield path
+    def files_of(self, checksum: str, after: str = "") -> Iterator[str]:
+        while rows := self._rows(f"SELECT path {FIRST_FILE}", (checksum, after)):
+            after = rows[0][0]
+            yield after
+
+    def first_files(self, checksums: Iterable[str]) -> dict[str, str]:
+        return {checksum: path for checksum in checksums if (path := next(self.files_of(checksum), ""))}
 
     def has_file(self, path: str, checksum: str) -> bool:
         return bool(self._rows("SELECT 1 FROM images WHERE checksum = ? AND path = ? LIMIT 1", (checksum, path)))
 
-    def put(self, record: Record) -> None:
-        self._write(_PUT, [_record_values(record)])
+    def put(self, *records: Record) -> None:
+        self._write(_PUT, map(_record_values, records))
 
     def note_file(self, record: Record) -> None:
         values = (record.mtime_ns, record.inode, record.key, record.path, record.checksum)

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.abc import RV, PQGen
 
 from imgcrawl.catalogue.contract import SCHEMA_VERSION, CatalogueError
+from imgcrawl.catalogue.database import FIRST_FILE
 from imgcrawl.catalogue.sql import SqlCatalogue
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import shown_address
@@ -24,6 +25,7 @@ _EXPECTED = (
 _HOST = r"(?:[^\s@/?#:,\[\]]*|\[[^\s\]]*\])(?::[0-9]*)?"
 _ADDRESS = re.compile(rf"postgres(?:ql)?://(?:[^\s@/?#]*@)?{_HOST}(?:,{_HOST})*(?:/[^\s@?#]*)?(?:\?[^\s#]*)?")
 _LOCK = 0x696D6763  # one number for all machines; PostgreSQL's own locks on rows would have to be taken in one order
+_BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock({_LOCK})"
 _CONNECTION = {"connect_timeout": "10", "keepalives_idle": "30", "tcp_user_timeout": "30000"}
 
 _SCHEMA = (
@@ -144,10 +146,9 @@ class PostgresCatalogue(SqlCatalogue):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._lock:
-            self._rows("BEGIN")
+            self._rows(_BEGIN)  # in one: each question costs a round trip
             self._in_transaction = True
             try:
-                self._rows("SELECT pg_advisory_xact_lock(?)", (_LOCK,))
                 yield
                 self._rows("COMMIT")
             except BaseException:
@@ -192,6 +193,13 @@ class PostgresCatalogue(SqlCatalogue):
 
     def _rows_of_keys(self, select: str, keys: Sequence[bytes]) -> Iterable[Any]:
         return self._rows(f"{select} WHERE key = ANY(?)", (list(keys),)) if keys else []
+
+    def first_files(self, checksums: Iterable[str]) -> dict[str, str]:
+        first = f"(SELECT path {FIRST_FILE.replace('checksum = ?', 'images.checksum = asked.checksum')})"
+        rows = self._rows(
+            f"SELECT asked.checksum, {first} FROM unnest(?::text[]) AS asked (checksum)", ("", list(checksums))
+        )  # noqa: S608 -- our own names
+        return {checksum: path for checksum, path in rows if path}
 
     def _size(self) -> int:
         tables = "relnamespace = 'imgcrawl'::regnamespace AND relkind = 'r'"

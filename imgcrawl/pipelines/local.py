@@ -29,6 +29,7 @@ from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.stores import FileStore
+from imgcrawl.pipelines.together import Together
 
 GROUP_MAX = 32  # images of one transaction, for which other workers wait
 
@@ -146,7 +147,9 @@ class LocalKeeper:
             if self.looks:
                 self.looks.catch_up()
             with self.store.folders.kept_open(), self.catalogue.transaction():
-                outcomes = [self._publish(staged) for staged in images]
+                together = Together(self.catalogue, [staged.image.record for staged in images])
+                outcomes = [self._publish(staged, together) for staged in images]
+                together.write()
                 kept = [each for each in outcomes if isinstance(each, tuple)]
                 self.store.sync(record.path for status, record in kept if status == "downloaded")
         except BaseException as error:  # to be raised where the image is waited for
@@ -160,10 +163,10 @@ class LocalKeeper:
             with suppress(OSError):  # the store removes what is left when it is closed
                 image.file.close()
 
-    def _publish(self, ready: _Staged) -> tuple[str, Record] | ImageError:
+    def _publish(self, ready: _Staged, catalogue: Together) -> tuple[str, Record] | ImageError:
         """Give a staged image its name and its record; or say why it is not wanted beside those that are stored."""
         image, staged = ready.image, ready.path
-        record, checksum, catalogue = image.record, image.record.checksum, self.catalogue
+        record, checksum = image.record, image.record.checksum
         before = catalogue.find(record.key)
         is_once, own = self.config.same_bytes == "once", before.path if before else ""
         others = catalogue.files_of(checksum) if self.config.same_bytes != "again" else ()
@@ -175,14 +178,14 @@ class LocalKeeper:
                     path = known
                     break
                 with self.store.linked(known) as link:
-                    path = self._named(image, link or staged)
+                    path = self._named(image, link or staged, catalogue)
                 break
         else:
             if self.looks and ready.look and (other := self.looks.like(ready.look, record)):
                 return ImageError("similar", f"as {other}")
             if self.config.last_modified:
                 set_last_modified(staged, record.last_modified)
-            path = self._named(image, staged)
+            path = self._named(image, staged, catalogue)
         _, mtime_ns, inode = self.store.stat(path) or (0, 0, 0)
         record = replace(record, path=path, mtime_ns=mtime_ns, inode=inode)
         catalogue.put(record)
@@ -190,11 +193,11 @@ class LocalKeeper:
             self.looks.note(ready.look, record)
         return status, record
 
-    def _named(self, image: Examined, staged: Path) -> str:
+    def _named(self, image: Examined, staged: Path, catalogue: Together) -> str:
         """The path of *image*, now that the *staged* file has its name."""
         checksum = image.record.checksum
         names = file_names(image.named_path, image.extension, checksum, with_checksum=self.config.with_checksum)
-        return self.store.publish(staged, names, checksum, lambda name: self.catalogue.has_file(name, checksum))
+        return self.store.publish(staged, names, checksum, lambda name: catalogue.has_file(name, checksum))
 
 
 def set_last_modified(file: Path, said: str) -> None:

@@ -20,6 +20,7 @@ from imgcrawl.catalogue.database import AT_ONCE
 from imgcrawl.catalogue.galleries import items
 from imgcrawl.catalogue.sql import IMAGES, gallery_key
 from imgcrawl.commands.failures import failures
+from imgcrawl.pipelines.together import Together
 from imgcrawl.pipelines.visits import visit_of
 from imgcrawl.retries import ALL, RetryStart
 from imgcrawl.spiders.pximg import PximgSpider
@@ -63,8 +64,7 @@ def record(number: int, path: str = "", checksum: str = "ab" * 32) -> Record:
 
 def put(catalogue: Catalogue, *records: Record) -> None:
     with catalogue.transaction():
-        for each in records:
-            catalogue.put(each)
+        catalogue.put(*records)
 
 
 def outcome(
@@ -100,9 +100,31 @@ def test_a_record_is_found_replaced_and_there_when_it_is_opened_again(place: str
 def test_the_files_of_bytes_are_told_once_each_in_their_order(catalogue: Catalogue) -> None:
     put(catalogue, record(1, "b.jpg"), record(2, "a.jpg"), record(3, "b.jpg"), record(4, "B.jpg"), record(5, "x", "0"))
     assert list(catalogue.files_of("ab" * 32)) == ["B.jpg", "a.jpg", "b.jpg"]
+    assert list(catalogue.files_of("ab" * 32, "B.jpg")) == ["a.jpg", "b.jpg"]
     assert list(catalogue.files_of("ef" * 32)) == []
+    assert catalogue.first_files(["ab" * 32, "ef" * 32, "0"]) == {"ab" * 32: "B.jpg", "0": "x"}
+    assert catalogue.first_files([]) == {}
     assert catalogue.has_file("a.jpg", "ab" * 32)
     assert not catalogue.has_file("x", "ab" * 32)
+
+
+def test_what_is_published_together_sees_what_was_there_and_what_is_new(catalogue: Catalogue) -> None:
+    put(catalogue, record(1, "b.jpg"), record(2, "c.jpg"))
+    with catalogue.transaction():
+        together = Together(catalogue, [record(1), record(3), record(4, checksum="cd" * 32)])
+        assert [together.find(key(number)) for number in (1, 3)] == [record(1, "b.jpg"), None]
+        together.put(record(3, "a.jpg"))
+        together.put(record(3, "a.jpg"))  # the same address twice
+        together.put(record(4, "d.jpg", "cd" * 32))
+        assert together.find(key(3)) == record(3, "a.jpg")
+        assert list(together.files_of("ab" * 32)) == ["a.jpg", "b.jpg", "c.jpg"]
+        assert list(together.files_of("cd" * 32)) == ["d.jpg"]
+        assert together.has_file("a.jpg", "ab" * 32)
+        assert together.has_file("c.jpg", "ab" * 32)
+        assert not together.has_file("a.jpg", "cd" * 32)
+        assert catalogue.find(key(3)) is None
+        together.write()
+    assert catalogue.find_all([key(3), key(4)]) == [record(3, "a.jpg"), record(4, "d.jpg", "cd" * 32)]
 
 
 def test_what_a_transaction_did_before_an_error_is_undone(catalogue: Catalogue) -> None:
