@@ -64,7 +64,8 @@ class SqlRecords(ABC):
         return Record(*rows[0]) if rows else None
 
     def find_all(self, keys: Iterable[bytes]) -> list[Record | None]:
-        return self._in_order(select("images", RECORD), Record, keys)
+        keys = list(keys)
+        return in_order(self._rows_of_keys(select("images", RECORD), keys), Record, keys)
 
     def files_of(self, checksum: str, after: str = "") -> Iterator[str]:
         while rows := self._rows(f"SELECT path {FIRST_FILE}", (checksum, after)):
@@ -139,7 +140,8 @@ class SqlRecords(ABC):
             yield from rows
             behind = last(rows[-1])
 
-    def _in_order(self, select: str, kind: Callable[..., _T], keys: Iterable[bytes]) -> list[_T | None]:
-        wanted = list(keys)
-        found = {bytes(row[0]): kind(*row) for row in self._rows_of_keys(select, wanted)}
-        return [found.get(key) for key in wanted]
+
+def in_order(rows: Iterable[Any], kind: Callable[..., _T], keys: Iterable[bytes]) -> list[_T | None]:
+    """What *kind* makes of *rows*, each of which has its key first, in the order of *keys*."""
+    found = {bytes(row[0]): kind(*row) for row in rows}
+    return [found.get(key) for key in keys]

@@ -196,9 +196,8 @@ class PostgresCatalogue(SqlCatalogue):
 
     def first_files(self, checksums: Iterable[str]) -> dict[str, str]:
         first = f"(SELECT path {FIRST_FILE.replace('checksum = ?', 'images.checksum = asked.checksum')})"
-        rows = self._rows(
-            f"SELECT asked.checksum, {first} FROM unnest(?::text[]) AS asked (checksum)", ("", list(checksums))
-        )  # noqa: S608 -- our own names
+        asked = f"SELECT asked.checksum, {first} FROM unnest(?::text[]) AS asked (checksum)"  # noqa: S608 -- our own names
+        rows = self._rows(asked, ("", list(checksums)))
         return {checksum: path for checksum, path in rows if path}
 
     def _size(self) -> int:

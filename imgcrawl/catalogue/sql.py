@@ -20,7 +20,7 @@ from imgcrawl.catalogue.contract import (
     StoredGallery,
     failed_subpage,
 )
-from imgcrawl.catalogue.database import INCOMPLETE, RECORD, SqlRecords, insert, select
+from imgcrawl.catalogue.database import INCOMPLETE, RECORD, SqlRecords, in_order, insert, select
 from imgcrawl.items import STORED
 
 KEY_SIZE = 20  # bytes of a fingerprint
@@ -104,7 +104,8 @@ class SqlCatalogue(SqlRecords):
         return True
 
     def outcomes(self, keys: Iterable[bytes]) -> list[LastOutcome | None]:
-        return self._in_order(_OUTCOMES, LastOutcome, keys)
+        keys = list(keys)
+        return in_order(self._rows_of_keys(_OUTCOMES, keys), LastOutcome, keys)
 
     def mark_lost(self, keys: Iterable[bytes]) -> int:
         wanted = "(SELECT wanted FROM images WHERE images.key = outcomes.key)"
