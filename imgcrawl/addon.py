@@ -13,12 +13,13 @@ from scrapy.utils.misc import load_object
 
 from imgcrawl import settings as ours
 from imgcrawl.checks import check_values
+from imgcrawl.components import check_reactor
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import Addon as FrontierAddon
 from imgcrawl.hooks import SETTINGS as HOOKS
 from imgcrawl.hooks import Addon as HooksAddon
 from imgcrawl.playwright import Addon as PlaywrightAddon
-from imgcrawl.refusal import tell_bad_input
+from imgcrawl.refusal import tell_bad_input, tell_uncaught
 from imgcrawl.telemetry import Addon as TelemetryAddon
 from imgcrawl.warc import Addon as WarcAddon
 
@@ -79,8 +80,8 @@ class Addon:
     IMGCRAWL_WITHOUT (a list) names are left out. A setting of the project's own is never changed.
 
     Bad input, of these settings or of what the parts read when the crawl starts, is told in one sentence: also by
-    Scrapy's own commands, which then end with exit code 2. Raises `InputError` for a part that is not known, and for a
-    value of a setting that makes no sense.
+    Scrapy's own commands, which then end with exit code 2. Raises `InputError` for a part that is not known, for a
+    value of a setting that makes no sense, and for another reactor than asyncio's, which every part needs.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -90,9 +91,13 @@ class Addon:
     def from_crawler(cls, crawler: Crawler) -> Self:
         return cls(crawler)
 
+    @classmethod
+    def update_pre_crawler_settings(cls, settings: BaseSettings) -> None:
+        tell_uncaught(settings)
+        check_reactor(settings)
+
     def update_settings(self, settings: BaseSettings) -> None:
-        if settings["COMMANDS_MODULE"] != ours.COMMANDS_MODULE:  # which tell by themselves
-            tell_bad_input(self.crawler)
+        tell_bad_input(self.crawler)
         check_values(settings)
         parts = _parts(settings)
         for name, value in _defaults():

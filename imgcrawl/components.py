@@ -10,6 +10,7 @@ from typing import Any
 
 from scrapy.settings import BaseSettings, Settings, default_settings
 from scrapy.utils.misc import load_object
+from scrapy.utils.reactor import is_asyncio_reactor_installed, is_reactor_installed
 
 from imgcrawl.exceptions import InputError, describe
 
@@ -43,10 +44,19 @@ def check_orders(settings: BaseSettings) -> None:
 
 
 def check_reactor(settings: BaseSettings) -> None:
-    """Raise `InputError` where Scrapy would begin crawls in another event loop than asyncio's, the only one of ours."""
-    default = settings["TWISTED_REACTOR"] == default_settings.TWISTED_REACTOR
-    if settings.getbool("TWISTED_REACTOR_ENABLED") and (not default or settings.getbool("FORCE_CRAWLER_PROCESS")):
-        raise InputError("TWISTED_REACTOR and FORCE_CRAWLER_PROCESS: expected Scrapy's defaults (asyncio)")
+    """Raise `InputError` where crawls would run in another event loop than asyncio's, the only one of ours."""
+    if not settings.getbool("TWISTED_REACTOR_ENABLED"):
+        return
+    given, default = settings["TWISTED_REACTOR"], default_settings.TWISTED_REACTOR
+    if not (is_asyncio_reactor_installed() if is_reactor_installed() else given == default):
+        raise InputError(f"TWISTED_REACTOR is {given!r:.100}: imgcrawl works with asyncio's only; expected {default!r}")
+
+
+def check_process(settings: BaseSettings) -> None:
+    """Raise `InputError` where Scrapy would begin crawls by Deferreds, which commands of ours do not wait for."""
+    check_reactor(settings)
+    if settings.getbool("TWISTED_REACTOR_ENABLED") and settings.getbool("FORCE_CRAWLER_PROCESS"):
+        raise InputError("FORCE_CRAWLER_PROCESS is on: expected Scrapy's default (False)")
 
 
 def check_paths(settings: BaseSettings) -> None:

@@ -6,13 +6,16 @@ import asyncio
 import logging
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from scrapy.crawler import Crawler
 from scrapy.settings import BaseSettings
 
+from imgcrawl import settings as ours
 from imgcrawl.checks import check_values
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
@@ -42,11 +45,42 @@ def tell_bad_input(crawler: Crawler) -> None:
     """Have an `InputError` that ends *crawler*, which is about to start, told in one sentence.
 
     Scrapy's own commands, which would end with 1 or even with 0, then end with exit code 2. In a script nothing is
-    ended: the sentence is logged, and who awaits the crawl gets the error.
+    ended: the sentence is logged, and who awaits the crawl gets the error. Commands of ours tell it by themselves, but
+    for those of Scrapy's among them, which have this `Addon`.
     """
+    own = crawler.settings["COMMANDS_MODULE"] == ours.COMMANDS_MODULE
+    if not crawler.crawling or (own and Addon not in crawler.settings.getdict("ADDONS")):  # `scrapy shell` is no crawl
+        return
     with suppress(RuntimeError):  # a crawl by Deferreds, which runs in no task
         if task := asyncio.current_task():
-            task.add_done_callback(partial(_tell, crawler))
+            tell = _Teller(crawler)
+            task.remove_done_callback(tell)  # of the spider, and of an add-on: once
+            task.add_done_callback(tell)
+
+
+def tell_uncaught(settings: BaseSettings) -> None:
+    """Have an `InputError` that is raised before a crawl begins, or where there is none (`scrapy shell`), told in the
+    same way: where the command is one of Scrapy's."""
+    if settings["COMMANDS_MODULE"] != ours.COMMANDS_MODULE and _is_scrapys_command():
+        sys.excepthook = partial(_tell_uncaught, sys.excepthook)
+
+
+def _tell_uncaught(
+    otherwise: Any, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    if not isinstance(error, InputError):
+        otherwise(kind, error, traceback)
+        return
+    print(printable(str(error)), file=sys.stderr)  # noqa: T201 -- a command's words to its user
+    sys.exit(ExitCode.REFUSED)
+
+
+@dataclass(frozen=True)
+class _Teller:
+    crawler: Crawler
+
+    def __call__(self, task: asyncio.Task[Any]) -> None:
+        _tell(self.crawler, task)
 
 
 def _tell(crawler: Crawler, task: asyncio.Task[Any]) -> None:

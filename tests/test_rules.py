@@ -57,13 +57,13 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
     "__main__": {"console"},
     "checks": {"settings"},  # the defaults
-    "refusal": {"checks"},
+    "refusal": {"checks", "settings"},
     "configuration": {"checks"},
     "console": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version
-    "addon": {"checks", "settings", "frontier", "hooks", "playwright", "refusal", "telemetry", "warc"},
+    "addon": {"checks", "components", "settings", "frontier", "hooks", "playwright", "refusal", "telemetry", "warc"},
     "spiders": {"basespiders"},
-    "basespiders": {"addresses", "catalogue", "pages", "rows", "settings"},
+    "basespiders": {"addresses", "catalogue", "pages", "refusal", "rows", "settings"},
     "live": {"display", "engine", "extensions", "frontier", "shared", "stopping"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},

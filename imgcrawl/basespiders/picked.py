@@ -8,6 +8,7 @@ from scrapy.crawler import Crawler
 
 from imgcrawl.basespiders.retries import RetriesSpider
 from imgcrawl.ranges import Ranges
+from imgcrawl.refusal import tell_bad_input
 
 
 class PickedSpider(RetriesSpider):
@@ -22,6 +23,7 @@ class PickedSpider(RetriesSpider):
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
+        tell_bad_input(crawler)  # that of its own arguments, too: add-ons are loaded later
         spider = super().from_crawler(crawler, *args, **kwargs)
         spider.galleries_range = Ranges.from_setting(crawler.settings.get("GALLERIES_RANGE", ""), "GALLERIES_RANGE")
         return spider

@@ -19,7 +19,7 @@ from imgcrawl.commands.base import complain, refuse
 from imgcrawl.commands.ending import tell_end
 from imgcrawl.commands.manyworkers import run_workers, starter_for
 from imgcrawl.commands.startup import check_log_level, quiet_startup
-from imgcrawl.components import check_orders, check_paths, check_reactor
+from imgcrawl.components import check_orders, check_paths, check_process
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.loglines import install_line_records
@@ -75,7 +75,7 @@ class Command(scrapy.commands.crawl.Command):
             check_given(settings, opts.set)
             super().process_options(args, opts)
             check_orders(settings)
-            check_reactor(settings)
+            check_process(settings)
             check_log_level(settings["LOG_LEVEL"])
             if opts.simulate:
                 _simulate(settings, opts)
@@ -102,7 +102,7 @@ class Command(scrapy.commands.crawl.Command):
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
-            process = cast("AsyncCrawlerProcess", self.crawler_process)  # check_reactor()
+            process = cast("AsyncCrawlerProcess", self.crawler_process)  # check_process()
             configured = cast("Settings", self.settings).getdict("SPIDER_ARGUMENTS").get(args[0] if args else "", {})
             arguments = {**configured, **opts.spargs}
             spider = _spider_name(args, sorted(process.spider_loader.list()))

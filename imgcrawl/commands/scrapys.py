@@ -8,8 +8,8 @@ from scrapy.exceptions import UsageError
 
 from imgcrawl.checks import check_given
 from imgcrawl.commands.base import complain, refuse
-from imgcrawl.components import check_orders, check_reactor
-from imgcrawl.exceptions import InputError
+from imgcrawl.components import check_orders, check_process
+from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.refusal import Addon as RefusalAddon
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from scrapy.settings import Settings
 else:
     Base = object  # Scrapy takes every subclass of ScrapyCommand in this package for a command
+
+
+class NothingCameError(ImgcrawlError):
+    """There is no answer from *url*."""
+
+    def __init__(self, url: str, why: str = "with -L INFO the log says why") -> None:
+        super().__init__(f"nothing was fetched from {url}: {why}")
 
 
 class ScrapysCommand(Base):
@@ -41,14 +48,16 @@ class ScrapysCommand(Base):
             super().process_options(args, opts)
             if self.requires_crawler_process:
                 check_orders(settings)
-                check_reactor(settings)
+                check_process(settings)
                 settings.setdefault_in_component_priority_dict("ADDONS", RefusalAddon, 0)
         except InputError as error:
             refuse(str(error))
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
-            self._check_spider(getattr(opts, "spider", None))
+            if spider := getattr(opts, "spider", None):
+                self.check_spider("--spider ", spider)
+            self.begin(args, opts)
             super().run(args, opts)  # type: ignore[safe-super] # of the command of Scrapy's behind this class
         except UsageError as error:
             if not str(error):  # then Scrapy prints the help, and does not say what is missing
@@ -57,12 +66,19 @@ class ScrapysCommand(Base):
         except InputError as error:
             complain(str(error))
             self.exitcode = ExitCode.REFUSED
+        except NothingCameError as error:
+            complain(str(error))
+            self.exitcode = ExitCode.FAILED
 
-    def _check_spider(self, name: str | None) -> None:
-        if name and self.crawler_process:
+    def begin(self, args: list[str], opts: argparse.Namespace) -> None:
+        """What is done before Scrapy's command. May raise `InputError`."""
+
+    def check_spider(self, place: str, name: str) -> None:
+        """Raise `InputError` where no spider has the *name* that was given in that *place*."""
+        if self.crawler_process:
             names = sorted(self.crawler_process.spider_loader.list())
             if name not in names:
-                raise InputError(f"--spider {name}: expected one of {', '.join(names)}")
+                raise InputError(f"{place}{name}: expected one of {', '.join(names)}")
 
 
 class ScrapysFetch(ScrapysCommand):
@@ -73,7 +89,7 @@ class ScrapysFetch(ScrapysCommand):
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         super().run(args, opts)
         if not self.exitcode and not self.has_come():
-            complain(f"nothing was fetched from {args[0]}: with -L INFO the log says why")
+            complain(str(NothingCameError(args[0])))
             self.exitcode = ExitCode.FAILED
 
     def has_come(self) -> bool:

@@ -111,7 +111,7 @@ def test_the_help_of_every_command_has_an_example() -> None:
         assert re.search(rf"Example: (.+ )?(scrapy|imgcrawl) {name}\b", command.long_desc()), name
 
 
-ASYNCIO = "TWISTED_REACTOR and FORCE_CRAWLER_PROCESS: expected Scrapy's defaults (asyncio)"
+ASYNCIO = "imgcrawl works with asyncio's only; expected 'twisted.internet.asyncioreactor.AsyncioSelectorReactor'"
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,16 @@ ASYNCIO = "TWISTED_REACTOR and FORCE_CRAWLER_PROCESS: expected Scrapy's defaults
             "parse http://127.0.0.1:1/ --pipelines -s TWISTED_REACTOR=twisted.internet.selectreactor.SelectReactor",
             ASYNCIO,
         ),
+        ("fetch http://127.0.0.1:1/ -s FORCE_CRAWLER_PROCESS=True", "FORCE_CRAWLER_PROCESS is on: expected Scrapy's"),
+        (
+            "parse http://127.0.0.1:1/ --spider urls -c parse_rows",
+            "urls needs either -a file=FILE or -a url=ADDRESS,ADDRESS,…",
+        ),
+        ("shell http://127.0.0.1:1/ --spider urls", "urls needs either -a file=FILE or -a url=ADDRESS,ADDRESS,…"),
+        ("parse http://127.0.0.1:1/ --nolog", "http://127.0.0.1:1/ is of no spider here: expected --spider NAME"),
+        ("parse http://127.0.0.1:1/ --spider pximg", "pximg has no callback 'parse': expected -c with one of parse_"),
+        ("parse http://127.0.0.1:1/ --spider pximg -c parse_nothing", "pximg has no callback 'parse_nothing'"),
+        ("check nobody", "scrapy check nobody: expected one of alexa, "),
         ("fetch", "expected [options] <url>, as in: scrapy fetch --nolog https://example.org/albums"),
     ],
 )
@@ -142,22 +152,23 @@ def test_scrapys_own_commands_tell_bad_input_in_one_sentence(command: str, sente
     assert len(usage) == (3 if command == "fetch" else 0), "its usage, from Scrapy"
 
 
-@pytest.mark.parametrize("command", ["fetch", "parse --spider urls -a url=http://127.0.0.1:1/"])
-def test_an_address_from_which_nothing_comes_is_one_sentence_and_exit_code_1(command: str, tmp_path: Path) -> None:
-    off = [f"{name}=False" for name in ("ROBOTSTXT_OBEY", "RETRY_ENABLED")]
+OFF = " -s ROBOTSTXT_OBEY=False -s RETRY_ENABLED=False"
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (f"fetch{OFF}", "with -L INFO the log says why"),
+        (f"parse --spider urls -a url=http://127.0.0.1:1/ -c parse_rows{OFF}", "with -L INFO the log says why"),
+        (f"shell -c response.status{OFF}", "http://127.0.0.1:1/: [Errno 111] Connect call failed ('127.0.0.1', 1)"),
+        ("shell -c response.status -s ROBOTSTXT_RETRY=0 -s RETRY_ENABLED=False", "with -L INFO the log says why"),
+    ],
+)
+def test_an_address_from_which_nothing_comes_is_one_sentence_and_exit_code_1(
+    command: str, why: str, tmp_path: Path
+) -> None:
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "imgcrawl",
-            *command.split(),
-            "http://127.0.0.1:1/",
-            "--nolog",
-            "-s",
-            off[0],
-            "-s",
-            off[1],
-        ],
+        [sys.executable, "-m", "imgcrawl", *command.split(), "http://127.0.0.1:1/", "--nolog"],
         cwd=tmp_path,
         env=environment(),
         capture_output=True,
@@ -165,8 +176,23 @@ def test_an_address_from_which_nothing_comes_is_one_sentence_and_exit_code_1(com
         check=False,
         timeout=60,
     )
-    assert done.returncode == 1
-    assert done.stderr == "nothing was fetched from http://127.0.0.1:1/: with -L INFO the log says why\n"
+    assert (done.returncode, done.stderr) == (1, f"nothing was fetched from http://127.0.0.1:1/: {why}\n")
+
+
+def test_a_shell_without_an_answer_says_so_and_goes_on(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "imgcrawl", "shell", "./no-such-file.html", "--nolog"],
+        cwd=tmp_path,
+        env={**environment(), "SCRAPY_PYTHON_SHELL": "python"},
+        input="print(response, 6 * 7)\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert "None 42" in done.stdout
+    assert f"nothing was fetched from {(tmp_path / 'no-such-file.html').as_uri()}: " in done.stderr
 
 
 def test_the_version_and_what_is_configured(tmp_path: Path) -> None:

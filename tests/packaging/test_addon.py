@@ -170,6 +170,61 @@ def test_bad_input_is_one_sentence_and_exit_code_2(project: Path, setting: str, 
     assert done.returncode == 2
 
 
+SELECT = "twisted.internet.selectreactor.SelectReactor"
+OURS = """
+from imgcrawl.basespiders import RowsSpider
+
+class Ours(RowsSpider):
+    name = "ours"
+    required = ("file",)
+"""
+URL = "http://127.0.0.1:1/"
+
+
+@pytest.mark.parametrize("command", ["crawl theirs", f"fetch {URL}", f"shell {URL} -c 1"])
+def test_another_reactor_is_one_sentence_and_exit_code_2(project: Path, command: str) -> None:
+    done = done_in(project, sys.executable, "-m", "scrapy", *command.split(), "-s", f"TWISTED_REACTOR={SELECT}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"TWISTED_REACTOR is '{SELECT}': imgcrawl works with asyncio's only; "
+        "expected 'twisted.internet.asyncioreactor.AsyncioSelectorReactor'\n"
+    )
+
+
+@pytest.mark.parametrize("has_addon", [True, False])
+@pytest.mark.parametrize(
+    "command", ["crawl ours", f"fetch --spider ours {URL}", f"parse --spider ours {URL}", "runspider theirs.py"]
+)
+def test_a_spider_of_ours_without_its_argument_is_one_sentence_and_exit_code_2(
+    project: Path, command: str, *, has_addon: bool
+) -> None:
+    (project / "theirs.py").write_text(OURS)
+    done = done_in(
+        project, sys.executable, "-m", "scrapy", *command.split(), *(() if has_addon else ("-s", "ADDONS={}"))
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "ours needs -a file=…: the list: a file of rows" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--spider", "ours"), "ours needs -a file=…: the list: a file of rows"),
+        (("-s", "IMAGES_STORE=foo://x"), "IMAGES_STORE='foo://x' cannot be used ('foo')"),
+        (("-s", "IMGCRAWL_WITHOUT=imges"), "IMGCRAWL_WITHOUT names imges; expected some of images, downloader"),
+    ],
+)
+def test_bad_input_of_a_shell_is_one_sentence_and_exit_code_2(
+    project: Path, options: tuple[str, str], sentence: str
+) -> None:
+    (project / "theirs.py").write_text(OURS)
+    done = done_in(project, sys.executable, "-m", "scrapy", "shell", URL, "-c", "1", *options)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(sentence)
+
+
 def test_a_script_goes_on_and_a_log_in_a_file_hides_nothing_from_the_terminal(project: Path) -> None:
     (project / "script.py").write_text(SCRIPT)
     with (project / "theirsettings.py").open("a") as settings:
