@@ -100,18 +100,15 @@ class Addon:
         tell_bad_input(self.crawler)
         check_values(settings)
         parts = _parts(settings)
+        set_values(settings)
         for name, value in _defaults():
             if name in COMPONENTS:
                 _add_components(settings, name, value, parts)
-            elif _part_of(name) not in parts:
-                continue
-            elif name in BY_KEY:
+            elif name in BY_KEY and _part_of(name) in parts:
                 for key, entry in value.items():
                     # A scheme that is off here may be in their spiders: the address guard keeps it from pages.
                     if entry is not None or "politeness" not in parts:
                         settings[name].set(key, entry, "addon")
-            else:
-                settings.set(name, value, "addon")
         if "downloader" in parts:
             PlaywrightAddon().update_settings(settings)
             WarcAddon().update_settings(settings)
@@ -122,6 +119,17 @@ class Addon:
             TelemetryAddon().update_settings(settings)
         if "hooks" in parts:
             HooksAddon().update_settings(settings)
+
+
+def set_values(settings: BaseSettings) -> None:
+    """Give *settings* the values that the project itself does not set: also for commands, which load no add-on.
+
+    Raises `InputError` for a part that is not known.
+    """
+    parts = _parts(settings)
+    for name, value in _defaults():
+        if name not in COMPONENTS and name not in BY_KEY and _part_of(name) in parts:
+            settings.set(name, value, "addon")
 
 
 def _parts(settings: BaseSettings) -> set[str]:

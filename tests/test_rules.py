@@ -98,9 +98,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "hooks": {"extensions", "feeds"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
     "commands": {
-        "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports", "extensions",
-        "feeds", "frontier", "hooks", "images", "imgcrawl", "limits", "live", "pages", "pipelines", "refusal", "report",
-        "retries", "shared", "telemetry", "upkeep", "watch", "workers",
+        "addon", "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports",
+        "extensions", "feeds", "frontier", "hooks", "images", "imgcrawl", "limits", "live", "pages", "pipelines",
+        "refusal", "report", "retries", "shared", "telemetry", "upkeep", "watch", "workers",
     },
 }  # fmt: skip
 

