@@ -77,6 +77,7 @@ SLOW = {
     "feeds/test_segments.py",
     "frontier/test_compatibility.py",
     "frontier/test_crawls.py",
+    "frontier/test_every_key.py",
     "frontier/test_queue.py::test_bytes_of_a_seen_and_queued_page",
     "frontier/test_run_arguments.py",
     "frontier/test_servers.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from scrapy.commands import ScrapyCommand
@@ -50,19 +51,22 @@ class Command(BaseCommand, ScrapyCommand):
     def execute(self, args: list[str], opts: argparse.Namespace) -> int:
         # No crawl needs any of these.
         from imgcrawl.exports.pictures import Bodies, Pictures  # noqa: PLC0415 -- the same
-        from imgcrawl.images.lookalikes import groups_of, hash_of, load_library  # noqa: PLC0415 -- the same
+        from imgcrawl.images.lookalikes import Hasher, groups_of, load_library  # noqa: PLC0415 -- the same
 
         distance = _checked(opts)
         load_library()
         bodies = Bodies(image_reader(opts.images, self.project_settings))
         seen: dict[str, Picture] = {}  # by their files, of which some are several images'
         hashes: list[bytes] = []
+        settings = self.project_settings
+        bounds = settings.getint("IMAGES_MAX_PIXELS", 100_000_000), settings.getint("IMAGES_MAX_MEMORY", 160_000_000)
         with (
+            closing(Hasher(*bounds)) as hasher,
             stored_items(args, opts, self.project_settings) as found,
             CommandProgress(lambda: f"{bodies.count:,} images, of {found.count:,} galleries"),
         ):
             for picture in Pictures(found.__iter__):
-                if picture.path in seen or (body := bodies.of(picture)) is None or not (known := hash_of(body)):
+                if picture.path in seen or (body := bodies.of(picture)) is None or not (known := hasher.of(body)):
                     continue
                 seen[picture.path] = picture
                 hashes.append(known)

@@ -168,7 +168,7 @@ def _lookalikes(images: list[tuple[int, str]], stored: ReportFiles) -> list[list
         done = count
         progress.step()
 
-    groups = find(stored.root, images, step)
+    groups = find(stored.root, images, step, stored.bounds)
     progress.end()
     return groups
 

@@ -15,9 +15,10 @@ from scrapy import signals
 
 from imgcrawl.cancelling import cancel_all
 from imgcrawl.digits import whole
+from imgcrawl.exceptions import BAD_INPUT
 from imgcrawl.extensions.verdict import Verdict, findings, gallery_counts
 from imgcrawl.frontier import inspect
-from imgcrawl.frontier.queue import LUA, Queue
+from imgcrawl.frontier.queue import LUA, ForeignKeyError, Queue
 from imgcrawl.frontier.queues import Queues, queues_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
 from imgcrawl.items import STATUSES
@@ -213,10 +214,14 @@ class SharedVerdict(Verdict):
             return
         await cancel_all(self._reporting)
         answer = await self._final_report(self.reason or "shutdown")
+        sums: dict[str, Any] | None = None
+        counts: dict[str, Any] = {}
         try:
             async with asyncio.timeout(self.store.settings.heartbeat_interval):
                 sums = await run_stats(self.store, self.run_stats.run) if answer else None
                 counts = await inspect.counts(self.queues) if sums else {}
+        except ForeignKeyError as error:  # which ends a worker by itself; the sums are what they are
+            logger.debug("How many galleries were found is not known: %s", error)
         except OUTAGES:
             sums = None
         if sums is None or answer is None:
@@ -242,7 +247,9 @@ class SharedVerdict(Verdict):
         end = time.monotonic() + seconds
         while True:
             answer = await self._report(reason, seconds)
-            waiting = answer is None or (reason == "finished" and answer.awaited > 0)
+            # Who leaves because of what stands in the place of our keys is not heard for as long as it stands there.
+            unheard = answer is None and not reason.startswith(BAD_INPUT)
+            waiting = unheard or (answer is not None and reason == "finished" and answer.awaited > 0)
             if not waiting or time.monotonic() > end:
                 return answer
             await asyncio.sleep(POLL_INTERVAL * self.run_stats.interval)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.imageerrors import ImageError
-from imgcrawl.images.opening import opened
-from imgcrawl.images.room import CostlyError
+from imgcrawl.images.process import MEMORY, DecoderProcess
+from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT, IN_THREADS, CostlyError, set_pixel_limit
+from imgcrawl.images.thumbnails import small_copy
 
 # Two hashes, as each takes some pictures for the same that the other tells apart: a difference hash (dHash) of 16 x 16
 # and a perceptual one (pHash) of 8 x 8. Measured with 60 pictures of the demo's sites, 240 pixels wide, and 6 copies of
@@ -20,7 +22,7 @@ from imgcrawl.images.room import CostlyError
 DISTANCE = 32  # of 256 bits
 _PERCEPTUAL = 14  # of 64 bits
 _WORDS = 5
-_SIDE = 256  # pixels that a JPEG is read in: hashes look at 17
+_SMALL = (256, 256)  # pixels of the copy that is hashed: hashes look at 17 and at 32
 _PAIRS = 8_000_000  # that are compared at a time: 64 MB
 
 
@@ -33,17 +35,49 @@ def load_library(needed_by: str = "scrapy duplicates") -> Any:
 
 
 def hash_of(body: bytes) -> bytes | None:
-    """The hashes of an image, upright; None of what cannot be decoded here."""
-    library = load_library()
+    """The hashes of an image, upright; None of what is damaged. Raises `CostlyError` for what is not for threads."""
     try:
-        with opened(body, whole=True) as image:
-            image.draft("L", (_SIDE, _SIDE))
-            upright: Image.Image = ImageOps.exif_transpose(image)
-            hashes = [library.dhash(upright, hash_size=16).hash, library.phash(upright).hash]
-    except (ImageError, CostlyError):
+        small, _ = small_copy(body, _SMALL)
+    except ImageError:
         return None
-    numpy = import_module("numpy")
+    return _hashed(small)
+
+
+def hash_in(process: DecoderProcess, source: bytes | Path) -> bytes | None:
+    """As `hash_of`, decoded in a *process* that can be ended. None of what takes too much there, too."""
+    try:
+        small, _ = process.thumbnail(source, _SMALL)
+    except ImageError:
+        return None
+    return hash_of(small)
+
+
+def _hashed(small: Image.Image) -> bytes:
+    library, numpy = load_library(), import_module("numpy")
+    hashes = [library.dhash(small, hash_size=16).hash, library.phash(small).hash]
     return b"".join(numpy.packbits(bits).tobytes() for bits in hashes)
+
+
+class Hasher:
+    """Hashes images in the thread that asks, or, what may take long or much memory, in a process that can be ended.
+
+    An image may have *max_pixels* and take *memory*, in bytes. Sets the limit of this process.
+    """
+
+    def __init__(self, max_pixels: int = DEFAULT_PIXEL_LIMIT, memory: int = MEMORY) -> None:
+        set_pixel_limit(max_pixels, IN_THREADS)
+        self._process = DecoderProcess(max_pixels, memory)
+
+    def of(self, body: bytes) -> bytes | None:
+        """As `hash_of`, of any image."""
+        try:
+            return hash_of(body)
+        except CostlyError:
+            return hash_in(self._process, body)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.close()
 
 
 class Looks:

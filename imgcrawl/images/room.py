@@ -12,6 +12,8 @@ from typing import Final
 from PIL import Image, ImageFile
 
 DEFAULT_PIXEL_LIMIT: Final = 100_000_000
+# Pixels of four bytes that threads decode at a time; what takes more is decoded in a process of its own.
+IN_THREADS: Final = 24_000_000
 ANIMATION_FACTOR: Final = 10  # all frames together: 600 frames of 1280 x 960 still pass the default limit
 
 

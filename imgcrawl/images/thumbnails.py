@@ -24,6 +24,17 @@ def thumbnail(source: bytes, size: tuple[int, int]) -> tuple[bytes, str]:
     transparent, a JPEG (".jpg") otherwise. Raises `ImageError` with the reasons of `verify.examine`, and
     `CostlyError`.
     """
+    small, profile = small_copy(source, size)
+    result = io.BytesIO()
+    if small.mode in {"RGBA", "LA"}:
+        small.save(result, "PNG", icc_profile=profile, optimize=True)
+        return result.getvalue(), ".png"
+    small.save(result, "JPEG", icc_profile=profile, quality=QUALITY, subsampling=0, optimize=True)
+    return result.getvalue(), ".jpg"
+
+
+def small_copy(source: bytes, size: tuple[int, int]) -> tuple[Image.Image, bytes | None]:
+    """As `thumbnail`, before it is a file: L, LA, RGB or RGBA, and its colour profile. Raises the same."""
     with opened(source) as image:
         box = max(size) * 2  # of a JPEG, enough to make the small one from
         ROOM.refuse_costly(
@@ -42,12 +53,7 @@ def thumbnail(source: bytes, size: tuple[int, int]) -> tuple[bytes, str]:
             small = small.convert(small.mode.removesuffix("A"))
         if not profile or profile[16:20] != _SPACES[small.mode]:
             profile = None
-        result = io.BytesIO()
-        if small.mode in {"RGBA", "LA"}:
-            small.save(result, "PNG", icc_profile=profile, optimize=True)
-            return result.getvalue(), ".png"
-        small.save(result, "JPEG", icc_profile=profile, quality=QUALITY, subsampling=0, optimize=True)
-        return result.getvalue(), ".jpg"
+        return small, profile
 
 
 def _less(image: Image.Image, box: int) -> Image.Image:

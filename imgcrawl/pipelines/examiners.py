@@ -28,8 +28,6 @@ from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.urls import host_of
 
 LARGE = 512 * 1024  # bytes of an image whose decoding takes some milliseconds
-# Pixels of four bytes that threads decode at a time; what takes more is decoded in a process of its own.
-IN_THREADS = 24_000_000
 _OUT_OF_TIME = 3  # files of a host that take too long, until others of it are refused
 _HOSTS = 10_000
 _PARTS = 20_000  # of a video, which threads walk in some hundredths of a second
@@ -57,6 +55,9 @@ class Examiner(Protocol):
 
     def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
         """Small copies of it, each with its name in IMAGES_THUMBS and its extension."""
+
+    def look(self, arrival: Arrival) -> bytes | None:
+        """What it looks like (IMAGES_SIMILAR); None of what cannot be told."""
 
 
 def _options(config: PipelineSettings) -> dict[str, Any]:
@@ -95,6 +96,12 @@ class ImageExaminer:
             for thumb_id, size in self.thumbs.items():
                 yield (thumb_id, *thumbnail(body, size))
 
+    def look(self, arrival: Arrival) -> bytes | None:
+        from imgcrawl.images.lookalikes import hash_of  # noqa: PLC0415 -- few crawls ask
+
+        with self._body(arrival) as body:
+            return hash_of(body)
+
     @contextmanager
     def _body(self, arrival: Arrival) -> Iterator[bytes]:
         if arrival.file is None:
@@ -114,6 +121,9 @@ class VideoExaminer:
 
     def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
         return iter(())
+
+    def look(self, arrival: Arrival) -> bytes | None:
+        return None
 
 
 class ProcessExaminer:
@@ -147,6 +157,11 @@ class ProcessExaminer:
     def thumbnails(self, arrival: Arrival) -> Iterator[tuple[str, bytes, str]]:
         for thumb_id, size in self._thumbs.items():
             yield (thumb_id, *self._process.thumbnail(arrival.file or arrival.response.body, size))
+
+    def look(self, arrival: Arrival) -> bytes | None:
+        from imgcrawl.images.lookalikes import hash_in  # noqa: PLC0415 -- few crawls ask
+
+        return hash_in(self._process, arrival.file or arrival.response.body)
 
 
 def _file_of(arrival: Arrival) -> Path:

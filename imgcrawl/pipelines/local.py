@@ -119,7 +119,7 @@ class LocalKeeper:
         with ExitStack() as file:
             try:
                 image = examined(arrival, examiner, placeholders)
-                look = self.looks.of(arrival) if self.looks else None
+                look = examiner.look(arrival) if self.looks else None
                 if arrival.file:
                     self.store.sync_staged(arrival.file)
                 path = arrival.file or file.enter_context(self.store.staged(arrival.response.body))

@@ -5,10 +5,7 @@ from __future__ import annotations
 import threading
 
 from imgcrawl.catalogue import Catalogue, Record
-from imgcrawl.images.lookalikes import Looks, hash_of, load_library
-from imgcrawl.pipelines.receivers import Arrival
-
-_LARGEST = 32 << 20  # bytes of a file that is read once more for its look
+from imgcrawl.images.lookalikes import Looks, load_library
 
 
 class Lookalikes:
@@ -26,12 +23,6 @@ class Lookalikes:
         self._looks = Looks()
         self._known: dict[str, int] = {}  # checksum → pixels
         self._checksums: list[str] = []  # in the order of the looks
-
-    def of(self, arrival: Arrival) -> bytes | None:
-        """What an image looks like; None of what cannot be told here: it is as large as no threads decode it."""
-        if arrival.size > _LARGEST:
-            return None
-        return hash_of(arrival.file.read_bytes() if arrival.file else arrival.response.body)
 
     def catch_up(self) -> None:
         """Read what others have stored. Not in a transaction, of which nothing may be left."""

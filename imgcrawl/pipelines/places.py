@@ -12,8 +12,8 @@ from scrapy.crawler import Crawler
 
 from imgcrawl.downloader import Downloader
 from imgcrawl.images.process import DecoderProcess
-from imgcrawl.images.room import CostlyError, set_pixel_limit
-from imgcrawl.pipelines.examiners import IN_THREADS, Examiner, ImageExaminer, ProcessExaminer, VideoExaminer
+from imgcrawl.images.room import IN_THREADS, CostlyError, set_pixel_limit
+from imgcrawl.pipelines.examiners import Examiner, ImageExaminer, ProcessExaminer, VideoExaminer
 from imgcrawl.pipelines.settings import PipelineSettings
 
 _T = TypeVar("_T")

@@ -93,7 +93,7 @@ class RemoteKeeper:
         image = await loop.run_in_executor(threads, examined, arrival, examiner, placeholders)
         # The same bytes under two addresses are uploaded once.
         async with self._uploading.setdefault(image.record.checksum, asyncio.Lock()):
-            look = await loop.run_in_executor(threads, self.looks.of, arrival) if self.looks else None
+            look = await loop.run_in_executor(threads, examiner.look, arrival) if self.looks else None
             if look:
                 await self._in_thread(self._refuse_similar, look, image.record)
             status, record = await self._upload(arrival, image)

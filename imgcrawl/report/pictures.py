@@ -47,14 +47,14 @@ class ReportFiles:
         sizes = {str(name): tuple(map(int, size)) for name, size in settings.getdict("IMAGES_THUMBS").items()}
         fitting = sorted(sizes, key=lambda name: (max(sizes[name]) < min(SIZE), max(sizes[name])))
         self.thumbs = f"thumbs/{fitting[0]}" if self._store and fitting else ""
-        self._bounds = (
+        self.bounds = (  # pixels and bytes that an image may take
             settings.getint("IMAGES_MAX_PIXELS", 100_000_000),
             settings.getint("IMAGES_MAX_MEMORY", 160_000_000),
         )
         self._decoders: queue.SimpleQueue[DecoderProcess] = queue.SimpleQueue()
         self._all: list[DecoderProcess] = []
         for _ in range(os.cpu_count() or 1):
-            self._all.append(DecoderProcess(*self._bounds))
+            self._all.append(DecoderProcess(*self.bounds))
             self._decoders.put(self._all[-1])
 
     def has(self, path: str) -> bool:

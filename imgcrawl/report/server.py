@@ -176,7 +176,7 @@ class Search:
         def search() -> None:
             try:
                 assert stored.root is not None  # noqa: S101 -- who begins it has looked
-                groups = find(stored.root, images, step)
+                groups = find(stored.root, images, step, stored.bounds)
             except InputError as error:
                 self._told = {"error": str(error)}
             except Exception as error:  # as of a process that was killed: nobody else would tell

@@ -206,6 +206,7 @@ class _TimedExaminer:
         self._timing = timing
         self._examiner = examiner
         self.thumbnails = examiner.thumbnails
+        self.look = examiner.look
 
     def facts(self, arrival: Arrival) -> Facts:
         with self._timing.timed("verify"):

@@ -10,9 +10,8 @@ from imgcrawl.catalogue import Record
 from imgcrawl.exceptions import ImageError
 from imgcrawl.images.costs import LARGEST_IN_THREADS
 from imgcrawl.images.process import DecoderProcess, NotStartedError
-from imgcrawl.images.room import CostlyError, set_pixel_limit
+from imgcrawl.images.room import IN_THREADS, CostlyError, set_pixel_limit
 from imgcrawl.images.verify import Facts, examine
-from imgcrawl.pipelines.examiners import IN_THREADS
 from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.stores import FileStore
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from scrapy.cmdline import execute
 
 from imgcrawl.demo.pictures import picture
 from imgcrawl.images.lookalikes import DISTANCE, groups_of, hash_of
-from tests.support.crawling import crawl, project_settings
+from tests.attacks.stage import Stage
+from tests.images import hostile
+from tests.support.crawling import ROOT, crawl, project_settings
 from tests.support.server import Server
 
 WIDTH = 240
@@ -94,6 +98,62 @@ def test_groups_are_listed_with_the_largest_first(
     assert run("--keep", "newest")[::2] == (2, "--keep newest: expected largest\n")
     assert run("--distance", "300")[::2] == (2, "--distance 300: expected a number from 0 to 128\n")
     assert run("--distance", "9" * 5000)[0] == 2
+
+
+def hills() -> Image.Image:
+    return Image.open(io.BytesIO(picture("hills/1", "JPEG", WIDTH)))
+
+
+# Each would take seconds or hundreds of MB where nothing bounds it.
+COSTLY: dict[str, Callable[[], bytes]] = {
+    "junk.jpg": lambda: hostile.jpeg_of_junk(12_000_000),
+    "plain.webp": lambda: hostile.plain_webp(6000, 6000),
+    "progressive.jpg": lambda: hostile.progressive_jpeg(6000, 6000),
+    "tile.tif": lambda: hostile.tiff_of_a_large_tile(11_000),
+    "layers.jp2": lambda: hostile.plain_jpeg2000(4000, 4000, num_resolutions=1),
+    "icon.icns": lambda: hostile.icns_of(hostile.plain_jpeg2000(6000, 6000, "L")),
+    "grid.avif": lambda: encoded(Image.new("RGB", (6000, 6000)), "AVIF", speed=10),
+    "photo.png": lambda: encoded(hills().resize((3000, 2400)), "PNG", compress_level=1),
+    "photo.webp": lambda: encoded(hills().resize((3000, 2400)), "WEBP", method=0),
+}
+
+
+@cache
+def costly() -> dict[str, bytes]:
+    return {name: made() for name, made in COSTLY.items()}
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("by", ["duplicates", "report", "crawl"])
+def test_what_costs_much_is_looked_at_within_the_bounds_of_a_crawl(tmp_path: Path, server: Server, by: str) -> None:
+    """By the command, by `scrapy report`, and by a crawl that refuses what is similar. Costly images that are
+    good are compared as all are."""
+    stage = Stage(tmp_path, ROOT, server)
+    store = tmp_path / "images"
+    store.mkdir()
+    bodies = costly()
+    if by == "crawl":
+        for name, body in bodies.items():
+            server.add(f"/{name}", body)
+        page = "<title>g</title>" + "".join(f"<img src=/{name}>" for name in bodies)
+        server.add("/list", b"<a class=g href=/g>g</a>", headers={"Content-Type": "text/html"})
+        server.add("/g", page.encode(), headers={"Content-Type": "text/html"})
+        arguments = {"list": server.url("/list"), "galleries": "a.g"}
+        done = stage.crawl("gallery", arguments, IMAGES_SIMILAR="refuse", IMAGES_VERIFY="structure")
+        assert sorted(done.outcomes).count("similar") == 1, done.outcomes
+    else:
+        for name, body in bodies.items():
+            (store / name).write_bytes(body)
+        images = [{"url": f"http://x/{name}", "status": "downloaded", "path": name} for name in bodies]
+        item = {"url": "http://x/", "title": "g", "image_urls": [image["url"] for image in images], "images": images}
+        (tmp_path / "feed.jsonl").write_text(json.dumps(item) + "\n")
+        options = ["-o", "report.html", "--lookalikes"] if by == "report" else []
+        done = stage.scrapy(by, *options, "--images", str(store), "feed.jsonl")
+        assert by == "report" or ("photo.png" in done.said and "photo.webp" in done.said)
+        assert done.code == 0, done.said
+    assert "Traceback" not in done.said, done.said
+    assert stage.megabytes < 400
+    assert stage.cpu < 40
 
 
 def test_what_looks_like_a_stored_image_and_is_not_larger_is_refused(server: Server, tmp_path: Path) -> None:
