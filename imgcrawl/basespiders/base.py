@@ -26,7 +26,7 @@ from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery
 from imgcrawl.pages import images_in
-from imgcrawl.pages.images import is_empty
+from imgcrawl.pages.candidates import is_empty
 from imgcrawl.pages.markup import html_in
 from imgcrawl.pages.tags import base_of
 from imgcrawl.samples import samples_of

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import unquote
 
-from imgcrawl.pages.tags import BACKGROUNDS
+from imgcrawl.pages.tags import EXTENSION
 
 # Attributes of <img>, best first. The first group says "this is the full-size file" and beats any srcset …
 _ORIGINAL_WORDS = """
@@ -31,7 +31,7 @@ VAGUE_ATTRIBUTES = ("data-url", "data-href", "data-link")
 _ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
 _LISTED = frozenset((*ORIGINAL_ATTRIBUTES, *LAZY_ATTRIBUTES, *VAGUE_ATTRIBUTES))
 _LONGEST_NAME = 40  # characters
-_SAYS_LARGE = re.compile(
+SAYS_LARGE = re.compile(
     r"(?:^|[-_])(?:orig(?:inal)?|raw|full(?:size|screen)?|hi(?:gh)?-?(?:res|def)?|hd|retina|zoom|large|big|max|x{1,3}l)"
     r"(?:$|[-_])"
 )
@@ -45,12 +45,11 @@ _DESCRIPTORS = re.compile(r"(?:[^,(]++|\([^)]*+\)?)*+")
 _DESCRIPTOR = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([wxh])", re.ASCII)
 _MIN_WIDTH = re.compile(r"min-width\s*+:\s*+([0-9]{1,9})", re.ASCII)
 
-_EXTENSION = r"\.(?:jpe?g|jpe|jfif|pjpeg|png|apng|gif|webp|avif|heic|heif|jxl|bmp|tiff?|jp2)"
+_EXTENSION = rf"\.{EXTENSION}"
 # A site's own suffix may follow the extension (.jpg!dta, .jpg:large); MediaWiki's File:x.jpg is a page.
 _HINT = re.compile(_EXTENSION, re.IGNORECASE | re.ASCII)
 _IMAGE_FILE = re.compile(rf"[^/:]*{_EXTENSION}(?:[!:][\w.-]*)?", re.IGNORECASE | re.ASCII)
 PHOTOGRAPH = re.compile(r"\.(?:jpe?g|jfif|webp|avif|png)(?:[!:][\w.-]*)?$", re.IGNORECASE | re.ASCII)
-_URL = re.compile(r"""url\(\s*+(?:"([^"]*+)"|'([^']*+)'|([^'")\s]++))""", re.IGNORECASE | re.ASCII)
 # Links that scripts show large without leaving the page, by their class, their rel or an attribute of their own …
 _SHOWS_LARGE = re.compile(
     r"(?<!no)(?<!no[-_])(?<!not[-_])(?<!video[-_])"
@@ -80,6 +79,8 @@ PLACEHOLDER = re.compile(
     r"\.(?:gif|png|svg|jpe?g|webp)",
     re.IGNORECASE | re.ASCII,
 )
+# What a script has to fill in; `{width}` of lazysizes is known otherwise.
+UNFILLED = re.compile(r"\{[{%]|\$\{|<%|\{[a-z_]{1,20}\}")
 _ICON, _SHOWN = 64, 200  # pixels: what is no larger is an icon; what is larger is shown for itself
 _SMALL = re.compile(r"\s*([0-9]{1,4})(?:px)?\s*$", re.ASCII)
 _COUNTER = re.compile(
@@ -139,12 +140,13 @@ def source_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
     media = attributes.get("media", "").lower()
     least = max((int(width) for width in _MIN_WIDTH.findall(media)), default=0)
     no_limit = "max-width" not in media
-    return [
-        ((1, no_limit, width, least, density), address)
-        for name in attributes
-        if name.endswith("srcset")
-        for address, width, density in _srcset(attributes[name])
-    ]
+    stated = (text for name, text in attributes.items() if name.endswith("srcset"))
+    return [pair for text in stated for pair in srcset_candidates(text, no_limit=no_limit, least=least)]
+
+
+def srcset_candidates(text: str, *, no_limit: bool = True, least: int = 0) -> list[tuple[Rank, str]]:
+    """The addresses in *text*, a `srcset`, for windows of at least that width, or without a limit to it."""
+    return [((1, no_limit, width, least, density), address) for address, width, density in _srcset(text)]
 
 
 @lru_cache(1_000)
@@ -152,34 +154,15 @@ def _rank_by_name(name: str) -> Rank | None:
     """The rank of an image file in an attribute that is not listed, by its *name*; None where it may be any other."""
     if name in _LISTED or not (name.startswith("data-") or "src" in name or "lazy" in name):
         return None
-    if name in ("src", *BACKGROUNDS) or name.endswith("srcset") or _SAYS_OTHER.search(name):
+    if name == "src" or name.endswith("srcset") or _SAYS_OTHER.search(name):
         return None
-    return ORIGINAL if _SAYS_LARGE.search(name) else PLAIN if "src" in name or "lazy" in name else UNSAID
+    return ORIGINAL if SAYS_LARGE.search(name) else PLAIN if "src" in name or "lazy" in name else UNSAID
 
 
 def _unlisted(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
     named = ((name, value) for name, value in attributes.items() if "." in value and len(name) <= _LONGEST_NAME)
     ranked = ((_rank_by_name(name), value) for name, value in named)
     return [(rank, value) for rank, value in ranked if rank and "/" in value and is_file(value)]
-
-
-def linked_file(attributes: dict[str, str]) -> str:
-    """The image file that a link leads to, by its address or by what scripts show large; empty where there is none."""
-    if is_file(href := attributes.get("href", "")):
-        return href
-    said = [*_addresses(attributes, (*ORIGINAL_ATTRIBUTES, "data-src"))]
-    said += [address for rank, address in _unlisted(attributes) if rank == ORIGINAL]
-    return next(filter(is_file, said), "")
-
-
-def backgrounds_of(attributes: dict[str, str]) -> Iterator[str]:
-    """The photographs that an element has for a background, by its style or for a script. Others are ornaments."""
-    for name in ("style", *BACKGROUNDS):
-        value = attributes.get(name, "")
-        found = [match[1] or match[2] or match[3] or "" for match in _URL.finditer(value)]
-        for address in found or ([value] if name != "style" else []):
-            if PHOTOGRAPH.search(file_name(address)):
-                yield address.strip()
 
 
 def _srcset(text: str) -> Iterator[tuple[str, float, float]]:
@@ -254,6 +237,11 @@ def is_original(attributes: dict[str, str]) -> bool:
         or any(map(_SHOWS_LARGE.search, (said, *stated)))
         or (_OF_FILES.search(href[: -len(name) or None]) is not None and _ID.fullmatch(name) is not None)
     )
+
+
+def is_empty(link: str) -> bool:
+    """Whether *link* leads to the page that it stands on."""
+    return not link.strip() or link.lstrip().startswith("#")
 
 
 def is_file(address: str) -> bool:

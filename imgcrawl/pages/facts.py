@@ -14,7 +14,7 @@ from imgcrawl.pages import linkeddata
 from imgcrawl.pages.candidates import is_file, refused_address
 from imgcrawl.pages.linkeddata import Node
 from imgcrawl.pages.sizes import ORIGINAL, size_of
-from imgcrawl.pages.tags import OF_FACTS, Tag, base_of, tags, text_after, text_of
+from imgcrawl.pages.tags import OF_FACTS, Tag, base_of, property_of, tags, text_after, text_of
 from imgcrawl.urls import WEB, absolute, resolve
 
 MAX_TEXT = 1_000  # characters of one fact
@@ -56,6 +56,7 @@ _IMAGE_META = tuple(_IMAGE_META_WORDS.split())
 # What counts where nothing else names an image: whatever ends in a word for one.
 _OTHER_META = re.compile(r"(?:.*[:._-])?(?:image|img|picture|photo|thumbnail)(?:[:._-](?:url|src|full|large))?")
 IMAGE_PROPERTIES = ("image", "contentUrl", "primaryImageOfPage", "photo", "associatedMedia", "thumbnailUrl")
+_PREFIX = re.compile(r"(?:schema|foaf):|https?://(?:schema\.org|xmlns\.com/foaf/0\.1)/")
 # The last words of types that describe the page that a thing stands on, or a part of it, and not the thing.
 _OF_ARTICLES = ("Article", "Posting", "Report", "CreativeWork")
 _OF_PAGES = ("Page", "List", "ListItem", "ImageObject", "Photograph", "HowToStep", "HowToSection")
@@ -125,18 +126,17 @@ class FactsReader:
             self._add(self._meta, key.strip().lower(), attributes.get("content") or attributes.get("value", ""))
         elif name in ("link", "a") and "license" in attributes.get("rel", "").lower().split():
             self._add(self._properties, "license", attributes.get("href", ""))
-        if "itemprop" in attributes or "property" in attributes:
-            self._read_property(tag)
+        if stated := property_of(attributes):
+            self._read_property(tag, stated)
 
-    def _read_property(self, tag: Tag) -> None:
-        stated = tag.attributes.get("itemprop") or tag.attributes.get("property") or ""
+    def _read_property(self, tag: Tag, stated: str) -> None:
         for name in stated.split()[:10]:
-            name = name.removeprefix("schema:")  # noqa: PLW2901 -- a prefix of RDFa
+            name = _PREFIX.sub("", name).replace("depiction", "image")  # noqa: PLW2901 -- of RDFa
             if name == "url" and tag.scope and tag.scope.kind == "ImageObject":
                 name = "contentUrl"  # noqa: PLW2901 -- said in other words
             if name not in _KNOWN_PROPERTIES or len(self._properties[name]) >= MAX_IMAGES or not _is_own(tag, name):
                 continue
-            for attribute in ("content", "src", "href", "datetime", "data"):
+            for attribute in ("content", "resource", "src", "href", "datetime", "data"):
                 if value := tag.attributes.get(attribute, "").strip():
                     break
             else:

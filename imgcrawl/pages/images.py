@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache, partial
 from itertools import islice
 from typing import Any
 
 from lxml import etree
 from parsel import Selector
 
-from imgcrawl.pages.candidates import (
-    DECORATION,
-    PIXEL,
-    PLACEHOLDER,
-    PLAIN,
-    STAND_IN,
-    Rank,
-    backgrounds_of,
-    file_name,
-    image_candidates,
-    is_file,
-    is_no_picture,
-    is_original,
-    is_ornament,
-    is_pixel,
-    linked_file,
-    refused_address,
-    source_candidates,
-)
+from imgcrawl.pages.candidates import is_empty, is_file, is_original, refused_address
 from imgcrawl.pages.facts import FactsReader
 from imgcrawl.pages.scripted import scripted_images
-from imgcrawl.pages.sizes import largest_of, size_of
-from imgcrawl.pages.tags import BACKGROUNDS, IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
+from imgcrawl.pages.search import ImageSearch
+from imgcrawl.pages.sizes import largest_of
+from imgcrawl.pages.tags import IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
+from imgcrawl.pages.values import linked_file
 from imgcrawl.urls import WEB, absolute, resolve
 
 # libxml2 takes what follows a <source> for a part of it.
@@ -55,7 +38,9 @@ def find_images(html: str | Selector, url: str, encoding: str = "utf-8", copies:
 
     Of a page that shows none but for decoration, those that its scripts name (`scripted`).
 
-    Backgrounds in a `style` attribute, or where scripts find them, count where they are photographs by their name.
+    What scripts will show counts as well, where it has an image file's name (`values`): in attributes of any element,
+    also with several addresses, JSON or an expression in them. Of an element that states an original, the image that is
+    alone in it is a small copy. Backgrounds count where they are photographs by their name.
 
     Left out: `data:`, images declared as 1x1 and pixel files (`spacer.gif`), what counts visits, icons (declared to be
     no larger, or SVG by such a name), the page itself, and names like `loading.gif` where a better address took their
@@ -109,15 +94,10 @@ def images_in(
     return list(found)
 
 
-def is_empty(link: str) -> bool:
-    """Whether *link* leads to the page that it stands on."""
-    return not link.strip() or link.lstrip().startswith("#")
-
-
 def _find(
     text: str, url: str, base: str, encoding: str, copies: Copies = None, *, whole_page: bool = False
 ) -> list[str]:
-    search = _Search(resolve(url, "") or url, base, encoding, whole_page=whole_page)
+    search = ImageSearch(resolve(url, "") or url, base, encoding, text, whole_page=whole_page)
     reader = FactsReader(text, base, encoding)
     for tag in tags(text):
         search.read(tag)
@@ -144,7 +124,7 @@ def _shown_in(node: Selector, url: str, base: str, encoding: str, copies: Copies
     attributes: dict[str, str] = {}
     for name, value in root.items():
         attributes.setdefault(name.lower(), value)
-    search = _Search(resolve(url, "") or url, base, encoding)
+    search = ImageSearch(resolve(url, "") or url, base, encoding)
     search.read(Tag("img", attributes, 0, 0, None))
     return largest_of(search.found(()), ())
 
@@ -173,119 +153,3 @@ def _original_of(root: Any, base: str, encoding: str, originals: Originals) -> l
         original = absolute(base, leads, encoding) if leads else None
         originals[key] = [original] if original else []
     return originals[key]
-
-
-class _Search:
-    """Takes the tags of a page one by one, and has the addresses of its images in the end."""
-
-    def __init__(self, page: str, base: str, encoding: str, *, whole_page: bool = False) -> None:
-        self._whole_page = whole_page  # also what is around what it shows
-        self._resolve = cache(partial(resolve, base, encoding=encoding))
-        self._page = page
-        self._found: dict[str, float] = {}
-        self._stand_ins: set[str] = set()
-        self._sources: list[tuple[Rank, str]] = []
-        self._unreplaced: str | None = None
-        self._in_noscript = False
-        self._in_link = False  # that leads to the image of which it shows a copy
-        self._link: dict[str, str] = {}  # the attributes of the link that is open, before its first image
-        self.copies: dict[str, str] = {}  # of what links lead to that may be a page
-
-    def read(self, tag: Tag) -> None:
-        name, attributes = tag.name, tag.attributes
-        if name in ("picture", "/picture"):
-            self._add(self._sources, refused=True)
-            self._sources = []
-        elif name == "source":
-            # Outside of <picture> it belongs to a video or a sound, and has no srcset.
-            self._sources += source_candidates(attributes)
-        elif name in ("noscript", "/noscript"):
-            self._in_noscript = name == "noscript"
-        elif name in IMAGES:
-            self._read_image(attributes)
-        elif name in ("a", "/a"):
-            file = linked_file(attributes) if attributes else ""
-            # What shows in a link to an image file is a small copy of it.
-            self._in_link = bool(file) and (self._add([(PLAIN, file)], refused=True) or "").startswith(WEB)
-            self._link = {} if self._in_link else attributes
-        elif name == "link":
-            self._read_link(attributes)
-        elif name == "video":
-            self._add([(PLAIN, attributes.get("poster", ""))], refused=True)
-        elif name == "image":
-            href = attributes.get("href") or attributes.get("xlink:href") or attributes.get("src", "")
-            self._add([(PLAIN, href)], refused=True)
-        if "style" in attributes or any(map(attributes.__contains__, BACKGROUNDS)):
-            for background in backgrounds_of(attributes):
-                self._add([(PLAIN, background)])
-
-    def _read_link(self, attributes: dict[str, str]) -> None:
-        said = attributes.get("rel", "").lower().split()
-        if "image_src" in said or ("preload" in said and attributes.get("as", "").lower() == "image"):
-            srcset = source_candidates({"srcset": attributes.get("imagesrcset", "")})
-            self._add([*srcset, (PLAIN, attributes.get("href", ""))])
-
-    def _read_image(self, attributes: dict[str, str]) -> None:
-        candidates = self._sources + image_candidates(attributes)
-        self._sources = []
-        if self._in_link or is_pixel(attributes):
-            return
-        if self._whole_page and is_ornament(attributes, candidates):
-            return
-        if "href" in self._link:  # its first image decides for all
-            link, self._link = self._link, {}
-            original = self._add([(PLAIN, link["href"])]) if is_original(link) else None
-            self._in_link = original is not None
-            if original:
-                if copy := self._best(candidates)[0]:
-                    self.copies.setdefault(original, copy)
-                return
-        address = self._add(candidates, refused=True)
-        if address is None:
-            return
-        src = (self._resolve(attributes.get("src", "")) if "srcset" in attributes else "") or ""
-        if src not in ("", address) and size_of(src).image == size_of(address).image:
-            self._add([(PLAIN, src)])  # the larger one counts
-        for rank, candidate in candidates:
-            if rank == STAND_IN and (stand_in := self._resolve(candidate)) not in (None, address):
-                self._stand_ins.add(str(stand_in))
-        if self._in_noscript and self._unreplaced is not None and address != self._unreplaced:
-            self._stand_ins.add(self._unreplaced)
-        self._unreplaced = address if PLACEHOLDER.fullmatch(file_name(address)) else None
-
-    def _add(self, candidates: list[tuple[Rank, str]], *, refused: bool = False) -> str | None:
-        """Take the best of *candidates* that can be asked for, or with *refused* the best that cannot."""
-        address, width, told = self._best(candidates)
-        if address:
-            self._found[address] = max(self._found.get(address, 0), width)
-        elif refused and told:
-            self._found[address := told] = 0
-        return address or None
-
-    def _best(self, candidates: list[tuple[Rank, str]]) -> tuple[str, float, str]:
-        """The best of *candidates* that can be asked for, and its width; and the best that cannot."""
-        told = ""
-        for rank, candidate in sorted(candidates, key=lambda pair: pair[0], reverse=True):
-            if is_empty(candidate):
-                continue
-            address = self._resolve(candidate)
-            if address is not None and address.startswith(WEB):
-                if address == self._page or PIXEL.fullmatch(file_name(address)):
-                    continue
-                if self._whole_page and is_no_picture(address):
-                    continue
-                return address, rank[2], told
-            told = told or refused_address(address, candidate)
-        return "", 0.0, told
-
-    def shows_any(self) -> bool:
-        """Whether an image was found that is not there for decoration, by its name."""
-        return any(address.startswith(WEB) and not DECORATION.search(file_name(address)) for address in self._found)
-
-    def found(self, named: Iterable[str]) -> dict[str, float]:
-        """All that was found, after what the page has *named*: address → width, 0 where that is not stated."""
-        self._add(self._sources, refused=True)
-        found = dict.fromkeys(named, 0.0)
-        for address, width in self._found.items():
-            found[address] = max(found.get(address, 0), width)
-        return {address: width for address, width in found.items() if address not in self._stand_ins}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from parsel import Selector
 
-from imgcrawl.pages.images import is_empty
+from imgcrawl.pages.candidates import is_empty
 from imgcrawl.pages.tags import base_of, tags, text_of
 from imgcrawl.urls import absolute
 

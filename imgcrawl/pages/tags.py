@@ -34,24 +34,19 @@ _ATTRIBUTE = re.compile(_ONE, re.ASCII)
 _UNNAMED = re.sub(r"\((?!\?)", "(?:", _ONE)
 _ATTRIBUTES = re.compile(rf"(?:{_UNNAMED})*+[\s/]*+(>?)", re.ASCII)
 # Microdata and RDFa name a property of the thing that the page is about, on any element.
-_PROPERTY = r"(?:itemprop|property|itemscope|typeof)(?=[\s/>=])"
-# A background may be on any element, too.
-BACKGROUNDS = (
-    "data-bg",
-    "data-background",
-    "data-background-image",
-    "data-bg-image",
-    "data-lazy-background",
-    "data-bgset",
+_PROPERTY = r"(?:itemprop|property|itemscope|typeof|resource)(?=[\s/>=])"
+# What a script will show, or a style does, is stated on any element: by an attribute of such a name, with the name of
+# an image file in its value.
+_MAY_STATE = (
+    r"(?:(?:data-|[:@\[]|v-|x-|ng-)[^\s/>=]*+|onclick|style|src(?:set|doc)?|data|poster|background|original|full|large"
+    r"|(?:images?|photos?|pictures?|gallery|slides)(?:-[^\s/>=]*+)?)"
 )
-_BACKGROUND = (
-    rf"(?:(?:{'|'.join(BACKGROUNDS)})(?=[\s/>=])"
-    r"""|style\s*+=\s*+(?:"[^">]*?url\(|'[^'>]*?url\())"""
-)
-_HAS_BACKGROUNDS = re.compile(_BACKGROUND, re.IGNORECASE | re.ASCII)
-_HAS_PROPERTIES = re.compile(rf"[\s/]{_PROPERTY}", re.IGNORECASE | re.ASCII)
-PROPERTY_WORDS = ("itemprop", "property", "itemscope", "typeof")
-_PIECE = 64 * 1024  # characters that are looked through at a time
+MAY_STATE = re.compile(_MAY_STATE)
+EXTENSION = r"(?:jpe?g|jpe|jfif|pjpeg|png|apng|gif|webp|avif|heic|heif|jxl|bmp|tiff?|jp2)"
+_QUOTES = (('"', '"'), ("'", "'"), ("", r"\s>\"'"))
+_VALUE = "|".join(rf"{quote}(?:[^.{end}]++|\.(?!{EXTENSION})){{0,2000}}+\." for quote, end in _QUOTES)
+_STATES = rf"{_MAY_STATE}\s*+=\s*+(?:{_VALUE})"
+PROPERTY_WORDS = ("itemprop", "property", "itemscope", "typeof", "resource")
 _MANY = 500  # texts and tags that are passed over at a time
 _VOID_WORDS = """
     img meta link source base area input br hr col embed param track wbr
@@ -65,12 +60,12 @@ _SCOPES = frozenset(_SCOPES_WORDS.split())
 
 
 @cache
-def _uninteresting(kept: frozenset[str], scope: str, *, properties: bool, backgrounds: bool) -> re.Pattern[str]:
+def _uninteresting(kept: frozenset[str], scope: str) -> re.Pattern[str]:
     """Up to `_MANY` texts and tags that nothing stands in. Interesting are those named *scope*, and those with
-    properties or backgrounds."""
+    properties or images."""
     names = "|".join((*sorted(kept), *_RAW_TEXT, *([scope] if scope else [])))
-    some = "|".join([_PROPERTY] * properties + [_BACKGROUND] * backgrounds)
-    attribute = _UNNAMED.replace(r"[\s/]*+", rf"[\s/]*+(?!{some})", 1) if some else _UNNAMED
+    some = f"{_PROPERTY}|{_STATES}" if "img" in kept else _PROPERTY
+    attribute = _UNNAMED.replace(r"[\s/]*+", rf"[\s/]*+(?!{some})", 1)
     tag = rf"</?+(?!(?:{names})[\s/>])[a-z][^\s/>]*+(?:{attribute})*+[\s/]*+>"
     return re.compile(rf"(?:[^<]++|{tag}|<(?![a-z/!?])){{0,{_MANY}}}+", re.ASCII | re.IGNORECASE)
 
@@ -147,6 +142,13 @@ def base_of(html: str | Selector, url: str) -> str:
     return url if base is None or base.startswith(("data:", "javascript:")) else base
 
 
+def property_of(attributes: dict[str, str]) -> str:
+    """The names of the properties of a thing that an element has, in microdata or RDFa."""
+    rel = attributes.get("rel", "")
+    of_rdfa = "resource" in attributes or ":" in rel
+    return attributes.get("itemprop") or attributes.get("property") or (rel if of_rdfa else "")
+
+
 def text_after(html: str, tag: Tag, limit: int = 1_000) -> str:
     """The text on one line that the element of *tag* holds, up to *limit* characters of markup."""
     inside = html[tag.start : tag.start + limit]
@@ -156,13 +158,11 @@ def text_after(html: str, tag: Tag, limit: int = 1_000) -> str:
 
 
 def tags(text: str, kept: frozenset[str] = KEPT) -> Iterator[Tag]:
-    """The tags named *kept*, those with properties, and the scripts of JSON-LD, in document order."""
+    """The tags named *kept*, those with properties or images, scripts and frames, in document order."""
     position = 0
     unclosed: set[str] = set()  # what is searched for once in vain is not searched for again: that keeps it linear
     scope: Scope | None = None
-    properties = _has_properties(text)
-    backgrounds = "img" in kept and ("url(" in text or "data-b" in text) and _occurs(_HAS_BACKGROUNDS, text)
-    skipped = plain = _uninteresting(kept, "", properties=properties, backgrounds=backgrounds)
+    skipped = plain = _uninteresting(kept, "")
     while tag := _TAG.search(text, _end(skipped, text, position)):
         position = tag.end()
         if tag[1]:
@@ -181,17 +181,17 @@ def tags(text: str, kept: frozenset[str] = KEPT) -> Iterator[Tag]:
         end = position = whole.end()
         if scope is not None:
             scope = _closed(scope, name)
-            skipped = _uninteresting(kept, scope.name, properties=True, backgrounds=backgrounds) if scope else plain
+            skipped = _uninteresting(kept, scope.name) if scope else plain
         if name in _RAW_END:
             position = _raw_text_end(text, name, end, unclosed)
-            if name == "title" or (name == "script" and "json" in text[begin:end].lower()):
+            if name in ("title", "iframe", "script"):
                 yield Tag(name, _attributes(text, begin, end), end, position, scope)
-        elif name.removeprefix("/") in kept or ((properties or backgrounds) and name[0] != "/"):
+        elif name[0] != "/" or name[1:] in kept:
             attributes = _attributes(text, begin, end)
             yield Tag(name, attributes, end, end, scope)
             if name in _SCOPES and ("itemscope" in attributes or "typeof" in attributes):
                 scope = Scope(name, attributes, scope)
-                skipped = _uninteresting(kept, name, properties=True, backgrounds=backgrounds)
+                skipped = _uninteresting(kept, name)
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
@@ -201,16 +201,6 @@ def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
         if few:
             break
     return position
-
-
-def _has_properties(text: str) -> bool:
-    lower = text.lower()
-    return any(word in lower for word in PROPERTY_WORDS) and _occurs(_HAS_PROPERTIES, text)
-
-
-def _occurs(pattern: re.Pattern[str], text: str) -> bool:
-    """Whether *pattern*, whose matches are shorter than a piece, is found in *text*."""
-    return any(pattern.search(text, start, start + 2 * _PIECE) for start in range(0, len(text), _PIECE))
 
 
 def _raw_text_end(text: str, name: str, position: int, unclosed: set[str]) -> int:

@@ -1,0 +1,227 @@
+"""The search for images in the tags of a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache, partial
+
+from imgcrawl.pages.candidates import (
+    DECORATION,
+    ORIGINAL,
+    PIXEL,
+    PLACEHOLDER,
+    PLAIN,
+    STAND_IN,
+    UNFILLED,
+    Rank,
+    file_name,
+    image_candidates,
+    is_empty,
+    is_no_picture,
+    is_original,
+    is_ornament,
+    is_pixel,
+    refused_address,
+    source_candidates,
+)
+from imgcrawl.pages.sizes import size_of
+from imgcrawl.pages.tags import IMAGES, Tag, tags
+from imgcrawl.pages.values import Stated, linked_file, stated_images
+from imgcrawl.urls import WEB, resolve
+
+# What these state is looked at by name.
+_ELSEWHERE_WORDS = """
+    meta link base title h1 source picture noscript script a input /a /picture /noscript
+"""
+_STATES_ELSEWHERE = frozenset((*IMAGES, *_ELSEWHERE_WORDS.split()))
+_EMBEDDED = frozenset(("video", "area", "image", "input"))
+_TEMPLATE_TYPE = re.compile(r"template|html|handlebars|tmpl|mustache", re.IGNORECASE)
+_PHOTO = re.compile(r"\.(?:jpe?g|webp|avif)$", re.IGNORECASE)
+_ONLY_TAGS = re.compile(r"\s*+(?:<[^<>]++>\s*+)*+")
+_MAX_BETWEEN = 2_000  # characters between an element and the image in it
+_LISTS = ("{", "[")
+_DEPTH = 2  # of markup in attributes
+
+
+class ImageSearch:
+    """Takes the tags of a page one by one, and has the addresses of its images in the end."""
+
+    def __init__(self, page: str, base: str, encoding: str, text: str = "", *, whole_page: bool = False) -> None:
+        self._text = text
+        self._whole_page = whole_page  # also what is around what it shows
+        self._resolve = cache(partial(resolve, base, encoding=encoding))
+        self._page = page
+        self._found: dict[str, float] = {}
+        self._stand_ins: set[str] = set()
+        self._sources: list[tuple[Rank, str]] = []
+        self._unreplaced: str | None = None
+        self._in_noscript = False
+        self._in_link = False  # that leads to the image of which it shows a copy
+        self._link: dict[str, str] = {}  # the attributes of the link that is open, before its first image
+        self._carrier: Tag | None = None  # the last element that states which image it shows, or in large
+        self._within = 0  # values of attributes that are markup, or templates
+        self.copies: dict[str, str] = {}  # of what links lead to that may be a page
+
+    def read(self, tag: Tag) -> None:
+        name, attributes = tag.name, tag.attributes
+        if name in ("picture", "/picture"):
+            self._add(self._sources, refused=True)
+            self._sources = []
+        elif name == "source":
+            # Outside of <picture> it belongs to a video or a sound, and has no srcset.
+            self._sources += source_candidates(attributes)
+        elif name in ("noscript", "/noscript"):
+            self._in_noscript = name == "noscript"
+        elif name in IMAGES:
+            self._read_image(tag)
+        elif name == "script":
+            if _TEMPLATE_TYPE.search(attributes.get("type", "")):
+                self._read_markup(self._text[tag.start : tag.end])
+        elif name in ("a", "/a"):
+            self._read_anchor(tag)
+        elif name == "link":
+            self._read_link(attributes)
+        elif name in _EMBEDDED:
+            self._add([(PLAIN, _embedded(name, attributes))], refused=True)
+        if name not in _STATES_ELSEWHERE:
+            self._read_stated(tag)
+
+    def _read_anchor(self, tag: Tag) -> None:
+        stated = stated_images(tag.attributes)
+        file = linked_file(tag.attributes, stated) if tag.attributes else ""
+        # What shows in a link to an image file is a small copy of it.
+        self._in_link = bool(file) and (self._add([(PLAIN, file)], refused=True) or "").startswith(WEB)
+        self._link = {} if self._in_link else tag.attributes
+        if not self._in_link or len(stated.images) > 1:
+            self._take(stated)
+
+    def _read_stated(self, tag: Tag) -> None:
+        """Take what a script will show in an element that is no image, or in large, and what is behind it."""
+        stated = stated_images(tag.attributes)
+        if self._take(stated):
+            self._carrier = tag
+        for value in tag.attributes.values():
+            if "<img" in value:
+                self._read_markup(value)
+
+    def _take(self, stated: Stated) -> bool:
+        """Take what is *stated*; returns whether that is surely an original."""
+        self._stand_ins.update(filter(None, map(self._resolve, stated.copies)))
+        taken = [max(candidates)[0] for candidates in stated.images if self._add(candidates)]
+        return ORIGINAL in taken
+
+    def _read_markup(self, text: str) -> None:
+        """Take what is in a text that a script will make a part of the page."""
+        if self._within < _DEPTH:
+            self._within += 1
+            for tag in tags(text):
+                self.read(tag)
+            self._within -= 1
+
+    def _is_carried(self, tag: Tag) -> bool:
+        """Whether an image is alone in the element that states its original, but for what is around it."""
+        if self._carrier is None or self._within:
+            return False
+        carrier, self._carrier = self._carrier, None
+        between = self._text[carrier.end : min(tag.end, carrier.end + _MAX_BETWEEN)].rpartition("<")[0]
+        return _ONLY_TAGS.fullmatch(between) is not None and f"</{carrier.name}" not in between.lower()
+
+    def _read_link(self, attributes: dict[str, str]) -> None:
+        said = attributes.get("rel", "").lower().split()
+        if "image_src" in said or ("preload" in said and attributes.get("as", "").lower() == "image"):
+            srcset = source_candidates({"srcset": attributes.get("imagesrcset", "")})
+            self._add([*srcset, (PLAIN, attributes.get("href", ""))])
+
+    def _read_image(self, tag: Tag) -> None:
+        attributes = tag.attributes
+        candidates = self._sources + image_candidates(attributes)
+        if "onclick" in attributes or any(value[:1] in _LISTS for value in attributes.values()):
+            candidates += self._listed(attributes)
+        self._sources = []
+        if "url(" in (style := attributes.get("style", "")):
+            self._take(stated_images({"style": style}))
+        if self._in_link or is_pixel(attributes) or (self._whole_page and is_ornament(attributes, candidates)):
+            return
+        if self._carrier and self._is_carried(tag) and all(rank != ORIGINAL for rank, _ in candidates):
+            return
+        if "href" in self._link:  # its first image decides for all
+            link, self._link = self._link, {}
+            original = self._add([(PLAIN, link["href"])]) if is_original(link) else None
+            self._in_link = original is not None
+            if original:
+                if copy := self._best(candidates)[0]:
+                    self.copies.setdefault(original, copy)
+                return
+        address = self._add(candidates, refused=True)
+        if address is None:
+            return
+        src = (self._resolve(attributes.get("src", "")) if "srcset" in attributes else "") or ""
+        if src not in ("", address) and size_of(src).image == size_of(address).image:
+            self._add([(PLAIN, src)])  # the larger one counts
+        for rank, candidate in candidates:
+            if rank == STAND_IN and (stand_in := self._resolve(candidate)) not in (None, address):
+                self._stand_ins.add(str(stand_in))
+        if self._in_noscript and self._unreplaced is not None and address != self._unreplaced:
+            self._stand_ins.add(self._unreplaced)
+        self._unreplaced = address if PLACEHOLDER.fullmatch(file_name(address)) else None
+
+    def _listed(self, attributes: dict[str, str]) -> list[tuple[Rank, str]]:
+        """What an image states in JSON or in a script: other candidates for it, or further images."""
+        listed = {name: value for name, value in attributes.items() if name == "onclick" or value[:1] in _LISTS}
+        images = stated_images(listed).images
+        if len(images) == 1 or any("src" in name for name in listed):
+            return [(ORIGINAL if "onclick" in listed else rank, address) for each in images for rank, address in each]
+        for candidates in images:
+            self._add(candidates)
+        return []
+
+    def _add(self, candidates: list[tuple[Rank, str]], *, refused: bool = False) -> str | None:
+        """Take the best of *candidates* that can be asked for, or with *refused* the best that cannot."""
+        address, width, told = self._best(candidates)
+        if address:
+            self._found[address] = max(self._found.get(address, 0), width)
+        elif refused and told:
+            self._found[address := told] = 0
+        return address or None
+
+    def _best(self, candidates: list[tuple[Rank, str]]) -> tuple[str, float, str]:
+        """The best of *candidates* that can be asked for, and its width; and the best that cannot."""
+        told = ""
+        for rank, candidate in sorted(candidates, key=lambda pair: pair[0], reverse=True):
+            if is_empty(candidate) or UNFILLED.search(candidate):
+                continue
+            address = self._resolve(candidate)
+            if address is not None and address.startswith(WEB):
+                if address == self._page or PIXEL.fullmatch(file_name(address)):
+                    continue
+                if self._whole_page and is_no_picture(address):
+                    continue
+                return address, rank[2], told
+            told = told or refused_address(address, candidate)
+        return "", 0.0, told
+
+    def shows_any(self) -> bool:
+        """Whether an image was found that is not there for decoration, by its name."""
+        return any(address.startswith(WEB) and not DECORATION.search(file_name(address)) for address in self._found)
+
+    def found(self, named: Iterable[str]) -> dict[str, float]:
+        """All that was found, after what the page has *named*: address → width, 0 where that is not stated."""
+        self._add(self._sources, refused=True)
+        found = dict.fromkeys(named, 0.0)
+        for address, width in self._found.items():
+            found[address] = max(found.get(address, 0), width)
+        return {address: width for address, width in found.items() if address not in self._stand_ins}
+
+
+def _embedded(name: str, attributes: dict[str, str]) -> str:
+    """The image that is shown in or by an element called *name*; empty where there is none."""
+    if name == "video":
+        return attributes.get("poster", "")
+    if name == "area":
+        return linked_file(attributes)
+    if name == "image":
+        return attributes.get("href") or attributes.get("xlink:href") or attributes.get("src", "")
+    source = attributes.get("src", "")
+    file = file_name(source)
+    return source if _PHOTO.search(file) and not DECORATION.search(file) else ""  # other formats are buttons

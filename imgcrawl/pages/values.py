@@ -1,0 +1,286 @@
+"""What the value of an attribute, or a literal in a script, says about where images are.
+
+It may be an address, several of them, a `srcset`, a style, JSON, or an expression of a script with addresses in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import Any, NamedTuple
+
+from imgcrawl.pages.candidates import (
+    ORIGINAL,
+    ORIGINAL_ATTRIBUTES,
+    ORNAMENT,
+    PHOTOGRAPH,
+    PLACEHOLDER,
+    PLAIN,
+    SAYS_LARGE,
+    UNSAID,
+    Rank,
+    file_name,
+    is_file,
+    srcset_candidates,
+)
+from imgcrawl.pages.tags import MAY_STATE
+
+MAX_VALUE = 1_000_000  # characters that are read of one value
+MAX_STATED = 1_000  # images of one value
+_DEPTH = 20  # of lists and objects in each other
+
+# By the name of the attribute or key: a small copy of the image …
+_SAYS_SMALL = re.compile(
+    r"thumb|small|tiny|mini|preview|placeholder|loading|lqip|blur|mobile|tablet|(?<![a-z])(?:low|xs|sm)(?![a-z])"
+)
+# … or something else, that does not belong to what is shown.
+_SAYS_OTHER = re.compile(
+    r"icon|avatar|logo|fallback|error|default|hover|(?<![a-z])(?:over|alt|pin|next|prev)|active|shar(?:e|ing)|caption|title"
+    r"|author|user|profile|relat|recommend|similar|sponsor|cursor|sprite|marker|button|badge|flag|track|(?<![a-z])ads?(?![a-z])"
+    r"|mask|pattern|texture|overlay|watermark|comment|breadcrumb|(?<![a-z])qr"
+)
+_BACKGROUND = re.compile(r"style$|(?:.*[^a-z])?(?:bg|background)")
+# Under these keys are sizes, or formats, of one image; so are all that have such keys.
+_SIZES = re.compile(
+    r"(?:.*[-_])?(?:sizes?|src-?(?:set|array|list)|sources?|resolutions?|renditions?|variants?|formats?|urls|versions?|thumbnails)$"
+)
+_SIZE = re.compile(
+    r"(?:[-_]?(?:url|src|image|img|size|thumb(?:nail)?|small|medium|large|full|orig(?:inal)?|raw|regular|standard|default"
+    r"|high|low|max|min|xx?s|xx?l|[slm]|hd|big|desktop|mobile|tablet|retina|webp|jpe?g|avif|[0-9]{1,5}(?:[wxp]|x[0-9]{1,5})?))+"
+)
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
+SMALL: Rank = (-1, True, 0, 0, 0)
+
+_SCRIPTED = re.compile(r"[:@\[]|v-|x-|ng-|onclick|href")
+_QUOTED = re.compile(r"""(?:([\w$-]{1,40})["']?\s*+:\s*+)?(["'`])([^"'`<>\s]{5,2000}+)\2""")
+_SEPARATOR = re.compile(r"[,|;]\s*+(?=(?:https?:)?/)|\s(?=(?:https?:)?/)")
+_DESCRIBED = re.compile(r"\s[0-9.]+[wx]\s*+(?:,|\Z)")
+_URL = re.compile(r"""url\(\s*+(?:"([^"]*+)"|'([^']*+)'|([^'")\s]++))""", re.IGNORECASE | re.ASCII)
+_IMAGE_SET = re.compile(r"image-set\(((?:[^()]++|\([^()]*+\))*+)\)", re.IGNORECASE)
+_OF_SET = re.compile(
+    r"""(?:url\(\s*+)?(?:"([^"]++)"|'([^']++)'|(?<=\()([^'")\s]++))\s*+\)?\s*+(?:type\([^)]*+\)\s*+)?([0-9]{1,9}(?:\.[0-9]{1,9})?)?"""
+)
+# A literal of JavaScript is made JSON: texts, names of keys, other names, comments, commas too many.
+_TOKEN = re.compile(
+    r"""("(?:[^"\\]++|\\.)*+")|'((?:[^'\\]++|\\.)*+)'|`([^`\\$]*+)`|([A-Za-z_$][\w$]*+)(\s*+:)?|//[^\n]*+|/\*.*?\*/"""
+    r"|,(?=\s*+[}\]])",
+    re.DOTALL,
+)
+_BRACKET = re.compile(r"""[\[\]{}]|"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+'|`[^`]*+`|//[^\n]*+""", re.DOTALL)
+
+Candidates = list[tuple[Rank, str]]  # for one image
+
+
+class Stated(NamedTuple):
+    """The *images* that are stated, and small *copies* of them."""
+
+    images: list[Candidates]
+    copies: set[str]
+
+
+_NOTHING = Stated([], set())
+
+
+def _may_state(name: str, value: str) -> bool:
+    return MAY_STATE.fullmatch(name) is not None or value.startswith("javascript:")
+
+
+def stated_images(attributes: dict[str, str]) -> Stated:
+    """What the attributes of an element, which itself is no image, state: what a script will show there, or in large.
+
+    They are one image, unless an attribute lists several, or several have names that rank none above another
+    (`data-before`, `data-after`).
+    """
+    said = [(name, value) for name, value in attributes.items() if "." in value and _may_state(name, value)]
+    if not said:
+        return _NOTHING
+    one: Candidates = []
+    several: list[Candidates] = []
+    for name, value in said:
+        found = images_of(name, value)
+        if len(found) == 1:
+            one += found[0]
+        else:
+            several += found
+    if any(rank > UNSAID for rank, _ in one):
+        return _stated([one, *several])
+    alone: list[Candidates] = [[each] for each in one if each[0] != SMALL]
+    return _stated([*alone, *several])
+
+
+def linked_file(attributes: dict[str, str], stated: Stated | None = None) -> str:
+    """The image file that a link leads to, by its address or by what scripts show large; empty where there is none.
+
+    *stated* is what its attributes state, where that is known."""
+    if is_file(href := attributes.get("href", "")):
+        return href
+    images = [image for image in (stated or stated_images(attributes)).images if max(image)[0] > UNSAID]
+    return max(images[0])[1] if len(images) == 1 else ""
+
+
+def images_of(name: str, value: str) -> list[Candidates]:
+    """What *value* states, which is that of the attribute *name*: several images, or one."""
+    rank = _rank_of(name)
+    value = value[:MAX_VALUE].strip()
+    if rank is None or not value or "<" in value:
+        return []
+    if value[0] in "{[" and (data := literal(value)) is not None:
+        found = list(islice(_images_in(data, name, rank), MAX_STATED))
+        files = {file_name(address) for image in found for _, address in image}
+        return [[pair for image in found for pair in image]] if len(files) == 1 else found
+    if _SCRIPTED.match(name) or value[0] in "{[":
+        quoted = ((_rank_of(match[1] or "src"), match[3].replace("\\/", "/")) for match in _QUOTED.finditer(value))
+        return [[(of_key, address)] for of_key, address in quoted if of_key and _is_address(address)][:MAX_STATED]
+    is_set = name.endswith("set")
+    if not is_set and (_BACKGROUND.match(name) or "url(" in value):
+        return list(_backgrounds(value))
+    if is_set or _DESCRIBED.search(value):
+        sizes = [pair for pair in srcset_candidates(value) if is_file(pair[1])]
+        return [sizes] if sizes else []
+    parts = list(filter(None, map(str.strip, _SEPARATOR.split(value))))
+    parts = parts if all(map(_is_address, parts)) else [value]
+    return [[(rank, part)] for part in parts[:MAX_STATED] if _is_address(part)]
+
+
+def images_listed(data: list[Any], name: str) -> list[Candidates]:
+    """The images in *data*, a list that a script calls *name*."""
+    rank = _rank_of(name)
+    return _stated(islice(_images_in(data, name, rank), MAX_STATED)).images if rank and rank != SMALL else []
+
+
+def literal(text: str, start: int = 0) -> Any:
+    """The array or object of JavaScript or JSON that begins at *start*; None where none does."""
+    depth = 0
+    for match in _BRACKET.finditer(text, start, start + MAX_VALUE):
+        depth += (match[0] in ("[", "{")) - (match[0] in ("]", "}"))
+        if depth <= 0:
+            break
+    else:
+        return None
+    text = text[start : match.end()]
+    for form in (str, lambda code: _TOKEN.sub(_as_json, code)):
+        try:
+            return json.loads(form(text), strict=False)
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def _as_json(match: re.Match[str]) -> str:
+    if match[4]:
+        return f'"{match[4]}":' if match[5] else match[4] if match[4] in ("true", "false", "null") else "null"
+    return match[1] or ("" if match[2] is match[3] else json.dumps((match[2] or match[3] or "").replace("\\/", "/")))
+
+
+@lru_cache(1_000)
+def _rank_of(name: str) -> Rank | None:
+    """The rank of what *name* holds; `SMALL` for a small copy, None for what belongs to something else."""
+    words = _words(name)
+    if words in _ORIGINALS:
+        return ORIGINAL
+    if _SAYS_OTHER.search(words):
+        return None
+    if _SAYS_SMALL.search(words):
+        return SMALL
+    if SAYS_LARGE.search(words):
+        return ORIGINAL
+    return PLAIN if "src" in words or "lazy" in words else UNSAID
+
+
+def _words(name: str) -> str:
+    return _CAPITAL.sub("-", name[:200]).lower()
+
+
+def _is_address(text: object) -> bool:
+    return isinstance(text, str) and "/" in text and is_file(text)
+
+
+def _stated(images: Iterable[Candidates]) -> Stated:
+    """*images* without small copies and decoration."""
+    stated = Stated([], set())
+    for image in images:
+        if kept := [pair for pair in image if pair[0] != SMALL and not _is_decoration(*pair)]:
+            stated.images.append(kept)
+            stated.copies.update(address for rank, address in image if rank == SMALL)
+    stated.copies.difference_update(address for image in stated.images for _, address in image)
+    return stated
+
+
+def _is_decoration(rank: Rank, address: str) -> bool:
+    name = file_name(address)
+    return bool(PLACEHOLDER.fullmatch(name) or (rank == UNSAID and ORNAMENT.search(name)))
+
+
+def _backgrounds(value: str) -> Iterator[Candidates]:
+    """The photographs of a background, or of several. Others are ornaments."""
+    images: list[Candidates] = [
+        [((1, True, 0, 0, float(size[4] or 1)), size[1] or size[2] or size[3]) for size in _OF_SET.finditer(each[1])]
+        for each in _IMAGE_SET.finditer(value)
+    ]
+    urls = [found[1] or found[2] or found[3] or "" for found in _URL.finditer(_IMAGE_SET.sub(" ", value))]
+    images += [[(PLAIN, url.strip())] for url in (urls if "(" in value else [value])]
+    for image in images:
+        if kept := [pair for pair in image if PHOTOGRAPH.search(file_name(pair[1]))]:
+            yield kept
+
+
+def _images_in(data: Any, name: str, rank: Rank, depth: int = 0) -> Iterator[Candidates]:
+    """The images in *data*, the value of the key or attribute *name*."""
+    if _is_address(data):
+        yield [(rank, data)]
+    elif depth < _DEPTH and isinstance(data, list):
+        if _SIZES.match(_words(name)):
+            yield _sizes(data, name, rank)
+        else:
+            for each in data:
+                yield from _images_in(each, name, rank, depth + 1)
+    elif depth < _DEPTH and isinstance(data, dict):
+        own, others = _object(data)
+        if own:
+            yield own
+        for key, value in others:
+            if of_key := _rank_of(key):
+                yield from _images_in(value, key, of_key, depth + 1)
+
+
+def _object(data: dict[str, Any]) -> tuple[Candidates, list[tuple[str, Any]]]:
+    """The candidates for the image that an object is about, and what in it may be about others."""
+    own: Candidates = []
+    others: list[tuple[str, Any]] = []
+    width = _number(data.get("width"))
+    are_sizes = len(data) > 1 and all(_SIZE.fullmatch(_words(key)) for key in data)
+    for key, value in data.items():
+        rank = _rank_of(key)
+        if _is_address(key):  # {"https://…/a.jpg": [500, 400]}
+            own.append(((1, True, _number(value[0] if isinstance(value, list) and value else 0), 0, 1), key))
+        elif isinstance(value, str) and key.lower().endswith("srcset"):
+            own += [pair for pair in srcset_candidates(value) if is_file(pair[1])]
+        elif rank and _is_address(value):
+            own.append((rank if rank in (ORIGINAL, SMALL) or not width else (1, True, width, 0, 1), value))
+        elif isinstance(value, dict | list) and (are_sizes or _SIZES.match(_words(key))):
+            own += _sizes(value, key, rank or UNSAID)
+        elif isinstance(value, dict | list):
+            others.append((key, value))
+    return own, others
+
+
+def _sizes(data: Any, name: str, rank: Rank) -> Candidates:
+    """The candidates for one image that *data*, the value of *name*, has in several sizes."""
+    if isinstance(data, list) or any(isinstance(data.get(key), str) for key in ("src", "url")):
+        data = {f"{name}-{number}": each for number, each in enumerate(data if isinstance(data, list) else [data])}
+    found: Candidates = []
+    for key, value in islice(data.items(), 100):
+        of_key = _rank_of(key) or rank
+        if _is_address(value):
+            found.append((of_key, value))
+        elif isinstance(value, dict):
+            found += [(of_key if of_key in (ORIGINAL, SMALL) else each, address) for each, address in _object(value)[0]]
+    return found
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and 0 < value < 100_000 else 0.0

@@ -1,0 +1,133 @@
+"""Images that stand elsewhere than in `<img>`: in attributes of any element, styles, JSON, scripts, markup in these.
+
+Each on a page with a logo and an image of its own, as text and as a tree.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from parsel import Selector
+
+from imgcrawl.pages import find_images
+from imgcrawl.pages.values import literal
+
+PAGE = "https://site.example/g/1.html"
+SHOWN = "<!doctype html><title>x</title><body><img src=/theme/logo.svg><p>Words</p><img src=/i/shown.jpg>"
+ONE, TWO = ["/i/a.jpg"], ["/i/a.jpg", "/i/b.jpg"]
+
+
+def stated(markup: str) -> list[str]:
+    html = SHOWN + markup + "<p>End"
+    found = find_images(html, PAGE)
+    assert find_images(Selector(text=html, type="html"), PAGE) == found
+    there = "https://site.example"
+    found.remove(f"{there}/i/shown.jpg")
+    return [address.removeprefix(there) for address in found]
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        # an attribute of any element
+        *(
+            (f"<{element} {attribute}='/i/a.jpg'></{element}>", ONE)
+            for element in ("li", "figure", "div", "span", "a", "button", "section", "td")
+            for attribute in ("data-src", "data-original", "data-lazy", "data-full", "data-image", "data-large")
+        ),
+        ("<div data-zoom='/i/a.jpg'></div><p data-image-src=/i/b.jpg>", TWO),
+        ("<div data-cover='/i/a.jpg'></div><div data-desktop=/i/b.jpg></div>", TWO),
+        ("<DIV DATA-SRC = /i/a.jpg></DIV>", ONE),
+        ("<div class=x data-src=\"/i/a b.jpg\" data-caption='it is 5.jpg'></div>", ["/i/a%20b.jpg"]),
+        ("<div data-src=/i/s.jpg data-full=/i/a.jpg data-thumb=/i/t.jpg></div>", ONE),
+        ("<div data-before=/i/a.jpg data-after=/i/b.jpg></div>", TWO),
+        ("<div data-image1=/i/a.jpg data-image2=/i/b.jpg></div>", TWO),
+        # what it is around is its small copy, where it is alone in it, or said to be one
+        ("<li data-src=/i/a.jpg data-thumb=/t/a.jpg><a href=#><img src=/t/a.jpg></a></li>", ONE),
+        ("<span data-original=/i/a.jpg><picture><source srcset='/t/a.jpg 9w'><img src=/t/b.jpg></picture></span>", ONE),
+        ("<figure data-full=/i/a.jpg><img src=/t/a.jpg></figure><img src=/i/b.jpg>", TWO),
+        ("<div data-full=/i/a.jpg></div><img src=/i/b.jpg>", TWO),
+        ("<div data-full=/i/a.jpg>Words <img src=/i/b.jpg></div>", TWO),
+        ("<div data-image=/i/a.jpg><img src=/i/b.jpg></div>", TWO),
+        # several in one
+        ("<div data-images='/i/a.jpg,/i/b.jpg'></div>", TWO),
+        ("<div data-images='/i/a.jpg | /i/b.jpg'></div>", TWO),
+        ("<div data-srcset='/i/s.jpg 300w, /i/a.jpg 900w'></div>", ONE),
+        ("<div data-bgset='/i/s.jpg 300w, /i/a.jpg 900w'></div>", ONE),
+        ("<div data-original-set='/i/s.jpg 1x, /i/a.jpg 2x'></div>", ONE),
+        ("<picture><source data-srcset='/i/s.jpg 300w, /i/a.jpg 900w'><img></picture>", ONE),
+        # JSON
+        ("""<div data-gallery='[{"src":"/i/a.jpg","thumb":"/t/a.jpg"},{"src":"\\/i\\/b.jpg"}]'></div>""", TWO),
+        ("<div data-gallery='[{&quot;src&quot;:&quot;/i/a.jpg&quot;}]'><img src=/i/b.jpg></div>", TWO),
+        ("""<ul data-photos='["/i/a.jpg","/i/b.jpg"]'></ul>""", TWO),
+        ("""<div data-image='{"small":"/i/s.jpg","large":"/i/a.jpg"}'></div>""", ONE),
+        ("""<p data-i='{"p":{"sizes":{"s":{"url":"/i/s.jpg","width":90},"l":{"url":"/i/a.jpg","width":99}}}}'>""", ONE),
+        ("""<img src=/t/a.jpg data-a-dynamic-image='{"/i/s.jpg":[90,90],"/i/a.jpg":[900,900]}'>""", ONE),
+        ("""<img src=/t/a.jpg data-src-array="[{'src':'/i/s.jpg','width':9},{'src':'/i/a.jpg','width':99}]">""", ONE),
+        ("""<p data-i='{"author":{"i":"/i/x.jpg"},"related":["/i/y.jpg"],"photos":["/i/a.jpg","/i/b.jpg"]}'>""", TWO),
+        ("""<photo-album :photos='[{"url":"/i/a.jpg"},{"url":"/i/b.jpg"}]'></photo-album>""", TWO),
+        ("""<div x-data="{ open: false, photos: ['/i/a.jpg', '/i/b.jpg'], next() {} }"></div>""", TWO),
+        ("""<div v-lazy="'/i/a.jpg'"></div><my-image src=/i/b.jpg></my-image>""", TWO),
+        ("""<div ng-init="list=[{src:'/i/a.jpg',thumb:'/t/a.jpg'},{src:'/i/b.jpg'}]"></div>""", TWO),
+        # what a script will show
+        ("<a href=# onclick=\"show('/i/a.jpg', 800)\"><img src=/t/a.jpg></a>", ONE),
+        ("<a href=\"javascript:show('/i/a.jpg')\"><img src=/t/a.jpg></a>", ONE),
+        ("<img src=/t/a.jpg onclick=\"big.src='/i/a.jpg'\">", ONE),
+        ("<a href=/page/3 data-pswp-src=/i/a.jpg><img src=/t/a.jpg></a>", ONE),
+        ("<a href=/page/3 data-image=/i/a.jpg><img src=/i/b.jpg></a>", TWO),
+        # backgrounds
+        ("<div style='background-image:url(/i/a.jpg)'></div><div data-bg=/i/b.jpg></div>", TWO),
+        ("""<div style='background:image-set("/i/s.jpg" 1x, "/i/a.jpg" 2x)'></div>""", ONE),
+        ("<div style='background:-webkit-image-set(url(/i/s.jpg) 1x, url(/i/a.jpg) 2x), url(/i/b.jpg)'></div>", TWO),
+        ("<img src=/blank.gif style='background: url(/i/a.jpg)'>", ONE),
+        ("<div style='--hero: url(/i/a.jpg)'></div><div data-bg='url(/i/b.jpg)'></div>", TWO),
+        ("<table background=/i/a.jpg><tr><td background='/i/b.jpg'></table>", TWO),
+        # other elements
+        ("<object data=/i/a.jpg type=image/jpeg></object><embed src=/i/b.jpg>", TWO),
+        ("<input type=image src=/i/a.jpg><input type=image src=/theme/send.png>", ONE),
+        ("<iframe src=/i/a.jpg></iframe><frame src=x.html>", ONE),
+        ("<video poster=/i/a.jpg></video><video data-poster=/i/b.jpg></video>", TWO),
+        ("<map name=m><area href=/i/a.jpg><area href=/page/4></map>", ONE),
+        ("<template><img src=/i/a.jpg></template><noscript><img src=/i/b.jpg></noscript>", TWO),
+        ("<svg><image href=/i/a.jpg /><image xlink:href=/i/b.jpg /></svg>", TWO),
+        ("<amp-img src=/i/a.jpg></amp-img><amp-anim src=/i/b.jpg></amp-anim>", TWO),
+        # markup that a script will make a part of the page
+        ("<div data-content=\"<img src='/i/a.jpg'>\"></div>", ONE),
+        ("<iframe srcdoc='&lt;img src=/i/a.jpg&gt;'></iframe>", ONE),
+        ("<script type=text/template><img src=/i/a.jpg><img src='/i/{{name}}.jpg'></script>", ONE),
+        ("<script type=text/html><li data-src=/i/a.jpg></li></script>", ONE),
+        # RDFa by its other attributes
+        ("<div rel=schema:image resource=/i/a.jpg></div><span property=image resource=/i/b.jpg></span>", TWO),
+        ("<link rel=foaf:depiction href=/i/a.jpg>", ONE),
+        # what is none
+        ("<div data-src=/page/3 data-image=true data-title=/i/x.jpg data-share-image=/i/x.jpg></div>", []),
+        ("<div data-avatar=/i/x.jpg data-logo-src=/i/x.png data-icon=/i/x.png data-author-image=/i/x.jpg></div>", []),
+        ("<div data-image=/theme/logo.png></div><div data-lazy=/i/loading.gif></div><li data-thumb=/t/a.jpg></li>", []),
+        ("<div title=/i/x.jpg alt=/i/x.jpg class=/i/x.jpg id=/i/x.jpg></div><input value=/i/x.jpg>", []),
+        ("<img src='/i/{{name}}.jpg'><img src='/i/${name}.jpg'><img src='<%= it %>.jpg'><img src='/{width}.jpg'>", []),
+        ("<a href=/x/1 onclick=\"track('Click.jpg')\">x</a><img src=/i/a.jpg onerror=\"this.src='/i/x.jpg'\">", ONE),
+        ("<!-- <div data-src=/i/x.jpg> --><div style='background:url(/i/x.svg)'></div>", []),
+    ],
+)  # fmt: skip
+def test_markup(markup: str, expected: list[str]) -> None:
+    assert stated(markup) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[" * 300_000, "[" + "{'a':" * 100_000, "[" + "'/i/a.jpg'," * 100_000, "{" + "a:'/b.jpg'," * 100_000,
+     "." * 2_000_000, "/i/a" + " " * 2_000_000, "url(" * 500_000, "image-set(" * 200_000, "image-set((" * 200_000,
+     "/a.jpg 1" * 200_000],
+    ids=["brackets", "objects", "list", "object", "dots", "spaces", "urls", "sets", "nested sets", "widths"],
+)  # fmt: skip
+def test_a_value_of_malice_is_read_in_linear_time(value: str) -> None:
+    begin = time.process_time()
+    stated(f'<div data-gallery="{value}.jpg"></div>')
+    assert time.process_time() - begin < 5
+
+
+def test_literals() -> None:
+    assert literal("x = [1, {a: 'b\\'c', \"d\": null, e: f,},] // [", 4) == [1, {"a": "b\\'c", "d": None, "e": None}]
+    assert literal("[1, 2") is None
+    assert literal("[function() { return 1 }]") is None
