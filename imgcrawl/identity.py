@@ -14,17 +14,26 @@ from imgcrawl.exceptions import InputError
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
-# What signs an address, and says until when: at S3 and its like (Alibaba, Tencent, Huawei, Volcengine), Google,
-# CloudFront, Azure, Akamai, nginx, KeyCDN, Backblaze, the networks of Alibaba, Tencent and Wangsu, Discord, Facebook,
-# Weibo, and in general.
+# What signs an address, and says until when: at S3 and its like (Alibaba, Tencent, Huawei, Volcengine, Baidu), Google,
+# CloudFront, Azure, Akamai, Cloudinary, nginx, KeyCDN, CDN77, Backblaze, ImageKit, Patreon, the networks of Alibaba,
+# Tencent and Wangsu, Discord, Facebook, Weibo, and in general.
 SIGNATURES = [
-    "x-amz-*", "x-goog-*", "x-oss-[!p]*", "awsaccesskeyid", "googleaccessid", "ossaccesskeyid",
+    "x-amz-*", "x-goog-*", "x-oss-[!p]*", "awsaccesskeyid", "googleaccessid", "ossaccesskeyid", "security-token",
     "x-cos-[!p]*", "x-obs-[!p]*", "x-tos-[!p]*", "x-expires", "x-signature", "q-sign-*", "q-ak", "q-key-time",
     "q-header-list", "q-url-param-list", "q-signature", "auth_key", "txsecret", "txtime", "wssecret", "wstime", "ssig",
     "kid=imgbed*", "signature", "sign", "sig", "policy", "key-pair-id", "expires", "expire", "expiry", "exp", "token",
     "__token__", "token_path", "authorization", "hdnts", "hdnea", "hdntl", "hmac", "md5", "verify", "validfrom",
     "validto", "se=*:*", "st=*:*", "sks", "ske", "skt", "skv", "skoid", "sktid", "st=" + 22 * "?", "e=" + 10 * "[0-9]",
     "ex=" + 8 * "[0-9a-f]", "is=" + 8 * "[0-9a-f]", "hm=" + 64 * "[0-9a-f]", "oh=*_*", "oe=" + 8 * "[0-9a-f]", "_nc_*",
+    "edge-cache-token", "__gda__", "__cld_token__", "token-time", "token-hash", "access_token", "jwt", "ik-s", "ik-t",
+    "tbpicau", "secure=*,1" + 9 * "[0-9]",
+    # What may be a size or an id elsewhere: imgix, Sirv and Reddit with a time; Google; Tencent and Qiniu; LinkedIn;
+    # Limelight; ByteDance; Instagram.
+    "s=" + 32 * "[0-9a-f]" + "&exp*=*", "s=" + 40 * "[0-9a-f]" + "&exp*=*", "keyname&signature", "urlprefix&signature",
+    "accesskeyid&signature", "credential&signature", "t=" + 10 * "[0-9]" + "&sign=*", "t=" + 8 * "[0-9a-f]" + "&sign=*",
+    "t=" + 43 * "?" + "&e=" + 10 * "[0-9]", "h=" + 32 * "[0-9a-f]" + "&e=" + 10 * "[0-9]",
+    "cf=" + 10 * "[0-9]" + "&e=" + 10 * "[0-9]", "ts&hmac", "lk3s&x-signature", "refresh_token&x-signature",
+    "t=" + 8 * "[0-9a-f]" + "&x-signature", "idc&x-signature", "efg&oh=*_*", "edm&oh=*_*", "ig_cache_key&oh=*_*",
 ]  # fmt: skip
 # What says who is asking, or from where.
 SESSIONS = [
@@ -42,14 +51,21 @@ _PATH_PARAMETER = re.compile(r";(jsessionid=[^/;?#]*)", re.IGNORECASE)
 class Identity:
     """Knows an address without those parameters of its query that *ignored* names.
 
-    A name may have `*` and `?` in it, and is followed by `=` and a value where it counts with that value only; capitals
-    make no difference. With *careful* an address is known as it is where nothing that is left of it says which of many
-    files it leads to: the name of an image file, or a number of five digits or more.
+    A name may have `*` and `?` in it, and is followed by `=` and a value where it counts with that value only, and by
+    `&` and another one where it counts beside that only; capitals make no difference. With *careful* an address is
+    known as it is where nothing that is left of it says which of many files it leads to: the name of an image file, or
+    a number of five digits or more.
     """
 
     def __init__(self, ignored: Iterable[str], *, careful: bool = False) -> None:
-        patterns = [translate(name.lower() if "=" in name else f"{name.lower()}=*") for name in ignored]
-        self._ignored = re.compile("|".join(patterns) or "(?!)", re.DOTALL | re.IGNORECASE)
+        pairs = [name.partition("&")[::2] for name in ignored]
+        self._ignored = _any_of(name for name, other in pairs if not other)
+        beside: dict[str, list[str]] = {}
+        for name, other in pairs:
+            if other:
+                beside.setdefault(other, []).append(name)
+        self._others = _any_of(beside)
+        self._beside = [(_any_of([other]), _any_of(names)) for other, names in beside.items()]
         self._careful = careful
 
     @classmethod
@@ -70,7 +86,11 @@ class Identity:
         address, _, query = whole.partition("?")
         address = _PATH_PARAMETER.sub(self._kept_path_parameter, address)
         parts = query.split("&")
-        kept = [part for part in parts if not self._ignored.match(unquote(part if "=" in part else f"{part}="))]
+        said = [unquote(part if "=" in part else f"{part}=") for part in parts]
+        ignored = [self._ignored]
+        if others := [words for words in said if self._others.match(words)]:
+            ignored += [names for other, names in self._beside if any(map(other.match, others))]
+        kept = [part for part, words in zip(parts, said, strict=True) if not any(each.match(words) for each in ignored)]
         known = "?".join(filter(None, (address, "&".join(kept))))
         if len(kept) == len(parts) and known == whole:
             return url
@@ -89,6 +109,11 @@ class Identity:
 
     def _kept_path_parameter(self, parameter: re.Match[str]) -> str:
         return "" if self._ignored.match(parameter[1]) else parameter[0]
+
+
+def _any_of(names: Iterable[str]) -> re.Pattern[str]:
+    patterns = [translate(name.lower() if "=" in name else f"{name.lower()}=*") for name in names]
+    return re.compile("|".join(patterns) or "(?!)", re.DOTALL | re.IGNORECASE)
 
 
 def _checked(whose: str, names: list[Any]) -> list[str]:
