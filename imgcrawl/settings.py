@@ -181,7 +181,7 @@ CATALOGUE_FILE = None  # the record of every image stored; None: .catalogue.sqli
 # ---- TELL ---------------------------------------------------------------------------------------------
 FEED_EXPORT_ENCODING = "utf-8"  # titles stay readable
 FEED_ROWS = "galleries"  # "images": a row, or an object, for each image in place of each gallery, with plain columns
-FEED_CSV_FORMULAS = "escape"  # an apostrophe before what a spreadsheet would run: titles come from strangers; or "keep"
+FEED_CSV_FORMULAS = "escape"  # an apostrophe before what a spreadsheet would run, whatever its separator; or "keep"
 FEED_URI_PARAMS = "imgcrawl.feeds.segments.uri_params"  # %(worker)s in the address of a feed
 FEED_STORAGES = {
     "": "imgcrawl.feeds.storage.FileFeedStorage",  # a .json that is whole at every moment, nothing buffered

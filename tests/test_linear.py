@@ -19,6 +19,7 @@ from imgcrawl.basespiders.lists import next_in_header
 from imgcrawl.downloadermiddlewares.addressguard import AddressGuardMiddleware
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.extensions.loglines import LineRecord
+from imgcrawl.feeds.exporters import with_apostrophes, without_apostrophes
 from imgcrawl.lines import printable
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.images import find_images, images_in
@@ -93,6 +94,7 @@ READ: list[tuple[Callable[[str], object], list[str]]] = [
             f"://@{long('a:b//')}", f"//{long('a@')}",
         ],
     ),
+    (lambda text: without_apostrophes(with_apostrophes(text)), [*map(long, (";", " ", "'", ";'", ";-1", "\n"))]),
     (cell, [f"a{long(' ')}b", f"a{long(', ')}b", f"a{long(' ,')}b", "a" + long("\t") + "b"]),
     (
         places,

@@ -74,7 +74,8 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.login_forms: set[Form] = set()  # on list pages that showed something
-        self._next: WeakKeyDictionary[Response, tuple[str, list[str]]] = WeakKeyDictionary()  # by what, what it finds
+        # By what the next page is found on a page, what that finds, and why it was not searched for.
+        self._next: WeakKeyDictionary[Response, tuple[str, list[str], str]] = WeakKeyDictionary()
 
     async def start(self) -> AsyncIterator[Any]:
         walk = Walk(may_stop=await self.walk_begins())
@@ -242,6 +243,8 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         address = self.next_address(response, page, walk)
         if address:
             yield self.list_request(address, page + 1, walk)
+        elif refusal := self._next.get(response, ("", [], ""))[2]:
+            self.report(f"the walk ended at list page {page}, {response.url:.500}: {refusal}")
         elif page == self.first_page and not self.next_link:
             self.logger.info(
                 "%.500s: one list page was read: its address has no {page}, and it names no next", response.url
@@ -261,13 +264,16 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
 
     def _names_next(self, response: Response) -> list[str]:
         """What on a page names the next one: searched for once, in a thread where the page is large."""
-        query, found = self._next.get(response, (None, []))
+        query, found, refused = self._next.get(response, (None, [], ""))
         if query != self.next_link:
-            if "{token}" in self.list_url:
-                found = select(response, self.next_link) if self.next_link else []
-            else:
-                found = addresses(response, self.next_link or NEXT_LINKS) if is_readable(response) else []
-            self._next[response] = self.next_link, found
+            try:
+                if "{token}" in self.list_url:
+                    found = select(response, self.next_link) if self.next_link else []
+                else:
+                    found = addresses(response, self.next_link or NEXT_LINKS) if is_readable(response) else []
+            except RequestRefused as refusal:  # the galleries of the page are found all the same
+                found, refused = [], str(refusal)
+            self._next[response] = self.next_link, found, refused
         return found
 
 

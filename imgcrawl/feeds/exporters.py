@@ -146,22 +146,33 @@ class PlanExporter(exporters.BaseItemExporter):
             self.file.write(f"{printable(where)}\t{printable(image['url'])}\n".encode())
 
 
-# What a spreadsheet runs as a formula, at the beginning of a cell (OWASP, "CSV Injection"); a number is none.
-# What is not seen before it is dropped by some.
-_FORMULA = re.compile(r"[\t\r\n]|[\0-\x1f\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-_NUMBER = re.compile(r"[+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?%?")
+# What a spreadsheet runs as a formula, at the beginning of a cell (OWASP, "CSV Injection"); a number is none. Where it
+# is set to another separator, or to none of ours, a cell begins behind each `;`, tab and line, quoted or not. What is
+# not seen before a formula is dropped by some, quotes are taken for those of a cell; so is an apostrophe, for the
+# sake of who reads the cell again.
+_SEPARATORS = r"[;\t\r\n]"
+_UNSEEN = r"[\0-\x08\x0b\x0c\x0e-\x20\x85\xa0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u2060\u3000\ufeff\"']*+"
+_NUMBER = r" *+[+-]?[0-9][0-9.,]*+(?:[eE][+-]?[0-9]++)?%?"
+_RUNS = rf"(?={_UNSEEN}[=+\-@\uff1d\uff0b\uff0d\uff20])(?!{_NUMBER}(?:{_SEPARATORS}|\Z))"
+_BEGINNING = rf"(?:\A|(?<={_SEPARATORS}))"
+_FORMULA = re.compile(rf"\A(?='*+[\t\r\n])|{_BEGINNING}{_RUNS}")
+_APOSTROPHE = re.compile(rf"\A'(?='*+[\t\r\n])|{_BEGINNING}'{_RUNS}")
 
 
-def without_apostrophe(cell: str) -> str:
+def with_apostrophes(text: str) -> str:
+    """*text* with an apostrophe before each part that a spreadsheet would run."""
+    return _FORMULA.sub("'", text)
+
+
+def without_apostrophes(cell: str) -> str:
     """A *cell* of a CSV feed as the item had it (FEED_CSV_FORMULAS)."""
-    text = cell[1:]
-    return text if cell.startswith("'") and _FORMULA.match(text) and not _NUMBER.fullmatch(text) else cell
+    return _APOSTROPHE.sub("", cell)
 
 
 class CsvItemExporter(ByImage, exporters.CsvItemExporter):
     """Scrapy's, except that rows added to a file go under the header that the file has, that lists of objects (images)
     are JSON, and that a text which a spreadsheet would run as a formula gets an apostrophe before it, by which
-    spreadsheets know a text.
+    spreadsheets know a text; also within a cell, behind `;`, a tab or a line, where others begin a cell.
 
     FEED_CSV_FORMULAS: "escape" (default), because titles come from strangers; "keep" leaves them as they are, for
     programs. Raises InputError for another value.
@@ -212,5 +223,4 @@ class CsvItemExporter(ByImage, exporters.CsvItemExporter):
     def _build_row(self, values: Iterable[Any]) -> Iterable[Any]:
         """Also of the header, whose names may be those of a stranger's list."""
         for value in super()._build_row(values):
-            is_formula = self._escape and isinstance(value, str) and _FORMULA.match(value)
-            yield f"'{value}" if is_formula and not _NUMBER.fullmatch(value) else value
+            yield with_apostrophes(value) if self._escape and isinstance(value, str) else value

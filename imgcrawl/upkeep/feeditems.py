@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imgcrawl.exceptions import InputError, describe
-from imgcrawl.feeds.exporters import without_apostrophe
+from imgcrawl.feeds.exporters import without_apostrophes
 from imgcrawl.feeds.reader import entries
 from imgcrawl.items import IMAGE_FIELDS, is_row
 
@@ -78,7 +78,7 @@ class FeedItems:
                 if None in row or None in row.values():
                     self.problems.append(f"{self.path}: a row of another number of cells than its header has")
                 else:
-                    cells = {without_apostrophe(name): without_apostrophe(cell) for name, cell in row.items() if cell}
+                    cells = {without_apostrophes(name): without_apostrophes(cell) for name, cell in row.items() if cell}
                     item = {name: _value(name, cell) for name, cell in cells.items()}
                     yield item if "status" in item or "images" not in row else self._whole(item)
 

@@ -143,3 +143,16 @@ def test_entries_on_a_known_number_of_pages(server: Server, tmp_path: Path) -> N
     assert server.max_in_flight > 2
     referers = {r.path: r.headers["referer"] for r in server.requests if re.match(r"/l_", r.path)}
     assert referers["/l_ratio_poster/25.jpg"] == server.url("/top250?start=25&filter=")
+
+
+@pytest.mark.parametrize("address", [LIST.format(1), "/albums?after={token}"])
+def test_galleries_come_home_where_the_next_link_takes_too_long_to_find(
+    server: Server, tmp_path: Path, address: str
+) -> None:
+    add_lists(server, 2)
+    links = '<a class="album" href="/a/1a">x</a><a class="album" href="/a/1b">x</a><div><a href="/albums?page=2">2</a>'
+    page = f"<p>{links}</div>{'<i></i>' * 210_000}".encode()  # more elements than anything of two steps is tried on
+    server.add(LIST.format(1), page, headers=HTML)
+    server.add("/albums?after=", page, headers=HTML)
+    assert galleries(server, tmp_path, code=1, list=server.url(address), next="div a") == ["1a", "1b"]
+    assert server.count(LIST.format(2)) == 0

@@ -28,7 +28,13 @@ from scrapy.utils.test import get_crawler
 
 from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.feeds.atomic import signature_of
-from imgcrawl.feeds.exporters import CsvItemExporter, JsonLinesItemExporter, encode_item
+from imgcrawl.feeds.exporters import (
+    CsvItemExporter,
+    JsonLinesItemExporter,
+    encode_item,
+    with_apostrophes,
+    without_apostrophes,
+)
 from imgcrawl.feeds.files import FeedFile, LinesFile
 from imgcrawl.feeds.journal import JsonFile
 from imgcrawl.feeds.storage import FileFeedStorage
@@ -404,10 +410,12 @@ def test_cells_that_a_spreadsheet_would_run_are_told_apart_and_no_cell_is_python
         "+cmd|' /C calc'!A0",
         "-2+3",
         "@SUM(A1)",
-        "\t=1",
-        "\r=1",
+        "\tx",
         "\uff1d1+1",
         "\0\ufeff=1",
+        " \u3000=1",
+        '"=1',
+        "'=1",
         "-5",
         "+3.5e-7",
         "a=b",
@@ -424,11 +432,28 @@ def test_cells_that_a_spreadsheet_would_run_are_told_apart_and_no_cell_is_python
     crawl(project, "-O", "kept.csv", "-s", "FEED_CSV_FORMULAS=keep")
     escaped, kept = read_rows(project / "escaped.csv"), read_rows(project / "kept.csv")
     assert [row["text"] for row in kept] == texts == [item["text"] for item in read_lines(project / "a.jsonl")]
-    assert [row["text"] for row in escaped] == [*(f"'{text}" for text in texts[:8]), *texts[8:]]
+    assert [row["text"] for row in escaped] == [*(f"'{text}" for text in texts[:10]), *texts[10:]]
     assert {row["images"] for row in escaped} == {'[{"path": "a"}]'}
     assert (list(escaped[0])[-1], list(kept[0])[-1]) == ("'=1+1", "=1+1")
     _, log = crawl(project, "-O", "a.csv", "-s", "FEED_CSV_FORMULAS=maybe")
     assert "FEED_CSV_FORMULAS is 'maybe': expected escape or keep" in log
+
+
+def test_what_begins_a_cell_for_who_has_another_separator_is_told_apart_and_read_as_it_was() -> None:
+    for text, escaped in {
+        "a;=1+1": "a;'=1+1", 'a; "=1': "a;' \"=1", "a\t\uff1d1;-x": "a\t'\uff1d1;'-x", "\t=1": "'\t'=1",
+        "two\n@lines": "two\n'@lines", "a;'=1": "a;''=1",
+        "a;-5;b": "a;-5;b", "-5,3%": "-5,3%", "a, -b = 1": "a, -b = 1", "http://h/?a=1;b=-2": "http://h/?a=1;b=-2",
+    }.items():  # fmt: skip
+        assert with_apostrophes(text) == escaped
+    signs = random.Random(13)
+    for _ in range(20_000):
+        text = "".join(signs.choices(";\t\n\r =-+5e.,'\"a@\u3000\0", k=signs.randrange(9)))
+        assert without_apostrophes(with_apostrophes(text)) == text
+        # As a spreadsheet that splits at `;`, takes tabs for cells, or drops quotes that it does not know.
+        cells = re.split(r"[;\t\r\n]", with_apostrophes(text))
+        run = [cell for cell in cells if cell.strip('\0 \u3000"')[:1] in tuple("=+-@")]
+        assert all(re.fullmatch(r" *[+-]?[0-9][0-9.,]*(e[+-]?[0-9]+)?", cell) for cell in run), (text, run)
 
 
 def test_thousands_of_items_and_large_ones(project: Path) -> None:
