@@ -21,14 +21,19 @@ MAX_FIELD = 64 * 1024  # bytes of one of them
 MAX_FIELDS = 1000
 MAX_INTERIM = 100  # answers before the answer (RFC 9110, 15.2: 100, 102, 103)
 
-_END = re.compile(rb"\r?\n\r?\n")
+_END = re.compile(rb"\n\r{0,2}\n")
+_STATUS = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}(?:[ \r\n]|\Z)")
+_ODD_STATUS = re.compile(
+    rb"HTTP/(?P<old>0|1(?:\.0)?(?![.0-9]))?[0-9.]*[ \t]+(?P<code>[1-9][0-9]{2})(?![0-9])[ \t]*", re.IGNORECASE
+)
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
-# What needs a closer look: a second length or one that is no number, codings, and a line that is no field.
+# What needs a closer look: a second length or one that is no number, codings, a line that is no field, and a CR alone.
 _IRREGULAR = re.compile(
     rb"""\ncontent-length:(?s:.*)\ncontent-length
     |\ncontent-length:(?![ \t]*[0-9]{1,18}[ \t]*(?:\r?\n|\Z))
     |\ntransfer-encoding
-    |\n(?![!#$%&'*+\-.^_`|~0-9A-Za-z]+:)[^\r\n]""",
+    |\n(?![!#$%&'*+\-.^_`|~0-9A-Za-z]+:)[^\r\n]
+    |\r(?!\n)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _HEX = re.compile(rb"[0-9A-Fa-f]{1,15}")
@@ -72,23 +77,28 @@ class _Protocol(ResponseHandler):
                 self.transport.close()
             self.set_exception(failure)
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if exc is None and self._chunks and self._chunks.are_all and self._payload and not self._payload.is_eof():
+            super().data_received(b"\r\n")  # nothing is missing but the last empty line
+        super().connection_lost(exc)
+
     def _read_head(self, data: bytes) -> bytes:
         """Take the head of an answer from *data*; returns what follows it."""
         head = ((self._head or b"") + data).lstrip(b"\r\n")
-        end = _END.search(head, max(0, len(self._head or b"") - 3))
+        end = _END.search(head, max(0, len(self._head or b"") - 4))
         if (end.start() if end else len(head)) > MAX_HEAD:
             raise BadHttpMessage(f"more than {MAX_HEAD} bytes of headers")
         if end is None:
             self._head = head
             self._reschedule_timeout()
-            if head and not b"HTTP/".startswith(head[:5]):
+            if head and not b"HTTP/".startswith(head[:5].upper()):
                 raise BadHttpMessage(f"no HTTP: {head[:20]!r}")
             return b""
-        self._head = b"" if _INTERIM.match(head) else None
+        regular = regular_head(head[: end.start()].rstrip(b"\r"))
+        self._head = b"" if _INTERIM.match(regular.head) else None
         self._interim += self._head is not None
         if self._interim > MAX_INTERIM:
             raise BadHttpMessage(f"more than {MAX_INTERIM} answers before the answer")
-        regular = regular_head(head[: end.start()])
         super().data_received(regular.head)
         if not regular.may_stay:
             self.force_close()
@@ -103,7 +113,9 @@ class _Protocol(ResponseHandler):
             if self.transport is not None:
                 self.transport.close()
             return
-        super().data_received(self._chunks.without_extensions(data) if self._chunks else data)
+        super().data_received(self._chunks.regular(data) if self._chunks else data)
+        if self._chunks and not self._chunks.are_regular:
+            self.force_close()
         if body is None or body.is_eof() or self._reading_paused:
             return
         self._since = 0 if body.total_bytes > self._grown else self._since + len(data)
@@ -113,14 +125,18 @@ class _Protocol(ResponseHandler):
 
 
 class _Chunks:
-    """Passes a chunked body on without what may follow the sizes of its chunks (RFC 9112, 7.1.1)."""
+    """Passes a chunked body on as RFC 9112 wants it (7.1): without what may follow the sizes of its chunks, and with
+    CRLF where lines end with LF only. Where they do, its connection is not used again."""
 
     def __init__(self) -> None:
-        self._line = b""  # of a size, what has come of it
-        self._left = 0  # bytes of the chunk, with the end of its line
+        self._line = b""  # of a size or after a chunk, what has come of it
+        self._left = 0  # bytes of the chunk
+        self._is_after_chunk = False
         self._is_last = False
+        self.are_regular = True
+        self.are_all = False  # has the last one come, and nothing after it?
 
-    def without_extensions(self, data: bytes) -> bytes:
+    def regular(self, data: bytes) -> bytes:
         parts = []
         at = 0
         while at < len(data):
@@ -128,22 +144,32 @@ class _Chunks:
                 part = data[at:] if self._is_last else data[at : at + self._left]
                 parts.append(part)
                 self._left = max(0, self._left - len(part))
+                self.are_all = False
                 at += len(part)
                 continue
             end = data.find(b"\n", at) + 1 or len(data)
             self._line += data[at:end]
             at = end
             if self._line.endswith(b"\n"):
-                size = self._line.partition(b";")[0].strip()
-                if not _HEX.fullmatch(size):
-                    raise BadHttpMessage(f"size of a chunk: {size[:20]!r}")
-                parts.append(size + b"\r\n")
-                self._left = int(size, 16) + len(b"\r\n")
-                self._is_last = int(size, 16) == 0
+                parts.append(self._regular_line())
                 self._line = b""
             elif len(self._line) > MAX_FIELD:
                 raise BadHttpMessage(f"more than {MAX_FIELD} bytes in the line of a chunk's size")
         return b"".join(parts)
+
+    def _regular_line(self) -> bytes:
+        self.are_regular = self.are_regular and self._line.endswith(b"\r\n")
+        size = self._line.partition(b";")[0].strip()
+        if self._is_after_chunk:
+            if self._line not in (b"\r\n", b"\n"):
+                raise BadHttpMessage(f"a chunk is longer than it says: {size[:20]!r}")
+        elif not _HEX.fullmatch(size):
+            raise BadHttpMessage(f"size of a chunk: {size[:20]!r}")
+        else:
+            self._left = int(size, 16)
+            self._is_last = self.are_all = not self._left
+        self._is_after_chunk = not self._is_after_chunk
+        return (size if self._is_after_chunk else b"") + b"\r\n"
 
 
 class RegularHead(NamedTuple):
@@ -157,9 +183,13 @@ class RegularHead(NamedTuple):
 def regular_head(head: bytes) -> RegularHead:
     """*head*, which is without the empty line at its end, made regular. Raises BadHttpMessage where it is doubtful
     where the body ends."""
-    if not _IRREGULAR.search(head):
+    is_plain = _STATUS.match(head) is not None
+    if is_plain and not _IRREGULAR.search(head):
         return RegularHead(head + b"\r\n\r\n")
-    status, *lines = re.split(rb"\r?\n", head)
+    # A CR alone is a space (RFC 9112, 2.2).
+    status, *lines = (line.rstrip(b"\r").replace(b"\r", b" ") for line in head.split(b"\n"))
+    if not is_plain:
+        status = _regular_status(status)
     fields: list[tuple[bytes, bytes]] = []
     for line in lines:
         name, colon, value = line.partition(b":")
@@ -189,7 +219,15 @@ def regular_head(head: bytes) -> RegularHead:
     elif lengths:
         kept.append((b"Content-Length", lengths.pop()))
     regular = b"\r\n".join([status, *(b"%s: %s" % field for field in kept), b"", b""])
-    return RegularHead(regular, not (codes and lengths), codes[-1:] == [b"chunked"])
+    return RegularHead(regular, is_plain and not (codes and lengths), codes[-1:] == [b"chunked"])
+
+
+def _regular_status(line: bytes) -> bytes:
+    """A status line as browsers read it: other versions, small letters, more spaces, none after the code."""
+    match = _ODD_STATUS.match(line)
+    if match is None:
+        raise BadHttpMessage(f"status line: {line[:60]!r}")
+    return b"HTTP/1.%d %s %s" % (0 if match["old"] else 1, match["code"], line[match.end() :].strip())
 
 
 def sent_headers(request: Request) -> list[tuple[str, str]]:

@@ -32,6 +32,7 @@ def raw(*pieces: bytes, close: bool = False) -> Misbehaviour:
 
 
 ANSWER = b"HTTP/1.1 200 OK\r\n" + TYPE
+CHUNKED = ANSWER + b"Transfer-Encoding: chunked\r\n\r\n"
 CHUNKS = b"3\r\n123\r\n2\r\n45\r\n0\r\n\r\n"
 OTHERS = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nof others"
 
@@ -47,6 +48,21 @@ ACCEPTED = {
     ),
     "spaces after a chunk's size": raw(ANSWER + b"Transfer-Encoding: chunked\r\n\r\n5   \r\n12345\r\n0  \r\n\r\n"),
     "trailers": raw(ANSWER + b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\nX-Md5: abc\r\n\r\n"),
+    "chunks whose lines end in LF": raw(CHUNKED + b"3\n123\n2\n45\n0\n\n"),
+    "the same and CRLF": raw(CHUNKED + b"3\n123\r\n2\r\n45\n0\r\n\r\n"),
+    "the same, and trailers": raw(CHUNKED + b"5\n12345\n0\nX-Md5: abc\n\n"),
+    "the same, piece by piece": raw(CHUNKED, *(bytes([byte]) for byte in b"3\n123\n2\n45\n0\n\n")),
+    "the same, and another answer": raw(CHUNKED + b"5\n12345\n0\n\n" + OTHERS),
+    "no empty line after the last chunk": raw(CHUNKED + b"5\r\n12345\r\n0\r\n", close=True),
+    "HTTP/2": raw(b"HTTP/2 200\r\n" + TYPE + b"Content-Length: 5\r\n\r\n12345"),
+    "HTTP/1.2": raw(b"HTTP/1.2 200 OK\r\nContent-Length: 5\r\n\r\n12345"),
+    "HTTP/1": raw(b"HTTP/1 200 OK\r\nContent-Length: 5\r\n\r\n12345"),
+    "small letters": raw(b"http/1.1 200 ok\r\ncontent-length: 5\r\n\r\n12345"),
+    "spaces in the status line": raw(b"HTTP/1.1  200  OK\r\nContent-Length: 5\r\n\r\n12345"),
+    "no space after the status": raw(b"HTTP/1.1 200OK\r\nContent-Length: 5\r\n\r\n12345"),
+    "early hints of HTTP/2": raw(b"HTTP/2 103\r\nLink: </a>\r\n\r\n", ANSWER + b"Content-Length: 5\r\n\r\n12345"),
+    "CR in a field": raw(ANSWER + b"X-A: b\rContent-Length: 9\r\nContent-Length: 5\r\n\r\n12345"),
+    "CR CR LF": raw(b"HTTP/1.1 200 OK\r\r\nContent-Length: 5\r\r\n\r\r\n12345"),
     "identity as a coding": raw(ANSWER + b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\n12345"),
     "odd names": raw(ANSWER + b"X(odd): 1\r\nX y: 2\r\n\xe9: 3\r\n: 4\r\nno colon\r\nContent-Length: 5\r\n\r\n12345"),
     "a field over two lines": raw(ANSWER + b"X-Long: a\r\n b\r\n\tc\r\nContent-Length: 5\r\n\r\n12345"),
@@ -87,6 +103,15 @@ REFUSED = {
     "a length over two lines": raw(ANSWER + b"Content-Length: 5\r\n 5\r\n\r\n" + b"1" * 55),
     "a chunk's size that is none": raw(ANSWER + b"Transfer-Encoding: chunked\r\n\r\n-5\r\n12345\r\n0\r\n\r\n"),
     "a chunk that is longer than it says": raw(ANSWER + b"Transfer-Encoding: chunked\r\n\r\n3\r\n12345\r\n0\r\n\r\n"),
+    "a chunk without its end": raw(CHUNKED + b"5\n123450\n\n"),
+    "a chunk of LF lines that is longer than it says": raw(CHUNKED + b"3\n12345\n0\n\n"),
+    "chunks whose lines end in CR": raw(CHUNKED + b"5\r12345\r0\r\r", close=True),
+    "no last chunk": raw(CHUNKED + b"5\n12345\n", close=True),
+    "a chunk's size with 0x": raw(CHUNKED + b"0x5\n12345\n0\n\n"),
+    "a status of four digits": raw(b"HTTP/1.1 2000 OK\r\nContent-Length: 5\r\n\r\n12345"),
+    "a status below 100": raw(b"HTTP/1.1 099 OK\r\nContent-Length: 5\r\n\r\n12345"),
+    "NUL in a field": raw(ANSWER + b"X-A: a\0b\r\nContent-Length: 5\r\n\r\n12345"),
+    "a CR that hides a length": raw(ANSWER + b"X-A: b\r\nContent-Length: 5\rContent-Length: 9\r\n\r\n12345"),
     "a field of 70 KB": raw(ANSWER + b"X-Policy: " + b"x" * 70_000 + b"\r\nContent-Length: 5\r\n\r\n12345"),
     "300 KB of fields": raw(
         ANSWER + b"".join(b"X-%d: %s\r\n" % (k, b"y" * 1000) for k in range(300)) + b"Content-Length: 5\r\n\r\n12345"

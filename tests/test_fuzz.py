@@ -195,7 +195,7 @@ def test_heads(head: bytes, value: bytes) -> None:
     with suppress(BadHttpMessage):
         assert regular_head(head).head.endswith(b"\r\n\r\n")
     with suppress(BadHttpMessage):
-        _Chunks().without_extensions(value)
+        _Chunks().regular(value)
     url = "http://example.org/"
     names = ("Retry-After", "Date", "Content-Disposition", "Set-Cookie")
     response = Response(url, headers={name: [value] for name in names})
