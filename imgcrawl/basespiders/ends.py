@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from cachetools import LRUCache
@@ -19,7 +20,8 @@ _SEVERAL, _TOLD = 3, 20
 class GalleryEnds:
     """Knows which addresses are galleries, *is_list* those of the list, and where galleries have led to.
 
-    Counts for the stats those that end at one address: ``gallery/led_to/ADDRESS``.
+    Counts for the stats those that end at one address: ``gallery/led_to/ADDRESS``. Workers that share a queue know it
+    together (`ask_others`).
     """
 
     def __init__(self, is_list: Callable[[str], bool]) -> None:
@@ -43,12 +45,26 @@ class GalleryEnds:
         is_other = url in self._named or self._is_list(url) or _is_home(url, asked)
         return "redirected" if is_other or self._ends.setdefault(url, asked) != asked else ""
 
+    async def ask_others(self, url: str, asked: str, scheduler: Any) -> None:
+        """Learn what workers that share the queue of *scheduler* know of *url*, where the gallery *asked* has led to.
+
+        Where it is counted next, that is among those of all workers.
+        """
+        shared = getattr(scheduler, "ends", None)
+        if url == asked or not shared or (end := await shared.arrive(url, asked)) is None:
+            return
+        if end.is_named:
+            self.name(url)
+        if not end.is_first:
+            self._ends[url] = ""
+        self._counts[url] = end.galleries - 1
+
     def count(self, url: str, stats: StatsCollector) -> None:
-        """Count a gallery that has led to *url*."""
-        self._counts[url] = self._counts.get(url, 0) + 1
-        if self._counts[url] >= _SEVERAL and (url in self._told or len(self._told) < _TOLD):
+        """Count a gallery that has led to *url*. What workers count adds up."""
+        self._counts[url] = count = self._counts.get(url, 0) + 1
+        if count >= _SEVERAL and (url in self._told or len(self._told) < _TOLD):
             self._told.add(url)
-            stats.set_value(f"gallery/led_to/{url}", self._counts[url])
+            stats.inc_value(f"gallery/led_to/{url}", count if count == _SEVERAL else 1)
 
 
 def _is_home(url: str, asked: str) -> bool:

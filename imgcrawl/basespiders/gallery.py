@@ -124,6 +124,7 @@ class GallerySpider(KnownGalleriesSpider):
     async def parse_gallery(self, response: Response) -> AsyncIterator[Any]:
         """Yields the item of a gallery's page."""
         try:
+            await self.ends.ask_others(response.url, asked_address(response), self.crawler.engine.scheduler)
             item = self.gallery_item(response)
             if not item.get("error"):
                 await self.fill_item(item, response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
@@ -178,9 +179,8 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
     def list_lacks(self, response: Response, page: int, walk: Walk, reason: str, *, again: bool) -> Iterator[Any]:
         """A page that should show something does not: *again* is tried, then the walk looks past it."""
         request = cast("Request", response.request)
-        if again and (retry := get_retry_request(request, spider=self, reason=f"list_{reason}")):
-            retry.meta["retry_wait"] = True
-            yield retry
+        if again and (once_more := self.asked_again(request, page, f"list_{reason}")):
+            yield once_more
         elif page == self.first_page:
             self.report(f"{response.url}: page one has {self.looked_for()} ({reason})")
         else:
@@ -189,6 +189,20 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 yield from self.next_request(response, page, walk)
             else:
                 self.tell_end(response, page, walk)
+
+    def asked_again(self, request: Request, page: int, reason: str) -> Request | None:
+        """List page *page* once more after *request*, made anew; None after RETRY_TIMES times, which the caller tells.
+
+        What a downloader has noted in the meta of a request is not a spider's to send on.
+        """
+        times = request.meta.get("retry_wait") or request.meta.get("retry_times", 0)
+        asked = request.replace(meta={**request.meta, "retry_times": times})
+        retry = get_retry_request(asked, spider=self, reason=reason, give_up_log_level=logging.DEBUG)
+        if retry is None:
+            return None
+        made = self.list_request(request.url, page, Walk.from_wire(request.cb_kwargs["walk"]))
+        made.meta["retry_wait"] = retry.meta["retry_times"]
+        return made.replace(priority=retry.priority, dont_filter=True)
 
     def list_failed(self, failure: Failure) -> Iterator[Any]:
         if not was_stopped(failure):

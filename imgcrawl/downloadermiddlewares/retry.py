@@ -68,8 +68,9 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
         self._retry_after_times = settings.getint("RETRY_AFTER_TIMES", 10)
 
     async def process_request(self, request: Request) -> None:
-        """Wait before a page that a spider asks for again (meta ``retry_wait``, with ``retry_times``)."""
-        if request.meta.pop("retry_wait", False):
+        """Wait before a page that a spider asks for again (meta ``retry_wait``: how often it has)."""
+        if times := request.meta.pop("retry_wait", 0):
+            request.meta["retry_times"] = times
             await self._wait(request)
 
     async def process_response(  # type: ignore[override]  # Scrapy awaits it where its own returns at once

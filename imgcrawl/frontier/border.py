@@ -70,7 +70,7 @@ TRAVELLING: dict[str, Callable[[Any], bool]] = {
     "retry_after_times": _is_count,
     "retry_first": _is_flag,
     "retry_times": _is_count,
-    "retry_wait": _is_flag,
+    "retry_wait": _is_count,
     "row_facts": lambda value: isinstance(value, dict),
     "rule": lambda value: isinstance(value, int),
     "sitemap_images": _is_list(str),

@@ -22,6 +22,7 @@ from imgcrawl.frontier import codec
 from imgcrawl.frontier.border import kept_here
 from imgcrawl.frontier.compatibility import lend_fetching
 from imgcrawl.frontier.decode import decode
+from imgcrawl.frontier.ends import SharedEnds
 from imgcrawl.frontier.known_pages import KnownPages
 from imgcrawl.frontier.leases import Leases, Page
 from imgcrawl.frontier.membership import join, leave, start
@@ -83,6 +84,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         self.meta_allowed = frozenset(crawler.settings.getlist("FRONTIER_META_ALLOWED"))
         self.results = PageResults(crawler, leases)
         self._known = KnownPages(crawler, self.shared_run)
+        self.ends = SharedEnds(self.shared_run, self._known)
         self._refusal: InputError | None = None
 
     @classmethod

@@ -88,6 +88,21 @@ function operations.clear()
     return 1
 end
 
+-- run, fingerprint and name of a page, name of a gallery that has led there -> whether that was queued, the first
+-- gallery to lead there, how many have: 0 where there is no room to note it
+function operations.arrive()
+    local ends, known, page, gallery = prefix .. 'stats:' .. argument() .. ':ends', argument(), argument(), argument()
+    local is = redis.call('TYPE', ends).ok
+    if is ~= 'hash' and is ~= 'none' then redis.call('DEL', ends) end
+    local noted = redis.call('HGET', ends, page)
+    if is_full or (not noted and redis.call('HLEN', ends) >= MAX_ENDS) then return {0, '', 0} end
+    local first, number = string.match(noted or '', '^(%x+),(%d+)$')
+    first, number = first or gallery, math.min(whole(number) + 1, 1e9)
+    redis.call('HSET', ends, page, first .. ',' .. text(number))
+    redis.call('EXPIRE', ends, 86400 * 30)
+    return {is_seen(known) and 1 or 0, first, number}
+end
+
 -- reason, value: what a client met that is not ours
 function operations.foreign()
     load()

@@ -21,6 +21,7 @@
 --   <prefix>dead, rejected   lists: pages given up, values that are not ours
 --   <prefix>garbage          list: generations of fingerprints that are forgotten, and not yet removed
 --   <prefix>stats:<run>      hash: see verdict.lua
+--   <prefix>stats:<run>:ends  hash: page that galleries have led to -> "<the first of them>,<how many>", both as digests
 local index, op, prefix = KEYS[1], ARGV[1], ARGV[2]
 local expiry, longest_step = tonumber(ARGV[3]), tonumber(ARGV[4])
 local max_failures, max_size, SEEN = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
@@ -30,7 +31,7 @@ local HOSTS, QUARANTINED, DEAD = prefix .. 'hosts', prefix .. 'quarantined', pre
 local REJECTED, GARBAGE, CLOCK = prefix .. 'rejected', prefix .. 'garbage', prefix .. 'clock'
 local FORMAT = '2' -- of all this. 1, which runs did not name, had "<priority>:<host>" in the queue: workers.lua
 local LONGEST = 1048576 -- bytes of a field of the run
-local MAX_PRIORITY, TURNS, BUCKET, KEPT, ANSWER = 1048576, 4294967296, 100, 1000, 262144
+local MAX_PRIORITY, TURNS, BUCKET, KEPT, ANSWER, MAX_ENDS = 1048576, 4294967296, 100, 1000, 262144, 100000
 
 -- Others' values in the place of our keys end the caller before anything is changed.
 local KINDS = {
