@@ -23,6 +23,7 @@ from imgcrawl.basespiders.base import (
 )
 from imgcrawl.basespiders.ends import GalleryEnds
 from imgcrawl.basespiders.known import KnownGalleriesSpider
+from imgcrawl.engine import scheduler_in
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, find_images, page_facts
@@ -88,10 +89,10 @@ class GallerySpider(KnownGalleriesSpider):
 
     def _named_by_a_list(self, request: Request, by: int = 1) -> None:
         # A queue that workers share tells later what it knew already, and itself what is left in it.
-        if request.meta.get("task") == "gallery" and not request.meta.get("retry_times"):
-            scheduler = self.crawler.engine.scheduler if self.crawler.engine else None
+        asked_again = request.meta.get("retry_times") or request.meta.get("retry_after_times")
+        if request.meta.get("task") == "gallery" and not asked_again:
             # Its metaclass takes any scheduler for an instance.
-            if Scheduler in type(scheduler).__mro__:
+            if Scheduler in type(scheduler_in(self.crawler)).__mro__:
                 self.crawler.stats.inc_value("gallery/found", by)
 
     def _known_already(self, request: Request) -> None:
@@ -124,7 +125,7 @@ class GallerySpider(KnownGalleriesSpider):
     async def parse_gallery(self, response: Response) -> AsyncIterator[Any]:
         """Yields the item of a gallery's page."""
         try:
-            await self.ends.ask_others(response.url, asked_address(response), self.crawler.engine.scheduler)
+            await self.ends.ask_others(response.url, asked_address(response), scheduler_in(self.crawler))
             item = self.gallery_item(response)
             if not item.get("error"):
                 await self.fill_item(item, response)

@@ -191,10 +191,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 self.tell_end(response, page, walk)
 
     def asked_again(self, request: Request, page: int, reason: str) -> Request | None:
-        """List page *page* once more after *request*, made anew; None after RETRY_TIMES times, which the caller tells.
-
-        What a downloader has noted in the meta of a request is not a spider's to send on.
-        """
+        """List page *page* once more, without what a downloader noted in *request*; None after RETRY_TIMES times."""
         times = request.meta.get("retry_wait") or request.meta.get("retry_times", 0)
         asked = request.replace(meta={**request.meta, "retry_times": times})
         retry = get_retry_request(asked, spider=self, reason=reason, give_up_log_level=logging.DEBUG)

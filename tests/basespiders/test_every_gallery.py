@@ -136,6 +136,8 @@ def test_a_busy_page_and_a_hole_in_the_middle_are_asked_again_and_looked_past(se
     add_galleries(server)
     pages = {page: links("/g/pin", f"/g/{page}a", f"/g/{page}b") for page in range(1, 8)}
     add(server, {"/list/2": ""}, times=1)
+    server.add("/g/1a", status=429, headers={"Retry-After": "1"}, times=1)
+    add(server, {"/g/1a": "<img src=/i/1a>"})
     add(server, {"/list/3": "<h1>Too many requests, please slow down</h1>"}, times=1)
     add(server, {"/list/7": links("/g/pin") + "<p>Too many requests</p>"}, times=1)
     for page, body in (pages | {5: "<p>nothing</p><link href=/list/6 rel=Next>"}).items():
@@ -145,6 +147,7 @@ def test_a_busy_page_and_a_hole_in_the_middle_are_asked_again_and_looked_past(se
     assert names(run) == sorted(["pin", *(f"{page}{letter}" for page in (1, 2, 3, 4, 6, 7) for letter in "ab")])
     assert server.count("/list/5") == 2
     assert "WARNING" not in run.log
+    assert re.search(r"^galleries found +13 *$", run.log, re.MULTILINE), "each once, however often it is asked for"
     assert run.code == 1
     assert "1 list page could not be had" in run.log
 
