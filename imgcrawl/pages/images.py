@@ -11,9 +11,9 @@ from parsel import Selector
 
 from imgcrawl.pages.candidates import is_empty, is_file, is_original, refused_address
 from imgcrawl.pages.facts import FactsReader
-from imgcrawl.pages.scripted import scripted_images
+from imgcrawl.pages.scripted import listed_images, scripted_images
 from imgcrawl.pages.search import ImageSearch
-from imgcrawl.pages.sizes import largest_of
+from imgcrawl.pages.sizes import largest_of, size_of
 from imgcrawl.pages.tags import IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
 from imgcrawl.pages.values import linked_file
 from imgcrawl.urls import WEB, absolute, resolve
@@ -108,6 +108,11 @@ def _find(
         copies |= search.copies
     if whole_page and not search.shows_any():
         found |= dict.fromkeys(scripted_images(text, base, encoding), 0.0)
+    elif whole_page:
+        shown = {size_of(address).image for address in found}
+        images, smaller = listed_images(search.scripts, base, encoding, shown)
+        found = {address: width for address, width in found.items() if address not in smaller or address in images}
+        found |= dict.fromkeys((address for address in images if address not in found), 0.0)
     return largest_of(found, (facts.image, *facts.previews))
 
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterable, Iterator
+from itertools import islice
 
 from imgcrawl.pages.candidates import ORNAMENT, PHOTOGRAPH, PLACEHOLDER, file_name
+from imgcrawl.pages.sizes import size_of
+from imgcrawl.pages.values import Stated, images_listed, literal
 from imgcrawl.urls import absolute
 
 MAX_SCRIPTED = 1_000  # images of a page
 # In linear time: a tag has an end, and what is not closed goes on to the end of the page.
 _SCRIPT = re.compile(r"<script\b([^<>]{0,2000}+)>(.*?)(?:</script|\Z)", re.DOTALL | re.IGNORECASE)
 _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
+# A list that is called a gallery, an album, the images of something.
+_LIST = re.compile(r"""\[(?=\s*+["'{`])""")
+_CALLED = re.compile(r"""([\w$-]{1,60})["']?\s*+[:=]\s*+\Z""")
+_GALLERY = re.compile(r"image|photo|picture|galler|slide|album|imgs|pics", re.IGNORECASE)
+_MAX_LISTS, _MAX_LIST, _ALONE = 30, 200_000, 3  # of a page; characters of one; images of one that no other speaks for
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 # A page that is there to lead on has next to nothing else: nothing to press, and few words.
 _LEADS = re.compile(
@@ -59,6 +68,46 @@ def scripted_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
                 if len(found) >= MAX_SCRIPTED:
                     return list(found)
     return list(found)
+
+
+def listed_images(
+    scripts: Iterable[str], base: str, encoding: str, shown: Container[str]
+) -> tuple[list[str], list[str]]:
+    """The addresses of those images that *scripts* list as a gallery of which the page shows one (*shown*, as
+    `sizes.size_of` has it), or as the only gallery of the page; and those of their small copies."""
+    found: list[str | None] = []
+    copies: list[str | None] = []
+    lists = list(islice(_lists_in(scripts), _MAX_LISTS))
+    for images, small in lists:
+        stated = [absolute(base, address, encoding) for image in images for _, address in image]
+        copied = [absolute(base, address, encoding) for address in small]
+        is_shown = any(address and size_of(address).image in shown for address in (*stated, *copied))
+        if is_shown or (len(lists) == 1 and len(images) >= _ALONE):
+            found += [absolute(base, max(image)[1], encoding) for image in images]
+            copies += copied
+    return list(filter(None, found)), list(filter(None, copies))
+
+
+def _lists_in(scripts: Iterable[str]) -> Iterator[Stated]:
+    tried = 0
+    for script in scripts:
+        for code in (script, script.replace('\\"', '"')) if '\\"' in script else (script,):
+            for found in _LIST.finditer(code):
+                called = _CALLED.search(code[max(0, found.start() - 64) : found.start()])
+                if called is None or not _GALLERY.search(called[1]):
+                    continue
+                tried += 1
+                if tried > _MAX_LISTS:
+                    return
+                data = literal(code, found.start(), _MAX_LIST)
+                stated = images_listed(data, called[1]) if isinstance(data, list) else None
+                if stated and len(images := [each for each in stated.images if _is_photograph(max(each)[1])]) > 1:
+                    yield Stated(images, stated.copies)
+
+
+def _is_photograph(address: str) -> bool:
+    name = file_name(address)
+    return PHOTOGRAPH.search(name) is not None and not ORNAMENT.search(name)
 
 
 def _unescaped(text: str) -> str:

@@ -61,6 +61,7 @@ class ImageSearch:
         self._link: dict[str, str] = {}  # the attributes of the link that is open, before its first image
         self._carrier: Tag | None = None  # the last element that states which image it shows, or in large
         self._within = 0  # values of attributes that are markup, or templates
+        self.scripts: list[str] = []
         self.copies: dict[str, str] = {}  # of what links lead to that may be a page
 
     def read(self, tag: Tag) -> None:
@@ -76,8 +77,11 @@ class ImageSearch:
         elif name in IMAGES:
             self._read_image(tag)
         elif name == "script":
+            script = self._text[tag.start : tag.end]
             if _TEMPLATE_TYPE.search(attributes.get("type", "")):
-                self._read_markup(self._text[tag.start : tag.end])
+                self._read_markup(script)
+            elif "ld+json" not in attributes.get("type", "").lower():
+                self.scripts.append(script)
         elif name in ("a", "/a"):
             self._read_anchor(tag)
         elif name == "link":
@@ -99,17 +103,17 @@ class ImageSearch:
     def _read_stated(self, tag: Tag) -> None:
         """Take what a script will show in an element that is no image, or in large, and what is behind it."""
         stated = stated_images(tag.attributes)
-        if self._take(stated):
+        if self._take(stated) and not any(value[:1] in _LISTS for value in tag.attributes.values()):
             self._carrier = tag
         for value in tag.attributes.values():
             if "<img" in value:
                 self._read_markup(value)
 
     def _take(self, stated: Stated) -> bool:
-        """Take what is *stated*; returns whether that is surely an original."""
+        """Take what is *stated*; returns whether it surely stands for what is shown in the element."""
         self._stand_ins.update(filter(None, map(self._resolve, stated.copies)))
         taken = [max(candidates)[0] for candidates in stated.images if self._add(candidates)]
-        return ORIGINAL in taken
+        return len(taken) == 1 and taken[0][0] > 0
 
     def _read_markup(self, text: str) -> None:
         """Take what is in a text that a script will make a part of the page."""

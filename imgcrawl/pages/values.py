@@ -40,7 +40,7 @@ _SAYS_SMALL = re.compile(
 _SAYS_OTHER = re.compile(
     r"icon|avatar|logo|fallback|error|default|hover|(?<![a-z])(?:over|alt|pin|next|prev)|active|shar(?:e|ing)|caption|title"
     r"|author|user|profile|relat|recommend|similar|sponsor|cursor|sprite|marker|button|badge|flag|track|(?<![a-z])ads?(?![a-z])"
-    r"|mask|pattern|texture|overlay|watermark|comment|breadcrumb|(?<![a-z])qr"
+    r"|mask|pattern|texture|overlay|watermark|comment|breadcrumb|responsive|(?<![a-z])qr"
 )
 _BACKGROUND = re.compile(r"style$|(?:.*[^a-z])?(?:bg|background)")
 # Under these keys are sizes, or formats, of one image; so are all that have such keys.
@@ -98,18 +98,13 @@ def stated_images(attributes: dict[str, str]) -> Stated:
     said = [(name, value) for name, value in attributes.items() if "." in value and _may_state(name, value)]
     if not said:
         return _NOTHING
-    one: Candidates = []
+    single: list[Candidates] = []
     several: list[Candidates] = []
     for name, value in said:
         found = images_of(name, value)
-        if len(found) == 1:
-            one += found[0]
-        else:
-            several += found
-    if any(rank > UNSAID for rank, _ in one):
-        return _stated([one, *several])
-    alone: list[Candidates] = [[each] for each in one if each[0] != SMALL]
-    return _stated([*alone, *several])
+        (single if len(found) == 1 else several).extend(found)
+    one = [pair for image in single for pair in image]
+    return _stated([*([one] if any(rank[0] > 0 for rank, _ in one) else single), *several])
 
 
 def linked_file(attributes: dict[str, str], stated: Stated | None = None) -> str:
@@ -118,7 +113,7 @@ def linked_file(attributes: dict[str, str], stated: Stated | None = None) -> str
     *stated* is what its attributes state, where that is known."""
     if is_file(href := attributes.get("href", "")):
         return href
-    images = [image for image in (stated or stated_images(attributes)).images if max(image)[0] > UNSAID]
+    images = [image for image in (stated or stated_images(attributes)).images if max(image)[0][0] > 0]
     return max(images[0])[1] if len(images) == 1 else ""
 
 
@@ -129,9 +124,7 @@ def images_of(name: str, value: str) -> list[Candidates]:
     if rank is None or not value or "<" in value:
         return []
     if value[0] in "{[" and (data := literal(value)) is not None:
-        found = list(islice(_images_in(data, name, rank), MAX_STATED))
-        files = {file_name(address) for image in found for _, address in image}
-        return [[pair for image in found for pair in image]] if len(files) == 1 else found
+        return _images_of(data, name, rank)
     if _SCRIPTED.match(name) or value[0] in "{[":
         quoted = ((_rank_of(match[1] or "src"), match[3].replace("\\/", "/")) for match in _QUOTED.finditer(value))
         return [[(of_key, address)] for of_key, address in quoted if of_key and _is_address(address)][:MAX_STATED]
@@ -146,16 +139,22 @@ def images_of(name: str, value: str) -> list[Candidates]:
     return [[(rank, part)] for part in parts[:MAX_STATED] if _is_address(part)]
 
 
-def images_listed(data: list[Any], name: str) -> list[Candidates]:
+def images_listed(data: list[Any], name: str) -> Stated:
     """The images in *data*, a list that a script calls *name*."""
     rank = _rank_of(name)
-    return _stated(islice(_images_in(data, name, rank), MAX_STATED)).images if rank and rank != SMALL else []
+    return _stated(_images_of(data, name, rank)) if rank and rank != SMALL else _NOTHING
 
 
-def literal(text: str, start: int = 0) -> Any:
-    """The array or object of JavaScript or JSON that begins at *start*; None where none does."""
+def _images_of(data: Any, name: str, rank: Rank) -> list[Candidates]:
+    found = list(islice(_images_in(data, name, rank), MAX_STATED))
+    files = {file_name(address) for image in found for _, address in image}
+    return [[pair for image in found for pair in image]] if len(files) == 1 else found  # several sizes of one
+
+
+def literal(text: str, start: int = 0, limit: int = MAX_VALUE) -> Any:
+    """The array or object of JavaScript or JSON that begins at *start*; None where none does within *limit*."""
     depth = 0
-    for match in _BRACKET.finditer(text, start, start + MAX_VALUE):
+    for match in _BRACKET.finditer(text, start, start + limit):
         depth += (match[0] in ("[", "{")) - (match[0] in ("]", "}"))
         if depth <= 0:
             break
@@ -212,17 +211,17 @@ def _stated(images: Iterable[Candidates]) -> Stated:
 
 def _is_decoration(rank: Rank, address: str) -> bool:
     name = file_name(address)
-    return bool(PLACEHOLDER.fullmatch(name) or (rank == UNSAID and ORNAMENT.search(name)))
+    return bool(PLACEHOLDER.fullmatch(name) or (rank[0] == 0 and ORNAMENT.search(name)))
 
 
 def _backgrounds(value: str) -> Iterator[Candidates]:
     """The photographs of a background, or of several. Others are ornaments."""
     images: list[Candidates] = [
-        [((1, True, 0, 0, float(size[4] or 1)), size[1] or size[2] or size[3]) for size in _OF_SET.finditer(each[1])]
+        [((0, True, 0, 0, float(size[4] or 1)), size[1] or size[2] or size[3]) for size in _OF_SET.finditer(each[1])]
         for each in _IMAGE_SET.finditer(value)
     ]
     urls = [found[1] or found[2] or found[3] or "" for found in _URL.finditer(_IMAGE_SET.sub(" ", value))]
-    images += [[(PLAIN, url.strip())] for url in (urls if "(" in value else [value])]
+    images += [[(UNSAID, url.strip())] for url in (urls if "(" in value else [value])]
     for image in images:
         if kept := [pair for pair in image if PHOTOGRAPH.search(file_name(pair[1]))]:
             yield kept

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.crawling import crawl
-from tests.support.server import Server, jpeg
+from tests.support.server import Exchange, Misbehaviour, Server, jpeg
 
 PAGE = """<html><head><meta charset=gbk><title>T</title><script type="application/ld+json">
 {"@type": "ImageGallery", "author": {"name": "A. Author"}, "datePublished": "2024-05-17", "keywords": "rain, street",
@@ -41,3 +41,39 @@ def test_a_page_is_read_as_browsers_read_it_and_its_facts_stay_with_the_item(ser
     kept = {image["url"]: image["facts"] for image in item["images"] if "facts" in image}
     assert kept == item["image_facts"], "what is stated about an image is kept with it"
     assert "small.jpg" not in " ".join(server.paths())
+
+
+STATED = """<title>T</title><ul><li data-src="/i/1.jpg?{0}"><a href=#><img src=/t/1.jpg></a></li></ul>
+<div data-gallery='[{{"src":"/i/2.jpg?{0}","thumb":"/t/2.jpg"}},{{"src":"\\/i\\/3.jpg?{0}"}}]'><img src=/t/2.jpg></div>
+<div style='background:image-set("/t/4.jpg?{0}" 1x, "/i/4.jpg?{0}" 2x)'></div><object data=/i/5.jpg?{0}></object>
+<a href=# onclick="show('/i/6.jpg?{0}')"><img src=/t/6.jpg></a><img src=/i/7.jpg?{0}>
+<script>window.gallery = [{{src: '/i/7.jpg?{0}'}}, {{src: '/i/8.jpg?{0}', thumb: '/t/8.jpg'}},]</script>"""
+
+
+def test_images_that_scripts_show_come_once_however_their_addresses_are_signed(server: Server, tmp_path: Path) -> None:
+    body = [jpeg(64 + number) for number in range(9)]
+    nights = [f"Expires={time}&Signature={time}&Key-Pair-Id=K&e=5" for time in (1790000000, 1790086400)]
+    for query in nights:
+        for number in range(1, 9):
+            server.add(f"/i/{number}.jpg?{query}", chunked(body[number], b"\n" if number % 2 else b"\r\n"))
+        server.add("/g", STATED.format(query).encode(), headers={"Content-Type": "text/html"})
+        run = crawl(tmp_path, "gallery", {"gallery": server.url("/g")}, PRIVATE_HOSTS_ALLOWED="127.0.0.1")
+        (item,) = run.items[-1:]
+        assert sorted(image["url"] for image in item["images"]) == [
+            server.url(f"/i/{number}.jpg?{query}") for number in range(1, 9)
+        ]
+        assert {image["status"] for image in item["images"]} == {"downloaded" if query == nights[0] else "uptodate"}
+    asked = [path for path in server.paths() if path.startswith("/i/")]
+    assert sorted(asked) == [f"/i/{number}.jpg?{nights[0]}" for number in range(1, 9)]
+    assert not [path for path in server.paths() if path.startswith("/t/")]
+
+
+def chunked(body: bytes, end: bytes) -> Misbehaviour:
+    """*body* in two chunks whose lines end with *end*."""
+
+    async def chunked_(exchange: Exchange) -> None:
+        await exchange.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for part in (body[:100], body[100:], b""):
+            await exchange.write(b"%x%s%s%s" % (len(part), end, part, end))
+
+    return chunked_

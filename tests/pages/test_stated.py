@@ -46,6 +46,8 @@ def stated(markup: str) -> list[str]:
         # what it is around is its small copy, where it is alone in it, or said to be one
         ("<li data-src=/i/a.jpg data-thumb=/t/a.jpg><a href=#><img src=/t/a.jpg></a></li>", ONE),
         ("<span data-original=/i/a.jpg><picture><source srcset='/t/a.jpg 9w'><img src=/t/b.jpg></picture></span>", ONE),
+        ("<li data-src=/i/a.jpg><a href=#><img src=/t/a.jpg></a></li><p data-src=/i/b.jpg><img src=/t/b.jpg></p>", TWO),
+        ("<div style='background:url(/i/a.jpg)'><img src=/i/b.jpg></div>", TWO),
         ("<figure data-full=/i/a.jpg><img src=/t/a.jpg></figure><img src=/i/b.jpg>", TWO),
         ("<div data-full=/i/a.jpg></div><img src=/i/b.jpg>", TWO),
         ("<div data-full=/i/a.jpg>Words <img src=/i/b.jpg></div>", TWO),
@@ -112,6 +114,39 @@ def stated(markup: str) -> list[str]:
 )  # fmt: skip
 def test_markup(markup: str, expected: list[str]) -> None:
     assert stated(markup) == expected
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("""window.galleryData = [{"src":"/i/shown.jpg","thumb":"/t/x.jpg"},{"src":"\\/i\\/a.jpg"}];""", ONE),
+        ("""var images = ['/i/shown.jpg', '/i/a.jpg', /* and */ '/i/b.jpg'], n = 3;""", TWO),
+        ("""f.push([1,"{\\"images\\":[{\\"src\\":\\"/i/shown.jpg\\"},{\\"src\\":\\"/i/a.jpg\\"}]}"])""", ONE),
+        ("""new Slider({slides: [{image: '/i/a.jpg', title: "it's"}, {image: '/i/b.jpg'}, {image: '/i/c.jpg'}]})""",
+         [*TWO, "/i/c.jpg"]),
+        # no list of the images of this page
+        ("""x = {"related":["/i/x.jpg","/i/y.jpg","/i/z.jpg"], "relatedImages":["/i/shown.jpg", "/i/x.jpg"]}""", []),
+        ("""preload = ['/i/x.jpg', '/i/y.jpg', '/i/z.jpg']; images = ['/icons/icon-1.png', '/icons/icon-2.png']""", []),
+        ("""images = [{src: '/s/shown.jpg', width: 9}, {src: '/m/shown.jpg', width: 99}]""", []),
+        ("""a = {images: ['/1/a.jpg', '/1/b.jpg', '/1/c.jpg']}; b = {images: ['/2/a.jpg', '/2/b.jpg']}""", []),
+        ("""images = ['/i/shown.jpg', '/i/a.jpg'""", []),
+    ],
+)  # fmt: skip
+def test_a_gallery_of_which_the_page_shows_one_is_found_in_its_script(script: str, expected: list[str]) -> None:
+    assert stated(f"<script>{script}</script>") == expected
+
+
+def test_a_script_names_the_originals_of_what_is_shown_small() -> None:
+    data = '{"album":{"photos":[{"thumb":"/t/a.jpg","url":"/i/a.jpg"},{"url":"/i/b.jpg","thumb":"/t/b.jpg"}]}}'
+    page = f'<img src=/t/a.jpg><img src=/t/b.jpg><script type="application/json">{data}</script>'
+    assert find_images(page, PAGE) == ["https://site.example/i/a.jpg", "https://site.example/i/b.jpg"]
+
+
+@pytest.mark.parametrize("script", ["images:[{" * 200_000, "images=['" * 200_000, '\\"' * 500_000 + "images:[["])
+def test_lists_in_scripts_are_looked_through_in_bounded_time(script: str) -> None:
+    begin = time.process_time()
+    stated(f"<script>{script}</script>")
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize(
