@@ -196,7 +196,7 @@ def test_a_declared_selector_is_tried_only_where_it_may_take_long(monkeypatch: p
     assert len(select(large, "a.g, a.h")) == len(select(large, "//div//a/@href")) == 3_000  # which it does not
     with pytest.raises(ValueError, match="XPath"):
         select(large, "//div[//a")
-    monkeypatch.setattr(trials.subprocess, "run", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(trials._trials, "is_quick", lambda *_, **__: 1 / 0)
     for query in ("a.g", "a[class~='g']::attr(href)", "//div/a[@class='g']/@href", "//a[text()]", "(//a)[last() - 1]",
                   "div > a.g:not(.h)", "//*[self::a or self::b]/@href", "h1::text",
                   "//a[contains(@href, '//b.c')]"):  # fmt: skip
@@ -206,6 +206,30 @@ def test_a_declared_selector_is_tried_only_where_it_may_take_long(monkeypatch: p
         with pytest.raises(ZeroDivisionError):
             select(large, query)
         select(HtmlResponse(PAGE, body=b"<a href=/b></a>" * 200, encoding="utf-8"), query)
+
+
+def test_one_process_tries_all_selectors_and_another_after_one_that_took_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = HtmlResponse(PAGE, body=b"<div><a class=g href=/b></a></div>" * 1_500, encoding="utf-8")
+    select(page, "div a")
+    process = trials._trials._process
+    assert process is not None
+    used = sum(os.times()[:4])
+    for _ in range(20):
+        select(page, "div a")
+    assert trials._trials._process is process
+    assert sum(os.times()[:4]) - used < 1, "a process for each would take twice as long"
+    process.kill()
+    assert len(select(page, "div a")) == 1_500, "one that somebody ends is started again"
+    monkeypatch.setattr(trials, "_SECONDS", 0.02)
+    with pytest.raises(RequestRefused):
+        select(HtmlResponse(PAGE, body=b"<a href=/></a>" * 9_000, encoding="utf-8"), "a ~ a")
+    monkeypatch.undo()
+    assert len(select(page, "div a")) == 1_500
+    trials._trials.close()
+    assert len(select(HtmlResponse(PAGE, body=b"<p>" * 900, encoding="utf-8"), "div a, p")) == 900
+    assert trials._trials._process is None, "few elements are not tried"
 
 
 def test_a_line_of_the_log_is_not_as_long_as_what_it_tells_of() -> None:

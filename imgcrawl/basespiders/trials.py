@@ -6,11 +6,14 @@ can stop it. What is a single step, and more steps to children, takes as long as
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -20,13 +23,15 @@ from parsel.csstranslator import HTMLTranslator
 
 from imgcrawl.children import import_path
 from imgcrawl.exceptions import RequestRefused
+from imgcrawl.trial import QUICK
 
 if TYPE_CHECKING:
     from scrapy.http import Response, TextResponse
 
 MAX_ELEMENTS: Final = 200_000  # and attributes, of a page that is tried: some 100 MB
-_FEW: Final = 2_000  # elements, with which any query takes a second or two at the most
+_FEW: Final = 1_000  # elements, with which any query takes half a second at the most
 _SHORT: Final = 256 * 1024  # characters of them
+_LARGE: Final = 4 * 1024 * 1024  # bytes of a page whose memory the process does not keep
 _SECONDS: Final = 2.0  # of CPU time that a query may take
 _WALL_CLOCK: Final = 60.0  # seconds, for a machine that is busy or has no clocks of CPU time
 
@@ -78,19 +83,67 @@ def is_one_step(query: str) -> bool:
     return _ONE_STEP.fullmatch(bare) is not None and not _TEXT_OF_ALL.search(bare)
 
 
-def _is_quick(text: str, kind: str, query: str) -> bool:
-    task = {"kind": kind, "query": query, "is_css": is_css(query), "seconds": _SECONDS}
-    try:
-        done = subprocess.run(
+class _Trials:
+    """A process that tries one query after the other. It is started for the first, and again after one that took too
+    long; whoever ends leaves it without input, with which it ends, too."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def is_quick(self, page: bytes, **task: Any) -> bool:
+        """Whether the query of *task* is answered on *page* in its time."""
+        with self._turn:
+            if self._process and self._process.poll() is not None:
+                self._end()
+            process = self._process or self._started()
+            clock = threading.Timer(_WALL_CLOCK, process.kill)
+            clock.daemon = True
+            clock.start()
+            try:
+                assert process.stdin is not None and process.stdout is not None  # noqa: S101 -- both were asked for
+                process.stdin.write(json.dumps({**task, "size": len(page)}).encode() + b"\n" + page)
+                process.stdin.flush()
+                answer = process.stdout.read(len(QUICK))
+            except OSError:  # it has ended
+                answer = b""
+            finally:
+                clock.cancel()
+            if answer != QUICK or len(page) > _LARGE:
+                self._end()
+            return answer == QUICK
+
+    def close(self) -> None:
+        with self._turn:
+            self._end()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "imgcrawl.trial"],
-            input=json.dumps(task).encode() + b"\n" + text.encode("utf-8", "replace"),
-            stdout=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=_WALL_CLOCK,
             start_new_session=True,  # Ctrl-C is for the crawl
             env={**os.environ, **import_path()},
-            check=False,
         )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+        atexit.unregister(self.close)
+        atexit.register(self.close)
+        return self._process
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):  # what was not read by it
+                    assert pipe is not None  # noqa: S101 -- both were asked for
+                    pipe.close()
+
+
+_trials = _Trials()
+
+
+def _is_quick(text: str, kind: str, query: str) -> bool:
+    page = text.encode("utf-8", "replace")
+    return _trials.is_quick(page, kind=kind, query=query, is_css=is_css(query), seconds=_SECONDS)
