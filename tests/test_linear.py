@@ -17,7 +17,8 @@ from imgcrawl.basespiders import trials
 from imgcrawl.basespiders.base import select
 from imgcrawl.basespiders.lists import next_in_header
 from imgcrawl.downloadermiddlewares.addressguard import AddressGuardMiddleware
-from imgcrawl.exceptions import RequestRefused
+from imgcrawl.exceptions import InputError, RequestRefused
+from imgcrawl.exports.conditions import condition
 from imgcrawl.extensions.loglines import LineRecord
 from imgcrawl.feeds.exporters import with_apostrophes, without_apostrophes
 from imgcrawl.lines import printable
@@ -28,6 +29,7 @@ from imgcrawl.pages.login import asks_age, asks_login, login_forms
 from imgcrawl.pages.pagination import LINKS, NEXT_LINKS, propose_pagination
 from imgcrawl.pages.repeated import PagePlaces
 from imgcrawl.pages.versions import offered_versions
+from imgcrawl.patterns import UserPattern
 from imgcrawl.rows.addresslist import AddressRows
 from imgcrawl.rows.records import Unreadable
 
@@ -206,6 +208,45 @@ def test_a_declared_selector_is_tried_only_where_it_may_take_long(monkeypatch: p
         with pytest.raises(ZeroDivisionError):
             select(large, query)
         select(HtmlResponse(PAGE, body=b"<a href=/b></a>" * 200, encoding="utf-8"), query)
+
+
+CATASTROPHES = [
+    ("(a+)+$", f"{'a' * 5_000}!"),
+    (r"(\w+\s?)*$", f"{'a ' * 3_000}!"),
+    ("^(([a-z])+.)+[A-Z]([a-z])+$", "a" * 16_000),
+]
+
+
+@pytest.mark.parametrize(("pattern", "text"), CATASTROPHES)
+def test_a_pattern_of_the_user_ends_on_a_text_that_was_made_for_it(
+    pattern: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for late in (True, False):
+        of_user = UserPattern(pattern, "-a only=", late=late)
+        used = time.process_time()
+        assert {of_user.is_in(text) for _ in range(500)} == {late}
+        assert time.process_time() - used < 6, "10 tenths of a second, and one for every hundred"
+        assert of_user.is_in("aaaa") is late, "it is not asked any more"
+    assert [f"-a only={pattern} takes too long on 'a" in record.getMessage() for record in caplog.records] == [True] * 2
+    patient = UserPattern(pattern, "", late=False)
+    assert patient.is_in("Ab" if "A" in pattern else "aaaa") is ("A" not in pattern)
+    with pytest.raises(InputError, match=r"takes too long on '1\.jpg'"):
+        condition(f"matches(title, {pattern!r})", ["title"])({"title": text, "path": "1.jpg"})
+
+
+@pytest.mark.parametrize(
+    "function", ["re:test(@href, '{}')", "re:match(@href, '{}')", "re:replace(@href, '{}', '', 'x')"]
+)
+def test_a_regular_expression_in_a_selector_ends_on_a_page_of_few_elements(function: str) -> None:
+    query = f"//a[{function.format('(a+)+$')}]/@href"
+    page = HtmlResponse(PAGE, body=f"<a href={'a' * 50}!>a</a><a href=aaa>b</a>".encode(), encoding="utf-8")
+    used = sum(os.times()[:4])
+    with pytest.raises(RequestRefused, match="is not searched for"):
+        select(page, query)
+    with pytest.raises(RequestRefused):
+        select(page.selector, query)
+    assert sum(os.times()[:4]) - used < 3
+    assert "aaa" in select(HtmlResponse(PAGE, body=b"<a href=aaa>b</a>", encoding="utf-8"), query)
 
 
 def test_one_process_tries_all_selectors_and_another_after_one_that_took_too_long(

@@ -49,6 +49,7 @@ FOUNDATIONS = {
     "longwork",
     "imageerrors",
     "ownfiles",
+    "patterns",
     "ranges",
     "samples",
     "signalmanager",
@@ -63,7 +64,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "settings": {"imgcrawl"},  # its version
     "addon": {"checks", "components", "settings", "frontier", "hooks", "playwright", "refusal", "telemetry", "warc"},
     "spiders": {"basespiders"},
-    "basespiders": {"addresses", "catalogue", "engine", "pages", "refusal", "rows", "settings"},
+    "basespiders": {"addresses", "catalogue", "engine", "pages", "refusal", "rows", "settings", "trial"},
     "live": {"display", "engine", "extensions", "frontier", "shared", "stopping"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},

@@ -19,6 +19,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery, SitePage
 from imgcrawl.pages import count_links, find_images
 from imgcrawl.pages.outside import in_pieces, let_go, outside_loop, size_of
+from imgcrawl.patterns import UserPattern
 from imgcrawl.rows import RowsPage
 from imgcrawl.settings import RETRY_EXCEPTIONS
 from imgcrawl.urls import rebase
@@ -63,7 +64,7 @@ class DomainsSpider(RowsSpider):
         self.max_rows = self.at_least_one("limit")
         self.max_depth = self.at_least_one("depth") or 1
         try:
-            self.followed = re.compile(self.follow)
+            self.followed = UserPattern(self.follow, "-a follow=", late=True)
         except re.error as error:
             raise InputError(f"-a follow={self.follow}: expected a regular expression ({error})") from error
         self.pages_of_rows = self.limited(self.pages_of_rows)
@@ -150,7 +151,7 @@ class DomainsSpider(RowsSpider):
         if copies:
             item["image_copies"] = copies
         item["image_pages"] = [response.url] * len(item["image_urls"])
-        return [link for link in addresses(response, "//a/@href") if self.followed.search(link)] if follows else []
+        return [link for link in addresses(response, "//a/@href") if self.followed.is_in(link)] if follows else []
 
     def site_failed(self, failure: Failure) -> Iterator[Any]:
         request = request_of(failure)

@@ -18,6 +18,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery
 from imgcrawl.pages.outside import in_pieces
 from imgcrawl.pages.sitemaps import SitemapEntry, read_sitemap
+from imgcrawl.patterns import UserPattern
 from imgcrawl.urls import OUTSIDE, is_on_machine_of, is_public
 
 # Sitemaps that name sitemaps that name sitemaps: the protocol knows one level.
@@ -44,7 +45,8 @@ class SitemapGallerySpider(GallerySpider):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         try:
-            self._is_gallery = re.compile(self.sitemap_galleries)
+            pattern = self.sitemap_galleries
+            self._are_galleries = UserPattern(pattern, "-a only=", late=True) if pattern else None
         except re.error as error:
             raise InputError(f"-a only={self.sitemap_galleries}: expected a regular expression ({error})") from error
         self._sitemaps_asked = 0
@@ -73,7 +75,7 @@ class SitemapGallerySpider(GallerySpider):
                     count += 1
                     if level < MAX_LEVEL and self._is_wanted():
                         yield self.sitemap_request(self.at_home(entry.address), level + 1)
-                elif self._is_gallery.search(entry.address):
+                elif self._are_galleries is None or self._are_galleries.is_in(entry.address):
                     count, galleries = count + 1, galleries + 1
                     if galleries in self.galleries_range:
                         yield self.gallery_of(entry)

@@ -33,13 +33,15 @@ _FEW: Final = 1_000  # elements, with which any query takes half a second at the
 _SHORT: Final = 256 * 1024  # characters of them
 _LARGE: Final = 4 * 1024 * 1024  # bytes of a page whose memory the process does not keep
 _SECONDS: Final = 2.0  # of CPU time that a query may take
+_SECONDS_OF_FEW: Final = 0.2  # the same where there are few elements: of a regular expression
 _WALL_CLOCK: Final = 60.0  # seconds, for a machine that is busy or has no clocks of CPU time
 
 _TEXTS = re.compile(r"\"[^\"]*+\"|'[^']*+'")
 # In brackets stands a child, or else nothing but functions, attributes and numbers: no other axis, and no text of what
-# is within. What is asked of the element itself counts as an attribute.
+# is within; and no regular expressions (`re:test`), of which some take for ever on a text. What is asked of the element
+# itself counts as an attribute.
 _OF_ITSELF = re.compile(r"(?<![\w-])self::(?=[\w*])")
-_TEST = r"\[(?:[\w-]++|(?:[^\[\]/.:|\w@-]++|@[\w*-]++|(?:re:)?+[\w-]++\(|(?:and|or|[0-9]++)\b|-)*+)\]"
+_TEST = r"\[(?:[\w-]++|(?:[^\[\]/.:|\w@-]++|@[\w*-]++|[\w-]++\(|(?:and|or|[0-9]++)\b|-)*+)\]"
 _STEP = rf"(?:text\(\)|@?[\w*-]++)(?:{_TEST})*+"
 _ONE_STEP = re.compile(rf"\(?(?:\.?//?|descendant-or-self::|descendant::)?+{_STEP}(?:/{_STEP})*+\)?(?:{_TEST})?")
 _TEXT_OF_ALL = re.compile(r"\b(?:string|normalize-space|string-length|number)\(\s*+\)")
@@ -49,19 +51,22 @@ def check_time(page: Response | Selector, query: str) -> None:
     """Raises `RequestRefused` (``too_large``) where *query*, XPath or CSS, takes too long on *page*. Blocks."""
     if is_one_step(query):
         return
-    kind = "html"
+    kind, is_regular = "html", "re:" in query
     if isinstance(page, Selector):
         root: Any = page.root
-        if not hasattr(root, "iter") or sum(1 for _ in islice(root.iter(), _FEW + 1)) <= _FEW:
+        is_small = not hasattr(root, "iter") or sum(1 for _ in islice(root.iter(), _FEW + 1)) <= _FEW
+        if is_small and not is_regular:
             return  # a text, or few elements
         text, kind = page.get(), page.type
     else:
         text = cast("TextResponse", page).text
-        if text.count("<") - text.count("</") <= _FEW and len(text) <= _SHORT:
+        is_small = text.count("<") - text.count("</") <= _FEW and len(text) <= _SHORT
+        if is_small and not is_regular:
             return
         kind = cast("TextResponse", page).selector.type
     nodes = text.count("<") - text.count("</") + text.count("=")
-    if nodes > MAX_ELEMENTS or not _is_quick(text, kind, query):
+    seconds = min(_SECONDS, _SECONDS_OF_FEW) if is_small else _SECONDS
+    if nodes > MAX_ELEMENTS or not _is_quick(text, kind, query, seconds):
         why = f"{nodes} elements and attributes" if nodes > MAX_ELEMENTS else "it takes too long"
         raise RequestRefused("too_large", f"{query!r} is not searched for: {why}; one step would be, as a.x")
 
@@ -144,6 +149,6 @@ class _Trials:
 _trials = _Trials()
 
 
-def _is_quick(text: str, kind: str, query: str) -> bool:
+def _is_quick(text: str, kind: str, query: str, seconds: float) -> bool:
     page = text.encode("utf-8", "replace")
-    return _trials.is_quick(page, kind=kind, query=query, is_css=is_css(query), seconds=_SECONDS)
+    return _trials.is_quick(page, kind=kind, query=query, is_css=is_css(query), seconds=seconds)

@@ -10,6 +10,7 @@ from typing import Any
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import IMAGE_FIELDS
+from imgcrawl.patterns import is_in
 
 Condition = Callable[[Mapping[str, Any]], bool]
 
@@ -20,7 +21,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "int": int,
     "float": float,
     "str": str,
-    "matches": lambda text, pattern: re.search(pattern, str(text or "")) is not None,
+    "matches": lambda text, pattern: is_in(pattern, str(text or "")),
 }
 
 
@@ -67,6 +68,11 @@ def condition(expression: str, fields: Collection[str]) -> Condition:
             return False  # of this image: it has no such text, or too long a one
         except (invalid, RecursionError) as error:
             raise InputError(f"--where {expression!r} is refused: {error}") from error
+        except TimeoutError as error:
+            raise InputError(
+                f"--where {expression!r} takes too long on {row.get('path')!r}; expected a pattern without repeats in "
+                "repeats, as (a+)+"
+            ) from error
         except re.error as error:
             raise InputError(f"--where {expression!r}: a pattern cannot be read ({error})") from error
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError):

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.patterns import UserPattern
 from imgcrawl.ranges import Ranges
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class GalleryFilters:
     Raises `InputError` for values that are none of these.
     """
 
-    title: re.Pattern[str] | None = None
+    title: UserPattern | None = None
     since: date | None = None
     until: date | None = None
     images: Ranges = field(default_factory=Ranges)
@@ -49,7 +50,7 @@ class GalleryFilters:
     def from_settings(cls, settings: BaseSettings) -> Self:
         pattern = settings.get("GALLERIES_TITLE", "")
         try:
-            title = re.compile(pattern) if pattern else None
+            title = UserPattern(pattern, "GALLERIES_TITLE=", late=True) if pattern else None
         except re.error as error:
             raise InputError(f"GALLERIES_TITLE={pattern!r}: {error}; expected a regular expression") from error
         since = _day(settings.get("GALLERIES_SINCE", ""), "GALLERIES_SINCE")
@@ -58,7 +59,7 @@ class GalleryFilters:
 
     def reason(self, adapter: ItemAdapter) -> str:
         """Why the images of an item are not wanted (`title`, `date`); empty if they are."""
-        if self.title and not self.title.search(str(adapter.get("title") or "")):
+        if self.title and not self.title.is_in(str(adapter.get("title") or "")):
             return "title"
         if (self.since or self.until) and (day := day_of(adapter.get("date"))):
             too_old = self.since and day < self.since

@@ -12,6 +12,7 @@ from cachetools import LRUCache
 
 from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.items import STORED, Image
+from imgcrawl.patterns import UserPattern
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.urls import host_of, without_query
 
@@ -42,7 +43,8 @@ class Placeholders:
         self._never = {entry[1:] for entry in checksums if entry[0] == "!"}
         self._known: set[str] = checksums - {f"!{entry}" for entry in self._never}  # checksums and addresses
         try:
-            self._addresses = [re.compile(entry) for entry in declared if entry not in checksums]
+            patterns = [entry for entry in declared if entry not in checksums]
+            self._addresses = [UserPattern(entry, "IMAGES_PLACEHOLDERS: ", late=False) for entry in patterns]
         except (re.error, TypeError) as error:
             raise InputError(
                 f"IMAGES_PLACEHOLDERS={declared!r}: expected sha256 in hex and regular expressions ({error})"
@@ -53,7 +55,7 @@ class Placeholders:
 
     def has_address(self, url: str) -> bool:
         """Whether *url* is declared to be that of a placeholder."""
-        return any(pattern.search(url) for pattern in self._addresses)
+        return any(pattern.is_in(url) for pattern in self._addresses)
 
     def check(self, arrival: Arrival) -> None:
         """Raise `ImageError` for an answer that is known to be a placeholder."""

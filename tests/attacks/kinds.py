@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from tests.attacks.neighbours import PAGE, PREFIX, said, told, written
-from tests.attacks.sites import bomb, image, judged, page
+from tests.attacks.sites import bomb, declared, image, judged, page, text
 from tests.attacks.stage import MB, Attack, Outcome, Stage
 from tests.images.pictures import encoded
 from tests.images.test_damage import chunk
@@ -330,4 +330,40 @@ NEIGHBOURS: dict[str, Attack] = {
     "live rows that are commands, looked at": written(lambda client: (client.zadd(f"{PREFIX}live:at", {TEXT: 9e15}), client.hset(f"{PREFIX}live", TEXT, json.dumps({"state": TEXT, "host": TEXT}))), "status", "gallery", "--once"),
 }  # fmt: skip
 
-FURTHER: dict[str, Attack] = {**BODIES, **PICTURES, **PROXIES, **SHOWN, **NEIGHBOURS}
+# ---- regular expressions of the user's, and what was made for them
+
+EVIL, MADE_FOR_IT = "(a+)+$|good|bad", "a" * 60 + "!"
+
+
+def pattern(setting: str, evil: str = EVIL) -> Attack:
+    """Titles and addresses of images that take *evil* for ever."""
+    html = f"<title>{MADE_FOR_IT}</title><img src='/i/{'a' * 800}!.jpg'><img src=/i/good.jpg>".encode()
+    return lambda stage: judged(stage.crawl("gallery", stage.site(html), **{setting: evil}))
+
+
+def sitemap_pattern(stage: Stage) -> Outcome:
+    arguments = stage.site(PAGE)
+    long_ones = "".join(f"<url><loc>{stage.server.url(f'/{n}/' + 'a' * 800 + '!')}</loc></url>" for n in range(300))
+    good = "".join(f"<url><loc>{stage.server.url(f'/{name}')}</loc></url>" for name in ("bad", "good"))
+    stage.server.add(
+        "/sitemap.xml", f"<urlset>{good}{long_ones}</urlset>".encode(), headers={"Content-Type": "text/xml"}
+    )
+    return judged(
+        stage.crawl(
+            "gallery",
+            {"sitemap": stage.server.url("/sitemap.xml"), "only": EVIL, "images": "img"}
+            | {k: v for k, v in arguments.items() if k not in ("list", "galleries")},
+        )
+    )
+
+
+PATTERNS: dict[str, Attack] = {
+    "titles made for a pattern of the user's (GALLERIES_TITLE)": pattern("GALLERIES_TITLE"),
+    "addresses made for a pattern of placeholders": pattern("IMAGES_PLACEHOLDERS", "(a+)+[yz]"),
+    "a sitemap made for -a only": sitemap_pattern,
+    "a page made for re:test in a selector": declared(
+        "images", "//img[re:test(@src, '(a+)+$|good')]/@src", text(f"<title>bad</title><img src={MADE_FOR_IT}>")
+    ),
+}
+
+FURTHER: dict[str, Attack] = {**PATTERNS, **BODIES, **PICTURES, **PROXIES, **SHOWN, **NEIGHBOURS}
