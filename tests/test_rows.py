@@ -403,7 +403,7 @@ def test_file_that_goes_away_after_it_was_opened(tmp_path: Path) -> None:
         ("l.csv", b'"url\n1\n', {"columns": ["url"]}, "its header, line 1"),
         ("l.csv", CSV, {"columns": [3]}, "3 columns; column 3, counted from 0"),
         ("l.csv", CSV, {"columns": [-1]}, "counted from 0"),
-        ("l.txt", CSV, {"columns": ["url"]}, "one value a line"),
+        ("l.txt", b"a\nb\n", {"columns": ["url"]}, "one value a line"),
         ("l.txt", "中文\n".encode("gb18030") * 3, {}, "cannot be read as text in utf-8: none of its first 3 rows"),
         ("l.jsonl", b'{"url": "x"}\n', {}, "names of the fields"),
         ("l.jsonl", b'{"url": "x"}\n', {"columns": ["address"]}, "no field 'address'"),

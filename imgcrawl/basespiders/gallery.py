@@ -89,11 +89,12 @@ class GallerySpider(KnownGalleriesSpider):
 
     def _named_by_a_list(self, request: Request, by: int = 1) -> None:
         # A queue that workers share tells later what it knew already, and itself what is left in it.
-        asked_again = request.meta.get("retry_times") or request.meta.get("retry_after_times")
-        if request.meta.get("task") == "gallery" and not asked_again:
-            # Its metaclass takes any scheduler for an instance.
-            if Scheduler in type(scheduler_in(self.crawler)).__mro__:
-                self.crawler.stats.inc_value("gallery/found", by)
+        is_gallery = request.meta.get("task") == "gallery"
+        if not is_gallery or request.meta.get("retry_times") or request.meta.get("retry_after_times"):
+            return
+        # Its metaclass takes any scheduler for an instance.
+        if Scheduler in type(scheduler_in(self.crawler)).__mro__:
+            self.crawler.stats.inc_value("gallery/found", by)
 
     def _known_already(self, request: Request) -> None:
         self._named_by_a_list(request, -1)

@@ -198,7 +198,9 @@ def _header(first: Sequence[Any], rest: Sequence[Sequence[Any]], column: str | N
 
 
 def _delimiter(records: Records) -> str:
-    """What parts the names in the first row of a table that has no comma there."""
+    """What parts the names in the first row of a table that does not say it itself, and has no comma there."""
+    if records.delimiter != ",":
+        return records.delimiter
     _, raw, _ = next(records.read(), (0, b"", []))
     line = raw.decode("utf-8", "replace")
     if "," in line or _ADDRESS.match(line):

@@ -30,10 +30,13 @@ _ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}  # each reserves address space, which is 
 
 @dataclass(frozen=True)
 class ObjectRecords:
-    """The rows of *source*, which is Parquet or (`format` "json") one JSON array, numbered from 1, with their names."""
+    """The rows of *source*, which is Parquet or (`format` "json") one JSON array, numbered from 1, with their names.
+
+    *place* is where the rows are in JSON, as ijson names it."""
 
     source: Source
     format: str
+    place: str = "item"
     encoding = "utf-8"
 
     @property
@@ -55,7 +58,7 @@ class ObjectRecords:
             except ImportError as error:
                 raise _without_library(self.path, "one JSON array", "ijson", "json") from error
             broken = (*broken, ijson.JSONError)
-            rows = _array_items(self.source, ijson)
+            rows = _array_items(self.source, self.place, ijson)
         try:
             for number, row in enumerate(rows, 1):
                 if number >= after:
@@ -100,9 +103,9 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any] | None]:
         process.wait()
 
 
-def _array_items(source: Source, ijson: Any) -> Iterator[Any]:
+def _array_items(source: Source, place: str, ijson: Any) -> Iterator[Any]:
     stream = _Bounded(source.text_chunks())
-    for item in ijson.items(stream, "item", use_float=True, buf_size=_PIECE):
+    for item in ijson.items(stream, place, use_float=True, buf_size=_PIECE):
         stream.since_item = stream.depth = 0
         yield float(item) if isinstance(item, Decimal) else item
 

@@ -17,8 +17,18 @@ from typing import Any, NamedTuple
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.rows.objects import PARQUET, ObjectRecords
-from imgcrawl.rows.records import EXCERPT, OBJECT_FORMATS, BadRow, Records, Unreadable, excerpt_of, format_of
+from imgcrawl.rows.records import (
+    EXCERPT,
+    OBJECT_FORMATS,
+    BadRow,
+    Records,
+    Unreadable,
+    excerpt_of,
+    format_of,
+    rows_of_object,
+)
 from imgcrawl.rows.source import Source, open_source
+from imgcrawl.rows.tables import delimiter_in, lines_above, lines_of
 
 SAMPLE = 100  # rows of which one must be good before a list is believed
 MAX_SAMPLE = 1 << 24  # characters of JSON, after which no more rows are held to be looked at together
@@ -166,11 +176,16 @@ def open_records(
         return ObjectRecords(Source(Path(path).expanduser(), None, "", "utf-8", b"\n"), "parquet")
     source, name, head = open_source(path, encoding)
     format = format_of(source.path, name, head, format)
+    if format == "json":
+        within = rows_of_object(head) if head.lstrip().startswith("{") else ""
+        return ObjectRecords(source, format, f"{within}.item" if within else "item")
+    lines = lines_of(head) if format in ("csv", "tsv") else []
     if delimiter is None:
-        delimiter = "\t" if format == "tsv" else ","
+        delimiter = "\t" if format == "tsv" else delimiter_in(lines) or ","
+    above = lines_above(lines, delimiter)
     if len(delimiter) != 1 or delimiter in '"\r\n\0':
         raise InputError(f"delimiter {delimiter!r} of list {str(source.path)!r}: expected one character, no quote")
-    return ObjectRecords(source, format) if format == "json" else Records(source, format, delimiter)
+    return Records(source, format, delimiter, above)
 
 
 def _begins_as_parquet(path: str | os.PathLike[str]) -> bool:

@@ -7,6 +7,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +16,12 @@ from imgcrawl.addresses import addresses_in
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
 from imgcrawl.rows.source import FORMATS, MAX_LINE, Source
+from imgcrawl.rows.tables import delimiter_in, lines_of, rows_within
 
 MAX_QUOTED_LINES = 100  # lines that one CSV record may span …
 MAX_QUOTED_SIZE = 1 << 16  # … and their characters: a quote that is never closed costs one row, not the file
 BROKEN = "the file is broken from here on"  # how the reason begins after which nothing more can be had
+ALWAYS_LINES = (".jsonl", ".jl", ".ndjson")
 OBJECT_FORMATS = {"jsonl", "json", "parquet"}  # whose records have names for their values
 EXCERPT = 80  # characters of a bad row that are shown
 
@@ -42,6 +45,7 @@ class Records:
     source: Source
     format: str
     delimiter: str
+    above: int = 0  # lines before the first row
 
     @property
     def path(self) -> Path:
@@ -63,7 +67,7 @@ class Records:
             if raw is None:
                 break
             line += 1
-            if line < after:
+            if line < after or line <= self.above:
                 continue
             more = 0
             fields: Any
@@ -105,9 +109,22 @@ def format_of(file: Path, name: Path, decoded: str, format: str | None) -> str:
     if suffix == ".json" and first.startswith("["):
         return "json"
     if re.match(r'\{\s*"', first) and suffix not in FORMATS["csv"] + FORMATS["tsv"]:
-        return "jsonl"
+        return "json" if suffix not in ALWAYS_LINES and rows_of_object(decoded) else "jsonl"
     by_name = (known for known, suffixes in FORMATS.items() if suffix in suffixes)
-    return next(by_name, "") or _format_by_content(first, decoded.lstrip().partition("\n")[0])
+    found = next(by_name, "") or _format_by_content(first, decoded.lstrip().partition("\n")[0])
+    if found == "text" and (delimiter := delimiter_in(lines_of(decoded))):
+        return "tsv" if delimiter == "\t" else "csv"
+    return found
+
+
+def rows_of_object(decoded: str) -> str:
+    """Where the rows are in the one JSON object that *decoded* begins with; "" where each line is one."""
+    first, _, rest = decoded.strip().partition("\n")
+    if rest:
+        with suppress(ValueError, RecursionError):
+            json.loads(first)
+            return ""
+    return rows_within(decoded)
 
 
 def _format_by_content(first: str, line: str) -> str:
@@ -136,9 +153,9 @@ def _json_fields(text: str) -> Any:
         raise Unreadable("JSON that is nested too deeply") from None
     except ValueError as error:
         raise Unreadable(f"not JSON: {error}") from None
-    if not isinstance(record, dict | list):
-        raise Unreadable("JSON that is neither an object nor an array")
-    return record
+    if not isinstance(record, dict | list | str):
+        raise Unreadable("JSON that is no object, no array and no text")
+    return [record] if isinstance(record, str) else record
 
 
 def _quoted_fields(first: str, delimiter: str, pending: deque[bytes], source: Iterator[bytes]) -> tuple[list[str], int]:

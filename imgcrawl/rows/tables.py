@@ -1,0 +1,118 @@
+"""What the beginning of a list tells of its form: what parts its columns, what stands above, where its rows are."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Any
+
+DELIMITERS = ",;\t|"
+_LOOKED_AT = 50  # lines
+_SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # what spreadsheets write and read above a table
+_ADDRESS = re.compile(r"\s*(?:https?:)?//[^\s/]\S*\s*", re.IGNORECASE)
+_NAMES_ADDRESSES = re.compile(r"ur[il]|link|src|im(?:age|g)|photo|pic|address|href|file", re.IGNORECASE)
+# Keys of an object that is a row itself, whatever lists it has in it.
+_OF_A_ROW = {"image_urls", "video_urls", "image_url", "image", "url", "src"}
+
+
+def lines_of(head: str) -> list[str]:
+    """The first lines of *head*, the beginning of a file: without the last one, of which there may be more."""
+    lines = head.split("\n") if "\n" in head else head.split("\r")
+    return [line.removesuffix("\r") for line in lines[:_LOOKED_AT]]
+
+
+def lines_above(lines: Sequence[str], delimiter: str) -> int:
+    """How many of *lines* stand above the rows of a table: what parts its columns (`sep=;`), comments, a title.
+
+    A line with an address, and one with as many columns as most, are none of these.
+    """
+    above = 1 if lines and _SEPARATOR.fullmatch(lines[0]) else 0
+    width = _width(_filled(lines[above:]), delimiter)[0]
+    for line in lines[above:-1]:
+        columns = len(_cells(line, delimiter))
+        is_title = columns == 1 < width or (line.startswith("#") and (columns != width or width == 1))
+        if line.strip() and ("//" in line or not is_title):
+            break
+        above += 1
+    return above
+
+
+def delimiter_in(lines: Sequence[str]) -> str:
+    """What parts the columns of *lines*: what they say themselves, or where they are surely a table with a column of
+    addresses. Else ""."""
+    if declared := _SEPARATOR.fullmatch(lines[0]) if lines else None:
+        return declared[1]
+    for delimiter in DELIMITERS:
+        rows = _filled(lines[lines_above(lines, delimiter) :])
+        width, number = _width(rows, delimiter)
+        if width > 1 and number == len(rows) > 1:
+            cells = [_cells(line, delimiter) for line in rows]
+            if _has_addresses(cells, delimiter):
+                return delimiter
+    return ""
+
+
+def _filled(lines: Sequence[str]) -> list[str]:
+    return [line for line in lines if line.strip()]
+
+
+def _has_addresses(rows: Sequence[Sequence[str]], delimiter: str) -> bool:
+    """Whether a column of *rows* is one of addresses. What is behind a comma may be a part of the address before it: so
+    there is a header, or text before the address, or a space behind it."""
+    column = next((number for number, cell in enumerate(rows[1]) if _ADDRESS.fullmatch(cell)), None)
+    if column is None or not all(_ADDRESS.fullmatch(row[column]) for row in rows[1:]):
+        return False
+    if "//" not in "".join(rows[0]):
+        return column > 0 or bool(_NAMES_ADDRESSES.search(rows[0][0]))
+    rest = [delimiter.join(row[column + 1 :]) for row in rows]
+    return column > 0 or delimiter == "\t" or all(" " in text.strip() and "//" not in text for text in rest)
+
+
+def _width(lines: Sequence[str], delimiter: str) -> tuple[int, int]:
+    """How many columns most of *lines* have, and how many lines these are."""
+    counts = Counter(len(_cells(line, delimiter)) for line in lines)
+    width, number = max(counts.items(), key=lambda counted: (counted[0] > 1, counted[1]), default=(1, 0))
+    return width, number
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    if '"' not in line:
+        return line.split(delimiter)
+    try:
+        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [""])
+    except csv.Error:
+        return line.split(delimiter)
+
+
+def rows_within(head: str) -> str:
+    """Where in the JSON object that begins with *head* the list of objects with addresses is, as ijson names it.
+
+    It is "" where there is none, and where the object is a row itself.
+    """
+    try:
+        ijson = import_module("ijson")
+    except ImportError:
+        return ""
+    found: Counter[str] = Counter()
+    for prefix in _places(head, ijson):
+        if prefix in _OF_A_ROW:
+            return ""
+        outer, _, inner = prefix.partition(".item.")
+        if inner:
+            found[outer] += 1
+    return max(found, key=lambda place: found[place], default="")
+
+
+def _places(head: str, ijson: Any) -> Iterator[str]:
+    """Where in *head* addresses are, and what says that all of it is a row."""
+    try:
+        for prefix, event, value in ijson.parse(head.encode("utf-8", "replace")):
+            if event == "map_key" and not prefix and value in ("image_urls", "video_urls"):
+                yield str(value)
+            if event == "string" and len(prefix) < 1_000 and _ADDRESS.fullmatch(value):
+                yield prefix
+    except (ValueError, ijson.JSONError):  # it goes on behind the head
+        return
