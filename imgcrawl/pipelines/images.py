@@ -52,6 +52,7 @@ from imgcrawl.pipelines.storagefailures import StorageFailures
 from imgcrawl.pipelines.stores import FileStore, full_address, unusable
 from imgcrawl.pipelines.visits import Visits, known_requests, visit_of
 from imgcrawl.pipelines.window import WINDOW, for_many, outcomes
+from imgcrawl.pipelines.witnesses import Witnesses
 from imgcrawl.spidermiddlewares import opt_outs_of
 
 logger = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.places = Places(self.config, self.threads, crawler)
         self._prepared: dict[int, Prepared] = {}  # of large items, by their id
         self.placeholders = Placeholders(self.config.placeholders, self.config.placeholders_learned)
+        self.witnesses = Witnesses(crawler, self.catalogue, self.placeholders, self.config.placeholders_learned)
         self._learning = asyncio.Lock()  # of placeholders, from one item at a time
         self._addresses = SharedAddresses()
 
@@ -135,24 +137,24 @@ class ImagesPipeline(ScrapyImagesPipeline):
             self._prepared[id(item)] = await for_many(self.threads, many, prepare, adapter, urls, name)
         try:
             asked: list[tuple[bytes, str]] = []
-            requests = known_requests(
-                arg_to_iter(self.get_media_requests(item, self.spiderinfo)), asked, self._fingerprinter
-            )
-            stopping = partial(is_stopping, self.crawler.engine)
-            images = await outcomes(requests, partial(self._outcome, item=item), stopping)
+            requests = arg_to_iter(self.get_media_requests(item, self.spiderinfo))
+            known = known_requests(requests, asked, self._fingerprinter)
+            images = await outcomes(known, partial(self._outcome, item=item), partial(is_stopping, self.crawler.engine))
         except GalleryUnfinished as error:
             logger.info("A gallery with %d images was %s, and is gone on with in the next crawl", len(urls), error)
             raise
         finally:
             self._prepared.pop(id(item), None)
         async with self._learning:
-            placeholders = await for_many(self.threads, many, self.placeholders.found_in, images)
-        for index in placeholders:
+            lesson = await for_many(self.threads, many, self.placeholders.found_in, images)
+        for index in lesson.are:
             images[index] = tell_anew(self.crawler, images[index], as_placeholder(images[index]), adapter.get("url"))
         if not self.config.simulate:
             media = (self.images_urls_field, self.images_result_field)
             visit = await for_many(self.threads, many, visit_of, adapter, asked, images, media, name)
             await self._note(visit, images)
+            for earlier in self.witnesses.hear(lesson, images, visit):
+                await self._note(earlier, images)
         results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
         return self.item_completed(results, item, self.spiderinfo)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
 
 from cachetools import LRUCache
 
@@ -21,7 +21,17 @@ logger = logging.getLogger(__name__)
 _CHECKSUM = re.compile(r"!?[0-9a-f]{64}", re.ASCII)
 _HOSTS, _KINDS = 1_000, 1_000  # that are remembered, and different images of each
 _OF_ONE_ITEM = 3  # addresses of one gallery that show the same: what it shows for decoration stands there once or twice
+_FEW = 50  # images of an item: each may turn out to be one
 _ALONE = 3  # times as many as are enough, in one item: that needs no other image beside it
+
+
+class Lesson(NamedTuple):
+    """What the outcomes of an item teach: which of them *are* placeholders; which others *may be*, each by what it is
+    known by; and what was *learned* from them."""
+
+    are: list[int]
+    may_be: list[tuple[int, str]]
+    learned: list[str]
 
 
 class Placeholders:
@@ -64,13 +74,25 @@ class Placeholders:
         if self.has_address(arrival.response.url):
             raise ImageError("placeholder")
 
-    def found_in(self, images: Sequence[Image]) -> list[int]:
-        """Which of *images*, the outcomes of an item, are placeholders, after what these outcomes teach."""
-        if self._enough:
-            self._learn(images)
-        return [index for index, image in enumerate(images) if self.is_one(image)]
+    def remember(self, checksums: Iterable[str]) -> None:
+        """Know *checksums*, which were learned before, to be those of placeholders."""
+        self._known.update(set(checksums) - self._never)
 
-    def _learn(self, images: Sequence[Image]) -> None:
+    def knows(self, known_by: str) -> bool:
+        """Whether what is *known_by* this checksum or address is known to be a placeholder."""
+        return known_by in self._known
+
+    def found_in(self, images: Sequence[Image]) -> Lesson:
+        """What *images*, the outcomes of an item, teach, and which of them are placeholders then."""
+        may_be: list[tuple[int, str]] = []
+        learned: list[str] = []
+        if self._enough:
+            self._learn(images, may_be, learned)
+        are = [index for index, image in enumerate(images) if self.is_one(image)]
+        told = set(are)
+        return Lesson(are, [each for each in may_be if each[0] not in told], learned)
+
+    def _learn(self, images: Sequence[Image], may_be: list[tuple[int, str]], learned: list[str]) -> None:
         stored = [image for image in images if image["status"] in STORED]
         times = Counter(image["checksum"] for image in stored)
         many = _ALONE * self._enough
@@ -78,23 +100,31 @@ class Placeholders:
         named = {(image["checksum"], _name(image["url"])) for image in stored if image["checksum"] in often}
         names = Counter(checksum for checksum, _ in named)
         alone = {checksum for checksum in often if names[checksum] >= many and times[checksum] * 2 > len(stored)}
-        for image in stored:
+        for index, image in enumerate(images):
+            if image["status"] not in STORED:
+                continue
             checksum, name, led_to = image["checksum"], _name(image["url"]), image.get("final_url", "")
             shown = self._shown.setdefault(host_of(image["url"]), Counter())
             if checksum in shown or len(shown) < _KINDS:
                 shown[checksum] += 1
-            if led_to != image["url"] and _name(led_to) != name:
-                self._count(led_to, name, image)
-            elif checksum in alone or (
-                (times[checksum] >= _OF_ONE_ITEM or len(images) == 1) and _is_exception(checksum, shown)
-            ):
-                self._count(checksum, name, image)
+            is_led = led_to != image["url"] and _name(led_to) != name
+            is_often = times[checksum] >= _OF_ONE_ITEM or len(images) == 1
+            if is_led or is_often or len(images) <= _FEW:
+                may_be += [(index, known_by) for known_by in ((led_to, checksum) if is_led else (checksum,))]
+            known_by = led_to if is_led else checksum
+            if is_led or is_often or checksum in alone:
+                is_evident = is_led or checksum in alone or _is_exception(checksum, shown)
+                learned += [known_by] * self._count(known_by, name, image, is_evident=is_evident)
 
-    def _count(self, known_by: str, name: str, image: Image) -> None:
+    def _count(self, known_by: str, name: str, image: Image, *, is_evident: bool) -> bool:
+        """Whether it is learned now that what is *known_by* this is a placeholder; only where that *is_evident*."""
         names = self._names.setdefault(known_by, set())
-        names.add(name)
+        if len(names) < self._enough:
+            names.add(name)
+        if not is_evident:
+            return False
         if len(names) < self._enough or known_by in self._known or image["checksum"] in self._never:
-            return
+            return False
         self._known.add(known_by)
         names.clear()
         logger.warning(
@@ -106,6 +136,7 @@ class Placeholders:
             image.get("path"),
             image["checksum"],
         )
+        return True
 
     def is_one(self, image: Image) -> bool:
         """Whether the file of *image* is known to be a placeholder."""

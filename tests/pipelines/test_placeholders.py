@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imgcrawl.catalogue import SqliteCatalogue
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Image
 from imgcrawl.pipelines.placeholders import Placeholders
@@ -25,7 +28,7 @@ def outcome(name: str, checksum: str, **more: Any) -> Image:
 
 
 def learn(placeholders: Placeholders, *items: list[Image]) -> list[int]:
-    return [len(placeholders.found_in(item)) for item in items]
+    return [len(placeholders.found_in(item).are) for item in items]
 
 
 def test_what_many_addresses_lead_to_is_learned_and_what_each_gallery_shows_once_is_not() -> None:
@@ -33,6 +36,9 @@ def test_what_many_addresses_lead_to_is_learned_and_what_each_gallery_shows_once
     others = [outcome(f"o{n}", f"{n}" * 64) for n in range(5)]
     assert learn(Placeholders([], 10), others + removed) == [10]
     assert learn(Placeholders([], 10), others, *([each] for each in removed)) == [0, *[0] * 9, 1]  # a list's rows
+    assert learn(Placeholders([], 10), *([each] for each in removed), *([each] for each in others)) == [0] * 15
+    late = [*removed, *others, outcome("r10", "f" * 64)]
+    assert learn(Placeholders([], 10), *([each] for each in late)) == [*[0] * 15, 1], "others come later"
     assert learn(Placeholders([], 0), others + removed) == [0]
     assert learn(Placeholders(["!" + "f" * 64], 10), others + removed) == [0]
     banners = [[*others, each] for each in removed]
@@ -105,3 +111,35 @@ def test_placeholders_signatures_and_images_that_are_gone(server: Server, tmp_pa
         assert second[name]["path"] == outcomes[name]["path"]
         assert second[name]["checksum"] == outcomes[name]["checksum"]
     assert again.files == first.files
+
+
+def test_what_was_told_before_a_placeholder_was_known_is_told_anew_and_known_in_the_next_crawl(
+    server: Server, tmp_path: Path
+) -> None:
+    html = {"Content-Type": "text/html"}
+    names = [*(f"r{n}" for n in range(4)), *(f"o{n}" for n in range(4)), *(f"r{n}" for n in range(4, 16))]
+
+    def answer(request: Request) -> Answer:
+        if request.path == "/list":
+            return Answer("".join(f"<a class=g href=/g/{name}>x</a>" for name in reversed(names)).encode(), 200, html)
+        name = request.path.rpartition("/")[2].removesuffix(".jpg")
+        if request.path.startswith("/g/"):
+            return Answer(f"<title>{name}</title><img src=/i/{name}.jpg>".encode(), 200, html)
+        return Answer(REMOVED if name[0] == "r" else jpeg(colour=(int(name[1]) * 50, 0, 0)))
+
+    server.add("*", answer)
+    given = {"list": server.url("/list"), "galleries": "a.g"}
+    settings = {"VERDICT_MAX_FAILED": "1", "CONCURRENT_REQUESTS_PER_DOMAIN": "1", "RUN_SUMMARY": "summary.json"}
+    for in_feed in (7, 16):
+        run = crawl(tmp_path, "gallery", given, **settings)
+        assert Counter(image.get("reason") for image in run.images)["placeholder"] == in_feed
+        told = json.loads((tmp_path / "summary.json").read_text())["images"]
+        assert told["reasons"]["failed"] == {"placeholder": 16}
+        assert told["found"] == 20 == sum(told[status] for status in ("downloaded", "uptodate", "duplicate", "failed"))
+        is_late = "9 addresses that lead to it are in the feed as downloaded, uptodate or duplicate" in run.log
+        assert is_late == (in_feed == 7), "the next crawl knows it from its beginning"
+    with closing(SqliteCatalogue(tmp_path / "images" / ".catalogue.sqlite3")) as catalogue:
+        not_had = list(catalogue.not_had("gallery"))
+    assert sorted((outcome.url, outcome.reason) for outcome in not_had) == sorted(
+        (server.url(f"/i/r{n}.jpg"), "placeholder") for n in range(16)
+    )
