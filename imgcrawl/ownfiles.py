@@ -13,20 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.regularfiles import KINDS, UNSEEN, descriptor_of
 
-# What stands under a name that can be foreseen is neither followed nor waited for.
-_UNSEEN: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-OPEN: Final = os.O_RDWR | os.O_CREAT | _UNSEEN
+OPEN: Final = os.O_RDWR | os.O_CREAT | UNSEEN
 EXPORT_NOTES: Final = ".export.sqlite3"  # what an export has written into the folder of these
 _SQLITE: Final = b"SQLite format 3\0"
-_KINDS: Final = {
-    stat.S_IFLNK: "a symbolic link",
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
 def whose(path: Path) -> str:
@@ -35,7 +26,7 @@ def whose(path: Path) -> str:
         status = path.lstat()
     except FileNotFoundError:
         return ""
-    if kind := _KINDS.get(stat.S_IFMT(status.st_mode)):
+    if kind := KINDS.get(stat.S_IFMT(status.st_mode)):
         return kind
     if _is_anothers(status):
         return "a file of another user"
@@ -49,7 +40,7 @@ def whose_folder(path: Path) -> str:
     except FileNotFoundError:
         return ""
     if not stat.S_ISDIR(status.st_mode):
-        return _KINDS.get(stat.S_IFMT(status.st_mode), "a file")
+        return KINDS.get(stat.S_IFMT(status.st_mode), "a file")
     if _is_anothers(status):
         return "a folder of another user"
     return "a folder that anybody may write to" if os.name == "posix" and status.st_mode & stat.S_IWOTH else ""
@@ -63,7 +54,7 @@ def open_own(path: Path) -> io.FileIO:
         file = io.FileIO(os.open(path, OPEN, 0o666), "r+b")
         # It may have been put there since.
         status = os.fstat(file.fileno())
-        if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
+        if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1 and not _is_anothers(status):
             return file
         file.close()
         why = whose(path) or "something else"
@@ -76,12 +67,7 @@ def read_file(path: Path, most: int | None = None, *, follow: bool = True) -> by
     """The bytes of the file at *path*, which with *follow* may be a link. Raises OSError, also for what is no file,
     which is not waited for, and for one of more than *most* bytes.
     """
-    flags = _UNSEEN & ~getattr(os, "O_NOFOLLOW", 0) if follow else _UNSEEN
-    descriptor = os.open(path, os.O_RDONLY | flags)
-    if kind := _KINDS.get(stat.S_IFMT(os.fstat(descriptor).st_mode)):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, f"it is {kind}", str(path))
-    with os.fdopen(descriptor, "rb") as file:
+    with os.fdopen(descriptor_of(path, follow=follow), "rb") as file:
         content = file.read(-1 if most is None else most + 1)
     if most is not None and len(content) > most:
         raise OSError(errno.EFBIG, f"it has more than {most} bytes", str(path))
@@ -95,7 +81,7 @@ def check_database(path: Path, expected: str) -> None:
         file = path.with_name(path.name + suffix)
         try:
             status = file.lstat()
-            why = _KINDS.get(stat.S_IFMT(status.st_mode), "")
+            why = KINDS.get(stat.S_IFMT(status.st_mode), "")
             # A database may: backups are made of such names.
             if not why and status.st_nlink > 1 and (suffix or not _is_database(file)):
                 why = "a file with another name besides (a copy has one name)"
@@ -107,6 +93,12 @@ def check_database(path: Path, expected: str) -> None:
             continue
         if why:
             raise InputError(f"{file} is {why}; expected {expected}")
+
+
+def touch_own(path: Path) -> None:
+    """Have the file of ours at *path* be of this moment; it is made if there is none. Raises as `open_own`."""
+    with open_own(path) as file:
+        os.utime(file.fileno() if os.utime in os.supports_fd else path)
 
 
 @contextmanager

@@ -8,26 +8,33 @@ import os
 import re
 import sys
 import threading
+import time
 import zipfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from scrapy import Spider
 from scrapy.crawler import Crawler
 from scrapy.settings import Settings
+from scrapy.utils.test import get_crawler
 
 from imgcrawl import configuration
 from imgcrawl.catalogue import SqliteCatalogue
 from imgcrawl.commands import audit, catalogue
 from imgcrawl.cookiesfile import read_cookies
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.exports.pictures import ImageFolder, UnreadableImageError
-from imgcrawl.exports.target import Part, Target
+from imgcrawl.exports.target import Part, Target, UnwritableTargetError
 from imgcrawl.extensions.heartbeat import Heartbeat
+from imgcrawl.feeds.atomic import replacing
+from imgcrawl.feeds.journal import JsonFile
 from imgcrawl.frontier.server import EmbeddedServer
+from imgcrawl.images.headers import facts_of_header
+from imgcrawl.live.folder import LiveFolder
+from imgcrawl.ownfiles import read_file, touch_own
 from imgcrawl.pipelines.staging import Staging
 from imgcrawl.pipelines.stores import FileStore
 from imgcrawl.rows import LocalList, copies, open_rows, source
@@ -403,3 +410,138 @@ def test_a_list_of_a_public_host_is_not_had_from_a_private_one(monkeypatch: pyte
             LocalList(public).close()
         LocalList(private).close()
         assert asked == ["/list.csv"]
+
+
+@contextmanager
+def taking_turns(place: Path, ours: bytes, victim: Path) -> Iterator[None]:
+    """Somebody else who has *place* be a link to *victim*, a pipe, and a file with *ours*, in turns."""
+    is_over = threading.Event()
+    aside = place.with_name("aside")
+
+    def swap() -> None:
+        while not is_over.is_set():
+            aside.symlink_to(victim)
+            aside.rename(place)
+            os.mkfifo(aside)
+            aside.rename(place)
+            aside.write_bytes(ours)
+            aside.rename(place)
+
+    other = threading.Thread(target=swap)
+    other.start()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        is_over.set()
+        other.join()
+
+
+def touched(place: Path) -> None:
+    touch_own(place)
+
+
+def journal(place: Path) -> None:
+    with closing(JsonFile(place.parent / "feed.json", get_crawler().stats, overwrite=True, indent=None)):
+        pass
+
+
+def decoded(place: Path) -> None:
+    with pytest.raises(ImageError):
+        facts_of_header(place)
+
+
+def read(place: Path) -> None:
+    assert read_file(place, follow=False) == b""
+
+
+def read_from_a_store(place: Path) -> None:
+    assert FileStore(place.parent).body(place.name, 100) == b""
+
+
+def replaced(place: Path) -> None:
+    with replacing(place.parent / "feed.json") as file:
+        file.write(b"[]")
+
+
+@pytest.mark.parametrize(
+    ("work", "name"),
+    [
+        (touched, "alive"),
+        (journal, ".feed.json.journal"),
+        (decoded, "a.jpg"),
+        (read, "notes"),
+        (read_from_a_store, "a.jpg"),
+        (replaced, ".feed.json.tmp"),
+    ],
+)
+def test_what_becomes_a_link_or_a_pipe_between_look_and_use_is_neither_followed_nor_waited_for(
+    tmp_path: Path, work: Callable[[Path], None], name: str
+) -> None:
+    victim = tmp_path / "victim" if work is not decoded else tmp_path / "elsewhere"
+    victim.write_bytes(b"precious" if work is not decoded else b"")
+    victim.chmod(0o600)
+    os.utime(victim, (1, 1))
+    (tmp_path / "feed.json").write_bytes(b"[]")
+    end = time.monotonic() + 1.0
+    with taking_turns(tmp_path / name, b"", victim):
+        while time.monotonic() < end:
+            with suppress(OSError, InputError):
+                work(tmp_path / name)
+    found = victim.stat()
+    assert (found.st_mtime, found.st_mode & 0o777, victim.read_bytes() in (b"precious", b"")) == (1, 0o600, True)
+
+
+def test_a_folder_that_becomes_a_link_between_look_and_use_is_not_written_behind(tmp_path: Path) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "1.jpg").write_bytes(b"precious")
+    is_over = threading.Event()
+
+    def swap() -> None:
+        while not is_over.is_set():
+            with suppress(OSError):
+                (out / "a").rename(out / "b")
+                (out / "a").symlink_to(elsewhere)
+                (out / "a").unlink()
+                (out / "b").rename(out / "a")
+
+    with Target(out, "folder") as target, FileStore(out).folders.kept_open():
+        (out / "a").mkdir()
+        other = threading.Thread(target=swap)
+        other.start()
+        end, number = time.monotonic() + 1.5, 0
+        while time.monotonic() < end:
+            number += 1
+            with suppress(UnwritableTargetError, InputError):
+                target.add(Part("a/1.jpg", str(number), lambda file: bool(file.write(b"x"))))
+                target.add(Part(f"a/{number}.png", "1", lambda file: bool(file.write(b"x"))))
+        is_over.set()
+        other.join()
+    assert [(file.name, file.read_bytes()) for file in elsewhere.iterdir()] == [("1.jpg", b"precious")]
+
+
+def test_a_folder_of_a_crawl_that_another_makes_first_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ".imgcrawl" / "gallery-0"
+    real = Path.mkdir
+
+    def slower(place: Path, *args: object, **kwargs: object) -> None:
+        if not place.exists():
+            real(place, parents=True)
+            place.chmod(0o777)
+        real(place, exist_ok=True)
+
+    monkeypatch.setattr(Path, "mkdir", slower)
+    with pytest.raises(InputError, match="a folder of ours is to be there"), claimed(folder):
+        raise AssertionError
+
+
+def test_a_live_folder_with_a_pipe_for_a_lock_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "gallery,1.json").write_text("{}")
+    os.mkfifo(tmp_path / "gallery,1.lock")
+    (entry,) = LiveFolder(tmp_path).entries()
+    entry.is_alive()

@@ -50,6 +50,7 @@ FOUNDATIONS = {
     "imageerrors",
     "ownfiles",
     "patterns",
+    "regularfiles",
     "ranges",
     "samples",
     "signalmanager",

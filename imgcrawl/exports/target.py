@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import io
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from typing import IO, Self
 from imgcrawl.exceptions import ImgcrawlError, InputError, describe
 from imgcrawl.filelocks import lock
 from imgcrawl.ownfiles import EXPORT_NOTES, check_database, open_own, whose
+from imgcrawl.pipelines.folders import Folders
 from imgcrawl.pipelines.stores import is_plain
 from imgcrawl.rows.reader import is_unicode
 
@@ -48,6 +50,7 @@ class Target:
 
     def __init__(self, folder: Path, kind: str) -> None:
         self.folder = folder
+        self._folders = Folders(folder)
         self.written = self.unchanged = 0
         check_database(folder / EXPORT_NOTES, "the notes of an export; remove it, or choose another folder")
         try:
@@ -122,11 +125,11 @@ class Target:
             if not complete and (not file.tell() or (digest_before and path.exists())):
                 self._notes.execute("UPDATE parts SET wanted = 1 WHERE name = ?", (part.name,))
                 return
-        path.parent.mkdir(parents=True, exist_ok=True)
         # After a kill there may be parts that were not noted yet: their bytes are the same.
         if path.exists() and digest_before is None and not filecmp.cmp(unfinished, path, shallow=False):
             raise InputError(f"{path} is there already and was not made by this export; expected another folder")
-        unfinished.replace(path)
+        with self._folders.of(part.name, create=True) as (folder, last):
+            os.replace(unfinished, last, dst_dir_fd=folder)
         digest = part.digest if complete else ""
         self._notes.execute(
             "INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, 1)", (part.name, digest, *_signature(path))
@@ -141,7 +144,8 @@ class Target:
         for name, *signature in stale:
             path = self.folder / name
             if not self._link_to(path) and _signature(path) == tuple(signature):  # nobody has changed it
-                path.unlink()
+                with self._folders.of(name) as (folder, last):
+                    os.unlink(last, dir_fd=folder)
                 _remove_empty(path.parent, self.folder)
             self._notes.execute("DELETE FROM parts WHERE name = ?", (name,))
         return len(stale)

@@ -11,7 +11,7 @@ from scrapy import signals
 from scrapy.exceptions import NotConfigured
 
 from imgcrawl.exceptions import InputError
-from imgcrawl.ownfiles import whose
+from imgcrawl.ownfiles import touch_own, whose
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -33,7 +33,7 @@ class Heartbeat:
         try:
             if why := whose(file):
                 raise InputError(f"HEARTBEAT_FILE={file} is {why}; expected a file of ours, or a name that is free")
-            file.touch()
+            touch_own(file)
         except OSError as error:
             raise InputError(f"HEARTBEAT_FILE={file}: cannot be written: {error.strerror}") from error
         crawler.signals.connect(self._spider_opened, signals.spider_opened)
@@ -54,7 +54,7 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         while True:
-            with suppress(OSError):  # a full or vanished disk: the file grows old, and that tells it
-                if not whose(self.file):
-                    self.file.touch()
+            # A full or vanished disk, or something else in its place: the file grows old, and that tells it.
+            with suppress(OSError, InputError):
+                touch_own(self.file)
             await asyncio.sleep(INTERVAL)

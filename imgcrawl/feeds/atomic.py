@@ -7,7 +7,7 @@ import io
 import logging
 import os
 import secrets
-import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,7 +131,8 @@ def replacing(path: Path) -> Iterator[io.FileIO]:
             yield file
             os.fsync(file.fileno())
             with contextlib.suppress(OSError):  # nothing to replace; and not every file system has modes
-                shutil.copymode(path, temporary)
+                mode = stat.S_IMODE(path.stat().st_mode)
+                os.chmod(file.fileno() if os.chmod in os.supports_fd else temporary, mode)  # noqa: PTH101 -- a descriptor
             temporary.replace(path)
             sync_folder(path.parent)
     except BaseException:

@@ -75,7 +75,11 @@ class JsonFile(FeedFile):
         self._journal.seek(0)
         self._signature = signature_of(path)
         # The publisher's own place in the journal: positions belong to the open file.
-        self._reader = open_own(self._journal_path)
+        try:
+            self._reader = open_own(self._journal_path)
+        except BaseException:
+            self._journal.close()
+            raise
         try:
             mark = self._read_mark()
             if not overwrite:
@@ -85,6 +89,8 @@ class JsonFile(FeedFile):
             raise
 
     def _read_mark(self) -> re.Match[bytes] | None:
+        if not os.path.samestat(os.fstat(self._reader.fileno()), os.fstat(self._journal.fileno())):
+            raise InputError(f"{self._journal_path} was replaced by another file: remove it, then try again.")
         head = self._journal.read(self.MARK_SIZE)
         mark = self.MARK.fullmatch(head)
         if len(head) == self.MARK_SIZE and not mark:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.room import CostlyError
 from imgcrawl.images.verify import Facts
+from imgcrawl.regularfiles import descriptor_of
 
 _HEAD = 1024
 # Box types a file of ISO/IEC 14496-12 or QuickTime may begin with; `ftyp` is the rule.
@@ -25,8 +27,8 @@ def examine_video(path: Path, max_parts: int | None = None) -> Facts:
     the file is shorter than it says; and `CostlyError` if it is made of more than *max_parts* parts, each of which
     takes some microseconds: for a process that can be ended (`images.process`).
     """
-    size = path.stat().st_size
     with _Parts(path, max_parts) as file:
+        size = os.fstat(file.fileno()).st_size
         head = file.read(_HEAD)
         if not head:
             raise ImageError("empty")
@@ -43,7 +45,7 @@ class _Parts(io.FileIO):
     """A file whose parts are counted when they are gone to; nothing is read ahead, for parts are far apart."""
 
     def __init__(self, path: Path, most: int | None) -> None:
-        super().__init__(path)
+        super().__init__(descriptor_of(path))
         self._left = most
 
     def each(self, size: int, start: int = 0) -> Iterator[int]:

@@ -20,6 +20,7 @@ from imgcrawl.images.process import READY
 from imgcrawl.images.room import ANIMATION_FACTOR, ROOM, set_pixel_limit
 from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import examine
+from imgcrawl.regularfiles import descriptor_of
 
 SECONDS_A_PIXEL: Final = 0.5e-6  # of CPU time, beyond what any file may take; JPEG 2000 takes a tenth of it
 MOST_SECONDS: Final = 60.0
@@ -82,7 +83,8 @@ def _answer(task: dict[str, Any], body: bytes, bounds: _Bounds) -> tuple[dict[st
             facts = facts_of_header(Path(task["path"]))
         else:
             if "path" in task:
-                body = Path(task["path"]).read_bytes()
+                with os.fdopen(descriptor_of(Path(task["path"]), follow=False), "rb") as file:
+                    body = file.read()
                 bounds.begin(len(body))
             if name == "thumbnail":
                 small, extension = thumbnail(body, tuple(options["size"]))

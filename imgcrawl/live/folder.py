@@ -24,6 +24,7 @@ from imgcrawl.exceptions import InputError, describe
 from imgcrawl.filelocks import lock
 from imgcrawl.live import border
 from imgcrawl.ownfiles import read_file, whose, whose_folder
+from imgcrawl.regularfiles import descriptor_of
 
 KEPT = 20  # crawls of a spider that are remembered when they have ended
 STALE = 10.0  # seconds after which a process is taken for dead where the file system has no locks
@@ -93,7 +94,7 @@ class LiveEntry:
     def is_alive(self) -> bool:
         """Whether the process that keeps it lives."""
         try:
-            with self.lock.open("rb") as file:
+            with os.fdopen(descriptor_of(self.lock, follow=False), "rb") as file:
                 lock(file, shared=True)
         except BlockingIOError:
             return True

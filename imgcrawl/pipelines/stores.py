@@ -172,7 +172,8 @@ class FileStore(FSFilesStore):
         file system has none."""
         with self.staging.unused() as path:
             try:
-                os.link(self.root / name, path, follow_symlinks=False)
+                with self._folder_of(name) as (folder, last):
+                    os.link(last, path, src_dir_fd=folder, follow_symlinks=False)
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise

@@ -21,6 +21,7 @@ from imgcrawl.images.names import file_names, safe_path, strip_extension
 from imgcrawl.images.process import DecoderProcess
 from imgcrawl.images.verify import Facts
 from imgcrawl.pipelines.stores import FileStore, is_plain
+from imgcrawl.regularfiles import descriptor_of
 from imgcrawl.upkeep.addresses import AddressKeys
 from imgcrawl.upkeep.sources import FoundFile
 
@@ -110,7 +111,7 @@ class Importing:
         key, found = keyed
         path = cast("Path", found.file)
         try:
-            with path.open("rb") as file:
+            with os.fdopen(descriptor_of(path), "rb") as file:
                 checksum = hashlib.file_digest(file, "sha256").hexdigest()
                 if found.digest:
                     file.seek(0)

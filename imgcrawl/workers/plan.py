@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -129,13 +129,12 @@ def worker_command(plan: Plan, run: str) -> list[str]:
 def claimed(folder: Path) -> Iterator[None]:
     """Holds the lock of a crawl's folder. Raises InputError if another process has it, if it is of a newer release, or
     if it is not ours: what stands in it is trusted, down to the socket of its Redis."""
-    for place in (folder.parent, folder):
-        if why := whose_folder(place):
-            remedy = "take that right away (chmod o-w)" if "may write" in why else "remove it"
-            raise InputError(f"{place} is {why}, and a folder of ours is to be there: {remedy}, or crawl elsewhere.")
+    places = folder.parent, folder
+    _refuse_others(places)
     try:
-        for place in (folder.parent, folder):  # whatever the umask is: else the next start would refuse it
+        for place in places:  # whatever the umask is: else the next start would refuse it
             place.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _refuse_others(places)  # who may have been faster
         file = (folder / "lock").open("a")
     except OSError as error:
         raise InputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
@@ -150,3 +149,10 @@ def claimed(folder: Path) -> Iterator[None]:
         except OSError as error:
             raise InputError(f"The folder {folder} cannot be written to: {error.strerror}.") from error
         yield
+
+
+def _refuse_others(places: Iterable[Path]) -> None:
+    for place in places:
+        if why := whose_folder(place):
+            remedy = "take that right away (chmod o-w)" if "may write" in why else "remove it"
+            raise InputError(f"{place} is {why}, and a folder of ours is to be there: {remedy}, or crawl elsewhere.")
