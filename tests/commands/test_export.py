@@ -351,14 +351,14 @@ def test_an_export_that_is_killed_goes_on_and_a_full_disk_is_one_sentence(
     # The process ends, or the disk is full, as the third part is to appear.
     (tmp_path / "sitecustomize.py").write_text(
         "import os, pathlib\n"
-        "replace, left = pathlib.Path.replace, [2]\n"
-        "def failing(self, target):\n"
-        "    if self.name == '.export.tmp':\n"
+        "replace, left = os.replace, [2]\n"
+        "def failing(source, target, **folders):\n"
+        "    if pathlib.Path(source).name == '.export.tmp':\n"
         "        left[0] -= 1\n"
         "        if left[0] < 0 and os.environ.get('HOW') == 'kill': os.kill(os.getpid(), 9)\n"
         "        if left[0] < 0 and os.environ.get('HOW') == 'full': raise OSError(28, 'No space left on device')\n"
-        "    return replace(self, target)\n"
-        "pathlib.Path.replace = failing\n"
+        "    return replace(source, target, **folders)\n"
+        "os.replace = failing\n"
     )
 
     def run(how: str) -> subprocess.CompletedProcess[str]:

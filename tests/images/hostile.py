@@ -80,3 +80,54 @@ def plain_dds(side: int) -> bytes:
 def mp4_of_boxes(count: int) -> bytes:
     """Boxes without content, each of another type."""
     return b"\0\0\0\x08ftyp" + b"".join(struct.pack(">II", 8, 0x61000000 + n) for n in range(count))
+
+
+def _box(kind: bytes, *parts: bytes, full: int | None = None) -> bytes:
+    """ISO/IEC 14496-12, 4.2; with *full* a version, whose flags are 0."""
+    content = (b"" if full is None else struct.pack(">I", full << 24)) + b"".join(parts)
+    return struct.pack(">I", len(content) + 8) + kind + content
+
+
+def _within(source: bytes, *path: bytes) -> bytes:
+    """The box at *path* of types, whole."""
+    for kind in path:
+        start = source.index(kind) - 4
+        source = source[start : start + int.from_bytes(source[start : start + 4], "big")]
+    return source
+
+
+def avif_grid(columns: int, rows: int, side: int = 64) -> bytes:
+    """One picture of very many tiles (ISO/IEC 23008-12, 6.6.2.3.2), which all are the same bytes."""
+    plain = encoded(Image.new("RGB", (side, side), (200, 30, 90)), "AVIF", speed=10)
+    tile = _within(plain, b"mdat")[8:]
+    count = columns * rows
+    names = [
+        _box(b"infe", struct.pack(">HH4s", n + 1, 0, b"av01"), b"\0", full=2) for n in range(count)
+    ] + [_box(b"infe", struct.pack(">HH4s", count + 1, 0, b"grid"), b"\0", full=2)]  # fmt: skip
+    sizes = [(side, side), (columns * side, rows * side)]
+    properties = [_box(b"ispe", struct.pack(">II", *size), full=0) for size in sizes]
+    properties += [_within(plain, b"ipco", kind) for kind in (b"pixi", b"av1C")]
+    uses = b"".join(struct.pack(">HB3B", n + 1, 3, 1, 3, 4 | 0x80) for n in range(count))
+    uses += struct.pack(">HB2B", count + 1, 2, 2, 3)
+    grid = struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, *sizes[1])
+
+    def meta(data: int) -> bytes:
+        places = b"".join(struct.pack(">HHHHII", n + 1, 0, 0, 1, data, len(tile)) for n in range(count))
+        places += struct.pack(">HHHHII", count + 1, 1, 0, 1, 0, len(grid))
+        return _box(
+            b"meta",
+            _box(b"hdlr", bytes(4), b"pict", bytes(13), full=0),
+            _box(b"pitm", struct.pack(">H", count + 1), full=0),
+            _box(b"iloc", b"\x44\0", struct.pack(">H", count + 1), places, full=1),
+            _box(b"iinf", struct.pack(">H", count + 1), *names, full=0),
+            _box(b"iref", _box(b"dimg", struct.pack(f">HH{count}H", count + 1, count, *range(1, count + 1))), full=0),
+            _box(
+                b"iprp", _box(b"ipco", *properties), _box(b"ipma", struct.pack(">I", count + 1), uses, full=0)
+            ),
+            _box(b"idat", grid),
+            full=0,
+        )  # fmt: skip
+
+    kind = _box(b"ftyp", b"avif", bytes(4), b"avifmif1miaf")
+    start = len(kind) + len(meta(0)) + 8
+    return kind + meta(start) + _box(b"mdat", tile)

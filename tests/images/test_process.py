@@ -124,6 +124,29 @@ def test_what_takes_much_memory_is_refused_within_it(made: Callable[[], bytes], 
         process.close()
 
 
+@pytest.mark.usefixtures("_threads")
+def test_a_grid_of_very_many_tiles_is_decoded_within_bounds() -> None:
+    """And boxes of which there is no end: AVIF is read by a library that looks for each among all others."""
+    assert examine(hostile.avif_grid(16, 16)).width == 1024
+    boxes = b"\0\0\0\x08free" * 1_000_000
+    grid, many = hostile.avif_grid(60, 60), hostile.avif_grid(255, 255)
+    around = grid[:28] + boxes + grid[28:]
+    for source in (grid, many, around):
+        with pytest.raises(CostlyError):
+            examine(source)
+    process = DecoderProcess(DEFAULT_PIXEL_LIMIT, seconds=1.0)
+    try:
+        assert process.examine(grid).width == 3840
+        assert refusal(lambda: process.examine(around)) in {"corrupt", "truncated", "too_many_pixels"}
+        assert process.examine(grid).width == 3840
+        assert peak_rss(pid_of(process)) < 30 * MB + MEMORY
+        with pytest.raises(ImageError) as caught:
+            process.examine(many)
+        assert caught.value.reason == "too_many_pixels"
+    finally:
+        process.close()
+
+
 def test_large_photos_are_examined_within_little_memory() -> None:
     process = DecoderProcess(DEFAULT_PIXEL_LIMIT, seconds=20)
     photo = Image.new("RGB", (8000, 6000))
