@@ -15,7 +15,9 @@ from imgcrawl.basespiders.base import addresses, base_and_encoding, content_type
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.items import Gallery
+from imgcrawl.pages.candidates import is_shown
 from imgcrawl.pages.continued import continues
+from imgcrawl.pages.links import frames_of
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS
 from imgcrawl.pages.versions import offered_versions
@@ -45,6 +47,8 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
     - `image_page_links`: XPath or CSS of the links on a gallery's pages to the pages of its images. Without it the
       gallery's pages are all there is.
 
+    Of a page that shows no image itself, what the pages of its own site show that it has in frames.
+
     The pages of a gallery end where one has no next one, or nothing that those before do not have.
 
     With `image_page_links`, `image_links` is about an image's page. Without it all images of such a page are the
@@ -60,8 +64,22 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         first = await outside_loop(size_of(response.body), self.read_gallery_page, response, 1, response.url)
         if not first.following and not self.image_page_links:
             await GallerySpider.fill_item(self, item, response)
+            if not any(map(is_shown, item["image_urls"])):
+                await self.fill_from_frames(item, response)
         else:
             await super().fill_item(item, response)
+
+    async def fill_from_frames(self, item: Gallery, response: Response) -> None:
+        """Add to *item*, whose page shows nothing itself, what the pages show that it has in frames."""
+        if not isinstance(response, TextResponse):
+            return
+        frames = await outside_loop(size_of(response.body), frames_of, response.text, response.url, response.encoding)
+        numbered = enumerate(frames, start=1)
+        pages = await gather(*(self.fetch_image_page(number, url, response) for number, url in numbered))
+        if any(page.images for page in pages):
+            item["image_urls"] = []
+            self.fill_images(item, [page for page in pages if page.images or page.reason not in ("", "elsewhere")])
+            del item["image_names"]  # they are numbered as those of one page
 
     async def subpages(self, response: Response) -> list[Subpage]:
         pages = await self.gallery_pages(response)

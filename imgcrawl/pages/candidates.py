@@ -8,6 +8,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from imgcrawl.pages.tags import EXTENSION
+from imgcrawl.urls import WEB
 
 # Attributes of <img>, best first. The first group says "this is the full-size file" and beats any srcset …
 _ORIGINAL_WORDS = """
@@ -242,6 +243,11 @@ def is_original(attributes: dict[str, str]) -> bool:
 def is_empty(link: str) -> bool:
     """Whether *link* leads to the page that it stands on."""
     return not link.strip() or link.lstrip().startswith("#")
+
+
+def is_shown(address: str) -> bool:
+    """Whether the image at *address* can be asked for and is not there for decoration, by its name."""
+    return address.startswith(WEB) and not DECORATION.search(file_name(address))
 
 
 def is_file(address: str) -> bool:

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from itertools import islice
+
 from parsel import Selector
 
 from imgcrawl.pages.candidates import is_empty
 from imgcrawl.pages.tags import base_of, tags, text_of
-from imgcrawl.urls import absolute
+from imgcrawl.urls import absolute, origin_of
+
+_FRAME = frozenset(("frame",))  # of <iframe> the tags are always told
+_TINY = re.compile(r"\s*+0*[01](?:px)?\s*+", re.IGNORECASE)
+MAX_FRAMES = 3
+
+
+def frames_of(html: str | Selector, url: str, encoding: str = "utf-8") -> list[str]:
+    """The addresses of the first pages of its own origin that the page *url* shows within itself, but for itself."""
+    base = base_of(html, url)
+    frames = (tag.attributes for tag in tags(text_of(html), _FRAME) if tag.name in ("frame", "iframe"))
+    seen = (each for each in frames if not any(_TINY.fullmatch(each.get(side, "")) for side in ("width", "height")))
+    found = (absolute(base, each.get("src", ""), encoding) for each in seen if not is_empty(each.get("src", "")))
+    shown = (frame for frame in found if frame and frame != url and origin_of(frame) == origin_of(url))
+    return list(islice(dict.fromkeys(shown), MAX_FRAMES))
 
 
 def count_links(html: str | Selector, url: str = "") -> int:

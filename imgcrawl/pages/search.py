@@ -22,6 +22,7 @@ from imgcrawl.pages.candidates import (
     is_original,
     is_ornament,
     is_pixel,
+    is_shown,
     refused_address,
     source_candidates,
 )
@@ -207,7 +208,7 @@ class ImageSearch:
 
     def shows_any(self) -> bool:
         """Whether an image was found that is not there for decoration, by its name."""
-        return any(address.startswith(WEB) and not DECORATION.search(file_name(address)) for address in self._found)
+        return any(map(is_shown, self._found))
 
     def found(self, named: Iterable[str]) -> dict[str, float]:
         """All that was found, after what the page has *named*: address → width, 0 where that is not stated."""

@@ -68,6 +68,33 @@ def test_images_that_scripts_show_come_once_however_their_addresses_are_signed(s
     assert not [path for path in server.paths() if path.startswith("/t/")]
 
 
+FRAMES = {
+    "/one": "<title>One</title><img src=/theme/logo.png><iframe src=/inner width=800></iframe>",
+    "/set": "<title>Set</title><frameset cols='20%,80%'><frame src='menu'><frame src='/inner#x'></frameset>",
+    "/none": "<title>None</title><iframe src=/inner width=1 height=1></iframe><iframe src='http://127.0.0.2:1/'></iframe>"
+    "<iframe src=/none></iframe><iframe src=/404></iframe>",
+    "/own": "<title>Own</title><img src=/i/3.jpg><iframe src=/inner></iframe>",
+    "/menu": "<a href=/inner>x</a>",
+    "/inner": "<img src=i/1.jpg><li data-src=/i/2.jpg>",
+}
+
+
+def test_what_a_page_has_in_frames_of_its_own_site_is_its_gallery(server: Server, tmp_path: Path) -> None:
+    for path, page in FRAMES.items():
+        server.add(path, page.encode(), headers={"Content-Type": "text/html"})
+    for number in (1, 2, 3):
+        server.add(f"/i/{number}.jpg", jpeg(64 + number))
+    given = ",".join(server.url(path) for path in ("/one", "/set", "/none", "/own"))
+    run = crawl(tmp_path, "gallery", {"gallery": given}, PRIVATE_HOSTS_ALLOWED="127.0.0.1")
+    site = server.url("/i/")
+    found = {item["title"]: [image["url"].removeprefix(site) for image in item["images"]] for item in run.items}
+    assert found == {"One": ["1.jpg", "2.jpg"], "Set": ["1.jpg", "2.jpg"], "None": [], "Own": ["3.jpg"]}
+    assert {image["status"] for image in run.images} <= {"downloaded", "uptodate", "duplicate"}
+    assert {path.rpartition("/")[2] for path in run.files} == {"001.jpg", "002.jpg"}, "numbered as those of one page"
+    (asked,) = {request.headers.get("referer") for request in server.requests if request.path == "/i/1.jpg"}
+    assert asked == server.url("/inner")
+
+
 def chunked(body: bytes, end: bytes) -> Misbehaviour:
     """*body* in two chunks whose lines end with *end*."""
 
