@@ -219,21 +219,24 @@ def through(serve: Serve, scheme: str) -> Attack:
     def attack(stage: Stage) -> Outcome:
         port: list[int] = []
         started, stop = Event(), asyncio.Event()
-        loop = asyncio.new_event_loop()
+        loops: list[asyncio.AbstractEventLoop] = []
 
         async def main() -> None:
-            async with await asyncio.start_server(_harmless(serve), "127.0.0.1", 0) as listening:
-                port.append(listening.sockets[0].getsockname()[1])
-                started.set()
-                await stop.wait()
+            listening = await asyncio.start_server(_harmless(serve), "127.0.0.1", 0)
+            loops.append(asyncio.get_running_loop())
+            port.append(listening.sockets[0].getsockname()[1])
+            started.set()
+            await stop.wait()
+            listening.close()
 
-        thread = Thread(target=lambda: loop.run_until_complete(main()), daemon=True)
+        thread = Thread(target=lambda: asyncio.run(main()), daemon=True)
         thread.start()
         started.wait()
         proxy = f"http://me:s3cret@127.0.0.1:{port[0]}"
         arguments = {"list": f"{scheme}://public.example/list", "galleries": "a"}
         done = stage.crawl("gallery", arguments, env={"http_proxy": proxy, "https_proxy": proxy}, DOWNLOAD_TIMEOUT="5")
-        loop.call_soon_threadsafe(stop.set)
+        loops[0].call_soon_threadsafe(stop.set)
+        thread.join()
         return said(stage, done, "s3cret")
 
     return attack
@@ -244,6 +247,8 @@ def _harmless(serve: Serve) -> Serve:
         try:
             await asyncio.wait_for(serve(reader, writer), 30)
         except (OSError, TimeoutError):
+            pass
+        finally:
             writer.close()
 
     return serves
