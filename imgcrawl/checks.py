@@ -73,10 +73,7 @@ _NUMBERS: Mapping[str, _Number] = {
     "DEPTH_PRIORITY": _ANY,
 }  # fmt: skip
 # These are judged where they are used, by rules of their own.
-_JUDGED_ELSEWHERE = re.compile(
-    "BUDGET_|FRONTIER_|PROGRESS_INTERVAL|SHUTDOWN_TIMEOUT|IMAGES_MAX_|CRAWL_HOURS|HOST_HEADERS|LIMITS_|BANDWIDTH"
-    "|AUTOTHROTTLE_(MAX|START|TARGET)|CONCURRENT_REQUESTS_PER|DOWNLOAD_DELAY_JITTER"
-)
+_JUDGED_ELSEWHERE = re.compile("BUDGET_|FRONTIER_|PROGRESS_INTERVAL|SHUTDOWN_TIMEOUT|CRAWL_HOURS|HOST_HEADERS")
 SOCKS = re.compile(r"(socks[45])[ah]?://(.*)", re.IGNORECASE | re.DOTALL)
 # Of the password only what `imgcrawl.lines` knows for one, wherever it may be told.
 _PROXY = re.compile(
@@ -176,9 +173,8 @@ def _expected(name: str, value: Any, present: Any) -> str:
     if name in _NUMBERS or isinstance(default, int | float):
         number = _NUMBERS.get(name, _SECONDS if isinstance(default, float) else _Number())
         return "" if number.allows(value) else str(number)
-    if isinstance(default, Mapping) and not _is_readable(BaseSettings.getdict, value):
-        return _MAPPING
-    return ""
+    is_right = not name.endswith("_CODES") or _is_readable(_whole_numbers, value)
+    return "" if is_right else "whole numbers with commas between"
 
 
 def _other_kind(name: str, value: Any, default: Any) -> str:
@@ -191,6 +187,10 @@ def _other_kind(name: str, value: Any, default: Any) -> str:
         return "a number" if isinstance(value, list | tuple | set | Mapping) else ""
     is_text = isinstance(default, str) or name in _FILES
     return "some text" if is_text and isinstance(value, int | float | list | tuple | Mapping) else ""
+
+
+def _whole_numbers(settings: BaseSettings, name: str) -> list[int]:
+    return [int(number) for number in settings.getlist(name)]
 
 
 def _is_readable(read: Any, value: Any) -> bool:

@@ -41,15 +41,16 @@ class LimitSettings:
             longest_block=settings.getfloat("RETRY_AFTER_MAX", 300.0),
         )
         bandwidth = settings.getfloat("BANDWIDTH", 0.0)
-        for name, value, right in (
-            ("CONCURRENT_REQUESTS_PER_DOMAIN", limits.concurrency, limits.concurrency >= 1),
-            ("DOWNLOAD_DELAY", delay, 0 <= delay < inf),
-            ("AUTOTHROTTLE_TARGET_CONCURRENCY", limits.target, limits.target > 0 or not throttled),
-            ("LIMITS_SPEEDUP", limits.speedup, 0 < limits.speedup < inf),
-            ("BANDWIDTH", bandwidth, 0 <= bandwidth < inf),
+        above, at_least = "a number above 0", "a number, 0 or more"
+        for name, value, right, expected in (
+            ("CONCURRENT_REQUESTS_PER_DOMAIN", limits.concurrency, limits.concurrency >= 1, above),
+            ("DOWNLOAD_DELAY", delay, 0 <= delay < inf, at_least),
+            ("AUTOTHROTTLE_TARGET_CONCURRENCY", limits.target, limits.target > 0 or not throttled, above),
+            ("LIMITS_SPEEDUP", limits.speedup, 0 < limits.speedup < inf, above),
+            ("BANDWIDTH", bandwidth, 0 <= bandwidth < inf, at_least),
         ):
             if not right:
-                raise InputError(f"{name}={value}: expected a number above 0" + (" or 0" if name[-1] in "YH" else ""))
+                raise InputError(f"{name}={value:g}: expected {expected}")
         return cls(limits, settings.getdict("DOWNLOAD_SLOTS"), bandwidth)
 
     def limits_of(self, name: str, jitter: float) -> HostLimits:
