@@ -144,7 +144,10 @@ class BodyFile:
             if status < 300 or status == 416:
                 self.forget()
             return False
-        part = _RANGE.fullmatch((headers.get("Content-Range") or b"").strip())
+        said = (headers.get("Content-Range") or b"").strip()
+        if not said and not self.size:
+            return False  # nothing says that it is a part, and none was asked for
+        part = _RANGE.fullmatch(said)
         if part and int(part[1]) == 0 and part[3].isdigit() and int(part[2]) + 1 == int(part[3]):
             self.forget()
             return False  # a part that is the whole

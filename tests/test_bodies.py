@@ -67,6 +67,23 @@ async def received(
     return body_file, tuple(outcomes)
 
 
+@pytest.mark.parametrize(
+    ("part", "outcome"),
+    [("", 206), (f"bytes 0-{len(BODY) - 1}/{len(BODY)}", 206), ("bytes 9-18/99", "connection")],
+)
+async def test_what_was_not_asked_for_as_a_part_is_whole_unless_it_says_that_it_is_one(
+    server: Server, tmp_path: Path, part: str, outcome: object
+) -> None:
+    async def partial(exchange: Exchange) -> None:
+        await exchange.head(206, content_length=str(len(BODY)), **({"content_range": part} if part else {}))
+        await exchange.write(BODY)
+
+    server.add("/a.jpg", partial)
+    body_file, outcomes = await received(server, tmp_path, RETRY_ENABLED=False, RETRY_TIMES=0)
+    assert outcomes == (outcome, 0)
+    assert not body_file.is_written or body_file.path.read_bytes() == BODY
+
+
 @pytest.mark.parametrize("stalls", [False, True])
 async def test_a_large_body_goes_on_where_it_broke(server: Server, tmp_path: Path, stalls: bool) -> None:
     server.add("/a.jpg", breaks(stalls=stalls))
