@@ -38,9 +38,9 @@ def downloader_in(crawler: Crawler) -> object:
 
 
 def scheduler_in(crawler: Crawler) -> object:
-    """The scheduler of *crawler*; None before it crawls."""
+    """The scheduler of *crawler*; None before it crawls, and where its pages are saved ones."""
     try:
-        return crawler.engine.scheduler
+        return getattr(crawler.engine, "scheduler", None)
     except RuntimeError:
         return None
 
