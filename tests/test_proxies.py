@@ -15,6 +15,7 @@ from imgcrawl import checks
 from imgcrawl.exceptions import InputError
 from tests.support.asking import ask
 from tests.support.crawling import project_settings
+from tests.support.processes import patience
 from tests.support.server import JPEG, Server
 
 
@@ -117,15 +118,15 @@ async def test_a_proxy_that_stalls_is_given_up_and_keeps_nobody_waiting(server: 
         ]
         began = asyncio.get_running_loop().time()
         answers = await ask(
-            *asked, server.url("/a.jpg"), ROBOTSTXT_OBEY=False, RETRY_TIMES=0, DOWNLOAD_CONNECT_TIMEOUT=0.5,
-            DOWNLOAD_IDLE_TIMEOUT=0.5, DOWNLOAD_TIMEOUT=2,
+            *asked, server.url("/a.jpg"), ROBOTSTXT_OBEY=False, RETRY_TIMES=0, DOWNLOAD_CONNECT_TIMEOUT=patience(0.25),
+            DOWNLOAD_IDLE_TIMEOUT=patience(0.25), DOWNLOAD_TIMEOUT=patience(1),
         )  # fmt: skip
         took = asyncio.get_running_loop().time() - began
     assert isinstance(answers[-1], Response)
     assert {type(answer).__name__ for answer in answers[:-1]} <= {
         "DownloadTimeoutError", "DownloadFailedError", "DownloadConnectionRefusedError", "ResponseDataLossError",
     }  # fmt: skip
-    assert took < 15
+    assert took < patience(8)
 
 
 @pytest.mark.parametrize(
