@@ -81,6 +81,7 @@ PLACEHOLDER = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 # What a script has to fill in; `{width}` of lazysizes is known otherwise.
+_WIDTH_PLACE, _WIDTHS = re.compile(r"\{(?:width|size)\}"), re.compile(r"\b[0-9]{2,5}\b")
 UNFILLED = re.compile(r"\{[{%]|\$\{|<%|\{[a-z_]{1,20}\}")
 _ICON, _SHOWN = 64, 200  # pixels: what is no larger is an icon; what is larger is shown for itself
 _SMALL = re.compile(r"\s*([0-9]{1,4})(?:px)?\s*$", re.ASCII)
@@ -131,9 +132,19 @@ def image_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
     candidates += [(PLAIN, address) for address in _addresses(attributes, LAZY_ATTRIBUTES)]
     candidates += [(PLAIN, address) for address in _addresses(attributes, VAGUE_ATTRIBUTES) if is_file(address)]
     candidates += _unlisted(attributes)
+    if any("{" in address for _, address in candidates):
+        candidates = [_filled(rank, address, attributes) for rank, address in candidates]
     if "src" in attributes:
         candidates.append((PLAIN, attributes["src"]))
     return [(STAND_IN if PLACEHOLDER.fullmatch(file_name(address)) else rank, address) for rank, address in candidates]
+
+
+def _filled(rank: Rank, address: str, attributes: dict[str, str]) -> tuple[Rank, str]:
+    """*address* with the largest of the widths that the image is stated to come in, where it has a place for one."""
+    if not _WIDTH_PLACE.search(address):
+        return rank, address
+    width = max((int(width) for width in _WIDTHS.findall(attributes.get("data-widths", "")[:_MAX_SAID])), default=0)
+    return (rank, _WIDTH_PLACE.sub(str(width), address)) if width else (UNSAID, address)
 
 
 def source_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import chain, islice, takewhile
 from typing import Any
 
 from lxml import etree
@@ -20,6 +20,7 @@ from imgcrawl.urls import WEB, absolute, resolve
 
 # libxml2 takes what follows a <source> for a part of it.
 _AROUND_IMAGES = ("picture", "source", "figure", "span", "amp-img", "noscript")
+_CLOSE, _FEW = 4, 8  # elements around an image, and within one of them
 _NEAR = 64  # elements above one in which it is looked for the one that was searched last
 
 Originals = dict[tuple[Any, bool], list[str]]  # a link, whether it was itself searched → the image that it leads to
@@ -144,9 +145,17 @@ def _address_in(root: Any, base: str, encoding: str) -> list[str]:
 
 
 def _original_of(root: Any, base: str, encoding: str, originals: Originals) -> list[str]:
-    """The image file that the link around an image leads to."""
+    """The image file that the link around an image leads to, or that another element around it states."""
     if root.tag not in (*IMAGES, "picture", "figure", "span", "a"):
         return []
+    if linked := _linked_by(root, base, encoding, originals):
+        return linked
+    carried = _carried_by(root)
+    original = absolute(base, carried, encoding) if carried else None
+    return [original] if original else []
+
+
+def _linked_by(root: Any, base: str, encoding: str, originals: Originals) -> list[str]:
     above = islice(root.iterancestors(), _NEAR)
     link = root if root.tag == "a" else next((each for each in above if each.tag not in _AROUND_IMAGES), None)
     if link is None or link.tag != "a":
@@ -158,3 +167,21 @@ def _original_of(root: Any, base: str, encoding: str, originals: Originals) -> l
         original = absolute(base, leads, encoding) if leads else None
         originals[key] = [original] if original else []
     return originals[key]
+
+
+def _carried_by(root: Any) -> str:
+    """The original of an image that an element around it states, in which it is alone; empty where none does."""
+    for around in islice(root.iterancestors(), _CLOSE):
+        stated = any("." in value for value in around.values()) and around.tag != "a"
+        if stated and (file := linked_file(dict(around.items()))):
+            return file if _is_alone_in(root, around) else ""
+    return ""
+
+
+def _is_alone_in(root: Any, around: Any) -> bool:
+    """Whether an element has no other image and no words, nor has what is between it and the image *root*."""
+    for element in (around, *takewhile(lambda above: above is not around, root.iterancestors())):
+        words = chain([element.text], (child.tail for child in islice(element, _FEW)))
+        if len(element) > _FEW or any(word and word.strip() for word in words):
+            return False
+    return len(list(islice(around.iter("img"), 2))) < 2

@@ -10,7 +10,7 @@ import time
 import pytest
 from parsel import Selector
 
-from imgcrawl.pages import find_images
+from imgcrawl.pages import find_images, images_in
 from imgcrawl.pages.values import literal
 
 PAGE = "https://site.example/g/1.html"
@@ -59,6 +59,8 @@ def stated(markup: str) -> list[str]:
         ("<div data-bgset='/i/s.jpg 300w, /i/a.jpg 900w'></div>", ONE),
         ("<div data-original-set='/i/s.jpg 1x, /i/a.jpg 2x'></div>", ONE),
         ("<picture><source data-srcset='/i/s.jpg 300w, /i/a.jpg 900w'><img></picture>", ONE),
+        ("<img src=/t/a_9x.jpg data-src='/i/a_{width}x.jpg' data-widths='[180, 1080, 360]'>", ["/i/a_1080x.jpg"]),
+        ("<img src=/i/a.jpg data-src='/i/a_{width}x.jpg'>", ONE),
         # JSON
         ("""<div data-gallery='[{"src":"/i/a.jpg","thumb":"/t/a.jpg"},{"src":"\\/i\\/b.jpg"}]'></div>""", TWO),
         ("<div data-gallery='[{&quot;src&quot;:&quot;/i/a.jpg&quot;}]'><img src=/i/b.jpg></div>", TWO),
@@ -147,6 +149,16 @@ def test_lists_in_scripts_are_looked_through_in_bounded_time(script: str) -> Non
     begin = time.process_time()
     stated(f"<script>{script}</script>")
     assert time.process_time() - begin < 5
+
+
+def test_an_image_by_itself_is_the_original_that_the_element_around_it_states() -> None:
+    html = """<ul><li data-src=/i/1.jpg><a href=#><img src=/t/1.jpg></a></li>
+    <li data-src=/i/2.jpg><img src=/t/2.jpg>2</li><li data-src=/i/3.jpg><img src=/t/3.jpg><img src=/t/4.jpg></li>
+    <li style='background:url(/i/5.jpg)'><img src=/t/5.jpg></li>
+    <li data-full=/i/6.jpg><div><picture><img src=/t/6.jpg></picture></div></li><li><img src=/t/7.jpg></ul>"""
+    found = [images_in([image], PAGE, PAGE) for image in Selector(text=html).css("img")]
+    expected = ["/i/1.jpg", "/t/2.jpg", "/t/3.jpg", "/t/4.jpg", "/t/5.jpg", "/i/6.jpg", "/t/7.jpg"]
+    assert found == [[f"https://site.example{path}"] for path in expected]
 
 
 @pytest.mark.parametrize(
