@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Project:
         (["told", "-L", "LOUD"], "LOG_LEVEL is 'LOUD': expected CRITICAL, ERROR, WARNING, INFO or DEBUG"),
         (["told", "-o", "images.xyz"], "Unrecognized output format 'xyz'."),
         (["told", "-o", "a.json", "-O", "b.json"], "Please use only one of -o/--output and -O/--overwrite-output"),
-        (["told", "-s", "FORCE_CRAWLER_PROCESS=1"], "TWISTED_REACTOR and FORCE_CRAWLER_PROCESS: expected Scrapy's"),
+        (["told", "-s", "FORCE_CRAWLER_PROCESS=1"], "FORCE_CRAWLER_PROCESS is on: expected Scrapy's default (False)"),
         (["picky", "-a", "where=init"], "-a where=init: expected a better place"),
         (["picky", "-a", "where=from_crawler"], "-a where=from_crawler: expected a better place"),
         (["told", "-s", "REFUSE=pipeline"], "REFUSE is 'pipeline': expected nothing"),
