@@ -11,7 +11,7 @@ from parsel import Selector
 
 from imgcrawl.pages.candidates import is_empty, is_file, is_original, refused_address
 from imgcrawl.pages.facts import FactsReader
-from imgcrawl.pages.scripted import listed_images, scripted_images
+from imgcrawl.pages.scripted import listed_images, scripted_images, styled_images
 from imgcrawl.pages.search import ImageSearch
 from imgcrawl.pages.sizes import largest_of, size_of
 from imgcrawl.pages.tags import IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
@@ -37,7 +37,7 @@ def find_images(html: str | Selector, url: str, encoding: str = "utf-8", copies:
     sizes of an image (`sizes`) the largest; beside it stays, as it is named, what the publisher names as the page's
     main image, unless that is known to be a smaller copy (a crop is none).
 
-    Of a page that shows none but for decoration, those that its scripts name (`scripted`).
+    Of a page that shows none but for decoration, those that its scripts name, or else its styles (`scripted`).
 
     What scripts will show counts as well, where it has an image file's name (`values`): in attributes of any element,
     also with several addresses, JSON or an expression in them. Of an element that states an original, the image that is
@@ -45,8 +45,8 @@ def find_images(html: str | Selector, url: str, encoding: str = "utf-8", copies:
 
     Left out: `data:`, images declared as 1x1 and pixel files (`spacer.gif`), what counts visits, icons (declared to be
     no larger, or SVG by such a name), the page itself, and names like `loading.gif` where a better address took their
-    place; images of style sheets too: they are icons and sprites. What is stated as an image, but can be asked for by
-    nobody, is among the images: what becomes of it is told.
+    place; images of style sheets too, beside others: they are icons and sprites. What is stated as an image, but can be
+    asked for by nobody, is among the images: what becomes of it is told.
 
     *html* is the text of a page (time linear in its length) or a selector, of which only its own part counts;
     *encoding* that of the page. *copies* gets what the page shows of those images that it links to by addresses which
@@ -108,7 +108,8 @@ def _find(
     if copies is not None:
         copies |= search.copies
     if whole_page and not search.shows_any():
-        found |= dict.fromkeys(scripted_images(text, base, encoding), 0.0)
+        others = scripted_images(text, base, encoding) or styled_images(text, base, encoding)
+        found |= dict.fromkeys(others, 0.0)
     elif whole_page:
         shown = {size_of(address).image for address in found}
         images, smaller = listed_images(search.scripts, base, encoding, shown)

@@ -1,4 +1,4 @@
-"""What a page names in its scripts only: images that they put there, and the page that they lead on to."""
+"""What a page names in its scripts or styles only: images that these put there, and the page that they lead on to."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from itertools import islice
 
 from imgcrawl.pages.candidates import ORNAMENT, PHOTOGRAPH, PLACEHOLDER, file_name
 from imgcrawl.pages.sizes import size_of
-from imgcrawl.pages.values import Stated, images_listed, literal
+from imgcrawl.pages.values import Stated, images_listed, images_of, literal
 from imgcrawl.urls import absolute
 
 MAX_SCRIPTED = 1_000  # images of a page
 # In linear time: a tag has an end, and what is not closed goes on to the end of the page.
 _SCRIPT = re.compile(r"<script\b([^<>]{0,2000}+)>(.*?)(?:</script|\Z)", re.DOTALL | re.IGNORECASE)
+_STYLE = re.compile(r"<style\b[^<>]{0,2000}+>([^<]*+)", re.IGNORECASE)
 _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
 # A list that is called a gallery, an album, the images of something.
 _LIST = re.compile(r"""\[(?=\s*+["'{`])""")
@@ -68,6 +69,13 @@ def scripted_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
                 if len(found) >= MAX_SCRIPTED:
                     return list(found)
     return list(found)
+
+
+def styled_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
+    """The addresses of photographs, by their names, in the `<style>` elements of a page, in order, none twice."""
+    images = (image for style in _STYLE.finditer(text) for image in images_of("style", style[1]))
+    photographs = (address for _, address in map(max, images) if _is_photograph(address))
+    return list(filter(None, dict.fromkeys(absolute(base, each, encoding) for each in photographs)))[:MAX_SCRIPTED]
 
 
 def listed_images(

@@ -104,8 +104,10 @@ class ImageSearch:
     def _read_stated(self, tag: Tag) -> None:
         """Take what a script will show in an element that is no image, or in large, and what is behind it."""
         stated = stated_images(tag.attributes)
-        if self._take(stated) and not any(value[:1] in _LISTS for value in tag.attributes.values()):
-            self._carrier = tag
+        if self._take(stated):
+            plain = {name: value for name, value in tag.attributes.items() if value[:1] not in _LISTS}
+            if len(plain) == len(tag.attributes) or linked_file(plain):
+                self._carrier = tag
         for value in tag.attributes.values():
             if "<img" in value:
                 self._read_markup(value)

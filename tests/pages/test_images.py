@@ -234,6 +234,12 @@ def both(html: str, url: str = PAGE) -> list[str]:
             (f"<img src={name}.jpg><script>'/i/1.jpg'</script>", [f"{HERE}{name}.jpg", "https://site.example/i/1.jpg"])
             for name in ("404", "error-404", "ads", "top_ad1")
         ),
+        # what only styles show, where nothing else does
+        (
+            "<style>a {background: url(/i/1.jpg)}\nb::before {content: url('/i/2.webp')} c {background: url(/logo.png)}"
+            "</style><style>@media print { .d { background-image: image-set('/i/3.jpg' 1x, '/i/4.jpg' 2x) } }</style>",
+            [f"https://site.example/i/{name}" for name in ("1.jpg", "2.webp", "4.jpg")],
+        ),
         # base
         ("<base href='//cdn.example/x/'><img src=a.jpg>", ["https://cdn.example/x/a.jpg"]),
         ("<img src=a.jpg><base target=_top><base href=/x/><base href=/y/>", ["https://site.example/x/a.jpg"]),

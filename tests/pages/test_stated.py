@@ -70,6 +70,7 @@ def stated(markup: str) -> list[str]:
         ("""<img src=/t/a.jpg data-a-dynamic-image='{"/i/s.jpg":[90,90],"/i/a.jpg":[900,900]}'>""", ONE),
         ("""<img src=/t/a.jpg data-src-array="[{'src':'/i/s.jpg','width':9},{'src':'/i/a.jpg','width':99}]">""", ONE),
         ("""<p data-i='{"author":{"i":"/i/x.jpg"},"related":["/i/y.jpg"],"photos":["/i/a.jpg","/i/b.jpg"]}'>""", TWO),
+        ("""<p data-src=/i/s.jpg data-src-list='[{"src":"/i/a.jpg","width":9}]'><img src=/t/a.jpg></p>""", ONE),
         ("""<photo-album :photos='[{"url":"/i/a.jpg"},{"url":"/i/b.jpg"}]'></photo-album>""", TWO),
         ("""<div x-data="{ open: false, photos: ['/i/a.jpg', '/i/b.jpg'], next() {} }"></div>""", TWO),
         ("""<div v-lazy="'/i/a.jpg'"></div><my-image src=/i/b.jpg></my-image>""", TWO),
