@@ -46,6 +46,11 @@ def test_a_table_is_one_whatever_it_is_called_and_whatever_stands_above_it(
         ("l.csv", "#id,url,caption\n" + CSV.partition("\n")[2], {"#id", "caption"}),
         ("l.txt", CSV.partition("\n")[2], {"column0", "column2"}),
         ("l.txt", "".join(f"{url},the {n}th\n" for n, url in enumerate(ADDRESSES)), {"column1"}),
+        (
+            "l.txt",
+            "id,url,caption\n" + "".join(f'{n},{url},"the\n""{n}"", one"\n' for n, url in enumerate(ADDRESSES)),
+            BOTH,
+        ),
         ("l.txt", "".join(f"{url}\t{n}\n" for n, url in enumerate(ADDRESSES)), {"column1"}),
         ("l.json", json.dumps({"total": 3, "next": "https://a.org/?page=2", "items": OBJECTS}), BOTH),
         ("l.json", json.dumps({"data": {"tags": ["a"], "photos": OBJECTS}}, indent=1), BOTH),

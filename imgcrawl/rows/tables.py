@@ -30,7 +30,7 @@ def lines_above(lines: Sequence[str], delimiter: str) -> int:
     A line with an address, and one with as many columns as most, are none of these.
     """
     above = 1 if lines and _SEPARATOR.fullmatch(lines[0]) else 0
-    width = _width(_filled(lines[above:]), delimiter)[0]
+    width = _width(_records(lines[above:], delimiter))[0]
     for line in lines[above:-1]:
         columns = len(_cells(line, delimiter))
         is_title = columns == 1 < width or (line.startswith("#") and (columns != width or width == 1))
@@ -46,17 +46,11 @@ def delimiter_in(lines: Sequence[str]) -> str:
     if declared := _SEPARATOR.fullmatch(lines[0]) if lines else None:
         return declared[1]
     for delimiter in DELIMITERS:
-        rows = _filled(lines[lines_above(lines, delimiter) :])
-        width, number = _width(rows, delimiter)
-        if width > 1 and number == len(rows) > 1:
-            cells = [_cells(line, delimiter) for line in rows]
-            if _has_addresses(cells, delimiter):
-                return delimiter
+        rows = _records(lines[lines_above(lines, delimiter) :], delimiter)
+        width, number = _width(rows)
+        if width > 1 and number == len(rows) > 1 and _has_addresses(rows, delimiter):
+            return delimiter
     return ""
-
-
-def _filled(lines: Sequence[str]) -> list[str]:
-    return [line for line in lines if line.strip()]
 
 
 def _has_addresses(rows: Sequence[Sequence[str]], delimiter: str) -> bool:
@@ -71,20 +65,26 @@ def _has_addresses(rows: Sequence[Sequence[str]], delimiter: str) -> bool:
     return column > 0 or delimiter == "\t" or all(" " in text.strip() and "//" not in text for text in rest)
 
 
-def _width(lines: Sequence[str], delimiter: str) -> tuple[int, int]:
-    """How many columns most of *lines* have, and how many lines these are."""
-    counts = Counter(len(_cells(line, delimiter)) for line in lines)
-    width, number = max(counts.items(), key=lambda counted: (counted[0] > 1, counted[1]), default=(1, 0))
-    return width, number
+def _width(rows: Sequence[Sequence[str]]) -> tuple[int, int]:
+    """How many columns most of *rows* have, and how many rows these are."""
+    counts = Counter(map(len, rows))
+    return max(counts.items(), key=lambda counted: (counted[0] > 1, counted[1]), default=(1, 0))
+
+
+def _records(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    """The records of *lines* that have something in them; in quotes there may be ends of lines."""
+    if not any('"' in line for line in lines):
+        return [line.split(delimiter) for line in lines if line.strip()]
+    ended = (line + "\n" for line in lines)
+    try:
+        rows = [row for row in csv.reader(ended, delimiter=delimiter, skipinitialspace=True) if any(row)]
+    except csv.Error:
+        return []
+    return rows[:-1] if len(rows) > 2 else rows  # the last may go on behind *lines*
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    if '"' not in line:
-        return line.split(delimiter)
-    try:
-        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [""])
-    except csv.Error:
-        return line.split(delimiter)
+    return next(iter(_records([line], delimiter)), [""])
 
 
 def rows_within(head: str) -> str:

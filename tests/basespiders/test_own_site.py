@@ -4,6 +4,7 @@ slugs, in GBK; thumbnails that are loaded lazily and link to pages, each with it
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,9 +23,9 @@ def page(body: str) -> Answer:
 
 
 class Site:
-    """Answers those who are logged in; *images* is path → bytes of what it shows."""
+    """Answers those who are logged in; *images* is path → bytes of what it shows, at *elsewhere*."""
 
-    def __init__(self) -> None:
+    def __init__(self, elsewhere: str = "") -> None:
         self.images: dict[str, bytes] = {}
         self.pages: dict[str, Answer] = {}
         slugs = list(ALBUMS)
@@ -42,7 +43,8 @@ class Site:
                 f"<h2>Birds</h2><h2>{title}</h2><ul class=thumbs>{thumbs}</ul>"
             )
             for n in (1, 2):
-                shown = f"<img src=/logo.png><figure><img src=/loading.gif data-original='/i/{title}-{n}.jpg'></figure>"
+                lazy = f"<img src=/loading.gif data-original='{elsewhere}/i/{title}-{n}.jpg'>"
+                shown = f"<img src=/logo.png><figure>{lazy}</figure>"
                 self.pages[f"/view?album={quote(title.encode('gbk'))}&n={n}"] = page(shown)
                 self.images[f"/i/{quote(title)}-{n}.jpg"] = jpeg(100 + 20 * number + n)
 
@@ -57,10 +59,13 @@ class Site:
 
 
 @pytest.mark.parametrize("declared", ["in a spider", "on the command line"])
-def test_a_site_unlike_the_replica_is_crawled_by_declarations_only(
-    server: Server, tmp_path: Path, declared: str
-) -> None:
-    site = Site()
+def test_a_site_unlike_the_replica_is_crawled_by_declarations_only(tmp_path: Path, declared: str) -> None:
+    with Server(hosts=("127.0.0.1", "127.0.0.2")) as server:
+        assert_crawled(server, tmp_path, declared)
+
+
+def assert_crawled(server: Server, tmp_path: Path, declared: str) -> None:
+    site = Site(server.url("", host="127.0.0.2"))
     server.add("*", site.answer)
     cookies = tmp_path / "cookies.txt"
     cookies.write_text("# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tmember\tada\n")
@@ -81,7 +86,12 @@ def test_a_site_unlike_the_replica_is_crawled_by_declarations_only(
     assert sorted(run.files.values()) == sorted(site.images.values())
     assert len(run.items) == len(ALBUMS)
     assert {image["status"] for image in run.images} == {"downloaded"}
-    assert not [path for path in server.paths() if path.startswith(("/t/", "/logo", "/loading", "/login"))]
+    foreign = [request for request in server.requests if request.address == "127.0.0.2"]
+    assert {request.path for request in foreign} >= set(site.images)
+    assert not [request.path for request in foreign if "cookie" in request.headers], "no cookie leaves the site"
+    own = [path for path in server.paths() if path.startswith(("/api", "/album", "/view"))]
+    assert len(own) == len(set(own)) == 2 + 3 + 6
+    assert not [path for path in server.paths() if path.startswith(("/t/", "/logo", "/loading"))]
 
 
 def test_without_its_cookies_the_site_is_told_to_want_a_login(server: Server, tmp_path: Path) -> None:
