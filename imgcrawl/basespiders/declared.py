@@ -50,7 +50,7 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
 
     def __init__(self, **arguments: Any) -> None:
         given = [place for place in PLACES if arguments.get(place)]
-        if len(given) != 1:
+        if len(given) != 1 and arguments.keys() <= self.all_options().keys():  # else one of them is mistyped
             said = " and ".join(f"-a {place}=…" for place in given)
             expected = ", ".join(f"-a {place}=… ({self.all_options()[place]})" for place in PLACES)
             raise InputError(f"{self.name} needs one of {expected}" + (f"; it has {said}" if given else ""))

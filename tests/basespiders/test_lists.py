@@ -93,6 +93,10 @@ def test_three_list_pages_that_fail_end_the_walk(server: Server, tmp_path: Path)
         ({"pages": "none"}, "-a pages=none: expected a whole number, 1 or more"),
         ({"base": "example.org"}, "-a base=example.org: expected scheme, host and port only"),
         (
+            {"list": "", "lists": "http://a/"},
+            "-a lists=http://a/: gallery has no option 'lists'; it has list, galleries",
+        ),
+        (
             {"nmae": "x"},
             "-a nmae=x: gallery has no option 'nmae'; it has list, galleries, next, first, per_page, sitemap, only",
         ),

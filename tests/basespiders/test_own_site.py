@@ -4,7 +4,6 @@ slugs, in GBK; thumbnails that are loaded lazily and link to pages, each with it
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
 
