@@ -31,6 +31,13 @@ def leave_within(settings: BaseSettings, reason: str, otherwise: float) -> float
     return min(otherwise, max(1.0, settings.getfloat("SHUTDOWN_TIMEOUT", 5) / 5)) if reason == "shutdown" else otherwise
 
 
+async def until_given_up(crawler: Crawler) -> None:
+    """Return when *crawler* has been told to stop, and SHUTDOWN_TIMEOUT is over."""
+    while crawler.crawling:  # noqa: ASYNC110 -- see POLL_INTERVAL
+        await asyncio.sleep(POLL_INTERVAL)
+    await asyncio.sleep(crawler.settings.getfloat("SHUTDOWN_TIMEOUT", 5))
+
+
 class StopInTime:
     """Lets downloads go on for SHUTDOWN_TIMEOUT seconds (default 5) after Ctrl-C or SIGTERM.
 

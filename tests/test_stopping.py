@@ -27,6 +27,7 @@ from tests.support.asking import SETTINGS
 from tests.support.crawling import FAST, environment, until
 from tests.support.processes import Process, patience
 from tests.support.redis_server import RedisServer
+from tests.support.s3 import KEYS
 from tests.support.server import Answer, Server, jpeg
 from tests.support.server import Request as ServerRequest
 
@@ -55,6 +56,8 @@ class SlowSite:
         server.add("*", self.answer)
 
     def answer(self, request: ServerRequest) -> Answer:
+        if request.method in {"HEAD", "PUT"}:  # to an object store
+            return Answer(delay=30.0)
         if not request.path.endswith(".jpg"):
             return Answer(b"<html></html>", headers={"Content-Type": "text/html"})
         slow = request.path.endswith("/1.jpg") and not self.quick.is_set()
@@ -124,6 +127,18 @@ def sums_in(server: RedisServer) -> dict[str, int]:
         (run,) = {key.partition(b":stats:")[2].partition(b":")[0] for key in client.keys("*:stats:*")}
         sums = client.hgetall(b"{polite:requests}:stats:" + run)
     return {name.decode(): int(number) for name, number in sums.items() if number.lstrip(b"-").isdigit()}
+
+
+def test_a_stop_does_not_wait_for_a_store_that_does_not_answer(server: Server, tmp_path: Path) -> None:
+    """Its library would, and Python for the library's threads."""
+    site = SlowSite(server)
+    site.quick.set()
+    store = {"IMAGES_STORE": "s3://images/", **KEYS, "AWS_ENDPOINT_URL": server.url("").rstrip("/")}
+    options = [part for name, value in store.items() for part in ("-s", f"{name}={value}")]
+    process = start(tmp_path, site, *options, delay=0)
+    until(lambda: any(request.method == "PUT" for request in server.requests))
+    _, items = stopped(tmp_path, process)
+    assert items
 
 
 async def test_a_stop_that_comes_while_the_spider_opens_is_kept(server: Server) -> None:

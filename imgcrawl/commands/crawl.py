@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import sys
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
@@ -126,6 +129,8 @@ class Command(scrapy.commands.crawl.Command):
             else:
                 samples = samples_of(crawler)
                 self.exitcode = tell_end(args[0], stats, findings, crawler.settings, samples, as_json=opts.json)
+            if stats.get("upload/given_up"):
+                _leave(self.exitcode)
         finally:
             if self._starter:
                 self._starter.close()
@@ -188,6 +193,15 @@ def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str])
     reason = str(crawler.stats.get_value("finish_reason", ""))
     if reason.startswith(BAD_INPUT):
         raise InputError(reason.removeprefix(BAD_INPUT))
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once, where Python would wait for threads that wait for the answer of a store."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _close_live(crawler: Crawler, how: str = "") -> None:

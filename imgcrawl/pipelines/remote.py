@@ -30,6 +30,7 @@ from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.pipelines.settings import PipelineSettings
 from imgcrawl.pipelines.stores import is_plain
+from imgcrawl.stopping import until_given_up
 
 _FILES = 4  # that are known for the same bytes and may still be there; to ask for each is a trip to the store
 _T = TypeVar("_T")
@@ -70,7 +71,13 @@ class RemoteKeeper:
         self._info = info
         self._uploading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by checksum
         self._turns = asyncio.Semaphore(config.uploads)
+        self._given_up: asyncio.Task[None] | None = None
         self._lost: LostStoreError | None = None  # what ends the crawl: nothing more is sent, and waited for
+
+    def close(self) -> None:
+        """Call when nothing is asked any more."""
+        if self._given_up:
+            self._given_up.cancel()
 
     async def is_intact(self, record: Record) -> bool:
         """Whether the file of *record* is there, and no audit has found it not to be what it was."""
@@ -158,11 +165,19 @@ class RemoteKeeper:
 
     async def _asked(self, ask: Callable[[], Any]) -> Any:
         """The answer of the store to *ask*, when it is its turn. Raises what the store does, and `LostStoreError` once
-        the store is lost."""
+        the store is lost, `ImageError` where the crawl was told to stop and the answer does not come in time."""
         async with self._turns:
             if self._lost:
                 raise self._lost
-            return await ensure_awaitable(ask())
+            self._given_up = self._given_up or asyncio.create_task(until_given_up(self._info().spider.crawler))
+            if not self._given_up.done():
+                answer = asyncio.ensure_future(ensure_awaitable(ask()))
+                await asyncio.wait((answer, self._given_up), return_when=asyncio.FIRST_COMPLETED)
+                if answer.done():
+                    return answer.result()
+                answer.cancel()
+                self._info().spider.crawler.stats.inc_value("upload/given_up")
+            raise ImageError("stopped")
 
     async def _persist(self, path: str, body: BytesIO | _File, record: Record | None) -> None:
         meta = {"width": record.width, "height": record.height, "sha256": record.checksum} if record else None
@@ -173,7 +188,7 @@ class RemoteKeeper:
         file = cast("BytesIO", body)
         try:
             await self._asked(lambda: self.store.persist_file(path, file, self._info(), meta=meta, headers=headers))
-        except LostStoreError:
+        except (LostStoreError, ImageError):
             raise
         except Exception as error:  # each store's own library raises its own
             self._lost = LostStoreError(error)
