@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -209,5 +210,8 @@ async def test_as_many_uploads_are_under_way_as_is_set_on_a_machine_of_any_numbe
     settings = project_settings()
     with ThreadPoolExecutor(1) as threads:
         config = PipelineSettings.from_settings(settings, "IMAGES_NAME")
-        keeper = RemoteKeeper(cast("Any", Store()), cast("Any", None), threads, lambda: cast("Any", None), config)
+        crawler = get_crawler()
+        crawler.crawling = True
+        info = SimpleNamespace(spider=SimpleNamespace(crawler=crawler))
+        keeper = RemoteKeeper(cast("Any", Store()), cast("Any", None), threads, lambda: cast("Any", info), config)
         await asyncio.gather(*(keeper._persist(f"{number}.jpg", BytesIO(), None) for number in range(20)))
