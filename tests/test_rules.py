@@ -85,7 +85,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "retries": {"catalogue"},
     "pipelines": {
         "bodies", "catalogue", "downloader", "durability", "engine", "images",
-        "optouts", "pages", "spidermiddlewares",  # pages: one may stand where an image was asked for
+        "optouts", "pages", "spidermiddlewares", "stopping",  # pages: one may stand where an image was asked for
     },
     "feeds": {"durability", "engine"},
     "upkeep": {"catalogue", "feeds", "images", "pipelines", "rows"},
