@@ -123,8 +123,6 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
     def close_spider(self) -> None:
         self.places.close()
-        if isinstance(self.keeper, RemoteKeeper):
-            self.keeper.close()
         self.threads.shutdown()
         self.catalogue.close()
         self.staging.close()

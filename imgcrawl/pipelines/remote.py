@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from PIL import Image as PILImage
+from scrapy import signals
 from scrapy.pipelines.files import FilesStoreProtocol
 from scrapy.pipelines.media import MediaPipeline
 from scrapy.utils.defer import ensure_awaitable
@@ -74,8 +75,7 @@ class RemoteKeeper:
         self._given_up: asyncio.Task[None] | None = None
         self._lost: LostStoreError | None = None  # what ends the crawl: nothing more is sent, and waited for
 
-    def close(self) -> None:
-        """Call when nothing is asked any more."""
+    def _close(self) -> None:
         if self._given_up:
             self._given_up.cancel()
 
@@ -169,14 +169,17 @@ class RemoteKeeper:
         async with self._turns:
             if self._lost:
                 raise self._lost
-            self._given_up = self._given_up or asyncio.create_task(until_given_up(self._info().spider.crawler))
+            crawler = self._info().spider.crawler
+            if self._given_up is None:
+                self._given_up = asyncio.create_task(until_given_up(crawler))
+                crawler.signals.connect(self._close, signals.spider_closed)
             if not self._given_up.done():
                 answer = asyncio.ensure_future(ensure_awaitable(ask()))
                 await asyncio.wait((answer, self._given_up), return_when=asyncio.FIRST_COMPLETED)
                 if answer.done():
                     return answer.result()
                 answer.cancel()
-                self._info().spider.crawler.stats.inc_value("upload/given_up")
+                crawler.stats.inc_value("upload/given_up")
             raise ImageError("stopped")
 
     async def _persist(self, path: str, body: BytesIO | _File, record: Record | None) -> None:
