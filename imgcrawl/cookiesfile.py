@@ -16,8 +16,8 @@ def read_cookies(name: str) -> list[Cookie]:
     """The cookies of the file *name* that have not expired.
 
     A line is domain, whether subdomains are meant (TRUE or FALSE), path, whether only https is meant, seconds since
-    1970 until it expires (0: never), name and value. Not `http.cookiejar.MozillaCookieJar`, which takes 0 for long
-    expired, fails where a domain for subdomains has no dot in front, as many tools write it, and prints lines with
+    1970 until it expires (0 or less: never), name and value. Not `http.cookiejar.MozillaCookieJar`, which takes 0 for
+    long expired, fails where a domain for subdomains has no dot in front, as many tools write it, and prints lines with
     their secrets when it fails.
 
     Raises `InputError`, which quotes nothing of what stands there.
@@ -50,7 +50,7 @@ def _cookie(line: str) -> Cookie:
     domain, subdomains, path, secure, expires, name, value = line.split("\t")
     if not {subdomains.upper(), secure.upper()} <= {"TRUE", "FALSE"} or not path.startswith("/"):
         raise ValueError
-    end = int(float(expires or 0)) or None
+    end = max(0, int(float(expires or 0))) or None  # -1: until the browser ends, as Playwright writes it
     domain = domain.lower().lstrip(".")
     if not domain:
         raise ValueError

@@ -12,7 +12,7 @@ from parsel import Selector
 
 from imgcrawl.pages import linkeddata
 from imgcrawl.pages.candidates import is_file, refused_address
-from imgcrawl.pages.linkeddata import Node
+from imgcrawl.pages.linkeddata import Named, Node
 from imgcrawl.pages.sizes import ORIGINAL, size_of
 from imgcrawl.pages.tags import OF_FACTS, Tag, base_of, property_of, tags, text_after, text_of
 from imgcrawl.urls import WEB, absolute, resolve
@@ -72,8 +72,7 @@ class PageFacts:
     *image* is the page's main image, as its publisher names it, *previews* those that stand for the page where it is
     shared, best first, *images* all that are named in such ways, *refused* what is named so and can be asked for by
     nobody.
-    *image_facts* is what is stated about single images: address → caption, author, license, credit_text,
-    acquire_license_page.
+    *image_facts* is what is stated about single images: address → caption, author and what licenses are about.
     """
 
     title: str = ""
@@ -159,16 +158,16 @@ class FactsReader:
         facts = PageFacts()
         for fact, properties in _PROPERTIES.items():
             if fact != "tags":
-                setattr(facts, fact, self._stated(fact, properties, nodes)[:MAX_TEXT])
+                setattr(facts, fact, self._stated(fact, properties, nodes, graph.named)[:MAX_TEXT])
         facts.title = facts.title or next(filter(None, (*self._headings["h1"], *self._headings["title"])), "")
         facts.tags = self._tags(nodes)
         self._find_images(facts, sorted(graph.nodes, key=_weight, reverse=True), graph.named, graph.videos)
         return facts
 
-    def _stated(self, fact: str, properties: tuple[str, ...], nodes: Iterable[Node]) -> str:
+    def _stated(self, fact: str, properties: tuple[str, ...], nodes: Iterable[Node], named: Named) -> str:
         # A portal's own description is in <meta> too: what is stated about the thing itself comes first.
         for node in nodes:
-            if found := linkeddata.text(node, *properties):
+            if found := _said(node, fact, named):
                 return found
         texts = (self._properties[name] for name in properties if self._properties.get(name))
         metas = (self._meta[name] for name in _META.get(fact, ()) if self._meta.get(name))
@@ -195,7 +194,7 @@ class FactsReader:
                 if not address or address in found:
                     continue
                 found[address] = None
-                if isinstance(image, dict) and (about := _about(image)):
+                if isinstance(image, dict) and (about := _about(image, named)):
                     facts.image_facts.setdefault(address, about)
                 area = _area(image, address)
                 if not best or area > largest:
@@ -289,10 +288,15 @@ def _area(image: Any, address: str) -> int:
     return size.width * (size.height or 1) if size.width < ORIGINAL - 1 else 0
 
 
-def _about(image: Node) -> dict[str, str]:
+def _about(image: Node, named: Named) -> dict[str, str]:
     """What is stated about a single image."""
     facts = {
-        fact: linkeddata.text(image, *_PROPERTIES[fact])[:MAX_TEXT]
-        for fact in ("caption", "author", "license", "credit_text", "acquire_license_page")
+        fact: _said(image, fact, named)[:MAX_TEXT] for fact in _PROPERTIES if fact not in ("title", "date", "tags")
     }
     return {fact: value for fact, value in facts.items() if value}
+
+
+def _said(node: Node, fact: str, named: Named) -> str:
+    """What *node* says of a *fact*."""
+    properties = _PROPERTIES[fact]
+    return linkeddata.people(node, named, *properties) if fact == "author" else linkeddata.text(node, *properties)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
 from itertools import islice
 from typing import Any, NamedTuple
@@ -33,6 +33,7 @@ _BETWEEN = re.compile(r"[; \t\r\n]*+")
 _IMAGE_NAMED = re.compile(r'"(?:image|contentUrl|thumbnailUrl)"\s*+:\s*+\[?\s*+"((?:[^"\\]|\\.){4,2000}+)"')
 _DECODER = json.JSONDecoder(strict=False)
 MAX_NAMED = 100
+MAX_PEOPLE = 20
 
 _WRAPPED = 4  # lists and nodes around an address
 _ADDRESSES = ("contentUrl", "url", "@value", "@list")
@@ -40,6 +41,7 @@ _ADDRESSES = ("contentUrl", "url", "@value", "@list")
 _WHOLE_NAME = re.compile(r'"(?:https?:\\?/\\?/schema\.org\\?/|schema:)(\w++)"(?=\s*+:)')
 
 Node = dict[str, Any]
+Named = Mapping[str, Node]  # by their `@id`
 
 
 class Graph(NamedTuple):
@@ -108,6 +110,26 @@ def one_text(value: Any) -> str:
         return ""
     value = value[:2_000]
     return " ".join((unescape(value) if "&" in value else value).split())
+
+
+def people(node: Node, named: Named, *keys: str) -> str:
+    """The names of those whom the first of *keys* that has any states, with commas between. One that is only referred
+    to is looked for among the *named* nodes."""
+    for key in keys:
+        names = (_name(person, named) for person in values(node, key)[:MAX_PEOPLE])
+        if found := list(dict.fromkeys(filter(None, names))):
+            return ", ".join(found)
+    return ""
+
+
+def _name(person: Any, named: Named) -> str:
+    """The name of *person*; empty where that is but the name of a node which nobody knows."""
+    if isinstance(person, dict) and not any(person.get(key) for key in ("name", "@value", "url")):
+        identity = person.get("@id")
+        person = named.get(identity, person) if isinstance(identity, str) else person
+        if not person.get("name") and isinstance(identity, str) and (identity.startswith("_:") or "#" in identity):
+            return ""
+    return one_text(person)
 
 
 def address_of(image: Any) -> str:

@@ -165,6 +165,14 @@ def test_cookies_are_kept_apart_by_domain_and_the_list_of_public_domains_is_at_h
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("expires", ["0", "-1", "", "9999999999.5", "1999999999000"])
+def test_a_cookie_that_has_no_end_or_a_late_one_is_sent(tmp_path: Path, expires: str) -> None:
+    file = tmp_path / "cookies.txt"
+    file.write_text(f"x.org\tFALSE\t/\tFALSE\t{expires}\tsession\ts3cret\n")
+    cookies = CookiesMiddleware.from_crawler(get_crawler(settings_dict={"COOKIES_FILE": str(file)}))
+    assert cookie_sent(cookies, "http://x.org/") == b"session=s3cret"
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [

@@ -255,3 +255,25 @@ def test_malice_in_facts_costs_time_linear_in_its_length(html: str) -> None:
     find_images(html, PAGE)
     # Quadratic work on these sizes takes minutes; linear work takes a second or two.
     assert time.process_time() - begin < 5
+
+
+@pytest.mark.parametrize(
+    ("author", "known", "expected"),
+    [
+        ({"@id": "#ada"}, {"@id": "#ada", "@type": "Person", "name": "Ada"}, "Ada"),
+        ({"@id": "https://site.example/ada"}, {"@id": "https://site.example/ada", "name": "Ada"}, "Ada"),
+        ([{"@id": "#ada"}, {"name": "Bob"}, "Cy", {"@id": "#ada"}], {"@id": "#ada", "name": "Ada"}, "Ada, Bob, Cy"),
+        ({"@id": "#ada"}, {"@id": "#ada", "@type": "Person"}, "by meta"),
+        ({"@id": "_:b0"}, {}, "by meta"),
+        ({"@id": "https://site.example/#/schema/person/1"}, {}, "by meta"),
+        ({"@id": ["#ada"]}, {"@id": "#ada", "name": "Ada"}, "by meta"),
+        ({"@id": "#ada", "url": "https://site.example/ada"}, {}, "https://site.example/ada"),
+    ],
+)
+def test_authors_that_are_only_referred_to_are_called_by_their_names(author: Any, known: Any, expected: str) -> None:
+    image = {"@type": "ImageObject", "contentUrl": "/i.jpg", "creator": author}
+    page = {"@type": "Article", "headline": "One", "author": author, "image": image}
+    facts = page_facts(linked({"@graph": [page, known]}) + "<meta name=author content='by meta'>", PAGE)
+    assert facts.author == expected
+    stated = facts.image_facts.get("https://site.example/i.jpg", {}).get("author", "by meta")
+    assert stated == expected
