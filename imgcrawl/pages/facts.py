@@ -167,7 +167,7 @@ class FactsReader:
     def _stated(self, fact: str, properties: tuple[str, ...], nodes: Iterable[Node], named: Named) -> str:
         # A portal's own description is in <meta> too: what is stated about the thing itself comes first.
         for node in nodes:
-            if found := _said(node, fact, named):
+            if found := linkeddata.stated(node, named, *properties):
                 return found
         texts = (self._properties[name] for name in properties if self._properties.get(name))
         metas = (self._meta[name] for name in _META.get(fact, ()) if self._meta.get(name))
@@ -291,12 +291,8 @@ def _area(image: Any, address: str) -> int:
 def _about(image: Node, named: Named) -> dict[str, str]:
     """What is stated about a single image."""
     facts = {
-        fact: _said(image, fact, named)[:MAX_TEXT] for fact in _PROPERTIES if fact not in ("title", "date", "tags")
+        fact: linkeddata.stated(image, named, *properties)[:MAX_TEXT]
+        for fact, properties in _PROPERTIES.items()
+        if fact not in ("title", "date", "tags")
     }
     return {fact: value for fact, value in facts.items() if value}
-
-
-def _said(node: Node, fact: str, named: Named) -> str:
-    """What *node* says of a *fact*."""
-    properties = _PROPERTIES[fact]
-    return linkeddata.people(node, named, *properties) if fact == "author" else linkeddata.text(node, *properties)

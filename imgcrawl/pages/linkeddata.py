@@ -82,8 +82,8 @@ def graph_in(scripts: Iterable[str]) -> Graph:
 def kinds(node: Node) -> list[str]:
     """The types of a node, without their prefix."""
     value = node.get("@type")
-    stated = value if isinstance(value, list) else [value]
-    return [kind.rpartition("/")[2].rpartition(":")[2] for kind in stated if isinstance(kind, str)]
+    listed = value if isinstance(value, list) else [value]
+    return [kind.rpartition("/")[2].rpartition(":")[2] for kind in listed if isinstance(kind, str)]
 
 
 def values(node: Node, key: str) -> list[Any]:
@@ -110,6 +110,11 @@ def one_text(value: Any) -> str:
         return ""
     value = value[:2_000]
     return " ".join((unescape(value) if "&" in value else value).split())
+
+
+def stated(node: Node, named: Named, *keys: str) -> str:
+    """What *node* says under the first of *keys* that has any text; of people their names (`people`)."""
+    return people(node, named, *keys) if "author" in keys else text(node, *keys)
 
 
 def people(node: Node, named: Named, *keys: str) -> str:
