@@ -106,6 +106,7 @@ SLOW = {
     "test_chaos.py",
     "test_docs.py::test_every_command_does_what_the_page_says",
     "test_docs.py::test_the_pages_build_and_their_links_lead_somewhere",
+    "test_ctrl_c.py",
     "test_downloader.py::test_scrapys_own_media_pipeline_keeps_the_limit",
     "test_event_loop.py",
     "test_forkserver.py::test_a_forked_start_is_the_same_as_a_real_one",

@@ -7,6 +7,7 @@ from typing import Any, Self
 from scrapy.crawler import Crawler
 
 from imgcrawl.basespiders.retries import RetriesSpider
+from imgcrawl.basespiders.trials import stop_with
 from imgcrawl.ranges import Ranges
 from imgcrawl.refusal import tell_bad_input
 
@@ -23,6 +24,7 @@ class PickedSpider(RetriesSpider):
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
+        stop_with(crawler)
         tell_bad_input(crawler)  # that of its own arguments, too: add-ons are loaded later
         spider = super().from_crawler(crawler, *args, **kwargs)
         spider.galleries_range = Ranges.from_setting(crawler.settings.get("GALLERIES_RANGE", ""), "GALLERIES_RANGE")

@@ -13,19 +13,23 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakKeyDictionary
 
 from parsel import Selector
 from parsel.csstranslator import HTMLTranslator
 
 from imgcrawl.children import import_path
+from imgcrawl.engine import is_stopping, scheduler_in
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.trial import QUICK
 
 if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
     from scrapy.http import Response, TextResponse
 
 MAX_ELEMENTS: Final = 200_000  # and attributes, of a page that is tried: some 100 MB
@@ -36,6 +40,7 @@ _SECONDS: Final = 2.0  # of CPU time that a query may take
 _SECONDS_OF_FEW: Final = 0.2  # the same where there are few elements: of a regular expression
 _WALL_CLOCK: Final = 60.0  # seconds, for a machine that is busy or has no clocks of CPU time
 
+_crawls: WeakKeyDictionary[Crawler, float] = WeakKeyDictionary()  # when each was seen to be stopping
 _TEXTS = re.compile(r"\"[^\"]*+\"|'[^']*+'")
 # In brackets stands a child, or else nothing but functions, attributes and numbers: no other axis, and no text of what
 # is within; and no regular expressions (`re:test`), of which some take for ever on a text. What is asked of the element
@@ -48,7 +53,8 @@ _TEXT_OF_ALL = re.compile(r"\b(?:string|normalize-space|string-length|number)\(\
 
 
 def check_time(page: Response | Selector, query: str) -> None:
-    """Raises `RequestRefused` (``too_large``) where *query*, XPath or CSS, takes too long on *page*. Blocks."""
+    """Raises `RequestRefused` (``too_large``) where *query*, XPath or CSS, takes too long on *page*, and (``stopped``)
+    where it may and the crawl is to end. Blocks."""
     if is_one_step(query):
         return
     kind, is_regular = "html", "re:" in query
@@ -65,10 +71,30 @@ def check_time(page: Response | Selector, query: str) -> None:
             return
         kind = cast("TextResponse", page).selector.type
     nodes = text.count("<") - text.count("</") + text.count("=")
+    if _are_over():
+        raise RequestRefused("stopped", "the crawl was stopped before it was done")
     seconds = min(_SECONDS, _SECONDS_OF_FEW) if is_small else _SECONDS
     if nodes > MAX_ELEMENTS or not _is_quick(text, kind, query, seconds):
         why = f"{nodes} elements and attributes" if nodes > MAX_ELEMENTS else "it takes too long"
         raise RequestRefused("too_large", f"{query!r} is not searched for: {why}; one step would be, as a.x")
+
+
+def stop_with(crawler: Crawler) -> None:
+    """Have no more queries tried when *crawler* was told to stop, SHUTDOWN_TIMEOUT seconds ago, and others of this
+    process, too: pages that wait for their turn would take minutes."""
+    _crawls[crawler] = 0.0
+
+
+def _are_over() -> bool:
+    now, ends = time.monotonic(), []
+    for crawler in [*_crawls]:
+        if scheduler_in(crawler) is None:  # it has not begun
+            continue
+        if crawler.crawling and not is_stopping(crawler.engine):
+            return False
+        _crawls[crawler] = _crawls[crawler] or now
+        ends.append(_crawls[crawler] + crawler.settings.getfloat("SHUTDOWN_TIMEOUT", 5))
+    return bool(ends) and now >= max(ends)
 
 
 def is_css(query: str) -> bool:
