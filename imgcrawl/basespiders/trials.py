@@ -10,6 +10,7 @@ import atexit
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -40,6 +41,7 @@ _SECONDS: Final = 2.0  # of CPU time that a query may take
 _SECONDS_OF_FEW: Final = 0.2  # the same where there are few elements: of a regular expression
 _WALL_CLOCK: Final = 60.0  # seconds, for a machine that is busy or has no clocks of CPU time
 
+_BY_OTHERS: Final = {-number for number in (signal.SIGTERM, getattr(signal, "SIGKILL", 0)) if number}
 _crawls: WeakKeyDictionary[Crawler, float] = WeakKeyDictionary()  # when each was seen to be stopping
 _TEXTS = re.compile(r"\"[^\"]*+\"|'[^']*+'")
 # In brackets stands a child, or else nothing but functions, attributes and numbers: no other axis, and no text of what
@@ -121,28 +123,33 @@ class _Trials:
     def __init__(self) -> None:
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._was_ended_by_others = False
 
     def is_quick(self, page: bytes, **task: Any) -> bool:
-        """Whether the query of *task* is answered on *page* in its time."""
+        """Whether the query of *task* is answered on *page* in its time. Where others end the process it is asked once
+        more."""
         with self._turn:
-            if self._process and self._process.poll() is not None:
-                self._end()
-            process = self._process or self._started()
-            clock = threading.Timer(_WALL_CLOCK, process.kill)
-            clock.daemon = True
-            clock.start()
-            try:
-                assert process.stdin is not None and process.stdout is not None  # noqa: S101 -- both were asked for
-                process.stdin.write(json.dumps({**task, "size": len(page)}).encode() + b"\n" + page)
-                process.stdin.flush()
-                answer = process.stdout.read(len(QUICK))
-            except OSError:  # it has ended
-                answer = b""
-            finally:
-                clock.cancel()
-            if answer != QUICK or len(page) > _LARGE:
-                self._end()
-            return answer == QUICK
+            return self._answers(page, task) or (self._was_ended_by_others and self._answers(page, task))
+
+    def _answers(self, page: bytes, task: dict[str, Any]) -> bool:
+        if self._process and self._process.poll() is not None:
+            self._end()
+        process = self._process or self._started()
+        clock = threading.Timer(_WALL_CLOCK, process.kill)
+        clock.daemon = True
+        clock.start()
+        try:
+            assert process.stdin is not None and process.stdout is not None  # noqa: S101 -- both were asked for
+            process.stdin.write(json.dumps({**task, "size": len(page)}).encode() + b"\n" + page)
+            process.stdin.flush()
+            answer = process.stdout.read(len(QUICK))
+        except OSError:  # it has ended
+            answer = b""
+        self._was_ended_by_others = clock.is_alive() and answer != QUICK and process.wait() in _BY_OTHERS
+        clock.cancel()
+        if answer != QUICK or len(page) > _LARGE:
+            self._end()
+        return answer == QUICK
 
     def close(self) -> None:
         with self._turn:
