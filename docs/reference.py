@@ -54,6 +54,7 @@ STATS = {
     "live/paused": "whether somebody has paused the crawl (`scrapy watch`)",
     "list/count": "list pages read",
     "list/failed": "list pages that could not be had",
+    "list/failed/{reason}": "the same, by reason",
     "page/refused/robots": "pages that robots.txt forbids",
     "retry/count": "Scrapy's: requests that were tried again",
     "retry/resumed": "downloads that went on where they had broken",

@@ -32,6 +32,8 @@ def lost_gallery(spider: Spider, url: str, reason: str) -> None:
 def lost_list(spider: Spider, url: str, reason: str, sentence: str = "") -> None:
     """The list page at *url* could not be had, or lacks what it should show; *sentence* says more for the log."""
     spider.crawler.stats.inc_value("list/failed")
+    if reason.isidentifier():  # else it is a sentence, with what a stranger says in it
+        spider.crawler.stats.inc_value(f"list/failed/{reason}")
     samples_of(spider.crawler).add(f"list/failed/{reason}", url)
     if sentence:
         spider.logger.info("%.1000s", sentence)

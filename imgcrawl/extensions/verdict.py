@@ -145,7 +145,8 @@ def findings(
         yield f"not one image: {found:,} found" + _most_often(stats, "image/failed", "image/refused")
 
     if lists := count("list/failed"):
-        yield f"{_many(lists, 'list page')} could not be had, so galleries may be missing"
+        often = _most_often(stats, "list/failed")
+        yield f"{_many(lists, 'list page')} could not be had, so galleries may be missing{often}"
 
     yield from _led_astray(stats)
 

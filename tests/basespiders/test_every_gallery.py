@@ -50,8 +50,8 @@ def add_galleries(server: Server) -> None:
     server.add("*", answer)
 
 
-def gallery_crawl(server: Server, folder: Path, path: str = "/list/{page}", **arguments: str) -> Crawl:
-    settings = {name: arguments.pop(name) for name in list(arguments) if name.isupper()}
+def gallery_crawl(server: Server, folder: Path, path: str = "/list/{page}", **arguments: Any) -> Crawl:
+    settings = {name: arguments.pop(name) for name in list(arguments) if name.isupper() or name == "options"}
     folder.mkdir(exist_ok=True)
     given = {"list": server.url(path), "galleries": "a.g", **arguments}
     run = crawl(folder, "gallery", given, RETRY_DELAY="0.01", **{"VERDICT_MAX_FAILED": "1", **settings})
@@ -150,6 +150,17 @@ def test_a_busy_page_and_a_hole_in_the_middle_are_asked_again_and_looked_past(se
     assert re.search(r"^galleries found +13 *$", run.log, re.MULTILINE), "each once, however often it is asked for"
     assert run.code == 1
     assert "1 list page could not be had" in run.log
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one", "two"])
+def test_why_list_pages_could_not_be_had_is_told(server: Server, tmp_path: Path, workers: tuple[str, ...]) -> None:
+    add_galleries(server)
+    add(server, {"/list/1": links("/g/1", "/g/2")})
+    for page in range(2, 9):
+        server.add(f"/list/{page}", b"<h1>Who are you?</h1>", status=401, headers=HTML)
+    run = gallery_crawl(server, tmp_path, options=["-O", "items.json", *workers])
+    assert run.code == 1
+    assert "3 list pages could not be had, so galleries may be missing (http_401: 3)" in run.log
 
 
 def test_a_walk_that_ends_before_the_site_s_own_last_page_says_so(server: Server, tmp_path: Path) -> None:

@@ -61,6 +61,10 @@ def test_other_reasons_are_not(reason: str, told: str) -> None:
         ),
         ({"list__failed": 1}, "1 list page could not be had, so galleries may be missing"),
         (
+            {"list__failed": 3, "list/failed/http_401": 2},
+            "3 list pages could not be had, so galleries may be missing (http_401: 2)",
+        ),
+        (
             {"gallery__failed": 2, "gallery__failed/http_500": 1, "gallery/failed/timeout": 1},
             "2 of 4 galleries failed, more than 20% (http_500: 1)",
         ),
