@@ -121,11 +121,17 @@ def written_by_export(folder: Path) -> Iterator[Callable[[str], bool]]:
 
 
 def _is_database(path: Path) -> bool:
+    # SQLite looks, and not `open`: to close a file is to let go of the locks that the whole process has on it.
+    address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     try:
-        with path.open("rb") as file:
-            return file.read(len(_SQLITE)) == _SQLITE
-    except PermissionError:
-        return True  # SQLite tells
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            database.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_NOTADB:
+            return True  # SQLite tells
+        with path.open("rb") as file:  # which nobody has open
+            return file.read(len(_SQLITE)) == _SQLITE  # a damaged one
+    return path.stat().st_size > 0
 
 
 def is_of_a_stranger(path: Path) -> bool:

@@ -187,3 +187,29 @@ def test_a_catalogue_of_the_second_version_is_upgraded_in_place(tmp_path: Path) 
         assert catalogue.find(b"k" * 20) == Record(b"k" * 20, *facts, 1.5, "truncated", 0, 0)
         assert list(items(catalogue)) == []
         catalogue.close()
+
+
+OTHER = """
+import sys
+from pathlib import Path
+from imgcrawl.catalogue import SqliteCatalogue
+catalogue = SqliteCatalogue(Path(sys.argv[1]))
+print(catalogue.note_walk(b"read", whole=False), catalogue.note_walk(b"walk", whole=False))
+catalogue.close()
+"""
+
+
+def test_what_is_written_behind_a_second_look_at_the_file_is_not_lost(tmp_path: Path) -> None:
+    """A crawl opens it twice, and workers come and go. To close a file takes the process its locks, by which others see
+    that they are not the last: then they remove what is written ahead."""
+    path = tmp_path / "c.sqlite3"
+
+    def other() -> str:
+        command = [sys.executable, "-c", OTHER, str(path)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    with closing(SqliteCatalogue(path)) as first:
+        SqliteCatalogue(path).close()
+        assert other() == "False False\n"
+        first.note_walk(b"walk", whole=True)
+        assert other() == "False True\n"
