@@ -262,6 +262,7 @@ def test_one_process_tries_all_selectors_and_another_after_one_that_took_too_lon
     assert trials._trials._process is process
     assert sum(os.times()[:4]) - used < 1, "a process for each would take twice as long"
     process.kill()
+    process.wait()
     assert len(select(page, "div a")) == 1_500, "one that somebody ends is started again"
     monkeypatch.setattr(trials, "_SECONDS", 0.02)
     with pytest.raises(RequestRefused):
