@@ -44,7 +44,6 @@ STATS = {
     "gallery/led_to/{address}": "galleries that led to one address, from three on",
     "gallery/session_ended": "galleries that asked to log in though cookies are sent",
     "gallery/known": "galleries that are complete in the catalogue and were not opened again (GALLERIES_EXPIRES)",
-    "given_back/{name}": "of the stat of that name: what others do and count again, as the crawl was stopped",
     "upload/given_up": "questions to the store of images that were not waited for any more, as the crawl was stopped",
     "image/bytes": "bytes of the images that were downloaded",
     "image/found": "addresses of images",

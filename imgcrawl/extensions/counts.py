@@ -33,7 +33,7 @@ def count_item(stats: Counter[str], item: Mapping[str, Any]) -> None:
     else:
         stats["gallery/count"] += 1
     outcomes = outcomes_of(item)
-    if not outcomes and not item.get("error"):
+    if not outcomes and not item.get("error") and not (item.get("image_urls") or item.get("video_urls")):
         stats["gallery/empty"] += 1
     count_outcomes(stats, outcomes)
 
@@ -46,3 +46,5 @@ def count_outcomes(stats: Counter[str], outcomes: Iterable[Mapping[str, Any]]) -
         stats[f"image/{status}"] += 1
         if "reason" in outcome:
             stats[f"image/{status}/{outcome['reason']}"] += 1
+        elif status == "downloaded" and isinstance(size := outcome.get("bytes"), int):
+            stats["image/bytes"] += size

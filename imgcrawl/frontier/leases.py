@@ -13,6 +13,8 @@ from scrapy import Request
 # far above, the first worker would have all galleries of a small crawl before others are there.
 INITIAL_CONCURRENCY = 16
 
+ENDS = ("done", "failed", "again", "reject")  # operations that end a lease
+
 
 @dataclass(frozen=True)
 class LeaseSettings:
@@ -52,6 +54,7 @@ class Page:
     since: float = field(default_factory=time.time)
     unfinished: bool = False  # this worker was stopped before all was tried, or could not write its feed
     counted: Counter[str] = field(default_factory=Counter)  # what its items have added to the stats
+    is_lost: bool = False  # others do it again: the lease expired, or the server has lost it
 
 
 class Leases:
@@ -88,6 +91,11 @@ class Leases:
         """How many of one host may be held: of the few that may be begun at first, a host that hangs must not have
         all, either."""
         return min(self._per_host, self._may_start // 2)
+
+    def lose(self, shard: int) -> None:
+        """Others do the pages of that shard again."""
+        for page in self._pages.values():
+            page.is_lost |= page.shard == shard
 
     def ready_of(self, shard: int) -> int:
         """How many of that shard are not begun."""

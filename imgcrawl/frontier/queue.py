@@ -17,14 +17,14 @@ from scrapy_redis import defaults
 
 from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.frontier import run_arguments as wire
-from imgcrawl.frontier.leases import LeaseSettings
+from imgcrawl.frontier.leases import ENDS, LeaseSettings
 from imgcrawl.frontier.packing import pack, unpack
 from imgcrawl.lines import printable
 from imgcrawl.shared.checked_settings import key_name, number
 from imgcrawl.shared.connection import client_from_settings, hash_tag
 from imgcrawl.shared.script import Script
 
-PARTS = ("clock", "keys", "seen", "queue", "workers", "exchange", "admin")  # each uses those before
+PARTS = ("clock", "keys", "seen", "queue", "workers", "counts", "exchange", "admin")  # each uses those before
 LUA = files("imgcrawl.frontier") / "lua"
 SCRIPT = Script(*(LUA / f"{name}.lua" for name in PARTS))
 GALLERY = "\ngallery"
@@ -164,12 +164,12 @@ class Queue:
 
         *ops*: ("c", fingerprint, "<priority>:<host>", request) queues a page unless it was seen, "u" always, "s" a
         start page, with the fingerprint it has in this run before its own; a bucket that ends with GALLERY is that of
-        a gallery, which is counted; ("done" | "failed" | "again" | "reject",
-        token, argument) ends a lease; ("seeded", error, ""), ("running", "", ""), ("foreign", reason, value). *flags*:
-        "s" can seed, "e" nothing waits outside or here, "h" *held* is all that this worker has, "l" leave, "p" persist.
-        Of several shards: "w" others may have pages, unless *expected* is the signature, "x" this is not home, "f" here
-        is the feeder, "q" nothing is held in any, "d" the run is done. *sequence*: how many operations this worker has
-        reported before, by which it is known whether the server lost any, and which of *ops* it has had already. Raises
+        a gallery, which is counted; ("done" | "failed" | "again" | "reject", token, argument, counts) ends a lease,
+        with what the items of its page have counted; ("seeded", error, ""), ("running", "", ""), ("foreign", reason,
+        value). *flags*: "s" can seed, "e" nothing waits outside or here, "h" *held* is all that this worker has, "l"
+        leave, "p" persist. Of several shards: "w" others may have pages, unless *expected* is the signature, "x" this
+        is not home, "f" here is the feeder, "q" nothing is held in any, "d" the run is done. *sequence*: how many
+        operations this worker has reported before, which tells what the server lost, and has had already. Raises
         `ForeignKeyError`.
         """
         self._exchanges += 1
@@ -253,12 +253,13 @@ class Queue:
 
 
 def _packed(op: tuple[bytes | str, ...]) -> tuple[bytes | str, ...]:
-    if len(op) == 4:
-        return *op[:3], pack(_as_bytes(op[3]))
-    if op[0] == "again":
-        bucket, _, request = _as_bytes(op[2]).partition(b"\n")
-        return *op[:2], bucket + b"\n" + pack(request)
-    return op
+    if op[0] not in ENDS:
+        return op if len(op) < 4 else (*op[:3], pack(_as_bytes(op[3])))
+    kind, token, argument, counts = (*op, "")[:4]
+    if kind == "again":
+        bucket, _, request = _as_bytes(argument).partition(b"\n")
+        argument = bucket + b"\n" + pack(request)
+    return kind, token, argument, counts
 
 
 def _as_bytes(value: bytes | str) -> bytes:

@@ -17,6 +17,7 @@ from scrapy.statscollectors import StatsCollector
 
 from imgcrawl.frontier.acknowledgements import Acknowledgements
 from imgcrawl.frontier.codec import bucket_of
+from imgcrawl.frontier.counted import Counted
 from imgcrawl.frontier.end_of_run import EndOfRun, look_at_all
 from imgcrawl.frontier.fair_share import wanted_of
 from imgcrawl.frontier.leases import Leases, Page
@@ -69,6 +70,7 @@ class SharedRun:
     ) -> None:
         self.queues = queues
         self.leases = leases
+        self.counted = Counted()
         self.options = options
         self.stats = stats
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -139,10 +141,10 @@ class SharedRun:
         mark = GALLERY if request.meta.get("task") == "gallery" else ""
         shard.report((kind, fingerprint, bucket_of(request) + mark, encoded))
 
-    def end_page(self, page: Page, kind: str, argument: bytes | str = "") -> None:
-        """End the lease of *page*. What it led to is queued before."""
+    def end_page(self, page: Page, kind: str, argument: bytes | str = "", counts: str = "") -> None:
+        """End the lease of *page*, whose items have counted *counts*. What it led to is queued before."""
         if self.state is not RunState.GIVEN_UP:
-            self.acknowledgements.report(self.shards[page.shard], (kind, page.token, argument))
+            self.acknowledgements.report(self.shards[page.shard], (kind, page.token, argument, counts))
 
     def wake(self) -> None:
         for shard in self.shards:
@@ -235,6 +237,8 @@ class SharedRun:
             logger.warning("This worker was silent for too long, or Redis has lost it: others do its pages")
         self.lost_reports += 1
         self.leases.drop_ready(shard.number)
+        self.leases.lose(shard.number)
+        self.counted.lose(shard.number)
         if self.has_others:  # pages of this shard may be lost that pages of others led to, which are acknowledged
             shard.queue_again()
             self.acknowledgements.wait_for(shard)

@@ -82,7 +82,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         )
         self.seeding = Seeding(self.shared_run, self.check)
         self.meta_allowed = frozenset(crawler.settings.getlist("FRONTIER_META_ALLOWED"))
-        self.results = PageResults(crawler, leases)
+        self.results = PageResults(crawler, leases, self.shared_run.counted)
         self._known = KnownPages(crawler, self.shared_run)
         self.ends = SharedEnds(self.shared_run, self._known)
         self._refusal: InputError | None = None
@@ -213,16 +213,17 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         if page is None:
             return
         is_given_back = page.retry is None and bool(page.unfinished or request.meta.get(GIVEN_UP))
-        self.results.settle(page, given_back=is_given_back)
+        is_failed = page.retry is None and bool(page.failed)
+        counts = self.results.settle(page, is_done=not is_given_back and not is_failed)
         if page.retry is not None:
-            run.end_page(page, "again", page.retry)
+            run.end_page(page, "again", page.retry, counts)
         elif is_given_back:
             run.shards[page.shard].give_back()
-        elif page.failed:
+        elif is_failed:
             self._count("frontier/failed")
-            run.end_page(page, "failed", page.failed)
+            run.end_page(page, "failed", page.failed, counts)
         else:
-            run.end_page(page, "done")
+            run.end_page(page, "done", counts=counts)
 
     def _refuse(self) -> None:
         if self._refusal:

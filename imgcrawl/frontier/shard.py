@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from imgcrawl.exceptions import BAD_INPUT, record_fatal_error
 from imgcrawl.frontier.fair_share import wanted_of
+from imgcrawl.frontier.leases import ENDS
 from imgcrawl.frontier.outbox import Operation, Outbox
 from imgcrawl.frontier.queue import ForeignKeyError, Queue, Reply
 from imgcrawl.shared.connection import OUTAGES
@@ -28,7 +29,6 @@ EXCHANGES_A_SECOND = 400  # of all workers together, with all shards: where ther
 FULL_PAUSE = 0.5  # the same, while the server is full
 FULL_PATIENCE = 60.0  # seconds that a worker with pages in hand waits for room in a full server, at least
 REPEATED = 2_000  # pages queued last that are queued again where a server came back without them
-ENDS = ("done", "failed", "again", "reject")  # operations that end a lease
 _PAGES = ("c", "s", "u")  # operations that queue a page
 
 

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from redis.exceptions import ResponseError
 from scrapy import signals
 
 from imgcrawl.cancelling import cancel_all
@@ -18,6 +19,7 @@ from imgcrawl.digits import whole
 from imgcrawl.exceptions import BAD_INPUT
 from imgcrawl.extensions.verdict import Verdict, findings, gallery_counts
 from imgcrawl.frontier import inspect
+from imgcrawl.frontier.counted import Counted, as_text, from_text, is_of_items
 from imgcrawl.frontier.queue import LUA, ForeignKeyError, Queue
 from imgcrawl.frontier.queues import Queues, queues_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
@@ -45,14 +47,6 @@ SUMMED_STATS = (
     "spider_exceptions/", "frontier/failed", "command/", "frontier/fenced", "dupefilter/filtered",
 )  # fmt: skip
 
-GIVEN_BACK = "given_back/"  # before the name of a stat: what others count again of it
-
-# The stats that items add to, as `count_item` does.
-_OF_ITEMS = ("image/", "gallery/count", "gallery/empty", "gallery/failed")
-
-# The stats that count items which have left the pipelines.
-_LEFT = ("item_scraped_count", "item_dropped_count", "item/error")
-
 REPORT = Script(LUA / "clock.lua", LUA / "verdict.lua")
 
 
@@ -64,7 +58,7 @@ class Answer(NamedTuple):
 
 
 class RunStats:
-    """The part of *worker* in the sums of *run*.
+    """The part of *worker* in the sums of *run* that is not counted with the ends of pages.
 
     Each report adds what is new since the last one that the server has: one that is repeated, as its answer was lost,
     adds nothing, and what a server that came back older than it was has lost is added again.
@@ -80,14 +74,12 @@ class RunStats:
         self._last = 0  # of the last report
         self._reported: deque[tuple[int, dict[str, int]]] = deque([(0, {})], REMEMBERED)
 
-    async def report(
-        self, stats: Mapping[str, Any], reason: str = "", settled: Mapping[str, int] | None = None
-    ) -> Answer:
-        """Add what is new in *stats*; *reason* once this worker has closed. What of the stats is not of pages that are
-        done, as *settled* (`PageResults`) says, is taken back if this worker dies."""
-        sums = summed(stats, closed=bool(reason))
-        under_way = {} if settled is None or reason else unsettled(sums, stats, settled)
-        text = "".join(f"{name}\n{number}\n" for name, number in under_way.items())
+    async def report(self, stats: Mapping[str, Any], reason: str = "", counted: Counted | None = None) -> Answer:
+        """Add what is new in *stats*; *reason* once this worker has closed. What items have added to *stats* is shown
+        until then; what of it is *counted* with the end of a page remains."""
+        counted = counted or Counted()
+        sums = summed(stats) | counted.apart
+        text = "" if reason else as_text(counted.so_far(stats))
         error = str(stats.get("verdict/error") or "")[:1000]
         while True:
             before = next((sums_ for number, sums_ in self._reported if number >= self._number), {})
@@ -106,40 +98,59 @@ class RunStats:
                 return Answer(awaited, workers)
 
 
-def summed(stats: Mapping[str, Any], *, closed: bool) -> dict[str, int]:
-    """What of *stats* adds up."""
-    kept = {name: value for name, value in stats.items() if name.startswith(SUMMED_STATS) and isinstance(value, int)}
-    # What was given back as this worker was stopped is done, and counted, by others.
-    kept = {name: max(0, value - stats.get(GIVEN_BACK + name, 0)) for name, value in kept.items()}
-    if not closed:
-        # What is under way has no outcome yet, and will have none if this worker is killed.
-        kept["image/found"] = sum(kept.get(f"image/{status}", 0) for status in STATUSES)
-        scraped, failed = kept.get("gallery/count", 0), kept.get("gallery/failed", 0)
-        left = scraped + failed - sum(kept.get(name, 0) for name in _LEFT)
-        kept["gallery/count"] = scraped - min(max(left, 0), scraped)
-    return kept
+def summed(stats: Mapping[str, Any]) -> dict[str, int]:
+    """What of *stats* adds up by reports."""
+    return {
+        name: value
+        for name, value in stats.items()
+        if name.startswith(SUMMED_STATS) and isinstance(value, int) and not is_of_items(name)
+    }
 
 
-def unsettled(sums: Mapping[str, int], stats: Mapping[str, Any], settled: Mapping[str, int]) -> dict[str, int]:
-    """What of *sums*, made of *stats*, items have added whose pages are not done: of an item, `settled` has all
-    names."""
-    names = (name for name in sums if name.startswith(_OF_ITEMS) and name != "image/bytes")
-    under_way = {name: sums[name] - settled.get(name, 0) + stats.get(GIVEN_BACK + name, 0) for name in names}
-    return {name: number for name, number in under_way.items() if number > 0}
+class RunSums(NamedTuple):
+    """What all workers of a run have counted: `settled` by the pages that are done and what reports add, `under_way` by
+    pages that workers have in hand."""
+
+    settled: dict[str, Any]
+    under_way: dict[str, int]
+
+    def together(self) -> dict[str, Any]:
+        return self.settled | {name: self.settled.get(name, 0) + number for name, number in self.under_way.items()}
 
 
-async def run_stats(queue: Queue, run: str) -> dict[str, Any]:
+async def run_sums(queue: Queue | Queues, run: str) -> RunSums:
     """The sums of all workers of *run*. `verdict/error` is the first that was told, the same for whoever asks."""
-    sums: dict[str, Any] = {}
-    for name, value in (await queue.client.hgetall(_key(queue, run))).items():
+    shards = queue if isinstance(queue, Queues) else [queue]
+    async with queue.client.pipeline(transaction=False) as pipe:
+        pipe.zrange(f"{shards[0].prefix}workers", 0, -1)
+        pipe.hgetall(f"{_key(shards[0], run)}:reported")
+        for shard in shards:
+            pipe.hgetall(_key(shard, run))
+            pipe.hgetall(f"{_key(shard, run)}:acknowledged")
+        replies = await pipe.execute(raise_on_error=False)
+    workers, reported, *found = [{} if isinstance(reply, ResponseError) else reply for reply in replies]  # not ours
+    settled: dict[str, Any] = {}
+    for name, value in (pair for sums in found[::2] for pair in sums.items()):
         text = name.decode("utf-8", "replace")
         if text == "verdict/error":
-            sums[text] = value.decode("utf-8", "replace")
+            settled[text] = value.decode("utf-8", "replace")
         elif text.startswith((*SUMMED_STATS, "reason/")):
             number = whole(value.removeprefix(b"-"))
             if number is not None:  # else it is not what we wrote
-                sums[text] = -number if value.startswith(b"-") else number
-    return sums
+                settled[text] = settled.get(text, 0) + (-number if value.startswith(b"-") else number)
+    under_way: Counter[str] = Counter()
+    for worker in workers:
+        counts = from_text(reported.get(worker, b""))
+        for acknowledged in found[1::2]:
+            counts.subtract(from_text(acknowledged.get(worker, b"")))
+        under_way.update(+counts)
+    under_way["image/found"] = sum(under_way[f"image/{status}"] for status in STATUSES)
+    return RunSums(settled, dict(+under_way))
+
+
+async def run_stats(queue: Queue | Queues, run: str) -> dict[str, Any]:
+    """What all workers of *run* have counted, with what is under way."""
+    return (await run_sums(queue, run)).together()
 
 
 def last_reason(sums: Mapping[str, Any]) -> str:
@@ -171,7 +182,7 @@ class SharedVerdict(Verdict):
 
     queues: Queues
     store: Queue  # the first of them
-    _settled: Mapping[str, int]
+    _counted: Counted
     _reporting: asyncio.Task[None] | None = None
 
     @classmethod
@@ -186,7 +197,7 @@ class SharedVerdict(Verdict):
         scheduler = self.crawler.engine.scheduler
         if isinstance(scheduler, Scheduler) and scheduler.run:
             self.run_stats = RunStats(self.store, scheduler.run, scheduler.worker)
-            self._settled = scheduler.results.settled
+            self._counted = scheduler.shared_run.counted
             self._reporting = asyncio.create_task(self._report_regularly())
 
     async def _report_regularly(self) -> None:
@@ -200,7 +211,7 @@ class SharedVerdict(Verdict):
                 if not self._checked:
                     await check_server(self.store, self.crawler.settings["REDIS_URL"])
                     self._checked = True
-                return await self.run_stats.report(self.crawler.stats.get_stats(), reason, self._settled)
+                return await self.run_stats.report(self.crawler.stats.get_stats(), reason, self._counted)
         except OUTAGES as error:
             logger.debug("The counts of this worker could not be reported: %s", error)
             return None
@@ -218,7 +229,7 @@ class SharedVerdict(Verdict):
         counts: dict[str, Any] = {}
         try:
             async with asyncio.timeout(self.store.settings.heartbeat_interval):
-                sums = await run_stats(self.store, self.run_stats.run) if answer else None
+                sums = await run_stats(self.queues, self.run_stats.run) if answer else None
                 counts = await inspect.counts(self.queues) if sums else {}
         except ForeignKeyError as error:  # which ends a worker by itself; the sums are what they are
             logger.debug("How many galleries were found is not known: %s", error)

@@ -30,4 +30,6 @@ async def overview(settings: BaseSettings, spider: str) -> dict[str, Any]:
 
 
 def _is_newer(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    if one["run"] and one["run"] == other["run"]:  # this user's workers are some of those that share it
+        return False
     return one["state"] != "none" and (one["state"] in ALIVE or one["started"] > other["started"])

@@ -62,12 +62,11 @@ class Publisher:
         self._images, self._galleries = Speed(), Speed()
         self._curve: list[float] = []
         self._rates: dict[str, tuple[int, float]] = {}  # by host: answers, and how many a second
-        self._looked = time.monotonic()
-        self._told = (0, 0)  # images and failures, of those ever
+        self._looked, self._told = time.monotonic(), (0, 0)  # images and failures, of those ever
         self._entry: OwnEntry | None = None
         self._board: Board | None = None
-        self._interval = INTERVAL
-        self._workers = 1
+        self._known_run = ""  # once the engine has stopped it has no scheduler
+        self._interval, self._workers = INTERVAL, 1
         self._joined = 0  # the server's milliseconds when this worker first said something
         self._asked = self._asked_of_all = self._wanted = NOTHING
         self._saying: asyncio.Task[None] | None = None
@@ -139,7 +138,8 @@ class Publisher:
 
     @property
     def _run(self) -> str:
-        return str(getattr(scheduler_in(self.crawler), "run", ""))
+        self._known_run = str(getattr(scheduler_in(self.crawler), "run", "")) or self._known_run
+        return self._known_run
 
     @property
     def _state(self) -> str:

@@ -76,10 +76,11 @@ async def of_queue(settings: BaseSettings, spider: str, home: Queue) -> dict[str
     from imgcrawl.frontier.verdict import last_reason, run_stats  # noqa: PLC0415 -- see above
     from imgcrawl.live.board import Board  # noqa: PLC0415 -- see above
 
-    counts = await inspect.counts(await queues_as_they_are(home))
+    queues = await queues_as_they_are(home)
+    counts = await inspect.counts(queues)
     if not counts["id"]:
         return None
-    stats = await run_stats(home, counts["id"])
+    stats = await run_stats(queues, counts["id"])
     said = await Board(home).read()
     dead = await asyncio.to_thread(_dead_here, settings, spider, said.workers)
     lease = home.settings.lease_timeout

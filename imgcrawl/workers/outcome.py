@@ -82,7 +82,7 @@ def stats_of_all(sums: Mapping[str, Any], counted: Mapping[str, int]) -> dict[st
     kept = {
         name: value for name, value in sums.items() if not name.startswith(_IN_FEED) or name.startswith(_NOT_IN_FEED)
     }
-    return {**kept, **counted}
+    return {**counted, **kept}
 
 
 def end_reason(sums: Mapping[str, Any], *, is_over: bool, was_told: bool) -> str:

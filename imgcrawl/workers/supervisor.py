@@ -259,7 +259,7 @@ class Workers:
     async def _finish(self, seconds: float) -> Outcome:
         try:
             counts = await inspect.counts(self.store)
-            sums = await run_stats(self.store.home, self.run_id or counts["id"])
+            sums = await run_stats(self.store, self.run_id or counts["id"])
             await self.watch.remember()
         except OUTAGES as error:
             counts, sums = dict.fromkeys(("dead", "queued", "leased"), 0) | {"id": None, "state": ""}, {}

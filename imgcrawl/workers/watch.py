@@ -49,13 +49,13 @@ class Watch:
         self._began = await self._board.now()
         await self._board.forget_control(self._before)
         self._run_before = (await inspect.counts(self.store))["id"]
-        self._stats_before = await run_stats(self.store.home, self._run_before)
+        self._stats_before = await run_stats(self.store, self._run_before)
 
     async def look(self, workers: int, *, stopping: bool) -> tuple[dict[str, Any], bool]:
         """Tell how far so many *workers* are. Returns how the queue is, and whether somebody asks them to stop."""
         async with asyncio.timeout(TIMEOUT):
             counts = await inspect.counts(self.store)
-            stats = await run_stats(self.store.home, counts["id"])
+            stats = await run_stats(self.store, counts["id"])
             control = await self._board.control()
         if control.run != counts["id"]:
             control = Control()

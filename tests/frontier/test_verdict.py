@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 from scrapy.settings import Settings
 
-from imgcrawl.extensions.verdict import findings
-from imgcrawl.frontier.queue import Queue, queue_from_settings
-from imgcrawl.frontier.verdict import RunStats, last_reason, reporters, run_stats, summed
+from imgcrawl.frontier.counted import Counted, as_text
+from imgcrawl.frontier.queue import Queue, Reply, queue_from_settings
+from imgcrawl.frontier.verdict import RunStats, last_reason, reporters, run_stats
+from tests.frontier.test_queue import Worker, page
 from tests.support.redis_server import RedisServer
 
 GOOD = {"image/found": 3, "image/downloaded": 2, "image/failed": 1, "image/failed/timeout": 1}
 GOOD |= {"gallery/count": 1, "item_scraped_count": 1}
+LISTS = {"list/count": 2, "row/count": 2, "command/run": 1}
 NOISE = {"elapsed_time_seconds": 3.5, "log_count/INFO": 7, "start_time": "now", "scheduler/dequeued": 5}
 
 
@@ -29,21 +32,17 @@ def doubled(stats: dict[str, int]) -> dict[str, int]:
 
 async def test_the_counts_of_all_are_added_up(queue: Queue) -> None:
     a, b = RunStats(queue, "run", "a"), RunStats(queue, "run", "b")
-    assert await a.report({**GOOD, **NOISE}) == (1, 1)
-    await a.report({**GOOD, **NOISE}, "finished")
-    await RunStats(queue, "other run", "x").report(GOOD, "finished")
-    assert (await b.report({"list/count": 2, "verdict/error": "first", **GOOD})).awaited == 1
-    assert await a.report({**GOOD, "verdict/error": "second"}, "finished") == (1, 2)
-    assert (await b.report({"list/count": 3, **doubled(GOOD)}, "shutdown")).awaited == 0
+    assert await a.report({**LISTS, **NOISE}) == (1, 1)
+    await a.report({**LISTS, **NOISE}, "finished")
+    await RunStats(queue, "other run", "x").report(LISTS, "finished")
+    assert (await b.report({**LISTS, "verdict/error": "first"})).awaited == 1
+    assert await a.report({**LISTS, "verdict/error": "second"}, "finished") == (1, 2)
+    assert (await b.report(doubled(LISTS), "shutdown")).awaited == 0
     sums = await run_stats(queue, "run")
     assert sums == {
-        "image/found": 9,
-        "image/downloaded": 6,
-        "image/failed": 3,
-        "image/failed/timeout": 3,
-        "gallery/count": 3,
-        "item_scraped_count": 3,
-        "list/count": 3,
+        "list/count": 6,
+        "row/count": 6,
+        "command/run": 3,
         "verdict/error": "first",
         "reason/finished": 1,
         "reason/shutdown": 1,
@@ -54,108 +53,168 @@ async def test_the_counts_of_all_are_added_up(queue: Queue) -> None:
 
 async def test_a_report_that_is_repeated_adds_nothing_and_what_the_server_lost_is_added_again(queue: Queue) -> None:
     a = RunStats(queue, "run", "a")
-    await a.report(GOOD)
+    await a.report(LISTS)
     keys = await queue.client.keys(f"{queue.prefix}stats:run*")
     older = {key: await queue.client.dump(key) for key in keys}
-    await a.report(doubled(GOOD))
+    await a.report(doubled(LISTS))
     a._number = 1  # as after an answer that was lost
-    await a.report(doubled(GOOD))
-    assert (await run_stats(queue, "run"))["image/downloaded"] == 4
+    await a.report(doubled(LISTS))
+    assert (await run_stats(queue, "run"))["row/count"] == 4
     for key, value in older.items():
         await queue.client.restore(key, 0, value, replace=True)
-    assert (await run_stats(queue, "run"))["image/downloaded"] == 2
-    await a.report(doubled(GOOD))
-    assert (await run_stats(queue, "run"))["image/downloaded"] == 4
+    assert (await run_stats(queue, "run"))["row/count"] == 2
+    await a.report(doubled(LISTS))
+    assert (await run_stats(queue, "run"))["row/count"] == 4
     await queue.client.flushdb()
-    await a.report(doubled(GOOD))
-    assert (await run_stats(queue, "run"))["image/downloaded"] == 4
-
-
-async def test_the_books_are_right_after_a_kill(queue: Queue) -> None:
-    under_way = {**GOOD, "image/found": 10}
-    await RunStats(queue, "run", "killed").report(under_way)
-    assert not list(findings(await run_stats(queue, "run"), "finished", max_failed=0.5))
-    await RunStats(queue, "run", "closed").report(under_way, "finished")
-    assert "books are wrong" in next(findings(await run_stats(queue, "run"), "finished", max_failed=0.5))
+    await a.report(doubled(LISTS))
+    assert (await run_stats(queue, "run"))["row/count"] == 4
 
 
 @pytest.mark.parametrize("value", [b"", b"\xff", b"1 nonsense", b"1e9", b"9" * 5000, b"[" * 1_000_000])
 async def test_what_is_no_count_counts_for_nothing(queue: Queue, value: bytes) -> None:
-    for name in ("image/found", "nonsense", "\x00", "image/" + "x" * 100):
+    for name in ("list/count", "nonsense", "\x00", "image/" + "x" * 100):
         await queue.client.hset(f"{queue.prefix}stats:run", name, value)
-    await RunStats(queue, "run", "a").report(GOOD)
-    assert await run_stats(queue, "run") == GOOD
+    await RunStats(queue, "run", "a").report(LISTS)
+    assert await run_stats(queue, "run") == LISTS
 
 
 async def test_another_kind_of_value_in_the_place_of_the_sums(queue: Queue) -> None:
     for name in ("", ":workers", ":open"):
         await queue.client.set(f"{queue.prefix}stats:run{name}", b"\x80\x04pickle")
-    await RunStats(queue, "run", "a").report(GOOD)
-    assert await run_stats(queue, "run") == GOOD
+    await RunStats(queue, "run", "a").report(LISTS)
+    assert await run_stats(queue, "run") == LISTS
 
 
 @pytest.mark.parametrize("number", ["x", "007", "-1", "9" * 400, ""])
 async def test_a_number_of_a_report_that_is_none_of_ours_is_not_waited_for(queue: Queue, number: str) -> None:
     a = RunStats(queue, "run", "a")
-    await a.report(GOOD)
+    await a.report(LISTS)
     await queue.client.hset(f"{queue.prefix}stats:run:workers", "a", number)
     async with asyncio.timeout(20):
-        await a.report(GOOD)
-        await a.report(doubled(GOOD))
-    assert (await run_stats(queue, "run"))["image/downloaded"] >= 4
+        await a.report(LISTS)
+        await a.report(doubled(LISTS))
+    assert (await run_stats(queue, "run"))["row/count"] >= 4
 
 
 async def test_the_more_workers_there_are_the_less_often_each_reports(queue: Queue) -> None:
     await queue.client.hset(f"{queue.prefix}stats:run:workers", mapping={str(n): 1 for n in range(999)})
     a = RunStats(queue, "run", "a")
-    assert (await a.report(GOOD)).workers == 1000
+    assert (await a.report(LISTS)).workers == 1000
     assert a.interval == 5
 
 
-def test_a_gallery_whose_images_are_under_way_is_not_scraped_until_its_worker_has_closed() -> None:
+def test_a_gallery_whose_images_are_under_way_is_not_scraped_yet() -> None:
     stats = {"gallery/count": 5, "gallery/failed": 2, "item_scraped_count": 4, "item/error": 1}
-    assert summed(stats, closed=False)["gallery/count"] == 3
-    assert summed(stats, closed=True)["gallery/count"] == 5
-    assert summed({"gallery/count": 5, "item_scraped_count": 9}, closed=False)["gallery/count"] == 5
-    stopped = {"gallery/count": 5, "gallery/failed": 3, "gallery/failed/stopped": 1, "image/found": 9, "image/bytes": 7}
-    stopped |= {"image/failed": 2, "image/failed/stopped": 2, "image/downloaded": 7}
-    again = {"gallery/count": 2, "gallery/failed": 1, "gallery/failed/stopped": 1, "image/found": 4}
-    again |= {"image/failed": 2, "image/failed/stopped": 2, "image/downloaded": 2}
-    sums = {name: number for name, number in summed(stopped | given_back(again), closed=True).items() if number}
-    assert sums == {
-        "gallery/count": 3, "gallery/failed": 2, "image/found": 5, "image/downloaded": 5, "image/bytes": 7
-    }  # fmt: skip
+    assert Counted().so_far(stats)["gallery/count"] == 3
+    assert Counted().so_far({"gallery/count": 5, "item_scraped_count": 9})["gallery/count"] == 5
 
 
-async def test_what_a_worker_that_dies_had_counted_of_pages_that_others_do_again_is_taken_back(queue: Queue) -> None:
-    run, _ = await queue.join("killed", "run", persist=False, flush=False, arguments={})
-    settled = {
-        "gallery/count": 1,
-        "image/found": 2,
-        "image/downloaded": 1,
-        "image/failed": 1,
-        "image/failed/timeout": 1,
-    }
-    more = {"image/found": 9, "image/downloaded": 3, "image/bytes": 30, "list/count": 1}
-    await RunStats(queue, run, "killed").report({**GOOD, **more}, settled=settled)
-    await RunStats(queue, run, "other").report(GOOD, settled=GOOD)
-    assert (await run_stats(queue, run))["image/downloaded"] == 5
+class Reporter(Worker):
+    """A worker that counts, and reports that."""
+
+    def __init__(self, queue: Queue, name: str) -> None:
+        super().__init__(queue, name)
+        self.stats: Counter[str] = Counter()
+        self.counted = Counted()
+        self.reports: RunStats | None = None
+
+    async def report(self, reason: str = "") -> None:
+        self.reports = self.reports or RunStats(self.store, self.run, self.name)
+        await self.reports.report(self.stats, reason, self.counted)
+
+    async def acknowledge(self, reply: Reply, kind: str = "done", counts: Mapping[str, int] = GOOD) -> Reply:
+        self.stats.update(counts)
+        return await self.say(*[(kind, token, "why", as_text(counts)) for token, _, _ in reply.leases])
+
+
+async def reporters_of(queue: Queue, *names: str) -> list[Reporter]:
+    made = [Reporter(queue, name) for name in names]
+    for worker in made:
+        await worker.join()
+    return made
+
+
+async def shown(queue: Queue, worker: Reporter) -> int:
+    return (await run_stats(queue, worker.run)).get("image/downloaded", 0)
+
+
+async def test_a_page_is_counted_in_one_step_with_its_end_whoever_dies_and_whenever(queue: Queue) -> None:
+    killed, other = await reporters_of(queue, "killed", "other")
+    done = await killed.say(page(1), page(2), page(3), ("seeded", "", ""), wanted=1)
+    half = await killed.say(wanted=1)
+    killed.stats.update({"image/downloaded": 1, "image/bytes": 10})  # of the second page
+    await killed.report()
+    assert await shown(queue, killed) == 1
+    await killed.acknowledge(done)  # and it dies before it can report again
+    assert await shown(queue, killed) == 2
+    assert half.leases
     await queue.expire_worker("killed")
-    await queue.join("other", "run", persist=False, flush=False, arguments={})
-    sums = await run_stats(queue, run)
-    assert sums == {**settled, "list/count": 1, "image/bytes": 30, "item_scraped_count": 2} | {
-        name: settled[name] + GOOD[name] for name in settled
-    }
+    again = await other.say(wanted=5, flags="h")
+    assert await run_stats(queue, other.run) == GOOD
+    assert len(again.leases) == 2
+    await other.report()
+    await other.acknowledge(again)
+    assert await run_stats(queue, other.run) == {name: number * 3 for name, number in GOOD.items()}
+    await other.report("finished")
+    sums = {name: number * 3 for name, number in GOOD.items()} | {"reason/finished": 1}
+    assert await run_stats(queue, other.run) == sums
 
 
-async def test_one_that_has_closed_keeps_its_counts(queue: Queue) -> None:
-    run, _ = await queue.join("a", "run", persist=False, flush=False, arguments={})
-    await (a := RunStats(queue, run, "a")).report(GOOD, settled={})
-    await a.report(GOOD, "finished", settled={})
-    await queue.expire_worker("a")
-    await queue.join("other", "run", persist=False, flush=False, arguments={})
-    assert (await run_stats(queue, run))["image/downloaded"] == 2
+async def test_a_page_that_a_slow_worker_lost_counts_once(queue: Queue) -> None:
+    slow, other = await reporters_of(queue, "slow", "other")
+    lost = await slow.say(page(1), ("seeded", "", ""), wanted=1)
+    slow.stats.update(GOOD)
+    await slow.report()
+    await queue.expire_worker("slow")
+    again = await other.say(wanted=1)
+    await slow.report()
+    await other.acknowledge(again)
+    assert (await slow.say(("done", lost.leases[0][0], "", as_text(GOOD)))).fenced == 1
+    slow.counted.void.update(GOOD)  # as PageResults does
+    await slow.report()
+    assert await run_stats(queue, slow.run) == GOOD
+    await slow.report("finished")
+    assert await run_stats(queue, slow.run) == {**GOOD, "reason/finished": 1}
 
 
-def given_back(stats: dict[str, int]) -> dict[str, int]:
-    return {f"given_back/{name}": number for name, number in stats.items()}
+async def test_what_a_server_that_came_back_older_has_lost_counts_once(queue: Queue) -> None:
+    (worker,) = await reporters_of(queue, "a")
+    held = await worker.say(page(1), ("seeded", "", ""), wanted=1)
+    older = {key: await queue.client.dump(key) for key in await queue.client.keys("*")}
+    await worker.acknowledge(held)
+    await worker.report()
+    await queue.client.flushdb()
+    for key, value in older.items():
+        await queue.client.restore(key, 0, value)
+    reply = await worker.say(wanted=1)
+    assert reply.status == "older"
+    worker.counted.void.update(GOOD)  # as `Counted.lose` does
+    await worker.report()
+    assert await shown(queue, worker) == 0
+    await worker.acknowledge(reply)
+    assert await run_stats(queue, worker.run) == GOOD
+
+
+async def test_a_page_that_fails_counts_when_it_is_given_up(queue: Queue) -> None:
+    (worker,) = await reporters_of(queue, "a")
+    await worker.say(page(1), ("seeded", "", ""))
+    for number in range(queue.settings.max_deliveries):
+        assert await shown(queue, worker) == 0, number
+        await worker.acknowledge(await worker.say(wanted=1), "failed")
+    assert await run_stats(queue, worker.run) == GOOD
+
+
+@pytest.mark.parametrize("value", [b"\xff", b"image/found\n9\n" * 10_000, b"a\nb\nc"])
+async def test_what_others_write_in_the_place_of_counts(queue: Queue, value: bytes) -> None:
+    (worker,) = await reporters_of(queue, "a")
+    reply = await worker.say(page(1), page(2), ("seeded", "", ""), wanted=2)
+    key = f"{queue.prefix}stats:{worker.run}"
+    await queue.client.hset(f"{key}:acknowledged", "a", value)
+    await queue.client.hset(f"{key}:reported", "a", value)
+    await worker.acknowledge(await worker.say())
+    await worker.say(("done", reply.leases[0][0], "", as_text(GOOD)))
+    await worker.report()
+    for name in ("reported", "acknowledged"):
+        await queue.client.set(f"{key}:{name}", value)
+    await worker.say(("done", reply.leases[1][0], "", as_text(GOOD)))
+    assert await shown(queue, worker) == 4

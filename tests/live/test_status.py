@@ -245,3 +245,25 @@ def test_workers_of_one_redis_and_what_strangers_write_there(
         looker.ask(stop=True)
         assert crawls[1].wait(60) == ExitCode.STOPPED
         assert (looker.view()["state"], looker.view()["how"]) == ("ended", "shutdown")
+
+
+def test_after_kills_the_sums_of_a_shared_redis_are_what_the_feed_has(
+    tmp_path: Path, replica: Replica, redis_server: RedisServer
+) -> None:
+    def fed() -> list[Any]:
+        return [line for part in tmp_path.glob("part-*.jsonl") for line in part.read_text().splitlines()]
+
+    with Looker(tmp_path, replica.base, redis_server.url) as looker:
+        settings = {**SLOW, "DOWNLOAD_DELAY": "0.02", "FRONTIER_LEASE_TIMEOUT": "2"}
+        crawls = [looker.start("-o", "part-%(worker)s.jsonl", "--json", **settings) for _ in range(3)]
+        for number, lines in enumerate((5, 15)):
+            until(lambda lines=lines: len(fed()) >= lines)
+            crawls[number].kill()
+        assert crawls[2].wait(60) == 0
+        view = looker.view()
+        galleries = {json.loads(line)["url"] for line in fed() if line.endswith("}")}
+        assert view["galleries"] == {"found": 30, "scraped": 30, "failed": 0, "not_reached": 0}
+        assert len(galleries) == 30
+        assert view["images"]["found"] == sum(view["images"][status] for status in STATUSES) == 120
+        summary = json.loads([line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")][-1])
+        assert summary["galleries_of_all_workers"] == view["galleries"]

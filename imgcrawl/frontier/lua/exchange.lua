@@ -61,33 +61,36 @@ local function add(kind, fingerprint, bucket, request)
     added = added + 1
     return true
 end
-local function finish(kind, token, b)
+local function finish(kind, token, b, counts)
     local entry = kind ~= 'done' and redis.call('HGET', me.leases, token)
     if redis.call('HDEL', me.leases, token) == 0 then
         fenced = fenced + 1
     elseif kind == 'failed' then
         count('failed', 1)
-        put_back(entry, 1, 0, b)
+        if put_back(entry, 1, 0, b) then settle(counts) end -- nobody does it again
     elseif kind == 'again' then
+        settle(counts)
         local bucket, request = string.match(b, '^([^\n]*)\n(.*)$')
         local failures, deaths = string.match(entry, '^(%d+),(%d+)')
         local priority, host = bucket_parts(bucket)
         put_back(table.concat({failures or '0', deaths or '0', '0', text(priority), host}, ',') .. '\n' .. request, 0, 0, '')
     else
         count('leased', -1)
+        settle(counts)
         if kind == 'done' then count('done', 1) else reject(b, string.match(entry, '^[^\n]*\n(.*)$') or entry) end
     end
 end
 -- -> how many of the operations are done: all, but for pages that a full server has no room for, and what follows them
+local WITH_MORE = {c = true, u = true, s = true, done = true, failed = true, again = true, reject = true}
 local function report(skip, sequence)
     local ops = whole(argument())
     local accepted = ops
     for i = 1, ops do
         local kind, a, b = argument(), argument(), argument()
-        local request = (kind == 'c' or kind == 'u' or kind == 's') and argument()
+        local more = WITH_MORE[kind] and argument() -- a request, or what the items of a page have counted
         if i > skip and i <= accepted then
-            if request then
-                if not add(kind, a, b, request) then accepted = i - 1 end
+            if #kind == 1 then
+                if not add(kind, a, b, more) then accepted = i - 1 end
             elseif kind == 'seeded' then
                 if not me.is_older then
                     set('seeded', '1')
@@ -98,12 +101,13 @@ local function report(skip, sequence)
             elseif kind == 'foreign' then
                 reject(a, b)
             else
-                finish(kind, a, b)
+                finish(kind, a, b, more)
             end
         end
     end
     if accepted > skip then redis.call('HSET', SEQUENCES, me.worker, text(sequence + accepted)) end
     count('enqueued', added)
+    save_settled(me.worker)
     return accepted
 end
 

@@ -78,7 +78,7 @@ local function replace(host, priority)
         end
     end
 end
--- A page that was leased returns to the queue, or ends among the dead.
+-- A page that was leased returns to the queue, or ends among the dead: -> true.
 local function put_back(entry, failure, death, reason)
     local failures, deaths, _, priority, host, request = string.match(entry, '^(%d+),(%d+),(%d+),(-?%d+),([^\n]*)\n(.*)$')
     if not failures then return reject('not a lease', entry) end
@@ -88,7 +88,7 @@ local function put_back(entry, failure, death, reason)
         count('dead', 1)
         redis.call('RPUSH', DEAD, table.concat({text(wall), text(failures), text(deaths), text(priority), host}, ',')
             .. '\n' .. reason .. '\n' .. request)
-        return
+        return true
     end
     if failure + death > 0 then count('redelivered', 1) end
     local history = failures + deaths > 0 and failures .. ',' .. deaths .. '\n' or ''

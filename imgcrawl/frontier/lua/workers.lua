@@ -28,6 +28,8 @@ local function dismiss(worker, death, reason)
     end
     table.sort(tokens, function(a, b) return whole(a) > whole(b) end)
     for _, token in ipairs(tokens) do put_back(entries[token], 0, death, reason) end
+    -- What it has counted of pages that are not done others count again: see verdict.lua.
+    for _, key in ipairs({':reported', ':acknowledged'}) do redis.pcall('HDEL', prefix .. 'stats:' .. (run.id or '') .. key, worker) end
     redis.call('UNLINK', name, prefix .. 'wake:' .. worker)
     redis.call('ZREM', WORKERS, worker)
     redis.call('ZREM', WAITING, worker)
@@ -38,23 +40,11 @@ local function dismiss(worker, death, reason)
         end
     end
 end
-local function take_back(worker)
-    -- What it has counted of pages that others do again: see verdict.lua.
-    local stats = prefix .. 'stats:' .. (run.id or '')
-    local counted = redis.pcall('HGET', stats .. ':under_way', worker)
-    if type(counted) ~= 'string' then return end -- there is nothing, or what is none of ours
-    redis.call('HDEL', stats .. ':under_way', worker)
-    if #counted > 65536 then return end -- nor is this
-    for name, number in string.gmatch(counted, '([^\n]+)\n(%d+)\n') do
-        redis.pcall('HINCRBY', stats, name, '-' .. number)
-    end
-end
 local function expire_workers()
     local expired = 0
     for _, worker in ipairs(redis.call('ZRANGEBYSCORE', WORKERS, '-inf', text(now), 'LIMIT', 0, 20)) do
         if worker == '' or #worker > 400 or string.find(worker, '%c') then reject('not a worker', worker) end
         count('deaths', 1)
-        take_back(worker)
         dismiss(worker, 1, 'its worker ' .. string.gsub(string.sub(worker, 1, 100), '%c', '?') .. ' died')
         expired = expired + 1
     end
