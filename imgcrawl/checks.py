@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ from math import inf
 from typing import Any, NamedTuple
 from urllib.request import getproxies
 
-from scrapy.settings import BaseSettings, default_settings
+from scrapy.settings import BaseSettings, Settings, default_settings
 
 from imgcrawl import settings as ours
 from imgcrawl.exceptions import InputError
@@ -72,6 +73,7 @@ _NUMBERS: Mapping[str, _Number] = {
     "VERDICT_MAX_FAILED": _SHARE, "RETRY_PRIORITY_ADJUST": _ANY, "REDIRECT_PRIORITY_ADJUST": _ANY,
     "DEPTH_PRIORITY": _ANY,
 }  # fmt: skip
+_TLS = ("DOWNLOAD_TLS_MIN_VERSION", "DOWNLOAD_TLS_MAX_VERSION", "DOWNLOADER_CLIENT_TLS_CIPHERS")
 # These are judged where they are used, by rules of their own.
 _JUDGED_ELSEWHERE = re.compile("BUDGET_|FRONTIER_|PROGRESS_INTERVAL|SHUTDOWN_TIMEOUT|CRAWL_HOURS|HOST_HEADERS")
 SOCKS = re.compile(r"(socks[45])[ah]?://(.*)", re.IGNORECASE | re.DOTALL)
@@ -123,11 +125,24 @@ def check_values(settings: BaseSettings) -> None:
         value = settings.get(name)
         if expected := _expected(name, value, None):
             raise InputError(f"{name}={_shown(name, f'{value!r:.60}')}: expected {expected}")
+    for name in filter(settings.getpriority, _TLS):
+        _check_tls(name, settings[name])
     if settings.getbool("HTTPPROXY_ENABLED"):
         for scheme, proxy in getproxies().items():
             if scheme in ("http", "https"):  # others are asked by nobody here
                 _check_proxy(f"{scheme}_proxy", proxy)
                 is_socks(proxy)
+
+
+def _check_tls(name: str, value: Any) -> None:
+    from scrapy.utils.ssl import _STDLIB_VERSION_MAP, _make_ssl_context  # noqa: PLC0415 -- only where it is set
+
+    try:
+        _make_ssl_context(Settings({name: value}))  # by Scrapy's defaults, which read no certificates
+    except (ValueError, TypeError, ssl.SSLError) as error:
+        versions = f"one of {', '.join(_STDLIB_VERSION_MAP)}"
+        expected = "a list of ciphers as OpenSSL has it" if "CIPHERS" in name else versions
+        raise InputError(f"{name}={value!r:.60}: expected {expected}") from error
 
 
 def _check_proxy(source: str, proxy: str) -> None:

@@ -127,7 +127,7 @@ class DownloadHandler(AiohttpDownloadHandler):
                     data=request.body or None,
                     headers=sent_headers(request) + (file.range_headers(request.url) if file else []),
                     timeout=client_timeout(timeout, self._connect_timeout, self._idle_timeout),
-                    ssl=self._tls if url.scheme == "https" else True,
+                    ssl=self._tls if url.scheme == "https" or (proxy or "").startswith("https:") else True,
                     allow_redirects=False,
                     proxy=proxy,
                 )

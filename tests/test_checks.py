@@ -69,6 +69,9 @@ def test_what_is_given_is_a_setting_and_makes_sense(given: str, sentence: str | 
     [
         ("RETRY_TIMES", -1),
         ("USER_AGENT", " "),
+        ("DOWNLOAD_TLS_MIN_VERSION", "TLSv9"),
+        ("DOWNLOAD_TLS_MAX_VERSION", "1.2"),
+        ("DOWNLOADER_CLIENT_TLS_CIPHERS", "nonsense"),
         ("DOWNLOAD_TIMEOUT", "0"),
         ("COOKIES_ENABLED", "perhaps"),
         ("DOWNLOAD_SLOTS", 5),

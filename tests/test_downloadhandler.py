@@ -25,7 +25,7 @@ from imgcrawl.answers import WireAnswer
 from imgcrawl.downloadhandler import DownloadHandler
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import reason_of
-from tests.attacks.kinds import CODERS
+from tests.attacks.kinds import CODERS, ZSTD
 from tests.support.asking import SETTINGS, ask, crawl
 from tests.support.server import HTML, JPEG, Answer, Exchange, Server
 
@@ -120,7 +120,7 @@ async def test_a_body_that_is_not_encoded_as_announced_is_taken_as_it_came(
     assert not caplog.records
 
 
-@pytest.mark.parametrize(("said", "library"), [("utf-8, x-GZIP", "gzip"), ("br", "brotli"), ("zstd", "backports.zstd")])
+@pytest.mark.parametrize(("said", "library"), [("utf-8, x-GZIP", "gzip"), ("br", "brotli"), ("zstd", ZSTD)])
 async def test_large_bodies_are_decoded_whatever_else_the_header_says(server: Server, said: str, library: str) -> None:
     body = JPEG + random.Random(1).randbytes(300_000)
     encoded = pytest.importorskip(library).compress(body)

@@ -1,8 +1,9 @@
-"""Images and pages through a SOCKS proxy."""
+"""Images and pages through a proxy."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from scrapy.http import Response
 
 from imgcrawl import checks
 from imgcrawl.exceptions import InputError
+from imgcrawl.failures import DownloadTLSError
 from tests.support.asking import ask
 from tests.support.crawling import project_settings
 from tests.support.processes import patience
@@ -82,6 +84,25 @@ async def test_pages_and_images_through_a_proxy_that_looks_the_names_up(server: 
     assert sorted(proxy.asked) == [("images.example", 80), ("images.example", 81), ("refused.example", 80)]
     assert proxy.users == [b"me:pass word"]
     assert {request.host for request in server.requests} == {"images.example", "images.example:81"}
+
+
+@pytest.mark.parametrize("verify", [True, False])
+async def test_certificates_of_a_proxy_are_judged_as_those_of_sites(
+    self_signed: ssl.SSLContext, *, verify: bool
+) -> None:
+    with Server(context=self_signed) as proxy:
+        proxy.add("*", JPEG)
+        (answer,) = await ask(
+            Request("http://images.example/a.jpg", meta={"proxy": proxy.url("", host="localhost")}),
+            ROBOTSTXT_OBEY=False,
+            RETRY_TIMES=0,
+            DOWNLOAD_VERIFY_CERTIFICATES=verify,
+        )
+    if verify:
+        assert isinstance(answer, DownloadTLSError)
+    else:
+        assert isinstance(answer, Response)
+        assert answer.body == JPEG
 
 
 @asynccontextmanager

@@ -13,7 +13,6 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.process import MEMORY, DecoderProcess
 from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT, IN_THREADS, CostlyError, set_pixel_limit
-from imgcrawl.images.thumbnails import small_copy
 
 # Two hashes, as each takes some pictures for the same that the other tells apart: a difference hash (dHash) of 16 x 16
 # and a perceptual one (pHash) of 8 x 8. Measured with 60 pictures of the demo's sites, 240 pixels wide, and 6 copies of
@@ -36,6 +35,8 @@ def load_library(needed_by: str = "scrapy duplicates") -> Any:
 
 def hash_of(body: bytes) -> bytes | None:
     """The hashes of an image, upright; None of what is damaged. Raises `CostlyError` for what is not for threads."""
+    from imgcrawl.images.thumbnails import small_copy  # noqa: PLC0415 -- few crawls compare
+
     try:
         small, _ = small_copy(body, _SMALL)
     except ImageError:

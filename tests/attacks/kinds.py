@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+import sys
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
@@ -25,6 +26,7 @@ from tests.test_lines import HOSTILE as TEXT
 # ---- bodies that are more than they seem
 
 BOMB = 600 * MB
+ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 
 
 def bomb_of_gzip(size: int = BOMB) -> bytes:
@@ -37,7 +39,7 @@ def brotli(size: int = BOMB) -> bytes:
 
 
 def zstd(size: int = BOMB) -> bytes:
-    packer = import_module("backports.zstd").ZstdCompressor(level=1)
+    packer = import_module(ZSTD).ZstdCompressor(level=1)
     return b"".join(packer.compress(bytes(MB)) for _ in range(size // MB)) + bytes(packer.flush())
 
 

@@ -240,19 +240,19 @@ def test_a_word_is_found_in_whatever_place_of_a_line_it_stands() -> None:
 
 
 def test_a_search_for_look_alikes_ends_with_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    def find(root: Path, images: object, on_step: Callable[[int], None]) -> list[list[int]]:
+    def find(root: Path, images: object, on_step: Callable[[int], None], bounds: object) -> list[list[int]]:
         while True:
             time.sleep(0.01)
             on_step(1)
 
     monkeypatch.setattr(server, "find", find)
     search = server.Search()
-    stored: Any = SimpleNamespace(root=Path())
+    stored: Any = SimpleNamespace(root=Path(), bounds=None)
     with closing(Index([])) as index:
         search.begin(stored, [(1, "a.jpg")], index)
         assert search.state()["total"] == 1
         search.close()
-    assert "broke off" in search.state()["error"]
+    assert search.state()["error"] == "the search broke off: InterruptedError"
 
 
 def everything() -> Iterator[GalleryRecord]:
