@@ -134,7 +134,8 @@ class Command(BaseCommand, ScrapyCommand):
                 raise InputError(f"--page {page_file} cannot be read: {error.strerror}") from error
         settings = self.project_settings.copy()
         # A few pages for one person: no log, and no queue that is shared.
-        settings.setdict({"LOG_ENABLED": False, "PROGRESS_ENABLED": False, "ADDONS": {}}, priority="cmdline")
+        off = dict.fromkeys(("LOG_ENABLED", "PROGRESS_ENABLED", "LIVE_ENABLED"), False)
+        settings.setdict({**off, "ADDONS": {}}, priority="cmdline")
         process = AsyncCrawlerProcess(settings)
         crawler = process.create_crawler(PageSpider)
         process.crawl(crawler, url=url, body=body)

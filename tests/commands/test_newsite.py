@@ -70,9 +70,11 @@ def test_from_nothing_to_green(project: Project, server: Server) -> None:
     server.add("/albums?page=1", LIST.encode("latin-1"), headers={"Content-Type": "text/html; charset=latin-1"})
     before = project.files
 
-    made = project.newsite("albums", server.url("/albums?page={page}"))
+    live = project.root.parent / "live"
+    made = project.newsite("albums", server.url("/albums?page={page}"), "-s", f"LIVE_FOLDER={live}")
 
     assert made.returncode == 0, made.stderr
+    assert not live.exists(), "it is no crawl that `scrapy status` would tell of"
     site = project.root / "tests" / "sites" / "albums"
     spider = project.root / "imgcrawl" / "spiders" / "albums.py"
     assert project.files - before == {spider, *(site / f for f in ("list.html", "gallery.html", "expected.json"))}
