@@ -73,6 +73,8 @@ def remaining(view: Mapping[str, Any], pages: int | None, galleries_a_second: fl
     left, or only images of them: a page of a list may lead to any number of others."""
     left, a_second = view["galleries"]["not_reached"], galleries_a_second
     if queue := view.get("queue"):  # what is leased may have been read, and have images under way
+        if queue.get("lists"):
+            return None
         pages = queue["queued"] + (queue["leased"] if left else 0)
     if pages is None or pages > left:
         return None

@@ -35,13 +35,28 @@ class LiveDisplay:
         self.console.print(Text(printable(line)), soft_wrap=True)
 
     def show(self, title: str, lines: Sequence[str], *, stopping: bool) -> None:
-        """Show *title*, in bold, before the first of *lines*; each is cut where the terminal ends."""
-        shown = [Text.assemble((title, "bold"), f" {lines[0]}"), *(Text(f"  {line}") for line in lines[1:])]
+        """Show *title*, in bold, before the first of *lines*; one that is too long goes on below."""
+        room = self.console.width - 2
+        first, *folded = _folded(f"{title} {lines[0]}", room)
+        folded += [row for line in lines[1:] for row in _folded(line, room)]
+        shown = [Text(first), *(Text(f"  {row}") for row in folded)]
+        shown[0].stylize("bold", 0, len(title))
         if stopping:
             shown.append(Text("  stopping when what is under way is done; Ctrl-C again stops at once"))
         for line in shown:
             line.no_wrap, line.overflow = True, "ellipsis"
         self._live.update(Group(*shown), refresh=True)
+
+
+def _folded(line: str, room: int) -> list[str]:
+    """*line*, broken after commas so that it has *room*, where its parts have."""
+    rows: list[str] = []
+    for part in line.split(", "):
+        if rows and len(rows[-1]) + 3 + len(part) <= room:  # with a comma behind it
+            rows[-1] += f", {part}"
+        else:
+            rows[-1:] = [*(f"{row}," for row in rows[-1:]), part]
+    return rows
 
 
 class AboveDisplay:

@@ -11,7 +11,10 @@ from imgcrawl.frontier.packing import unpack
 from imgcrawl.frontier.queue import Queue
 from imgcrawl.frontier.queues import Queues
 
-SUMMED = ("queued", "leased", "seen", "done", "failed", "dead", "rejected", "redelivered", "enqueued", "galleries")
+SUMMED = (
+    *("queued", "leased", "seen", "done", "failed", "dead", "rejected", "redelivered", "enqueued"),
+    *("galleries", "galleries_done"),
+)
 
 
 class Lease(NamedTuple):
@@ -21,7 +24,7 @@ class Lease(NamedTuple):
 
 async def counts(queue: Queue | Queues) -> dict[str, Any]:
     """How the queue is: `state`, `queued`, `leased`, `seen`, `done`, `dead`, `rejected`, `workers`, and the run's own.
-    `galleries` are those that were queued in the run, each once.
+    `galleries` are those that were queued in the run, each once, `lists` pages, queued or leased, that are none.
 
     All are numbers that are kept, not counted: it costs the same however much is queued, and by however many workers.
     Those of several shards are added up.
@@ -32,11 +35,13 @@ async def counts(queue: Queue | Queues) -> dict[str, Any]:
         for name in SUMMED:
             home[name] += other[name]
         home["deaths"] = max(home["deaths"], other["deaths"])  # each shard has seen all of them
+    galleries = max(0, home["galleries"] - home["galleries_done"] - home["dead"])
+    home["lists"] = max(0, home["queued"] + home["leased"] - galleries)
     return home
 
 
 async def _counts(queue: Queue) -> dict[str, Any]:
-    fields, seen, queued, dead, workers = await queue.call("counts")
+    fields, seen, queued, dead, workers, galleries_done = await queue.call("counts")
     run = {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in _pairs(fields)}
     found: dict[str, Any] = {name: run.get(name, "") for name in ("id", "name", "state", "error")}
     found["arguments"] = wire.load(run.get("arguments", "").encode())
@@ -47,6 +52,7 @@ async def _counts(queue: Queue) -> dict[str, Any]:
         "seen": seen,
         "dead": dead,
         "workers": workers,
+        "galleries_done": galleries_done,
         "seeded": run.get("seeded") == "1",
     }
 

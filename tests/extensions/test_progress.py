@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from imgcrawl.livedisplay import LiveDisplay
 from tests.support.server import Server
 from tests.support.tiny import Project, telling
 
@@ -98,6 +99,24 @@ def test_the_display_is_cut_to_the_terminal(tmp_path: Path, server: Server) -> N
         assert terminal.end() == 0
     screen = terminal.screen()
     assert not any("ooo" in line or TOLD in line for line in screen)
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_nothing_of_the_crawl_is_cut_in_a_narrow_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    told = "0:12:31  1,204 galleries, 23,870 of 24,001 images, 1,422.3 MB"
+    display = LiveDisplay(redirect_stdout=False)
+    display.start()
+    display.show("pximg", [told, "32.1 images/s, 12 failed, 3 refused, about 0:42:10 to go", "h" * 100], stopping=False)
+    shown = re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    display.stop()
+    lines = [line.strip() for line in shown.splitlines()]
+    assert max(map(len, lines)) <= columns
+    assert told in " ".join(lines) and "about 0:42:10 to go" in shown
+    assert shown.count("…") == 1, "a host's name"
 
 
 def test_the_terminal_shows_warnings_only_unless_asked(tmp_path: Path) -> None:

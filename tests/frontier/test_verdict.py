@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 from scrapy.settings import Settings
 
+from imgcrawl.frontier import inspect
 from imgcrawl.frontier.counted import Counted, as_text
-from imgcrawl.frontier.queue import Queue, Reply, queue_from_settings
+from imgcrawl.frontier.queue import GALLERY, Queue, Reply, queue_from_settings
 from imgcrawl.frontier.verdict import RunStats, last_reason, reporters, run_stats
 from tests.frontier.test_queue import Worker, page
 from tests.support.redis_server import RedisServer
@@ -218,3 +219,15 @@ async def test_what_others_write_in_the_place_of_counts(queue: Queue, value: byt
         await queue.client.set(f"{key}:{name}", value)
     await worker.say(("done", reply.leases[1][0], "", as_text(GOOD)))
     assert await shown(queue, worker) == 4
+
+
+async def test_pages_that_are_no_galleries_are_told_from_those_that_have_been_read(queue: Queue) -> None:
+    (worker,) = await reporters_of(queue, "a")
+    await worker.say(page(1), page(2, "0:h" + GALLERY), page(3, "0:h" + GALLERY), ("seeded", "", ""))
+    held = await worker.say(wanted=2)
+    assert (await inspect.counts(queue))["lists"] == 1
+    await worker.say(("done", held.leases[0][0], "", ""))
+    assert (await inspect.counts(queue))["lists"] == 0
+    await worker.say(("done", held.leases[1][0], "", as_text(GOOD)))
+    found = await inspect.counts(queue)
+    assert (found["lists"], found["galleries_done"]) == (0, 1)

@@ -138,6 +138,7 @@ def test_the_time_to_go_is_told_where_only_galleries_are_left(
         (1, None, None),  # it may be a list page
         (None, {"queued": 0, "leased": 3}, 25.0),
         (None, {"queued": 1, "leased": 3}, None),
+        (None, {"queued": 0, "leased": 3, "lists": 1}, None),  # it may name any number of galleries
     ],
 )
 def test_the_time_to_go_is_told_where_only_images_are_left(

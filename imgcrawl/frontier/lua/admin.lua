@@ -19,7 +19,7 @@ function operations.sweep()
     return math.max(0, n - most) + redis.call('LLEN', GARBAGE)
 end
 
--- -> fields of the run, how many are seen, in the queue, dead; how many workers there are
+-- -> fields of the run, how many are seen, in the queue, dead; how many workers there are; galleries that are done
 function operations.counts()
     load()
     load_seen()
@@ -29,7 +29,12 @@ function operations.counts()
         fields[#fields + 1] = value
     end
     local queued = whole(run.queued) + redis.call('LLEN', QUARANTINED)
-    return {fields, seen.count, queued, redis.call('LLEN', DEAD), redis.call('ZCARD', WORKERS)}
+    local galleries = 0
+    for _, name in ipairs({'gallery/count', 'gallery/failed'}) do
+        local number = redis.pcall('HGET', prefix .. 'stats:' .. (run.id or ''), name)
+        galleries = galleries + whole(type(number) == 'string' and #number < 20 and number)
+    end
+    return {fields, seen.count, queued, redis.call('LLEN', DEAD), redis.call('ZCARD', WORKERS), galleries}
 end
 
 -- most -> workers, at most so many, each with what it holds
