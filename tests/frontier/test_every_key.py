@@ -26,10 +26,11 @@ KEYS = [
     *(f"{PREFIX}{name}" for name in (
         "run", "clock", "queue:0:127.0.0.1", "priorities:127.0.0.1", "backlog:0", "hosts", "quarantined",
         "leases:<worker>", "workers", "sequences", "waiting", "wake:<worker>", "seen", "seen:1:0", "dead", "rejected",
-        "garbage", "stats:<run>", "stats:<run>:workers", "stats:<run>:open", "stats:<run>:under_way",
-        "stats:<run>:told", "limits", "limits:ranks", "limits:clock", "limits:hosts", "limits:host:127.0.0.1",
-        "limits:waiting:127.0.0.1", "limits:wake:<worker>", "limits:notes", "limits:notes:used", "limits:notes:bytes",
-        "limits:spent:<run>", "live", "live:at", "live:newest", "live:failures", "live:control",
+        "garbage", "stats:<run>", "stats:<run>:workers", "stats:<run>:open", "stats:<run>:reported",
+        "stats:<run>:acknowledged", "stats:<run>:told", "limits", "limits:ranks", "limits:clock", "limits:hosts",
+        "limits:host:127.0.0.1", "limits:waiting:127.0.0.1", "limits:wake:<worker>", "limits:notes",
+        "limits:notes:used", "limits:notes:bytes", "limits:spent:<run>", "live", "live:at", "live:newest",
+        "live:failures", "live:control",
     )),
 ]  # fmt: skip
 VALUES: dict[str, Callable[[Redis, str], object]] = {

@@ -9,7 +9,10 @@ local function save_settled(worker)
     local acknowledged = stats .. ':acknowledged'
     for name, number in pairs(settled) do
         local done = redis.pcall('HINCRBY', stats, name, text(number))
-        if type(done) == 'table' and done.err then redis.pcall('HSET', stats, name, text(number)) end
+        if type(done) == 'table' and done.err then
+            if redis.call('TYPE', stats).ok ~= 'hash' then redis.call('UNLINK', stats) end -- not ours
+            redis.pcall('HSET', stats, name, text(number))
+        end
     end
     local mine = redis.pcall('HGET', acknowledged, worker)
     if type(mine) == 'table' then redis.call('UNLINK', acknowledged) end -- of another kind: not ours
