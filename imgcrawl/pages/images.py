@@ -151,7 +151,7 @@ def _original_of(root: Any, base: str, encoding: str, originals: Originals) -> l
         return []
     if linked := _linked_by(root, base, encoding, originals):
         return linked
-    carried = _carried_by(root)
+    carried = _carried_by(root, originals)
     original = absolute(base, carried, encoding) if carried else None
     return [original] if original else []
 
@@ -170,12 +170,18 @@ def _linked_by(root: Any, base: str, encoding: str, originals: Originals) -> lis
     return originals[key]
 
 
-def _carried_by(root: Any) -> str:
+def _carried_by(root: Any, originals: Originals) -> str:
     """The original of an image that an element around it states, in which it is alone; empty where none does."""
     for around in islice(root.iterancestors(), _CLOSE):
-        stated = any("." in value for value in around.values()) and around.tag != "a"
-        if stated and (file := linked_file(dict(around.items()))):
-            return file if _is_alone_in(root, around) else ""
+        if around.tag == "a" or not any("." in value for value in around.values()):
+            continue
+        if not _is_alone_in(root, around):
+            return ""
+        key = (around, False)
+        if key not in originals:
+            originals[key] = [linked_file(dict(around.items()))]
+        if file := originals[key][0]:
+            return file
     return ""
 
 

@@ -31,6 +31,7 @@ from imgcrawl.pages.tags import MAY_STATE
 MAX_VALUE = 1_000_000  # characters that are read of one value
 MAX_STATED = 1_000  # images of one value
 _DEPTH = 20  # of lists and objects in each other
+_LONGEST = 200  # characters of a name that are looked at
 
 # By the name of the attribute or key: a small copy of the image …
 _SAYS_SMALL = re.compile(
@@ -49,7 +50,7 @@ _SIZES = re.compile(
 )
 _SIZE = re.compile(
     r"(?:[-_]?(?:url|src|image|img|size|thumb(?:nail)?|small|medium|large|full|orig(?:inal)?|raw|regular|standard|default"
-    r"|high|low|max|min|xx?s|xx?l|[slm]|hd|big|desktop|mobile|tablet|retina|webp|jpe?g|avif|[0-9]{1,5}(?:[wxp]|x[0-9]{1,5})?))+"
+    r"|high|low|max|min|xx?s|xx?l|hd|big|desktop|mobile|tablet|retina|webp|jpe?g|avif|[0-9]{1,5}(?:[wxp]|x[0-9]{1,5})?|[slm]))++"
 )
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
@@ -65,12 +66,13 @@ _OF_SET = re.compile(
     r"""(?:url\(\s*+)?(?:"([^"]++)"|'([^']++)'|(?<=\()([^'")\s]++))\s*+\)?\s*+(?:type\([^)]*+\)\s*+)?([0-9]{1,9}(?:\.[0-9]{1,9})?)?"""
 )
 # A literal of JavaScript is made JSON: texts, names of keys, other names, comments, commas too many.
+# What is not closed ends at the end: that keeps it linear.
+_DOUBLE, _SINGLE = (rf"{quote}((?:[^{quote}\\]++|\\.?+)*+)(?:{quote}|\Z)" for quote in "\"'")
+_COMMENT = r"//[^\n]*+|/\*.*?(?:\*/|\Z)"
 _TOKEN = re.compile(
-    r"""("(?:[^"\\]++|\\.)*+")|'((?:[^'\\]++|\\.)*+)'|`([^`\\$]*+)`|([A-Za-z_$][\w$]*+)(\s*+:)?|//[^\n]*+|/\*.*?\*/"""
-    r"|,(?=\s*+[}\]])",
-    re.DOTALL,
+    rf"{_DOUBLE}|{_SINGLE}|`([^`\\$]*+)(?:`|\Z)|([A-Za-z_$][\w$]*+)(\s*+:)?|{_COMMENT}|,(?=\s*+[}}\]])", re.DOTALL
 )
-_BRACKET = re.compile(r"""[\[\]{}]|"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+'|`[^`]*+`|//[^\n]*+""", re.DOTALL)
+_BRACKET = re.compile(rf"[\[\]{{}}]|{_DOUBLE}|{_SINGLE}|`[^`]*+(?:`|\Z)|{_COMMENT}", re.DOTALL)
 
 Candidates = list[tuple[Rank, str]]  # for one image
 
@@ -172,12 +174,18 @@ def literal(text: str, start: int = 0, limit: int = MAX_VALUE) -> Any:
 def _as_json(match: re.Match[str]) -> str:
     if match[4]:
         return f'"{match[4]}":' if match[5] else match[4] if match[4] in ("true", "false", "null") else "null"
-    return match[1] or ("" if match[2] is match[3] else json.dumps((match[2] or match[3] or "").replace("\\/", "/")))
+    if match[1] is not None:
+        return match[0]
+    return "" if match[2] is match[3] else json.dumps((match[2] or match[3] or "").replace("\\/", "/"))
+
+
+def _rank_of(name: str) -> Rank | None:
+    """The rank of what *name* holds; `SMALL` for a small copy, None for what belongs to something else."""
+    return _rank_of_short(name[:_LONGEST])
 
 
 @lru_cache(1_000)
-def _rank_of(name: str) -> Rank | None:
-    """The rank of what *name* holds; `SMALL` for a small copy, None for what belongs to something else."""
+def _rank_of_short(name: str) -> Rank | None:
     words = _words(name)
     if words in _ORIGINALS:
         return ORIGINAL
@@ -191,7 +199,7 @@ def _rank_of(name: str) -> Rank | None:
 
 
 def _words(name: str) -> str:
-    return _CAPITAL.sub("-", name[:200]).lower()
+    return _CAPITAL.sub("-", name[:_LONGEST]).lower()
 
 
 def _is_address(text: object) -> bool:
@@ -233,12 +241,12 @@ def _images_in(data: Any, name: str, rank: Rank, depth: int = 0) -> Iterator[Can
         yield [(rank, data)]
     elif depth < _DEPTH and isinstance(data, list):
         if _SIZES.match(_words(name)):
-            yield _sizes(data, name, rank)
+            yield _sizes(data, name, rank, depth)
         else:
             for each in data:
                 yield from _images_in(each, name, rank, depth + 1)
     elif depth < _DEPTH and isinstance(data, dict):
-        own, others = _object(data)
+        own, others = _object(data, depth)
         if own:
             yield own
         for key, value in others:
@@ -246,7 +254,7 @@ def _images_in(data: Any, name: str, rank: Rank, depth: int = 0) -> Iterator[Can
                 yield from _images_in(value, key, of_key, depth + 1)
 
 
-def _object(data: dict[str, Any]) -> tuple[Candidates, list[tuple[str, Any]]]:
+def _object(data: dict[str, Any], depth: int) -> tuple[Candidates, list[tuple[str, Any]]]:
     """The candidates for the image that an object is about, and what in it may be about others."""
     own: Candidates = []
     others: list[tuple[str, Any]] = []
@@ -261,13 +269,13 @@ def _object(data: dict[str, Any]) -> tuple[Candidates, list[tuple[str, Any]]]:
         elif rank and _is_address(value):
             own.append((rank if rank in (ORIGINAL, SMALL) or not width else (1, True, width, 0, 1), value))
         elif isinstance(value, dict | list) and (are_sizes or _SIZES.match(_words(key))):
-            own += _sizes(value, key, rank or UNSAID)
+            own += _sizes(value, key, rank or UNSAID, depth + 1)
         elif isinstance(value, dict | list):
             others.append((key, value))
     return own, others
 
 
-def _sizes(data: Any, name: str, rank: Rank) -> Candidates:
+def _sizes(data: Any, name: str, rank: Rank, depth: int) -> Candidates:
     """The candidates for one image that *data*, the value of *name*, has in several sizes."""
     if isinstance(data, list) or any(isinstance(data.get(key), str) for key in ("src", "url")):
         data = {f"{name}-{number}": each for number, each in enumerate(data if isinstance(data, list) else [data])}
@@ -276,8 +284,9 @@ def _sizes(data: Any, name: str, rank: Rank) -> Candidates:
         of_key = _rank_of(key) or rank
         if _is_address(value):
             found.append((of_key, value))
-        elif isinstance(value, dict):
-            found += [(of_key if of_key in (ORIGINAL, SMALL) else each, address) for each, address in _object(value)[0]]
+        elif isinstance(value, dict) and depth < _DEPTH:
+            own = _object(value, depth + 1)[0]
+            found += [(of_key if of_key in (ORIGINAL, SMALL) else each, address) for each, address in own]
     return found
 
 

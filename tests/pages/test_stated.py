@@ -5,6 +5,7 @@ Each on a page with a logo and an image of its own, as text and as a tree.
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -166,13 +167,24 @@ def test_an_image_by_itself_is_the_original_that_the_element_around_it_states() 
     "value",
     ["[" * 300_000, "[" + "{'a':" * 100_000, "[" + "'/i/a.jpg'," * 100_000, "{" + "a:'/b.jpg'," * 100_000,
      "." * 2_000_000, "/i/a" + " " * 2_000_000, "url(" * 500_000, "image-set(" * 200_000, "image-set((" * 200_000,
-     "/a.jpg 1" * 200_000],
-    ids=["brackets", "objects", "list", "object", "dots", "spaces", "urls", "sets", "nested sets", "widths"],
+     "/a.jpg 1" * 200_000, "{&quot;" + "1" * 40 + "!&quot;:[],&quot;b&quot;:1}", "[&quot;" + "\\&quot;" * 200_000,
+     "[" + "/* " * 300_000 + "]", "['" + "\\'" * 300_000,
+     "{&quot;sizes&quot;:" * 900 + "1" + "}" * 900],
+    ids=["brackets", "objects", "list", "object", "dots", "spaces", "urls", "sets", "nested sets", "widths", "digits",
+         "double", "comments", "single", "depth"],
 )  # fmt: skip
 def test_a_value_of_malice_is_read_in_linear_time(value: str) -> None:
     begin = time.process_time()
     stated(f'<div data-gallery="{value}.jpg"></div>')
     assert time.process_time() - begin < 5
+
+
+def test_the_values_of_an_element_are_read_once_for_all_images_in_it() -> None:
+    listed = json.dumps([{"src": f"/i/{number}.jpg"} for number in range(3_000)])
+    page = Selector(f"<div><p data-full='{listed}'>{'<img src=/i/a.jpg>' * 200}</p></div>")
+    begin = time.process_time()
+    images_in(page.css("img"), PAGE, PAGE)
+    assert time.process_time() - begin < 1
 
 
 def test_literals() -> None:
