@@ -15,7 +15,7 @@ from imgcrawl.pages.scripted import listed_images, scripted_images, styled_image
 from imgcrawl.pages.search import ImageSearch
 from imgcrawl.pages.sizes import largest_of, size_of
 from imgcrawl.pages.tags import IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
-from imgcrawl.pages.values import linked_file
+from imgcrawl.pages.values import is_carrier, linked_file
 from imgcrawl.urls import WEB, absolute, resolve
 
 # libxml2 takes what follows a <source> for a part of it.
@@ -173,7 +173,7 @@ def _linked_by(root: Any, base: str, encoding: str, originals: Originals) -> lis
 def _carried_by(root: Any, originals: Originals) -> str:
     """The original of an image that an element around it states, in which it is alone; empty where none does."""
     for around in islice(root.iterancestors(), _CLOSE):
-        if around.tag == "a" or not any("." in value for value in around.values()):
+        if around.tag == "a" or not is_carrier(dict(around.items())):
             continue
         if not _is_alone_in(root, around):
             return ""

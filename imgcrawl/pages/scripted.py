@@ -7,8 +7,9 @@ from collections.abc import Container, Iterable, Iterator
 from itertools import islice
 
 from imgcrawl.pages.candidates import ORNAMENT, PHOTOGRAPH, PLACEHOLDER, file_name
+from imgcrawl.pages.literals import literal
 from imgcrawl.pages.sizes import size_of
-from imgcrawl.pages.values import Stated, images_listed, images_of, literal
+from imgcrawl.pages.values import Stated, images_listed, images_of
 from imgcrawl.urls import absolute
 
 MAX_SCRIPTED = 1_000  # images of a page

@@ -28,7 +28,7 @@ from imgcrawl.pages.candidates import (
 )
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import IMAGES, Tag, tags
-from imgcrawl.pages.values import Stated, linked_file, stated_images
+from imgcrawl.pages.values import Stated, is_carrier, linked_file, stated_images
 from imgcrawl.urls import WEB, resolve
 
 # What these state is looked at by name.
@@ -40,7 +40,8 @@ _EMBEDDED = frozenset(("video", "area", "image", "input"))
 _TEMPLATE_TYPE = re.compile(r"template|html|handlebars|tmpl|mustache", re.IGNORECASE)
 _PHOTO = re.compile(r"\.(?:jpe?g|webp|avif)$", re.IGNORECASE)
 _ONLY_TAGS = re.compile(r"\s*+(?:<[^<>]++>\s*+)*+")
-_MAX_BETWEEN = 2_000  # characters between an element and the image in it
+_TAG_NAME = re.compile(r"<(/?[a-z][^\s/>]*+)")
+_MAX_BETWEEN = 2_000  # characters between an element and the image in it, and from there to its end
 _LISTS = ("{", "[")
 _DEPTH = 2  # of markup in attributes
 
@@ -104,10 +105,8 @@ class ImageSearch:
     def _read_stated(self, tag: Tag) -> None:
         """Take what a script will show in an element that is no image, or in large, and what is behind it."""
         stated = stated_images(tag.attributes)
-        if self._take(stated):
-            plain = {name: value for name, value in tag.attributes.items() if value[:1] not in _LISTS}
-            if len(plain) == len(tag.attributes) or linked_file(plain):
-                self._carrier = tag
+        if self._take(stated) and is_carrier(tag.attributes):
+            self._carrier = tag
         for value in tag.attributes.values():
             if "<img" in value:
                 self._read_markup(value)
@@ -132,7 +131,18 @@ class ImageSearch:
             return False
         carrier, self._carrier = self._carrier, None
         between = self._text[carrier.end : min(tag.end, carrier.end + _MAX_BETWEEN)].rpartition("<")[0]
-        return _ONLY_TAGS.fullmatch(between) is not None and f"</{carrier.name}" not in between.lower()
+        if _ONLY_TAGS.fullmatch(between) is None or f"</{carrier.name}" in between.lower():
+            return False
+        # To the end of the element, which may have others of its name in it.
+        after = self._text[tag.end : tag.end + _MAX_BETWEEN].lower()
+        depth = 1 + between.lower().count(f"<{carrier.name}")
+        for match in _TAG_NAME.finditer(after):
+            if match[1] in IMAGES:
+                return False
+            depth += (match[1] == carrier.name) - (match[1] == f"/{carrier.name}")
+            if not depth:
+                return True
+        return len(after) < _MAX_BETWEEN
 
     def _read_link(self, attributes: dict[str, str]) -> None:
         said = attributes.get("rel", "").lower().split()

@@ -5,7 +5,6 @@ It may be an address, several of them, a `srcset`, a style, JSON, or an expressi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -26,9 +25,10 @@ from imgcrawl.pages.candidates import (
     is_file,
     srcset_candidates,
 )
+from imgcrawl.pages.literals import MAX_VALUE, literal
+from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import MAY_STATE
 
-MAX_VALUE = 1_000_000  # characters that are read of one value
 MAX_STATED = 1_000  # images of one value
 _DEPTH = 20  # of lists and objects in each other
 _LONGEST = 200  # characters of a name that are looked at
@@ -46,11 +46,14 @@ _SAYS_OTHER = re.compile(
 _BACKGROUND = re.compile(r"style$|(?:.*[^a-z])?(?:bg|background)")
 # Under these keys are sizes, or formats, of one image; so are all that have such keys.
 _SIZES = re.compile(
-    r"(?:.*[-_])?(?:sizes?|src-?(?:set|array|list)|sources?|resolutions?|renditions?|variants?|formats?|urls|versions?|thumbnails)$"
+    r"(?:.*[-_])?(?:(sizes?|src-?set|resolutions?|renditions?|variants?|formats?|versions?|thumbnails)"
+    r"|src-?(?:array|list)|sources?|urls)$"
 )
+# A number that counts images is none of pixels.
 _SIZE = re.compile(
-    r"(?:[-_]?(?:url|src|image|img|size|thumb(?:nail)?|small|medium|large|full|orig(?:inal)?|raw|regular|standard|default"
-    r"|high|low|max|min|xx?s|xx?l|hd|big|desktop|mobile|tablet|retina|webp|jpe?g|avif|[0-9]{1,5}(?:[wxp]|x[0-9]{1,5})?|[slm]))++"
+    r"(?:[-_]?(?:url|src|image|img|file|size|thumb(?:nail)?|small|medium|large|full|orig(?:inal)?|raw|regular|standard"
+    r"|default|high|hi|res|low|lazy|real|zoom|max|min|xx?s|xx?l|hd|big|desktop|mobile|tablet|retina|webp|jpe?g|avif"
+    r"|(?:1[6-9]|[2-9][0-9]|[1-9][0-9]{2,4})(?:x[0-9]{1,5}|[wxp])?|[1-4]x|[slm]))++"
 )
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
@@ -65,15 +68,6 @@ _IMAGE_SET = re.compile(r"image-set\(((?:[^()]++|\([^()]*+\))*+)\)", re.IGNORECA
 _OF_SET = re.compile(
     r"""(?:url\(\s*+)?(?:"([^"]++)"|'([^']++)'|(?<=\()([^'")\s]++))\s*+\)?\s*+(?:type\([^)]*+\)\s*+)?([0-9]{1,9}(?:\.[0-9]{1,9})?)?"""
 )
-# A literal of JavaScript is made JSON: texts, names of keys, other names, comments, commas too many.
-# What is not closed ends at the end: that keeps it linear.
-_DOUBLE, _SINGLE = (rf"{quote}((?:[^{quote}\\]++|\\.?+)*+)(?:{quote}|\Z)" for quote in "\"'")
-_COMMENT = r"//[^\n]*+|/\*.*?(?:\*/|\Z)"
-_TOKEN = re.compile(
-    rf"{_DOUBLE}|{_SINGLE}|`([^`\\$]*+)(?:`|\Z)|([A-Za-z_$][\w$]*+)(\s*+:)?|{_COMMENT}|,(?=\s*+[}}\]])", re.DOTALL
-)
-_BRACKET = re.compile(rf"[\[\]{{}}]|{_DOUBLE}|{_SINGLE}|`[^`]*+(?:`|\Z)|{_COMMENT}", re.DOTALL)
-
 Candidates = list[tuple[Rank, str]]  # for one image
 
 
@@ -100,13 +94,17 @@ def stated_images(attributes: dict[str, str]) -> Stated:
     said = [(name, value) for name, value in attributes.items() if "." in value and _may_state(name, value)]
     if not said:
         return _NOTHING
-    single: list[Candidates] = []
-    several: list[Candidates] = []
-    for name, value in said:
-        found = images_of(name, value)
-        (single if len(found) == 1 else several).extend(found)
-    one = [pair for image in single for pair in image]
-    return _stated([*([one] if any(rank[0] > 0 for rank, _ in one) else single), *several])
+    found = [(name, images_of(name, value)) for name, value in said]
+    single = [(name, images[0]) for name, images in found if len(images) == 1]
+    several = [image for _, images in found if len(images) > 1 for image in images]
+    is_one = any(max(image)[0][0] > 0 for _, image in single)
+    return _stated([*(_apart(single) if is_one else [image for _, image in single]), *several])
+
+
+def is_carrier(attributes: dict[str, str]) -> bool:
+    """Whether an element surely states the original of the image in it, and no background of its own."""
+    plain = (name for name, value in attributes.items() if value[:1] not in ("{", "[") and is_file(value))
+    return any(name == "data-src" or (_rank_of(name) == ORIGINAL and _may_state(name, "")) for name in plain)
 
 
 def linked_file(attributes: dict[str, str], stated: Stated | None = None) -> str:
@@ -149,34 +147,20 @@ def images_listed(data: list[Any], name: str) -> Stated:
 
 def _images_of(data: Any, name: str, rank: Rank) -> list[Candidates]:
     found = list(islice(_images_in(data, name, rank), MAX_STATED))
-    files = {file_name(address) for image in found for _, address in image}
-    return [[pair for image in found for pair in image]] if len(files) == 1 else found  # several sizes of one
+    images = {_image(address) for image in found for _, address in image}
+    return [[pair for image in found for pair in image]] if len(images) == 1 else found  # several sizes of one
 
 
-def literal(text: str, start: int = 0, limit: int = MAX_VALUE) -> Any:
-    """The array or object of JavaScript or JSON that begins at *start*; None where none does within *limit*."""
-    depth = 0
-    for match in _BRACKET.finditer(text, start, start + limit):
-        depth += (match[0] in ("[", "{")) - (match[0] in ("]", "}"))
-        if depth <= 0:
-            break
-    else:
-        return None
-    text = text[start : match.end()]
-    for form in (str, lambda code: _TOKEN.sub(_as_json, code)):
-        try:
-            return json.loads(form(text), strict=False)
-        except (ValueError, RecursionError):
-            continue
-    return None
-
-
-def _as_json(match: re.Match[str]) -> str:
-    if match[4]:
-        return f'"{match[4]}":' if match[5] else match[4] if match[4] in ("true", "false", "null") else "null"
-    if match[1] is not None:
-        return match[0]
-    return "" if match[2] is match[3] else json.dumps((match[2] or match[3] or "").replace("\\/", "/"))
+def _apart(named: list[tuple[str, Candidates]]) -> list[Candidates]:
+    """The candidates that attributes or keys of these names have for one image, as those for one; for several where
+    none is the best, and nothing says that they are sizes of one."""
+    best = max((max(found)[0] for _, found in named), default=SMALL)
+    equal = [(name, found) for name, found in named if max(found)[0] == best]
+    same = {_image(max(found)[1]).rpartition(".")[0] for _, found in equal}
+    if len(same) < 2 or all(_SIZE.fullmatch(_words(name).removeprefix("data-")) for name, _ in equal):
+        return [[pair for _, found in named for pair in found]] if named else []
+    others = [pair for _, found in named if max(found)[0] != best for pair in found]
+    return [*(found for _, found in equal[:-1]), [*equal[-1][1], *others]]
 
 
 def _rank_of(name: str) -> Rank | None:
@@ -196,6 +180,10 @@ def _rank_of_short(name: str) -> Rank | None:
     if SAYS_LARGE.search(words):
         return ORIGINAL
     return PLAIN if "src" in words or "lazy" in words else UNSAID
+
+
+def _image(address: str) -> str:
+    return size_of(f":{address}").image  # which looks behind the scheme
 
 
 def _words(name: str) -> str:
@@ -240,54 +228,69 @@ def _images_in(data: Any, name: str, rank: Rank, depth: int = 0) -> Iterator[Can
     if _is_address(data):
         yield [(rank, data)]
     elif depth < _DEPTH and isinstance(data, list):
-        if _SIZES.match(_words(name)):
-            yield _sizes(data, name, rank, depth)
+        if _is_of_sizes(name, data):
+            yield from _sizes(data, name, rank, depth)
         else:
             for each in data:
                 yield from _images_in(each, name, rank, depth + 1)
     elif depth < _DEPTH and isinstance(data, dict):
         own, others = _object(data, depth)
-        if own:
-            yield own
+        yield from own
         for key, value in others:
             if of_key := _rank_of(key):
                 yield from _images_in(value, key, of_key, depth + 1)
 
 
-def _object(data: dict[str, Any], depth: int) -> tuple[Candidates, list[tuple[str, Any]]]:
-    """The candidates for the image that an object is about, and what in it may be about others."""
-    own: Candidates = []
+def _object(data: dict[str, Any], depth: int) -> tuple[list[Candidates], list[tuple[str, Any]]]:
+    """The candidates for the image that an object is about, or for several, and what in it may be about others."""
+    own: list[tuple[str, Candidates]] = []
+    several: list[Candidates] = []
     others: list[tuple[str, Any]] = []
     width = _number(data.get("width"))
     are_sizes = len(data) > 1 and all(_SIZE.fullmatch(_words(key)) for key in data)
     for key, value in data.items():
         rank = _rank_of(key)
+        found: Candidates = []
         if _is_address(key):  # {"https://…/a.jpg": [500, 400]}
-            own.append(((1, True, _number(value[0] if isinstance(value, list) and value else 0), 0, 1), key))
+            of_address = _number(value[0] if isinstance(value, list) and value else 0)
+            found = [((1, True, of_address, 0, 1), key)]
         elif isinstance(value, str) and key.lower().endswith("srcset"):
-            own += [pair for pair in srcset_candidates(value) if is_file(pair[1])]
+            found = [pair for pair in srcset_candidates(value) if is_file(pair[1])]
         elif rank and _is_address(value):
-            own.append((rank if rank in (ORIGINAL, SMALL) or not width else (1, True, width, 0, 1), value))
-        elif isinstance(value, dict | list) and (are_sizes or _SIZES.match(_words(key))):
-            own += _sizes(value, key, rank or UNSAID, depth + 1)
+            found = [(rank if rank in (ORIGINAL, SMALL) or not width else (1, True, width, 0, 1), value)]
+        elif isinstance(value, dict | list) and (are_sizes or _is_of_sizes(key, value)):
+            found, *more = _sizes(value, key, rank or UNSAID, depth + 1) or [[]]
+            several += more
         elif isinstance(value, dict | list):
             others.append((key, value))
-    return own, others
+        if found:
+            own.append((key, found))
+    return _apart(own) + several, others
 
 
-def _sizes(data: Any, name: str, rank: Rank, depth: int) -> Candidates:
-    """The candidates for one image that *data*, the value of *name*, has in several sizes."""
+def _is_of_sizes(name: str, data: Any) -> bool:
+    """Whether *data*, the value of *name*, are sizes or formats of one image. Plain texts are by few names."""
+    sizes = _SIZES.match(_words(name))
+    return sizes is not None and bool(
+        sizes[1] or isinstance(data, dict) or any(isinstance(each, dict) for each in data)
+    )
+
+
+def _sizes(data: Any, name: str, rank: Rank, depth: int) -> list[Candidates]:
+    """The candidates for one image that *data*, the value of *name*, has in several sizes; for several, where it has
+    different ones."""
     if isinstance(data, list) or any(isinstance(data.get(key), str) for key in ("src", "url")):
         data = {f"{name}-{number}": each for number, each in enumerate(data if isinstance(data, list) else [data])}
-    found: Candidates = []
-    for key, value in islice(data.items(), 100):
+    found: list[tuple[str, Candidates]] = []
+    for key, value in islice(data.items(), MAX_STATED):
         of_key = _rank_of(key) or rank
         if _is_address(value):
-            found.append((of_key, value))
+            found.append((key, [(of_key, value)]))
         elif isinstance(value, dict) and depth < _DEPTH:
-            own = _object(value, depth + 1)[0]
-            found += [(of_key if of_key in (ORIGINAL, SMALL) else each, address) for each, address in own]
-    return found
+            own = [pair for image in _object(value, depth + 1)[0] for pair in image]
+            found += [(key, [(of_key if of_key in (ORIGINAL, SMALL) else each, to) for each, to in own])] if own else []
+    said = _SIZES.match(_words(name))
+    return [[pair for _, each in found for pair in each]] if found and said and said[1] else _apart(found)
 
 
 def _number(value: object) -> float:

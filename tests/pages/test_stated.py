@@ -12,7 +12,7 @@ import pytest
 from parsel import Selector
 
 from imgcrawl.pages import find_images, images_in
-from imgcrawl.pages.values import literal
+from imgcrawl.pages.literals import literal
 
 PAGE = "https://site.example/g/1.html"
 SHOWN = "<!doctype html><title>x</title><body><img src=/theme/logo.svg><p>Words</p><img src=/i/shown.jpg>"
@@ -53,7 +53,25 @@ def stated(markup: str) -> list[str]:
         ("<div data-full=/i/a.jpg></div><img src=/i/b.jpg>", TWO),
         ("<div data-full=/i/a.jpg>Words <img src=/i/b.jpg></div>", TWO),
         ("<div data-image=/i/a.jpg><img src=/i/b.jpg></div>", TWO),
+        ("<section data-image-src=/i/a.jpg><div><img src=/i/b.jpg></div></section>", TWO),
+        *((f"<section {name}=/i/a.jpg><div><img src=/i/b.jpg></div></section>", TWO)
+          for name in ("data-img-src", "data-lazy-src", "data-video-src", "data-srcset", "data-cover-src")),
+        ("<div data-src=/i/a.jpg><ul><li><img src=/i/b.jpg><li><img src=/i/c.jpg></ul></div>", [*TWO, "/i/c.jpg"]),
+        ("<div data-src=/i/a.jpg><div><img src=/i/b.jpg></div><img src=/i/c.jpg></div>", [*TWO, "/i/c.jpg"]),
+        ("<div data-src=/i/a.jpg><div><img src=/t/a.jpg></div></div><div><img src=/i/b.jpg></div>", TWO),
+        ("<div data-src1=/i/a.jpg data-src2=/i/b.jpg></div>", TWO),
+        ("<div data-before-src=/i/a.jpg data-after-src=/i/b.jpg></div>", TWO),
+        ("<div data-large=/i/s.jpg data-zoom=/i/a.jpg></div>", ["/i/s.jpg"]),
         # several in one
+        *((f"""<div {name}='["/i/a.jpg","/i/b.jpg"]'></div>""", TWO)
+          for name in ("data-urls", "data-image-urls", "data-sources", "data-src-list")),
+        ("""<div data-sizes='["/i/a.jpg","/i/b.jpg"]'></div>""", ONE),
+        ("""<div data-images='["/1/image.jpg","/2/image.jpg"]'></div>""", ["/1/image.jpg", "/2/image.jpg"]),
+        ("""<div data-i='[{"src":"/1/image.jpg"},{"src":"/2/image.jpg"}]'></div>""", ["/1/image.jpg", "/2/image.jpg"]),
+        *((f"""<div data-i='{{"{one}":"/i/a.jpg","{two}":"/i/b.jpg"}}'></div>""", TWO)
+          for one, two in (("image1", "image2"), ("front", "back"), ("1", "2"), ("0", "1"))),
+        ("""<div data-i='{"1":{"src":"/i/a.jpg"},"2":{"src":"/i/b.jpg"}}'></div>""", TWO),
+        ("""<div data-i='{"full":"/i/a.jpg","original":"/i/b.jpg"}'></div>""", ONE),
         ("<div data-images='/i/a.jpg,/i/b.jpg'></div>", TWO),
         ("<div data-images='/i/a.jpg | /i/b.jpg'></div>", TWO),
         ("<div data-srcset='/i/s.jpg 300w, /i/a.jpg 900w'></div>", ONE),
@@ -128,6 +146,7 @@ def test_markup(markup: str, expected: list[str]) -> None:
         ("""f.push([1,"{\\"images\\":[{\\"src\\":\\"/i/shown.jpg\\"},{\\"src\\":\\"/i/a.jpg\\"}]}"])""", ONE),
         ("""new Slider({slides: [{image: '/i/a.jpg', title: "it's"}, {image: '/i/b.jpg'}, {image: '/i/c.jpg'}]})""",
          [*TWO, "/i/c.jpg"]),
+        ("""var imageUrls = ["/i/shown.jpg", "/i/a.jpg", "/i/b.jpg"]""", TWO),
         # no list of the images of this page
         ("""x = {"related":["/i/x.jpg","/i/y.jpg","/i/z.jpg"], "relatedImages":["/i/shown.jpg", "/i/x.jpg"]}""", []),
         ("""preload = ['/i/x.jpg', '/i/y.jpg', '/i/z.jpg']; images = ['/icons/icon-1.png', '/icons/icon-2.png']""", []),

@@ -1,0 +1,44 @@
+"""Arrays and objects as JavaScript and JSON write them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+MAX_VALUE = 1_000_000  # characters that are read of one value
+
+# A literal of JavaScript is made JSON: texts, names of keys, other names, comments, commas too many.
+# What is not closed ends at the end: that keeps it linear.
+_DOUBLE, _SINGLE = (rf"{quote}((?:[^{quote}\\]++|\\.?+)*+)(?:{quote}|\Z)" for quote in "\"'")
+_COMMENT = r"//[^\n]*+|/\*.*?(?:\*/|\Z)"
+_TOKEN = re.compile(
+    rf"{_DOUBLE}|{_SINGLE}|`([^`\\$]*+)(?:`|\Z)|([A-Za-z_$][\w$]*+)(\s*+:)?|{_COMMENT}|,(?=\s*+[}}\]])", re.DOTALL
+)
+_BRACKET = re.compile(rf"[\[\]{{}}]|{_DOUBLE}|{_SINGLE}|`[^`]*+(?:`|\Z)|{_COMMENT}", re.DOTALL)
+
+
+def literal(text: str, start: int = 0, limit: int = MAX_VALUE) -> Any:
+    """The array or object of JavaScript or JSON that begins at *start*; None where none does within *limit*."""
+    depth = 0
+    for match in _BRACKET.finditer(text, start, start + limit):
+        depth += (match[0] in ("[", "{")) - (match[0] in ("]", "}"))
+        if depth <= 0:
+            break
+    else:
+        return None
+    text = text[start : match.end()]
+    for form in (str, lambda code: _TOKEN.sub(_as_json, code)):
+        try:
+            return json.loads(form(text), strict=False)
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def _as_json(match: re.Match[str]) -> str:
+    if match[4]:
+        return f'"{match[4]}":' if match[5] else match[4] if match[4] in ("true", "false", "null") else "null"
+    if match[1] is not None:
+        return match[0]
+    return "" if match[2] is match[3] else json.dumps((match[2] or match[3] or "").replace("\\/", "/"))
