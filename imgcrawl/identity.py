@@ -29,7 +29,8 @@ SIGNATURES = [
     "tbpicau", "secure=*,1" + 9 * "[0-9]",
     # What may be a size or an id elsewhere: imgix, Sirv and Reddit with a time; Google; Tencent and Qiniu; LinkedIn;
     # Limelight; ByteDance; Instagram.
-    "s=" + 32 * "[0-9a-f]" + "&exp*=*", "s=" + 40 * "[0-9a-f]" + "&exp*=*", "keyname&signature", "urlprefix&signature",
+    *(f"s={size * '[0-9a-f]'}&{until}" for size in (32, 40) for until in ("exp", "expires", "expire", "expiry")),
+    "keyname&signature", "urlprefix&signature",
     "accesskeyid&signature", "credential&signature", "t=" + 10 * "[0-9]" + "&sign=*", "t=" + 8 * "[0-9a-f]" + "&sign=*",
     "t=" + 43 * "?" + "&e=" + 10 * "[0-9]", "h=" + 32 * "[0-9a-f]" + "&e=" + 10 * "[0-9]",
     "cf=" + 10 * "[0-9]" + "&e=" + 10 * "[0-9]", "ts&hmac", "lk3s&x-signature", "refresh_token&x-signature",
@@ -104,7 +105,7 @@ class Identity:
         Two that would be known as the same stay as they are: what differs tells them apart.
         """
         known = {url: other for url in urls if isinstance(url, str) and (other := self.of(url)) != url}
-        times = Counter(known.values())
+        times = Counter(known.get(url, url) for url in dict.fromkeys(urls) if isinstance(url, str))
         return {url: other for url, other in known.items() if times[other] == 1}
 
     def _kept_path_parameter(self, parameter: re.Match[str]) -> str:

@@ -150,6 +150,22 @@ def test_what_tells_two_images_of_one_gallery_apart_is_not_left_out() -> None:
     assert IMAGES.of_all([one, other, third, None, "http://a/b.jpg"]) == {third: "http://a/i3.jpg"}
 
 
+@pytest.mark.parametrize("query", ["sign=libra", "exp=2", "md5=x", "token=1"])
+def test_what_one_image_of_a_gallery_is_called_is_no_name_of_another(query: str) -> None:
+    plain, other = "http://a/photo.jpg", f"http://a/photo.jpg?{query}"
+    assert IMAGES.of_all([plain, other]) == {}
+    assert IMAGES.of_all([other, plain, other]) == {}
+    assert IMAGES.of_all([other, other]) == {other: plain}
+
+
+def test_only_what_says_when_it_ends_makes_a_signature_of_s() -> None:
+    for until in ("exp", "expires", "expire", "expiry"):
+        assert IMAGES.of(f"http://a/i.jpg?s={SID}&{until}=1790000000") == "http://a/i.jpg"
+    for other in ("export", "exposure", "expand"):
+        address = f"http://a/i.jpg?s={SID}&{other}=1"
+        assert IMAGES.of(address) == address
+
+
 @pytest.mark.parametrize(
     ("address", "known_as"),
     [
