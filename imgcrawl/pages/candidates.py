@@ -50,6 +50,7 @@ _EXTENSION = rf"\.{EXTENSION}"
 # A site's own suffix may follow the extension (.jpg!dta, .jpg:large); MediaWiki's File:x.jpg is a page.
 _HINT = re.compile(_EXTENSION, re.IGNORECASE | re.ASCII)
 _IMAGE_FILE = re.compile(rf"[^/:]*{_EXTENSION}(?:[!:][\w.-]*)?", re.IGNORECASE | re.ASCII)
+_UNLIKE_NAME = re.compile(r"[\s/<]")
 PHOTOGRAPH = re.compile(r"\.(?:jpe?g|jfif|webp|avif|png)(?:[!:][\w.-]*)?$", re.IGNORECASE | re.ASCII)
 # Links that scripts show large without leaving the page, by their class, their rel or an attribute of their own …
 _SHOWS_LARGE = re.compile(
@@ -82,7 +83,11 @@ PLACEHOLDER = re.compile(
 )
 # What a script has to fill in; `{width}` of lazysizes is known otherwise.
 _WIDTH_PLACE, _WIDTHS = re.compile(r"\{(?:width|size)\}"), re.compile(r"\b[0-9]{2,5}\b")
-UNFILLED = re.compile(r"\{[{%]|\$\{|<%|\{[a-z_]{1,20}\}")
+UNFILLED = re.compile(
+    r"\{[{%]|\$\{|<%|\{(?:"
+    r"(?:image_?|img_?|photo_?|file_?|user_?|item_?)?(?:width|height|size|id|url|src|name|path|index|number|format|ext(?:ension)?)"
+    r"|image|img|photo|file|[whinxyz]|slug|title|quality|ratio|dpr|key|page|num|lang|type|version)\}"
+)
 _ICON, _SHOWN = 64, 200  # pixels: what is no larger is an icon; what is larger is shown for itself
 _SMALL = re.compile(r"\s*([0-9]{1,4})(?:px)?\s*$", re.ASCII)
 _COUNTER = re.compile(
@@ -264,6 +269,16 @@ def is_shown(address: str) -> bool:
 def is_file(address: str) -> bool:
     """Whether *address* has the name of an image file."""
     return _HINT.search(address) is not None and _IMAGE_FILE.fullmatch(file_name(address)) is not None
+
+
+def is_address(text: object) -> bool:
+    """Whether *text*, found anywhere, is surely the address of an image file."""
+    return isinstance(text, str) and "/" in text and "<" not in text and is_file(text)
+
+
+def is_name(text: object) -> bool:
+    """Whether *text* is no more than an image file's name."""
+    return isinstance(text, str) and not _UNLIKE_NAME.search(text) and is_file(text)
 
 
 def refused_address(address: str | None, stated: str) -> str:

@@ -42,3 +42,16 @@ def _as_json(match: re.Match[str]) -> str:
     if match[1] is not None:
         return match[0]
     return "" if match[2] is match[3] else json.dumps((match[2] or match[3] or "").replace("\\/", "/"))
+
+
+def markup_in(value: str) -> list[str]:
+    """The texts with images' tags in *value*: those of the JSON that it is, else itself."""
+    data = literal(value) if value[:1] in ("{", "[") else None
+    left, found = [value if data is None else data], []
+    while left:
+        each = left.pop()
+        if isinstance(each, str) and "<img" in each:
+            found.append(each)
+        elif isinstance(each, dict | list):
+            left += reversed(list(each.values()) if isinstance(each, dict) else each)
+    return found

@@ -12,16 +12,17 @@ from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.values import Stated, images_listed, images_of
 from imgcrawl.urls import absolute
 
-MAX_SCRIPTED = 1_000  # images of a page
+MAX_SCRIPTED = 10_000  # images of a page
 # In linear time: a tag has an end, and what is not closed goes on to the end of the page.
 _SCRIPT = re.compile(r"<script\b([^<>]{0,2000}+)>(.*?)(?:</script|\Z)", re.DOTALL | re.IGNORECASE)
-_STYLE = re.compile(r"<style\b[^<>]{0,2000}+>([^<]*+)", re.IGNORECASE)
+_STYLE = re.compile(r"<style\b[^<>]{0,2000}+>(.*?)(?:</style|\Z)", re.DOTALL | re.IGNORECASE)
 _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
 # A list that is called a gallery, an album, the images of something.
 _LIST = re.compile(r"""\[(?=\s*+["'{`])""")
 _CALLED = re.compile(r"""([\w$-]{1,60})["']?\s*+[:=]\s*+\Z""")
 _GALLERY = re.compile(r"image|photo|picture|galler|slide|album|imgs|pics", re.IGNORECASE)
-_MAX_LISTS, _MAX_LIST, _ALONE = 30, 200_000, 3  # of a page; characters of one; images of one that no other speaks for
+_MAX_LISTS, _ALONE = 30, 3  # of a page; images of one that no other speaks for
+_MAX_LIST, _MAX_READ = 1_000_000, 6_000_000  # characters of one; of all
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 # A page that is there to lead on has next to nothing else: nothing to press, and few words.
 _LEADS = re.compile(
@@ -98,7 +99,7 @@ def listed_images(
 
 
 def _lists_in(scripts: Iterable[str]) -> Iterator[Stated]:
-    tried = 0
+    tried, left = 0, _MAX_READ
     for script in scripts:
         for code in (script, script.replace('\\"', '"')) if '\\"' in script else (script,):
             for found in _LIST.finditer(code):
@@ -106,11 +107,21 @@ def _lists_in(scripts: Iterable[str]) -> Iterator[Stated]:
                 if called is None or not _GALLERY.search(called[1]):
                     continue
                 tried += 1
-                if tried > _MAX_LISTS:
+                if tried > _MAX_LISTS or left <= 0:
                     return
                 data = literal(code, found.start(), _MAX_LIST)
+                # One that was read is counted as what is left of the script, or as long as it may be.
+                left -= min(_MAX_LIST, len(code) - found.start())
                 stated = images_listed(data, called[1]) if isinstance(data, list) else None
-                if stated and len(images := [each for each in stated.images if _is_photograph(max(each)[1])]) > 1:
+                if (
+                    stated
+                    and len(
+                        images := [
+                            each for each in stated.images if _is_photograph(max(each)[1]) and "/" in max(each)[1]
+                        ]
+                    )
+                    > 1
+                ):
                     yield Stated(images, stated.copies)
 
 

@@ -26,6 +26,7 @@ from imgcrawl.pages.candidates import (
     refused_address,
     source_candidates,
 )
+from imgcrawl.pages.literals import markup_in
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import IMAGES, Tag, tags
 from imgcrawl.pages.values import Stated, is_carrier, linked_file, stated_images
@@ -108,8 +109,9 @@ class ImageSearch:
         if self._take(stated) and is_carrier(tag.attributes):
             self._carrier = tag
         for value in tag.attributes.values():
-            if "<img" in value:
-                self._read_markup(value)
+            if "<img" in value or "\\u003cimg" in value:
+                for markup in markup_in(value):
+                    self._read_markup(markup)
 
     def _take(self, stated: Stated) -> bool:
         """Take what is *stated*; returns whether it surely stands for what is shown in the element."""
@@ -121,8 +123,10 @@ class ImageSearch:
         """Take what is in a text that a script will make a part of the page."""
         if self._within < _DEPTH:
             self._within += 1
+            around, self._text = self._text, text
             for tag in tags(text):
                 self.read(tag)
+            self._text = around
             self._within -= 1
 
     def _is_carried(self, tag: Tag) -> bool:
@@ -187,6 +191,10 @@ class ImageSearch:
         """What an image states in JSON or in a script: other candidates for it, or further images."""
         listed = {name: value for name, value in attributes.items() if name == "onclick" or value[:1] in _LISTS}
         images = stated_images(listed).images
+        if "this.src" in listed.get("onclick", ""):  # which may be no larger than what it takes the place of
+            for candidates in images:
+                self._add(candidates)
+            return []
         if len(images) == 1 or any("src" in name for name in listed):
             return [(ORIGINAL if "onclick" in listed else rank, address) for each in images for rank, address in each]
         for candidates in images:

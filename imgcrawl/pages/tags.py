@@ -38,7 +38,7 @@ _PROPERTY = r"(?:itemprop|property|itemscope|typeof|resource)(?=[\s/>=])"
 # What a script will show, or a style does, is stated on any element: by an attribute of such a name, with the name of
 # an image file in its value.
 _MAY_STATE = (
-    r"(?:(?:data-|[:@\[]|v-|x-|ng-)[^\s/>=]*+|onclick|style|src(?:set|doc)?|data|poster|background|original|full|large"
+    r"(?:(?:data-|[:@\[]|v-|x-|ng-)[^\s/>=]*+|onclick|style|src(?:set|doc)?|data|poster|background|original|full|large|zoomfile"
     r"|(?:images?|photos?|pictures?|gallery|slides)(?:-[^\s/>=]*+)?)"
 )
 MAY_STATE = re.compile(_MAY_STATE)

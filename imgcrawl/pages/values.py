@@ -22,14 +22,16 @@ from imgcrawl.pages.candidates import (
     UNSAID,
     Rank,
     file_name,
+    is_address,
     is_file,
+    is_name,
     srcset_candidates,
 )
 from imgcrawl.pages.literals import MAX_VALUE, literal
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import MAY_STATE
 
-MAX_STATED = 1_000  # images of one value
+MAX_STATED = 10_000  # images of one value
 _DEPTH = 20  # of lists and objects in each other
 _LONGEST = 200  # characters of a name that are looked at
 
@@ -41,7 +43,7 @@ _SAYS_SMALL = re.compile(
 _SAYS_OTHER = re.compile(
     r"icon|avatar|logo|fallback|error|default|hover|(?<![a-z])(?:over|alt|pin|next|prev)|active|shar(?:e|ing)|caption|title"
     r"|author|user|profile|relat|recommend|similar|sponsor|cursor|sprite|marker|button|badge|flag|track|(?<![a-z])ads?(?![a-z])"
-    r"|mask|pattern|texture|overlay|watermark|comment|breadcrumb|responsive|(?<![a-z])qr"
+    r"|mask|pattern|texture|overlay|watermark|comment|breadcrumb|responsive|(?<![a-z])qr|(?:^|-|file)names?$"
 )
 _BACKGROUND = re.compile(r"style$|(?:.*[^a-z])?(?:bg|background)")
 # Under these keys are sizes, or formats, of one image; so are all that have such keys.
@@ -121,13 +123,13 @@ def images_of(name: str, value: str) -> list[Candidates]:
     """What *value* states, which is that of the attribute *name*: several images, or one."""
     rank = _rank_of(name)
     value = value[:MAX_VALUE].strip()
-    if rank is None or not value or "<" in value:
+    if rank is None or not value or ("<" in value and name != "style" and value[0] not in "{["):
         return []
     if value[0] in "{[" and (data := literal(value)) is not None:
         return _images_of(data, name, rank)
     if _SCRIPTED.match(name) or value[0] in "{[":
         quoted = ((_rank_of(match[1] or "src"), match[3].replace("\\/", "/")) for match in _QUOTED.finditer(value))
-        return [[(of_key, address)] for of_key, address in quoted if of_key and _is_address(address)][:MAX_STATED]
+        return [[(of_key, address)] for of_key, address in quoted if of_key and is_address(address)][:MAX_STATED]
     is_set = name.endswith("set")
     if not is_set and (_BACKGROUND.match(name) or "url(" in value):
         return list(_backgrounds(value))
@@ -135,8 +137,8 @@ def images_of(name: str, value: str) -> list[Candidates]:
         sizes = [pair for pair in srcset_candidates(value) if is_file(pair[1])]
         return [sizes] if sizes else []
     parts = list(filter(None, map(str.strip, _SEPARATOR.split(value))))
-    parts = parts if all(map(_is_address, parts)) else [value]
-    return [[(rank, part)] for part in parts[:MAX_STATED] if _is_address(part)]
+    parts = parts if all(map(is_address, parts)) else [value]
+    return [[(rank, part)] for part in parts[:MAX_STATED] if is_address(part) or (rank[0] > 0 and is_name(part))]
 
 
 def images_listed(data: list[Any], name: str) -> Stated:
@@ -190,10 +192,6 @@ def _words(name: str) -> str:
     return _CAPITAL.sub("-", name[:_LONGEST]).lower()
 
 
-def _is_address(text: object) -> bool:
-    return isinstance(text, str) and "/" in text and is_file(text)
-
-
 def _stated(images: Iterable[Candidates]) -> Stated:
     """*images* without small copies and decoration."""
     stated = Stated([], set())
@@ -225,10 +223,12 @@ def _backgrounds(value: str) -> Iterator[Candidates]:
 
 def _images_in(data: Any, name: str, rank: Rank, depth: int = 0) -> Iterator[Candidates]:
     """The images in *data*, the value of the key or attribute *name*."""
-    if _is_address(data):
+    if is_address(data):
         yield [(rank, data)]
     elif depth < _DEPTH and isinstance(data, list):
-        if _is_of_sizes(name, data):
+        if data and all(map(is_name, data)):
+            yield from ([(rank, each)] for each in data)
+        elif _is_of_sizes(name, data):
             yield from _sizes(data, name, rank, depth)
         else:
             for each in data:
@@ -251,12 +251,12 @@ def _object(data: dict[str, Any], depth: int) -> tuple[list[Candidates], list[tu
     for key, value in data.items():
         rank = _rank_of(key)
         found: Candidates = []
-        if _is_address(key):  # {"https://…/a.jpg": [500, 400]}
+        if is_address(key):  # {"https://…/a.jpg": [500, 400]}
             of_address = _number(value[0] if isinstance(value, list) and value else 0)
             found = [((1, True, of_address, 0, 1), key)]
         elif isinstance(value, str) and key.lower().endswith("srcset"):
             found = [pair for pair in srcset_candidates(value) if is_file(pair[1])]
-        elif rank and _is_address(value):
+        elif rank and is_address(value):
             found = [(rank if rank in (ORIGINAL, SMALL) or not width else (1, True, width, 0, 1), value)]
         elif isinstance(value, dict | list) and (are_sizes or _is_of_sizes(key, value)):
             found, *more = _sizes(value, key, rank or UNSAID, depth + 1) or [[]]
@@ -284,7 +284,7 @@ def _sizes(data: Any, name: str, rank: Rank, depth: int) -> list[Candidates]:
     found: list[tuple[str, Candidates]] = []
     for key, value in islice(data.items(), MAX_STATED):
         of_key = _rank_of(key) or rank
-        if _is_address(value):
+        if is_address(value):
             found.append((key, [(of_key, value)]))
         elif isinstance(value, dict) and depth < _DEPTH:
             own = [pair for image in _object(value, depth + 1)[0] for pair in image]

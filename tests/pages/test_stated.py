@@ -62,6 +62,11 @@ def stated(markup: str) -> list[str]:
         ("<div data-src1=/i/a.jpg data-src2=/i/b.jpg></div>", TWO),
         ("<div data-before-src=/i/a.jpg data-after-src=/i/b.jpg></div>", TWO),
         ("<div data-large=/i/s.jpg data-zoom=/i/a.jpg></div>", ["/i/s.jpg"]),
+        # an address that is a name
+        *((f"<a href='#' {name}=a.jpg><img src=s.jpg></a>", ["/g/a.jpg"]) for name in ("data-src", "zoomfile")),
+        ("""<div data-images='["a.jpg","b.jpg"]'></div>""", ["/g/a.jpg", "/g/b.jpg"]),
+        ("<div data-name=a.jpg data-original-name=a.jpg data-filename=a.jpg></div>", []),
+        ("<img src='/i/{summer}.jpg'>", ["/i/%7Bsummer%7D.jpg"]),
         # several in one
         *((f"""<div {name}='["/i/a.jpg","/i/b.jpg"]'></div>""", TWO)
           for name in ("data-urls", "data-image-urls", "data-sources", "data-src-list")),
@@ -118,6 +123,10 @@ def stated(markup: str) -> list[str]:
         ("<amp-img src=/i/a.jpg></amp-img><amp-anim src=/i/b.jpg></amp-anim>", TWO),
         # markup that a script will make a part of the page
         ("<div data-content=\"<img src='/i/a.jpg'>\"></div>", ONE),
+        (r"""<div data-settings='{"content":"<img src=\"https:\/\/site.example\/i\/a.jpg\">"}'></div>""", ONE),
+        (r"""<p data-i='["\u003cimg src=/i/a.jpg>", {"b":"<p><img src=/i/b.jpg>"}]'></p>""", TWO),
+        ("<div data-html='<img src=/i/a.jpg><script type=text/template><img src=/i/b.jpg></script>'></div>", TWO),
+        ("<img src=/i/a.jpg onclick=\"this.src='/i/b.jpg'\">", ["/i/b.jpg", "/i/a.jpg"]),
         ("<iframe srcdoc='&lt;img src=/i/a.jpg&gt;'></iframe>", ONE),
         ("<script type=text/template><img src=/i/a.jpg><img src='/i/{{name}}.jpg'></script>", ONE),
         ("<script type=text/html><li data-src=/i/a.jpg></li></script>", ONE),
@@ -157,6 +166,18 @@ def test_markup(markup: str, expected: list[str]) -> None:
 )  # fmt: skip
 def test_a_gallery_of_which_the_page_shows_one_is_found_in_its_script(script: str, expected: list[str]) -> None:
     assert stated(f"<script>{script}</script>") == expected
+
+
+def test_long_lists_are_found_whole() -> None:
+    images = [f"/i/{number}.jpg" for number in range(1_500)]
+    assert stated(f"<ul data-photos='{json.dumps(images)}'></ul>") == images
+    listed = [{"src": image, "text": "x" * 200} for image in images]
+    assert stated(f"<script>var photos = {json.dumps(listed)}</script>") == images
+
+
+def test_a_style_ends_at_its_end() -> None:
+    styles = "<style>/* a < b */ div { background: url(/i/a.jpg) }</style>"
+    assert find_images(styles, PAGE) == ["https://site.example/i/a.jpg"]
 
 
 def test_a_script_names_the_originals_of_what_is_shown_small() -> None:
