@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -272,6 +273,12 @@ def test_one_process_tries_all_selectors_and_another_after_one_that_took_too_lon
     trials._trials.close()
     assert len(select(HtmlResponse(PAGE, body=b"<p>" * 900, encoding="utf-8"), "div a, p")) == 900
     assert trials._trials._process is None, "few elements are not tried"
+
+
+def test_a_small_page_does_not_wait_for_the_trial_of_a_large_one() -> None:
+    page = HtmlResponse(PAGE, body=b"<a href=aaa>b</a>", encoding="utf-8")
+    with trials._trials._turn, ThreadPoolExecutor(1) as threads:
+        assert len(threads.submit(select, page, "//a[re:test(@href, 'a+')]").result(30)) == 1
 
 
 def test_a_line_of_the_log_is_not_as_long_as_what_it_tells_of() -> None:

@@ -75,8 +75,7 @@ def check_time(page: Response | Selector, query: str) -> None:
     nodes = text.count("<") - text.count("</") + text.count("=")
     if _are_over():
         raise RequestRefused("stopped", "the crawl was stopped before it was done")
-    seconds = min(_SECONDS, _SECONDS_OF_FEW) if is_small else _SECONDS
-    if nodes > MAX_ELEMENTS or not _is_quick(text, kind, query, seconds):
+    if nodes > MAX_ELEMENTS or not _is_quick(text, kind, query, is_small=is_small):
         why = f"{nodes} elements and attributes" if nodes > MAX_ELEMENTS else "it takes too long"
         raise RequestRefused("too_large", f"{query!r} is not searched for: {why}; one step would be, as a.x")
 
@@ -180,8 +179,12 @@ class _Trials:
 
 
 _trials = _Trials()
+_trials_of_few = _Trials()  # small pages are read in the event loop, which waits for no large one
 
 
-def _is_quick(text: str, kind: str, query: str, seconds: float) -> bool:
+def _is_quick(text: str, kind: str, query: str, *, is_small: bool) -> bool:
     page = text.encode("utf-8", "replace")
-    return _trials.is_quick(page, kind=kind, query=query, is_css=is_css(query), seconds=seconds)
+    seconds = min(_SECONDS, _SECONDS_OF_FEW) if is_small else _SECONDS
+    return (_trials_of_few if is_small else _trials).is_quick(
+        page, kind=kind, query=query, is_css=is_css(query), seconds=seconds
+    )
