@@ -20,20 +20,25 @@ _BRACKET = re.compile(rf"[\[\]{{}}]|{_DOUBLE}|{_SINGLE}|`[^`]*+(?:`|\Z)|{_COMMEN
 
 def literal(text: str, start: int = 0, limit: int = MAX_VALUE) -> Any:
     """The array or object of JavaScript or JSON that begins at *start*; None where none does within *limit*."""
+    return literal_to(text, start, limit)[0]
+
+
+def literal_to(text: str, start: int, limit: int) -> tuple[Any, int]:
+    """As `literal`, and how many characters were looked at for it."""
     depth = 0
     for match in _BRACKET.finditer(text, start, start + limit):
         depth += (match[0] in ("[", "{")) - (match[0] in ("]", "}"))
         if depth <= 0:
             break
     else:
-        return None
+        return None, limit
     text = text[start : match.end()]
     for form in (str, lambda code: _TOKEN.sub(_as_json, code)):
         try:
-            return json.loads(form(text), strict=False)
+            return json.loads(form(text), strict=False), len(text)
         except (ValueError, RecursionError):
             continue
-    return None
+    return None, len(text)
 
 
 def _as_json(match: re.Match[str]) -> str:

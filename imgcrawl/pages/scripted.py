@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from itertools import islice
 
 from imgcrawl.pages.candidates import ORNAMENT, PHOTOGRAPH, PLACEHOLDER, file_name
-from imgcrawl.pages.literals import literal
+from imgcrawl.pages.literals import literal_to
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.values import Stated, images_listed, images_of
 from imgcrawl.urls import absolute
@@ -109,9 +109,8 @@ def _lists_in(scripts: Iterable[str]) -> Iterator[Stated]:
                 tried += 1
                 if tried > _MAX_LISTS or left <= 0:
                     return
-                data = literal(code, found.start(), _MAX_LIST)
-                # One that was read is counted as what is left of the script, or as long as it may be.
-                left -= min(_MAX_LIST, len(code) - found.start())
+                data, length = literal_to(code, found.start(), _MAX_LIST)
+                left -= length
                 stated = images_listed(data, called[1]) if isinstance(data, list) else None
                 if (
                     stated

@@ -173,6 +173,8 @@ def test_long_lists_are_found_whole() -> None:
     assert stated(f"<ul data-photos='{json.dumps(images)}'></ul>") == images
     listed = [{"src": image, "text": "x" * 200} for image in images]
     assert stated(f"<script>var photos = {json.dumps(listed)}</script>") == images
+    several = "".join(f"images{number} = ['/i/shown.jpg', '/i/{number}.jpg'];" for number in range(20))
+    assert stated(f"<script>{several}{'x' * 2_000_000}</script>") == images[:20]
 
 
 def test_a_style_ends_at_its_end() -> None:
