@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgcrawl.rows import BadRow, GoodRow, open_address_list
+from imgcrawl.rows.reader import open_records
 
 ADDRESSES = [f"https://a.org/{number}.jpg" for number in range(3)]
 CSV = "id,url,caption\n" + "".join(f"{n},{url},the {n}\n" for n, url in enumerate(ADDRESSES))
@@ -89,3 +90,24 @@ def test_what_only_looks_like_a_table_is_none(tmp_path: Path, name: str, text: s
     first = next(iter(open_address_list(tmp_path / name)[0]))
     assert isinstance(first, GoodRow)
     assert first.values[0] == values
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "number"),
+    [
+        ("l.csv", '"A caption\nof two lines",https://a.org/1.jpg\nb,https://a.org/2.jpg\n', 2),
+        ("l.csv", "google.com\n2,example.com\n3,example.org\n", 3),
+        ("l.csv", "#one\n#two\nthree\n", 3),
+        ("l.csv", "url\nhttps://a.org/1,x\nhttps://a.org/2,y\n", 2),
+        ("l.csv", '"Image\nURL",Caption\nhttps://a.org/1.jpg,a\nhttps://a.org/2.jpg,b\n', 2),
+        ("l.json", json.dumps({"data": OBJECTS[:1], "ads": OBJECTS}), 1),
+        ("l.json", 2 * (json.dumps({"photos": 9000 * [{"src": ADDRESSES[0]}], "title": "t"}) + "\n"), 2),
+    ],
+)
+def test_no_row_and_no_header_is_taken_for_what_stands_above(tmp_path: Path, name: str, text: str, number: int) -> None:
+    (tmp_path / name).write_text(text)
+    records = open_records(tmp_path / name, format=None, encoding="utf-8", delimiter=None)
+    assert getattr(records, "above", 0) == 0
+    found = [fields for _, _, fields in records.read()]
+    assert not any(isinstance(each, BadRow) for each in found)
+    assert len(found) - (name == "l.csv" and text[:4].strip('"').lower() in ("url\n", "ima")) == number

@@ -7,6 +7,7 @@ pages that travel as JSON. What cannot be read is a `BadRow` with its line and r
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,10 +26,13 @@ from imgcrawl.rows.records import (
     Unreadable,
     excerpt_of,
     format_of,
+    has_objects_in_lines,
     rows_of_object,
 )
 from imgcrawl.rows.source import Source, open_source
 from imgcrawl.rows.tables import delimiter_in, lines_above, lines_of
+
+logger = logging.getLogger(__name__)
 
 SAMPLE = 100  # rows of which one must be good before a list is believed
 MAX_SAMPLE = 1 << 24  # characters of JSON, after which no more rows are held to be looked at together
@@ -175,9 +179,14 @@ def open_records(
     if _begins_as_parquet(path):
         return ObjectRecords(Source(Path(path).expanduser(), None, "", "utf-8", b"\n"), "parquet")
     source, name, head = open_source(path, encoding)
-    format = format_of(source.path, name, head, format)
+    asked, format = format, format_of(source.path, name, head, format)
+    is_object = format == "json" and head.lstrip().startswith("{")
+    if is_object and asked is None and "\n" not in head.strip() and has_objects_in_lines(source):
+        format = "jsonl"
     if format == "json":
-        within = rows_of_object(head) if head.lstrip().startswith("{") else ""
+        within = rows_of_object(head) if is_object else ""
+        if within:
+            logger.info("List %r: its rows are those in %r", str(source.path), within)
         return ObjectRecords(source, format, f"{within}.item" if within else "item")
     lines = lines_of(head) if format in ("csv", "tsv") else []
     if delimiter is None:

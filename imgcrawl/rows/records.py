@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,6 +126,12 @@ def rows_of_object(decoded: str) -> str:
             json.loads(first)
             return ""
     return rows_within(decoded)
+
+
+def has_objects_in_lines(source: Source) -> bool:
+    """Whether there is one more object behind the first line, which may be longer than what was looked at."""
+    first, second = (*islice((line for raw in source.lines([]) if (line := raw.strip())), 2), b"", b"")[:2]
+    return first.endswith(b"}") and second.startswith(b"{")
 
 
 def _format_by_content(first: str, line: str) -> str:

@@ -14,6 +14,7 @@ _LOOKED_AT = 50  # lines
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # what spreadsheets write and read above a table
 _ADDRESS = re.compile(r"\s*(?:https?:)?//[^\s/]\S*\s*", re.IGNORECASE)
 _NAMES_ADDRESSES = re.compile(r"ur[il]|link|src|im(?:age|g)|photo|pic|address|href|file", re.IGNORECASE)
+_IS_VALUE = re.compile(r"//|\w\.\w|^\s*[0-9]+\s*$")  # no name of a column
 # Keys of an object that is a row itself, whatever lists it has in it.
 _OF_A_ROW = {"image_urls", "video_urls", "image_url", "image", "url", "src"}
 
@@ -27,17 +28,27 @@ def lines_of(head: str) -> list[str]:
 def lines_above(lines: Sequence[str], delimiter: str) -> int:
     """How many of *lines* stand above the rows of a table: what parts its columns (`sep=;`), comments, a title.
 
-    A line with an address, and one with as many columns as most, are none of these.
+    A line with an address, one with as many columns as most, and one where a quote goes on are none of these. A title
+    has an empty line or a header behind it: else it is a row, or the header of the first column.
     """
     above = 1 if lines and _SEPARATOR.fullmatch(lines[0]) else 0
     width = _width(_records(lines[above:], delimiter))[0]
+    sure, has_title = above, False
     for line in lines[above:-1]:
-        columns = len(_cells(line, delimiter))
-        is_title = columns == 1 < width or (line.startswith("#") and (columns != width or width == 1))
-        if line.strip() and ("//" in line or not is_title):
-            break
+        cells = _cells(line, delimiter)
+        is_comment = line.startswith("#") and len(cells) != width
+        is_title = not is_comment and len(cells) == 1 and (width > 1 or line.startswith("#"))
+        if line.strip() and ("//" in line or line.count('"') % 2 or not (is_comment or is_title)):
+            return above if _is_header(cells, width) else sure
         above += 1
-    return above
+        has_title = bool(line.strip()) and (has_title or is_title)
+        if not has_title:
+            sure = above
+    return sure
+
+
+def _is_header(cells: Sequence[str], width: int) -> bool:
+    return len(cells) == width and any(map(_NAMES_ADDRESSES.search, cells)) and not any(map(_IS_VALUE.search, cells))
 
 
 def delimiter_in(lines: Sequence[str]) -> str:
@@ -88,7 +99,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def rows_within(head: str) -> str:
-    """Where in the JSON object that begins with *head* the list of objects with addresses is, as ijson names it.
+    """Where in the JSON object that begins with *head* the first list of objects with addresses is, as ijson names it.
 
     It is "" where there is none, and where the object is a row itself.
     """
@@ -96,14 +107,14 @@ def rows_within(head: str) -> str:
         ijson = import_module("ijson")
     except ImportError:
         return ""
-    found: Counter[str] = Counter()
+    found = ""
     for prefix in _places(head, ijson):
         if prefix in _OF_A_ROW:
             return ""
         outer, _, inner = prefix.partition(".item.")
         if inner:
-            found[outer] += 1
-    return max(found, key=lambda place: found[place], default="")
+            found = found or outer
+    return found
 
 
 def _places(head: str, ijson: Any) -> Iterator[str]:
