@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import io
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from functools import cache
@@ -146,6 +147,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--cache", type=Path, required=True, help="where pictures are kept")
     given = parser.parse_args()
+    os.nice(10)  # a site is on a machine of its own: here it has what the crawl leaves of two cores
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(given.port, given.cache))
 

@@ -105,7 +105,7 @@ class Identity:
         Two that would be known as the same stay as they are: what differs tells them apart.
         """
         known = {url: other for url in urls if isinstance(url, str) and (other := self.of(url)) != url}
-        times = Counter(known.get(url, url) for url in dict.fromkeys(urls) if isinstance(url, str))
+        times = Counter(known.get(url, url) for url in {url for url in urls if isinstance(url, str)})
         return {url: other for url, other in known.items() if times[other] == 1}
 
     def _kept_path_parameter(self, parameter: re.Match[str]) -> str:

@@ -147,7 +147,7 @@ def test_what_may_be_a_size_or_a_name_is_no_signature(query: str) -> None:
 
 def test_what_tells_two_images_of_one_gallery_apart_is_not_left_out() -> None:
     one, other, third = (f"http://a/i{name}.jpg?token={token}" for name, token in (("", 1), ("", 2), ("3", 3)))
-    assert IMAGES.of_all([one, other, third, None, "http://a/b.jpg"]) == {third: "http://a/i3.jpg"}
+    assert IMAGES.of_all([one, other, third, None, ["a"], "http://a/b.jpg"]) == {third: "http://a/i3.jpg"}
 
 
 @pytest.mark.parametrize("query", ["sign=libra", "exp=2", "md5=x", "token=1"])
