@@ -146,7 +146,12 @@ class PostgresCatalogue(SqlCatalogue):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._lock:
-            self._rows(_BEGIN)  # in one: each question costs a round trip
+            try:
+                self._rows(_BEGIN)  # in one: each question costs a round trip
+            except BaseException:
+                if not self._db.closed:  # it has begun, and not the lock
+                    self._db.rollback()
+                raise
             self._in_transaction = True
             try:
                 yield

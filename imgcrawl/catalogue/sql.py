@@ -98,8 +98,9 @@ class SqlCatalogue(SqlRecords):
         if gallery is None:
             return False
         whole = is_complete(self.outcomes(gallery.keys)) and not gallery.fields.get("failed_pages")
-        complete_at, error = (visit.seen_at, "") if whole else (gallery.complete_at, gallery.error)
-        values = (visit.seen_at, complete_at, error, gallery.key)
+        before = gallery.complete_at if gallery.complete_at < visit.seen_at else 0.0  # what was told then is told anew
+        complete_at, error = (visit.seen_at, "") if whole else (before, gallery.error)
+        values = (max(visit.seen_at, gallery.last_seen), complete_at, error, gallery.key)
         self._write("UPDATE galleries SET last_seen = ?, complete_at = ?, error = ? WHERE key = ?", [values])
         return True
 

@@ -96,7 +96,7 @@ class BaseCommand(Base):
 
 def know_addon(settings: Settings) -> None:
     """Give *settings* what a crawl has of `imgcrawl.Addon`, where the project has that. May raise `InputError`."""
-    if any(_is_addon(path) for path in settings.getdict("ADDONS")):
+    if any(_is_addon(path) for path, order in settings.getdict("ADDONS").items() if order is not None):
         from imgcrawl.addon import set_values  # noqa: PLC0415 -- it loads all parts
 
         set_values(settings)

@@ -12,6 +12,7 @@ from cachetools import LRUCache
 from scrapy.crawler import Crawler
 
 from imgcrawl.catalogue import Catalogue, GalleryVisit, LastOutcome
+from imgcrawl.engine import scheduler_in
 from imgcrawl.items import Image
 from imgcrawl.pipelines.outcomes import tell_anew
 from imgcrawl.pipelines.placeholders import Lesson, Placeholders, as_placeholder
@@ -48,6 +49,11 @@ class Witnesses:
         if enough and crawler.spider:
             placeholders.remember(_learned_before(catalogue, crawler.spider.name, enough))
 
+    @property
+    def _counts_alone(self) -> bool:
+        """Whether what is counted here is counted nowhere else, by pages that are done or from the feed."""
+        return getattr(scheduler_in(self._crawler), "shared_run", None) is None
+
     def hear(self, lesson: Lesson, images: Sequence[Image], visit: GalleryVisit) -> list[GalleryVisit]:
         """Remember those of *images* that *lesson* says may be placeholders, of which *visit* tells in the catalogue;
         count what was told of those that are known to be some now as such, and return their visits, for the catalogue.
@@ -66,7 +72,8 @@ class Witnesses:
         witnesses = [witness for witness in self._told.pop(known_by, ()) if not witness.is_late]
         for witness in witnesses:
             witness.is_late = True
-            tell_anew(self._crawler, witness.image, as_placeholder(witness.image), witness.page)
+            if self._counts_alone:
+                tell_anew(self._crawler, witness.image, as_placeholder(witness.image), witness.page)
             outcome = replace(witness.outcome, status="failed", reason="placeholder", tried=0)
             yield GalleryVisit(
                 spider=outcome.spider,
@@ -82,9 +89,10 @@ class Witnesses:
             )
         if witnesses:
             logger.warning(
-                "%d addresses that lead to it are in the feed as downloaded, uptodate or duplicate; the summary and the"
-                " catalogue have them as placeholders (%.500s)",
+                "%d addresses that lead to it are in the feed as downloaded, uptodate or duplicate; they are"
+                " placeholders in the %scatalogue (%.500s)",
                 len(witnesses),
+                "summary and the " if self._counts_alone else "",
                 known_by,
             )
 

@@ -15,7 +15,7 @@ from itemadapter import ItemAdapter
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.catalogue import LOST, Catalogue, CatalogueCounts, GalleryVisit, LastOutcome, Record, SqliteCatalogue
-from imgcrawl.catalogue.contract import SCHEMA_VERSION
+from imgcrawl.catalogue.contract import SCHEMA_VERSION, CatalogueError
 from imgcrawl.catalogue.database import AT_ONCE
 from imgcrawl.catalogue.galleries import items
 from imgcrawl.catalogue.sql import IMAGES, gallery_key
@@ -108,6 +108,21 @@ def test_the_files_of_bytes_are_told_once_each_in_their_order(catalogue: Catalog
     assert not catalogue.has_file("x", "ab" * 32)
 
 
+def test_a_gallery_is_not_complete_any_more_when_an_image_of_it_is_told_anew(catalogue: Catalogue) -> None:
+    catalogue.note([visit(outcome(1), outcome(2), at=100.0)])
+    key = gallery_key("s", "http://h/g")
+    assert catalogue.complete_at([key]) == [100.0]
+    late = visit(outcome(1, "failed", "placeholder", at=100.0), at=100.0, partial=True, key=key)
+    catalogue.note([late])
+    assert catalogue.complete_at([key]) == [0.0]
+    catalogue.note([visit(outcome(1), outcome(2), at=200.0)])
+    catalogue.note([late])
+    assert catalogue.complete_at([key]) == [0.0]
+    gallery = catalogue.gallery(key)
+    assert gallery is not None
+    assert gallery.last_seen == 200.0
+
+
 def test_what_is_published_together_sees_what_was_there_and_what_is_new(catalogue: Catalogue) -> None:
     put(catalogue, record(1, "b.jpg"), record(2, "c.jpg"))
     with catalogue.transaction():
@@ -125,6 +140,16 @@ def test_what_is_published_together_sees_what_was_there_and_what_is_new(catalogu
         assert catalogue.find(key(3)) is None
         together.write()
     assert catalogue.find_all([key(3), key(4)]) == [record(3, "a.jpg"), record(4, "d.jpg", "cd" * 32)]
+
+
+def test_a_lock_that_is_not_had_in_time_costs_one_transaction(postgres: PostgresServer) -> None:
+    with closing(opened(postgres.url)) as catalogue, closing(opened(postgres.url)) as other:
+        db: Any = catalogue
+        db._db.execute("SET lock_timeout = '50ms'")
+        with other.transaction(), pytest.raises(CatalogueError, match="lock timeout"), catalogue.transaction():
+            pass
+        put(catalogue, record(1))
+        assert other.find(key(1)) == record(1)
 
 
 def test_what_a_transaction_did_before_an_error_is_undone(catalogue: Catalogue) -> None:
