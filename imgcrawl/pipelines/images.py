@@ -152,7 +152,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         if not self.config.simulate:
             media = (self.images_urls_field, self.images_result_field)
             visit = await for_many(self.threads, many, visit_of, adapter, asked, images, media, name)
-            for each in (*self.witnesses.hear(lesson, images, visit), visit):  # itself last: it may be complete then
+            for each in self.witnesses.hear(lesson, images, visit):
                 await self._note(each, images)
         results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
         return self.item_completed(results, item, self.spiderinfo)

@@ -56,7 +56,8 @@ class Witnesses:
 
     def hear(self, lesson: Lesson, images: Sequence[Image], visit: GalleryVisit) -> list[GalleryVisit]:
         """Remember those of *images* that *lesson* says may be placeholders, of which *visit* tells in the catalogue;
-        count what was told of those that are known to be some now as such, and return their visits, for the catalogue.
+        count what was told of those that are known to be some now as such, and return their visits, for the catalogue,
+        with *visit*: behind those of other galleries, as it may be complete then, and before those of its own.
 
         What a feed has of them stays there, and is said to.
         """
@@ -66,7 +67,9 @@ class Witnesses:
                 told[index] = Witness(images[index], visit.outcomes[index], visit.media, visit.url)
             self._told.setdefault(known_by, deque(maxlen=_OF_ONE_IMAGE)).append(told[index])
         known = [*lesson.learned, *(known_by for _, known_by in lesson.may_be if self._placeholders.knows(known_by))]
-        return [late for known_by in dict.fromkeys(known) for late in self._tell_anew(known_by)]
+        late = [each for known_by in dict.fromkeys(known) for each in self._tell_anew(known_by)]
+        own = [each for each in late if each.outcomes[0].gallery == visit.outcomes[0].gallery]
+        return [*(each for each in late if each not in own), visit, *own]
 
     def _tell_anew(self, known_by: str) -> Iterator[GalleryVisit]:
         witnesses = [witness for witness in self._told.pop(known_by, ()) if not witness.is_late]
