@@ -5,13 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sqlite3
 import sys
-import threading
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -22,6 +18,7 @@ from scrapy.utils.conf import closest_scrapy_cfg
 
 from imgcrawl.catalogue import CatalogueError
 from imgcrawl.checks import check_given
+from imgcrawl.commands.progress import CommandProgress, status_line
 from imgcrawl.digits import whole
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
@@ -29,10 +26,12 @@ from imgcrawl.lines import printable
 from imgcrawl.pipelines.loststores import LostStoreError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from scrapy.commands import ScrapyCommand as Base
 else:
     Base = object  # Scrapy takes every subclass of ScrapyCommand in this package for a command
 
+WIDTH = 160  # columns where there is no terminal to ask
 CATALOGUE_ERRORS = (CatalogueError, sqlite3.Error)  # raised by a catalogue that was opened
 
 
@@ -59,7 +58,8 @@ class BaseCommand(Base):
         if isinstance(sys.stdout, TextIOWrapper):  # what others print there, too, ends at no character of a site
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            self.exitcode = self.execute(args, opts)
+            with CommandProgress(lambda: "working", in_terminal_only=True):  # unless it has more to say
+                self.exitcode = self.execute(args, opts)
         except (InputError, UsageError) as error:
             complain(str(error))
             self.exitcode = ExitCode.REFUSED
@@ -110,8 +110,18 @@ def _is_addon(path: object) -> bool:
 
 def say(line: str, *, end: str = "\n") -> None:
     """Print *line* to stdout, as a terminal may show it."""
-    with _status.away():
+    with status_line.away():
         print(_encodable(printable(line), getattr(sys.stdout, "encoding", None)), end=end, flush=True)
+
+
+def show(*parts: RenderableType) -> None:
+    """Print *parts*, made for `rich`, to stdout: as wide as the terminal, or as WIDTH."""
+    from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    with status_line.away():
+        for part in parts:
+            console.print(part)
 
 
 def _encodable(line: str, encoding: str | None) -> str:
@@ -133,8 +143,7 @@ def whole_option(name: str, value: str, least: int, most: int) -> int:
 
 def complain(sentence: str) -> None:
     """Print *sentence* to stderr, as a terminal may show it."""
-    with _status.away():
-        print(printable(sentence), file=sys.stderr)
+    status_line.print(sentence)
 
 
 def without_catalogue(error: Exception) -> int:
@@ -156,33 +165,3 @@ def require_own_folder(command: str, settings: Settings) -> None:
             f'scrapy {command}: there is no folder for spiders of your own; make one, "my_spiders" say, and an '
             'imgcrawl.toml with the line: spiders = ["my_spiders"]'
         )
-
-
-def show_status(line: str) -> None:
-    """Show *line*, "" for none, in the place of the last one, on a terminal at stderr, below what is printed."""
-    _status.show(line)
-
-
-class _StatusLine:
-    """The line at the bottom of a terminal at stderr, which threads may change."""
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._shown = 0  # characters
-
-    def show(self, line: str) -> None:
-        with self._lock:
-            text = printable(line)[: shutil.get_terminal_size().columns - 1]
-            if text or self._shown:
-                print(f"\r{text}{' ' * (self._shown - len(text))}", end="\r", file=sys.stderr, flush=True)
-            self._shown = len(text)
-
-    @contextmanager
-    def away(self) -> Iterator[None]:
-        """While this lasts, something else is printed where the line stands."""
-        with self._lock:
-            self.show("")
-            yield
-
-
-_status = _StatusLine()

@@ -8,6 +8,7 @@ import os
 import sys
 from contextlib import suppress
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import scrapy.commands.crawl
@@ -21,6 +22,7 @@ from imgcrawl.checks import check_given, check_values
 from imgcrawl.commands.base import complain, refuse
 from imgcrawl.commands.ending import tell_end
 from imgcrawl.commands.manyworkers import run_workers, starter_for
+from imgcrawl.commands.progress import progress_of_crawl
 from imgcrawl.commands.startup import check_log_level, quiet_startup
 from imgcrawl.components import check_orders, check_paths, check_process
 from imgcrawl.exceptions import BAD_INPUT, InputError
@@ -113,7 +115,8 @@ class Command(scrapy.commands.crawl.Command):
                 self.exitcode = run_workers(process, spider, opts, arguments, self._starter)
                 return
             crawler = self._create_crawler(spider)
-            _run(process, crawler, arguments)
+            with progress_of_crawl(crawler.settings, partial(_told_beside_display, crawler)):
+                _run(process, crawler, arguments)
         except InputError as error:
             _refuse(str(error), self._log_file)
         except Exception as error:
@@ -166,6 +169,17 @@ def _log_in_lines(settings: Settings) -> None:
         from imgcrawl.telemetry.jsonlines import install_json_lines  # noqa: PLC0415 -- only where it is set
 
         install_json_lines()
+
+
+def _told_beside_display(crawler: Crawler) -> str:
+    """What is done before the display is there, or when it has gone."""
+    try:
+        progress = crawler.get_extension(Progress)
+    except RuntimeError:  # it has none yet
+        return "the crawl begins"
+    if progress is None or not progress.display or progress.live:
+        return ""
+    return "the feeds are written" if crawler.stats.get_value("finish_reason") else "the crawl begins"
 
 
 def _collect_garbage() -> None:

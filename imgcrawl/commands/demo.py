@@ -19,6 +19,7 @@ from scrapy.commands import ScrapyCommand
 
 from imgcrawl.children import crawl_command, import_path
 from imgcrawl.commands.base import BaseCommand, say
+from imgcrawl.commands.progress import no_progress
 from imgcrawl.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Command(BaseCommand, ScrapyCommand):
             with ExitStack() as stack:
                 replica = _start(stack, _site(args), opts.port)
                 if opts.serve:
-                    with suppress(KeyboardInterrupt):
+                    with suppress(KeyboardInterrupt), no_progress():
                         _tell(replica)
                         replica.wait()
                     return 0
@@ -102,10 +103,11 @@ def _crawl(replica: Replica, command: list[str], out: Path, settings: list[str])
         cwd=out,  # where no project is
         env={**os.environ, "SCRAPY_SETTINGS_MODULE": "imgcrawl.settings", **import_path()},
     )
-    while crawl.returncode is None:
-        # Ctrl-C reaches the crawl too, which ends in its own way: the site must stay until then.
-        with suppress(KeyboardInterrupt):
-            crawl.wait()
+    with no_progress():  # but the crawl's
+        while crawl.returncode is None:
+            # Ctrl-C reaches the crawl too, which ends in its own way: the site must stay until then.
+            with suppress(KeyboardInterrupt):
+                crawl.wait()
     for line in _report(replica, feed, images, time.monotonic() - start):
         say(line)
     # As a shell has it: 128 and the number of the signal.

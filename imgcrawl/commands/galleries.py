@@ -13,7 +13,7 @@ from scrapy.commands import ScrapyCommand
 from imgcrawl.catalogue import open_catalogue
 from imgcrawl.catalogue.galleries import items
 from imgcrawl.commands.base import BaseCommand, complain
-from imgcrawl.commands.progress import CommandProgress
+from imgcrawl.commands.progress import CommandProgress, no_progress
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.feeds.tables import json_line, write_table
@@ -66,9 +66,9 @@ class Command(BaseCommand, ScrapyCommand):
             for read, row in enumerate(made(), 1):  # noqa: B007 -- told by progress
                 yield row
 
-        hidden = path is None and sys.stdout.isatty()  # which shows it
+        is_shown = path is None and sys.stdout.isatty()
         try:
-            with CommandProgress(lambda: f"{read:,} rows", hidden=hidden):
+            with no_progress() if is_shown else CommandProgress(lambda: f"{read:,} rows"):
                 count = self._write(path, counted) if path else _print(counted())
         finally:
             catalogue.close()

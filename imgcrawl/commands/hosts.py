@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 
 from scrapy.commands import ScrapyCommand
 from scrapy.settings import Settings
 
-from imgcrawl.commands.base import BaseCommand
+from imgcrawl.commands.base import BaseCommand, show
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
 from imgcrawl.live import overview
@@ -49,17 +48,14 @@ async def _show_busiest(spider: str, settings: Settings) -> None:
     view = await overview(settings, spider)
     if view["state"] not in ALIVE:
         raise InputError(f"scrapy hosts: no crawl of {spider} runs here; expected one, or REDIS_URL of one elsewhere")
-    from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
+    from imgcrawl.live.statusview import hosts_table  # noqa: PLC0415 -- no crawl needs it
 
-    from imgcrawl.live.statusview import hosts_table  # noqa: PLC0415 -- the same
-
-    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(hosts_table(view))
+    show(hosts_table(view))
 
 
 async def _show(spider: str, settings: Settings, url: str) -> None:
     settings.set("REDIS_URL", url, "cmdline")
-    from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
-    from rich.table import Table  # noqa: PLC0415 -- the same
+    from rich.table import Table  # noqa: PLC0415 -- no crawl needs it
     from rich.text import Text  # noqa: PLC0415 -- the same
 
     from imgcrawl.limits.redis import OUTAGES  # noqa: PLC0415 -- needs REDIS_URL
@@ -92,6 +88,4 @@ async def _show(spider: str, settings: Settings, url: str) -> None:
             str((note or {}).get("said", "")),
         )
         table.add_row(*(Text(printable(cell)) for cell in cells))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    console.print(Text(f"{spider}: {workers} workers, {total} hosts asked for in the last ten minutes"))
-    console.print(table)
+    show(Text(f"{spider}: {workers} workers, {total} hosts asked for in the last ten minutes"), table)

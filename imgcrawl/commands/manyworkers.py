@@ -16,6 +16,7 @@ from imgcrawl.checks import check_values
 from imgcrawl.children import crawl_command
 from imgcrawl.commands.base import whole_option
 from imgcrawl.commands.ending import tell_end
+from imgcrawl.commands.progress import progress_of_crawl
 from imgcrawl.components import check_paths
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
@@ -88,7 +89,9 @@ def run_workers(
     command += ["--nolog"] if opts.nolog else []
     plan = Plan(spider, count, command, feeds, folder_for(spider, arguments, feeds))
     announcer = announcer_for(settings, spider)
-    done = asyncio.run(Workers(plan, settings, announcer, partial(start_worker, starter=starter)).run())
+    workers = Workers(plan, settings, announcer, partial(start_worker, starter=starter))
+    with progress_of_crawl(settings, workers.terminal.told_beside):
+        done = asyncio.run(workers.run())
     if done.refused:
         return ExitCode.REFUSED
     done.stats["finish_time"] = datetime.now(UTC)

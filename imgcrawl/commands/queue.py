@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from scrapy.commands import ScrapyCommand
 from scrapy.spiderloader import get_spider_loader
 
-from imgcrawl.commands.base import BaseCommand, complain, say
-from imgcrawl.commands.progress import CommandProgress
+from imgcrawl.commands.base import BaseCommand, complain, say, show
+from imgcrawl.commands.progress import CommandProgress, no_progress
 from imgcrawl.display import again
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
@@ -137,15 +137,13 @@ def _server(spider: str, folder: Path) -> Iterator[str]:
 
 
 async def _show(store: Queues, spider: str) -> int:
-    from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
-    from rich.table import Table  # noqa: PLC0415 -- the same
+    from rich.table import Table  # noqa: PLC0415 -- no crawl needs it
     from rich.text import Text  # noqa: PLC0415 -- the same
 
     from imgcrawl.frontier import inspect  # noqa: PLC0415 -- the same
     from imgcrawl.frontier.run_arguments import shown  # noqa: PLC0415 -- the same
 
     counts, workers = await inspect.counts(store), await inspect.workers(store, MOST_WORKERS)
-    console = Console(highlight=False)
     if not counts["id"]:
         say(f"{spider}: no crawl yet; {counts['queued']:,} queued, {counts['seen']:,} seen")
         return 0
@@ -169,19 +167,19 @@ async def _show(store: Queues, spider: str) -> int:
         "rejected": "values in Redis that were none of ours",
     }.items():
         table.add_row(name, f"{counts[name]:,}", meaning)
-    console.print(table)
+    show(table)
     if workers:
         held = Table("worker", "pages", "oldest since", box=None, padding=(0, 2, 0, 0), header_style="bold")
         for worker, leases in sorted(workers.items()):
             since = min((lease.since for lease in leases), default=0.0)
             held.add_row(Text(printable(worker)), str(len(leases)), _when(since) if since else "")
-        console.print(held)
+        show(held)
         _say_how_many_more(counts["workers"] - len(workers), "workers")
     if pages := sorted((lease.since, worker, lease) for worker in workers for lease in workers[worker]):
         shown_ = Table("since", "worker", "page", box=None, padding=(0, 2, 0, 0), header_style="bold")
         for since, worker, lease in pages[:MOST_LEASES]:
             shown_.add_row(_when(since), Text(printable(worker)), Text(_url(lease.request), overflow="fold"))
-        console.print(shown_)
+        show(shown_)
         _say_how_many_more(counts["leased"] - MOST_LEASES, "pages")
     return 0
 
@@ -224,7 +222,9 @@ async def _clear(store: Queues, spider: str, *, sure: bool) -> int:
             f"addresses will be forgotten{workers}. Clear? [y/N] ",
             end="",
         )
-        if (await asyncio.to_thread(sys.stdin.readline)).strip().lower() not in ("y", "yes"):
+        with no_progress():
+            answer = await asyncio.to_thread(sys.stdin.readline)
+        if answer.strip().lower() not in ("y", "yes"):
             say("Nothing was cleared.")
             return 1
     with CommandProgress(lambda: f"{counts['seen']:,} addresses are being forgotten"):

@@ -16,7 +16,7 @@ from scrapy.settings import Settings
 
 from imgcrawl.catalogue import open_catalogue
 from imgcrawl.commands.base import BaseCommand, complain, say, whole_option
-from imgcrawl.commands.progress import CommandProgress
+from imgcrawl.commands.progress import CommandProgress, no_progress
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
 
@@ -100,15 +100,14 @@ def _found(
 
     labels = opts.label or LABELS
     if args:
-        progress = CommandProgress(lambda: f"reading {len(args):,} files")
         try:
             folder = stack.enter_context(TemporaryDirectory(prefix="imgcrawl-report-"))
-            found = collect([Path(arg) for arg in args], Path(folder), labels, progress.step)
+            with CommandProgress(lambda: f"reading {len(args):,} files"):
+                found = collect([Path(arg) for arg in args], Path(folder), labels)
         except (OSError, BrokenExecutor) as error:  # also a full disk, and a process that was killed
             raise InputError(
                 f"the feeds cannot be read: {describe(error)}; expected room for them in {gettempdir()}, and memory"
             ) from error
-        progress.end()
         for problem in found.problems:
             complain(problem)
         return found
@@ -132,10 +131,9 @@ def _write(
 
     path = Path(opts.output)
     page = FilePage(stored, stored.address_from(path.absolute().parent))
-    progress = CommandProgress(lambda: f"{page.count:,} images")
-    for gallery in found:
-        page.add(gallery)
-        progress.step()
+    with CommandProgress(lambda: f"{page.count:,} images"):
+        for gallery in found:
+            page.add(gallery)
     if not page.galleries and not found.logs.lines:
         complain("nothing to report: no gallery, and no line of a log")
         return ExitCode.FAILED
@@ -143,12 +141,11 @@ def _write(
     if opts.lookalikes:
         head["groups"] = _lookalikes(page.stored_images(), stored)
     try:
-        with replacing(path) as file:
-            for piece in page.html(head, opts.thumbnails, progress.step):
+        with CommandProgress(lambda: f"writing {page.count:,} images"), replacing(path) as file:
+            for piece in page.html(head, opts.thumbnails):
                 write_all(file, piece)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {describe(error)}") from error
-    progress.end()
     say(f"{path}: {page.galleries:,} galleries, {page.count:,} images, {path.stat().st_size / 1e6:,.1f} MB")
     if page.count > LARGE:
         complain(f"a file of more than {LARGE:,} images is slow to open: scrapy report --serve shows the same page")
@@ -161,16 +158,13 @@ def _lookalikes(images: list[tuple[int, str]], stored: ReportFiles) -> list[list
     if stored.root is None:
         return []
     done = 0
-    progress = CommandProgress(lambda: f"{done:,} of {len(images):,} images compared")
 
     def step(count: int) -> None:
         nonlocal done
         done = count
-        progress.step()
 
-    groups = find(stored.root, images, step, stored.bounds)
-    progress.end()
-    return groups
+    with CommandProgress(lambda: f"{done:,} of {len(images):,} images compared"):
+        return find(stored.root, images, step, stored.bounds)
 
 
 def _token(opts: argparse.Namespace, settings: Settings) -> str:
@@ -191,7 +185,6 @@ def _serve(
     from imgcrawl.watch.access import Access  # noqa: PLC0415 -- the same
 
     count = 0
-    progress = CommandProgress(lambda: f"{count:,} galleries")
 
     def counted() -> Iterable[GalleryRecord]:
         nonlocal count
@@ -199,13 +192,14 @@ def _serve(
             count += 1
             yield gallery
 
-    index = Index(counted(), progress.step)
-    progress.end()
+    with CommandProgress(lambda: f"{count:,} galleries"):
+        index = Index(counted())
     head = head_of(*_title(args, opts), found.tally, found.logs)
     server = ReportServer(index, stored, head, Access(token, opts.host))
     ports = [PORT, 0] if opts.port is None else [opts.port]
     try:
-        asyncio.run(serve(server.application(), opts.host, ports, lambda address: say(f"{address}#{token}")))
+        with no_progress():
+            asyncio.run(serve(server.application(), opts.host, ports, lambda address: say(f"{address}#{token}")))
     except KeyboardInterrupt:
         return ExitCode.DONE  # that is how it ends
     finally:

@@ -10,6 +10,7 @@ from scrapy.spiderloader import get_spider_loader
 from imgcrawl.catalogue import open_catalogue
 from imgcrawl.commands import crawl
 from imgcrawl.commands.base import CATALOGUE_ERRORS, complain, know_addon, refuse, without_catalogue
+from imgcrawl.commands.progress import progress_of_crawl
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.retries import ALL, has_failed
@@ -44,7 +45,8 @@ class Command(crawl.Command):
         names = get_spider_loader(settings).list()
         try:
             know_addon(settings)
-            with closing(open_catalogue(settings, must_exist=True)) as catalogue:
+            told = progress_of_crawl(settings, lambda: "looking for what failed")
+            with told, closing(open_catalogue(settings, must_exist=True)) as catalogue:
                 # What is no spider, the crawl tells.
                 found = len(args) != 1 or args[0] not in names or has_failed(catalogue, args[0], opts.reason)
         except InputError as error:

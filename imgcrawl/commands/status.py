@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from scrapy.commands import ScrapyCommand
 from scrapy.spiderloader import get_spider_loader
 
-from imgcrawl.commands.base import BaseCommand, say
+from imgcrawl.commands.base import BaseCommand, say, show
+from imgcrawl.commands.progress import no_progress
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from scrapy.settings import Settings
 
 REFRESH = 1.0  # seconds
-WIDTH = 160  # columns where there is no terminal to ask
 
 
 class Command(BaseCommand, ScrapyCommand):
@@ -65,7 +65,7 @@ class Command(BaseCommand, ScrapyCommand):
             return _code(views)
         if opts.once or not sys.stdout.isatty():
             views = asyncio.run(look(settings, spider))
-            _console().print(_picture(views, spider))
+            show(_picture(views, spider))
             return _code(views)
         try:
             return asyncio.run(_watch(settings, spider))
@@ -103,11 +103,12 @@ def _picture(views: Sequence[Mapping[str, Any]], spider: str) -> RenderableType:
 
 
 async def _watch(settings: Settings, spider: str) -> int:
-    from rich.live import Live  # noqa: PLC0415 -- no crawl needs it
+    from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
+    from rich.live import Live  # noqa: PLC0415 -- the same
     from rich.text import Text  # noqa: PLC0415 -- the same
 
     views = await look(settings, spider)
-    with Live(_picture(views, spider), console=_console(), auto_refresh=False) as live:
+    with no_progress(), Live(_picture(views, spider), console=Console(highlight=False), auto_refresh=False) as live:
         live.refresh()
         ran = False
         while _code(views) == ExitCode.DONE:
@@ -119,12 +120,6 @@ async def _watch(settings: Settings, spider: str) -> int:
             except InputError as error:  # a Redis that is away: it may come back
                 live.update(Text(printable(str(error))), refresh=True)
     return ExitCode.DONE if ran else ExitCode.FAILED
-
-
-def _console() -> Any:
-    from rich.console import Console  # noqa: PLC0415 -- no crawl needs it
-
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def _code(views: Sequence[Mapping[str, Any]]) -> ExitCode:

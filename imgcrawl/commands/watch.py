@@ -13,6 +13,7 @@ from scrapy.settings import BaseSettings, Settings
 from scrapy.spiderloader import get_spider_loader
 
 from imgcrawl.commands.base import BaseCommand, say
+from imgcrawl.commands.progress import no_progress
 from imgcrawl.commands.status import look
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
@@ -58,7 +59,8 @@ class Command(BaseCommand, ScrapyCommand):
         if opts.port is not None and not 0 <= opts.port <= 65535:
             raise InputError(f"--port {opts.port}: expected a number from 0 to 65535")
         try:
-            asyncio.run(_serve(settings, spider, opts))
+            with no_progress():
+                asyncio.run(_serve(settings, spider, opts))
         except KeyboardInterrupt:
             say("")
         return ExitCode.DONE

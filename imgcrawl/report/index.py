@@ -28,14 +28,14 @@ _AT_ONCE: Final = 500  # rows that are asked for by their numbers
 class Index:
     """Galleries and images, numbered in the order in which they come. Its methods are for any thread."""
 
-    def __init__(self, galleries: Iterable[GalleryRecord], on_step: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, galleries: Iterable[GalleryRecord]) -> None:
         self._lock = threading.RLock()
         self._answers: LRUCache[tuple[str, Filter], Sequence[int]] = LRUCache(_KEPT)
         self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)  # SQLite removes it
         for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE}"):
             self._db.execute(f"PRAGMA {pragma}")
         writer = IndexWriter(self._db)
-        writer.write(galleries, on_step)
+        writer.write(galleries)
         self.survey, self.images, self.galleries = writer.survey, writer.images, writer.galleries
         self._firsts, self._texts, self._words = writer.firsts, writer.texts, writer.words
         orders = {sort: self._numbers(f"SELECT n FROM images ORDER BY {order}", ()) for sort, order in SORTS.items()}  # noqa: S608 -- our own words

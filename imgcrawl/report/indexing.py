@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from imgcrawl.report.records import GalleryRecord
@@ -37,7 +37,7 @@ class IndexWriter:
         self.words: dict[tuple[str, str], int] = {("error", ""): 0}
         self.images = self.galleries = 0
 
-    def write(self, galleries: Iterable[GalleryRecord], on_step: Callable[[], None]) -> None:
+    def write(self, galleries: Iterable[GalleryRecord]) -> None:
         for statement in _SCHEMA:
             self._db.execute(statement)
         self._db.execute("BEGIN")
@@ -45,7 +45,6 @@ class IndexWriter:
             self._add(gallery)
             if len(self._rows["images"]) >= _BATCH or len(self._rows["galleries"]) >= _BATCH:
                 self._flush()
-            on_step()
         self._flush()
         self._db.execute(_INDEX_OF_PAGES)
         self._db.execute("COMMIT")

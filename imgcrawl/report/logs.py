@@ -7,7 +7,7 @@ import json
 import re
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -63,13 +63,11 @@ class LogTally:
         ]
         return {"rate": self.timeline.curve(), "days": days, "runs": sorted(self.runs, key=lambda run: run["from"])}
 
-    def read(self, lines: Iterable[str], name: str, on_step: Callable[[], None] = lambda: None) -> None:
+    def read(self, lines: Iterable[str], name: str) -> None:
         """Count the *lines* of the log *name*."""
         run = _Run(name[-80:])
         for at, text, told in records(lines):
             self.lines += 1
-            if not self.lines % 1000:
-                on_step()
             if told:
                 run.add_summary(at or 0, told)
             elif run.is_open and (at is None or "\n" in text):
@@ -176,11 +174,11 @@ def is_log(path: Path) -> bool:
     return False
 
 
-def read_log(path: Path, on_step: Callable[[], None] = lambda: None) -> LogTally:
+def read_log(path: Path) -> LogTally:
     """Raises OSError."""
     tally = LogTally()
     with path.open(encoding="utf-8", errors="replace") as file:
-        tally.read(iter(lambda: file.readline(MAX_LINE), ""), path.name, on_step)
+        tally.read(iter(lambda: file.readline(MAX_LINE), ""), path.name)
     for key, addresses in tally.addresses.items():
         tally.addresses[key] = array("Q", set(addresses))
     return tally

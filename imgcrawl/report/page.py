@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -62,15 +62,12 @@ class FilePage:
         """Numbers and paths of the images whose files are there."""
         return sorted((number, path) for _, number, path in self._firsts)
 
-    def html(
-        self, head: dict[str, Any], thumbnails: int, on_step: Callable[[], None] = lambda: None
-    ) -> Iterator[bytes]:
+    def html(self, head: dict[str, Any], thumbnails: int) -> Iterator[bytes]:
         """The file, in pieces; *thumbnails*: how many images have a small copy in it, galleries' first ones first."""
         numbers, copies = [], []
         chosen = sorted(self._firsts)[:thumbnails]
-        for (_, number, _), copy in zip(
-            chosen, self._stored.small_copies((path for *_, path in chosen), on_step), strict=True
-        ):
+        made = self._stored.small_copies(path for *_, path in chosen)
+        for (_, number, _), copy in zip(chosen, made, strict=True):
             if copy:
                 numbers.append(number)
                 copies.append(copy)

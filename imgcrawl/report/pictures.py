@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -91,12 +91,10 @@ class ReportFiles:
         finally:
             self._decoders.put(decoder)
 
-    def small_copies(self, paths: Iterable[str], on_step: Callable[[], None]) -> Iterator[SmallCopy | None]:
+    def small_copies(self, paths: Iterable[str]) -> Iterator[SmallCopy | None]:
         """Those of *paths*, in their order, several at a time."""
         with ThreadPoolExecutor(len(self._all)) as threads:
-            for copy in threads.map(self.small, paths):
-                on_step()
-                yield copy
+            yield from threads.map(self.small, paths)
 
     def close(self) -> None:
         """End the processes that decode."""

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -95,9 +95,7 @@ class CatalogueCollection:
         self.tally = tally
 
 
-def collect(
-    paths: Sequence[Path], folder: Path, labels: Sequence[str] = LABELS, on_step: Callable[[], None] = lambda: None
-) -> Collection:
+def collect(paths: Sequence[Path], folder: Path, labels: Sequence[str] = LABELS) -> Collection:
     """Read the feeds and logs at *paths*; *folder*, a private one, holds what they say until it is done with.
 
     Raises `InputError` for what is not there or cannot be read at all.
@@ -118,7 +116,7 @@ def collect(
         for number, (path, part) in enumerate(parts)
     ]
     tasks += [partial(read_log, path) for path in logs]
-    for part in _results(tasks, processes, on_step):
+    for part in _results(tasks, processes):
         if isinstance(part, FeedPart):
             found.add(part)
         else:
@@ -130,14 +128,7 @@ def _most_parts(path: Path) -> int:
     return path.stat().st_size // max(1, _SMALL) + 1
 
 
-def read_feed(
-    path: Path,
-    target: Path,
-    labels: Sequence[str] = LABELS,
-    on_step: Callable[[], None] = lambda: None,
-    *,
-    part: Part | None = None,
-) -> FeedPart:
+def read_feed(path: Path, target: Path, labels: Sequence[str] = LABELS, *, part: Part | None = None) -> FeedPart:
     """Write the galleries of the feed at *path* (.json, .jsonl, .csv, .parquet), or of a *part* of it, to *target*.
     Raises `InputError`."""
     found = FeedPart(target)
@@ -152,7 +143,6 @@ def read_feed(
             found.tally.add(gallery)
             found.known.append((gallery.key, gallery.quality))
             file.write(json.dumps(gallery) + "\n")
-            on_step()
     found.problems = feed.problems[:MOST_TOLD]
     if part and part[0]:  # lines are counted from there
         found.problems = [f"{problem} (from byte {part[0]:,} on)" for problem in found.problems]
@@ -195,23 +185,18 @@ def _without_nothing(value: Any) -> Any:
     return [_without_nothing(each) for each in value] if isinstance(value, list) else value
 
 
-def _results(
-    tasks: Sequence[Callable[..., FeedPart | LogTally]], processes: int, on_step: Callable[[], None]
-) -> Iterator[FeedPart | LogTally]:
+def _results(tasks: Sequence[Callable[..., FeedPart | LogTally]], processes: int) -> Iterator[FeedPart | LogTally]:
     """What *tasks* return, in their order: by so many *processes*, or, of one, by this."""
     processes = min(len(tasks), processes)
     if processes < 2:
         for task in tasks:
-            yield task(on_step=on_step)
+            yield task()
         return
     # Spawned, as on Windows: nothing of this process is taken along.
     with ProcessPoolExecutor(processes, get_context("spawn"), ignore_interrupts) as pool:
         futures: list[Future[FeedPart | LogTally]] = [pool.submit(task) for task in tasks]
         try:
             for future in futures:
-                while not future.done():
-                    wait([future], timeout=0.5, return_when=FIRST_COMPLETED)
-                    on_step()
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -32,9 +32,16 @@ class Terminal:
         self._logged = time.monotonic()
         self._interval = settings.getfloat("PROGRESS_INTERVAL")
         self._live: LiveDisplay | None = None
+        self._is_over = False
         self._spider = spider
         self._in_lines = settings.getbool("LOG_JSON", False) and not settings["LOG_FILE"]
         self._has_picture = settings.getbool("PROGRESS_ENABLED") and sys.stderr.isatty() and can_be_seen()
+
+    def told_beside(self) -> str:
+        """What is done before the picture is there, or after it."""
+        if self._live or not self._has_picture:
+            return ""
+        return "the feeds are written" if self._is_over else "the workers begin"
 
     @property
     def is_live(self) -> bool:
@@ -48,6 +55,7 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_over = True
         if self._live:
             with suppress(OSError):  # a terminal that was closed
                 self._live.stop()
