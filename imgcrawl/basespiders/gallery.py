@@ -152,7 +152,7 @@ class GallerySpider(KnownGalleriesSpider):
     def broken(self, response: Response, error: Exception) -> Gallery:
         """The item of a gallery whose page could not be read for an *error* of the spider's. Counted as Scrapy does."""
         if isinstance(error, RequestRefused):
-            self.logger.warning("%.500s: %s", response.url, error)
+            self.logger.info("%.500s: %s", response.url, error)
             return self.failed(self.new_item(asked_address(response)), error.reason)
         self.logger.error("Spider error processing %s", response, exc_info=error)
         for name in ("count", type(error).__name__):

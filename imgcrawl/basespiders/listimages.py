@@ -60,7 +60,7 @@ class ListImagesSpider(ListSpider):
         try:
             yield self.scraped(await outside_loop(size_of(response.body), self.read_item, response))
         except RequestRefused as refusal:  # the list goes on
-            self.logger.warning("%.500s: %s", response.url, refusal)
+            self.logger.info("%.500s: %s", response.url, refusal)
             yield self.failed(self.new_item(response.url), refusal.reason)
 
     def read_item(self, response: Response) -> Gallery:

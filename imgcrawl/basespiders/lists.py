@@ -112,7 +112,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         try:
             seen = await outside_loop(size_of(response.body), self.look_at, response, page, before.offset)
         except RequestRefused as refusal:  # what is declared takes too long on it
-            self.logger.warning("%.500s: %s", response.url, refusal)
+            self.logger.info("%.500s: %s", response.url, refusal)
             for request in self.list_lost(cast("Request", response.request), refusal.reason):
                 yield request
             return
@@ -228,7 +228,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 "the list goes on, leave out of its selector what stands on every page"
             )
         elif walk.barren > 1 and response:
-            self.logger.warning("%.500s: %d list pages brought next to nothing new: the end", response.url, walk.barren)
+            self.logger.info("%.500s: %d list pages brought next to nothing new: the end", response.url, walk.barren)
 
     def picked(self, found: list[str], page: int, before: Walk) -> list[str]:
         """What of *found*, on list page *page*, is within `galleries_range`."""
