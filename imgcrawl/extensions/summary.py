@@ -44,7 +44,7 @@ def summary(told: Mapping[str, Any]) -> RenderableType:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
-    table.add_column(style="dim")
+    table.add_column(style="dim", overflow="fold")
 
     def row(name: str, count: int, meaning: str = "") -> None:
         table.add_row(Text(name), f"{count:,}", Text(meaning))

@@ -247,3 +247,9 @@ def test_a_feed_that_takes_only_some_items_on_purpose_is_one(tmp_path: Path) -> 
     assert code == 0, err
     assert json.loads((tmp_path / "some.json").read_text()) == []
     assert json.loads((tmp_path / "all.json").read_text()) == [{"a": 1}, {"a": 2}]
+
+
+def test_no_word_of_the_summary_is_cut_in_a_narrow_terminal() -> None:
+    stats = {"image/found": 1, "image/refused": 1, "image/refused/too_small": 1}
+    told = "".join(line[20:] for line in shown(stats, 40))
+    assert all(name in told for name in REASONS["refused"]["too_small"].split() if name.startswith("IMAGES")), told
