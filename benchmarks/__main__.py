@@ -35,8 +35,8 @@ QUESTIONS = {
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measures imgcrawl against its peers. Writes benchmarks/README.md, results.json and plot.svg; "
-        "with --short nothing is written.",
+        description="Measures imgcrawl against its peers. Writes benchmarks/README.md, results.json and plot.svg, and "
+        "some figures into README.md; with --short nothing is written.",
     )
     parser.add_argument("questions", nargs="*", metavar="QUESTION", help=f"of {', '.join(QUESTIONS)} (default: all)")
     parser.add_argument("--short", action="store_true", help="one small round of everything, under three minutes")
@@ -67,10 +67,10 @@ def main() -> int:
         bench.clean()
     if results and not given.short:
         every = report.keep(results)
-        ordered = [every[name] for name in QUESTIONS if name in every]
-        problem = report.plot(ordered, bench.peers_python[0])
+        ordered = {name: every[name] for name in QUESTIONS if name in every}
+        problem = report.plot([*ordered.values()], bench.peers_python[0])
         report.write_readme(ordered, described, versions(bench.peers_python[0]))
-        print(problem or "benchmarks/README.md and plot.svg are written", file=sys.stderr)
+        print(problem or "README.md, benchmarks/README.md and plot.svg are written", file=sys.stderr)
     return 1 if failed else 0
 
 

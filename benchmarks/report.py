@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -13,8 +14,17 @@ from benchmarks.bench import Result
 
 HERE = Path(__file__).parent
 README = HERE / "README.md"
+FRONT_PAGE = HERE.parent / "README.md"
 RESULTS = HERE / "results.json"
 BEGIN, END = "<!-- results: written by python -m benchmarks -->", "<!-- end of results -->"
+FIGURES_BEGIN, FIGURES_END = "<!-- figures: written by python -m benchmarks -->", "<!-- end of figures -->"
+# What the front page says of a question, by the value of one of its targets.
+FIGURES = (
+    ("one-process", 0, "{} times the images a second of Scrapy's `ImagesPipeline`"),
+    ("one-process", 1, "{} times those of `FilesPipeline`, which verifies nothing"),
+    ("queue", 0, "{} times the pages a second of scrapy-redis' queue"),
+    ("many-sites", 0, "500 sites {} times as fast as one after the other"),
+)
 MARK = {True: "met", False: "**missed**", None: "not judged"}
 
 
@@ -84,13 +94,19 @@ def keep(results: dict[str, Result]) -> dict[str, Result]:
     return every
 
 
-def write_readme(results: Sequence[Result], machine: str, versions: str) -> None:
-    """Replace the generated part of the README."""
-    text = README.read_text("utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    parts = [BEGIN, "", f"Machine: {machine}.", "", f"Versions: {versions}.", "", "![images a second](plot.svg)", ""]
-    README.write_text(before + "\n".join([*parts, *(markdown(result) for result in results), END]) + after, "utf-8")
+def write_readme(results: Mapping[str, Result], machine: str, versions: str) -> None:
+    """Replace the generated parts of the README and of the front page by *results*."""
+    parts = ["", f"Machine: {machine}.", "", f"Versions: {versions}.", "", "![images a second](plot.svg)", ""]
+    _replace(README, BEGIN, END, [*parts, *(markdown(result) for result in results.values())])
+    said = [text.format(results[name].targets[at][1]) for name, at, text in FIGURES if name in results]
+    _replace(FRONT_PAGE, FIGURES_BEGIN, FIGURES_END, [textwrap.indent(textwrap.fill(", ".join(said) + ".", 98), "  ")])
+
+
+def _replace(page: Path, begin: str, end: str, lines: Sequence[str]) -> None:
+    before, _, rest = page.read_text("utf-8").partition(begin)
+    body, mark, after = rest.partition(end)
+    indent = body.rpartition("\n")[2]
+    page.write_text(before + "\n".join([begin, *lines, indent + mark]) + after, "utf-8")
 
 
 def plot(results: Sequence[Result], python: Path | None) -> str:

@@ -186,6 +186,10 @@ def test_the_readme_keeps_what_people_wrote_and_gets_the_table(tmp_path: Path, m
     readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
     monkeypatch.setattr(report, "README", readme)
     monkeypatch.setattr(report, "RESULTS", tmp_path / "results.json")
+    front = tmp_path / "FRONT.md"
+    front.write_text(f"before: {report.FIGURES_BEGIN}\n  old.\n  {report.FIGURES_END}\nafter\n")
+    monkeypatch.setattr(report, "FRONT_PAGE", front)
+    monkeypatch.setattr(report, "FIGURES", (("one", 0, "{} times the other"), ("two", 0, "unknown"), ("one", 1, "{}")))
     result = Result("How fast?", ["images/s"], "images/s", lacks={"other": "pages"})
     for rate in (10.0, 30.0, 20.0):
         result.add("imgcrawl", {"images/s": rate})
@@ -193,7 +197,10 @@ def test_the_readme_keeps_what_people_wrote_and_gets_the_table(tmp_path: Path, m
     result.target("twice the other", result.ratio("imgcrawl", "other", "images/s"), 2, least=True)
     result.target("never measured", None, 2, least=True)
     report.keep({"one": result})
-    report.write_readme(list(report.keep({}).values()), "a machine", "versions")
+    for _ in range(2):  # the second writes the same
+        report.write_readme(report.keep({}), "a machine", "versions")
+    said = "  2 times the other, not measured."
+    assert front.read_text() == f"before: {report.FIGURES_BEGIN}\n{said}\n  {report.FIGURES_END}\nafter\n"
     text = readme.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
