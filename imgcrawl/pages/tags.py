@@ -46,6 +46,8 @@ EXTENSION = r"(?:jpe?g|jpe|jfif|pjpeg|png|apng|gif|webp|avif|heic|heif|jxl|bmp|t
 _QUOTES = (('"', '"'), ("'", "'"), ("", r"\s>\"'"))
 _VALUE = "|".join(rf"{quote}(?:[^.{end}]++|\.(?!{EXTENSION})){{0,2000}}+\." for quote, end in _QUOTES)
 _STATES = rf"{_MAY_STATE}\s*+=\s*+(?:{_VALUE})"
+# What one look at each attribute tells, before each of these is tried: how they begin, that a value is there.
+_MAY_BE, _HAS_VALUE = r"(?=[bdfgilnoprstvxz:@\[])", r"(?=[^\s/>=]++\s*+=)"
 PROPERTY_WORDS = ("itemprop", "property", "itemscope", "typeof", "resource")
 _MANY = 500  # texts and tags that are passed over at a time
 _VOID_WORDS = """
@@ -65,7 +67,7 @@ def _uninteresting(kept: frozenset[str], scope: str) -> re.Pattern[str]:
     properties or images."""
     names = "|".join((*sorted(kept), *_RAW_TEXT, *([scope] if scope else [])))
     some = f"{_PROPERTY}|{_STATES}" if "img" in kept else _PROPERTY
-    attribute = _UNNAMED.replace(r"[\s/]*+", rf"[\s/]*+(?!{some})", 1)
+    attribute = _UNNAMED.replace(r"[\s/]*+", rf"[\s/]*+(?!{_MAY_BE}(?:{some}))", 1)
     tag = rf"</?+(?!(?:{names})[\s/>])[a-z][^\s/>]*+(?:{attribute})*+[\s/]*+>"
     return re.compile(rf"(?:[^<]++|{tag}|<(?![a-z/!?])){{0,{_MANY}}}+", re.ASCII | re.IGNORECASE)
 
