@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import unquote
 
+from imgcrawl.pages.sizes import IIIF, IIIF_NAMES
 from imgcrawl.pages.tags import EXTENSION
 from imgcrawl.urls import WEB
 
@@ -289,6 +290,8 @@ def refused_address(address: str | None, stated: str) -> str:
 
 
 def file_name(address: str) -> str:
-    """The last part of the path of *address*."""
+    """The last part of the path of *address*; of one that an image server makes (`sizes.IIIF`), what it is made of."""
     path = address.strip().partition("#")[0].partition("?")[0]
-    return unquote(path[path.rfind("/") + 1 :]).rpartition("/")[2]
+    name = unquote(path[path.rfind("/") + 1 :]).rpartition("/")[2]
+    made = IIIF.search(path) if name.startswith(IIIF_NAMES) else None
+    return f"{made['id']}.{name.rpartition('.')[2]}" if made else name

@@ -17,10 +17,17 @@ MAX_SCRIPTED = 10_000  # images of a page
 _SCRIPT = re.compile(r"<script\b([^<>]{0,2000}+)>(.*?)(?:</script|\Z)", re.DOTALL | re.IGNORECASE)
 _STYLE = re.compile(r"<style\b[^<>]{0,2000}+>(.*?)(?:</style|\Z)", re.DOTALL | re.IGNORECASE)
 _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
-# A list that is called a gallery, an album, the images of something.
-_LIST = re.compile(r"""\[(?=\s*+["'{`])""")
-_CALLED = re.compile(r"""([\w$-]{1,60})["']?\s*+[:=]\s*+\Z""")
-_GALLERY = re.compile(r"image|photo|picture|galler|slide|album|imgs|pics", re.IGNORECASE)
+# A list that is called a gallery, an album, the images of something; or the things in an object that is. One whose keys
+# are numbers is a list, too.
+_LIST = re.compile(r"""\[(?=\s*+["'{`])|\{(?=\s*+["']?[0-9]{1,12}["']?\s*+:\s*+["'{])""")
+_CALLED = re.compile(r"""(?<![\w$.-])([\w$.-]{1,60})["']?\s*+[:=(]\s*+(?:JSON\.parse\(\s*+["'`])?\Z""")
+_GALLERY = re.compile(
+    r"image|photo|picture|galler|slide|album|imgs|pics|fancybox|lightbox|dynamicEl$|dataSource$", re.IGNORECASE
+)
+_OF_VIEWERS = ("dynamicEl", "dataSource")
+_WHOLE = re.compile(r"\{[^{}\[\]]*+\}|\[[^{}\[\]]*+\]")
+_ITEMS = frozenset(("items", "list", "data", "entries", "media", "elements", "files", "results", "nodes", "content"))
+_BEFORE, _NAME = 400, 64  # characters before a list: of the object that it is in, and of its name
 _MAX_LISTS, _ALONE = 30, 3  # of a page; images of one that no other speaks for
 _MAX_LIST, _MAX_READ = 1_000_000, 6_000_000  # characters of one; of all
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -103,15 +110,15 @@ def _lists_in(scripts: Iterable[str]) -> Iterator[Stated]:
     for script in scripts:
         for code in (script, script.replace('\\"', '"')) if '\\"' in script else (script,):
             for found in _LIST.finditer(code):
-                called = _CALLED.search(code[max(0, found.start() - 64) : found.start()])
-                if called is None or not _GALLERY.search(called[1]):
+                called = _called(code, found.start())
+                if not called:
                     continue
                 tried += 1
                 if tried > _MAX_LISTS or left <= 0:
                     return
                 data, length = literal_to(code, found.start(), _MAX_LIST)
                 left -= length
-                stated = images_listed(data, called[1]) if isinstance(data, list) else None
+                stated = images_listed(data, called) if data is not None else None
                 if (
                     stated
                     and len(
@@ -122,6 +129,27 @@ def _lists_in(scripts: Iterable[str]) -> Iterator[Stated]:
                     > 1
                 ):
                     yield Stated(images, stated.copies)
+
+
+def _called(code: str, start: int) -> str:
+    """The name of the list at *start*, where it or the object that it is in is called a gallery; else nothing."""
+    called = _name_in(code[max(0, start - _NAME) : start])
+    last = called.rpartition(".")[2]
+    if last in _ITEMS and last == called:
+        before = _WHOLE.sub("", _WHOLE.sub("", code[max(0, start - _BEFORE) : start]))
+        opened = before.rfind("{")
+        called = _name_in(before[:opened][-_NAME:]) if before.rfind("}") < opened > before.rfind("]") else ""
+        last = called.rpartition(".")[2]
+    if not _GALLERY.search(called):
+        return ""
+    return "images" if last in _OF_VIEWERS else called if last in _ITEMS else last
+
+
+def _name_in(before: str) -> str:
+    if before.rstrip()[-1:] not in (":", "=", "(") and "JSON.parse" not in before:
+        return ""
+    called = _CALLED.search(before)
+    return called[1] if called else ""
 
 
 def _is_photograph(address: str) -> bool:

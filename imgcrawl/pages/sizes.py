@@ -47,6 +47,14 @@ _MEDIAWIKI = re.compile(r"/thumb((?:/[^/]+){1,4})/(?:lossy-page[0-9]+-)?(?P<w>[0
 # What fetches an image from elsewhere and makes a size of it: /image/fetch/w_1456,c_limit/https%3A%2F%2Fhost%2Fa.png
 _FETCHED = re.compile(r"(?<=[^:/])/(?P<made>[^/?#]*+)/(?:plain/)?https?(?:%3[aA]|:)(?:%2[fF]|/){2}(?P<inner>[^?#]++)$")
 _FETCHED_WIDTH = re.compile(r"(?:^|,)w_?([0-9]{2,5})|^([0-9]{2,5})x")
+# The image servers of museums and libraries (IIIF): /<id>/full/!600,600/0/default.jpg
+IIIF_NAMES = ("default.", "native.", "color.", "gray.", "grey.", "bitonal.")
+IIIF = re.compile(
+    r"/(?P<id>[^/]{1,500}+)/(?P<region>full|square|(?:pct:)?[0-9.]{1,9}(?:,[0-9.]{1,9}){3})"
+    r"/\^?(?:full|max|!?(?P<w>[0-9]{1,5})?,(?P<h>[0-9]{1,5})?|(?P<part>pct:)[0-9.]{1,9})"
+    r"/!?[0-9.]{1,7}/(?:default|native|color|gr[ae]y|bitonal)\.\w{3,4}$",
+    re.ASCII,
+)
 _PHOTON = re.compile(r"//i[0-3]\.wp\.com/")
 
 ORIGINAL = 100_000  # wider than any image: an address without a size is that of the original
@@ -79,7 +87,9 @@ def size_of(address: str) -> Size:
     if mark:
         image, width, height = _without_making(image, query)
     image = _PHOTON.sub("//", image)
-    if match := _GOOGLE.search(image):
+    if "/full/" in image and (match := IIIF.search(image)) and match["region"] == "full":
+        image, width = image[: match.end("id")], int(match["w"] or match["h"] or (DERIVED if match["part"] else 0))
+    elif match := _GOOGLE.search(image):
         image, width = image[: match.start()], width or int(match["w"])
     elif match := _MEDIAWIKI.search(image):
         image, width = image[: match.start()] + match[1], width or int(match["w"])

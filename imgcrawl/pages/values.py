@@ -141,8 +141,8 @@ def images_of(name: str, value: str) -> list[Candidates]:
     return [[(rank, part)] for part in parts[:MAX_STATED] if is_address(part) or (rank[0] > 0 and is_name(part))]
 
 
-def images_listed(data: list[Any], name: str) -> Stated:
-    """The images in *data*, a list that a script calls *name*."""
+def images_listed(data: list[Any] | dict[str, Any], name: str) -> Stated:
+    """The images in *data*, a list that a script calls *name*, or an object that is one."""
     rank = _rank_of(name)
     return _stated(_images_of(data, name, rank)) if rank and rank != SMALL else _NOTHING
 

@@ -37,6 +37,20 @@ def both(html: str, url: str = PAGE) -> list[str]:
         ('<img src="x\\y.jpg">', [HERE + "x/y.jpg"]),
         ('<img src="//ws1.sinaimg.cn/bmiddle/a.jpg!dta">', ["https://ws1.sinaimg.cn/bmiddle/a.jpg!dta"]),
         ('<amp-img src="a.jpg"></amp-img>', [HERE + "a.jpg"]),
+        # image servers of museums: all their files have one name
+        (
+            "<img src=/iiif/2/a/full/!600,600/0/default.jpg><a href=/iiif/2/a/full/max/0/default.jpg><img src=/iiif/2/a"
+            "/full/90,/0/default.jpg></a><img src=/iiif/2/b/full/pct:25/0/native.png>"
+            "<img src=/iiif/2/b/9,9,99,99/9,/0/gray.png>",
+            [
+                f"https://site.example/iiif/2/{part}"
+                for part in ("a/full/max/0/default.jpg", "b/full/pct:25/0/native.png", "b/9,9,99,99/9,/0/gray.png")
+            ],
+        ),
+        (
+            '<script>{"id": "/iiif/2/a/full/full/0/default.jpg"}</script>',
+            ["https://site.example/iiif/2/a/full/full/0/default.jpg"],
+        ),
         # left out
         ("<img><img src><img src=''><img src=' '><img src='#'>", []),
         ("<img src='data:image/gif;base64,R0lGOD'>", []),

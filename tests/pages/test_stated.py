@@ -156,7 +156,18 @@ def test_markup(markup: str, expected: list[str]) -> None:
         ("""new Slider({slides: [{image: '/i/a.jpg', title: "it's"}, {image: '/i/b.jpg'}, {image: '/i/c.jpg'}]})""",
          [*TWO, "/i/c.jpg"]),
         ("""var imageUrls = ["/i/shown.jpg", "/i/a.jpg", "/i/b.jpg"]""", TWO),
+        # an object that is called a gallery
+        ("""var gallery = {items: [{src: '/i/shown.jpg'}, {src: '/i/a.jpg'}]}""", ONE),
+        ("""site.gallery = {"id": 7, "by": {"a": [3]}, "items": ["/i/shown.jpg", "/i/a.jpg", "/i/b.jpg"]}""", TWO),
+        ("""album = JSON.parse('{"photos": {"media": [{"url": "/i/shown.jpg"}, {"url": "/i/a.jpg"}]}}')""", ONE),
+        ("""photos = {"1": {"url": "/i/shown.jpg", "thumb": "/t/1.jpg"}, "2": {"url": "/i/a.jpg"}}""", ONE),
+        ("""$.fancybox.open([{src: '/i/shown.jpg'}, {src: '/i/a.jpg'}])""", ONE),
+        ("""lightGallery(it, {dynamic: true, dynamicEl: [{src: '/i/shown.jpg'}, {src: '/i/a.jpg'}]})""", ONE),
+        ("""new PhotoSwipe({dataSource: [{src: '/i/shown.jpg', width: 9}, {src: '/i/a.jpg', width: 9}]})""", ONE),
         # no list of the images of this page
+        ("""related = {items: ['/i/x.jpg', '/i/y.jpg', '/i/z.jpg']}; gallery = {by: 1}; items = ['/i/x.jpg']""", []),
+        ("""relatedAlbums = {items: [{src: '/i/shown.jpg'}, {src: '/i/x.jpg'}]}""", []),
+        ("""images = {"320": {"src": "/320/shown.jpg"}, "640": {"src": "/640/shown.jpg"}}""", []),
         ("""x = {"related":["/i/x.jpg","/i/y.jpg","/i/z.jpg"], "relatedImages":["/i/shown.jpg", "/i/x.jpg"]}""", []),
         ("""preload = ['/i/x.jpg', '/i/y.jpg', '/i/z.jpg']; images = ['/icons/icon-1.png', '/icons/icon-2.png']""", []),
         ("""images = [{src: '/s/shown.jpg', width: 9}, {src: '/m/shown.jpg', width: 99}]""", []),
