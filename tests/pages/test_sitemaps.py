@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from imgcrawl.pages import sitemaps
@@ -37,3 +39,74 @@ def test_a_sitemap_with_more_entries_than_there_may_be_says_so(monkeypatch: pyte
     with pytest.raises(ValueError, match="more than 20 entries"):
         next(entries)
     assert len(list(read_sitemap(text.rpartition(b"\n")[0], HERE))) == 20
+
+
+def urlset(entries: str, head: str = '<?xml version="1.0" encoding="UTF-8"?>') -> str:
+    return f'{head}<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{entries}</urlset>'
+
+
+ONE, TWO = (f"<url><loc>https://h.example/g/{number}</loc></url>" for number in (1, 2))
+PATHS = [str(number * 7919 % 10007) for number in range(300)]
+LONG = urlset("".join(f"<url><loc>https://h.example/{path}</loc></url>" for path in PATHS)).encode()
+SAYS_UTF16 = '<?xml version="1.0" encoding="UTF-16"?>'
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        # what stands for itself
+        (urlset("<url><loc>/g?a=1&b=2</loc></url><url><loc>/g?a=3&amp;b=4</loc></url>"), ["g?a=1&b=2", "g?a=3&b=4"]),
+        (urlset("<url><loc>https://h.example/g?a=1&copy=2</loc></url>"), ["g?a=1&copy=2"]),
+        (urlset("<url><loc><![CDATA[/g?a=1&b]]></loc></url><url><loc>/g?c&d</loc></url>"), ["g?a=1&b", "g?c&d"]),
+        (urlset(f"<url><loc>/g/0</loc><title>3 < 4</title></url>{ONE}"), ["g/0", "g/1"]),
+        (urlset("<url><loc>https://h.example/caf&eacute;/1</loc></url>"), ["caf%C3%A9/1"]),
+        # what stands in front
+        (f"<br />\n<b>Notice</b>: Undefined x in <b>/a.php</b><br />\n{urlset(ONE + TWO)}", ["g/1", "g/2"]),
+        (f"Warning: x in /a.php on line 3\n{urlset(ONE)}", ["g/1"]),
+        (f"\ufeff\n\n{urlset(ONE)}", ["g/1"]),
+        # encodings
+        (urlset(ONE, SAYS_UTF16), ["g/1"]),
+        (urlset(ONE, SAYS_UTF16).encode("utf-16"), ["g/1"]),
+        ("https://h.example/g/1\nhttps://h.example/g/2\n".encode("utf-16"), ["g/1", "g/2"]),
+        (urlset("<url><loc>/图</loc></url>", '<?xml version="1.0" encoding="gb2312"?>').encode("gbk"), ["%E5%9B%BE"]),
+        ("\ufeff" + urlset("<url><loc>/é</loc></url>", "<?xml version='1.0' encoding='latin1'?>"), ["%C3%A9"]),
+        (urlset(ONE, '<?xml version="1.0" encoding="hex"?>'), ["g/1"]),
+        # names
+        (urlset(ONE).upper().replace("HTTPS://H.EXAMPLE/G", "https://h.example/g"), ["g/1"]),
+        ("<s:urlset xmlns:s='x'><s:url><s:loc>/g/1</s:loc></s:url></s:urlset>", ["g/1"]),
+        ("<urlset><url><loc>/g/1</loc><image:image><image:loc>/1</image:loc></image:image></url></urlset>", ["g/1"]),
+        ("<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'/>", []),
+        # gzip
+        (gzip.compress(gzip.compress(urlset(ONE).encode())), ["g/1"]),
+        (b"".join(gzip.compress(part) for part in (LONG[:60], LONG[60:500], LONG[500:])) + b"\0\0", PATHS),
+    ],
+)  # fmt: skip
+def test_a_sitemap_is_read_as_sites_write_it(body: str | bytes, paths: list[str]) -> None:
+    entries = read_sitemap(body if isinstance(body, bytes) else body.encode(), HERE)
+    assert [entry.address for entry in entries] == [f"https://h.example/{path}" for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("body", "least"),
+    [
+        (urlset(ONE + TWO)[:-40].encode(), 1),
+        (urlset(ONE)[:-30].encode(), 0),
+        (gzip.compress(LONG)[:-400], 100),
+        (gzip.compress(b"https://h.example/1\nhttps://h.exam")[:-9], 0),
+        (RSS[:-60], 1),
+    ],
+)
+def test_a_sitemap_that_breaks_off_says_so_behind_its_last_whole_entry(body: bytes, least: int) -> None:
+    found: list[SitemapEntry] = []
+    with pytest.raises(ValueError, match="breaks off"):
+        found.extend(read_sitemap(body, HERE))
+    assert len(found) >= least
+    whole = [
+        entry.address for source in (LONG, urlset(ONE + TWO).encode(), RSS) for entry in read_sitemap(source, HERE)
+    ]
+    assert {entry.address for entry in found} <= {*whole, "https://h.example/1"}
+
+
+def test_a_page_is_no_sitemap() -> None:
+    with pytest.raises(ValueError, match="a page of HTML, no sitemap"):
+        list(read_sitemap(b"<!doctype html><html><body><item><link>https://h.example/x</link></item>", HERE))
