@@ -17,13 +17,14 @@ from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGaller
 from imgcrawl.items import Gallery
 from imgcrawl.pages.candidates import is_shown
 from imgcrawl.pages.continued import continues
-from imgcrawl.pages.links import frames_of
+from imgcrawl.pages.links import MAX_FRAMES, frames_of
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS
 from imgcrawl.pages.versions import offered_versions
 
 _LINKS = "(//a/@href)[position() <= 5000]"  # each is an object of its own
 MAX_PAGES = 1_000  # of a gallery, which are asked for one after another
+MAX_LEVEL = 3  # of frames in frames
 _SHOWN = 2  # images of an image's page that may be the same one: the one in sight, and the one for previews
 
 
@@ -47,7 +48,8 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
     - `image_page_links`: XPath or CSS of the links on a gallery's pages to the pages of its images. Without it the
       gallery's pages are all there is.
 
-    Of a page that shows no image itself, what the pages of its own site show that it has in frames.
+    Of a page that shows no image itself, what the pages of its own site show that it has in frames, or in frames
+    within these. Frames of other sites are told in the log.
 
     The pages of a gallery end where one has no next one, or nothing that those before do not have.
 
@@ -70,16 +72,36 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             await super().fill_item(item, response)
 
     async def fill_from_frames(self, item: Gallery, response: Response) -> None:
-        """Add to *item*, whose page shows nothing itself, what the pages show that it has in frames."""
-        if not isinstance(response, TextResponse):
-            return
-        frames = await outside_loop(size_of(response.body), frames_of, response.text, response.url, response.encoding)
-        numbered = enumerate(frames, start=1)
-        pages = await gather(*(self.fetch_image_page(number, url, response) for number, url in numbered))
-        if any(page.images for page in pages):
+        """Add to *item*, whose page shows nothing itself, what the pages show that it has in frames, or these do."""
+        first = await outside_loop(size_of(response.body), self.read_frame, response, 0, response.url, "")
+        found: list[_GalleryPage] = []
+        known, frames = {response.url}, first.links
+        for _ in range(MAX_LEVEL):
+            new = [frame for frame in dict.fromkeys(frames) if frame not in known][:MAX_FRAMES]
+            known.update(new)
+            numbered = enumerate(new, len(found) + 1)
+            pages = await gather(*(self.fetch_frame(number, url, response) for number, url in numbered))
+            found += pages
+            frames = tuple(frame for page in pages for frame in page.links)
+        if any(page.images for page in found):
             item["image_urls"] = []
-            self.fill_images(item, [page for page in pages if page.images or page.reason not in ("", "elsewhere")])
+            self.fill_images(item, [page for page in found if page.images or page.reason not in ("", "elsewhere")])
             del item["image_names"]  # they are numbered as those of one page
+
+    async def fetch_frame(self, number: int, url: str, response: Response) -> _GalleryPage:
+        read = partial(self.read_frame, number=number, url=url, gallery=response.url)
+        page = await self.fetch_page(number, url, response, read)
+        return page if isinstance(page, _GalleryPage) else _GalleryPage(number, url, reason=page.reason)
+
+    def read_frame(self, answer: Response, number: int, url: str, gallery: str) -> _GalleryPage:
+        """A page in a frame, or around some: *links* are the frames in it, where it shows nothing itself."""
+        page = self.read_image_page(answer, number, url, gallery)
+        if any(map(is_shown, page.images)) or not isinstance(answer, TextResponse) or not is_page(answer):
+            return _GalleryPage(number, page.url, page.images, reason=page.reason)
+        own, others = frames_of(answer.text, answer.url, answer.encoding)
+        if others:
+            self.logger.info("%.500s: frames of other sites are not read: %.500s", answer.url, ", ".join(others))
+        return _GalleryPage(number, page.url, page.images, reason=page.reason, links=tuple(own))
 
     async def subpages(self, response: Response) -> list[Subpage]:
         pages = await self.gallery_pages(response)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
+from typing import NamedTuple
 
 from parsel import Selector
 
@@ -16,14 +16,22 @@ _TINY = re.compile(r"\s*+0*[01](?:px)?\s*+", re.IGNORECASE)
 MAX_FRAMES = 3
 
 
-def frames_of(html: str | Selector, url: str, encoding: str = "utf-8") -> list[str]:
-    """The addresses of the first pages of its own origin that the page *url* shows within itself, but for itself."""
+class Frames(NamedTuple):
+    """The addresses of the first pages that a page shows within itself: its *own* site's, and those of *others*."""
+
+    own: list[str]
+    others: list[str]
+
+
+def frames_of(html: str | Selector, url: str, encoding: str = "utf-8") -> Frames:
+    """What the page *url* has in frames, but for itself and what nobody sees."""
     base = base_of(html, url)
     frames = (tag.attributes for tag in tags(text_of(html), _FRAME) if tag.name in ("frame", "iframe"))
     seen = (each for each in frames if not any(_TINY.fullmatch(each.get(side, "")) for side in ("width", "height")))
     found = (absolute(base, each.get("src", ""), encoding) for each in seen if not is_empty(each.get("src", "")))
-    shown = (frame for frame in found if frame and frame != url and origin_of(frame) == origin_of(url))
-    return list(islice(dict.fromkeys(shown), MAX_FRAMES))
+    shown = [frame for frame in dict.fromkeys(found) if frame and frame != url]
+    own = [frame for frame in shown if origin_of(frame) == origin_of(url)]
+    return Frames(own[:MAX_FRAMES], [frame for frame in shown if frame not in own][:MAX_FRAMES])
 
 
 def count_links(html: str | Selector, url: str = "") -> int:

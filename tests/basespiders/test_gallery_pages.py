@@ -75,6 +75,8 @@ FRAMES = {
     "<iframe src=/none></iframe><iframe src=/404></iframe>",
     "/own": "<title>Own</title><img src=/i/3.jpg><iframe src=/inner></iframe>",
     "/menu": "<a href=/inner>x</a>",
+    "/nest": "<title>Nest</title><iframe src=/middle></iframe>",
+    "/middle": "<img src=/theme/logo.png width=20 height=20><iframe src=/nest></iframe><iframe src=/inner></iframe>",
     "/inner": "<img src=i/1.jpg><li data-src=/i/2.jpg>",
 }
 
@@ -84,13 +86,20 @@ def test_what_a_page_has_in_frames_of_its_own_site_is_its_gallery(server: Server
         server.add(path, page.encode(), headers={"Content-Type": "text/html"})
     for number in (1, 2, 3):
         server.add(f"/i/{number}.jpg", jpeg(64 + number))
-    given = ",".join(server.url(path) for path in ("/one", "/set", "/none", "/own"))
+    given = ",".join(server.url(path) for path in ("/one", "/set", "/none", "/own", "/nest"))
     run = crawl(tmp_path, "gallery", {"gallery": given}, PRIVATE_HOSTS_ALLOWED="127.0.0.1")
     site = server.url("/i/")
     found = {item["title"]: [image["url"].removeprefix(site) for image in item["images"]] for item in run.items}
-    assert found == {"One": ["1.jpg", "2.jpg"], "Set": ["1.jpg", "2.jpg"], "None": [], "Own": ["3.jpg"]}
+    assert found == {
+        "One": ["1.jpg", "2.jpg"],
+        "Set": ["1.jpg", "2.jpg"],
+        "None": [],
+        "Own": ["3.jpg"],
+        "Nest": ["1.jpg", "2.jpg"],
+    }
     assert {image["status"] for image in run.images} <= {"downloaded", "uptodate", "duplicate"}
     assert {path.rpartition("/")[2] for path in run.files} == {"001.jpg", "002.jpg"}, "numbered as those of one page"
+    assert f"{server.url('/none')}: frames of other sites are not read: http://127.0.0.2:1/" in run.log
     (asked,) = {request.headers.get("referer") for request in server.requests if request.path == "/i/1.jpg"}
     assert asked == server.url("/inner")
 
