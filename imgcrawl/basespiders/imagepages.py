@@ -114,11 +114,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         for start in range(0, len(links[:MAX_SUBPAGES]), WINDOW):
             numbered = enumerate(links[start : start + WINDOW], start + 1)
             found += await gather(*(self.fetch_image_page(number, url, response) for number, url in numbered))
-        if self.image_links:
-            return found
-        shown = Counter(image for page in found for image in page.images)
-        shown.update(image for page in pages for image in (*page.images, *page.copies.values()))
-        return [replace(page, images=tuple(image for image in page.images if shown[image] == 1)) for page in found]
+        return found if self.image_links else own_images(found, pages, response.url)
 
     # The pages of a gallery
 
@@ -191,3 +187,19 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         if not versions:
             return images
         return (versions[0],) if len(others) <= _SHOWN else (*others, versions[0])
+
+
+def own_images(found: list[Subpage], pages: list[_GalleryPage], gallery: str) -> list[Subpage]:
+    """*found*, the pages of the images of *gallery*, without what they show besides: what another one shows, too, and
+    what the gallery's own *pages* do, unless they show the images themselves. A link to an image has just this."""
+    times = Counter(image for page in found for image in page.images)
+    around = {image for page in pages for image in (*page.images, *page.copies.values())}
+    alone = [[image for image in page.images if times[image] == 1] for page in found if page.images]
+    if sum(bool(images) and around.issuperset(images) for images in alone) * 2 > len(alone):
+        around = set()
+    return [
+        page
+        if page.url == gallery
+        else replace(page, images=tuple(each for each in page.images if times[each] == 1 and each not in around))
+        for page in found
+    ]

@@ -72,6 +72,27 @@ def test_of_several_sizes_on_an_images_page_the_largest_is_stored(server: Server
     assert "/o/2.jpg" in run.items[0]["image_urls"][1]
 
 
+def test_images_that_their_gallery_shows_itself_are_the_images_of_their_pages(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+
+    def thumbs(name: str, *pairs: tuple[str, str]) -> str:
+        links = "".join(f"<a class=t {name} href={page}><img src={image}></a>" for page, image in pairs)
+        return f"<img src=/logo.png>{links}"
+
+    add(server, {"/list/1": links("/g/full", "/g/files", "/g/gone")})
+    add(server, {"/g/full": thumbs("", *((f"/view/{n}", f"/i/{n}.jpg") for n in (1, 2, 3)))})
+    add(server, {f"/view/{n}": f"<img src=/logo.png><img src=/i/{n}.jpg>" for n in (1, 2, 3)})
+    # A link to an image that a script shows large: the page's own image, too.
+    add(server, {"/g/files": thumbs("rel=lightbox", *((f"/i/f{n}", f"/t/f{n}.jpg") for n in (1, 2)))})
+    add(server, {"/g/gone": thumbs("", *((f"/see/{n}", f"/t/s{n}.jpg") for n in (1, 2, 3)))})
+    add(server, {"/see/2": "<img src=/logo.png><p>deleted<a href=/see/1><img src=/t/s1.jpg></a>"})
+    add(server, {f"/see/{n}": f"<img src=/logo.png><img src=/i/s{n}.jpg><img src=/t/s2.jpg>" for n in (1, 3)})
+    run = gallery_crawl(server, tmp_path, image_pages="a.t")
+    assert shown(run) == {"full": ["1.jpg", "2.jpg", "3.jpg"], "files": ["f1", "f2"], "gone": ["s1.jpg", "s3.jpg"]}
+    (failed,) = [item["failed_pages"] for item in run.items if item["failed_pages"]]
+    assert failed == [{"url": server.url("/see/2"), "reason": "no_image"}]
+
+
 @pytest.mark.parametrize(
     ("other", "number"),
     [
