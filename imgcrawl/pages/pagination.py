@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from imgcrawl.digits import whole
 from imgcrawl.pages.repeated import PagePlaces
-from imgcrawl.urls import host_of
+from imgcrawl.urls import absolute, host_of
 
 # XPath of what `rel="next"` leads to, however that is spelt, and of this and all links. In one step: to unite two sets
 # takes as long as their sizes multiplied.
@@ -17,14 +17,19 @@ NEXT_LINKS = f"//*[self::link or self::a][{_IS_NEXT}]/@href"
 LINKS = f"//*[self::a or (self::link and {_IS_NEXT})]/@href"
 
 _NEXT = re.compile(
-    r"(next|older|more|forward|suivante?s?|nächste[rs]?|weiter|siguientes?|próxima|proxima|successiv[aoi]|далее|следующая|"
+    r"(next|older|(?:(?:load|show|view|see) )?more|forward|"
+    r"suivante?s?|nächste[rs]?|weiter|siguientes?|próxima|proxima|successiv[aoi]|далее|следующая|"
     r"下一页|下一頁|下页|次へ|次の\w*+|다음)?\W*+(page|posts?|entries|results|galleries|albums|items|стр\w*+)?\W*+",
     re.IGNORECASE,
 )
 _ARROWS = re.compile(r"[›»>→⟩❯▶]{1,2}")
 _NEXT_CLASS = re.compile(
-    r"((nav|pagination|pagination__item|page|pager|btn)(-|_|--|__))?(next|older)(-page|-posts?|-link)?", re.IGNORECASE
+    r"((nav|pagination|pagination__item|page|pager|btn)(-|_|--|__))?(next|older)(-page|-posts?|-link)?|load-?more",
+    re.IGNORECASE,
 )
+# What is no link, and has the address of the next page for a script.
+_ADDRESSES = ("data-url", "data-href", "data-next", "data-next-url", "data-next-page-url", "data-load-more-url")
+_PRESSED = f"//*[{' or '.join(f'@{name}' for name in _ADDRESSES)}]"
 _OLDER = re.compile(r"(older|next) [a-z]{3,12}s\W*+", re.IGNORECASE)  # whatever stands on the list: stories, tales
 
 
@@ -99,6 +104,20 @@ def _next_link(page: PagePlaces) -> str:
         if label and "'" not in label and _says_next(" ".join(label.split())):
             attribute = "aria-label" if link.get("aria-label") else "title"
             return f"//a[@{attribute}='{label}']"
+    return _pressed(page)
+
+
+def _pressed(page: PagePlaces) -> str:
+    """XPath of the address in what is pressed, or scrolled to, to see the next page."""
+    for node in page.page.xpath(_PRESSED)[:100]:
+        element = node.root
+        name = next(name for name in _ADDRESSES if name in element.attrib)
+        address = absolute(page.base, element.get(name), page.encoding)
+        said = " ".join("".join(element.itertext()).split())
+        classes = (element.get("class") or "").split()
+        says = "next" in name or "more" in name or any(map(_NEXT_CLASS.fullmatch, classes))
+        if address and host_of(address) == host_of(page.url) and (says or (len(said) <= 30 and _says_next(said))):
+            return f"//{element.tag}/@{name}"
     return ""
 
 

@@ -6,12 +6,15 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
 from imgcrawl.pages.candidates import is_file
-from imgcrawl.pages.images import Originals, images_in
+from imgcrawl.pages.images import Originals, find_images, images_in
 from imgcrawl.pages.repeated import PagePlaces, card_of, counted, is_boilerplate, shows_image
+from imgcrawl.pages.sizes import size_of
+from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import host_of
 
 # Where a path leads to something else than a gallery.
@@ -24,6 +27,7 @@ SURE = 0.7  # what is second best is not better than so much of the best
 _LEAST = 0.12  # of a weight
 _WITH_IMAGES = 0.9
 _FEW = 3
+_CLOSE = 6  # elements around an image
 
 
 class UnsureError(ValueError):
@@ -57,8 +61,10 @@ def propose_galleries(page: PagePlaces) -> GalleryLinks:
     """
     groups = sorted(_groups(page), key=lambda group: -group.score)
     if not groups or groups[0].weight < _LEAST:
+        own = sum(map(is_file, page.links.values()))
+        itself = f"; it links to {own} images itself, so -a gallery={page.url} may be meant" if own >= _FEW else ""
         raise UnsureError(
-            f"{page.url}: no links but menus stand in the same place again and again, so none may be galleries"
+            f"{page.url}: no links but menus stand in the same place again and again, so none may be galleries{itself}"
         )
     best = groups[0]
     others = [
@@ -183,26 +189,51 @@ def _proposed(
     times: Counter[str],
 ) -> tuple[str, str]:
     places: dict[int, list[Any]] = defaultdict(list)
+    own: Counter[int] = Counter()
+    alone: Counter[int] = Counter()
     for element, found in images.items():
-        small = not shows_image(element)
-        if not small and not is_boilerplate(element) and all(times[each] == 1 and each not in shown for each in found):
-            link = _link_around(page, element)
+        if shows_image(element) and not is_boilerplate(element) and all(times[each] == 1 for each in found):
+            link, place = _link_around(page, element), page.place_of(element)
             if link is None or page.links.get(link) not in galleries:
-                places[page.place_of(element)].append(element)
-    ranked = sorted(places.values(), key=len, reverse=True)
-    if not ranked or (len(ranked) > 1 and len(ranked[1]) > SURE * len(ranked[0])):
+                places[place].append(element)
+                own[place] += all(each not in shown for each in found)
+                alone[place] += link is None
+    ranked = own.most_common(2)
+    if not ranked or not ranked[0][1] or (len(ranked) > 1 and ranked[1][1] > SURE * ranked[0][1]):
         return "", ""
-    best = ranked[0]
+    most = ranked[0][0]
+    best = places[most]
     links = [link for element in best if (link := _link_around(page, element)) is not None]
     targets = {page.links[link] for link in links if link in page.links}
     ours = host_of(page.url)
     if len(targets) > 1 and all(host_of(target) == ours and not is_file(target) for target in targets):
         return "", page.selector_of(links, targets, [":has(img)"])
+    if alone.total() > alone[most] or _scripted(page, images) > 1:
+        return "", ""  # it has images in other places, too
+    if len(best) == 1 and (versions := offered_versions(page.page, page.base, page.encoding)):
+        largest = [link for link, address in page.links.items() if address == versions[0]]
+        return page.selector_of(largest, {versions[0]}) if largest else "", ""
     return page.selector_of(best, set(best)), ""
 
 
+def _scripted(page: PagePlaces, images: dict[Any, list[str]]) -> int:
+    """How many images of the page stand in none of its elements that are *images*."""
+    known = {size_of(each).image for found in images.values() for each in found}
+    return sum(size_of(each).image not in known for each in find_images(page.page, page.url, page.encoding))
+
+
 def _link_around(page: PagePlaces, element: Any) -> Any:
-    return next((above for above in element.iterancestors("a") if above in page.links), None)
+    """The link that an image is in, or that lies over it: one without words, alone with it in an element."""
+    around = next((above for above in element.iterancestors("a") if above in page.links), None)
+    if around is not None:
+        return around
+    for above in islice(element.iterancestors(), _CLOSE):
+        if len(list(islice(above.iter("img"), 2))) > 1:
+            return None
+        if links := list(islice(above.iter("a"), 2)):
+            over = links[0]
+            return over if len(links) == 1 and over in page.links and not "".join(over.itertext()).strip() else None
+    return None
 
 
 def _title(pages: Sequence[PagePlaces]) -> str:

@@ -18,7 +18,8 @@ MAX_ELEMENTS = 5_000  # of a kind that are looked at
 _NAME = re.compile(r"[A-Za-z_-][\w-]*+")
 # Classes and ids that say which one of many an element is, or in which state.
 _OF_ONE = re.compile(
-    r"\d{3}|^(odd|even|first|last|active|current|selected|hover|lazy\w*|loaded|hidden|visible|alt|new|clearfix|js-.*)$"
+    r"\d{3}|^(odd|even|first|last|active|current|selected|hover|lazy\w*|loaded|hidden|visible|alt|new|clearfix|js-.*"
+    r"|landscape|portrait|square)$"
 )
 _BOILERPLATE_TAGS = ("nav", "footer", "header", "aside", "form")
 _BOILERPLATE = re.compile(
@@ -28,6 +29,7 @@ _BOILERPLATE = re.compile(
     re.IGNORECASE,
 )
 _CONTENT = ("article", "main", "li", "figure")
+_ENTRY = frozenset(("hentry", "h-entry"))  # of a blog, by a microformat: such a page may be made of widgets
 _BACKGROUND = re.compile(r"background(-image)?\s*+:[^;]{0,500}?url\(", re.IGNORECASE)
 HAS_IMAGE = (
     "descendant-or-self::*[self::img or self::picture or self::amp-img]"
@@ -148,12 +150,13 @@ def _is_grid(row: Any) -> bool:
 
 def is_boilerplate(element: Any) -> bool:
     """Whether *element* stands where pages have their menus, lists of what is popular, and the like."""
-    content = False
+    content = is_entry = False
     for above in element.iterancestors():
         if above.tag in ("body", "html"):
             return False
         names = [*(above.get("class") or "").split(), above.get("id") or "", above.get("role") or ""]
-        if any(_BOILERPLATE.fullmatch(name) for name in names):
+        is_entry = is_entry or not _ENTRY.isdisjoint(names)
+        if any(_BOILERPLATE.fullmatch(name) for name in names if not (is_entry and name == "widget")):
             return True
         if above.tag in _BOILERPLATE_TAGS and not (content and above.tag in ("header", "footer", "form")):
             return not _is_in_content(above)

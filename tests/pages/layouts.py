@@ -263,5 +263,31 @@ LAYOUTS: dict[str, Layout] = {
         "/",
         None,
     ),
+    "a blog made of widgets": Layout(
+        site(
+            '<div class="main section" id="main"><div class="widget Blog">'
+            + many(
+                4,
+                lambda n, name: (
+                    f'<div class="post hentry"><h3 class="post-title"><a href="/2026/{name}.html">{name}</a></h3>'
+                    f'<div class="body"><a href="/s1600/{n}.jpg"><img src="/s320/{n}.jpg"></a></div></div>'
+                ),
+            )
+            + '<a class="blog-pager-older-link" href="/search?max=4">Older Posts</a></div></div>'
+            + '<div class="sidebar"><div class="widget Archive">'
+            + many(9, lambda n, name: f'<li><a href="/2025/{name}.html">{name}</a></li>')
+            + "</div></div>"
+        ),
+        "/",
+        [f"/2026/{name}.html" for name in NAMES[:4]],
+        following="/search?max=4",
+    ),
+    "photographs on the page itself": Layout(
+        site(
+            many(9, lambda n, _: f'<article><a href="/full/{n}.jpg"><img src="/t/{n}.jpg"></a><h2>{n}</h2></article>'),
+        ),
+        "/",
+        None,
+    ),
     "an article": Layout(site("<article><h1>Words</h1><p>Only <a href=/x>one link</a>.</p></article>"), "/words", None),
 }

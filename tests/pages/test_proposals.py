@@ -62,6 +62,18 @@ GALLERIES = {
         '<li class="thumb"><a href="/photo/{k}{n}"><img src="/o/{k}{n}.jpg"></a></li>',
         GalleryImages(image_pages="li.thumb a"),
     ),
+    "links that lie over the images": (
+        '<div class="photo"><a class="over" href="/photo/{k}{n}"></a><img src="/o/{k}{n}.jpg"></div>',
+        GalleryImages(image_pages="a.over"),
+    ),
+    "images with links to their authors": (
+        '<figure class="shot"><img src="/o/{k}{n}.jpg"><a href="/by/{k}{n}">by {n}</a></figure>',
+        GalleryImages("figure.shot img"),
+    ),
+    "tall and wide ones": (
+        '<dt class="icon portrait"><a href="/photo/{k}{n}"><img src="/o/{k}{n}.jpg"></a></dt>',
+        GalleryImages(image_pages="dt.icon a"),
+    ),
     "one image alone": ('<img class="only" src="/o/{k}1.jpg">', GalleryImages("img.only")),
     "nothing that is certain": (
         '<div class="a"><img src="/o/{k}{n}.jpg"></div><span class="b"><img src="/x/{k}{n}.jpg"></span>',
@@ -78,8 +90,30 @@ def test_images_of_galleries(image: str, expected: GalleryImages) -> None:
         page = FRAME.format(title=f"Gallery {kind}", images=f"<main>{images}</main>")
         pages.append(places(site(page), f"/g/{kind}"))
     galleries = {node.root.get("href") for node in pages[0].page.css("div.rel a")}
-    found = propose_images(pages, {SITE + path for path in galleries}, ())
+    shown = {f"{SITE}/o/{kind}2.jpg" for kind in "ab"}  # on the list page
+    found = propose_images(pages, {SITE + path for path in galleries}, shown)
     assert found == GalleryImages(expected.images, expected.image_pages, "h1")
+
+
+PHOTOS = "".join(f'<p class="ph"><img src="/o/K{number}.jpg"></p>' for number in range(5))
+
+
+@pytest.mark.parametrize(
+    ("page", "images"),
+    [
+        (PHOTOS, "p.ph img"),
+        (f'<div class="lead"><img src="/o/K-lead.jpg"></div>{PHOTOS}', ""),
+        (
+            '<p class="ph"><img src="/o/K1.jpg"><script>images = ["/o/K1.jpg","/o/K2.jpg","/o/K3.jpg"]</script>',
+            "",
+        ),
+        ('<img class="mid" src="/m/K.jpg"><a class="big" href="/o/K.jpg">Original image</a>', "a.big"),
+        ('<img class="mid" src="/m/K.jpg"><a href="/o/K.jpg">1600x1200</a>', "main > a"),
+    ],
+)
+def test_no_images_are_lost_for_a_selector_that_finds_some(page: str, images: str) -> None:
+    pages = [places(site(f"<main>{page.replace('K', kind)}</main>"), f"/g/{kind}") for kind in "ab"]
+    assert propose_images(pages, (), ()).images == images
 
 
 def test_a_page_of_many_links_is_read_in_time() -> None:
@@ -95,6 +129,11 @@ def test_a_page_of_many_links_is_read_in_time() -> None:
         ("<a href=/p/2>Older stories</a>", "//a[normalize-space()='Older stories']"),
         ("<a href=/p/2>Next tales »</a>", "//a[normalize-space()='Next tales »']"),
         ("<a href=/p/2 class=pager__older>go on</a>", "a.pager__older"),
+        ("<button class='btn load-more' data-url=/p/2>…</button>", "//button/@data-url"),
+        ("<div data-url=/p/2>Load more</div>", "//div/@data-url"),
+        ("<div class=grid data-next-url=/p/2><p>much text</p></div>", "//div/@data-next-url"),
+        ("<a href=/p/2>Show more</a>", "//a[normalize-space()='Show more']"),
+        ("<div data-url=/p/2>Open</div>", None),
         ("<a href=/p/2>older than time</a>", None),
         ("<a href=/p/2 class=news__newer>go on</a>", None),
     ],
