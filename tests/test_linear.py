@@ -16,7 +16,7 @@ from scrapy.http import HtmlResponse
 
 from imgcrawl.basespiders import trials
 from imgcrawl.basespiders.base import select
-from imgcrawl.basespiders.lists import next_in_header
+from imgcrawl.basespiders.following import next_stated
 from imgcrawl.downloadermiddlewares.addressguard import AddressGuardMiddleware
 from imgcrawl.exceptions import InputError, RequestRefused
 from imgcrawl.exports.conditions import condition
@@ -85,7 +85,7 @@ def linked_data(text: str) -> None:
 
 
 def link_header(text: str) -> None:
-    next_in_header(HtmlResponse(PAGE, headers={"Link": text}))
+    next_stated(HtmlResponse(PAGE, headers={"Link": text}))
 
 
 READ: list[tuple[Callable[[str], object], list[str]]] = [

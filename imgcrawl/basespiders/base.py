@@ -263,7 +263,7 @@ def _text(node: Selector) -> str:
     if isinstance(node.root, str):
         return node.root
     if node.type == "json":
-        return str(node.root) if isinstance(node.root, int) else ""
+        return str(node.root) if type(node.root) is int else ""  # no truth, which is an int, too
     address: str | None = node.xpath("@href | @src").get()
     return address or node.xpath("string()").get("")
 

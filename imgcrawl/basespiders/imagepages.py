@@ -18,6 +18,7 @@ from imgcrawl.items import Gallery
 from imgcrawl.pages.candidates import is_shown
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.links import MAX_FRAMES, frames_of
+from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS
 from imgcrawl.pages.versions import offered_versions
@@ -171,14 +172,18 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             return Subpage(number, url, reason=f"http_{response.status}")
         if content_type(response).lower().startswith("image/"):
             return Subpage(number, gallery, (response.url,))
-        if not is_page(response):
+        if not isinstance(response, TextResponse):
             return Subpage(number, url, reason="not_a_page")
         if response.url == gallery:
             return Subpage(number, url, reason="elsewhere")
-        images = tuple(self.images_of(response))
-        if not self.image_links and isinstance(response, TextResponse):
-            images = self.largest_of(images, response.selector, *base_and_encoding(response))
-        return Subpage(number, response.url, images)
+        images, asked = tuple(self.images_of(response)), ""
+        if is_page(response):
+            if not any(map(is_shown, images)):
+                ask = partial(question_of, searched=not self.image_links, known=self.login_forms)
+                asked = ask(response.selector, images)
+            if not self.image_links:
+                images = self.largest_of(images, response.selector, *base_and_encoding(response))
+        return Subpage(number, url, reason=asked) if asked else Subpage(number, response.url, images)
 
     def largest_of(self, images: tuple[str, ...], page: Selector, base: str, encoding: str) -> tuple[str, ...]:
         """*images* of an image's page, without the other sizes of the largest that its links offer."""

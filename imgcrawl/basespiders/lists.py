@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple, cast
@@ -26,6 +25,7 @@ from imgcrawl.basespiders.base import (
     text_of,
 )
 from imgcrawl.basespiders.fedlists import FedListsSpider
+from imgcrawl.basespiders.following import is_broken, next_stated
 from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.basespiders.sites import EarlierWalksSpider
 from imgcrawl.basespiders.walk import Walk
@@ -35,12 +35,8 @@ from imgcrawl.pages.busy import says_busy
 from imgcrawl.pages.login import Form, asks_age, login_forms
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS
-from imgcrawl.urls import absolute
 
 MAX_FORMS = 100  # to log in, that are remembered
-_NEXT_IN_HEADER = re.compile(
-    r"<([^<>]{1,2000})>[^,<]{0,200}?;\s*+rel\s*+=\s*+[\"']?+\s*+(?:(?!next\b)[^\"',;\s]++\s++)*+next\b", re.IGNORECASE
-)
 
 
 class _Seen(NamedTuple):
@@ -49,6 +45,7 @@ class _Seen(NamedTuple):
     found: list[str]
     named: int
     forms: set[Form]
+    why: str  # nothing was found, if that is known
 
 
 class ListSpider(EarlierWalksSpider, FedListsSpider):
@@ -57,7 +54,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
     The address `list_url` has in it `{page}`; or `{offset}`, the number of entries before, counted by `page_size` or,
     where that is 0, by what the pages showed; or `{token}`, what `next_link` finds on the page before. Where it has
     none of them, `next_link` (XPath, CSS, or JMESPath for pages that are JSON) finds the address of the next page;
-    without it that is the link that says `rel="next"`.
+    without it that is the link that says `rel="next"`, or what headers and JSON call so.
 
     The end is a page that answers 404 or 410, that has nothing on it, that shows only what the first page or the one
     before did, or that has no next one; or the page after `pages` pages. Some pages in a row that bring next to
@@ -125,7 +122,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         busy = not step.brings_new and await outside_loop(size_of(response.body), _is_busy, response)
         if not found or busy:
             for request in self.without_any(
-                response, page, before.without(seen.named), asks=bool(seen.forms), busy=busy
+                response, page, before.without(seen.named), asks=bool(seen.forms), why="busy" if busy else seen.why
             ):
                 yield request
             return
@@ -151,7 +148,8 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         found = self.found_on(response)
         if not self.is_numbered():
             self._names_next(response)
-        return _Seen(found, self.last_named(response, page, offset, len(found)), forms)
+        why = "corrupt" if not found and is_broken(response) else ""
+        return _Seen(found, self.last_named(response, page, offset, len(found)), forms, why)
 
     # The end, and what only looks like it
 
@@ -162,15 +160,15 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         elif page < walk.named:
             yield from self.list_lacks(response, page, walk.without(), f"http_{response.status}", again=False)
 
-    def without_any(self, response: Response, page: int, walk: Walk, *, asks: bool, busy: bool) -> Iterator[Any]:
+    def without_any(self, response: Response, page: int, walk: Walk, *, asks: bool, why: str) -> Iterator[Any]:
         """A page with nothing new on it: the end of the list, unless something says that it is not."""
         if asks and not walk.asks:  # some sites ask on each page
             at = f"{response.url}: list page {page}"
             self.report(f"{at} is a form to log in: the session has ended, or COOKIES_FILE is missing")
             return
         links_on = bool(self.next_address(response, page, walk)) and not self.is_numbered()
-        if busy or links_on or page < walk.named:
-            yield from self.list_lacks(response, page, walk, "busy" if busy else "nothing", again=True)
+        if why or links_on or page < walk.named:
+            yield from self.list_lacks(response, page, walk, why or "nothing", again=True)
         elif page == self.first_page:
             asked = is_page(response) and asks_age(cast("TextResponse", response).selector)
             gate = "; it asks how old one is, which a cookie in COOKIES_FILE may answer" if asked else ""
@@ -269,8 +267,6 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         if "{token}" in self.list_url:
             token = next(filter(None, following), "")
             return self.list_address(page + 1, token=quote(token, safe=""), offset=walk.offset) if token else ""
-        if not self.next_link:
-            following = following + next_in_header(response)
         return next((self.at_home(address) for address in following if address != response.url), "")
 
     def _names_next(self, response: Response) -> list[str]:
@@ -282,6 +278,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                     found = select(response, self.next_link) if self.next_link else []
                 else:
                     found = addresses(response, self.next_link or NEXT_LINKS) if is_readable(response) else []
+                    found += [] if self.next_link else next_stated(response)
             except RequestRefused as refusal:  # the galleries of the page are found all the same
                 found, refused = [], str(refusal)
             self._next[response] = self.next_link, found, refused
@@ -290,9 +287,3 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
 
 def _is_busy(response: Response) -> bool:
     return says_busy(text_of(response, "//body") if is_page(response) else cast("TextResponse", response).text)
-
-
-def next_in_header(response: Response) -> list[str]:
-    """What the header `Link` (RFC 8288) names as the next page."""
-    said = b",".join(response.headers.getlist("Link")).decode("utf-8", "replace")
-    return [address for link in _NEXT_IN_HEADER.findall(said) if (address := absolute(response.url, link))]

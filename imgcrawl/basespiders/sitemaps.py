@@ -8,7 +8,6 @@ from typing import Any
 
 from scrapy import Request
 from scrapy.http import Response
-from scrapy.utils.sitemap import sitemap_urls_from_robots
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import failed_reason, request_of
@@ -17,7 +16,7 @@ from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery
 from imgcrawl.pages.outside import in_pieces
-from imgcrawl.pages.sitemaps import SitemapEntry, read_sitemap
+from imgcrawl.pages.sitemaps import SitemapEntry, read_sitemap, sitemaps_named
 from imgcrawl.patterns import UserPattern
 from imgcrawl.urls import OUTSIDE, is_on_machine_of, is_public
 
@@ -90,8 +89,7 @@ class SitemapGallerySpider(GallerySpider):
     def entries_of(self, response: Response) -> Iterator[SitemapEntry]:
         """What a sitemap names. Raises ValueError for one that is none."""
         if response.url.endswith("/robots.txt"):
-            for address in sitemap_urls_from_robots(response.body, response.url):
-                yield SitemapEntry(address, is_sitemap=True)
+            yield from sitemaps_named(response.body, response.url)
         else:
             yield from read_sitemap(response.body, response.url)
 

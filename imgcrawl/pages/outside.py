@@ -40,12 +40,24 @@ async def outside_loop(size: int, function: Callable[[*_Args], _Result], *args: 
 
 async def in_pieces(size: int, made: Iterator[_Result]) -> AsyncIterator[_Result]:
     """What *made* gives, which it takes from a page of *size* bytes, some at a time, with turns for others between."""
-    while piece := await outside_loop(size, list, islice(made, _PIECE)):
+    while True:
+        piece, error = await outside_loop(size, _piece, made)
         for each in piece:
             yield each
+        if error:  # behind what was made before it
+            raise error
         if len(piece) < _PIECE:
             return
         await asyncio.sleep(0)
+
+
+def _piece(made: Iterator[_Result]) -> tuple[list[_Result], Exception | None]:
+    piece: list[_Result] = []
+    try:
+        piece.extend(islice(made, _PIECE))
+    except Exception as error:
+        return piece, error
+    return piece, None
 
 
 async def let_go(response: Any) -> None:

@@ -72,6 +72,14 @@ def read_sitemap(body: bytes, url: str) -> Iterator[SitemapEntry]:
         raise ValueError(_BREAKS_OFF)
 
 
+def sitemaps_named(robots: bytes, url: str) -> Iterator[SitemapEntry]:
+    """The sitemaps that *robots*, a robots.txt whose address is *url*, names."""
+    for line in robots.removeprefix(BOM_UTF8).splitlines():
+        name, _, value = line.partition(b"#")[0].partition(b":")
+        if name.strip().lower() == b"sitemap" and (address := absolute(url, value.decode("utf-8", "replace").strip())):
+            yield SitemapEntry(address, is_sitemap=True)
+
+
 def _unpacked(body: bytes) -> tuple[bytes, bool]:
     """What *body* is in gzip, and whether its end is missing."""
     found: list[bytes] = []
@@ -214,7 +222,7 @@ def _of_feed(element: Any, url: str) -> SitemapEntry | None:
     return SitemapEntry(address, tuple(images)) if address else None
 
 
-_ENTRY_NAMES = (b"url>", b"sitemap>", b"item>", b"entry>")
+_ENTRY_NAMES = (b"url>", b"sitemap>", b"item>", b"entry>", b"loc>")
 _ENTRIES = {"url": _entry, "sitemap": _entry, "item": _of_feed, "entry": _of_feed}
 
 

@@ -93,6 +93,17 @@ def test_images_that_their_gallery_shows_itself_are_the_images_of_their_pages(se
     assert failed == [{"url": server.url("/see/2"), "reason": "no_image"}]
 
 
+def test_the_page_of_an_image_that_is_json_or_asks_to_log_in(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    thumbs = "".join(f"<a class=t href=/view/{name}><img src=/t/{name}.jpg></a>" for name in ("json", "login", "page"))
+    form = "<img src=/logo.png><form action=/login method=post><input name=user><input type=password name=p></form>"
+    add(server, {"/list/1": links("/g/1"), "/g/1": thumbs, "/view/login": form, "/view/page": "<img src=/i/page.jpg>"})
+    server.add("/view/json", b'{"photo": {"url": "/i/json.jpg"}}', headers={"Content-Type": "application/json"})
+    run = gallery_crawl(server, tmp_path, image_pages="a.t")
+    assert shown(run) == {"1": ["json.jpg", "page.jpg"]}
+    assert run.items[0]["failed_pages"] == [{"url": server.url("/view/login"), "reason": "login"}]
+
+
 @pytest.mark.parametrize(
     ("other", "number"),
     [

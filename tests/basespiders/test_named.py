@@ -127,7 +127,7 @@ def test_a_sitemap_with_an_index_gzip_and_images(server: Server, tmp_path: Path)
         "T a": ["a.jpg", "z.jpg"], "T c": ["c.jpg"], "T d": ["d.jpg"],
     }  # fmt: skip
     assert "/no.xml: the sitemap could not be read (http_404)" in run.log
-    assert "1 list page could not be had" in run.log
+    assert "2 list pages could not be had" in run.log, "that is not there, and that breaks off"
     assert server.count("/about") == 0
     assert run.code == 1
 

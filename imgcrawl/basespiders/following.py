@@ -1,0 +1,43 @@
+"""LIST: what an answer itself says the next page is, in its headers or in JSON."""
+
+from __future__ import annotations
+
+import re
+
+import jmespath
+from scrapy.http import JsonResponse, Response
+
+from imgcrawl.urls import absolute, host_of
+
+_NEXT_IN_HEADER = re.compile(
+    r"<([^<>]{1,2000})>[^,<]{0,200}?;\s*+rel\s*+=\s*+[\"']?+\s*+(?:(?!next\b)[^\"',;\s]++\s++)*+next\b", re.IGNORECASE
+)
+# The names under which JSON answers have the address of the next page.
+_NEXT_IN_JSON = jmespath.compile(
+    """[next, next_url, next_page_url, next_page, nextLink, nextPage, "@odata.nextLink", links.next, links.next.href,
+    _links.next.href, _links.next, paging.next, pagination.next, pagination.next_url, meta.next, meta.next_url,
+    meta.pagination.links.next]"""
+)
+_ADDRESS = re.compile(r"https?://|[/?]")
+
+
+def next_stated(response: Response) -> list[str]:
+    """What the header `Link` (RFC 8288) names as the next page, or an answer of JSON by a usual name."""
+    said = b",".join(response.headers.getlist("Link")).decode("utf-8", "replace")
+    found = [absolute(response.url, link) for link in _NEXT_IN_HEADER.findall(said)]
+    if isinstance(response, JsonResponse) and not is_broken(response):
+        stated = _NEXT_IN_JSON.search(response.json()) or ()
+        # Others are numbers, or tokens that belong into an address; what is elsewhere is no page of this list.
+        links = (absolute(response.url, link) for link in stated if isinstance(link, str) and _ADDRESS.match(link))
+        found += [link for link in links if link and host_of(link) == host_of(response.url)]
+    return list(filter(None, found))
+
+
+def is_broken(response: Response) -> bool:
+    """Whether *response* is called JSON, and none can be read from it."""
+    if isinstance(response, JsonResponse):
+        try:
+            response.json()
+        except (ValueError, RecursionError):
+            return True
+    return False

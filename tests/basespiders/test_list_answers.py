@@ -1,0 +1,71 @@
+"""Lists in JSON and sitemaps, as servers answer them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from scrapy.http import HtmlResponse, JsonResponse
+
+from imgcrawl.basespiders.following import next_stated
+from tests.basespiders.test_every_gallery import JSON, add_galleries, gallery_crawl, names
+from tests.support.crawling import crawl
+from tests.support.server import Server
+
+XML = {"Content-Type": "text/xml"}
+API = "http://host/api"
+
+
+def page(first: int, **more: Any) -> bytes:
+    return json.dumps({"items": [{"url": f"/g/{number}"} for number in (first, first + 1)], **more}).encode()
+
+
+def test_an_answer_of_json_names_the_next_one_by_the_usual_names() -> None:
+    def stated(data: Any, **headers: str) -> list[str]:
+        return next_stated(JsonResponse(API, body=json.dumps(data).encode(), headers=headers))
+
+    assert stated({"next": "http://host/api?page=2"}) == ["http://host/api?page=2"]
+    assert stated({"links": {"next": "?page=2"}}) == ["http://host/api?page=2"]
+    assert stated({"_links": {"next": {"href": "/api/2"}}}) == ["http://host/api/2"]
+    assert stated({"@odata.nextLink": "https://host/api?skip=9", "next": 2}) == ["https://host/api?skip=9"]
+    for data in ({"next": "bmV4dA"}, {"next": 2}, {"next": None}, {"next": "http://other/api"}, [1], "x", None):
+        assert stated(data) == [], data
+    assert next_stated(JsonResponse(API, body=b'{"next": "/api')) == []
+    assert next_stated(HtmlResponse(API, headers={"Link": "</b>; rel=next"})) == ["http://host/b"]
+
+
+def test_a_list_in_json_goes_on_by_what_it_states_and_an_answer_that_is_cut_is_told(
+    server: Server, tmp_path: Path
+) -> None:
+    add_galleries(server)
+    server.add("/api", page(1, next="/api?page=2"), headers=JSON)
+    server.add("/api?page=2", page(3, next=None), headers=JSON)
+    run = gallery_crawl(server, tmp_path / "stated", "/api", galleries="items[].url")
+    assert (names(run), run.code) == (["1", "2", "3", "4"], 0), run.log
+    # A truth is no token.
+    server.add("/more?c=", page(1, more=True, cursor="z"), headers=JSON)
+    server.add("/more?c=z", page(3, more=False, cursor="zz"), headers=JSON)
+    run = gallery_crawl(server, tmp_path / "more", "/more?c={token}", galleries="items[].url", next="more && cursor")
+    assert (names(run), run.code) == (["1", "2", "3", "4"], 0), run.log
+    # Asked for again, and passed over.
+    server.add("/n/1", page(1), headers=JSON)
+    server.add("/n/2", page(3)[:-9], headers=JSON)
+    server.add("/n/3", page(5)[:-9], headers=JSON, times=1)
+    server.add("/n/3", page(5), headers=JSON)
+    run = gallery_crawl(server, tmp_path / "cut", "/n/{page}", galleries="items[].url")
+    assert (names(run), run.code) == (["1", "2", "5", "6"], 1), run.log
+    assert "1 list page could not be had, so galleries may be missing (corrupt: 1)" in run.log
+
+
+def test_sitemaps_that_robots_txt_names_and_one_that_breaks_off(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    robots = f"\ufeffSITEMAP: {server.url('/a.xml')} # the first\r\nSitemap : /b.xml\nUser-agent: *\nAllow: /\n"
+    server.add("/robots.txt", robots.encode(), headers={"Content-Type": "text/plain"})
+    entries = "".join(f"<url><loc>/g/{number}</loc></url>" for number in range(1, 30))
+    server.add("/a.xml", f"<urlset>{entries}</urlset>"[:-30].encode(), headers=XML)
+    server.add("/b.xml", b"<urlset><url><loc>/g/30</loc></url></urlset>", headers=XML)
+    run = crawl(tmp_path, "gallery", {"sitemap": server.url("/robots.txt")})
+    assert sorted(map(int, names(run))) == [*range(1, 29), 30], run.log
+    assert run.code == 1
+    assert "/a.xml: the sitemap could not be read (it breaks off" in run.log
