@@ -8,7 +8,7 @@ from time import monotonic
 
 from cachetools import LRUCache
 
-from imgcrawl.limits.backend import HostLimits
+from imgcrawl.limits.backend import FIRST_DELAY, HostLimits
 from imgcrawl.limits.host import Host
 
 REMEMBERED = 60.0  # seconds that a host with nothing to do is known
@@ -51,8 +51,7 @@ class HostTable:
         if host is None:
             host = self._known.get(name)
             if host is None:
-                limits = replace(self._limits_of(name), floor=self._floors.get(name, 0.0), factor=self._factor)
-                host = self._known[name] = Host(name, limits)
+                host = self._known[name] = Host(name, self._limits_now(name, self._floors.get(name, 0.0)))
             self._idle.pop(name, None)
             self._busy[name] = host
         return host
@@ -69,13 +68,20 @@ class HostTable:
         return host
 
     def set_factor(self, factor: float) -> None:
-        """All delays are taken so many times. Those that have something to do are marked."""
+        """All delays are taken so many times; as long as this is more than 1, a host without any has one. Those that
+        have something to do are marked."""
         self._factor = factor
         for host in self._known.values():
-            host.limits = replace(host.limits, factor=factor)
+            host.limits = self._limits_now(host.name, host.limits.floor)
         for host in self._busy.values():
             host.starts.clear()
             self.mark(host)
+
+    def _limits_now(self, name: str, floor: float) -> HostLimits:
+        limits = replace(self._limits_of(name), floor=floor, factor=self._factor)
+        if self._factor > 1 and not (limits.delay or limits.target):
+            return replace(limits, delay=FIRST_DELAY)  # of nothing, any multiple is nothing
+        return limits
 
     def mark(self, host: Host) -> None:
         """The backend is to be told of it."""

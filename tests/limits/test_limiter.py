@@ -94,6 +94,19 @@ async def test_what_was_asked_before_robots_txt_named_a_delay_is_not_granted_wit
     assert taken[2] - taken[1] >= 0.19
 
 
+async def test_who_slows_a_crawl_down_slows_down_a_host_without_a_delay_too() -> None:
+    limits = Limiter(LocalLimits(), lambda _: HostLimits(concurrency=8), lambda _: None)
+    try:
+        limits.take("host.example", 1)
+        for factor, delay in ((4.0, 0.4), (8.0, 0.8), (1.0, 0.0)):
+            limits.slow_down(factor)
+            async with asyncio.timeout(10):
+                while limits.delay("host.example") != pytest.approx(delay):  # noqa: ASYNC110 -- nothing tells of it
+                    await asyncio.sleep(0.01)
+    finally:
+        await limits.close()
+
+
 @pytest.mark.parametrize("delays", [[0, 0.2], [0.2, 0]])
 async def test_an_answer_that_was_long_on_its_way_moves_no_start_time(delays: list[float]) -> None:
     """Another worker has the next one."""
