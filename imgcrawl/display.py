@@ -87,7 +87,7 @@ def remaining(view: Mapping[str, Any], pages: int | None, galleries_a_second: fl
 def queue_line(view: Mapping[str, Any]) -> str:
     """What the shared queue holds."""
     queue = view["queue"]
-    told = f"{queue['queued']:,} pages queued, {queue['leased']:,} under way"
+    told = f"{queue['queued']:,} page{'s' * (queue['queued'] != 1)} queued, {queue['leased']:,} under way"
     return told + (f", {queue['dead']:,} given up" if queue["dead"] else "")
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Sequence
-from typing import TextIO
+from textwrap import wrap
+from typing import TextIO, cast
 
 from rich.ansi import AnsiDecoder
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
+from scrapy.utils.log import get_scrapy_root_handler
 
 from imgcrawl.lines import printable
 
@@ -16,18 +20,26 @@ from imgcrawl.lines import printable
 class LiveDisplay:
     """Lines that stay below whatever else is written to the terminal at stderr, until `stop()`.
 
-    With *redirect_stdout* what is printed to stdout appears above them, too.
+    With *redirect_stdout* what is printed to stdout appears above them, too; what this process logs does.
     """
 
     def __init__(self, *, redirect_stdout: bool) -> None:
         self.console = Console(stderr=True, highlight=False)
         self._live = Live(console=self.console, auto_refresh=False, transient=True, redirect_stdout=redirect_stdout)
+        self._handler: logging.StreamHandler[TextIO] | None = None
 
     def start(self) -> None:
+        handler = get_scrapy_root_handler()
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+            self._handler = handler
+            handler.setStream(cast("TextIO", AboveDisplay(self.console, sys.stderr)))
         self._live.start()
         self.console.show_cursor(True)  # a process that is killed cannot bring it back
 
     def stop(self) -> None:
+        if self._handler:
+            self._handler.setStream(cast("AboveDisplay", self._handler.stream).file)
+            self._handler = None
         self._live.stop()
 
     def say(self, line: str) -> None:
@@ -38,24 +50,25 @@ class LiveDisplay:
         """Show *title*, in bold, before the first of *lines*; one that is too long goes on below."""
         room = self.console.width - 2
         first, *folded = _folded(f"{title} {lines[0]}", room)
-        folded += [row for line in lines[1:] for row in _folded(line, room)]
+        below = [*lines[1:], *(["stopping when what is under way is done; Ctrl-C again stops at once"] * stopping)]
+        folded += [row for line in below for row in _folded(line, room)]
         shown = [Text(first), *(Text(f"  {row}") for row in folded)]
         shown[0].stylize("bold", 0, len(title))
-        if stopping:
-            shown.append(Text("  stopping when what is under way is done; Ctrl-C again stops at once"))
         for line in shown:
             line.no_wrap, line.overflow = True, "ellipsis"
         self._live.update(Group(*shown), refresh=True)
 
 
 def _folded(line: str, room: int) -> list[str]:
-    """*line*, broken after commas so that it has *room*, where its parts have."""
+    """*line*, broken after commas so that it has *room*, and between words where that is not enough."""
     rows: list[str] = []
     for part in line.split(", "):
         if rows and len(rows[-1]) + 3 + len(part) <= room:  # with a comma behind it
             rows[-1] += f", {part}"
         else:
-            rows[-1:] = [*(f"{row}," for row in rows[-1:]), part]
+            fits = len(part) < room
+            words = [part] if fits else wrap(part, max(1, room - 1), break_long_words=False, break_on_hyphens=False)
+            rows[-1:] = [*(f"{row}," for row in rows[-1:]), *words]
     return rows
 
 

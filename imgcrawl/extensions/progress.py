@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from heapq import nlargest
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any
 
 from scrapy import signals
 from scrapy.exceptions import NotConfigured
 from scrapy.settings import SETTINGS_PRIORITIES
 from scrapy.utils.asyncio import create_looping_call
-from scrapy.utils.log import get_scrapy_root_handler
 
 from imgcrawl.display import Speed, amount, clock, lines_of, pace, remaining, stored_images
 from imgcrawl.engine import pages_left
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from scrapy.crawler import Crawler
     from scrapy.settings import BaseSettings
 
-    from imgcrawl.livedisplay import AboveDisplay, LiveDisplay
+    from imgcrawl.livedisplay import LiveDisplay
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +48,6 @@ class Progress:
         self.interval = interval
         self.speed, self.galleries = Speed(), Speed()
         self.live: LiveDisplay | None = None
-        self.handler: logging.StreamHandler[TextIO] | None = None
         self.refreshing = create_looping_call(self.refresh)
         self.logging = create_looping_call(self.log)
 
@@ -81,9 +79,6 @@ class Progress:
         for call in (self.logging, self.refreshing):
             if call.running:
                 call.stop()
-        if self.handler and self.live:
-            self.handler.setStream(cast("AboveDisplay", self.handler.stream).file)
-            self.handler = None
         if self.live:
             self.live.stop()
             self.live = None
@@ -99,14 +94,10 @@ class Progress:
             self.live.show(self.crawler.spidercls.name, shown, stopping=not self.crawler.crawling)
 
     def _start_display(self) -> None:
-        from imgcrawl.livedisplay import AboveDisplay, LiveDisplay  # noqa: PLC0415 -- for who sees it
+        from imgcrawl.livedisplay import LiveDisplay  # noqa: PLC0415 -- for who sees it
 
         # A feed or a pipe at stdout is not the display's business; a terminal is the same one.
         self.live = LiveDisplay(redirect_stdout=sys.stdout.isatty())
-        handler = get_scrapy_root_handler()
-        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
-            self.handler = handler
-            handler.setStream(cast("TextIO", AboveDisplay(self.live.console, sys.stderr)))
         self.live.start()
         self.refreshing.start(REFRESH)
 

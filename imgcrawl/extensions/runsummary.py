@@ -43,6 +43,8 @@ def run_summary(
     seconds = stats.get("elapsed_time_seconds")
     if seconds is None:  # it goes on, or was ended at once
         seconds = (ended - stats["start_time"]).total_seconds() if "start_time" in stats else 0.0
+    galleries = gallery_counts(stats)
+    under_way = _galleries_under_way(stats) if has_ended else 0
     of_all = {name: stats[f"run/galleries/{name}"] for name in GALLERIES if f"run/galleries/{name}" in stats}
     return {
         "format": FORMAT,
@@ -65,7 +67,9 @@ def run_summary(
             "reasons": {status: dict(by_reason(stats, f"image/{status}")) for status in REASONS},
         },
         "galleries": {
-            **gallery_counts(stats),
+            **galleries,
+            "scraped": galleries["scraped"] - under_way,
+            "under_way": under_way,
             "empty": stats.get("gallery/empty", 0),
             "reasons": dict(by_reason(stats, "gallery/failed")),
         },
@@ -84,6 +88,17 @@ def run_summary(
             stat: {"url": printable(url), "page": printable(page)} for stat, (url, page) in sorted(examples.items())
         },
     }
+
+
+def _galleries_under_way(stats: Mapping[str, Any]) -> int:
+    """How many galleries were read, and have no item in the feed, because the crawl was ended at once."""
+    if stats.get("finish_reason"):
+        return 0
+    count, failed, *items = (
+        int(stats.get(name, 0))
+        for name in ("gallery/count", "gallery/failed", "item_scraped_count", "item_dropped_count", "item/error")
+    )
+    return min(count, max(0, count + failed - sum(items)))
 
 
 def _time(at: datetime) -> str:

@@ -49,6 +49,10 @@ def summary(told: Mapping[str, Any]) -> RenderableType:
     def row(name: str, count: int, meaning: str = "") -> None:
         table.add_row(Text(name), f"{count:,}", Text(meaning))
 
+    def some(name: str, count: int, meaning: str = "") -> None:
+        if count:
+            row(name, count, meaning)
+
     def reasons(counts: Mapping[str, int], status: str) -> None:
         for reason, count in counts.items():
             row(f"    {printable(reason)}", count, meaning(reason, status))
@@ -58,32 +62,25 @@ def summary(told: Mapping[str, Any]) -> RenderableType:
     for status in STATUSES:
         row(f"  {status}", images[status])
         reasons(images["reasons"].get(status, {}), status)
-    if under_way := images["under_way"]:
-        row("  under way", under_way, "when the crawl was stopped at once")
+    some("  under way", images["under_way"], "when the crawl was stopped at once")
     row("galleries found", galleries["found"])
     row("  scraped", galleries["scraped"])
-    if empty := galleries["empty"]:
-        row("    empty", empty, "no image was found on the page")
+    some("    empty", galleries["empty"], "no image was found on the page")
+    some("  under way", galleries["under_way"], "read when the crawl was stopped at once, and in no feed")
     row("  failed", galleries["failed"])
     reasons(galleries["reasons"], "failed")
-    if left := galleries["not_reached"]:
-        row("  not reached", left, "the crawl ended before")
+    some("  not reached", galleries["not_reached"], "the crawl ended before")
     if of_all := told.get("galleries_of_all_workers"):
         row("galleries of all workers", of_all["found"])
         row("  scraped", of_all["scraped"])
         row("  failed", of_all["failed"])
         row("  not reached", of_all["not_reached"], "they are still queued, or other workers have them")
-    if left := told["pages_left"]:
-        row("pages not reached", left, "they are still queued: the same command goes on with them")
-    if known := told["pages_known"]:
-        row("pages known", known, "from an earlier crawl: nothing is new")
-    if failed := told["list_pages_failed"]:
-        row("list pages failed", failed)
-    if failed := told["subpages_failed"]:
-        row("sub-pages failed", failed, "galleries that lack them tell which: failed_pages")
-    if bad := told["rows_bad"]["count"]:
-        row("rows bad", bad, "they name no address")
-        reasons(told["rows_bad"]["reasons"], "bad")
+    some("pages not reached", told["pages_left"], "they are still queued: the same command goes on with them")
+    some("pages known", told["pages_known"], "from an earlier crawl: nothing is new")
+    some("list pages failed", told["list_pages_failed"])
+    some("sub-pages failed", told["subpages_failed"], "galleries that lack them tell which: failed_pages")
+    some("rows bad", told["rows_bad"]["count"], "they name no address")
+    reasons(told["rows_bad"]["reasons"], "bad")
     if commands["run"]:
         row("commands run", commands["run"])
         row("  failed", commands["failed"])

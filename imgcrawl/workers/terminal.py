@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from scrapy.settings import SETTINGS_PRIORITIES
 
 from imgcrawl.display import Speed, clock, lines_of, remaining, stored_images
+from imgcrawl.items import STORED
 from imgcrawl.lines import escaped_json, printable
 from imgcrawl.livedisplay import LiveDisplay, can_be_seen
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
 logger = logging.getLogger(__name__)
+
+_DONE = {"scraped": "count", "failed": "failed"}  # galleries, and the stats that count these
 
 
 class Terminal:
@@ -74,11 +77,13 @@ class Terminal:
             else:
                 sys.stderr.write((escaped_json(line) if self._in_lines else printable(line)) + "\n")
 
-    def show(self, view: dict[str, Any], stats: Mapping[str, Any], workers: int, *, stopping: bool) -> None:
-        """Tell how far so many *workers* are; *stopping*: they are about to leave."""
-        view["rate"] = self.speed.recent(stored_images(stats))
-        galleries = view["galleries"]
-        rate = self._galleries.recent(galleries["scraped"] + galleries["failed"])
+    def show(self, view: dict[str, Any], before: Mapping[str, Any], workers: int, *, stopping: bool) -> None:
+        """Tell how far so many *workers* are; *before*: the stats that there were before they began; *stopping*: they
+        are about to leave."""
+        images, galleries = view["images"], view["galleries"]
+        view["rate"] = self.speed.recent(sum(images[status] for status in STORED) - stored_images(before))
+        done = sum(galleries[name] - before.get(f"gallery/{stat}", 0) for name, stat in _DONE.items())
+        rate = self._galleries.recent(done)
         view["remaining"] = remaining(view, None, rate)
         first, *lines = lines_of(view, 0)
         lines.insert(0, f"{workers} worker{'' if workers == 1 else 's'}, {first}")

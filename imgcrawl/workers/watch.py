@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcrawl.extensions.counts import counts_of
 from imgcrawl.frontier import inspect
-from imgcrawl.frontier.verdict import run_stats
+from imgcrawl.frontier.verdict import run_stats, run_sums
 from imgcrawl.live.board import Board, Control
 from imgcrawl.live.leader import Leader
 
@@ -49,7 +49,8 @@ class Watch:
         self._began = await self._board.now()
         await self._board.forget_control(self._before)
         self._run_before = (await inspect.counts(self.store))["id"]
-        self._stats_before = await run_stats(self.store, self._run_before)
+        # Without what those had under way that were killed: it is done again, and counted by who does it.
+        self._stats_before = (await run_sums(self.store, self._run_before)).settled
 
     async def look(self, workers: int, *, stopping: bool) -> tuple[dict[str, Any], bool]:
         """Tell how far so many *workers* are. Returns how the queue is, and whether somebody asks them to stop."""
@@ -63,7 +64,7 @@ class Watch:
         told = {"paused": control.paused, "delay_factor": control.delay_factor, "stop": stop}
         stop |= await asyncio.to_thread(self.leader.say, counts, stats, told)
         view = counts_of(stats) | {"queue": counts, "hosts": []}
-        self.terminal.show(view, stats, workers, stopping=stopping)
+        self.terminal.show(view, self._before_this_start(counts["id"]), workers, stopping=stopping)
         if self.announcer:
             now = {"elapsed_time_seconds": self.terminal.speed.seconds, "live/paused": control.paused}
             await self.announcer.look_now_and_then({**stats, **now})
@@ -74,9 +75,12 @@ class Watch:
         said = await self._board.read()
         self.leader.remember(said.newest, said.failures)
 
+    def _before_this_start(self, run: str) -> Mapping[str, Any]:
+        return self._stats_before if run == self._run_before else {}
+
     def of_this_start(self, run: str, stats: Mapping[str, Any]) -> dict[str, Any]:
         """Of *stats*, those of *run*, what was not there before the workers began: bytes, and images downloaded."""
-        before = self._stats_before if run == self._run_before else {}
+        before = self._before_this_start(run)
         earlier = int(before.get("image/bytes", 0))
         return {
             "image/bytes": max(0, int(stats.get("image/bytes", 0)) - earlier),

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
+from scrapy.settings import Settings
+from scrapy.utils.log import _uninstall_scrapy_root_handler, install_scrapy_root_handler
 
 from imgcrawl.livedisplay import LiveDisplay
 from tests.support.server import Server
@@ -110,13 +113,36 @@ def test_nothing_of_the_crawl_is_cut_in_a_narrow_terminal(
     told = "0:12:31  1,204 galleries, 23,870 of 24,001 images, 1,422.3 MB"
     display = LiveDisplay(redirect_stdout=False)
     display.start()
-    display.show("pximg", [told, "32.1 images/s, 12 failed, 3 refused, about 0:42:10 to go", "h" * 100], stopping=False)
+    slowed = "127.0.0.2: 1/8, delay 0.20 s, its own pace (AUTOTHROTTLE), for 1,000 s"
+    pace = "32.1 images/s, 12 failed, 3 refused, about 0:42:10 to go"
+    display.show("pximg", [told, pace, slowed, "h" * 100], stopping=True)
     shown = re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
     display.stop()
     lines = [line.strip() for line in shown.splitlines()]
     assert max(map(len, lines)) <= columns
     assert told in " ".join(lines) and "about 0:42:10 to go" in shown
+    assert slowed in " ".join(lines)
+    assert "stopping when what is under way is done; Ctrl-C again stops at once" in " ".join(lines)
     assert shown.count("…") == 1, "a host's name"
+
+
+def test_what_the_process_logs_stands_above_the_display(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    install_scrapy_root_handler(Settings({"LOG_FORMAT": "%(message)s"}))
+    try:
+        display = LiveDisplay(redirect_stdout=False)
+        display.start()
+        display.show("pximg", ["below"], stopping=False)
+        logging.getLogger("imgcrawl").warning("logged")
+        shown = re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+        display.stop()
+        assert [line.rpartition("\r")[2] for line in shown.split("\n")][-2:] == ["logged", "pximg below"]
+        logging.getLogger("imgcrawl").warning("later")
+        assert capsys.readouterr().err.endswith("later\n")
+    finally:
+        _uninstall_scrapy_root_handler()
 
 
 def test_the_terminal_shows_warnings_only_unless_asked(tmp_path: Path) -> None:

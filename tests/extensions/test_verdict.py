@@ -141,7 +141,7 @@ def test_what_was_stopped_has_not_failed() -> None:
 
 def shown(stats: dict[str, Any], width: int = 120) -> list[str]:
     file = io.StringIO()
-    Console(file=file, width=width).print(summary(run_summary("x", stats, [])))
+    Console(file=file, width=width).print(summary(run_summary("x", {"finish_reason": "finished"} | stats, [])))
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
@@ -253,3 +253,21 @@ def test_no_word_of_the_summary_is_cut_in_a_narrow_terminal() -> None:
     stats = {"image/found": 1, "image/refused": 1, "image/refused/too_small": 1}
     told = "".join(line[20:] for line in shown(stats, 40))
     assert all(name in told for name in REASONS["refused"]["too_small"].split() if name.startswith("IMAGES")), told
+
+
+def test_a_gallery_that_was_under_way_when_the_crawl_was_ended_at_once_is_not_scraped() -> None:
+    stats = {
+        "gallery/found": 20,
+        "gallery/count": 17,
+        "gallery/failed": 1,
+        "item_scraped_count": 4,
+        "finish_reason": None,
+    }
+    lines = [line.partition("  read when")[0] for line in shown(stats)]
+    assert lines[lines.index(next(line for line in lines if line.startswith("galleries"))) :][:5] == [
+        "galleries found  20",
+        "  scraped         3",
+        "  under way      14",
+        "  failed          1",
+        "  not reached     2  the crawl ended before",
+    ]
