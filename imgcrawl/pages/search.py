@@ -41,6 +41,10 @@ _EMBEDDED = frozenset(("video", "area", "image", "input"))
 _TEMPLATE_TYPE = re.compile(r"template|html|handlebars|tmpl|mustache", re.IGNORECASE)
 _PHOTO = re.compile(r"\.(?:jpe?g|webp|avif)$", re.IGNORECASE)
 _ONLY_TAGS = re.compile(r"\s*+(?:<[^<>]++>\s*+)*+")
+# A picture of who has written something, by the class of the image or of the link that it is in.
+_OF_AUTHOR = re.compile(
+    r"(?<!\S)(?:(?:post-?)?(?:user|author|member|comment)[_-]?)?avatar(?:[_-][\w-]{1,20})?(?!\S)", re.IGNORECASE
+)
 _TAG_NAME = re.compile(r"<(/?[a-z][^\s/>]*+)")
 _MAX_BETWEEN = 2_000  # characters between an element and the image in it, and from there to its end
 _LISTS = ("{", "[")
@@ -57,6 +61,7 @@ class ImageSearch:
         self._page = page
         self._found: dict[str, float] = {}
         self._stand_ins: set[str] = set()
+        self._authors: set[str] = set()
         self._sources: list[tuple[Rank, str]] = []
         self._unreplaced: str | None = None
         self._in_noscript = False
@@ -164,6 +169,7 @@ class ImageSearch:
             self._take(stated_images({"style": style}))
         if self._in_link or is_pixel(attributes) or (self._whole_page and is_ornament(attributes, candidates)):
             return
+        classes = f"{attributes.get('class', '')} {self._link.get('class', '')}"[:_MAX_BETWEEN]
         if self._carrier and self._is_carried(tag) and all(rank != ORIGINAL for rank, _ in candidates):
             return
         if "href" in self._link:  # its first image decides for all
@@ -180,6 +186,7 @@ class ImageSearch:
         src = (self._resolve(attributes.get("src", "")) if "srcset" in attributes else "") or ""
         if src not in ("", address) and size_of(src).image == size_of(address).image:
             self._add([(PLAIN, src)])  # the larger one counts
+        self._authors.update((address, src) if _OF_AUTHOR.search(classes) else ())
         for rank, candidate in candidates:
             if rank == STAND_IN and (stand_in := self._resolve(candidate)) not in (None, address):
                 self._stand_ins.add(str(stand_in))
@@ -231,12 +238,16 @@ class ImageSearch:
         return any(map(is_shown, self._found))
 
     def found(self, named: Iterable[str]) -> dict[str, float]:
-        """All that was found, after what the page has *named*: address → width, 0 where that is not stated."""
+        """All that was found, after what the page has *named*: address → width, 0 where that is not stated.
+
+        Of a page that shows something else, without the pictures of those who have written on it."""
         self._add(self._sources, refused=True)
         found = dict.fromkeys(named, 0.0)
+        shows_others = self._whole_page and any(is_shown(address) for address in self._found.keys() - self._authors)
+        left_out = self._stand_ins | (self._authors - found.keys() if shows_others else set())
         for address, width in self._found.items():
             found[address] = max(found.get(address, 0), width)
-        return {address: width for address, width in found.items() if address not in self._stand_ins}
+        return {address: width for address, width in found.items() if address not in left_out}
 
 
 def _embedded(name: str, attributes: dict[str, str]) -> str:

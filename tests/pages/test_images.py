@@ -429,6 +429,20 @@ def test_what_is_around_the_images_of_a_page_is_left_out_and_of_what_was_asked_f
     assert find_images(shared, "http://h/page") == ["http://h/a/mail.png"]
 
 
+def test_pictures_of_those_who_write_on_a_page_are_left_out_beside_others() -> None:
+    junk = {
+        "http://h/a/1.jpg": "<img class='avatar avatar-96 photo' src=/a/1.jpg>",
+        "http://h/a/2.jpg": "<a class='avatar avatar--m' href=/members/2><img src=/a/2.jpg></a>",
+        "http://h/image.php?u=3": "<a href=/member.php?u=3 class=postuseravatar><img src=/image.php?u=3></a>",
+        "http://h/a/4.jpg": "<img class=user-avatar_img srcset='/a/4-48x48.jpg 48w, /a/4.jpg 400w' src=/a/4-48x48.jpg>",
+    }
+    everything = "".join([*junk.values(), "<img class=no-avatars src=/i/5.jpg><a class=avatars><img src=/i/6.jpg></a>"])
+    assert find_images(everything, "http://h/") == ["http://h/i/5.jpg", "http://h/i/6.jpg"]
+    assert find_images("".join(junk.values()) + "<img src=/logo.png>", "http://h/") == [*junk, "http://h/logo.png"]
+    stated = "<meta property=og:image content=/a/1.jpg>" + everything
+    assert find_images(stated, "http://h/") == ["http://h/a/1.jpg", "http://h/i/5.jpg", "http://h/i/6.jpg"]
+
+
 def test_what_is_shown_of_an_image_that_may_be_a_page_is_known() -> None:
     page = (
         "<a href=/file/12><img src=t.jpg srcset='s.jpg 300w'></a><a href=/file/13><p><img src=u.jpg></p></a>"
