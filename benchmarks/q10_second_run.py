@@ -10,7 +10,7 @@ from benchmarks.server import own_server
 from benchmarks.site import Site
 
 RATE, FETCHED = "images/s, second run", "images fetched again"
-PEERS = (peers.IMGCRAWL, peers.IMAGES, peers.FILES, peers.GALLERY_DL, peers.IMG2DATASET)
+PEERS = (peers.IMGCRAWL, peers.IMAGES, peers.FILES, peers.GALLERY_DL)  # img2dataset's is its start, whatever there is
 
 
 def measure(bench: Bench) -> Result:

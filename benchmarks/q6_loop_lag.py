@@ -15,6 +15,7 @@ from benchmarks.peers import Job, remove
 from benchmarks.server import own_server
 from benchmarks.site import Site
 
+PEERS = (peers.IMGCRAWL, peers.IMAGES)
 COLUMNS = ["p99 ms", "p99 of timers ms", "longest ms", "CPU of the longest step ms", "peak MB"]
 # What comes in: kind and number of galleries on the list (`benchmarks.heavy`), with --short and else.
 CASES = {
@@ -34,7 +35,7 @@ def measure(bench: Bench) -> Result:
     site = Site(12 if bench.short else 40, "large")
     with own_server(site, CACHE, None) as address:
         everything = addresses(bench, (address.base + path for path in site.paths()))
-        for peer in bench.rounds_of(bench.present((peers.IMGCRAWL, peers.IMAGES), result)):
+        for peer in bench.rounds_of(bench.present(PEERS[:1] if bench.short else PEERS, result)):
             job = Job(address.base, everything, bench.work / "store", concurrency=8)
             address.stats(reset=True)
             ran = bench.crawl(peer, job, expected=site.images, lag=True)

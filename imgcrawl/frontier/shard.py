@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BATCH_WINDOW = 0.02  # seconds in which what is to be reported comes together
-IDLE_FLUSH_DELAY = 0.003  # the same, for a worker with nothing to do
+BATCH_WINDOW = 0.1  # seconds in which what is to be reported comes together
+PAGES_WINDOW = 0.02  # the same, while there are pages to queue, for which others may wait
+IDLE_FLUSH_DELAY = 0.003  # the same, for a worker that could do more
 EXCHANGES_A_SECOND = 400  # of all workers together, with all shards: where there are more, each says more at a time
 FULL_PAUSE = 0.5  # the same, while the server is full
 FULL_PATIENCE = 60.0  # seconds that a worker with pages in hand waits for room in a full server, at least
@@ -110,9 +111,13 @@ class Shard:
             return FULL_PAUSE
         # Of several shards each hears less often from each worker, as there is less to say to each.
         parts = self.reply.workers * len(self.run.shards)
-        return max(1.0, parts / (EXCHANGES_A_SECOND * BATCH_WINDOW)) * (
-            BATCH_WINDOW if self.run.leases.ready else IDLE_FLUSH_DELAY
-        )
+        if self.run.leases.starving:
+            window = IDLE_FLUSH_DELAY
+        elif any(operation[0] in _PAGES for operation in self.outbox):
+            window = PAGES_WINDOW
+        else:
+            window = BATCH_WINDOW
+        return max(1.0, parts / (EXCHANGES_A_SECOND * PAGES_WINDOW)) * window
 
     async def _exchange(self) -> None:
         """Report a batch and lease what is wanted. The last batch is that with which a closing worker leaves."""

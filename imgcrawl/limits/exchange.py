@@ -18,6 +18,7 @@ from imgcrawl.limits.host_table import HostTable
 logger = logging.getLogger(__name__)
 
 BATCH_WINDOW = 0.002  # seconds in which what is to be asked comes together
+UNHURRIED = 0.02  # the same, where this worker has something under way at each of the hosts
 REPORT_INTERVAL = 0.5  # seconds after which answers are reported and what is not needed is given back, at the latest
 REPORTS_A_SECOND = 400  # of all workers together: where there are more, each reports less often
 BATCH_SIZE = 100  # hosts in one exchange: some milliseconds of the server's time
@@ -79,7 +80,7 @@ class Exchange:
             with suppress(TimeoutError):
                 async with asyncio.timeout(interval):
                     await self._wakeup.wait()
-                    await asyncio.sleep(BATCH_WINDOW if state.lease < inf else 0)
+                    await asyncio.sleep(self._window())
             self._wakeup.clear()
             if monotonic() - reported >= interval:
                 reported = monotonic()
@@ -90,6 +91,12 @@ class Exchange:
                 if not await self._exchange():
                     self._wakeup.set()
                     break
+
+    def _window(self) -> float:
+        if self.state.lease == inf:
+            return 0.0  # the backend is this process
+        hurried = any(not host.in_use for host in self._hosts.marked())
+        return UNHURRIED if self.state.met and not hurried else BATCH_WINDOW
 
     async def _exchange(self) -> bool:
         # The first exchange asks for nothing: `BackendClock.told` needs two, should one of them be slow.

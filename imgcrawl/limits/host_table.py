@@ -90,6 +90,9 @@ class HostTable:
     def any_marked(self) -> bool:
         return bool(self._dirty)
 
+    def marked(self) -> Iterator[Host]:
+        return (self._known[name] for name in self._dirty if name in self._known)
+
     def take_marked(self, most: int) -> list[Host]:
         names = list(self._dirty)[:most]
         for name in names:

@@ -67,7 +67,8 @@ class Limiter:
                 self._exchange.ask(host)
             return False
         if host.in_use >= host.allowed(self._state, now):
-            if host.wants() != host.wanted:
+            # Where it waits for more already, the backend knows, and says when there is some.
+            if host.wanted <= host.permits and host.wants() != host.wanted:
                 self._exchange.ask(host)
             return False
         if host.delay and not self._starts_now(host, now):

@@ -167,3 +167,38 @@ async def test_four_workers_at_one_host_are_as_fast_as_one(redis_server: RedisSe
 
     one, four = await rate(1), await rate(4)
     assert four > 0.85 * one, (one, four)
+
+
+async def test_who_waits_for_more_asks_once_and_is_told(redis_server: RedisServer) -> None:
+    """It asked for each request that joined those that wait: twelve times a second where four workers shared a host."""
+
+    def limiter(name: str) -> Limiter:
+        backend = limits_from_settings(Settings({"REDIS_URL": redis_server.url}), "pximg", name)
+        limits = HostLimits(concurrency=100)
+        return Limiter(backend, lambda _: limits, lambda _: None, lease=30, outages=OUTAGES)
+
+    async def take(limiter: Limiter, count: int) -> None:
+        while count:
+            if limiter.take("host.example", count):
+                count -= 1
+            else:
+                await asyncio.sleep(0.001)
+
+    first, second = limiter("first"), limiter("second")
+    try:
+        async with asyncio.timeout(20):
+            await take(first, 50)
+            await take(second, 50)
+            before = first.exchanges
+            for queued in range(1, 16):
+                assert not first.take("host.example", queued)
+                await asyncio.sleep(0.04)
+            assert first.exchanges - before < 6, first.exchanges - before
+            for _ in range(50):
+                second.give("host.example")
+            await second.close()
+            await take(first, 5)
+    finally:
+        for _ in range(55):
+            first.give("host.example")
+        await first.close()
