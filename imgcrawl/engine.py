@@ -6,6 +6,7 @@ The engine's slot is there from before the scheduler is opened until the spider 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,15 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from scrapy import Request
 from scrapy.core.engine import ExecutionEngine
-from scrapy.crawler import Crawler
+from scrapy.crawler import Crawler, CrawlerRunner, CrawlerRunnerBase
 from scrapy.utils.asyncgen import as_async_generator
 from scrapy.utils.defer import aiter_errback, iter_errback
 
 from imgcrawl.exceptions import InputError
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from scrapy.core.scraper import Scraper
     from scrapy.http import Response
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
 
@@ -43,6 +47,23 @@ def scheduler_in(crawler: Crawler) -> object:
         return getattr(crawler.engine, "scheduler", None)
     except RuntimeError:
         return None
+
+
+def deferred_runner() -> CrawlerRunner | None:
+    """The runner in whose making the caller is called, if its crawls are Deferreds. Scrapy gives add-ons its settings
+    only."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame and (frame := frame.f_back) and not isinstance(frame.f_locals.get("self"), CrawlerRunnerBase):
+        pass
+    runner = frame and frame.f_locals["self"]
+    return runner if isinstance(runner, CrawlerRunner) else None
+
+
+def count_as_told(deferred: Deferred[Any]) -> None:
+    """Have Twisted log no traceback of the failure that *deferred* may have, if nobody takes it. (It is still there for
+    who does, as the exception of a task is.)"""
+    if deferred._debugInfo:
+        deferred._debugInfo.failResult = None
 
 
 def is_stopping(engine: ExecutionEngine) -> bool:

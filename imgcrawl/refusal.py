@@ -10,20 +10,27 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
 
-from scrapy.crawler import Crawler
+from scrapy.crawler import Crawler, CrawlerProcess, CrawlerRunner
 from scrapy.settings import BaseSettings
+from twisted.python.failure import Failure
 
 from imgcrawl import settings as ours
 from imgcrawl.checks import check_values
+from imgcrawl.engine import count_as_told, deferred_runner
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
 
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
 logger = logging.getLogger(__name__)
 
 _PROGRAMS = ("scrapy", "imgcrawl")
+_BY_DEFERREDS: WeakSet[Crawler] = WeakSet()
 
 
 class Addon:
@@ -45,13 +52,15 @@ def tell_bad_input(crawler: Crawler) -> None:
     """Have an `InputError` that ends *crawler*, which is about to start, told in one sentence.
 
     Scrapy's own commands, which would end with 1 or even with 0, then end with exit code 2. In a script nothing is
-    ended: the sentence is logged, and who awaits the crawl gets the error. Commands of ours tell it by themselves, but
-    for those of Scrapy's among them, which have this `Addon`.
+    ended: the sentence is logged, and who awaits the crawl gets the error. (Of a crawl by Deferreds `tell_uncaught`
+    takes care.) Commands of ours tell it by themselves, but for those of Scrapy's among them, which have this `Addon`.
     """
     own = crawler.settings["COMMANDS_MODULE"] == ours.COMMANDS_MODULE
     if not crawler.crawling or (own and Addon not in crawler.settings.getdict("ADDONS")):  # `scrapy shell` is no crawl
         return
-    with suppress(RuntimeError):  # a crawl by Deferreds, which runs in no task
+    if crawler in _BY_DEFERREDS:  # a task that runs now is whoever's that began it
+        return
+    with suppress(RuntimeError):  # a crawl by Deferreds without an add-on, which runs in no task
         if task := asyncio.current_task():
             tell = _Teller(crawler)
             task.remove_done_callback(tell)  # of the spider, and of an add-on: once
@@ -60,9 +69,14 @@ def tell_bad_input(crawler: Crawler) -> None:
 
 def tell_uncaught(settings: BaseSettings) -> None:
     """Have an `InputError` that is raised before a crawl begins, or where there is none (`scrapy shell`), told in the
-    same way: where the command is one of Scrapy's."""
-    if settings["COMMANDS_MODULE"] != ours.COMMANDS_MODULE and _is_scrapys_command():
+    same way, in scripts too; and one of a crawl by Deferreds (CrawlerRunner, CrawlerProcess, FORCE_CRAWLER_PROCESS).
+    Not where commands are ours, which do it themselves."""
+    if settings["COMMANDS_MODULE"] == ours.COMMANDS_MODULE:
+        return
+    if getattr(sys.excepthook, "func", None) is not _tell_uncaught and not hasattr(sys, "ps1"):
         sys.excepthook = partial(_tell_uncaught, sys.excepthook)
+    if runner := deferred_runner():
+        _CrawlsByDeferreds(runner)
 
 
 def _tell_uncaught(
@@ -75,28 +89,62 @@ def _tell_uncaught(
     sys.exit(ExitCode.REFUSED)
 
 
+class _CrawlsByDeferreds:
+    """Stands before `crawl` and `start` of *runner*, for there are no tasks to ask how its crawls ended."""
+
+    def __init__(self, runner: CrawlerRunner) -> None:
+        self._runner = runner
+        self._crawl = runner.crawl
+        self._was_told = False
+        runner.crawl = self.crawl  # type: ignore[method-assign]  # Scrapy has no hook there
+        if isinstance(runner, CrawlerProcess):
+            self._start = runner.start
+            runner.start = self.start  # type: ignore[method-assign]  # Scrapy has no hook there
+
+    def crawl(self, crawler_or_spidercls: Any, *args: Any, **kwargs: Any) -> Deferred[None]:
+        crawler = self._runner.create_crawler(crawler_or_spidercls)
+        _BY_DEFERREDS.add(crawler)
+        deferred = self._crawl(crawler, *args, **kwargs)
+
+        def ended(result: Any) -> Any:
+            self._was_told |= _tell(crawler, result.value if isinstance(result, Failure) else None)
+            return result
+
+        deferred.addBoth(ended)
+        if self._was_told:
+            count_as_told(deferred)
+        return deferred
+
+    def start(self, *args: Any, **kwargs: Any) -> None:
+        self._start(*args, **kwargs)
+        if self._was_told and _is_scrapys_command():
+            sys.exit(ExitCode.REFUSED)
+
+
 @dataclass(frozen=True)
 class _Teller:
     crawler: Crawler
 
     def __call__(self, task: asyncio.Task[Any]) -> None:
-        _tell(self.crawler, task)
+        error = None if task.cancelled() else task._exception  # exception() would have it count as told
+        if _tell(self.crawler, error):
+            if error:
+                task.exception()
+            if _is_scrapys_command():
+                sys.exit(ExitCode.REFUSED)  # event loops pass that on
 
 
-def _tell(crawler: Crawler, task: asyncio.Task[Any]) -> None:
-    error = None if task.cancelled() else task._exception  # exception() would have it count as told
+def _tell(crawler: Crawler, error: BaseException | None) -> bool:
+    """Tell the bad input that ended *crawler*, with *error* or in order; False if it was something else."""
     if error and not isinstance(error, InputError):
-        return
-    if error:
-        task.exception()
+        return False
     sentence = str(error) if error else _sentence_of_end(crawler)
     if not sentence:
-        return
+        return False
     logger.error("%s", printable(sentence))
-    if _is_scrapys_command():
-        if crawler.settings["LOG_FILE"] or not crawler.settings.getbool("LOG_ENABLED"):
-            print(printable(sentence), file=sys.stderr)  # noqa: T201 -- else nobody at the terminal reads it
-        sys.exit(ExitCode.REFUSED)  # event loops pass that on
+    if _is_scrapys_command() and (crawler.settings["LOG_FILE"] or not crawler.settings.getbool("LOG_ENABLED")):
+        print(printable(sentence), file=sys.stderr)  # noqa: T201 -- else nobody at the terminal reads it
+    return True
 
 
 def _sentence_of_end(crawler: Crawler) -> str:

@@ -59,7 +59,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`
     "__main__": {"console"},
     "checks": {"settings"},  # the defaults
-    "refusal": {"checks", "settings"},
+    "refusal": {"checks", "engine", "settings"},
     "configuration": {"checks"},
     "console": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version

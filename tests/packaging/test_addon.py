@@ -35,12 +35,36 @@ class Theirs(scrapy.Spider):
     start_urls = []
 """
 SCRIPT = """
-from scrapy.crawler import AsyncCrawlerProcess
+from scrapy.crawler import AsyncCrawlerProcess, CrawlerProcess
 from scrapy.utils.project import get_project_settings
 
-process = AsyncCrawlerProcess(get_project_settings())
+process = {}(get_project_settings())
 process.crawl("theirs")
 process.start()
+print("the script goes on")
+"""
+# As Scrapy's documentation has it.
+RUNNER = """
+from scrapy.utils.log import configure_logging
+from scrapy.utils.reactor import install_reactor
+install_reactor("twisted.internet.asyncioreactor.AsyncioSelectorReactor")
+from twisted.internet import reactor
+from scrapy.crawler import CrawlerRunner
+from scrapy.utils.defer import deferred_from_coro, deferred_to_future
+from scrapy.utils.project import get_project_settings
+
+async def crawl():
+    runner = CrawlerRunner(get_project_settings())
+    try:
+        await {}
+    except Exception as error:
+        print(type(error).__name__)
+    reactor.stop()
+
+configure_logging(get_project_settings())
+from twisted.internet.defer import ensureDeferred
+reactor.callWhenRunning({}, crawl())
+reactor.run()
 print("the script goes on")
 """
 
@@ -164,8 +188,12 @@ def done_in(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
         ("FEEDS", '{"/dev/null/x.json": {"format": "json"}}', "Feed /dev/null/x.json"),  # as the spider is opened
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(project: Path, setting: str, value: str, sentence: str) -> None:
-    done = done_in(project, *crawl_command("theirs", settings={setting: value}))
+@pytest.mark.parametrize("by", ["tasks", "Deferreds"])
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    project: Path, setting: str, value: str, sentence: str, by: str
+) -> None:
+    given = {setting: value, "FORCE_CRAWLER_PROCESS": str(by == "Deferreds")}
+    done = done_in(project, *crawl_command("theirs", settings=given))
     (line,) = done.stderr.splitlines()
     assert sentence in line
     assert done.returncode == 2
@@ -192,17 +220,16 @@ def test_another_reactor_is_one_sentence_and_exit_code_2(project: Path, command:
     )
 
 
-@pytest.mark.parametrize("has_addon", [True, False])
+@pytest.mark.parametrize(("has_addon", "by"), [(True, "tasks"), (True, "Deferreds"), (False, "tasks")])
 @pytest.mark.parametrize(
     "command", ["crawl ours", f"fetch --spider ours {URL}", f"parse --spider ours {URL}", "runspider theirs.py"]
 )
 def test_a_spider_of_ours_without_its_argument_is_one_sentence_and_exit_code_2(
-    project: Path, command: str, *, has_addon: bool
+    project: Path, command: str, by: str, *, has_addon: bool
 ) -> None:
     (project / "theirs.py").write_text(OURS)
-    done = done_in(
-        project, sys.executable, "-m", "scrapy", *command.split(), *(() if has_addon else ("-s", "ADDONS={}"))
-    )
+    options = ["-s", f"FORCE_CRAWLER_PROCESS={by == 'Deferreds'}", *(() if has_addon else ("-s", "ADDONS={}"))]
+    done = done_in(project, sys.executable, "-m", "scrapy", *command.split(), *options)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "ours needs -a file=…: the list: a file of rows" in line
@@ -226,18 +253,44 @@ def test_bad_input_of_a_shell_is_one_sentence_and_exit_code_2(
     assert line.startswith(sentence)
 
 
-def test_a_script_goes_on_and_a_log_in_a_file_hides_nothing_from_the_terminal(project: Path) -> None:
-    (project / "script.py").write_text(SCRIPT)
+MANY = "IMAGES_THREADS='many': expected a whole number, 1 or more"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (SCRIPT.format("AsyncCrawlerProcess"), ""),
+        (SCRIPT.format("CrawlerProcess"), ""),
+        (RUNNER.format("runner.crawl('theirs')", "ensureDeferred"), "InputError\n"),
+        (RUNNER.format("deferred_to_future(runner.crawl('theirs'))", "deferred_from_coro"), "InputError\n"),
+    ],
+    ids=["AsyncCrawlerProcess", "CrawlerProcess", "CrawlerRunner", "CrawlerRunner in a task"],
+)
+def test_a_script_is_told_bad_input_in_one_sentence_and_goes_on(project: Path, script: str, said: str) -> None:
+    (project / "script.py").write_text(script)
     with (project / "theirsettings.py").open("a") as settings:
         settings.write("IMAGES_THREADS = 'many'\n")
-    sentence = "IMAGES_THREADS='many': expected a whole number, 1 or more"
-    script = done_in(project, sys.executable, "script.py")
-    assert (script.returncode, script.stdout) == (0, "the script goes on\n")
-    assert script.stderr.count("\n") == 1
-    assert sentence in script.stderr
-    done = done_in(project, *crawl_command("theirs", settings={"LOG_FILE": "log"}))
-    assert (done.returncode, done.stderr) == (2, f"{sentence}\n")
-    assert sentence in (project / "log").read_text()
+    done = done_in(project, sys.executable, "script.py")
+    assert (done.returncode, done.stdout) == (0, f"{said}the script goes on\n")
+    assert done.stderr.count("\n") == 1
+    assert MANY in done.stderr
+
+
+def test_what_ends_a_script_is_one_sentence_and_exit_code_2(project: Path) -> None:
+    (project / "script.py").write_text(SCRIPT.format("AsyncCrawlerProcess"))
+    with (project / "theirsettings.py").open("a") as settings:
+        settings.write(f"TWISTED_REACTOR = {SELECT!r}\n")
+    done = done_in(project, sys.executable, "script.py")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"TWISTED_REACTOR is '{SELECT}': imgcrawl works with asyncio's only")
+
+
+@pytest.mark.parametrize("by", ["tasks", "Deferreds"])
+def test_a_log_in_a_file_hides_nothing_from_the_terminal(project: Path, by: str) -> None:
+    given = {"LOG_FILE": "log", "IMAGES_THREADS": "many", "FORCE_CRAWLER_PROCESS": str(by == "Deferreds")}
+    done = done_in(project, *crawl_command("theirs", settings=given))
+    assert (done.returncode, done.stderr) == (2, f"{MANY}\n")
+    assert MANY in (project / "log").read_text()
 
 
 def test_what_is_not_about_input_is_told_as_scrapy_tells_it(project: Path) -> None:
