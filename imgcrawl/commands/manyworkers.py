@@ -75,11 +75,12 @@ def run_workers(
     count = whole_option("workers", opts.workers, 1, MOST_WORKERS)
     if arguments.get("file") == "-":
         raise InputError("-a file=- with --workers: each worker reads the list; expected a file, or its address")
-    settings = process.create_crawler(spider).settings
-    check_values(settings)
-    check_settings(settings)
-    redis_params(settings)
-    feeds = OutputWriter(settings, spider, arguments)
+    with progress_of_crawl(process.settings, lambda: "the workers begin"):  # a feed that is added to is read
+        settings = process.create_crawler(spider).settings
+        check_values(settings)
+        check_settings(settings)
+        redis_params(settings)
+        feeds = OutputWriter(settings, spider, arguments)
     # Only what stands on this command line, too: all may read those of others' processes, and secrets are in files.
     command = crawl_command(settings, spider)
     command += [part for name, value in opts.spargs.items() for part in ("-a", f"{name}={value}")]

@@ -102,7 +102,7 @@ def _found(
     if args:
         try:
             folder = stack.enter_context(TemporaryDirectory(prefix="imgcrawl-report-"))
-            with CommandProgress(lambda: f"reading {len(args):,} files"):
+            with CommandProgress(lambda: f"reading {len(args):,} file{'s' * (len(args) != 1)}"):
                 found = collect([Path(arg) for arg in args], Path(folder), labels)
         except (OSError, BrokenExecutor) as error:  # also a full disk, and a process that was killed
             raise InputError(
