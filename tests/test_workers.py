@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -17,9 +18,12 @@ import redis
 
 from imgcrawl.demo.server import Replica, serve
 from imgcrawl.exitcodes import ExitCode
-from imgcrawl.workers.outcome import stats_of_all
+from imgcrawl.feeds.output import OutputWriter
+from imgcrawl.samples import Samples
+from imgcrawl.workers.outcome import stats_of_all, write_feeds
+from imgcrawl.workers.plan import CrawlFolder
 from tests.support import processes
-from tests.support.crawling import FAST, ROOT, Crawl, environment, until
+from tests.support.crawling import FAST, ROOT, Crawl, environment, project_settings, until
 from tests.support.pages import Crawl as Pages
 from tests.support.pages import Site
 from tests.support.processes import Process, is_alive
@@ -244,9 +248,12 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(tmp_path: Path) -> None:
         assert_galleries_add_up(ended(tmp_path, process, 30), replica)
 
         asked = set(replica.stats()["requests"])
-        done = ended(tmp_path, start(tmp_path, replica.base, "-O", "items.json"))
+        done = ended(tmp_path, start(tmp_path, replica.base, "-O", "items.json", "-s", "RUN_SUMMARY=summary.json"))
         assert done.code == 0, done.log
         assert_as_served(done, replica, again=True)
+        summary = json.loads((tmp_path / "summary.json").read_text())
+        sizes = [image["bytes"] for item in done.items for image in item["images"] if image["status"] == "downloaded"]
+        assert summary["bytes"] + summary["bytes_before"] == sum(sizes)
         assert asked < set(replica.stats()["requests"])
         assert not (tmp_path / ".imgcrawl").exists()
 
@@ -543,8 +550,22 @@ def test_a_worker_that_is_refused_in_mid_crawl_ends_it_with_what_was_fed(
         assert 40 < len(feed(tmp_path)) < 300
 
 
+def test_what_earlier_starts_had_in_pages_that_went_back_is_theirs(tmp_path: Path) -> None:
+    folder = CrawlFolder(tmp_path)
+    folder.segments.mkdir()
+    images = [{"url": f"http://h/{n}", "status": "downloaded", "bytes": 10 + n} for n in range(3)]
+    for name, number in (("run,first", 0), ("run,now", 1)):
+        item = {"spider": "s", "url": f"http://h/g{number}", "images": images[number : number * 2 + 1]}
+        (folder.segments / f"{name}.jsonl").write_text(json.dumps(item) + "\n")
+    before = {folder.segments / "run,first.jsonl"}
+    counted = asyncio.run(write_feeds(folder, before, OutputWriter(project_settings()), Samples()))
+    stats = stats_of_all({"image/bytes": 5, "image/downloaded": 1}, counted)
+    assert (stats["image/downloaded"], stats["start/downloaded"]) == (3, 2)
+    assert (stats["image/bytes"], stats["start/earlier_bytes"]) == (23, 10)
+
+
 def test_what_no_feed_has_is_counted_as_the_workers_did() -> None:
-    known = {"gallery/known": 3, "gallery/session_ended": 1, "gallery/led_to/http://h/": 5, "image/bytes": 7}
-    sums = known | {"gallery/count": 9, "image/downloaded": 4, "item_scraped_count": 9}
+    known = {"gallery/known": 3, "gallery/session_ended": 1, "gallery/led_to/http://h/": 5}
+    sums = known | {"gallery/count": 9, "image/downloaded": 4, "image/bytes": 7, "item_scraped_count": 9}
     counted = {"gallery/count": 8, "image/downloaded": 3}
     assert stats_of_all(sums, counted) == known | counted | {"item_scraped_count": 9}

@@ -105,13 +105,17 @@ class Segments:
 
     def __iter__(self) -> Iterator[bytes]:
         """Each item as one line of JSON, without its end."""
+        return (line for _, line in self.with_places())
+
+    def with_places(self) -> Iterator[tuple[Path, bytes]]:
+        """Each item as such a line, and the segment that has it."""
         for number, start, size in self._index.execute("SELECT file, start, size FROM items ORDER BY n"):
             file = self._file(number)
             file.seek(start)
             text = file.read(size)
             if len(text) < size:
                 raise InputError(f"{self._sources[number][0]} has become shorter; expected it to stay until it is read")
-            yield _on_one_line(without_lease(text)[0])
+            yield self._sources[number][0], _on_one_line(without_lease(text)[0])
 
     def _file(self, number: int) -> io.FileIO:
         file = self._open.pop(number, None)

@@ -6,8 +6,9 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgcrawl.extensions.counts import count_item
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 # The counts that are made from the merged feed, and of those the ones that are not in it.
 _IN_FEED = ("image/", "gallery/")
-_NOT_IN_FEED = ("image/bytes", "gallery/known", "gallery/session_ended", "gallery/led_to/")
+_NOT_IN_FEED = ("gallery/known", "gallery/session_ended", "gallery/led_to/")
 
 
 @dataclass
@@ -40,10 +41,13 @@ class Outcome:
     samples: Samples = field(default_factory=Samples)
 
 
-async def write_feeds(folder: CrawlFolder, feeds: OutputWriter, samples: Samples) -> Counter[str]:
+async def write_feeds(
+    folder: CrawlFolder, before: Collection[Path], feeds: OutputWriter, samples: Samples
+) -> Counter[str]:
     """Write *feeds* from all segments in *folder*, those of a run that is no more included; count their items, and have
-    one of each reason in *samples*."""
-    counted = await asyncio.to_thread(_write_files, folder, feeds, samples)
+    one of each reason in *samples*. What is told as done by this start is what stands in others than those *before*
+    it: bytes, and images downloaded."""
+    counted = await asyncio.to_thread(_write_files, folder, before, feeds, samples)
     if feeds.has_others:
         with Segments(folder.all_segments()) as segments:
             await feeds.write_others(segments)
@@ -51,15 +55,19 @@ async def write_feeds(folder: CrawlFolder, feeds: OutputWriter, samples: Samples
     return counted
 
 
-def _write_files(folder: CrawlFolder, feeds: OutputWriter, samples: Samples) -> Counter[str]:
-    counted: Counter[str] = Counter()
+def _write_files(folder: CrawlFolder, before: Collection[Path], feeds: OutputWriter, samples: Samples) -> Counter[str]:
+    now: Counter[str] = Counter()
+    earlier: Counter[str] = Counter()
     with Segments(folder.all_segments()) as segments:
-        for line in segments:
-            count_item(counted, item := json.loads(line))
+        for segment, line in segments.with_places():
+            count_item(earlier if segment in before else now, item := json.loads(line))
             take_samples(samples, item)
         for sentence in segments.report.broken:
             logger.error(sentence)
         feeds.write_files(segments, folder.kept)
+    counted = now + earlier
+    counted["image/bytes"], counted["start/earlier_bytes"] = now["image/bytes"], earlier["image/bytes"]
+    counted["start/downloaded"] = now["image/downloaded"]
     return counted
 
 

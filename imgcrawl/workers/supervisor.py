@@ -73,6 +73,7 @@ class Workers:
                     self._tidy_up()
                 raise
             self.plan.folder.segments.mkdir(exist_ok=True)
+            self.segments_before = frozenset(self.plan.folder.all_segments())
             loop = asyncio.get_running_loop()
             for number in stopping_signals():
                 loop.add_signal_handler(number, self.stop)
@@ -267,12 +268,11 @@ class Workers:
         # Another run may have begun by now, on another machine.
         over = counts["state"] == "done" if counts["id"] == self.run_id else self.over
         done = Outcome()
-        counted = await write_feeds(self.plan.folder, self.plan.feeds, done.samples)
+        counted = await write_feeds(self.plan.folder, self.segments_before, self.plan.feeds, done.samples)
         left = 0 if over else counts["queued"] + counts["leased"]
         reason = end_reason(sums, is_over=over, was_told=bool(self.signals))
         stats = stats_of_all(sums, counted) | {"elapsed_time_seconds": seconds, "frontier/left": left}
         stats["finish_reason"] = reason
-        stats |= self.watch.of_this_start(self.run_id, stats)
         if counts["id"] == self.run_id:
             stats["gallery/found"] = counts["galleries"]
         if self.trouble:

@@ -63,8 +63,9 @@ class Watch:
         stop = control.stop > self._began
         told = {"paused": control.paused, "delay_factor": control.delay_factor, "stop": stop}
         stop |= await asyncio.to_thread(self.leader.say, counts, stats, told)
+        before = self._stats_before if counts["id"] == self._run_before else {}
         view = counts_of(stats) | {"queue": counts, "hosts": []}
-        self.terminal.show(view, self._before_this_start(counts["id"]), workers, stopping=stopping)
+        self.terminal.show(view, before, workers, stopping=stopping)
         if self.announcer:
             now = {"elapsed_time_seconds": self.terminal.speed.seconds, "live/paused": control.paused}
             await self.announcer.look_now_and_then({**stats, **now})
@@ -74,16 +75,3 @@ class Watch:
         """Have what the workers told last: it is in Redis, which may be theirs alone."""
         said = await self._board.read()
         self.leader.remember(said.newest, said.failures)
-
-    def _before_this_start(self, run: str) -> Mapping[str, Any]:
-        return self._stats_before if run == self._run_before else {}
-
-    def of_this_start(self, run: str, stats: Mapping[str, Any]) -> dict[str, Any]:
-        """Of *stats*, those of *run*, what was not there before the workers began: bytes, and images downloaded."""
-        before = self._before_this_start(run)
-        earlier = int(before.get("image/bytes", 0))
-        return {
-            "image/bytes": max(0, int(stats.get("image/bytes", 0)) - earlier),
-            "start/downloaded": max(0, int(stats.get("image/downloaded", 0)) - int(before.get("image/downloaded", 0))),
-            "start/earlier_bytes": earlier,
-        }

@@ -164,21 +164,6 @@ async def test_a_page_is_counted_in_one_step_with_its_end_whoever_dies_and_whene
     assert await run_stats(queue, other.run) == sums
 
 
-async def test_what_workers_that_were_killed_had_under_way_is_of_the_start_that_does_it_again(queue: Queue) -> None:
-    (killed,) = await reporters_of(queue, "killed")
-    done = await killed.say(page(1), page(2), ("seeded", "", ""), wanted=1)
-    assert (await killed.say(wanted=1)).leases
-    await killed.acknowledge(done)
-    killed.stats.update({"image/downloaded": 1, "image/bytes": 10})  # of the second page
-    await killed.report()
-    assert await shown(queue, killed) == 3
-    settings = Settings({"LIVE_ENABLED": False, "PROGRESS_INTERVAL": 1e-9})
-    watch = Watch(settings, "s", Queues([queue]), Terminal("s", settings), "", None)
-    await watch.begin()
-    done_since = watch.of_this_start(killed.run, {"image/downloaded": 7, "image/bytes": 100})
-    assert done_since == {"image/bytes": 100, "start/downloaded": 5, "start/earlier_bytes": 0}
-
-
 async def test_the_speed_of_workers_that_go_on_is_theirs(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:
     (earlier,) = await reporters_of(queue, "earlier")
     await earlier.acknowledge(await earlier.say(page(1), page(2), ("seeded", "", ""), wanted=1))
