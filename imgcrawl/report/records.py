@@ -111,7 +111,7 @@ def _image(row: Mapping[str, Any], seen: int) -> ImageRecord:
         path=path,
         status=status if status in STATUSES else "failed",
         reason=without_commands(_text(row.get("reason"), _LABEL)),
-        format=_text(row.get("format"), _LABEL),
+        format=without_commands(_text(row.get("format"), _LABEL)),
         width=_number(row.get("width")),
         height=_number(row.get("height")),
         bytes=_number(row.get("bytes")),

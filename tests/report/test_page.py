@@ -146,6 +146,27 @@ def test_a_report_of_a_hostile_site_is_one_file_in_which_nothing_runs(browser: B
         assert tops[0] == tops[1], "side by side, on a telephone, too"
 
 
+def test_words_of_a_strangers_feed_are_shown_as_they_are(browser: Browser, tmp_path: Path) -> None:
+    urls = [f"http://i.example/{number}.jpg" for number in range(4)]
+    reasons = ("constructor", "__proto__", "hasOwnProperty", "http_404")
+    images = [dict(zip(("url", "status", "reason"), (url, "failed", reason), strict=True))
+              for url, reason in zip(urls, reasons, strict=True)]  # fmt: skip
+    images.append({"url": "http://i.example/4.jpg", "status": "downloaded", "format": "\u202eGEPJ"})
+    item = {"spider": "toString", "url": "http://a.example/", "title": "valueOf", "label": "constructor"}
+    item |= {"image_urls": [image["url"] for image in images], "images": images}
+    (tmp_path / "feed.json").write_text(json.dumps([item]))
+    assert report(str(tmp_path / "feed.json"), "-o", str(tmp_path / "report.html")) == 0
+    with browser.tab((tmp_path / "report.html").as_uri() + "#failures") as page:
+        page.locator(".reasons button").nth(3).wait_for()
+        told = {tuple(button.split("\n")) for button in page.locator(".reasons button").all_inner_texts()}
+        assert told == {(reason, "1", "images failed") for reason in reasons[:3]} | {
+            ("http_404", "1", "images failed: Not Found")
+        }
+        page.keyboard.press("3")
+        page.get_by_label("Format").select_option(label="\ufffdGEPJ (1)")
+        page.locator("#found", has_text=re.compile("^1 image$")).wait_for()
+
+
 @contextmanager
 def served(folder: Path, *arguments: str) -> Iterator[str]:
     command = [sys.executable, "-m", "scrapy", "report", *arguments, "--serve", "--port", "0"]

@@ -112,6 +112,12 @@ function facts(image) {
     .filter(Boolean).join(' · ');
 }
 
+// Of a reason that is known here. `constructor`, which a stranger's feed may have, is a name of every object.
+function meaning(reason) {
+  const {meanings} = source.head;
+  return Object.hasOwn(meanings, reason) ? meanings[reason] : '';
+}
+
 function outcome(image) { return image.reason ? `${image.status}: ${image.reason}` : image.status; }
 
 function picture(image) {
@@ -173,7 +179,7 @@ async function openImage(image, place) {
   const shown = source.file(image), kind = /\.(jpe?g|jpe|jfif|png|apng|gif|webp|avif|bmp|ico)$/i;
   const large = shown && kind.test(image.path) ? make('img', {src: shown, alt: '', decoding: 'async'}) : picture(image);
   large.addEventListener?.('error', () => large.replaceWith(make('span', {class: 'none'}, 'no picture')), {once: true});
-  const {meanings} = source.head, {gallery} = image;
+  const {gallery} = image;
   const row = (name, value) => value ? [make('dt', {}, name), make('dd', {}, value)] : [];
   const move = (by) => async () => {
     const next = await grid.row(place + by);
@@ -185,7 +191,7 @@ async function openImage(image, place) {
     make('button', {type: 'button', class: 'close', click: () => dialog.close()}, 'Close')),
   make('div', {class: 'large'}, large),
   make('h2', {id: 'detail-title'}, image.name || gallery.title || 'Image'),
-  make('dl', {}, ...row('outcome', outcome(image)), ...row('', meanings[image.reason]), ...row('file', facts(image)),
+  make('dl', {}, ...row('outcome', outcome(image)), ...row('', meaning(image.reason)), ...row('file', facts(image)),
     ...row('stored as', image.path && (shown ? make('a', {href: shown, target: '_blank', rel: 'noopener noreferrer'},
       image.path) : image.path)),
     ...row('address', link(image.url, image.url)), ...row('shown by', image.page && link(image.page, image.page)),
@@ -231,7 +237,7 @@ async function showFailures() {
       make('span', {class: `key ${status === 'page' ? 'failed' : status}`}), make('b', {}, reason || status),
       make('span', {class: 'count'}, number.format(count)),
       make('small', {}, `${status === 'page' ? 'pages of galleries' : `images ${status}`}${
-        source.head.meanings[reason] ? `: ${source.head.meanings[reason]}` : ''}`));
+        meaning(reason) ? `: ${meaning(reason)}` : ''}`));
     button.entry = entry;
     return button;
   }));
