@@ -20,7 +20,7 @@ import pytest
 from scrapy.cmdline import execute
 
 from imgcrawl.report.page import script, style
-from tests.support.browser import Browser, check_everywhere, chromium
+from tests.support.browser import WIDTHS, Browser, check_everywhere, chromium
 from tests.support.crawling import crawl, environment, project_settings, until
 from tests.support.processes import Process
 from tests.support.server import Answer, Server, jpeg
@@ -165,6 +165,29 @@ def test_words_of_a_strangers_feed_are_shown_as_they_are(browser: Browser, tmp_p
         page.keyboard.press("3")
         page.get_by_label("Format").select_option(label="\ufffdGEPJ (1)")
         page.locator("#found", has_text=re.compile("^1 image$")).wait_for()
+
+
+# Names below a chart that are cut, or stand over the one before.
+UNREADABLE = """[...document.querySelectorAll(".chart svg")].flatMap((chart) => {
+  const {left, right} = chart.getBoundingClientRect();
+  const names = [...chart.querySelectorAll("text[text-anchor=middle]")].map((name) => name.getBoundingClientRect());
+  return names.filter((name, k) => name.left < left || name.right > right || (k && name.left < names[k - 1].right));
+}).length"""
+
+
+def test_visits_of_several_nights_can_be_read_from_the_overview(browser: Browser, tmp_path: Path) -> None:
+    nights = []
+    for night in range(1, 10):
+        image = {"url": "http://i.example/1.jpg", "status": "failed", "reason": "http_404"}
+        nights.append({"spider": "pximg", "url": "http://a.example/1", "scraped_at": f"2026-11-0{night}T20:00:00Z"})
+        nights[-1] |= {"image_urls": [image["url"]], "images": [image]}
+    (tmp_path / "feed.json").write_text(json.dumps(nights))
+    assert report(str(tmp_path / "feed.json"), "-o", str(tmp_path / "report.html")) == 0
+    for width in WIDTHS:
+        with browser.tab((tmp_path / "report.html").as_uri(), width=width) as page:
+            page.locator(".cards", has_text="1 different ones at 9 visits").wait_for()
+            page.locator(".chart svg").nth(1).wait_for()
+            assert page.evaluate(UNREADABLE) == 0
 
 
 @contextmanager

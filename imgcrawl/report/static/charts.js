@@ -56,11 +56,13 @@ class Chart {
       svg.append(drawn('line', {class: 'grid', x1: left, x2: width, y1: y(tick), y2: y(tick)}),
         drawn('text', {class: 'axis', x: left - 6, y: y(tick) + 4, 'text-anchor': 'end'}, this.valueText(tick)));
     }
-    const every = Math.max(1, Math.ceil(places.length / Math.max(1, Math.floor((width - left) / 100))));
+    let free = 0; // from here on to the right no name stands
     places.forEach((place, k) => {
-      if (k % every === 0) svg.append(drawn('text', {class: 'axis', y: height - 5,
-        x: left + (k + 0.5) * step, 'text-anchor': places.length > 1 && k === 0 ? 'start' : 'middle'},
-        this.placeText(place)));
+      const text = this.placeText(place), half = 3.5 * text.length;
+      const x = Math.max(half, Math.min(left + (k + 0.5) * step, width - half));
+      if (x - half < free) return;
+      free = x + half + 12;
+      svg.append(drawn('text', {class: 'axis', y: height - 5, x, 'text-anchor': 'middle'}, text));
     });
     for (const [kind, path] of this.bars(left, step, y)) svg.append(drawn('path', {class: `bar ${kind}`, d: path}));
     if (line) {

@@ -321,9 +321,11 @@ function rateChart(title, rate) {
 
 function showOverview() {
   const {counts, charts, logs} = source.head, sum = (row) => row.slice(0, 5).reduce((a, b) => a + b, 0);
+  const visits = charts.total.reduce((all, row) => all + sum(row), 0); // of images, by all feeds
   const card = (value, name, href) => make('li', {}, make(href ? 'a' : 'span', {href}, make('b', {}, value), ` ${name}`));
   const cards = make('ul', {class: 'cards'}, card(number.format(counts.galleries), 'galleries', '#galleries'),
-    card(number.format(counts.images), 'images', '#images'), card(number.format(charts.distinct), 'different ones'),
+    card(number.format(counts.images), 'images', '#images'),
+    card(number.format(charts.distinct), visits > counts.images ? `different ones at ${number.format(visits)} visits` : 'different ones'),
     card(number.format(counts.files), 'files'), card(sizeText(counts.bytes), 'stored'),
     card(number.format(counts.images - counts.stored + counts.pages_failed), 'not to be had', '#failures'));
   const area = make('div', {class: 'charts'});
