@@ -165,6 +165,12 @@ def test_words_of_a_strangers_feed_are_shown_as_they_are(browser: Browser, tmp_p
         page.keyboard.press("3")
         page.get_by_label("Format").select_option(label="\ufffdGEPJ (1)")
         page.locator("#found", has_text=re.compile("^1 image$")).wait_for()
+        # Who goes elsewhere while a field has the focus finds it as empty as the filter is.
+        page.get_by_role("searchbox").fill("nowhere")
+        page.locator("#found", has_text="0 images").wait_for()
+        page.evaluate("location.hash = '#images'")
+        page.locator("#found", has_text=re.compile("^5 images$")).wait_for()
+        assert page.get_by_role("searchbox").input_value() == ""
 
 
 # Names below a chart that are cut, or stand over the one before.

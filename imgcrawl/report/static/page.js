@@ -21,21 +21,22 @@ function address(toView, asked) {
   return `#${toView}${query.size ? `?${query}` : ''}`;
 }
 
-function go(toView, change = {}, {replace = false} = {}) {
+function go(toView, change = {}, {replace = false, typed = false} = {}) {
   const hash = address(toView, {...filter, ...change});
   if (hash === location.hash) return;
   if (replace) history.replaceState(null, '', hash);
   else history.pushState(null, '', hash);
-  show();
+  show({typed});
 }
 
-function show() {
+// *typed*: by the filters themselves; nothing is put into the field in which somebody writes.
+function show({typed = false} = {}) {
   const before = view;
   fromAddress();
   grid?.close();
   grid = null;
   form.hidden = view === 'overview' || (view === 'lookalikes' && !source.head.served); // all of the file were compared
-  for (const [name, value] of Object.entries(fields())) if (document.activeElement !== form.elements[name]) {
+  for (const [name, value] of Object.entries(fields())) if (!typed || document.activeElement !== form.elements[name]) {
     form.elements[name].value = value;
   }
   byId('views').replaceChildren(...Object.entries(VIEWS).map(([name, title]) =>
@@ -94,7 +95,7 @@ function buildFilters() {
   let timer;
   form.addEventListener('input', () => {
     clearTimeout(timer);
-    timer = setTimeout(() => go(view, {...chosen(), gallery: 0}, {replace: true}), 120);
+    timer = setTimeout(() => go(view, {...chosen(), gallery: 0}, {replace: true, typed: true}), 120);
   });
   form.addEventListener('submit', (event) => event.preventDefault());
 }
