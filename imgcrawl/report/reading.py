@@ -144,6 +144,8 @@ def read_feed(path: Path, target: Path, labels: Sequence[str] = LABELS, *, part:
             found.known.append((gallery.key, gallery.quality))
             file.write(json.dumps(gallery) + "\n")
     found.problems = feed.problems[:MOST_TOLD]
+    if (more := len(feed.problems) - MOST_TOLD) > 0:
+        found.problems.append(f"{path}: {more:,} more like these")
     if part and part[0]:  # lines are counted from there
         found.problems = [f"{problem} (from byte {part[0]:,} on)" for problem in found.problems]
     elif not found.known and feed.problems:

@@ -171,6 +171,11 @@ def test_words_of_a_strangers_feed_are_shown_as_they_are(browser: Browser, tmp_p
         page.evaluate("location.hash = '#images'")
         page.locator("#found", has_text=re.compile("^5 images$")).wait_for()
         assert page.get_by_role("searchbox").input_value() == ""
+        assert page.get_by_label("Order").is_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("2")
+        page.locator("#found", has_text="1 gallery").wait_for()
+        assert page.get_by_label("Order").is_hidden()  # galleries have one order
 
 
 # Names below a chart that are cut, or stand over the one before.

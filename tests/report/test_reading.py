@@ -127,6 +127,15 @@ def test_parts_of_a_feed_have_each_line_once_and_no_gallery_is_cut(tmp_path: Pat
     assert parts_of(written(tmp_path / "array.json", galleries), most) == [None]
 
 
+def test_of_many_problems_of_a_feed_the_first_are_told_and_how_many_there_are(tmp_path: Path) -> None:
+    feed = written(tmp_path / "feed.jsonl", [gallery(1, MONDAY)])
+    with feed.open("ab") as file:
+        file.write(b"no JSON\n" * 1234)
+    problems = reading.read_feed(feed, tmp_path / "part").problems
+    assert len(problems) == reading.MOST_TOLD + 1
+    assert problems[-1] == f"{feed}: 1,214 more like these"
+
+
 def test_a_curve_has_few_points_however_long_it_is() -> None:
     whole, parts = Timeline(), [Timeline(), Timeline()]
     for second in range(0, 40 * DAY, 61):

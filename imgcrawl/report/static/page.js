@@ -39,6 +39,7 @@ function show({typed = false} = {}) {
   for (const [name, value] of Object.entries(fields())) if (!typed || document.activeElement !== form.elements[name]) {
     form.elements[name].value = value;
   }
+  form.elements.sort.parentElement.hidden = view === 'galleries'; // they stand as they were found
   byId('views').replaceChildren(...Object.entries(VIEWS).map(([name, title]) =>
     make('a', {href: address(name, name === 'overview' ? EMPTY : {...filter, gallery: 0}),
       'aria-current': name === view ? 'page' : null}, title)));
