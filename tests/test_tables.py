@@ -42,6 +42,7 @@ def test_a_table_is_one_whatever_it_is_called_and_whatever_stands_above_it(
         ("l.csv", '"sep=|"\r\n' + by("|").replace("\n", "\r\n"), BOTH),
         ("l.csv", "sep=\t\n" + by("\t"), BOTH),
         ("l.csv", by("^", "sep=,\n" + CSV), BOTH),
+        ("l.csv", "url\n" + "".join(f"\ufeff{url}\n" for url in ADDRESSES), set()),
         ("l.tsv", "# made by a program\n" + by("\t"), BOTH),
         ("l.csv", "# note\nurl\n" + "\n".join(ADDRESSES), set()),
         ("l.csv", "#id,url,caption\n" + CSV.partition("\n")[2], {"#id", "caption"}),

@@ -73,9 +73,7 @@ class Records:
             more = 0
             fields: Any
             try:
-                text = _text(raw)
-                if line == 1:
-                    text = text.removeprefix("\ufeff")
+                text = _text(raw).removeprefix("\ufeff")  # of each of the files that were put together
                 if not text or text.isspace() or (is_text and text.lstrip().startswith("#")):
                     continue
                 if is_text:
