@@ -57,7 +57,7 @@ PHOTOGRAPH = re.compile(r"\.(?:jpe?g|jfif|webp|avif|png)(?:[!:][\w.-]*)?$", re.I
 _SHOWS_LARGE = re.compile(
     r"(?<!no)(?<!no[-_])(?<!not[-_])(?<!video[-_])"
     r"(?:fancybox|g?lightbox|swipebox|colorbox|photoswipe|pswp|venobox|lightgallery|magnific(?!en|at|o)|featherlight"
-    r"|thickbox|highslide|prettyphoto|(?<![\w-])chocolat(?:-image)?(?![\w-])|image-popup)"
+    r"|thickbox|highslide|js-lbimage|prettyphoto|(?<![\w-])chocolat(?:-image)?(?![\w-])|image-popup)"
     r"(?![a-z]{0,20}[.-]?(?:iframe|ajax|inline|video))",
     re.IGNORECASE,
 )

@@ -38,6 +38,7 @@ _FOLDERS = re.compile(
     # thumbor
     r"|(?:[\w-]{27,28}=?/|unsafe/)?(?:fit-in/)?(?P<b>[0-9]{1,5})x(?:[0-9]{1,5}|orig)(?:/filters:[^/]*)?(?:/smart)?"
     r"|[sw](?P<c>[0-9]{2,4})(?:-h[0-9]{2,4})?(?:-[a-z]{1,2})*(?=/[^/]+$)"  # Blogger
+    r"|size/w(?P<f>[0-9]{2,5})(?:h[0-9]{2,5})?(?:/format/\w{3,4})?"  # Ghost
     r"|styles/(?P<d>\w[\w-]*)/public"  # Drupal
     r"|cdn-cgi/image/[^/]{0,80}?\b(?:w|width)=(?P<e>[0-9]{1,5})[^/]{0,80}"  # Cloudflare
     r")(?=/)"

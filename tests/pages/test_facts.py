@@ -174,6 +174,7 @@ def test_facts_are_bounded() -> None:
         ("<img src='a=s300'><img src='a=w1200-h630-p'>", ["a=w1200-h630-p"]),
         ("<img src=/s320/a.jpg><img src=/s1600/a.jpg>", ["/s1600/a.jpg"]),
         ("<img src=/styles/thumb/public/a.jpg><img src=/a.jpg>", ["/a.jpg"]),
+        ("<img srcset='/c/size/w300/a.jpg 300w, /c/size/w2000/format/webp/a.jpg 2000w' src=/c/a.jpg>", ["/c/a.jpg"]),
         ("<img src=/w/thumb/1/12/A.jpg/300px-A.jpg><img src=/w/1/12/A.jpg>", ["/w/1/12/A.jpg"]),
         ("<img srcset='a.jpg 300w'><img src=a-900x600.jpg>", ["a-900x600.jpg"]),
         ("<img src=http://site.example/a.jpg><img src=/a.jpg>", ["http://site.example/a.jpg"]),

@@ -193,6 +193,7 @@ def both(html: str, url: str = PAGE) -> list[str]:
         # links around a small copy that lead to the image itself, whatever its address looks like
         ("<a href=/file/123><img src=t.jpg></a><img src=b.jpg>", ["https://site.example/file/123", HERE + "b.jpg"]),
         ("<a href=/show?id=1 data-fancybox=g><img src=t.jpg></a>", ["https://site.example/show?id=1"]),
+        ("<a class='file js-lbImage' href=/a/x-jpg.3/><img src=t.jpg></a>", ["https://site.example/a/x-jpg.3/"]),
         ("<a class='glightbox x' href=/big/a><span><img src=t.jpg></span></a>", ["https://site.example/big/a"]),
         ("<a download href=/get?id=9><img src=t.jpg></a>", ["https://site.example/get?id=9"]),
         ("<a href=/file/123>text</a><img src=b.jpg>", [HERE + "b.jpg"]),
