@@ -28,6 +28,7 @@ _BOILERPLATE = re.compile(
     r"tagcloud|comments?|ads?|advert\w*|sponsor\w*|partners?|banner|login|topbar|toolbar)([-_](area|bar|list|links|menu|box))?",
     re.IGNORECASE,
 )
+_SHARED = 0.8  # of those that repeat have what is shared: of five in two colours, three are of one
 _CONTENT = ("article", "main", "li", "figure")
 _ENTRY = frozenset(("hentry", "h-entry"))  # of a blog, by a microformat: such a page may be made of widgets
 _BACKGROUND = re.compile(r"background(-image)?\s*+:[^;]{0,500}?url\(", re.IGNORECASE)
@@ -85,7 +86,7 @@ class PagePlaces:
         names = [name for name in dict.fromkeys(names) if not _OF_ONE.search(name)]
         repeats = self._repeats(element)
         if repeats:
-            names = [name for name in names if self._classes[tag, name] >= 0.6 * repeats]
+            names = [name for name in names if self._classes[tag, name] >= _SHARED * repeats]
         elif _NAME.fullmatch(own := element.get("id") or "") and not _OF_ONE.search(own):
             return f"{tag}#{own}"
         if tag in ("td", "th") and not names and not _is_grid(element.getparent()):

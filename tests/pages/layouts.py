@@ -282,6 +282,22 @@ LAYOUTS: dict[str, Layout] = {
         [f"/2026/{name}.html" for name in NAMES[:4]],
         following="/search?max=4",
     ),
+    "rows in two colours": Layout(
+        site(
+            '<ul class="topics">'
+            + many(
+                5,
+                lambda n, name: (
+                    f'<li class="row bg{n % 2}"><dl><dt><a href="/show?t={n}" class="title">{name}</a> '
+                    f'<a href="/member?u={n}" class="name">u{n}</a></dt>'
+                    f'<dd><a href="/show?t={n}&amp;p=9">last</a></dd></dl></li>'
+                ),
+            )
+            + "</ul>"
+        ),
+        "/forum",
+        [f"/show?t={n}" for n in range(1, 6)],
+    ),
     "photographs on the page itself": Layout(
         site(
             many(9, lambda n, _: f'<article><a href="/full/{n}.jpg"><img src="/t/{n}.jpg"></a><h2>{n}</h2></article>'),
