@@ -13,6 +13,7 @@ from imgcrawl.backpressure import Backpressure
 from imgcrawl.bodies import BodyFile, StartOfBody
 
 PIECE = 1024 * 1024  # bytes of a body that are handed on at a time; all at once to who listens, as he may stop it
+_END_OF_PAGE = 1000  # bytes in which a page ends; behind that stands who made it in what time
 _WRITTEN = 256 * 1024  # bytes of it that are written to a file at a time
 
 
@@ -37,6 +38,12 @@ class WireAnswer(_ClientResponse):
     def unread(self) -> bytes:
         """What had come of the body before it broke off or its time was over: to read it would raise that again."""
         return b"".join([self.content._read_nowait_chunk(-1) for _ in range(len(self.content._buffer))])
+
+    async def _is_whole(self, body: bytes, received: int) -> bool:
+        """Whether *body*, of which so much was *received* before it broke off, seems to lack nothing."""
+        if self.file:
+            return await self.file.takes_for_whole(body, received)
+        return b"</html>" in body[-_END_OF_PAGE:].lower()  # whatever length was said
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The pieces of the body, as far as they do not go to a file."""
@@ -64,7 +71,7 @@ class WireAnswer(_ClientResponse):
         except (aiohttp.ClientError, TimeoutError):
             if body := b"".join([*pieces, self.unread()]):
                 yield body  # browsers show it, and so some accept it
-            if not (self.file and await self.file.takes_for_whole(body, received)):
+            if not await self._is_whole(body, received):
                 raise
             return
         if to_file:

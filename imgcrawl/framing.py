@@ -78,9 +78,12 @@ class _Protocol(ResponseHandler):
             self.set_exception(failure)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if exc is None and self._chunks and self._chunks.are_all and self._payload and not self._payload.is_eof():
+        body = self._payload
+        if exc is None and self._chunks and self._chunks.are_all and body and not body.is_eof():
             super().data_received(b"\r\n")  # nothing is missing but the last empty line
         super().connection_lost(exc)
+        if body and not body.is_eof() and body.exception() is None:  # what aiohttp's parser could not read
+            body.set_exception(aiohttp.ClientPayloadError("the answer broke off"))
 
     def _read_head(self, data: bytes) -> bytes:
         """Take the head of an answer from *data*; returns what follows it."""
@@ -125,26 +128,25 @@ class _Protocol(ResponseHandler):
 
 
 class _Chunks:
-    """Passes a chunked body on as RFC 9112 wants it (7.1): without what may follow the sizes of its chunks, and with
-    CRLF where lines end with LF only. Where they do, its connection is not used again."""
+    """Passes a chunked body on as RFC 9112 wants it (7.1): without what may follow the sizes of its chunks and the last
+    of them, and with CRLF where lines end with LF only. Where they do, its connection is not used again."""
 
     def __init__(self) -> None:
-        self._line = b""  # of a size or after a chunk, what has come of it
+        self._line = b""  # of a size, after a chunk or after the last one, what has come of it
         self._left = 0  # bytes of the chunk
         self._is_after_chunk = False
-        self._is_last = False
+        self._is_over = False
         self.are_regular = True
-        self.are_all = False  # has the last one come, and nothing after it?
+        self.are_all = False  # has the last one come?
 
     def regular(self, data: bytes) -> bytes:
         parts = []
         at = 0
-        while at < len(data):
-            if self._left or self._is_last:
-                part = data[at:] if self._is_last else data[at : at + self._left]
+        while at < len(data) and not self._is_over:
+            if self._left:
+                part = data[at : at + self._left]
                 parts.append(part)
-                self._left = max(0, self._left - len(part))
-                self.are_all = False
+                self._left -= len(part)
                 at += len(part)
                 continue
             end = data.find(b"\n", at) + 1 or len(data)
@@ -154,11 +156,15 @@ class _Chunks:
                 parts.append(self._regular_line())
                 self._line = b""
             elif len(self._line) > MAX_FIELD:
-                raise BadHttpMessage(f"more than {MAX_FIELD} bytes in the line of a chunk's size")
+                raise BadHttpMessage(f"more than {MAX_FIELD} bytes in a line between chunks")
+        self.are_regular = self.are_regular and at == len(data)  # else somebody's, behind the end
         return b"".join(parts)
 
     def _regular_line(self) -> bytes:
         self.are_regular = self.are_regular and self._line.endswith(b"\r\n")
+        if self.are_all:  # a trailer, which nobody reads, or the end
+            self._is_over = self._line in (b"\r\n", b"\n")
+            return b"\r\n" if self._is_over else b""
         size = self._line.partition(b";")[0].strip()
         if self._is_after_chunk:
             if self._line not in (b"\r\n", b"\n"):
@@ -167,7 +173,7 @@ class _Chunks:
             raise BadHttpMessage(f"size of a chunk: {size[:20]!r}")
         else:
             self._left = int(size, 16)
-            self._is_last = self.are_all = not self._left
+            self.are_all = not self._left
         self._is_after_chunk = not self._is_after_chunk
         return (size if self._is_after_chunk else b"") + b"\r\n"
 

@@ -48,6 +48,10 @@ ACCEPTED = {
     ),
     "spaces after a chunk's size": raw(ANSWER + b"Transfer-Encoding: chunked\r\n\r\n5   \r\n12345\r\n0  \r\n\r\n"),
     "trailers": raw(ANSWER + b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\nX-Md5: abc\r\n\r\n"),
+    "a trailer that is a length": raw(CHUNKED + b"5\r\n12345\r\n0\r\nContent-Length: 3\r\n\r\n"),
+    "a trailer that is no field": raw(CHUNKED + b"5\r\n12345\r\n0\r\nsum \0 12\r\n\r\n"),
+    "trailers, and another answer": raw(CHUNKED + b"5\r\n12345\r\n0\r\nX: y\r\n\r\n" + OTHERS),
+    "trailers without an end": raw(CHUNKED + b"5\r\n12345\r\n0\r\nX: y\r\nX-M", close=True),
     "chunks whose lines end in LF": raw(CHUNKED + b"3\n123\n2\n45\n0\n\n"),
     "the same and CRLF": raw(CHUNKED + b"3\n123\r\n2\r\n45\n0\r\n\r\n"),
     "the same, and trailers": raw(CHUNKED + b"5\n12345\n0\nX-Md5: abc\n\n"),
@@ -175,6 +179,26 @@ async def test_a_redirect_with_a_stray_body_is_followed(server: Server) -> None:
     (answer,) = await ask(server.url("/hop"), **HASTY)
     assert isinstance(answer, Response)
     assert answer.body == b"there"
+
+
+@pytest.mark.parametrize("close", [True, False])
+async def test_a_page_that_ends_is_whole_though_a_longer_one_was_said(server: Server, *, close: bool) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 500\r\n\r\n"
+    whole = b"<html><title>here</title></HTML>\n<!-- 0.1 s -->"
+    server.add("/whole", raw(head + whole, close=close))
+    server.add("/half", raw(head + whole[:20], close=close))
+    answer, half = await ask(server.url("/whole"), server.url("/half"), **HASTY)
+    assert isinstance(answer, Response), answer
+    assert answer.body == whole
+    assert isinstance(half, Exception)
+
+
+async def test_a_body_that_cannot_be_read_on_ends_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgcrawl.framing._Chunks.regular", lambda self, data: b"no size\r\n")
+    server.add("/odd.jpg", raw(CHUNKED, CHUNKS))
+    (answer,) = await ask(server.url("/odd.jpg"), **HASTY)
+    assert isinstance(answer, Exception)
+    assert reason_of(answer)[1] == "truncated", "and no timeout"
 
 
 async def test_a_gzip_page_in_chunks_with_extensions(server: Server) -> None:
