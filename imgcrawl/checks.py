@@ -129,7 +129,7 @@ def check_values(settings: BaseSettings) -> None:
         _check_tls(name, settings[name])
     if settings.getbool("HTTPPROXY_ENABLED"):
         for scheme, proxy in getproxies().items():
-            if scheme in ("http", "https"):  # others are asked by nobody here
+            if scheme in ("http", "https", "all"):  # others are asked by nobody here
                 _check_proxy(f"{scheme}_proxy", proxy)
                 is_socks(proxy)
 

@@ -91,6 +91,8 @@ DOWNLOADER_MIDDLEWARES = {
     "imgcrawl.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": 590,
     "scrapy.downloadermiddlewares.redirect.RedirectMiddleware": None,
     "imgcrawl.downloadermiddlewares.redirect.RedirectMiddleware": 600,
+    "scrapy.downloadermiddlewares.httpproxy.HttpProxyMiddleware": None,
+    "imgcrawl.downloadermiddlewares.credentials.HttpProxyMiddleware": 750,  # knows all_proxy, too; Scrapy's place
     "scrapy.downloadermiddlewares.httpauth.HttpAuthMiddleware": None,
     "imgcrawl.downloadermiddlewares.credentials.HttpAuthMiddleware": 640,  # behind the redirects, which take it nowhere
     "imgcrawl.downloadermiddlewares.credentials.HostHeadersMiddleware": 650,

@@ -14,7 +14,6 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import (
     addresses,
-    failed_reason,
     images,
     is_page,
     is_readable,
@@ -23,6 +22,7 @@ from imgcrawl.basespiders.base import (
 )
 from imgcrawl.basespiders.ends import GalleryEnds
 from imgcrawl.basespiders.known import KnownGalleriesSpider
+from imgcrawl.basespiders.questions import asked_reason
 from imgcrawl.engine import scheduler_in
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.items import PAGE_FACTS, Gallery
@@ -190,7 +190,7 @@ class GallerySpider(KnownGalleriesSpider):
         return self.scraped(item)
 
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
-        yield self.failed(self.new_item(asked_address(request_of(failure))), failed_reason(failure))
+        yield self.failed(self.new_item(asked_address(request_of(failure))), asked_reason(failure, self.login_forms))
 
     def read_page(self, item: Gallery, response: Response) -> None:
         """Add to *item* its title, and what the page states about itself in standard ways (`pages.PageFacts`).

@@ -17,7 +17,6 @@ from twisted.python.failure import Failure
 from imgcrawl.basespiders.base import (
     addresses,
     content_type,
-    failed_reason,
     is_page,
     is_readable,
     request_of,
@@ -27,12 +26,13 @@ from imgcrawl.basespiders.base import (
 from imgcrawl.basespiders.fedlists import FedListsSpider
 from imgcrawl.basespiders.following import is_broken, next_stated
 from imgcrawl.basespiders.losses import lost_list, was_stopped
+from imgcrawl.basespiders.questions import QUESTIONS, asked_reason, password_asked, question_on
 from imgcrawl.basespiders.sites import EarlierWalksSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.identity import Identity
 from imgcrawl.pages.busy import says_busy
-from imgcrawl.pages.login import Form, asks_age, login_forms
+from imgcrawl.pages.login import Form, login_forms
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS
 
@@ -121,9 +121,9 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         # What is pinned may stand around what says that there were too many requests.
         busy = not step.brings_new and await outside_loop(size_of(response.body), _is_busy, response)
         if not found or busy:
-            for request in self.without_any(
-                response, page, before.without(seen.named), asks=bool(seen.forms), why="busy" if busy else seen.why
-            ):
+            asks = "login" if seen.forms and not before.asks else ""  # some sites ask on each page
+            why = asks or ("busy" if busy else seen.why)
+            for request in self.without_any(response, page, before.without(seen.named), why=why):
                 yield request
             return
         if step.brings_new:
@@ -148,7 +148,8 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         found = self.found_on(response)
         if not self.is_numbered():
             self._names_next(response)
-        why = "corrupt" if not found and is_broken(response) else ""
+        why = "" if found else question_on(response, is_first=page == self.first_page)
+        why = why or ("corrupt" if not found and is_broken(response) else "")
         return _Seen(found, self.last_named(response, page, offset, len(found)), forms, why)
 
     # The end, and what only looks like it
@@ -160,19 +161,18 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         elif page < walk.named:
             yield from self.list_lacks(response, page, walk.without(), f"http_{response.status}", again=False)
 
-    def without_any(self, response: Response, page: int, walk: Walk, *, asks: bool, why: str) -> Iterator[Any]:
+    def without_any(self, response: Response, page: int, walk: Walk, *, why: str) -> Iterator[Any]:
         """A page with nothing new on it: the end of the list, unless something says that it is not."""
-        if asks and not walk.asks:  # some sites ask on each page
-            at = f"{response.url}: list page {page}"
-            self.report(f"{at} is a form to log in: the session has ended, or COOKIES_FILE is missing")
+        if why in QUESTIONS:
+            self.report(f"{response.url}: list page {page} {QUESTIONS[why]}")
+            if self.first_page < page < walk.named:  # it may ask for this page only
+                yield from self.list_lacks(response, page, walk, why, again=False)
             return
         links_on = bool(self.next_address(response, page, walk)) and not self.is_numbered()
         if why or links_on or page < walk.named:
             yield from self.list_lacks(response, page, walk, why or "nothing", again=True)
         elif page == self.first_page:
-            asked = is_page(response) and asks_age(cast("TextResponse", response).selector)
-            gate = "; it asks how old one is, which a cookie in COOKIES_FILE may answer" if asked else ""
-            self.report(f"{response.url}: page one has {self.looked_for()}{gate}")
+            self.report(f"{response.url}: page one has {self.looked_for()}")
 
     def list_lacks(self, response: Response, page: int, walk: Walk, reason: str, *, again: bool) -> Iterator[Any]:
         """A page that should show something does not: *again* is tried, then the walk looks past it."""
@@ -201,12 +201,15 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
 
     def list_failed(self, failure: Failure) -> Iterator[Any]:
         if not was_stopped(failure):
-            yield from self.list_lost(request_of(failure), failed_reason(failure))
+            reason = asked_reason(failure, self.login_forms)
+            yield from self.list_lost(request_of(failure), reason, password_asked(failure))
 
-    def list_lost(self, request: Request, reason: str) -> Iterator[Any]:
+    def list_lost(self, request: Request, reason: str, more: str = "") -> Iterator[Any]:
         page, walk = request.cb_kwargs["page"], Walk.from_wire(request.cb_kwargs["walk"]).without()
+        if reason in QUESTIONS:
+            self.report(f"{request.url}: list page {page} {QUESTIONS[reason]}")
         if page == self.first_page:
-            self.report(f"{request.url}: the start page could not be had ({reason})")
+            self.report(f"{request.url}: the start page could not be had ({reason}){more}")
             return
         lost_list(self, request.url, reason, f"{request.url:.500}: list page {page} could not be had ({reason})")
         if not self.is_numbered():

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
 
 import scrapy.downloadermiddlewares.httpauth
-from scrapy import Request, Spider
+import scrapy.downloadermiddlewares.httpproxy
+from scrapy import Request, Spider, signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import NotConfigured
 from scrapy.http import Response
+from w3lib.http import basic_auth_header
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.urls import host_of
@@ -18,6 +21,9 @@ from imgcrawl.urls import host_of
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
+_DOMAIN = re.compile(r"(?:[^\s/:@?#*\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
+_HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+_FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _CHANGED = WeakKeyDictionary[Request, dict[bytes, list[bytes] | None]]
 
 
@@ -73,13 +79,19 @@ class HttpAuthMiddleware(OnTheWire, scrapy.downloadermiddlewares.httpauth.HttpAu
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        try:
-            return super().from_crawler(crawler)
-        except ValueError:
-            raise InputError(
-                "HTTPAUTH_USER and HTTPAUTH_PASS need HTTPAUTH_DOMAIN: expected the domain that may see them, as in "
-                "-s HTTPAUTH_DOMAIN=example.org"
-            ) from None
+        settings, middleware = crawler.settings, cls()
+        crawler.signals.connect(middleware.spider_opened, signals.spider_opened)
+        user, password, domain = (settings.get(f"HTTPAUTH_{name}") for name in ("USER", "PASS", "DOMAIN"))
+        expected = "expected the domain that may see them, as in -s HTTPAUTH_DOMAIN=example.org"
+        if domain and not _DOMAIN.fullmatch(str(domain)):
+            raise InputError(f"HTTPAUTH_DOMAIN={domain!r:.100} is no domain; {expected}")
+        if user or password:
+            if not settings.getpriority("HTTPAUTH_DOMAIN"):
+                raise InputError(f"HTTPAUTH_USER and HTTPAUTH_PASS need HTTPAUTH_DOMAIN: {expected}")
+            # In UTF-8, as browsers and curl send it; Scrapy's has Latin-1 only.
+            middleware._auth = basic_auth_header(str(user or ""), str(password or ""), "utf-8")
+            middleware._domain = domain
+        return middleware
 
     def process_request(self, request: Request, spider: Spider | None = None) -> None:
         if self._auth or request.meta.get("http_user") or request.meta.get("http_pass"):
@@ -121,9 +133,29 @@ def _host_headers(settings: BaseSettings) -> dict[str, dict[str, str]]:
     except (TypeError, ValueError):
         raise InputError(f"HOST_HEADERS is no mapping; {expected}") from None
     for host, headers in given.items():
-        texts = [*headers, *headers.values()] if isinstance(headers, Mapping) else [None]
-        if not host or "/" in host or ":" in host:
+        if not _DOMAIN.fullmatch(host) or host.rpartition("]")[2].count(":"):
             raise InputError(f"HOST_HEADERS names {host!r:.100}, which is no host; {expected}")
-        if not all(isinstance(text, str) and text.isprintable() and text.isascii() for text in texts):
+        if not isinstance(headers, Mapping) or not all(_is_header(*header) for header in headers.items()):
             raise InputError(f"HOST_HEADERS for {host} are no headers; {expected}")
-    return {host.lower(): dict(headers) for host, headers in given.items()}
+        if said := [name for name in headers if name.lower() in _FRAMING]:
+            raise InputError(f"HOST_HEADERS for {host}: each request has a {said[0]} of its own; leave it out")
+    return {host.lower().strip("[]"): dict(headers) for host, headers in given.items()}
+
+
+def _is_header(name: object, value: object) -> bool:
+    return (
+        isinstance(name, str)
+        and _HEADER.fullmatch(name) is not None
+        and isinstance(value, str)
+        and value.isprintable()
+        and value.isascii()
+    )
+
+
+class HttpProxyMiddleware(scrapy.downloadermiddlewares.httpproxy.HttpProxyMiddleware):
+    """Scrapy's, which takes ``all_proxy`` where a scheme has no proxy of its own, as curl and others do."""
+
+    def __init__(self, auth_encoding: str | None = "latin-1") -> None:
+        super().__init__(auth_encoding)
+        if everything := self.proxies.get("all"):
+            self.proxies = {"http": everything, "https": everything, **self.proxies}

@@ -163,6 +163,47 @@ def test_why_list_pages_could_not_be_had_is_told(server: Server, tmp_path: Path,
     assert "3 list pages could not be had, so galleries may be missing (http_401: 3)" in run.log
 
 
+LOGIN = "<h1>Who are you?</h1><form action=/session><input name=user><input type=password name=word></form>"
+GATE = "<h1>Are you 18 or older?</h1><form method=post><button name=age value=yes>Yes, I am 18</button></form>"
+FOOT = "<p>Nothing more. You must be 18 or older. <a href=/18>18+</a>" + "".join(
+    f"<a href=/{n}>{n}</a>" for n in range(20)
+)
+
+
+@pytest.mark.parametrize("status", [200, 401, 403])
+@pytest.mark.parametrize(
+    ("page", "asks"), [(LOGIN, "is a form to log in: the session has ended"), (GATE, "asks how old one is")]
+)
+def test_list_pages_and_galleries_that_ask_are_told_whatever_their_status(
+    server: Server, tmp_path: Path, status: int, page: str, asks: str
+) -> None:
+    add_galleries(server)
+    add(server, {"/list/1": links("/g/1", "/g/2"), "/whole/1": links("/g/1"), "/whole/2": FOOT})
+    add(server, {"/on/1": links("/g/1") + "<a href=/on/3>3</a>", "/on/3": links("/g/3")})
+    server.add("/on/2", page.encode(), status=status, headers=HTML)
+    for path in ("/list/2", "/list/3", "/list/4", "/g/2", "/first/1"):
+        server.add(path, page.encode(), status=status, headers=HTML)
+    run = gallery_crawl(server, tmp_path)
+    assert run.code == 1
+    assert f"/list/2: list page 2 {asks}" in run.log
+    assert errors(run) == {"2": "login" if page == LOGIN else "age_gate"}
+    assert f"/first/1: list page 1 {asks}" in gallery_crawl(server, tmp_path / "first", "/first/{page}").log
+    assert names(gallery_crawl(server, tmp_path / "on", "/on/{page}")) == ["1", "3"], "one page alone may ask"
+    assert gallery_crawl(server, tmp_path / "whole", "/whole/{page}").code == 0, "the foot of a page asks nobody"
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ('Basic realm="x"', "(http_401); it asks for a password: HTTPAUTH_USER, HTTPAUTH_PASS and HTTPAUTH_DOMAIN, or"),
+        ("Digest nonce=1", "(http_401); it asks for a password by 'Digest', and HTTPAUTH_USER sends Basic only"),
+    ],
+)
+def test_a_server_that_asks_for_a_password_is_told(server: Server, tmp_path: Path, asked: str, told: str) -> None:
+    server.add("/list/1", b"who?", status=401, headers=HTML | {"WWW-Authenticate": asked})
+    assert f"/list/1: the start page could not be had {told}" in gallery_crawl(server, tmp_path).log
+
+
 def test_a_walk_that_ends_before_the_site_s_own_last_page_says_so(server: Server, tmp_path: Path) -> None:
     add_galleries(server)
     add(server, {"/list/1": links("/g/1") + '<a href="/list/40">40</a>'})

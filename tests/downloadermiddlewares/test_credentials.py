@@ -14,6 +14,7 @@ from scrapy.utils.test import get_crawler
 
 from imgcrawl.cookiesfile import read_cookies
 from imgcrawl.downloadermiddlewares.cookies import MOST, CookiesMiddleware
+from imgcrawl.downloadermiddlewares.credentials import HttpAuthMiddleware
 from imgcrawl.exceptions import InputError
 from tests.support.crawling import Crawl, crawl
 from tests.support.server import JPEG, Answer, Request, Server
@@ -203,7 +204,11 @@ def test_a_file_without_cookies_is_one_sentence(tmp_path: Path, content: bytes |
             "COOKIES_FILE=none.txt cannot be read: No such file or directory; expected lines",
         ),
         ({"HTTPAUTH_PASS": "pa55word"}, "HTTPAUTH_USER and HTTPAUTH_PASS need HTTPAUTH_DOMAIN: expected the domain"),
+        ({"HTTPAUTH_DOMAIN": "http://x.org/"}, "HTTPAUTH_DOMAIN='http://x.org/' is no domain; expected the domain"),
         ({"HOST_HEADERS": '{"x.org": "k3y"}'}, "HOST_HEADERS for x.org are no headers; expected hosts and their"),
+        ({"HOST_HEADERS": '{"x.org": {"X Key:": "k3y"}}'}, "HOST_HEADERS for x.org are no headers; expected hosts"),
+        ({"HOST_HEADERS": '{"*": {"X-Key": "k3y"}}'}, "HOST_HEADERS names '*', which is no host; expected hosts"),
+        ({"HOST_HEADERS": '{"x.org": {"Host": "k3y"}}'}, "HOST_HEADERS for x.org: each request has a Host of its own"),
     ],
 )
 def test_who_we_are_is_checked_before_the_first_page(tmp_path: Path, settings: dict[str, str], sentence: str) -> None:
@@ -213,12 +218,21 @@ def test_who_we_are_is_checked_before_the_first_page(tmp_path: Path, settings: d
     assert not [word for word in ("Traceback", *SECRETS) if word in run.log]
 
 
+def test_a_password_is_sent_as_browsers_send_it() -> None:
+    settings = {"HTTPAUTH_USER": "я", "HTTPAUTH_PASS": "p\xe4:\xdf", "HTTPAUTH_DOMAIN": "x.org"}
+    middleware = HttpAuthMiddleware.from_crawler(get_crawler(settings_dict=settings))
+    request = scrapy.Request("http://img.x.org/")
+    middleware.process_request(request)
+    assert base64.b64decode(request.headers["Authorization"].partition(b" ")[2]).decode() == "я:pä:ß"
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "all_proxy"])
 def test_the_password_of_a_proxy_reaches_the_proxy_and_no_log(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     page = b"<a class=g href=/g/1>x</a><h2>1</h2><img src=/i>"
     server.add("*", lambda request: Answer(JPEG) if request.path.endswith("/i") else Answer(page, 200, HTML))
-    monkeypatch.setenv("http_proxy", f"http://me:{SECRETS[2]}@127.0.0.1:{server.port}")
+    monkeypatch.setenv(name, f"http://me:{SECRETS[2]}@127.0.0.1:{server.port}")
     monkeypatch.setenv("no_proxy", "")
     given = {"list": "http://site.example/{page}", "galleries": "a.g", "images": "img::attr(src)", "pages": "1"}
     run = crawl(tmp_path, "gallery", given, LOG_LEVEL="DEBUG", ROBOTSTXT_OBEY="False")

@@ -1,0 +1,61 @@
+"""Answers that ask something in the place of a list page or a gallery: who one is, how old one is, for a password."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from parsel import Selector
+from scrapy.http import Response, TextResponse
+from scrapy.spidermiddlewares.httperror import HttpError
+from twisted.python.failure import Failure
+
+from imgcrawl.basespiders.base import failed_reason, is_page
+from imgcrawl.pages.login import Form, asks_age, asks_login, question_of
+
+# What is said of a list page that asks, and what answers it.
+QUESTIONS = {
+    "login": "is a form to log in: the session has ended, or COOKIES_FILE is missing",
+    "age_gate": "asks how old one is, which a cookie in COOKIES_FILE may answer",
+}
+_LARGEST = 256 * 1024  # bytes of an error's page that is looked at; none of those that ask is as large
+_MOST_LINKS = 15
+
+
+def question_on(response: Response, *, is_first: bool) -> str:
+    """What the page of *response*, a list page that shows nothing, asks: "login", "age_gate", or nothing.
+
+    Unless it *is_first*, one with many links is the end of a list, whose foot may say who is to see it.
+    """
+    if not isinstance(response, TextResponse) or not is_page(response):
+        return ""
+    page = response.selector
+    if not is_first and len(page.xpath(f"(//a/@href)[position() <= {_MOST_LINKS + 1}]")) > _MOST_LINKS:
+        return ""
+    return "login" if asks_login(page) else "age_gate" if asks_age(page) else ""
+
+
+def asked_reason(failure: Failure, known: Collection[Form] = ()) -> str:
+    """Why a page could not be had (`failed_reason`): "login" or "age_gate" where that is what its answer asks, whatever
+    its status. Forms to log in that are *known* stand on pages that show something."""
+    response = _answer(failure)
+    if isinstance(response, TextResponse) and is_page(response) and len(response.body) <= _LARGEST:
+        page: Selector = response.selector
+        if asked := question_of(page, (), searched=True, known=known):
+            return asked
+    return failed_reason(failure)
+
+
+def password_asked(failure: Failure) -> str:
+    """What a server that wants a password is told with, as the end of a sentence; empty if it wants none."""
+    response = _answer(failure)
+    if response is None or response.status != 401:
+        return ""
+    said = b", ".join(response.headers.getlist("WWW-Authenticate")).decode("latin-1")
+    if "basic" in said.lower():
+        return "; it asks for a password: HTTPAUTH_USER, HTTPAUTH_PASS and HTTPAUTH_DOMAIN, or others than these"
+    kind = said.partition(" ")[0]
+    return f"; it asks for a password by {kind!r:.40}, and HTTPAUTH_USER sends Basic only" if kind else ""
+
+
+def _answer(failure: Failure) -> Response | None:
+    return failure.value.response if isinstance(failure.value, HttpError) else None
