@@ -14,6 +14,7 @@ import json
 import random
 import tempfile
 import time
+from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from scrapy.settings import Settings
 
 from benchmarks.redis_server import redis_server
 from imgcrawl.frontier import inspect
+from imgcrawl.frontier.counted import Counted
+from imgcrawl.frontier.leases import Leases
 from imgcrawl.frontier.queue import Queue, queue_from_settings
 from imgcrawl.frontier.shard import BATCH_WINDOW, EXCHANGES_A_SECOND
 from imgcrawl.frontier.verdict import RunStats, run_stats
@@ -96,6 +99,7 @@ class Worker:
     async def join(self) -> None:
         self.run, _ = await self.queue.join(self.name, "", persist=False, flush=False)
         self.stats = RunStats(self.queue, self.run, self.name)
+        self.counted = Counted(Leases(1, 1))
         self.limits = RedisLimits(self.queue, "", self.name)
 
     async def say(self, workers: int) -> None:
@@ -169,7 +173,9 @@ async def status(meter: Meter, worker: Worker) -> str:
 
 
 async def report(worker: Worker) -> None:
-    await worker.stats.report({name: random.randrange(10**6) for name in STATS})
+    counts = Counter({name: random.randrange(10**6) for name in STATS})
+    worker.counted.settled[0] = worker.counted.by_pages = counts
+    await worker.stats.report(counts, worker.counted)
 
 
 async def by_workers(url: str, most: int) -> None:

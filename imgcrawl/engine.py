@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from scrapy.core.scraper import Scraper
     from scrapy.http import Response
+    from scrapy.statscollectors import StatsCollector
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
@@ -100,6 +101,31 @@ def on_request_finished(engine: ExecutionEngine, callback: Callable[[Request], N
     if engine._slot is None:
         raise InputError("the engine has no slot yet; expected Scrapy 2.19")
     engine._slot.inprogress = _InProgress(callback)
+
+
+def before_scraping(engine: ExecutionEngine, callback: Callable[[Request], None]) -> None:
+    """Have *callback* called with each request before its callback or errback, in the context (`contextvars`) in which
+    that runs, and all its items and their pipelines. It is the object that `next_request` returned."""
+    scraper = engine.scraper
+    scrape = scraper._scrape
+
+    async def scrape_in_context(result: Response | Failure, request: Request) -> None:
+        callback(request)
+        await scrape(result, request)
+
+    scraper._scrape = scrape_in_context  # type: ignore[method-assign] # Scrapy has no place for another Scraper
+
+
+def on_count(stats: StatsCollector, callback: Callable[[str, int], None]) -> None:
+    """Have *callback* called with the name of each stat that `inc_value` adds to, and what it adds."""
+    inc_value = stats.inc_value
+
+    def inc_and_tell(key: str, count: int = 1, start: int = 0, **arguments: Any) -> None:
+        inc_value(key, count, start, **arguments)
+        callback(key, count)
+
+    stats.inc_value = inc_and_tell  # type: ignore[method-assign, assignment] # whatever STATS_CLASS is
+    vars(stats).pop("_cached_inc_value", None)  # in which Scrapy's keeps the one before
 
 
 @contextmanager

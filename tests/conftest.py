@@ -76,6 +76,7 @@ SLOW = {
     "feeds/test_rows_by_image.py::test_every_format_of_a_crawl_and_of_a_merge",
     "feeds/test_segments.py",
     "frontier/test_compatibility.py",
+    "frontier/test_counted.py",
     "frontier/test_crawls.py",
     "frontier/test_every_key.py",
     "frontier/test_queue.py::test_bytes_of_a_seen_and_queued_page",

@@ -27,14 +27,16 @@ def counts_of(stats: Mapping[str, Any]) -> dict[str, Any]:
 
 def count_item(stats: Counter[str], item: Mapping[str, Any]) -> None:
     """Count *item* and its outcomes in *stats* as the crawl that yielded it has done."""
-    if item.get("error"):
+    outcomes = outcomes_of(item)
+    if not all(item.get(name) for name in ("spider", "url", "scraped_at")):
+        pass  # of a spider that is none of ours: it is no `Gallery`
+    elif item.get("error"):
         stats["gallery/failed"] += 1
         stats[f"gallery/failed/{item['error']}"] += 1
     else:
         stats["gallery/count"] += 1
-    outcomes = outcomes_of(item)
-    if not outcomes and not item.get("error") and not (item.get("image_urls") or item.get("video_urls")):
-        stats["gallery/empty"] += 1
+        if not outcomes and not (item.get("image_urls") or item.get("video_urls")):
+            stats["gallery/empty"] += 1
     count_outcomes(stats, outcomes)
 
 

@@ -1,70 +1,132 @@
-"""What the items of a worker's pages have counted, apart from what they will."""
+"""What the pages of a worker count: it counts for all workers when the page is done."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
+from scrapy import Request
+from scrapy.core.engine import ExecutionEngine
+
 from imgcrawl.digits import whole
+from imgcrawl.engine import before_scraping, on_count
+from imgcrawl.frontier.leases import Leases, Page
 from imgcrawl.items import STATUSES
 
-# The stats that items add to, as `count_item` does, but for the reasons below them.
-_OF_ITEMS = ("image/", "gallery/count", "gallery/empty", "gallery/failed", "item_scraped_count")
+# The stats that pages add to: their callbacks, items, pipelines, and who hears of these.
+OF_PAGES = (
+    "image/", "gallery/", "subpage/", "list/", "row/", "video/", "item/", "item_", "spider_exceptions/", "command/",
+)  # fmt: skip
+
+# Of them those that are told of a page before it is done; lua/counts.lua has the same.
+_SHOWN = ("image/", "gallery/count", "gallery/empty", "gallery/failed", "item_scraped_count")
 
 # The stats that count items which have left the pipelines.
-_LEFT = ("item_scraped_count", "item_dropped_count", "item/error")
-
-
-def is_of_items(name: str) -> bool:
-    """Whether items add to the stat *name*."""
-    return name.startswith(_OF_ITEMS)
-
+_LEFT = ("item_scraped_count", "item_dropped_count")
 
 LONGEST = 65_536  # bytes of counts as they travel
+_LONGEST_NAME = 2_000
+
+# The page whose callback, items or pipelines run.
+_page: ContextVar[Page | None] = ContextVar("page", default=None)
 
 
 class Counted:
-    """Counts of pages that this worker is done with, by what became of the pages.
+    """What the pages that this worker holds, in *leases*, count.
 
-    `settled`, by shard: they are done, which the shard is told with the counts. `void`: others do them again, and count
-    them again. `apart`: of items that belong to no page of the queue.
+    `settled`, by shard: of pages that are done, which the shard is told with their counts. `by_pages`: of all pages
+    there were, whatever became of them; what else stands in the stats belongs to no page.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
         self.settled: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        self.void: Counter[str] = Counter()
-        self.apart: Counter[str] = Counter()
+        self.by_pages: Counter[str] = Counter()
+
+    def listen(self, engine: ExecutionEngine) -> None:
+        """Note from now on what adds to the stats of *engine*'s crawl, and for which page."""
+        before_scraping(engine, self.enter)
+        on_count(engine.crawler.stats, self.count)
+
+    def enter(self, request: Request) -> None:
+        """What is counted in this context from now on is counted for the page that *request* asks for."""
+        _page.set(self._leases.page(request))
+
+    def count(self, name: str, by: int) -> None:
+        """*by* was added to the stat *name*."""
+        page = _page.get()
+        if page is not None and not page.is_over and name.startswith(OF_PAGES):
+            page.counted[name] += by
+            self.by_pages[name] += by
+
+    async def counting(self, page: Page, outputs: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """*outputs*; what is counted while they are made is of *page*."""
+        iterator = aiter(outputs)
+        while True:
+            token = _page.set(page)
+            try:
+                output = await anext(iterator)
+            except StopAsyncIteration:
+                return
+            finally:
+                _page.reset(token)
+            yield output
+
+    def settle(self, page: Page, *, is_done: bool) -> str:
+        """This worker is done with *page*. Returns what is to be counted of it with its end.
+
+        If not *is_done*, others may do it again, and count it again.
+        """
+        page.is_over = True
+        counts = _without_unfinished(page.counted)
+        if is_done and not page.is_lost:
+            self.settled[page.shard].update(counts)
+        return as_text(counts)
 
     def lose(self, shard: int) -> None:
         """That *shard* has forgotten what it was told, or given our pages to others."""
-        self.void.update(self.settled.pop(shard, {}))
+        self.settled.pop(shard, None)
+        self._leases.lose(shard)
 
-    def so_far(self, stats: Mapping[str, Any]) -> dict[str, int]:
-        """What of *stats* is of pages that are done, or under way here: of images those with an outcome."""
-        counts = {
-            name: value - self.void[name] - self.apart[name]
-            for name, value in stats.items()
-            if is_of_items(name) and isinstance(value, int)
-        }
-        counts["image/found"] = sum(counts.get(f"image/{status}", 0) for status in STATUSES)
-        # A gallery whose images are under way is not scraped yet.
-        scraped, failed = counts.get("gallery/count", 0), counts.get("gallery/failed", 0)
-        left = scraped + failed - sum(stats.get(name, 0) for name in _LEFT)
-        counts["gallery/count"] = scraped - min(max(left, 0), scraped)
-        return {name: value for name, value in counts.items() if value > 0}
+    def so_far(self) -> dict[str, int]:
+        """What pages have counted that are done, or under way here: of images those with an outcome."""
+        counts: Counter[str] = Counter()
+        for settled in self.settled.values():
+            counts.update(settled)
+        for page in self._leases.pages():
+            if not page.is_lost:
+                counts.update(_without_unfinished(page.counted))
+        counts["image/found"] = sum(counts[f"image/{status}"] for status in STATUSES)
+        return {name: value for name, value in counts.items() if value > 0 and name.startswith(_SHOWN)}
+
+
+def _without_unfinished(counts: Counter[str]) -> Counter[str]:
+    """*counts* of a page without galleries that are not scraped yet, or never: their items have not left the
+    pipelines."""
+    scraped = counts["gallery/count"]
+    inside = scraped + counts["gallery/failed"] - sum(counts[name] for name in _LEFT)
+    if scraped <= 0 or inside <= 0:
+        return counts
+    return Counter({**counts, "gallery/count": scraped - min(inside, scraped)})
 
 
 def as_text(counts: Mapping[str, int]) -> str:
     """*counts* as they travel: lua/verdict.lua says how."""
-    return "".join(f"{name}\n{number}\n" for name, number in counts.items() if number > 0)
+    return "".join(
+        f"{name[:_LONGEST_NAME].translate(_ONE_LINE)}\n{number}\n" for name, number in counts.items() if number > 0
+    )
+
+
+_ONE_LINE = dict.fromkeys(map(ord, "\t\n"), " ")  # names may have in them what strangers say
 
 
 def from_text(value: bytes) -> Counter[str]:
-    """The counts that `as_text` wrote; of what it did not write nothing."""
+    """The counts that `as_text` wrote and that are told of pages under way; of what it did not write nothing."""
     counts: Counter[str] = Counter()
     parts = value[:LONGEST].decode("utf-8", "replace").split("\n")
     for name, text in zip(parts[::2], parts[1::2], strict=False):
-        if is_of_items(name) and (number := whole(text)) is not None:
+        if name.startswith(_SHOWN) and (number := whole(text)) is not None:
             counts[name] += number
     return counts

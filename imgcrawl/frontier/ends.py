@@ -21,7 +21,7 @@ class End(NamedTuple):
 
     is_named: bool  # it is a gallery that the crawl has queued
     is_first: bool  # no gallery has led there before this one
-    galleries: int  # that have, this one included
+    galleries: int  # that have, up to this one; 4 for all after the third
 
 
 class SharedEnds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +54,8 @@ class Page:
     retry: bytes | None = None  # "<priority>:<host>\n<request>" that takes its place
     since: float = field(default_factory=time.time)
     unfinished: bool = False  # this worker was stopped before all was tried, or could not write its feed
-    counted: Counter[str] = field(default_factory=Counter)  # what its items have added to the stats
+    counted: Counter[str] = field(default_factory=Counter)  # what it has added to the stats
+    is_over: bool = False  # what is counted now comes too late to be told with its end
     is_lost: bool = False  # others do it again: the lease expired, or the server has lost it
 
 
@@ -125,6 +127,14 @@ class Leases:
         self._pages[request].started = True
         self._started += 1
         return request
+
+    def pages(self) -> Collection[Page]:
+        """All that this worker holds."""
+        return self._pages.values()
+
+    def page(self, request: Request) -> Page | None:
+        """The page that *request*, as it was leased, asks for."""
+        return self._pages.get(request)
 
     def held_since(self, request: Request) -> float | None:
         """When *request* was leased (a Unix time); None for what is no page from the queue."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from typing import Any
 
 from itemadapter import ItemAdapter
@@ -15,24 +14,18 @@ from twisted.python.failure import Failure
 
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished
-from imgcrawl.extensions.counts import count_item
-from imgcrawl.frontier.counted import Counted, as_text
-from imgcrawl.frontier.leases import Leases, Page
+from imgcrawl.frontier.leases import Leases
 from imgcrawl.shared.session import one_line
 
 logger = logging.getLogger(__name__)
 
 
 class PageResults:
-    """Marks pages of *leases* that are not done, as the signals of *crawler* tell.
+    """Marks pages of *leases* that are not done, as the signals of *crawler* tell."""
 
-    What their items have added to the stats is in *counted*.
-    """
-
-    def __init__(self, crawler: Crawler, leases: Leases, counted: Counted) -> None:
+    def __init__(self, crawler: Crawler, leases: Leases) -> None:
         self._crawler = crawler
         self._leases = leases
-        self._counted = counted
         self._items_not_fed = 0
         self._stopping: asyncio.Task[None] | None = None
 
@@ -61,9 +54,6 @@ class PageResults:
 
     def _item_scraped(self, item: Any, response: Response | Failure | None) -> None:
         page = self._leases.of(response)
-        counted = self._of(page)
-        count_item(counted, ItemAdapter(item))
-        counted["item_scraped_count"] += 1
         # Retries are not waited for when the crawl is stopped; others shall have the chance.
         if page is not None and is_stopping(self._crawler.engine) and lacks_something(item):
             page.unfinished = True
@@ -73,25 +63,10 @@ class PageResults:
             self._items_not_fed = lost
             self.give_back(response)
 
-    def _item_dropped(self, item: Any, response: Response | Failure | None, exception: Exception) -> None:
+    def _item_dropped(self, response: Response | Failure | None, exception: Exception) -> None:
         page = self._leases.of(response)
-        if not isinstance(exception, GalleryUnfinished):
-            count_item(self._of(page), ItemAdapter(item))
-        elif page is not None:
+        if page is not None and isinstance(exception, GalleryUnfinished):
             page.unfinished = True
-
-    def _of(self, page: Page | None) -> Counter[str]:
-        return self._counted.apart if page is None else page.counted
-
-    def settle(self, page: Page, *, is_done: bool) -> str:
-        """This worker is done with *page*. Returns what is to be counted of it with its end.
-
-        If not *is_done*, others may do it again, and count it again.
-        """
-        known = self._crawler.stats.get_stats()  # items of others' parts count less
-        counted = Counter({name: number for name, number in page.counted.items() if known.get(name)})
-        (self._counted.settled[page.shard] if is_done and not page.is_lost else self._counted.void).update(counted)
-        return as_text(counted)
 
     def _leave_unwritable_feed(self) -> None:
         """Leave the pages to workers whose feeds can be written: here each would be lost."""

@@ -165,12 +165,12 @@ class Queue:
         *ops*: ("c", fingerprint, "<priority>:<host>", request) queues a page unless it was seen, "u" always, "s" a
         start page, with the fingerprint it has in this run before its own; a bucket that ends with GALLERY is that of
         a gallery, which is counted; ("done" | "failed" | "again" | "reject", token, argument, counts) ends a lease,
-        with what the items of its page have counted; ("seeded", error, ""), ("running", "", ""), ("foreign", reason,
-        value). *flags*: "s" can seed, "e" nothing waits outside or here, "h" *held* is all that this worker has, "l"
-        leave, "p" persist. Of several shards: "w" others may have pages, unless *expected* is the signature, "x" this
-        is not home, "f" here is the feeder, "q" nothing is held in any, "d" the run is done. *sequence*: how many
-        operations this worker has reported before, which tells what the server lost, and has had already. Raises
-        `ForeignKeyError`.
+        with what its page has counted; ("seeded", error, counts) says that start() is done, and what that has counted;
+        ("running", "", ""), ("foreign", reason, value). *flags*: "s" can seed, "e" nothing waits outside or here, "h"
+        *held* is all that this worker has, "l" leave, "p" persist. Of several shards: "w" others may have pages, unless
+        *expected* is the signature, "x" this is not home, "f" here is the feeder, "q" nothing is held in any, "d" the
+        run is done. *sequence*: how many operations this worker has reported before, which tells what the server lost,
+        and has had already. Raises `ForeignKeyError`.
         """
         self._exchanges += 1
         hosts = hosts or {}

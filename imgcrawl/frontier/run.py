@@ -70,7 +70,7 @@ class SharedRun:
     ) -> None:
         self.queues = queues
         self.leases = leases
-        self.counted = Counted()
+        self.counted = Counted(leases)
         self.options = options
         self.stats = stats
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -124,7 +124,7 @@ class SharedRun:
 
     def report(self, *operation: bytes | str) -> None:
         """Say what is no page's end and no page: ("foreign", reason, value), ("running", "", ""), or
-        ("seeded", error, ""), after all that is reported now."""
+        ("seeded", error, counts), after all that is reported now."""
         if self.state is not RunState.GIVEN_UP:
             self.acknowledgements.report(self.home, operation)
 
@@ -142,7 +142,7 @@ class SharedRun:
         shard.report((kind, fingerprint, bucket_of(request) + mark, encoded))
 
     def end_page(self, page: Page, kind: str, argument: bytes | str = "", counts: str = "") -> None:
-        """End the lease of *page*, whose items have counted *counts*. What it led to is queued before."""
+        """End the lease of *page*, which has counted *counts*. What it led to is queued before."""
         if self.state is not RunState.GIVEN_UP:
             self.acknowledgements.report(self.shards[page.shard], (kind, page.token, argument, counts))
 
@@ -237,7 +237,6 @@ class SharedRun:
             logger.warning("This worker was silent for too long, or Redis has lost it: others do its pages")
         self.lost_reports += 1
         self.leases.drop_ready(shard.number)
-        self.leases.lose(shard.number)
         self.counted.lose(shard.number)
         if self.has_others:  # pages of this shard may be lost that pages of others led to, which are acknowledged
             shard.queue_again()

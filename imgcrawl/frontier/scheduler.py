@@ -82,7 +82,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         )
         self.seeding = Seeding(self.shared_run, self.check)
         self.meta_allowed = frozenset(crawler.settings.getlist("FRONTIER_META_ALLOWED"))
-        self.results = PageResults(crawler, leases, self.shared_run.counted)
+        self.results = PageResults(crawler, leases)
         self._known = KnownPages(crawler, self.shared_run)
         self.ends = SharedEnds(self.shared_run, self._known)
         self._refusal: InputError | None = None
@@ -201,6 +201,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
                 exporter.feeds.clear()  # they keep what they have: this crawl does not take place
             return
         self.results.listen()
+        run.counted.listen(crawler.engine)
         connect(self._spider_idle, signals.spider_idle)
         encoding = crawler.settings.get("REDIS_ENCODING") or defaults.REDIS_ENCODING
         feeder = Feeder(run, self.spider, encode=self.encode, fingerprint=self._known.fingerprint, encoding=encoding)
@@ -214,7 +215,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
             return
         is_given_back = page.retry is None and bool(page.unfinished or request.meta.get(GIVEN_UP))
         is_failed = page.retry is None and bool(page.failed)
-        counts = self.results.settle(page, is_done=not is_given_back and not is_failed)
+        counts = run.counted.settle(page, is_done=not is_given_back and not is_failed)
         if page.retry is not None:
             run.end_page(page, "again", page.retry, counts)
         elif is_given_back:

@@ -9,6 +9,7 @@ from typing import Any
 
 from scrapy import Request
 
+from imgcrawl.frontier.leases import Page
 from imgcrawl.frontier.run import ROOM_INTERVAL, RunState, SharedRun
 from imgcrawl.shared.session import one_line
 
@@ -37,11 +38,13 @@ class Seeding:
         run.may_seed = True
         run.wake()
         fresh: AsyncIterator[Any] | None = start
+        about = Page(b"", "", b"")  # to count by
         try:
             while await self._is_to_seed():
                 before = run.lost_reports
                 begun, fresh = fresh or await again(), None
-                async for output in begun:
+                about = Page(b"", "", b"")
+                async for output in run.counted.counting(about, begun):
                     if isinstance(output, Request):
                         self._check(output)
                         self._starts.add(output)
@@ -53,11 +56,11 @@ class Seeding:
                     if run.lost_reports != before:
                         break
                 else:
-                    run.report("seeded", "", "")
+                    run.report("seeded", "", run.counted.settle(about, is_done=True))
                     await run.flushed()
         except Exception as error:
             run.start_error = one_line(error)
-            run.report("seeded", run.start_error, "")
+            run.report("seeded", run.start_error, run.counted.settle(about, is_done=True))
             raise
         finally:
             run.may_seed = False

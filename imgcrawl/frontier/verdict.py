@@ -19,7 +19,7 @@ from imgcrawl.digits import whole
 from imgcrawl.exceptions import BAD_INPUT
 from imgcrawl.extensions.verdict import Verdict, findings, gallery_counts
 from imgcrawl.frontier import inspect
-from imgcrawl.frontier.counted import Counted, as_text, from_text, is_of_items
+from imgcrawl.frontier.counted import OF_PAGES, Counted, as_text, from_text
 from imgcrawl.frontier.queue import LUA, ForeignKeyError, Queue
 from imgcrawl.frontier.queues import Queues, queues_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
@@ -43,8 +43,7 @@ REMEMBERED = 64  # reports that a server which came back older than it was may h
 
 # The stats that add up.
 SUMMED_STATS = (
-    "image/", "gallery/", "subpage/", "list/", "row/", "video/", "item/", "item_", "feed/", "feedexport/failed_count/",
-    "spider_exceptions/", "frontier/failed", "command/", "frontier/fenced", "dupefilter/filtered",
+    *OF_PAGES, "feed/", "feedexport/failed_count/", "frontier/failed", "frontier/fenced", "dupefilter/filtered",
 )  # fmt: skip
 
 REPORT = Script(LUA / "clock.lua", LUA / "verdict.lua")
@@ -74,12 +73,11 @@ class RunStats:
         self._last = 0  # of the last report
         self._reported: deque[tuple[int, dict[str, int]]] = deque([(0, {})], REMEMBERED)
 
-    async def report(self, stats: Mapping[str, Any], reason: str = "", counted: Counted | None = None) -> Answer:
-        """Add what is new in *stats*; *reason* once this worker has closed. What items have added to *stats* is shown
-        until then; what of it is *counted* with the end of a page remains."""
-        counted = counted or Counted()
-        sums = summed(stats) | counted.apart
-        text = "" if reason else as_text(counted.so_far(stats))
+    async def report(self, stats: Mapping[str, Any], counted: Counted, reason: str = "") -> Answer:
+        """Add what is new in *stats* and was not *counted* by pages; *reason* once this worker has closed. What pages
+        have counted is shown until then, and remains with their ends."""
+        sums = summed(stats, counted.by_pages)
+        text = "" if reason else as_text(counted.so_far())
         error = str(stats.get("verdict/error") or "")[:1000]
         while True:
             before = next((sums_ for number, sums_ in self._reported if number >= self._number), {})
@@ -98,12 +96,12 @@ class RunStats:
                 return Answer(awaited, workers)
 
 
-def summed(stats: Mapping[str, Any]) -> dict[str, int]:
-    """What of *stats* adds up by reports."""
+def summed(stats: Mapping[str, Any], by_pages: Counter[str]) -> dict[str, int]:
+    """What of *stats* adds up by reports: what pages have not counted."""
     return {
-        name: value
+        name: value - by_pages[name]
         for name, value in stats.items()
-        if name.startswith(SUMMED_STATS) and isinstance(value, int) and not is_of_items(name)
+        if name.startswith(SUMMED_STATS) and isinstance(value, int)
     }
 
 
@@ -211,7 +209,7 @@ class SharedVerdict(Verdict):
                 if not self._checked:
                     await check_server(self.store, self.crawler.settings["REDIS_URL"])
                     self._checked = True
-                return await self.run_stats.report(self.crawler.stats.get_stats(), reason, self._counted)
+                return await self.run_stats.report(self.crawler.stats.get_stats(), self._counted, reason)
         except OUTAGES as error:
             logger.debug("The counts of this worker could not be reported: %s", error)
             return None

@@ -275,6 +275,7 @@ def test_counts_are_those_of_the_crawl() -> None:
     count_item(stats, item("a", STORED, FAILED))
     count_item(stats, item("b"))
     count_item(stats, item("c", error="http_404"))
+    count_item(stats, {"url": "d", "error": "of another's spider"})
     assert stats == {
         "gallery/count": 2,
         "gallery/empty": 1,

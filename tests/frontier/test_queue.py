@@ -24,6 +24,8 @@ from scrapy.utils.test import get_crawler
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.codec import bucket_of, encode
+from imgcrawl.frontier.counted import Counted
+from imgcrawl.frontier.leases import Leases
 from imgcrawl.frontier.queue import GALLERY, ForeignKeyError, Queue, Reply, queue_from_settings
 from imgcrawl.frontier.start_urls import StartUrls
 from imgcrawl.frontier.verdict import RunStats
@@ -668,7 +670,7 @@ async def test_a_full_server_takes_what_ends_a_page_and_no_new_ones(own_redis_se
     assert (after.accepted, len(after.leases)) == (1, 1)  # and leases go on, which make room
     newcomer = Worker(store, "newcomer")
     assert await newcomer.join() == "running"
-    await RunStats(store, a.run, "w0").report({"image/found": 1})
+    await RunStats(store, a.run, "w0").report({"image/found": 1}, Counted(Leases(1, 1)))
     assert (await a.say(flags="l")).accepted == 0
     await store.client.config_set("maxmemory", 0)
     assert (await b.say(page("new"))).accepted == 1
@@ -712,7 +714,7 @@ async def test_an_exchange_and_a_verdict_make_as_many_calls_for_hundreds_of_work
             await worker.say(("done", lease.leases[0][0], ""), page(f"{len(crowd)}-{hosts}-{number}", "0:h1"), wanted=1)
         exchanges = calls_since()
         for verdict in verdicts:
-            await verdict.report({"image/found": 1})
+            await verdict.report({"image/found": 1}, Counted(Leases(1, 1)))
         return [exchanges, calls_since()]
 
     hosts = 10
@@ -722,7 +724,7 @@ async def test_an_exchange_and_a_verdict_make_as_many_calls_for_hundreds_of_work
     for worker in crowd[10:]:
         await worker.join()
         await worker.say(wanted=0)
-        await RunStats(store, worker.run, worker.name).report({"image/found": 1})
+        await RunStats(store, worker.run, worker.name).report({"image/found": 1}, Counted(Leases(1, 1)))
     more_workers = await costs()
     hosts = 3000
     for at in range(400, 3400, 500):

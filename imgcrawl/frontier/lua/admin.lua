@@ -59,8 +59,10 @@ function operations.requeue()
     local back, elsewhere = 0, whole(argument())
     for _ = 1, math.min(1000, redis.call('LLEN', DEAD)) do
         local entry = redis.call('LPOP', DEAD)
-        local priority, host, request = string.match(entry, '^%d+,%d+,%d+,(-?%d+),([^\n]*)\n[^\n]*\n(.*)$')
+        local head, request = string.match(entry, '^([^\n]*)\n[^\n]*\n(.*)$')
+        local at, priority, host, counts = string.match(head or '', '^(%d+),%d+,%d+,(-?%d+),([^\t]*)\t?(.*)$')
         if priority then
+            if whole(at) >= whole(run.started) then take_back((string.gsub(counts, '\t', '\n'))) end -- not of another run
             enqueue(whole(priority), host, request)
             back = back + 1
         else
@@ -71,6 +73,7 @@ function operations.requeue()
     count('turn', elsewhere) -- the shards are not quiet, whoever has just seen them so
     if back + elsewhere > 0 and run.state == 'done' then set('state', 'running') end
     wake_some(fresh)
+    save_settled()
     return {back, redis.call('LLEN', DEAD)}
 end
 
@@ -94,18 +97,25 @@ function operations.clear()
 end
 
 -- run, fingerprint and name of a page, name of a gallery that has led there -> whether that was queued, the first
--- gallery to lead there, how many have: 0 where there is no room to note it
+-- gallery to lead there, the number of this one among them, 4 for all after the third; 0 where there is no room to note it
 function operations.arrive()
     local ends, known, page, gallery = prefix .. 'stats:' .. argument() .. ':ends', argument(), argument(), argument()
     local is = redis.call('TYPE', ends).ok
     if is ~= 'hash' and is ~= 'none' then redis.call('DEL', ends) end
     local noted = redis.call('HGET', ends, page)
     if is_full or (not noted and redis.call('HLEN', ends) >= MAX_ENDS) then return {0, '', 0} end
-    local first, number = string.match(noted or '', '^(%x+),(%d+)$')
-    first, number = first or gallery, math.min(whole(number) + 1, 1e9)
-    redis.call('HSET', ends, page, first .. ',' .. text(number))
-    redis.call('EXPIRE', ends, 86400 * 30)
-    return {is_seen(known) and 1 or 0, first, number}
+    local galleries, number = {}, nil
+    for each in string.gmatch(string.sub(noted or '', 1, 200), '%x+') do
+        galleries[#galleries + 1] = each
+        if each == gallery then number = #galleries end
+    end
+    if not number and #galleries < 3 then
+        galleries[#galleries + 1] = gallery
+        number = #galleries
+        redis.call('HSET', ends, page, table.concat(galleries, ','))
+        redis.call('EXPIRE', ends, 86400 * 30)
+    end
+    return {is_seen(known) and 1 or 0, galleries[1], math.min(number or 4, 4)}
 end
 
 -- reason, value: what a client met that is not ours

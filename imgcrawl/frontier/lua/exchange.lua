@@ -67,16 +67,16 @@ local function finish(kind, token, b, counts)
         fenced = fenced + 1
     elseif kind == 'failed' then
         count('failed', 1)
-        if put_back(entry, 1, 0, b) then settle(counts) end -- nobody does it again
+        if put_back(entry, 1, 0, b, counts) then settle(counts) end -- until somebody has it done again: admin.lua
     elseif kind == 'again' then
-        settle(counts)
+        settle_done(counts)
         local bucket, request = string.match(b, '^([^\n]*)\n(.*)$')
         local failures, deaths = string.match(entry, '^(%d+),(%d+)')
         local priority, host = bucket_parts(bucket)
         put_back(table.concat({failures or '0', deaths or '0', '0', text(priority), host}, ',') .. '\n' .. request, 0, 0, '')
     else
         count('leased', -1)
-        settle(counts)
+        settle_done(counts)
         if kind == 'done' then count('done', 1) else reject(b, string.match(entry, '^[^\n]*\n(.*)$') or entry) end
     end
 end
@@ -93,6 +93,7 @@ local function report(skip, sequence)
                 if not add(kind, a, b, more) then accepted = i - 1 end
             elseif kind == 'seeded' then
                 if not me.is_older then
+                    if run.seeded ~= '1' then settle(b) end
                     set('seeded', '1')
                     set('error', a)
                 end

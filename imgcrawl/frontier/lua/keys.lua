@@ -21,7 +21,7 @@
 --   <prefix>dead, rejected   lists: pages given up, values that are not ours
 --   <prefix>garbage          list: generations of fingerprints that are forgotten, and not yet removed
 --   <prefix>stats:<run>      hash: see verdict.lua
---   <prefix>stats:<run>:ends  hash: page that galleries have led to -> "<the first of them>,<how many>", both as digests
+--   <prefix>stats:<run>:ends  hash: page that galleries have led to -> digests of the first three of them
 local index, op, prefix = KEYS[1], ARGV[1], ARGV[2]
 local expiry, longest_step = tonumber(ARGV[3]), tonumber(ARGV[4])
 local max_failures, max_size, SEEN = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]

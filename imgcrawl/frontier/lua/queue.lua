@@ -78,8 +78,8 @@ local function replace(host, priority)
         end
     end
 end
--- A page that was leased returns to the queue, or ends among the dead: -> true.
-local function put_back(entry, failure, death, reason)
+-- A page that was leased returns to the queue, or ends among the dead, with what it has counted: -> true.
+local function put_back(entry, failure, death, reason, counts)
     local failures, deaths, _, priority, host, request = string.match(entry, '^(%d+),(%d+),(%d+),(-?%d+),([^\n]*)\n(.*)$')
     if not failures then return reject('not a lease', entry) end
     count('leased', -1)
@@ -87,7 +87,7 @@ local function put_back(entry, failure, death, reason)
     if failures + deaths >= max_failures and failure + death > 0 then
         count('dead', 1)
         redis.call('RPUSH', DEAD, table.concat({text(wall), text(failures), text(deaths), text(priority), host}, ',')
-            .. '\n' .. reason .. '\n' .. request)
+            .. '\t' .. string.gsub(counts or '', '\n', '\t') .. '\n' .. reason .. '\n' .. request)
         return true
     end
     if failure + death > 0 then count('redelivered', 1) end

@@ -1,16 +1,18 @@
--- What the workers of a run have done, added up: each adds what is new since its last report. What the items of a page have
--- counted is added as the page is done, by exchange.lua: whoever dies has counted nothing that others do again, and a page
--- whose lease was lost counts once. Until then it can be seen: what a worker reports of it less what it acknowledged since.
+-- What the workers of a run have done, added up. What a page has counted (its callback, items and pipelines, and start())
+-- is added as the page is done, by exchange.lua: whoever dies has counted nothing that others do again, and a page whose
+-- lease was lost counts once. Until then its images and galleries can be seen: what a worker reports of them less what it
+-- acknowledged since. What belongs to no page each worker adds as it is new since its last report; of one that is killed
+-- the last of it is not there.
 --
 -- KEYS[1]  hash <prefix>stats:<run>: sums by name; 'verdict/error' is the first that was told; 'reason/<reason>': how many
 --          workers closed for that reason
 -- ARGV     prefix, seconds that a run is remembered, milliseconds that the clock may go at once, milliseconds after which
 --          a worker that says nothing is not waited for, worker, number of the report that this one follows, its own
---          number, the reason if the worker has closed, error, what items have counted in all
+--          number, the reason if the worker has closed, error, images and galleries of its pages in all
 --          ("<name>\n<number>\n…"), then names and what to add
 --   <KEYS[1]>:workers  hash: worker -> number of its last report
 --   <KEYS[1]>:open     zset: worker that has not closed -> the time of its last report
---   <KEYS[1]>:reported      hash: worker that has not closed -> what its items have counted in all
+--   <KEYS[1]>:reported      hash: worker that has not closed -> images and galleries of its pages
 --   <KEYS[1]>:acknowledged  hash: worker -> what of that was of pages that are done
 --   <KEYS[1]>:told     string: the worker that tells others of the run's end (notifications); not of this script
 -- -> number of the worker's last report, which is its own unless another was expected; how many others are waited for;

@@ -136,9 +136,11 @@ end
 function operations.adopt()
     local worker, id, persist = argument(), argument(), argument() == '1'
     load()
-    expire_workers()
+    local expired = expire_workers()
     wake_some(fresh)
-    if run.id ~= id then
+    if run.id == id and expired == 0 and redis.call('ZCARD', WORKERS) == 0 then
+        forgive()
+    elseif run.id ~= id then
         if redis.call('ZCARD', WORKERS) > 0 then return 0 end
         upgrade()
         begin(worker, '', persist, '')
