@@ -6,6 +6,7 @@ import os
 import shutil
 import ssl
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -26,6 +27,10 @@ from tests.support.redis_server import GivenServer, RedisServer
 from tests.support.scheduling import Machine, Scheduling
 from tests.support.server import Server
 
+# A container may set it. Then each process of pytest would compile all tests anew, more than half of the time in which
+# it finds them, and each of hundreds of processes the package.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # A REDIS_URL is for the tests that want a Redis; no crawl of another may see it. Their processes see the other name.
 GIVEN_REDIS_URL = "IMGCRAWL_TESTS_REDIS_URL"
 if "REDIS_URL" in os.environ:

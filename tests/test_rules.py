@@ -465,3 +465,9 @@ def test_the_readme_is_one_screen() -> None:
     shown = [re.sub(r"<[^>]*>|\]\([^)]*\)", "", line) for line in lines]
     commands = {line for line in lines if line.startswith("python3 -m venv")}
     assert [line for line in shown if len(line) > 105 and line not in commands] == []
+
+
+def test_what_is_compiled_once_is_kept_whatever_a_container_says() -> None:
+    probe = "import sys; sys.exit(sys.dont_write_bytecode)"
+    assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
+    assert not sys.dont_write_bytecode
