@@ -21,12 +21,13 @@ from scrapy.utils.log import logformatter_adapter
 from twisted.internet.defer import Deferred
 
 from imgcrawl.backpressure import Active, Backpressure
-from imgcrawl.engine import counted_as_in_progress, start_few_tasks, wake
+from imgcrawl.engine import counted_as_in_progress, wake
 from imgcrawl.limits.backend import HostLimits, HostNotes
 from imgcrawl.limits.limiter import Limiter
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.settings import LimitSettings
 from imgcrawl.middlewares import MiddlewareManager
+from imgcrawl.outputs import start_by_and_by, start_few_tasks
 from imgcrawl.signalmanager import SignalManager
 from imgcrawl.stopping import StopInTime, leave_within
 from imgcrawl.turns import HostSlot, Turns
@@ -115,6 +116,7 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
 
     def _spider_opened(self) -> None:
         start_few_tasks(self.crawler.engine)
+        start_by_and_by(self.crawler.engine)
 
     async def _spider_closed(self, reason: str) -> None:
         await self.limits.close(leave_within(self.settings, reason, 5.0))

@@ -5,33 +5,24 @@ The engine's slot is there from before the scheduler is opened until the spider 
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scrapy import Request
 from scrapy.core.engine import ExecutionEngine
 from scrapy.crawler import Crawler, CrawlerRunner, CrawlerRunnerBase
-from scrapy.utils.asyncgen import as_async_generator
-from scrapy.utils.defer import aiter_errback, iter_errback
 
 from imgcrawl.exceptions import InputError
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from scrapy.core.scraper import Scraper
     from scrapy.http import Response
     from scrapy.statscollectors import StatsCollector
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
-
-
-_AT_ONCE = 32  # requests that are taken without a turn for others
 
 
 def downloader_in(crawler: Crawler) -> object:
@@ -74,12 +65,12 @@ def is_stopping(engine: ExecutionEngine) -> bool:
 
 def pages_left(crawler: Crawler) -> int | None:
     """How many pages wait in the scheduler of *crawler*, are asked for or wait to be read. None while its spider may
-    begin others by itself, and where workers share a queue or it is not crawling."""
+    begin others by itself or a page has more to give, and where workers share a queue or it is not crawling."""
     scheduler: Any = scheduler_in(crawler)
     if scheduler is None or getattr(scheduler, "shared_run", None) is not None or not hasattr(scheduler, "__len__"):
         return None
     engine = crawler.engine
-    if engine._slot is None or engine._start is not None:
+    if engine._slot is None or engine._start is not None or any(made.is_long for made in in_progress(engine).made):
         return None
     asked = sum(not request.meta.get("media") for request in engine.downloader.active)
     scraper = engine.scraper.slot
@@ -100,7 +91,7 @@ def on_request_finished(engine: ExecutionEngine, callback: Callable[[Request], N
     """
     if engine._slot is None:
         raise InputError("the engine has no slot yet; expected Scrapy 2.19")
-    engine._slot.inprogress = _InProgress(callback)
+    in_progress(engine).on_removed = callback
 
 
 def before_scraping(engine: ExecutionEngine, callback: Callable[[Request], None]) -> None:
@@ -142,62 +133,57 @@ def counted_as_in_progress(engine: ExecutionEngine, request: Request) -> Iterato
         slot.nextcall.schedule()
 
 
-def start_few_tasks(engine: ExecutionEngine) -> None:
-    """Have *engine* work on what a callback gives, CONCURRENT_ITEMS of a response at a time, in as many tasks as that
-    takes. Scrapy starts CONCURRENT_ITEMS (100) for each response, whatever it gives: a millisecond of each page."""
-    engine.scraper.handle_spider_output_async = partial(_handle_output, engine.scraper)  # type: ignore[method-assign] # Scrapy has no place for another Scraper
+def on_output(engine: ExecutionEngine, work_on: Callable[..., Coroutine[Any, Any, None]]) -> None:
+    """Have *engine* call *work_on* with what a callback gives, its request and its response."""
+    engine.scraper.handle_spider_output_async = work_on  # type: ignore[method-assign] # Scrapy has no place for another Scraper
 
 
-async def _handle_output(
-    scraper: Scraper, result: Iterable[Any] | AsyncIterator[Any], request: Request, response: Response | Failure
-) -> None:
-    failed = partial(scraper.handle_spider_error, request=request, response=response)
-    outputs = as_async_generator(
-        aiter_errback(result, failed) if isinstance(result, AsyncIterator) else iter_errback(result, failed)
-    )
-    await _Outputs(scraper, outputs, response).process()
+async def take_output(engine: ExecutionEngine, output: Any, response: Response | Failure) -> None:
+    """Queue *output* of a callback if it is a request, else pass it through the pipelines."""
+    await engine.scraper._process_spidermw_output_async(output, response)
 
 
-class _Outputs:
-    """*outputs* of *response*'s callback. (Functions that begin one another would be a circle, in which a page of some
-    megabytes stays until the next collection of garbage.)"""
-
-    def __init__(self, scraper: Scraper, outputs: AsyncGenerator[Any], response: Response | Failure) -> None:
-        self._scraper = scraper
-        self._outputs = outputs
-        self._response = response
-        self._turn = asyncio.Lock()  # an asynchronous generator is asked by one at a time
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def process(self) -> None:
-        """Return when all are worked on."""
-        self._begin_another()
-        while not all(task.done() for task in self._tasks):
-            await asyncio.wait(self._tasks)
-
-    def _begin_another(self) -> None:
-        if len(self._tasks) < self._scraper.concurrent_items:
-            self._tasks.append(asyncio.create_task(self._work()))
-
-    async def _work(self) -> None:
-        is_last = self._tasks[-1]
-        for number in count(1):
-            async with self._turn:
-                output = await anext(self._outputs, self)
-            if output is self:
-                return
-            if self._tasks[-1] is is_last:
-                self._begin_another()  # for the next one, should this take long
-            await self._scraper._process_spidermw_output_async(output, self._response)
-            if not number % _AT_ONCE:  # a page may give a hundred thousand requests, for which nothing waits
-                await asyncio.sleep(0)
+def on_start(engine: ExecutionEngine, read: Callable[[AsyncIterator[Any]], AsyncIterator[Any]]) -> None:
+    """Have *engine* take what *read* gives of start(), if that is not at its end."""
+    if engine._start is not None:
+        engine._start = read(engine._start)
 
 
-class _InProgress(set[Request]):
-    def __init__(self, on_removed: Callable[[Request], None]) -> None:
-        super().__init__()
-        self._on_removed = on_removed
+def in_progress(engine: ExecutionEngine) -> InProgress:
+    """What *engine* works on."""
+    slot = engine._slot
+    if slot is None:
+        raise RuntimeError("the engine has no slot yet; expected Scrapy 2.19")
+    if not isinstance(slot.inprogress, InProgress):
+        slot.inprogress = InProgress(slot.inprogress)
+    return slot.inprogress
+
+
+class _Made(Protocol):
+    """The requests that a page, or start(), has given, and whether it has more to give than are made at once."""
+
+    is_long: bool
+
+    def taken(self, request: Request) -> None:
+        """The engine has taken *request*, of this page or of another."""
+
+
+class InProgress(set[Request]):
+    """What the engine works on. Calls `on_removed` with each request that it is done with, and tells those that have
+    `made` many which it has taken."""
+
+    def __init__(self, requests: Iterable[Request] = ()) -> None:
+        super().__init__(requests)
+        self.on_removed: Callable[[Request], None] | None = None
+        self.made: list[_Made] = []
+        self.long_bytes = 0  # of pages that have made very many, and are not counted elsewhere
+
+    def add(self, request: Request) -> None:
+        super().add(request)
+        for made in self.made:
+            made.taken(request)
 
     def remove(self, request: Request) -> None:
         super().remove(request)
-        self._on_removed(request)
+        if self.on_removed is not None:
+            self.on_removed(request)

@@ -16,7 +16,8 @@ _SERVER = re.compile(rf"(?P<scheme>{_SERVERS}|\bsocks\w*://)(?P<rest>\S*+)", re.
 # belongs to it, with which the text that this is matched with ends.
 _CREDENTIALS = re.compile(r"//[^/@:]*+:(?![0-9]{1,5}[/?#]).*@|//[^/]*@")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*+://", re.IGNORECASE)
-_XPATH = re.compile(r"//[\w*-]++\[@[\w-]++[=\]][^@]*+")  # no host has such a name
+# In XPath an @ begins a step, and stands behind what ends one, or begins a predicate or an argument.
+_XPATH = re.compile(r"(?:[^@]*+(?<![^\[(/|,=<>!])@[\w*])++[^@]*+")
 _WORD = re.compile(r"""[^\s'"]++""")
 _SERVER_ADDRESS = re.compile(rf"""{_SERVERS}[^\s'"]*+""", re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(r"([?&][a-z_]*(?:password|username|secret|token)=)[^&#\s]*+", re.IGNORECASE)
@@ -82,7 +83,7 @@ def shown_address(address: str) -> str:
 
 def _without_credentials(word: re.Match[str]) -> str:
     before, at, behind = word[0].rpartition("@")
-    if "//" not in before or _XPATH.fullmatch(word[0]):
+    if "//" not in before or ("://" not in before and _XPATH.fullmatch(word[0])):
         return word[0]
     return _CREDENTIALS.sub("//", before + at) + behind
 

@@ -119,6 +119,7 @@ SLOW = {
     "test_fuzz.py",
     "test_hanging_hosts.py",
     "test_large_bodies.py",
+    "test_long_lists.py",
     "test_parquet.py::test_what_a_small_file_unpacks_to_is_refused_before_it_is_in_memory",
     "test_playwright.py",
     "test_promises.py",

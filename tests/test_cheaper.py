@@ -20,7 +20,7 @@ from scrapy.signalmanager import SignalManager as ScrapysSignalManager
 from scrapy.statscollectors import MemoryStatsCollector
 
 from imgcrawl.downloadermiddlewares.stats import DownloaderStats
-from imgcrawl.engine import start_few_tasks
+from imgcrawl.outputs import start_few_tasks
 from imgcrawl.signalmanager import SignalManager
 from imgcrawl.statscollectors import StatsCollector
 

@@ -52,6 +52,13 @@ HOSTILE = "\x1b]0;owned\x07\r\n2026-01-01 00:00:00 [scrapy] ERROR: forged\u202e\
         ("https://host:8080/@name/a.jpg", "https://host:8080/@name/a.jpg"),
         ("http://h/: nothing matches //a[@class='g']/@href", "http://h/: nothing matches //a[@class='g']/@href"),
         ("http://h/: //img[@src] in //me:secret@h/", "http://h/: //img[@src] in //h/"),
+        ("http://h/: //img[re:test(./@src, 'x')]", "http://h/: //img[re:test(./@src, 'x')]"),
+        ("http://h/: no -a x=//a[contains(@class,'g')]/@href", "http://h/: no -a x=//a[contains(@class,'g')]/@href"),
+        (
+            "http://h/: //svg:a[not(@x)]|.//@src, //*[@*]//b[1<@c]",
+            "http://h/: //svg:a[not(@x)]|.//@src, //*[@*]//b[1<@c]",
+        ),
+        ("http://h/: //me:sec[@ret@h/ //me[1]@h/ x://me:[@h/", "http://h/: //h/ //h/ x://h/"),
         ("mail to me@host", "mail to me@host"),
         ("https://host/a?password=mine", "https://host/a?password=mine"),
     ],

@@ -21,7 +21,8 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.losses import lost_gallery
 from imgcrawl.basespiders.picked import PickedSpider
-from imgcrawl.basespiders.trials import check_time, is_css
+from imgcrawl.basespiders.queries import each, said
+from imgcrawl.basespiders.trials import check_time
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery
@@ -180,7 +181,7 @@ def select(page: Response | Selector, query: str) -> list[str]:
     A query that begins with `/`, `./` or `(` is XPath; for a page that is JSON it is JMESPath. Of an element that it
     finds, and not a text or an attribute, the `href` or `src` counts, or else its text. Raises ValueError.
     """
-    return [_text(node) for node in nodes(page, query)]
+    return [said(node) for node in nodes(page, query)]
 
 
 def nodes(page: Response | Selector, query: str) -> Iterator[Selector]:
@@ -191,7 +192,7 @@ def nodes(page: Response | Selector, query: str) -> Iterator[Selector]:
     if not isinstance(page, JsonResponse):
         check_time(page, query)
         try:
-            yield from page.css(query) if is_css(query) else page.xpath(query)
+            yield from each(page, query)
         except (ValueError, SyntaxError, RuntimeError):  # the last two are cssselect's
             if not is_jmespath(query):  # which is for other pages
                 raise
@@ -225,7 +226,7 @@ def words_of(page: Response | Selector, *queries: str) -> str:
     for query in queries:
         for node in islice(nodes(page, query), 1):
             is_element = node.type != "json" and not isinstance(node.root, str)
-            if text := " ".join((node.xpath("string()").get("") if is_element else _text(node)).split()):
+            if text := " ".join((node.xpath("string()").get("") if is_element else said(node)).split()):
                 return text
     return ""
 
@@ -233,7 +234,7 @@ def words_of(page: Response | Selector, *queries: str) -> str:
 def addresses(response: Response, query: str) -> list[str]:
     """The http(s) addresses that *query* finds, absolute, in order, each once; none to a place on the page itself."""
     base, encoding = base_and_encoding(response)
-    links = (_text(node) for node in nodes(response, query) if not _is_dead_link(node))
+    links = (said(node) for node in nodes(response, query) if not _is_dead_link(node))
     found = (absolute(base, link, encoding) for link in links if not is_empty(link))
     return list(dict.fromkeys(address for address in found if address))
 
@@ -257,15 +258,6 @@ def base_and_encoding(response: Response) -> tuple[str, str]:
 
 def _is_dead_link(node: Selector) -> bool:
     return getattr(node.root, "tag", "") in ("a", "area") and not node.root.get("href", "").strip()
-
-
-def _text(node: Selector) -> str:
-    if isinstance(node.root, str):
-        return node.root
-    if node.type == "json":
-        return str(node.root) if type(node.root) is int else ""  # no truth, which is an int, too
-    address: str | None = node.xpath("@href | @src").get()
-    return address or node.xpath("string()").get("")
 
 
 # ---- what went wrong ------------------------------------------------------------------------------------

@@ -103,6 +103,7 @@ class GallerySpider(KnownGalleriesSpider):
         return list(dict.fromkeys(self.at_home(link) for link in addresses(response, self.gallery_links)))
 
     async def read_list(self, response: Response, found: list[str]) -> AsyncIterator[Any]:
+        await let_go(response)  # it may take as long as the galleries of a long list do
         complete = await self.not_to_open(found)
         async for gallery in in_pieces(0, iter(found)):
             if gallery in complete:

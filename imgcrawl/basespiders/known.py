@@ -76,10 +76,14 @@ class KnownGalleriesSpider(ListSpider):
         return await self._complete_since(found, time.time() - days * _DAY) if days > 0 else ()
 
     async def _complete_since(self, found: Sequence[str], since: float) -> set[str]:
-        keys = [gallery_key(self.name, Request(url).url) for url in found]  # as it is asked for
         tries = self.settings.getint("GALLERIES_TRIES", 3)
-        at = await self._asked(lambda catalogue: catalogue.complete_at(keys, tries), default=[0.0] * len(keys))
-        return {url for url, complete_at in zip(found, at, strict=True) if complete_at > since}
+
+        def complete(catalogue: Catalogue) -> set[str]:
+            keys = [gallery_key(self.name, Request(url).url) for url in found]  # as it is asked for
+            at = catalogue.complete_at(keys, tries)
+            return {url for url, complete_at in zip(found, at, strict=True) if complete_at > since}
+
+        return await self._asked(complete, default=set())
 
     async def _asked(self, ask: Callable[[Catalogue], _T], default: _T) -> _T:
         """What *ask* gets from the catalogue; *default* if there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
@@ -106,8 +106,9 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 yield request
             return
         self.crawler.stats.inc_value("list/count")
+        size = size_of(response.body)
         try:
-            seen = await outside_loop(size_of(response.body), self.look_at, response, page, before.offset)
+            seen = await outside_loop(size, self.look_at, response, page, before.offset)
         except RequestRefused as refusal:  # what is declared takes too long on it
             self.logger.info("%.500s: %s", response.url, refusal)
             for request in self.list_lost(cast("Request", response.request), refusal.reason):
@@ -115,11 +116,11 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             return
         found = seen.found
         known = await self.known_on(found)
-        step = before.after(
-            map(self._identity.of, found), seen.named, (address in known for address in found), asks=bool(seen.forms)
-        )
+        after = partial(before.after, asks=bool(seen.forms))
+        are_known = (address in known for address in found)
+        step = await outside_loop(size, after, map(self._identity.of, found), seen.named, are_known)
         # What is pinned may stand around what says that there were too many requests.
-        busy = not step.brings_new and await outside_loop(size_of(response.body), _is_busy, response)
+        busy = not step.brings_new and await outside_loop(size, _is_busy, response)
         if not found or busy:
             asks = "login" if seen.forms and not before.asks else ""  # some sites ask on each page
             why = asks or ("busy" if busy else seen.why)
@@ -128,7 +129,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             return
         if step.brings_new:
             self.login_forms |= seen.forms if len(self.login_forms) < MAX_FORMS else set()
-            if picked := self.picked(found, page, before):
+            if picked := await outside_loop(size, self.picked, found, page, before):
                 async for output in self.read_list(response, picked):
                     yield output
         if self.is_last(page) or step.walk.ends_known(self.most_known) or self.is_behind_range(page, step.walk):

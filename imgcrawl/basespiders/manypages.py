@@ -60,9 +60,11 @@ class ManyPagesGallerySpider(GallerySpider):
     def fill_images(self, item: Gallery, subpages: list[Subpage]) -> None:
         stats = self.crawler.stats
         item["image_names"], item["image_pages"], item["failed_pages"] = [], [], []
+        known = set(item["image_urls"])
         for subpage in subpages:
             stats.inc_value("subpage/count")
-            new = [image for image in subpage.images if image not in item["image_urls"]]
+            new = [image for image in dict.fromkeys(subpage.images) if image not in known]
+            known.update(new)
             for position, image in enumerate(new, start=1):
                 item["image_urls"].append(image)
                 item["image_names"].append(f"{subpage.number}-{position}" if position > 1 else str(subpage.number))

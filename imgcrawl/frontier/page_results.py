@@ -42,11 +42,15 @@ class PageResults:
         if page is not None:
             page.failed = page.failed or one_line(error)
 
-    def give_back(self, response: Response | Failure | None) -> None:
-        """What came of the page of *response* cannot be kept here: others shall do it, and this worker leaves."""
+    def leave(self, response: Response | Failure | None) -> None:
+        """The page of *response* is not done to its end: others shall do it."""
         page = self._leases.of(response)
         if page is not None:
             page.unfinished = True
+
+    def give_back(self, response: Response | Failure | None) -> None:
+        """What came of the page of *response* cannot be kept here: others shall do it, and this worker leaves."""
+        self.leave(response)
         self._leave_unwritable_feed()
 
     def _failed_callback(self, failure: Failure, response: Response | Failure | None) -> None:

@@ -116,6 +116,11 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         """The id of the run; empty before it was joined."""
         return self.shared_run.id
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much is to be reported to Redis that what makes more should wait."""
+        return self.shared_run.is_open and not all(shard.outbox.has_room() for shard in self.shared_run.shards)
+
     # What the engine calls
 
     def open(self, spider: Spider) -> Deferred[None]:
