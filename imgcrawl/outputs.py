@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,13 @@ from weakref import WeakSet
 from scrapy import Request
 from scrapy.utils.asyncgen import as_async_generator
 from scrapy.utils.defer import aiter_errback, iter_errback
+from twisted.python.failure import Failure
 
 from imgcrawl.engine import in_progress, is_stopping, on_output, on_start, take_output
 
 if TYPE_CHECKING:
     from scrapy.core.engine import ExecutionEngine
     from scrapy.http import Response
-    from twisted.python.failure import Failure
 
 logger = logging.getLogger(__name__)
 
@@ -69,15 +69,22 @@ async def _handle_output(
     outputs = as_async_generator(
         aiter_errback(result, failed) if isinstance(result, AsyncIterator) else iter_errback(result, failed)
     )
-    await _Outputs(engine, outputs, response).process()
+    await _Outputs(engine, outputs, response, failed).process()
 
 
 class _Outputs:
-    """*outputs* of *response*'s callback. (Functions that begin one another would be a circle, in which a page of some
-    megabytes stays until the next collection of garbage.)"""
+    """*outputs* of *response*'s callback; *failed* is told what one of them raises. (Functions that begin one another
+    would be a circle, in which a page of some megabytes stays until the next collection of garbage.)"""
 
-    def __init__(self, engine: ExecutionEngine, outputs: AsyncGenerator[Any], response: Response | Failure) -> None:
+    def __init__(
+        self,
+        engine: ExecutionEngine,
+        outputs: AsyncGenerator[Any],
+        response: Response | Failure,
+        failed: Callable[[Failure], None],
+    ) -> None:
         self._engine = engine
+        self._failed = failed
         self._outputs = outputs
         self._response = response
         self._turn = asyncio.Lock()  # an asynchronous generator is asked by one at a time
@@ -113,7 +120,10 @@ class _Outputs:
                 self._made.add(output)
             else:
                 self._made.has_items = True
-            await take_output(self._engine, output, self._response)
+            try:
+                await take_output(self._engine, output, self._response)
+            except Exception:  # of a queue, or of somebody's own part: the others that the page gives are not lost
+                self._failed(Failure())  # type: ignore[no-untyped-call] # Twisted has no types
             del output
             if not number % _AT_ONCE:  # a page may give a hundred thousand requests, for which nothing waits
                 await asyncio.sleep(0)

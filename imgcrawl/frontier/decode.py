@@ -42,7 +42,7 @@ def decode(value: bytes, spider: Spider, priority: int = 0, allowed: Collection[
     if received := getattr(spider, "received", None):
         try:
             received(request)
-        except (ValueError, TypeError, LookupError) as error:
+        except Exception as error:  # a spider of somebody's own may raise anything
             raise WireError(f"{spider.name} does not know it ({error})"[:200]) from None
     return request
 

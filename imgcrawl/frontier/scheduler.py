@@ -249,7 +249,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         try:
             request = decode(value, self.spider, int(priority), self.meta_allowed)
             page = Page(token, codec.slot_of(request), self._known.fingerprint(request), shard)
-        except (codec.WireError, ValueError) as error:
+        except Exception as error:  # a project's own parts may raise anything, and others wait for their turn
             logger.warning("A value in the queue is no request of ours and was set aside: %s", one_line(error))
             self.shared_run.end_page(Page(token, "", b"", shard), "reject", one_line(error))
             return

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 from scrapy import Request, Spider
 
-from imgcrawl.frontier import codec
 from imgcrawl.frontier.border import named_origins
 from imgcrawl.frontier.compatibility import as_its_spider_reads
 from imgcrawl.frontier.decode import check_outside, decode_start
@@ -138,14 +137,14 @@ class Feeder:
     def _queue(self, fed: Fed) -> None:
         run = self._run
         try:
-            requests = [(request, self._encode(request)) for request in self._requests(fed.value)]
-        except (codec.WireError, codec.CannotTravelError, ValueError) as error:
+            made = [(r, self._encode(r), self._fingerprint(r)) for r in self._requests(fed.value)]
+        except Exception as error:  # a spider of somebody's own may raise anything, and others wait for their turn
             logger.warning("A value in %s was set aside: %s", run.home.queue.start_key, one_line(error))
             run.report("foreign", one_line(error), fed.value)
             return
-        for number, (request, encoded) in enumerate(requests):
+        for number, (request, encoded, fingerprint) in enumerate(made):
             once = blake2b(b"%b %d" % (fed.id, number), digest_size=FINGERPRINT).digest()
-            run.enqueue("s", once + self._fingerprint(request), request, encoded)
+            run.enqueue("s", once + fingerprint, request, encoded)
 
     def _requests(self, value: bytes) -> Iterator[Request]:
         for request in self._made_of(value):

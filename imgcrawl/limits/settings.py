@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Self
@@ -51,7 +52,10 @@ class LimitSettings:
         ):
             if not right:
                 raise InputError(f"{name}={value:g}: expected {expected}")
-        return cls(limits, settings.getdict("DOWNLOAD_SLOTS"), bandwidth)
+        slots = settings.getdict("DOWNLOAD_SLOTS")
+        for host, own in slots.items():
+            _check_slot(host, own)
+        return cls(limits, slots, bandwidth)
 
     def limits_of(self, name: str, jitter: float) -> HostLimits:
         """The limits of the host (or proxy) of that *name*; *jitter* is the share by which its delay varies."""
@@ -63,6 +67,22 @@ class LimitSettings:
             jitter=min(1.0, jitter),
             target=0.0 if is_proxy(name) else self.default.target,  # a proxy is as slow as what is behind it
         )
+
+
+def _check_slot(host: str, own: Any) -> None:
+    """Raises `InputError` for limits *own* of a *host* that make no sense: later they would be an error whenever the
+    engine looks whether there is room, and the crawl would never end."""
+    if not isinstance(own, Mapping):
+        raise InputError(f"DOWNLOAD_SLOTS: {host!r} is {own!r:.60}; expected a mapping, as in {{'delay': 2}}")
+    for name, least in (("concurrency", 1), ("delay", 0), ("jitter", 0)):
+        try:
+            is_right = least <= float(own.get(name, least)) < inf
+        except (TypeError, ValueError, OverflowError):
+            is_right = False
+        if not is_right:
+            raise InputError(
+                f"DOWNLOAD_SLOTS: {name} of {host!r} is {own[name]!r:.60}; expected a number, {least} or more"
+            )
 
 
 def proxy_name(netloc: str) -> str:
