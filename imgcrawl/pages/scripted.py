@@ -140,7 +140,7 @@ def _called(code: str, start: int) -> str:
         opened = before.rfind("{")
         called = _name_in(before[:opened][-_NAME:]) if before.rfind("}") < opened > before.rfind("]") else ""
         last = called.rpartition(".")[2]
-    if not _GALLERY.search(called):
+    if not _GALLERY.search(called) or "preload" in called.lower():  # before they are shown, if they are: buttons
         return ""
     return "images" if last in _OF_VIEWERS else called if last in _ITEMS else last
 

@@ -169,6 +169,7 @@ def test_markup(markup: str, expected: list[str]) -> None:
         ("""relatedAlbums = {items: [{src: '/i/shown.jpg'}, {src: '/i/x.jpg'}]}""", []),
         ("""images = {"320": {"src": "/320/shown.jpg"}, "640": {"src": "/640/shown.jpg"}}""", []),
         ("""x = {"related":["/i/x.jpg","/i/y.jpg","/i/z.jpg"], "relatedImages":["/i/shown.jpg", "/i/x.jpg"]}""", []),
+        ("""site.preloadImages(['/i/x.jpg', '/i/y.jpg', '/i/z.jpg'])""", []),
         ("""preload = ['/i/x.jpg', '/i/y.jpg', '/i/z.jpg']; images = ['/icons/icon-1.png', '/icons/icon-2.png']""", []),
         ("""images = [{src: '/s/shown.jpg', width: 9}, {src: '/m/shown.jpg', width: 99}]""", []),
         ("""a = {images: ['/1/a.jpg', '/1/b.jpg', '/1/c.jpg']}; b = {images: ['/2/a.jpg', '/2/b.jpg']}""", []),
