@@ -11,6 +11,7 @@ from scrapy.settings import BaseSettings
 
 from imgcrawl.checks import check_name
 from imgcrawl.commands.base import BaseCommand, say
+from imgcrawl.commands.progress import status_line
 from imgcrawl.configuration import SOURCES
 from imgcrawl.lines import HIDDEN, SECRET_NAME, Secret, printable
 
@@ -49,7 +50,8 @@ class Command(BaseCommand, ScrapyCommand):
             table.add_row(Text(name), Text(value), Text(source))
         console = Console(highlight=False, soft_wrap=True)
         say(f"configuration file: {self.project_settings.get('CONFIG_FILE') or 'none'}")
-        console.print(table if table.row_count else "all settings are the project's own")
+        with status_line.away():
+            console.print(table if table.row_count else "all settings are the project's own")
         return 0
 
 
