@@ -62,8 +62,8 @@ _TOLD = (
 class LastOutcome:
     """What last became of an address. *key* is the request's fingerprint, *page* the address that showed it,
     *gallery* the key of the gallery that named it last, *opt_outs* words parted by spaces. *tried* is how often it was
-    looked for in vain or brought home; *first_seen* and *last_seen* are Unix times. *reason* and *requested_path* are
-    empty for what is stored."""
+    looked for in vain or brought home; a refusal with 0 says nothing of the address, so a failure that is known stays.
+    *first_seen* and *last_seen* are Unix times. *reason* and *requested_path* are empty for what is stored."""
 
     key: bytes
     url: str

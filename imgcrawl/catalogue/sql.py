@@ -43,7 +43,13 @@ _outcome_values = attrgetter(*OUTCOME)
 
 
 _OUTCOMES = select("outcomes", OUTCOME)
-_NOTE = insert("outcomes", OUTCOME, ("first_seen", "tried")) + ", tried = outcomes.tried + excluded.tried"
+_TOLD = ("status", "reason", "requested_path", "opt_outs")
+_STAYS = "outcomes.status = 'failed' AND excluded.status = 'refused' AND excluded.tried = 0"  # it was not asked for
+_NOTE = (
+    insert("outcomes", OUTCOME, ("first_seen", "tried", *_TOLD))
+    + ", tried = outcomes.tried + excluded.tried"
+    + "".join(f", {name} = CASE WHEN {_STAYS} THEN outcomes.{name} ELSE excluded.{name} END" for name in _TOLD)
+)
 _GALLERY = GALLERY[1:]
 _VISIT = (
     insert("galleries", _GALLERY, ("first_seen", "complete_at"))
@@ -68,7 +74,7 @@ class SqlCatalogue(SqlRecords):
             visits = [self._of_its_gallery(visit) if visit.partial else visit for visit in visits]
             if outcomes := [_outcome_values(outcome) for visit in visits for outcome in visit.outcomes]:
                 self._write(_NOTE, outcomes)
-            whole = [visit for visit in visits if not (visit.partial and self._complete(visit))]
+            whole = [_as_noted(self, visit) for visit in visits if not (visit.partial and self._complete(visit))]
             had = [visit for visit in whole if not visit.error]
             in_vain = [visit for visit in whole if visit.error or not visit.outcomes]
             self._let_go(visit for visit in had if visit.outcomes and not failed_subpage(visit.fields))
@@ -99,9 +105,9 @@ class SqlCatalogue(SqlRecords):
             return False
         whole = is_complete(self.outcomes(gallery.keys)) and not gallery.fields.get("failed_pages")
         before = gallery.complete_at if gallery.complete_at < visit.seen_at else 0.0  # what was told then is told anew
-        complete_at, error = (visit.seen_at, "") if whole else (before, gallery.error)
-        values = (max(visit.seen_at, gallery.last_seen), complete_at, error, gallery.key)
-        self._write("UPDATE galleries SET last_seen = ?, complete_at = ?, error = ? WHERE key = ?", [values])
+        # That its page could not be had stays: images that are had say nothing of it.
+        values = (max(visit.seen_at, gallery.last_seen), visit.seen_at if whole else before, gallery.key)
+        self._write("UPDATE galleries SET last_seen = ?, complete_at = ? WHERE key = ?", [values])
         return True
 
     def outcomes(self, keys: Iterable[bytes]) -> list[LastOutcome | None]:
@@ -240,6 +246,12 @@ class SqlCatalogue(SqlRecords):
 def is_complete(outcomes: Iterable[LastOutcome | None]) -> bool:
     """Whether all of these are stored, or refused for a reason that will be the same tomorrow."""
     return all(outcome and outcome.status != "failed" and outcome.reason not in _REFUSED_TODAY for outcome in outcomes)
+
+
+def _as_noted(catalogue: SqlCatalogue, visit: GalleryVisit) -> GalleryVisit:
+    """*visit*, not complete where a failure stays."""
+    stays = [each.key for each in visit.outcomes if each.status == "refused" and not each.tried]
+    return replace(visit, complete=visit.complete and is_complete(catalogue.outcomes(stays))) if stays else visit
 
 
 def _was_tried(outcome: LastOutcome | None, tries: int, *, gives: bool) -> bool:

@@ -16,7 +16,12 @@ from imgcrawl.catalogue import Catalogue, GalleryVisit, LastOutcome
 from imgcrawl.catalogue.sql import gallery_key, is_complete
 from imgcrawl.durability import GroupSync
 from imgcrawl.items import Image
+from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.media_requests import NO_ADDRESS
+
+# Refusals before anything is asked for: by a setting, a limit or a slip of ours, they say nothing of the address. What
+# its page says against the use of images (`opt_outs`) is another; of what an answer says, the failure before is over.
+_NOT_ASKED = {"robots", "scheme", "invalid_url", "private_address", "title", "date", "range", "filtered", "budget"}
 
 
 class Visits:
@@ -70,6 +75,7 @@ def visit_of(
     if "://" not in url and images and (url or not title):  # a place in a list, which another list may have, too
         known_as = f"{url}\0{_text(images[0]['url'])}"
     gallery = gallery_key(spider, known_as, media, title)
+    not_asked = _NOT_ASKED | {reason_of_opt_out(str(word)) for word in adapter.get("opt_outs") or ()}
     outcomes = [
         LastOutcome(
             key=key,
@@ -81,7 +87,7 @@ def visit_of(
             reason=image.get("reason", ""),
             requested_path=_text(image.get("requested_path")),
             opt_outs=" ".join(image.get("opt_outs", ())),
-            tried=int(image["status"] != "uptodate"),
+            tried=int(image["status"] != "uptodate" and image.get("reason") not in not_asked),
             first_seen=now,
             last_seen=now,
         )

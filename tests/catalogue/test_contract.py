@@ -334,6 +334,48 @@ def test_images_that_are_tried_again_complete_their_gallery(catalogue: Catalogue
     assert [each.keys for each in catalogue.galleries("s")][1:] == [[key(4)]]
 
 
+def test_a_refusal_that_asked_for_nothing_leaves_a_failure_and_its_gallery_lacking(catalogue: Catalogue) -> None:
+    def told(image: dict[str, str], at: float, **fields: object) -> GalleryVisit:
+        item = {"spider": "s", "url": "http://h/g", **fields}
+        made = [{"url": "http://h/1.jpg", **image}]
+        seen = visit_of(ItemAdapter(item), [(key(1), "")], made, ("image_urls", "images"), "s")  # type: ignore[arg-type] # as the pipeline makes them
+        return replace(seen, seen_at=at)
+
+    known = [gallery_key("s", "http://h/g")]
+    failed = {"status": "failed", "reason": "http_503", "requested_path": "a/1"}
+    catalogue.note([told(failed, 1.0)])
+    ours = (
+        "robots",
+        "scheme",
+        "invalid_url",
+        "private_address",
+        "title",
+        "date",
+        "range",
+        "filtered",
+        "budget",
+        "noai",
+    )
+    for at, reason in enumerate(ours, 2):
+        refused = {"status": "refused", "reason": reason, "requested_path": "b/1"}
+        catalogue.note([told(refused, at, opt_outs=["noai"])])  # as its page says, so nothing is asked for
+        catalogue.note([told(refused, at, opt_outs=["noai"], failed=["http_503"])])
+        (left,) = catalogue.not_had("s")
+        assert (left.reason, left.requested_path, left.tried) == ("http_503", "a/1", 1), reason
+        assert catalogue.complete_at(known) == [0.0], reason
+    catalogue.note([told({"status": "refused", "reason": "noai"}, 20.0)])  # as the answer says: it was asked for
+    assert list(catalogue.not_had("s")) == []
+    assert catalogue.complete_at(known) == [20.0]
+
+
+def test_images_that_are_had_do_not_hide_that_their_page_was_not(catalogue: Catalogue) -> None:
+    catalogue.note([visit(outcome(1), outcome(2, "failed", "timeout"))])
+    catalogue.note([visit(at=2.0, error="http_503", complete=False)])
+    catalogue.note([visit(outcome(2, at=3.0), at=3.0, partial=True)])
+    assert [told["reason"] for told in failures(catalogue, "s", ("failed",))] == ["http_503"]
+    assert catalogue.complete_at([gallery_key("s", "http://h/g")]) == [0.0]
+
+
 def test_galleries_are_items_of_a_feed(catalogue: Catalogue) -> None:
     put(catalogue, record(1))
     catalogue.note([visit(outcome(1), outcome(2, "failed", "http_404"), outcome(3))])

@@ -108,6 +108,12 @@ def test_what_failed_is_listed_tried_again_alone_and_completes_its_galleries(ser
     assert list(known[0]) == list(first.items[0])
 
     server.forget()
+    # Without the crawl's arguments the image may not be asked for: that is no word on what failed.
+    slip = command(tmp_path, "retry", "gallery", "--reason", "http_404", "-s", "LOG_LEVEL=INFO")
+    assert "private_address" in slip.stderr
+    assert server.paths() == []
+    assert {(failure["kind"], failure["reason"], failure["url"]) for failure in failures(tmp_path)} == lost
+
     once = retry(server, tmp_path, "--reason", "http_404", "-O", "again.json")
     assert once.returncode == 0, once.stderr
     assert [path for path in server.paths() if path != "/robots.txt"] == ["/1/1.jpg"]  # and nothing else
