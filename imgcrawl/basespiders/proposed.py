@@ -55,7 +55,8 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
         # Its metaclass takes any scheduler for an instance.
         if Scheduler not in type(self.crawler.engine.scheduler).__mro__:
             self.report(
-                f"{self.name} guesses declarations for one worker only: crawl once without REDIS_URL, then paste"
+                f"{self.name}: one worker guesses what galleries and images are; crawl once without --workers and "
+                'REDIS_URL: its line "Taken from what the pages … repeat" has the -a to give here'
             )
             return
         if not isinstance(response, TextResponse) or not is_page(response):

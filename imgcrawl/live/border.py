@@ -144,6 +144,7 @@ def snapshot(value: Mapping[str, Any]) -> dict[str, Any]:
         "how": text(value.get("how"), 200),
         "verdict": text(value.get("verdict"), 1000),
         "folder": path(value.get("folder")),
+        "list": text(value.get("list"), 2000),
         "redis": text(value.get("redis"), 4096),
         "store": path(value.get("store")),
         "worker": worker(found) if isinstance(found := value.get("worker"), dict) else None,

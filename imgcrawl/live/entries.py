@@ -88,6 +88,7 @@ def _of_entries(spider: str, crawl: Sequence[Found]) -> dict[str, Any]:
         "spider": spider,
         "state": state,
         "run": head["run"],
+        "list": next((each["list"] for each in said if each["list"]), ""),
         "started": min(each["started"] for each in said),
         "ended": None if state in ALIVE else (head["ended"] or last),
         "how": "" if state in ALIVE else "killed" if state == "killed" else ([*hows, ""])[0],

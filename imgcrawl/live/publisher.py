@@ -57,7 +57,8 @@ class Publisher:
         self.started = time.time()
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.how = ""
-        self._folder, self._store = working_folder(), store_of(crawler.settings)
+        self._where = {"folder": working_folder(), "list": str(getattr(crawler.spider, "list", None) or "")}
+        self._store = store_of(crawler.settings)
         self._ended: float | None = None
         self._images, self._galleries = Speed(), Speed()
         self._curve: list[float] = []
@@ -255,8 +256,7 @@ class Publisher:
             "ended": self._ended,
             "how": self.how,
             "verdict": str(stats.get("verdict") or "") if self._ended else "",
-            "folder": self._folder,
-            "store": row["store"],
+            **self._where | {"store": row["store"]},
             "worker": row,
             "control": self._wanted,
             "pages": pages_left(self.crawler),

@@ -42,8 +42,10 @@ def picture(view: Mapping[str, Any]) -> RenderableType:
 
 
 def headline(view: Mapping[str, Any]) -> Text:
-    """One line of the crawl."""
-    return Text.assemble((printable(view["spider"]), "bold"), f": {printable(told_state(view))}")
+    """One line of the crawl: a spider for any site may run in several folders at once."""
+    told = [told_state(view)]
+    told += [f"{word} {view[name]}" for word, name in (("in", "folder"), ("of", "list")) if view[name]]
+    return Text.assemble((printable(view["spider"]), "bold"), f": {', '.join(map(printable, told))}")
 
 
 def _lines(view: Mapping[str, Any]) -> Iterator[str]:

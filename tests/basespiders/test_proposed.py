@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.pages.layouts import LAYOUTS, NAMES, many, site
 from tests.support.crawling import Crawl, crawl
+from tests.support.redis_server import RedisServer
 from tests.support.server import Answer, Request, Server, jpeg
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -74,3 +75,12 @@ def test_where_it_is_not_sure_the_crawl_ends_with_a_sentence(server: Server, tmp
     )
     assert "Traceback" not in run.log
     assert server.count("/g/1") == 0
+
+
+def test_workers_are_told_who_guesses_and_what_to_give_them(
+    server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    server.add("/start", list_page(1), headers=HTML)
+    run = crawl(tmp_path, "gallery", {"list": server.url("/start")}, REDIS_URL=redis_server.url)
+    assert run.code == 1
+    assert 'crawl once without --workers and REDIS_URL: its line "Taken from what the pages' in run.log

@@ -41,6 +41,14 @@ def test_a_narrow_terminal_is_told_less_and_nothing_by_halves(width: int) -> Non
     assert ("142 MB" in words) == (width >= 80)
 
 
+def test_the_first_line_says_where_a_crawl_runs_and_of_what() -> None:
+    console = Console(width=120, file=io.StringIO())
+    console.print(picture(VIEW | {"folder": "/home/me/crawl", "list": "https://me:secret@example.org/{page}"}))
+    first = console.file.getvalue().splitlines()[0]  # type: ignore[attr-defined] # of a StringIO
+    assert first.startswith("pximg: running, ")
+    assert first.endswith(", in /home/me/crawl, of https://example.org/{page}")
+
+
 def test_a_table_without_rows_is_its_head() -> None:
     console = Console(width=80, file=io.StringIO())
     console.print(hosts_table(VIEW | {"hosts": []}))
