@@ -37,7 +37,8 @@ class Command(BaseCommand, ScrapyCommand):
         return (
             "Moves the files of a spider's galleries, and their thumbnails, to where a crawl with today's IMAGES_NAME "
             "(VIDEOS_NAME) would put them, and notes it in the catalogue: the next crawl asks for none of them. No "
-            "other file is replaced; a name that is taken gets a part of the checksum, as in a crawl. One that was "
+            "other file is replaced; what another spider's galleries had shown first stays; a name that is taken gets "
+            "a part of the checksum, as in a crawl. One that was "
             "interrupted is begun again. {filename} is the last part of the address: what the server called a file is "
             "not known. IMAGES_STORE has to be a folder that no crawl uses meanwhile. "
             "Example: scrapy rename pximg --simulate -s 'IMAGES_NAME={spider}/{index:04}-{name}'"
@@ -102,6 +103,11 @@ class Command(BaseCommand, ScrapyCommand):
                 complain(
                     f"{count:,} galleries whose images are in the fields {media} are left as they are: no pipeline of"
                     " ITEM_PIPELINES works on these (IMAGES_URLS_FIELD, IMAGES_RESULT_FIELD)"
+                )
+            for other, count in (+plan.others).items():
+                complain(
+                    f"{count:,} images are left where {other} has them, whose galleries showed them first:"
+                    f" scrapy rename {other} moves these"
                 )
             right = plan.count()
         verb = "would be renamed" if simulate else "renamed"

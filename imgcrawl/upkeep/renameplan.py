@@ -20,13 +20,13 @@ from imgcrawl.upkeep.naming import Naming
 # has, or will have, or is recorded to have had.
 _SCHEMA = """
 CREATE TABLE names (n INTEGER PRIMARY KEY, key BLOB UNIQUE, old TEXT, checksum TEXT, was TEXT, wanted TEXT,
-                    owner INTEGER);
+                    owner INTEGER, seen REAL);
 CREATE TABLE files (n INTEGER PRIMARY KEY, old TEXT, checksum TEXT, was TEXT, wanted TEXT, new TEXT, gone INTEGER,
                     stuck INTEGER, waits INTEGER DEFAULT 0);
 CREATE TABLE taken (name TEXT PRIMARY KEY, checksum TEXT) WITHOUT ROWID;
 """
 _NAME = """
-INSERT INTO names (key, old, checksum, was, wanted, owner) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO names (key, old, checksum, was, wanted, owner, seen) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET wanted = excluded.wanted WHERE excluded.wanted = excluded.was
 """
 
@@ -46,7 +46,8 @@ class RenamePlan:
 
     The same as long as nothing changes, and what was moved as planned stays where it is: so it may be made again and
     done further. A name that another file has, or is recorded to have had, is given to nobody. A file of several
-    addresses is named by the one that named it, or by the first. Kept in a temporary file, not in memory.
+    addresses is named by the one that named it, or by the first; what another spider's galleries had shown before is
+    theirs. Kept in a temporary file, not in memory.
     """
 
     def __init__(self, catalogue: Catalogue, store: FileStore, naming: Naming) -> None:
@@ -54,6 +55,7 @@ class RenamePlan:
         self.store = store
         self.naming = naming
         self.unknown: Counter[str] = Counter()  # galleries that no pipeline works on, by the fields of their images
+        self.others: Counter[str] = Counter()  # images that galleries of another spider had named before, by it
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
 
@@ -70,6 +72,12 @@ class RenamePlan:
         for gallery in self.catalogue.galleries(self.naming.spider):
             count += len(gallery.keys)
             self._add(gallery)
+            yield count
+        # What another spider had shown before is called as that has it: a list may name it, too.
+        for gallery in (each for each in self.catalogue.galleries(None) if each.spider != self.naming.spider):
+            keys = [(key, gallery.first_seen) for key in gallery.keys]
+            found = self._db.executemany("DELETE FROM names WHERE key = ? AND seen > ?", keys)
+            self.others[gallery.spider] += max(0, found.rowcount)
             yield count
         self._choose_owners()
         self._db.execute("CREATE INDEX by_old ON files (old)")
@@ -94,9 +102,9 @@ class RenamePlan:
         for outcome, record, wanted in zip(outcomes, records, paths, strict=False):
             if record and record.path:
                 owns = self._names_its_file(record, wanted)
-                rows.append((record.key, record.path, record.checksum, record.wanted, wanted, owns))
+                rows.append((record.key, record.path, record.checksum, record.wanted, wanted, owns, gallery.first_seen))
             elif outcome and outcome.requested_path:
-                rows.append((outcome.key, "", "", outcome.requested_path, wanted, False))
+                rows.append((outcome.key, "", "", outcome.requested_path, wanted, False, gallery.first_seen))
         self._db.executemany(_NAME, rows)
 
     def _names_its_file(self, record: Record, wanted: str) -> bool:

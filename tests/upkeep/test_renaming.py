@@ -64,7 +64,13 @@ def key(name: str) -> bytes:
 
 
 def gallery(
-    catalogue: SqliteCatalogue, spider: str, url: str, images: dict[str, Any], media: str = IMAGES, **fields: str
+    catalogue: SqliteCatalogue,
+    spider: str,
+    url: str,
+    images: dict[str, Any],
+    media: str = IMAGES,
+    seen_at: float = 1.0,
+    **fields: str,
 ) -> None:
     outcomes = []
     with catalogue.transaction():
@@ -78,7 +84,7 @@ def gallery(
                 facts = (len(body), "JPEG", 3, 2, 1, "", "", "", "2026", 1.5)
                 catalogue.put(Record(key(name), wanted, file, sha(body), *facts))
     fields = {"spider": spider, "url": url, "title": "T"} | fields
-    catalogue.note([GalleryVisit(spider, url, "T", fields, media, outcomes, 1.0, complete=True)])
+    catalogue.note([GalleryVisit(spider, url, "T", fields, media, outcomes, seen_at, complete=True)])
 
 
 def made(root: Path, *galleries: dict[str, Any], **more: bytes) -> Path:
@@ -325,6 +331,30 @@ def test_notes_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"{NOTES} is of version 2, from a later release of imgcrawl; expected 1"):
         rename(root)
     assert files_in(root) == {"x/1.jpg": b"one"}
+
+
+def test_what_galleries_of_another_spider_had_shown_first_stays_there_though_a_list_names_it_too(
+    tmp_path: Path,
+) -> None:
+    shown = {name: (f"g/A/{name}.jpg", name.encode(), f"g/A/{name}") for name in ("both", "again")}
+    store = made(tmp_path / "store", **{path: body for path, body, _ in shown.values()}, **{"s/own.jpg": b"own"})
+    with closing(SqliteCatalogue(store / ".catalogue.sqlite3")) as catalogue:
+        gallery(catalogue, "gallery", "http://h/g", shown, seen_at=1.0)
+        gallery(catalogue, "pximg", "http://h/list", shown | {"own": ("s/own.jpg", b"own", "s/own")}, seen_at=2.0)
+    given = ("-s", f"IMAGES_STORE={store}", "-s", "IMAGES_NAME={spider}/new/{name}")
+    done = command(tmp_path, "rename", "pximg", *given)
+    assert files_in(store) == {"g/A/both.jpg": b"both", "g/A/again.jpg": b"again", "pximg/new/own.jpg": b"own"}
+    assert done.returncode == 0
+    assert (
+        "2 images are left where gallery has them, whose galleries showed them first: scrapy rename gallery"
+        in done.stderr
+    )
+    with closing(SqliteCatalogue(store / ".catalogue.sqlite3")) as catalogue:
+        assert [record.wanted for record in catalogue.find_all([key("both"), key("again")]) if record] == [
+            "g/A/both", "g/A/again",
+        ]  # fmt: skip
+    command(tmp_path, "rename", "gallery", *given)
+    assert sorted(files_in(store)) == ["gallery/new/again.jpg", "gallery/new/both.jpg", "pximg/new/own.jpg"]
 
 
 def test_each_file_keeps_its_extension(tmp_path: Path) -> None:
