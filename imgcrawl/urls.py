@@ -91,6 +91,20 @@ def without_query(url: str) -> str:
     return re.split(r"[?#]", url, maxsplit=1)[0]
 
 
+def last_part(url: str) -> str:
+    """The last part of the path of *url*, decoded. What follows a `!` there is a style of the image host's."""
+    return unquote(without_query(url).rstrip("/").rpartition("/")[2].partition("!")[0])
+
+
+def slug_of(url: str) -> str:
+    """What the page at *url* is called there: the last part of its path, without an ending as pages have, and its
+    query; or its host."""
+    rest = re.sub(r"^[a-z]+://[^/?#]*", "", url.partition("#")[0], flags=re.IGNORECASE)
+    path, _, query = rest.partition("?")
+    name = re.sub(r"\.(?:x?html?|php|aspx?|jsp)$", "", path.rstrip("/").rpartition("/")[2], flags=re.IGNORECASE)
+    return unquote("-".join(filter(None, (name, query)))) or host_of(url)
+
+
 def host_of(url: str) -> str:
     """The host name of *url*, in lower case; empty for text that names none."""
     try:

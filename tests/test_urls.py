@@ -6,7 +6,7 @@ from pathlib import Path
 import ada_url
 import pytest
 
-from imgcrawl.urls import absolute, resolve
+from imgcrawl.urls import absolute, resolve, slug_of
 
 # [link, base, what browsers make of it, or null where they refuse it]: cases of our own, of each kind that the standard
 # knows, in the manner of its own test data (https://github.com/web-platform-tests/wpt, url/resources).
@@ -74,3 +74,20 @@ def test_what_is_not_parsed_is_what_the_parser_leaves_as_it_is(url: str) -> None
     except ValueError:
         expected = None
     assert resolve("", url) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "slug"),
+    [
+        ("https://site.example/2026/sunday-walk/", "sunday-walk"),
+        ("https://site.example/html/39211.html?from=list#top", "39211-from=list"),
+        ("https://site.example/view.php?id=7", "view-id=7"),
+        ("https://site.example/?p=7", "p=7"),
+        ("https://site.example/%E6%97%A5%2Fx", "日/x"),  # made safe where it becomes a name
+        ("https://site.example:8000", "site.example"),
+        ("list.csv:3", "list.csv:3"),
+        ("", ""),
+    ],
+)
+def test_what_a_page_is_called_at_its_site(url: str, slug: str) -> None:
+    assert slug_of(url) == slug

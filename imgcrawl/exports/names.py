@@ -10,13 +10,15 @@ from typing import Any
 from imgcrawl.exports.pictures import Picture
 from imgcrawl.images.names import check_template, path_for, strip_extension
 from imgcrawl.items import IMAGE_FIELDS
+from imgcrawl.pipelines.settings import PER_IMAGE
+from imgcrawl.urls import host_of, last_part, slug_of
 
-_MORE = {"name", "extension", "host"}
+_MORE = {*PER_IMAGE, "extension", "slug"}
 
 
 class Names:
-    """Names made with *template*, whose fields are those of `items.image_rows` and *fields*, `name` (that of the image,
-    or its file's) and `extension`. Two are never the same, nor for file systems that ignore case: the later
+    """Names made with *template*, whose fields are those of IMAGES_NAME, of `items.image_rows` and *fields*, and
+    `extension`. Two are never the same, nor for file systems that ignore case: the later
     has a number. Raises `InputError` for a template that is none."""
 
     def __init__(self, template: str, fields: Collection[str]) -> None:
@@ -50,5 +52,14 @@ def _key(name: str) -> str:
 def fields_of(picture: Picture) -> dict[str, Any]:
     """What a template may name, of *picture*."""
     row = picture.row
-    name = row.get("image_name") or picture.path.rpartition("/")[2]
-    return {**row, "name": strip_extension(str(name)), "extension": picture.extension.lstrip(".")}
+    url = str(row.get("url") or "")
+    basename = strip_extension(last_part(url))
+    return {
+        "slug": slug_of(str(row.get("gallery_url") or "")),
+        "host": host_of(url),
+        **row,
+        "name": strip_extension(str(row.get("image_name") or "")) or basename,
+        "basename": basename,
+        "filename": basename,
+        "extension": picture.extension.lstrip("."),
+    }

@@ -30,7 +30,7 @@ from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.pipelines.galleryfilters import GalleryFilters
 from imgcrawl.pipelines.settings import PER_IMAGE
 from imgcrawl.spidermiddlewares import OptOuts
-from imgcrawl.urls import host_of, without_query
+from imgcrawl.urls import host_of, last_part, slug_of
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -181,6 +181,8 @@ class MediaRequests:
             if isinstance(value, str | int | float) or (f"{{{name}" in self.template and _is_simple(value))
         }
         fields.setdefault("spider", spider)
+        if "{slug" in self.template:
+            fields.setdefault("slug", slug_of(str(adapter.get("url") or "")))
         if safe_name(str(fields.get("title") or "")) == UNTITLED:
             fields["title"] = _title_of(str(adapter.get("url") or ""))
         return fields
@@ -189,7 +191,7 @@ class MediaRequests:
         if not self._is_named:
             return {"index": index + 1}
         name = _at(names, index)
-        basename = strip_extension(_basename(str(url)))
+        basename = strip_extension(last_part(str(url)))
         return {
             "index": index + 1,
             "name": strip_extension(name) or basename,
@@ -230,11 +232,6 @@ def make_conditional(request: Request, record: Record) -> None:
 def _as_referer(url: str) -> str:
     """*url* as a Referer: without user, password and fragment (RFC 9110, 10.1.3)."""
     return strip_url(url, strip_credentials=True, strip_default_port=False, origin_only=False)
-
-
-def _basename(url: str) -> str:
-    """The last part of an address's path, decoded. What follows a `!` there is a style of the image host's."""
-    return unquote(without_query(url).rstrip("/").rpartition("/")[2].partition("!")[0])
 
 
 def _title_of(url: str) -> str:

@@ -67,7 +67,8 @@ class PipelineSettings:
     ) -> Self:
         """*item_fields*: the fields that items will have; None: those of every gallery that a site declares."""
         name = settings.get(name_setting, NAMES[name_setting])
-        check_template(name_setting, name, PER_IMAGE.union(declared_fields() if item_fields is None else item_fields))
+        fields = declared_fields() if item_fields is None else item_fields
+        check_template(name_setting, name, PER_IMAGE.union(fields, ("slug",)))
         try:
             config = cls(
                 name=name,

@@ -167,6 +167,17 @@ def test_a_folder_has_other_names_and_what_is_known_of_each_image_beside_it(
     assert said["source"] == next(iter(bodies))
 
 
+def test_names_have_the_fields_that_those_of_a_crawl_have(
+    crawled: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    folder, bodies = crawled
+    target = tmp_path / "tree"
+    assert export(folder, "--to", "folder", "-o", str(target), "--name", "{host}/{slug}/{name}-{basename}") == 0
+    names = [f"{number}-{number}{'.png' if number == 5 else '.jpg'}" for number in range(6)]  # of the addresses
+    assert len(bodies) == len(names)
+    assert sorted(made(target)) == [f"127.0.0.1/list.jsonl_{n // 2 + 1}/{name}" for n, name in enumerate(names)]
+
+
 def test_an_archive_for_each_gallery(crawled: tuple[Path, dict[str, bytes]], tmp_path: Path) -> None:
     folder, bodies = crawled
     assert export(folder, "--to", "cbz", "-o", str(tmp_path / "cbz")) == 0

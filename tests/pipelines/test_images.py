@@ -378,14 +378,15 @@ def test_names_follow_the_template(server: Server, tmp_path: Path) -> None:
     server.add("/dog", jpeg(70))
     server.add("/fox.jpg!dta", jpeg(71))
     gallery = {
+        "url": "http://site.example/2026/sunday-walk.html",
         "image_urls": [server.url("/x/cat.jpeg"), server.url("/dog"), server.url("/fox.jpg!dta")],
         "image_names": ["Same", "same.JPG", ""],
     }
-    done = run(server, tmp_path, gallery, IMAGES_NAME="{host}/{name}")
+    done = run(server, tmp_path, gallery, IMAGES_NAME="{host}/{slug}-{name}")
     assert [image["path"] for image in done.images] == [
-        "127.0.0.1/Same.jpg",
-        "127.0.0.1/same-2.jpg",
-        "127.0.0.1/fox.jpg",
+        "127.0.0.1/sunday-walk-Same.jpg",
+        "127.0.0.1/sunday-walk-same-2.jpg",
+        "127.0.0.1/sunday-walk-fox.jpg",
     ]
 
 
