@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sized
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -167,6 +167,8 @@ class Made:
             return True
         scheduler: Any = self._engine.scheduler
         while not is_stopping(self._engine):
+            if len(self._waiting) >= AHEAD and _in_memory(scheduler) < AHEAD:
+                self._waiting.clear()  # the spider has kept what was dropped, or waits elsewhere
             if len(self._waiting) < AHEAD and not getattr(scheduler, "is_behind", False):
                 return True
             await asyncio.sleep(_PAUSE)
@@ -213,3 +215,9 @@ class Made:
         self._is_left = True
         logger.info("Stopping: %.500s named more than the %d pages that were queued", page, self._count)
         return False
+
+
+def _in_memory(scheduler: Any) -> int:
+    """How many requests wait in this process. A scheduler without a length keeps them elsewhere."""
+    queue = getattr(scheduler, "mqs", scheduler)
+    return len(queue) if isinstance(queue, Sized) else 0

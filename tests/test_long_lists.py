@@ -190,6 +190,27 @@ async def test_a_stop_in_the_middle_of_a_long_page_is_heard_and_loses_nothing(
     assert sum(again.values()) <= len(ALL) + 40
 
 
+class Keeping(Tree):
+    """Has each request twice, and keeps all of them."""
+
+    name = "keeping"
+
+    def parse(self, response: Response) -> Iterator[Request]:
+        self.kept = [request for request in super().parse(response) for _ in range(2)]
+        self.kept = [request.copy() for request in self.kept]
+        yield from self.kept
+
+
+@pytest.mark.usefixtures("little")
+@pytest.mark.parametrize("way", ["memory", "JOBDIR", "Redis"])
+async def test_requests_that_a_spider_keeps_do_not_count_as_waiting(
+    way: str, pages: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    crawler = crawler_of(Keeping, tmp_path, way, redis_server)
+    await asyncio.wait_for(crawler.crawl_async(url=pages.url("")), patience(60))
+    assert Counter(pages.paths()) == Counter(ALL)
+
+
 class Starts(Spider):
     name = "starts"
     url = ""
