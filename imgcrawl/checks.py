@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from math import inf
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 from urllib.request import getproxies
 
 from scrapy.settings import BaseSettings, Settings, default_settings
@@ -131,7 +132,8 @@ def check_values(settings: BaseSettings) -> None:
         for scheme, proxy in getproxies().items():
             if scheme in ("http", "https", "all"):  # others are asked by nobody here
                 _check_proxy(f"{scheme}_proxy", proxy)
-                is_socks(proxy)
+                if is_socks(proxy) and not unquote(proxy).isascii():
+                    raise InputError(f"{scheme}_proxy: user and password of a SOCKS proxy are expected in ASCII")
 
 
 def _check_tls(name: str, value: Any) -> None:

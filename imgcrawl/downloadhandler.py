@@ -112,24 +112,29 @@ class DownloadHandler(AiohttpDownloadHandler):
 
     @asynccontextmanager
     async def _make_request(self, request: Request, timeout: float) -> AsyncIterator[_ClientResponse]:
-        proxy = self._extract_proxy_url_with_creds(request)
+        proxy, password = self._extract_proxy(request)
         file = body_file_of(request)
         session = self._public_session if request.meta.get("public_only") and not proxy else self._session
         if proxy and is_socks(proxy):
-            session, proxy = self._socks_session(proxy), None
+            session = self._socks_session(self._extract_proxy_url_with_creds(request) or "")
+            proxy = password = None
         with self._wire_errors(request, timeout):
             try:
                 # Sent as Scrapy escaped it: escaping again breaks signed addresses.
                 url = yarl.URL(request.url, encoded=True)
+                headers = sent_headers(request) + (file.range_headers(request.url) if file else [])
+                # Not in the proxy's address, which aiohttp reads as Latin-1; never to the far end of a tunnel.
+                for_proxy = [("Proxy-Authorization", password)] if password else []
                 answer = await session.request(
                     request.method,
                     url,
                     data=request.body or None,
-                    headers=sent_headers(request) + (file.range_headers(request.url) if file else []),
+                    headers=headers + (for_proxy if url.scheme == "http" else []),
                     timeout=client_timeout(timeout, self._connect_timeout, self._idle_timeout),
                     ssl=self._tls if url.scheme == "https" or (proxy or "").startswith("https:") else True,
                     allow_redirects=False,
                     proxy=proxy,
+                    proxy_headers=for_proxy if url.scheme == "https" else None,
                 )
             except (aiohttp.InvalidURL, UnicodeError) as error:
                 raise RequestRefused("invalid_url", str(error)) from error

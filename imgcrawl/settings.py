@@ -110,6 +110,7 @@ SPIDER_MIDDLEWARES = {
     "imgcrawl.spidermiddlewares.OptOutsMiddleware": 840,  # what a page says about the use of its images
 }
 OPT_OUTS_OBEYED = ["noai", "noimageai", "tdm-reservation"]  # also: noindex, noimageindex, which are for search engines
+HTTPPROXY_AUTH_ENCODING = "utf-8"  # as curl sends a user and password; with Scrapy's, other letters meant no proxy
 DOWNLOAD_VERIFY_CERTIFICATES = True  # Scrapy leaves it off
 DOWNLOAD_TIMEOUT = 120  # seconds for a whole answer
 DOWNLOAD_CONNECT_TIMEOUT = 10  # seconds to a connection

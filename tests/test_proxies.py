@@ -13,6 +13,7 @@ from scrapy import Request
 from scrapy.http import Response
 
 from imgcrawl import checks
+from imgcrawl.downloadermiddlewares.credentials import HttpProxyMiddleware
 from imgcrawl.exceptions import InputError
 from imgcrawl.failures import DownloadTLSError
 from tests.support.asking import ask
@@ -184,6 +185,15 @@ def test_a_proxy_whose_address_cannot_be_read_is_one_sentence_without_its_passwo
     ):
         monkeypatch.setenv("http_proxy", good)
         checks.check_values(project_settings())
+
+
+def test_a_proxy_whose_password_cannot_be_sent_is_not_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("all_proxy", "socks5://me:%D0%BF@127.0.0.1:1080")
+    with pytest.raises(InputError, match="all_proxy: user and password of a SOCKS proxy are expected in ASCII"):
+        checks.check_values(project_settings())
+    monkeypatch.setenv("all_proxy", "http://me:\udcff@127.0.0.1:1080")
+    with pytest.raises(InputError, match="all_proxy: user or password cannot be read"):
+        HttpProxyMiddleware()
 
 
 def test_without_the_library_one_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
+from urllib.request import getproxies
 from weakref import WeakKeyDictionary
 
 import scrapy.downloadermiddlewares.httpauth
@@ -153,9 +154,15 @@ def _is_header(name: object, value: object) -> bool:
 
 
 class HttpProxyMiddleware(scrapy.downloadermiddlewares.httpproxy.HttpProxyMiddleware):
-    """Scrapy's, which takes ``all_proxy`` where a scheme has no proxy of its own, as curl and others do."""
+    """Scrapy's, which takes ``all_proxy`` where a scheme has no proxy of its own, as curl and others do.
 
-    def __init__(self, auth_encoding: str | None = "latin-1") -> None:
+    Raises `InputError` for a proxy that cannot be read: Scrapy's would go on without one, and show who is asking.
+    """
+
+    def __init__(self, auth_encoding: str | None = "utf-8") -> None:
         super().__init__(auth_encoding)
+        for scheme in ("http", "https", "all"):
+            if scheme in getproxies().keys() - self.proxies.keys():
+                raise InputError(f"{scheme}_proxy: user or password cannot be read; expected them percent-encoded")
         if everything := self.proxies.get("all"):
             self.proxies = {"http": everything, "https": everything, **self.proxies}

@@ -232,10 +232,10 @@ def test_the_password_of_a_proxy_reaches_the_proxy_and_no_log(
 ) -> None:
     page = b"<a class=g href=/g/1>x</a><h2>1</h2><img src=/i>"
     server.add("*", lambda request: Answer(JPEG) if request.path.endswith("/i") else Answer(page, 200, HTML))
-    monkeypatch.setenv(name, f"http://me:{SECRETS[2]}@127.0.0.1:{server.port}")
+    monkeypatch.setenv(name, f"http://me:{SECRETS[2]}%D0%BF@127.0.0.1:{server.port}")
     monkeypatch.setenv("no_proxy", "")
     given = {"list": "http://site.example/{page}", "galleries": "a.g", "images": "img::attr(src)", "pages": "1"}
     run = crawl(tmp_path, "gallery", given, LOG_LEVEL="DEBUG", ROBOTSTXT_OBEY="False")
     assert [image["status"] for image in run.images] == ["downloaded"], run.log
-    assert sent(server, "proxy-authorization") == {f"Basic {base64.b64encode(b'me:pa55word').decode()}"}
+    assert sent(server, "proxy-authorization") == {f"Basic {base64.b64encode('me:pa55wordп'.encode()).decode()}"}
     assert SECRETS[2] not in run.log
