@@ -33,7 +33,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "SCHEDULER_PRIORITY_QUEUE", "METAREFRESH_", "WARC_", "STATS_CLASS", "REQUEST_FINGERPRINTER_CLASS",
     ),
     "politeness": (
-        "USER_AGENT", "ROBOTSTXT_", "OPT_OUTS_", "BUDGET_", "CRAWL_HOURS", "PRIVATE_HOSTS_", "COOKIES_FILE", "HOST_"
+        "USER_AGENT", "ROBOTSTXT_", "OPT_OUTS_", "BUDGET_", "CRAWL_HOURS", "PRIVATE_HOSTS_", "COOKIES_FILE", "HOST_",
+        "HTTPPROXY_",
     ),
     "feeds": ("FEED_",),
     "verdict": ("VERDICT_", "SUMMARY_", "HEARTBEAT_", "LIVE_"),

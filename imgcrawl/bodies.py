@@ -113,6 +113,8 @@ class BodyFile:
         self._url = ""
         self._headers: Headers | None = None  # of the answer that they are from
         self._seen = 0  # bytes there were when `made_progress` was asked last
+        self._has_begun = False
+        self._is_anew = False  # did the last answer begin once more?
 
     @cached_property
     def path(self) -> Path:
@@ -138,12 +140,13 @@ class BodyFile:
 
     def goes_on(self, status: int, headers: Headers) -> bool | None:
         """Whether an answer to a request with `range_headers` is the rest of what is here. None if it is a part that
-        was not asked for. What is here is given up if the answer is whole."""
+        was not asked for, or if there is none of that. What is here is given up if the answer is whole."""
         self.brought = 0
+        self._is_anew = self._has_begun
         if status != 206:
-            if status < 300 or status == 416:
+            if (was_asked := status == 416 and self.size > 0) or status < 300:
                 self.forget()
-            return False
+            return None if was_asked else False
         said = (headers.get("Content-Range") or b"").strip()
         if not said and not self.size:
             return False  # nothing says that it is a part, and none was asked for
@@ -152,6 +155,7 @@ class BodyFile:
             self.forget()
             return False  # a part that is the whole
         if part and int(part[1]) == self.size and part[3] in (b"*", str(self._length).encode()):
+            self._is_anew = False
             return True
         self.forget()
         return None
@@ -159,6 +163,7 @@ class BodyFile:
     def begin(self, url: str, headers: Headers) -> None:
         """A whole answer begins."""
         self.forget()
+        self._has_begun = True
         self._url, self._headers = url, headers
 
     async def write(self, piece: bytes) -> None:
@@ -198,9 +203,10 @@ class BodyFile:
             return self._is_whole is not None and self._is_whole(body)
 
     def made_progress(self) -> bool:
-        """Whether the next request can go on where the last one broke, and that one brought much."""
+        """Whether the next request can go on where the last one broke, and that one brought much that is new: a server
+        that begins once more each time would be asked for ever."""
         before, self._seen = self._seen, self.size
-        return self.size - before >= _PROGRESS and bool(self._validator)
+        return not self._is_anew and self.size - before >= _PROGRESS and bool(self._validator)
 
     def remove(self) -> None:
         """Remove the file, if there is one."""

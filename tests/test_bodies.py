@@ -136,6 +136,27 @@ async def test_a_part_that_was_not_asked_for_is_not_joined(server: Server, tmp_p
     assert body_file.path.read_bytes() == BODY
 
 
+@pytest.mark.parametrize("status", [200, 206, 416])
+async def test_a_server_that_begins_once_more_each_time_is_not_asked_for_ever(
+    server: Server, tmp_path: Path, status: int
+) -> None:
+    whole = {206: {"content_range": f"bytes 0-{len(BODY) - 1}/{len(BODY)}"}, 416: {"content_range": f"bytes */{PART}"}}
+
+    async def breaks_(exchange: Exchange) -> None:
+        is_rest = "range" in exchange.request.headers
+        body = b"" if is_rest and status == 416 else BODY
+        said = whole.get(status, {}) if is_rest else {}
+        await exchange.head(status if is_rest else 200, content_length=str(len(body)), etag='"one"', **said)
+        await exchange.write(body[:PART])
+        exchange.close()
+
+    server.add("/a.jpg", breaks_, times=12)
+    server.add("/a.jpg", BODY)
+    _, outcome = await received(server, tmp_path, RETRY_TIMES=2)
+    assert outcome == ("connection" if status == 416 else "truncated", 2)
+    assert len(server.requests) <= 6
+
+
 async def test_a_small_body_stays_in_memory(server: Server, tmp_path: Path) -> None:
     server.add("/a.jpg", BODY[:1000])
     body_file, outcome = await received(server, tmp_path)
