@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 from weakref import WeakSet
 
 from scrapy.crawler import Crawler, CrawlerProcess, CrawlerRunner
@@ -90,28 +90,38 @@ def _tell_uncaught(
 
 
 class _CrawlsByDeferreds:
-    """Stands before `crawl` and `start` of *runner*, for there are no tasks to ask how its crawls ended."""
+    """Stands before methods of *runner*, for there are no tasks to ask how its crawls ended."""
 
     def __init__(self, runner: CrawlerRunner) -> None:
-        self._runner = runner
+        self._create_crawler = runner.create_crawler
         self._crawl = runner.crawl
+        self._crawler: Crawler | None = None  # the last that was made
         self._was_told = False
+        runner.create_crawler = self.create_crawler  # type: ignore[method-assign]  # Scrapy has no hook there
         runner.crawl = self.crawl  # type: ignore[method-assign]  # Scrapy has no hook there
         if isinstance(runner, CrawlerProcess):
             self._start = runner.start
             runner.start = self.start  # type: ignore[method-assign]  # Scrapy has no hook there
 
+    def create_crawler(self, crawler_or_spidercls: Any) -> Crawler:
+        self._crawler = self._create_crawler(crawler_or_spidercls)
+        _BY_DEFERREDS.add(self._crawler)
+        return self._crawler
+
     def crawl(self, crawler_or_spidercls: Any, *args: Any, **kwargs: Any) -> Deferred[None]:
-        crawler = self._runner.create_crawler(crawler_or_spidercls)
-        _BY_DEFERREDS.add(crawler)
-        deferred = self._crawl(crawler, *args, **kwargs)
+        deferred = self._crawl(crawler_or_spidercls, *args, **kwargs)
+        crawler = cast("Crawler", self._crawler)
+
+        told = False
 
         def ended(result: Any) -> Any:
-            self._was_told |= _tell(crawler, result.value if isinstance(result, Failure) else None)
+            nonlocal told
+            told = _tell(crawler, result.value if isinstance(result, Failure) else None)
+            self._was_told |= told
             return result
 
         deferred.addBoth(ended)
-        if self._was_told:
+        if told:
             count_as_told(deferred)
         return deferred
 

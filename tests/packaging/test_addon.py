@@ -5,15 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
-from scrapy import Request
+from scrapy import Request, Spider
+from scrapy.crawler import Crawler, CrawlerRunner
 from scrapy.pipelines.images import ImagesPipeline as ScrapyImagesPipeline
+from scrapy.settings import BaseSettings
 from scrapy.utils.conf import build_component_list
 from scrapy.utils.misc import load_object
 from scrapy.utils.python import global_object_name
 from scrapy.utils.test import get_crawler
+from twisted.python.failure import Failure
 
 from imgcrawl import Addon
 from imgcrawl import settings as ours
@@ -274,6 +277,33 @@ def test_a_script_is_told_bad_input_in_one_sentence_and_goes_on(project: Path, s
     assert (done.returncode, done.stdout) == (0, f"{said}the script goes on\n")
     assert done.stderr.count("\n") == 1
     assert MANY in done.stderr
+
+
+def test_a_runner_of_deferreds_makes_a_crawler_once_and_hides_no_other_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class OfItsOwn(Spider):
+        name = "own"
+
+        @classmethod
+        def update_settings(cls, settings: BaseSettings) -> None:
+            settings.set("IMAGES_THREADS", 7, "project")
+
+        @classmethod
+        def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
+            seen.append(crawler.settings["IMAGES_THREADS"])
+            raise kwargs["error"]
+
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    runner = CrawlerRunner({"ADDONS": {Addon: 300}, "IMAGES_THREADS": 1})
+    crawls = [runner.crawl(OfItsOwn, error=error) for error in (InputError("enough"), OSError("full"))]
+    assert seen == [7, 7]
+    told = [cast("Any", crawl)._debugInfo.failResult is None for crawl in crawls]
+    assert told == [True, False], "what is no bad input is told as Twisted tells it, also behind what was"
+    failures: list[Failure] = []
+    for crawl in crawls:
+        crawl.addErrback(failures.append)
+    assert [str(failure.value) for failure in failures] == ["enough", "full"]
 
 
 def test_what_ends_a_script_is_one_sentence_and_exit_code_2(project: Path) -> None:
