@@ -13,6 +13,7 @@ from tests.basespiders.test_every_gallery import HTML, add, add_galleries, links
 from tests.support.crawling import FAST, Fleet, crawl_command, environment, until
 from tests.support.redis_server import RedisServer
 from tests.support.server import Server, jpeg
+from tests.support.sharing import scrapy
 
 SETTINGS = FAST | {"FRONTIER_LEASE_TIMEOUT": "2", "PRIVATE_HOSTS_ALLOWED": "127.0.0.1", "LIVE_ENABLED": "False"}
 NO_JSON = {"Content-Type": "image/jpeg"}
@@ -102,6 +103,15 @@ def test_whatever_a_page_counts_is_added_up_as_one_process_has_it(
         "image/found": 4,
         "image/downloaded": 3,
         "image/uptodate": 1,  # of the item that was lost, the second time
+    }
+    assert scrapy(tmp_path, "queue", "gallery", "--requeue", redis_url=redis_server.url)[0] == 0
+    crawl(fleet, redis_server, "gallery", given)
+    fleet.wait()
+    assert Sums(redis_server, "gallery").numbers("gallery/count", "item", "image/found", "image/uptodate") == {
+        "gallery/count": 4,
+        "item_scraped_count": 8,
+        "image/found": 4,
+        "image/uptodate": 1,
     }
 
 
