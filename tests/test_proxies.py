@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 import struct
 from collections.abc import AsyncIterator
@@ -185,6 +186,29 @@ def test_a_proxy_whose_address_cannot_be_read_is_one_sentence_without_its_passwo
     ):
         monkeypatch.setenv("http_proxy", good)
         checks.check_values(project_settings())
+
+
+async def test_the_password_of_a_proxy_is_told_as_a_tunnel_is_asked_for_and_not_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heads: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    listening = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    monkeypatch.setenv("https_proxy", f"http://me:%D0%BF@127.0.0.1:{port}")
+    monkeypatch.setenv("no_proxy", "")
+    try:
+        await ask("https://images.example/a.jpg", ROBOTSTXT_OBEY=False, RETRY_TIMES=0, HTTPPROXY_AUTH_ENCODING="utf-8")
+    finally:
+        listening.close()
+    (head,) = heads
+    assert head.startswith(b"CONNECT images.example:443 HTTP/1.1")
+    assert b"Proxy-Authorization: Basic " + base64.b64encode("me:п".encode()) in head
 
 
 def test_a_proxy_whose_password_cannot_be_sent_is_not_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
