@@ -154,7 +154,9 @@ class BodyFile:
         if part and int(part[1]) == 0 and part[3].isdigit() and int(part[2]) + 1 == int(part[3]):
             self.forget()
             return False  # a part that is the whole
-        if part and int(part[1]) == self.size and part[3] in (b"*", str(self._length).encode()):
+        ours = self._headers or headers
+        is_same = all(headers.get(name, ours.get(name)) == ours.get(name) for name in ("ETag", "Last-Modified"))
+        if part and int(part[1]) == self.size and is_same and part[3] in (b"*", str(self._length).encode()):
             self._is_anew = False
             return True
         self.forget()

@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scrapy.crawler import Crawler
@@ -23,9 +24,10 @@ PART = 1_500_000
 
 
 def breaks(
-    *, etag: str = '"one"', stalls: bool = False, offset: int = 0, body: bytes = BODY, part: int = PART
+    *, etag: str = '"one"', stalls: bool = False, offset: int = 0, body: bytes = BODY, part: int = PART, says: str = ""
 ) -> Misbehaviour:
-    """Sends *part* bytes, then no more; knows ranges, and answers them from *offset* bytes further on."""
+    """Sends *part* bytes, then no more; knows ranges, and answers them from *offset* bytes further on, or as
+    those of what it *says* is another version."""
 
     async def breaks_(exchange: Exchange) -> None:
         asked = re.fullmatch(r"bytes=(\d+)-", exchange.request.headers.get("range", ""))
@@ -36,7 +38,7 @@ def breaks(
                 206,
                 content_length=str(len(body) - start),
                 content_range=f"bytes {start}-{len(body) - 1}/{len(body)}",
-                etag=etag,
+                etag=says or etag,
             )
         else:
             await exchange.head(200, content_length=str(len(body)), etag=etag)
@@ -127,9 +129,12 @@ async def test_a_new_version_begins_anew(server: Server, tmp_path: Path) -> None
     assert body_file.path.read_bytes() == OTHER
 
 
-async def test_a_part_that_was_not_asked_for_is_not_joined(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [{"offset": 5}, {"says": '"two"', "body": OTHER}])
+async def test_a_part_that_was_not_asked_for_is_not_joined(
+    server: Server, tmp_path: Path, other: dict[str, Any]
+) -> None:
     server.add("/a.jpg", breaks(), times=1)
-    server.add("/a.jpg", breaks(offset=5), times=1)
+    server.add("/a.jpg", breaks(**other), times=1)
     server.add("/a.jpg", BODY)
     body_file, outcome = await received(server, tmp_path, RETRY_TIMES=1)
     assert outcome == (200, 1)
