@@ -196,9 +196,22 @@ def test_visits_of_several_nights_can_be_read_from_the_overview(browser: Browser
     assert report(str(tmp_path / "feed.json"), "-o", str(tmp_path / "report.html")) == 0
     for width in WIDTHS:
         with browser.tab((tmp_path / "report.html").as_uri(), width=width) as page:
-            page.locator(".cards", has_text="1 different ones at 9 visits").wait_for()
+            page.locator(".cards", has_text="1 different one at 9 visits").wait_for()
             page.locator(".chart svg").nth(1).wait_for()
             assert page.evaluate(UNREADABLE) == 0
+
+
+def test_one_of_a_kind_is_called_so(browser: Browser, tmp_path: Path) -> None:
+    image = {"url": "http://h/1.jpg", "status": "downloaded", "path": "a/1.jpg", "checksum": "0" * 64, "bytes": 9}
+    item = {"spider": "s", "url": "http://h/", "title": "T", "scraped_at": "2026-11-27T00:00:00+00:00"}
+    (tmp_path / "one.jsonl").write_text(json.dumps({**item, "image_urls": ["http://h/1.jpg"], "images": [image]}))
+    assert report(str(tmp_path / "one.jsonl"), "-o", str(tmp_path / "one.html"), "--images", str(tmp_path)) == 0
+    with browser.tab((tmp_path / "one.html").as_uri()) as page:
+        page.locator(".cards").wait_for()
+        cards = page.locator(".cards li").all_inner_texts()
+        assert [" ".join(card.split()) for card in cards[:4]] == ["1 gallery", "1 image", "1 different one", "1 file"]
+        page.keyboard.press("2")
+        page.get_by_role("button", name="1 image", exact=True).wait_for()
 
 
 @contextmanager

@@ -174,7 +174,7 @@ function galleryRow({gallery, matching, images}) {
       if (!image.name) shown.querySelector('.caption').remove();
       return shown;
     })),
-    make('p', {class: 'all'}, make('button', {type: 'button', class: 'tile plain', click: all}, `${count} images`)));
+    make('p', {class: 'all'}, make('button', {type: 'button', class: 'tile plain', click: all}, `${count} ${gallery.total === 1 ? ONE.images : 'images'}`)));
 }
 
 async function openImage(image, place) {
@@ -321,10 +321,13 @@ function rateChart(title, rate) {
       total: each.values.reduce((a, b) => a + b, 0) / places.length}))}).element;
 }
 
+const ONE = {galleries: 'gallery', images: 'image', files: 'file'};
+
 function showOverview() {
   const {counts, charts, logs} = source.head, sum = (row) => row.slice(0, 5).reduce((a, b) => a + b, 0);
   const visits = charts.total.reduce((all, row) => all + sum(row), 0); // of images, by all feeds
-  const card = (value, name, href) => make('li', {}, make(href ? 'a' : 'span', {href}, make('b', {}, value), ` ${name}`));
+  const card = (value, name, href) => make('li', {}, make(href ? 'a' : 'span', {href}, make('b', {}, value),
+    ` ${value === '1' ? ONE[name] || name.replace(' ones', ' one') : name}`));
   const cards = make('ul', {class: 'cards'}, card(number.format(counts.galleries), 'galleries', '#galleries'),
     card(number.format(counts.images), 'images', '#images'),
     card(number.format(charts.distinct), visits > counts.images ? `different ones at ${number.format(visits)} visits` : 'different ones'),
