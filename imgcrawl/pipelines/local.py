@@ -24,7 +24,7 @@ from imgcrawl.images.room import CostlyError
 from imgcrawl.pipelines.examiners import Examined, Examiner, examined
 from imgcrawl.pipelines.futures import settle_soon
 from imgcrawl.pipelines.lookalikes import Lookalikes
-from imgcrawl.pipelines.outcomes import same_bytes
+from imgcrawl.pipelines.outcomes import left_beside, same_bytes
 from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.pipelines.settings import PipelineSettings
@@ -189,6 +189,9 @@ class LocalKeeper:
         _, mtime_ns, inode = self.store.stat(path) or (0, 0, 0)
         record = replace(record, path=path, mtime_ns=mtime_ns, inode=inode)
         catalogue.put(record)
+        left = left_beside(before, record)
+        if left and self.store.checksum(left.path) == left.checksum:
+            catalogue.put(left)
         if self.looks and ready.look:
             self.looks.note(ready.look, record)
         return status, record

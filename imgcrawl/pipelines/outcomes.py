@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from hashlib import sha1
 from typing import TYPE_CHECKING, Any, cast
 
 from imgcrawl.catalogue import Record
@@ -36,6 +37,15 @@ def same_bytes(record: Record, path: str, before: Record | None) -> tuple[Record
         return record, "duplicate"
     # Another worker may have stored this address under another gallery's name in the meantime: the first name stays.
     return replace(record, wanted=before.wanted), "uptodate" if before.wanted == record.wanted else "duplicate"
+
+
+def left_beside(before: Record | None, record: Record) -> Record | None:
+    """What to note of the file that an address had *before*, where *record* is of other bytes in another: it stays, and
+    is known by itself."""
+    if before is None or before.path in ("", record.path):
+        return None
+    key = sha1(f"{before.path}\0{before.checksum}".encode(), usedforsecurity=False).digest()
+    return replace(before, key=key)
 
 
 def still_stored(image: Image, record: Record | None) -> Image:

@@ -26,7 +26,7 @@ from imgcrawl.images.names import file_names
 from imgcrawl.pipelines.examiners import Examined, Examiner, examined
 from imgcrawl.pipelines.lookalikes import Lookalikes
 from imgcrawl.pipelines.loststores import LostStoreError
-from imgcrawl.pipelines.outcomes import same_bytes
+from imgcrawl.pipelines.outcomes import left_beside, same_bytes
 from imgcrawl.pipelines.placeholders import Placeholders
 from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.pipelines.settings import PipelineSettings
@@ -137,7 +137,11 @@ class RemoteKeeper:
         with _File(arrival.file) if arrival.file else BytesIO(arrival.response.body) as body:
             await self._persist(path, body, record)
         is_ours = path == wanted or path in files  # where it is gone, it comes again
-        return "downloaded" if is_ours else "duplicate", replace(record, path=path)
+        record = replace(record, path=path)
+        left = left_beside(before, record)
+        if left and left.mtime_ns != LOST and is_plain(left.path) and await self._is_there(left.path):
+            await self._in_thread(self.catalogue.put_claimed, left)
+        return "downloaded" if is_ours else "duplicate", record
 
     async def keep_derived(
         self,

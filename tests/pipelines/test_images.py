@@ -23,6 +23,7 @@ from scrapy import signals
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
+from tests.commands.test_nights import command
 from tests.support import asking
 from tests.support.crawling import Crawl, crawl, project_settings, until
 from tests.support.processes import patience
@@ -252,6 +253,8 @@ def test_an_expired_image_is_asked_for_conditionally(server: Server, tmp_path: P
     assert done.files["items/t/002.jpg"] == jpeg(70), "a changed image must not overwrite the one that was archived"
     assert status == "downloaded"
     assert done.files[path] == jpeg(71)
+    audit = command(tmp_path, "audit")
+    assert (audit.returncode, audit.stdout, audit.stderr) == (0, "", "3 files are as they were\n")
 
 
 def test_no_image_overwrites_another(server: Server, tmp_path: Path) -> None:

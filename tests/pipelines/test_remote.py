@@ -8,6 +8,7 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from math import inf
 from pathlib import Path
 from threading import Barrier
 from types import SimpleNamespace
@@ -125,7 +126,8 @@ def test_what_is_damaged_in_an_object_store_is_found_and_brought_back_and_what_i
 ) -> None:
     bodies = {f"{name}.jpg": jpeg(50 + number) for number, name in enumerate("abcd")}
     for name, body in bodies.items():
-        server.add(f"/{name}", body)
+        server.add(f"/{name}", body, times=1 if name == "d.jpg" else inf)
+    server.add("/d.jpg", jpeg(99))
     page = serve(server, "/page", {"title": "t", "image_urls": [server.url(f"/{name}") for name in bodies]})
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with s3() as (settings, client):
@@ -167,10 +169,13 @@ def test_what_is_damaged_in_an_object_store_is_found_and_brought_back_and_what_i
             image["path"]: bodies[image["url"].rpartition("/")[2]] for image in done.images
         }
         assert scrapy("audit")[:2] == (1, ["unknown  mine.txt"])
+        changed_there = crawl(tmp_path, "items", page, **settings, IMAGES_EXPIRES="0")
+        assert changed_there.images[3]["path"] not in paths
+        assert scrapy("audit") == (1, ["unknown  mine.txt"], "5 files are as they were; unknown: 1\n")
 
         assert scrapy("export", "--to", "folder", "-o", str(tmp_path / "tree"), "--name", "{index}")[::2] == (0, "")
         exported = sorted((tmp_path / "tree").glob("*.jpg"))
-        assert [file.read_bytes() for file in exported] == list(bodies.values())
+        assert [file.read_bytes() for file in exported] == [*[*bodies.values()][:3], jpeg(99)]
         code, lines, _ = scrapy("duplicates", "--distance", "0")
         assert code == 0
         settings["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
