@@ -53,7 +53,18 @@ _IGNORED = {
 }
 
 
-_PASSING = {"timeout", "dns", "connection", "tls", "retry_after", "busy", "http_408", "http_425", "http_429"}
+_PASSING = {
+    "timeout",
+    "dns",
+    "connection",
+    "tls",
+    "retry_after",
+    "no_robots",
+    "busy",
+    "http_408",
+    "http_425",
+    "http_429",
+}
 
 
 def is_passing(reason: str) -> bool:

@@ -40,6 +40,7 @@ REASONS: dict[str, dict[str, str]] = {
         "timeout": "no answer, or no complete one, in time",
         "dns": "the host name could not be resolved",
         "retry_after": "the host asked to be left alone for longer than RETRY_AFTER_MAX",
+        "no_robots": "robots.txt of its host could not be had, so nothing was asked",
         "connection": "the connection was refused, reset or broken",
         "tls": "the certificate or the TLS handshake was not acceptable",
         "too_many_redirects": "more redirects than REDIRECT_MAX_TIMES",
@@ -258,8 +259,7 @@ def image_rows(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _own_fields(item: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of *item* that are not of its images, under the names that they have in a row."""
-    names = (name for name in item if name not in _LISTS)
-    return {f"gallery_{name}" if name in IMAGE_FIELDS else name: item[name] for name in names}
+    return {f"gallery_{name}" if name in IMAGE_FIELDS else name: item[name] for name in item if name not in _LISTS}
 
 
 def by_image(item: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -209,14 +209,16 @@ def test_alexa_says_what_became_of_each_domain(tmp_path: Path) -> None:
             None: 48,
             "timeout": 4,
             "http_404": 2,
-            "robots": 2,
+            "robots": 1,
+            "no_robots": 1,
             "connection": 1,
             "dns": 1,
             "not_a_page": 1,
             "private_address": 1,
         }
         asked = replica.stats()["requests"]
-        forbidden = [item["url"] for item in done.items if item.get("error") == "robots"]
+        forbidden = [item["url"] for item in done.items if item.get("error") in ("robots", "no_robots")]
+        assert len(forbidden) == 2
         assert not set(forbidden) & set(asked)
 
 

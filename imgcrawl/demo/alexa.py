@@ -41,7 +41,7 @@ ERRORS = {
     "forbidden": "robots",  # Disallow: /
     "closed": "connection",  # nobody listens there
     "dead": "dns",  # a name that nobody has
-    "robots-down": "robots",  # RFC 9309, 2.3.1.4: robots.txt answers 503
+    "robots-down": "no_robots",  # RFC 9309, 2.3.1.4: robots.txt answers 503
     "not-a-page": "not_a_page",  # an image in place of a home page
     "private": "private_address",  # the list names an address behind our own firewall
 }

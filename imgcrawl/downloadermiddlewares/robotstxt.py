@@ -80,7 +80,7 @@ class RobotsTxtMiddleware:
     - 2xx: the rules for our product token, or else for ``*``, hold; 500 KiB are read.
     - 3xx: five redirects are followed, to any host; more, or one that leads nowhere, allow everything.
     - 4xx: everything is allowed. Not so 429: it says "too many requests", and more of them are no answer.
-    - 429, 5xx or another unusable answer after the usual retries: nothing is allowed (reason ``robots``). No
+    - 429, 5xx or another unusable answer after the usual retries: nothing is allowed (reason ``no_robots``). No
       answer: nothing either, with the reason why there was none (``dns``, ``timeout`` …). Rules that were
       had before stay in force then.
 
@@ -126,7 +126,8 @@ class RobotsTxtMiddleware:
             verdict = await self.verdict(origin, request)
         if verdict.reason:
             self._count_refusal(request)
-            raise RequestRefused(verdict.reason, verdict.detail)
+            # What is down for a while forbids nothing for ever: a failure, which is tried again.
+            raise RequestRefused("no_robots" if verdict.reason == "robots" else verdict.reason, verdict.detail)
         if not verdict.rules:
             return
         rules = await self._rules(verdict.rules)
