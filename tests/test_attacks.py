@@ -32,6 +32,8 @@ ATTACKS: dict[str, tuple[str, float, int]] = {
     "sitemap of one entry": ("count(read_sitemap(b'<url>' + b'<loc>a</loc>' * 200_000, U))", 12, 150),
     "sitemap with something in front": ("count(read_sitemap(b'<?a b?><url><loc>http://a/</loc></url>', U)) == 1 or 1 / 0", 1, 50),
     "sitemap of elements": ("count(read_sitemap(b'<urlset>' + b'<a/>' * 300_000, U))", 12, 100),
+    "sitemap of references": ("count(read_sitemap(b'<urlset>' + b'&aaaaaaaaa' * 1_000_000, U))", 9, 200),
+    "sitemap of entries in one": ("count(read_sitemap(b'<urlset><url>' + b'<url><loc>http://a/</loc></url>' * 40_000, U))", 12, 100),
     "sitemap that laughs": (
         "count(read_sitemap(b'<!DOCTYPE l [<!ENTITY a \"lol\">' + b''.join(b'<!ENTITY %c \"%s\">' % (98 + n, b'&%c;' %"
         " (97 + n) * 10) for n in range(12)) + b']><url><loc>http://a/&m;</loc></url>', U))", 1, 50),

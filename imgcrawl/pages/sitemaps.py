@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, iterdecode
 from collections.abc import Iterator
 from html import unescape
 from io import BytesIO
@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from lxml import etree
+from w3lib.encoding import resolve_encoding
 
 from imgcrawl.urls import absolute
 
@@ -21,22 +22,37 @@ SITEMAP_MAXSIZE = 50 * 1024 * 1024  # bytes, unpacked
 MAX_ENTRIES = 50_000
 MAX_IMAGES = 1_000  # of an entry
 _MAX_TAGS = 2_000_000  # 40 for each entry that there may be
+_MAX_REFERENCES = 3_000_000  # one for each 17 bytes
 _MAX_IN_ONE = 20_000  # elements of one entry, which has some for itself and some for each image
 _GZIP = b"\x1f\x8b\x08"
 _GZIPS, _PARTS, _CHUNK = 2, 1_000, 65_536  # one in the other, one behind the other, bytes that are unpacked at a time
-_MARKS = ((BOM_UTF8, "utf-8"), (BOM_UTF16_LE, "utf-16-le"), (BOM_UTF16_BE, "utf-16-be"))
+_MARKS = (
+    *((BOM_UTF8, "utf-8"), (BOM_UTF16_LE, "utf-16-le"), (BOM_UTF16_BE, "utf-16-be")),
+    *((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be")),
+)
 _MAX_BEFORE = 20_000  # bytes in front of the root: what the program that writes it says, for one
 _ROOT = re.compile(rb"<((?:[\w.-]{1,40}:)?(?:urlset|sitemapindex|rss|feed|RDF))(?=[\s/>])", re.IGNORECASE)
 _PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body)(?=[\s>])", re.IGNORECASE)
-_DECLARED = re.compile(
-    rb"""<\?xml\s[^<>]{0,200}?encoding\s*+=\s*+["']((?!utf-?(?:16|32)|ucs)[\w.-]{1,40})["']""", re.IGNORECASE
+_DECLARED = re.compile(  # a text in UTF-16 would not have been found; "punycode" takes time by the square
+    rb"""<\?xml\s[^<>]{0,200}?encoding\s*+=\s*+["']((?!utf-?(?:16|32)|ucs|puny)[\w.-]{1,40})["']""", re.IGNORECASE
 )
-# What stands for itself, and should not in XML; not where a comment or a section of text may have it.
-_BARE = rb"&(?!(?:#[0-9]{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});)|<(?![a-zA-Z_/!?])"
-_IS_BARE = re.compile(_BARE)
-_BARE_IN_XML = re.compile(rb"(<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z))|" + _BARE, re.DOTALL)
+# What the parser must not see. Of a document that is not well formed, in whatever place, it drops the five references
+# that XML knows, and takes those that are numbers. What stands for itself, and should not in XML, is neither.
+_SECTION, _COMMENT = b"<![CDATA[", b"<!--"
+_AMISS = re.compile(
+    rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&(?:amp|lt|gt|quot|apos);"
+    rb"|&(?!(?:#[0-9]{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});)|<(?!/?[a-zA-Z_]|\?|![A-Z])",
+    re.DOTALL,
+)
+_NUMBERS = {
+    text: b"&#%d;" % ord(unescape(text.decode()))
+    for text in (b"&", b"<", b"&amp;", b"&lt;", b"&gt;", b"&quot;", b"&apos;")
+}
+_CLOSED = rb"</(?:[\w.-]{1,40}:)?(?:url|sitemap|item|entry%b)\s*>"
+_ENTRY_END, _END = (re.compile(_CLOSED % more, re.IGNORECASE) for more in (b"", b"|loc"))
 _MAX_NAMES = 100  # of characters in a text
 _BREAKS_OFF = "it breaks off, so what stands behind its last whole entry is missing"
+_NOT_WELL_FORMED = "it is not well formed near its entry %d, so entries are missing"
 
 
 class SitemapEntry(NamedTuple):
@@ -54,15 +70,15 @@ def read_sitemap(body: bytes, url: str) -> Iterator[SitemapEntry]:
     as sites write it: with what a program says in front of it, in another encoding than is declared, with `&` and `<`
     that stand for themselves. Time and memory are linear in the size of *body*. Raises ValueError for a page of HTML,
     for what is larger than `SITEMAP_MAXSIZE`, no gzip, or of more elements than such entries have; and behind the
-    entries if it breaks off, or has more than `MAX_ENTRIES`.
+    entries if it breaks off, has some that cannot be read, or more than `MAX_ENTRIES`.
     """
     is_cut = False
     for _ in range(_GZIPS):
         if body.startswith(_GZIP):
             body, breaks_off = _unpacked(body)
             is_cut = is_cut or breaks_off
-    body, encoding = _in_utf8(body)
-    for count, entry in enumerate(_of_xml(body, url, encoding) if _is_xml(body) else _of_text(body, is_cut=is_cut)):
+    body = _in_utf8(body)
+    for count, entry in enumerate(_of_xml(body, url) if _is_xml(body) else _of_text(body, is_cut=is_cut)):
         if count == MAX_ENTRIES:
             raise ValueError(
                 f"more than {MAX_ENTRIES:,} entries, which is what the protocol allows: the first were read"
@@ -106,22 +122,20 @@ def _unpacked(body: bytes) -> tuple[bytes, bool]:
     return b"".join(found), not unpacking.eof
 
 
-def _in_utf8(body: bytes) -> tuple[bytes, str | None]:
-    """*body* in UTF-8, without the mark that says its encoding; if none does, as it is, and what it declares."""
-    for mark, encoding in _MARKS:
-        if body.startswith(mark):
-            body = body[len(mark) :]
-            return (body if encoding == "utf-8" else body.decode(encoding, "replace").encode()), None
-    declared = _DECLARED.search(body, 0, _MAX_BEFORE)
-    return body, _known(declared[1].decode()) if declared else None
-
-
-def _known(encoding: str) -> str | None:
-    try:
-        etree.XMLParser(encoding=encoding)
-    except LookupError:
-        return None
-    return encoding
+def _in_utf8(body: bytes) -> bytes:
+    """*body* in UTF-8, of the encoding by whose mark it begins, or which it declares."""
+    encoding = next((encoding for mark, encoding in _MARKS if body.startswith(mark)), None)
+    if encoding is None:
+        declared = _DECLARED.search(body, 0, _MAX_BEFORE)
+        encoding = resolve_encoding(declared[1].decode()) if declared else None
+        try:
+            b"a".decode(encoding or "utf-8", "replace")
+        except (LookupError, UnicodeError):  # codecs that are no encodings
+            encoding = None
+    if encoding and encoding != "utf-8":
+        parts = (body[start : start + _CHUNK] for start in range(0, len(body), _CHUNK))
+        body = b"".join(text.encode("utf-8", "replace") for text in iterdecode(parts, encoding, "replace"))
+    return body.removeprefix(BOM_UTF8)
 
 
 def _is_xml(body: bytes) -> bool:
@@ -140,23 +154,45 @@ def _document(body: bytes) -> tuple[bytes, bool]:
     if root is None:
         if _PAGE.search(body, 0, _MAX_BEFORE):
             raise ValueError("a page of HTML, no sitemap")
-        return body.lstrip(), False
+        return _mended(body.lstrip()), False
+    is_empty = re.compile(rb"[^<>]*/>").match(body, root.end()) is not None
+    body = _mended(body[root.start() :])
     end = body.rfind(b"</" + root[1])
-    is_cut = end < 0 and re.compile(rb"[^<>]*/>").match(body, root.end()) is None
+    is_cut = end < 0 and not is_empty
     if is_cut:  # what is there of an address that is cut is another address
-        prefix = root[1].rpartition(b":")[:2]
-        ends = (body.rfind(b"</" + b"".join(prefix) + name) for name in _ENTRY_NAMES)
-        end = max(ends)
+        for found in _END.finditer(body):
+            end = found.start()
     stop = body.find(b">", end) + 1 if end >= 0 else 0
-    body = body[root.start() : stop] if stop or is_cut else body[root.start() :]
-    if _IS_BARE.search(body):
-        if body.count(b"&") > _MAX_TAGS:
-            raise ValueError(f"more than {_MAX_TAGS} references")
-        body = _BARE_IN_XML.sub(lambda found: found[1] or (b"&amp;" if found[0] == b"&" else b"&lt;"), body)
-    return body, is_cut
+    return (body[:stop] if stop or is_cut else body), is_cut
 
 
-def _of_xml(body: bytes, url: str, encoding: str | None) -> Iterator[SitemapEntry]:
+def _mended(document: bytes) -> bytes:
+    """*document* without comments and sections, and with nothing but numbers and HTML's names behind an `&`."""
+    if document.count(b"&") > _MAX_REFERENCES:
+        raise ValueError(f"more than {_MAX_REFERENCES} references")
+    if document.count(b"<") > 2 * _MAX_TAGS:
+        raise ValueError(f"more than {2 * _MAX_TAGS} tags")
+    mended, position = BytesIO(), 0  # `sub` would keep each piece, of 50 bytes or more
+    for found in _AMISS.finditer(document):
+        mended.write(document[position : found.start()])
+        mended.write(_in_numbers(found))
+        position = found.end()
+    mended.write(document[position:])
+    return mended.getvalue()
+
+
+def _in_numbers(found: re.Match[bytes]) -> bytes:
+    text = found[0]
+    if number := _NUMBERS.get(text):
+        return number
+    if text.startswith(_COMMENT) and text.endswith(b"-->"):
+        return b""
+    if text.startswith(_SECTION) and text.endswith(b"]]>"):
+        return text[len(_SECTION) : -3].replace(b"&", _NUMBERS[b"&"]).replace(b"<", _NUMBERS[b"<"])
+    return text  # it has no end: the parser says what is behind it
+
+
+def _of_xml(body: bytes, url: str) -> Iterator[SitemapEntry]:
     if body.count(b"<") - body.count(b"</") > _MAX_TAGS:
         raise ValueError(f"more than {_MAX_TAGS} elements")
     document, is_cut = _document(body)
@@ -168,26 +204,30 @@ def _of_xml(body: bytes, url: str, encoding: str | None) -> Iterator[SitemapEntr
         resolve_entities=False,
         no_network=True,
         remove_comments=True,
-        encoding=encoding,
+        encoding="utf-8",
     )
-    kept = 0  # elements that are in memory
+    count = kept = 0  # entries, and elements that are in memory
     try:
         for _, element in events:
             kept += 1
-            name = _name(element)
-            read = _ENTRIES.get(name)
+            read = _ENTRIES.get(_name(element))
+            count += read is not None
             if read and (entry := read(element, url)):
                 yield entry
             if read or kept > _MAX_IN_ONE:
-                kept = 0
                 element.clear()
                 above = element.getparent()  # of the root there may be something in front all the same
+                if kept <= _MAX_IN_ONE and _name(above) in _ENTRIES:
+                    continue  # that one is not closed, and its address stands in front
+                kept = 0
                 while above is not None and element.getprevious() is not None:
                     del above[0]
     except etree.XMLSyntaxError as error:
         raise ValueError(f"{_BREAKS_OFF} ({error})") from error  # what stands before it has been read
     if is_cut:
         raise ValueError(_BREAKS_OFF)
+    if count < sum(1 for _ in _ENTRY_END.finditer(document)):
+        raise ValueError(_NOT_WELL_FORMED % count)
 
 
 def _entry(element: Any, url: str) -> SitemapEntry | None:
@@ -222,12 +262,13 @@ def _of_feed(element: Any, url: str) -> SitemapEntry | None:
     return SitemapEntry(address, tuple(images)) if address else None
 
 
-_ENTRY_NAMES = (b"url>", b"sitemap>", b"item>", b"entry>", b"loc>")
 _ENTRIES = {"url": _entry, "sitemap": _entry, "item": _of_feed, "entry": _of_feed}
 
 
 def _name(element: Any) -> str:
-    return element.tag.rpartition("}")[2].lower() if isinstance(element.tag, str) else ""
+    """The name of *element* without its prefix, whether that is declared or not."""
+    tag = None if element is None else element.tag
+    return tag.rpartition("}")[2].rpartition(":")[2].lower() if isinstance(tag, str) else ""
 
 
 def _text(element: Any) -> str:

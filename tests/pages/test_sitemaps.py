@@ -48,6 +48,26 @@ def urlset(entries: str, head: str = '<?xml version="1.0" encoding="UTF-8"?>') -
 ONE, TWO = (f"<url><loc>https://h.example/g/{number}</loc></url>" for number in (1, 2))
 PATHS = [str(number * 7919 % 10007) for number in range(300)]
 LONG = urlset("".join(f"<url><loc>https://h.example/{path}</loc></url>" for path in PATHS)).encode()
+AMPERSAND = "<url><loc>/g?a=1&amp;b=2</loc></url>"
+AMISS = [
+    *(
+        "<title>a&nbsp;b</title>",
+        "<title>&eacute;</title>",
+        "<title>\x01</title>",
+        "<title>&#0;</title>",
+    ),
+    *(
+        "<a b='1' b='2'/>",
+        "<!-- a -- b -->",
+        "<?xml version='1.0'?>",
+        "<!foo>",
+        "</>",
+        "<title><![CDATA[</url>]]></title>",
+    ),
+]
+ENCODINGS = ("us-ascii", "gb2312", "shift_jis", "euc-jp", "big5", "utf-8")
+BAD_BYTE = b"""<?xml version="1.0" encoding="%b"?><urlset><url><loc>/g/0</loc><title>caf\xe9</title></url>
+<url><loc>%b</loc></url></urlset>"""
 SAYS_UTF16 = '<?xml version="1.0" encoding="UTF-16"?>'
 
 
@@ -60,6 +80,10 @@ SAYS_UTF16 = '<?xml version="1.0" encoding="UTF-16"?>'
         (urlset("<url><loc><![CDATA[/g?a=1&b]]></loc></url><url><loc>/g?c&d</loc></url>"), ["g?a=1&b", "g?c&d"]),
         (urlset(f"<url><loc>/g/0</loc><title>3 < 4</title></url>{ONE}"), ["g/0", "g/1"]),
         (urlset("<url><loc>https://h.example/caf&eacute;/1</loc></url>"), ["caf%C3%A9/1"]),
+        (urlset("<url><loc><![CDATA[/g?a=1&amp;b]]></loc></url><!-- <url> & </url> -->"), ["g?a=1&amp;b"]),
+        # what is not well formed, and what comes behind it
+        *((urlset(f"<url><loc>/g/0</loc>{amiss}</url>{AMPERSAND}"), ["g/0", "g?a=1&b=2"]) for amiss in AMISS),
+        (urlset("<url><loc>/g/0</loc><title>\xff</title></url>" + AMPERSAND).encode("latin1"), ["g/0", "g?a=1&b=2"]),
         # what stands in front
         (f"<br />\n<b>Notice</b>: Undefined x in <b>/a.php</b><br />\n{urlset(ONE + TWO)}", ["g/1", "g/2"]),
         (f"Warning: x in /a.php on line 3\n{urlset(ONE)}", ["g/1"]),
@@ -70,7 +94,10 @@ SAYS_UTF16 = '<?xml version="1.0" encoding="UTF-16"?>'
         ("https://h.example/g/1\nhttps://h.example/g/2\n".encode("utf-16"), ["g/1", "g/2"]),
         (urlset("<url><loc>/图</loc></url>", '<?xml version="1.0" encoding="gb2312"?>').encode("gbk"), ["%E5%9B%BE"]),
         ("\ufeff" + urlset("<url><loc>/é</loc></url>", "<?xml version='1.0' encoding='latin1'?>"), ["%C3%A9"]),
-        (urlset(ONE, '<?xml version="1.0" encoding="hex"?>'), ["g/1"]),
+        *((urlset(ONE, f'<?xml version="1.0" encoding="{encoding}"?>'), ["g/1"]) for encoding in ("hex", "idna")),
+        (urlset(ONE, SAYS_UTF16).encode("utf-16-le"), ["g/1"]),
+        *((BAD_BYTE % (name.encode(), b"/g/1"), ["g/0", "g/1"]) for name in ENCODINGS),
+        (BAD_BYTE % (b"windows-874", b"/\xa1"), ["g/0", "%E0%B8%81"]),
         # names
         (urlset(ONE).upper().replace("HTTPS://H.EXAMPLE/G", "https://h.example/g"), ["g/1"]),
         ("<s:urlset xmlns:s='x'><s:url><s:loc>/g/1</s:loc></s:url></s:urlset>", ["g/1"]),
@@ -94,6 +121,9 @@ def test_a_sitemap_is_read_as_sites_write_it(body: str | bytes, paths: list[str]
         (gzip.compress(LONG, mtime=0)[:-400], 100),
         (gzip.compress(b"https://h.example/1\nhttps://h.exam", mtime=0)[:-9], 0),
         (RSS[:-60], 1),
+        (b"<rdf:RDF xmlns='x'><item><link>https://h.example/g/1</link></item><item><li", 1),
+        (urlset(ONE.replace("</url>", "</url >") + TWO)[:-40].encode(), 1),
+        (urlset(ONE + TWO)[:-40].upper().replace("HTTPS://H.EXAMPLE/G", "https://h.example/g").encode(), 1),
     ],
 )
 def test_a_sitemap_that_breaks_off_says_so_behind_its_last_whole_entry(body: bytes, least: int) -> None:
@@ -105,6 +135,43 @@ def test_a_sitemap_that_breaks_off_says_so_behind_its_last_whole_entry(body: byt
         entry.address for source in (LONG, urlset(ONE + TWO).encode(), RSS) for entry in read_sitemap(source, HERE)
     ]
     assert {entry.address for entry in found} <= {*whole, "https://h.example/1"}
+
+
+@pytest.mark.parametrize(
+    "amiss",
+    [
+        "</url>",
+        "</p>",
+        "</div></body></html>",
+        "<url a=1><loc/></url>",
+        "<!FOO>",
+        "</urlset><!--",
+        "<url>" * 300 + "</url>" * 300,
+    ],
+)
+def test_entries_that_cannot_be_read_are_told_behind_those_that_are(amiss: str) -> None:
+    found: list[SitemapEntry] = []
+    with pytest.raises(ValueError, match=r"not well formed near its entry [23],"):
+        found.extend(read_sitemap(urlset(ONE + TWO + amiss + ONE + TWO).encode(), HERE))
+    assert [entry.address for entry in found] == ["https://h.example/g/1", "https://h.example/g/2"]
+    assert len(list(read_sitemap(urlset(ONE + TWO + "</p>").encode(), HERE))) == 2  # nothing is behind it
+
+
+def test_an_entry_that_is_not_closed_loses_no_address() -> None:
+    entries = read_sitemap(urlset(f"<url><loc>/g/0</loc><p><br></p></url>{ONE}{TWO}").encode(), HERE)
+    assert sorted(entry.address for entry in entries) == [f"https://h.example/g/{number}" for number in range(3)]
+
+
+def test_what_is_amiss_in_a_feed_breaks_no_address_behind_it() -> None:
+    amiss = (
+        RSS.replace(b"<title>A", b"<title>caf&eacute;")
+        .replace(b"/1.jpg", b"/1.jpg?a=1&amp;b")
+        .replace(b"g/2", b"g/?a&amp;b")
+    )
+    assert list(read_sitemap(amiss.replace(b' xmlns:media="http://search.yahoo.com/mrss/"', b""), HERE)) == [
+        SitemapEntry("https://h.example/g/1", ("https://h.example/i/1.jpg?a=1&b", "https://h.example/i/2.jpg")),
+        SitemapEntry("https://h.example/g/?a&b"),
+    ]
 
 
 def test_a_page_is_no_sitemap() -> None:
