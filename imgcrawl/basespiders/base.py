@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.losses import lost_gallery
 from imgcrawl.basespiders.picked import PickedSpider
-from imgcrawl.basespiders.queries import each, said
+from imgcrawl.basespiders.queries import each, is_broken, said
 from imgcrawl.basespiders.trials import check_time
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.failures import reason_of
@@ -197,7 +197,8 @@ def nodes(page: Response | Selector, query: str) -> Iterator[Selector]:
             if not is_jmespath(query):  # which is for other pages
                 raise
         return
-    if is_jmespath(query) and (found := [node for node in page.jmespath(query) if node.root is not None]):
+    readable = is_jmespath(query) and not is_broken(page)
+    if readable and (found := [node for node in page.jmespath(query) if node.root is not None]):
         yield from found
         return
     with suppress(ValueError, SyntaxError, RuntimeError):  # it is JMESPath; the last two are cssselect's

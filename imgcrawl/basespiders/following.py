@@ -7,6 +7,7 @@ import re
 import jmespath
 from scrapy.http import JsonResponse, Response
 
+from imgcrawl.basespiders.queries import is_broken
 from imgcrawl.urls import absolute, host_of
 
 _NEXT_IN_HEADER = re.compile(
@@ -31,13 +32,3 @@ def next_stated(response: Response) -> list[str]:
         links = (absolute(response.url, link) for link in stated if isinstance(link, str) and _ADDRESS.match(link))
         found += [link for link in links if link and host_of(link) == host_of(response.url)]
     return list(filter(None, found))
-
-
-def is_broken(response: Response) -> bool:
-    """Whether *response* is called JSON, and none can be read from it."""
-    if isinstance(response, JsonResponse):
-        try:
-            response.json()
-        except (ValueError, RecursionError):
-            return True
-    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from asyncio import gather
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -102,7 +103,8 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         own, others = frames_of(answer.text, answer.url, answer.encoding)
         if others:
             self.logger.info("%.500s: frames of other sites are not read: %.500s", answer.url, ", ".join(others))
-        return _GalleryPage(number, page.url, page.images, reason=page.reason, links=tuple(own))
+        images = () if page.reason else page.images
+        return _GalleryPage(number, page.url, images, reason=page.reason, links=tuple(own))
 
     async def subpages(self, response: Response) -> list[Subpage]:
         pages = await self.gallery_pages(response)
@@ -115,7 +117,10 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         for start in range(0, len(links[:MAX_SUBPAGES]), WINDOW):
             numbered = enumerate(links[start : start + WINDOW], start + 1)
             found += await gather(*(self.fetch_image_page(number, url, response) for number, url in numbered))
-        return found if self.image_links else own_images(found, pages, response.url)
+        own = own_images(found, pages, links, response.url)
+        if self.image_links:
+            return [alone if page.reason else page for page, alone in zip(found, own, strict=True)]
+        return own
 
     # The pages of a gallery
 
@@ -183,7 +188,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
                 asked = ask(response.selector, images)
             if not self.image_links:
                 images = self.largest_of(images, response.selector, *base_and_encoding(response))
-        return Subpage(number, url, reason=asked) if asked else Subpage(number, response.url, images)
+        return Subpage(number, url if asked else response.url, images, reason=asked)  # a logo, or one called like that
 
     def largest_of(self, images: tuple[str, ...], page: Selector, base: str, encoding: str) -> tuple[str, ...]:
         """*images* of an image's page, without the other sizes of the largest that its links offer."""
@@ -194,13 +199,19 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         return (versions[0],) if len(others) <= _SHOWN else (*others, versions[0])
 
 
-def own_images(found: list[Subpage], pages: list[_GalleryPage], gallery: str) -> list[Subpage]:
-    """*found*, the pages of the images of *gallery*, without what they show besides: what another one shows, too, and
-    what the gallery's own *pages* do, unless they show the images themselves. A link to an image has just this."""
-    times = Counter(image for page in found for image in page.images)
+def own_images(found: list[Subpage], pages: list[_GalleryPage], links: list[str], gallery: str) -> list[Subpage]:
+    """*found*, the pages of the images of *gallery*, which *links* lead to, without what they show besides: what
+    another one shows, too, and what the gallery's own *pages* do, unless they show the images themselves. A link to an
+    image has just this.
+
+    That they do so is seen from image pages which show nothing else of their own, if more do than show none of theirs:
+    on one with both, either may be the advertisement, or the thumbnail."""
+    # Two links may lead to one page: their addresses have the same numbers in them.
+    shown = {(_numbers_in(links[page.number - 1]) or page.number, page.images) for page in found if page.images}
+    times = Counter(chain.from_iterable(images for _, images in shown))
     around = {image for page in pages for image in (*page.images, *page.copies.values())}
-    alone = [[image for image in page.images if times[image] == 1] for page in found if page.images]
-    if sum(bool(images) and around.issuperset(images) for images in alone) * 2 > len(alone):
+    alone = [{image for image in page.images if times[image] == 1} for page in found]
+    if sum(around.issuperset(images) - around.isdisjoint(images) for images in alone) > 0:
         around = set()
     return [
         page
@@ -208,3 +219,8 @@ def own_images(found: list[Subpage], pages: list[_GalleryPage], gallery: str) ->
         else replace(page, images=tuple(each for each in page.images if times[each] == 1 and each not in around))
         for page in found
     ]
+
+
+def _numbers_in(url: str) -> tuple[str, ...]:
+    """Those in the path and the query of *url*."""
+    return tuple(re.findall(r"[0-9]+", url.partition("//")[2].partition("/")[2]))

@@ -24,9 +24,10 @@ from imgcrawl.basespiders.base import (
     text_of,
 )
 from imgcrawl.basespiders.fedlists import FedListsSpider
-from imgcrawl.basespiders.following import is_broken, next_stated
+from imgcrawl.basespiders.following import next_stated
 from imgcrawl.basespiders.losses import lost_list, was_stopped
-from imgcrawl.basespiders.questions import QUESTIONS, asked_reason, password_asked, question_on
+from imgcrawl.basespiders.queries import is_broken
+from imgcrawl.basespiders.questions import QUESTIONS, asked_of_walk, asked_reason, password_asked, question_on
 from imgcrawl.basespiders.sites import EarlierWalksSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.exceptions import RequestRefused
@@ -123,7 +124,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         busy = not step.brings_new and await outside_loop(size, _is_busy, response)
         if not found or busy:
             asks = "login" if seen.forms and not before.asks else ""  # some sites ask on each page
-            why = asks or ("busy" if busy else seen.why)
+            why = asks or ("busy" if busy else await asked_of_walk(self, seen.why, page, before, self.found_on))
             for request in self.without_any(response, page, before.without(seen.named), why=why):
                 yield request
             return

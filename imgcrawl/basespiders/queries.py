@@ -8,7 +8,7 @@ from typing import cast
 from lxml import etree
 from parsel import Selector
 from parsel.csstranslator import GenericTranslator, HTMLTranslator
-from scrapy.http import Response, TextResponse
+from scrapy.http import JsonResponse, Response, TextResponse
 
 from imgcrawl.basespiders.trials import is_css
 
@@ -41,3 +41,13 @@ def said(node: Selector) -> str:
         return str(node.root) if type(node.root) is int else ""  # no truth, which is an int, too
     attributes = node.root.items() if hasattr(node.root, "items") else ()  # of a number or a truth there are none
     return next((value for name, value in attributes if name in ("href", "src")), "") or node.xpath("string()").get("")
+
+
+def is_broken(response: Response) -> bool:
+    """Whether *response* is called JSON, and none can be read from it, or it is too deep to be read."""
+    if isinstance(response, JsonResponse):
+        try:
+            response.json()
+        except (ValueError, RecursionError):
+            return True
+    return False

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from parsel import Selector
+from scrapy import Request
 from scrapy.http import Response, TextResponse
+from scrapy.http.request import NO_CALLBACK
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import failed_reason, is_page
+from imgcrawl.basespiders.sites import ListAddressesSpider
+from imgcrawl.basespiders.walk import Walk
+from imgcrawl.failures import reason_of
 from imgcrawl.pages.login import Form, asks_age, asks_login, question_of
+from imgcrawl.pages.outside import let_go, outside_loop, size_of
 
 # What is said of a list page that asks, and what answers it.
 QUESTIONS = {
@@ -32,6 +39,27 @@ def question_on(response: Response, *, is_first: bool) -> str:
     if not is_first and len(page.xpath(f"(//a/@href)[position() <= {_MOST_LINKS + 1}]")) > _MOST_LINKS:
         return ""
     return "login" if asks_login(page) else "age_gate" if asks_age(page) else ""
+
+
+async def asked_of_walk(
+    spider: ListAddressesSpider, why: str, page: int, walk: Walk, found_on: Callable[[Response], list[str]]
+) -> str:
+    """*why* list page *page* shows nothing; or nothing, where it asks and is behind the last page.
+
+    That is where no page of *walk*, which is before it, names it, and the one before, asked for again, shows something.
+    """
+    if why not in QUESTIONS or page <= max(walk.named, spider.first_page) or not spider.is_numbered():
+        return why
+    before = spider.numbered_address(page - 1, replace(walk, offset=walk.offset - len(walk.last)))
+    request = Request(before, meta={"task": "list"}, callback=NO_CALLBACK)
+    try:
+        answer = await spider.crawler.engine.download_async(request)
+        shows = bool(await outside_loop(size_of(answer.body), found_on, answer))
+        await let_go(answer)
+        return "" if shows else why
+    except Exception as error:
+        spider.logger.info("%.500s: asked for again: %s", before, reason_of(error)[1])
+        return why
 
 
 def asked_reason(failure: Failure, known: Collection[Form] = ()) -> str:

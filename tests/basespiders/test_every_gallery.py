@@ -178,7 +178,8 @@ def test_list_pages_and_galleries_that_ask_are_told_whatever_their_status(
     server: Server, tmp_path: Path, status: int, page: str, asks: str
 ) -> None:
     add_galleries(server)
-    add(server, {"/list/1": links("/g/1", "/g/2"), "/whole/1": links("/g/1"), "/whole/2": FOOT})
+    add(server, {"/list/1": links("/g/1", "/g/2") + "<a href=/list/2>2</a>"})
+    add(server, {"/whole/1": links("/g/1"), "/whole/2": FOOT})
     add(server, {"/on/1": links("/g/1") + "<a href=/on/3>3</a>", "/on/3": links("/g/3")})
     server.add("/on/2", page.encode(), status=status, headers=HTML)
     for path in ("/list/2", "/list/3", "/list/4", "/g/2", "/first/1"):
@@ -190,6 +191,30 @@ def test_list_pages_and_galleries_that_ask_are_told_whatever_their_status(
     assert f"/first/1: list page 1 {asks}" in gallery_crawl(server, tmp_path / "first", "/first/{page}").log
     assert names(gallery_crawl(server, tmp_path / "on", "/on/{page}")) == ["1", "3"], "one page alone may ask"
     assert gallery_crawl(server, tmp_path / "whole", "/whole/{page}").code == 0, "the foot of a page asks nobody"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "<p>No more results.</p><p>Please log in to view more.</p><a href=/login>Log in</a>",
+        "<p>No more galleries.</p><footer>You must be 18 or older. <a href=/18>18+</a></footer>",
+    ],
+)
+def test_what_is_behind_the_last_list_page_asks_nobody_unless_the_page_before_asks_too(
+    server: Server, tmp_path: Path, end: str
+) -> None:
+    add_galleries(server)
+    add(server, {"/whole/1": links("/g/1"), "/whole/2": links("/g/2"), "/whole/3": end})
+    run = gallery_crawl(server, tmp_path, "/whole/{page}")
+    assert (names(run), run.code, server.count("/whole/2")) == (["1", "2"], 0, 2), run.log
+    # The session ends; or the site says that there is more.
+    add(server, {"/ended/1": links("/g/1"), "/more/1": links("/g/1") + "<a href=/more/2>2</a>", "/more/2": end})
+    add(server, {"/ended/2": links("/g/2")}, times=1)
+    add(server, {"/ended/2": end, "/ended/3": end})
+    for name, page in (("ended", 3), ("more", 2)):
+        run = gallery_crawl(server, tmp_path / name, f"/{name}/{{page}}")
+        assert run.code == 1
+        assert f"/{name}/{page}: list page {page} " in run.log
 
 
 @pytest.mark.parametrize(

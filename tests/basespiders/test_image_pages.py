@@ -11,7 +11,7 @@ from imgcrawl.pages.continued import continues
 from imgcrawl.pages.versions import offered_versions
 from tests.basespiders.test_every_gallery import add, add_galleries, gallery_crawl, links
 from tests.support.crawling import Crawl
-from tests.support.server import Server
+from tests.support.server import Server, redirect
 
 NEXT = '<a rel=next href="{}">more</a>'
 
@@ -93,15 +93,57 @@ def test_images_that_their_gallery_shows_itself_are_the_images_of_their_pages(se
     assert failed == [{"url": server.url("/see/2"), "reason": "no_image"}]
 
 
+def test_pages_of_images_that_show_more_of_their_own_and_two_links_to_one(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+
+    def thumbs(*pairs: tuple[str, str]) -> str:
+        return "<img src=/logo.png>" + "".join(f"<a class=t href={page}><img src={image}></a>" for page, image in pairs)
+
+    add(server, {"/list/1": links("/g/full", "/g/twice", "/g/gone")})
+    add(server, {"/g/full": thumbs(*((f"/view/{n}", f"/i/{n}.jpg") for n in (1, 2, 3)))})
+    add(server, {"/view/1": "<img src=/logo.png><img src=/i/1.jpg>"})
+    add(server, {f"/view/{n}": f"<img src=/logo.png><img src=/i/{n}.jpg><img src=/by/{n}x.jpg>" for n in (2, 3)})
+    # By its title, too, and by an address of another form; two that are gone show the same.
+    see = "<a class=t href=/see/{0}><img src=/t/{0}.jpg></a><a class=t href=/see/{0}?from=title>{0}</a>"
+    add(
+        server, {"/g/twice": "<img src=/logo.png>" + see.format(7) + see.format(8) + "<a class=t href=/see/8-cat>8</a>"}
+    )
+    server.add("/see/8-cat", redirect("/see/8"))
+    for n in (7, 8):
+        add(server, dict.fromkeys((f"/see/{n}", f"/see/{n}?from=title"), f"<img src=/logo.png><img src=/i/s{n}.jpg>"))
+    add(server, {"/g/gone": thumbs(*((f"/was/{n}", f"/t/w{n}.jpg") for n in (1, 2, 3)))})
+    add(
+        server,
+        {"/was/1": "<img src=/i/w1.jpg>", "/was/2": "<img src=/removed.jpg>", "/was/3": "<img src=/removed.jpg>"},
+    )
+    run = gallery_crawl(server, tmp_path, image_pages="a.t")
+    found = {name: sorted(images) for name, images in shown(run).items()}
+    # What else stands on a page with an image of the gallery may be one, too.
+    assert found == {
+        "full": ["1.jpg", "2.jpg", "2x.jpg", "3.jpg", "3x.jpg"], "twice": ["s7.jpg", "s8.jpg"], "gone": ["w1.jpg"],
+    }  # fmt: skip
+    failed = [page["url"] for item in run.items for page in item["failed_pages"]]
+    assert failed == [server.url("/was/2"), server.url("/was/3")]
+
+
 def test_the_page_of_an_image_that_is_json_or_asks_to_log_in(server: Server, tmp_path: Path) -> None:
     add_galleries(server)
-    thumbs = "".join(f"<a class=t href=/view/{name}><img src=/t/{name}.jpg></a>" for name in ("json", "login", "page"))
+    thumbs = "".join(
+        f"<a class=t href=/view/{name}><img src=/t/{name}.jpg></a>" for name in ("json", "login", "page", "odd")
+    )
     form = "<img src=/logo.png><form action=/login method=post><input name=user><input type=password name=p></form>"
-    add(server, {"/list/1": links("/g/1"), "/g/1": thumbs, "/view/login": form, "/view/page": "<img src=/i/page.jpg>"})
+    add(server, {"/list/1": links("/g/1"), "/g/1": f"<img src=/logo.png>{thumbs}", "/view/login": form})
+    # One that is named as decoration is.
+    odd = form.replace("/logo.png>", "/logo.png><img src=/i/banner_1.jpg>")
+    add(server, {"/view/page": "<img src=/i/page.jpg>", "/view/odd": odd})
     server.add("/view/json", b'{"photo": {"url": "/i/json.jpg"}}', headers={"Content-Type": "application/json"})
     run = gallery_crawl(server, tmp_path, image_pages="a.t")
-    assert shown(run) == {"1": ["json.jpg", "page.jpg"]}
-    assert run.items[0]["failed_pages"] == [{"url": server.url("/view/login"), "reason": "login"}]
+    assert shown(run) == {"1": ["json.jpg", "page.jpg", "banner_1.jpg"]}
+    failed = [{"url": server.url(f"/view/{name}"), "reason": "login"} for name in ("login", "odd")]
+    assert run.items[0]["failed_pages"] == failed
+    run = gallery_crawl(server, tmp_path / "declared", image_pages="a.t", images="img::attr(src)")
+    assert shown(run) == {"1": ["page.jpg", "banner_1.jpg"]}
+    assert run.items[0]["failed_pages"][1:] == failed
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,11 @@ def test_a_list_in_json_goes_on_by_what_it_states_and_an_answer_that_is_cut_is_t
     run = gallery_crawl(server, tmp_path / "cut", "/n/{page}", galleries="items[].url")
     assert (names(run), run.code) == (["1", "2", "5", "6"], 1), run.log
     assert "1 list page could not be had, so galleries may be missing (corrupt: 1)" in run.log
+    # Deeper than can be read.
+    server.add("/n/2", b"[" * 100_000, headers=JSON)
+    run = gallery_crawl(server, tmp_path / "deep", "/n/{page}", galleries="items[].url")
+    assert (names(run), run.code) == (["1", "2", "5", "6"], 1), run.log
+    assert "galleries may be missing (corrupt: 1)" in run.log
 
 
 def test_sitemaps_that_robots_txt_names_and_one_that_breaks_off(server: Server, tmp_path: Path) -> None:
