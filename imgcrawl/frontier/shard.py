@@ -110,14 +110,10 @@ class Shard:
         if self._is_full:
             return FULL_PAUSE
         # Of several shards each hears less often from each worker, as there is less to say to each.
-        parts = self.reply.workers * len(self.run.shards)
+        crowd = self.reply.workers * len(self.run.shards) / EXCHANGES_A_SECOND
         if self.run.leases.starving:
-            window = IDLE_FLUSH_DELAY
-        elif any(operation[0] in _PAGES for operation in self.outbox):
-            window = PAGES_WINDOW
-        else:
-            window = BATCH_WINDOW
-        return max(1.0, parts / (EXCHANGES_A_SECOND * PAGES_WINDOW)) * window
+            return IDLE_FLUSH_DELAY * max(1.0, crowd / PAGES_WINDOW)
+        return max(crowd, PAGES_WINDOW if any(op[0] in _PAGES for op in self.outbox) else BATCH_WINDOW)
 
     async def _exchange(self) -> None:
         """Report a batch and lease what is wanted. The last batch is that with which a closing worker leaves."""
