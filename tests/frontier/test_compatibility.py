@@ -267,7 +267,7 @@ def test_it_is_a_scheduler_of_scrapy_redis_and_no_other_is_taken_for_it() -> Non
 async def opened(server: RedisServer, **settings: Any) -> AsyncIterator[Scheduler]:
     """The scheduler, as an engine opens and closes it that asks for nothing by itself."""
     made = scheduler(REDIS_URL=server.url, **settings)
-    slot, scraper = SimpleNamespace(closing=None, nextcall=Mock()), SimpleNamespace(_scrape=None)
+    slot, scraper = SimpleNamespace(closing=None, nextcall=Mock(), inprogress=set()), SimpleNamespace(_scrape=None)
     made.crawler.engine = cast(
         "Any", SimpleNamespace(_slot=slot, scheduler=made, scraper=scraper, crawler=made.crawler)
     )
