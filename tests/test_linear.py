@@ -26,6 +26,7 @@ from imgcrawl.lines import printable
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.images import find_images, images_in
 from imgcrawl.pages.linkeddata import graph_in
+from imgcrawl.pages.links import frames_of
 from imgcrawl.pages.login import asks_age, asks_login, login_forms
 from imgcrawl.pages.pagination import LINKS, NEXT_LINKS, propose_pagination
 from imgcrawl.pages.repeated import PagePlaces
@@ -65,6 +66,10 @@ def images(html: str) -> None:
 
 def originals(html: str) -> None:
     images_in(Selector(html).css("img"), PAGE, PAGE)
+
+
+def frames(html: str) -> None:
+    frames_of(html, PAGE)
 
 
 def links(html: str) -> None:
@@ -134,6 +139,14 @@ READ: list[tuple[Callable[[str], object], list[str]]] = [
             "".join(f'<a href="{"/raw" * 490}/%/1"><img src=b></a>' for _ in range(200)),
         ],
     ),
+    (
+        images,
+        [
+            f"<img src=/a.jpg><script>{begin}{long(text)}</script>"
+            for begin, text in (("", "data:['"), ("", "data: [{"), ("images={", "1:{"), ("images={", "x:{data:['"))
+        ],
+    ),
+    (frames, ["".join(f"<iframe src=/{number}>" for number in range(55_000))]),
     (
         originals,
         [

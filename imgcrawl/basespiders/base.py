@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -79,6 +80,8 @@ class BaseSpider(PickedSpider):
             if not arguments.get(option):
                 raise InputError(f"{self.name} needs -a {option}=…: {known[option]}")
         super().__init__(**arguments)
+        # Pages, read in a thread, and the authors' pictures that were left out there: until they are counted.
+        self.author_pictures: deque[tuple[str, set[str]]] = deque()
         if self.base is not None:
             self.base = _checked_base(self.base)
 
@@ -153,6 +156,10 @@ class BaseSpider(PickedSpider):
         if not item[f"{self.media}_urls"]:
             self.crawler.stats.inc_value("gallery/empty")
             samples_of(self.crawler).add("gallery/empty", item["url"])
+        while self.author_pictures:
+            page, pictures = self.author_pictures.popleft()
+            self.crawler.stats.inc_value("gallery/author_pictures", len(pictures))
+            samples_of(self.crawler).add("gallery/author_pictures", min(pictures), page)
         return item
 
     def failed(self, item: Gallery, reason: str) -> Gallery:

@@ -147,7 +147,9 @@ class DomainsSpider(RowsSpider):
         item["title"] = text_of(response, "//title")
         item["links"] = count_links(response.text, response.url)
         copies: dict[str, str] = {}
-        item["image_urls"] = find_images(response.text, response.url, response.encoding, copies)
+        item["image_urls"] = find_images(response.text, response.url, response.encoding, copies, authors := set[str]())
+        if authors:
+            self.author_pictures.append((response.url, authors))
         if copies:
             item["image_copies"] = copies
         item["image_pages"] = [response.url] * len(item["image_urls"])

@@ -215,7 +215,9 @@ class GallerySpider(KnownGalleriesSpider):
         else:  # in JSON there are none but as in a script
             page = cast("TextResponse", response)
             text = f"<script>{page.text}" if isinstance(response, JsonResponse) else page.text
-            found = find_images(text, page.url, page.encoding, shown)
+            found = find_images(text, page.url, page.encoding, shown, authors := set[str]())
+            if authors:
+                self.author_pictures.append((page.url, authors))
         if copies is not None:
             copies |= {self.image_url(original): copy for original, copy in shown.items()}
         return list(dict.fromkeys(map(self.image_url, found)))

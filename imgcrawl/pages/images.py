@@ -25,9 +25,12 @@ _NEAR = 64  # elements above one in which it is looked for the one that was sear
 
 Originals = dict[tuple[Any, bool], list[str]]  # a link, whether it was itself searched → the image that it leads to
 Copies = dict[str, str] | None  # an image that may be a page → what the link to it is around
+Authors = set[str] | None
 
 
-def find_images(html: str | Selector, url: str, encoding: str = "utf-8", copies: Copies = None) -> list[str]:
+def find_images(
+    html: str | Selector, url: str, encoding: str = "utf-8", copies: Copies = None, authors: Authors = None
+) -> list[str]:
     """The addresses of the images of a page, absolute, without fragment, in order of appearance, none twice.
 
     One address for each `<img>`: that of the image file that it links to, else what a full-size attribute says, else
@@ -45,14 +48,15 @@ def find_images(html: str | Selector, url: str, encoding: str = "utf-8", copies:
 
     Left out: `data:`, images declared as 1x1 and pixel files (`spacer.gif`), what counts visits, icons (declared to be
     no larger, or SVG by such a name), the page itself, and names like `loading.gif` where a better address took their
-    place; images of style sheets too, beside others: they are icons and sprites. What is stated as an image, but can be
-    asked for by nobody, is among the images: what becomes of it is told.
+    place; images of style sheets too, beside others: they are icons and sprites; and pictures of those who write on the
+    page (of the class `avatar`), beside more others, but for what it shows or names elsewhere, too. What is stated as
+    an image, but can be asked for by nobody, is among the images: what becomes of it is told.
 
     *html* is the text of a page (time linear in its length) or a selector, of which only its own part counts;
     *encoding* that of the page. *copies* gets what the page shows of those images that it links to by addresses which
-    may be pages, having no image's name.
+    may be pages, having no image's name; *authors* the pictures of those who write that are left out.
     """
-    return _find(text_of(html), url, base_of(html, url), encoding, copies, whole_page=True)
+    return _find(text_of(html), url, base_of(html, url), encoding, copies, authors, whole_page=True)
 
 
 def images_in(
@@ -96,7 +100,14 @@ def images_in(
 
 
 def _find(
-    text: str, url: str, base: str, encoding: str, copies: Copies = None, *, whole_page: bool = False
+    text: str,
+    url: str,
+    base: str,
+    encoding: str,
+    copies: Copies = None,
+    authors: Authors = None,
+    *,
+    whole_page: bool = False,
 ) -> list[str]:
     search = ImageSearch(resolve(url, "") or url, base, encoding, text, whole_page=whole_page)
     reader = FactsReader(text, base, encoding)
@@ -107,6 +118,8 @@ def _find(
     found = search.found([*facts.images, *facts.refused])
     if copies is not None:
         copies |= search.copies
+    if authors is not None:
+        authors.update(largest_of(dict.fromkeys(search.left_out, 0.0), ()))
     if whole_page and not search.shows_any():
         others = scripted_images(text, base, encoding) or styled_images(text, base, encoding)
         found |= dict.fromkeys(others, 0.0)

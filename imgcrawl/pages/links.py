@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import NamedTuple
 
 from parsel import Selector
@@ -14,6 +15,7 @@ from imgcrawl.urls import absolute, origin_of
 _FRAME = frozenset(("frame",))  # of <iframe> the tags are always told
 _TINY = re.compile(r"\s*+0*[01](?:px)?\s*+", re.IGNORECASE)
 MAX_FRAMES = 3
+_MAX_SEEN = 1_000  # of a page
 
 
 class Frames(NamedTuple):
@@ -29,9 +31,11 @@ def frames_of(html: str | Selector, url: str, encoding: str = "utf-8") -> Frames
     frames = (tag.attributes for tag in tags(text_of(html), _FRAME) if tag.name in ("frame", "iframe"))
     seen = (each for each in frames if not any(_TINY.fullmatch(each.get(side, "")) for side in ("width", "height")))
     found = (absolute(base, each.get("src", ""), encoding) for each in seen if not is_empty(each.get("src", "")))
-    shown = [frame for frame in dict.fromkeys(found) if frame and frame != url]
-    own = [frame for frame in shown if origin_of(frame) == origin_of(url)]
-    return Frames(own[:MAX_FRAMES], [frame for frame in shown if frame not in own][:MAX_FRAMES])
+    origin, own, others = origin_of(url), list[str](), list[str]()
+    for frame in dict.fromkeys(islice(found, _MAX_SEEN)):
+        if frame and frame != url:
+            (own if origin_of(frame) == origin else others).append(frame)
+    return Frames(own[:MAX_FRAMES], others[:MAX_FRAMES])
 
 
 def count_links(html: str | Selector, url: str = "") -> int:

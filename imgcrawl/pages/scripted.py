@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator
-from itertools import islice
+from itertools import count, islice
 
 from imgcrawl.pages.candidates import ORNAMENT, PHOTOGRAPH, PLACEHOLDER, file_name
 from imgcrawl.pages.literals import literal_to
@@ -20,7 +20,8 @@ _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
 # A list that is called a gallery, an album, the images of something; or the things in an object that is. One whose keys
 # are numbers is a list, too.
 _LIST = re.compile(r"""\[(?=\s*+["'{`])|\{(?=\s*+["']?[0-9]{1,12}["']?\s*+:\s*+["'{])""")
-_CALLED = re.compile(r"""(?<![\w$.-])([\w$.-]{1,60})["']?\s*+[:=(]\s*+(?:JSON\.parse\(\s*+["'`])?\Z""")
+# What stands before it, read backwards: so it can begin in one place only.
+_CALLED = re.compile(r"""(?:["'`]\s*+\(esrap\.NOSJ)?+\s*+[:=(]\s*+["']?+([\w$.-]{1,60}+)(?![\w$.-])""")
 _GALLERY = re.compile(
     r"image|photo|picture|galler|slide|album|imgs|pics|fancybox|lightbox|dynamicEl$|dataSource$", re.IGNORECASE
 )
@@ -29,6 +30,7 @@ _WHOLE = re.compile(r"\{[^{}\[\]]*+\}|\[[^{}\[\]]*+\]")
 _ITEMS = frozenset(("items", "list", "data", "entries", "media", "elements", "files", "results", "nodes", "content"))
 _BEFORE, _NAME = 400, 64  # characters before a list: of the object that it is in, and of its name
 _MAX_LISTS, _ALONE = 30, 3  # of a page; images of one that no other speaks for
+_MAX_LOOKS = 2_000  # of a page: around lists that have a name as all things have
 _MAX_LIST, _MAX_READ = 1_000_000, 6_000_000  # characters of one; of all
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 # A page that is there to lead on has next to nothing else: nothing to press, and few words.
@@ -106,11 +108,11 @@ def listed_images(
 
 
 def _lists_in(scripts: Iterable[str]) -> Iterator[Stated]:
-    tried, left = 0, _MAX_READ
+    tried, left, looks = 0, _MAX_READ, count()
     for script in scripts:
         for code in (script, script.replace('\\"', '"')) if '\\"' in script else (script,):
             for found in _LIST.finditer(code):
-                called = _called(code, found.start())
+                called = _called(code, found.start(), looks)
                 if not called:
                     continue
                 tried += 1
@@ -131,11 +133,13 @@ def _lists_in(scripts: Iterable[str]) -> Iterator[Stated]:
                     yield Stated(images, stated.copies)
 
 
-def _called(code: str, start: int) -> str:
-    """The name of the list at *start*, where it or the object that it is in is called a gallery; else nothing."""
+def _called(code: str, start: int, looks: Iterator[int]) -> str:
+    """The name of the list at *start*, where it or the object that it is in is called a gallery; else nothing.
+
+    Of *looks* one is taken for each object that is looked for."""
     called = _name_in(code[max(0, start - _NAME) : start])
     last = called.rpartition(".")[2]
-    if last in _ITEMS and last == called:
+    if last in _ITEMS and last == called and next(looks) < _MAX_LOOKS:
         before = _WHOLE.sub("", _WHOLE.sub("", code[max(0, start - _BEFORE) : start]))
         opened = before.rfind("{")
         called = _name_in(before[:opened][-_NAME:]) if before.rfind("}") < opened > before.rfind("]") else ""
@@ -146,10 +150,8 @@ def _called(code: str, start: int) -> str:
 
 
 def _name_in(before: str) -> str:
-    if before.rstrip()[-1:] not in (":", "=", "(") and "JSON.parse" not in before:
-        return ""
-    called = _CALLED.search(before)
-    return called[1] if called else ""
+    called = _CALLED.match(before[::-1])
+    return called[1][::-1] if called else ""
 
 
 def _is_photograph(address: str) -> bool:

@@ -43,7 +43,10 @@ _PHOTO = re.compile(r"\.(?:jpe?g|webp|avif)$", re.IGNORECASE)
 _ONLY_TAGS = re.compile(r"\s*+(?:<[^<>]++>\s*+)*+")
 # A picture of who has written something, by the class of the image or of the link that it is in.
 _OF_AUTHOR = re.compile(
-    r"(?<!\S)(?:(?:post-?)?(?:user|author|member|comment)[_-]?)?avatar(?:[_-][\w-]{1,20})?(?!\S)", re.IGNORECASE
+    r"(?<!\S)(?:(?:post-?)?(?:user|author|member|comment)[_-]?)?avatar(?:[_-]{1,2}"
+    r"(?:img|image|photo|pic|picture|wrap(?:per)?|container|box|link|small|medium|large|x{0,2}[sml]|\d{1,3}|u\d{1,12}(?:-[a-z])?))?"
+    r"(?!\S)",
+    re.IGNORECASE,
 )
 _TAG_NAME = re.compile(r"<(/?[a-z][^\s/>]*+)")
 _MAX_BETWEEN = 2_000  # characters between an element and the image in it, and from there to its end
@@ -62,6 +65,7 @@ class ImageSearch:
         self._found: dict[str, float] = {}
         self._stand_ins: set[str] = set()
         self._authors: set[str] = set()
+        self._others: set[str] = set()  # also what is the picture of an author as well
         self._sources: list[tuple[Rank, str]] = []
         self._unreplaced: str | None = None
         self._in_noscript = False
@@ -70,6 +74,7 @@ class ImageSearch:
         self._carrier: Tag | None = None  # the last element that states which image it shows, or in large
         self._within = 0  # values of attributes that are markup, or templates
         self.scripts: list[str] = []
+        self.left_out: set[str] = set()  # pictures of authors
         self.copies: dict[str, str] = {}  # of what links lead to that may be a page
 
     def read(self, tag: Tag) -> None:
@@ -180,13 +185,13 @@ class ImageSearch:
                 if copy := self._best(candidates)[0]:
                     self.copies.setdefault(original, copy)
                 return
-        address = self._add(candidates, refused=True)
+        of_author = _OF_AUTHOR.search(classes) is not None
+        address = self._add(candidates, refused=True, of_author=of_author)
         if address is None:
             return
         src = (self._resolve(attributes.get("src", "")) if "srcset" in attributes else "") or ""
         if src not in ("", address) and size_of(src).image == size_of(address).image:
-            self._add([(PLAIN, src)])  # the larger one counts
-        self._authors.update((address, src) if _OF_AUTHOR.search(classes) else ())
+            self._add([(PLAIN, src)], of_author=of_author)  # the larger one counts
         for rank, candidate in candidates:
             if rank == STAND_IN and (stand_in := self._resolve(candidate)) not in (None, address):
                 self._stand_ins.add(str(stand_in))
@@ -208,14 +213,17 @@ class ImageSearch:
             self._add(candidates)
         return []
 
-    def _add(self, candidates: list[tuple[Rank, str]], *, refused: bool = False) -> str | None:
+    def _add(self, candidates: list[tuple[Rank, str]], *, refused: bool = False, of_author: bool = False) -> str | None:
         """Take the best of *candidates* that can be asked for, or with *refused* the best that cannot."""
         address, width, told = self._best(candidates)
         if address:
             self._found[address] = max(self._found.get(address, 0), width)
         elif refused and told:
             self._found[address := told] = 0
-        return address or None
+        if not address:
+            return None
+        (self._authors if of_author else self._others).add(address)
+        return address
 
     def _best(self, candidates: list[tuple[Rank, str]]) -> tuple[str, float, str]:
         """The best of *candidates* that can be asked for, and its width; and the best that cannot."""
@@ -240,14 +248,20 @@ class ImageSearch:
     def found(self, named: Iterable[str]) -> dict[str, float]:
         """All that was found, after what the page has *named*: address → width, 0 where that is not stated.
 
-        Of a page that shows something else, without the pictures of those who have written on it."""
+        Of a page that shows more of something else, without the pictures of those who have written on it."""
         self._add(self._sources, refused=True)
         found = dict.fromkeys(named, 0.0)
-        shows_others = self._whole_page and any(is_shown(address) for address in self._found.keys() - self._authors)
-        left_out = self._stand_ins | (self._authors - found.keys() if shows_others else set())
+        authors = self._authors - self._others - found.keys()
+        others = set(filter(is_shown, self._others - self._stand_ins)) if self._whole_page and authors else set[str]()
+        self.left_out = authors if _images(authors) < _images(others) else set()
+        left_out = self._stand_ins | self.left_out
         for address, width in self._found.items():
             found[address] = max(found.get(address, 0), width)
         return {address: width for address, width in found.items() if address not in left_out}
+
+
+def _images(addresses: Iterable[str]) -> int:
+    return len({size_of(address).image for address in addresses})
 
 
 def _embedded(name: str, attributes: dict[str, str]) -> str:

@@ -73,7 +73,7 @@ FRAMES = {
     "/set": "<title>Set</title><frameset cols='20%,80%'><frame src='menu'><frame src='/inner#x'></frameset>",
     "/none": "<title>None</title><iframe src=/inner width=1 height=1></iframe><iframe src='http://127.0.0.2:1/'></iframe>"
     "<iframe src=/none></iframe><iframe src=/404></iframe>",
-    "/own": "<title>Own</title><img src=/i/3.jpg><iframe src=/inner></iframe>",
+    "/own": "<title>Own</title><img src=/i/3.jpg><img src=/i/2.jpg><img class=avatar src=/me.jpg><iframe src=/inner>",
     "/menu": "<a href=/inner>x</a>",
     "/nest": "<title>Nest</title><iframe src=/middle></iframe>",
     "/middle": "<img src=/theme/logo.png width=20 height=20><iframe src=/nest></iframe><iframe src=/inner></iframe>",
@@ -94,11 +94,12 @@ def test_what_a_page_has_in_frames_of_its_own_site_is_its_gallery(server: Server
         "One": ["1.jpg", "2.jpg"],
         "Set": ["1.jpg", "2.jpg"],
         "None": [],
-        "Own": ["3.jpg"],
+        "Own": ["3.jpg", "2.jpg"],
         "Nest": ["1.jpg", "2.jpg"],
     }
     assert {image["status"] for image in run.images} <= {"downloaded", "uptodate", "duplicate"}
     assert {path.rpartition("/")[2] for path in run.files} == {"001.jpg", "002.jpg"}, "numbered as those of one page"
+    assert f"gallery author_pictures: {server.url('/me.jpg')} on {server.url('/own')}" in run.log
     assert f"{server.url('/none')}: frames of other sites are not read: http://127.0.0.2:1/" in run.log
     (asked,) = {request.headers.get("referer") for request in server.requests if request.path == "/i/1.jpg"}
     assert asked == server.url("/inner")

@@ -437,11 +437,34 @@ def test_pictures_of_those_who_write_on_a_page_are_left_out_beside_others() -> N
         "http://h/image.php?u=3": "<a href=/member.php?u=3 class=postuseravatar><img src=/image.php?u=3></a>",
         "http://h/a/4.jpg": "<img class=user-avatar_img srcset='/a/4-48x48.jpg 48w, /a/4.jpg 400w' src=/a/4-48x48.jpg>",
     }
-    everything = "".join([*junk.values(), "<img class=no-avatars src=/i/5.jpg><a class=avatars><img src=/i/6.jpg></a>"])
-    assert find_images(everything, "http://h/") == ["http://h/i/5.jpg", "http://h/i/6.jpg"]
-    assert find_images("".join(junk.values()) + "<img src=/logo.png>", "http://h/") == [*junk, "http://h/logo.png"]
+    shown = {f"http://h/i/{number}.jpg": f"<img src=/i/{number}.jpg>" for number in range(5, 8)}
+    shown |= {
+        "http://h/i/8.jpg": "<img class=no-avatars src=/i/8.jpg>",
+        "http://h/i/9.jpg": "<a class=avatars><img src=/i/9.jpg></a>",
+        **{
+            f"http://h/i/{name}.jpg": f"<img class={name} src=/i/{name}.jpg>"
+            for name in ("avatar-2009", "avatar-gallery", "avatar-the-last-airbender")
+        },
+        "http://h/i/me.jpg": "<img class=avatar src=/i/me.jpg><img src=/i/me.jpg>",
+        "http://h/i/bg.jpg": "<p style='background:url(/i/bg.jpg)'></p><img class=avatar src=/i/bg.jpg>",
+    }
+    everything = "".join([*junk.values(), *shown.values()])
+    left_out: set[str] = set()
+    assert find_images(everything, "http://h/", authors=left_out) == list(shown)
+    assert left_out == set(junk)
     stated = "<meta property=og:image content=/a/1.jpg>" + everything
-    assert find_images(stated, "http://h/") == ["http://h/a/1.jpg", "http://h/i/5.jpg", "http://h/i/6.jpg"]
+    assert find_images(stated, "http://h/") == ["http://h/a/1.jpg", *shown]
+
+
+def test_a_gallery_of_avatars_keeps_them() -> None:
+    avatars = {f"http://h/avatars/{number}.png": f"<img class=avatar src=/avatars/{number}.png>" for number in range(3)}
+    for beside in ((), ("logo.png",), ("banner/x.jpg",), ("i/1.jpg", "i/2.jpg", "i/3.jpg")):
+        others = {f"http://h/{name}": f"<img src=/{name}>" for name in beside}
+        left_out: set[str] = set()
+        found = find_images("".join((avatars | others).values()), "http://h/", authors=left_out)
+        assert (found, left_out) == (list(avatars | others), set())
+    others |= {"http://h/i/4.jpg": "<img src=/i/4.jpg>"}
+    assert find_images("".join((avatars | others).values()), "http://h/") == list(others)
 
 
 def test_what_is_shown_of_an_image_that_may_be_a_page_is_known() -> None:
