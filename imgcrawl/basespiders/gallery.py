@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from typing import Any, Self, cast
 
@@ -26,9 +26,10 @@ from imgcrawl.basespiders.questions import asked_reason
 from imgcrawl.engine import scheduler_in
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.items import PAGE_FACTS, Gallery
-from imgcrawl.pages import PageFacts, find_images, page_facts
+from imgcrawl.pages import PageFacts, captions_of, find_images, page_facts
 from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import in_pieces, let_go, outside_loop, size_of
+from imgcrawl.pages.shown import day_shown, is_title
 
 
 class GallerySpider(KnownGalleriesSpider):
@@ -143,9 +144,11 @@ class GallerySpider(KnownGalleriesSpider):
         def read() -> None:
             self.read_page(item, response)
             copies: dict[str, str] = {}
-            item["image_urls"] = self.images_of(response, copies)
+            captions: dict[str, str] = {}
+            item["image_urls"] = self.images_of(response, copies, captions)
             if copies:
                 item["image_copies"] = copies
+            add_captions(item, captions)
             self.fill(item, response)
 
         await outside_loop(size_of(response.body), read)
@@ -201,14 +204,17 @@ class GallerySpider(KnownGalleriesSpider):
         facts = PageFacts()
         if isinstance(response, TextResponse) and is_page(response):
             facts = page_facts(response.text, response.url, response.encoding)
+            facts.date = facts.date or day_shown(response.selector)
         for fact in PAGE_FACTS:
             if value := getattr(facts, fact):
                 item[fact] = value
         item["title"] = words_of(response, *self.titles) or facts.title or response.url.rstrip("/").rpartition("/")[2]
 
-    def images_of(self, response: Response, copies: dict[str, str] | None = None) -> list[str]:
+    def images_of(
+        self, response: Response, copies: dict[str, str] | None = None, captions: dict[str, str] | None = None
+    ) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once. *copies* gets what the page
-        shows of those that may be pages (`pages.find_images`)."""
+        shows of those that may be pages (`pages.find_images`), *captions* their captions (`pages.captions_of`)."""
         shown: dict[str, str] = {}
         if self.image_links:
             found = images(response, self.image_links, shown)
@@ -220,7 +226,20 @@ class GallerySpider(KnownGalleriesSpider):
                 self.author_pictures.append((page.url, authors))
         if copies is not None:
             copies |= {self.image_url(original): copy for original, copy in shown.items()}
+        if captions is not None and isinstance(response, TextResponse) and is_page(response):
+            said = captions_of(response.selector, found, response.url, response.encoding)
+            captions |= {self.image_url(image): caption for image, caption in said.items()}
         return list(dict.fromkeys(map(self.image_url, found)))
+
+
+def add_captions(item: Gallery, captions: Mapping[str, str]) -> None:
+    """Add to what is stated about the images of *item* the *captions* of those that have none, but for its title."""
+    facts: dict[str, dict[str, str]] = item.get("image_facts") or {}
+    for image, caption in captions.items():
+        if not is_title(caption, item["title"]):
+            facts.setdefault(image, {}).setdefault("caption", caption)
+    if facts:
+        item["image_facts"] = facts
 
 
 def asked_address(reached: Request | Response) -> str:

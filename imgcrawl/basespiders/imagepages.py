@@ -99,7 +99,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         """A page in a frame, or around some: *links* are the frames in it, where it shows nothing itself."""
         page = self.read_image_page(answer, number, url, gallery)
         if any(map(is_shown, page.images)) or not isinstance(answer, TextResponse) or not is_page(answer):
-            return _GalleryPage(number, page.url, page.images, reason=page.reason)
+            return _GalleryPage(number, page.url, page.images, reason=page.reason, captions=page.captions)
         own, others = frames_of(answer.text, answer.url, answer.encoding)
         if others:
             self.logger.info("%.500s: frames of other sites are not read: %.500s", answer.url, ", ".join(others))
@@ -151,9 +151,10 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         if not nexts and number == 1 and not links:
             return _GalleryPage(number, response.url)  # there is no other: it is read as a gallery's only page
         copies: dict[str, str] = {}
-        images = () if links and self.image_links else tuple(self.images_of(response, copies))
-        following = nexts[0] if nexts else ""
-        return _GalleryPage(number, response.url, images, copies=copies, links=links, following=following)
+        captions: dict[str, str] = {}
+        images = () if links and self.image_links else tuple(self.images_of(response, copies, captions))
+        page = _GalleryPage(number, response.url, images, copies=copies, captions=captions, links=links)
+        return replace(page, following=nexts[0]) if nexts else page
 
     def next_of_gallery(self, response: Response, number: int, gallery: str) -> list[str]:
         """The address of page *number* of *gallery*, if the page before, *response*, names it."""
@@ -181,14 +182,16 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             return Subpage(number, url, reason="not_a_page")
         if response.url == gallery:
             return Subpage(number, url, reason="elsewhere")
-        images, asked = tuple(self.images_of(response)), ""
+        captions: dict[str, str] = {}
+        images, asked = tuple(self.images_of(response, captions=captions)), ""
         if is_page(response):
             if not any(map(is_shown, images)):
                 ask = partial(question_of, searched=not self.image_links, known=self.login_forms)
                 asked = ask(response.selector, images)
             if not self.image_links:
                 images = self.largest_of(images, response.selector, *base_and_encoding(response))
-        return Subpage(number, url if asked else response.url, images, reason=asked)  # a logo, or one called like that
+        # What was shown may be a logo, or one called like that.
+        return Subpage(number, url if asked else response.url, images, reason=asked, captions=captions)
 
     def largest_of(self, images: tuple[str, ...], page: Selector, base: str, encoding: str) -> tuple[str, ...]:
         """*images* of an image's page, without the other sizes of the largest that its links offer."""

@@ -10,7 +10,7 @@ from scrapy import Request
 from scrapy.http import Response
 from scrapy.http.request import NO_CALLBACK
 
-from imgcrawl.basespiders.gallery import GallerySpider
+from imgcrawl.basespiders.gallery import GallerySpider, add_captions
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery, SubpageGallery
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
@@ -33,6 +33,7 @@ class Subpage:
     has_next: bool = False
     reason: str = ""
     copies: dict[str, str] = field(default_factory=dict)  # of images that may be pages, what the page shows
+    captions: dict[str, str] = field(default_factory=dict)
 
 
 class ManyPagesGallerySpider(GallerySpider):
@@ -73,6 +74,8 @@ class ManyPagesGallerySpider(GallerySpider):
                 item["failed_pages"].append({"url": subpage.url, "reason": reason})
         if copies := {image: copy for subpage in subpages for image, copy in subpage.copies.items()}:
             item["image_copies"] = copies
+        for subpage in subpages:
+            add_captions(item, {image: said for image, said in subpage.captions.items() if image in known})
         if failed := item["failed_pages"]:
             stats.inc_value("subpage/failed", len(failed))
             told = ", ".join(f"{page['reason']}: {page['url']}" for page in failed[:5])

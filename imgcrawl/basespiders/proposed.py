@@ -14,11 +14,13 @@ from scrapy.http import Response, TextResponse
 from scrapy.http.request import NO_CALLBACK
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import content_type, failed_reason, is_page, request_of
+from imgcrawl.basespiders.base import content_type, is_page, request_of
 from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
 from imgcrawl.basespiders.losses import was_stopped
+from imgcrawl.basespiders.questions import QUESTIONS, asked_reason
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.pages import find_images
+from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import Pagination, propose_pagination
 from imgcrawl.pages.proposals import GalleryImages, UnsureError, propose_galleries, propose_images
@@ -49,7 +51,8 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
 
     def unknown_failed(self, failure: Failure) -> None:
         if not was_stopped(failure):
-            self.report(f"{request_of(failure).url}: the start page could not be had ({failed_reason(failure)})")
+            url, reason = request_of(failure).url, asked_reason(failure)
+            self.report(f"{url}: the start page {QUESTIONS.get(reason) or f'could not be had ({reason})'}")
 
     async def parse_unknown(self, response: Response) -> AsyncIterator[Any]:
         # Its metaclass takes any scheduler for an instance.
@@ -67,7 +70,9 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
             page = await outside_loop(size, _places, response)
             links = await outside_loop(size, propose_galleries, page)
         except UnsureError as error:
-            self.report(f"{error}; say it with -a galleries=XPATH_OR_CSS")
+            asked = await outside_loop(size, _question_of, response)
+            asks = f"{response.url}: the start page {QUESTIONS[asked]}; else" if asked else f"{error};"
+            self.report(f"{asks} say it with -a galleries=XPATH_OR_CSS")
             return
         galleries = [self.at_home(address) for address in links.addresses]
         self.gallery_links = links.css
@@ -127,6 +132,10 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
 def _proposed_images(start: TextResponse, pages: list[TextResponse], galleries: list[str]) -> GalleryImages:
     shown = find_images(start.text, start.url, start.encoding)
     return propose_images([_places(each) for each in pages], galleries, shown)
+
+
+def _question_of(start: TextResponse) -> str:
+    return question_of(start.selector, find_images(start.text, start.url, start.encoding), searched=True)
 
 
 def _places(response: TextResponse) -> PagePlaces:

@@ -114,8 +114,10 @@ class SitemapGallerySpider(GallerySpider):
             return set()
         return {image for image in self.stated_images(response) if not is_on_machine_of(response.url, image)}
 
-    def images_of(self, response: Response, copies: dict[str, str] | None = None) -> list[str]:
-        return list(dict.fromkeys([*super().images_of(response, copies), *self.stated_images(response)]))
+    def images_of(
+        self, response: Response, copies: dict[str, str] | None = None, captions: dict[str, str] | None = None
+    ) -> list[str]:
+        return list(dict.fromkeys([*super().images_of(response, copies, captions), *self.stated_images(response)]))
 
     def stated_images(self, response: Response) -> list[str]:
         """The images that the sitemap which named the gallery *response* states for it."""

@@ -72,13 +72,15 @@ class SubpageGallerySpider(ManyPagesGallerySpider):
         if number > 1 and f"{_path(gallery)}/".startswith(f"{_path(response.url)}/"):
             return Subpage(number, url, reason="elsewhere")
         found = re.findall(r"[0-9]{1,9}", " ".join(select(response, self.last_number)))
+        captions: dict[str, str] = {}
         following = _path(self.subpage_url.format(gallery=gallery, number=number + 1))
         return Subpage(
             number,
             response.url,
-            tuple(self.images_of(response)),
+            tuple(self.images_of(response, captions=captions)),
             int(found[-1]) if found else 0,
             any(_path(link) == following for link in addresses(response, "//a/@href")),
+            captions=captions,
         )
 
 

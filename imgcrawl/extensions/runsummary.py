@@ -71,6 +71,7 @@ def run_summary(
             "scraped": galleries["scraped"] - under_way,
             "under_way": under_way,
             "empty": stats.get("gallery/empty", 0),
+            "undated": stats.get("gallery/undated", 0),
             "reasons": dict(by_reason(stats, "gallery/failed")),
         },
         **({"galleries_of_all_workers": of_all} if of_all else {}),

@@ -66,6 +66,11 @@ def summary(told: Mapping[str, Any]) -> RenderableType:
     row("galleries found", galleries["found"])
     row("  scraped", galleries["scraped"])
     some("    empty", galleries["empty"], "no image was found on the page")
+    some(
+        "    undated",
+        galleries["undated"],
+        "no date was found: taken, whatever GALLERIES_SINCE and _UNTIL say",
+    )
     some("  under way", galleries["under_way"], "read when the crawl was stopped at once, and in no feed")
     row("  failed", galleries["failed"])
     reasons(galleries["reasons"], "failed")

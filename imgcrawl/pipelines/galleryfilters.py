@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from itemadapter import ItemAdapter
     from scrapy.settings import BaseSettings
+    from scrapy.statscollectors import StatsCollector
 
 # As ISO 8601 has it, and as pages in China and Japan do; without anything between, only where nothing else stands.
 _DATE = re.compile(r"(?<!\d)(\d{4})(?:-|/|\.|\s?年\s?)(\d{1,2})(?:-|/|\.|\s?月\s?)(\d{1,2})(?!\d)")
@@ -57,11 +58,20 @@ class GalleryFilters:
         until = _day(settings.get("GALLERIES_UNTIL", ""), "GALLERIES_UNTIL")
         return cls(title, since, until, Ranges.from_setting(settings.get("IMAGES_RANGE", ""), "IMAGES_RANGE"))
 
+    @property
+    def by_date(self) -> bool:
+        return bool(self.since or self.until)
+
+    def count_undated(self, adapter: ItemAdapter, images: int, stats: StatsCollector) -> None:
+        """Count an item in *stats*, some of whose *images* are wanted for want of a date that can be read."""
+        if images and self.by_date and not day_of(adapter.get("date")) and not self.reason(adapter):
+            stats.inc_value("gallery/undated")
+
     def reason(self, adapter: ItemAdapter) -> str:
         """Why the images of an item are not wanted (`title`, `date`); empty if they are."""
         if self.title and not self.title.is_in(str(adapter.get("title") or "")):
             return "title"
-        if (self.since or self.until) and (day := day_of(adapter.get("date"))):
+        if self.by_date and (day := day_of(adapter.get("date"))):
             too_old = self.since and day < self.since
             return "date" if too_old or (self.until and day > self.until) else ""
         return ""

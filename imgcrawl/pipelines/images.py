@@ -132,6 +132,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         if (urls := checked_urls(adapter, self.images_urls_field, self.images_result_field)) is None:
             return item
         name, many = self.spiderinfo.spider.name, len(urls)
+        self.config.galleries.count_undated(adapter, many, self.crawler.stats)
         if many > WINDOW:
             prepare = self.media_requests.prepared
             self._prepared[id(item)] = await for_many(self.threads, many, prepare, adapter, urls, name)

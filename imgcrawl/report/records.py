@@ -66,7 +66,7 @@ def gallery_record(item: Mapping[str, Any], labels: Sequence[str] = LABELS) -> G
     rows = [_image(row, seen) for row in image_rows(item)]
     url, spider = _text(item.get("url"), _ADDRESS), _text(item.get("spider"), _LABEL)
     error = _text(item.get("error"), _LABEL)
-    title = _text(item.get("title") or item.get("name") or item.get("domain"), _TITLE)
+    title = _text(item.get("title") or item.get("name") or item.get("domain") or _said_of_row(item, url), _TITLE)
     failed = sum(row.status == "failed" for row in rows)
     stored = any(row.status in STORED for row in rows)
     known = [spider, url, item.get("parent"), title if not url else "", item.get("rank") if "domain" in item else None]
@@ -120,6 +120,11 @@ def _image(row: Mapping[str, Any], seen: int) -> ImageRecord:
         page=_text(row.get("image_page"), _ADDRESS),
         name=without_commands(_text(name, _TEXT)),
     )
+
+
+def _said_of_row(item: Mapping[str, Any], url: str) -> Any:
+    """What a row of a list says of its image, in the place of its own (`list.csv:20`)."""
+    return "" if "://" in url or not url else item.get("caption") or item.get("label")
 
 
 def _digest(text: str) -> bytes:

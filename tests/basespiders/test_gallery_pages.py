@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.support.crawling import crawl
@@ -114,3 +115,35 @@ def chunked(body: bytes, end: bytes) -> Misbehaviour:
             await exchange.write(b"%x%s%s%s" % (len(part), end, part, end))
 
     return chunked_
+
+
+SHOWN = """<title>T</title><main><h1>Sunday walk</h1><p><time datetime="2024-12-28">a day</time></p>
+<script type="application/ld+json">{"@type": "ImageObject", "contentUrl": "/i/0.jpg", "caption": "Stated"}</script>
+<figure><img src=/i/0.jpg><figcaption>Not this</figcaption></figure>
+<figure><img src=/i/1.jpg><figcaption>The pier</figcaption></figure><img src=/i/2.jpg alt="Sunday walk">
+<a rel=next href="/walks/a/2">more</a></main>"""
+MORE = "<h1>Sunday walk</h1><a href=/i/3.jpg data-caption='The <b>sea</b>'><img src=/t/3.jpg></a><img src=/i/1.jpg>"
+
+
+def test_captions_and_the_day_that_a_page_shows_are_had_where_it_states_none(server: Server, tmp_path: Path) -> None:
+    html = {"Content-Type": "text/html; charset=utf-8"}
+    server.add("/list", b"<a class=g href=/walks/a>a</a><a class=g href=/walks/b>b</a>", headers=html)
+    server.add("/walks/a", SHOWN.encode(), headers=html)
+    server.add("/walks/a/2", MORE.encode(), headers=html)
+    server.add("/walks/b", b"<h1>No day</h1><img src=/i/9.jpg alt='a dog, a cat'>", headers=html)
+    for number in (0, 1, 2, 3, 9):
+        server.add(f"/i/{number}.jpg", jpeg(64 + number))
+    for since, stored in (("2024-12-29", {"No day": 1}), ("2024-12-28", {"No day": 1, "Sunday walk": 4})):
+        arguments = {"list": server.url("/list"), "galleries": "a.g"}
+        settings = {"PRIVATE_HOSTS_ALLOWED": "127.0.0.1", "GALLERIES_SINCE": since}
+        run = crawl(tmp_path, "gallery", arguments, **settings)
+        had = {item["title"]: sum("path" in image for image in item["images"]) for item in run.items}
+        assert {title: count for title, count in had.items() if count} == stored
+        assert re.search(r"^ +undated +1 ", run.log, re.MULTILINE), run.log
+    items = {item["title"]: item for item in run.items}
+    assert items["Sunday walk"]["date"] == "2024-12-28"
+    said = {image["url"][-5]: image["facts"] for item in run.items for image in item["images"] if "facts" in image}
+    assert said == {
+        "0": {"caption": "Stated"}, "1": {"caption": "The pier"}, "3": {"caption": "The sea"},
+        "9": {"caption": "a dog, a cat"},
+    }  # fmt: skip

@@ -6,6 +6,8 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from tests.pages.layouts import LAYOUTS, NAMES, many, site
 from tests.support.crawling import Crawl, crawl
 from tests.support.redis_server import RedisServer
@@ -84,3 +86,13 @@ def test_workers_are_told_who_guesses_and_what_to_give_them(
     run = crawl(tmp_path, "gallery", {"list": server.url("/start")}, REDIS_URL=redis_server.url)
     assert run.code == 1
     assert 'crawl once without --workers and REDIS_URL: its line "Taken from what the pages' in run.log
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_start_page_that_asks_to_log_in_says_so(server: Server, tmp_path: Path, status: int) -> None:
+    form = b"<nav><a href=/a>A</a><a href=/b>B</a></nav><form><input name=u><input type=password name=p></form>"
+    server.add("/start", b"", status=302, headers={"Location": "/login"})
+    server.add("/login", form, status=status, headers=HTML)
+    run = crawl(tmp_path, "gallery", {"list": server.url("/start")}, PRIVATE_HOSTS_ALLOWED="127.0.0.1")
+    assert run.code == 1
+    assert "the start page is a form to log in: the session has ended, or COOKIES" in run.log

@@ -316,3 +316,18 @@ def test_the_catalogues_images_count_once_at_the_day_on_which_they_came() -> Non
     charts = tally.charts()
     assert charts["days"] == [MONDAY // DAY, MONDAY // DAY + 1, MONDAY // DAY + 9]
     assert [row[5] for row in charts["total"]] == [2000, 1000, 9_000_000]
+
+
+@pytest.mark.parametrize(
+    ("more", "title"),
+    [
+        ({"caption": "A", "label": "sea"}, "A"),
+        ({"label": "sea"}, "sea"),
+        ({"title": "T", "caption": "c"}, "T"),
+    ],
+)
+def test_a_row_of_a_list_is_called_what_it_says_of_its_image(more: dict[str, str], title: str) -> None:
+    row = {"spider": "urls", "url": "list.csv:20", "images": [stored("http://a/1.jpg", MONDAY)], **more}
+    assert gallery_record(row).title == title
+    page = {**row, "url": "http://a.example/20"}
+    assert gallery_record(page).title == more.get("title", "")
