@@ -39,6 +39,7 @@ STATS = {
     "gallery/author_pictures": "pictures of those who write on pages (class `avatar`), left out beside more others",
     "gallery/count": "galleries scraped",
     "gallery/empty": "galleries scraped that have no image",
+    "gallery/undated": "galleries that GALLERIES_SINCE or GALLERIES_UNTIL let pass, having no date that can be read",
     "gallery/failed": "galleries that could not be had",
     "gallery/failed/{reason}": "the same, by reason",
     "gallery/found": "galleries that list pages, lists or the command line named",
