@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from scrapy import Request
 from scrapy.core.engine import ExecutionEngine
 from scrapy.crawler import Crawler, CrawlerRunner, CrawlerRunnerBase
+from twisted.python.failure import Failure
 
 from imgcrawl.exceptions import InputError
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from scrapy.http import Response
     from scrapy.statscollectors import StatsCollector
     from twisted.internet.defer import Deferred
-    from twisted.python.failure import Failure
 
 
 def downloader_in(crawler: Crawler) -> object:
@@ -111,11 +111,11 @@ def on_count(stats: StatsCollector, callback: Callable[[str, int], None]) -> Non
     """Have *callback* called with the name of each stat that `inc_value` adds to, and what it adds."""
     inc_value = stats.inc_value
 
-    def inc_and_tell(key: str, count: int = 1, start: int = 0, **arguments: Any) -> None:
-        inc_value(key, count, start, **arguments)
+    def inc_and_tell(key: str, count: int = 1, start: int = 0, *spider: Any, **arguments: Any) -> None:
+        inc_value(key, count, start, *spider, **arguments)
         callback(key, count)
 
-    stats.inc_value = inc_and_tell  # type: ignore[method-assign, assignment] # whatever STATS_CLASS is
+    stats.inc_value = inc_and_tell  # type: ignore[method-assign] # whatever STATS_CLASS is
     vars(stats).pop("_cached_inc_value", None)  # in which Scrapy's keeps the one before
 
 
@@ -143,10 +143,34 @@ async def take_output(engine: ExecutionEngine, output: Any, response: Response |
     await engine.scraper._process_spidermw_output_async(output, response)
 
 
-def on_start(engine: ExecutionEngine, read: Callable[[AsyncIterator[Any]], AsyncIterator[Any]]) -> None:
-    """Have *engine* take what *read* gives of start(), if that is not at its end."""
-    if engine._start is not None:
-        engine._start = read(engine._start)
+def on_start(
+    engine: ExecutionEngine,
+    read: Callable[[AsyncIterator[Any]], AsyncIterator[Any]],
+    newest: Callable[[], Request | None],
+) -> None:
+    """Have *engine* take what *read* gives of start(), if that is not at its end. Where *newest*, which is the request
+    that *read* has just given, cannot be queued, that is told and the next one is taken."""
+    if engine._start is None:
+        return
+    engine._start = read(engine._start)
+    process_next = engine._process_start_next
+
+    async def process_next_or_tell() -> None:
+        try:
+            await process_next()
+        except Exception:  # of a queue, or of somebody's own part: what start() raises is told there
+            request = newest()
+            if request is None:
+                raise
+            tell_failed(engine, request)
+
+    engine._process_start_next = process_next_or_tell  # type: ignore[method-assign] # Scrapy stops the crawl
+
+
+def tell_failed(engine: ExecutionEngine, request: Request) -> None:
+    """Tell what has just been raised, as *engine* tells what a callback raises: *request* is not asked for."""
+    failure = Failure()  # type: ignore[no-untyped-call] # Twisted has no types
+    engine.scraper.handle_spider_error(failure, request, failure)
 
 
 def in_progress(engine: ExecutionEngine) -> InProgress:

@@ -43,16 +43,18 @@ def start_few_tasks(engine: ExecutionEngine) -> None:
 
 def start_by_and_by(engine: ExecutionEngine) -> None:
     """Have *engine* take what start() gives as the crawl gets there (`AHEAD`); Scrapy takes all of it at once."""
-    on_start(engine, partial(_by_and_by, engine))
-
-
-async def _by_and_by(engine: ExecutionEngine, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
     made = Made(engine, None)
+    on_start(engine, partial(_by_and_by, made), lambda: made.newest)
+
+
+async def _by_and_by(made: Made, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
     try:
         async for output in start:
             if isinstance(output, Request):
                 made.add(output)
+                made.newest = output
             yield output
+            made.newest = None
             del output  # it waits where the engine has put it
             if not await made.room():
                 return
@@ -145,6 +147,7 @@ class Made:
         self._count = 0
         self._size = 0
         self._is_left = False
+        self.newest: Request | None = None  # of start(): what the engine queues now
         self.has_items = False
         self.is_long = False
 

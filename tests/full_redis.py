@@ -51,7 +51,7 @@ class Worker:
             self.queues, self.leases, RunOptions(), StatsCollector(get_crawler()),
             accept=self.accept, wake_engine=self.work, is_stopping=lambda: False,
         )  # fmt: skip
-        self.seeding = Seeding(self.run, lambda request: None)
+        self.seeding = Seeding(self.run, lambda request: None, print)
         self.is_full = False  # nothing is done before
 
     def accept(self, shard: int, token: bytes, priority: bytes, value: bytes, quarantined: bool) -> None:

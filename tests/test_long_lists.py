@@ -239,6 +239,28 @@ async def test_start_is_read_as_the_crawl_gets_there(
     assert max(abs(number - place) for place, number in enumerate(numbers)) < 100, "in their order"
 
 
+class KeepingStarts(Starts):
+    """Has each of its first requests twice, and keeps all of them."""
+
+    name = "keeping_starts"
+
+    async def start(self) -> AsyncIterator[Any]:
+        self.kept = [Request(f"{self.url}/g/{number}") for number in range(PAGES) for _ in range(2)]
+        self.kept += [Request(f"{self.url}/g/0") for _ in range(AHEAD * 2)]
+        for request in self.kept:
+            yield request
+
+
+@pytest.mark.usefixtures("little")
+@pytest.mark.parametrize("way", ["memory", "JOBDIR", "Redis"])
+async def test_first_requests_that_a_spider_keeps_do_not_count_as_waiting(
+    way: str, pages: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    crawler = crawler_of(KeepingStarts, tmp_path, way, redis_server)
+    await asyncio.wait_for(crawler.crawl_async(url=pages.url("")), patience(60))
+    assert sorted(pages.paths()) == sorted(f"/g/{number}" for number in range(PAGES))
+
+
 class Wide(Spider):
     """A page with more requests than a server is told at once."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,51 @@ async def test_a_request_that_cannot_be_queued_is_told_and_the_others_are_asked_
     assert crawler.stats.get_value("finish_reason") == "finished"
 
 
+class Starting(Listing):
+    name = "starting"
+
+    async def start(self) -> Any:
+        for request in self.parse(Response(self.url)):
+            yield request
+        yield Request(f"{self.url}/list", self.parse_page, meta={"kept": "here"})
+
+
+class Refusing:
+    """A spider middleware with a part in start(): some of its requests cannot travel to other workers."""
+
+    async def process_start(self, start: Any) -> Any:
+        async for request in start:
+            if "/5" in request.url:
+                yield Request(f"{request.url}/lambda", lambda response: None)
+            yield request
+
+
+@pytest.mark.parametrize("way", ["memory", "JOBDIR", "Redis"])
+async def test_a_request_of_start_that_cannot_be_queued_ends_no_crawl(
+    way: str, server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """Those behind it were lost, without a JOBDIR for good."""
+    server.add("*", b"page", headers={"Content-Type": "text/html"})
+    own = "tests.test_others_turns.Fingerprinter"
+    middlewares = {**SETTINGS["SPIDER_MIDDLEWARES"], Refusing: 100}
+    crawler = crawler_of(
+        Starting, way, tmp_path, redis_server, REQUEST_FINGERPRINTER_CLASS=own, SPIDER_MIDDLEWARES=middlewares
+    )
+    told: list[BaseException] = []
+
+    def tell(failure: Any) -> None:
+        told.append(failure.value)
+
+    crawler.signals.connect(tell, signals.spider_error)
+    await asyncio.wait_for(crawler.crawl_async(url=server.url("")), patience(20))
+    assert set(server.paths()) - {"/5/lambda"} == ALL
+    assert Counter(type(error).__name__ for error in told) == {
+        "KeyError": 5, **({"CannotTravelError": 1} if way == "Redis" else {}),
+    }  # fmt: skip
+    assert crawler.stats.get_value("spider_exceptions/KeyError") == 5
+    assert crawler.stats.get_value("finish_reason") == "finished"
+
+
 async def test_a_request_that_fails_in_its_limit_takes_nobodys_turn(
     server: Server, tmp_path: Path, redis_server: RedisServer
 ) -> None:
@@ -163,6 +209,7 @@ async def test_what_a_spider_does_not_know_in_the_queue_is_set_aside(
 
 
 BAD_SLOTS = [
+    {"concurrency": "2.5"}, {"concurrency": "1e3"}, {"concurrency": 10**400},
     {"concurrency": "many"}, {"concurrency": math.inf}, {"concurrency": None}, {"concurrency": 0}, {"delay": "long"},
     {"delay": math.nan}, {"delay": math.inf}, {"delay": -1}, {"jitter": "x"}, {"jitter": [1]}, 5, None, "x",
 ]  # fmt: skip

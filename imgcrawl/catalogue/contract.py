@@ -62,7 +62,8 @@ _TOLD = (
 class LastOutcome:
     """What last became of an address. *key* is the request's fingerprint, *page* the address that showed it,
     *gallery* the key of the gallery that named it last, *opt_outs* words parted by spaces. *tried* is how often it was
-    looked for in vain or brought home; a refusal with 0 says nothing of the address, so a failure that is known stays.
+    looked for in vain or brought home; a refusal with 0 says nothing of the address, so a failure that is known stays,
+    and counts once more if the refusal is one that stays, too (robots.txt, an opt-out, a filter, a title).
     *first_seen* and *last_seen* are Unix times. *reason* and *requested_path* are empty for what is stored."""
 
     key: bytes

@@ -45,9 +45,12 @@ _outcome_values = attrgetter(*OUTCOME)
 _OUTCOMES = select("outcomes", OUTCOME)
 _TOLD = ("status", "reason", "requested_path", "opt_outs")
 _STAYS = "outcomes.status = 'failed' AND excluded.status = 'refused' AND excluded.tried = 0"  # it was not asked for
+# Of a setting that was forgotten, or a limit of the day. Any other refusal is there each night: it was not had then.
+_BY_A_SLIP = "('budget', 'private_address', 'scheme', 'date', 'range')"
 _NOTE = (
     insert("outcomes", OUTCOME, ("first_seen", "tried", *_TOLD))
-    + ", tried = outcomes.tried + excluded.tried"
+    + f", tried = outcomes.tried + CASE WHEN {_STAYS} AND excluded.reason NOT IN {_BY_A_SLIP} THEN 1"
+    " ELSE excluded.tried END"
     + "".join(f", {name} = CASE WHEN {_STAYS} THEN outcomes.{name} ELSE excluded.{name} END" for name in _TOLD)
 )
 _GALLERY = GALLERY[1:]

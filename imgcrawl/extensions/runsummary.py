@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from imgcrawl.exceptions import GalleryUnfinished
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.extensions.verdict import GALLERIES, STOPPED, by_reason, gallery_counts, known_already
 from imgcrawl.items import REASONS, STATUSES
@@ -98,7 +99,8 @@ def _galleries_under_way(stats: Mapping[str, Any]) -> int:
         int(stats.get(name, 0))
         for name in ("gallery/count", "gallery/failed", "item_scraped_count", "item_dropped_count", "item/error")
     )
-    return min(count, max(0, count + failed - sum(items)))
+    back = int(stats.get(f"item_dropped_reasons_count/{GalleryUnfinished.__name__}", 0))  # verdict.py: not in the count
+    return min(count, max(0, count + failed - sum(items) + back))
 
 
 def _time(at: datetime) -> str:

@@ -16,7 +16,7 @@ from scrapy_redis import defaults
 from scrapy_redis.scheduler import Scheduler as StockScheduler
 from twisted.internet.defer import Deferred
 
-from imgcrawl.engine import is_stopping, on_request_finished, wake
+from imgcrawl.engine import is_stopping, on_request_finished, tell_failed, wake
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.border import kept_here
@@ -80,7 +80,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
             wake_engine=lambda: wake(crawler.engine),
             is_stopping=lambda: is_stopping(crawler.engine),
         )
-        self.seeding = Seeding(self.shared_run, self.check)
+        self.seeding = Seeding(self.shared_run, self.check, lambda request: tell_failed(crawler.engine, request))
         self.meta_allowed = frozenset(crawler.settings.getlist("FRONTIER_META_ALLOWED"))
         self.results = PageResults(crawler, leases)
         self._known = KnownPages(crawler, self.shared_run)

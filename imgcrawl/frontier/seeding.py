@@ -9,17 +9,20 @@ from typing import Any
 
 from scrapy import Request
 
+from imgcrawl.frontier.counted import as_text
 from imgcrawl.frontier.leases import Page
 from imgcrawl.frontier.run import ROOM_INTERVAL, RunState, SharedRun
 from imgcrawl.shared.session import one_line
 
 
 class Seeding:
-    """start() of a spider in a *run* with others. *check* raises for a request that cannot travel."""
+    """start() of a spider in a *run* with others. *check* raises for a request that cannot travel, which *failed* is
+    then told."""
 
-    def __init__(self, run: SharedRun, check: Callable[[Request], object]) -> None:
+    def __init__(self, run: SharedRun, check: Callable[[Request], object], failed: Callable[[Request], object]) -> None:
         self._run = run
         self._check = check
+        self._failed = failed
         self._starts: weakref.WeakSet[Request] = weakref.WeakSet()
 
     def is_start(self, request: Request) -> bool:
@@ -45,10 +48,10 @@ class Seeding:
                 begun, fresh = fresh or await again(), None
                 about = Page(b"", "", b"")
                 async for output in run.counted.counting(about, begun):
-                    if isinstance(output, Request):
-                        self._check(output)
-                        self._starts.add(output)
-                    yield output
+                    if not isinstance(output, Request) or self._can_travel(output):
+                        yield output
+                    else:
+                        await asyncio.sleep(0)  # there may be very many
                     while self._must_wait() and run.is_open:
                         if not run.has_room:
                             await asyncio.sleep(ROOM_INTERVAL)  # pages that are done make room
@@ -56,14 +59,29 @@ class Seeding:
                     if run.lost_reports != before:
                         break
                 else:
-                    run.report("seeded", "", run.counted.settle(about, is_done=True))
+                    run.report("seeded", "", self._counts(about))
                     await run.flushed()
         except Exception as error:
             run.start_error = one_line(error)
-            run.report("seeded", run.start_error, run.counted.settle(about, is_done=True))
+            run.report("seeded", run.start_error, self._counts(about))
             raise
         finally:
             run.may_seed = False
+
+    def _can_travel(self, request: Request) -> bool:
+        try:
+            self._check(request)
+        except Exception:  # it takes no other's turn
+            self._failed(request)
+            return False
+        self._starts.add(request)
+        return True
+
+    @staticmethod
+    def _counts(about: Page) -> str:
+        """What start() has counted. No lease is told of it before, and its items leave the pipelines elsewhere."""
+        about.is_over = True
+        return as_text(about.counted)
 
     def _must_wait(self) -> bool:
         return not self._run.has_room or not all(shard.outbox.has_room() for shard in self._run.shards)

@@ -74,14 +74,16 @@ def _check_slot(host: str, own: Any) -> None:
     engine looks whether there is room, and the crawl would never end."""
     if not isinstance(own, Mapping):
         raise InputError(f"DOWNLOAD_SLOTS: {host!r} is {own!r:.60}; expected a mapping, as in {{'delay': 2}}")
-    for name, least in (("concurrency", 1), ("delay", 0), ("jitter", 0)):
+    for name, least, read, number in (
+        ("concurrency", 1, int, "whole number"), ("delay", 0, float, "number"), ("jitter", 0, float, "number")
+    ):  # fmt: skip
         try:
-            is_right = least <= float(own.get(name, least)) < inf
+            is_right = least <= float(read(own.get(name, least))) < inf
         except (TypeError, ValueError, OverflowError):
             is_right = False
         if not is_right:
             raise InputError(
-                f"DOWNLOAD_SLOTS: {name} of {host!r} is {own[name]!r:.60}; expected a number, {least} or more"
+                f"DOWNLOAD_SLOTS: {name} of {host!r} is {own[name]!r:.60}; expected a {number}, {least} or more"
             )
 
 

@@ -54,10 +54,10 @@ class Publisher:
     def __init__(self, crawler: Crawler) -> None:
         self.crawler = crawler
         self.samples: Samples = samples_of(crawler)
-        self.started = time.time()
+        self.started, self.how = time.time(), ""
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        self.how = ""
-        self._where = {"folder": working_folder(), "list": str(getattr(crawler.spider, "list", None) or "")}
+        named = getattr(crawler.spider, "list", None)
+        self._where = {"folder": working_folder(), "list": named if isinstance(named, str) else ""}
         self._store = store_of(crawler.settings)
         self._ended: float | None = None
         self._images, self._galleries = Speed(), Speed()

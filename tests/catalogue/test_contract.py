@@ -344,24 +344,19 @@ def test_a_refusal_that_asked_for_nothing_leaves_a_failure_and_its_gallery_lacki
     known = [gallery_key("s", "http://h/g")]
     failed = {"status": "failed", "reason": "http_503", "requested_path": "a/1"}
     catalogue.note([told(failed, 1.0)])
-    ours = (
-        "robots",
-        "scheme",
-        "invalid_url",
-        "private_address",
-        "title",
-        "date",
-        "range",
-        "filtered",
-        "budget",
-        "noai",
-    )
-    for at, reason in enumerate(ours, 2):
-        refused = {"status": "refused", "reason": reason, "requested_path": "b/1"}
-        catalogue.note([told(refused, at, opt_outs=["noai"])])  # as its page says, so nothing is asked for
-        catalogue.note([told(refused, at, opt_outs=["noai"], failed=["http_503"])])
+    for at, reason in enumerate(("private_address", "budget", "scheme", "date", "range"), 2):  # by a slip
+        for more in ({}, {"failed": ["http_503"]}):
+            catalogue.note([told({"status": "refused", "reason": reason, "requested_path": "b/1"}, at, **more)])
         (left,) = catalogue.not_had("s")
         assert (left.reason, left.requested_path, left.tried) == ("http_503", "a/1", 1), reason
+        assert catalogue.complete_at(known, 3) == [0.0], reason
+    # What will be the same tomorrow: each counts, and from the third night on nobody waits for it.
+    for at, reason in enumerate(("robots", "noai", "title", "filtered", "invalid_url"), 10):
+        refused = {"status": "refused", "reason": reason, "requested_path": "b/1"}
+        catalogue.note([told(refused, at, opt_outs=["noai"])])  # as its page says, so nothing is asked for
+        (left,) = catalogue.not_had("s")
+        assert (left.reason, left.requested_path, left.tried) == ("http_503", "a/1", at - 8), reason
+        assert catalogue.complete_at(known, 3) == [float(at) if at >= 11 else 0.0], reason
         assert catalogue.complete_at(known) == [0.0], reason
     catalogue.note([told({"status": "refused", "reason": "noai"}, 20.0)])  # as the answer says: it was asked for
     assert list(catalogue.not_had("s")) == []

@@ -271,3 +271,11 @@ def test_a_gallery_that_was_under_way_when_the_crawl_was_ended_at_once_is_not_sc
         "  failed          1",
         "  not reached     2  the crawl ended before",
     ]
+
+
+def test_galleries_that_were_put_back_do_not_hide_those_under_way() -> None:
+    """Of six that were read before a second Ctrl-C, three had been put back by the first."""
+    back = {"item_dropped_count": 3, "item_dropped_reasons_count/GalleryUnfinished": 3}
+    summary = run_summary("s", {"gallery/found": 6, "gallery/count": 3, "finish_reason": None, **back}, [])
+    assert summary["galleries"]["under_way"] == 3
+    assert summary["galleries"]["scraped"] == 0

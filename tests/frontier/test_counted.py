@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+from scrapy import Request, Spider
+from scrapy.crawler import AsyncCrawlerRunner
+from scrapy.exceptions import ScrapyDeprecationWarning
+from scrapy.http import Response
+from scrapy.statscollectors import MemoryStatsCollector
+from scrapy.utils.test import get_crawler
+
+from imgcrawl.engine import on_count
 from imgcrawl.frontier.counted import OF_PAGES
 from tests.basespiders.test_every_gallery import HTML, add, add_galleries, links
+from tests.support.asking import SETTINGS as ASKING
 from tests.support.crawling import FAST, Fleet, crawl_command, environment, until
+from tests.support.processes import patience
 from tests.support.redis_server import RedisServer
 from tests.support.server import Server, jpeg
 from tests.support.sharing import scrapy
@@ -122,3 +134,43 @@ class Breaks:
         if item["url"].endswith("/g/3"):
             raise RuntimeError("this one")
         return item
+
+
+class Starts(Spider):
+    """Counts in start(), and lists nothing."""
+
+    name = "counting"
+    url = ""
+
+    async def start(self) -> AsyncIterator[Any]:
+        self.scheduler: Any = self.crawler.engine.scheduler
+        self.crawler.stats.inc_value("row/count", 3)
+        self.crawler.stats.inc_value("gallery/count", 2)
+        yield Request(self.url)
+
+    def parse(self, response: Response) -> None:
+        pass
+
+
+async def test_what_start_counts_is_added_up_as_it_is_and_is_under_way_nowhere(
+    server: Server, redis_server: RedisServer
+) -> None:
+    """It was told of as of a page of this worker, too; a gallery whose item left the pipelines elsewhere was none."""
+    server.add("/", b"page", headers=HTML)
+    addons = {"imgcrawl.frontier.Addon": 100}
+    runner = AsyncCrawlerRunner({**ASKING, "ADDONS": addons, "ROBOTSTXT_OBEY": False, "REDIS_URL": redis_server.url})
+    crawler = runner.create_crawler(Starts)
+    await asyncio.wait_for(crawler.crawl_async(url=server.url("/")), patience(20))
+    assert Sums(redis_server, "counting").numbers("row/", "gallery/") == {"row/count": 3, "gallery/count": 2}
+    assert isinstance(crawler.spider, Starts)
+    assert not any(crawler.spider.scheduler.shared_run.counted.settled.values())
+
+
+def test_a_project_may_name_the_spider_in_its_place() -> None:
+    """As Scrapy's own collectors take it."""
+    told: list[tuple[str, int]] = []
+    stats = MemoryStatsCollector(get_crawler())
+    on_count(stats, lambda name, by: told.append((name, by)))
+    with pytest.warns(ScrapyDeprecationWarning, match="spider"):
+        stats.inc_value("a", 2, 0, None)
+    assert (stats.get_value("a"), told) == (2, [("a", 2)])

@@ -252,6 +252,33 @@ async def test_a_page_that_fails_counts_when_it_is_given_up(queue: Queue) -> Non
     assert (await run_stats(queue, worker.run))["gallery/count"] == 1
 
 
+async def test_errors_that_are_forgiven_are_not_taken_back_from_those_of_others(queue: Queue) -> None:
+    (worker,) = await reporters_of(queue, "a")
+    broken = {"spider_exceptions/count": 1, "spider_exceptions/KeyError": 1, "item/error": 1, "image/found": 1}
+
+    async def give_up(worker: Reporter) -> None:
+        for _ in range(queue.settings.max_deliveries):
+            await worker.acknowledge(await worker.say(wanted=1), "failed", broken)
+
+    dead = f"{queue.prefix}dead"
+    await worker.say(page(1), ("seeded", "", ""))
+    await give_up(worker)
+    await worker.say(flags="l")  # stopped
+    at, _, rest = (await queue.client.lrange(dead, 0, 0))[0].partition(b",")
+    await queue.client.lset(dead, 0, b"%d,%b" % (int(at) - 1, rest))  # it is told in milliseconds, and was before that
+    (later,) = await reporters_of(queue, "b")
+    assert await run_stats(queue, later.run) == {"image/found": 1}
+    await later.say(page(2))
+    await give_up(later)
+    assert await run_stats(queue, later.run) == {**broken, "image/found": 2}
+    since = await queue.client.rpop(dead)
+    assert await queue.requeue() == 1
+    assert await run_stats(queue, later.run) == broken
+    await queue.client.rpush(dead, since)
+    assert await queue.requeue() == 1
+    assert await run_stats(queue, later.run) == {}, "those since are"
+
+
 async def test_pages_of_another_run_are_not_taken_back_from_this_one(queue: Queue) -> None:
     (worker,) = await reporters_of(queue, "a")
     await worker.say(page(1), ("seeded", "", ""))

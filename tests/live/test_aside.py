@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+from scrapy import Spider
+from scrapy.http import Response
 from scrapy.utils.test import get_crawler
 
 from imgcrawl.live import aside
@@ -61,3 +63,15 @@ async def test_a_crawl_goes_on_and_ends_where_its_entry_cannot_be_written(
     back.set()
     assert entry
     await asyncio.to_thread(entry.close)
+
+
+def test_a_callback_that_is_called_list_is_no_list_of_the_crawl(tmp_path: Path) -> None:
+    class Listing(Spider):
+        name = "listing"
+
+        def list(self, response: Response) -> None:
+            pass
+
+    crawler = get_crawler(Listing, settings_dict={"LIVE_FOLDER": str(tmp_path / "live")})
+    crawler.spider = crawler._create_spider()
+    assert Publisher(crawler).snapshot({"store": ""})["list"] == ""

@@ -62,7 +62,8 @@ function operations.requeue()
         local head, request = string.match(entry, '^([^\n]*)\n[^\n]*\n(.*)$')
         local at, priority, host, counts = string.match(head or '', '^(%d+),%d+,%d+,(-?%d+),([^\t]*)\t?(.*)$')
         if priority then
-            if whole(at) >= whole(run.started) then take_back((string.gsub(counts, '\t', '\n'))) end -- not of another run
+            local function is_there(name) return whole(at) >= whole(run.forgiven) or not is_forgiven(name) end
+            if whole(at) >= whole(run.started) then take_back((string.gsub(counts, '\t', '\n')), is_there) end -- not of another run
             enqueue(whole(priority), host, request)
             back = back + 1
         else

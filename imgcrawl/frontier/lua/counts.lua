@@ -14,7 +14,7 @@ local function settle_done(counts)
     settle(counts)
     add_counts(acknowledged, counts, 1, is_told)
 end
-local function take_back(counts) add_counts(settled, counts, -1) end
+local function take_back(counts, is_wanted) add_counts(settled, counts, -1, is_wanted) end
 local function save_settled(worker)
     local stats = prefix .. 'stats:' .. (run.id or '')
     for name, number in pairs(settled) do

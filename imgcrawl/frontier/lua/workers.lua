@@ -55,13 +55,13 @@ local function is_alive(worker) return worker and worker ~= '' and redis.call('Z
 local operations = {}
 
 -- What went wrong before a run was stopped is done again when it goes on, or told again.
+local function is_forgiven(name) return name == 'item/error' or string.sub(name, 1, 18) == 'spider_exceptions/' end
 local function forgive()
     local stats = prefix .. 'stats:' .. run.id
     for _, name in ipairs(call('HKEYS', stats)) do
-        if name == 'verdict/error' or name == 'item/error' or string.sub(name, 1, 18) == 'spider_exceptions/' then
-            call('HDEL', stats, name)
-        end
+        if name == 'verdict/error' or is_forgiven(name) then call('HDEL', stats, name) end
     end
+    set('forgiven', text(wall))
 end
 local function begin(worker, name, persist, arguments)
     local turn, queued = run.turn, run.queued
