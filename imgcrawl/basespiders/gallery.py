@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 from typing import Any, Self, cast
 
@@ -29,7 +29,7 @@ from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, captions_of, find_images, page_facts
 from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import in_pieces, let_go, outside_loop, size_of
-from imgcrawl.pages.shown import day_shown, is_title
+from imgcrawl.pages.shown import Caption, captions_kept, day_shown
 
 
 class GallerySpider(KnownGalleriesSpider):
@@ -144,11 +144,11 @@ class GallerySpider(KnownGalleriesSpider):
         def read() -> None:
             self.read_page(item, response)
             copies: dict[str, str] = {}
-            captions: dict[str, str] = {}
+            captions: dict[str, Caption] = {}
             item["image_urls"] = self.images_of(response, copies, captions)
             if copies:
                 item["image_copies"] = copies
-            add_captions(item, captions)
+            add_captions(item, captions.items())
             self.fill(item, response)
 
         await outside_loop(size_of(response.body), read)
@@ -211,7 +211,7 @@ class GallerySpider(KnownGalleriesSpider):
         item["title"] = words_of(response, *self.titles) or facts.title or response.url.rstrip("/").rpartition("/")[2]
 
     def images_of(
-        self, response: Response, copies: dict[str, str] | None = None, captions: dict[str, str] | None = None
+        self, response: Response, copies: dict[str, str] | None = None, captions: dict[str, Caption] | None = None
     ) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once. *copies* gets what the page
         shows of those that may be pages (`pages.find_images`), *captions* their captions (`pages.captions_of`)."""
@@ -232,12 +232,11 @@ class GallerySpider(KnownGalleriesSpider):
         return list(dict.fromkeys(map(self.image_url, found)))
 
 
-def add_captions(item: Gallery, captions: Mapping[str, str]) -> None:
-    """Add to what is stated about the images of *item* the *captions* of those that have none, but for its title."""
+def add_captions(item: Gallery, captions: Iterable[tuple[str, Caption]]) -> None:
+    """Add to what is stated about the images of *item* what all of its *captions* say of those that have none."""
     facts: dict[str, dict[str, str]] = item.get("image_facts") or {}
-    for image, caption in captions.items():
-        if not is_title(caption, item["title"]):
-            facts.setdefault(image, {}).setdefault("caption", caption)
+    for image, caption in captions_kept(captions, item["title"]).items():
+        facts.setdefault(image, {}).setdefault("caption", caption)
     if facts:
         item["image_facts"] = facts
 

@@ -22,6 +22,7 @@ from imgcrawl.pages.links import MAX_FRAMES, frames_of
 from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS
+from imgcrawl.pages.shown import Caption
 from imgcrawl.pages.versions import offered_versions
 
 _LINKS = "(//a/@href)[position() <= 5000]"  # each is an object of its own
@@ -151,7 +152,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         if not nexts and number == 1 and not links:
             return _GalleryPage(number, response.url)  # there is no other: it is read as a gallery's only page
         copies: dict[str, str] = {}
-        captions: dict[str, str] = {}
+        captions: dict[str, Caption] = {}
         images = () if links and self.image_links else tuple(self.images_of(response, copies, captions))
         page = _GalleryPage(number, response.url, images, copies=copies, captions=captions, links=links)
         return replace(page, following=nexts[0]) if nexts else page
@@ -182,7 +183,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             return Subpage(number, url, reason="not_a_page")
         if response.url == gallery:
             return Subpage(number, url, reason="elsewhere")
-        captions: dict[str, str] = {}
+        captions: dict[str, Caption] = {}
         images, asked = tuple(self.images_of(response, captions=captions)), ""
         if is_page(response):
             if not any(map(is_shown, images)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from scrapy import Request
 from scrapy.http import Response
@@ -14,6 +15,7 @@ from imgcrawl.basespiders.gallery import GallerySpider, add_captions
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery, SubpageGallery
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
+from imgcrawl.pages.shown import Caption
 from imgcrawl.samples import samples_of
 
 # Pages of a gallery that are asked for together.
@@ -33,7 +35,7 @@ class Subpage:
     has_next: bool = False
     reason: str = ""
     copies: dict[str, str] = field(default_factory=dict)  # of images that may be pages, what the page shows
-    captions: dict[str, str] = field(default_factory=dict)
+    captions: dict[str, Caption] = field(default_factory=dict)
 
 
 class ManyPagesGallerySpider(GallerySpider):
@@ -74,8 +76,8 @@ class ManyPagesGallerySpider(GallerySpider):
                 item["failed_pages"].append({"url": subpage.url, "reason": reason})
         if copies := {image: copy for subpage in subpages for image, copy in subpage.copies.items()}:
             item["image_copies"] = copies
-        for subpage in subpages:
-            add_captions(item, {image: said for image, said in subpage.captions.items() if image in known})
+        captions = chain.from_iterable(subpage.captions.items() for subpage in subpages)
+        add_captions(item, (each for each in captions if each[0] in known))
         if failed := item["failed_pages"]:
             stats.inc_value("subpage/failed", len(failed))
             told = ", ".join(f"{page['reason']}: {page['url']}" for page in failed[:5])

@@ -16,6 +16,7 @@ from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery
 from imgcrawl.pages.outside import in_pieces
+from imgcrawl.pages.shown import Caption
 from imgcrawl.pages.sitemaps import SitemapEntry, read_sitemap, sitemaps_named
 from imgcrawl.patterns import UserPattern
 from imgcrawl.urls import OUTSIDE, is_on_machine_of, is_public
@@ -115,7 +116,7 @@ class SitemapGallerySpider(GallerySpider):
         return {image for image in self.stated_images(response) if not is_on_machine_of(response.url, image)}
 
     def images_of(
-        self, response: Response, copies: dict[str, str] | None = None, captions: dict[str, str] | None = None
+        self, response: Response, copies: dict[str, str] | None = None, captions: dict[str, Caption] | None = None
     ) -> list[str]:
         return list(dict.fromkeys([*super().images_of(response, copies, captions), *self.stated_images(response)]))
 

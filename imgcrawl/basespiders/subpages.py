@@ -11,6 +11,7 @@ from scrapy.http import Response
 from imgcrawl.basespiders.base import addresses, is_page, select
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.pages.outside import outside_loop, size_of
+from imgcrawl.pages.shown import Caption
 from imgcrawl.urls import without_query
 
 # What comes of a sub-page that is not there: past the end that is how a site says so.
@@ -72,7 +73,7 @@ class SubpageGallerySpider(ManyPagesGallerySpider):
         if number > 1 and f"{_path(gallery)}/".startswith(f"{_path(response.url)}/"):
             return Subpage(number, url, reason="elsewhere")
         found = re.findall(r"[0-9]{1,9}", " ".join(select(response, self.last_number)))
-        captions: dict[str, str] = {}
+        captions: dict[str, Caption] = {}
         following = _path(self.subpage_url.format(gallery=gallery, number=number + 1))
         return Subpage(
             number,

@@ -31,8 +31,8 @@ LAZY_ATTRIBUTES = tuple(_LAZY_WORDS.split())
 VAGUE_ATTRIBUTES = ("data-url", "data-href", "data-link")
 # … as with names that nobody has listed, by the words in them.
 _ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
-_LISTED = frozenset((*ORIGINAL_ATTRIBUTES, *LAZY_ATTRIBUTES, *VAGUE_ATTRIBUTES))
-_LONGEST_NAME = 40  # characters
+LISTED = frozenset((*ORIGINAL_ATTRIBUTES, *LAZY_ATTRIBUTES, *VAGUE_ATTRIBUTES))
+LONGEST_NAME = 40  # characters
 SAYS_LARGE = re.compile(
     r"(?:^|[-_])(?:orig(?:inal)?|raw|full(?:size|screen)?|hi(?:gh)?-?(?:res|def)?|hd|retina|zoom|large|big|max|x{1,3}l)"
     r"(?:$|[-_])"
@@ -168,9 +168,9 @@ def srcset_candidates(text: str, *, no_limit: bool = True, least: int = 0) -> li
 
 
 @lru_cache(1_000)
-def _rank_by_name(name: str) -> Rank | None:
+def rank_by_name(name: str) -> Rank | None:
     """The rank of an image file in an attribute that is not listed, by its *name*; None where it may be any other."""
-    if name in _LISTED or not (name.startswith("data-") or "src" in name or "lazy" in name):
+    if name in LISTED or not (name.startswith("data-") or "src" in name or "lazy" in name):
         return None
     if name == "src" or name.endswith("srcset") or _SAYS_OTHER.search(name):
         return None
@@ -178,8 +178,8 @@ def _rank_by_name(name: str) -> Rank | None:
 
 
 def _unlisted(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
-    named = ((name, value) for name, value in attributes.items() if "." in value and len(name) <= _LONGEST_NAME)
-    ranked = ((_rank_by_name(name), value) for name, value in named)
+    named = ((name, value) for name, value in attributes.items() if "." in value and len(name) <= LONGEST_NAME)
+    ranked = ((rank_by_name(name), value) for name, value in named)
     return [(rank, value) for rank, value in ranked if rank and "/" in value and is_file(value)]
 
 

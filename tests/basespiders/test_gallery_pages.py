@@ -121,8 +121,9 @@ SHOWN = """<title>T</title><main><h1>Sunday walk</h1><p><time datetime="2024-12-
 <script type="application/ld+json">{"@type": "ImageObject", "contentUrl": "/i/0.jpg", "caption": "Stated"}</script>
 <figure><img src=/i/0.jpg><figcaption>Not this</figcaption></figure>
 <figure><img src=/i/1.jpg><figcaption>The pier</figcaption></figure><img src=/i/2.jpg alt="Sunday walk">
-<a rel=next href="/walks/a/2">more</a></main>"""
+<img src=/i/4.jpg alt="Click to enlarge"><a rel=next href="/walks/a/2">more</a></main>"""
 MORE = "<h1>Sunday walk</h1><a href=/i/3.jpg data-caption='The <b>sea</b>'><img src=/t/3.jpg></a><img src=/i/1.jpg>"
+MORE += "<img src=/i/5.jpg alt='Click to enlarge'>"  # as an image of the page before
 
 
 def test_captions_and_the_day_that_a_page_shows_are_had_where_it_states_none(server: Server, tmp_path: Path) -> None:
@@ -131,9 +132,9 @@ def test_captions_and_the_day_that_a_page_shows_are_had_where_it_states_none(ser
     server.add("/walks/a", SHOWN.encode(), headers=html)
     server.add("/walks/a/2", MORE.encode(), headers=html)
     server.add("/walks/b", b"<h1>No day</h1><img src=/i/9.jpg alt='a dog, a cat'>", headers=html)
-    for number in (0, 1, 2, 3, 9):
+    for number in (0, 1, 2, 3, 4, 5, 9):
         server.add(f"/i/{number}.jpg", jpeg(64 + number))
-    for since, stored in (("2024-12-29", {"No day": 1}), ("2024-12-28", {"No day": 1, "Sunday walk": 4})):
+    for since, stored in (("2024-12-29", {"No day": 1}), ("2024-12-28", {"No day": 1, "Sunday walk": 6})):
         arguments = {"list": server.url("/list"), "galleries": "a.g"}
         settings = {"PRIVATE_HOSTS_ALLOWED": "127.0.0.1", "GALLERIES_SINCE": since}
         run = crawl(tmp_path, "gallery", arguments, **settings)

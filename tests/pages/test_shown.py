@@ -7,7 +7,7 @@ import pytest
 from parsel import Selector
 
 from imgcrawl.pages import captions_of, find_images
-from imgcrawl.pages.shown import day_shown, is_title
+from imgcrawl.pages.shown import Caption, captions_kept, day_shown
 
 PAGE = "https://site.example/walks/one.html"
 DEEP = "<figure><img src=/{}.jpg><figcaption>"
@@ -16,7 +16,7 @@ DEEP = "<figure><img src=/{}.jpg><figcaption>"
 def captions(html: str) -> dict[str, str]:
     """The captions of all images on a page, by the last parts of their addresses."""
     found = captions_of(Selector(html, type="html"), find_images(html, PAGE), PAGE)
-    return {address.rpartition("/")[2]: said for address, said in found.items()}
+    return {address.rpartition("/")[2]: said for address, said in captions_kept(found.items(), "").items()}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,37 @@ def test_what_several_images_say_alike_is_the_caption_of_none_but_in_a_figure() 
     assert captions(both) == {"1.jpg": "Two", "2.jpg": "Two"}
 
 
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<img data-prev=/2.jpg src=/1.jpg alt='one of them'><img src=/2.jpg alt='the other'>",
+        "<img alt='/2.jpg one of them' src=/1.jpg><img src=/2.jpg>",
+        "<img data-image=/2.jpg src=/1-300x200.jpg alt='one of them'><a href=/1.jpg>1</a><img src=/2.jpg>",
+    ],
+)
+def test_an_image_is_named_by_its_own_addresses(html: str) -> None:
+    assert "one of them" in captions(html).get("1.jpg", "")
+    assert "one of them" not in captions(html).get("2.jpg", "")
+    assert captions("<img data-prev=/2.jpg alt='/2.jpg or so' src=data:,><img src=/2.jpg>") == {}
+
+
+def test_a_figcaption_within_is_of_the_image_beside_it() -> None:
+    one, two = (f"<div><img src=/{n}.jpg><figcaption>No. {n}</figcaption></div>" for n in (1, 2))
+    assert captions(f"<figure>{one}{two}</figure>") == {"1.jpg": "No. 1", "2.jpg": "No. 2"}
+    assert captions(f"<figure>{one}<div><img src=/2.jpg></div></figure>") == {"1.jpg": "No. 1"}
+    lazy = "<div><img data-src=/1.jpg><noscript><img src=/1.jpg></noscript></div>"
+    assert captions(f"<figure>{lazy}<div><figcaption>One</figcaption></div></figure>") == {"1.jpg": "One"}
+
+
+def test_the_addresses_that_are_resolved_on_a_page_are_bounded() -> None:
+    sizes = ", ".join(f"/ü{n}.jpg {n}w" for n in range(1, 26))
+    late = "<img src=/b-300x200.jpg alt='a boat'><img src=/c.jpg alt='a dog'>"
+    images = [f"https://site.example/{name}.jpg" for name in "bc"]
+    for many, said in ((700, ["a boat", "a dog"]), (900, ["a dog"])):
+        page = Selector(f"<img srcset='{sizes}' alt='a b'>" * many + late, type="html")
+        assert [each.text for each in captions_of(page, images, PAGE).values()] == said
+
+
 def test_captions_are_bounded() -> None:
     long = "<img src=a.jpg data-caption='" + "x y" * 10**5 + "'>"
     assert len(captions(long)["a.jpg"]) == 1000
@@ -74,7 +105,16 @@ def test_captions_are_bounded() -> None:
     ],
 )
 def test_the_title_of_a_page_is_the_caption_of_none_of_its_images(caption: str, title: str, same: bool) -> None:
-    assert is_title(caption, title) is same
+    kept = captions_kept([("a.jpg", Caption(caption, surely=True))], title)
+    assert kept == ({} if same else {"a.jpg": caption})
+
+
+def test_a_title_is_read_once_and_not_to_its_end() -> None:
+    shown = [(f"{number}.jpg", Caption(f"boat {number} at sea", surely=True)) for number in range(1_000)]
+    began = time.process_time()
+    assert len(captions_kept(shown, "a title " * 10**5)) == 1_000
+    assert time.process_time() - began < 1
+    assert captions_kept(shown[:1], "a title " * 10**5 + shown[0][1].text)
 
 
 TIME = "<time datetime='{}'>x</time>"
@@ -109,6 +149,7 @@ def test_the_day_of_a_page_is_that_of_its_article(html: str, day: str) -> None:
         lambda n: "<main>" + "<time>" * n,
         lambda n: "<img src=a.jpg alt='" + "< a" * n + "'>",
         lambda n: "<figure><img src=a.jpg>" + "<p>" * n + "</figure>",
+        lambda n: "<figure><p>" + "<noscript><img src=a.jpg></noscript>" * n + "</p>" + "<p></p>" * n + "</figure>",
     ],
 )
 def test_the_time_is_linear(many: Callable[[int], str]) -> None:
