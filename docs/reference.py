@@ -36,7 +36,7 @@ STATS = {
     "feed/lost": "items that a feed could not take",
     "feed/missing": "items that the feed of `--workers` lacks in the end",
     "frontier/{name}": "the queue that workers share: what this worker did, and what the queue held in the end",
-    "gallery/author_pictures": "pictures of those who write on pages (class `avatar`), left out beside more others",
+    "gallery/author_pictures": "pictures of those who write on pages (class `avatar`), left out beside enough others",
     "gallery/count": "galleries scraped",
     "gallery/empty": "galleries scraped that have no image",
     "gallery/undated": "galleries that GALLERIES_SINCE or GALLERIES_UNTIL let pass, having no date that can be read",

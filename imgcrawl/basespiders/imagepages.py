@@ -29,6 +29,7 @@ _LINKS = "(//a/@href)[position() <= 5000]"  # each is an object of its own
 MAX_PAGES = 1_000  # of a gallery, which are asked for one after another
 MAX_LEVEL = 3  # of frames in frames
 _SHOWN = 2  # images of an image's page that may be the same one: the one in sight, and the one for previews
+_SAME_PAGE = 3  # links that may lead to one page: over a thumbnail, a title and a date
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,16 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         for start in range(0, len(links[:MAX_SUBPAGES]), WINDOW):
             numbered = enumerate(links[start : start + WINDOW], start + 1)
             found += await gather(*(self.fetch_image_page(number, url, response) for number, url in numbered))
-        own = own_images(found, pages, links, response.url)
+        own, left_out = own_images(found, pages, links, response.url)
         if self.image_links:
             return [alone if page.reason else page for page, alone in zip(found, own, strict=True)]
+        if left_out:
+            self.logger.info(
+                "%.500s: images left out as thumbnails, for its own pages and one image's page show them: %d, %.500s",
+                response.url,
+                len(left_out),
+                ", ".join(left_out[:5]),
+            )
         return own
 
     # The pages of a gallery
@@ -203,26 +211,43 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         return (versions[0],) if len(others) <= _SHOWN else (*others, versions[0])
 
 
-def own_images(found: list[Subpage], pages: list[_GalleryPage], links: list[str], gallery: str) -> list[Subpage]:
+def own_images(
+    found: list[Subpage], pages: list[_GalleryPage], links: list[str], gallery: str
+) -> tuple[list[Subpage], list[str]]:
     """*found*, the pages of the images of *gallery*, which *links* lead to, without what they show besides: what
-    another one shows, too, and what the gallery's own *pages* do, unless they show the images themselves. A link to an
-    image has just this.
+    another one shows, too, and what the gallery's own *pages* do, unless they show the images themselves; and what was
+    left out for the latter alone. A link to an image has just this.
 
-    That they do so is seen from image pages which show nothing else of their own, if more do than show none of theirs:
-    on one with both, either may be the advertisement, or the thumbnail."""
-    # Two links may lead to one page: their addresses have the same numbers in them.
-    shown = {(_numbers_in(links[page.number - 1]) or page.number, page.images) for page in found if page.images}
+    That they do so is seen from image pages which show nothing else of their own, if those are more than show none of
+    theirs by over a fifth of all: on one with both, either may be the advertisement, or the thumbnail."""
+    keys = _keys_of(links, gallery)
+    shown = {(keys[page.number - 1], page.images) for page in found if page.images}
     times = Counter(chain.from_iterable(images for _, images in shown))
     around = {image for page in pages for image in (*page.images, *page.copies.values())}
-    alone = [{image for image in page.images if times[image] == 1} for page in found]
-    if sum(around.issuperset(images) - around.isdisjoint(images) for images in alone) > 0:
+    alone = [{image for image in page.images if times[image] == 1} for page in found if page.images]
+    if sum(around.issuperset(images) - around.isdisjoint(images) for images in alone) > len(alone) // 5:
         around = set()
-    return [
+    own = [
         page
         if page.url == gallery
         else replace(page, images=tuple(each for each in page.images if times[each] == 1 and each not in around))
         for page in found
     ]
+    others = chain.from_iterable(page.images for page in found if page.url != gallery)
+    return own, [image for image in dict.fromkeys(others) if times[image] == 1 and image in around]
+
+
+def _keys_of(links: list[str], gallery: str) -> list[object]:
+    """For each of *links* what those have in common that lead to one page: the numbers in their addresses but for
+    those of *gallery* that all have, or the path with only these. What many have in common says nothing."""
+    of_gallery = frozenset(_numbers_in(gallery)).intersection(*map(_numbers_in, links))
+    keys: list[object] = []
+    for number, link in enumerate(links):
+        path = link.partition("?")[0]
+        own = tuple(each for each in _numbers_in(link) if each not in of_gallery)
+        keys.append(own or (path if _numbers_in(path) else number))
+    times = Counter(keys)
+    return [key if times[key] <= _SAME_PAGE else number for number, key in enumerate(keys)]
 
 
 def _numbers_in(url: str) -> tuple[str, ...]:

@@ -73,6 +73,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.login_forms: set[Form] = set()  # on list pages that showed something
+        self._ends_asking = False  # the page taken for the end asks something: it may be none
         # By what the next page is found on a page, what that finds, and why it was not searched for.
         self._next: WeakKeyDictionary[Response, tuple[str, list[str], str]] = WeakKeyDictionary()
 
@@ -98,7 +99,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             goes_on = goes_on or (isinstance(output, Request) and output.meta.get("task") == "list")
             yield output
         if not goes_on:
-            self.walk_ends(whole=not before.lacks and not before.failed)
+            self.walk_ends(whole=not (before.lacks or before.failed or self._ends_asking))
 
     async def walk_on(self, response: Response, page: int, before: Walk) -> AsyncIterator[Any]:
         """What comes of list page *page*, and the request for the next one, unless the walk ends."""
@@ -125,6 +126,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         if not found or busy:
             asks = "login" if seen.forms and not before.asks else ""  # some sites ask on each page
             why = asks or ("busy" if busy else await asked_of_walk(self, seen.why, page, before, self.found_on))
+            self._ends_asking = seen.why in QUESTIONS and not why
             for request in self.without_any(response, page, before.without(seen.named), why=why):
                 yield request
             return

@@ -50,16 +50,21 @@ async def asked_of_walk(
     """
     if why not in QUESTIONS or page <= max(walk.named, spider.first_page) or not spider.is_numbered():
         return why
+    url = spider.numbered_address(page, walk)
     before = spider.numbered_address(page - 1, replace(walk, offset=walk.offset - len(walk.last)))
     request = Request(before, meta={"task": "list"}, callback=NO_CALLBACK)
     try:
         answer = await spider.crawler.engine.download_async(request)
         shows = bool(await outside_loop(size_of(answer.body), found_on, answer))
         await let_go(answer)
-        return "" if shows else why
     except Exception as error:
         spider.logger.info("%.500s: asked for again: %s", before, reason_of(error)[1])
         return why
+    if not shows:
+        return why
+    asks = "asks to log in" if why == "login" else "asks how old one is"
+    spider.logger.info("%.500s: list page %d %s; taken for the end of the list", url, page, asks)
+    return ""
 
 
 def asked_reason(failure: Failure, known: Collection[Form] = ()) -> str:

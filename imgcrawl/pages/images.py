@@ -49,7 +49,7 @@ def find_images(
     Left out: `data:`, images declared as 1x1 and pixel files (`spacer.gif`), what counts visits, icons (declared to be
     no larger, or SVG by such a name), the page itself, and names like `loading.gif` where a better address took their
     place; images of style sheets too, beside others: they are icons and sprites; and pictures of those who write on the
-    page (of the class `avatar`), beside more others, but for what it shows or names elsewhere, too. What is stated as
+    page (of the class `avatar`), beside enough others, but for what it shows or names elsewhere, too. What is stated as
     an image, but can be asked for by nobody, is among the images: what becomes of it is told.
 
     *html* is the text of a page (time linear in its length) or a selector, of which only its own part counts;

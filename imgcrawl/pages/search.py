@@ -49,6 +49,7 @@ _OF_AUTHOR = re.compile(
     re.IGNORECASE,
 )
 _TAG_NAME = re.compile(r"<(/?[a-z][^\s/>]*+)")
+_ENOUGH_OTHERS = 3  # beside which pictures of authors are no gallery: many write on a page of few images
 _MAX_BETWEEN = 2_000  # characters between an element and the image in it, and from there to its end
 _LISTS = ("{", "[")
 _DEPTH = 2  # of markup in attributes
@@ -248,12 +249,13 @@ class ImageSearch:
     def found(self, named: Iterable[str]) -> dict[str, float]:
         """All that was found, after what the page has *named*: address → width, 0 where that is not stated.
 
-        Of a page that shows more of something else, without the pictures of those who have written on it."""
+        Of a page that shows enough of something else, without the pictures of those who have written on it."""
         self._add(self._sources, refused=True)
         found = dict.fromkeys(named, 0.0)
         authors = self._authors - self._others - found.keys()
         others = set(filter(is_shown, self._others - self._stand_ins)) if self._whole_page and authors else set[str]()
-        self.left_out = authors if _images(authors) < _images(others) else set()
+        enough = min(_ENOUGH_OTHERS, _images(authors) / 5)
+        self.left_out = authors if _images(others) >= enough else set()
         left_out = self._stand_ins | self.left_out
         for address, width in self._found.items():
             found[address] = max(found.get(address, 0), width)

@@ -207,6 +207,10 @@ def test_what_is_behind_the_last_list_page_asks_nobody_unless_the_page_before_as
     add(server, {"/whole/1": links("/g/1"), "/whole/2": links("/g/2"), "/whole/3": end})
     run = gallery_crawl(server, tmp_path, "/whole/{page}")
     assert (names(run), run.code, server.count("/whole/2")) == (["1", "2"], 0, 2), run.log
+    assert f"{server.url('/whole/3')}: list page 3 asks " in run.log
+    assert "; taken for the end of the list" in run.log
+    assert gallery_crawl(server, tmp_path, "/whole/{page}", stop_at_known="1").code == 0
+    assert server.count("/whole/2") == 4, "it may not be the end: the next walk does not stop before"
     # The session ends; or the site says that there is more.
     add(server, {"/ended/1": links("/g/1"), "/more/1": links("/g/1") + "<a href=/more/2>2</a>", "/more/2": end})
     add(server, {"/ended/2": links("/g/2")}, times=1)

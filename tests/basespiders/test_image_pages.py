@@ -126,6 +126,31 @@ def test_pages_of_images_that_show_more_of_their_own_and_two_links_to_one(server
     assert failed == [server.url("/was/2"), server.url("/was/3")]
 
 
+def test_of_image_pages_that_show_thumbnails_too_each_failure_is_told_and_what_is_left_out(
+    server: Server, tmp_path: Path
+) -> None:
+    add_galleries(server)
+
+    def gallery(path: str, pages: list[str], body: str = "<img src=/removed.jpg>") -> str:
+        add(server, {f"{path}/{name}": body.format(name) for name in pages})
+        return "".join(f"<a class=t href={path}/{name}><img src=/t/{name}.jpg></a>" for name in pages)
+
+    add(server, {"/list/1": links("/g/7", "/g/8", "/g/2026", "/g/sizes")})
+    add(server, {"/g/7": gallery("/g/7", ["sunrise", "sunset"])})  # the only number is that of the gallery
+    add(server, {"/g/8": "".join(f"<a class=t href=/of/{n}>x</a>" for n in ("8", "8?from=title", "8-cat", "9"))})
+    add(server, {f"/of/{n}": f"<img src=/i/of{n[0]}.jpg>" for n in ("8", "8?from=title", "8-cat", "9")})
+    add(server, {"/g/2026": gallery("/v/11/27", ["a", "b", "c", "d"])})  # it is a day
+    sizes = gallery("/see", list("12345"), "<img src=/t/{0}.jpg><img src=/i/{0}.jpg>")
+    add(server, {"/g/sizes": sizes + gallery("/see", ["6"], "<img src=/t/6.jpg>")})
+    run = gallery_crawl(server, tmp_path, image_pages="a.t")
+    failed = {item["url"].rpartition("/")[2]: [page["reason"] for page in item["failed_pages"]] for item in run.items}
+    assert failed == {"7": ["no_image"] * 2, "8": [], "2026": ["no_image"] * 4, "sizes": ["no_image"]}
+    assert sorted(shown(run)["8"]) == ["of8.jpg", "of9.jpg"]
+    assert shown(run)["sizes"] == [f"{n}.jpg" for n in range(1, 6)]
+    told = "images left out as thumbnails, for its own pages and one image's page show them: 6, "
+    assert f"{server.url('/g/sizes')}: {told}{server.url('/t/1.jpg')}, " in run.log
+
+
 def test_the_page_of_an_image_that_is_json_or_asks_to_log_in(server: Server, tmp_path: Path) -> None:
     add_galleries(server)
     thumbs = "".join(
