@@ -66,19 +66,9 @@ def _write_files(folder: CrawlFolder, before: Collection[Path], feeds: OutputWri
             logger.error(sentence)
         feeds.write_files(segments, folder.kept)
     counted = now + earlier
-    counted["image/bytes"], counted["start/downloaded"] = now["image/bytes"], now["image/downloaded"]
-    counted["start/earlier_bytes"] = _bytes_in(before)
+    counted["image/bytes"], counted["start/earlier_bytes"] = now["image/bytes"], earlier["image/bytes"]
+    counted["start/downloaded"] = now["image/downloaded"]
     return counted
-
-
-def _bytes_in(before: Collection[Path]) -> int:
-    """The bytes that earlier starts have told: of a gallery that was done again, too, of which theirs is no more."""
-    counted: Counter[str] = Counter()
-    if before:
-        with Segments(sorted(before)) as segments:
-            for line in segments:
-                count_item(counted, json.loads(line))
-    return counted["image/bytes"]
 
 
 def take_samples(samples: Samples, item: dict[str, Any]) -> None:

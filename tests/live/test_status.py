@@ -195,10 +195,11 @@ def test_four_workers_one_killed_and_what_a_crawl_that_goes_on_tells(tmp_path: P
         assert looker.start("--workers", "4", "-O", "items.json", "--json").wait(90) == 0
         log = (tmp_path / "log").read_text()
         first, last = (json.loads(line) for line in log.splitlines() if line.startswith("{"))
-        assert f" images/s; {first['bytes'] / 1e6:,.1f} MB before this crawl went on" in log
+        assert f" images/s; {last['bytes_before'] / 1e6:,.1f} MB before this crawl went on" in log
         stored = sum(path.stat().st_size for path in (tmp_path / "images").rglob("00*.*"))
-        assert last["bytes_before"] == first["bytes"] > 0
-        assert 0 < last["bytes"] < stored
+        # Of galleries that went back when it was stopped the images count for the start that has them in its feed.
+        assert 0 < last["bytes_before"] <= first["bytes"]
+        assert 0 < last["bytes"] <= stored - last["bytes_before"]
         assert last["images"]["found"] == sum(last["images"][status] for status in STATUSES) == 120
         assert looker.view()["how"] == "finished"
 
