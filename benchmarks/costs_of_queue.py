@@ -26,7 +26,7 @@ from imgcrawl.frontier import inspect
 from imgcrawl.frontier.counted import Counted
 from imgcrawl.frontier.leases import Leases
 from imgcrawl.frontier.queue import Queue, queue_from_settings
-from imgcrawl.frontier.shard import EXCHANGES_A_SECOND, PAGES_WINDOW
+from imgcrawl.frontier.shard import BATCH_WINDOW, EXCHANGES_A_SECOND
 from imgcrawl.frontier.verdict import RunStats, run_stats
 from imgcrawl.limits.backend import HostLimits, LimitRequest
 from imgcrawl.limits.exchange import REPORT_INTERVAL, REPORTS_A_SECOND
@@ -200,7 +200,7 @@ async def together(workers: list[Worker], seconds: float = 10.0) -> None:
     """All at once, idle and then busy: exchanges of queue and limits, news, reports, each as often as so many do."""
     count = len(workers)
     await fill(workers[0], 50_000_000, 4 * PAGES_A_SECOND * count)
-    window = max(PAGES_WINDOW, count / EXCHANGES_A_SECOND)
+    window = max(BATCH_WINDOW, count / EXCHANGES_A_SECOND)
     limits = max(REPORT_INTERVAL, count / REPORTS_A_SECOND)
     pages = max(1, round(PAGES_A_SECOND * window))
     heartbeat = workers[0].queue.settings.heartbeat_interval

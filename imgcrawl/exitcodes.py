@@ -21,9 +21,6 @@ class ExitCode(IntEnum):
         return code
 
     DONE = 0, "the command did what it should"
-    FAILED = 1, (
-        "it did not, or more than a fifth failed (`VERDICT_MAX_FAILED`; `0`: anything), and the last lines on stderr say"
-        " why"
-    )
+    FAILED = 1, "it did not, or more failed than `VERDICT_MAX_FAILED` (a fifth), and the last lines on stderr say why"
     REFUSED = 2, "bad input, before anything was done; the sentence on stderr says what and what was expected"
     STOPPED = 3, "told to stop by Ctrl-C, SIGTERM or SIGHUP, and ended in order; the same command goes on"

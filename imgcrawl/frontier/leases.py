@@ -73,7 +73,6 @@ class Leases:
         self._ready: deque[Request] = deque()
         self._started = 0  # in the engine's hands
         self._may_start = INITIAL_CONCURRENCY
-        self.starving = False  # the engine would have begun another page, and there was none
         self._quarantined: Page | None = None  # a page that several workers died with: nothing is leased beside it
 
     def __len__(self) -> int:
@@ -120,7 +119,6 @@ class Leases:
 
     def start_next(self) -> Request | None:
         """The next request to begin, None if there is none or enough are begun."""
-        self.starving = not self._ready and self._started < self._may_start
         if not self._ready or self._started >= self._may_start:
             return None
         request = self._ready.popleft()

@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BATCH_WINDOW = 0.1  # seconds in which what is to be reported comes together
-PAGES_WINDOW = 0.02  # the same, while there are pages to queue, for which others may wait, or more than A_FEW ends
-A_FEW = 4  # that others do again if this worker is killed
-IDLE_FLUSH_DELAY = 0.003  # the same, for a worker that could do more
+BATCH_WINDOW = 0.02  # seconds in which what is to be reported comes together
+IDLE_FLUSH_DELAY = 0.003  # the same, for a worker with nothing to do
 EXCHANGES_A_SECOND = 400  # of all workers together, with all shards: where there are more, each says more at a time
 FULL_PAUSE = 0.5  # the same, while the server is full
 FULL_PATIENCE = 60.0  # seconds that a worker with pages in hand waits for room in a full server, at least
@@ -111,11 +109,10 @@ class Shard:
         if self._is_full:
             return FULL_PAUSE
         # Of several shards each hears less often from each worker, as there is less to say to each.
-        crowd = self.reply.workers * len(self.run.shards) / EXCHANGES_A_SECOND
-        if self.run.leases.starving:
-            return IDLE_FLUSH_DELAY * max(1.0, crowd / PAGES_WINDOW)
-        is_urgent = len(self.outbox) > A_FEW or any(operation[0] in _PAGES for operation in self.outbox)
-        return max(crowd, PAGES_WINDOW if is_urgent else BATCH_WINDOW)
+        parts = self.reply.workers * len(self.run.shards)
+        return max(1.0, parts / (EXCHANGES_A_SECOND * BATCH_WINDOW)) * (
+            BATCH_WINDOW if self.run.leases.ready else IDLE_FLUSH_DELAY
+        )
 
     async def _exchange(self) -> None:
         """Report a batch and lease what is wanted. The last batch is that with which a closing worker leaves."""

@@ -12,7 +12,6 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-WINDOW_STEP = 0.02  # seconds between two looks at whether what is said may still wait for more
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between two tries while the server does not answer
 
 
@@ -118,10 +117,8 @@ class Session:
             self._wakeup.clear()
             if self._stopping:
                 return
-            waited = 0.0
-            while (left := self._batch_window() - waited) > 0:  # which may be none meanwhile
-                await asyncio.sleep(step := min(left, WINDOW_STEP))
-                waited += step
+            if window := self._batch_window():
+                await asyncio.sleep(window)
             await self.attempt()
 
     async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:

@@ -269,25 +269,3 @@ def test_a_cluster_loses_a_node_and_then_a_node_for_good(tmp_path: Path) -> None
         assert urls(crawl) == pages(300)
         assert [worker.returncode for worker in crawl.workers] == [-9, 0, 0]
         assert sum(site.hits.values()) < 300 + 15 + 100, "much was fetched again"
-
-
-async def test_ends_of_pages_are_told_together_while_there_is_enough_to_do(redis_server: RedisServer) -> None:
-    """Each was told alone where the engine had taken all that was leased, busy though it was."""
-    async with Worker(redis_server) as worker:
-        names = [f"page{number}".encode() for number in range(10)]
-        for name in names:
-            worker.queue(name.decode(), 0)
-        await worker.until(lambda: len(worker.pages) == len(names))
-        home = worker.queues[0]
-        told: set[int] = set()
-        for name in names:
-            worker.done(name)
-            await asyncio.sleep(0.03)
-            told.add(home._exchanges)
-        assert len(told) < 7, told
-        worker.run.leases.start_next()  # the engine would begin another: what is told may bring one
-        before = home._exchanges
-        worker.queue("another", 0)
-        await worker.until(lambda: b"another" in worker.pages)
-        assert home._exchanges > before
-        worker.done(b"another")
