@@ -20,6 +20,7 @@ from imgcrawl.display import Speed, stored_images, told_control
 from imgcrawl.engine import downloader_in, is_stopping, pages_left, scheduler_in
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.extensions.counts import counts_of
+from imgcrawl.lines import printable
 from imgcrawl.live.aside import Aside
 from imgcrawl.live.folder import OwnEntry, open_entry
 from imgcrawl.live.process import group_of, memory, store_of, waiting_for_hours, working_folder
@@ -57,7 +58,7 @@ class Publisher:
         self.started, self.how = time.time(), ""
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         named = getattr(crawler.spider, "list", None)
-        self._where = {"folder": working_folder(), "list": named if isinstance(named, str) else ""}
+        self._where = {"folder": working_folder(), "list": printable(named) if isinstance(named, str) else ""}
         self._store = store_of(crawler.settings)
         self._ended: float | None = None
         self._images, self._galleries = Speed(), Speed()
