@@ -68,8 +68,7 @@ class Publisher:
         self._entry: OwnEntry | None = None
         self._board: Board | None = None
         self._known_run = ""  # once the engine has stopped it has no scheduler
-        self._interval, self._workers = INTERVAL, 1
-        self._joined = 0  # the server's milliseconds when this worker first said something
+        self._interval, self._workers, self._joined = INTERVAL, 1, 0  # the last: the server's ms at our first word
         self._asked = self._asked_of_all = self._wanted = NOTHING
         self._saying: asyncio.Task[None] | None = None
         self._aside = Aside()
