@@ -40,10 +40,12 @@ def measure(bench: Bench) -> Result:
         ):
             for peer in bench.rounds_of(bench.present(PEERS[:2] if bench.short else PEERS, result)):
                 for workers in WORKERS if peer is peers.IMGCRAWL and not bench.short else WORKERS[:2]:
-                    rate, trips, share, came = _crawl(bench, peer, address, port, workers)
+                    rate, trips, share, came, badly = _crawl(bench, peer, address, port, workers)
                     result.add(peer.name, {_column(workers): rate, _trips(workers): trips})
                     if workers > 1:
                         result.add(peer.name, {_share(workers): share})
+                    if badly:
+                        result.notes.append(f"{peer.name}, {workers} workers: one ended with {badly}")
                     if came != site.images:
                         result.notes.append(
                             f"{peer.name}, {workers} workers: {came} of {site.images} images came home."
@@ -51,7 +53,7 @@ def measure(bench: Bench) -> Result:
             if not bench.short:
                 longer = Site(LONGER, per_gallery=8)
                 with own_server(longer, CACHE, None, "--latency", str(LATENCY)) as large:
-                    _, trips, _, _ = _crawl(bench, peers.IMGCRAWL, large, port, WORKERS[-1])
+                    _, trips, *_ = _crawl(bench, peers.IMGCRAWL, large, port, WORKERS[-1])
                 result.add(peers.IMGCRAWL.name, {LONG: trips})
     except NoServerError as error:
         result.absent["all of them"] = str(error)
@@ -71,18 +73,19 @@ def measure(bench: Bench) -> Result:
     return result
 
 
-def _crawl(bench: Bench, peer: Peer, address: Address, port: int, workers: int) -> tuple[float, float, float, int]:
-    """Images a second, round trips to Redis for 1,000 requests, the smallest share (1: a fair one), and images."""
+def _crawl(bench: Bench, peer: Peer, address: Address, port: int, workers: int) -> tuple[float, float, float, int, str]:
+    """Images a second, round trips to Redis for 1,000 requests, the smallest share (1: a fair one), images, and how a
+    worker ended that did not end well."""
     job = Job(address.base, addresses(bench, []), bench.work / "store", redis=f"redis://127.0.0.1:{port}/0")
     _flush(port)
     address.stats(reset=True)
     before = asked(port)
-    shares, ended = _together(bench, peer, job, workers)
+    shares, ended, badly = _together(bench, peer, job, workers)
     counted = address.stats()
     came = len(stored(job.store))
     trips = (asked(port) - before) / counted["requests"] * 1000
     share = min(shares) * workers / max(sum(shares), 1)
-    return came / (ended - counted["first_image"]), trips, share, came
+    return came / (ended - counted["first_image"]), trips, share, came, badly
 
 
 def _trips(workers: int) -> str:
@@ -97,8 +100,9 @@ def _column(workers: int) -> str:
     return f"images/s, {workers} worker{'s' if workers > 1 else ''}"
 
 
-def _together(bench: Bench, peer: Peer, job: Job, workers: int) -> tuple[list[int], float]:
-    """Run *workers* processes to their end: how many galleries each had, and when the last one ended."""
+def _together(bench: Bench, peer: Peer, job: Job, workers: int) -> tuple[list[int], float, str]:
+    """Run *workers* processes to their end: how many galleries each had, when the last one ended, and how one ended
+    that did not end well, or ""."""
     remove(job.store)
     python = bench.python_for(peer)
     crawls = []
@@ -106,9 +110,11 @@ def _together(bench: Bench, peer: Peer, job: Job, workers: int) -> tuple[list[in
         command = peer.command(replace(job, worker=str(number)), python)
         folder = bench.work / f"worker{number}"
         crawls.append(Started(command, folder, environment=peer.environment, name=str(time.time_ns())))
-    ended = max(crawl.finished(300).ended for crawl in crawls)
+    runs = [crawl.finished(300) for crawl in crawls]
+    ended = max(ran.ended for ran in runs)
+    badly = next((f"exit code {ran.code}: {ran.log.strip()[-300:]}" for ran in runs if ran.code), "")
     feeds = [Path(replace(job, worker=str(number)).feed) for number in range(workers)]
-    return [feed.read_text().count('"title"') if feed.exists() else 0 for feed in feeds], ended
+    return [feed.read_text().count('"title"') if feed.exists() else 0 for feed in feeds], ended, badly
 
 
 def _flush(port: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import statistics
 import subprocess
 import sys
@@ -36,6 +37,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(bench_module, "CACHE", tmp_path)
     return Bench(short=True)
+
+
+def test_the_package_is_compiled_before_as_what_pip_installs(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    bench = "from benchmarks.bench import Bench; Bench(short=True)"
+    subprocess.run([sys.executable, "-c", bench], env=environment, cwd=ROOT, check=True, timeout=60)
+    compiled = {path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")}
+    assert {path.stem for path in (ROOT / "imgcrawl").rglob("*.py")} <= compiled
 
 
 def get(url: str) -> bytes:

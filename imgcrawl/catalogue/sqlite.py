@@ -67,7 +67,7 @@ class SqliteCatalogue(SqlCatalogue):
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=60)
             with ExitStack() as unless_open:
                 unless_open.callback(self._db.close)
-                self._db.execute("PRAGMA journal_mode = WAL")
+                self._use_wal()
                 self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._create()
                 unless_open.pop_all()
@@ -76,6 +76,18 @@ class SqliteCatalogue(SqlCatalogue):
                 f"{path}: {error}; expected a catalogue of imgcrawl or a place where one can be made (move a"
                 " damaged one away: the images are then asked for once more)"
             ) from error
+
+    def _use_wal(self) -> None:
+        # Where others make the same file at this moment SQLite does not wait here, as it does for all transactions.
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+            self._db.execute("BEGIN EXCLUSIVE")
+            self._db.execute("ROLLBACK")
 
     def _create(self) -> None:
         with self.transaction():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -109,6 +110,20 @@ def steps(catalogue: SqliteCatalogue, work: Callable[[], object]) -> int:
     finally:
         catalogue._db.set_progress_handler(None, 1)
     return taken[0]
+
+
+def test_who_comes_while_another_makes_the_file_waits_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.sqlite3"
+    with ThreadPoolExecutor(1) as pool:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("CREATE TABLE theirs (it)")
+            opened = pool.submit(SqliteCatalogue, path)
+            with pytest.raises(TimeoutError):  # it was `database is locked` at once, and that worker's end
+                opened.result(0.3)
+            other.execute("COMMIT")
+        with closing(opened.result(60)) as catalogue:
+            assert catalogue.counts().addresses == 0
 
 
 def test_the_same_bytes_under_very_many_addresses_take_no_longer(tmp_path: Path) -> None:
