@@ -36,8 +36,7 @@ def measure(bench: Bench) -> Result:
         for number, (workers, known) in enumerate(cases):
             with redis_server(bench.work / f"redis{number}") as port:
                 name = f"{workers:,} workers, {known:,} hosts"
-                for values in asyncio.run(_costs(port, workers, known, bench.rounds)):
-                    result.add(name, values)
+                result.add(name, asyncio.run(_costs(port, workers, known)))
     except NoServerError as error:
         result.absent["all of them"] = str(error)
         return result
@@ -54,31 +53,26 @@ def measure(bench: Bench) -> Result:
     return result
 
 
-async def _costs(port: int, workers: int, hosts: int, rounds: int) -> list[dict[str, float]]:
+async def _costs(port: int, workers: int, hosts: int) -> dict[str, float]:
     limits = limits_from_settings(Settings({"REDIS_URL": f"redis://127.0.0.1:{port}/0"}), "bench", "w0")
     await limits.open()
     everybody = [RedisLimits(limits.store, limits.url, f"w{number}") for number in range(workers)]
     with Redis(port=port) as server:
         for first in range(0, hosts, 100):
             await limits.exchange([LimitRequest(f"known-{first + number}.example", LIMITS) for number in range(100)])
-        found = []
-        for _ in range(rounds):
-            idle, _, _ = await _each(server, everybody, lambda number: [])
-            own, sent, heard = await _each(server, everybody, lambda number: [_report(f"host-{number}.example")])
-            same, _, _ = await _each(server, everybody, lambda number: [_report("same.example")])
-            before = _counted(server)
-            await limits.status()
-            look = [after - then for after, then in zip(_counted(server), before, strict=True)]
-            interval = max(REPORT_INTERVAL, workers / REPORTS_A_SECOND)
-            found.append(
-                {
-                    IDLE: idle, OWN: own, SAME: same, SENT: sent, HEARD: heard,
-                    CORE: 100 * workers / interval * max(own, same) / 1e6,
-                    LOOK: look[1] / 1000, LOOK_BYTES: look[3] / 1000,
-                }
-            )  # fmt: skip
+        idle, _, _ = await _each(server, everybody, lambda number: [])
+        own, sent, heard = await _each(server, everybody, lambda number: [_report(f"host-{number}.example")])
+        same, _, _ = await _each(server, everybody, lambda number: [_report("same.example")])
+        before = _counted(server)
+        await limits.status()
+        look = [after - then for after, then in zip(_counted(server), before, strict=True)]
         await limits.store.client.aclose()
-    return found
+    interval = max(REPORT_INTERVAL, workers / REPORTS_A_SECOND)
+    return {
+        IDLE: idle, OWN: own, SAME: same, SENT: sent, HEARD: heard,
+        CORE: 100 * workers / interval * max(own, same) / 1e6,
+        LOOK: look[1] / 1000, LOOK_BYTES: look[3] / 1000,
+    }  # fmt: skip
 
 
 def _report(host: str) -> LimitRequest:

@@ -14,7 +14,7 @@ PEERS = (peers.IMGCRAWL, peers.IMAGES, peers.AIOHTTP)
 
 
 def measure(bench: Bench) -> Result:
-    concurrencies = (8,) if bench.short else (4, 8, 16, 32)
+    concurrencies = (8,) if bench.short else (8, 16, 32)
     names = [f"share of the possible, {concurrency} at once" for concurrency in concurrencies]
     result = Result(
         "(3) Through 50 ms of latency: images a second, as a share of concurrency / latency",

@@ -19,8 +19,8 @@ PEERS = (peers.IMGCRAWL, peers.IMAGES)
 COLUMNS = ["p99 ms", "p99 of timers ms", "longest ms", "CPU of the longest step ms", "peak MB"]
 # What comes in: kind and number of galleries on the list (`benchmarks.heavy`), with --short and else.
 CASES = {
-    "dense pages of 1 MB": ("dense1000", 10, 40),
-    "dense pages of 3 MB": ("dense3000", 4, 15),
+    "dense pages of 1 MB": ("dense1000", 5, 40),
+    "dense pages of 3 MB": ("dense3000", 2, 15),
     "32 images of 100 MB, and pages of 1 MB": ("huge", 1, 1),
     "32 pages of 100 MB, and others of 1 MB": ("hugepage", 32, 32),
     "JPEG, PNG and WebP of 24 megapixels": ("photos", 1, 3),
