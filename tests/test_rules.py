@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -118,9 +119,19 @@ SAME_NAMES: Mapping[str, str] = {
 }
 
 
+@cache
+def parsed(module: Path) -> ast.Module:
+    return ast.parse(module.read_text("utf-8"))
+
+
+@cache
+def nodes(module: Path) -> list[ast.AST]:
+    return list(ast.walk(parsed(module)))
+
+
 def imports(module: Path) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -133,7 +144,7 @@ def room_of(module: str) -> str:
 
 
 def rooms_imported_by(module: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+    for node in nodes(module):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -182,7 +193,7 @@ def test_rooms_do_not_import_in_a_circle() -> None:
 def test_no_two_public_classes_have_one_name() -> None:
     places = defaultdict(list)
     for module in MODULES:
-        for node in ast.parse(module.read_text("utf-8")).body:
+        for node in parsed(module).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(named(module))
     found = {name: modules for name, modules in places.items() if len(modules) > 1}
@@ -206,7 +217,7 @@ def test_classes_have_at_most_20_methods() -> None:
     sizes = {
         f"{named(module)}: {node.name}": sum(isinstance(member, functions) for member in node.body)
         for module in MODULES
-        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        for node in nodes(module)
         if isinstance(node, ast.ClassDef)
     }
     check_sizes(sizes, MAX_METHODS, LARGE_CLASSES)
@@ -226,7 +237,7 @@ def test_functions_are_at_most_60_lines() -> None:
     sizes = {
         f"{named(module)}: {node.name}": (node.end_lineno or 0) - node.lineno + 1
         for module in MODULES
-        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        for node in nodes(module)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     }
     sizes |= {f"{named(script)}: {name}": size for script in SCRIPTS for name, size in lua_functions(script)}
@@ -237,7 +248,7 @@ def test_only_one_module_touches_what_scrapys_engine_keeps_to_itself() -> None:
     touching = {
         named(module)
         for module in MODULES
-        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        for node in nodes(module)
         if isinstance(node, ast.Attribute) and node.attr == "_slot"
     }
     assert touching == {"imgcrawl/engine.py"}
@@ -311,7 +322,7 @@ def defaults_in_code(names: set[str]) -> Iterator[tuple[str, str, Any]]:
     for module in MODULES:
         if module == PACKAGE / "settings.py":
             continue
-        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        for node in nodes(module):
             place = f"{named(module)}:{getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and node.slice.value in names:
                 yield node.slice.value, place, None
@@ -407,7 +418,7 @@ def reasons_used() -> set[str]:
     """The first argument of every ImageError and RequestRefused in the package."""
     used = set()
     for module in MODULES:
-        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        for node in nodes(module):
             called: Any = getattr(node, "func", None)
             if isinstance(node, ast.Call) and getattr(called, "id", "") in ("ImageError", "RequestRefused"):
                 first = node.args[0]

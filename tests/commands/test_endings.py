@@ -13,14 +13,13 @@ from scrapy.cmdline import _get_commands_dict
 
 from imgcrawl import __version__
 from tests.support.crawling import ROOT, crawl_command, environment, project_settings
+from tests.support.processes import run
 from tests.support.server import HTML, JPEG, Server
 
 
 def crawl(folder: Path, *options: str, **arguments: str) -> subprocess.CompletedProcess[str]:
     command = crawl_command("urls", *options, arguments=arguments, settings={"AUTOTHROTTLE_ENABLED": "False"})
-    return subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=120
-    )
+    return run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_a_simulation_asks_for_no_image_and_says_where_each_would_go(server: Server, tmp_path: Path) -> None:
@@ -89,7 +88,7 @@ def test_a_crawl_can_end_with_one_line_for_machines(server: Server, tmp_path: Pa
 )
 def test_a_shell_completes_commands_spiders_and_options(words: str, expected: str, tmp_path: Path) -> None:
     script = tmp_path / "script"
-    made = subprocess.run(
+    made = run(
         [sys.executable, "-m", "scrapy", "completion", "bash"],
         cwd=ROOT,
         env=environment(),
@@ -138,7 +137,7 @@ ASYNCIO = "imgcrawl works with asyncio's only; expected 'twisted.internet.asynci
     ],
 )
 def test_scrapys_own_commands_tell_bad_input_in_one_sentence(command: str, sentence: str, tmp_path: Path) -> None:
-    done = subprocess.run(
+    done = run(
         [sys.executable, "-m", "imgcrawl", *command.split(), "-L", "ERROR"],
         cwd=tmp_path,
         env=environment(),
@@ -167,7 +166,7 @@ OFF = " -s ROBOTSTXT_OBEY=False -s RETRY_ENABLED=False"
 def test_an_address_from_which_nothing_comes_is_one_sentence_and_exit_code_1(
     command: str, why: str, tmp_path: Path
 ) -> None:
-    done = subprocess.run(
+    done = run(
         [sys.executable, "-m", "imgcrawl", *command.split(), "http://127.0.0.1:1/", "--nolog"],
         cwd=tmp_path,
         env=environment(),
@@ -180,7 +179,7 @@ def test_an_address_from_which_nothing_comes_is_one_sentence_and_exit_code_1(
 
 
 def test_a_shell_without_an_answer_says_so_and_goes_on(tmp_path: Path) -> None:
-    done = subprocess.run(
+    done = run(
         [sys.executable, "-m", "imgcrawl", "shell", "./no-such-file.html", "--nolog"],
         cwd=tmp_path,
         env={**environment(), "SCRAPY_PYTHON_SHELL": "python"},
@@ -198,7 +197,7 @@ def test_a_shell_without_an_answer_says_so_and_goes_on(tmp_path: Path) -> None:
 def test_the_version_and_what_is_configured(tmp_path: Path) -> None:
     (tmp_path / "imgcrawl.toml").write_text("[settings]\nDOWNLOAD_DELAY = 2\n")
     told = [
-        subprocess.run(
+        run(
             [sys.executable, "-m", "imgcrawl", *words],
             cwd=tmp_path,
             env=environment(settings=None),
@@ -220,7 +219,7 @@ def test_the_version_and_what_is_configured(tmp_path: Path) -> None:
 
 def test_the_shell_shows_an_answer(server: Server, tmp_path: Path) -> None:
     server.add("/page", b"<title>A page</title>", headers={"Content-Type": "text/html"})
-    done = subprocess.run(
+    done = run(
         [sys.executable, "-m", "imgcrawl", "shell", server.url("/page"), "-c", "response.css('title::text').get()"],
         cwd=tmp_path,
         env=environment(),

@@ -14,6 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 # begun.
 ALONE = {
     "basespiders/test_domains.py::test_hosts_that_never_answer_are_waited_for_together",
+    "commands/test_duplicates.py::test_what_costs_much_is_looked_at_within_the_bounds_of_a_crawl",
     "frontier/test_crawls.py::test_the_event_loop_is_free_with_redis_20_ms_away",
     "limits/test_crawls.py",
     "limits/test_limiter.py::test_four_workers_at_one_host_are_as_fast_as_one",
@@ -35,6 +36,7 @@ TOGETHER = {
     "test_benchmarks.py",
     "test_docs.py",
     "test_parquet.py",
+    "test_rules.py",
 }
 
 
