@@ -7,7 +7,7 @@ import io
 import random
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from PIL import Image, ImageChops
@@ -34,8 +34,30 @@ def encoded(image: Image.Image, format_: str, **options: Any) -> bytes:
     return result.getvalue()
 
 
+Sample = tuple[bytes, str, str, int]  # bytes, format, extension, frames
+
+
+class Samples(Mapping[str, Sample]):
+    """By their names; each is made when it is asked for, and once: every process of pytest knows the names."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Sample]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Sample] = {}
+
+    def __getitem__(self, name: str) -> Sample:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
 @functools.cache
-def samples(width: int = 160, height: int = 120) -> dict[str, tuple[bytes, str, str, int]]:
+def samples(width: int = 160, height: int = 120) -> Samples:
     """Return name → (bytes, format, extension, frames)."""
     image = picture(width, height)
     grey, bilevel, alpha = image.convert("L"), image.convert("1"), translucent(width, height)
@@ -44,40 +66,41 @@ def samples(width: int = 160, height: int = 120) -> dict[str, tuple[bytes, str, 
     def animation() -> dict[str, Any]:
         return {"save_all": True, "append_images": [picture(width, height, seed=seed) for seed in (2, 3, 4)]}
 
-    return {
-        "jpeg": (encoded(image, "JPEG", quality=85), "JPEG", ".jpg", 1),
-        "jpeg progressive": (encoded(image, "JPEG", progressive=True), "JPEG", ".jpg", 1),
-        "jpeg cmyk": (encoded(image.convert("CMYK"), "JPEG"), "JPEG", ".jpg", 1),
-        "jpeg grey": (encoded(grey, "JPEG"), "JPEG", ".jpg", 1),
-        "jpeg rgb": (encoded(image, "JPEG", keep_rgb=True), "JPEG", ".jpg", 1),
+    makers: dict[str, Callable[[], Sample]] = {
+        "jpeg": lambda: (encoded(image, "JPEG", quality=85), "JPEG", ".jpg", 1),
+        "jpeg progressive": lambda: (encoded(image, "JPEG", progressive=True), "JPEG", ".jpg", 1),
+        "jpeg cmyk": lambda: (encoded(image.convert("CMYK"), "JPEG"), "JPEG", ".jpg", 1),
+        "jpeg grey": lambda: (encoded(grey, "JPEG"), "JPEG", ".jpg", 1),
+        "jpeg rgb": lambda: (encoded(image, "JPEG", keep_rgb=True), "JPEG", ".jpg", 1),
         # Pillow writes wrong offsets for more than two.
-        "mpo": (encoded(image, "MPO", save_all=True, append_images=[picture(width, height)]), "MPO", ".jpg", 2),
-        "png": (encoded(image, "PNG"), "PNG", ".png", 1),
-        "png alpha": (encoded(alpha, "PNG"), "PNG", ".png", 1),
-        "png palette": (encoded(image.convert("P"), "PNG"), "PNG", ".png", 1),
-        "png 16 bits": (encoded(deep, "PNG"), "PNG", ".png", 1),
-        "png interlaced": (interlaced_png(width, height), "PNG", ".png", 1),
-        "apng": (encoded(image, "PNG", **animation()), "PNG", ".png", 4),
-        "gif": (encoded(image, "GIF"), "GIF", ".gif", 1),
-        "gif animated": (encoded(image, "GIF", **animation()), "GIF", ".gif", 4),
-        "webp": (encoded(image, "WEBP"), "WEBP", ".webp", 1),
-        "webp lossless": (encoded(alpha, "WEBP", lossless=True), "WEBP", ".webp", 1),
-        "webp animated": (encoded(image, "WEBP", **animation()), "WEBP", ".webp", 4),
-        "avif": (encoded(image, "AVIF"), "AVIF", ".avif", 1),
-        "avif animated": (encoded(image, "AVIF", **animation()), "AVIF", ".avif", 4),
-        "tiff": (encoded(image, "TIFF"), "TIFF", ".tif", 1),
-        "tiff lzw": (encoded(image, "TIFF", compression="tiff_lzw"), "TIFF", ".tif", 1),
-        "tiff pages": (encoded(image, "TIFF", **animation()), "TIFF", ".tif", 4),
-        "tiff header first": (deflated_tiff(width, height), "TIFF", ".tif", 1),
-        "jpeg 2000": (encoded(image, "JPEG2000"), "JPEG2000", ".jp2", 1),
-        "jpeg 2000 codestream": (encoded(image, "JPEG2000", no_jp2=True), "JPEG2000", ".j2k", 1),
-        "bmp": (encoded(image, "BMP"), "BMP", ".bmp", 1),
-        "ppm": (encoded(image, "PPM"), "PPM", ".ppm", 1),
-        "pgm": (encoded(grey, "PPM"), "PPM", ".pgm", 1),
-        "pbm": (encoded(bilevel, "PPM"), "PPM", ".pbm", 1),
-        "tga": (encoded(image, "TGA"), "TGA", ".tga", 1),
-        "qoi": (encoded(image, "QOI"), "QOI", ".qoi", 1),
+        "mpo": lambda: (encoded(image, "MPO", save_all=True, append_images=[picture(width, height)]), "MPO", ".jpg", 2),
+        "png": lambda: (encoded(image, "PNG"), "PNG", ".png", 1),
+        "png alpha": lambda: (encoded(alpha, "PNG"), "PNG", ".png", 1),
+        "png palette": lambda: (encoded(image.convert("P"), "PNG"), "PNG", ".png", 1),
+        "png 16 bits": lambda: (encoded(deep, "PNG"), "PNG", ".png", 1),
+        "png interlaced": lambda: (interlaced_png(width, height), "PNG", ".png", 1),
+        "apng": lambda: (encoded(image, "PNG", **animation()), "PNG", ".png", 4),
+        "gif": lambda: (encoded(image, "GIF"), "GIF", ".gif", 1),
+        "gif animated": lambda: (encoded(image, "GIF", **animation()), "GIF", ".gif", 4),
+        "webp": lambda: (encoded(image, "WEBP"), "WEBP", ".webp", 1),
+        "webp lossless": lambda: (encoded(alpha, "WEBP", lossless=True), "WEBP", ".webp", 1),
+        "webp animated": lambda: (encoded(image, "WEBP", **animation()), "WEBP", ".webp", 4),
+        "avif": lambda: (encoded(image, "AVIF"), "AVIF", ".avif", 1),
+        "avif animated": lambda: (encoded(image, "AVIF", **animation()), "AVIF", ".avif", 4),
+        "tiff": lambda: (encoded(image, "TIFF"), "TIFF", ".tif", 1),
+        "tiff lzw": lambda: (encoded(image, "TIFF", compression="tiff_lzw"), "TIFF", ".tif", 1),
+        "tiff pages": lambda: (encoded(image, "TIFF", **animation()), "TIFF", ".tif", 4),
+        "tiff header first": lambda: (deflated_tiff(width, height), "TIFF", ".tif", 1),
+        "jpeg 2000": lambda: (encoded(image, "JPEG2000"), "JPEG2000", ".jp2", 1),
+        "jpeg 2000 codestream": lambda: (encoded(image, "JPEG2000", no_jp2=True), "JPEG2000", ".j2k", 1),
+        "bmp": lambda: (encoded(image, "BMP"), "BMP", ".bmp", 1),
+        "ppm": lambda: (encoded(image, "PPM"), "PPM", ".ppm", 1),
+        "pgm": lambda: (encoded(grey, "PPM"), "PPM", ".pgm", 1),
+        "pbm": lambda: (encoded(bilevel, "PPM"), "PPM", ".pbm", 1),
+        "tga": lambda: (encoded(image, "TGA"), "TGA", ".tga", 1),
+        "qoi": lambda: (encoded(image, "QOI"), "QOI", ".qoi", 1),
     }
+    return Samples(makers)
 
 
 def icon(*contents: bytes) -> bytes:
