@@ -53,6 +53,9 @@ _IGNORED = {
 }
 
 
+# What trying again mends: nothing was asked, or nothing is wrong with what came.
+NOT_OF_THE_SITE = ("lost", "storage", "stopped", "error")
+
 _PASSING = {
     "timeout",
     "dns",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, TypeVar
 
 from scrapy import Request, signals
+from scrapy.http.request import NO_CALLBACK
 
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import InputError, RequestRefused
@@ -18,11 +20,27 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The meta key of a request that was given up: a page of a shared queue then goes back to it.
-GIVEN_UP = "given_up"
+# Not in `meta`, which travels: whoever wrote it there would have a page asked for again for ever.
+_given_up: weakref.WeakSet[Request] = weakref.WeakSet()
 POLL_INTERVAL = 0.2  # seconds: Scrapy sends no signal when a stop begins, only when it is done
 
 _Result = TypeVar("_Result")
+
+
+def was_given_up(request: Request) -> bool:
+    """Whether *request* did not get what it would have got in a crawl that goes on: its page is not done."""
+    return request in _given_up
+
+
+def cut_short(request: Request) -> None:
+    """Note that what *request* waits for is not waited for, as the crawl is being stopped: what is known of it stands,
+    and a page of a shared queue goes back there.
+
+    Raises `RequestRefused` (``stopped``) for what a page or its item asks for, which is in no queue.
+    """
+    _given_up.add(request)
+    if request.callback is NO_CALLBACK or request.meta.get("media"):
+        raise RequestRefused("stopped", "the crawl was stopped before it was done")
 
 
 def leave_within(settings: BaseSettings, reason: str, otherwise: float) -> float:
@@ -83,7 +101,7 @@ class StopInTime:
 
     @staticmethod
     def _given_up(request: Request) -> RequestRefused:
-        request.meta[GIVEN_UP] = True
+        _given_up.add(request)
         return RequestRefused("stopped", "the crawl was stopped before it was done")
 
     def _spider_opened(self) -> None:

@@ -70,7 +70,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "live": {"display", "engine", "extensions", "frontier", "shared", "stopping"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
-    "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages"},
+    "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages", "stopping"},
     "downloader": {"backpressure", "engine", "limits", "middlewares", "outputs", "stopping", "turns", "waiting"},
     "outputs": {"engine"},
     "stopping": {"engine"},

@@ -21,6 +21,7 @@ from imgcrawl.catalogue.contract import (
     failed_subpage,
 )
 from imgcrawl.catalogue.database import INCOMPLETE, RECORD, SqlRecords, in_order, insert, select
+from imgcrawl.failures import NOT_OF_THE_SITE
 from imgcrawl.items import STORED
 
 KEY_SIZE = 20  # bytes of a fingerprint
@@ -32,7 +33,6 @@ _NOT_THERE = {  # what a site says of an image, and neither of the moment nor of
     *("http_404", "http_410", "empty", "html", "not_an_image", "not_a_video", "unsupported_format", "truncated"),
     *("corrupt", "placeholder"),
 }
-_NOT_OF_THE_SITE = ("lost", "storage", "stopped", "error")  # failures that trying again mends
 
 OUTCOME = [field.name for field in fields(LastOutcome)]
 GALLERY = [
@@ -260,7 +260,7 @@ def _as_noted(catalogue: SqlCatalogue, visit: GalleryVisit) -> GalleryVisit:
 def _was_tried(outcome: LastOutcome | None, tries: int, *, gives: bool) -> bool:
     """Whether it failed, and by no fault of ours, and was tried as often; once is enough for what a site that *gives*
     others does not have."""
-    if outcome is None or outcome.status != "failed" or outcome.reason in _NOT_OF_THE_SITE:
+    if outcome is None or outcome.status != "failed" or outcome.reason in NOT_OF_THE_SITE:
         return False
     return outcome.tried >= tries or (gives and outcome.reason in _NOT_THERE)
 

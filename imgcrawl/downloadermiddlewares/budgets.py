@@ -22,6 +22,7 @@ from scrapy.settings import BaseSettings
 from imgcrawl.bodies import received_bytes
 from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
+from imgcrawl.stopping import cut_short
 
 logger = logging.getLogger(__name__)
 
@@ -93,16 +94,17 @@ class BudgetsMiddleware:
         kind = "images" if request.meta.get("media") else "pages"
         self._refuse_if_spent("bytes", host)
         self._refuse_if_spent(kind, host)
-        await self._wait_for_hours(host)
+        await self._wait_for_hours(request, host)
         await self._admit(kind, host)
         request.meta["budgeted"] = host
 
-    async def _wait_for_hours(self, host: str) -> None:
+    async def _wait_for_hours(self, request: Request, host: str) -> None:
         hours = self._hours.get(host, self._hours.get("*"))
         while hours and (seconds := hours.wait(datetime.now().astimezone())):
             self._tell_waiting(f"{host} until {hours.begin // 60}:{hours.begin % 60:02}", 1)
             try:
                 if not await downloader_of(self.crawler).wait(seconds):
+                    cut_short(request)
                     raise RequestRefused("budget", f"{host} may be crawled later")
             finally:
                 self._tell_waiting(f"{host} until {hours.begin // 60}:{hours.begin % 60:02}", -1)

@@ -19,6 +19,7 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
 from imgcrawl.limits.retry_after import SLOWER, retry_after
 from imgcrawl.pages.busy import says_busy
+from imgcrawl.stopping import cut_short
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +56,9 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
     there were too many requests is asked for again as after any other failure. A gallery's page that stays so fails
     (``empty``, ``busy``).
 
-    A TLS failure is not retried, an unknown host name twice at most. A wait ends, and the last outcome stands,
-    as soon as the crawl is being stopped. Needs `imgcrawl.downloader.Downloader`, which knows that a request
-    that waits is not busy.
+    A TLS failure is not retried, an unknown host name twice at most. A wait ends as soon as the crawl is being
+    stopped: the last outcome stands, a page goes back to the queue that workers share, and an image is ``stopped``.
+    Needs `imgcrawl.downloader.Downloader`, which knows that a request that waits is not busy.
     """
 
     def __init__(self, settings: BaseSettings) -> None:
@@ -95,11 +96,14 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
             again.dont_filter = True
             self.crawler.stats.inc_value("retry/count")
             self.crawler.stats.inc_value("retry/retry_after")
-            return again if await downloader_of(self.crawler).wait_for(again, asked) else response
+            if await downloader_of(self.crawler).wait_for(again, asked):
+                return again
+            cut_short(request)
+            return response
         again_ = self._retry(request, response_status_message(response.status))
         if again_ and response.status in SLOWER:
             _first(again_, request)
-        return again_ if again_ and await self._wait(again_) else response
+        return again_ if again_ and await self._waited(request, again_) else response
 
     async def process_exception(  # type: ignore[override]  # as above
         self, request: Request, exception: Exception
@@ -118,7 +122,7 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
         if isinstance(exception, CannotResolveHostError) and retried >= _DNS_RETRIES:
             return None
         again = self._retry(request, exception)
-        return again if again and await self._wait(again) else None
+        return again if again and await self._waited(request, again) else None
 
     async def _had(self, request: Request, response: Response) -> Request | Response:
         """*response*, or *request* once more if that has nothing in it which may be there the next time.
@@ -130,10 +134,17 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
             return response
         may_again = lacks == "busy" or not request.meta.get("retry_times")
         if may_again and not request.meta.get("dont_retry") and (again := self._retry(request, lacks)):
-            return again if await self._wait(again) else response
+            return again if await self._waited(request, again) else response
         if request.meta.get("task") in _OF_A_GALLERY:
             raise RequestRefused(lacks, f"{response.url}: status {response.status}")
         return response
+
+    async def _waited(self, request: Request, again: Request) -> bool:
+        """Whether the time of *again* has come, which is *request* once more."""
+        if await self._wait(again):
+            return True
+        cut_short(request)
+        return False
 
     async def _wait(self, again: Request) -> bool:
         doubled = self._delay * 2 ** min(again.meta["retry_times"] - 1, 30)

@@ -24,6 +24,7 @@ from imgcrawl.downloader import downloader_of
 from imgcrawl.downloadermiddlewares.addressguard import named_by
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import reason_of
+from imgcrawl.stopping import cut_short
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ class RobotsTxtMiddleware:
         patience = time.time() + self._wait
         while self._wait and verdict.reason == "robots" and verdict.until < patience:
             if not await downloader_of(self.crawler).wait(verdict.until - time.time()):
+                cut_short(request)
                 break
             verdict = await self.verdict(origin, request)
         if verdict.reason:

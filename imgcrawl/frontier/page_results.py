@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished
+from imgcrawl.failures import NOT_OF_THE_SITE
 from imgcrawl.frontier.leases import Leases
 from imgcrawl.shared.session import one_line
 
@@ -58,8 +59,7 @@ class PageResults:
 
     def _item_scraped(self, item: Any, response: Response | Failure | None) -> None:
         page = self._leases.of(response)
-        # Retries are not waited for when the crawl is stopped; others shall have the chance.
-        if page is not None and is_stopping(self._crawler.engine) and lacks_something(item):
+        if page is not None and is_stopping(self._crawler.engine) and is_cut_short(item):
             page.unfinished = True
         # FeedExporter was connected first, so what it has just counted is this item's.
         lost = self._crawler.stats.get_value("feed/lost", 0)
@@ -79,12 +79,10 @@ class PageResults:
             self._stopping = asyncio.create_task(self._crawler.engine.close_spider_async(reason="feed_error"))
 
 
-def lacks_something(item: Any) -> bool:
-    """Whether *item* says that its page, an image or a video could not be had."""
+def is_cut_short(item: Any) -> bool:
+    """Whether *item* lacks something that it would have in a crawl that goes on, or where another worker keeps it.
+    What a site has not got it has not got there, either: nothing is done again for it."""
     adapter = ItemAdapter(item)
-    if adapter.get("failed_pages"):
-        return True
-    outcomes = [outcome for name in ("images", "videos") for outcome in adapter.get(name) or ()]
-    return bool(adapter.get("error")) or any(
-        isinstance(outcome, dict) and outcome.get("status") == "failed" for outcome in outcomes
-    )
+    parts = [part for name in ("failed_pages", "images", "videos") for part in adapter.get(name) or ()]
+    reasons = [adapter.get("error"), *(part.get("reason") for part in parts if isinstance(part, dict))]
+    return any(reason in NOT_OF_THE_SITE for reason in reasons)

@@ -34,7 +34,7 @@ from imgcrawl.frontier.seeding import Seeding
 from imgcrawl.frontier.start_urls import Feeder
 from imgcrawl.shared.connection import hash_tag
 from imgcrawl.shared.session import one_line
-from imgcrawl.stopping import GIVEN_UP, leave_within
+from imgcrawl.stopping import leave_within, was_given_up
 
 logger = logging.getLogger(__name__)
 
@@ -218,7 +218,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         run = self.shared_run
         if page is None:
             return
-        is_given_back = page.retry is None and bool(page.unfinished or request.meta.get(GIVEN_UP))
+        is_given_back = page.retry is None and (page.unfinished or was_given_up(request))
         is_failed = page.retry is None and bool(page.failed)
         counts = run.counted.settle(page, is_done=not is_given_back and not is_failed)
         if page.retry is not None:
