@@ -52,10 +52,9 @@ class ForeignKeyError(InputError):
 class Reply:
     """What an exchange brought. *leases*: a token, which fences off all others, the priority, and the request."""
 
-    status: (
-        str  # "ok", "rejoined" (our leases had expired: other workers have our pages), "gone" (the run is no more) or
-    )
-    # "older" (the server lost what we had reported; our pages are in the queue again)
+    # "ok", "rejoined" (our leases had expired: others have our pages), "gone" (the run is no more) or "older" (the
+    # server lost what we had reported; our pages are in the queue again)
+    status: str
     state: str = ""  # "running" or "done"
     error: str = ""  # what start() raised
     top: str = ""  # the highest priority that waits, "" for none
@@ -130,13 +129,14 @@ class Queue:
                 raise OtherArgumentsError(theirs)
             foreign = answer[2]
 
-    async def adopt(self, worker: str, run: str, *, persist: bool) -> bool:
-        """Become a worker of *run*, of which this is a shard that is not home. False while another run has workers."""
+    async def adopt(self, worker: str, run: str, *, persist: bool, forgiven: bytes = b"") -> bool:
+        """Become a worker of *run*, of which this is no home. False while another run has workers. *forgiven* is the
+        field of that name at home, which changes as the run goes on after a stop."""
         await self._check_limits()
-        return bool(await self.call("adopt", worker, run, int(persist)))
+        return bool(await self.call("adopt", worker, run, int(persist), forgiven))
 
     async def _check_limits(self) -> None:
-        """Without its limits, which are under the same prefix, a worker would wait for them for ever."""
+        """Without its limits, which have the same prefix, a worker would wait for ever."""
         async with self.client.pipeline(transaction=False) as pipe:
             for name in _LIMITS:
                 pipe.type(f"{self.prefix}{name}")

@@ -63,8 +63,11 @@ class Queues(Sequence[Queue]):
         home = self.home
         shards = len(self)
         found, state = await home.join(worker, run, persist=persist, flush=flush, arguments=arguments, shards=shards)
-        for queue in self._shards[1:]:
-            while not await queue.adopt(worker, found, persist=persist and not flush):  # noqa: ASYNC110 -- Redis knows
+        keeps = persist and not flush
+        if others := self._shards[1:]:
+            forgiven = await home.client.hget(f"{home.prefix}run", "forgiven") or b""
+        for queue in others:
+            while not await queue.adopt(worker, found, persist=keeps, forgiven=forgiven):  # noqa: ASYNC110 -- Redis knows
                 await asyncio.sleep(ADOPT_INTERVAL)
         return found, state
 

@@ -182,6 +182,32 @@ async def test_what_one_shard_has_lost_is_queued_there_again(redis_server: Redis
         assert (await inspect.counts(worker.queues))["enqueued"] == 2
 
 
+async def test_a_shard_forgets_no_error_of_a_run_that_goes_on(redis_server: RedisServer) -> None:
+    """The last who leaves does so at home last: who joins then finds no other worker in the shard."""
+    store = queues(redis_server.url, 2)
+    arguments: dict[str, Any] = {"persist": False, "flush": False, "arguments": {}}
+    run, _ = await store.join("leaves", "", **arguments)
+    stats = f"{store[1].prefix}stats:{run}"
+
+    async def errors() -> Any:
+        return await store.client.hget(stats, "spider_exceptions/KeyError")
+
+    await store.client.hset(stats, "spider_exceptions/KeyError", 1)
+    await store[1].exchange(run, "leaves", flags="xl")
+    await store.join("joins", "", **arguments)
+    assert await errors() == b"1"
+    for queue in (store[1], store[0]):
+        for worker in ("joins", "leaves"):
+            await queue.exchange(run, worker, flags="xl" if queue is store[1] else "l")
+    assert (await store.join("goes-on", "", **arguments))[0] == run
+    assert await errors() is None
+    await store.client.hset(stats, "spider_exceptions/KeyError", 1)
+    await store[1].exchange(run, "goes-on", flags="xl")
+    await store.join("joins-it", "", **arguments)
+    assert await errors() == b"1"
+    await store.client.aclose()
+
+
 async def test_the_queue_command_shows_and_changes_all_shards(tmp_path: Path, redis_server: RedisServer) -> None:
     store = queues(redis_server.url, spider="pximg", FRONTIER_MAX_DELIVERIES=1)
     run, _ = await store.join("host-1-abc", "", persist=False, flush=False, arguments={})

@@ -131,21 +131,22 @@ function operations.join()
     return {run.id, run.state}
 end
 
--- Into a shard that is not home. worker, id of the run that goes on at home, keep what was seen -> 1, or 0 while there
--- are workers of another run
+-- Into a shard that is not home. worker, id of the run that goes on at home, keep what was seen, when that run was last
+-- forgiven at home -> 1, or 0 while there are workers of another run
 function operations.adopt()
-    local worker, id, persist = argument(), argument(), argument() == '1'
+    local worker, id, persist, forgiven = argument(), argument(), argument() == '1', argument()
     load()
-    local expired = expire_workers()
+    expire_workers()
     wake_some(fresh)
-    if run.id == id and expired == 0 and redis.call('ZCARD', WORKERS) == 0 then
-        forgive()
-    elseif run.id ~= id then
+    if run.id ~= id then
         if redis.call('ZCARD', WORKERS) > 0 then return 0 end
         upgrade()
         begin(worker, '', persist, '')
         set('id', id)
+    elseif (run.forgiven_at_home or '') ~= forgiven then
+        forgive() -- not whenever this shard has no worker: home is left last
     end
+    set('forgiven_at_home', forgiven)
     redis.call('ZADD', WORKERS, text(now + expiry), worker)
     redis.call('HSET', SEQUENCES, worker, '0')
     return 1
