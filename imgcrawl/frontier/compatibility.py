@@ -17,7 +17,7 @@ from scrapy.utils.misc import load_object
 from scrapy_redis.scheduler import Scheduler as StockScheduler
 from scrapy_redis.stats import RedisStatsCollector
 
-from imgcrawl.shared.connection import redis_params
+from imgcrawl.shared.address import redis_params
 
 logger = logging.getLogger(__name__)
 
@@ -156,10 +156,19 @@ def lend_fetching(spider: Any) -> str | None:
     return str(spider.redis_key)
 
 
-def as_its_spider_reads(value: bytes, spider: Any) -> bytes:
-    """*value* as JSON, if *spider* reads it as scrapy-redis does, which complains of every plain address."""
+def reads_as_stock(spider: Any) -> bool:
+    """Whether *spider* reads what is fed as scrapy-redis does, and not by code of its own."""
     from scrapy_redis.spiders import RedisMixin  # noqa: PLC0415 -- only where such a spider is
 
-    if type(spider).make_request_from_data is not RedisMixin.make_request_from_data or value.lstrip()[:1] == b"{":
+    return type(spider).make_request_from_data is RedisMixin.make_request_from_data
+
+
+def as_its_spider_reads(value: bytes, spider: Any) -> bytes | str:
+    """*value* as *spider* takes it: text, if its client decodes (REDIS_DECODE_RESPONSES); else bytes, and JSON where
+    scrapy-redis would complain of every plain address."""
+    pool = getattr(getattr(spider, "server", None), "connection_pool", None)
+    if pool is not None and pool.connection_kwargs.get("decode_responses"):
+        return value.decode(pool.connection_kwargs.get("encoding", "utf-8"))
+    if not reads_as_stock(spider) or value.lstrip()[:1] == b"{":
         return value
     return json.dumps({"url": value.decode(spider.redis_encoding).strip()}).encode(spider.redis_encoding)

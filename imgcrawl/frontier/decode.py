@@ -77,12 +77,22 @@ def decode_start(value: bytes, spider: Spider, encoding: str = "utf-8") -> Reque
     return request
 
 
-def check_outside(request: Request) -> None:
-    """Raises `WireError` if *request*, made of what an outsider said, asks for what is not his to say."""
+def said_meta(value: bytes, encoding: str) -> frozenset[str]:
+    """The keys of the meta that *value*, which an outsider fed, says as scrapy-redis reads it."""
+    try:
+        meta = json.loads(value.decode(encoding, "replace"))["meta"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return frozenset()
+    return frozenset(meta) if isinstance(meta, dict) else frozenset()
+
+
+def check_outside(request: Request, said: Collection[str] | None = None) -> None:
+    """Raises `WireError` if *request*, made of what an outsider said, asks for what is not his to say. *said*: the keys
+    of its meta that he said, and no header; all, if None."""
     for key in request.meta:
-        if is_instruction(key):
+        if is_instruction(key) and (said is None or key in said):
             raise WireError(f"meta {key[:50]!r} is an instruction to the crawler, which may not come from outside")
-    for name in request.headers:
+    for name in request.headers if said is None else ():
         if name.decode("latin-1").lower() not in HEADERS_FROM_OUTSIDE:
             raise WireError(f"header {name.decode('latin-1')!r} may not be said from outside")
 

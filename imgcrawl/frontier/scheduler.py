@@ -209,7 +209,8 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         run.counted.listen(crawler.engine)
         connect(self._spider_idle, signals.spider_idle)
         encoding = crawler.settings.get("REDIS_ENCODING") or defaults.REDIS_ENCODING
-        feeder = Feeder(run, self.spider, encode=self.encode, fingerprint=self._known.fingerprint, encoding=encoding)
+        known_by = self._known.fingerprint
+        feeder = Feeder(run, self.spider, encode=self.encode, check=self.check, fingerprint=known_by, encoding=encoding)
         run.when_done = feeder.look_again
         start(run, feeder.feed)
 

@@ -13,8 +13,8 @@ from redis.exceptions import ResponseError
 from scrapy import Request, Spider
 
 from imgcrawl.frontier.border import named_origins
-from imgcrawl.frontier.compatibility import as_its_spider_reads
-from imgcrawl.frontier.decode import check_outside, decode_start
+from imgcrawl.frontier.compatibility import as_its_spider_reads, reads_as_stock
+from imgcrawl.frontier.decode import check_outside, decode_start, said_meta
 from imgcrawl.frontier.queue import FINGERPRINT, LUA, Queue
 from imgcrawl.frontier.run import ROOM_INTERVAL, RunState, SharedRun
 from imgcrawl.shared.connection import OUTAGES
@@ -81,7 +81,8 @@ class Feeder:
     """Queues what outsiders feed. One worker of a run does it, so that it also knows when there is nothing more.
 
     Each value is queued, also if its address was seen before, and once, also if the worker that took it is killed.
-    *encode* gives a request as it travels, *fingerprint* by what it is known; *encoding* is that of the values.
+    *encode* gives a request as it travels, *check* raises for one that does not, *fingerprint* says by what it is
+    known; *encoding* is that of the values.
     """
 
     def __init__(
@@ -90,12 +91,14 @@ class Feeder:
         spider: Spider,
         *,
         encode: Callable[[Request], bytes],
+        check: Callable[[Request], object],
         fingerprint: Callable[[Request], bytes],
         encoding: str = "utf-8",
     ) -> None:
         self._run = run
         self._spider = spider
         self._encode = encode
+        self._check = check
         self._fingerprint = fingerprint
         self._encoding = encoding
         self._start_urls = StartUrls(run.home.queue)
@@ -162,6 +165,9 @@ class Feeder:
             return
         # A spider of scrapy-redis says itself what a value means.
         made = spider.make_request_from_data(as_its_spider_reads(value, spider))
+        # What the spider's own code adds is the user's; what it copies is whoever's who wrote the value.
+        said = None if reads_as_stock(spider) else said_meta(value, self._encoding)
         for request in made if isinstance(made, Iterable) else [made] if made else []:
-            check_outside(request)
+            check_outside(request, said)
+            self._check(request)
             yield request

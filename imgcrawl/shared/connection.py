@@ -24,6 +24,7 @@ from scrapy.settings import BaseSettings
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import shown_address
+from imgcrawl.shared.address import redis_params
 
 logger = logging.getLogger(__name__)
 
@@ -96,14 +97,6 @@ async def _check_eviction(server: Connected, url: str) -> None:
             )
 
 
-def redis_params(settings: BaseSettings) -> dict[str, Any]:
-    """REDIS_PARAMS. Raises `InputError` if that is no dict."""
-    try:
-        return settings.getdict("REDIS_PARAMS")
-    except (ValueError, TypeError) as error:  # the value may have a password in it
-        raise InputError(f"REDIS_PARAMS: {error}; expected a JSON object or a dict of redis-py's options") from None
-
-
 def client_from_settings(settings: BaseSettings, longest_wait: float) -> Any:
     """A client of the server at REDIS_URL, of which nothing is asked that takes longer than *longest_wait* seconds.
 
@@ -129,8 +122,8 @@ def client_from_settings(settings: BaseSettings, longest_wait: float) -> Any:
     if not url.startswith("unix:"):
         parameters["socket_keepalive"] = True
     parameters |= redis_params(settings)
-    parameters.pop("decode_responses", None)
-    for name in ("retry_on_timeout", "encoding", "redis_cls"):  # scrapy-redis' own; they mean nothing here
+    # Of scrapy-redis, and without a meaning here; where the server is is in the address.
+    for name in ("decode_responses", "retry_on_timeout", "encoding", "redis_cls", "url", "host", "port"):
         parameters.pop(name, None)
     sentinels = parameters.pop("sentinels", None)
     try:

@@ -34,6 +34,8 @@ from tests.support.processes import patience
 from tests.support.redis_server import RedisServer
 
 SPIDERS = """
+import json
+from scrapy import Request
 from scrapy.linkextractors import LinkExtractor
 from scrapy.spiders import Rule
 from scrapy_redis.spiders import RedisCrawlSpider, RedisSpider
@@ -55,6 +57,23 @@ class FedRules(RedisCrawlSpider):
 
     def parse_page(self, response):
         yield {"url": response.url, "worker": 0}
+
+class Reading(RedisSpider):
+    name = "reading"
+    base = ""
+    max_idle_time = 1
+
+    def make_request_from_data(self, data):
+        said = json.loads(data + "")  # as who decodes has it
+        meta = {"handle_httpstatus_list": [503], "dont_retry": True, **said.get("meta", {})}
+        yield Request(said["url"], headers={"X-Token": "t"}, cb_kwargs={"n": 1}, errback=self.failed, meta=meta)
+
+    def parse(self, response, n):
+        token = response.request.headers[b"X-Token"].decode()
+        yield {"url": response.url, "worker": 0, "all": [response.status, n, token, response.meta.get("job")]}
+
+    def failed(self, failure):
+        yield {"url": failure.request.url, "worker": 0}
 """
 
 
@@ -97,6 +116,25 @@ def test_a_redis_spider_takes_its_arguments_and_what_is_first_in_a_sorted_set(
         assert crawl.start(**arguments).wait(60) == 0, crawl.log(crawl.workers[0])
         assert list(site.hits) == [f"/page/{n}" for n in reversed(range(9))]
         assert not client.exists("in:pages", "pages:start_urls")
+
+
+def test_what_a_spiders_own_code_says_of_what_is_fed_counts_and_what_it_copies_is_no_instruction(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    with (
+        Site(pages={"/page/0": "busy"}) as site,
+        Crawl(tmp_path, redis_server.url, site, REDIS_DECODE_RESPONSES=True) as crawl,
+        redis_server.client() as client,
+    ):
+        with_redis_spiders(crawl, "reading")
+        told: list[dict[str, Any]] = [{}, {"meta": {"job": 7}}, {"meta": {"job": 7, "cookiejar": 1}}]
+        fed = [json.dumps({"url": f"{site.url}/page/{n}", **more}) for n, more in enumerate(told)]
+        client.rpush("reading:start_urls", *fed)
+        worker = crawl.start()
+        crawl.wait()
+        assert sorted(item["all"] for item in crawl.items()) == [[200, 1, "t", 7], [503, 1, "t", None]]
+        assert site.hits == {"/page/0": 1, "/page/1": 1}
+        assert crawl.log(worker).count("meta 'cookiejar' is an instruction to the crawler") == 1
 
 
 def test_a_redis_crawl_spider_follows_its_rules(tmp_path: Path, redis_server: RedisServer) -> None:
@@ -374,6 +412,10 @@ def test_how_long_a_crawl_waits(settings: dict[str, Any], seconds: float) -> Non
         ({"REDIS_PORT": "7000"}, "redis://localhost:7000"),
         ({"REDIS_HOST": "::1", "REDIS_PORT": 7000, "REDIS_DB": 4}, "redis://[::1]:7000/4"),
         ({"REDIS_DB": 4}, "redis://localhost:6379/4"),
+        ({"REDIS_PARAMS": {"socket_timeout": 9}}, None),
+        ({"REDIS_PARAMS": {"host": "p", "port": 7000, "db": 3}}, "redis://p:7000"),  # to which the client adds its db
+        ({"REDIS_PARAMS": {"host": "p"}, "REDIS_HOST": "h", "REDIS_DB": 1}, "redis://h:6379/1"),
+        ({"REDIS_PARAMS": '{"url": "redis://u/1"}'}, "redis://u/1"),
     ],
 )
 def test_where_the_server_is(settings: dict[str, Any], url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
