@@ -99,7 +99,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "telemetry": {  # watch: by which names a server of ours may be asked
         "downloader", "engine", "extensions", "images", "imgcrawl", "pipelines", "watch",
     },
-    "hooks": {"extensions", "feeds"},
+    "hooks": {"engine", "extensions", "feeds"},
     "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
     "commands": {
         "addon", "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports",

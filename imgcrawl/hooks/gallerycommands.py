@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from itemadapter import ItemAdapter
 from scrapy import signals
 
+from imgcrawl.engine import scheduler_in
 from imgcrawl.extensions.verdict import STOPPED_AT_ONCE
 from imgcrawl.hooks.arguments import GALLERY, Arguments
 from imgcrawl.hooks.commands import CommandRunner
@@ -23,7 +24,8 @@ class GalleryCommands:
     """Runs COMMAND_FOR_GALLERY for each item that was scraped, and is no failed page.
 
     The page counts as done when its command has ended, so that no more of them wait than items are worked on at once;
-    what a killed crawl had under way is done again, and so is its command. Counts `command/run`, `command/failed`.
+    what a killed crawl had under way is done again, and so is its command; where workers share a crawl, a command that
+    was stopped with one of them is another's to run. Counts `command/run`, `command/failed`.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -40,12 +42,15 @@ class GalleryCommands:
     def from_crawler(cls, crawler: Crawler) -> Self:
         return cls(crawler)
 
-    async def item_scraped(self, item: Any) -> None:
+    async def item_scraped(self, item: Any, response: Any) -> None:
         adapter = ItemAdapter(item)
         if adapter.get("error"):
             return
         reason = await asyncio.get_running_loop().run_in_executor(self.runner.threads, self._run, adapter)
         count_command(self.crawler.stats, reason)
+        scheduler: Any = scheduler_in(self.crawler)
+        if reason == "stopped" and getattr(scheduler, "shared_run", None) is not None:
+            scheduler.results.leave(response)
 
     def _run(self, adapter: ItemAdapter) -> str:
         fields = dict(adapter)  # what is within is made JSON of as it is written

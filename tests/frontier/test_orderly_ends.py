@@ -101,3 +101,24 @@ def test_a_value_cannot_say_that_its_page_was_given_up(
         workers.wait(20)
         assert sorted(item["url"] for item in workers.items(0)) == [server.url("/0/0"), server.url("/fed")]
     assert server.count("/fed") == 1
+
+
+STUCK = "import os, sys, time; os.path.exists(sys.argv[1]) or (open(sys.argv[1], 'w'), time.sleep(100))"
+
+
+def test_a_command_that_is_stopped_with_its_worker_is_run_by_another(
+    server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """Its page counted as done, and nobody ran it to its end."""
+    server.add("*", answer)
+    begun = tmp_path / "begun"
+    settings = {"COMMAND_FOR_GALLERY": json.dumps([sys.executable, "-c", STUCK, str(begun)]), "SHUTDOWN_TIMEOUT": 0.5}
+    with Workers(tmp_path, redis_server.url, 1, {"bases": server.url(""), "pages": 1}, **settings) as workers:
+        until(begun.exists)
+        workers.workers[0].send_signal(signal.SIGTERM)
+        workers.workers[0].wait(20)
+        last = workers.start()
+        workers.wait()
+        assert "'command/run': 1" in workers.log(last)
+        assert "command/failed" not in workers.log(last)
+    assert server.count("/0/0") == 2
