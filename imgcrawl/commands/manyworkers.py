@@ -65,7 +65,7 @@ def run_workers(
     # What they need (a Redis client) is for who uses it.
     from imgcrawl.feeds.output import OutputWriter  # noqa: PLC0415 -- see above
     from imgcrawl.frontier.options import check_settings  # noqa: PLC0415 -- see above
-    from imgcrawl.shared.connection import redis_params  # noqa: PLC0415 -- see above
+    from imgcrawl.shared.address import redis_params  # noqa: PLC0415 -- see above
     from imgcrawl.workers.plan import Plan, folder_for  # noqa: PLC0415 -- see above
     from imgcrawl.workers.process import start_worker  # noqa: PLC0415 -- see above
     from imgcrawl.workers.supervisor import Workers  # noqa: PLC0415 -- see above
