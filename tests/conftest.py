@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import atexit
 import datetime
+import gc
 import os
 import shutil
 import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -170,6 +171,17 @@ SLOW = {
     "test_table_of_attacks.py",
     "test_workers.py",
 }  # fmt: skip
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is found stays: to look for garbage in it costs each process half a second, a dozen times as pytest ends."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
