@@ -146,10 +146,10 @@ class Gallery(OpenItem):
     `image_names`, `image_pages` and `image_paths`, where there are some, are parallel to `image_urls`: the image's own
     name (available to IMAGES_NAME as `{name}`), the address of the page that shows the image (its Referer)
     where that is not `url`, and the path to store it at, without an extension, in place of IMAGES_NAME. `opt_outs` is
-    what the page said against the use of its content (`imgcrawl.optouts`). `caption`, `author`, `date`, `tags`,
-    `license`, `credit_text` and `acquire_license_page` are there where the page states them (`PAGE_FACTS`), as they
-    stand there; `image_facts` where it states some about single images: address → fact → value; `image_copies` where
-    what the link around an image leads to may be a page: that address → the image that the link shows. `error` says why
+    what the page said against the use of its content (`imgcrawl.optouts`), `referrer_policy` what it said of its
+    Referer (`imgcrawl.referrers`). The fields of `PAGE_FACTS` are there where the page states them, as they stand
+    there; `image_facts` where it states some about single images: address → fact → value; `image_copies` where what the
+    link around an image leads to may be a page: that address → the image that the link shows. `error` says why
     a page could not be had; such a gallery has no images. `url` is what was asked for, `final_url` where redirects led.
     """
 

@@ -108,6 +108,7 @@ SPIDER_MIDDLEWARES = {
     "imgcrawl.spidermiddlewares.PageUrlMiddleware": 850,  # who named an address decides what it may be
     "imgcrawl.retries.RetryStart": 845,  # only of `scrapy retry`
     "imgcrawl.spidermiddlewares.OptOutsMiddleware": 840,  # what a page says about the use of its images
+    "imgcrawl.spidermiddlewares.ReferrerPolicyMiddleware": 835,  # and about the Referer to ask for them with
 }
 OPT_OUTS_OBEYED = ["noai", "noimageai", "tdm-reservation"]  # also: noindex, noimageindex, which are for search engines
 HTTPPROXY_AUTH_ENCODING = "utf-8"  # as curl sends a user and password; with Scrapy's, other letters meant no proxy

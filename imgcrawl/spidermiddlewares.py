@@ -17,6 +17,7 @@ from scrapy.spidermiddlewares.base import BaseSpiderMiddleware
 from imgcrawl.downloadermiddlewares.addressguard import came_from_private
 from imgcrawl.exceptions import InputError
 from imgcrawl.optouts import KNOWN, in_headers, in_page, may_have_some
+from imgcrawl.referrers import may_have_policy, stated_policy
 
 _REMEMBERED = 10_000  # pages
 
@@ -73,23 +74,59 @@ class OptOutsMiddleware(BaseSpiderMiddleware):
         self._said: OrderedDict[str, list[str]] = OrderedDict()  # only pages that say something
 
     def process_spider_input(self, response: Response) -> None:
-        said = opt_outs_of(response, self._agent)
-        if said:
-            self._said[response.url] = said
-            if len(self._said) > _REMEMBERED:
-                self._said.popitem(last=False)
+        _remember(self._said, response, opt_outs_of(response, self._agent))
 
     def get_processed_item(self, item: Any, response: Response | None) -> Any:
-        if not self._said:
-            return item
-        adapter = ItemAdapter(item)
-        pages = [response.url if response else None, adapter.get("url"), *(adapter.get("image_pages") or ())]
-        said = {word for page in pages if isinstance(page, str) for word in self._said.get(page, ())}
-        if said:
-            # An item of a class of one's own may not have the field.
-            with suppress(KeyError, AttributeError):
-                adapter["opt_outs"] = [word for word in KNOWN if word in said]
+        if said := {word for words in _said_of(self._said, item, response) for word in words}:
+            _note(item, "opt_outs", [word for word in KNOWN if word in said])
         return item
+
+
+class ReferrerPolicyMiddleware(BaseSpiderMiddleware):
+    """Notes in an item's `referrer_policy` what its pages say of the Referer that their images are to be asked for with
+    (`imgcrawl.referrers`), if that is less than their address. An item without that field is left alone.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self._said: OrderedDict[str, str] = OrderedDict()  # only pages that say something
+
+    def process_spider_input(self, response: Response) -> None:
+        _remember(self._said, response, _policy_of(response))
+
+    def get_processed_item(self, item: Any, response: Response | None) -> Any:
+        if said := next(iter(_said_of(self._said, item, response)), ""):
+            _note(item, "referrer_policy", said)
+        return item
+
+
+def _remember(said: OrderedDict[str, Any], response: Response, new: Any) -> None:
+    """Note in *said* what a page says, if it says anything."""
+    if new:
+        said[response.url] = new
+        if len(said) > _REMEMBERED:
+            said.popitem(last=False)
+
+
+def _said_of(said: OrderedDict[str, Any], item: Any, response: Response | None) -> list[Any]:
+    """What the pages of *item* have *said*."""
+    if not said:
+        return []
+    adapter = ItemAdapter(item)
+    pages = [response.url if response else None, adapter.get("url"), *(adapter.get("image_pages") or ())]
+    return [said[page] for page in pages if isinstance(page, str) and page in said]
+
+
+def _note(item: Any, field: str, value: Any) -> None:
+    # An item of a class of one's own may not have the field.
+    with suppress(KeyError, AttributeError):
+        ItemAdapter(item)[field] = value
+
+
+def _policy_of(response: Response) -> str:
+    page = response.selector if isinstance(response, HtmlResponse) and may_have_policy(response.body) else None
+    headers = [value.decode("latin-1") for value in response.headers.getlist("Referrer-Policy")]
+    return stated_policy(headers, page, response.url) if headers or page is not None else ""
 
 
 def opt_outs_of(response: Response, agent: str) -> list[str]:

@@ -68,7 +68,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "catalogue", "engine", "pages", "refusal", "rows", "settings", "trial"},
     "live": {"display", "engine", "extensions", "frontier", "shared", "stopping"},
-    "spidermiddlewares": {"downloadermiddlewares", "optouts"},
+    "spidermiddlewares": {"downloadermiddlewares", "optouts", "referrers"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
     "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages", "stopping"},
     "downloader": {"backpressure", "engine", "limits", "middlewares", "outputs", "stopping", "turns", "waiting"},
@@ -86,7 +86,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "catalogue": {"durability"},
     "retries": {"catalogue"},
     "pipelines": {
-        "bodies", "catalogue", "downloader", "durability", "engine", "images",
+        "bodies", "catalogue", "downloader", "durability", "engine", "images", "referrers",
         "optouts", "pages", "spidermiddlewares", "stopping",  # pages: one may stand where an image was asked for
     },
     "feeds": {"durability", "engine"},

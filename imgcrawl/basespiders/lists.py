@@ -139,7 +139,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             return
         brings_little = step.walk.barren > 0 or step.walk.sparse > 0
         links_on = brings_little and not self.is_numbered() and self.next_address(response, page, step.walk)
-        if not step.goes_on(page, links_on=bool(links_on)):
+        if not step.goes_on(page, links_on=bool(links_on), first=self.first_page):
             self.tell_end(response, page, step.walk)
             return
         for request in self.next_request(response, page, step.walk):

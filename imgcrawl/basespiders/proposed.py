@@ -104,6 +104,7 @@ class ProposedGallerySpider(ImagePagesGallerySpider):
         else:
             self.list_url = url.replace("{", "{{").replace("}", "}}")
             self.next_link = self.next_link or (found.next_link if found else "")
+        self.forget_addresses()
 
     def take_images(self, found: GalleryImages) -> None:
         self.image_links, self.image_page_links = found.images, found.image_pages

@@ -72,6 +72,11 @@ class ListAddressesSpider(SiteSpider):
         """Whether *url* is, by its looks, that of a list page."""
         return self._number_in.fullmatch(url) is not None
 
+    def forget_addresses(self) -> None:
+        """Forget what followed from an earlier `list_url`."""
+        for known in ("list_path", "_number_in"):
+            self.__dict__.pop(known, None)
+
     @cached_property
     def list_path(self) -> str:
         """The address of the list without the number of a page, and without a query and a slash at its end."""

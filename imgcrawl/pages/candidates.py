@@ -164,7 +164,9 @@ def source_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
 
 def srcset_candidates(text: str, *, no_limit: bool = True, least: int = 0) -> list[tuple[Rank, str]]:
     """The addresses in *text*, a `srcset`, for windows of at least that width, or without a limit to it."""
-    return [((1, no_limit, width, least, density), address) for address, width, density in _srcset(text)]
+    found = (((1, no_limit, width, least, density), address) for address, width, density in _srcset(text))
+    # What a script that has failed leaves is none: "undefined", "[object".
+    return [(rank if "." in address or "/" in address else STAND_IN, address) for rank, address in found]
 
 
 @lru_cache(1_000)

@@ -11,6 +11,7 @@ from parsel import Selector
 
 from imgcrawl.pages.candidates import is_empty, is_file, is_original, refused_address
 from imgcrawl.pages.facts import FactsReader
+from imgcrawl.pages.links import led_to
 from imgcrawl.pages.scripted import listed_images, scripted_images, styled_images
 from imgcrawl.pages.search import ImageSearch
 from imgcrawl.pages.sizes import largest_of, size_of
@@ -177,7 +178,8 @@ def _linked_by(root: Any, base: str, encoding: str, originals: Originals) -> lis
     key = (link, link is root)
     if key not in originals:
         said = dict(link.items())
-        leads = linked_file(said) or (said["href"] if link is not root and is_original(said) else "")
+        leads = linked_file(said) or led_to(absolute(base, said.get("href", ""), encoding) or "", base)
+        leads = leads or (said["href"] if link is not root and is_original(said) else "")
         original = absolute(base, leads, encoding) if leads else None
         originals[key] = [original] if original else []
     return originals[key]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode
 from itertools import islice
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from parsel import Selector
 
-from imgcrawl.pages.candidates import is_empty
+from imgcrawl.pages.candidates import is_empty, is_file
 from imgcrawl.pages.tags import base_of, tags, text_of
-from imgcrawl.urls import absolute, origin_of
+from imgcrawl.urls import WEB, absolute, host_of, origin_of
 
 _FRAME = frozenset(("frame",))  # of <iframe> the tags are always told
 _TINY = re.compile(r"\s*+0*[01](?:px)?\s*+", re.IGNORECASE)
 MAX_FRAMES = 3
 _MAX_SEEN = 1_000  # of a page
+_IN_BASE64 = "aHR0c"  # what begins with "http"
+_MAX_TOLD = 4_000  # characters of an address that tells where it leads to
 
 
 class Frames(NamedTuple):
@@ -36,6 +40,24 @@ def frames_of(html: str | Selector, url: str, encoding: str = "utf-8") -> Frames
         if frame and frame != url:
             (own if origin_of(frame) == origin else others).append(frame)
     return Frames(own[:MAX_FRAMES], others[:MAX_FRAMES])
+
+
+def led_to(address: str, page: str) -> str:
+    """The image file that *address*, of the site of *page*, is told to lead to, as a text or in base64: a page that
+    asks first whether one wants to leave. Empty where there is none."""
+    if "?" not in address or len(address) > _MAX_TOLD or not ("http" in address or _IN_BASE64 in address):
+        return ""
+    query = urlsplit(address).query if host_of(address) == host_of(page) else ""
+    for told in (query, *(part.partition("=")[2] for part in query.split("&"))):
+        target = unquote(told)
+        if target.startswith(_IN_BASE64):
+            try:
+                target = urlsafe_b64decode(target.replace("+", "-").replace("/", "_") + "===").decode()
+            except ValueError:
+                continue
+        if target.startswith(WEB) and is_file(target):
+            return target
+    return ""
 
 
 def count_links(html: str | Selector, url: str = "") -> int:

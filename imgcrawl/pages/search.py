@@ -26,6 +26,7 @@ from imgcrawl.pages.candidates import (
     refused_address,
     source_candidates,
 )
+from imgcrawl.pages.links import led_to
 from imgcrawl.pages.literals import markup_in
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import IMAGES, Tag, tags
@@ -180,7 +181,9 @@ class ImageSearch:
             return
         if "href" in self._link:  # its first image decides for all
             link, self._link = self._link, {}
-            original = self._add([(PLAIN, link["href"])]) if is_original(link) else None
+            leads = led_to(self._resolve(link["href"]) or "", self._page)
+            leads = leads or (link["href"] if is_original(link) else "")
+            original = self._add([(PLAIN, leads)]) if leads else None
             self._in_link = original is not None
             if original:
                 if copy := self._best(candidates)[0]:

@@ -29,6 +29,7 @@ from imgcrawl.images.names import (
 from imgcrawl.optouts import KNOWN, reason_of_opt_out
 from imgcrawl.pipelines.galleryfilters import GalleryFilters
 from imgcrawl.pipelines.settings import PER_IMAGE
+from imgcrawl.referrers import referer_by
 from imgcrawl.spidermiddlewares import OptOuts
 from imgcrawl.urls import host_of, last_part, slug_of
 
@@ -105,10 +106,13 @@ class MediaRequests:
         named = self._item_fields(adapter, spider) if "{filename" in self.template else {}
         paths, known_as = prepared
         copies = adapter.get("image_copies")
+        policy = adapter.get("referrer_policy")
         given, names = self._given_paths(adapter), adapter.get(self.names_field) or []
         for index, (url, path) in enumerate(zip(urls, paths, strict=True)):
             referer = pages[index] if index < len(pages) else page
             request = self._request(url, referer, path)
+            if policy and isinstance(policy, str):
+                _apply_referrer_policy(policy, request)
             if known_as and isinstance(url, str) and url in known_as:
                 request.meta["image_known_as"] = known_as[url]
             if copies and isinstance(url, str) and url in copies:
@@ -226,6 +230,14 @@ def make_conditional(request: Request, record: Record) -> None:
         request.headers["If-None-Match"] = record.etag
     if record.last_modified:
         request.headers["If-Modified-Since"] = record.last_modified
+
+
+def _apply_referrer_policy(policy: str, request: Request) -> None:
+    """Let *request* have the Referer that the page which shows its image wants it to have."""
+    if stated := request.headers.get("Referer"):
+        del request.headers["Referer"]
+        if referer := referer_by(policy, stated.decode("latin-1"), request.url):
+            request.headers["Referer"] = referer
 
 
 @lru_cache(64)  # a gallery's images have one page

@@ -67,6 +67,19 @@ def test_a_whole_site_without_declarations_and_what_was_taken_can_be_pasted(serv
     assert contents(pasted) == expected
 
 
+def test_a_numbered_list_goes_on_behind_a_page_of_which_all_is_hidden(server: Server, tmp_path: Path) -> None:
+    """The site's own links name later pages, as they do where the numbers were declared."""
+    server.add("*", answer)
+    for page in range(1, 6):
+        pager = " ".join(f'<a href="/index?p={n}">{n}</a>' for n in range(1, 6))
+        body = b"<h1>Nobody here but us chickens!</h1>" if page == 3 else list_page(page)
+        server.add(f"/index?p={page}", body + pager.encode(), headers=HTML)
+    run = crawl(tmp_path, "gallery", {"list": server.url("/index?p=1")}, RETRY_TIMES="1")
+    assert contents(run).keys() == {f"The {page}-{name}" for page in (1, 2, 4, 5) for name in NAMES[:4]}
+    assert "1 list page could not be had" in run.log
+    assert run.code == 1
+
+
 def test_where_it_is_not_sure_the_crawl_ends_with_a_sentence(server: Server, tmp_path: Path) -> None:
     server.add("/", LAYOUTS["two lists alike"].html.encode(), headers=HTML)
     run = crawl(tmp_path, "gallery", {"list": server.url("/")})

@@ -57,6 +57,16 @@ def test_a_walk_ends_with_what_repeats(pages: list[list[str]], asked: int) -> No
     assert pages_asked(pages) == asked
 
 
+def test_of_a_list_that_counts_from_0_the_second_page_may_be_the_first_once_more() -> None:
+    step = Walk().after(PLAIN[0])
+    again = step.walk.after(PLAIN[0])
+    assert not again.brings_new
+    assert [again.goes_on(1, first=0), again.goes_on(2)] == [True, False]
+    once_more = again.walk.after(PLAIN[0])
+    assert not once_more.goes_on(2, first=0), "it shows that one for ever"
+    assert again.walk.after(PLAIN[1]).goes_on(2, first=0)
+
+
 def test_an_advertisement_that_changes_does_not_keep_a_list_alive() -> None:
     pages = PLAIN + [[*PLAIN[-1], f"ad{n}"] for n in range(60)]
     assert pages_asked(pages) == len(PLAIN) + PATIENCE

@@ -124,7 +124,22 @@ def both(html: str, url: str = PAGE) -> list[str]:
         ("<img src=/loading.jpg>", ["https://site.example/loading.jpg"]),
         ("<img src=/lazy.gif data-src=a.jpg><img src=/lazy.gif>", [HERE + "a.jpg"]),
         ("<img src=a.jpg data-src=b.jpg data-original=c.jpg srcset='d.jpg 2x'>", [HERE + "c.jpg"]),
+        # links to the site's own page that asks whether one wants to leave
+        (
+            "<a href='/out.php?id=3&amp;url=https%3A%2F%2Fi.example%2Fa.jpg'><img src=t.jpg></a><a href='/go?https://i.example/b.jpg'>"
+            "<img src=t.jpg></a><a href=/link?to=aHR0cHM6Ly9pLmV4YW1wbGUvYy5qcGc><img src=t.jpg></a>",
+            [f"https://i.example/{name}.jpg" for name in "abc"],
+        ),
+        (
+            "<a href=https://share.example/?media=https://site.example/m.jpg><img src=a.jpg></a><a href=/go?url=https://i.example/p>"
+            "<img src=b.jpg></a><a href=/link?to=aHR0c+++++><img src=c.jpg></a><a href=/go?u=https://i.example/d.jpg>source</a>",
+            [HERE + "a.jpg", HERE + "b.jpg", HERE + "c.jpg"],
+        ),
         # srcset
+        (
+            "<img src=a.jpg srcset=garbage><img src=b.jpg srcset='undefined 2x, [object Object]'>",
+            [HERE + "a.jpg", HERE + "b.jpg"],
+        ),
         ("<img src=s.jpg srcset='m.jpg 400w, l.jpg 1200w, s.jpg 100w'>", [HERE + "l.jpg"]),
         ("<img src=s.jpg srcset='s.jpg, l.jpg 2x, m.jpg 1.5x'>", [HERE + "l.jpg"]),
         ("<img src=s.jpg srcset='s.jpg 1x,l.jpg 2x'>", [HERE + "l.jpg"]),
@@ -396,6 +411,11 @@ def test_images_in_elements_are_those_that_their_text_would_have() -> None:
         [f"{there}/6.webp"],
         [f"{there}/file/7"],
     ]
+
+
+def test_the_original_behind_a_page_that_asks_is_that_of_an_element_too() -> None:
+    html = "<a href=/out.php?url=https://i.example/a.jpg><img src=t.jpg></a>"
+    assert images_in(Selector(html).css("img"), PAGE, PAGE) == ["https://i.example/a.jpg"]
 
 
 def test_an_element_with_a_name_that_is_none_is_searched_all_the_same() -> None:

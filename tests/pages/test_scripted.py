@@ -18,6 +18,11 @@ def test_a_page_leads_on(script: str) -> None:
     assert scripted_target(f"<p>one moment<script>{script}</script>") == "/x"
 
 
+def test_a_page_leads_on_as_it_is_loaded() -> None:
+    assert scripted_target("<body onload=\"location.replace('/x')\">one moment") == "/x"
+    assert scripted_target("<body onload=\"if (old) location = '/x'\">one moment") == ""
+
+
 @pytest.mark.parametrize(
     "page",
     [

@@ -87,6 +87,7 @@ def stated(markup: str) -> list[str]:
         ("<img src=/i/a.jpg data-src='/i/a_{width}x.jpg'>", ONE),
         # JSON
         ("""<div data-gallery='[{"src":"/i/a.jpg","thumb":"/t/a.jpg"},{"src":"\\/i\\/b.jpg"}]'></div>""", TWO),
+        ("""<div data-gallery='[{"url":"/i/a.jpg","preview_url":"/t/a.jpg"}]'><img src=/t/a.jpg></div>""", ONE),
         ("<div data-gallery='[{&quot;src&quot;:&quot;/i/a.jpg&quot;}]'><img src=/i/b.jpg></div>", TWO),
         ("""<ul data-photos='["/i/a.jpg","/i/b.jpg"]'></ul>""", TWO),
         ("""<div data-image='{"small":"/i/s.jpg","large":"/i/a.jpg"}'></div>""", ONE),
