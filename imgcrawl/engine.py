@@ -51,6 +51,14 @@ def deferred_runner() -> CrawlerRunner | None:
     return runner if isinstance(runner, CrawlerRunner) else None
 
 
+def crawl_by(
+    runner: CrawlerRunner, make: Callable[[Callable[..., Deferred[None]]], Callable[..., Deferred[None]]]
+) -> None:
+    """Have *runner* crawl, from now on, with what *make* makes of that by which it crawled: it takes a crawler, and the
+    arguments of its spider."""
+    runner._crawl = make(runner._crawl)  # type: ignore[method-assign]  # Scrapy has no hook there
+
+
 def count_as_told(deferred: Deferred[Any]) -> None:
     """Have Twisted log no traceback of the failure that *deferred* may have, if nobody takes it. (It is still there for
     who does, as the exception of a task is.)"""

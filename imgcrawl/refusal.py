@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from scrapy.crawler import Crawler, CrawlerProcess, CrawlerRunner
@@ -19,18 +19,21 @@ from twisted.python.failure import Failure
 
 from imgcrawl import settings as ours
 from imgcrawl.checks import check_values
-from imgcrawl.engine import count_as_told, deferred_runner
+from imgcrawl.engine import count_as_told, crawl_by, deferred_runner
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.defer import Deferred
 
 logger = logging.getLogger(__name__)
 
 _PROGRAMS = ("scrapy", "imgcrawl")
 _BY_DEFERREDS: WeakSet[Crawler] = WeakSet()
+_TOLD: WeakSet[CrawlerRunner] = WeakSet()  # whose crawls' bad input is told already
 
 
 class Addon:
@@ -75,7 +78,8 @@ def tell_uncaught(settings: BaseSettings) -> None:
         return
     if getattr(sys.excepthook, "func", None) is not _tell_uncaught and not hasattr(sys, "ps1"):
         sys.excepthook = partial(_tell_uncaught, sys.excepthook)
-    if runner := deferred_runner():
+    if (runner := deferred_runner()) and runner not in _TOLD:
+        _TOLD.add(runner)
         _CrawlsByDeferreds(runner)
 
 
@@ -93,24 +97,20 @@ class _CrawlsByDeferreds:
     """Stands before methods of *runner*, for there are no tasks to ask how its crawls ended."""
 
     def __init__(self, runner: CrawlerRunner) -> None:
-        self._create_crawler = runner.create_crawler
-        self._crawl = runner.crawl
-        self._crawler: Crawler | None = None  # the last that was made
         self._was_told = False
-        runner.create_crawler = self.create_crawler  # type: ignore[method-assign]  # Scrapy has no hook there
-        runner.crawl = self.crawl  # type: ignore[method-assign]  # Scrapy has no hook there
+        crawl_by(runner, self._made)
         if isinstance(runner, CrawlerProcess):
             self._start = runner.start
             runner.start = self.start  # type: ignore[method-assign]  # Scrapy has no hook there
 
-    def create_crawler(self, crawler_or_spidercls: Any) -> Crawler:
-        self._crawler = self._create_crawler(crawler_or_spidercls)
-        _BY_DEFERREDS.add(self._crawler)
-        return self._crawler
+    def _made(self, crawl: Callable[..., Deferred[None]]) -> Callable[..., Deferred[None]]:
+        return partial(self.crawl, crawl)
 
-    def crawl(self, crawler_or_spidercls: Any, *args: Any, **kwargs: Any) -> Deferred[None]:
-        deferred = self._crawl(crawler_or_spidercls, *args, **kwargs)
-        crawler = cast("Crawler", self._crawler)
+    def crawl(
+        self, crawl: Callable[..., Deferred[None]], crawler: Crawler, *args: Any, **kwargs: Any
+    ) -> Deferred[None]:
+        _BY_DEFERREDS.add(crawler)
+        deferred = crawl(crawler, *args, **kwargs)
 
         told = False
 

@@ -16,7 +16,6 @@ from jmespath.exceptions import JMESPathError
 from parsel import Selector
 from scrapy import Request
 from scrapy.http import JsonResponse, Response, TextResponse
-from scrapy.settings import BaseSettings
 from scrapy.utils.log import failure_to_exc_info
 from twisted.python.failure import Failure
 
@@ -101,18 +100,6 @@ class BaseSpider(PickedSpider):
             Option(name, meaning, getattr(cls, name, None), name in cls.required)
             for name, meaning in cls.all_options().items()
         ]
-
-    @classmethod
-    def all_custom_settings(cls) -> dict[str, Any]:
-        """What this spider and its bases set in place of the project's settings."""
-        custom: dict[str, Any] = {}
-        for kind in reversed(cls.__mro__):
-            custom |= vars(kind).get("custom_settings") or {}
-        return custom
-
-    @classmethod
-    def update_settings(cls, settings: BaseSettings) -> None:
-        settings.setdict(cls.all_custom_settings(), priority="spider")
 
     def at_least_one(self, option: str) -> int | None:
         """The value of a numeric *option*, or None where it is not given. Raises `InputError`."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Self
 
 from scrapy.crawler import Crawler
+from scrapy.settings import BaseSettings
 
 from imgcrawl.basespiders.retries import RetriesSpider
 from imgcrawl.basespiders.trials import stop_with
 from imgcrawl.ranges import Ranges
-from imgcrawl.refusal import tell_bad_input
+from imgcrawl.refusal import tell_bad_input, tell_uncaught
 
 
 class PickedSpider(RetriesSpider):
@@ -21,6 +22,19 @@ class PickedSpider(RetriesSpider):
     """
 
     galleries_range = Ranges()
+
+    @classmethod
+    def all_custom_settings(cls) -> dict[str, Any]:
+        """What this spider and its bases set in place of the project's settings."""
+        custom: dict[str, Any] = {}
+        for kind in reversed(cls.__mro__):
+            custom |= vars(kind).get("custom_settings") or {}
+        return custom
+
+    @classmethod
+    def update_settings(cls, settings: BaseSettings) -> None:
+        settings.setdict(cls.all_custom_settings(), priority="spider")
+        tell_uncaught(settings)  # where there is no add-on
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:

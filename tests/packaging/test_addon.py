@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -223,7 +224,7 @@ def test_another_reactor_is_one_sentence_and_exit_code_2(project: Path, command:
     )
 
 
-@pytest.mark.parametrize(("has_addon", "by"), [(True, "tasks"), (True, "Deferreds"), (False, "tasks")])
+@pytest.mark.parametrize(("has_addon", "by"), [*product((True, False), ("tasks", "Deferreds"))])
 @pytest.mark.parametrize(
     "command", ["crawl ours", f"fetch --spider ours {URL}", f"parse --spider ours {URL}", "runspider theirs.py"]
 )
@@ -277,6 +278,16 @@ def test_a_script_is_told_bad_input_in_one_sentence_and_goes_on(project: Path, s
     assert (done.returncode, done.stdout) == (0, f"{said}the script goes on\n")
     assert done.stderr.count("\n") == 1
     assert MANY in done.stderr
+
+
+def test_so_is_a_script_with_a_spider_of_ours_and_without_the_addon(project: Path) -> None:
+    (project / "theirs.py").write_text(OURS)
+    (project / "theirsettings.py").write_text("SPIDER_MODULES = ['theirs']\n")
+    (project / "script.py").write_text(RUNNER.format("runner.crawl('ours')", "ensureDeferred"))
+    done = done_in(project, sys.executable, "script.py")
+    assert (done.returncode, done.stdout) == (0, "InputError\nthe script goes on\n")
+    (line,) = [line for line in done.stderr.splitlines() if " INFO: " not in line and " DEBUG: " not in line]
+    assert "ours needs -a file=…: the list: a file of rows" in line
 
 
 def test_a_runner_of_deferreds_makes_a_crawler_once_and_hides_no_other_failure(monkeypatch: pytest.MonkeyPatch) -> None:
