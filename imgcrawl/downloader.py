@@ -31,6 +31,7 @@ from imgcrawl.outputs import start_by_and_by, start_few_tasks
 from imgcrawl.signalmanager import SignalManager
 from imgcrawl.stopping import StopInTime, leave_within
 from imgcrawl.turns import HostSlot, Turns
+from imgcrawl.unfinished import Unfinished
 from imgcrawl.waiting import ScrapysDownloader, Waiting
 
 _engine_log = logging.getLogger("scrapy.core.engine")  # it tells of every response
@@ -115,7 +116,8 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
         return limiters[0] if len(limiters) == 1 else ShardedLimiter(limiters)
 
     def _spider_opened(self) -> None:
-        start_few_tasks(self.crawler.engine)
+        self._unfinished = Unfinished(self.crawler)  # signals hold what they call weakly
+        start_few_tasks(self.crawler.engine, self._unfinished)
         start_by_and_by(self.crawler.engine)
 
     async def _spider_closed(self, reason: str) -> None:

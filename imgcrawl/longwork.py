@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import cache
 from time import monotonic
-from typing import TypeVar, TypeVarTuple
+from typing import Generic, TypeVar, TypeVarTuple
 
 _Result = TypeVar("_Result")
 _Args = TypeVarTuple("_Args")
@@ -22,6 +22,8 @@ _SWITCH_INTERVAL = 0.0005
 # while there is long work 1 in place of 4 halves the lag beside pages of 100 MB, for the same CPU.
 _AT_ONCE, _AT_ONCE_MEANWHILE = 32, 1
 _SOON = 0.2  # seconds after long work in which the next is expected
+_LOOK = 0.2  # seconds after which it is asked again whether work is still wanted
+_PATIENCE = 2.0  # seconds after which work is given up once more: it may have been in what swallows any exception
 
 
 class _Interruptible:
@@ -70,6 +72,71 @@ def interruptible(function: Callable[[*_Args], _Result], *args: *_Args) -> _Resu
     as it wants it."""
     with _interruptible:
         return function(*args)
+
+
+class WorkGivenUp(BaseException):
+    """Long work has ended before it was done, for nobody wants it any more. Like the end of a task it passes whoever
+    catches errors: it is none."""
+
+
+class _Work(Generic[_Result]):
+    """*function*, which works for long in a thread, and can be ended from another one: at its next step in Python,
+    whatever that is, so that none of its loops need ask."""
+
+    def __init__(self, function: Callable[[], _Result]) -> None:
+        self._function = function
+        self._lock = threading.Lock()
+        self._thread: int | None = None
+        self._given_up = 0.0
+
+    def run(self) -> _Result:
+        """In the thread. Raises `WorkGivenUp`."""
+        try:
+            with self._lock:
+                if self._given_up:
+                    raise WorkGivenUp
+                self._thread = threading.get_ident()
+            return interruptible(self._function)
+        finally:
+            while self._thread is not None:  # what comes now must not be raised in the thread's next work
+                try:
+                    with self._lock:
+                        if self._given_up:
+                            _raise_in(self._thread, None)
+                        self._thread = None
+                except WorkGivenUp:
+                    pass
+
+    def give_up(self) -> None:
+        """Have `run` raise `WorkGivenUp`, soon."""
+        with self._lock:
+            if self._given_up and (self._thread is None or monotonic() - self._given_up < _PATIENCE):
+                return
+            self._given_up = monotonic()
+            if self._thread is not None:
+                _raise_in(self._thread, WorkGivenUp)
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Have *error* raised in *thread*; without one, what was to be raised there is not."""
+    import ctypes  # noqa: PLC0415 -- few crawls are stopped amid long work
+
+    raised = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+
+
+async def while_wanted(threads: Executor, function: Callable[[], _Result], is_over: Callable[[], bool]) -> _Result:
+    """As `in_thread`. Raises `WorkGivenUp` when *is_over* says that nobody waits for it any more."""
+    work = _Work(function)
+    result = asyncio.get_running_loop().run_in_executor(threads, work.run)
+    try:
+        while not (await asyncio.wait((result,), timeout=_LOOK))[0]:
+            if is_over():
+                work.give_up()
+    except asyncio.CancelledError:
+        result.cancel()
+        raise
+    return result.result()
 
 
 async def in_thread(threads: Executor, function: Callable[[], _Result]) -> _Result:

@@ -16,10 +16,13 @@ from scrapy.utils.defer import aiter_errback, iter_errback
 from twisted.python.failure import Failure
 
 from imgcrawl.engine import in_progress, is_stopping, on_output, on_start, take_output
+from imgcrawl.longwork import WorkGivenUp
 
 if TYPE_CHECKING:
     from scrapy.core.engine import ExecutionEngine
     from scrapy.http import Response
+
+    from imgcrawl.unfinished import Unfinished
 
 logger = logging.getLogger(__name__)
 
@@ -33,17 +36,18 @@ _FEW = 100  # requests of a page that are not looked after
 _MOST_WAITING = 64 * 1024 * 1024
 
 
-def start_few_tasks(engine: ExecutionEngine) -> None:
+def start_few_tasks(engine: ExecutionEngine, unfinished: Unfinished | None = None) -> None:
     """Have *engine* work on what a callback gives, CONCURRENT_ITEMS of a response at a time, in as many tasks as that
     takes. Scrapy starts CONCURRENT_ITEMS (100) for each response, whatever it gives: a millisecond of each page.
 
-    A page that gives very many requests is worked on as the crawl gets there (`AHEAD`)."""
-    on_output(engine, partial(_handle_output, engine))
+    A page that gives very many requests is worked on as the crawl gets there (`AHEAD`). What a stop leaves of it, and a
+    page that is given up while it is read (`WorkGivenUp`), goes to *unfinished*."""
+    on_output(engine, partial(_handle_output, engine, unfinished))
 
 
 def start_by_and_by(engine: ExecutionEngine) -> None:
     """Have *engine* take what start() gives as the crawl gets there (`AHEAD`); Scrapy takes all of it at once."""
-    made = Made(engine, None)
+    made = Made(engine)
     on_start(engine, partial(_by_and_by, made), lambda: made.newest)
 
 
@@ -65,13 +69,17 @@ async def _by_and_by(made: Made, start: AsyncIterator[Any]) -> AsyncIterator[Any
 
 
 async def _handle_output(
-    engine: ExecutionEngine, result: Iterable[Any] | AsyncIterator[Any], request: Request, response: Response | Failure
+    engine: ExecutionEngine,
+    unfinished: Unfinished | None,
+    result: Iterable[Any] | AsyncIterator[Any],
+    request: Request,
+    response: Response | Failure,
 ) -> None:
     failed = partial(engine.scraper.handle_spider_error, request=request, response=response)
     outputs = as_async_generator(
         aiter_errback(result, failed) if isinstance(result, AsyncIterator) else iter_errback(result, failed)
     )
-    await _Outputs(engine, outputs, response, failed).process()
+    await _Outputs(engine, outputs, response, failed, Made(engine, response, unfinished)).process()
 
 
 class _Outputs:
@@ -84,6 +92,7 @@ class _Outputs:
         outputs: AsyncGenerator[Any],
         response: Response | Failure,
         failed: Callable[[Failure], None],
+        made: Made,
     ) -> None:
         self._engine = engine
         self._failed = failed
@@ -91,7 +100,7 @@ class _Outputs:
         self._response = response
         self._turn = asyncio.Lock()  # an asynchronous generator is asked by one at a time
         self._tasks: list[asyncio.Task[None]] = []
-        self._made = Made(engine, response)
+        self._made = made
 
     async def process(self) -> None:
         """Return when all are worked on."""
@@ -113,7 +122,11 @@ class _Outputs:
                 if not await self._made.room():
                     await self._outputs.aclose()
                     return
-                output = await anext(self._outputs, self)
+                try:
+                    output = await anext(self._outputs, self)
+                except WorkGivenUp:  # at whatever depth of the callback
+                    self._made.leave()
+                    return
             if output is self:
                 return
             if self._tasks[-1] is is_last:
@@ -140,9 +153,15 @@ class Made:
     elsewhere (JOBDIR, a queue that workers share) are not waited for, but that they are reported to the queue.
     """
 
-    def __init__(self, engine: ExecutionEngine, response: Response | Failure | None) -> None:
+    def __init__(
+        self,
+        engine: ExecutionEngine,
+        response: Response | Failure | None = None,
+        unfinished: Unfinished | None = None,
+    ) -> None:
         self._engine = engine
         self._response = response
+        self._unfinished = unfinished
         self._waiting: WeakSet[Request] = WeakSet()  # dropped or kept elsewhere, they are gone from here
         self._count = 0
         self._size = 0
@@ -175,7 +194,7 @@ class Made:
             if len(self._waiting) < AHEAD and not getattr(scheduler, "is_behind", False):
                 return True
             await asyncio.sleep(_PAUSE)
-        return self._goes_on_at_stop(scheduler)
+        return self._goes_on_at_stop()
 
     def close(self) -> None:
         """All are made, or no more are."""
@@ -199,22 +218,24 @@ class Made:
         if slot is not None:
             slot.active_size -= size
 
-    def _goes_on_at_stop(self, scheduler: Any) -> bool:
+    def leave(self) -> None:
+        """The page is not done to its end, as the crawl is being stopped: whoever goes on with the crawl has it again,
+        where that is kept."""
+        if self._response is not None and self._unfinished is not None and not self._is_left:
+            self._is_left = True
+            kept = ", and is queued again" if self._unfinished.give_back(self._response) else ""
+            logger.info("Stopping: %.500s was being read%s", self._response, kept)
+
+    def _goes_on_at_stop(self) -> bool:
         """Whether the rest is to be made though the crawl is being stopped. Where another one goes on with it, that has
         the page again, and filters what it knows already."""
         page = self._response
-        if page is None or self._is_left:
+        if page is None or self._unfinished is None or self._is_left:
             return False
-        if getattr(scheduler, "shared_run", None) is not None:
-            scheduler.results.leave(page)
-        elif (queue := getattr(scheduler, "dqs", scheduler)) is not None:  # JOBDIR, or what is not known
-            request = getattr(page, "request", None)
-            if self.has_items or request is None or queue is scheduler:
-                return True
-            try:
-                queue.push(request.replace(dont_filter=True))
-            except ValueError:  # it cannot be kept
-                return True
+        if self.has_items and self._unfinished.keeps:  # they would be in the feed twice
+            return True
+        if self._unfinished.give_back(page) is None:
+            return True
         self._is_left = True
         logger.info("Stopping: %.500s named more than the %d pages that were queued", page, self._count)
         return False

@@ -6,15 +6,19 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from itemadapter import ItemAdapter
 from scrapy import Request, signals
 from scrapy.http.request import NO_CALLBACK
 
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import InputError, RequestRefused
+from imgcrawl.failures import NOT_OF_THE_SITE
 
 if TYPE_CHECKING:
+    from scrapy import Spider
     from scrapy.crawler import Crawler
     from scrapy.settings import BaseSettings
 
@@ -25,6 +29,38 @@ _given_up: weakref.WeakSet[Request] = weakref.WeakSet()
 POLL_INTERVAL = 0.2  # seconds: Scrapy sends no signal when a stop begins, only when it is done
 
 _Result = TypeVar("_Result")
+_crawls: weakref.WeakKeyDictionary[Crawler, float] = (
+    weakref.WeakKeyDictionary()
+)  # when each was seen to be told to stop
+
+
+def stop_with(crawler: Crawler) -> None:
+    """Have `are_over` look at *crawler* until its spider is closed, if it crawls."""
+    if crawler.crawling:  # `scrapy shell` does not, and fetches pages all the same
+        _crawls[crawler] = 0.0
+        crawler.signals.connect(_closed, signals.spider_closed)
+
+
+def _closed(spider: Spider) -> None:
+    _crawls.pop(spider.crawler, None)
+
+
+def are_over() -> bool:
+    """Whether all crawls of this process were told to stop SHUTDOWN_TIMEOUT seconds ago: pages that are being read
+    then, or wait for it, would take minutes."""
+    now, ends = monotonic(), []
+    for crawler in [*_crawls]:
+        if crawler.crawling:
+            return False
+        _crawls[crawler] = _crawls[crawler] or now
+        ends.append(_crawls[crawler] + crawler.settings.getfloat("SHUTDOWN_TIMEOUT", 5))
+    return bool(ends) and now >= max(ends)
+
+
+def given_up(request: Request) -> RequestRefused:
+    """What is raised for *request*, which is not done: the crawl is being stopped."""
+    _given_up.add(request)
+    return RequestRefused("stopped", "the crawl was stopped before it was done")
 
 
 def was_given_up(request: Request) -> bool:
@@ -56,6 +92,15 @@ async def until_given_up(crawler: Crawler) -> None:
     await asyncio.sleep(crawler.settings.getfloat("SHUTDOWN_TIMEOUT", 5))
 
 
+def is_cut_short(item: Any) -> bool:
+    """Whether *item* lacks something that it would have in a crawl that goes on, or where another worker keeps it.
+    What a site has not got it has not got there, either: nothing is done again for it."""
+    adapter = ItemAdapter(item)
+    parts = [part for name in ("failed_pages", "images", "videos") for part in adapter.get(name) or ()]
+    reasons = [adapter.get("error"), *(part.get("reason") for part in parts if isinstance(part, dict))]
+    return any(reason in NOT_OF_THE_SITE for reason in reasons)
+
+
 class StopInTime:
     """Lets downloads go on for SHUTDOWN_TIMEOUT seconds (default 5) after Ctrl-C or SIGTERM.
 
@@ -85,7 +130,7 @@ class StopInTime:
         task = asyncio.current_task()
         if self._is_over or task is None:
             download.close()
-            raise self._given_up(request)
+            raise given_up(request)
         self._under_way[task] = self._under_way.get(task, 0) + 1  # a middleware may download in the same task
         try:
             return await download
@@ -93,16 +138,11 @@ class StopInTime:
             if not self._is_over:
                 raise
             task.uncancel()
-            raise self._given_up(request) from None
+            raise given_up(request) from None
         finally:
             self._under_way[task] -= 1
             if not self._under_way[task]:
                 del self._under_way[task]
-
-    @staticmethod
-    def _given_up(request: Request) -> RequestRefused:
-        _given_up.add(request)
-        return RequestRefused("stopped", "the crawl was stopped before it was done")
 
     def _spider_opened(self) -> None:
         if self._crawls:

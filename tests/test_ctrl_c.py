@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from imgcrawl.exitcodes import ExitCode
 from tests.images import hostile
-from tests.support.crawling import start, until
+from tests.support.crawling import crawl, start, until
 from tests.support.processes import children_of, patience
-from tests.support.server import Server
+from tests.support.redis_server import RedisServer
+from tests.support.server import Answer, Request, Server, jpeg
 
 HTML = {"Content-Type": "text/html"}
 MANY = 30
@@ -77,3 +80,56 @@ def test_a_crawl_ends_in_time_whatever_it_is_at(
     assert time.monotonic() - began < patience(IN_TIME), log[-2000:]
     assert process.returncode == ExitCode.STOPPED, log[-2000:]
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("way", ["JOBDIR", "Redis"])
+@pytest.mark.parametrize("late", ["list", "gallery", "page", "image", "many images"])
+def test_what_is_not_done_when_a_crawl_is_stopped_is_done_by_its_next_start(
+    late: str, way: str, server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """A list page or a gallery that is being read (300,000 links, or images, take a minute on a busy machine), a page
+    that is being fetched, images of a gallery: all of these were lost to a JOBDIR, which has let go of the page."""
+    padding = b"<p>large enough for the thread</p>" * 2_000
+    links = b"".join(b"<a class=g href=/g/%d>g</a>" % number for number in range(3))
+    server.add("/list", links + padding, headers=HTML)
+    shown = {number: [number] for number in range(3)} | ({1: [1, *range(3, 300)]} if late == "many images" else {})
+    quick = tmp_path / "quick"
+
+    def answer(request: Request) -> Answer:
+        kind, number = request.path.split("/")[1], int(request.path.rpartition("/")[2].removesuffix(".jpg"))
+        waits = not quick.exists() and number not in (0, 2) and kind == {"page": "g"}.get(late, "i")
+        delay = 60.0 if waits and late in ("page", "image", "many images") else 0.0
+        if kind == "i":
+            return Answer(jpeg(comment=f"{number}"), delay=delay)
+        pictures = b"".join(b"<img src=/i/%d.jpg>" % each for each in shown[number])
+        return Answer(b"<title>g</title>" + pictures + padding, headers=HTML, delay=delay)
+
+    server.add("*", answer)
+    where = {"JOBDIR": "job"} if way == "JOBDIR" else {"REDIS_URL": redis_server.url}
+    arguments = {"base": server.url(""), "what": late}
+    settings: dict[str, Any] = {
+        "SHUTDOWN_TIMEOUT": "0.5",
+        "ROBOTSTXT_OBEY": "False",
+        "options": ["-o", "items.jsonl"],
+        **where,
+    }
+    process = start(tmp_path, "slow", arguments, **settings)
+    begun = {"page": "/g/1", "image": "/i/1.jpg", "many images": "/i/3.jpg"}.get(late)
+    try:
+        until(lambda: (tmp_path / "begun").exists() or begun in server.paths() or process.poll() is not None)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        log, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert time.monotonic() - began < patience(IN_TIME), log[-2000:]
+    assert process.returncode == ExitCode.STOPPED, log[-2000:]
+    assert "Traceback" not in log
+    quick.touch()
+    done = crawl(tmp_path, "slow", arguments, **settings)
+    assert done.code == ExitCode.DONE, done.log[-2000:]
+    items = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
+    had = {item["url"]: {image["status"] for image in item["images"]} for item in items}  # the last one of each
+    assert had.keys() == {server.url(f"/g/{number}") for number in shown}
+    assert set().union(*had.values()) <= {"downloaded", "uptodate"}
+    assert len(done.files) == sum(map(len, shown.values()))

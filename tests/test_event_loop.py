@@ -11,19 +11,21 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from threading import Barrier, Event
+from threading import Barrier, Event, get_ident
 
 import pytest
 from scrapy.http import HtmlResponse
 
 from imgcrawl import eventloop
 from imgcrawl.eventloop import EventLoop
-from imgcrawl.longwork import at_once, interruptible
+from imgcrawl.longwork import WorkGivenUp, at_once, interruptible, while_wanted
 from imgcrawl.pages.outside import LARGE, in_pieces, let_go, outside_loop
 from imgcrawl.pipelines import futures
 from imgcrawl.pipelines.futures import settle
 from tests.support.crawling import crawl, project_settings
+from tests.support.processes import patience
 from tests.support.server import JPEG, Server
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -95,6 +97,43 @@ async def test_what_is_made_of_a_large_page_comes_in_its_order_and_others_have_t
     assert await outside_loop(LARGE, lambda: time.sleep(0.1)) is None
     assert turns > 100
     others.cancel()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_long_work_ends_when_nobody_waits_for_it_whatever_it_is_at() -> None:
+    """And the thread does the next work: what comes too late is raised nowhere."""
+    swallowed = Event()
+
+    class Swallowing:
+        def __del__(self) -> None:  # in which Python ignores any exception
+            swallowed.set()
+            time_out = time.monotonic() + 30
+            while time.monotonic() < time_out:
+                pass
+
+    def spin() -> None:
+        with suppress(Exception):
+            while True:
+                pass
+
+    def swallow() -> None:
+        Swallowing()
+        spin()
+
+    with ThreadPoolExecutor(1) as threads:
+        for work in (spin, spin, swallow):
+            waited = [asyncio.create_task(while_wanted(threads, each, lambda: True)) for each in (work, spin)]
+            for task in waited:  # the second one has not begun
+                with pytest.raises(WorkGivenUp):
+                    await asyncio.wait_for(task, patience(5))
+            assert await while_wanted(threads, get_ident, lambda: False) != get_ident()
+        assert swallowed.is_set()
+        assert await while_wanted(threads, lambda: sum(range(1_000)), lambda: True) == 499_500
+        cancelled = asyncio.create_task(while_wanted(threads, lambda: time.sleep(0.1), lambda: False))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
 
 
 async def test_an_error_in_what_is_made_outside_of_the_loop_is_raised_where_it_is_waited_for() -> None:

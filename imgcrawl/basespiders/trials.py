@@ -14,23 +14,21 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
-from weakref import WeakKeyDictionary
 
 from parsel import Selector
 from parsel.csstranslator import HTMLTranslator
 
 from imgcrawl.children import import_path
-from imgcrawl.engine import is_stopping, scheduler_in
 from imgcrawl.exceptions import RequestRefused
+from imgcrawl.longwork import WorkGivenUp
+from imgcrawl.stopping import are_over
 from imgcrawl.trial import QUICK
 
 if TYPE_CHECKING:
-    from scrapy.crawler import Crawler
     from scrapy.http import Response, TextResponse
 
 MAX_ELEMENTS: Final = 200_000  # and attributes, of a page that is tried: some 100 MB
@@ -42,7 +40,6 @@ _SECONDS_OF_FEW: Final = 0.2  # the same where there are few elements: of a regu
 _WALL_CLOCK: Final = 60.0  # seconds, for a machine that is busy or has no clocks of CPU time
 
 _BY_OTHERS: Final = {-number for number in (signal.SIGTERM, getattr(signal, "SIGKILL", 0)) if number}
-_crawls: WeakKeyDictionary[Crawler, float] = WeakKeyDictionary()  # when each was seen to be stopping
 _TEXTS = re.compile(r"\"[^\"]*+\"|'[^']*+'")
 # In brackets stands a child, or else nothing but functions, attributes and numbers: no other axis, and no text of what
 # is within; and no regular expressions (`re:test`), of which some take for ever on a text. What is asked of the element
@@ -55,7 +52,7 @@ _TEXT_OF_ALL = re.compile(r"\b(?:string|normalize-space|string-length|number)\(\
 
 
 def check_time(page: Response | Selector, query: str) -> None:
-    """Raises `RequestRefused` (``too_large``) where *query*, XPath or CSS, takes too long on *page*, and (``stopped``)
+    """Raises `RequestRefused` (``too_large``) where *query*, XPath or CSS, takes too long on *page*, and `WorkGivenUp`
     where it may and the crawl is to end. Blocks."""
     if is_one_step(query):
         return
@@ -73,29 +70,11 @@ def check_time(page: Response | Selector, query: str) -> None:
             return
         kind = cast("TextResponse", page).selector.type
     nodes = text.count("<") - text.count("</") + text.count("=")
-    if _are_over():
-        raise RequestRefused("stopped", "the crawl was stopped before it was done")
+    if are_over():
+        raise WorkGivenUp
     if nodes > MAX_ELEMENTS or not _is_quick(text, kind, query, is_small=is_small):
         why = f"{nodes} elements and attributes" if nodes > MAX_ELEMENTS else "it takes too long"
         raise RequestRefused("too_large", f"{query!r} is not searched for: {why}; one step would be, as a.x")
-
-
-def stop_with(crawler: Crawler) -> None:
-    """Have no more queries tried when *crawler* was told to stop, SHUTDOWN_TIMEOUT seconds ago, and others of this
-    process, too: pages that wait for their turn would take minutes."""
-    _crawls[crawler] = 0.0
-
-
-def _are_over() -> bool:
-    now, ends = time.monotonic(), []
-    for crawler in [*_crawls]:
-        if scheduler_in(crawler) is None:  # it has not begun
-            continue
-        if crawler.crawling and not is_stopping(crawler.engine):
-            return False
-        _crawls[crawler] = _crawls[crawler] or now
-        ends.append(_crawls[crawler] + crawler.settings.getfloat("SHUTDOWN_TIMEOUT", 5))
-    return bool(ends) and now >= max(ends)
 
 
 def is_css(query: str) -> bool:

@@ -18,10 +18,12 @@ from scrapy.http.request import NO_CALLBACK
 from w3lib.encoding import html_body_declared_encoding
 
 from imgcrawl.exceptions import RequestRefused
+from imgcrawl.longwork import WorkGivenUp
 from imgcrawl.pages.encodings import guessed_encoding, is_web_encoding
 from imgcrawl.pages.markup import too_much
 from imgcrawl.pages.outside import LARGE, outside_loop
 from imgcrawl.pages.sitemaps import SITEMAP_MAXSIZE
+from imgcrawl.stopping import given_up
 
 _COUNTED = 128 * 1024  # bytes from which on a page counts among those that are there together
 _TOGETHER = 5 * 1024 * 1024  # bytes of these that are there at a time; parsed, they take some fifteen times that
@@ -64,6 +66,12 @@ class PagesMiddleware:
     async def process_response(self, request: Request, response: Response) -> Response:
         if not is_page(request) or _is_sitemap(request) or not isinstance(response, TextResponse):
             return response
+        try:
+            return await self._parsed(request, response)
+        except WorkGivenUp:
+            raise given_up(request) from None
+
+    async def _parsed(self, request: Request, response: TextResponse) -> TextResponse:
         size = len(response.body)
         response = await outside_loop(size, _bounded, response)
         if size < LARGE or not isinstance(response, HtmlResponse | XmlResponse):

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from typing import Any
 
-from itemadapter import ItemAdapter
 from scrapy import signals
 from scrapy.crawler import Crawler
 from scrapy.http import Response
@@ -14,9 +13,9 @@ from twisted.python.failure import Failure
 
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished
-from imgcrawl.failures import NOT_OF_THE_SITE
 from imgcrawl.frontier.leases import Leases
 from imgcrawl.shared.session import one_line
+from imgcrawl.stopping import is_cut_short
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +76,3 @@ class PageResults:
         if self._stopping is None and not is_stopping(self._crawler.engine):
             logger.info("The pages whose items cannot be written go back to the queue, and this worker leaves")
             self._stopping = asyncio.create_task(self._crawler.engine.close_spider_async(reason="feed_error"))
-
-
-def is_cut_short(item: Any) -> bool:
-    """Whether *item* lacks something that it would have in a crawl that goes on, or where another worker keeps it.
-    What a site has not got it has not got there, either: nothing is done again for it."""
-    adapter = ItemAdapter(item)
-    parts = [part for name in ("failed_pages", "images", "videos") for part in adapter.get(name) or ()]
-    reasons = [adapter.get("error"), *(part.get("reason") for part in parts if isinstance(part, dict))]
-    return any(reason in NOT_OF_THE_SITE for reason in reasons)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar, TypeVarTuple
 
-from imgcrawl.longwork import give_back_memory, interruptible
+from imgcrawl.longwork import give_back_memory, in_thread, while_wanted
 
 LARGE = 32 * 1024  # bytes or characters of a page that takes some milliseconds to read
 _MANY = 1_000  # tags, of which what is declared may take some milliseconds to find
@@ -20,6 +21,13 @@ _Args = TypeVarTuple("_Args")
 
 # One thread: the interpreter runs one at a time, and each that wants it makes the event loop wait for it.
 _thread = ThreadPoolExecutor(1, "pages")
+_is_over: Callable[[], bool] = bool
+
+
+def give_up_when(is_over: Callable[[], bool]) -> None:
+    """From now on `outside_loop` raises `WorkGivenUp` when *is_over* says that nobody waits for pages any more."""
+    global _is_over  # noqa: PLW0603 -- as there is one thread
+    _is_over = is_over
 
 
 def size_of(body: bytes) -> int:
@@ -31,11 +39,12 @@ def size_of(body: bytes) -> int:
 async def outside_loop(size: int, function: Callable[[*_Args], _Result], *args: *_Args) -> _Result:
     """What *function* returns for *args*, which are about a page of *size* bytes: of a large one found in a thread.
 
-    It must change nothing that others may look at meanwhile.
+    It must change nothing that others may look at meanwhile. Raises `WorkGivenUp` where the crawl is being stopped, and
+    what has the page is not done then: whoever goes on with the crawl shall do it (`imgcrawl.outputs`).
     """
     if size < LARGE:
         return function(*args)
-    return await asyncio.get_running_loop().run_in_executor(_thread, interruptible, function, *args)
+    return await while_wanted(_thread, partial(function, *args), _is_over)
 
 
 async def in_pieces(size: int, made: Iterator[_Result]) -> AsyncIterator[_Result]:
@@ -70,7 +79,7 @@ async def let_go(response: Any) -> None:
     selector = getattr(response, "_cached_selector", None)
     if selector is not None and len(response.body) >= LARGE and selector.type in ("html", "xml"):
         response._cached_selector = None
-        await outside_loop(len(response.body), _free, selector.root)
+        await in_thread(_thread, partial(_free, selector.root))
 
 
 def _free(root: Any) -> None:

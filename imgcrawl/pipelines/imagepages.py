@@ -8,11 +8,13 @@ from scrapy.http import HtmlResponse, Response, TextResponse
 
 from imgcrawl.images.formats import is_page
 from imgcrawl.items import Image
+from imgcrawl.longwork import WorkGivenUp
 from imgcrawl.pages.encodings import guessed_encoding, is_web_encoding
 from imgcrawl.pages.mainimage import main_image
 from imgcrawl.pages.markup import too_much
 from imgcrawl.pages.outside import outside_loop
 from imgcrawl.pipelines.media_requests import MediaRequests
+from imgcrawl.stopping import given_up
 
 _REMEMBERED = 10_000
 # What becomes of a link that may be to an image and is to a page; besides these, answers of 4xx.
@@ -33,11 +35,15 @@ class ImagePages:
         self._led_from: LRUCache[str, str] = LRUCache(_REMEMBERED)
 
     async def request(self, response: Response, request: Request) -> Request | None:
-        """The request for the image that *response* to *request* shows; None if it is no such page."""
+        """The request for the image that *response* to *request* shows; None if it is no such page. Raises
+        `RequestRefused` where the crawl is being stopped."""
         if request.meta.get("image_of_page") or not is_page(response.body):
             return None
         asked = str(request.meta["image_url"])
-        address = await outside_loop(len(response.body), _main_image, response, asked)
+        try:
+            address = await outside_loop(len(response.body), _main_image, response, asked)
+        except WorkGivenUp:
+            raise given_up(request) from None
         if not address or address in (asked, response.url) or self._led_from.setdefault(address, asked) != asked:
             return None
         return self._requests.of_page(request, response.url, address)

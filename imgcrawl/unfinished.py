@@ -1,0 +1,76 @@
+"""Pages that a stop leaves undone: whoever goes on with the crawl has them again, from a shared queue or a JOBDIR."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from scrapy import Request, signals
+
+from imgcrawl.engine import before_scraping, is_stopping
+from imgcrawl.exceptions import GalleryUnfinished
+from imgcrawl.stopping import is_cut_short, was_given_up
+
+if TYPE_CHECKING:
+    from scrapy.crawler import Crawler
+    from scrapy.http import Response
+    from twisted.python.failure import Failure
+
+
+class Unfinished:
+    """Has pages of *crawler* done again that are not done when it is stopped, from its spider's opening on.
+
+    A queue that workers share hears of most by itself, and is told of the others. A JOBDIR has let go of a page as it
+    was asked for: that is put back. Without either there is nothing to put it into, and the next start begins anew.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+        self._queued: WeakSet[Request] = WeakSet()
+        before_scraping(crawler.engine, self._not_fetched)
+        crawler.signals.connect(self._item_scraped, signals.item_scraped)
+        crawler.signals.connect(self._item_dropped, signals.item_dropped)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a JOBDIR, or another scheduler's own place, that pages may be put back into."""
+        return self._queue is not None
+
+    def give_back(self, page: Response | Failure) -> bool | None:
+        """*page* is not done. False where nobody does it again, None where it cannot be kept."""
+        scheduler: Any = self._crawler.engine.scheduler
+        if getattr(scheduler, "shared_run", None) is not None:
+            scheduler.results.leave(page)
+            return True
+        return self._put_back(getattr(page, "request", None))
+
+    @property
+    def _queue(self) -> Any:
+        scheduler = self._crawler.engine.scheduler
+        return None if getattr(scheduler, "shared_run", None) is not None else getattr(scheduler, "dqs", scheduler)
+
+    def _put_back(self, request: Request | None) -> bool | None:
+        queue = self._queue
+        if queue is None:
+            return False
+        if queue is self._crawler.engine.scheduler or request is None:
+            return None
+        if request not in self._queued:
+            try:
+                queue.push(request.replace(dont_filter=True))
+            except ValueError:
+                return None
+            self._queued.add(request)
+        return True
+
+    def _not_fetched(self, request: Request) -> None:
+        if was_given_up(request):
+            self._put_back(request)
+
+    def _item_scraped(self, item: Any, response: Response | Failure | None) -> None:
+        if response is not None and is_stopping(self._crawler.engine) and is_cut_short(item):
+            self._put_back(getattr(response, "request", None))
+
+    def _item_dropped(self, response: Response | Failure | None, exception: Exception) -> None:
+        if response is not None and isinstance(exception, GalleryUnfinished):
+            self._put_back(getattr(response, "request", None))
