@@ -13,7 +13,7 @@ from itemadapter import ItemAdapter
 from scrapy import Request, signals
 from scrapy.http.request import NO_CALLBACK
 
-from imgcrawl.engine import is_stopping
+from imgcrawl.engine import is_stopping, scheduler_in
 from imgcrawl.exceptions import InputError, RequestRefused
 from imgcrawl.failures import NOT_OF_THE_SITE
 
@@ -52,6 +52,8 @@ def are_over() -> bool:
     for crawler in [*_crawls]:
         if crawler.crawling:
             return False
+        if scheduler_in(crawler) is None:  # it could not begin
+            continue
         _crawls[crawler] = _crawls[crawler] or now
         ends.append(_crawls[crawler] + crawler.settings.getfloat("SHUTDOWN_TIMEOUT", 5))
     return bool(ends) and now >= max(ends)

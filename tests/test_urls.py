@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import ada_url
@@ -17,6 +18,20 @@ PAGE = "https://site.example/albums/one.html?page=2#top"
 @pytest.mark.parametrize(("link", "base", "expected"), CASES)
 def test_an_address_is_read_as_browsers_read_it(link: str, base: str, expected: str | None) -> None:
     assert resolve(base, link) == expected
+
+
+@pytest.mark.parametrize("before", ["http://", "//", "https:", " http:/\t/", "\\\\", "http://me@", "javascript:"])
+def test_a_host_that_takes_long_to_be_spelt_is_none(before: str) -> None:
+    """In Punycode, as the square of its length."""
+    name = "".join(map(chr, range(0x4E00, 0x4E00 + 5_000)))
+    began = time.process_time()
+    assert {resolve("http://h/", f"{before}{name}{number}/a.jpg") for number in range(200)} == {None}
+    assert time.process_time() - began < 2, "26 ms each"
+
+
+@pytest.mark.parametrize("link", ["{}", "a/{}", "?{}", "http://h/{}", "//h?{}", "#{}", "\u540d:{}"])
+def test_what_is_no_host_may_be_long(link: str) -> None:
+    assert str(resolve("http://h/", link.format("\u540d" * 5_000 + ".jpg"))).startswith("http://h/")
 
 
 @pytest.mark.parametrize("link", ["mailto:a@b.example", "javascript:void(0)", "data:,x", "ftp://h/a.jpg", "http://[x"])

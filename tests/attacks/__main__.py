@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.attacks.kinds import FURTHER
 from tests.attacks.neighbours import ADDRESSES, FILES, REDIS, TERMINAL
+from tests.attacks.outward import OUTWARD
 from tests.attacks.sites import MEMORY, TIME, page
 from tests.attacks.stage import Attack, Stage, took
 from tests.support.crawling import ROOT
@@ -23,7 +24,7 @@ from tests.support.server import Server
 NONE: dict[str, Attack] = {"none: what is usual": page(lambda: b"<title>bad</title><img src=/i/good.jpg>")}
 KINDS = {
     "-": NONE, "files": FILES, "addresses": ADDRESSES, "time": TIME, "memory": MEMORY, "terminal": TERMINAL,
-    "Redis": REDIS, "further": FURTHER,
+    "Redis": REDIS, "further": FURTHER, "outward": OUTWARD,
 }  # fmt: skip
 
 
