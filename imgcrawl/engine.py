@@ -16,6 +16,7 @@ from scrapy.crawler import Crawler, CrawlerRunner, CrawlerRunnerBase
 from twisted.python.failure import Failure
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.longwork import WorkGivenUp
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -113,6 +114,21 @@ def before_scraping(engine: ExecutionEngine, callback: Callable[[Request], None]
         await scrape(result, request)
 
     scraper._scrape = scrape_in_context  # type: ignore[method-assign] # Scrapy has no place for another Scraper
+
+
+def when_given_up(engine: ExecutionEngine, callback: Callable[[Response | Failure], None]) -> None:
+    """Have *callback* called with what a callback or an errback was working on that has raised `WorkGivenUp`. (Scrapy
+    knows errors only, and would wait for its end for ever.)"""
+    scraper = engine.scraper
+    scrape = scraper._scrape
+
+    async def scrape_or_give_up(result: Response | Failure, request: Request) -> None:
+        try:
+            await scrape(result, request)
+        except WorkGivenUp:
+            callback(result)
+
+    scraper._scrape = scrape_or_give_up  # type: ignore[method-assign] # as above
 
 
 def on_count(stats: StatsCollector, callback: Callable[[str, int], None]) -> None:

@@ -219,12 +219,10 @@ class Made:
             slot.active_size -= size
 
     def leave(self) -> None:
-        """The page is not done to its end, as the crawl is being stopped: whoever goes on with the crawl has it again,
-        where that is kept."""
+        """The page was given up while it was read."""
         if self._response is not None and self._unfinished is not None and not self._is_left:
             self._is_left = True
-            kept = ", and is queued again" if self._unfinished.give_back(self._response) else ""
-            logger.info("Stopping: %.500s was being read%s", self._response, kept)
+            self._unfinished.leave(self._response)
 
     def _goes_on_at_stop(self) -> bool:
         """Whether the rest is to be made though the crawl is being stopped. Where another one goes on with it, that has

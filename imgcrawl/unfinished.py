@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from scrapy import Request, signals
 
-from imgcrawl.engine import before_scraping, is_stopping
+from imgcrawl.engine import before_scraping, is_stopping, when_given_up
 from imgcrawl.exceptions import GalleryUnfinished
 from imgcrawl.stopping import is_cut_short, was_given_up
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from scrapy.crawler import Crawler
     from scrapy.http import Response
     from twisted.python.failure import Failure
+
+logger = logging.getLogger(__name__)
 
 
 class Unfinished:
@@ -28,6 +31,7 @@ class Unfinished:
         self._crawler = crawler
         self._queued: WeakSet[Request] = WeakSet()
         before_scraping(crawler.engine, self._not_fetched)
+        when_given_up(crawler.engine, self.leave)
         crawler.signals.connect(self._item_scraped, signals.item_scraped)
         crawler.signals.connect(self._item_dropped, signals.item_dropped)
 
@@ -35,6 +39,11 @@ class Unfinished:
     def keeps(self) -> bool:
         """Whether there is a JOBDIR, or another scheduler's own place, that pages may be put back into."""
         return self._queue is not None
+
+    def leave(self, page: Response | Failure) -> None:
+        """*page* was given up while it was read."""
+        kept = ", and is queued again" if self.give_back(page) else ""
+        logger.info("Stopping: %.500s was being read%s", page, kept)
 
     def give_back(self, page: Response | Failure) -> bool | None:
         """*page* is not done. False where nobody does it again, None where it cannot be kept."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import count
@@ -23,6 +24,7 @@ from scrapy.crawler import AsyncCrawlerRunner
 from scrapy.http import Response
 
 from imgcrawl.exitcodes import ExitCode
+from imgcrawl.longwork import WorkGivenUp
 from tests.support.asking import SETTINGS
 from tests.support.crawling import FAST, environment, until
 from tests.support.processes import Process, patience
@@ -153,6 +155,45 @@ async def test_a_stop_that_comes_while_the_spider_opens_is_kept(server: Server) 
     await asyncio.wait_for(crawler.crawl_async(url=server.url("/a.jpg")), patience(10))
     assert stops
     assert crawler.stats.get_value("finish_reason") == "shutdown"
+
+
+class GivesUp(Spider):
+    """Its pages are given up while they are read, in a callback of each kind and in an errback."""
+
+    name = "gives_up"
+    url = ""
+
+    async def start(self) -> AsyncIterator[Any]:
+        for callback in (self.plain, self.generator, self.coroutine, self.asynchronous):
+            yield Request(f"{self.url}?{callback.__name__}", callback)
+        yield Request(f"{self.url}/gone", self.plain, errback=self.plain)
+
+    def plain(self, _: Any) -> list[Any]:
+        raise WorkGivenUp
+
+    def generator(self, _: Response) -> Iterator[Any]:
+        yield {"a": 1}
+        raise WorkGivenUp
+
+    async def coroutine(self, _: Response) -> list[Any]:
+        await asyncio.sleep(0)
+        raise WorkGivenUp
+
+    async def asynchronous(self, _: Response) -> AsyncIterator[Any]:
+        yield {"a": 1}
+        raise WorkGivenUp
+
+
+async def test_a_page_that_is_given_up_ends_whatever_its_callback_is(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.add("/a", b"page")
+    job = str(tmp_path / "job")
+    crawler = AsyncCrawlerRunner({**SETTINGS, "JOBDIR": job, "CLOSESPIDER_PAGECOUNT": 9}).create_crawler(GivesUp)
+    with caplog.at_level(logging.INFO, "imgcrawl"):
+        await asyncio.wait_for(crawler.crawl_async(url=server.url("/a")), patience(10))
+    assert sum("was being read" in record.getMessage() for record in caplog.records) >= 5
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 @pytest.mark.alone(forks=True)

@@ -4,6 +4,7 @@ messages, numbers, documents within documents."""
 # ruff: noqa: E501 -- a table of attacks is read by its lines
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
@@ -34,6 +35,19 @@ async def two_answers(exchange: Exchange) -> None:
     await exchange.head(content_type="text/html", content_length=str(len(PAGE)))
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s" % (len(forged), forged)
     await exchange.write(PAGE + answer * 3)
+
+
+def unasked(stage: Stage) -> Outcome:
+    """The same while nobody asks, on connections that are kept for the next request."""
+
+    async def later(exchange: Exchange) -> None:
+        await exchange.head(content_type="text/html", content_length=str(len(PAGE)))
+        await exchange.write(PAGE)
+        await asyncio.sleep(0.3)
+        await exchange.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\nforged")
+
+    settings = {"DOWNLOAD_DELAY": "1", "CONCURRENT_REQUESTS_PER_DOMAIN": "1"}
+    return judged(stage.crawl("gallery", stage.site(later), **settings))
 
 
 async def extensions(exchange: Exchange) -> None:
@@ -77,6 +91,7 @@ def leads_on(stage: Stage) -> Outcome:
 
 MESSAGES: dict[str, Attack] = {
     "two answers to one request": page(lambda: two_answers),
+    "an answer that nobody has asked for": unasked,
     "chunk extensions of 30 MB": page(lambda: extensions),
     "trailers without an end": page(lambda: trailers),
     "60 cookies for everybody": page(lambda: many_cookies),
