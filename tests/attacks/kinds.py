@@ -8,7 +8,8 @@ import json
 import struct
 import sys
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from threading import Event, Thread
 from typing import Any
@@ -215,30 +216,39 @@ async def _junk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
+@contextmanager
+def serving(serve: Serve) -> Iterator[int]:
+    """The port of a server that answers by *serve*."""
+    port: list[int] = []
+    started, stop = Event(), asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def main() -> None:
+        listening = await asyncio.start_server(_harmless(serve), "127.0.0.1", 0)
+        loops.append(asyncio.get_running_loop())
+        port.append(listening.sockets[0].getsockname()[1])
+        started.set()
+        await stop.wait()
+        listening.close()
+
+    thread = Thread(target=lambda: asyncio.run(main()), daemon=True)
+    thread.start()
+    started.wait()
+    yield port[0]
+    loops[0].call_soon_threadsafe(stop.set)
+    thread.join()
+
+
 def through(serve: Serve, scheme: str) -> Attack:
     """A crawl whose proxy answers by *serve*."""
 
     def attack(stage: Stage) -> Outcome:
-        port: list[int] = []
-        started, stop = Event(), asyncio.Event()
-        loops: list[asyncio.AbstractEventLoop] = []
-
-        async def main() -> None:
-            listening = await asyncio.start_server(_harmless(serve), "127.0.0.1", 0)
-            loops.append(asyncio.get_running_loop())
-            port.append(listening.sockets[0].getsockname()[1])
-            started.set()
-            await stop.wait()
-            listening.close()
-
-        thread = Thread(target=lambda: asyncio.run(main()), daemon=True)
-        thread.start()
-        started.wait()
-        proxy = f"http://me:s3cret@127.0.0.1:{port[0]}"
-        arguments = {"list": f"{scheme}://public.example/list", "galleries": "a"}
-        done = stage.crawl("gallery", arguments, env={"http_proxy": proxy, "https_proxy": proxy}, DOWNLOAD_TIMEOUT="5")
-        loops[0].call_soon_threadsafe(stop.set)
-        thread.join()
+        with serving(serve) as port:
+            proxy = f"http://me:s3cret@127.0.0.1:{port}"
+            arguments = {"list": f"{scheme}://public.example/list", "galleries": "a"}
+            done = stage.crawl(
+                "gallery", arguments, env={"http_proxy": proxy, "https_proxy": proxy}, DOWNLOAD_TIMEOUT="5"
+            )
         return said(stage, done, "s3cret")
 
     return attack

@@ -15,7 +15,7 @@ from importlib import import_module
 
 from PIL import Image
 
-from tests.attacks.kinds import remote_list, robots, sitemap
+from tests.attacks.kinds import remote_list, robots, serving, sitemap
 from tests.attacks.neighbours import PAGE, said
 from tests.attacks.sites import bomb, image, judged, listed, page, text
 from tests.attacks.stage import HTML, MB, Attack, Outcome, Stage
@@ -278,6 +278,35 @@ LISTS: dict[str, Attack] = {
     "a list from a server whose lines never end": remote_list("l.csv", lambda: b"url\nhttp://a.invalid/" + b"a" * 200 * MB, {"Content-Type": "text/csv"}),
 }  # fmt: skip
 
+# ---- what is no Redis
+
+
+def redis_that_says(said_each: bytes) -> Attack:
+    """A crawl whose Redis answers each line with *said_each*."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(100_000):
+            writer.write(said_each)
+            await writer.drain()
+
+    def attack(stage: Stage) -> Outcome:
+        arguments = stage.site(PAGE)
+        with serving(serve) as port:
+            done = stage.crawl("gallery", arguments, env={"REDIS_URL": f"redis://:s3cret@127.0.0.1:{port}/0"})
+        is_told, words = said(stage, done, "s3cret")
+        return is_told and done.code == 2, words
+
+    return attack
+
+
+REDIS: dict[str, Attack] = {
+    "a Redis whose answers are arrays in arrays": redis_that_says(b"*1\r\n" * 100_000),
+    "a Redis that announces 3 billion entries": redis_that_says(b"*3333333333\r\n" + b":1\r\n" * 1_000_000),
+    "a Redis that announces a TB": redis_that_says(b"$1000000000000\r\n" + b"a" * 10 * MB),
+    "a Redis that speaks HTTP": redis_that_says(b"HTTP/1.1 400 \x1b]0;owned\x07\r\n\r\n"),
+    "a Redis whose errors are commands": redis_that_says(b"-ERR \x1b]0;owned\x07\x1b[31m\r\n"),
+}  # fmt: skip
+
 OUTWARD: dict[str, Attack] = {
-    **MESSAGES, **PAGES, **SITEMAPS, **PICTURES, "titles that are names of devices, programs and options": titled, **LISTS,
+    **MESSAGES, **PAGES, **SITEMAPS, **PICTURES, "titles that are names of devices, programs and options": titled, **LISTS, **REDIS,
 }  # fmt: skip
