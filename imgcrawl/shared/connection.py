@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
+    InvalidResponse,
     RedisClusterException,
     RedisError,
     ResponseError,
@@ -44,7 +45,8 @@ _told_of_eviction: set[str] = set()  # once a process and server
 
 
 async def check_server(server: Connected, url: str) -> None:
-    """Reach the server. Raises `InputError` if it refuses us or is too old, and `OUTAGES` if it cannot be reached."""
+    """Reach the server. Raises `InputError` if it refuses us, is too old or no Redis, and `OUTAGES` if it cannot be
+    reached."""
     try:
         info = await server.client.info("server")
     except (AuthenticationError, AuthorizationError, ResponseError) as error:
@@ -53,6 +55,11 @@ async def check_server(server: Connected, url: str) -> None:
         raise InputError(
             f"REDIS_URL {shown_address(url)}: the server refuses us ({str(error)[:100]});"
             " expected a user and password that it knows, in it or in REDIS_PARAMS"
+        ) from None
+    except (InvalidResponse, RecursionError) as error:  # of an answer in the form of another protocol, or of none
+        raise InputError(
+            f"REDIS_URL {shown_address(url)}: what answers there is no Redis ({str(error)[:100]!r});"
+            " expected the host and port of one"
         ) from None
     except OUTAGES as error:
         refusal = _refusal(error)
