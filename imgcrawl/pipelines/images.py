@@ -51,7 +51,7 @@ from imgcrawl.pipelines.staging import Staging
 from imgcrawl.pipelines.storagefailures import StorageFailures
 from imgcrawl.pipelines.stores import FileStore, full_address, unusable
 from imgcrawl.pipelines.visits import Visits, known_requests, visit_of
-from imgcrawl.pipelines.window import WINDOW, for_many, outcomes
+from imgcrawl.pipelines.window import WINDOW, for_many, outcomes, unless_stopped
 from imgcrawl.pipelines.witnesses import Witnesses
 from imgcrawl.spidermiddlewares import opt_outs_of
 
@@ -131,16 +131,16 @@ class ImagesPipeline(ScrapyImagesPipeline):
         adapter = ItemAdapter(item)
         if (urls := checked_urls(adapter, self.images_urls_field, self.images_result_field)) is None:
             return item
-        name, many = self.spiderinfo.spider.name, len(urls)
+        name, many, stops = self.spiderinfo.spider.name, len(urls), partial(is_stopping, self.crawler.engine)
         self.config.galleries.count_undated(adapter, many, self.crawler.stats)
-        if many > WINDOW:
-            prepare = self.media_requests.prepared
-            self._prepared[id(item)] = await for_many(self.threads, many, prepare, adapter, urls, name)
         try:
+            if many > WINDOW:
+                prepare = partial(self.media_requests.prepared, adapter, urls, name)
+                self._prepared[id(item)] = await unless_stopped(self.threads, prepare, stops)
             asked: list[tuple[bytes, str]] = []
             requests = arg_to_iter(self.get_media_requests(item, self.spiderinfo))
             known = known_requests(requests, asked, self._fingerprinter)
-            images = await outcomes(known, partial(self._outcome, item=item), partial(is_stopping, self.crawler.engine))
+            images = await outcomes(known, partial(self._outcome, item=item), stops)
         except GalleryUnfinished as error:
             logger.info("A gallery with %d images was %s, and is gone on with in the next crawl", len(urls), error)
             raise

@@ -14,7 +14,7 @@ from scrapy import Request
 from imgcrawl.cancelling import cancel_all
 from imgcrawl.exceptions import GalleryUnfinished
 from imgcrawl.items import Image
-from imgcrawl.longwork import in_thread
+from imgcrawl.longwork import WorkGivenUp, in_thread, while_wanted
 from imgcrawl.pipelines.futures import turn
 
 _T = TypeVar("_T")
@@ -30,6 +30,15 @@ _STOP_CHECK = 0.5  # seconds: Scrapy sends no signal when a stop begins
 async def for_many(threads: Executor, images: int, function: Callable[[*_Args], _T], *args: *_Args) -> _T:
     """What *function* makes of an item of so many *images*: in one of *threads* where the event loop would be late."""
     return await in_thread(threads, partial(function, *args)) if images > WINDOW else function(*args)
+
+
+async def unless_stopped(threads: Executor, function: Callable[[], _T], is_stopping: Callable[[], bool]) -> _T:
+    """What *function* makes of an item of many images, in one of *threads*. Raises `GalleryUnfinished` if the crawl is
+    stopped before it is done: with 300,000 images that takes seconds."""
+    try:
+        return await while_wanted(threads, function, is_stopping)
+    except WorkGivenUp:
+        raise GalleryUnfinished("stopped before images of it were asked for", log_level="DEBUG") from None
 
 
 async def outcomes(
