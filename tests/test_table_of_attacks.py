@@ -9,11 +9,12 @@ import pytest
 
 from tests.attacks.kinds import PATTERNS, PICTURES, PROXIES, SHOWN
 from tests.attacks.neighbours import ADDRESSES
+from tests.attacks.outward import REDIS
 from tests.attacks.stage import MB, Stage, took
 from tests.support.crawling import ROOT
 from tests.support.server import Server
 
-ATTACKS = {**PICTURES, **PROXIES, **SHOWN, **PATTERNS, **ADDRESSES}
+ATTACKS = {**PICTURES, **PROXIES, **SHOWN, **PATTERNS, **ADDRESSES, **REDIS}
 SECONDS = 20  # of CPU; most take one
 
 

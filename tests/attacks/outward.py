@@ -301,12 +301,15 @@ def redis_that_says(said_each: bytes) -> Attack:
 
 REDIS: dict[str, Attack] = {
     "a Redis whose answers are arrays in arrays": redis_that_says(b"*1\r\n" * 100_000),
-    "a Redis that announces 3 billion entries": redis_that_says(b"*3333333333\r\n" + b":1\r\n" * 1_000_000),
-    "a Redis that announces a TB": redis_that_says(b"$1000000000000\r\n" + b"a" * 10 * MB),
     "a Redis that speaks HTTP": redis_that_says(b"HTTP/1.1 400 \x1b]0;owned\x07\r\n\r\n"),
     "a Redis whose errors are commands": redis_that_says(b"-ERR \x1b]0;owned\x07\x1b[31m\r\n"),
 }  # fmt: skip
 
+PATIENT: dict[str, Attack] = {  # each is waited for
+    "a Redis that announces 3 billion entries": redis_that_says(b"*3333333333\r\n" + b":1\r\n" * 1_000_000),
+    "a Redis that announces a TB": redis_that_says(b"$1000000000000\r\n" + b"a" * 10 * MB),
+}
+
 OUTWARD: dict[str, Attack] = {
-    **MESSAGES, **PAGES, **SITEMAPS, **PICTURES, "titles that are names of devices, programs and options": titled, **LISTS, **REDIS,
+    **MESSAGES, **PAGES, **SITEMAPS, **PICTURES, "titles that are names of devices, programs and options": titled, **LISTS, **REDIS, **PATIENT,
 }  # fmt: skip
