@@ -147,6 +147,12 @@ def rebase(url: str, base: str) -> str:
     return urlunsplit(urlsplit(url)._replace(scheme=parts.scheme, netloc=parts.netloc))
 
 
+def has_a_host(url: str) -> bool:
+    """Whether *url* names a host as there may be one: of labels of up to 63 characters (RFC 1035, 2.3.4)."""
+    host = host_of(resolve("", url) or "")
+    return 0 < len(host) <= _LONGEST_HOST and max(map(len, host.split("."))) <= _LONGEST_LABEL
+
+
 # ---- which addresses are public -------------------------------------------------------------------------
 
 # RFC 6052: a NAT64 gateway sends these to the IPv4 address in the last four bytes.
@@ -220,7 +226,7 @@ def _literal_ip(host: str) -> str | None:
     return _ipv4(host.split("."))
 
 
-_LONGEST_HOST = 255  # RFC 1035, 2.3.4
+_LONGEST_HOST, _LONGEST_LABEL = 255, 63  # RFC 1035, 2.3.4
 _remembered = lru_cache(4096)(_literal_ip)
 
 

@@ -34,6 +34,9 @@ ATTACKS: dict[str, tuple[str, float, int]] = {
     "sitemap of elements": ("count(read_sitemap(b'<urlset>' + b'<a/>' * 300_000, U))", 12, 100),
     "sitemap of references": ("count(read_sitemap(b'<urlset>' + b'&aaaaaaaaa' * 1_000_000, U))", 9, 200),
     "sitemap of entries in one": ("count(read_sitemap(b'<urlset><url>' + b'<url><loc>http://a/</loc></url>' * 40_000, U))", 12, 100),
+    "sitemap of attributes": ("count(read_sitemap(b'<urlset><url ' + attributes(3_000_000, b\"a@= '' \") + b'><loc>http://a/</loc></url></urlset>', U))", 6, 250),
+    "sitemap of namespaces": ("count(read_sitemap(b'<urlset ' + attributes(1_000_000, b\"xmlns:a@='b' \") + b'><url><loc>http://a/</loc></url></urlset>', U))", 6, 150),
+    "sitemap of elements with attributes": ("count(read_sitemap(b'<urlset><url>' + (b'<a ' + attributes(1_000, b\"a@='' \") + b'/>') * 5_000 + b'<loc>http://a/</loc></url></urlset>', U))", 12, 250),
     "sitemap that laughs": (
         "count(read_sitemap(b'<!DOCTYPE l [<!ENTITY a \"lol\">' + b''.join(b'<!ENTITY %c \"%s\">' % (98 + n, b'&%c;' %"
         " (97 + n) * 10) for n in range(12)) + b']><url><loc>http://a/&m;</loc></url>', U))", 1, 50),
@@ -69,6 +72,9 @@ U, w = "http://a/", Path(sys.argv[1])
 count = lambda them: sum(1 for _ in them)
 robots = lambda text: _parse(our_rules(text, "imgcrawl")).can_fetch(U + "a" * 5000, "imgcrawl")
 said = lambda **fields: Response(U, headers={name.replace("_", "-"): value for name, value in fields.items()})
+def attributes(count, one):
+    thousand = b"".join(one.replace(b"@", b"%d_@" % n) for n in range(1_000))
+    return b"".join(thousand.replace(b"@", b"%d" % n) for n in range(count // 1_000))
 def rows(name, content):
     (w / name).write_bytes(content)
     return sum(len(page.rows) for page in open_address_list(w / name)[0].pages(100))

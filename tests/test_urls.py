@@ -7,7 +7,7 @@ from pathlib import Path
 import ada_url
 import pytest
 
-from imgcrawl.urls import absolute, resolve, slug_of
+from imgcrawl.urls import absolute, has_a_host, resolve, slug_of
 
 # [link, base, what browsers make of it, or null where they refuse it]: cases of our own, of each kind that the standard
 # knows, in the manner of its own test data (https://github.com/web-platform-tests/wpt, url/resources).
@@ -27,6 +27,18 @@ def test_a_host_that_takes_long_to_be_spelt_is_none(before: str) -> None:
     began = time.process_time()
     assert {resolve("http://h/", f"{before}{name}{number}/a.jpg") for number in range(200)} == {None}
     assert time.process_time() - began < 2, "26 ms each"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://\u00e9.example/a.jpg", True), ("http://[::1]/\u00e9", True), ("http://127.0.0.1/\u00e9", True),
+        ("http://" + "e\u0301" * 40 + ".example/", True), ("http://" + "\u540d" * 64 + ".example/", False),
+        ("http://" + "\u540d." * 200, False), ("http://h:99999/\u540d", False), ("\u540d", False),
+    ],
+)  # fmt: skip
+def test_a_host_may_be_one_by_its_length(url: str, expected: bool) -> None:
+    assert has_a_host(url) is expected
 
 
 @pytest.mark.parametrize("link", ["{}", "a/{}", "?{}", "http://h/{}", "//h?{}", "#{}", "\u540d:{}"])

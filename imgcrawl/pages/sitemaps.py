@@ -23,7 +23,9 @@ MAX_ENTRIES = 50_000
 MAX_IMAGES = 1_000  # of an entry
 _MAX_TAGS = 2_000_000  # 40 for each entry that there may be
 _MAX_REFERENCES = 3_000_000  # one for each 17 bytes
-_MAX_IN_ONE = 20_000  # elements of one entry, which has some for itself and some for each image
+_MAX_IN_ONE = 20_000  # elements and attributes of one entry, which has some for itself and some for each image
+_MAX_ATTRIBUTES = 1_000  # of an element: each takes 400 bytes
+_MANY = 200_000  # `=`, from which on attributes are counted
 _GZIP = b"\x1f\x8b\x08"
 _GZIPS, _PARTS, _CHUNK = 2, 1_000, 65_536  # one in the other, one behind the other, bytes that are unpacked at a time
 _MARKS = (
@@ -50,6 +52,7 @@ _NUMBERS = {
 }
 _CLOSED = rb"</(?:[\w.-]{1,40}:)?(?:url|sitemap|item|entry%b)\s*>"
 _ENTRY_END, _END = (re.compile(_CLOSED % more, re.IGNORECASE) for more in (b"", b"|loc"))
+_TAG = re.compile(rb"""<[a-zA-Z_](?:[^<>"']++|"[^"]*+"|'[^']*+')*+""")
 _MAX_NAMES = 100  # of characters in a text
 _BREAKS_OFF = "it breaks off, so what stands behind its last whole entry is missing"
 _NOT_WELL_FORMED = "it is not well formed near its entry %d, so entries are missing"
@@ -172,6 +175,10 @@ def _mended(document: bytes) -> bytes:
         raise ValueError(f"more than {_MAX_REFERENCES} references")
     if document.count(b"<") > 2 * _MAX_TAGS:
         raise ValueError(f"more than {2 * _MAX_TAGS} tags")
+    if document.count(b"=") > _MANY:
+        most = max((document.count(b"=", *found.span()) for found in _TAG.finditer(document)), default=0)
+        if most > _MAX_ATTRIBUTES:
+            raise ValueError(f"an element of more than {_MAX_ATTRIBUTES} attributes")
     mended, position = BytesIO(), 0  # `sub` would keep each piece, of 50 bytes or more
     for found in _AMISS.finditer(document):
         mended.write(document[position : found.start()])
@@ -206,10 +213,10 @@ def _of_xml(body: bytes, url: str) -> Iterator[SitemapEntry]:
         remove_comments=True,
         encoding="utf-8",
     )
-    count = kept = 0  # entries, and elements that are in memory
+    count = kept = 0  # entries, and elements and attributes that are in memory
     try:
         for _, element in events:
-            kept += 1
+            kept += 1 + len(element.attrib)
             read = _ENTRIES.get(_name(element))
             count += read is not None
             if read and (entry := read(element, url)):

@@ -31,7 +31,7 @@ from imgcrawl.pipelines.galleryfilters import GalleryFilters
 from imgcrawl.pipelines.settings import PER_IMAGE
 from imgcrawl.referrers import referer_by
 from imgcrawl.spidermiddlewares import OptOuts
-from imgcrawl.urls import host_of, last_part, slug_of
+from imgcrawl.urls import WEB, has_a_host, host_of, last_part, slug_of
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -139,8 +139,9 @@ class MediaRequests:
             meta["page_url"] = referer
             if referer.startswith(("http://", "https://")):
                 headers["Referer"] = _as_referer(referer)
-        try:
-            return MediaRequest(url, headers=headers, meta=meta, callback=NO_CALLBACK)
+        no_address = isinstance(url, str) and not url.isascii() and url.startswith(WEB) and not has_a_host(url)
+        try:  # to spell a host that cannot be one takes milliseconds
+            return MediaRequest("" if no_address else url, headers=headers, meta=meta, callback=NO_CALLBACK)
         except (ValueError, TypeError, UnicodeError):
             # No address, so no request; a stand-in keeps its place in the order.
             return Request(NO_ADDRESS, meta=meta | {"image_refused": "invalid_url"}, callback=NO_CALLBACK)

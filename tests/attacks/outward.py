@@ -240,7 +240,9 @@ def titled(stage: Stage) -> Outcome:
         stage.server.add(f"/t/{n}", html, headers={"Content-Type": "text/html; charset=utf-8"})
     stage.server.add("*", jpeg())
     done = said(stage, stage.crawl("gallery", arguments, IMAGES_NAME="{title}/{basename}"))
-    files = [path for path in (stage.folder / "images").rglob("*") if not path.name.startswith(".catalogue")]
+    files = [
+        path for path in (stage.folder / "images").rglob("*") if not path.name.startswith((".catalogue", ".incoming"))
+    ]
     parts = {part for path in files for part in path.relative_to(stage.folder / "images").parts}
     stems = {part.partition(".")[0].upper() for part in parts}
     bad = [
