@@ -29,9 +29,8 @@ _given_up: weakref.WeakSet[Request] = weakref.WeakSet()
 POLL_INTERVAL = 0.2  # seconds: Scrapy sends no signal when a stop begins, only when it is done
 
 _Result = TypeVar("_Result")
-_crawls: weakref.WeakKeyDictionary[Crawler, float] = (
-    weakref.WeakKeyDictionary()
-)  # when each was seen to be told to stop
+# When each was seen to be told to stop.
+_crawls: weakref.WeakKeyDictionary[Crawler, float] = weakref.WeakKeyDictionary()
 
 
 def stop_with(crawler: Crawler) -> None:
