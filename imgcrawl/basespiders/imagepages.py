@@ -5,27 +5,31 @@ from __future__ import annotations
 import re
 from asyncio import gather
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
+from typing import Any
 
 from parsel import Selector
 from scrapy.http import Response, TextResponse
 
 from imgcrawl.basespiders.base import addresses, base_and_encoding, content_type, is_page, is_readable
+from imgcrawl.basespiders.following import next_stated
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.items import Gallery
 from imgcrawl.pages.candidates import is_shown
-from imgcrawl.pages.continued import continues
+from imgcrawl.pages.continued import continues, goes_on
 from imgcrawl.pages.links import MAX_FRAMES, frames_of
 from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import outside_loop, size_of
-from imgcrawl.pages.pagination import NEXT_LINKS
+from imgcrawl.pages.pagination import NEXT_LINKS, leads_on
 from imgcrawl.pages.shown import Caption
 from imgcrawl.pages.versions import offered_versions
+from imgcrawl.urls import absolute
 
-_LINKS = "(//a/@href)[position() <= 5000]"  # each is an object of its own
+_MOST_LINKS = 5_000  # of a page, in which its next one is looked for
 MAX_PAGES = 1_000  # of a gallery, which are asked for one after another
 MAX_LEVEL = 3  # of frames in frames
 _SHOWN = 2  # images of an image's page that may be the same one: the one in sight, and the one for previews
@@ -47,8 +51,9 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
     Besides what `GallerySpider` asks for, a site declares:
 
     - `gallery_next_link`: XPath or CSS of the link from a gallery's page to its next one. Without it that is one whose
-      address is that of the gallery with the number of that page: the one that says `rel="next"` (of others it leads to
-      the next gallery), or one with a word for a page in its address;
+      address is that of the gallery with the number of that page, counted from 1 or 0, or of the images before it: the
+      one that says `rel="next"`, or says so in words or by its class (of others it leads to the next gallery); else one
+      with a word for a page in its address;
     - `image_page_links`: XPath or CSS of the links on a gallery's pages to the pages of its images. Without it the
       gallery's pages are all there is.
 
@@ -167,13 +172,27 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
 
     def next_of_gallery(self, response: Response, number: int, gallery: str) -> list[str]:
         """The address of page *number* of *gallery*, if the page before, *response*, names it."""
-        query = self.gallery_next_link
-        following = [self.at_home(link) for link in addresses(response, query or NEXT_LINKS)]
-        found = [link for link in following if link != response.url and (query or continues(gallery, link, number))]
-        if found or query:
-            return found
-        links = (self.at_home(link) for link in addresses(response, _LINKS))
-        return [link for link in links if continues(gallery, link, number, by_word=True)]
+        here = {response.url, gallery}
+        if query := self.gallery_next_link:
+            return [link for link in map(self.at_home, addresses(response, query)) if link != response.url]
+        links = list(self._links_of(response))
+        said = [*addresses(response, NEXT_LINKS), *next_stated(response), *(to for to, _, leads in links if leads)]
+        nexts = [link for link in map(self.at_home, said) if link not in here and goes_on(gallery, link, number)]
+        # Of a site that counts from 0 the link "2" is that of page=1.
+        from_0 = [
+            to for to, text, _ in links if text == str(number) and continues(gallery, to, number - 1, by_word=True)
+        ]
+        return nexts or from_0 or [to for to, _, _ in links if continues(gallery, to, number, by_word=True)]
+
+    def _links_of(self, response: Response) -> Iterator[tuple[str, str, bool]]:
+        """The first links on a page: where each leads to, what it says, and whether that is the next page."""
+        if not isinstance(response, TextResponse) or not is_page(response):
+            return
+        base, encoding = base_and_encoding(response)
+        root: Any = response.selector.root
+        for link in islice(root.iter("a"), _MOST_LINKS):
+            if address := absolute(base, link.get("href") or "", encoding):
+                yield self.at_home(address), "".join(islice(link.itertext(), 2)).strip(), leads_on(link)
 
     # The pages of its images
 

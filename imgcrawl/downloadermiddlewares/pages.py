@@ -126,8 +126,12 @@ def _is_sitemap(request: Request) -> bool:
 
 def _bounded(response: TextResponse) -> TextResponse:
     """*response* in an encoding of the web. Raises `RequestRefused` if it is too much for a parser."""
-    if not is_web_encoding(response.encoding):
+    declared = ""
+    if not is_web_encoding(response.encoding) or response.encoding.startswith("utf-16"):
         declared = html_body_declared_encoding(response.body) or ""
+    if declared.startswith("utf-16"):  # found in ASCII, so it is not; browsers take it for UTF-8
+        response = response.replace(encoding=guessed_encoding(response.body))
+    elif not is_web_encoding(response.encoding):
         known = declared if is_web_encoding(declared) else guessed_encoding(response.body)
         response = response.replace(encoding=known)
     response = _as_it_is(response)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
 import scrapy.downloadermiddlewares.redirect
 from scrapy import Request, Spider
 from scrapy.crawler import Crawler
 from scrapy.http import HtmlResponse, Response
-from scrapy.utils.response import get_meta_refresh
 from w3lib.url import safe_url_string
 
 from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.pages.scripted import scripted_target
+from imgcrawl.pages.tags import base_of, tags
 from imgcrawl.urls import absolute
 
 _HEAD = 8 * 1024  # bytes of a page in which it may say that it is another
-_REFRESH = re.compile(r"\s*([0-9]{1,6}(?:\.[0-9]*)?)\s*[;,]\s*(?:url\s*=\s*)?['\"]?([^'\"]+)", re.IGNORECASE)
+_REFRESH = re.compile(
+    r"\s*([0-9]{1,6}(?:\.[0-9]*)?)(?:\s*[;,]\s*|\s+)(?:url\s*=\s*)?(?:'([^']+)|\"([^\"]+)|([^'\"].*))",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddleware):
@@ -29,7 +33,8 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
     - It is followed where it is met, as part of the page that was asked for: so a page that leads to one that was
       asked for before, to itself (with a cookie) or to a list page has an answer, too, and is not filtered.
     - The request counts for the limits of the host it leads to, not of the one it came from.
-    - A Location is read as browsers do: relative, in UTF-8 or not, with backslashes or spaces (`imgcrawl.urls`).
+    - A Location is read as browsers do: relative, in UTF-8 or not (what is not goes back as it came), with backslashes
+      or spaces (`imgcrawl.urls`).
     - A Location that is no address raises `RequestRefused` ("invalid_url"), and one that is neither http nor
       https raises it ("scheme") for a media request; a page gets the 3xx response, as in Scrapy.
     """
@@ -48,7 +53,9 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
 
     def _redirected(self, request: Request, response: Response) -> Request | Response:
         try:
-            if (location := response.headers.get("Location")) and (address := absolute(request.url, _text(location))):
+            if (location := response.headers.get("Location")) and (
+                address := absolute(request.url, _location(location))
+            ):
                 response.headers["Location"] = address
             result = super().process_response(request, response)
             if result is response and request.meta.get("media"):
@@ -75,9 +82,10 @@ class MetaRefreshMiddleware(scrapy.downloadermiddlewares.redirect.MetaRefreshMid
         head = response.body[:_HEAD].lower()
         if not header and b"refresh" not in head and b"location" not in head:
             return response
-        seconds, url = _refresh(header) or get_meta_refresh(response, ignore_tags=self._ignore_tags)
+        stated = _refresh(header) or (_stated_refresh(response, self._ignore_tags) if b"refresh" in head else None)
+        seconds, url = stated or (None, "")
         if not url and len(response.body) <= _HEAD:
-            seconds, url = 0, scripted_target(response.text)
+            seconds, url = 0.0, scripted_target(response.text)
         target = absolute(response.url, url) if url else None
         if not target or target == response.url or seconds is None or seconds >= self._maxdelay:
             return response
@@ -96,9 +104,32 @@ async def _followed(crawler: Crawler, request: Request, redirected: Request) -> 
         return await crawler.engine.download_async(redirected)
 
 
-def _refresh(header: str) -> tuple[float, str] | None:
-    match = _REFRESH.match(header)
-    return (float(match[1]), match[2].strip()) if match else None
+def _refresh(said: str) -> tuple[float, str] | None:
+    match = _REFRESH.match(said)
+    return (float(match[1]), (match[2] or match[3] or match[4]).strip()) if match else None
+
+
+def _stated_refresh(page: HtmlResponse, ignored: Collection[str]) -> tuple[float, str] | None:
+    """What the meta elements in the head of *page* say, but for those in elements that are *ignored*: seconds and
+    address. Scrapy's reading knows fewer spellings than browsers do ("0;/next", "1 ; url = /next")."""
+    text, inside = page.text[:_HEAD], ""
+    around = frozenset(ignored) - {"script"}  # of which nothing is read as tags
+    for tag in tags(text, frozenset(("meta", *around))):
+        if inside or tag.name in around:
+            inside = "" if tag.name == f"/{inside}" else inside or tag.name
+        elif tag.attributes.get("http-equiv", "").strip().lower() == "refresh":
+            found = _refresh(tag.attributes.get("content", ""))
+            if found and (address := absolute(base_of(text, page.url), found[1])):
+                return found[0], address
+    return None
+
+
+def _location(header: bytes) -> str:
+    """The value of the header: in UTF-8, or with each byte that is not as the server's own encoding has it."""
+    try:
+        return header.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in header).strip()
 
 
 def _text(header: bytes) -> str:

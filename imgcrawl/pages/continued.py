@@ -9,7 +9,20 @@ _EXTENSION = re.compile(r"\.(?:html?|php|aspx?|jsp)$", re.IGNORECASE)
 _WORD = r"(?:page|pages|paged|pg|p|seite|pagina|página|trang|strona|sida)"
 _NUMBER_IN_PATH = re.compile(rf"/?(?:[/_.-]{_WORD}[/_=-]?|[/_.-])0*([0-9]{{1,4}})", re.IGNORECASE)
 _NUMBER_BY_WORD = re.compile(rf"/?[/_.-]{_WORD}[/_=-]?0*([0-9]{{1,4}})", re.IGNORECASE)
+_OFFSET = re.compile(r"[0-9]{1,6}")
 _NUMBER_IN_QUERY = re.compile(rf"{_WORD}|(?=[a-z_-]*+\Z).*page.*", re.IGNORECASE)
+
+
+def goes_on(address: str, other: str, number: int) -> bool:
+    """Whether *other*, which a link that says "next" leads to, is page *number* of *address*, and not the next gallery:
+    by that number or, where a site counts its pages from 0, the one before, or by how many images were before it."""
+    if continues(address, other, number) or (number > 1 and continues(address, other, number - 1)):
+        return True
+    one, two = (parts._replace(query="", fragment="") for parts in (urlsplit(address), urlsplit(other)))
+    said, asked = (dict(parse_qsl(urlsplit(each).query)) for each in (address, other))
+    more = [value for name, value in asked.items() if name not in said]
+    kept = all(asked.get(name) == value for name, value in said.items())
+    return one == two and kept and len(more) == 1 and _OFFSET.fullmatch(more[0]) is not None
 
 
 def continues(address: str, other: str, number: int, *, by_word: bool = False) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from imgcrawl.digits import whole
 from imgcrawl.pages.repeated import PagePlaces
@@ -30,6 +32,7 @@ _NEXT_CLASS = re.compile(
 # What is no link, and has the address of the next page for a script.
 _ADDRESSES = ("data-url", "data-href", "data-next", "data-next-url", "data-next-page-url", "data-load-more-url")
 _PRESSED = f"//*[{' or '.join(f'@{name}' for name in _ADDRESSES)}]"
+_FEW_TEXTS, _FEW_WORDS, _FEW_CLASSES = 8, 200, 500  # in a link, and characters of them, that are looked at
 _OLDER = re.compile(r"(older|next) [a-z]{3,12}s\W*+", re.IGNORECASE)  # whatever stands on the list: stories, tales
 
 
@@ -119,6 +122,19 @@ def _pressed(page: PagePlaces) -> str:
         if address and host_of(address) == host_of(page.url) and (says or (len(said) <= 30 and _says_next(said))):
             return f"//{element.tag}/@{name}"
     return ""
+
+
+def leads_on(link: Any) -> bool:
+    """Whether *link*, an element, says that it leads to the next page: by its words, a label, or its class or that of
+    what it stands in."""
+    text = " ".join("".join(islice(link.itertext(), _FEW_TEXTS))[:_FEW_WORDS].split())
+    label = (link.get("aria-label") or link.get("title") or "")[:_FEW_WORDS]
+    around = link.getparent()
+    classes = f"{link.get('class') or ''} {'' if around is None else around.get('class') or ''}"[:_FEW_CLASSES]
+    said = (each.strip(" :·|-") for each in (text, label))
+    return any(len(each) <= 30 and _says_next(each) for each in said) or any(
+        map(_NEXT_CLASS.fullmatch, classes.split())
+    )
 
 
 def _says_next(text: str) -> bool:

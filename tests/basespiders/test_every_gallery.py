@@ -336,6 +336,7 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
     reload = '<meta http-equiv="refresh" content="1;url=/g/reload"><h2>x</h2><img src=/i/reload>'
     pages = {
         "/g/meta": "<meta http-equiv=refresh content=\"0; URL='/g/m'\">",
+        "/g/bare": '<meta content="0 ;/g/b" http-equiv=refresh>',
         "/g/reload": reload,
         "/g/js": "<p>one moment<script>setTimeout(function () {window.location.replace('\\/g\\/j')}, 9);</script>",
         "/g/press": "<p>x<script>function on() {location.href = '/g/no'}</script><a href='javascript:on()'>go</a>",
@@ -353,7 +354,10 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
         "/list/2": f"{enter}<p>nothing here",
         "/list/1": enter
         + links(
-            *(f"/g/{name}" for name in ("meta", "header", "js", "reload", "slides", "scripts", "who", "typed", "short"))
+            *(
+                f"/g/{name}"
+                for name in ("meta", "bare", "header", "js", "reload", "slides", "scripts", "who", "typed", "short")
+            )
         )
         + links("/g/empty", "/g/busy", "/g/once", "/g/slow", "/g/gate", "/g/script", "/g/large", "/g/files", "/g/press")
         + '<a class=g>no link</a><a class=g href="#">top</a><a class=g href="/g/meta#comments">2</a>',
@@ -366,8 +370,8 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
     server.add("/g/typed", b"<h2>typed</h2><img src=/i/typed>", headers=JSON)
     run = gallery_crawl(server, tmp_path)
     assert names(run) == [
-        "files", "header", "js", "large", "meta", "once", "press", "reload", "script", "scripts", "short", "slides",
-        "slow", "typed",
+        "bare", "files", "header", "js", "large", "meta", "once", "press", "reload", "script", "scripts", "short",
+        "slides", "slow", "typed",
     ]  # fmt: skip
     assert errors(run) == {"who": "login", "empty": "empty", "busy": "busy", "gate": "age_gate"}
     assert [item["images"] for item in run.items if "error" in item] == [[]] * 4
@@ -380,7 +384,7 @@ def test_pages_that_are_something_else_than_they_say(server: Server, tmp_path: P
     refused = {image["url"]: image["reason"] for image in run.images if image["status"] == "refused"}
     assert refused == {"http://[bad/1.jpg": "invalid_url", "ftp://h.example/2.jpg": "scheme"}
     ends = {item["url"].rpartition("/")[2]: item["final_url"] for item in run.items if "final_url" in item}
-    assert ends == {"meta": server.url("/g/m"), "header": server.url("/g/h"), "js": server.url("/g/j")}
+    assert ends == {name: server.url(f"/g/{name[0]}") for name in ("meta", "bare", "header", "js")}
     assert run.code == 0, run.log
 
 

@@ -171,6 +171,39 @@ def test_the_page_of_an_image_that_is_json_or_asks_to_log_in(server: Server, tmp
     assert run.items[0]["failed_pages"][1:] == failed
 
 
+def test_pages_of_galleries_as_sites_count_and_name_them(server: Server, tmp_path: Path) -> None:
+    """From 0, by links that say "next" in a class or a word, by how many images were before, and in a header."""
+    add_galleries(server)
+    numbers = '<b>1</b> <a href="?page=1">2</a> <a href="?page=2">3</a>'
+    pages = {
+        "/list/1": links(*(f"/g/{name}" for name in ("zero", "rel", "class", "word", "offset", "other", "header"))),
+        "/g/zero": f"<h2>zero</h2><img src=/i/z0>{numbers}",
+        "/g/zero?page=1": '<img src=/i/z1><a href="?page=0">1</a> <a href="?page=2">3</a>',
+        "/g/zero?page=2": '<img src=/i/z2><a href="?page=0">1</a> <a href="?page=1">2</a>',
+        "/g/rel": "<h2>rel</h2><img src=/i/r0><a href='?page=2'>last</a>" + NEXT.format("?page=1"),
+        "/g/rel?page=1": "<img src=/i/r1>" + NEXT.format("?page=2"),
+        "/g/rel?page=2": "<img src=/i/r2>",
+        "/g/class": "<h2>class</h2><img src=/i/c1><ul><li class=next><a href=/g/class/2></a></ul>",
+        "/g/class/2": "<img src=/i/c2>",
+        "/g/word": "<h2>word</h2><img src=/i/w1><a href=/g/word/2>:: Next ::</a>",
+        "/g/word/2": "<img src=/i/w2>",
+        "/g/offset": "<h2>offset</h2><img src=/i/o1>" + NEXT.format("?start=24"),
+        "/g/offset?start=24": "<img src=/i/o2>" + NEXT.format("?start=48"),
+        "/g/offset?start=48": "<img src=/i/o3>",
+        "/g/other": "<h2>other</h2><img src=/i/other1><a class=next href=/g/zero>Next</a><a href=/g/other/best>›</a>",
+    }
+    add(server, pages)
+    header = {"Content-Type": "text/html", "Link": '</g/header/2>; rel="next"'}
+    server.add("/g/header", b"<h2>header</h2><img src=/i/h1>", headers=header)
+    add(server, {"/g/header/2": "<img src=/i/h2>"})
+    run = gallery_crawl(server, tmp_path)
+    assert shown(run) == {
+        "zero": ["z0", "z1", "z2"], "rel": ["r0", "r1", "r2"], "class": ["c1", "c2"], "word": ["w1", "w2"],
+        "offset": ["o1", "o2", "o3"], "other": ["other1"], "header": ["h1", "h2"],
+    }  # fmt: skip
+    assert run.code == 0, run.log
+
+
 @pytest.mark.parametrize(
     ("other", "number"),
     [

@@ -28,7 +28,7 @@ def test_pages_of_too_many_attributes_and_of_odd_encodings_have_their_outcomes(s
 
     encoded = {
         "hex": "text/html; charset=hex", "punycode": "text/html; charset=punycode", "rot13": "text/html; charset=rot13",
-        "utf7": "text/html; charset=utf-7", "meta": "text/html",
+        "utf7": "text/html; charset=utf-7", "meta": "text/html", "utf16": "text/html",
     }  # fmt: skip
     server.add(
         "/list/1",
@@ -38,7 +38,7 @@ def test_pages_of_too_many_attributes_and_of_odd_encodings_have_their_outcomes(s
     server.add("/g/many", with_attributes(200_000), headers=HTML)
     server.add("/g/some", with_attributes(12_000), headers=HTML)
     for name, kind in encoded.items():
-        said = "<meta charset=hex>" if name == "meta" else ""
+        said = {"meta": "<meta charset=hex>", "utf16": "<meta charset=utf-16>"}.get(name, "")
         server.add(f"/g/{name}", (said + GALLERY).encode(), headers={"Content-Type": kind})
     server.add("/i", JPEG)
     given = {"list": server.url("/list/{page}"), "galleries": "a.g", "images": "img::attr(src)", "pages": "1"}

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from scrapy import Request
-from scrapy.http import Response
+from scrapy.http import HtmlResponse, Response
 
+from imgcrawl.downloadermiddlewares.redirect import _stated_refresh
 from imgcrawl.failures import reason_of
 from tests.support import processes
 from tests.support.asking import ask
@@ -47,6 +48,43 @@ async def test_an_image_is_not_redirected_to_another_scheme(server: Server, loca
     page = (await ask(server.url("/go")))[0]
     assert isinstance(page, Response)
     assert page.status == 302
+
+
+@pytest.mark.parametrize(
+    ("location", "asked"),
+    [
+        ("/石田.jpg#_=_".encode(), "/%E7%9F%B3%E7%94%B0.jpg"),
+        ("/zażółć.jpg".encode("iso-8859-2"), "/za%BF%F3%B3%E6.jpg"),
+        ("?q=图".encode("gbk"), "/go?q=%CD%BC"),
+        (b"/a b.jpg", "/a%20b.jpg"),
+    ],
+)
+async def test_a_location_that_is_not_encoded_goes_back_as_it_came(server: Server, location: bytes, asked: str) -> None:
+    server.add("/go", redirect(location.decode("latin-1")), times=1)
+    server.add("*", JPEG)
+    answer = (await ask(media(server.url("/go"))))[0]
+    assert isinstance(answer, Response)
+    assert server.paths() == ["/go", asked]
+
+
+@pytest.mark.parametrize(
+    ("page", "stated"),
+    [
+        ('<meta http-equiv=Refresh content="0;/x">', (0, "http://h/x")),
+        ('<META CONTENT="1 ; url = /x" HTTP-EQUIV=" REFRESH ">', (1, "http://h/x")),
+        ("""<meta http-equiv=refresh content="0, URL='/x' or so">""", (0, "http://h/x")),
+        ("<meta http-equiv=refresh content='0 url=\"x\"'><base href=/b/>", (0, "http://h/b/x")),
+        ('<meta http-equiv=refresh content="0"><meta http-equiv=refresh content="0.5;x">', (0.5, "http://h/g/x")),
+        ('<meta http-equiv=refresh content="0; mailto:x">', None),
+        ("<!-- <meta http-equiv=refresh content=0;/x> -->", None),
+        ("<noscript><meta http-equiv=refresh content=0;/x></noscript><p>x", None),
+        ("<script>'<meta http-equiv=refresh content=0;/x>'</script><p>x", None),
+        ("<p title='<meta http-equiv=refresh content=0;/x>'>", None),
+    ],
+)
+def test_where_a_page_says_that_it_refreshes_to(page: str, stated: tuple[float, str] | None) -> None:
+    response = HtmlResponse("http://h/g/1", body=page.encode(), encoding="utf-8")
+    assert _stated_refresh(response, ("script", "noscript")) == stated
 
 
 @pytest.mark.parametrize("location", ["http://[::1/a.jpg", "http://host:99999/", "http://a／b.example/"])
