@@ -23,7 +23,6 @@ from scrapy.pipelines.files import FilesPipeline
 from scrapy.pipelines.images import ImagesPipeline as ScrapyImagesPipeline
 from scrapy.pipelines.media import MediaPipeline
 from scrapy.utils.asyncio import is_asyncio_available
-from scrapy.utils.misc import arg_to_iter
 
 from imgcrawl.catalogue import CatalogueError, GalleryVisit, Record, open_catalogue
 from imgcrawl.downloader import Downloader, download
@@ -39,7 +38,8 @@ from imgcrawl.pipelines.itemfields import checked_urls, set_outcomes
 from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
 from imgcrawl.pipelines.media_requests import MediaRequests, Prepared, make_conditional, with_private_pages
-from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew, with_facts
+from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew
+from imgcrawl.pipelines.overridden import images_of, overridden, results_of, settings_of
 from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
 from imgcrawl.pipelines.places import Places
 from imgcrawl.pipelines.receivers import Arrival, Receiver
@@ -86,8 +86,9 @@ class ImagesPipeline(ScrapyImagesPipeline):
             raise NotConfigured("IMAGES_STORE is empty: no images will be stored")
         if not is_asyncio_available():
             raise InputError("TWISTED_REACTOR is not an asyncio reactor, and imgcrawl's pipelines need one")
-        fields = getattr(crawler.spider, "image_name_fields", None)
-        self.config = PipelineSettings.from_settings(crawler.settings, self.NAME_SETTING, fields)
+        self.own = overridden(self, ImagesPipeline)
+        settings, fields = settings_of(self, crawler.settings), getattr(crawler.spider, "image_name_fields", None)
+        self.config = PipelineSettings.from_settings(settings, self.NAME_SETTING, fields)
         S3Store.timeout = FTPStore.timeout = self.config.store_timeout
         S3Store.connections = crawler.settings.getint("AWS_MAX_POOL_CONNECTIONS") or self.config.uploads
         try:
@@ -102,7 +103,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             raise unusable(store_uri, error) from error  # without a library Scrapy would go on without the pipeline
         self.catalogue = open_catalogue(crawler.settings, in_crawl=True)
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
-        self.media_requests = MediaRequests.of_pipeline(self, self.config, crawler.settings)
+        self.media_requests = MediaRequests.of_pipeline(self, self.config, settings)
         self.opt_outs = self.media_requests.opt_outs
         self.image_pages = ImagePages(self.media_requests, strict=self.config.strict)
         self.keeper: LocalKeeper | RemoteKeeper = (
@@ -129,7 +130,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
     async def process_item(self, item: Any, spider: Spider | None = None) -> Any:
         adapter = ItemAdapter(item)
-        if (urls := checked_urls(adapter, self.images_urls_field, self.images_result_field)) is None:
+        if (urls := checked_urls(adapter, self.images_urls_field, self.images_result_field, self.own)) is None:
             return item
         name, many, stops = self.spiderinfo.spider.name, len(urls), partial(is_stopping, self.crawler.engine)
         self.config.galleries.count_undated(adapter, many, self.crawler.stats)
@@ -138,7 +139,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
                 prepare = partial(self.media_requests.prepared, adapter, urls, name)
                 self._prepared[id(item)] = await unless_stopped(self.threads, prepare, stops)
             asked: list[tuple[bytes, str]] = []
-            requests = arg_to_iter(self.get_media_requests(item, self.spiderinfo))
+            requests = self.media_requests.completed(adapter, self.get_media_requests(item, self.spiderinfo), name)
             known = known_requests(requests, asked, self._fingerprinter)
             images = await outcomes(known, partial(self._outcome, item=item), stops)
         except GalleryUnfinished as error:
@@ -150,13 +151,12 @@ class ImagesPipeline(ScrapyImagesPipeline):
             lesson = await for_many(self.threads, many, self.placeholders.found_in, images)
         for index in lesson.are:
             images[index] = tell_anew(self.crawler, images[index], as_placeholder(images[index]), adapter.get("url"))
-        if not self.config.simulate:
+        if not self.config.simulate and (images or "get_media_requests" not in self.own):
             media = (self.images_urls_field, self.images_result_field)
             visit = await for_many(self.threads, many, visit_of, adapter, asked, images, media, name)
             for each in self.witnesses.hear(lesson, images, visit):
                 await self._note(each, images)
-        results = [(True, image) for image in with_facts(images, adapter.get("image_facts"))]
-        return self.item_completed(results, item, self.spiderinfo)
+        return self.item_completed(results_of(images, adapter.get("image_facts"), self.own), item, self.spiderinfo)
 
     def get_media_requests(  # type: ignore[override] # a generator: an item may have very many
         self, item: Any, info: MediaPipeline.SpiderInfo
@@ -169,7 +169,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         yield from with_private_pages(requests, info.spider) if "failed" in adapter else requests
 
     def item_completed(self, results: list[Any], item: Any, info: MediaPipeline.SpiderInfo) -> Any:
-        set_outcomes(ItemAdapter(item), self.images_result_field, [image for _, image in results])
+        if results:  # of an item that is about no images a pipeline of a project's own has none, and no field for them
+            set_outcomes(ItemAdapter(item), self.images_result_field, images_of(results))
         return item
 
     def file_path(
@@ -181,8 +182,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         item: Any = None,
     ) -> str:
         """The name an image asks for, relative to the store, without an extension: that follows from the bytes."""
-        path: str = request.meta["image_path"]
-        return path
+        return cast("str", request.meta["image_path"])
 
     def thumb_path(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from itemadapter import ItemAdapter
@@ -11,18 +11,26 @@ from scrapy.exceptions import DropItem
 from imgcrawl.exceptions import describe
 
 
-def checked_urls(adapter: ItemAdapter, urls_field: str, result_field: str) -> Sequence[Any] | None:
+def checked_urls(
+    adapter: ItemAdapter, urls_field: str, result_field: str, own: Collection[str] = ()
+) -> Sequence[Any] | None:
     """The addresses of an item, whose outcomes so far are none; None of an item that is not about images: it has no
-    addresses, and no field for outcomes. Raises `DropItem` where outcomes would be lost."""
+    addresses, and no field for outcomes. *own*: what a pipeline overrides, `get_media_requests`, which may find
+    addresses anywhere, or `item_completed`, which may put outcomes anywhere. Raises `DropItem` where outcomes would be
+    lost."""
     if (urls := adapter.get(urls_field)) is None:
         urls = []
     if not isinstance(urls, list | tuple):
+        if "get_media_requests" in own:
+            return []
         raise DropItem(
             f"{urls_field}={urls!r:.100} of {type(adapter.item).__name__} is not a list of addresses", log_level="ERROR"
         )
-    if not urls and not isinstance(adapter.item, dict) and result_field not in adapter.field_names():
-        return None
-    set_outcomes(adapter, result_field, [])
+    has_place = isinstance(adapter.item, dict) or result_field in adapter.field_names()
+    if not urls and not has_place:
+        return [] if "get_media_requests" in own else None
+    if has_place or "item_completed" not in own:
+        set_outcomes(adapter, result_field, [])
     return urls
 
 

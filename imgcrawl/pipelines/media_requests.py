@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from itemadapter import ItemAdapter
 from scrapy import Request, Spider
 from scrapy.http.request import NO_CALLBACK
+from scrapy.utils.misc import arg_to_iter
 from scrapy.utils.url import strip_url
 
 from imgcrawl.bodies import MediaRequest
@@ -125,6 +126,28 @@ class MediaRequests:
                 fields = named | self._image_fields(names, index, url) | {"filename": FILE_NAME}
                 request.meta["image_path_by_server"] = path_for(self.template, fields)
             yield request
+
+    def completed(
+        self, adapter: ItemAdapter, requests: Iterable[Request] | Request | None, spider: str
+    ) -> Iterator[Request]:
+        """*requests* for the images of an item; one that a project has made itself with all that ours have and it has
+        not."""
+        for index, request in enumerate(arg_to_iter(requests)):
+            if "image_path" not in request.meta:
+                self._complete(adapter, request, index, spider)
+            yield request
+
+    def _complete(self, adapter: ItemAdapter, request: Request, index: int, spider: str) -> None:
+        template = PathTemplate(self.template, self._item_fields(adapter, spider), PER_IMAGE)
+        path = template.path(self._image_fields((), index, request.url))
+        ours = self._request(request.url, adapter.get("final_url") or adapter.get("url"), path)
+        if unwanted := self.galleries.reason(adapter):
+            ours.meta["image_refused"] = unwanted
+        if said := [word for word in adapter.get("opt_outs") or () if word in KNOWN]:
+            self._apply_page_opt_outs(said, ours)
+        request.meta.update({**ours.meta, **request.meta})
+        request.headers.update({**ours.headers, **request.headers})
+        request.callback = NO_CALLBACK
 
     def _request(self, url: Any, referer: str | None, requested_path: str) -> Request:
         meta = {
