@@ -14,6 +14,7 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import ScrapyDeprecationWarning
 from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
 from scrapy.utils.misc import load_object
+from scrapy_redis.connection import from_settings
 from scrapy_redis.scheduler import Scheduler as StockScheduler
 from scrapy_redis.stats import RedisStatsCollector
 
@@ -144,13 +145,18 @@ class SharedStatsCollector(RedisStatsCollector):  # type: ignore[misc] # scrapy-
         self._added.clear()
 
 
-def lend_fetching(spider: Any) -> str | None:
+def lend_fetching(spider: Any, settings: BaseSettings) -> str | None:
     """The key that *spider* reads if it is one of scrapy-redis (`RedisMixin`), which from now on leaves that to us.
 
-    It takes values away from others and keeps them in this process only: with it they would be lost.
+    It takes values away from others and keeps them in this process only: with it they would be lost. Its own client,
+    made before an add-on could say that REDIS_URL is in the environment, is of the server of all.
     """
     if not hasattr(spider, "make_request_from_data") or not isinstance(getattr(spider, "redis_key", None), str):
         return None
+    without = BaseSettings({**settings, "REDIS_URL": None})
+    known, unknown = _options_of(getattr(spider, "server", None)), _options_of(from_settings(without))
+    if known and all(known.get(name) == unknown.get(name) for name in ("host", "port", "db", "path")):
+        spider.server = from_settings(settings)
     spider.fetch_data = lambda *_: ()
     spider.count_size = lambda *_: 0
     return str(spider.redis_key)
@@ -158,17 +164,31 @@ def lend_fetching(spider: Any) -> str | None:
 
 def reads_as_stock(spider: Any) -> bool:
     """Whether *spider* reads what is fed as scrapy-redis does, and not by code of its own."""
+    return _is_stock(spider, "make_request_from_data")
+
+
+def idles_as_stock(spider: Any) -> bool:
+    """Whether *spider* has no code of its own that says whether it ends when it is idle."""
+    return _is_stock(spider, "spider_idle")
+
+
+def _is_stock(spider: Any, name: str) -> bool:
     from scrapy_redis.spiders import RedisMixin  # noqa: PLC0415 -- only where such a spider is
 
-    return type(spider).make_request_from_data is RedisMixin.make_request_from_data
+    return getattr(type(spider), name, None) is getattr(RedisMixin, name)
+
+
+def _options_of(client: Any) -> dict[str, Any]:
+    """How *client*, of redis-py, connects; nothing for another one."""
+    return getattr(getattr(client, "connection_pool", None), "connection_kwargs", {})
 
 
 def as_its_spider_reads(value: bytes, spider: Any) -> bytes | str:
     """*value* as *spider* takes it: text, if its client decodes (REDIS_DECODE_RESPONSES); else bytes, and JSON where
     scrapy-redis would complain of every plain address."""
-    pool = getattr(getattr(spider, "server", None), "connection_pool", None)
-    if pool is not None and pool.connection_kwargs.get("decode_responses"):
-        return value.decode(pool.connection_kwargs.get("encoding", "utf-8"))
+    options = _options_of(getattr(spider, "server", None))
+    if options.get("decode_responses"):
+        return value.decode(options.get("encoding", "utf-8"))
     if not reads_as_stock(spider) or value.lstrip()[:1] == b"{":
         return value
     return json.dumps({"url": value.decode(spider.redis_encoding).strip()}).encode(spider.redis_encoding)

@@ -86,6 +86,7 @@ class SharedRun:
         self.lost_reports = 0  # times that what was reported may have been lost
         self.may_seed = False  # whether this worker could run start()
         self.start_error = ""
+        self.start_is_over = False  # here: this worker runs it no second time
         self.is_feeder = asyncio.Event()  # whether this worker queues what outsiders feed
         self.nothing_outside = False
         self.when_done: Callable[[], None] | None = None  # called for the feeder, which then sets `is_over`
@@ -119,6 +120,13 @@ class SharedRun:
     def has_reports(self) -> bool:
         """Whether there is something that was not reported yet."""
         return bool(self.acknowledgements) or any(shard.outbox for shard in self.shards)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether this worker has nothing to do until something is queued or fed."""
+        nothing_fed = self.nothing_outside or not self.is_feeder.is_set()
+        idle = self.home.reply.seeded and nothing_fed and not self.leases and not self.has_reports
+        return self.state is RunState.RUNNING and idle and not any(shard.reply.queued for shard in self.shards)
 
     # What this worker says
 
@@ -248,7 +256,7 @@ class SharedRun:
         else:
             self.is_feeder.clear()
             self.nothing_outside = False
-        if self.start_error and not reply.seeded and not self.home.outbox:
+        if (self.start_error or self.start_is_over) and not reply.seeded and not self.home.outbox:
             self.report("seeded", self.start_error, "")  # the server has lost it
         if not self.is_open:
             return

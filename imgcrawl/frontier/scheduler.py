@@ -7,7 +7,7 @@ from typing import Self
 
 from scrapy import Request, Spider, signals
 from scrapy.crawler import Crawler
-from scrapy.exceptions import CloseSpider
+from scrapy.exceptions import CloseSpider, DontCloseSpider
 from scrapy.extensions.feedexport import FeedExporter
 from scrapy.http import Response
 from scrapy.settings import BaseSettings
@@ -20,7 +20,7 @@ from imgcrawl.engine import is_stopping, on_request_finished, tell_failed, wake
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.border import kept_here
-from imgcrawl.frontier.compatibility import lend_fetching
+from imgcrawl.frontier.compatibility import idles_as_stock, lend_fetching
 from imgcrawl.frontier.decode import decode
 from imgcrawl.frontier.ends import SharedEnds
 from imgcrawl.frontier.known_pages import KnownPages
@@ -86,6 +86,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         self._known = KnownPages(crawler, self.shared_run)
         self.ends = SharedEnds(self.shared_run, self._known)
         self._refusal: InputError | None = None
+        self._tells_idle = False  # to a spider of scrapy-redis, whose own code may want to end it then
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -133,6 +134,8 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
 
     def has_pending_requests(self) -> bool:
         run = self.shared_run
+        if self._tells_idle and run.is_waiting:
+            return False
         is_over = run.is_over if run.state is RunState.DONE else run.state not in (RunState.RUNNING, RunState.CLOSING)
         return not is_over or run.has_reports or bool(self.leases.ready)
 
@@ -193,9 +196,10 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         on_request_finished(crawler.engine, self._request_finished)
         connect = crawler.signals.connect
         try:
-            if key := lend_fetching(self.spider):
+            if key := lend_fetching(self.spider, crawler.settings):
                 self.queues.home.start_key = key
                 self.queues.home.moving_key = f"{{{hash_tag(key)}}}:moving"
+                self._tells_idle = self.seeding.once = True
             await join(run, crawler.settings["REDIS_URL"], self.spider.name)
         except InputError as error:
             # The engine cannot close in order before everything is open.
@@ -243,6 +247,8 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
             raise CloseSpider("frontier_gone")
         if self.shared_run.home.reply.error:
             raise CloseSpider("start_error")
+        if self.shared_run.is_waiting and idles_as_stock(self.spider):
+            raise DontCloseSpider
 
     # Leases and fingerprints
 

@@ -24,6 +24,7 @@ class Seeding:
         self._check = check
         self._failed = failed
         self._starts: weakref.WeakSet[Request] = weakref.WeakSet()
+        self.once = False  # start() ends for this worker as the run is seeded, and not as it is over
 
     def is_start(self, request: Request) -> bool:
         """Whether *request* came from start()."""
@@ -89,7 +90,8 @@ class Seeding:
     async def _is_to_seed(self) -> bool:
         run = self._run
         while not run.is_seeding:
-            if run.state is not RunState.RUNNING:
+            run.start_is_over = self.once and run.home.reply.seeded
+            if run.state is not RunState.RUNNING or run.start_is_over:
                 return False
             await run.home.session.exchanged()  # asking until another has seeded would be a spin
         return run.state is RunState.RUNNING

@@ -36,6 +36,7 @@ from tests.support.redis_server import RedisServer
 SPIDERS = """
 import json
 from scrapy import Request
+from scrapy.exceptions import DontCloseSpider
 from scrapy.linkextractors import LinkExtractor
 from scrapy.spiders import Rule
 from scrapy_redis.spiders import RedisCrawlSpider, RedisSpider
@@ -74,6 +75,21 @@ class Reading(RedisSpider):
 
     def failed(self, failure):
         yield {"url": failure.request.url, "worker": 0}
+
+class Ending(Fed):
+    name = "ending"
+    max_idle_time = 0  # for ever
+    idle = 0
+
+    def next_requests(self):
+        while data := self.server.lpop("mine"):
+            yield Request(data.decode(), dont_filter=True)
+
+    def spider_idle(self):
+        self.idle += 1
+        self.schedule_next_requests()
+        if self.idle < 3:
+            raise DontCloseSpider
 """
 
 
@@ -135,6 +151,21 @@ def test_what_a_spiders_own_code_says_of_what_is_fed_counts_and_what_it_copies_i
         assert sorted(item["all"] for item in crawl.items()) == [[200, 1, "t", 7], [503, 1, "t", None]]
         assert site.hits == {"/page/0": 1, "/page/1": 1}
         assert crawl.log(worker).count("meta 'cookiejar' is an instruction to the crawler") == 1
+
+
+def test_a_spider_that_says_itself_what_it_does_when_it_is_idle_is_asked(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """It was never idle, and so never ended."""
+    with Site() as site, Crawl(tmp_path, redis_server.url, site) as crawl, redis_server.client() as client:
+        with_redis_spiders(crawl, "ending")
+        client.rpush("ending:start_urls", f"{site.url}/page/0")
+        client.rpush("mine", f"{site.url}/page/1")
+        worker = crawl.start()
+        crawl.wait(30)
+        assert urls(crawl) == pages(2)
+        assert worker.returncode == 0
+        assert "Spider closed (finished)" in crawl.log(worker)
 
 
 def test_a_redis_crawl_spider_follows_its_rules(tmp_path: Path, redis_server: RedisServer) -> None:
