@@ -184,11 +184,9 @@ def _options_of(client: Any) -> dict[str, Any]:
 
 
 def as_its_spider_reads(value: bytes, spider: Any) -> bytes | str:
-    """*value* as *spider* takes it: text, if its client decodes (REDIS_DECODE_RESPONSES); else bytes, and JSON where
+    """*value* as *spider* takes it: text, if its client decodes (REDIS_DECODE_RESPONSES), else bytes; JSON where
     scrapy-redis would complain of every plain address."""
+    if reads_as_stock(spider) and value.lstrip()[:1] != b"{":
+        value = json.dumps({"url": value.decode(spider.redis_encoding).strip()}).encode(spider.redis_encoding)
     options = _options_of(getattr(spider, "server", None))
-    if options.get("decode_responses"):
-        return value.decode(options.get("encoding", "utf-8"))
-    if not reads_as_stock(spider) or value.lstrip()[:1] == b"{":
-        return value
-    return json.dumps({"url": value.decode(spider.redis_encoding).strip()}).encode(spider.redis_encoding)
+    return value.decode(options.get("encoding", "utf-8")) if options.get("decode_responses") else value

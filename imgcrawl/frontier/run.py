@@ -121,13 +121,6 @@ class SharedRun:
         """Whether there is something that was not reported yet."""
         return bool(self.acknowledgements) or any(shard.outbox for shard in self.shards)
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether this worker has nothing to do until something is queued or fed."""
-        nothing_fed = self.nothing_outside or not self.is_feeder.is_set()
-        idle = self.home.reply.seeded and nothing_fed and not self.leases and not self.has_reports
-        return self.state is RunState.RUNNING and idle and not any(shard.reply.queued for shard in self.shards)
-
     # What this worker says
 
     def report(self, *operation: bytes | str) -> None:
@@ -266,6 +259,13 @@ class SharedRun:
                 self.report("running", "", "")
             self.is_over = False
             self.when_done()
+
+
+def is_waiting(run: SharedRun) -> bool:
+    """Whether this worker of *run* has nothing to do until something is queued or fed."""
+    nothing_fed = run.nothing_outside or not run.is_feeder.is_set()
+    is_idle = run.home.reply.seeded and nothing_fed and not run.leases and not run.has_reports
+    return run.state is RunState.RUNNING and is_idle and not any(shard.reply.queued for shard in run.shards)
 
 
 def count_reply(run: SharedRun, reply: Reply) -> None:

@@ -29,7 +29,7 @@ from imgcrawl.frontier.membership import join, leave, start
 from imgcrawl.frontier.options import leases_from_settings, run_options_from_settings
 from imgcrawl.frontier.page_results import PageResults
 from imgcrawl.frontier.queues import Queues, queues_from_settings
-from imgcrawl.frontier.run import RunOptions, RunState, SharedRun
+from imgcrawl.frontier.run import RunOptions, RunState, SharedRun, is_waiting
 from imgcrawl.frontier.seeding import Seeding
 from imgcrawl.frontier.start_urls import Feeder
 from imgcrawl.shared.connection import hash_tag
@@ -134,7 +134,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
 
     def has_pending_requests(self) -> bool:
         run = self.shared_run
-        if self._tells_idle and run.is_waiting:
+        if self._tells_idle and is_waiting(run):
             return False
         is_over = run.is_over if run.state is RunState.DONE else run.state not in (RunState.RUNNING, RunState.CLOSING)
         return not is_over or run.has_reports or bool(self.leases.ready)
@@ -247,7 +247,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
             raise CloseSpider("frontier_gone")
         if self.shared_run.home.reply.error:
             raise CloseSpider("start_error")
-        if self.shared_run.is_waiting and idles_as_stock(self.spider):
+        if is_waiting(self.shared_run) and idles_as_stock(self.spider):
             raise DontCloseSpider
 
     # Leases and fingerprints

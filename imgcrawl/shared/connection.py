@@ -146,7 +146,10 @@ def client_from_settings(settings: BaseSettings, longest_wait: float) -> Any:
             return sentinel.master_for(service)
         if parameters.pop("cluster", False):
             return RedisCluster.from_url(url, **_for_cluster(parameters))
-        return Redis.from_url(url, **parameters)
+        client = Redis.from_url(url, **parameters)
+        # It connects to nothing, and tells what of the parameters is not known.
+        client.connection_pool.make_connection()  # type: ignore[no-untyped-call] # redis-py has no types here
+        return client
     except (ValueError, TypeError) as error:
         raise InputError(
             f"REDIS_URL {shown_address(url)} with REDIS_PARAMS: {error}; expected redis://host:port/0"
