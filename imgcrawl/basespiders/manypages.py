@@ -96,7 +96,7 @@ class ManyPagesGallerySpider(GallerySpider):
     ) -> Subpage:
         """What *read* makes of page *number* of the gallery *response*, or why it could not be had.
 
-        Raises nothing but CancelledError.
+        Raises nothing but CancelledError, and `WorkGivenUp` as `outside_loop` does.
         """
         meta = {"page_url": response.url, "task": "subpage"}
         request = Request(url, headers={"Referer": response.url}, meta=meta, callback=NO_CALLBACK)

@@ -32,7 +32,10 @@ _BEGINS_TAG = re.compile(r"<[a-z][a-z0-9-]*[\s/>]", re.IGNORECASE)
 
 def too_much(text: str) -> str:
     """What the page *text* has too much of for a parser, in words; or ""."""
-    nodes = text.count("<") - text.count("</") + text.count("=")
+    elements = text.count("<") - text.count("</")
+    nodes = elements + text.count("=")
+    if nodes <= MAX_NODES < nodes + len(text) // 2:  # there may be as many attributes without a value
+        nodes = max(nodes, elements + sum(1 for each in _attributes_of_tags(text) for _ in _ONE.finditer(each)))
     if nodes > MAX_NODES:
         return f"{nodes} elements and attributes, limit {MAX_NODES}"
     most = most_attributes(text, MAX_ATTRIBUTES)

@@ -21,6 +21,7 @@ from tests.attacks.sites import bomb, image, judged, listed, page, text
 from tests.attacks.stage import HTML, MB, Attack, Outcome, Stage
 from tests.images.pictures import encoded
 from tests.images.test_damage import chunk
+from tests.support import server as sent
 from tests.support.server import Exchange, jpeg
 
 GOOD = "<title>t</title><img src=/i/good.jpg>"
@@ -119,6 +120,12 @@ PAGES: dict[str, Attack] = {
     "600 images on a host of 5,000 different characters": page(foreign_hosts(600, each_another=False)),
     "600 images on hosts of 5,000 different characters": page(foreign_hosts(600, each_another=True)),
     "900,000 times <meta that does not end": page(text(GOOD + "<meta " * 900_000)),
+    "3 million attributes without a value": page(lambda: (b"<p " + b" ".join(b"a%d" % n for n in range(450)) + b">") * 4_700),
+    "a page of 2.4 million end tags": page(lambda: b"</p>" * 2_400_000),
+    "a page of 1.4 million comments": page(lambda: b"<!---->" * 1_400_000),
+    "a DOCTYPE of 8 MB": page(lambda: b"<!DOCTYPE " + b"[<!ENTITY a 'b'>" * 500_000),
+    "a page of 300,000 titles": page(lambda: b"<title>t</title>" * 300_000),
+    "a page that drips": page(lambda: sent.drip),
     "a page of 9 million ampersands": page(text(f"<title>{'&' * 9 * MB}</title>{GOOD}")),
     "an attribute of 9 MB of entities": page(text(f"<img alt='{'&lt;' * 2_000_000}' src=/i/good.jpg>{GOOD}")),
     "50,000 elements whose styles are images, unclosed": page(text(GOOD + "<p style='background:url(url(url(" * 50_000)),

@@ -38,6 +38,14 @@ def test_not_too_much(page: str) -> None:
     assert not too_much(page)
 
 
+def test_attributes_without_a_value_count() -> None:
+    """A tree of 9 MB of them took half a gigabyte."""
+    tag = f"<p {' '.join(f'a{n}' for n in range(400))}>"
+    assert too_much(tag * 3_000) == "1203000 elements and attributes, limit 1000000"
+    assert not too_much(tag * 2_000)
+    assert not too_much(f"<p title='{'a word ' * 400}'>" * 1_000), "of a value no word is one"
+
+
 PIECES = [
     "<a", "<p", "</p", "<script", "<style>", "<title>", "<svg>", "<xmp>", "</script>", "</style>", "</title>", "<!--",
     "-->", "--!>", "<!", "<?", "<![CDATA[", "]]>", ">", "/", '"', "'", "=", " ", "\n", "\f", "\v", "b", "x=y", "<br/>",
