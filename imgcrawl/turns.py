@@ -65,6 +65,7 @@ class Turns:
         self._is_paused = False
         self._paying = False  # who waits for BANDWIDTH is woken once, however many ask
         self._ready: dict[Slot, None] = {}  # an ordered set: the slots that may have something to start
+        self._behind: dict[str, dict[Slot, None]] = {}  # by proxy: the slots whose next request waits for it
 
     def wait_in(self, slot: Slot, request: Request) -> Turn:
         """The turn of *request*, which comes when it may be sent. Whoever waits for it says later that it is `done`."""
@@ -158,10 +159,13 @@ class Turns:
         """Whether all limits that *request* is subject to allow it now."""
         taken: list[str] = []
         try:
-            for name in _names(slot, request):
+            host, *_ = names = _names(slot, request)
+            for name in names:
                 if not self._limits.take(name, len(slot.queue)):
                     if self._limits.blocked(name) > self._settings.default.longest_block:
                         self._give_up(slot, name)
+                    if name != host:
+                        self._behind.setdefault(name, {}).setdefault(slot)
                     break
                 taken.append(name)
             else:
@@ -185,6 +189,7 @@ class Turns:
         limits = self._limits
         for proxy in proxies:
             limits.give(proxy)
+            self._ready |= self._behind.pop(proxy, {})  # hosts whose last request this one's end may let through
         if response is None:
             limits.give(host)
             return

@@ -229,3 +229,13 @@ def test_without_the_library_one_sentence_names_it(monkeypatch: pytest.MonkeyPat
     ) as raised:
         checks.check_values(project_settings())
     assert "secret" not in str(raised.value)
+
+
+async def test_more_hosts_than_a_proxy_takes_requests_at_once_have_their_turns(server: Server) -> None:
+    """Each host's only request waits for the proxy, and no other of its own host comes to wake it."""
+    server.add("*", JPEG)
+    asked = [Request(f"http://host{n}.example/a.jpg", meta={"proxy": server.url("")}) for n in range(12)]
+    async with asyncio.timeout(patience(15)):
+        answers = await ask(*asked, ROBOTSTXT_OBEY=False)
+    assert [answer.status for answer in answers if isinstance(answer, Response)] == [200] * 12
+    assert server.max_in_flight <= 8

@@ -212,6 +212,8 @@ def test_addresses_in_text_may_be_quoted_bracketed_or_without_a_scheme(tmp_path:
          [["https://a.org/1.jpg"], ["https://a.org/2.jpg"], ["https://a.org/3.jpg"], ["//a.org/4.jpg"]]),
         ("a.txt", "https://a.org/1.jpg https://a.org/2,x.jpg | https://a.org/3.jpg\n",
          [["https://a.org/1.jpg", "https://a.org/2,x.jpg", "https://a.org/3.jpg"]]),
+        ("a.txt", "https://a.org/0.jpg\n \u200bhttps://a.org/1.jpg\u200b \nhttps://a.org/2.jpg\u00a0\u2060\n",
+         [["https://a.org/0.jpg"], ["https://a.org/1.jpg"], ["https://a.org/2.jpg"]]),
         ("a.jsonl", '{"id": 1, "photo": {"url": "https://a.org/1.jpg", "w": 9}}\n', [["https://a.org/1.jpg"]]),
         ("a.jsonl", '{"photos": [{"src": "https://a.org/1.jpg"}, "https://a.org/2 3.jpg"]}\n',
          [["https://a.org/1.jpg", "https://a.org/2 3.jpg"]]),
@@ -280,6 +282,16 @@ def test_open_quote_costs_one_row(read: Any) -> None:
     rows = read(b'1,"http://h/1\n' + body, columns=[1])
     assert bad(rows) == [(1, f"a quote is not closed within {MAX_QUOTED_LINES} lines or 65536 characters")]
     assert [row.line for row in rows if isinstance(row, GoodRow)] == list(range(2, 1000))
+
+
+def test_quotes_of_a_table_with_tabs_that_quotes_nothing(read: Any) -> None:
+    lines = ['"Second\thttp://h/1', "none\thttp://h/2", 'Fifth"\thttp://h/3', '"a "b" c\thttp://h/4', '"\thttp://h/5']
+    proper = ['"tab\tand ""quotes"""\thttp://h/6', '"whole"\thttp://h/7', 'x\t"two', 'lines"']
+    rows = read("\n".join([*lines, *proper]).encode(), format="tsv", columns=[0, 1])
+    assert values(rows) == [
+        *(line.split("\t") for line in lines), ['tab\tand "quotes"', "http://h/6"], ["whole", "http://h/7"],
+        ["x", "two\nlines"],
+    ]  # fmt: skip
 
 
 def test_every_line_opens_a_quote(read: Any) -> None:

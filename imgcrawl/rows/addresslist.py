@@ -31,6 +31,7 @@ _ITEM_ONLY = {
 _NAMES = ("image_url", "image", "img_url", "img", "photo_url", "photo", "picture_url", "picture", "url", "src", "link")
 _ADDRESS = re.compile(r"""[\s'"<\[(]*(?:[a-z][a-z0-9+.-]*:)?//[^\s/]""", re.IGNORECASE)
 # Spaces are looked at from their first one only: there may be a million.
+_UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"  # comes along where an address is copied
 _COMMENT = re.compile(r"(?<!\s)\s++#.*")
 _IN_ANGLES = re.compile(r"^<(?:URL:)?(.*)>$")  # RFC 3986, appendix C
 _BETWEEN = re.compile(r"(?:(?<!\s)\s++)?+[,;|]\s++(?=https?://)|(?<!\s)\s++(?=(?:https?:)?//)|[;|](?=https?://)")
@@ -176,7 +177,7 @@ def _stated(value: Any) -> str:
     """*value* as text; of an object what it states as an address."""
     if isinstance(value, dict):
         value = next((value[name] for name in _NAMES if isinstance(value.get(name), str)), "")
-    return str(value).strip()
+    return str(value).strip().strip(_UNSEEN).strip()
 
 
 def _holds_address(value: Any) -> bool:

@@ -168,6 +168,8 @@ def _quoted_fields(first: str, delimiter: str, pending: deque[bytes], source: It
 
     The lines that a record took in vain go back to *pending*.
     """
+    if delimiter == "\t" and _has_lone_quote(first):
+        return first.split("\t"), 0
     taken: list[bytes] = []
     ended = False
 
@@ -198,6 +200,19 @@ def _quoted_fields(first: str, delimiter: str, pending: deque[bytes], source: It
             ) from None
         raise Unreadable(f"no CSV: {error}") from None
     return fields, len(taken)
+
+
+def _has_lone_quote(line: str) -> bool:
+    """Whether a field of *line*, of a table with tabs, begins with a quote that is closed neither before the next tab
+    nor on the line: one of the text, as in files that quote nothing."""
+    fields = (field.strip() for field in line.split("\t")[:-1])
+    if not any(field.startswith('"') and (len(field) == 1 or not field.endswith('"')) for field in fields):
+        return False
+    try:
+        next(csv.reader([line], delimiter="\t", skipinitialspace=True, strict=True))
+    except csv.Error:
+        return True
+    return False
 
 
 def _text(raw: bytes) -> str:
