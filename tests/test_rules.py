@@ -62,7 +62,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "checks": {"settings"},  # the defaults
     "refusal": {"checks", "engine", "settings"},
     "configuration": {"checks"},
-    "console": {"components", "configuration"},
+    "console": {"commandline"},
+    "commandline": {"components", "configuration"},
     "settings": {"imgcrawl"},  # its version
     "addon": {"checks", "components", "settings", "frontier", "hooks", "playwright", "refusal", "telemetry", "warc"},
     "spiders": {"basespiders"},

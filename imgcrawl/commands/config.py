@@ -15,6 +15,8 @@ from imgcrawl.commands.progress import status_line
 from imgcrawl.configuration import SOURCES
 from imgcrawl.lines import HIDDEN, SECRET_NAME, Secret, printable
 
+_OF_A_FILE = ("CONFIG_FILE", "SPIDER_ARGUMENTS")  # empty where none is found
+
 
 class Command(BaseCommand, ScrapyCommand):
     """Prints the settings that differ from Scrapy's and this project's defaults, or all; secrets are not shown.
@@ -59,7 +61,8 @@ def held(settings: BaseSettings, names: list[str], *, everything: bool) -> Itera
     """Name, printable value and source of the settings of these *names*, of all, or of those that were changed."""
     for name in names or sorted(settings):
         priority = settings.getpriority(name)
-        if names or everything or (priority or 0) > 20:
+        is_changed = (priority or 0) > 20 and (name not in _OF_A_FILE or settings.get(name))
+        if names or everything or is_changed:
             source = "not set" if priority is None else SOURCES.get(priority, "an add-on")
             yield name, shown(name, settings.get(name)), source
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from scrapy.cmdline import _get_commands_dict
 
 from imgcrawl import __version__
+from imgcrawl.exitcodes import ExitCode
 from tests.support.crawling import ROOT, crawl_command, environment, project_settings
 from tests.support.processes import run
 from tests.support.server import HTML, JPEG, Server
@@ -215,6 +217,26 @@ def test_the_version_and_what_is_configured(tmp_path: Path) -> None:
     assert ["DOWNLOAD_DELAY", "2", "the file"] in [[word.strip() for word in row] for row in rows]
     assert ["BOT_NAME", "b", "the command line"] in [[word.strip() for word in row] for row in rows]
     assert ":pw" not in str(rows)
+
+
+def test_without_a_file_nothing_is_from_the_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "imgcrawl", "config"]
+    told = run(command, cwd=tmp_path, env=environment(settings=None), capture_output=True, text=True, check=True)
+    assert told.stdout == "configuration file: none\nall settings are the project's own\n"
+
+
+def test_ctrl_c_while_python_loads_is_one_word(tmp_path: Path) -> None:
+    (tmp_path / "scrapy").mkdir()
+    (tmp_path / "scrapy" / "__init__.py").write_text("import time; print('loading', flush=True); time.sleep(600)")
+    with subprocess.Popen(
+        [sys.executable, "-m", "imgcrawl", "crawl", "urls"], cwd=tmp_path, env=environment(settings=None),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (ExitCode.STOPPED, "interrupted\n")
 
 
 def test_the_shell_shows_an_answer(server: Server, tmp_path: Path) -> None:
