@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
 
+_LOOKING = {f"scrapy.commands.{name}" for name in ("shell", "fetch", "view", "parse", "check")}
+
+
 def downloader_in(crawler: Crawler) -> object:
     """The downloader of *crawler*; None before it crawls, as where a part is used without a crawl."""
     try:
@@ -45,11 +48,20 @@ def scheduler_in(crawler: Crawler) -> object:
 def deferred_runner() -> CrawlerRunner | None:
     """The runner in whose making the caller is called, if its crawls are Deferreds. Scrapy gives add-ons its settings
     only."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame and (frame := frame.f_back) and not isinstance(frame.f_locals.get("self"), CrawlerRunnerBase):
-        pass
-    runner = frame and frame.f_locals["self"]
+    runner = next((caller for caller in _callers() if isinstance(caller, CrawlerRunnerBase)), None)
     return runner if isinstance(runner, CrawlerRunner) else None
+
+
+def only_looks() -> bool:
+    """Whether the caller is called by a command that looks at a page or at a spider, and does not crawl."""
+    return any(base.__module__ in _LOOKING for caller in _callers() for base in type(caller).__mro__)
+
+
+def _callers() -> Iterator[object]:
+    """The objects whose methods lead here, the last first."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame and (frame := frame.f_back):
+        yield frame.f_locals.get("self")
 
 
 def crawl_by(

@@ -11,6 +11,7 @@ from typing import Self
 from scrapy.crawler import Crawler
 from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
 
+from imgcrawl.engine import only_looks
 from imgcrawl.shared.address import redis_url
 
 
@@ -46,6 +47,9 @@ class Addon:
         from imgcrawl.frontier.verdict import SharedVerdict  # noqa: PLC0415 - the same
 
         compatibility.silence_deprecations()
+        if only_looks():  # and is no worker, whose pages and values would be lost with it
+            compatibility.lend_fetching(self.crawler.spider, settings)
+            return
         compatibility.take_over_stats(settings)
         if compatibility.uses_stock_scheduler(settings):
             return

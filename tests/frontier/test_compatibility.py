@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,9 +29,9 @@ from imgcrawl.frontier.queue import queue_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
 from imgcrawl.frontier.start_urls import StartUrls
 from imgcrawl.shared.address import redis_url
-from tests.support.crawling import until
+from tests.support.crawling import environment, until
 from tests.support.pages import Crawl, Site, pages, urls
-from tests.support.processes import patience
+from tests.support.processes import patience, run
 from tests.support.redis_server import RedisServer
 
 SPIDERS = """
@@ -166,6 +167,23 @@ def test_a_spider_that_says_itself_what_it_does_when_it_is_idle_is_asked(
         assert urls(crawl) == pages(2)
         assert worker.returncode == 0
         assert "Spider closed (finished)" in crawl.log(worker)
+
+
+@pytest.mark.parametrize("way", ["shell", "fetch", "parse", "check"])
+def test_a_command_that_only_looks_is_no_worker(tmp_path: Path, redis_server: RedisServer, way: str) -> None:
+    """It took pages and values of a crawl that was going on, whose items came into no feed; `shell` ended at once."""
+    commands = {"shell": ("-c", "response.text"), "fetch": (), "parse": ("--spider=pages",), "check": ()}
+    with Site() as site, Crawl(tmp_path, redis_server.url, site) as crawl, redis_server.client() as client:
+        with_redis_spiders(crawl, "pages")
+        client.rpush("pages:start_urls", f"{site.url}/page/1")
+        looked = [] if way == "check" else [f"{site.url}/page/0"]
+        command = [sys.executable, "-m", "scrapy", way, *looked, *commands[way]]
+        env = environment(redis_server.url, settings=None) | {"ITEMS": str(tmp_path / "items.jsonl")}
+        done = run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert {"shell": "ok", "fetch": "ok", "parse": "/page/0", "check": ""}[way] in done.stdout
+        assert client.keys("*") == [b"pages:start_urls"]
+        assert sum(site.hits.values()) == len(looked)
 
 
 def test_a_redis_crawl_spider_follows_its_rules(tmp_path: Path, redis_server: RedisServer) -> None:
