@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 from scrapy import Request
+from scrapy.crawler import Crawler
 from scrapy.http import Response
 
 from imgcrawl import checks
 from imgcrawl.downloadermiddlewares.credentials import HttpProxyMiddleware
 from imgcrawl.exceptions import InputError
 from imgcrawl.failures import DownloadTLSError
-from tests.support.asking import ask
+from tests.support.asking import ask, crawl
 from tests.support.crawling import project_settings
 from tests.support.processes import patience
 from tests.support.server import JPEG, Server
@@ -232,10 +233,20 @@ def test_without_the_library_one_sentence_names_it(monkeypatch: pytest.MonkeyPat
 
 
 async def test_more_hosts_than_a_proxy_takes_requests_at_once_have_their_turns(server: Server) -> None:
-    """Each host's only request waits for the proxy, and no other of its own host comes to wake it."""
+    """A host's only request waits for the proxy, while others of other hosts go through it before."""
     server.add("*", JPEG)
-    asked = [Request(f"http://host{n}.example/a.jpg", meta={"proxy": server.url("")}) for n in range(12)]
-    async with asyncio.timeout(patience(15)):
-        answers = await ask(*asked, ROBOTSTXT_OBEY=False)
-    assert [answer.status for answer in answers if isinstance(answer, Response)] == [200] * 12
+    statuses: list[int] = []
+
+    async def script(crawler: Crawler) -> None:
+        async def three_of(host: str) -> None:
+            assert crawler.engine
+            for name in "abc":
+                request = Request(f"http://{host}.example/{name}.jpg", meta={"proxy": server.url("")})
+                statuses.append((await crawler.engine.download_async(request)).status)
+
+        async with asyncio.timeout(patience(15)):
+            await asyncio.gather(*(three_of(f"host{n}") for n in range(12)))
+
+    await crawl(script, ROBOTSTXT_OBEY=False)
+    assert statuses == [200] * 36
     assert server.max_in_flight <= 8

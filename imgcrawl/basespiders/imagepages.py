@@ -29,6 +29,7 @@ from imgcrawl.pages.shown import Caption
 from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import absolute
 
+_DIGIT = re.compile("[0-9]")
 _MOST_LINKS = 5_000  # of a page, in which its next one is looked for
 MAX_PAGES = 1_000  # of a gallery, which are asked for one after another
 MAX_LEVEL = 3  # of frames in frames
@@ -185,13 +186,15 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         return nexts or from_0 or [to for to, _, _ in links if continues(gallery, to, number, by_word=True)]
 
     def _links_of(self, response: Response) -> Iterator[tuple[str, str, bool]]:
-        """The first links on a page: where each leads to, what it says, and whether that is the next page."""
+        """The first links on a page with a number in them: where each leads to, what it says, and whether that is the
+        next page."""
         if not isinstance(response, TextResponse) or not is_page(response):
             return
         base, encoding = base_and_encoding(response)
         root: Any = response.selector.root
         for link in islice(root.iter("a"), _MOST_LINKS):
-            if address := absolute(base, link.get("href") or "", encoding):
+            href = link.get("href") or ""
+            if _DIGIT.search(href) and (address := absolute(base, href, encoding)):
                 yield self.at_home(address), "".join(islice(link.itertext(), 2)).strip(), leads_on(link)
 
     # The pages of its images
