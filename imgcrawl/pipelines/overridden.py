@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from scrapy.pipelines.images import ImageException
-from scrapy.settings import BaseSettings
+from scrapy.pipelines.images import ImagesPipeline as ScrapyImagesPipeline
+from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings, SettingsAttribute
 from twisted.python.failure import Failure
 
 from imgcrawl.pipelines.outcomes import with_facts
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_ADDON = SETTINGS_PRIORITIES["addon"]
 _HEARD = {"get_media_requests", "item_completed"}
 # Bodies are kept as they were served, some without ever being in memory: the others are not called.
 _HOOKS = _HEARD | {
@@ -72,12 +74,16 @@ def overridden(pipeline: object, base: type) -> frozenset[str]:
 
 def settings_of(pipeline: object, settings: BaseSettings) -> BaseSettings:
     """*settings* as *pipeline* has them: those that begin with the name of its class (`MYPIPELINE_IMAGES_EXPIRES`)
-    stand for those that do not, as in Scrapy."""
-    prefix = f"{type(pipeline).__name__.upper()}_IMAGES_"
+    stand for those that do not, and what the class says itself (`EXPIRES`) for what the project does not, as in
+    Scrapy."""
     own = BaseSettings()
-    own.attributes = settings.attributes | {
-        name[len(prefix) - len("IMAGES_") :]: value
-        for name, value in settings.attributes.items()
-        if name.startswith(prefix) and value.value
-    }
+    own.attributes = dict(settings.attributes)
+    for name in ("EXPIRES", "MIN_WIDTH", "MIN_HEIGHT", "THUMBS"):
+        value, setting = getattr(pipeline, name), f"IMAGES_{name}"
+        if value != getattr(ScrapyImagesPipeline, name) and (own.getpriority(setting) or 0) <= _ADDON:
+            own.attributes[setting] = SettingsAttribute(value, _ADDON)  # what was there is others', too
+    prefix = f"{type(pipeline).__name__.upper()}_"
+    for name, attribute in settings.attributes.items():
+        if name.startswith(f"{prefix}IMAGES_") and attribute.value:
+            own.attributes[name.removeprefix(prefix)] = attribute
     return own

@@ -75,6 +75,7 @@ class CompletedOnly(ImagesPipeline):
 
 class Covers(ImagesPipeline):
     IMAGES_RESULT_FIELD = "covers"
+    THUMBS = {"small": (10, 10)}
 
 class Drawn(ImagesPipeline):
     def get_images(self, response, request, info, *, item=None):
@@ -157,7 +158,7 @@ def test_several_at_once_have_settings_of_their_own(site: Server, tmp_path: Path
     item = {"title": "T", "image_urls": [site.url("/0.jpg"), site.url("/1.jpg")], "cover_urls": [site.url("/1.jpg")]}
     (told,), _ = crawled(
         tmp_path, site, item, pipelines=("RequestsOnly", "Covers"), REQUESTSONLY_IMAGES_MIN_WIDTH="30",
-        COVERS_IMAGES_URLS_FIELD="cover_urls", COVERS_IMAGES_THUMBS='{"small": [10, 10]}',
+        COVERS_IMAGES_URLS_FIELD="cover_urls",
     )  # fmt: skip
     assert [image.get("reason") for image in told["images"]] == [None, "too_small"]
     assert [image["status"] for image in told["covers"]] == ["downloaded"]
