@@ -33,6 +33,9 @@ _ADDRESS = re.compile(r"""[\s'"<\[(]*(?:[a-z][a-z0-9+.-]*:)?//[^\s/]""", re.IGNO
 # Spaces are looked at from their first one only: there may be a million.
 _UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"  # comes along where an address is copied
 _COMMENT = re.compile(r"(?<!\s)\s++#.*")
+# What is amid a text; Markdown may have a link around an image.
+_WITHIN = re.compile(r"https?://(?:(?!\)\]\()[^\s\"'<>|])++", re.IGNORECASE)
+_WITHOUT_SCHEME = re.compile(r"www\.[\w-]+(?:\.[\w-]+)+/\S+", re.IGNORECASE)
 _IN_ANGLES = re.compile(r"^<(?:URL:)?(.*)>$")  # RFC 3986, appendix C
 _BETWEEN = re.compile(r"(?:(?<!\s)\s++)?+[,;|]\s++(?=https?://)|(?<!\s)\s++(?=(?:https?:)?//)|[;|](?=https?://)")
 
@@ -165,12 +168,31 @@ def _addresses(value: Any) -> list[str]:
     if isinstance(value, list):
         return [_stated(each) for each in value if each]
     text = _COMMENT.sub("", _stated(value))
+    within = [] if _ADDRESS.match(text) else _within(text)
     if text[:1] not in ("[", "(", "{", "'", '"', "“", "‘"):
-        return [_IN_ANGLES.sub(r"\1", each.rstrip(",;")) for each in _BETWEEN.split(text)]
+        return within or [_IN_ANGLES.sub(r"\1", each.rstrip(",;")) for each in _BETWEEN.split(text)]
     try:
         return addresses_in(text)
     except ValueError as error:
+        if within:
+            return within
         raise Unreadable(str(error)) from None
+
+
+def _within(text: str) -> list[str]:
+    """The addresses amid *text*, which begins with something else: a list in Markdown, a bookmark, a formula."""
+    return [_without_rest(match[0]) for match in _WITHIN.finditer(text)] or (
+        [f"https://{text}"] if _WITHOUT_SCHEME.fullmatch(text) else []
+    )
+
+
+def _without_rest(address: str) -> str:
+    """*address*, as it stands in a text, without what ends the sentence or the brackets around it."""
+    address = address.rstrip(".,;:!*")
+    for opening, closing in ("()", "[]", "{}"):
+        if address.endswith(closing) and address.count(opening) < address.count(closing):
+            address = address[:-1]
+    return address
 
 
 def _stated(value: Any) -> str:
@@ -238,6 +260,8 @@ def _address_column(place: str, names: Sequence[str], rows: Sequence[Mapping[str
         matching = [each for each in found if each.lower() == name]
         if len(matching) == 1:
             return matching[0]
+    if not found and len(names) == 1 and any(_within(_stated(row.get(names[0]))) for row in rows):
+        return names[0]
     if not found:
         raise InputError(
             f"list {place!r} has no column with addresses in its first {len(rows)} rows; "
