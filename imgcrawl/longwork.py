@@ -127,16 +127,19 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
 
 async def while_wanted(threads: Executor, function: Callable[[], _Result], is_over: Callable[[], bool]) -> _Result:
     """As `in_thread`. Raises `WorkGivenUp` when *is_over* says that nobody waits for it any more."""
-    work = _Work(function)
-    result = asyncio.get_running_loop().run_in_executor(threads, work.run)
+    loop, work = asyncio.get_running_loop(), _Work(function)
+
+    def look() -> None:
+        nonlocal timer
+        if is_over():
+            work.give_up()
+        timer = loop.call_later(_LOOK, look)
+
+    timer = loop.call_later(_LOOK, look)
     try:
-        while not (await asyncio.wait((result,), timeout=_LOOK))[0]:
-            if is_over():
-                work.give_up()
-    except asyncio.CancelledError:
-        result.cancel()
-        raise
-    return result.result()
+        return await loop.run_in_executor(threads, work.run)
+    finally:
+        timer.cancel()
 
 
 async def in_thread(threads: Executor, function: Callable[[], _Result]) -> _Result:
