@@ -23,6 +23,7 @@ _SWITCH_INTERVAL = 0.0005
 _AT_ONCE, _AT_ONCE_MEANWHILE = 32, 1
 _SOON = 0.2  # seconds after long work in which the next is expected
 _LOOK = 0.2  # seconds after which it is asked again whether work is still wanted
+_WITH_LOCKS = ("logging", "threading", "importlib.")
 _PATIENCE = 2.0  # seconds after which work is given up once more: it may have been in what swallows any exception
 
 
@@ -87,13 +88,13 @@ class _Work(Generic[_Result]):
         self._function = function
         self._lock = threading.Lock()
         self._thread: int | None = None
-        self._given_up = 0.0
+        self._given_up = -_PATIENCE
 
     def run(self) -> _Result:
         """In the thread. Raises `WorkGivenUp`."""
         try:
             with self._lock:
-                if self._given_up:
+                if self._given_up > 0:
                     raise WorkGivenUp
                 self._thread = threading.get_ident()
             return interruptible(self._function)
@@ -101,20 +102,30 @@ class _Work(Generic[_Result]):
             while self._thread is not None:  # what comes now must not be raised in the thread's next work
                 try:
                     with self._lock:
-                        if self._given_up:
+                        if self._given_up > 0:
                             _raise_in(self._thread, None)
                         self._thread = None
                 except WorkGivenUp:
                     pass
 
     def give_up(self) -> None:
-        """Have `run` raise `WorkGivenUp`, soon."""
+        """Have `run` raise `WorkGivenUp`, soon. To be called again until it has."""
         with self._lock:
-            if self._given_up and (self._thread is None or monotonic() - self._given_up < _PATIENCE):
+            if self._thread is not None and (monotonic() - self._given_up < _PATIENCE or _keeps_others(self._thread)):
                 return
             self._given_up = monotonic()
             if self._thread is not None:
                 _raise_in(self._thread, WorkGivenUp)
+
+
+def _keeps_others(thread: int) -> bool:
+    """Whether *thread* may have a lock that others need, and that it would not release: of the log, of an import."""
+    frame = sys._current_frames().get(thread)
+    while frame and frame.f_code is not _Work.run.__code__:
+        if str(frame.f_globals.get("__name__")).startswith(_WITH_LOCKS):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
@@ -128,6 +139,7 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
 async def while_wanted(threads: Executor, function: Callable[[], _Result], is_over: Callable[[], bool]) -> _Result:
     """As `in_thread`. Raises `WorkGivenUp` when *is_over* says that nobody waits for it any more."""
     loop, work = asyncio.get_running_loop(), _Work(function)
+    timer: asyncio.TimerHandle
 
     def look() -> None:
         nonlocal timer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import socket
 import sys
@@ -134,6 +135,31 @@ async def test_long_work_ends_when_nobody_waits_for_it_whatever_it_is_at() -> No
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
+
+
+async def test_long_work_is_not_ended_while_it_writes_to_the_log() -> None:
+    """Python 3.11 would leave the handler's lock behind, and whoever logs next waits for ever."""
+
+    class Slow(logging.Handler):
+        written = False
+
+        def emit(self, _: logging.LogRecord) -> None:
+            end = time.monotonic() + 0.7
+            while time.monotonic() < end:
+                pass
+            self.written = True
+
+    log, handler = logging.Logger("slow"), Slow()
+    log.addHandler(handler)
+
+    def work() -> None:
+        log.warning("a")
+        while True:
+            pass
+
+    with ThreadPoolExecutor(1) as threads, pytest.raises(WorkGivenUp):
+        await while_wanted(threads, work, lambda: True)
+    assert handler.written
 
 
 async def test_an_error_in_what_is_made_outside_of_the_loop_is_raised_where_it_is_waited_for() -> None:
