@@ -20,6 +20,7 @@ from scrapy.utils.httpobj import urlparse_cached
 from scrapy.utils.log import logformatter_adapter
 from twisted.internet.defer import Deferred
 
+from imgcrawl import followed
 from imgcrawl.backpressure import Active, Backpressure
 from imgcrawl.engine import counted_as_in_progress, wake
 from imgcrawl.limits.backend import HostLimits, HostNotes
@@ -175,6 +176,7 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
             # In the same step in which the engine takes the result. Were it at the end of the task, one turn of the
             # loop before, the engine could find nothing under way in between, and close with a callback still to come.
             self.active.remove(request)
+            followed.settle(request, result)
             return result
 
         # Counted here and not in the task, which begins later: the engine looks at once whether there is room for more.

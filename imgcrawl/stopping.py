@@ -16,6 +16,7 @@ from scrapy.http.request import NO_CALLBACK
 from imgcrawl.engine import is_stopping, scheduler_in
 from imgcrawl.exceptions import InputError, RequestRefused
 from imgcrawl.failures import NOT_OF_THE_SITE
+from imgcrawl.followed import page_of
 
 if TYPE_CHECKING:
     from scrapy import Spider
@@ -60,13 +61,13 @@ def are_over() -> bool:
 
 def given_up(request: Request) -> RequestRefused:
     """What is raised for *request*, which is not done: the crawl is being stopped."""
-    _given_up.add(request)
+    _given_up.add(page_of(request))
     return RequestRefused("stopped", "the crawl was stopped before it was done")
 
 
 def was_given_up(request: Request) -> bool:
     """Whether *request* did not get what it would have got in a crawl that goes on: its page is not done."""
-    return request in _given_up
+    return page_of(request) in _given_up
 
 
 def cut_short(request: Request) -> None:
@@ -75,7 +76,7 @@ def cut_short(request: Request) -> None:
 
     Raises `RequestRefused` (``stopped``) for what a page or its item asks for, which is in no queue.
     """
-    _given_up.add(request)
+    _given_up.add(page_of(request))
     if request.callback is NO_CALLBACK or request.meta.get("media"):
         raise RequestRefused("stopped", "the crawl was stopped before it was done")
 

@@ -10,6 +10,7 @@ from scrapy import Request, signals
 
 from imgcrawl.engine import before_scraping, is_stopping, when_given_up
 from imgcrawl.exceptions import GalleryUnfinished
+from imgcrawl.followed import page_of
 from imgcrawl.stopping import is_cut_short, was_given_up
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Unfinished:
             return False
         if queue is self._crawler.engine.scheduler or request is None:
             return None
+        request = page_of(request)
         if request not in self._queued:
             try:
                 queue.push(request.replace(dont_filter=True))

@@ -46,6 +46,7 @@ FOUNDATIONS = {
     "items",
     "lines",
     "failures",
+    "followed",
     "identity",
     "longwork",
     "imageerrors",

@@ -14,6 +14,7 @@ from w3lib.url import safe_url_string
 
 from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import RequestRefused
+from imgcrawl.followed import lead
 from imgcrawl.pages.scripted import scripted_target
 from imgcrawl.pages.tags import base_of, tags
 from imgcrawl.urls import absolute
@@ -98,7 +99,7 @@ class MetaRefreshMiddleware(scrapy.downloadermiddlewares.redirect.MetaRefreshMid
 
 async def _followed(crawler: Crawler, request: Request, redirected: Request) -> Response:
     """The answer of what *request* led to."""
-    request.meta["dont_retry"] = True  # it has been done, where it led to
+    lead(request, redirected)
     # The request that is followed counts; this one has nothing to do but to wait for it.
     with downloader_of(crawler).backpressure.not_counted():
         return await crawler.engine.download_async(redirected)

@@ -10,6 +10,8 @@ from typing import Any
 
 from scrapy import Request
 
+from imgcrawl.followed import page_of
+
 # A slow start: pages that a new worker begins at once, raised by one for each finished page. With CONCURRENT_REQUESTS
 # far above, the first worker would have all galleries of a small crawl before others are there.
 INITIAL_CONCURRENCY = 16
@@ -142,7 +144,7 @@ class Leases:
     def of(self, response: Any) -> Page | None:
         """The page that *response* belongs to; None for what is no page from the queue."""
         request = getattr(response, "request", None)
-        return self._pages.get(request) if request is not None else None
+        return self._pages.get(page_of(request)) if request is not None else None
 
     def begun(self, fingerprint: bytes) -> Page | None:
         """The page of that fingerprint, if it is in the engine's hands and nothing has taken its place yet."""
