@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 import redis
@@ -170,6 +170,12 @@ def reads_as_stock(spider: Any) -> bool:
 def idles_as_stock(spider: Any) -> bool:
     """Whether *spider* has no code of its own that says whether it ends when it is idle."""
     return _is_stock(spider, "spider_idle")
+
+
+def has_worked(spider: Any) -> None:
+    """*spider* has had a page: the clock of scrapy-redis, from which it counts how long it is idle, looks at a key that
+    we have emptied."""
+    spider.spider_idle_start_time = int(time())
 
 
 def _is_stock(spider: Any, name: str) -> bool:

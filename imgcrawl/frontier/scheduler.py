@@ -20,7 +20,7 @@ from imgcrawl.engine import is_stopping, on_request_finished, tell_failed, wake
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.border import kept_here
-from imgcrawl.frontier.compatibility import idles_as_stock, lend_fetching
+from imgcrawl.frontier.compatibility import has_worked, idles_as_stock, lend_fetching
 from imgcrawl.frontier.decode import decode
 from imgcrawl.frontier.ends import SharedEnds
 from imgcrawl.frontier.known_pages import KnownPages
@@ -223,6 +223,8 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         run = self.shared_run
         if page is None:
             return
+        if self._tells_idle:
+            has_worked(self.spider)
         is_given_back = page.retry is None and (page.unfinished or was_given_up(request))
         is_failed = page.retry is None and bool(page.failed)
         counts = run.counted.settle(page, is_done=not is_given_back and not is_failed)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -91,6 +92,14 @@ class Ending(Fed):
         self.schedule_next_requests()
         if self.idle < 3:
             raise DontCloseSpider
+
+class Idling(Fed):
+    name = "idling"
+    max_idle_time = 7
+    spider_idle_start_time = 0  # the process is old
+
+    def spider_idle(self):
+        super().spider_idle()
 """
 
 
@@ -184,6 +193,19 @@ def test_a_command_that_only_looks_is_no_worker(tmp_path: Path, redis_server: Re
         assert {"shell": "ok", "fetch": "ok", "parse": "/page/0", "check": ""}[way] in done.stdout
         assert client.keys("*") == [b"pages:start_urls"]
         assert sum(site.hits.values()) == len(looked)
+
+
+@pytest.mark.slow
+def test_how_long_a_spider_is_idle_counts_from_its_last_page(tmp_path: Path, redis_server: RedisServer) -> None:
+    """As in scrapy-redis; it counted from when the process began, as nothing was seen in the key."""
+    with Site() as site, Crawl(tmp_path, redis_server.url, site) as crawl, redis_server.client() as client:
+        with_redis_spiders(crawl, "idling")
+        client.rpush("idling:start_urls", f"{site.url}/page/0")
+        worker = crawl.start()
+        until(crawl.items)
+        begun = time.monotonic()
+        assert worker.wait(30) == 0, crawl.log(worker)
+        assert time.monotonic() - begun > 6, crawl.log(worker)
 
 
 def test_a_redis_crawl_spider_follows_its_rules(tmp_path: Path, redis_server: RedisServer) -> None:
