@@ -20,7 +20,7 @@ from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.items import Gallery
 from imgcrawl.pages.candidates import is_shown
-from imgcrawl.pages.continued import continues, goes_on
+from imgcrawl.pages.continued import continues, goes_on, renumbers
 from imgcrawl.pages.links import MAX_FRAMES, frames_of
 from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import outside_loop, size_of
@@ -29,6 +29,7 @@ from imgcrawl.pages.shown import Caption
 from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import absolute
 
+_PAGE = re.compile("page|页|頁|ページ|страниц|seite", re.IGNORECASE)
 _DIGIT = re.compile("[0-9]")
 _MOST_LINKS = 5_000  # of a page, in which its next one is looked for
 MAX_PAGES = 1_000  # of a gallery, which are asked for one after another
@@ -54,7 +55,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
     - `gallery_next_link`: XPath or CSS of the link from a gallery's page to its next one. Without it that is one whose
       address is that of the gallery with the number of that page, counted from 1 or 0, or of the images before it: the
       one that says `rel="next"`, or says so in words or by its class (of others it leads to the next gallery); else one
-      with a word for a page in its address;
+      with a word for a page in its address, or which says that number;
     - `image_page_links`: XPath or CSS of the links on a gallery's pages to the pages of its images. Without it the
       gallery's pages are all there is.
 
@@ -179,11 +180,18 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         links = list(self._links_of(response))
         said = [*addresses(response, NEXT_LINKS), *next_stated(response), *(to for to, _, leads in links if leads)]
         nexts = [link for link in map(self.at_home, said) if link not in here and goes_on(gallery, link, number)]
+        nexts = nexts or [
+            to for to, text, leads in links if leads and _PAGE.search(text) and renumbers(response.url, to, number)
+        ]
         # Of a site that counts from 0 the link "2" is that of page=1.
         from_0 = [
             to for to, text, _ in links if text == str(number) and continues(gallery, to, number - 1, by_word=True)
         ]
-        return nexts or from_0 or [to for to, _, _ in links if continues(gallery, to, number, by_word=True)]
+        return (
+            nexts
+            or from_0
+            or [to for to, text, _ in links if continues(gallery, to, number, by_word=text != str(number))]
+        )
 
     def _links_of(self, response: Response) -> Iterator[tuple[str, str, bool]]:
         """The first links on a page with a number in them: where each leads to, what it says, and whether that is the

@@ -10,6 +10,8 @@ _WORD = r"(?:page|pages|paged|pg|p|seite|pagina|página|trang|strona|sida)"
 _NUMBER_IN_PATH = re.compile(rf"/?(?:[/_.-]{_WORD}[/_=-]?|[/_.-])0*([0-9]{{1,4}})", re.IGNORECASE)
 _NUMBER_BY_WORD = re.compile(rf"/?[/_.-]{_WORD}[/_=-]?0*([0-9]{{1,4}})", re.IGNORECASE)
 _OFFSET = re.compile(r"[0-9]{1,6}")
+_START = re.compile(r"[/?&;_.-]+(?:start|offset|from|skip|begin|st|o|s)[-_/=]?[0-9]{1,6}/?", re.IGNORECASE)
+_NUMBERS = re.compile(r"([0-9]+)")
 _NUMBER_IN_QUERY = re.compile(rf"{_WORD}|(?=[a-z_-]*+\Z).*page.*", re.IGNORECASE)
 
 
@@ -18,11 +20,28 @@ def goes_on(address: str, other: str, number: int) -> bool:
     by that number or, where a site counts its pages from 0, the one before, or by how many images were before it."""
     if continues(address, other, number) or (number > 1 and continues(address, other, number - 1)):
         return True
+    if other.startswith(start := address.rstrip("/")) and _START.fullmatch(other, len(start)):
+        return True  # /category/7/start-15
     one, two = (parts._replace(query="", fragment="") for parts in (urlsplit(address), urlsplit(other)))
     said, asked = (dict(parse_qsl(urlsplit(each).query)) for each in (address, other))
     more = [value for name, value in asked.items() if name not in said]
-    kept = all(asked.get(name) == value for name, value in said.items())
+    changed = [(value, asked.get(name, "")) for name, value in said.items() if asked.get(name) != value]
+    if one == two and not more and len(changed) == 1:  # topic=7.0, topic=7.15
+        (before, _, first), (after, _, count) = (value.rpartition(".") for value in changed[0])
+        return before == after != "" and first == "0" and _OFFSET.fullmatch(count) is not None
+    kept = not changed
     return one == two and kept and len(more) == 1 and _OFFSET.fullmatch(more[0]) is not None
+
+
+def renumbers(address: str, other: str, number: int) -> bool:
+    """Whether *other* is *address*, of page *number* - 1 of something that has another number, with *number* in the
+    place of its own: thread-7-1-1.html goes on with thread-7-2-1.html."""
+    one, two = (
+        _NUMBERS.split(address.partition("//")[2].partition("/")[2]),
+        _NUMBERS.split(other.partition("//")[2].partition("/")[2]),
+    )
+    differ = [pair for pair in zip(one, two, strict=False) if pair[0] != pair[1]]
+    return len(one) == len(two) >= 5 and differ == [(str(number - 1), str(number))]
 
 
 def continues(address: str, other: str, number: int, *, by_word: bool = False) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from parsel import Selector
 
-from imgcrawl.pages.continued import continues
+from imgcrawl.pages.continued import continues, goes_on, renumbers
 from imgcrawl.pages.versions import offered_versions
 from tests.basespiders.test_every_gallery import add, add_galleries, gallery_crawl, links
 from tests.support.crawling import Crawl
@@ -176,7 +176,8 @@ def test_pages_of_galleries_as_sites_count_and_name_them(server: Server, tmp_pat
     add_galleries(server)
     numbers = '<b>1</b> <a href="?page=1">2</a> <a href="?page=2">3</a>'
     pages = {
-        "/list/1": links(*(f"/g/{name}" for name in ("zero", "rel", "class", "word", "offset", "other", "header"))),
+        "/list/1": links(*(f"/g/{name}" for name in ("zero", "rel", "class", "word", "offset", "other", "header")))
+        + links("/g/wp", "/g/thread-7-1-1.html", "/g/piwigo", "/g/smf?topic=12.0"),
         "/g/zero": f"<h2>zero</h2><img src=/i/z0>{numbers}",
         "/g/zero?page=1": '<img src=/i/z1><a href="?page=0">1</a> <a href="?page=2">3</a>',
         "/g/zero?page=2": '<img src=/i/z2><a href="?page=0">1</a> <a href="?page=1">2</a>',
@@ -190,6 +191,18 @@ def test_pages_of_galleries_as_sites_count_and_name_them(server: Server, tmp_pat
         "/g/offset": "<h2>offset</h2><img src=/i/o1>" + NEXT.format("?start=24"),
         "/g/offset?start=24": "<img src=/i/o2>" + NEXT.format("?start=48"),
         "/g/offset?start=48": "<img src=/i/o3>",
+        "/g/wp": "<h2>wp</h2><img src=/i/p1>Pages: <span>1</span> <a href=/g/wp/2/><span>2</span></a>",
+        "/g/wp/2/": "<img src=/i/p2>",
+        "/g/thread-7-1-1.html": "<h2>t</h2><img src=/i/t1><a class=nxt href=thread-7-2-1.html>下一页</a>"
+        "<a href=thread-8-1-1.html>下一篇</a>",
+        "/g/thread-7-2-1.html": "<img src=/i/t2><a class=nxt href=thread-7-3-1.html>下一页</a>",
+        "/g/thread-7-3-1.html": "<img src=/i/t3>",
+        "/g/piwigo": "<h2>w</h2><img src=/i/a1>" + NEXT.format("/g/piwigo/start-15"),
+        "/g/piwigo/start-15": "<img src=/i/a2>" + NEXT.format("/g/piwigo/start-30"),
+        "/g/piwigo/start-30": "<img src=/i/a3>",
+        "/g/smf?topic=12.0": "<h2>s</h2><img src=/i/s1><a href=?topic=12.15>»</a>"
+        "<a rel=next href=?topic=13.0>next topic</a>",
+        "/g/smf?topic=12.15": "<img src=/i/s2>",
         "/g/other": "<h2>other</h2><img src=/i/other1><a class=next href=/g/zero>Next</a><a href=/g/other/best>›</a>",
     }
     add(server, pages)
@@ -200,6 +213,8 @@ def test_pages_of_galleries_as_sites_count_and_name_them(server: Server, tmp_pat
     assert shown(run) == {
         "zero": ["z0", "z1", "z2"], "rel": ["r0", "r1", "r2"], "class": ["c1", "c2"], "word": ["w1", "w2"],
         "offset": ["o1", "o2", "o3"], "other": ["other1"], "header": ["h1", "h2"],
+        "wp": ["p1", "p2"], "thread-7-1-1.html": ["t1", "t2", "t3"], "piwigo": ["a1", "a2", "a3"],
+        "smf?topic=12.0": ["s1", "s2"],
     }  # fmt: skip
     assert run.code == 0, run.log
 
@@ -216,6 +231,24 @@ def test_pages_of_galleries_as_sites_count_and_name_them(server: Server, tmp_pat
 def test_an_address_with_the_number_of_its_page_continues_another(other: str, number: int | None) -> None:
     other = f"http:{other}" if other.startswith("//") else f"http://host{other}"
     assert continues("http://host/album/7", other, number or 4) == (number is not None)
+
+
+def test_what_a_link_to_the_next_page_goes_on_with() -> None:
+    assert goes_on("http://h/index.php?/category/5", "http://h/index.php?/category/5/start-15", 2)
+    assert goes_on("http://h/a/7?sort=x", "http://h/a/7?sort=x&offset=40", 2)
+    others = (
+        "http://h/a/8",
+        "http://h/a/7s2",
+        "http://h/a/72",
+        "http://h/a/7?a=1&b=2",
+        "http://h/a/7/best",
+        "http://i/a/7?page=2",
+    )
+    assert not any(goes_on("http://h/a/7", other, 2) for other in others)
+    assert not goes_on("http://h/?topic=7.0", "http://h/?topic=8.0", 2)
+    assert renumbers("http://h/thread-7-1-1.html", "http://h/thread-7-2-1.html", 2)
+    assert not renumbers("http://h/thread-7-1-1.html", "http://h/thread-8-1-1.html", 2)
+    assert not renumbers("http://h/g/1.html", "http://h/g/2.html", 2), "of one number nobody knows whose it is"
 
 
 def test_queries_that_are_not_pages_stay_as_they_are() -> None:
