@@ -47,9 +47,9 @@ def stated_policy(headers: Iterable[str], page: Selector | None = None, base: st
     images there have a `referrerpolicy` of their own; parted by blanks."""
     root: Any = page.root if page is not None else None
     policy = _last(policy for header in headers for policy in header[:_LONGEST].split(","))
-    for meta in root.iter("meta") if root is not None else ():
-        if meta.get("name", "")[:_LONGEST].strip().lower() == "referrer":
-            policy = _last((policy or "default", meta.get("content", "")))
+    for tag in root.iter("meta") if root is not None else ():
+        if tag.get("name", "")[:_LONGEST].strip().lower() == "referrer":
+            policy = _last((policy or "default", tag.get("content", "")))
     of_hosts = {host: own for host, own in _of_hosts(root, base).items() if own not in (None, policy)}
     return " ".join(
         [*filter(None, [policy]), *(f"{own}@{host}" for host, own in islice(of_hosts.items(), _MOST_HOSTS))]

@@ -472,8 +472,11 @@ def test_images_that_are_published_together_are_judged_one_by_one(server: Server
     assert "Traceback" not in done.log
 
 
-async def test_the_body_of_a_refused_image_is_not_kept(server: Server, tmp_path: Path) -> None:
+async def test_the_body_of_a_refused_image_is_not_kept(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Nor until the collector of cycles comes: that is after thousands of objects, each of which may be large."""
+    caplog.set_level("INFO")  # pytest keeps what is logged: at DEBUG, which another test may leave, errors with frames
     server.add("*", b"<html>" * 1000)
     bodies: list[weakref.ref[Response]] = []
 
