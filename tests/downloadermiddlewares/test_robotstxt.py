@@ -3,9 +3,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 import time
 
 import pytest
+from protego import Protego
 from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import Response
@@ -250,6 +252,25 @@ async def test_thousands_of_agents_and_rules_do_not_stop_the_loop(server: Server
     begun = time.monotonic()
     assert not await allowed(server, "/77.jpg")
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(("count", "in_loop"), [(400, True), (5_000, False)])
+async def test_very_many_stars_are_tried_beside_the_loop(
+    count: int, in_loop: bool, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 ms for each address of a site."""
+    asked: list[bool] = []
+    can_fetch = Protego.can_fetch
+
+    def noted(rules: Protego, url: str, agent: str) -> bool:
+        asked.append(threading.current_thread() is threading.main_thread())
+        return bool(can_fetch(rules, url, agent))
+
+    monkeypatch.setattr(Protego, "can_fetch", noted)
+    server.robots("User-agent: *\n" + f"Disallow: /*a*a*a*{'b' * 40}$\n" * count + "Disallow: /x*.jpg$\n")
+    assert await allowed(server, "/a.jpg")
+    assert asked[-1] is in_loop
+    assert not await allowed(server, "/x1.jpg")
 
 
 async def test_retry_after_of_robots_txt_is_obeyed(server: Server) -> None:
