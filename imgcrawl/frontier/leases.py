@@ -86,6 +86,11 @@ class Leases:
         return len(self._ready)
 
     @property
+    def is_enough(self) -> bool:
+        """Whether so many are held that more can wait for a moment."""
+        return len(self._pages) >= max(2, self.prefetch // 2)
+
+    @property
     def wanted(self) -> int:
         """How many more there is room for."""
         return 0 if self._quarantined else max(0, self.prefetch - len(self._ready))

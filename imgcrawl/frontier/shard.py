@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH_WINDOW = 0.02  # seconds in which what is to be reported comes together
-IDLE_FLUSH_DELAY = 0.003  # the same, for a worker with nothing to do
+IDLE_FLUSH_DELAY = 0.003  # the same, for a worker with little to do
+NEWS_WINDOW = 0.1  # seconds in which a worker that has enough to do hears of new work with the end of a page
 EXCHANGES_A_SECOND = 400  # of all workers together, with all shards: where there are more, each says more at a time
 FULL_PAUSE = 0.5  # the same, while the server is full
 FULL_PATIENCE = 60.0  # seconds that a worker with pages in hand waits for room in a full server, at least
@@ -48,6 +49,7 @@ class Shard:
         self.has_more = True  # pages that this worker might lease; where it has not, it is told of new ones
         self.has_left = False
         self._says_goodbye = False  # with the last exchange
+        self._is_news = False  # there is new work, and no exchange was begun since
         self._queued: deque[Operation] = deque(maxlen=REPEATED)
         self._reconcile = True  # say which pages are held: the server takes back what is not said
         self._reconciled_at = 0.0
@@ -88,11 +90,14 @@ class Shard:
         self._queued.clear()
 
     async def listen(self) -> None:
-        """Hear of new work at once, without asking."""
+        """Hear of new work without asking: at once, or soon where there is enough to do."""
         try:
             if await self.queue.wait(self.run.worker, self.queue.settings.heartbeat_interval):
-                self.has_more, self.top = True, None
-                self.session.wake()
+                self.has_more, self.top, self._is_news = True, None, True
+                if self.run.leases.is_enough:
+                    await asyncio.sleep(NEWS_WINDOW)
+                if self._is_news:
+                    self.session.wake()
         except ForeignKeyError:
             self.session.wake()  # the exchange tells of it
             await asyncio.sleep(1)
@@ -111,12 +116,13 @@ class Shard:
         # Of several shards each hears less often from each worker, as there is less to say to each.
         parts = self.reply.workers * len(self.run.shards)
         return max(1.0, parts / (EXCHANGES_A_SECOND * BATCH_WINDOW)) * (
-            BATCH_WINDOW if self.run.leases.ready else IDLE_FLUSH_DELAY
+            BATCH_WINDOW if self.run.leases.ready or self.run.leases.is_enough else IDLE_FLUSH_DELAY
         )
 
     async def _exchange(self) -> None:
         """Report a batch and lease what is wanted. The last batch is that with which a closing worker leaves."""
         run = self.run
+        self._is_news = False
         operations = self.outbox.batch()
         is_last = len(operations) == len(self.outbox)
         leave = self._says_goodbye = is_last and self._may_leave()

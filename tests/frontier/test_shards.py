@@ -11,13 +11,14 @@ from itertools import count, product
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from redis.asyncio import Redis
 from scrapy import Request
 from scrapy.settings import Settings
 from scrapy.statscollectors import StatsCollector
 from scrapy.utils.test import get_crawler
 
-from imgcrawl.frontier import inspect
+from imgcrawl.frontier import inspect, shard
 from imgcrawl.frontier.end_of_run import EndOfRun
 from imgcrawl.frontier.leases import Leases, Page
 from imgcrawl.frontier.membership import join, leave, start
@@ -85,11 +86,11 @@ def test_all_shards_were_empty_at_one_moment() -> None:
 
 
 class Worker:
-    """A worker's part in a run of two shards, without a crawl: what it leases is in `pages`."""
+    """A worker's part in a run of two *shards*, without a crawl: what it leases is in `pages`."""
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer, shards: int = 2) -> None:
         self.url = server.url
-        self.queues = queues(server.url, 2)
+        self.queues = queues(server.url, shards)
         self.pages: dict[bytes, tuple[Request, Page]] = {}
         self.run = SharedRun(
             self.queues, Leases(16, 8), RunOptions(), StatsCollector(get_crawler()),
@@ -110,7 +111,7 @@ class Worker:
         self.run.end_page(page, "done")
 
     def queue(self, value: str, shard: int) -> None:
-        host = next(host for n in count() if shard_of(host := f"h{n}", 2) == shard)
+        host = next(host for n in count() if shard_of(host := f"h{n}", len(self.queues)) == shard)
         self.run.enqueue("c", value.encode().ljust(12), Request(f"http://{host}/{value}"), value.encode())
 
     async def __aenter__(self) -> Self:
@@ -295,3 +296,32 @@ def test_a_cluster_loses_a_node_and_then_a_node_for_good(tmp_path: Path) -> None
         assert urls(crawl) == pages(300)
         assert [worker.returncode for worker in crawl.workers] == [-9, 0, 0]
         assert sum(site.hits.values()) < 300 + 15 + 100, "much was fetched again"
+
+
+async def test_who_has_enough_to_do_hears_of_new_work_with_the_end_of_a_page(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asked at once, and again when a page ended: of some thousand requests of four workers a hundred exchanges."""
+    monkeypatch.setattr(shard, "NEWS_WINDOW", 0.4)
+    async with Worker(redis_server, shards=1) as worker:
+        home = worker.run.shards[0]
+        for number in range(8):
+            worker.queue(f"page{number}", 0)
+        await worker.until(lambda: len(worker.pages) == 8)
+
+        async def exchanges(end: str) -> int:
+            before = home.queue._exchanges
+            await home.queue.client.rpush(f"{home.queue.prefix}wake:{worker.run.worker}", "1")
+            while not home._is_news:  # noqa: ASYNC110 -- no event
+                await asyncio.sleep(0)
+            if end:
+                await asyncio.sleep(0.1)
+                worker.done(end.encode())
+            await home.session.exchanged()
+            await asyncio.sleep(0.5)
+            return home.queue._exchanges - before
+
+        assert await exchanges("page0") == 1
+        worker.queue("another", 0)
+        await worker.until(lambda: len(worker.pages) == 8)
+        assert await exchanges("") == 1, "nothing ends: it asks all the same"
