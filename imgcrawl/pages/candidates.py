@@ -110,11 +110,9 @@ _ORNAMENTS = (
 )
 ORNAMENT = re.compile(rf"(?:^|[^a-z])(?:{_ORNAMENTS})(?:[^a-z]|$)", re.IGNORECASE)
 # Where few images are shown, also what says that one is not there. Of a numbered series it is one.
-DECORATION = re.compile(
-    rf"(?:^|[^a-z])(?:{_ORNAMENTS}|(?<![0-9])40[34](?![0-9]))(?:[^a-z]|$)",
-    re.IGNORECASE,
-)
+DECORATION = re.compile(rf"(?:^|[^a-z])(?:{_ORNAMENTS}|(?<![0-9])40[34](?![0-9]))(?:[^a-z]|$)", re.IGNORECASE)
 STAND_INS = ("data:", "about:")  # what stands where a script will put an image
+_PHOTOGRAPH_WITHIN = re.compile(r"data:image/(?:jpe?g|png|webp|avif|gif)[;,][^<>]{8000}", re.IGNORECASE)
 MAX_REFUSED = 200  # characters kept of an address that will not be asked for
 
 _ABSOLUTE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|[a-z][a-z0-9+.-]*:", re.IGNORECASE | re.ASCII)
@@ -286,9 +284,12 @@ def is_name(text: object) -> bool:
 
 def refused_address(address: str | None, stated: str) -> str:
     """What is told of an image that is *stated* to be where nobody can ask for it: *address*, of another scheme, or
-    what stands there where that is no address. Empty for what only keeps its place."""
-    told = (address or stated.strip())[:MAX_REFUSED]
-    return told if _ABSOLUTE.match(told) and not told.startswith(STAND_INS) else ""
+    what is no address. Empty for what only keeps its place. Of a photograph within the page both ends are told, as
+    others begin alike."""
+    told = address or stated.strip()
+    if _PHOTOGRAPH_WITHIN.match(told):
+        return f"{told[:100]}…{told[-100:]}"
+    return told[:MAX_REFUSED] if _ABSOLUTE.match(told) and not told.startswith(STAND_INS) else ""
 
 
 def file_name(address: str) -> str:

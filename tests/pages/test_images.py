@@ -299,6 +299,18 @@ def test_every_lazy_attribute_beats_the_src(attribute: str) -> None:
     assert both(f'<img src="/i/wait.gif" {attribute}="/i/real.jpg">') == ["https://site.example/i/real.jpg"]
 
 
+def test_photographs_within_the_page_are_told_and_what_keeps_a_place_is_not() -> None:
+    first, second = (f"data:image/jpeg;base64,/9j/4AAQ{'A' * 9_000}{end}" for end in ("one", "two"))
+    blurred = f"data:image/jpeg;base64,/9j/{'A' * 2_000}"
+    html = f"<img src='{first}'><img src='{second}'><img src='{blurred}'><img src='{first}' data-src=a.jpg>"
+    found = find_images(html, PAGE)
+    assert [len(image) <= 201 for image in found] == [True] * 3
+    assert [image[:27] + image[-3:] for image in found[:2]] == [
+        f"data:image/jpeg;base64,/9j/{end}" for end in ("one", "two")
+    ]
+    assert found[2] == HERE + "a.jpg"
+
+
 def test_unclosed_things_hide_no_image() -> None:
     assert find_images('<!-- <img src=a.jpg> <script> <img src=b.jpg> <img src="c.jpg>', PAGE) == [
         HERE + "a.jpg",
