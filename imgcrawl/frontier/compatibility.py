@@ -153,9 +153,11 @@ def lend_fetching(spider: Any, settings: BaseSettings) -> str | None:
     """
     if not hasattr(spider, "make_request_from_data") or not isinstance(getattr(spider, "redis_key", None), str):
         return None
-    without = BaseSettings({**settings, "REDIS_URL": None})
-    known, unknown = _options_of(getattr(spider, "server", None)), _options_of(from_settings(without))
-    if known and all(known.get(name) == unknown.get(name) for name in ("host", "port", "db", "path")):
+    options = _options_of(getattr(spider, "server", None))
+    is_set = (settings.getpriority("REDIS_URL") or 0) > SETTINGS_PRIORITIES[
+        "addon"
+    ]  # by the user, for the spider to see
+    if not is_set and (options.get("host"), options.get("port")) == ("localhost", 6379):
         spider.server = from_settings(settings)
     spider.fetch_data = lambda *_: ()
     spider.count_size = lambda *_: 0

@@ -169,5 +169,7 @@ class Feeder:
         said = None if reads_as_stock(spider) else said_meta(value, self._encoding)
         for request in made if isinstance(made, Iterable) else [made] if made else []:
             check_outside(request, said)
-            self._check(request)
+            if said is not None:
+                request.meta.pop("lease", None)  # by which the items of another page are known
+                self._check(request)
             yield request

@@ -15,6 +15,7 @@ from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
+import redis
 from scrapy import Request, Spider
 from scrapy.core.scheduler import Scheduler as ScrapysScheduler
 from scrapy.settings import Settings
@@ -23,6 +24,7 @@ from scrapy_redis import defaults
 from scrapy_redis.scheduler import Scheduler as StockScheduler
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.frontier.compatibility import lend_fetching
 from imgcrawl.frontier.decode import decode_start
 from imgcrawl.frontier.membership import leave
 from imgcrawl.frontier.options import FOR_EVER, check_settings, run_options_from_settings
@@ -492,6 +494,15 @@ def test_how_long_a_crawl_waits(settings: dict[str, Any], seconds: float) -> Non
 def test_where_the_server_is(settings: dict[str, Any], url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
     assert redis_url(Settings(settings)) == url
+
+
+@pytest.mark.parametrize(("priority", "host"), [("addon", "h"), ("project", "localhost")])
+def test_a_spiders_client_is_replaced_where_no_setting_was_there_for_it_to_see(priority: str, host: str) -> None:
+    settings = Settings({"REDIS_PARAMS": {"sentinels": [["s", 26379]]}})  # which no client of its takes
+    settings.set("REDIS_URL", "redis://h", priority)
+    spider = SimpleNamespace(make_request_from_data=None, redis_key="k", server=redis.Redis())
+    assert lend_fetching(spider, settings) == "k"
+    assert spider.server.connection_pool.connection_kwargs["host"] == host
 
 
 def test_the_keys_are_those_of_scrapy_redis() -> None:
