@@ -39,7 +39,7 @@ from imgcrawl.pipelines.local import LocalKeeper
 from imgcrawl.pipelines.lookup import Lookup
 from imgcrawl.pipelines.media_requests import MediaRequests, Prepared, make_conditional, with_private_pages
 from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_stored, stored, tell, tell_anew
-from imgcrawl.pipelines.overridden import images_of, overridden, results_of, settings_of
+from imgcrawl.pipelines.overridden import images_of, of_class, overridden, results_of
 from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
 from imgcrawl.pipelines.places import Places
 from imgcrawl.pipelines.receivers import Arrival, Receiver
@@ -87,7 +87,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         if not is_asyncio_available():
             raise InputError("TWISTED_REACTOR is not an asyncio reactor, and imgcrawl's pipelines need one")
         self.own = overridden(self, ImagesPipeline)
-        settings, fields = settings_of(self, crawler.settings), getattr(crawler.spider, "image_name_fields", None)
+        settings, fields = of_class(type(self), crawler.settings), getattr(crawler.spider, "image_name_fields", None)
         self.config = PipelineSettings.from_settings(settings, self.NAME_SETTING, fields)
         S3Store.timeout = FTPStore.timeout = self.config.store_timeout
         S3Store.connections = crawler.settings.getint("AWS_MAX_POOL_CONNECTIONS") or self.config.uploads

@@ -141,7 +141,7 @@ class MediaRequests:
         template = PathTemplate(self.template, self._item_fields(adapter, spider), PER_IMAGE)
         path = template.path(self._image_fields((), index, request.url))
         ours = self._request(request.url, adapter.get("final_url") or adapter.get("url"), path)
-        if unwanted := self.galleries.reason(adapter):
+        if unwanted := self.galleries.reason(adapter) or ("" if index + 1 in self.galleries.images else "range"):
             ours.meta["image_refused"] = unwanted
         if said := [word for word in adapter.get("opt_outs") or () if word in KNOWN]:
             self._apply_page_opt_outs(said, ours)

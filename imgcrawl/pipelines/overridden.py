@@ -54,8 +54,9 @@ def _failure(image: Image) -> Failure:
 
 
 def images_of(results: Iterable[tuple[bool, Any]]) -> list[Image]:
-    """The outcomes in *results*, as `results_of` made them; without those that a project left out."""
-    return [value if ok else value.value.image for ok, value in results]
+    """The outcomes in *results*, as `results_of` made them; without those that a project left out or made itself."""
+    told = (value if ok else getattr(value.value, "image", None) for ok, value in results)
+    return [image for image in told if image]
 
 
 def overridden(pipeline: object, base: type) -> frozenset[str]:
@@ -72,8 +73,8 @@ def overridden(pipeline: object, base: type) -> frozenset[str]:
     return frozenset(names)
 
 
-def settings_of(pipeline: object, settings: BaseSettings) -> BaseSettings:
-    """*settings* as *pipeline* has them: those that begin with the name of its class (`MYPIPELINE_IMAGES_EXPIRES`)
+def of_class(pipeline: type, settings: BaseSettings) -> BaseSettings:
+    """*settings* as a *pipeline* has them: those that begin with the name of its class (`MYPIPELINE_IMAGES_EXPIRES`)
     stand for those that do not, and what the class says itself (`EXPIRES`) for what the project does not, as in
     Scrapy."""
     own = BaseSettings()
@@ -82,7 +83,7 @@ def settings_of(pipeline: object, settings: BaseSettings) -> BaseSettings:
         value, setting = getattr(pipeline, name), f"IMAGES_{name}"
         if value != getattr(ScrapyImagesPipeline, name) and (own.getpriority(setting) or 0) <= _ADDON:
             own.attributes[setting] = SettingsAttribute(value, _ADDON)  # what was there is others', too
-    prefix = f"{type(pipeline).__name__.upper()}_"
+    prefix = f"{pipeline.__name__.upper()}_"
     for name, attribute in settings.attributes.items():
         if name.startswith(f"{prefix}IMAGES_") and attribute.value:
             own.attributes[name.removeprefix(prefix)] = attribute

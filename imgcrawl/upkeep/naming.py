@@ -14,6 +14,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.images.names import strip_extension
 from imgcrawl.pipelines.images import ImagesPipeline
 from imgcrawl.pipelines.media_requests import MediaRequests
+from imgcrawl.pipelines.overridden import of_class
 from imgcrawl.pipelines.settings import PipelineSettings, declared_fields
 from imgcrawl.pipelines.videos import VideosPipeline
 
@@ -30,15 +31,17 @@ class Naming:
         self.spider = spider
         self._by_media: dict[str, MediaRequests] = {}
         for kind in _pipelines(settings):
-            if kind.file_path is not ImagesPipeline.file_path:
-                raise InputError(
-                    f"{kind.__name__} of ITEM_PIPELINES gives files their names itself (file_path), which only a crawl"
-                    " can ask it for; expected pipelines that go by IMAGES_NAME"
-                )
-            config = PipelineSettings.from_settings(settings, kind.NAME_SETTING, declared_fields().union(fields))
+            for hook in ("file_path", "get_media_requests"):
+                if getattr(kind, hook) is not getattr(ImagesPipeline, hook):
+                    raise InputError(
+                        f"{kind.__name__} of ITEM_PIPELINES gives files their names itself ({hook}), which only a crawl"
+                        " can ask it for; expected pipelines that go by IMAGES_NAME"
+                    )
+            own, fields_known = of_class(kind, settings), declared_fields().union(fields)
+            config = PipelineSettings.from_settings(own, kind.NAME_SETTING, fields_known)
             self.with_checksum, self.durable = config.with_checksum, config.durable
             media = " ".join(_field(kind, settings, name) for name in ("IMAGES_URLS_FIELD", "IMAGES_RESULT_FIELD"))
-            self._by_media[media] = MediaRequests.of_pipeline(kind, config, settings)
+            self._by_media[media] = MediaRequests.of_pipeline(kind, config, own)
 
     @property
     def media(self) -> list[str]:

@@ -155,12 +155,16 @@ def test_what_is_completed_by_ours_first_has_every_outcome(site: Server, tmp_pat
 
 
 def test_several_at_once_have_settings_of_their_own(site: Server, tmp_path: Path) -> None:
-    item = {"title": "T", "image_urls": [site.url("/0.jpg"), site.url("/1.jpg")], "cover_urls": [site.url("/1.jpg")]}
+    item = {
+        "title": "T",
+        "image_urls": [site.url(f"/{path}.jpg") for path in (0, 1, "0.jpg?more")],
+        "cover_urls": [site.url("/1.jpg")],
+    }
     (told,), _ = crawled(
         tmp_path, site, item, pipelines=("RequestsOnly", "Covers"), REQUESTSONLY_IMAGES_MIN_WIDTH="30",
-        COVERS_IMAGES_URLS_FIELD="cover_urls",
+        COVERS_IMAGES_URLS_FIELD="cover_urls", IMAGES_RANGE="1-2",
     )  # fmt: skip
-    assert [image.get("reason") for image in told["images"]] == [None, "too_small"]
+    assert [image.get("reason") for image in told["images"]] == [None, "too_small", "range"]
     assert [image["status"] for image in told["covers"]] == ["downloaded"]
     assert len([*(tmp_path / "images" / "thumbs" / "small").rglob("*.jpg")]) == 1
 

@@ -21,6 +21,7 @@ from uuid import UUID
 
 import pytest
 from itemadapter import ItemAdapter
+from scrapy import Request
 
 from imgcrawl.catalogue import GalleryVisit, LastOutcome, Record, SqliteCatalogue
 from imgcrawl.catalogue.sql import IMAGES, gallery_key
@@ -434,6 +435,23 @@ def test_what_could_not_be_moved_is_told_once_and_what_another_file_has_brought_
 
 class Derived(ImagesPipeline):
     IMAGES_URLS_FIELD = "picture_urls"
+
+
+class OfItsOwn(ImagesPipeline):
+    def get_media_requests(self, item: Any, info: Any) -> Iterator[Request]:
+        yield Request(item["src"])
+
+
+def test_names_are_those_of_a_pipelines_own_settings_or_none() -> None:
+    settings = project_settings()
+    settings.set("ITEM_PIPELINES", {Derived: 1})
+    settings.set("DERIVED_IMAGES_NAME", "{title}-{index}")
+    requests = Naming(settings, "s").requests_for("picture_urls images")
+    assert requests
+    assert requests.paths(ItemAdapter({"title": "T"}), ["http://h/a.jpg"], "s") == ["T-1"]
+    settings.set("ITEM_PIPELINES", {OfItsOwn: 1})
+    with pytest.raises(InputError, match=r"OfItsOwn .* names itself \(get_media_requests\)"):
+        Naming(settings, "s")
 
 
 def test_the_fields_of_images_are_those_of_the_crawl() -> None:
