@@ -11,7 +11,8 @@ from scrapy import Request, signals
 from imgcrawl.engine import before_scraping, is_stopping, when_given_up
 from imgcrawl.exceptions import GalleryUnfinished
 from imgcrawl.followed import page_of
-from imgcrawl.stopping import is_cut_short, was_given_up
+from imgcrawl.pages.outside import give_up_when
+from imgcrawl.stopping import are_over, is_cut_short, stop_with, was_given_up
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -31,6 +32,8 @@ class Unfinished:
     def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler
         self._queued: WeakSet[Request] = WeakSet()
+        stop_with(crawler)
+        give_up_when(are_over)  # where it is known what becomes of a page that is given up, and not otherwise
         before_scraping(crawler.engine, self._not_fetched)
         when_given_up(crawler.engine, self.leave)
         crawler.signals.connect(self._item_scraped, signals.item_scraped)

@@ -133,3 +133,20 @@ def test_what_is_not_done_when_a_crawl_is_stopped_is_done_by_its_next_start(
     assert had.keys() == {server.url(f"/g/{number}") for number in shown}
     assert set().union(*had.values()) <= {"downloaded", "uptodate"}
     assert len(done.files) == sum(map(len, shown.values()))
+
+
+def test_a_page_is_read_to_its_end_where_nobody_would_take_it_back(server: Server, tmp_path: Path) -> None:
+    """With Scrapy's own downloader, whose crawl waits for whatever callbacks do."""
+    padding = b"<p>large enough for the thread</p>" * 2_000
+    server.add("/list", b"<a class=g href=/g/1>g</a>" + padding, headers=HTML)
+    arguments = {"base": server.url(""), "what": "list", "seconds": "4"}
+    settings = {"DOWNLOADER": "scrapy.core.downloader.Downloader", "SHUTDOWN_TIMEOUT": "0.5", "ROBOTSTXT_OBEY": "False"}
+    process = start(tmp_path, "slow", arguments, **settings)
+    try:
+        until(lambda: (tmp_path / "begun").exists() or process.poll() is not None)
+        process.send_signal(signal.SIGINT)
+        log, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == ExitCode.STOPPED, log[-2000:]
+    assert "was being read" not in log and "Traceback" not in log

@@ -77,7 +77,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "backpressure", "engine", "limits", "middlewares", "outputs", "stopping", "turns", "unfinished", "waiting",
     },
     "outputs": {"engine", "unfinished"},
-    "unfinished": {"engine", "stopping"},
+    "unfinished": {"engine", "pages", "stopping"},
     "stopping": {"engine"},
     "waiting": {"backpressure", "engine"},
     "priorityqueue": {"downloader"},

@@ -8,10 +8,8 @@ from scrapy.crawler import Crawler
 from scrapy.settings import BaseSettings
 
 from imgcrawl.basespiders.retries import RetriesSpider
-from imgcrawl.pages.outside import give_up_when
 from imgcrawl.ranges import Ranges
 from imgcrawl.refusal import tell_bad_input, tell_uncaught
-from imgcrawl.stopping import are_over, stop_with
 
 
 class PickedSpider(RetriesSpider):
@@ -39,8 +37,6 @@ class PickedSpider(RetriesSpider):
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
-        stop_with(crawler)
-        give_up_when(are_over)
         tell_bad_input(crawler)  # that of its own arguments, too: add-ons are loaded later
         spider = super().from_crawler(crawler, *args, **kwargs)
         spider.galleries_range = Ranges.from_setting(crawler.settings.get("GALLERIES_RANGE", ""), "GALLERIES_RANGE")

@@ -10,15 +10,14 @@ from scrapy.http import Response
 
 from imgcrawl.basespiders import GallerySpider
 
-MINUTES = 120  # seconds of the thread in which pages are read
-
 
 class Slow(GallerySpider):
     """Reads its *what* pages, "list" or "gallery", for minutes, unless there is a file `quick`."""
 
     name = "slow"
-    options: ClassVar[dict[str, str]] = {"what": "which pages"}
+    options: ClassVar[dict[str, str]] = {"what": "which pages", "seconds": "how long"}
     what = ""
+    seconds = "120"
     list_url = "http://slow.example/list"
     gallery_links = "a.g"
 
@@ -33,6 +32,6 @@ class Slow(GallerySpider):
     def read_slowly(self, what: str) -> None:
         if what == self.what and not Path("quick").exists():
             Path("begun").touch()
-            end = time.monotonic() + MINUTES
+            end = time.monotonic() + float(self.seconds)
             while time.monotonic() < end:  # as any loop, of any library
                 pass
