@@ -89,24 +89,32 @@ class _Work(Generic[_Result]):
         self._lock = threading.Lock()
         self._thread: int | None = None
         self._given_up = -_PATIENCE
+        self.timer: asyncio.TimerHandle
 
     def run(self) -> _Result:
         """In the thread. Raises `WorkGivenUp`."""
-        try:
-            with self._lock:
-                if self._given_up > 0:
-                    raise WorkGivenUp
-                self._thread = threading.get_ident()
-            return interruptible(self._function)
-        finally:
-            while self._thread is not None:  # what comes now must not be raised in the thread's next work
-                try:
-                    with self._lock:
-                        if self._given_up > 0:
-                            _raise_in(self._thread, None)
-                        self._thread = None
-                except WorkGivenUp:
-                    pass
+        with _interruptible:
+            try:
+                with self._lock:
+                    if self._given_up > 0:
+                        raise WorkGivenUp
+                    self._thread = threading.get_ident()
+                return self._function()
+            finally:
+                while self._thread is not None:  # what comes now must not be raised in the thread's next work
+                    try:
+                        with self._lock:
+                            if self._given_up > 0:
+                                _raise_in(self._thread, None)
+                            self._thread = None
+                    except WorkGivenUp:
+                        pass
+
+    def watch(self, loop: asyncio.AbstractEventLoop, is_over: Callable[[], bool]) -> None:
+        """Give it up when *is_over* says that nobody waits for it any more, until `timer` is cancelled."""
+        if is_over():
+            self.give_up()
+        self.timer = loop.call_later(_LOOK, self.watch, loop, is_over)
 
     def give_up(self) -> None:
         """Have `run` raise `WorkGivenUp`, soon. To be called again until it has."""
@@ -139,19 +147,11 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
 async def while_wanted(threads: Executor, function: Callable[[], _Result], is_over: Callable[[], bool]) -> _Result:
     """As `in_thread`. Raises `WorkGivenUp` when *is_over* says that nobody waits for it any more."""
     loop, work = asyncio.get_running_loop(), _Work(function)
-    timer: asyncio.TimerHandle
-
-    def look() -> None:
-        nonlocal timer
-        if is_over():
-            work.give_up()
-        timer = loop.call_later(_LOOK, look)
-
-    timer = loop.call_later(_LOOK, look)
+    work.timer = loop.call_later(_LOOK, work.watch, loop, is_over)
     try:
         return await loop.run_in_executor(threads, work.run)
     finally:
-        timer.cancel()
+        work.timer.cancel()  # and with it the circle in which a large page would stay
 
 
 async def in_thread(threads: Executor, function: Callable[[], _Result]) -> _Result:

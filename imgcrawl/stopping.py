@@ -98,7 +98,8 @@ def is_cut_short(item: Any) -> bool:
     """Whether *item* lacks something that it would have in a crawl that goes on, or where another worker keeps it.
     What a site has not got it has not got there, either: nothing is done again for it."""
     adapter = ItemAdapter(item)
-    parts = [part for name in ("failed_pages", "images", "videos") for part in adapter.get(name) or ()]
+    lists = (adapter.get(name) for name in ("failed_pages", "images", "videos"))
+    parts = [part for parts in lists if isinstance(parts, list | tuple) for part in parts]
     reasons = [adapter.get("error"), *(part.get("reason") for part in parts if isinstance(part, dict))]
     return any(reason in NOT_OF_THE_SITE for reason in reasons)
 
@@ -157,6 +158,7 @@ class StopInTime:
     async def _watch(self) -> None:
         while self.crawler.crawling:  # noqa: ASYNC110 -- see POLL_INTERVAL
             await asyncio.sleep(POLL_INTERVAL)
+        are_over()  # which counts from now
         engine = self.crawler.engine
         while not is_stopping(engine):
             if engine.running:  # Scrapy forgets a stop that comes before its engine runs

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import re
 import socket
 import sys
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -135,6 +137,19 @@ async def test_long_work_ends_when_nobody_waits_for_it_whatever_it_is_at() -> No
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
+
+
+async def test_a_page_is_not_kept_by_what_looks_after_its_work() -> None:
+    """A large one would stay, with its tree, until the next collection of garbage."""
+    page = HtmlResponse("http://h/", body=b"a")
+    kept = weakref.ref(page)
+    gc.disable()
+    try:
+        assert await outside_loop(LARGE, lambda page: page.status, page) == 200
+        del page
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 async def test_long_work_is_not_ended_while_it_writes_to_the_log() -> None:

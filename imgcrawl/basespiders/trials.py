@@ -123,6 +123,10 @@ class _Trials:
             answer = process.stdout.read(len(QUICK))
         except OSError:  # it has ended
             answer = b""
+        except BaseException:  # it is given up: what is answered now must not be taken for the next one's
+            clock.cancel()
+            self._end()
+            raise
         self._was_ended_by_others = clock.is_alive() and answer != QUICK and process.wait() in _BY_OTHERS
         clock.cancel()
         if answer != QUICK or len(page) > _LARGE:
