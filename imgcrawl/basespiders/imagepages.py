@@ -20,11 +20,11 @@ from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.items import Gallery
 from imgcrawl.pages.candidates import is_shown
-from imgcrawl.pages.continued import continues, goes_on, renumbers
+from imgcrawl.pages.continued import continues, goes_on, offset_in, renumbers
 from imgcrawl.pages.links import MAX_FRAMES, frames_of
 from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import outside_loop, size_of
-from imgcrawl.pages.pagination import NEXT_LINKS, leads_on
+from imgcrawl.pages.pagination import NEXT_LINKS, leads_on, words_of
 from imgcrawl.pages.shown import Caption
 from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import absolute
@@ -179,19 +179,22 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             return [link for link in map(self.at_home, addresses(response, query)) if link != response.url]
         links = list(self._links_of(response))
         said = [*addresses(response, NEXT_LINKS), *next_stated(response), *(to for to, _, leads in links if leads)]
-        nexts = [link for link in map(self.at_home, said) if link not in here and goes_on(gallery, link, number)]
-        nexts = nexts or [
+        nexts = [link for link in dict.fromkeys(map(self.at_home, said)) if link not in here]
+        found = [link for link in nexts if goes_on(gallery, link, number)] or [
             to for to, text, leads in links if leads and _PAGE.search(text) and renumbers(response.url, to, number)
         ]
+        if found:
+            return found
+        told = dict.fromkeys((to, text == str(number)) for to, text, _ in links)
+        numbered = [to for to, is_called in told if continues(gallery, to, number, by_word=not is_called)]
         # Of a site that counts from 0 the link "2" is that of page=1.
-        from_0 = [
-            to for to, text, _ in links if text == str(number) and continues(gallery, to, number - 1, by_word=True)
-        ]
-        return (
-            nexts
-            or from_0
-            or [to for to, text, _ in links if continues(gallery, to, number, by_word=text != str(number))]
-        )
+        called = [to for to, is_called in told if is_called]
+        from_0 = [to for to in called if continues(gallery, to, number - 1, by_word=True)]
+        if numbered or from_0:
+            return from_0 if from_0 and set(called).isdisjoint(numbered) else numbered
+        # What says "next" may lead to the last page, or to the next ten of them.
+        before = offset_in(gallery, response.url)
+        return sorted((to for to in nexts if offset_in(gallery, to) > before), key=partial(offset_in, gallery))
 
     def _links_of(self, response: Response) -> Iterator[tuple[str, str, bool]]:
         """The first links on a page with a number in them: where each leads to, what it says, and whether that is the
@@ -203,7 +206,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         for link in islice(root.iter("a"), _MOST_LINKS):
             href = link.get("href") or ""
             if _DIGIT.search(href) and (address := absolute(base, href, encoding)):
-                yield self.at_home(address), "".join(islice(link.itertext(), 2)).strip(), leads_on(link)
+                yield self.at_home(address), words_of(link), leads_on(link)
 
     # The pages of its images
 

@@ -32,7 +32,7 @@ _NEXT_CLASS = re.compile(
 # What is no link, and has the address of the next page for a script.
 _ADDRESSES = ("data-url", "data-href", "data-next", "data-next-url", "data-next-page-url", "data-load-more-url")
 _PRESSED = f"//*[{' or '.join(f'@{name}' for name in _ADDRESSES)}]"
-_FEW_TEXTS, _FEW_WORDS, _FEW_CLASSES = 8, 200, 500  # in a link, and characters of them, that are looked at
+_FEW_ELEMENTS, _FEW_TEXTS, _FEW_WORDS, _FEW_CLASSES = 30, 8, 200, 500  # in a link, that are looked at
 _OLDER = re.compile(r"(older|next) [a-z]{3,12}s\W*+", re.IGNORECASE)  # whatever stands on the list: stories, tales
 
 
@@ -124,10 +124,18 @@ def _pressed(page: PagePlaces) -> str:
     return ""
 
 
+def words_of(link: Any) -> str:
+    """The first words in *link*, an element; none where there are many elements in it: links may stand in links, and
+    what is in the last of thousands is looked at for each."""
+    if next(islice(link.iter(), _FEW_ELEMENTS, None), None) is not None:
+        return ""
+    return " ".join("".join(islice(link.itertext(), _FEW_TEXTS))[:_FEW_WORDS].split())
+
+
 def leads_on(link: Any) -> bool:
     """Whether *link*, an element, says that it leads to the next page: by its words, a label, or its class or that of
     what it stands in."""
-    text = " ".join("".join(islice(link.itertext(), _FEW_TEXTS))[:_FEW_WORDS].split())
+    text = words_of(link)
     label = (link.get("aria-label") or link.get("title") or "")[:_FEW_WORDS]
     around = link.getparent()
     classes = f"{link.get('class') or ''} {'' if around is None else around.get('class') or ''}"[:_FEW_CLASSES]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from parsel import Selector
+from scrapy.http import HtmlResponse
 
-from imgcrawl.pages.continued import continues, goes_on, renumbers
+from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
+from imgcrawl.pages.continued import continues, goes_on, offset_in, renumbers
 from imgcrawl.pages.versions import offered_versions
 from tests.basespiders.test_every_gallery import add, add_galleries, gallery_crawl, links
 from tests.support.crawling import Crawl
@@ -219,6 +222,54 @@ def test_pages_of_galleries_as_sites_count_and_name_them(server: Server, tmp_pat
     assert run.code == 0, run.log
 
 
+class Site(ImagePagesGallerySpider):
+    name = "site"
+
+
+def next_on(page: str, url: str = "http://h/album/7", number: int = 2) -> list[str]:
+    response = HtmlResponse(url, body=page.encode(), encoding="utf-8")
+    gallery = "http://h/album/7" if number > 2 else url
+    found = Site().next_of_gallery(response, number, gallery)
+    return [link.removeprefix("http://h/album/") for link in found[:1]]
+
+
+@pytest.mark.parametrize(
+    ("page", "following"),
+    [
+        ("<a href=?page=2>2</a><a href=?page=10>10</a><a class=next href=?page=11>다음</a>", ["7?page=2"]),
+        ("<a href=?page=2>2</a><a href=?page=3>3</a><a href=?page=40>»</a>", ["7?page=2"]),
+        ("<a class=next href=?start=40>››</a><a class=next href=?start=20>›</a>", ["7?start=20"]),
+        ("<a href=?full=1>Show more</a><a href=?page=2>2</a>", ["7?page=2"]),
+        ("<a href=?cp=3>Older Comments</a><a href='?lang=2'>More</a><a href=7/page/2>2</a>", ["7/page/2"]),
+        ("<a href=?page=1#comments>2</a><a href=?page=2>2</a>", ["7?page=2"]),
+        ("<a class=next href=/album/7/1>›</a><a href=?full=1>More</a><a class=next href=/album/7-1>Next</a>", []),
+        ("<li class='next disabled'><a href=?page=0>Next</a></li>", []),
+        ("<a class=next href='?start=20&a=" + "b" * 3_000 + "'>›</a>", []),
+    ],
+)
+def test_a_link_that_says_next_and_jumps_does_not_take_the_place_of_the_next_page(
+    page: str, following: list[str]
+) -> None:
+    assert next_on(page) == following
+
+
+def test_where_next_leads_back_on_later_pages() -> None:
+    """On sites from right to left, and by offsets."""
+    page = "<a href=?page=1>»</a><a href=?page=1>1</a><a href=?page=3>3</a><a href=?page=3>«</a>"
+    assert next_on(page, "http://h/album/7?page=2", 3) == ["7?page=3"]
+    page = "<a class=next href=?start=20>›</a><a class=next href=?start=40>›</a>"
+    assert next_on(page, "http://h/album/7?start=20", 3) == ["7?start=40"]
+
+
+def test_links_in_links_are_read_in_linear_time() -> None:
+    page = "<a href=/1><b>" * 1_000 + "<i></i>" * 20_000 + "</b></a>" * 1_000
+    started = time.process_time()
+    assert next_on(page) == []
+    address = "http://h/album/7?" + "&".join(f"a{number}" for number in range(2_000))
+    assert next_on("".join(f"<a class=next href='?b{number}'>x</a>" for number in range(490)), address) == []
+    assert time.process_time() - started < 1
+
+
 @pytest.mark.parametrize(
     ("other", "number"),
     [
@@ -234,8 +285,8 @@ def test_an_address_with_the_number_of_its_page_continues_another(other: str, nu
 
 
 def test_what_a_link_to_the_next_page_goes_on_with() -> None:
-    assert goes_on("http://h/index.php?/category/5", "http://h/index.php?/category/5/start-15", 2)
-    assert goes_on("http://h/a/7?sort=x", "http://h/a/7?sort=x&offset=40", 2)
+    assert offset_in("http://h/index.php?/category/5", "http://h/index.php?/category/5/start-15") == 15
+    assert offset_in("http://h/a/7?sort=x", "http://h/a/7?sort=x&offset=40") == 40
     others = (
         "http://h/a/8",
         "http://h/a/7s2",
@@ -244,8 +295,8 @@ def test_what_a_link_to_the_next_page_goes_on_with() -> None:
         "http://h/a/7/best",
         "http://i/a/7?page=2",
     )
-    assert not any(goes_on("http://h/a/7", other, 2) for other in others)
-    assert not goes_on("http://h/?topic=7.0", "http://h/?topic=8.0", 2)
+    assert not any(goes_on("http://h/a/7", other, 2) or offset_in("http://h/a/7", other) for other in others)
+    assert not offset_in("http://h/?topic=7.0", "http://h/?topic=8.0")
     assert renumbers("http://h/thread-7-1-1.html", "http://h/thread-7-2-1.html", 2)
     assert not renumbers("http://h/thread-7-1-1.html", "http://h/thread-8-1-1.html", 2)
     assert not renumbers("http://h/g/1.html", "http://h/g/2.html", 2), "of one number nobody knows whose it is"
