@@ -21,7 +21,8 @@ from imgcrawl.urls import absolute
 
 _HEAD = 8 * 1024  # bytes of a page in which it may say that it is another
 _REFRESH = re.compile(
-    r"\s*([0-9]{1,6}(?:\.[0-9]*)?)(?:\s*[;,]\s*|\s+)(?:url\s*=\s*)?(?:'([^']+)|\"([^\"]+)|([^'\"].*))",
+    r"\s*+([0-9]{1,6}(?:\.[0-9]*)?|\.[0-9]+)(?:\s*+[;,]\s*+|\s++)(?:url\s*+=\s*+)?+"
+    r"(?:'\s*+([^'\s][^']*)|\"\s*+([^\"\s][^\"]*)|([^'\"\s].*))",
     re.IGNORECASE | re.DOTALL,
 )
 

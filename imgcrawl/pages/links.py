@@ -19,6 +19,7 @@ _TINY = re.compile(r"\s*+0*[01](?:px)?\s*+", re.IGNORECASE)
 MAX_FRAMES = 3
 _MAX_SEEN = 1_000  # of a page
 _IN_BASE64 = "aHR0c"  # what begins with "http"
+_IN_SMALL = re.compile(r"thumb|preview|small|icon|avatar|poster", re.IGNORECASE)
 _MAX_TOLD = 4_000  # characters of an address that tells where it leads to
 
 
@@ -44,18 +45,19 @@ def frames_of(html: str | Selector, url: str, encoding: str = "utf-8") -> Frames
 
 def led_to(address: str, page: str) -> str:
     """The image file that *address*, of the site of *page*, is told to lead to, as a text or in base64: a page that
-    asks first whether one wants to leave. Empty where there is none."""
+    asks first whether one wants to leave. Empty where there is none: of the site itself it may be as small as any."""
     if "?" not in address or len(address) > _MAX_TOLD or not ("http" in address or _IN_BASE64 in address):
         return ""
     query = urlsplit(address).query if host_of(address) == host_of(page) else ""
-    for told in (query, *(part.partition("=")[2] for part in query.split("&"))):
+    parts = (part.partition("=") for part in query.split("&"))
+    for told in (query, *(told for name, _, told in parts if not _IN_SMALL.search(name))):
         target = unquote(told)
         if target.startswith(_IN_BASE64):
             try:
                 target = urlsafe_b64decode(target.replace("+", "-").replace("/", "_") + "===").decode()
             except ValueError:
                 continue
-        if target.startswith(WEB) and is_file(target):
+        if target.startswith(WEB) and is_file(target) and host_of(target) != host_of(page):
             return target
     return ""
 

@@ -15,7 +15,10 @@ from imgcrawl.urls import absolute
 MAX_SCRIPTED = 10_000  # images of a page
 # In linear time: a tag has an end, and what is not closed goes on to the end of the page.
 _SCRIPT = re.compile(r"<script\b([^<>]{0,2000}+)>(.*?)(?:</script|\Z)", re.DOTALL | re.IGNORECASE)
-_ONLOAD = re.compile(r"""\sonload\s*+=\s*+(?:"([^"<>]*+)"|'([^'<>]*+)')""", re.IGNORECASE)
+_ONLOAD = re.compile(r"""<body\b[^<>]{0,2000}?\sonload\s*+=\s*+(?:"([^"<>]*+)"|'([^'<>]*+)')""", re.IGNORECASE)
+# What comes later, and what a page does only within the frame of another.
+_NOT_AT_ONCE = re.compile(r"setTimeout|\b(?:top|parent)\s*+\.", re.IGNORECASE)
+_MARKUP_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _STYLE = re.compile(r"<style\b[^<>]{0,2000}+>(.*?)(?:</style|\Z)", re.DOTALL | re.IGNORECASE)
 _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
 # A list that is called a gallery, an album, the images of something; or the things in an object that is. One whose keys
@@ -52,11 +55,11 @@ _FEW_WORDS = 200  # characters
 
 def scripted_target(text: str) -> str:
     """Where the scripts of a page, which shows nothing itself, lead to at once; empty if they do not."""
-    code = (
-        *(script[2] for script in _SCRIPT.finditer(text)),
-        *(each[1] or each[2] or "" for each in _ONLOAD.finditer(text)),
-    )
-    text = _ONLOAD.sub(lambda found: f" {found[1] or found[2] or ''}", text)
+    code = [script[2] for script in _SCRIPT.finditer(text)]
+    loaded = _ONLOAD.search(_MARKUP_COMMENT.sub(" ", _SCRIPT.sub(" ", text)))
+    if loaded and not _NOT_AT_ONCE.search(does := loaded[1] or loaded[2] or ""):
+        code.append(does)
+        text = text.replace(loaded[0], f" {does}")
     scripts = (_COMMENT_OR_TEXT.sub(lambda found: found[1] or " ", each) for each in code)
     # A variable of that name leads nowhere.
     leads = (match for script in scripts for match in _LEADS.finditer(script) if not match[1])

@@ -69,6 +69,7 @@ class ImageSearch:
         self._authors: set[str] = set()
         self._others: set[str] = set()  # also what is the picture of an author as well
         self._sources: list[tuple[Rank, str]] = []
+        self._led_to: dict[str, list[tuple[Rank, str]]] = {}  # what is shown in links that are told to lead there
         self._unreplaced: str | None = None
         self._in_noscript = False
         self._in_link = False  # that leads to the image of which it shows a copy
@@ -181,8 +182,7 @@ class ImageSearch:
             return
         if "href" in self._link:  # its first image decides for all
             link, self._link = self._link, {}
-            leads = led_to(self._resolve(link["href"]) or "", self._page)
-            leads = leads or (link["href"] if is_original(link) else "")
+            leads = self._led_out(link["href"], candidates) or (link["href"] if is_original(link) else "")
             original = self._add([(PLAIN, leads)]) if leads else None
             self._in_link = original is not None
             if original:
@@ -202,6 +202,19 @@ class ImageSearch:
         if self._in_noscript and self._unreplaced is not None and address != self._unreplaced:
             self._stand_ins.add(self._unreplaced)
         self._unreplaced = address if PLACEHOLDER.fullmatch(file_name(address)) else None
+
+    def _led_out(self, href: str, candidates: list[tuple[Rank, str]]) -> str:
+        """The image that *href* is told to lead to, where it may be that at *candidates* in large: not a smaller one,
+        nor what the links around several are told, the page's own picture, to be shared. Else empty."""
+        target = led_to(self._resolve(href) or "", self._page)
+        if not target:
+            return ""
+        shown, first = self._best(candidates)[0], self._led_to.setdefault(target, candidates)
+        if first is not candidates and self._best(first)[0] != shown:
+            self._add(first)
+            return ""
+        stated, own = size_of(target), size_of(shown)
+        return "" if stated.image == own.image and stated.width < own.width else target
 
     def _listed(self, attributes: dict[str, str]) -> list[tuple[Rank, str]]:
         """What an image states in JSON or in a script: other candidates for it, or further images."""

@@ -75,7 +75,13 @@ async def test_a_location_that_is_not_encoded_goes_back_as_it_came(server: Serve
         ("""<meta http-equiv=refresh content="0, URL='/x' or so">""", (0, "http://h/x")),
         ("<meta http-equiv=refresh content='0 url=\"x\"'><base href=/b/>", (0, "http://h/b/x")),
         ('<meta http-equiv=refresh content="0"><meta http-equiv=refresh content="0.5;x">', (0.5, "http://h/g/x")),
+        ('<meta http-equiv=refresh content=".5;url=/x">', (0.5, "http://h/x")),
         ('<meta http-equiv=refresh content="0; mailto:x">', None),
+        ('<meta http-equiv=refresh content="0;url=">', None),  # the page itself, again
+        ("""<meta http-equiv=refresh content="1; URL=''">""", None),
+        ("""<meta http-equiv=refresh content="1; url = ' '"><base href=/>""", None),
+        ("""<meta http-equiv=refresh content="1; '">""", None),
+        ('<meta http-equiv=refresh content="0; "><base href=/>', None),
         ("<!-- <meta http-equiv=refresh content=0;/x> -->", None),
         ("<noscript><meta http-equiv=refresh content=0;/x></noscript><p>x", None),
         ("<script>'<meta http-equiv=refresh content=0;/x>'</script><p>x", None),

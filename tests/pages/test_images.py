@@ -135,7 +135,24 @@ def both(html: str, url: str = PAGE) -> list[str]:
             "<img src=b.jpg></a><a href=/link?to=aHR0c+++++><img src=c.jpg></a><a href=/go?u=https://i.example/d.jpg>source</a>",
             [HERE + "a.jpg", HERE + "b.jpg", HERE + "c.jpg"],
         ),
+        # … and pages of the site that are told of an image as small as this one, or of one for all
+        (
+            "<a href='/view?img=https://site.example/t/7.jpg'><img src=/t/7.jpg srcset='/m/7.jpg 8w, /l/7.jpg 16w'></a>"
+            "<a href='/add?id=8&amp;thumb=https%3A%2F%2Fi.example%2Ft%2F8.jpg'><img src=/l/8.jpg></a>"
+            "<a href='/view?u=https://i.example/9_100x100.jpg'><img src=https://i.example/9.jpg></a>"
+            "<a href='/out?u=https://i.example/10.jpg'><img src=https://i.example/10_100x100.jpg></a>",
+            [
+                f"https://{where}.jpg"
+                for where in ("site.example/l/7", "site.example/l/8", "i.example/9", "i.example/10")
+            ],
+        ),
+        (
+            "<a href='/share?u=1&amp;image=https://i.example/og.jpg'><img src=/a.jpg></a>"
+            "<a href='/share?u=1&amp;image=https://i.example/og.jpg'><img src=/b.jpg></a>",
+            ["https://i.example/og.jpg", "https://site.example/a.jpg", "https://site.example/b.jpg"],
+        ),
         # srcset
+        ("<img src='image?id=7&w=1' srcset='image?id=7&w=4 400w, image?id=7&w=8 800w'>", [HERE + "image?id=7&w=8"]),
         (
             "<img src=a.jpg srcset=garbage><img src=b.jpg srcset='undefined 2x, [object Object]'>",
             [HERE + "a.jpg", HERE + "b.jpg"],

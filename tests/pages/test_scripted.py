@@ -31,6 +31,10 @@ def test_a_page_leads_on_as_it_is_loaded() -> None:
         "<video src=/v.mp4></video><script>location = '/x'</script>",
         "<iframe src=/f></iframe><script>location = '/x'</script>",
         "<div style='background: url(/i.jpg)'></div><script>location = '/x'</script>",
+        "<!-- <body onload=\"location='/x'\"> --><a href=/1.jpg>1</a>", "<p title='x onload=\"location=1\"'>",
+        "<body onload=\"setTimeout(function(){location.href='/logout'}, 600000)\"><a href=/1.jpg>1</a>",
+        "<body onload=\"top.location.href='/index.html'\"><a href=/1.jpg>1</a>",
+        "<script>var page = \"<body onload='location=1'>\"; location = '/x'</script><a onload=go()>",
         "<script>it.location = '/x'</script>", "<script>location = '/x'; location = '/y'</script>",
     ],
 )  # fmt: skip
