@@ -1,8 +1,8 @@
 """What a site says about the Referer that its images are asked for with (the W3C's Referrer Policy): a pure reading.
 
 Image hosts refuse what comes from other sites, and pages that show their images say in their header, in a meta element
-or beside an image that no Referer is to be sent. Read is what withholds more than the crawl itself does, which sends
-the address of the page.
+or beside an image that no Referer is to be sent. Read is what withholds it, or all but the origin, from all; what
+withholds the path from other hosts alone, as browsers do by default, is not: the crawl sends the address of the page.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _POLICIES = {
     "always": "",
 }
 _LONGEST, _MOST_HOSTS, _MOST_IMAGES = 1_000, 20, 2_000
+_LONG_HOST = 300  # characters: to spell one in Punycode takes as long as the square of them
 
 
 def may_have_policy(body: bytes) -> bool:
@@ -63,19 +64,24 @@ def _of_hosts(root: Any, base: str) -> dict[str, str | None]:
     if not any("referrerpolicy" in image.attrib for image in images):
         return of_hosts
     for image in images:
+        if len(of_hosts) > 5 * _MOST_HOSTS:
+            break
         own = _known(image.get("referrerpolicy", ""))
         for name in ("src", "data-src"):
-            host = host_of(resolve(base, image.get(name, "")) or "") if name in image.attrib else ""
-            if host:
+            address = image.get(name, "")
+            if not address or (len(address) > _LONG_HOST and not address.isascii()):
+                continue
+            if host := host_of(resolve(base, address) or ""):
                 of_hosts[host] = own if of_hosts.get(host, own) == own else None
     return of_hosts
 
 
-def referer_by(policy: str, page: str, image: str) -> str:
-    """What of the address *page* the host of *image* is sent, where `stated_policy` has said *policy*; may be empty."""
+def referer_by(policy: str, page: str, image: str, to: str = "") -> str:
+    """What of the address *page* the host of *image*, or where that redirects *to*, is sent, where `stated_policy` has
+    said *policy*; may be empty."""
     said = _by_host(policy)
     own = said.get(host_of(image) if "@" in policy else "", said.get("", ""))
-    if own == "no-referrer" or (own == "same-origin" and _origin(page) != _origin(image)):
+    if own == "no-referrer" or (own == "same-origin" and _origin(page) != _origin(to or image)):
         return ""
     return f"{_origin(page)}/" if own == "origin" else page
 

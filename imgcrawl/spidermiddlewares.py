@@ -17,6 +17,7 @@ from scrapy.spidermiddlewares.base import BaseSpiderMiddleware
 from imgcrawl.downloadermiddlewares.addressguard import came_from_private
 from imgcrawl.exceptions import InputError
 from imgcrawl.optouts import KNOWN, in_headers, in_page, may_have_some
+from imgcrawl.pages.tags import base_of
 from imgcrawl.referrers import may_have_policy, stated_policy
 
 _REMEMBERED = 10_000  # pages
@@ -126,7 +127,8 @@ def _note(item: Any, field: str, value: Any) -> None:
 def _policy_of(response: Response) -> str:
     page = response.selector if isinstance(response, HtmlResponse) and may_have_policy(response.body) else None
     headers = [value.decode("latin-1") for value in response.headers.getlist("Referrer-Policy")]
-    return stated_policy(headers, page, response.url) if headers or page is not None else ""
+    base = base_of(page, response.url) if page is not None else ""
+    return stated_policy(headers, page, base) if headers or page is not None else ""
 
 
 def opt_outs_of(response: Response, agent: str) -> list[str]:

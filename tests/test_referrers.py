@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from parsel import Selector
 
 from imgcrawl.referrers import referer_by, stated_policy
 from tests.support.crawling import crawl
-from tests.support.server import Answer, Request, Server, jpeg
+from tests.support.server import Answer, Request, Server, jpeg, redirect
 
 PAGE, IMAGE = "https://site.example:8443/g/1?a=2", "https://img.example/1.jpg"
 
@@ -59,6 +60,24 @@ def test_what_is_sent(policy: str, image: str, referer: str) -> None:
     assert referer_by(policy, PAGE, image) == referer
 
 
+def test_what_is_sent_where_a_redirect_leads() -> None:
+    own, other = "https://site.example:8443/1.jpg", IMAGE
+    assert (referer_by("same-origin", PAGE, own, other), referer_by("same-origin", PAGE, own, own)) == ("", PAGE)
+    assert referer_by("no-referrer@img.example", PAGE, own, other) == PAGE  # that is said of other images
+
+
+def test_many_long_hosts_take_no_time() -> None:
+    letters = "".join(chr(0x4E00 + n * 7_919 % 20_000) for n in range(3_000))
+    pages = [
+        "".join(f"<img referrerpolicy=origin src='//{letters[n : n + size]}/x.jpg'>" for n in range(2_000))
+        for size in (900, 250)
+    ]
+    started = time.process_time()
+    for page in pages:
+        stated_policy([], Selector(page), PAGE)
+    assert time.process_time() - started < 1
+
+
 @pytest.fixture
 def hosts() -> Iterator[Server]:
     with Server(("127.0.0.1", "127.0.0.2")) as running:
@@ -82,8 +101,10 @@ def test_images_of_a_host_that_refuses_other_sites_come_home_where_the_page_says
     hosts.add("/g/header", shown("a").encode(), headers={**html, "Referrer-Policy": "same-origin"})
     hosts.add("/g/meta", f"<meta name=referrer content=no-referrer>{shown('b')}".encode(), headers=html)
     hosts.add("/g/image", shown("c", "referrerpolicy=no-referrer").encode(), headers=html)
+    hosts.add("/g/moved", b"<h1>x</h1><img src=/e.jpg width=700>", headers={**html, "Referrer-Policy": "same-origin"})
+    hosts.add("/e.jpg", redirect(hosts.url("/f.jpg", host="127.0.0.2")))
     hosts.add("/g/silent", shown("d").encode(), headers=html)
-    galleries = ",".join(hosts.url(f"/g/{name}") for name in ("header", "meta", "image", "silent"))
+    galleries = ",".join(hosts.url(f"/g/{name}") for name in ("header", "meta", "image", "silent", "moved"))
     done = crawl(tmp_path, "gallery", {"gallery": galleries})
     said = {image["url"].rpartition("/")[2]: image.get("reason", image["status"]) for image in done.images}
     assert said == {
@@ -91,6 +112,7 @@ def test_images_of_a_host_that_refuses_other_sites_come_home_where_the_page_says
         "b.jpg": "downloaded",
         "c.jpg": "downloaded",
         "d.jpg": "http_403",
+        "e.jpg": "downloaded",
     }
     policies = {item["url"].rpartition("/")[2]: item.get("referrer_policy") for item in done.items}
     assert policies == {
@@ -98,6 +120,8 @@ def test_images_of_a_host_that_refuses_other_sites_come_home_where_the_page_says
         "meta": "no-referrer",
         "image": "no-referrer@127.0.0.2",
         "silent": None,
+        "moved": "same-origin",
     }
     asked = {request.path: request.headers.get("referer") for request in hosts.requests}
     assert (asked["/d.jpg"], asked["/a.jpg"]) == (hosts.url("/g/silent"), None)
+    assert (asked["/e.jpg"], asked["/f.jpg"]) == (hosts.url("/g/moved"), None)

@@ -70,9 +70,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "spiders": {"basespiders"},
     "basespiders": {"addresses", "catalogue", "engine", "pages", "refusal", "rows", "settings", "stopping", "trial"},
     "live": {"display", "engine", "extensions", "frontier", "shared", "stopping"},
-    "spidermiddlewares": {"downloadermiddlewares", "optouts", "referrers"},
+    "spidermiddlewares": {"downloadermiddlewares", "optouts", "pages", "referrers"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
-    "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages", "stopping"},
+    "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages", "referrers", "stopping"},
     "downloader": {
         "backpressure", "engine", "limits", "middlewares", "outputs", "stopping", "turns", "unfinished", "waiting",
     },

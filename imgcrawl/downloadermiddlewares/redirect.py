@@ -17,6 +17,7 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.followed import lead
 from imgcrawl.pages.scripted import scripted_target
 from imgcrawl.pages.tags import base_of, tags
+from imgcrawl.referrers import referer_by
 from imgcrawl.urls import absolute
 
 _HEAD = 8 * 1024  # bytes of a page in which it may say that it is another
@@ -31,7 +32,7 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
     """Scrapy's redirects (same settings and meta keys), with these differences:
 
     - The Referer of a media request (meta ``media``) stays the page that shows the image, as in a browser:
-      image hosts look at it.
+      image hosts look at it, unless its policy (meta ``image_referrer``) is against it.
     - It is followed where it is met, as part of the page that was asked for: so a page that leads to one that was
       asked for before, to itself (with a cookie) or to a list page has an answer, too, and is not filtered.
     - The request counts for the limits of the host it leads to, not of the one it came from.
@@ -44,6 +45,11 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
     def handle_referer(self, request: Request, response: Response) -> None:
         if not request.meta.get("media"):
             super().handle_referer(request, response)
+        elif (policy := request.meta.get("image_referrer")) and (stated := request.headers.get("Referer")):
+            del request.headers["Referer"]
+            image = (request.meta.get("redirect_urls") or [response.url])[0]
+            if referer := referer_by(policy, stated.decode("latin-1"), image, request.url):
+                request.headers["Referer"] = referer
 
     async def process_response(  # type: ignore[override] # Scrapy awaits it where its own returns at once
         self, request: Request, response: Response, spider: Spider | None = None

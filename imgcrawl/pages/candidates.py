@@ -43,7 +43,6 @@ _SAYS_OTHER = re.compile(
 )
 
 _CANDIDATE = re.compile(r"[\s,]*+(\S++)", re.ASCII)
-_LIKE_ADDRESS = re.compile(r"[./?0-9]")
 _DESCRIPTORS = re.compile(r"(?:[^,(]++|\([^)]*+\)?)*+")
 _DESCRIPTOR = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([wxh])", re.ASCII)
 _MIN_WIDTH = re.compile(r"min-width\s*+:\s*+([0-9]{1,9})", re.ASCII)
@@ -165,7 +164,7 @@ def srcset_candidates(text: str, *, no_limit: bool = True, least: int = 0) -> li
     """The addresses in *text*, a `srcset`, for windows of at least that width, or without a limit to it."""
     found = (((1, no_limit, width, least, density), address) for address, width, density in _srcset(text))
     # What a script that has failed leaves is none: "undefined", "[object".
-    return [(rank if _LIKE_ADDRESS.search(address) else STAND_IN, address) for rank, address in found]
+    return [(rank if re.search("[./?0-9]", address) else STAND_IN, address) for rank, address in found]
 
 
 @lru_cache(1_000)

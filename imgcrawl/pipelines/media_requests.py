@@ -112,8 +112,7 @@ class MediaRequests:
         for index, (url, path) in enumerate(zip(urls, paths, strict=True)):
             referer = pages[index] if index < len(pages) else page
             request = self._request(url, referer, path)
-            if policy and isinstance(policy, str):
-                _apply_referrer_policy(policy, request)
+            _apply_referrer_policy(policy, request)
             if known_as and isinstance(url, str) and url in known_as:
                 request.meta["image_known_as"] = known_as[url]
             if copies and isinstance(url, str) and url in copies:
@@ -141,8 +140,10 @@ class MediaRequests:
         template = PathTemplate(self.template, self._item_fields(adapter, spider), PER_IMAGE)
         path = template.path(self._image_fields((), index, request.url))
         ours = self._request(request.url, adapter.get("final_url") or adapter.get("url"), path)
-        if unwanted := self.galleries.reason(adapter) or ("" if index + 1 in self.galleries.images else "range"):
-            ours.meta["image_refused"] = unwanted
+        _apply_referrer_policy(adapter.get("referrer_policy"), ours)
+        unwanted = self.galleries.reason(adapter)
+        if unwanted or not (index + 1 in self.galleries.images or "failed" in adapter):
+            ours.meta["image_refused"] = unwanted or "range"
         if said := [word for word in adapter.get("opt_outs") or () if word in KNOWN]:
             self._apply_page_opt_outs(said, ours)
         request.meta.update({**ours.meta, **request.meta})
@@ -173,6 +174,8 @@ class MediaRequests:
         """The request for *url*, which *page* shows, that is made in the place of *request*."""
         made = self._request(url, page, request.meta["image_path"])
         kept = {"image_url", "image_known_as", "image_path_by_server", "opt_outs"} & request.meta.keys()
+        if page == request.meta.get("page_url"):
+            _apply_referrer_policy(request.meta.get("image_referrer"), made)
         made.meta.update({name: request.meta[name] for name in kept}, image_of_page=True)
         return made
 
@@ -256,8 +259,11 @@ def make_conditional(request: Request, record: Record) -> None:
         request.headers["If-Modified-Since"] = record.last_modified
 
 
-def _apply_referrer_policy(policy: str, request: Request) -> None:
+def _apply_referrer_policy(policy: Any, request: Request) -> None:
     """Let *request* have the Referer that the page which shows its image wants it to have."""
+    if not policy or not isinstance(policy, str):
+        return
+    request.meta["image_referrer"] = policy
     if stated := request.headers.get("Referer"):
         del request.headers["Referer"]
         if referer := referer_by(policy, stated.decode("latin-1"), request.url):

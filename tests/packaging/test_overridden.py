@@ -125,7 +125,7 @@ def test_requests_names_and_results_as_scrapys_documentation_has_them(site: Serv
 
 def test_requests_of_its_own_have_what_ours_have(site: Server, tmp_path: Path) -> None:
     addresses = [site.url("/0.jpg"), site.url("/none.jpg"), site.url("/1.jpg")]
-    item = {"url": site.url("/gallery"), "title": "T", "image_urls": addresses}
+    item = {"url": site.url("/gallery"), "title": "T", "image_urls": addresses, "referrer_policy": "origin"}
     opted_out = {**item, "url": site.url("/other"), "opt_outs": ["noai"], "image_urls": [site.url("/0.jpg?other")]}
     items, log = crawled(tmp_path, site, item, opted_out, pipelines=("RequestsOnly",))
     told, other = sorted(items, key=lambda each: len(each["images"]), reverse=True)
@@ -135,7 +135,7 @@ def test_requests_of_its_own_have_what_ours_have(site: Server, tmp_path: Path) -
         ("downloaded", "theirs/T/003.jpg"),
     ]
     asked = [request for request in site.requests if request.path == "/0.jpg"]
-    assert {request.headers["referer"] for request in asked} == {item["url"]}
+    assert {request.headers["referer"] for request in asked} == {site.url("/")}
     assert [(image["status"], image["reason"]) for image in other["images"]] == [("refused", "noai")]
     assert log == ""
 
