@@ -21,6 +21,8 @@ def page_of(request: Request) -> Request:
 def lead(request: Request, redirected: Request) -> None:
     """*redirected* is asked for in the place of *request*, which is not retried itself: that has been done there."""
     _pages[redirected] = page_of(request)
+    if request in _leading:  # it leads on once more
+        redirected.meta.pop("dont_retry", None)
     if not request.meta.get("dont_retry"):
         request.meta["dont_retry"] = True  # which all middlewares know
         _leading.add(request)

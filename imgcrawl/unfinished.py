@@ -70,9 +70,11 @@ class Unfinished:
             return None
         request = page_of(request)
         if request not in self._queued:
+            meta = {key: value for key, value in request.meta.items() if key != "budgeted"}  # it is asked for once more
             try:
-                queue.push(request.replace(dont_filter=True))
-            except ValueError:
+                queue.push(request.replace(dont_filter=True, meta=meta))
+            except (ValueError, OSError) as error:  # no JSON or pickle, a full disk
+                logger.warning("%.500s could not be kept for the next start: %s", request, error)
                 return None
             self._queued.add(request)
         return True

@@ -48,7 +48,13 @@ def test_what_was_redirected_is_had_again(way: str, server: Server, tmp_path: Pa
     one that is not retried, or not at all."""
     site = Site(server)
     where = {"JOBDIR": "job"} if way == "JOBDIR" else {"REDIS_URL": redis_server.url}
-    settings = {"SHUTDOWN_TIMEOUT": "0.5", "ROBOTSTXT_OBEY": "False", "options": ["-o", "items.jsonl"], **where}
+    settings = {
+        "SHUTDOWN_TIMEOUT": "0.5",
+        "BUDGET_PAGES": "99",
+        "ROBOTSTXT_OBEY": "False",
+        "options": ["-o", "items.jsonl"],
+        **where,
+    }
     arguments = {"list": server.url("/list"), "galleries": "a.g", "next": "a.next"}
     first = start(tmp_path, "gallery", arguments, **settings, RETRY_DELAY="60", RETRY_MAX_DELAY="60")
     begun = {"/i/1.jpg", "/h/2", "/h/3", "/moved/3"}
@@ -56,6 +62,8 @@ def test_what_was_redirected_is_had_again(way: str, server: Server, tmp_path: Pa
     first.send_signal(signal.SIGINT)
     log, _ = first.communicate(timeout=60)
     assert begun <= set(server.paths()), log
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "job").rglob("*") if path.is_file())
+    assert b"budgeted" not in kept, "what is asked for once more counts once more"
     site.is_quick = True
     last = crawl(tmp_path, "gallery", arguments, **settings)
     assert last.code == 0, last.log

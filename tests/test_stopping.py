@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from errno import ENOSPC
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ import pytest
 from scrapy import Request, Spider, signals
 from scrapy.crawler import AsyncCrawlerRunner
 from scrapy.http import Response
+from scrapy.squeues import PickleFifoDiskQueue
 
 from imgcrawl.exitcodes import ExitCode
 from imgcrawl.longwork import WorkGivenUp
+from imgcrawl.stopping import are_over, is_cut_short, stop_with
 from tests.support.asking import SETTINGS
 from tests.support.crawling import FAST, environment, until
 from tests.support.processes import Process, patience
@@ -157,6 +160,31 @@ async def test_a_stop_that_comes_while_the_spider_opens_is_kept(server: Server) 
     assert crawler.stats.get_value("finish_reason") == "shutdown"
 
 
+async def test_the_time_of_a_stop_is_that_of_the_stop_whoever_asks_for_it(server: Server) -> None:
+    """It was that of the first large page that was read after it: twice as long."""
+    server.add("*", delay=60.0)
+    over: list[bool] = []
+
+    def opened(spider: Spider) -> None:
+        stop_with(spider.crawler)
+        stops.append(asyncio.ensure_future(spider.crawler.stop_async()))
+
+    def closed() -> None:
+        over.append(are_over())
+
+    stops: list[asyncio.Future[None]] = []
+    crawler = AsyncCrawlerRunner({**SETTINGS, "SHUTDOWN_TIMEOUT": 0.5}).create_crawler(Endless)
+    crawler.signals.connect(opened, signals.spider_opened)
+    crawler.signals.connect(closed, signals.spider_closed)
+    await asyncio.wait_for(crawler.crawl_async(url=server.url("/a")), patience(10))
+    assert over == [True]
+
+
+def test_an_item_of_others_may_have_what_it_likes_where_ours_has_images() -> None:
+    assert not is_cut_short({"images": 5, "videos": "none", "failed_pages": True})
+    assert is_cut_short({"images": [{"reason": "stopped"}, "other"]})
+
+
 class GivesUp(Spider):
     """Its pages are given up while they are read, in a callback of each kind and in an errback."""
 
@@ -184,12 +212,22 @@ class GivesUp(Spider):
         raise WorkGivenUp
 
 
+class FullDisk(PickleFifoDiskQueue):
+    """Has no room for what is put back."""
+
+    def push(self, request: Request) -> None:
+        if request.dont_filter:
+            raise OSError(ENOSPC, "No space left on device")
+        super().push(request)
+
+
+@pytest.mark.parametrize("queue", [PickleFifoDiskQueue, FullDisk])
 async def test_a_page_that_is_given_up_ends_whatever_its_callback_is(
-    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    queue: type, server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.add("/a", b"page")
-    job = str(tmp_path / "job")
-    crawler = AsyncCrawlerRunner({**SETTINGS, "JOBDIR": job, "CLOSESPIDER_PAGECOUNT": 9}).create_crawler(GivesUp)
+    settings = {"JOBDIR": str(tmp_path / "job"), "SCHEDULER_START_DISK_QUEUE": queue, "CLOSESPIDER_PAGECOUNT": 9}
+    crawler = AsyncCrawlerRunner({**SETTINGS, **settings}).create_crawler(GivesUp)
     with caplog.at_level(logging.INFO, "imgcrawl"):
         await asyncio.wait_for(crawler.crawl_async(url=server.url("/a")), patience(10))
     assert sum("was being read" in record.getMessage() for record in caplog.records) >= 5

@@ -10,6 +10,7 @@ from typing import Self
 
 from scrapy.crawler import Crawler
 from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
+from scrapy.statscollectors import MemoryStatsCollector
 
 from imgcrawl.engine import only_looks
 from imgcrawl.shared.address import redis_url
@@ -49,8 +50,9 @@ class Addon:
         compatibility.silence_deprecations()
         if only_looks():  # and is no worker, whose pages and values would be lost with it
             compatibility.lend_fetching(self.crawler.spider, settings)
+            compatibility.take_over_stats(settings, MemoryStatsCollector)
             return
-        compatibility.take_over_stats(settings)
+        compatibility.take_over_stats(settings, compatibility.SharedStatsCollector)
         if compatibility.uses_stock_scheduler(settings):
             return
         compatibility.tell_what_has_no_effect(settings)

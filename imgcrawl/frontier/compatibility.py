@@ -13,6 +13,7 @@ from scrapy import Spider
 from scrapy.crawler import Crawler
 from scrapy.exceptions import ScrapyDeprecationWarning
 from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
+from scrapy.statscollectors import StatsCollector
 from scrapy.utils.misc import load_object
 from scrapy_redis.connection import from_settings
 from scrapy_redis.scheduler import Scheduler as StockScheduler
@@ -64,11 +65,11 @@ def tell_what_has_no_effect(settings: BaseSettings) -> None:
         )
 
 
-def take_over_stats(settings: BaseSettings) -> None:
-    """Have scrapy-redis' stats collector, if it was chosen, keep values of any type."""
+def take_over_stats(settings: BaseSettings, collector: type[StatsCollector]) -> None:
+    """Have *collector* in the place of scrapy-redis', if that was chosen, which keeps numbers only."""
     if load_object(settings["STATS_CLASS"]) is RedisStatsCollector:
         priority = settings.getpriority("STATS_CLASS") or 0
-        settings.set("STATS_CLASS", SharedStatsCollector, max(priority, SETTINGS_PRIORITIES["addon"]))
+        settings.set("STATS_CLASS", collector, max(priority, SETTINGS_PRIORITIES["addon"]))
 
 
 class SharedStatsCollector(RedisStatsCollector):  # type: ignore[misc] # scrapy-redis has no types

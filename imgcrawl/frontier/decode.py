@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -78,12 +79,14 @@ def decode_start(value: bytes, spider: Spider, encoding: str = "utf-8") -> Reque
 
 
 def said_meta(value: bytes, encoding: str) -> frozenset[str]:
-    """The keys of the meta that *value*, which an outsider fed, says as scrapy-redis reads it."""
-    try:
-        meta = json.loads(value.decode(encoding, "replace"))["meta"]
-    except (ValueError, TypeError, LookupError, RecursionError):
-        return frozenset()
-    return frozenset(meta) if isinstance(meta, dict) else frozenset()
+    """The keys of the meta that *value*, which an outsider fed, says as scrapy-redis reads it, or as JSON in bytes is
+    read, which may be in another of Unicode's encodings."""
+    said: set[str] = set()
+    for text in (value.decode(encoding, "replace"), value):
+        with suppress(ValueError, TypeError, LookupError, RecursionError):
+            meta = json.loads(text)["meta"]
+            said.update(meta if isinstance(meta, dict) else ())
+    return frozenset(said)
 
 
 def check_outside(request: Request, said: Collection[str] | None = None) -> None:

@@ -25,7 +25,7 @@ from scrapy_redis.scheduler import Scheduler as StockScheduler
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier.compatibility import lend_fetching
-from imgcrawl.frontier.decode import decode_start
+from imgcrawl.frontier.decode import decode_start, said_meta
 from imgcrawl.frontier.membership import leave
 from imgcrawl.frontier.options import FOR_EVER, check_settings, run_options_from_settings
 from imgcrawl.frontier.queue import queue_from_settings
@@ -184,16 +184,20 @@ def test_a_spider_that_says_itself_what_it_does_when_it_is_idle_is_asked(
 def test_a_command_that_only_looks_is_no_worker(tmp_path: Path, redis_server: RedisServer, way: str) -> None:
     """It took pages and values of a crawl that was going on, whose items came into no feed; `shell` ended at once."""
     commands = {"shell": ("-c", "response.text"), "fetch": (), "parse": ("--spider=pages",), "check": ()}
-    with Site() as site, Crawl(tmp_path, redis_server.url, site) as crawl, redis_server.client() as client:
+    stats = {"STATS_CLASS": "scrapy_redis.stats.RedisStatsCollector"}
+    with Site() as site, Crawl(tmp_path, redis_server.url, site, **stats) as crawl, redis_server.client() as client:
         with_redis_spiders(crawl, "pages")
         client.rpush("pages:start_urls", f"{site.url}/page/1")
+        client.hset("pages:stats", "item_scraped_count", 1)
         looked = [] if way == "check" else [f"{site.url}/page/0"]
         command = [sys.executable, "-m", "scrapy", way, *looked, *commands[way]]
         env = environment(redis_server.url, settings=None) | {"ITEMS": str(tmp_path / "items.jsonl")}
         done = run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         assert {"shell": "ok", "fetch": "ok", "parse": "/page/0", "check": ""}[way] in done.stdout
-        assert client.keys("*") == [b"pages:start_urls"]
+        assert "Traceback" not in done.stderr
+        assert set(client.keys("*")) == {b"pages:start_urls", b"pages:stats"}
+        assert client.hgetall("pages:stats") == {b"item_scraped_count": b"1"}
         assert sum(site.hits.values()) == len(looked)
 
 
@@ -208,6 +212,11 @@ def test_how_long_a_spider_is_idle_counts_from_its_last_page(tmp_path: Path, red
         begun = time.monotonic()
         assert worker.wait(30) == 0, crawl.log(worker)
         assert time.monotonic() - begun > 6, crawl.log(worker)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_what_is_fed_says_the_same_in_each_encoding_that_json_is_read_in(encoding: str) -> None:
+    assert said_meta(json.dumps({"meta": {"cookiejar": 1}}).encode(encoding), "utf-8") == {"cookiejar"}
 
 
 def test_a_redis_crawl_spider_follows_its_rules(tmp_path: Path, redis_server: RedisServer) -> None:
