@@ -85,6 +85,7 @@ _PROXY = re.compile(
 )
 _MAPPING = 'a mapping, as in {"name": 1}'
 _CHOICES: Mapping[str, Sequence[str]] = {"FEED_ROWS": ("galleries", "images")}
+_TEXT_OR_MAPPING = ("CRAWL_HOURS",)  # one for all hosts, or those of each
 _FILES = ("CATALOGUE_FILE", "CATALOGUE_URL", "COOKIES_FILE", "JOBDIR", "LOG_FILE", "REDIS_URL")
 _TEXTS = ("USER_AGENT", "BOT_NAME", "IMAGES_NAME", "VIDEOS_NAME")
 
@@ -197,6 +198,8 @@ def _expected(name: str, value: Any, present: Any) -> str:
 def _other_kind(name: str, value: Any, default: Any) -> str:
     """The kind of value that *name* has, if *value* is of another."""
     if isinstance(default, Mapping | BaseSettings):
+        if name in _TEXT_OR_MAPPING and isinstance(value, str):
+            return ""
         return "" if isinstance(value, BaseSettings) or _is_readable(BaseSettings.getdict, value) else _MAPPING
     if isinstance(default, list):
         return "" if isinstance(value, list | tuple | set | str) else "a list"

@@ -117,8 +117,8 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
         return limiters[0] if len(limiters) == 1 else ShardedLimiter(limiters)
 
     def _spider_opened(self) -> None:
-        self._unfinished = Unfinished(self.crawler)  # signals hold what they call weakly
-        start_few_tasks(self.crawler.engine, self._unfinished)
+        self.unfinished = Unfinished(self.crawler)  # signals hold what they call weakly
+        start_few_tasks(self.crawler.engine, self.unfinished)
         start_by_and_by(self.crawler.engine)
 
     async def _spider_closed(self, reason: str) -> None:

@@ -65,6 +65,11 @@ def given_up(request: Request) -> RequestRefused:
     return RequestRefused("stopped", "the crawl was stopped before it was done")
 
 
+def leave_undone(request: Request) -> None:
+    """Note that the page of *request* is not done, whatever is raised for it: whoever goes on with the crawl has it."""
+    _given_up.add(page_of(request))
+
+
 def was_given_up(request: Request) -> bool:
     """Whether *request* did not get what it would have got in a crawl that goes on: its page is not done."""
     return page_of(request) in _given_up
@@ -96,12 +101,12 @@ async def until_given_up(crawler: Crawler) -> None:
 
 def is_cut_short(item: Any) -> bool:
     """Whether *item* lacks something that it would have in a crawl that goes on, or where another worker keeps it.
-    What a site has not got it has not got there, either: nothing is done again for it."""
+    What a site has not got it has not got there, either: nothing is done again for it. A budget is of one crawl."""
     adapter = ItemAdapter(item)
     lists = (adapter.get(name) for name in ("failed_pages", "images", "videos"))
     parts = [part for parts in lists if isinstance(parts, list | tuple) for part in parts]
     reasons = [adapter.get("error"), *(part.get("reason") for part in parts if isinstance(part, dict))]
-    return any(reason in NOT_OF_THE_SITE for reason in reasons)
+    return any(reason in (*NOT_OF_THE_SITE, "budget") for reason in reasons)
 
 
 class StopInTime:

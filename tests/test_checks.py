@@ -28,6 +28,8 @@ from tests.support.crawling import crawl, project_settings
         ("COOKIE_FILE=x", "-s: no setting COOKIE_FILE; did you mean COOKIES_FILE?"),
         ("REDIS_URI=x", None),  # like REDIS_URL and unlike it: may be a plug-in's
         ("download_delay=1", "-s: 'download_delay' is no name of a setting; expected capitals, digits and _"),
+        ("CRAWL_HOURS=22-6", None),
+        ('CRAWL_HOURS={"example.org": "22-6"}', None),
         ("RETRY_TIMES=-1", "-s RETRY_TIMES=-1: expected a whole number, 0 or more"),
         ("RETRY_TIMES=1.5", "-s RETRY_TIMES=1.5: expected a whole number, 0 or more"),
         ("IMAGES_MIN_WIDTH=-5", "-s IMAGES_MIN_WIDTH=-5: expected a whole number, 0 or more"),

@@ -22,7 +22,7 @@ from scrapy.settings import BaseSettings
 from imgcrawl.bodies import received_bytes
 from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
-from imgcrawl.stopping import cut_short
+from imgcrawl.stopping import cut_short, leave_undone
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,8 @@ class BudgetsMiddleware:
     """Ends what has had enough, and waits for the hours in which a host may be asked.
 
     Settings, 0 for no limit, for all workers of a run together: ``BUDGET_PAGES``, ``BUDGET_IMAGES``, ``BUDGET_BYTES``
-    for the crawl, which then closes (reason ``closespider_budget_…``, which is no error), and ``BUDGET_HOST_PAGES``,
+    for the crawl, which then closes (reason ``closespider_budget_…``, which is no error; what it has not done stays in
+    its JOBDIR, or in the queue of its workers), and ``BUDGET_HOST_PAGES``,
     ``BUDGET_HOST_IMAGES``, ``BUDGET_HOST_BYTES`` for each host, of which nothing more is asked then. What is not asked
     for any more raises `RequestRefused` (``budget``). Of bytes other workers hear within a second; what is under way is
     completed. Retries, redirects on the same host and robots.txt do not count.
@@ -92,10 +93,10 @@ class BudgetsMiddleware:
         if _is_robots(request) or request.meta.get("budgeted") == host:
             return
         kind = "images" if request.meta.get("media") else "pages"
-        self._refuse_if_spent("bytes", host)
-        self._refuse_if_spent(kind, host)
+        self._refuse_if_spent(request, "bytes", host)
+        self._refuse_if_spent(request, kind, host)
         await self._wait_for_hours(request, host)
-        await self._admit(kind, host)
+        await self._admit(request, kind, host)
         request.meta["budgeted"] = host
 
     async def _wait_for_hours(self, request: Request, host: str) -> None:
@@ -122,23 +123,22 @@ class BudgetsMiddleware:
                     self._has_reached("bytes", whose, limit)
         return response
 
-    async def _admit(self, kind: str, host: str) -> None:
+    async def _admit(self, request: Request, kind: str, host: str) -> None:
         """Count one more. Raises `RequestRefused` if that is too many."""
         limits = self._limits_of(kind, host)
         if not self._must_ask(kind, limits):
-            self._refuse_if_spent(kind, host)
+            self._refuse_if_spent(request, kind, host)
             self._spend(kind, host, 1)
             return
         async with self._one_by_one:
-            self._refuse_if_spent(kind, host)
+            self._refuse_if_spent(request, kind, host)
             self._spend(kind, host, 1)
             if self._must_ask(kind, limits):  # not so if another request has asked meanwhile
                 await self._tell_now()
             for limit, whose in limits:
                 if self._total(f"{kind} {whose}") > limit:
                     self._spend(kind, host, -1)
-                    self._has_reached(kind, whose, limit)
-                    raise RequestRefused("budget", f"{kind} of {whose or 'the crawl'}: {limit}")
+                    raise self._refusal(request, kind, whose, limit)
 
     def _must_ask(self, kind: str, limits: list[tuple[int, str]]) -> bool:
         """Whether other workers may have spent what matters now."""
@@ -154,11 +154,16 @@ class BudgetsMiddleware:
         both = ((self._limits[""][kind], ""), (self._limits["host"][kind], host))
         return [(limit, whose) for limit, whose in both if limit]
 
-    def _refuse_if_spent(self, kind: str, host: str) -> None:
+    def _refuse_if_spent(self, request: Request, kind: str, host: str) -> None:
         for limit, whose in self._limits_of(kind, host):
             if self._total(f"{kind} {whose}") >= limit:
-                self._has_reached(kind, whose, limit)
-                raise RequestRefused("budget", f"{kind} of {whose or 'the crawl'}: {limit}")
+                raise self._refusal(request, kind, whose, limit)
+
+    def _refusal(self, request: Request, kind: str, host: str, limit: int) -> RequestRefused:
+        self._has_reached(kind, host, limit)
+        if not host:  # the crawl ends: who goes on with it has the page again
+            leave_undone(request)
+        return RequestRefused("budget", f"{kind} of {host or 'the crawl'}: {limit}")
 
     def _total(self, key: str) -> int:
         return self._spent[key] + self._untold[key]
@@ -178,7 +183,8 @@ class BudgetsMiddleware:
         if host:
             logger.info("Nothing more is asked of %s: its budget of %d %s is used up", host, limit, kind)
         elif self._closing is None:
-            logger.info("The crawl ends: its budget of %d %s is used up", limit, kind)
+            shared = "" if downloader_of(self.crawler).host_notes is None else "; with a larger one its run goes on"
+            logger.info("The crawl ends: its budget of %d %s is used up%s", limit, kind, shared)
             self._closing = asyncio.create_task(
                 self.crawler.engine.close_spider_async(reason=f"closespider_budget_{kind}")
             )

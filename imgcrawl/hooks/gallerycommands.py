@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from itemadapter import ItemAdapter
 from scrapy import signals
 
-from imgcrawl.engine import scheduler_in
+from imgcrawl.engine import downloader_in, scheduler_in
 from imgcrawl.extensions.verdict import STOPPED_AT_ONCE
 from imgcrawl.hooks.arguments import GALLERY, Arguments
 from imgcrawl.hooks.commands import CommandRunner
@@ -24,8 +24,9 @@ class GalleryCommands:
     """Runs COMMAND_FOR_GALLERY for each item that was scraped, and is no failed page.
 
     The page counts as done when its command has ended, so that no more of them wait than items are worked on at once;
-    what a killed crawl had under way is done again, and so is its command; where workers share a crawl, a command that
-    was stopped with one of them is another's to run. Counts `command/run`, `command/failed`.
+    what a killed crawl had under way is done again, and so is its command; a command that was stopped with its crawl is
+    run by who goes on with it, another worker or the next start with its JOBDIR. Counts `command/run` and
+    `command/failed`.
     """
 
     def __init__(self, crawler: Crawler) -> None:
@@ -49,8 +50,12 @@ class GalleryCommands:
         reason = await asyncio.get_running_loop().run_in_executor(self.runner.threads, self._run, adapter)
         count_command(self.crawler.stats, reason)
         scheduler: Any = scheduler_in(self.crawler)
-        if reason == "stopped" and getattr(scheduler, "shared_run", None) is not None:
+        if reason != "stopped":
+            return
+        if getattr(scheduler, "shared_run", None) is not None:
             scheduler.results.leave(response)
+        elif unfinished := getattr(downloader_in(self.crawler), "unfinished", None):
+            unfinished.give_back(response)
 
     def _run(self, adapter: ItemAdapter) -> str:
         fields = dict(adapter)  # what is within is made JSON of as it is written

@@ -20,7 +20,7 @@ from imgcrawl.exceptions import InputError, RequestRefused
 from tests.support import crawling
 from tests.support.asking import SETTINGS, ask, crawl
 from tests.support.redis_server import RedisServer
-from tests.support.server import JPEG, Server
+from tests.support.server import JPEG, Server, jpeg
 from tests.support.workers import Workers
 
 BUDGETS = {
@@ -137,6 +137,28 @@ def test_a_budget_ends_the_crawl_without_an_error(server: Server, tmp_path: Path
     assert outcomes.count(("refused", "budget")) == 5
     assert "closespider_budget_images" in done.log
     assert "The crawl ends: its budget of 4 images is used up" in done.log
+
+
+@pytest.mark.parametrize("kind", ["PAGES", "IMAGES"])
+@pytest.mark.parametrize("way", ["JOBDIR", "Redis"])
+def test_what_a_budget_cuts_short_is_had_by_who_goes_on(
+    way: str, kind: str, server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    html = {"Content-Type": "text/html"}
+    server.add("/list", b"".join(b"<a class=g href=/g/%d>g</a>" % number for number in range(9)), headers=html)
+    for number in range(9):
+        server.add(f"/g/{number}", b"<title>g</title><img src=/%d.jpg>" % number, headers=html)
+        server.add(f"/{number}.jpg", jpeg(comment=str(number)))
+    where = {"JOBDIR": "job"} if way == "JOBDIR" else {"REDIS_URL": redis_server.url, "SCHEDULER_PERSIST": "True"}
+    arguments = {"list": server.url("/list"), "galleries": "a.g"}
+    settings = {"ROBOTSTXT_OBEY": "False", "options": ["-o", "items.jsonl"], "CRAWL_HOURS": "0-24", **where}
+    first = crawling.crawl(tmp_path, "gallery", arguments, **settings, **{f"BUDGET_{kind}": "4"})
+    assert f"closespider_budget_{kind.lower()}" in first.log, first.log
+    last = crawling.crawl(tmp_path, "gallery", arguments, **settings)
+    assert last.code == 0, last.log
+    items = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
+    had = {image["url"] for item in items for image in item.get("images", []) if image["status"] == "downloaded"}
+    assert len(had) == 9, (first.log, last.log)
 
 
 async def test_what_is_on_its_way_to_the_others_at_the_end_is_told_once_and_the_crawl_ends(server: Server) -> None:

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client.parser import text_string_to_metric_families
 
 from imgcrawl.exitcodes import ExitCode
-from tests.support.crawling import Crawl, environment, start, until
+from tests.support.crawling import Crawl, crawl, environment, start, until
 from tests.support.processes import Process
 from tests.support.redis_server import RedisServer
 from tests.support.server import JPEG, Request, Server
@@ -171,6 +171,30 @@ def test_a_crawl_with_all_of_it_on_tells_everybody_and_no_secret(server: Server,
     assert SECRET not in out
     assert not [request for request in posted(server, "/v1/traces") if SECRET.encode() in request.body]
     assert not [name for name in metrics if SECRET in name or "html" in name]
+
+
+def test_a_command_that_was_stopped_is_run_by_the_next_start_with_its_jobdir(server: Server, tmp_path: Path) -> None:
+    add_site(server, galleries=("1",))
+    begun, done = tmp_path / "begun", tmp_path / "done"
+    command = f"""
+import pathlib, time
+if not pathlib.Path({str(begun)!r}).exists():
+    pathlib.Path({str(begun)!r}).touch()
+    time.sleep(100)
+pathlib.Path({str(done)!r}).touch()
+"""
+    settings = {
+        "JOBDIR": "job",
+        "SHUTDOWN_TIMEOUT": "0.5",
+        "COMMAND_FOR_GALLERY": json.dumps([sys.executable, "-ISc", command]),
+    }
+    process = start(tmp_path, "pximg", {"base": server.url("")}, **settings)
+    until(begun.exists)
+    process.send_signal(signal.SIGINT)
+    log, _ = process.communicate(timeout=60)
+    assert not done.exists(), log
+    last = crawl(tmp_path, "pximg", {"base": server.url("")}, **settings)
+    assert done.exists(), (log, last.log)
 
 
 @pytest.mark.slow

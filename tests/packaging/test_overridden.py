@@ -160,12 +160,15 @@ def test_several_at_once_have_settings_of_their_own(site: Server, tmp_path: Path
         "image_urls": [site.url(f"/{path}.jpg") for path in (0, 1, "0.jpg?more")],
         "cover_urls": [site.url("/1.jpg")],
     }
-    (told,), _ = crawled(
-        tmp_path, site, item, pipelines=("RequestsOnly", "Covers"), REQUESTSONLY_IMAGES_MIN_WIDTH="30",
+    retried = {"title": "R", "failed": 1, "image_urls": [site.url(f"/0.jpg?{number}") for number in range(3)]}
+    items, _ = crawled(
+        tmp_path, site, item, retried, pipelines=("RequestsOnly", "Covers"), REQUESTSONLY_IMAGES_MIN_WIDTH="30",
         COVERS_IMAGES_URLS_FIELD="cover_urls", IMAGES_RANGE="1-2",
     )  # fmt: skip
+    again, told = sorted(items, key=lambda each: each["title"])
     assert [image.get("reason") for image in told["images"]] == [None, "too_small", "range"]
     assert [image["status"] for image in told["covers"]] == ["downloaded"]
+    assert "range" not in [image.get("reason") for image in again["images"]]
     assert len([*(tmp_path / "images" / "thumbs" / "small").rglob("*.jpg")]) == 1
 
 
