@@ -26,7 +26,7 @@ def redis_url(settings: BaseSettings) -> str | None:
     number, and for REDIS_PARAMS that are no dict.
     """
     params = redis_params(settings)
-    url: str | None = settings.get("REDIS_URL") or os.environ.get("REDIS_URL") or params.get("url")
+    url = str(settings.get("REDIS_URL") or os.environ.get("REDIS_URL") or params.get("url") or "")
     host, port, db = (settings.get(name) for name in ("REDIS_HOST", "REDIS_PORT", "REDIS_DB"))
     host, port = host or params.get("host"), port or params.get("port")
     if not url and host in (None, "") and port in (None, "") and db in (None, ""):
@@ -35,7 +35,7 @@ def redis_url(settings: BaseSettings) -> str | None:
         if value not in (None, "") and not str(value).isdecimal():
             raise InputError(f"{name}={value!r}: expected a number")
     if not url:
-        host = host or "localhost"
+        host = str(host or "localhost")
         url = f"redis://{f'[{host}]' if ':' in host else host}:{port or 6379}"
     scheme, _, rest = url.partition("://")
     if db not in (None, "", 0, "0") and "unix" not in scheme and not rest.partition("/")[2] and "db=" not in rest:

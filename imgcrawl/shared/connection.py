@@ -143,12 +143,13 @@ def client_from_settings(settings: BaseSettings, longest_wait: float) -> Any:
             said = {name: value for name, value in parse_url(url).items() if name not in not_said}
             parameters = {**said, "ssl": url.startswith("rediss:"), **parameters}
             sentinel = Sentinel(addresses, sentinel_kwargs=sentinel_parameters, **parameters)  # type: ignore[no-untyped-call] # redis-py has no types here
-            return sentinel.master_for(service)
-        if parameters.pop("cluster", False):
+            client = sentinel.master_for(service)
+        elif parameters.pop("cluster", False):
             return RedisCluster.from_url(url, **_for_cluster(parameters))
-        client = Redis.from_url(url, **parameters)
+        else:
+            client = Redis.from_url(url, **parameters)
         # It connects to nothing, and tells what of the parameters is not known.
-        client.connection_pool.make_connection()  # type: ignore[no-untyped-call] # redis-py has no types here
+        client.connection_pool.make_connection()
         return client
     except (ValueError, TypeError) as error:
         raise InputError(

@@ -498,6 +498,8 @@ def test_how_long_a_crawl_waits(settings: dict[str, Any], seconds: float) -> Non
         ({"REDIS_PARAMS": {"host": "p", "port": 7000, "db": 3}}, "redis://p:7000"),  # to which the client adds its db
         ({"REDIS_PARAMS": {"host": "p"}, "REDIS_HOST": "h", "REDIS_DB": 1}, "redis://h:6379/1"),
         ({"REDIS_PARAMS": '{"url": "redis://u/1"}'}, "redis://u/1"),
+        ({"REDIS_PARAMS": {"host": 5}}, "redis://5:6379"),  # which is then told to be no server
+        ({"REDIS_PARAMS": {"url": 5}}, "5"),
     ],
 )
 def test_where_the_server_is(settings: dict[str, Any], url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -854,8 +854,9 @@ async def test_what_cannot_be_used_is_told_in_one_sentence(own_redis_server: Red
     with pytest.raises(InputError, match=r"REDIS_PARAMS: .* expected a JSON object") as refusal:
         make(own_redis_server, REDIS_PARAMS='{"password": "secret"')
     assert "secret" not in str(refusal.value)
-    with pytest.raises(InputError, match=r"with REDIS_PARAMS: .* unexpected keyword argument 'charset'"):
-        make(own_redis_server, REDIS_PARAMS={"charset": "utf-8"})
+    for where in ({}, {"sentinels": [("127.0.0.1", 1)]}):
+        with pytest.raises(InputError, match=r"with REDIS_PARAMS: .* unexpected keyword argument 'charset'"):
+            make(own_redis_server, REDIS_PARAMS={"charset": "utf-8", **where})
     for url, shown in {
         "redis://:secret/x@host:1/0": "redis://host:1/0",
         "redis://:12/secret@host:1/0": "redis://host:1/0",
