@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_TOKEN = re.compile(
+from imgcrawl.possessive import compile_possessive
+
+_TOKEN = compile_possessive(
     r"""
     (?P<space>[\s,，;]++)
   | (?P<open>[\[({【［])

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from imgcrawl.possessive import compile_possessive
+
 _SERVERS = r"\b(?:rediss?|unix|valkeys?|postgres(?:ql)?)://"
 # Of databases' addresses and the like everything before an @ is taken for a password, whatever it is.
 _SERVER = re.compile(rf"(?P<scheme>{_SERVERS}|\bsocks\w*://)(?P<rest>\S*+)", re.IGNORECASE)
@@ -17,7 +19,7 @@ _SERVER = re.compile(rf"(?P<scheme>{_SERVERS}|\bsocks\w*://)(?P<rest>\S*+)", re.
 _CREDENTIALS = re.compile(r"//[^/@:]*+:(?![0-9]{1,5}[/?#]).*@|//[^/]*@")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*+://", re.IGNORECASE)
 # In XPath an @ begins a step, and stands behind what ends one, or begins a predicate or an argument.
-_XPATH = re.compile(r"(?:[^@]*+(?<![^\[(/|,=<>!])@[\w*])++[^@]*+")
+_XPATH = compile_possessive(r"(?:[^@]*+(?<![^\[(/|,=<>!])@[\w*])++[^@]*+")
 _WORD = re.compile(r"""[^\s'"]++""")
 _SERVER_ADDRESS = re.compile(rf"""{_SERVERS}[^\s'"]*+""", re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(r"([?&][a-z_]*(?:password|username|secret|token)=)[^&#\s]*+", re.IGNORECASE)

@@ -11,11 +11,13 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import ada_url
 
+from imgcrawl.possessive import compile_possessive
+
 # ---- addresses as they stand on pages ------------------------------------------------------------------
 
 # Addresses that are as they should be already: two in three of all, and matching costs a fifth of parsing. Left to the
 # parser: ports, numbers as hosts, Punycode, `.` and `..` in a path.
-_CANONICAL = re.compile(
+_CANONICAL = compile_possessive(
     r"https?://(?:(?!xn--)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}/(?!\.|%2[eE])"
     r"(?:[\w~!$&()*+,;=:@%.-]|/(?!\.|%2[eE]))*+(?:\?[\w.~!$&()*+,;=:@/?%-]*+)?",
     re.ASCII,

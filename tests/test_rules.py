@@ -52,6 +52,7 @@ FOUNDATIONS = {
     "imageerrors",
     "ownfiles",
     "patterns",
+    "possessive",
     "regularfiles",
     "ranges",
     "samples",

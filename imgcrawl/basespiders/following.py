@@ -8,9 +8,10 @@ import jmespath
 from scrapy.http import JsonResponse, Response
 
 from imgcrawl.basespiders.queries import is_broken
+from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute, host_of
 
-_NEXT_IN_HEADER = re.compile(
+_NEXT_IN_HEADER = compile_possessive(
     r"<([^<>]{1,2000})>[^,<]{0,200}?;\s*+rel\s*+=\s*+[\"']?+\s*+(?:(?!next\b)[^\"',;\s]++\s++)*+next\b", re.IGNORECASE
 )
 # The names under which JSON answers have the address of the next page.

@@ -25,6 +25,7 @@ from parsel.csstranslator import HTMLTranslator
 from imgcrawl.children import import_path
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.longwork import WorkGivenUp
+from imgcrawl.possessive import compile_possessive
 from imgcrawl.stopping import are_over
 from imgcrawl.trial import QUICK
 
@@ -47,7 +48,9 @@ _TEXTS = re.compile(r"\"[^\"]*+\"|'[^']*+'")
 _OF_ITSELF = re.compile(r"(?<![\w-])self::(?=[\w*])")
 _TEST = r"\[(?:[\w-]++|(?:[^\[\]/.:|\w@-]++|@[\w*-]++|[\w-]++\(|(?:and|or|[0-9]++)\b|-)*+)\]"
 _STEP = rf"(?:text\(\)|@?[\w*-]++)(?:{_TEST})*+"
-_ONE_STEP = re.compile(rf"\(?(?:\.?//?|descendant-or-self::|descendant::)?+{_STEP}(?:/{_STEP})*+\)?(?:{_TEST})?")
+_ONE_STEP = compile_possessive(
+    rf"\(?(?:\.?//?|descendant-or-self::|descendant::)?+{_STEP}(?:/{_STEP})*+\)?(?:{_TEST})?"
+)
 _TEXT_OF_ALL = re.compile(r"\b(?:string|normalize-space|string-length|number)\(\s*+\)")
 
 

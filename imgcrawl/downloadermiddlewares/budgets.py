@@ -17,6 +17,7 @@ from scrapy import Request, signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import NotConfigured
 from scrapy.http import Response
+from scrapy.http.request import NO_CALLBACK
 from scrapy.settings import BaseSettings
 
 from imgcrawl.bodies import received_bytes
@@ -49,12 +50,13 @@ class Hours(NamedTuple):
 class BudgetsMiddleware:
     """Ends what has had enough, and waits for the hours in which a host may be asked.
 
-    Settings, 0 for no limit, for all workers of a run together: ``BUDGET_PAGES``, ``BUDGET_IMAGES``, ``BUDGET_BYTES``
-    for the crawl, which then closes (reason ``closespider_budget_…``, which is no error; what it has not done stays in
-    its JOBDIR, or in the queue of its workers), and ``BUDGET_HOST_PAGES``,
+    Settings, 0 for no limit, for all workers of a run together, until all of them have ended: ``BUDGET_PAGES``,
+    ``BUDGET_IMAGES``, ``BUDGET_BYTES`` for the crawl, which then closes (reason ``closespider_budget_…``, which is no
+    error; what it has not done stays in its JOBDIR, or in the queue of its workers), and ``BUDGET_HOST_PAGES``,
     ``BUDGET_HOST_IMAGES``, ``BUDGET_HOST_BYTES`` for each host, of which nothing more is asked then. What is not asked
-    for any more raises `RequestRefused` (``budget``). Of bytes other workers hear within a second; what is under way is
-    completed. Retries, redirects on the same host and robots.txt do not count.
+    for any more raises `RequestRefused` (``budget``; ``stopped`` for a page, where the crawl ends). Of bytes other
+    workers hear within a second; what is under way is completed. Retries, redirects on the same host and robots.txt do
+    not count.
 
     ``CRAWL_HOURS``: ``22-6`` or ``9:30-17:00``, local time; or a mapping of hosts to hours, with ``*`` for the others.
     The stat ``budget/waiting`` says which hosts wait for theirs.
@@ -161,9 +163,12 @@ class BudgetsMiddleware:
 
     def _refusal(self, request: Request, kind: str, host: str, limit: int) -> RequestRefused:
         self._has_reached(kind, host, limit)
-        if not host:  # the crawl ends: who goes on with it has the page again
-            leave_undone(request)
-        return RequestRefused("budget", f"{kind} of {host or 'the crawl'}: {limit}")
+        if host:
+            return RequestRefused("budget", f"{kind} of {host}: {limit}")
+        # The crawl ends: who goes on with it has the page again, or that of the image.
+        leave_undone(request)
+        is_page = request.callback is not NO_CALLBACK and not request.meta.get("media")
+        return RequestRefused("stopped" if is_page else "budget", f"{kind} of the crawl: {limit}")
 
     def _total(self, key: str) -> int:
         return self._spent[key] + self._untold[key]
@@ -183,8 +188,7 @@ class BudgetsMiddleware:
         if host:
             logger.info("Nothing more is asked of %s: its budget of %d %s is used up", host, limit, kind)
         elif self._closing is None:
-            shared = "" if downloader_of(self.crawler).host_notes is None else "; with a larger one its run goes on"
-            logger.info("The crawl ends: its budget of %d %s is used up%s", limit, kind, shared)
+            logger.info("The crawl ends: its budget of %d %s is used up", limit, kind)
             self._closing = asyncio.create_task(
                 self.crawler.engine.close_spider_async(reason=f"closespider_budget_{kind}")
             )
@@ -207,10 +211,11 @@ class BudgetsMiddleware:
             self._touched.clear()
             if not told:
                 return
-            run = getattr(self.crawler.engine.scheduler, "run", "")
+            scheduler = self.crawler.engine.scheduler
+            since = getattr(getattr(scheduler, "queues", None), "resumed", "")  # what is spent belongs to a start
             totals: dict[str, int] | None = None
             try:
-                totals = await notes.spend(str(run), told)
+                totals = await notes.spend(f"{getattr(scheduler, 'run', '')}{since}", told)
             finally:
                 if totals is None:
                     self._touched |= told.keys()

@@ -33,6 +33,7 @@ class Queues(Sequence[Queue]):
         self.settings = self.home.settings
         self.key = self.home.key
         self.seen_key = self.home.seen_key
+        self.resumed = ""  # when the run was last gone on with by a worker that found no other, by the server's clock
 
     @overload
     def __getitem__(self, number: int) -> Queue: ...
@@ -64,9 +65,9 @@ class Queues(Sequence[Queue]):
         shards = len(self)
         found, state = await home.join(worker, run, persist=persist, flush=flush, arguments=arguments, shards=shards)
         keeps = persist and not flush
-        if others := self._shards[1:]:
-            forgiven = await home.client.hget(f"{home.prefix}run", "forgiven") or b""
-        for queue in others:
+        forgiven = await home.client.hget(f"{home.prefix}run", "forgiven") or b""
+        self.resumed = forgiven.decode(errors="replace")
+        for queue in self._shards[1:]:
             while not await queue.adopt(worker, found, persist=keeps, forgiven=forgiven):  # noqa: ASYNC110 -- Redis knows
                 await asyncio.sleep(ADOPT_INTERVAL)
         return found, state

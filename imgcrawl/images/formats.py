@@ -10,6 +10,7 @@ from typing import Final
 from PIL import Image
 
 from imgcrawl.imageerrors import ImageError
+from imgcrawl.possessive import compile_possessive
 
 _EXTENSIONS: Final = {
     "AVIF": ".avif",
@@ -50,7 +51,7 @@ _FOREIGN: Final = {
     "WebM": re.compile(rb"\x1a\x45\xdf\xa3"),
     "WMF": re.compile(rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", re.DOTALL),
 }
-_PROLOGUE: Final = re.compile(
+_PROLOGUE: Final = compile_possessive(
     r"(?:\s+|<\?[^>]*+>|<!--.*?-->|<!doctype[^>\[]*+(?:\[.*?\]\s*+)?>)*+", re.DOTALL | re.IGNORECASE
 )
 _ROOT: Final = re.compile(r"<(?:[\w-]+:)?(!?[a-z][\w-]*)", re.IGNORECASE)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from imgcrawl.possessive import compile_possessive
+
 # It is short, and it has nothing else to say.
 _BUSY = re.compile(
     r"too many (?:requests|connections|attempts|hits|queries|page views)|rate.?limit|slow(?:ing)? down|\bthrottled\b"
@@ -24,7 +26,7 @@ _BUSY = re.compile(
     re.IGNORECASE,
 )
 # Names in JSON tell what there is ("captcha": false), unless it is true; and a form may have its guard named below it.
-_BESIDE = re.compile(
+_BESIDE = compile_possessive(
     r'"[^"\\]*+(?:\\.[^"\\]*+)*+" ?:(?! ?true\b)|protected by (?:google |invisible )*(?:re|h)?captcha', re.IGNORECASE
 )
 _BUSY_TEXT = 2_000  # characters

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from imgcrawl.pages.sizes import IIIF, IIIF_NAMES
 from imgcrawl.pages.tags import EXTENSION
+from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import WEB
 
 # Attributes of <img>, best first. The first group says "this is the full-size file" and beats any srcset …
@@ -43,14 +44,13 @@ _SAYS_OTHER = re.compile(
 )
 
 _CANDIDATE = re.compile(r"[\s,]*+(\S++)", re.ASCII)
-_DESCRIPTORS = re.compile(r"(?:[^,(]++|\([^)]*+\)?)*+")
+_DESCRIPTORS = compile_possessive(r"(?:[^,(]++|\([^)]*+\)?)*+")
 _DESCRIPTOR = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([wxh])", re.ASCII)
 _MIN_WIDTH = re.compile(r"min-width\s*+:\s*+([0-9]{1,9})", re.ASCII)
 
-_EXTENSION = rf"\.{EXTENSION}"
 # A site's own suffix may follow the extension (.jpg!dta, .jpg:large); MediaWiki's File:x.jpg is a page.
-_HINT = re.compile(_EXTENSION, re.IGNORECASE | re.ASCII)
-_IMAGE_FILE = re.compile(rf"[^/:]*{_EXTENSION}(?:[!:][\w.-]*)?", re.IGNORECASE | re.ASCII)
+_HINT = re.compile(rf"\.{EXTENSION}", re.IGNORECASE | re.ASCII)
+_IMAGE_FILE = re.compile(rf"[^/:]*\.{EXTENSION}(?:[!:][\w.-]*)?", re.IGNORECASE | re.ASCII)
 _UNLIKE_NAME = re.compile(r"[\s/<]")
 PHOTOGRAPH = re.compile(r"\.(?:jpe?g|jfif|webp|avif|png)(?:[!:][\w.-]*)?$", re.IGNORECASE | re.ASCII)
 # Links that scripts show large without leaving the page, by their class, their rel or an attribute of their own …

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from imgcrawl.pages.candidates import is_file
+from imgcrawl.possessive import compile_possessive
 
 MAX_CHARACTERS = 1_000_000  # of all scripts of a page together; the largest of 180 real pages has 60,000
 MAX_NODES = 20_000
@@ -28,9 +29,9 @@ _OTHERS = re.compile(r"\w*Organization|Person|WebSite|BreadcrumbList|\w*Action|B
 _WRAPPINGS = (("<!--", "-->"), ("//<![CDATA[", "//]]>"), ("<![CDATA[", "]]>"), ("/*<![CDATA[*/", "/*]]>*/"))
 _SPARE_COMMA = re.compile(r",(?=\s*[}\]])")
 # What has no end goes to that of the text: from each beginning it would be searched for again.
-_COMMENT_OR_STRING = re.compile(r'("(?:[^"\\]++|\\.?)*+"?)|/\*.*?(?:\*/|\Z)|//[^\n]*+', re.DOTALL)
+_COMMENT_OR_STRING = compile_possessive(r'("(?:[^"\\]++|\\.?)*+"?)|/\*.*?(?:\*/|\Z)|//[^\n]*+', re.DOTALL)
 _BETWEEN = re.compile(r"[; \t\r\n]*+")
-_IMAGE_NAMED = re.compile(r'"(?:image|contentUrl|thumbnailUrl)"\s*+:\s*+\[?\s*+"((?:[^"\\]|\\.){4,2000}+)"')
+_IMAGE_NAMED = compile_possessive(r'"(?:image|contentUrl|thumbnailUrl)"\s*+:\s*+\[?\s*+"((?:[^"\\]|\\.){4,2000}+)"')
 _DECODER = json.JSONDecoder(strict=False)
 MAX_NAMED = 100
 MAX_PEOPLE = 20

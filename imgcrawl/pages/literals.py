@@ -6,16 +6,18 @@ import json
 import re
 from typing import Any
 
+from imgcrawl.possessive import compile_possessive
+
 MAX_VALUE = 1_000_000  # characters that are read of one value
 
 # A literal of JavaScript is made JSON: texts, names of keys, other names, comments, commas too many.
 # What is not closed ends at the end: that keeps it linear.
 _DOUBLE, _SINGLE = (rf"{quote}((?:[^{quote}\\]++|\\.?+)*+)(?:{quote}|\Z)" for quote in "\"'")
 _COMMENT = r"//[^\n]*+|/\*.*?(?:\*/|\Z)"
-_TOKEN = re.compile(
+_TOKEN = compile_possessive(
     rf"{_DOUBLE}|{_SINGLE}|`([^`\\$]*+)(?:`|\Z)|([A-Za-z_$][\w$]*+)(\s*+:)?|{_COMMENT}|,(?=\s*+[}}\]])", re.DOTALL
 )
-_BRACKET = re.compile(rf"[\[\]{{}}]|{_DOUBLE}|{_SINGLE}|`[^`]*+(?:`|\Z)|{_COMMENT}", re.DOTALL)
+_BRACKET = compile_possessive(rf"[\[\]{{}}]|{_DOUBLE}|{_SINGLE}|`[^`]*+(?:`|\Z)|{_COMMENT}", re.DOTALL)
 
 
 def literal(text: str, start: int = 0, limit: int = MAX_VALUE) -> Any:

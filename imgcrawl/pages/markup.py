@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from imgcrawl.possessive import compile_possessive
+
 MAX_ATTRIBUTES = 500  # of one tag: libxml2 compares each with all before it, 40,000 take it 6 s
 MAX_NODES = 1_000_000  # elements and attributes: some 200 bytes of memory each
 
@@ -17,7 +19,7 @@ _VALUE = r"""(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^ \t\n\f\r>"'][^ \t\n\f\r>]*+)"
 _ATTRIBUTE = rf"(?:=[^ \t\n\f\r/>=]*+|[^ \t\n\f\r/>=]++)(?:{_SPACE}*+={_SPACE}*+{_VALUE}?+)?+"
 _ATTRIBUTES = rf"(?:[ \t\n\f\r/]++|{_ATTRIBUTE})*+"
 _RAW = "script|style|xmp|iframe|noembed|noframes|textarea|title"
-_TAG = re.compile(
+_TAG = compile_possessive(
     "|".join((
         r"<!--(?:-?>|(?P<comment>))",
         rf"<(?P<raw>{_RAW})(?=[ \t\n\f\r/>])(?P<its>{_ATTRIBUTES})(?P<text>(?<!/)>)?+",
@@ -26,7 +28,7 @@ _TAG = re.compile(
     )),
     re.IGNORECASE | re.DOTALL,
 )  # fmt: skip
-_ONE = re.compile(_ATTRIBUTE)
+_ONE = compile_possessive(_ATTRIBUTE)
 _BEGINS_TAG = re.compile(r"<[a-z][a-z0-9-]*[\s/>]", re.IGNORECASE)
 
 

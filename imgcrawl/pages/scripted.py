@@ -10,6 +10,7 @@ from imgcrawl.pages.candidates import ORNAMENT, PHOTOGRAPH, PLACEHOLDER, file_na
 from imgcrawl.pages.literals import literal_to
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.values import Stated, images_listed, images_of
+from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute
 
 MAX_SCRIPTED = 10_000  # images of a page
@@ -25,7 +26,7 @@ _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
 # are numbers is a list, too.
 _LIST = re.compile(r"""\[(?=\s*+["'{`])|\{(?=\s*+["']?[0-9]{1,12}["']?\s*+:\s*+["'{])""")
 # What stands before it, read backwards: so it can begin in one place only.
-_CALLED = re.compile(r"""(?:["'`]\s*+\(esrap\.NOSJ)?+\s*+[:=(]\s*+["']?+([\w$.-]{1,60}+)(?![\w$.-])""")
+_CALLED = compile_possessive(r"""(?:["'`]\s*+\(esrap\.NOSJ)?+\s*+[:=(]\s*+["']?+([\w$.-]{1,60}+)(?![\w$.-])""")
 _GALLERY = re.compile(
     r"image|photo|picture|galler|slide|album|imgs|pics|fancybox|lightbox|dynamicEl$|dataSource$", re.IGNORECASE
 )
@@ -38,11 +39,11 @@ _MAX_LOOKS = 2_000  # of a page: around lists that have a name as all things hav
 _MAX_LIST, _MAX_READ = 1_000_000, 6_000_000  # characters of one; of all
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 # A page that is there to lead on has next to nothing else: nothing to press, and few words.
-_LEADS = re.compile(
+_LEADS = compile_possessive(
     r"""(?<![\w.$])((?:var|let|const)\s++)?+(?:(?:window|document|self|top|parent)\.)*+location(?:\.href)?\s*+(?:=|\.(?:replace|assign)\()\s*+"""
     r"""["']([^"'<>\s]{1,2000})["']"""
 )
-_COMMENT_OR_TEXT = re.compile(
+_COMMENT_OR_TEXT = compile_possessive(
     r"""("(?:[^"\\\n]++|\\.)*+"?|'(?:[^'\\\n]++|\\.)*+'?)|/\*.*?(?:\*/|\Z)|//[^\n]*+""", re.DOTALL
 )
 _AT_ONCE = re.compile(r"(?:setTimeout)?\(\s*+(?:function\s*+\(\)\s*+\{|\(\)\s*+=>)")

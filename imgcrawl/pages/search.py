@@ -31,6 +31,7 @@ from imgcrawl.pages.literals import markup_in
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import IMAGES, Tag, tags
 from imgcrawl.pages.values import Stated, is_carrier, linked_file, stated_images
+from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import WEB, resolve
 
 # What these state is looked at by name.
@@ -41,7 +42,7 @@ _STATES_ELSEWHERE = frozenset((*IMAGES, *_ELSEWHERE_WORDS.split()))
 _EMBEDDED = frozenset(("video", "area", "image", "input"))
 _TEMPLATE_TYPE = re.compile(r"template|html|handlebars|tmpl|mustache", re.IGNORECASE)
 _PHOTO = re.compile(r"\.(?:jpe?g|webp|avif)$", re.IGNORECASE)
-_ONLY_TAGS = re.compile(r"\s*+(?:<[^<>]++>\s*+)*+")
+_ONLY_TAGS = compile_possessive(r"\s*+(?:<[^<>]++>\s*+)*+")
 # A picture of who has written something, by the class of the image or of the link that it is in.
 _OF_AUTHOR = re.compile(
     r"(?<!\S)(?:(?:post-?)?(?:user|author|member|comment)[_-]?)?avatar(?:[_-]{1,2}"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from lxml import etree
 from w3lib.encoding import resolve_encoding
 
+from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute
 
 # The protocol's own bounds. Beyond them nothing is read.
@@ -52,7 +53,7 @@ _NUMBERS = {
 }
 _CLOSED = rb"</(?:[\w.-]{1,40}:)?(?:url|sitemap|item|entry%b)\s*>"
 _ENTRY_END, _END = (re.compile(_CLOSED % more, re.IGNORECASE) for more in (b"", b"|loc"))
-_TAG = re.compile(rb"""<[a-zA-Z_](?:[^<>"']++|"[^"]*+"|'[^']*+')*+""")
+_TAG = compile_possessive(rb"""<[a-zA-Z_](?:[^<>"']++|"[^"]*+"|'[^']*+')*+""")
 _MAX_NAMES = 100  # of characters in a text
 _BREAKS_OFF = "it breaks off, so what stands behind its last whole entry is missing"
 _NOT_WELL_FORMED = "it is not well formed near its entry %d, so entries are missing"

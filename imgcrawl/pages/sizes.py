@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode
 
+from imgcrawl.possessive import compile_possessive
+
 # Parameters by which image servers are told what to make of an image.
 _MAKING_WORDS = """
     w h width height wid hei maxwidth maxheight max_width max_height mw mh sw sh imwidth imheight imgsize size
@@ -32,7 +34,7 @@ _SUFFIX = re.compile(
 )
 # Google's image servers: =s600, =w1200-h630-p-rj
 _GOOGLE = re.compile(r"=(?:[a-z]{0,2}[0-9]{0,5}-){0,4}?[swh](?P<w>[0-9]{2,5})(?:-[a-z]{1,3}[0-9]{0,5}){0,9}$")
-_FOLDERS = re.compile(
+_FOLDERS = compile_possessive(
     r"/(?:"
     r"(?P<made>(?:[a-z]{1,3}_[\w:.!-]++,?+)++)"  # Cloudinary
     # thumbor

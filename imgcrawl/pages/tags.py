@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from lxml import etree
 from parsel import Selector
 
+from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import resolve
 
 IMAGES = ("img", "amp-img")
@@ -30,9 +31,9 @@ _RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE | re.ASCII) f
 
 _TAG = re.compile(r"<(?:(!--)|(/?[a-zA-Z][^\s/>]*+)|[/!?])", re.ASCII)
 _ONE = r"""[\s/]*+([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|["']?([^\s>]*+)))?+"""
-_ATTRIBUTE = re.compile(_ONE, re.ASCII)
+_ATTRIBUTE = compile_possessive(_ONE, re.ASCII)
 _UNNAMED = re.sub(r"\((?!\?)", "(?:", _ONE)
-_ATTRIBUTES = re.compile(rf"(?:{_UNNAMED})*+[\s/]*+(>?)", re.ASCII)
+_ATTRIBUTES = compile_possessive(rf"(?:{_UNNAMED})*+[\s/]*+(>?)", re.ASCII)
 # Microdata and RDFa name a property of the thing that the page is about, on any element.
 _PROPERTY = r"(?:itemprop|property|itemscope|typeof|resource)(?=[\s/>=])"
 # What a script will show, or a style does, is stated on any element: by an attribute of such a name, with the name of
@@ -69,7 +70,7 @@ def _uninteresting(kept: frozenset[str], scope: str) -> re.Pattern[str]:
     some = f"{_PROPERTY}|{_STATES}" if "img" in kept else _PROPERTY
     attribute = _UNNAMED.replace(r"[\s/]*+", rf"[\s/]*+(?!{_MAY_BE}(?:{some}))", 1)
     tag = rf"</?+(?!(?:{names})[\s/>])[a-z][^\s/>]*+(?:{attribute})*+[\s/]*+>"
-    return re.compile(rf"(?:[^<]++|{tag}|<(?![a-z/!?])){{0,{_MANY}}}+", re.ASCII | re.IGNORECASE)
+    return compile_possessive(rf"(?:[^<]++|{tag}|<(?![a-z/!?])){{0,{_MANY}}}+", re.ASCII | re.IGNORECASE)
 
 
 _REFERENCE = re.compile(r"&(?:#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});?|[a-zA-Z]\w*+(?:;|(?!=)))", re.ASCII)

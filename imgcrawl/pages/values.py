@@ -30,6 +30,7 @@ from imgcrawl.pages.candidates import (
 from imgcrawl.pages.literals import MAX_VALUE, literal
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import MAY_STATE
+from imgcrawl.possessive import compile_possessive
 
 MAX_STATED = 10_000  # images of one value
 _DEPTH = 20  # of lists and objects in each other
@@ -52,7 +53,7 @@ _SIZES = re.compile(
     r"|src-?(?:array|list)|sources?|urls)$"
 )
 # A number that counts images is none of pixels.
-_SIZE = re.compile(
+_SIZE = compile_possessive(
     r"(?:[-_]?(?:url|src|image|img|file|size|thumb(?:nail)?|small|medium|large|full|orig(?:inal)?|raw|regular|standard"
     r"|default|high|hi|res|low|lazy|real|zoom|max|min|xx?s|xx?l|hd|big|desktop|mobile|tablet|retina|webp|jpe?g|avif"
     r"|(?:1[6-9]|[2-9][0-9]|[1-9][0-9]{2,4})(?:x[0-9]{1,5}|[wxp])?|[1-4]x|[slm]))++"
@@ -66,7 +67,7 @@ _QUOTED = re.compile(r"""(?:([\w$-]{1,40})["']?\s*+:\s*+)?(["'`])([^"'`<>\s]{5,2
 _SEPARATOR = re.compile(r"[,|;]\s*+(?=(?:https?:)?/)|\s(?=(?:https?:)?/)")
 _DESCRIBED = re.compile(r"\s[0-9.]+[wx]\s*+(?:,|\Z)")
 _URL = re.compile(r"""url\(\s*+(?:"([^"]*+)"|'([^']*+)'|([^'")\s]++))""", re.IGNORECASE | re.ASCII)
-_IMAGE_SET = re.compile(r"image-set\(((?:[^()]++|\([^()]*+\))*+)\)", re.IGNORECASE)
+_IMAGE_SET = compile_possessive(r"image-set\(((?:[^()]++|\([^()]*+\))*+)\)", re.IGNORECASE)
 _OF_SET = re.compile(
     r"""(?:url\(\s*+)?(?:"([^"]++)"|'([^']++)'|(?<=\()([^'")\s]++))\s*+\)?\s*+(?:type\([^)]*+\)\s*+)?([0-9]{1,9}(?:\.[0-9]{1,9})?)?"""
 )

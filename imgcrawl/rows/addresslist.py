@@ -12,6 +12,7 @@ from typing import Any
 
 from imgcrawl.addresses import addresses_in
 from imgcrawl.exceptions import InputError
+from imgcrawl.possessive import compile_possessive
 from imgcrawl.rows.reader import SAMPLE, RowReader, is_unicode, json_text, open_records, required_rows, sample_of
 from imgcrawl.rows.records import OBJECT_FORMATS, BadRow, Records, Unreadable
 
@@ -34,10 +35,12 @@ _ADDRESS = re.compile(r"""[\s'"<\[(]*(?:[a-z][a-z0-9+.-]*:)?//[^\s/]""", re.IGNO
 _UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"  # comes along where an address is copied
 _COMMENT = re.compile(r"(?<!\s)\s++#.*")
 # What is amid a text; Markdown may have a link around an image.
-_WITHIN = re.compile(r"https?://(?:(?!\)\]\()[^\s\"'<>|])++", re.IGNORECASE)
+_WITHIN = compile_possessive(r"https?://(?:(?!\)\]\()[^\s\"'<>|])++", re.IGNORECASE)
 _WITHOUT_SCHEME = re.compile(r"www\.[\w-]+(?:\.[\w-]+)+/\S+", re.IGNORECASE)
 _IN_ANGLES = re.compile(r"^<(?:URL:)?(.*)>$")  # RFC 3986, appendix C
-_BETWEEN = re.compile(r"(?:(?<!\s)\s++)?+[,;|]\s++(?=https?://)|(?<!\s)\s++(?=(?:https?:)?//)|[;|](?=https?://)")
+_BETWEEN = compile_possessive(
+    r"(?:(?<!\s)\s++)?+[,;|]\s++(?=https?://)|(?<!\s)\s++(?=(?:https?:)?//)|[;|](?=https?://)"
+)
 
 
 @dataclass(frozen=True)

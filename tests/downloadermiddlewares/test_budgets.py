@@ -154,8 +154,9 @@ def test_what_a_budget_cuts_short_is_had_by_who_goes_on(
     settings = {"ROBOTSTXT_OBEY": "False", "options": ["-o", "items.jsonl"], "CRAWL_HOURS": "0-24", **where}
     first = crawling.crawl(tmp_path, "gallery", arguments, **settings, **{f"BUDGET_{kind}": "4"})
     assert f"closespider_budget_{kind.lower()}" in first.log, first.log
-    last = crawling.crawl(tmp_path, "gallery", arguments, **settings)
-    assert last.code == 0, last.log
+    for _ in range(2):  # each with the same budget, as every night
+        last = crawling.crawl(tmp_path, "gallery", arguments, **settings, **{f"BUDGET_{kind}": "4"})
+        assert last.code == 0, last.log
     items = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
     had = {image["url"] for item in items for image in item.get("images", []) if image["status"] == "downloaded"}
     assert len(had) == 9, (first.log, last.log)
