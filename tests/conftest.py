@@ -36,10 +36,9 @@ sys.dont_write_bytecode = False
 GIVEN_REDIS_URL = "IMGCRAWL_TESTS_REDIS_URL"
 if "REDIS_URL" in os.environ:
     os.environ[GIVEN_REDIS_URL] = os.environ.pop("REDIS_URL")
-# Crawls of tests say how they are where no other crawl of this user does.
-if not os.environ.get("XDG_STATE_HOME", "").startswith(STATE := f"{tempfile.gettempdir()}/imgcrawl-tests-"):
-    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix=STATE.rpartition("/")[2])
-    atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
+# Crawls of tests say how they are where no other crawl of this user does, nor one of another process of pytest.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="imgcrawl-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 # What `-m "not slow"` leaves out: what took more than about 1.5 s, all its cases together, when it was measured on two
