@@ -171,7 +171,7 @@ def test_what_ctrl_c_did_not_let_be_tried_again_is_tried_by_the_next(tmp_path: P
             until(lambda: len(stopped.lines()) > 10)
             worker.send_signal(signal.SIGINT)
             stopped.wait()
-            assert "http_503" in {image.get("reason") for item in stopped.lines() for image in item["images"]}
+            assert "stopped" in {image.get("reason") for item in stopped.lines() for image in item["images"]}
         with Sharing(tmp_path, redis_server.url, "pximg", arguments) as workers:
             assert workers.start().wait(60) == 0
             assert_as_served(workers.merge(), replica, again=True)
