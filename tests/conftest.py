@@ -5,6 +5,7 @@ import datetime
 import gc
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -36,6 +37,10 @@ sys.dont_write_bytecode = False
 GIVEN_REDIS_URL = "IMGCRAWL_TESTS_REDIS_URL"
 if "REDIS_URL" in os.environ:
     os.environ[GIVEN_REDIS_URL] = os.environ.pop("REDIS_URL")
+# In the background of a script, and with nohup, these are ignored, and so they would be by each process of a test.
+for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 # Crawls of tests say how they are where no other crawl of this user does, nor one of another process of pytest.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="imgcrawl-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
