@@ -30,6 +30,7 @@ async def join(run: SharedRun, url: str, spider: str) -> None:
         try:
             async with asyncio.timeout(5):
                 await check_server(queues, url)
+            async with asyncio.timeout(5):
                 run.id, state = await queues.join(
                     run.worker,
                     options.name,

@@ -94,6 +94,7 @@ class Queue:
         self.start_key = start_key
         self.moving_key = f"{{{hash_tag(start_key)}}}:moving"
         self.settings = settings
+        self.forgiven = b""  # when the run went on after a stop, by the server's clock; known once a worker has joined
         self._exchanges = 0
 
     async def join(
@@ -124,14 +125,14 @@ class Queue:
                     " another number, and forgets what it holds"
                 )
             if answer[1] != b"other":
+                self.forgiven = answer[2]
                 return answer[0].decode(), answer[1].decode()
             if (theirs := wire.load(answer[2])) is not None:
                 raise OtherArgumentsError(theirs)
             foreign = answer[2]
 
     async def adopt(self, worker: str, run: str, *, persist: bool, forgiven: bytes = b"") -> bool:
-        """Become a worker of *run*, of which this is no home. False while another run has workers. *forgiven* is the
-        field of that name at home, which changes as the run goes on after a stop."""
+        """Become a worker of *run*, of which this is no home. False while others run another. *forgiven*: home's."""
         await self._check_limits()
         return bool(await self.call("adopt", worker, run, int(persist), forgiven))
 
@@ -184,12 +185,11 @@ class Queue:
         if reply[0] == b"gone":
             return Reply("gone", reply[1].decode("utf-8", "replace"), accepted=len(ops))
         *texts, truths, numbers, leases = reply
-        most = self.settings.max_request_size
         values = [
             *(text.decode("utf-8", "replace") for text in texts),
             *(bool(truth) for truth in truths),
             *numbers,
-            [(token, priority, unpack(request, most)) for token, priority, request in leases],
+            [(token, priority, unpack(request, self.settings.max_request_size)) for token, priority, request in leases],
         ]
         return Reply(**dict(zip(Reply.__dataclass_fields__, values, strict=True)))
 

@@ -33,7 +33,6 @@ class Queues(Sequence[Queue]):
         self.settings = self.home.settings
         self.key = self.home.key
         self.seen_key = self.home.seen_key
-        self.resumed = ""  # when the run was last gone on with by a worker that found no other, by the server's clock
 
     @overload
     def __getitem__(self, number: int) -> Queue: ...
@@ -65,12 +64,18 @@ class Queues(Sequence[Queue]):
         shards = len(self)
         found, state = await home.join(worker, run, persist=persist, flush=flush, arguments=arguments, shards=shards)
         keeps = persist and not flush
-        forgiven = await home.client.hget(f"{home.prefix}run", "forgiven") or b""
-        self.resumed = forgiven.decode(errors="replace")
-        for queue in self._shards[1:]:
-            while not await queue.adopt(worker, found, persist=keeps, forgiven=forgiven):  # noqa: ASYNC110 -- Redis knows
+
+        async def adopt(queue: Queue) -> None:
+            while not await queue.adopt(worker, found, persist=keeps, forgiven=home.forgiven):  # noqa: ASYNC110 -- Redis knows
                 await asyncio.sleep(ADOPT_INTERVAL)
+
+        await asyncio.gather(*(adopt(queue) for queue in self._shards[1:]))
         return found, state
+
+    @property
+    def resumed(self) -> str:
+        """When the run was last gone on with by a worker that found no other, by the server's clock; "" if never."""
+        return self.home.forgiven.decode(errors="replace")
 
     async def sweep(self) -> None:
         await asyncio.gather(*(queue.sweep() for queue in self._shards))

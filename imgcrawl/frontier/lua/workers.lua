@@ -99,7 +99,7 @@ local function upgrade()
 end
 
 -- worker, name of the run, keep what was seen, wipe first, arguments, what is none in their place, number of shards
--- -> id, state; or id, 'other', arguments of the run, which are not these; or id, 'shards', its number of them
+-- -> id, state, when it was last forgiven; or id, 'other', arguments of the run, which are not these; or id, 'shards', its number of them
 function operations.join()
     local worker, name, persist, flush = argument(), argument(), argument() == '1', argument() == '1'
     local arguments, foreign, shards = argument(), argument(), argument() or '1'
@@ -128,7 +128,7 @@ function operations.join()
     end
     redis.call('ZADD', WORKERS, text(now + expiry), worker)
     redis.call('HSET', SEQUENCES, worker, '0')
-    return {run.id, run.state}
+    return {run.id, run.state, run.forgiven and text(whole(run.forgiven)) or ''}
 end
 
 -- Into a shard that is not home. worker, id of the run that goes on at home, keep what was seen, when that run was last
