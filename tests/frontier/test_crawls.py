@@ -501,9 +501,9 @@ def test_who_joins_a_crawl_or_goes_on_with_it_overwrites_no_feed_of_it(
         crawl.start(*feeds, lists="6")
         until(lambda: len({item["worker"] for item in crawl.items()}) == 2)
         waits.touch()
-        # What is in the feed is acknowledged, so that none of it is done again.
+        # What is on its way to the feed is there and acknowledged, so that none of it is done again.
         lists = lambda: sum(path.startswith("/list") for path in [*site.hits])  # noqa: E731 -- beside its use
-        until(lambda: int(client.hget("{pages:requests}:run", "done") or 0) == lists() + len(fed()))
+        until(lambda: int(client.hget("{pages:requests}:run", "done") or 0) == lists() + len(crawl.items()))
         for worker in crawl.workers:
             worker.kill()
             worker.wait()
