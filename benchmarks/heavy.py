@@ -1,7 +1,7 @@
 """A site of what is large: pages of megabytes, images and pages of 100 MB, a gallery of 100,000 images, 24 megapixels.
 
-`python -m benchmarks.heavy --port PORT --cache FOLDER`. `/list/KIND/COUNT` links to COUNT galleries of a kind, and to
-`BESIDE` ordinary pages of 1 MB where the kind is one that takes memory. `dense500` are pages of 500 KB.
+`python -m benchmarks.heavy --port PORT --cache FOLDER`. `/list/KIND/COUNT` links to COUNT galleries of a kind, and
+to up to `BESIDE` ordinary pages of 1 MB where the kind is one that takes memory. `dense500` are pages of 500 KB.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def gallery_of(count: int, address: str) -> str:
 
 def list_of(kind: str, count: int) -> str:
     links = [f"/{kind}/{number}.html" for number in range(count)]
-    if kind in ("huge", "hugepage"):
-        links += [f"/dense1000/{number}.html" for number in range(BESIDE)]
+    beside = BESIDE if kind == "huge" else BESIDE * count // 32 if kind == "hugepage" else 0
+    links += [f"/dense1000/{number}.html" for number in range(beside)]
     return "<html><body>" + "".join(f'<a class="g" href="{link}">a gallery</a>' for link in links) + "</body></html>"
 
 
