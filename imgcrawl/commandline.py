@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from scrapy.cmdline import execute
 from scrapy.settings import Settings
@@ -18,6 +19,7 @@ from imgcrawl.exitcodes import ExitCode
 from imgcrawl.lines import printable
 
 SETTINGS = "imgcrawl.settings"
+NO_HOME = "/nonexistent"  # as Debian says it of users that have none
 
 
 def run(argv: Sequence[str] | None = None) -> None:
@@ -26,6 +28,12 @@ def run(argv: Sequence[str] | None = None) -> None:
     `--config FILE` and `--config-profile NAME` may stand anywhere on the command line. Exit code 2, and one sentence on
     stderr, for a configuration that cannot be used.
     """
+    try:
+        Path.home()
+    except (
+        RuntimeError
+    ):  # nobody says where: a user without a name, such as a service's; Scrapy looks for its file there
+        os.environ["HOME"] = NO_HOME
     try:
         arguments, file, profile = take_options(list(sys.argv if argv is None else argv))
         settings = _settings()

@@ -225,6 +225,16 @@ def test_without_a_file_nothing_is_from_the_file(tmp_path: Path) -> None:
     assert told.stdout == "configuration file: none\nall settings are the project's own\n"
 
 
+def test_a_user_whom_nobody_knows_is_served(tmp_path: Path) -> None:
+    """A service's, or that of a container; Scrapy looks for its file in his home."""
+    nobody = "import os, pwd; pwd.getpwuid = lambda uid: {}[uid]; del os.environ['HOME']"
+    command = [sys.executable, "-c", f"{nobody}; from imgcrawl.console import main; main(['imgcrawl', 'list'])"]
+    told = run(command, cwd=tmp_path, env=environment(settings=None), capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "pximg" in told.stdout
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_ctrl_c_while_python_loads_is_one_word(tmp_path: Path) -> None:
     (tmp_path / "scrapy").mkdir()
     (tmp_path / "scrapy" / "__init__.py").write_text("import time; print('loading', flush=True); time.sleep(600)")

@@ -1,4 +1,4 @@
-"""What nobody can run here is checked by its own linter or schema, and says that it was not run."""
+"""What no test can run is checked by its own linter or schema, and says where it stands how it was run by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-NOT_RUN = [DEPLOY / "compose.yaml", *DEPLOY.glob("kubernetes/*"), *DEPLOY.glob("systemd/*")]
+BY_HAND = [DEPLOY / "compose.yaml", *DEPLOY.glob("kubernetes/*"), *DEPLOY.glob("systemd/*")]
 
 
 def needs(*modules: str) -> pytest.MarkDecorator:
@@ -23,9 +23,20 @@ def needs(*modules: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(bool(missing), reason=f"pip install {' '.join(missing)}".replace("_", "-"))
 
 
-@pytest.mark.parametrize("file", NOT_RUN, ids=lambda file: file.name)
-def test_each_file_says_that_it_was_not_run(file: Path) -> None:
-    assert file.read_text("utf-8").splitlines()[0].endswith("not run.")
+@pytest.mark.parametrize("file", BY_HAND, ids=lambda file: file.name)
+def test_each_file_says_where_it_stands_how_it_was_run(file: Path) -> None:
+    assert file.read_text("utf-8").splitlines()[0].endswith(": docs/deploy.md.")
+
+
+def test_a_service_has_a_home() -> None:
+    """Its user has none, and what a crawl says of itself is kept there."""
+    unit = dict(
+        line.split("=", 1)
+        for line in (DEPLOY / "systemd/imgcrawl@.service").read_text("utf-8").splitlines()
+        if "=" in line
+    )
+    assert unit["DynamicUser"] == "yes"
+    assert unit["Environment"] == f"HOME=/var/lib/{unit['StateDirectory']}"
 
 
 @needs("check_jsonschema")
