@@ -23,6 +23,7 @@ from scrapy.settings import BaseSettings
 from imgcrawl.bodies import received_bytes
 from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
+from imgcrawl.followed import page_of
 from imgcrawl.stopping import cut_short, leave_undone
 
 logger = logging.getLogger(__name__)
@@ -92,14 +93,17 @@ class BudgetsMiddleware:
 
     async def process_request(self, request: Request) -> None:
         host = urlsplit(request.url).hostname or ""
-        if _is_robots(request) or request.meta.get("budgeted") == host:
+        if _is_robots(request):
+            return
+        if _is_counted(request, host):
+            request.meta["budgeted"] = request.url
             return
         kind = "images" if request.meta.get("media") else "pages"
         self._refuse_if_spent(request, "bytes", host)
         self._refuse_if_spent(request, kind, host)
         await self._wait_for_hours(request, host)
         await self._admit(request, kind, host)
-        request.meta["budgeted"] = host
+        request.meta["budgeted"] = request.url  # and no mere host: spiders copy meta to the pages they ask for next
 
     async def _wait_for_hours(self, request: Request, host: str) -> None:
         hours = self._hours.get(host, self._hours.get("*"))
@@ -230,6 +234,13 @@ class BudgetsMiddleware:
         self._over.set()
         if self._telling:
             await self._telling
+
+
+def _is_counted(request: Request, host: str) -> bool:
+    """Whether *request* is one that counts already, on *host*, once more, or where that leads to."""
+    before = request.meta.get("redirect_urls") if page_of(request) is not request else None
+    counted: str = request.meta.get("budgeted", "")
+    return counted in (request.url, *(before or ())[-1:]) and urlsplit(counted).hostname == host
 
 
 def _is_robots(request: Request) -> bool:

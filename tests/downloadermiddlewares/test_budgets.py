@@ -59,6 +59,21 @@ async def test_retries_and_redirects_do_not_count(server: Server) -> None:
     assert refused(answers) == 0
 
 
+async def test_pages_that_are_asked_for_with_the_meta_of_another_count(server: Server) -> None:
+    server.add("/first", status=302, headers={"Location": server.url("/led")})
+    server.add("*", b"x")
+
+    async def script(crawler: Crawler) -> None:
+        response = await crawler.engine.download_async(Request(server.url("/first")))
+        for number in range(2):
+            response = await crawler.engine.download_async(Request(server.url(f"/{number}"), meta=response.meta))
+        with pytest.raises(RequestRefused, match="budget"):
+            await crawler.engine.download_async(Request(server.url("/2"), meta=response.meta))
+        assert server.paths()[-4:] == ["/first", "/led", "/0", "/1"]
+
+    await crawl(script, **BUDGETS, BUDGET_HOST_PAGES=3)
+
+
 async def test_bytes(server: Server) -> None:
     server.add("*", b"x" * 1000)
 
