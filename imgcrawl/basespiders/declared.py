@@ -26,7 +26,7 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
     options: ClassVar[dict[str, str]] = {
         "list": "the address of a list page, with {page} for its number, {offset} or {token}, or that of the first one",
         "galleries": "XPath or CSS of the links to galleries on a list page; without it, what the page repeats",
-        "next": "XPath or CSS of the link to the next list page, or of its {token}; without it rel=next is looked for",
+        "next": "XPath or CSS of the link to the next list page, or of its {token}; without it what says next on it",
         "first": "the number of the first list page",
         "per_page": "galleries on a list page, where {offset} counts them; without it they are counted",
         "sitemap": "the address of a sitemap, a feed (RSS, Atom) or a robots.txt with some, in place of list pages",

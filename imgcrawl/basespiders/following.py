@@ -1,13 +1,17 @@
-"""LIST: what an answer itself says the next page is, in its headers or in JSON."""
+"""LIST: what an answer itself says the next page is, on the page, in its headers or in JSON."""
 
 from __future__ import annotations
 
 import re
+from typing import cast
 
 import jmespath
-from scrapy.http import JsonResponse, Response
+from scrapy.http import JsonResponse, Response, TextResponse
 
+from imgcrawl.basespiders.base import addresses, base_and_encoding, is_page, is_readable
 from imgcrawl.basespiders.queries import is_broken
+from imgcrawl.pages.pagination import NEXT_LINKS
+from imgcrawl.pages.saidnext import next_said
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute, host_of
 
@@ -21,6 +25,15 @@ _NEXT_IN_JSON = jmespath.compile(
     meta.pagination.links.next]"""
 )
 _ADDRESS = re.compile(r"https?://|[/?]")
+
+
+def next_on(response: Response) -> list[str]:
+    """What a list page names as its next one: by `rel="next"`, in its headers or its JSON, or else as it says so in
+    words, for a script or by a form."""
+    found = [*(addresses(response, NEXT_LINKS) if is_readable(response) else ()), *next_stated(response)]
+    if found or not is_page(response):
+        return found
+    return next_said(cast("TextResponse", response).selector, response.url, *base_and_encoding(response))
 
 
 def next_stated(response: Response) -> list[str]:

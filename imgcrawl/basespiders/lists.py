@@ -24,7 +24,7 @@ from imgcrawl.basespiders.base import (
     text_of,
 )
 from imgcrawl.basespiders.fedlists import FedListsSpider
-from imgcrawl.basespiders.following import next_stated
+from imgcrawl.basespiders.following import next_on
 from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.basespiders.queries import is_broken
 from imgcrawl.basespiders.questions import QUESTIONS, asked_of_walk, asked_reason, password_asked, question_on
@@ -35,7 +35,6 @@ from imgcrawl.identity import Identity
 from imgcrawl.pages.busy import says_busy
 from imgcrawl.pages.login import Form, login_forms
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
-from imgcrawl.pages.pagination import NEXT_LINKS
 
 MAX_FORMS = 100  # to log in, that are remembered
 
@@ -55,7 +54,8 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
     The address `list_url` has in it `{page}`; or `{offset}`, the number of entries before, counted by `page_size` or,
     where that is 0, by what the pages showed; or `{token}`, what `next_link` finds on the page before. Where it has
     none of them, `next_link` (XPath, CSS, or JMESPath for pages that are JSON) finds the address of the next page;
-    without it that is the link that says `rel="next"`, or what headers and JSON call so.
+    without it that is the link that says `rel="next"`, or what headers and JSON call so, or else a link, a form or an
+    attribute that says "next" or "older" and leads to what looks like another page of the list.
 
     The end is a page that answers 404 or 410, that has nothing on it, that shows only what the first page or the one
     before did, or that has no next one; or the page after `pages` pages. Some pages in a row that bring next to
@@ -284,8 +284,8 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 if "{token}" in self.list_url:
                     found = select(response, self.next_link) if self.next_link else []
                 else:
-                    found = addresses(response, self.next_link or NEXT_LINKS) if is_readable(response) else []
-                    found += [] if self.next_link else next_stated(response)
+                    declared = addresses(response, self.next_link) if self.next_link and is_readable(response) else []
+                    found = declared if self.next_link else next_on(response)
             except RequestRefused as refusal:  # the galleries of the page are found all the same
                 found, refused = [], str(refusal)
             self._next[response] = self.next_link, found, refused

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+from parsel import Selector
 
 from imgcrawl.digits import whole
 from imgcrawl.pages.repeated import PagePlaces
@@ -19,7 +22,7 @@ NEXT_LINKS = f"//*[self::link or self::a][{_IS_NEXT}]/@href"
 LINKS = f"//*[self::a or (self::link and {_IS_NEXT})]/@href"
 
 _NEXT = re.compile(
-    r"(next|older|(?:(?:load|show|view|see) )?more|forward|"
+    r"\W*+(next|older|(?:(?:load|show|view|see) )?more|forward|"
     r"suivante?s?|nächste[rs]?|weiter|siguientes?|próxima|proxima|successiv[aoi]|далее|следующая|"
     r"下一页|下一頁|下页|次へ|次の\w*+|다음)?\W*+(page|posts?|entries|results|galleries|albums|items|стр\w*+)?\W*+",
     re.IGNORECASE,
@@ -33,7 +36,7 @@ _NEXT_CLASS = re.compile(
 _ADDRESSES = ("data-url", "data-href", "data-next", "data-next-url", "data-next-page-url", "data-load-more-url")
 _PRESSED = f"//*[{' or '.join(f'@{name}' for name in _ADDRESSES)}]"
 _FEW_ELEMENTS, _FEW_TEXTS, _FEW_WORDS, _FEW_CLASSES = 30, 8, 200, 500  # in a link, that are looked at
-_OLDER = re.compile(r"(older|next) [a-z]{3,12}s\W*+", re.IGNORECASE)  # whatever stands on the list: stories, tales
+_OLDER = re.compile(r"\W*+(older|next) [a-z]{3,12}s\W*+", re.IGNORECASE)  # whatever stands on the list: stories, tales
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +101,13 @@ def _next_link(page: PagePlaces) -> str:
         if address == page.url or host_of(address) != host_of(page.url):
             continue
         text = " ".join("".join(link.itertext()).split())
-        if len(text) <= 30 and _says_next(text) and "'" not in text:
+        if len(text) <= 30 and says_next(text) and "'" not in text:
             return f"//a[normalize-space()='{text}']"
         for name in (link.get("class") or "").split():
             if _NEXT_CLASS.fullmatch(name):
                 return f"a.{name}"
         label = link.get("aria-label") or link.get("title") or ""
-        if label and "'" not in label and _says_next(" ".join(label.split())):
+        if label and "'" not in label and says_next(" ".join(label.split())):
             attribute = "aria-label" if link.get("aria-label") else "title"
             return f"//a[@{attribute}='{label}']"
     return _pressed(page)
@@ -112,16 +115,23 @@ def _next_link(page: PagePlaces) -> str:
 
 def _pressed(page: PagePlaces) -> str:
     """XPath of the address in what is pressed, or scrolled to, to see the next page."""
-    for node in page.page.xpath(_PRESSED)[:100]:
-        element = node.root
-        name = next(name for name in _ADDRESSES if name in element.attrib)
+    for element, name in pressed_in(page.page):
         address = absolute(page.base, element.get(name), page.encoding)
-        said = " ".join("".join(element.itertext()).split())
-        classes = (element.get("class") or "").split()
-        says = "next" in name or "more" in name or any(map(_NEXT_CLASS.fullmatch, classes))
-        if address and host_of(address) == host_of(page.url) and (says or (len(said) <= 30 and _says_next(said))):
+        if address and host_of(address) == host_of(page.url):
             return f"//{element.tag}/@{name}"
     return ""
+
+
+def pressed_in(page: Selector) -> Iterator[tuple[Any, str]]:
+    """What is pressed, or scrolled to, to see the next page, and the attribute that has its address."""
+    for node in page.xpath(_PRESSED)[:100]:
+        element = node.root
+        name = next(name for name in _ADDRESSES if name in element.attrib)
+        said = " ".join("".join(element.itertext()).split())
+        classes = (element.get("class") or "").split()
+        named = "next" in name or "more" in name or any(map(_NEXT_CLASS.fullmatch, classes))
+        if named or (len(said) <= 30 and says_next(said)):
+            yield element, name
 
 
 def words_of(link: Any) -> str:
@@ -140,12 +150,10 @@ def leads_on(link: Any) -> bool:
     around = link.getparent()
     classes = f"{link.get('class') or ''} {'' if around is None else around.get('class') or ''}"[:_FEW_CLASSES]
     said = (each.strip(" :·|-") for each in (text, label))
-    return any(len(each) <= 30 and _says_next(each) for each in said) or any(
-        map(_NEXT_CLASS.fullmatch, classes.split())
-    )
+    return any(len(each) <= 30 and says_next(each) for each in said) or any(map(_NEXT_CLASS.fullmatch, classes.split()))
 
 
-def _says_next(text: str) -> bool:
+def says_next(text: str) -> bool:
     if _ARROWS.fullmatch(text):
         return True
     match = _NEXT.fullmatch(text)

@@ -1,0 +1,60 @@
+"""Lists whose galleries are declared, and whose next page is not: what the pages themselves say is followed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from parsel import Selector
+
+from imgcrawl.pages.saidnext import next_said
+from tests.basespiders.test_every_gallery import add, add_galleries, gallery_crawl, links, names
+from tests.support.server import Server
+
+URL = "http://h/list?page=1"
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ('<a href="?page=2">« Older posts</a>', ["http://h/list?page=2"]),
+        ('<a href="?page=2" aria-label="Next page">·</a>', ["http://h/list?page=2"]),
+        ('<a href="/page/2"><i></i>›</a>', ["http://h/page/2"]),
+        ('<div class=more data-next-url="/list?page=2"></div>', ["http://h/list?page=2"]),
+        (
+            "<form action=/list><input type=hidden name=page value=2><button>Next</button></form>",
+            ["http://h/list?page=2"],
+        ),
+        ("<form><button name=page value=2>Next</button><button>Back</button></form>", ["http://h/list?page=2"]),
+        (
+            '<form><input name=q value="a b"><input type=submit name=p value=Next></form>',
+            ["http://h/list?q=a+b&p=Next"],
+        ),
+        # What says so of something else, or of nothing.
+        ("<form method=post><input type=hidden name=page value=2><button>Next</button></form>", []),
+        ("<form><input type=hidden name=page value=2><button>Search</button></form>", []),
+        ("<form><input type=hidden name=page value=2><button disabled>Next</button></form>", []),
+        ('<a href="/about">More</a><a href="/g/17">More</a><a href="http://other/list?page=2">Next</a>', []),
+        ('<a href="#top">Next</a><a href="/list?page=1">›</a><a href="?page=0">« Newer posts</a>', []),
+        ('<a href="javascript:void(0)">Next</a><a>Next</a>', []),
+    ],
+)
+def test_what_says_that_it_is_the_next_page_of_a_list(markup: str, expected: list[str]) -> None:
+    assert next_said(Selector(f"<body>{markup}"), URL, URL, "utf-8") == expected
+
+
+def test_a_list_is_walked_by_what_its_pages_say(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    form = '<form action="/all"><input type="hidden" name="page" value="{}"><button>Next</button></form>'
+    add(
+        server,
+        {
+            "/all": links("/g/1") + '<a href="/about">More</a>' + form.format(2),
+            "/all?page=2": links("/g/2") + '<a href="/all?page=1">‹</a> <a href="/all?page=3">« Older posts</a>',
+            "/all?page=3": links("/g/3") + '<a href="/all?page=2">‹</a> <a href="/all?page=3">›</a>',
+        },
+    )
+    run = gallery_crawl(server, tmp_path, "/all", galleries="a.g")
+    assert names(run) == ["1", "2", "3"], run.log
+    assert run.code == 0
+    assert not any(request.path == "/about" for request in server.requests)
