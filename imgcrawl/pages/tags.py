@@ -126,10 +126,14 @@ def _markup(root: Any) -> Iterator[str]:
             yield f"{'' if name in _VOID else f'</{name}>'}{escape(element.tail or '') if element is not root else ''}"
 
 
+_LONGEST_BASE = 10_000  # characters
+
+
 def base_of(html: str | Selector, url: str) -> str:
     """The address that the addresses on the page *url* are relative to: its first `<base href>`, wherever it stands.
 
-    As in HTML, a base of `data:` or `javascript:` does not count. Of a selector the whole page counts.
+    As in HTML, a base of `data:` or `javascript:` does not count, and none that is very much longer than any server
+    takes: each address on the page would be as long. Of a selector the whole page counts.
     """
     href: str | None
     if isinstance(html, Selector):
@@ -142,7 +146,7 @@ def base_of(html: str | Selector, url: str) -> str:
     else:
         href = None
     base = resolve(url, href) if href else None
-    return url if base is None or base.startswith(("data:", "javascript:")) else base
+    return url if base is None or len(base) > _LONGEST_BASE or base.startswith(("data:", "javascript:")) else base
 
 
 def property_of(attributes: dict[str, str]) -> str:
