@@ -5,6 +5,7 @@ The engine's slot is there from before the scheduler is opened until the spider 
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
@@ -201,6 +202,21 @@ def on_start(
             tell_failed(engine, request)
 
     engine._process_start_next = process_next_or_tell  # type: ignore[method-assign] # Scrapy stops the crawl
+
+
+def start_again(engine: ExecutionEngine) -> bool:
+    """Have *engine* run start() once more, if that is at its end and the spider goes on: whether it does."""
+    if engine._start is not None or is_stopping(engine):
+        return False
+
+    async def run() -> None:
+        engine._start = await engine.scraper.spidermw.process_start()
+        if engine._slot is not None and not is_stopping(engine):
+            engine._slot.heartbeat.stop()  # which is started with it
+            await engine._start_request_processing()
+
+    engine._start_request_processing_awaitable = asyncio.ensure_future(run())  # as Scrapy ends it at a stop
+    return True
 
 
 def tell_failed(engine: ExecutionEngine, request: Request) -> None:

@@ -19,15 +19,14 @@ class FrontierMiddleware:
 
     def __init__(self, crawler: Crawler) -> None:
         self.crawler = crawler
-        self._begun = False
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
         return cls(crawler)
 
     async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        seeded = start if self._begun else self._scheduler().seeding.seed(start, self._again)
-        self._begun = True
+        seeding = self._scheduler().seeding
+        seeded = start if seeding.is_under_way else seeding.seed(start, self._again)
         async for output in seeded:
             yield output
 

@@ -67,6 +67,7 @@ class SharedRun:
         accept: Callable[[int, bytes, bytes, bytes, bool], None],
         wake_engine: Callable[[], None],
         is_stopping: Callable[[], bool],
+        start_again: Callable[[], bool] = bool,  # of an engine, if there is one
     ) -> None:
         self.queues = queues
         self.leases = leases
@@ -86,7 +87,7 @@ class SharedRun:
         self.lost_reports = 0  # times that what was reported may have been lost
         self.may_seed = False  # whether this worker could run start()
         self.start_error = ""
-        self.start_is_over = False  # here: this worker runs it no second time
+        self.start_is_over = False  # here: it does not wait to be run a second time
         self.is_feeder = asyncio.Event()  # whether this worker queues what outsiders feed
         self.nothing_outside = False
         self.when_done: Callable[[], None] | None = None  # called for the feeder, which then sets `is_over`
@@ -95,6 +96,7 @@ class SharedRun:
         self._accept = accept
         self.wake_engine = wake_engine
         self._is_stopping = is_stopping
+        self.start_again = start_again
         self.exchanged = asyncio.Event()  # cleared by those who wait for it
         self.is_idle = False
 
@@ -249,8 +251,10 @@ class SharedRun:
         else:
             self.is_feeder.clear()
             self.nothing_outside = False
-        if (self.start_error or self.start_is_over) and not reply.seeded and not self.home.outbox:
+        if self.start_error and not reply.seeded and not self.home.outbox:
             self.report("seeded", self.start_error, "")  # the server has lost it
+        if self.start_is_over and not reply.seeded and self.is_open and self.start_again():  # and what it gave
+            self.start_is_over = False
         if not self.is_open:
             return
         was, self.state = self.state, RunState.DONE if reply.state == "done" else RunState.RUNNING

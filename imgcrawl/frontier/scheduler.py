@@ -16,7 +16,7 @@ from scrapy_redis import defaults
 from scrapy_redis.scheduler import Scheduler as StockScheduler
 from twisted.internet.defer import Deferred
 
-from imgcrawl.engine import is_stopping, on_request_finished, tell_failed, wake
+from imgcrawl.engine import is_stopping, on_request_finished, start_again, tell_failed, wake
 from imgcrawl.exceptions import InputError
 from imgcrawl.frontier import codec
 from imgcrawl.frontier.border import kept_here
@@ -79,6 +79,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
             accept=self._accept,
             wake_engine=lambda: wake(crawler.engine),
             is_stopping=lambda: is_stopping(crawler.engine),
+            start_again=lambda: start_again(crawler.engine),
         )
         self.seeding = Seeding(self.shared_run, self.check, lambda request: tell_failed(crawler.engine, request))
         self.meta_allowed = frozenset(crawler.settings.getlist("FRONTIER_META_ALLOWED"))

@@ -26,6 +26,11 @@ class Seeding:
         self._starts: weakref.WeakSet[Request] = weakref.WeakSet()
         self.once = False  # start() ends for this worker as the run is seeded, and not as it is over
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether `seed` waits for its turn, or has it."""
+        return self._run.may_seed
+
     def is_start(self, request: Request) -> bool:
         """Whether *request* came from start()."""
         return request in self._starts

@@ -95,6 +95,13 @@ class Ending(Fed):
         if self.idle < 3:
             raise DontCloseSpider
 
+class Starting(Fed):
+    name = "starting"
+    max_idle_time = 3
+    rows, slow, lists, weight = "0", "0", "0", "0"
+    start = Plain.start
+    parse_page = Plain.parse_page
+
 class Idling(Fed):
     name = "idling"
     max_idle_time = 7
@@ -178,6 +185,35 @@ def test_a_spider_that_says_itself_what_it_does_when_it_is_idle_is_asked(
         assert urls(crawl) == pages(2)
         assert worker.returncode == 0
         assert "Spider closed (finished)" in crawl.log(worker)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_start_of_its_own_is_run_again_if_the_server_has_lost_what_it_gave(tmp_path: Path, count: int) -> None:
+    """Its worker told the server that start() was done, whose pages were lost."""
+    (tmp_path / "redis").mkdir()
+    seeding = tmp_path / "items.jsonl.seeding"
+    seeding.touch()
+    with (
+        RedisServer(tmp_path / "redis", "--appendonly", "no") as server,
+        Site(0.1) as site,
+        Crawl(tmp_path, server.url, site, FRONTIER_LEASE_TIMEOUT=6) as crawl,
+        server.client() as client,
+    ):
+        with_redis_spiders(crawl, "starting")
+        for _ in range(count):
+            crawl.start(rows="100")
+        until(lambda: len(crawl.items()) == 1 and client.zcard("{starting:requests}:workers") == count)
+        client.save()
+        seeding.unlink()
+        until(lambda: client.hget("{starting:requests}:run", "seeded") and len(crawl.items()) > 20)
+        server.kill()  # what it takes up is from before all but one of the rows
+        server.start()
+        until(lambda: client.hget("{starting:requests}:run", "seeded"))
+        client.lpush("starting:start_urls", f"{site.url}/page/0")
+        crawl.wait()
+        assert urls(crawl) == pages(100, "row") | {"/page/0"}
+        assert [worker.returncode for worker in crawl.workers] == [0] * count
+        assert "ERROR" not in "".join(map(crawl.log, crawl.workers))
 
 
 @pytest.mark.parametrize("way", ["shell", "fetch", "parse", "check"])
