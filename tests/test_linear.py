@@ -128,7 +128,7 @@ READ: list[tuple[Callable[[str], object], list[str]]] = [
             "<p>please log in to view" + "<a href=/></a><form action=/></form>" * 30_000,
         ],
     ),
-    (images, [f'<base href="/{long("a/")}">{"<img src=b.jpg>" * 1_000}']),
+    (images, [f'<base href="/{long("a/")}">' + "".join(f"<img src={number}.jpg>" for number in range(500))]),
     (images, [f'<img src="/{long("_blank1")}y">', f'<img src="/{long(".jpg!")}y">']),
     (
         images,
