@@ -27,13 +27,13 @@ _NEXT_IN_JSON = jmespath.compile(
 _ADDRESS = re.compile(r"https?://|[/?]")
 
 
-def next_on(response: Response) -> list[str]:
-    """What a list page names as its next one: by `rel="next"`, in its headers or its JSON, or else as it says so in
-    words, for a script or by a form."""
+def next_on(response: Response, number: int) -> list[str]:
+    """What list page *number*, counted from 1, names as its next one: by `rel="next"`, in its headers or its JSON, or
+    else as it says so in words, for a script, by a form, or by that number."""
     found = [*(addresses(response, NEXT_LINKS) if is_readable(response) else ()), *next_stated(response)]
     if found or not is_page(response):
         return found
-    return next_said(cast("TextResponse", response).selector, response.url, *base_and_encoding(response))
+    return next_said(cast("TextResponse", response).selector, response.url, *base_and_encoding(response), number)
 
 
 def next_stated(response: Response) -> list[str]:

@@ -55,7 +55,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
     where that is 0, by what the pages showed; or `{token}`, what `next_link` finds on the page before. Where it has
     none of them, `next_link` (XPath, CSS, or JMESPath for pages that are JSON) finds the address of the next page;
     without it that is the link that says `rel="next"`, or what headers and JSON call so, or else a link, a form or an
-    attribute that says "next" or "older" and leads to what looks like another page of the list.
+    attribute that says "next" or "older", or the number of that page, and leads to what looks like one of the list.
 
     The end is a page that answers 404 or 410, that has nothing on it, that shows only what the first page or the one
     before did, or that has no next one; or the page after `pages` pages. Some pages in a row that bring next to
@@ -151,7 +151,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         forms = login_forms(cast("TextResponse", response).selector) if is_page(response) else set()
         found = self.found_on(response)
         if not self.is_numbered():
-            self._names_next(response)
+            self._names_next(response, page)
         why = "" if found else question_on(response, is_first=page == self.first_page)
         why = why or ("corrupt" if not found and is_broken(response) else "")
         return _Seen(found, self.last_named(response, page, offset, len(found)), forms, why)
@@ -270,13 +270,13 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         """The address of the page after *page*; empty where there is none."""
         if self.is_numbered():
             return self.numbered_address(page + 1, walk)
-        following = self._names_next(response)
+        following = self._names_next(response, page)
         if "{token}" in self.list_url:
             token = next(filter(None, following), "")
             return self.list_address(page + 1, token=quote(token, safe=""), offset=walk.offset) if token else ""
         return next((self.at_home(address) for address in following if address != response.url), "")
 
-    def _names_next(self, response: Response) -> list[str]:
+    def _names_next(self, response: Response, page: int) -> list[str]:
         """What on a page names the next one: searched for once, in a thread where the page is large."""
         query, found, refused = self._next.get(response, (None, [], ""))
         if query != self.next_link:
@@ -285,7 +285,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                     found = select(response, self.next_link) if self.next_link else []
                 else:
                     declared = addresses(response, self.next_link) if self.next_link and is_readable(response) else []
-                    found = declared if self.next_link else next_on(response)
+                    found = declared if self.next_link else next_on(response, page - self.first_page + 1)
             except RequestRefused as refusal:  # the galleries of the page are found all the same
                 found, refused = [], str(refusal)
             self._next[response] = self.next_link, found, refused

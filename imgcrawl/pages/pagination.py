@@ -33,7 +33,16 @@ _NEXT_CLASS = re.compile(
     re.IGNORECASE,
 )
 # What is no link, and has the address of the next page for a script.
-_ADDRESSES = ("data-url", "data-href", "data-next", "data-next-url", "data-next-page-url", "data-load-more-url")
+_ADDRESSES = (
+    "data-url",
+    "data-href",
+    "data-next",
+    "data-next-url",
+    "data-next-page-url",
+    "data-load-more-url",
+    "data-ajax-url",
+    "hx-get",
+)
 _PRESSED = f"//*[{' or '.join(f'@{name}' for name in _ADDRESSES)}]"
 _FEW_ELEMENTS, _FEW_TEXTS, _FEW_WORDS, _FEW_CLASSES = 30, 8, 200, 500  # in a link, that are looked at
 _OLDER = re.compile(r"\W*+(older|next) [a-z]{3,12}s\W*+", re.IGNORECASE)  # whatever stands on the list: stories, tales

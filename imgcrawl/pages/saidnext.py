@@ -3,45 +3,77 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from parsel import Selector
 
-from imgcrawl.pages.pagination import leads_on, pressed_in, says_next
+from imgcrawl.digits import whole
+from imgcrawl.pages.continued import continues
+from imgcrawl.pages.pagination import leads_on, pressed_in, says_next, words_of
 from imgcrawl.urls import absolute, host_of
 
 _MOST = 5_000  # links, or parts of forms, of a page that are looked at
 _NUMBERS = re.compile("[0-9]+")
+_SPLIT = re.compile("([0-9]+)")
 _PAGE = re.compile("page|页|頁|ページ|страниц|seite", re.IGNORECASE)
 
 
-def next_said(page: Selector, url: str, base: str, encoding: str) -> list[str]:
-    """The addresses that *page*, which is at *url*, says its next one has. What "next" and "more" say may stand on
-    any link, so that only addresses which look like another page of the same list count."""
-    found = (
-        absolute(base, address, encoding)
-        for address in chain(
-            (link.get("href") or "" for link in islice(page.root.iter("a"), _MOST) if leads_on(link)),
-            (element.get(name) for element, name in pressed_in(page)),
-            _submitted(page, url, encoding),
-        )
+def next_said(page: Selector, url: str, base: str, encoding: str, number: int = 1) -> list[str]:
+    """The addresses that *page*, which is at *url*, says its next one has: in words, or by the number behind its own,
+    which is *number* unless its address says another. What "next", "more" and "2" say may stand on any link, so that
+    only addresses which look like another page of the same list count."""
+    links = list(islice(page.root.iter("a", "option"), _MOST))
+    said = chain(
+        (link.get("href") or "" for link in links if link.tag == "a" and leads_on(link)),
+        (element.get(name) for element, name in pressed_in(page)),
+        _submitted(page, url, encoding),
     )
-    return [address for address in dict.fromkeys(found) if address and _is_of_the_list(url, address)]
+    found = (absolute(base, address, encoding) for address in said)
+    in_words = [each for each in dict.fromkeys(found) if each and _is_of_the_list(url, each, number + 1)]
+    by_number, own = _numbered(links, url, base, encoding, number)
+    if not in_words or not by_number:
+        return in_words or by_number
+    # What says "next", an arrow, may lead to the last page, or to the next ten of them.
+    goes_to = _number_of(in_words[0], by_number[0], own + 1)
+    return in_words if goes_to is not None and goes_to <= own else by_number
 
 
-def _is_of_the_list(url: str, other: str) -> bool:
-    """Whether *other* is *url* with another query, or other numbers, or has a word for a page in it."""
+def _is_of_the_list(url: str, other: str, number: int) -> bool:
+    """Whether *other* is *url* with another query, other numbers, or *number* behind it, or has a word for a page."""
     one, two = urlsplit(url), urlsplit(other)
     if host_of(url) != host_of(other) or one[1:4] == two[1:4]:
         return False
     if one.path == two.path:
         return bool(two.query)
-    return _NUMBERS.sub("0", one.path) == _NUMBERS.sub("0", two.path) or bool(
-        _PAGE.search(two.path) and _NUMBERS.search(two.path)
+    return (
+        _NUMBERS.sub("0", one.path) == _NUMBERS.sub("0", two.path)
+        or bool(_PAGE.search(two.path) and _NUMBERS.search(two.path))
+        or continues(url, other, number)
     )
+
+
+def _numbered(links: Iterable[Any], url: str, base: str, encoding: str, number: int) -> tuple[list[str], int]:
+    """The page behind that at *url*, as its number names it, and the number of *url*."""
+    named: dict[int, str] = {}
+    for link in links:
+        if told := whole(words_of(link).strip(" \n\t\xa0[]()."), 99_999):
+            address = absolute(base, link.get("href" if link.tag == "a" else "value") or "", encoding)
+            if address and _is_of_the_list(url, address, told):
+                named.setdefault(told, address)
+    own = next((found for told, address in named.items() if (found := _number_of(url, address, told))), number)
+    return ([named[own + 1]] if own + 1 in named else []), own
+
+
+def _number_of(url: str, other: str, told: int) -> int | None:
+    """The number of the page at *url*, if that has another in the place of *told*, which is that of *other*."""
+    pairs = zip(_SPLIT.split(url), _SPLIT.split(other), strict=False)
+    differ = [pair for pair in pairs if pair[0] != pair[1]]
+    if len(differ) != 1 or len(_SPLIT.split(url)) != len(_SPLIT.split(other)) or whole(differ[0][1], 99_999) != told:
+        return None
+    return whole(differ[0][0], 99_999)
 
 
 def _submitted(page: Selector, url: str, encoding: str) -> Iterator[str]:

@@ -30,6 +30,10 @@ URL = "http://h/list?page=1"
             '<form><input name=q value="a b"><input type=submit name=p value=Next></form>',
             ["http://h/list?q=a+b&p=Next"],
         ),
+        ('<button hx-get="/list?page=2">Load more</button>', ["http://h/list?page=2"]),
+        ('<b>1</b><a href="?page=2">2</a><a href="?page=3">3</a>', ["http://h/list?page=2"]),
+        ("<select><option value=/list/page/1>1<option value=/list/page/2>2</select>", ["http://h/list/page/2"]),
+        ('<a href="/post/2">2</a><a href="?page=3">3</a>', []),
         # What says so of something else, or of nothing.
         ("<form method=post><input type=hidden name=page value=2><button>Next</button></form>", []),
         ("<form><input type=hidden name=page value=2><button>Search</button></form>", []),
@@ -43,6 +47,20 @@ def test_what_says_that_it_is_the_next_page_of_a_list(markup: str, expected: lis
     assert next_said(Selector(f"<body>{markup}"), URL, URL, "utf-8") == expected
 
 
+def test_the_number_behind_that_of_the_page_is_its_next() -> None:
+    pager = Selector("<body>" + "".join(f'<a href="/all/{number}">{number}</a>' for number in range(1, 6)))
+    assert next_said(pager, "http://h/all/3", "http://h/all/3", "utf-8", 1) == ["http://h/all/4"]
+    assert next_said(pager, "http://h/all", "http://h/all", "utf-8", 1) == ["http://h/all/2"]
+    assert next_said(pager, "http://h/all/5", "http://h/all/5", "utf-8", 5) == []
+    last = Selector('<body><b>1</b><a href="/all/2">2</a><a href="/all/3">3</a><a href="/all/90">»</a>')
+    assert next_said(last, "http://h/all", "http://h/all", "utf-8", 1) == ["http://h/all/2"]
+    downwards = Selector('<body><a href="/all/6">6</a><b>5</b><a href="/all/4">4</a><a href="/all/4">Older</a>')
+    assert next_said(downwards, "http://h/all/5", "http://h/all/5", "utf-8", 2) == ["http://h/all/4"]
+    offsets = Selector('<body><a href="?start=0">1</a><a href="?start=20">2</a><a href="?start=40">3</a>')
+    assert next_said(offsets, "http://h/all", "http://h/all", "utf-8", 1) == ["http://h/all?start=20"]
+    assert next_said(offsets, "http://h/all?start=20", "http://h/all", "utf-8", 2) == ["http://h/all?start=40"]
+
+
 def test_a_list_is_walked_by_what_its_pages_say(server: Server, tmp_path: Path) -> None:
     add_galleries(server)
     form = '<form action="/all"><input type="hidden" name="page" value="{}"><button>Next</button></form>'
@@ -51,10 +69,12 @@ def test_a_list_is_walked_by_what_its_pages_say(server: Server, tmp_path: Path) 
         {
             "/all": links("/g/1") + '<a href="/about">More</a>' + form.format(2),
             "/all?page=2": links("/g/2") + '<a href="/all?page=1">‹</a> <a href="/all?page=3">« Older posts</a>',
-            "/all?page=3": links("/g/3") + '<a href="/all?page=2">‹</a> <a href="/all?page=3">›</a>',
+            "/all?page=3": links("/g/3")
+            + '<a href="/all?page=2">‹</a> <a href="/all?page=3">›</a> 3 <a href="?page=4">4</a>',
+            "/all?page=4": links("/g/4") + '<a href="/all?page=2">2</a> <a href="/all?page=3">3</a> 4',
         },
     )
     run = gallery_crawl(server, tmp_path, "/all", galleries="a.g")
-    assert names(run) == ["1", "2", "3"], run.log
+    assert names(run) == ["1", "2", "3", "4"], run.log
     assert run.code == 0
     assert not any(request.path == "/about" for request in server.requests)
