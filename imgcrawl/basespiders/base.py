@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.losses import lost_gallery
 from imgcrawl.basespiders.picked import PickedSpider
-from imgcrawl.basespiders.queries import each, is_broken, said
+from imgcrawl.basespiders.queries import each, is_broken, links_in, said
 from imgcrawl.basespiders.trials import check_time
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.failures import reason_of
@@ -226,10 +226,12 @@ def words_of(page: Response | Selector, *queries: str) -> str:
     return ""
 
 
-def addresses(response: Response, query: str) -> list[str]:
-    """The http(s) addresses that *query* finds, absolute, in order, each once; none to a place on the page itself."""
+def addresses(response: Response, query: str, is_meant: Callable[[Any], bool] | None = None) -> list[str]:
+    """The http(s) addresses that *query* finds, absolute, in order, each once; none to a place on the page itself.
+
+    An element that is no link has those of the links in it; where there are several, *is_meant* says which."""
     base, encoding = base_and_encoding(response)
-    links = (said(node) for node in nodes(response, query) if not _is_dead_link(node))
+    links = (said(node) for node in links_in(nodes(response, query), is_meant) if not _is_dead_link(node))
     found = (absolute(base, link, encoding) for link in links if not is_empty(link))
     return list(dict.fromkeys(address for address in found if address))
 

@@ -176,7 +176,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         """The address of page *number* of *gallery*, if the page before, *response*, names it."""
         here = {response.url, gallery}
         if query := self.gallery_next_link:
-            return [link for link in map(self.at_home, addresses(response, query)) if link != response.url]
+            return [link for link in map(self.at_home, addresses(response, query, leads_on)) if link != response.url]
         links = list(self._links_of(response))
         said = [*addresses(response, NEXT_LINKS), *next_stated(response), *(to for to, _, leads in links if leads)]
         nexts = [link for link in dict.fromkeys(map(self.at_home, said)) if link not in here]

@@ -35,6 +35,7 @@ from imgcrawl.identity import Identity
 from imgcrawl.pages.busy import says_busy
 from imgcrawl.pages.login import Form, login_forms
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
+from imgcrawl.pages.pagination import leads_on
 
 MAX_FORMS = 100  # to log in, that are remembered
 
@@ -283,9 +284,10 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             try:
                 if "{token}" in self.list_url:
                     found = select(response, self.next_link) if self.next_link else []
-                else:
-                    declared = addresses(response, self.next_link) if self.next_link and is_readable(response) else []
-                    found = declared if self.next_link else next_on(response, page - self.first_page + 1)
+                elif not self.next_link:
+                    found = next_on(response, page - self.first_page + 1)
+                elif is_readable(response):
+                    found = addresses(response, self.next_link, leads_on)
             except RequestRefused as refusal:  # the galleries of the page are found all the same
                 found, refused = [], str(refusal)
             self._next[response] = self.next_link, found, refused

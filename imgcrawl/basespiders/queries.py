@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
 
 from lxml import etree
 from parsel import Selector
@@ -41,6 +41,31 @@ def said(node: Selector) -> str:
         return str(node.root) if type(node.root) is int else ""  # no truth, which is an int, too
     attributes = node.root.items() if hasattr(node.root, "items") else ()  # of a number or a truth there are none
     return next((value for name, value in attributes if name in ("href", "src")), "") or node.xpath("string()").get("")
+
+
+def links_in(found: Iterable[Selector], is_meant: Callable[[Any], bool] | None = None) -> Iterator[Selector]:
+    """*found*, with the links in an element in its place, if it is none itself and has any: in a list's entry, around
+    its title. Of several in one only those that are, as elements, meant, if *is_meant* says so of any."""
+    inside: dict[Any, bool] = {}
+    for node in found:
+        element = node.root
+        if node.type != "html" or not hasattr(element, "iter") or "href" in element.attrib or "src" in element.attrib:
+            yield node
+        elif not _is_in(inside, element.getparent()):
+            links = [link for link in element.iter("a", "area") if (link.get("href") or "").strip()]
+            inside[element] = bool(links)
+            links = (is_meant and list(filter(is_meant, links))) or links
+            yield from (node.__class__(root=link, type="html") for link in links) if links else (node,)
+
+
+def _is_in(inside: dict[Any, bool], element: Any) -> bool:
+    """Whether *element* or one around it is *inside* what was given its links; each is looked at once."""
+    path = []
+    while element is not None and element not in inside:
+        path.append(element)
+        element = element.getparent()
+    inside.update(dict.fromkeys(path, element is not None and inside[element]))
+    return element is not None and inside[element]
 
 
 def is_broken(response: Response) -> bool:

@@ -78,3 +78,24 @@ def test_a_list_is_walked_by_what_its_pages_say(server: Server, tmp_path: Path) 
     assert names(run) == ["1", "2", "3", "4"], run.log
     assert run.code == 0
     assert not any(request.path == "/about" for request in server.requests)
+
+
+def test_selectors_of_what_stands_around_links_mean_these(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    entry = (
+        '<li class=item><h2><a href="/g/{0}">Cats</a></h2><a href="/g/{0}#comments">2 comments</a>'
+        "<ul><li class=item>x</li></ul></li>"
+    )
+    pager = '<div class=pager><a href="/all?p={}">Previous</a> <a href="/all">1</a> <a href="/all?p={}">Next</a></div>'
+    add(
+        server,
+        {
+            "/all": entry.format(1) + entry.format(2) + pager.format(0, 2),
+            "/all?p=2": entry.format(3) + pager.format(1, 3),
+            "/all?p=3": entry.format(4) + "<div class=pager><a href=/all?p=2>Previous</a></div>",
+        },
+    )
+    for galleries in ("li.item", "h2", "//li[@class='item']"):
+        run = gallery_crawl(server, tmp_path / galleries[:2].strip("/"), "/all", galleries=galleries, next=".pager")
+        assert names(run) == ["1", "2", "3", "4"], run.log
+        assert run.code == 0
