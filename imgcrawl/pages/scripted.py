@@ -37,6 +37,7 @@ _BEFORE, _NAME = 400, 64  # characters before a list: of the object that it is i
 _MAX_LISTS, _ALONE = 30, 3  # of a page; images of one that no other speaks for
 _MAX_LOOKS = 2_000  # of a page: around lists that have a name as all things have
 _MAX_LIST, _MAX_READ = 1_000_000, 6_000_000  # characters of one; of all
+_QUOTES = re.compile(r"\\{1,2}(?:u0022|x22)")  # as they stand in a text for JSON.parse
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 # A page that is there to lead on has next to nothing else: nothing to press, and few words.
 _LEADS = compile_possessive(
@@ -80,7 +81,7 @@ def scripted_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
     for script in _SCRIPT.finditer(text):
         if "ld+json" in script[1].lower():
             continue
-        for match in _TEXT.finditer(script[2]):
+        for match in _TEXT.finditer(_QUOTES.sub('"', script[2])):
             stated = _unescaped(match[1])
             name = file_name(stated)
             if "/" not in stated or not PHOTOGRAPH.search(name) or PLACEHOLDER.fullmatch(name):
@@ -120,7 +121,8 @@ def listed_images(
 def _lists_in(scripts: Iterable[str]) -> Iterator[Stated]:
     tried, left, looks = 0, _MAX_READ, count()
     for script in scripts:
-        for code in (script, script.replace('\\"', '"')) if '\\"' in script else (script,):
+        plain = _QUOTES.sub('"', script).replace('\\"', '"')
+        for code in (script, plain) if plain != script else (script,):
             for found in _LIST.finditer(code):
                 called = _called(code, found.start(), looks)
                 if not called:

@@ -271,6 +271,10 @@ def both(html: str, url: str = PAGE) -> list[str]:
             '"b":"{\\"u\\":\\"/i/4.jpg\\"}","c":"/img/loading.jpg","d":"/icons/x.svg","e":"/logo.png"}</script>',
             ["https://c.example/3.webp", "https://site.example/i/4.jpg"],
         ),
+        (
+            r"<script>var d = JSON.parse('[\u0022\/i\/1.jpg\u0022,\x22/i/it\u0027s.jpg\x22]')</script>",
+            ["https://site.example/i/1.jpg", "https://site.example/i/it's.jpg"],
+        ),
         ("<img src=a.jpg><script>var images=['/i/1.jpg']</script>", [HERE + "a.jpg"]),
         *(
             (f"<script>var images=['/i/{name}.jpg']</script>", [f"https://site.example/i/{name}.jpg"])

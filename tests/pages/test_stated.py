@@ -161,6 +161,7 @@ def test_markup(markup: str, expected: list[str]) -> None:
         ("""var gallery = {items: [{src: '/i/shown.jpg'}, {src: '/i/a.jpg'}]}""", ONE),
         ("""site.gallery = {"id": 7, "by": {"a": [3]}, "items": ["/i/shown.jpg", "/i/a.jpg", "/i/b.jpg"]}""", TWO),
         ("""album = JSON.parse('{"photos": {"media": [{"url": "/i/shown.jpg"}, {"url": "/i/a.jpg"}]}}')""", ONE),
+        (r"""album = JSON.parse('{\u0022photos\u0022: [\u0022\/i\/shown.jpg\u0022, \x22\/i\/a.jpg\x22]}')""", ONE),
         ("""photos = {"1": {"url": "/i/shown.jpg", "thumb": "/t/1.jpg"}, "2": {"url": "/i/a.jpg"}}""", ONE),
         ("""$.fancybox.open([{src: '/i/shown.jpg'}, {src: '/i/a.jpg'}])""", ONE),
         ("""lightGallery(it, {dynamic: true, dynamicEl: [{src: '/i/shown.jpg'}, {src: '/i/a.jpg'}]})""", ONE),
