@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from contextvars import ContextVar
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,10 @@ logger = logging.getLogger(__name__)
 
 # Not in `meta`, which travels: whoever wrote it there would have a page asked for again for ever.
 _given_up: weakref.WeakSet[Request] = weakref.WeakSet()
+# The page whose items are worked on, and those whose items lack something and need not say so: a project's own
+# `item_completed` keeps paths alone, or drops the item.
+_page: ContextVar[Request | None] = ContextVar("page", default=None)
+_lacking: weakref.WeakSet[Request] = weakref.WeakSet()
 POLL_INTERVAL = 0.2  # seconds: Scrapy sends no signal when a stop begins, only when it is done
 
 _Result = TypeVar("_Result")
@@ -99,9 +104,26 @@ async def until_given_up(crawler: Crawler) -> None:
     await asyncio.sleep(crawler.settings.getfloat("SHUTDOWN_TIMEOUT", 5))
 
 
-def is_cut_short(item: Any) -> bool:
-    """Whether *item* lacks something that it would have in a crawl that goes on, or where another worker keeps it.
-    What a site has not got it has not got there, either: nothing is done again for it. A budget is of one crawl."""
+def work_on(request: Request) -> None:
+    """From now on, in this context (`contextvars`), the items of *request* are worked on."""
+    _page.set(page_of(request))
+
+
+def note_outcomes(images: Sequence[Any]) -> None:
+    """Note of which page *images* are, the outcomes of an item, if `is_cut_short` cannot tell from that item."""
+    if (page := _page.get()) is not None and _lacks_some({"images": images}):
+        _lacking.add(page)
+
+
+def is_cut_short(item: Any, page: Any = None) -> bool:
+    """Whether *item*, of the response or failure *page*, lacks something that it would have in a crawl that goes on, or
+    where another worker keeps it. What a site has not got it has not got there, either: nothing is done again for it. A
+    budget is of one crawl."""
+    request = getattr(page, "request", None)
+    return _lacks_some(item) or (request is not None and page_of(request) in _lacking)
+
+
+def _lacks_some(item: Any) -> bool:
     adapter = ItemAdapter(item)
     lists = (adapter.get(name) for name in ("failed_pages", "images", "videos"))
     parts = [part for parts in lists if isinstance(parts, list | tuple) for part in parts]

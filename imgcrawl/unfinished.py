@@ -12,7 +12,7 @@ from imgcrawl.engine import before_scraping, is_stopping, when_given_up
 from imgcrawl.exceptions import GalleryUnfinished
 from imgcrawl.followed import page_of
 from imgcrawl.pages.outside import give_up_when
-from imgcrawl.stopping import are_over, is_cut_short, stop_with, was_given_up
+from imgcrawl.stopping import are_over, is_cut_short, stop_with, was_given_up, work_on
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -34,7 +34,7 @@ class Unfinished:
         self._queued: WeakSet[Request] = WeakSet()
         stop_with(crawler)
         give_up_when(are_over)  # where it is known what becomes of a page that is given up, and not otherwise
-        before_scraping(crawler.engine, self._not_fetched)
+        before_scraping(crawler.engine, self._begun)
         when_given_up(crawler.engine, self.leave)
         crawler.signals.connect(self._item_scraped, signals.item_scraped)
         crawler.signals.connect(self._item_dropped, signals.item_dropped)
@@ -79,14 +79,17 @@ class Unfinished:
             self._queued.add(request)
         return True
 
-    def _not_fetched(self, request: Request) -> None:
+    def _begun(self, request: Request) -> None:
+        work_on(request)
         if was_given_up(request):
             self._put_back(request)
 
     def _item_scraped(self, item: Any, response: Response | Failure | None) -> None:
-        if response is not None and is_stopping(self._crawler.engine) and is_cut_short(item):
+        if response is not None and is_stopping(self._crawler.engine) and is_cut_short(item, response):
             self._put_back(getattr(response, "request", None))
 
-    def _item_dropped(self, response: Response | Failure | None, exception: Exception) -> None:
+    def _item_dropped(self, item: Any, response: Response | Failure | None, exception: Exception) -> None:
         if response is not None and isinstance(exception, GalleryUnfinished):
             self._put_back(getattr(response, "request", None))
+        else:
+            self._item_scraped(item, response)

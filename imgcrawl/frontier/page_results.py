@@ -57,19 +57,22 @@ class PageResults:
         self.fail(response, failure.value)
 
     def _item_scraped(self, item: Any, response: Response | Failure | None) -> None:
-        page = self._leases.of(response)
-        if page is not None and is_stopping(self._crawler.engine) and is_cut_short(item):
-            page.unfinished = True
+        self._leave_cut_short(item, response)
         # FeedExporter was connected first, so what it has just counted is this item's.
         lost = self._crawler.stats.get_value("feed/lost", 0)
         if lost > self._items_not_fed:
             self._items_not_fed = lost
             self.give_back(response)
 
-    def _item_dropped(self, response: Response | Failure | None, exception: Exception) -> None:
-        page = self._leases.of(response)
-        if page is not None and isinstance(exception, GalleryUnfinished):
-            page.unfinished = True
+    def _item_dropped(self, item: Any, response: Response | Failure | None, exception: Exception) -> None:
+        if isinstance(exception, GalleryUnfinished):
+            self.leave(response)
+        else:
+            self._leave_cut_short(item, response)
+
+    def _leave_cut_short(self, item: Any, response: Response | Failure | None) -> None:
+        if is_stopping(self._crawler.engine) and is_cut_short(item, response):
+            self.leave(response)
 
     def _leave_unwritable_feed(self) -> None:
         """Leave the pages to workers whose feeds can be written: here each would be lost."""

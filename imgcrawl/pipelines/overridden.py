@@ -12,6 +12,7 @@ from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings, SettingsAttribute
 from twisted.python.failure import Failure
 
 from imgcrawl.pipelines.outcomes import with_facts
+from imgcrawl.stopping import note_outcomes
 
 if TYPE_CHECKING:
     from imgcrawl.items import Image
@@ -46,6 +47,7 @@ def results_of(images: list[Image], facts: Any, own: Collection[str]) -> list[tu
     told = with_facts(images, facts)
     if "item_completed" not in own:
         return [(True, image) for image in told]
+    note_outcomes(told)
     return [(True, image) if "path" in image else (False, _failure(image)) for image in told]
 
 

@@ -123,6 +123,18 @@ def test_requests_names_and_results_as_scrapys_documentation_has_them(site: Serv
     assert sorted(path.name for path in (tmp_path / "images" / "a").iterdir()) == ["0.jpg", "1.jpg"]
 
 
+@pytest.mark.parametrize("had", [0, 1])
+def test_what_a_budget_cut_short_is_had_by_the_next_start(had: int, site: Server, tmp_path: Path) -> None:
+    """The item says nothing of it, or is dropped: its page was done, and the others were lost with exit code 0."""
+    product = {"name": "a", "src": [site.url("/0.jpg"), site.url("/1.jpg")]}
+    others = [{"name": "b", "src": [site.url(f"/none{number}.jpg") for number in range(2 - had)]}]
+    settings = {"ADDONS": '{"imgcrawl.Addon": 300}', "JOBDIR": "job", "CONCURRENT_REQUESTS": "1"}
+    pipelines = ("AsDocumented",)
+    crawled(tmp_path, site, *others, product, pipelines=pipelines, **settings, BUDGET_IMAGES="2")
+    items, log = crawled(tmp_path, site, *others, product, pipelines=pipelines, **settings)
+    assert [item["image_paths"] for item in items] == [["a/0.jpg", "a/1.jpg"]], log
+
+
 def test_requests_of_its_own_have_what_ours_have(site: Server, tmp_path: Path) -> None:
     addresses = [site.url("/0.jpg"), site.url("/none.jpg"), site.url("/1.jpg")]
     item = {"url": site.url("/gallery"), "title": "T", "image_urls": addresses, "referrer_policy": "origin"}
