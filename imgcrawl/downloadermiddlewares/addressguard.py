@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -19,8 +20,11 @@ from scrapy.utils.url import strip_url
 from imgcrawl.exceptions import InputError, RequestRefused
 from imgcrawl.urls import WEB, is_public, literal_ip
 
+logger = logging.getLogger(__name__)
+
 LONGEST = 16_384  # characters of an address: twice what servers take, of which many take 8,192
 _MAX_PAGES = 10_000
+_MOST_TOLD = 10  # hosts
 # RFC 1123 names, and the underscore that many hosts have all the same.
 _NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
 _NUMERIC_END = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
@@ -61,6 +65,7 @@ class AddressGuardMiddleware:
         self._allowed = [_network(host) or host.lower() for host in allowed]
         self._schemes = set(schemes) - {"http", "https"}
         self._private_pages: LRUCache[str, bool] = LRUCache(_MAX_PAGES)
+        self._told: set[str] = set()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -84,9 +89,23 @@ class AddressGuardMiddleware:
         if self._may_name_anything(request) or self._is_allowed(host, ip):
             return None
         if ip and not is_public(ip):
+            self._tell(request, host)
             raise RequestRefused("private_address", f"{request.url} was named by {named_by(request)}")
         request.meta["public_only"] = True
         return None
+
+    def _tell(self, request: Request, host: str) -> None:
+        """Log that a page is refused which would be missing without a word: no errback hears of it."""
+        is_heard = request.errback is not None or request.callback is NO_CALLBACK or request.meta.get("media")
+        if is_heard or host in self._told or len(self._told) >= _MOST_TOLD:
+            return
+        self._told.add(host)
+        logger.warning(
+            "Pages of %s are not asked for: it is not public, and was named by %s, which others may write; if you did,"
+            " name it in PRIVATE_HOSTS_ALLOWED",
+            host,
+            named_by(request),
+        )
 
     def _is_of_another_scheme(self, request: Request) -> bool:
         # That nobody is known to have named it does not say that the user did: pipelines ask for what items name.
