@@ -33,7 +33,7 @@ _POLICIES = {
     "unsafe-url": "",
     "always": "",
 }
-_LONGEST, _MOST_HOSTS, _MOST_IMAGES = 1_000, 20, 2_000
+_LONGEST, _MOST_HOSTS, _MOST_IMAGES, _MOST_METAS = 1_000, 20, 2_000, 5_000
 _LONG_HOST = 300  # characters: to spell one in Punycode takes as long as the square of them
 
 
@@ -48,7 +48,7 @@ def stated_policy(headers: Iterable[str], page: Selector | None = None, base: st
     images there have a `referrerpolicy` of their own; parted by blanks."""
     root: Any = page.root if page is not None else None
     policy = _last(policy for header in headers for policy in header[:_LONGEST].split(","))
-    for tag in root.iter("meta") if root is not None else ():
+    for tag in islice(root.iter("meta"), _MOST_METAS) if root is not None else ():
         if tag.get("name", "")[:_LONGEST].strip().lower() == "referrer":
             policy = _last((policy or "default", tag.get("content", "")))
     of_hosts = {host: own for host, own in _of_hosts(root, base).items() if own not in (None, policy)}

@@ -78,6 +78,18 @@ def test_many_long_hosts_take_no_time() -> None:
     assert time.process_time() - started < 1
 
 
+def test_a_page_of_nothing_but_policies_takes_no_time() -> None:
+    """It is read in the event loop, whatever its size."""
+    page = Selector("<meta name=referrer content=no-referrer>" * 200_000)
+
+    def took() -> float:
+        started = time.thread_time()
+        assert stated_policy([], page, PAGE) == "no-referrer"
+        return time.thread_time() - started
+
+    assert min(took() for _ in range(3)) < 0.1
+
+
 @pytest.fixture
 def hosts() -> Iterator[Server]:
     with Server(("127.0.0.1", "127.0.0.2")) as running:
