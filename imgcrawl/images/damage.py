@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # What an outcome's `warnings` may say. The image is whole in spite of it.
 WARNINGS: Final = {
     "no_end": "the mark that ends the file is missing; all rows are there",
+    "no_detail": "parts of a progressive JPEG that tell its last details are missing; all rows are there",
     "trailing_bytes": "there are bytes behind the end of the image",
     "cut_off": "the answer broke off before the end that it had announced; the image is whole",
     "thumbnail": "what the page shows of an image, and links to what has turned out to be none",
@@ -21,8 +22,8 @@ WARNINGS: Final = {
     "unverified": "kept by its first bytes, not decoded (IMAGES_KEEP)",
 }
 _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-# Behind 0xFF: a stuffed byte of the picture's data, fill, restarts, the start and the end; or the end of the bytes.
-_NO_SEGMENT: Final = {b"", *(bytes([code]) for code in (0x00, 0x01, *range(0xD0, 0xDA), 0xFF))}
+# Behind 0xFF: a stuffed byte of the picture's data, fill, restarts, the start; or the end of the bytes.
+_NO_SEGMENT: Final = {b"", *(bytes([code]) for code in (0x00, 0x01, *range(0xD0, 0xD9), 0xFF))}
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
 # What stands in the place of rows that are missing shows in the picture, and differs between these.
 _TAILS: Final = tuple(
@@ -53,8 +54,9 @@ def mended(source: bytes, error: ImageError) -> Mended | None:
 
 def overlooked(source: bytes, format_: str) -> tuple[str, ...]:
     """What is wrong with the end of *source*, which was decoded completely."""
-    if format_ == "JPEG" and not source.endswith(_JPEG_END):
-        return ("trailing_bytes",)
+    if format_ == "JPEG":
+        detail = () if _has_all_scans(source) else ("no_detail",)
+        return detail if source.endswith(_JPEG_END) else (*detail, "trailing_bytes")
     if format_ == "PNG" and not source.endswith(_PNG_END):
         return ("trailing_bytes",) if _PNG_END in source else ("no_end",)
     if format_ == "GIF" and not source.endswith(b";"):
@@ -81,11 +83,11 @@ def _has_all_scans(source: bytes) -> bool:
 
 
 def _next_marker(source: bytes, start: int) -> int:
-    """Where, from *start* on, a marker begins that has a segment; -1 where there is none."""
+    """Where, from *start* on, a marker begins that has a segment; -1 where the image ends before there is one."""
     found = source.find(b"\xff", start)
     while found >= 0 and source[found + 1 : found + 2] in _NO_SEGMENT:
         found = source.find(b"\xff", found + 1)
-    return found
+    return -1 if source.startswith(_JPEG_END, max(found, 0)) else found
 
 
 def _without_bad_ancillary(source: bytes) -> bytes:

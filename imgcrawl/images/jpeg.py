@@ -19,6 +19,8 @@ _COMPONENTS: Final = {1, 3, 4}
 _OTHERS: Final = {0xC4, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # segments that say nothing of the picture's size
 _EIGHTH: Final = 8  # Pillow's decoder makes pictures of sides that are as many times smaller
 _DRAFT: Final = 16  # of its pixels, as it is decoded, take the room of one
+_NOTHING: Final = 128  # what a decoder paints, in gray, where a scan has no data
+_MORE: Final = bytes(n * 90 % 251 for n in range(1, 999))  # data of a scan, or nothing where it has all
 
 
 class Headers(NamedTuple):
@@ -89,7 +91,20 @@ def decodes(source: bytes, found: Headers) -> bool:
         ROOM.on_cost(pixels)
     with ROOM.taken(cost):
         try:
-            Image.frombytes("L", small, source, "jpeg", "L", "", _EIGHTH, 0)
+            return not may_lack_data(Image.frombytes("L", small, source, "jpeg", "L", "", _EIGHTH, 0))
         except Exception:  # whatever it is, it is looked at again by whoever can tell it
             return False
-    return True
+
+
+def may_lack_data(picture: Image.Image) -> bool:
+    """Whether *picture*, a JPEG's in gray, may end with what its file says nothing of: a decoder is content with a file
+    that was cut and given an end, and paints the rest."""
+    return picture.mode == "L" and picture.getpixel((picture.width - 1, picture.height - 1)) == _NOTHING
+
+
+def with_more(source: bytes) -> bytes:
+    """*source* with more data in its last scan, which shows in its picture only if there was too little."""
+    found = headers(source)
+    marker = _MARKER.search(source, found.data) if found and found.is_plain else None
+    end = marker.start() if marker else source.rfind(b"\xff\xd9")
+    return source[:end] + _MORE + source[end:]

@@ -182,8 +182,15 @@ def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> F
                 ROOM.on_cost(max(cost, image.width * image.height))
             if image.format == "JPEG":
                 # Every bit is still read; what is saved is 63 of 64 pixels of arithmetic and memory.
-                image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
+                image.draft("L", _eighth(width, height))
             _load(image)
+            if (
+                frames == 1
+                and image.format == "JPEG"
+                and jpeg.may_lack_data(image)
+                and _lacks_data(source, image, (width, height))
+            ):
+                raise ImageError("truncated", "its data ends before its last rows")
             try:
                 image.seek(image.tell() + 1)
             except EOFError:
@@ -192,6 +199,17 @@ def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> F
         if frames < declared:
             raise ImageError("truncated", f"{frames} of {declared} frames")
         return Facts(image.format or "", width, height, frames, extension_of(source, image.format or ""))
+
+
+def _eighth(width: int, height: int) -> tuple[int, int]:
+    return max(width // 8, 1), max(height // 8, 1)
+
+
+def _lacks_data(source: bytes, image: ImageFile.ImageFile, size: tuple[int, int]) -> bool:
+    """Whether more data of a scan changes the picture of *source*, which is *image*."""
+    with opened(jpeg.with_more(source)) as other:
+        other.draft("L", _eighth(*size))
+        return other.tobytes() != image.tobytes()
 
 
 class _FrameDecodedError(Exception):

@@ -55,6 +55,35 @@ def test_small_damage_is_kept_and_told(source: bytes, warnings: tuple[str, ...])
     assert set(warnings) <= set(WARNINGS)
 
 
+def ended(source: bytes, share: float) -> bytes:
+    return source[: int(len(source) * share)] + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("share", [0.4, 0.6, 0.9, 0.95])
+@pytest.mark.parametrize("source", [jpeg(), jpeg(mode="L"), encoded(picture(75, 59), "JPEG", restart_marker_rows=1)])
+def test_a_jpeg_that_was_cut_and_given_an_end_is_truncated(source: bytes, share: float) -> None:
+    """Decoders paint what is missing gray, and say nothing."""
+    for cut in (ended(source, share), ended(source, share) + source[-20:]):
+        with pytest.raises(ImageError, match="its data ends before its last rows") as caught:
+            examine(cut)
+        assert caught.value.reason == "truncated"
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("size", [(75, 59), (16, 16), (5, 3)])
+def test_a_picture_that_ends_in_that_gray_is_whole(size: tuple[int, int], mode: str, *, progressive: bool) -> None:
+    source = encoded(Image.new("L", size, 128).convert(mode), "JPEG", progressive=progressive)
+    assert examine(source).warnings == ()
+
+
+def test_a_progressive_jpeg_without_its_last_scans_is_kept_and_told() -> None:
+    whole = jpeg(progressive=True)
+    assert examine(whole).warnings == ()
+    assert examine(ended(whole, 0.5)).warnings == ("no_detail",)
+    assert examine(ended(whole, 0.5) + b"\n").warnings == ("no_detail", "trailing_bytes")
+
+
 @pytest.mark.parametrize(
     "source", [jpeg(), PNG, GIF, *(encoded(picture(40, 30), kind) for kind in ("WEBP", "BMP", "AVIF"))]
 )
