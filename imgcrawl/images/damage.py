@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from mmap import mmap
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
@@ -22,8 +23,9 @@ WARNINGS: Final = {
     "unverified": "kept by its first bytes, not decoded (IMAGES_KEEP)",
 }
 _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-# Behind 0xFF: a stuffed byte of the picture's data, fill, restarts, the start; or the end of the bytes.
-_NO_SEGMENT: Final = {b"", *(bytes([code]) for code in (0x00, 0x01, *range(0xD0, 0xD9), 0xFF))}
+_MOST_SEGMENTS: Final = 10_000  # that are looked at: scans of pictures are some ten
+# Behind 0xFF is no stuffed byte of the picture's data, no fill, no restart and no start.
+_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
 # What stands in the place of rows that are missing shows in the picture, and differs between these.
 _TAILS: Final = tuple(
@@ -68,13 +70,17 @@ def _has_all_scans(source: bytes) -> bool:
     """Whether the scans of a progressive JPEG tell every coefficient to its last bit (ITU-T T.81, G.1.1.1.1)."""
     lacking: dict[int, dict[int, int]] = {}
     start, progressive = 2, False
-    while 0 <= start < len(source) - 4:
+    for _ in range(_MOST_SEGMENTS):
+        if not 0 <= start < len(source) - 4:
+            break
         marker, length = source[start + 1], int.from_bytes(source[start + 2 : start + 4], "big")
         body = source[start + 4 : start + 2 + length]
         if marker == 0xC2 and len(body) > 5:
             progressive = True
             lacking = {component: dict.fromkeys(range(64), 1) for component in body[6::3]}
-        elif marker == 0xDA and progressive and body and len(body) >= 4 + 2 * body[0]:
+        elif marker == 0xDA and not progressive:
+            return True
+        elif marker == 0xDA and body and len(body) >= 4 + 2 * body[0]:
             first, last, bits = body[-3:]
             for component in body[1 : 1 + 2 * body[0] : 2]:
                 lacking.get(component, {}).update(dict.fromkeys(range(first, min(last, 63) + 1), bits & 15))
@@ -84,10 +90,8 @@ def _has_all_scans(source: bytes) -> bool:
 
 def _next_marker(source: bytes, start: int) -> int:
     """Where, from *start* on, a marker begins that has a segment; -1 where the image ends before there is one."""
-    found = source.find(b"\xff", start)
-    while found >= 0 and source[found + 1 : found + 2] in _NO_SEGMENT:
-        found = source.find(b"\xff", found + 1)
-    return -1 if source.startswith(_JPEG_END, max(found, 0)) else found
+    found = _MARKER.search(source, start)
+    return found.start() if found and found[0] != _JPEG_END else -1
 
 
 def _without_bad_ancillary(source: bytes) -> bytes:
