@@ -179,14 +179,30 @@ def _avif(source: bytes) -> Still | None:
 
 def _png(source: bytes) -> Still | None:
     """As RFC 2083 and its successors have it: all rows are there, each with a filter that there is."""
+    size = _png_size(source)
+    found = _take("PNG", *size[:2], 0) if size else None
+    if size and found:
+        _read_rows(source, *size[1:])
+    return found
+
+
+def refuse_missing_rows(source: bytes) -> None:
+    """Raise `ImageError` for a PNG that Pillow decodes, but whose data ends in order before its last row: Pillow leaves
+    the rest black. Those that are interlaced, or animations, are not looked at."""
+    if size := _png_size(source):
+        _read_rows(source, *size[1:])
+
+
+def _png_size(source: bytes) -> tuple[int, int, int] | None:
+    """Width, height, and the bytes of a row with its filter."""
     head = source[8:33]
     if len(head) < 25 or head[4:8] != b"IHDR" or head[20] or b"acTL" in source[33 : 1 << 16]:
         return None  # cut; interlaced; an animation
     width, height = int.from_bytes(head[8:12], "big"), int.from_bytes(head[12:16], "big")
-    row = -(-width * head[16] * _SAMPLES.get(head[17], 1) // 8) + 1
-    found = _take("PNG", width, height, 0)
-    if found is None:
-        return None
+    return width, height, -(-width * head[16] * _SAMPLES.get(head[17], 1) // 8) + 1
+
+
+def _read_rows(source: bytes, height: int, row: int) -> None:
     left = row * height
     for decompressed in _decompressed(source):
         piece = decompressed[:left]  # what follows the last row is nobody's
@@ -195,7 +211,7 @@ def _png(source: bytes) -> Still | None:
             raise ImageError("corrupt", "a row with a filter that there is not")
         left -= len(piece)
         if left <= 0:
-            return found
+            return
     raise ImageError("truncated", f"{left} bytes of its rows are missing")
 
 

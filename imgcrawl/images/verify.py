@@ -21,7 +21,7 @@ from imgcrawl.images import jpeg
 from imgcrawl.images.costs import LARGEST_IN_THREADS, MAX_FRAMES, cost_of
 from imgcrawl.images.damage import Mended, mended, overlooked
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, kept_format
-from imgcrawl.images.frugal import still
+from imgcrawl.images.frugal import refuse_missing_rows, still
 from imgcrawl.images.opening import LargerFrameError, formats, opened
 from imgcrawl.images.room import ANIMATION_FACTOR, ROOM
 from imgcrawl.images.structure import outline
@@ -184,6 +184,8 @@ def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> F
                 # Every bit is still read; what is saved is 63 of 64 pixels of arithmetic and memory.
                 image.draft("L", _eighth(width, height))
             _load(image)
+            if frames == 1 and image.format == "PNG" and not any(_last_row(image)):
+                refuse_missing_rows(source)
             if (
                 frames == 1
                 and image.format == "JPEG"
@@ -203,6 +205,10 @@ def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> F
 
 def _eighth(width: int, height: int) -> tuple[int, int]:
     return max(width // 8, 1), max(height // 8, 1)
+
+
+def _last_row(image: Image.Image) -> bytes:
+    return image.crop((0, image.height - 1, image.width, image.height)).tobytes()
 
 
 def _lacks_data(source: bytes, image: ImageFile.ImageFile, size: tuple[int, int]) -> bool:

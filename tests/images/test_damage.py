@@ -69,6 +69,24 @@ def test_a_jpeg_that_was_cut_and_given_an_end_is_truncated(source: bytes, share:
         assert caught.value.reason == "truncated"
 
 
+def png_of(rows: bytes, mode: str = "RGB") -> bytes:
+    """40 x 30, with *rows* in place of its own."""
+    whole = encoded(picture(40, 30, mode), "PNG")
+    return whole[:33] + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("mode", "row"), [("RGB", 121), ("RGBA", 161), ("L", 41), ("1", 6)])
+def test_a_png_whose_data_is_that_of_fewer_rows_is_truncated(mode: str, row: int) -> None:
+    """Pillow leaves the others black, and says nothing."""
+    rows = b"".join(b"\0" + bytes(n * 7 % 251 for n in range(1, row)) for _ in range(30))
+    assert examine(png_of(rows, mode)).warnings == ()
+    assert examine(png_of(rows[:-row] + bytes(row) + b"more", mode)).warnings == ()  # it is black
+    for lacking in (row, 20 * row):  # of a row that is not whole Pillow hears
+        with pytest.raises(ImageError, match="bytes of its rows are missing") as caught:
+            examine(png_of(rows[:-lacking], mode))
+        assert caught.value.reason == "truncated"
+
+
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("size", [(75, 59), (16, 16), (5, 3)])
