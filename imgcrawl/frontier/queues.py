@@ -69,7 +69,12 @@ class Queues(Sequence[Queue]):
             while not await queue.adopt(worker, found, persist=keeps, forgiven=home.forgiven):  # noqa: ASYNC110 -- Redis knows
                 await asyncio.sleep(ADOPT_INTERVAL)
 
-        await asyncio.gather(*(adopt(queue) for queue in self._shards[1:]))
+        adopting = [asyncio.ensure_future(adopt(queue)) for queue in self._shards[1:]]
+        try:
+            await asyncio.gather(*adopting)
+        finally:
+            for task in adopting:
+                task.cancel()  # what goes on after an error would adopt shards for this run beside the next try
         return found, state
 
     @property
