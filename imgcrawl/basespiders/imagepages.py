@@ -24,7 +24,7 @@ from imgcrawl.pages.continued import continues, goes_on, offset_in, renumbers
 from imgcrawl.pages.links import MAX_FRAMES, frames_of
 from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import outside_loop, size_of
-from imgcrawl.pages.pagination import NEXT_LINKS, leads_on, words_of
+from imgcrawl.pages.pagination import NEXT_LINKS, leads_on, named_by, words_of
 from imgcrawl.pages.shown import Caption
 from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import absolute
@@ -197,16 +197,16 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         return sorted((to for to in nexts if offset_in(gallery, to) > before), key=partial(offset_in, gallery))
 
     def _links_of(self, response: Response) -> Iterator[tuple[str, str, bool]]:
-        """The first links on a page with a number in them: where each leads to, what it says, and whether that is the
-        next page."""
+        """The first links, and options of a choice, on a page with a number in them: where each leads to, what it says,
+        and whether that is the next page."""
         if not isinstance(response, TextResponse) or not is_page(response):
             return
         base, encoding = base_and_encoding(response)
         root: Any = response.selector.root
-        for link in islice(root.iter("a"), _MOST_LINKS):
-            href = link.get("href") or ""
-            if _DIGIT.search(href) and (address := absolute(base, href, encoding)):
-                yield self.at_home(address), words_of(link), leads_on(link)
+        for link in islice(root.iter("a", "option"), _MOST_LINKS):
+            named = named_by(link)
+            if _DIGIT.search(named) and (address := absolute(base, named, encoding)):
+                yield self.at_home(address), words_of(link), link.tag == "a" and leads_on(link)
 
     # The pages of its images
 

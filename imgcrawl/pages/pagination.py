@@ -43,6 +43,7 @@ _ADDRESSES = (
     "data-ajax-url",
     "hx-get",
 )
+_ADDRESS = re.compile(r"[/?]|\.[a-z]{3,5}\Z", re.IGNORECASE)
 _PRESSED = f"//*[{' or '.join(f'@{name}' for name in _ADDRESSES)}]"
 _FEW_ELEMENTS, _FEW_TEXTS, _FEW_WORDS, _FEW_CLASSES = 30, 8, 200, 500  # in a link, that are looked at
 _OLDER = re.compile(r"\W*+(older|next) [a-z]{3,12}s\W*+", re.IGNORECASE)  # whatever stands on the list: stories, tales
@@ -141,6 +142,15 @@ def pressed_in(page: Selector) -> Iterator[tuple[Any, str]]:
         named = "next" in name or "more" in name or any(map(_NEXT_CLASS.fullmatch, classes))
         if named or (len(said) <= 30 and says_next(said)):
             yield element, name
+
+
+def named_by(link: Any) -> str:
+    """The address that *link*, an element, leads to: that of an <option>, too, which a script opens, unless its value
+    is just a number or a word, as that of a quantity is. Empty where there is none."""
+    if link.tag != "option":
+        return link.get("href") or ""
+    value = (link.get("value") or "").strip()
+    return value if _ADDRESS.search(value) else ""
 
 
 def words_of(link: Any) -> str:

@@ -12,7 +12,7 @@ from parsel import Selector
 
 from imgcrawl.digits import whole
 from imgcrawl.pages.continued import continues
-from imgcrawl.pages.pagination import leads_on, pressed_in, says_next, words_of
+from imgcrawl.pages.pagination import leads_on, named_by, pressed_in, says_next, words_of
 from imgcrawl.urls import absolute, host_of
 
 _MOST = 5_000  # links, or parts of forms, of a page that are looked at
@@ -60,7 +60,7 @@ def _numbered(links: Iterable[Any], url: str, base: str, encoding: str, number: 
     named: dict[int, str] = {}
     for link in links:
         if told := whole(words_of(link).strip(" \n\t\xa0[]()."), 99_999):
-            address = absolute(base, link.get("href" if link.tag == "a" else "value") or "", encoding)
+            address = absolute(base, named_by(link), encoding)
             if address and _is_of_the_list(url, address, told):
                 named.setdefault(told, address)
     own = next((found for told, address in named.items() if (found := _number_of(url, address, told))), number)

@@ -56,6 +56,8 @@ def test_the_number_behind_that_of_the_page_is_its_next() -> None:
     assert next_said(last, "http://h/all", "http://h/all", "utf-8", 1) == ["http://h/all/2"]
     downwards = Selector('<body><a href="/all/6">6</a><b>5</b><a href="/all/4">4</a><a href="/all/4">Older</a>')
     assert next_said(downwards, "http://h/all/5", "http://h/all/5", "utf-8", 2) == ["http://h/all/4"]
+    quantity = Selector("<body><select><option value=1>1<option value=2>2</select>")
+    assert next_said(quantity, "http://h/all/1", "http://h/all/1", "utf-8", 1) == []
     offsets = Selector('<body><a href="?start=0">1</a><a href="?start=20">2</a><a href="?start=40">3</a>')
     assert next_said(offsets, "http://h/all", "http://h/all", "utf-8", 1) == ["http://h/all?start=20"]
     assert next_said(offsets, "http://h/all?start=20", "http://h/all", "utf-8", 2) == ["http://h/all?start=40"]
