@@ -19,7 +19,7 @@ def measure(bench: Bench) -> Result:
         [RATE, FETCHED, "CPU ms/image"],
         RATE,
     )
-    site = Site(400 if bench.short else 1200)
+    site = Site(400 if bench.short else 800)
     with own_server(site, CACHE, bench.server_core) as address:
         everything = addresses(bench, (address.base + path for path in site.paths()))
         one = addresses(bench, [address.base + site.path(0)], "one.txt")

@@ -45,7 +45,7 @@ def measure(bench: Bench) -> Result:
         [RATE, PINNED, CPU, LOOP, RSS, START],
         PINNED,
     )
-    site = Site(600 if bench.short else 1600)
+    site = Site(600 if bench.short else 1200)
     present = bench.present(SHORT if bench.short else (*PEERS, peers.REQUESTS_PROCESSES), result)
     for cores, server in ((None, None), (bench.client_core, bench.server_core)):
         with static_server(site, CACHE, server) as address:

@@ -32,7 +32,7 @@ def measure(bench: Bench) -> Result:
         [*(name(workers) for name in (_column, _share, _trips) for workers in WORKERS[name is _share :]), LONG],
         _column(2),
     )
-    site = Site(200 if bench.short else 1800, per_gallery=8)
+    site = Site(200 if bench.short else 1200, per_gallery=8)
     try:
         with (
             redis_server(bench.work / "redis") as port,

@@ -19,8 +19,8 @@ PEERS = (peers.IMGCRAWL, peers.IMAGES)
 COLUMNS = ["p99 ms", "p99 of timers ms", "longest ms", "CPU of the longest step ms", "peak MB"]
 # What comes in: kind and number of galleries on the list (`benchmarks.heavy`), with --short (0: not at all) and else.
 CASES = {
-    "dense pages of 1 MB": ("dense1000", 2, 40),
-    "dense pages of 3 MB": ("dense3000", 1, 15),
+    "dense pages of 1 MB": ("dense1000", 2, 25),
+    "dense pages of 3 MB": ("dense3000", 1, 10),
     "32 images of 100 MB, and pages of 1 MB": ("huge", 0, 1),
     "32 pages of 100 MB, and others of 1 MB": ("hugepage", 4, 32),
     "JPEG, PNG and WebP of 24 megapixels": ("photos", 1, 3),

@@ -1,4 +1,4 @@
-"""Memory over 10,000 and 30,000 small images; over 1,000,000 with --long."""
+"""Memory over 10,000 and 20,000 small images; over 1,000,000 with --long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.site import Site
 
 
 def measure(bench: Bench) -> Result:
-    marks = [1_000, 3_000] if bench.short else [10_000, 30_000, *([1_000_000] if bench.long else [])]
+    marks = [1_000, 3_000] if bench.short else [10_000, 20_000, *([1_000_000] if bench.long else [])]
     names = [f"MB at {mark:,} images" for mark in marks]
     result = Result("(7) Resident memory of one crawl of small images, as it goes on", [*names, "seconds"], names[-1])
     site = Site(marks[-1], "tiny", per_gallery=50)

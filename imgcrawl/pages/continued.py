@@ -15,6 +15,7 @@ _OFFSET = re.compile(r"[0-9]{1,6}")
 _START = re.compile(r"[/?&;_.-]+(?:start|offset|from|skip|begin|st|o|s)[-_/=]?([0-9]{1,6})/?", re.IGNORECASE)
 _NUMBERS = re.compile(r"([0-9]+)")
 _NUMBER_IN_QUERY = re.compile(rf"{_WORD}|(?=[a-z_-]*+\Z).*page.*", re.IGNORECASE)
+_OF_OTHERS = re.compile(r"c-?page|.*comment.*", re.IGNORECASE)  # pages of comments
 _LONGEST = 2_000  # characters of an address that is looked at
 
 
@@ -81,4 +82,4 @@ def continues(address: str, other: str, number: int, *, by_word: bool = False) -
 
 @lru_cache(64)  # each link of a page is compared with one address
 def _parameters(query: str) -> Mapping[str, str]:
-    return dict(parse_qsl(query))
+    return {name: value for name, value in parse_qsl(query) if not _OF_OTHERS.fullmatch(name)}

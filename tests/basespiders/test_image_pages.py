@@ -245,6 +245,8 @@ def next_on(page: str, url: str = "http://h/album/7", number: int = 2) -> list[s
         ("<select><option value=?page=1>Page 1<option value=?page=2>Page 2</select>", ["7?page=2"]),
         ("<select><option value=7.html>1<option value=7_2.html>2</select>", ["7_2.html"]),
         ("<select><option value=1>1<option value=2>2</select>", []),
+        ("<a href=?cpage=2>2</a><a rel=next href=?cpage=2>›</a><a class=next href=?start=20>›</a>", ["7?start=20"]),
+        ("<a href=?comments_page=2>2</a><a href=?page=2>2</a>", ["7?page=2"]),
         ("<select><option value=?lang=1>1<option value=?lang=2>2</select>", []),
         ("<select><option value=?sort=2>Next<option value=/album/8>2<option value=/album/7/2/fr>Next</select>", []),
         ("<a href=?page=1#comments>2</a><a href=?page=2>2</a>", ["7?page=2"]),
