@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from typing import Final, NamedTuple
@@ -104,7 +105,9 @@ def may_lack_data(picture: Image.Image) -> bool:
 
 def with_more(source: bytes) -> bytes:
     """*source* with more data in its last scan, which shows in its picture only if there was too little."""
-    found = headers(source)
+    found = None
+    with contextlib.suppress(struct.error):
+        found = headers(source)
     marker = _MARKER.search(source, found.data) if found and found.is_plain else None
     end = marker.start() if marker else source.rfind(b"\xff\xd9")
     return source[:end] + _MORE + source[end:]

@@ -164,6 +164,7 @@ def _picture(source: bytes) -> bytes:
 
 
 def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> Facts:
+    shown = b""
     with opened(source, room=room) as image:
         width, height = image.size
         _refuse_small(width, height, min_width, min_height)
@@ -186,13 +187,8 @@ def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> F
             _load(image)
             if frames == 1 and image.format == "PNG" and not any(_last_row(image)):
                 refuse_missing_rows(source)
-            if (
-                frames == 1
-                and image.format == "JPEG"
-                and jpeg.may_lack_data(image)
-                and _lacks_data(source, image, (width, height))
-            ):
-                raise ImageError("truncated", "its data ends before its last rows")
+            if frames == 1 and image.format == "JPEG" and jpeg.may_lack_data(image):
+                shown = image.tobytes()
             try:
                 image.seek(image.tell() + 1)
             except EOFError:
@@ -200,7 +196,11 @@ def _examined(source: bytes, min_width: int, min_height: int, *, room: int) -> F
         declared = getattr(image, "n_frames", 1)
         if frames < declared:
             raise ImageError("truncated", f"{frames} of {declared} frames")
-        return Facts(image.format or "", width, height, frames, extension_of(source, image.format or ""))
+        facts = Facts(image.format or "", width, height, frames, extension_of(source, image.format or ""))
+    # Not within: who has room and waits for more of it may wait for ever.
+    if shown and _gray(jpeg.with_more(source), width, height) != shown:
+        raise ImageError("truncated", "its data ends before its last rows")
+    return facts
 
 
 def _eighth(width: int, height: int) -> tuple[int, int]:
@@ -211,11 +211,13 @@ def _last_row(image: Image.Image) -> bytes:
     return image.crop((0, image.height - 1, image.width, image.height)).tobytes()
 
 
-def _lacks_data(source: bytes, image: ImageFile.ImageFile, size: tuple[int, int]) -> bool:
-    """Whether more data of a scan changes the picture of *source*, which is *image*."""
-    with opened(jpeg.with_more(source)) as other:
-        other.draft("L", _eighth(*size))
-        return other.tobytes() != image.tobytes()
+def _gray(source: bytes, width: int, height: int) -> bytes:
+    """The picture of *source*, a JPEG, as it is examined."""
+    with opened(source) as image:
+        if ROOM.on_cost:
+            ROOM.on_cost(width * height)
+        image.draft("L", _eighth(width, height))
+        return image.tobytes()
 
 
 class _FrameDecodedError(Exception):

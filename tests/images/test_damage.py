@@ -6,14 +6,17 @@ import io
 import struct
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
 
 from imgcrawl.exceptions import ImageError
-from imgcrawl.images.costs import MAX_CHUNKS
+from imgcrawl.images.costs import MAX_CHUNKS, cost_of
 from imgcrawl.images.damage import WARNINGS, ends_where_it_should
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS
+from imgcrawl.images.opening import opened
+from imgcrawl.images.room import ROOM
 from imgcrawl.images.verify import examine
 from tests.images.pictures import encoded, picture
 
@@ -93,6 +96,22 @@ def test_a_png_whose_data_is_that_of_fewer_rows_is_truncated(mode: str, row: int
 def test_a_picture_that_ends_in_that_gray_is_whole(size: tuple[int, int], mode: str, *, progressive: bool) -> None:
     source = encoded(Image.new("L", size, 128).convert(mode), "JPEG", progressive=progressive)
     assert examine(source).warnings == ()
+
+
+def test_what_is_looked_at_twice_waits_for_no_room_that_it_has_itself() -> None:
+    """Of two that each had room and waited for more, both waited for ever, and all others behind them."""
+    source = encoded(Image.new("L", (1600, 1600), 128), "JPEG", progressive=True)
+    with opened(source) as image:
+        image.draft("L", (200, 200))
+        cost = cost_of(image, source, whole=False)
+    before = ROOM.size
+    ROOM.size = cost * 3 // 2
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            done = [threads.submit(examine, source) for _ in range(8)]
+            assert [each.result(60).warnings for each in done] == [()] * 8
+    finally:
+        ROOM.size = before
 
 
 def test_a_progressive_jpeg_without_its_last_scans_is_kept_and_told() -> None:
