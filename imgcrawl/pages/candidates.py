@@ -85,9 +85,9 @@ PLACEHOLDER = re.compile(
 # What a script has to fill in; `{width}` of lazysizes is known otherwise.
 _WIDTH_PLACE, _WIDTHS = re.compile(r"\{(?:width|size)\}"), re.compile(r"\b[0-9]{2,5}\b")
 UNFILLED = re.compile(
-    r"\{[{%]|\$\{|<%|\{(?:"
+    r"\{[{%]|\$\{|<%|\{[xyz]\}[^{}]{0,20}\{[xyz]\}|\{(?:"
     r"(?:image_?|img_?|photo_?|file_?|user_?|item_?)?(?:width|height|size|id|url|src|name|path|index|number|format|ext(?:ension)?)"
-    r"|image|img|photo|file|[whinxyz]|slug|title|quality|ratio|dpr|key|page|num|lang|type|version)\}"
+    r"|image|img|photo|file|[whin]|slug|title|quality|ratio|dpr|key|page|num|lang|type|version)\}"
 )
 _ICON, _SHOWN = 64, 200  # pixels: what is no larger is an icon; what is larger is shown for itself
 _SMALL = re.compile(r"\s*([0-9]{1,4})(?:px)?\s*$", re.ASCII)

@@ -67,6 +67,8 @@ def stated(markup: str) -> list[str]:
         ("""<div data-images='["a.jpg","b.jpg"]'></div>""", ["/g/a.jpg", "/g/b.jpg"]),
         ("<div data-name=a.jpg data-original-name=a.jpg data-filename=a.jpg></div>", []),
         ("<img src='/i/{summer}.jpg'>", ["/i/%7Bsummer%7D.jpg"]),
+        ("<img src='/i/{x}.jpg'>", ["/i/%7Bx%7D.jpg"]),
+        ("<img src='/tiles/{z}/{x}/{y}.jpg'><img src='/i/{w}.jpg'><img src='/i/{id}.jpg'>", []),
         # several in one
         *((f"""<div {name}='["/i/a.jpg","/i/b.jpg"]'></div>""", TWO)
           for name in ("data-urls", "data-image-urls", "data-sources", "data-src-list")),
