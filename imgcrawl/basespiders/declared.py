@@ -32,7 +32,7 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
         "sitemap": "the address of a sitemap, a feed (RSS, Atom) or a robots.txt with some, in place of list pages",
         "only": "a regular expression: the addresses in a sitemap that are galleries",
         "images": "XPath or CSS of the images on a gallery's page; without it they are searched for",
-        "image_pages": "XPath or CSS of the links on a gallery's page to pages of its images; -a images is about these",
+        "image_pages": "XPath or CSS of the links to pages of images, which -a images is about then; found where sure",
         "gallery_next": "XPath or CSS of the link to the gallery's own next page; without it rel=next, if that is one",
         "title": "XPath or CSS of the title on a gallery's page",
     }

@@ -35,6 +35,10 @@ class GalleryEnds:
         """Note that *url* is a gallery of its own, so that another one that leads there is `redirected`."""
         self._named[url] = None
 
+    def __contains__(self, url: object) -> bool:
+        """Whether *url* is one that was named."""
+        return url in self._named
+
     def astray(self, url: str, asked: str) -> str:
         """Why *url*, where the gallery *asked* has led to, is not that gallery; empty if it may be."""
         if url == asked:

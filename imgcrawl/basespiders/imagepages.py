@@ -6,12 +6,11 @@ import re
 from asyncio import gather
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
 from typing import Any
 
-from parsel import Selector
 from scrapy.http import Response, TextResponse
 
 from imgcrawl.basespiders.base import addresses, base_and_encoding, content_type, is_page, is_readable
@@ -39,11 +38,12 @@ _SAME_PAGE = 3  # links that may lead to one page: over a thumbnail, a title and
 
 
 @dataclass(frozen=True, slots=True)
-class _GalleryPage(Subpage):
+class GalleryPage(Subpage):
     """A page of a gallery: also where it leads to."""
 
     links: tuple[str, ...] = ()  # pages of images
     following: str = ""  # the gallery's next page
+    thumbnails: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of links: what they show
 
 
 class ImagePagesGallerySpider(ManyPagesGallerySpider):
@@ -75,7 +75,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
 
     async def fill_item(self, item: Gallery, response: Response) -> None:
         first = await outside_loop(size_of(response.body), self.read_gallery_page, response, 1, response.url)
-        if not first.following and not self.image_page_links:
+        if not first.following and not self.image_pages_of(response.url):
             await GallerySpider.fill_item(self, item, response)
             if not any(map(is_shown, item["image_urls"])):
                 await self.fill_from_frames(item, response)
@@ -85,7 +85,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
     async def fill_from_frames(self, item: Gallery, response: Response) -> None:
         """Add to *item*, whose page shows nothing itself, what the pages show that it has in frames, or these do."""
         first = await outside_loop(size_of(response.body), self.read_frame, response, 0, response.url, "")
-        found: list[_GalleryPage] = []
+        found: list[GalleryPage] = []
         known, frames = {response.url}, first.links
         for _ in range(MAX_LEVEL):
             new = [frame for frame in dict.fromkeys(frames) if frame not in known][:MAX_FRAMES]
@@ -99,40 +99,51 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             self.fill_images(item, [page for page in found if page.images or page.reason not in ("", "elsewhere")])
             del item["image_names"]  # they are numbered as those of one page
 
-    async def fetch_frame(self, number: int, url: str, response: Response) -> _GalleryPage:
+    async def fetch_frame(self, number: int, url: str, response: Response) -> GalleryPage:
         read = partial(self.read_frame, number=number, url=url, gallery=response.url)
         page = await self.fetch_page(number, url, response, read)
-        return page if isinstance(page, _GalleryPage) else _GalleryPage(number, url, reason=page.reason)
+        return page if isinstance(page, GalleryPage) else GalleryPage(number, url, reason=page.reason)
 
-    def read_frame(self, answer: Response, number: int, url: str, gallery: str) -> _GalleryPage:
+    def read_frame(self, answer: Response, number: int, url: str, gallery: str) -> GalleryPage:
         """A page in a frame, or around some: *links* are the frames in it, where it shows nothing itself."""
         page = self.read_image_page(answer, number, url, gallery)
+        page = replace(page, images=_largest_of(page.images, page.largest))
         if any(map(is_shown, page.images)) or not isinstance(answer, TextResponse) or not is_page(answer):
-            return _GalleryPage(number, page.url, page.images, reason=page.reason, captions=page.captions)
+            return GalleryPage(number, page.url, page.images, reason=page.reason, captions=page.captions)
         own, others = frames_of(answer.text, answer.url, answer.encoding)
         if others:
             self.logger.info("%.500s: frames of other sites are not read: %.500s", answer.url, ", ".join(others))
         images = () if page.reason else page.images
-        return _GalleryPage(number, page.url, images, reason=page.reason, links=tuple(own))
+        return GalleryPage(number, page.url, images, reason=page.reason, links=tuple(own))
 
     async def subpages(self, response: Response) -> list[Subpage]:
-        pages = await self.gallery_pages(response)
-        if not self.image_page_links:
+        pages, query = await self.gallery_pages(response), self.image_pages_of(response.url)
+        if not query:
             return [*pages]
         links = [link for link in dict.fromkeys(chain(*(page.links for page in pages))) if link != response.url]
         if not links:
-            self.logger.info("%.500s: no pages of images; nothing matches %r", response.url, self.image_page_links)
+            self.logger.info("%.500s: no pages of images; nothing matches %r", response.url, query)
         found: list[Subpage] = [page for page in pages if page.reason]
         for start in range(0, len(links[:MAX_SUBPAGES]), WINDOW):
             numbered = enumerate(links[start : start + WINDOW], start + 1)
             found += await gather(*(self.fetch_image_page(number, url, response) for number, url in numbered))
-        own, left_out = own_images(found, pages, links, response.url)
+        return self.own_pages(found, pages, links, response.url)
+
+    def image_pages_of(self, gallery: str) -> str:
+        """`image_page_links` of the gallery whose first page is at *gallery*."""
+        return self.image_page_links
+
+    def own_pages(
+        self, found: list[Subpage], pages: list[GalleryPage], links: list[str], gallery: str
+    ) -> list[Subpage]:
+        """*found* with what is the gallery's own: see `own_images`."""
+        own, left_out = own_images(found, pages, links, gallery)
         if self.image_links:
             return [alone if page.reason else page for page, alone in zip(found, own, strict=True)]
         if left_out:
             self.logger.info(
                 "%.500s: images left out as thumbnails, for its own pages and one image's page show them: %d, %.500s",
-                response.url,
+                gallery,
                 len(left_out),
                 ", ".join(left_out[:5]),
             )
@@ -140,7 +151,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
 
     # The pages of a gallery
 
-    async def gallery_pages(self, response: Response) -> list[_GalleryPage]:
+    async def gallery_pages(self, response: Response) -> list[GalleryPage]:
         """The pages of the gallery that begins with *response*."""
         read = partial(self.read_gallery_page, gallery=response.url)
         page = await outside_loop(size_of(response.body), read, response, 1)
@@ -149,27 +160,27 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             asked.add(page.following)
             number, url = len(pages) + 1, page.following
             fetched = await self.fetch_page(number, url, response, partial(read, number=number))
-            page = fetched if isinstance(fetched, _GalleryPage) else _GalleryPage(number, url, reason=fetched.reason)
+            page = fetched if isinstance(fetched, GalleryPage) else GalleryPage(number, url, reason=fetched.reason)
             if not page.reason and known.issuperset({*page.images, *page.links}):
                 break  # the last one again, or the first
             known |= {*page.images, *page.links}
             pages.append(page)
         return pages
 
-    def read_gallery_page(self, response: Response, number: int, gallery: str) -> _GalleryPage:
+    def read_gallery_page(self, response: Response, number: int, gallery: str) -> GalleryPage:
         if not 200 <= response.status < 300:
-            return _GalleryPage(number, response.url, reason=f"http_{response.status}")
+            return GalleryPage(number, response.url, reason=f"http_{response.status}")
         if not is_readable(response):
-            return _GalleryPage(number, response.url, reason="not_a_page")
+            return GalleryPage(number, response.url, reason="not_a_page")
         nexts = self.next_of_gallery(response, number + 1, gallery)
-        found = addresses(response, self.image_page_links) if self.image_page_links else []
+        found = addresses(response, query) if (query := self.image_pages_of(gallery)) else []
         links = tuple(self.at_home(link) for link in found)
         if not nexts and number == 1 and not links:
-            return _GalleryPage(number, response.url)  # there is no other: it is read as a gallery's only page
+            return GalleryPage(number, response.url)  # there is no other: it is read as a gallery's only page
         copies: dict[str, str] = {}
         captions: dict[str, Caption] = {}
         images = () if links and self.image_links else tuple(self.images_of(response, copies, captions))
-        page = _GalleryPage(number, response.url, images, copies=copies, captions=captions, links=links)
+        page = GalleryPage(number, response.url, images, copies=copies, captions=captions, links=links)
         return replace(page, following=nexts[0]) if nexts else page
 
     def next_of_gallery(self, response: Response, number: int, gallery: str) -> list[str]:
@@ -225,49 +236,48 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         if response.url == gallery:
             return Subpage(number, url, reason="elsewhere")
         captions: dict[str, Caption] = {}
-        images, asked = tuple(self.images_of(response, captions=captions)), ""
+        images, asked, largest = tuple(self.images_of(response, captions=captions)), "", ""
         if is_page(response):
             if not any(map(is_shown, images)):
                 ask = partial(question_of, searched=not self.image_links, known=self.login_forms)
                 asked = ask(response.selector, images)
             if not self.image_links:
-                images = self.largest_of(images, response.selector, *base_and_encoding(response))
+                offered = offered_versions(response.selector, *base_and_encoding(response))
+                if versions := [self.image_url(address) for address in offered]:
+                    largest = versions[0]
+                    images = (*(image for image in images if image not in versions), largest)
         # What was shown may be a logo, or one called like that.
-        return Subpage(number, url if asked else response.url, images, reason=asked, captions=captions)
-
-    def largest_of(self, images: tuple[str, ...], page: Selector, base: str, encoding: str) -> tuple[str, ...]:
-        """*images* of an image's page, without the other sizes of the largest that its links offer."""
-        versions = [self.image_url(address) for address in offered_versions(page, base, encoding)]
-        others = [image for image in images if image not in versions]
-        if not versions:
-            return images
-        return (versions[0],) if len(others) <= _SHOWN else (*others, versions[0])
+        url = url if asked else response.url
+        return Subpage(number, url, images, reason=asked, captions=captions, largest=largest)
 
 
 def own_images(
-    found: list[Subpage], pages: list[_GalleryPage], links: list[str], gallery: str
+    found: list[Subpage], pages: list[GalleryPage], links: list[str], gallery: str
 ) -> tuple[list[Subpage], list[str]]:
     """*found*, the pages of the images of *gallery*, which *links* lead to, without what they show besides: what
     another one shows, too, and what the gallery's own *pages* do, unless they show the images themselves; and what was
     left out for the latter alone. A link to an image has just this.
 
     That they do so is seen from image pages which show nothing else of their own, if those are more than show none of
-    theirs by over a fifth of all: on one with both, either may be the advertisement, or the thumbnail."""
+    theirs by over a fifth of all: on one with both, either may be the advertisement, or the thumbnail. Where a page
+    offers the largest size by a link, the one or two others that are its own are taken for smaller ones."""
     keys = _keys_of(links, gallery)
     shown = {(keys[page.number - 1], page.images) for page in found if page.images}
     times = Counter(chain.from_iterable(images for _, images in shown))
     around = {image for page in pages for image in (*page.images, *page.copies.values())}
-    alone = [{image for image in page.images if times[image] == 1} for page in found if page.images]
-    if sum(around.issuperset(images) - around.isdisjoint(images) for images in alone) > len(alone) // 5:
+    each_own = [{image for image in page.images if times[image] == 1} for page in found if page.images]
+    if sum(around.issuperset(images) - around.isdisjoint(images) for images in each_own) > len(each_own) // 5:
         around = set()
-    own = [
-        page
-        if page.url == gallery
-        else replace(page, images=tuple(each for each in page.images if times[each] == 1 and each not in around))
-        for page in found
-    ]
+    own = []
+    for page in found:
+        alone = tuple(each for each in page.images if times[each] == 1 and each not in around)
+        own.append(page if page.url == gallery else replace(page, images=_largest_of(alone, page.largest)))
     others = chain.from_iterable(page.images for page in found if page.url != gallery)
     return own, [image for image in dict.fromkeys(others) if times[image] == 1 and image in around]
+
+
+def _largest_of(images: tuple[str, ...], largest: str) -> tuple[str, ...]:
+    return (largest,) if largest in images and len(images) <= 1 + _SHOWN else images
 
 
 def _keys_of(links: list[str], gallery: str) -> list[object]:

@@ -36,6 +36,7 @@ class Subpage:
     reason: str = ""
     copies: dict[str, str] = field(default_factory=dict)  # of images that may be pages, what the page shows
     captions: dict[str, Caption] = field(default_factory=dict)
+    largest: str = ""  # of its images, where its links offer one in several sizes
 
 
 class ManyPagesGallerySpider(GallerySpider):

@@ -15,7 +15,7 @@ from scrapy.http.request import NO_CALLBACK
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import content_type, is_page, request_of
-from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
+from imgcrawl.basespiders.enlarged import EnlargedGallerySpider
 from imgcrawl.basespiders.losses import was_stopped
 from imgcrawl.basespiders.questions import QUESTIONS, asked_reason
 from imgcrawl.basespiders.walk import Walk
@@ -29,7 +29,7 @@ from imgcrawl.pages.repeated import PagePlaces
 SAMPLE = 3  # galleries whose pages are looked at before the walk begins
 
 
-class ProposedGallerySpider(ImagePagesGallerySpider):
+class ProposedGallerySpider(EnlargedGallerySpider):
     """Walks a site without `gallery_links` by what its first list page and some galleries repeat.
 
     What is taken is said in one line of the log, ready to be pasted as declarations. What was declared is not guessed.

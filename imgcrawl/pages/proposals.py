@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -18,7 +18,7 @@ from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import host_of
 
 # Where a path leads to something else than a gallery.
-_NO_GALLERY = re.compile(
+NO_GALLERY = re.compile(
     r"/(users?|members?|profiles?|authors?|artists?|people|tags?|categor(y|ies)|topics?|search|login|signin|register|"
     r"about|contact|privacy|terms|help|faq|feed|rss|comments?|cart|checkout|static)(/|$|\.)",
     re.IGNORECASE,
@@ -137,7 +137,7 @@ def _weight(elements: list[Any], links: dict[Any, str], *, within: bool) -> floa
         weight = _WITH_IMAGES if with_image * 2 > len(elements) else 0.25 if text >= 8 else 0.15
     if sum(map(is_boilerplate, elements)) * 2 > len(elements):
         weight *= 0.1
-    if sum(bool(_NO_GALLERY.search(urlsplit(links[element]).path)) for element in elements) * 2 > len(elements):
+    if sum(bool(NO_GALLERY.search(urlsplit(links[element]).path)) for element in elements) * 2 > len(elements):
         weight *= 0.2
     texts = ["".join(element.itertext()).strip() for element in elements]
     if not within and sum(text.isdecimal() for text in texts) * 2 > len(texts):
@@ -162,8 +162,8 @@ def propose_images(pages: Sequence[PagePlaces], galleries: Collection[str], show
 
     What two of the pages show, or the list page does (*shown*), belongs to none. Empty where two places are as likely.
     """
-    found = [_images(page) for page in pages]
-    times = Counter(image for images in found for image in {image for each in images.values() for image in each})
+    found = [images_at(page) for page in pages]
+    times = _times(found)
     proposals = Counter(
         _proposed(page, images, galleries, shown, times) for page, images in zip(pages, found, strict=True)
     )
@@ -173,7 +173,17 @@ def propose_images(pages: Sequence[PagePlaces], galleries: Collection[str], show
     return GalleryImages(images, image_pages, _title(pages))
 
 
-def _images(page: PagePlaces) -> dict[Any, list[str]]:
+def propose_image_pages(page: PagePlaces, images: dict[Any, list[str]], galleries: Container[str]) -> str:
+    """CSS of the links to pages of their images, where a gallery's *page* has its *images* in such; else empty."""
+    return _proposed(page, images, galleries, (), _times([images]))[1]
+
+
+def _times(found: list[dict[Any, list[str]]]) -> Counter[str]:
+    """How many pages show each image that was *found*."""
+    return Counter(image for images in found for image in {image for each in images.values() for image in each})
+
+
+def images_at(page: PagePlaces) -> dict[Any, list[str]]:
     """The `<img>` of a page, each with the address of its image."""
     nodes = page.page.xpath("//*[self::img or self::amp-img]")[:1_000]
     originals: Originals = {}
@@ -184,7 +194,7 @@ def _images(page: PagePlaces) -> dict[Any, list[str]]:
 def _proposed(
     page: PagePlaces,
     images: dict[Any, list[str]],
-    galleries: Collection[str],
+    galleries: Container[str],
     shown: Collection[str],
     times: Counter[str],
 ) -> tuple[str, str]:
@@ -193,7 +203,7 @@ def _proposed(
     alone: Counter[int] = Counter()
     for element, found in images.items():
         if shows_image(element) and not is_boilerplate(element) and all(times[each] == 1 for each in found):
-            link, place = _link_around(page, element), page.place_of(element)
+            link, place = link_around(page, element), page.place_of(element)
             if link is None or page.links.get(link) not in galleries:
                 places[place].append(element)
                 own[place] += all(each not in shown for each in found)
@@ -203,7 +213,7 @@ def _proposed(
         return "", ""
     most = ranked[0][0]
     best = places[most]
-    links = [link for element in best if (link := _link_around(page, element)) is not None]
+    links = [link for element in best if (link := link_around(page, element)) is not None]
     targets = {page.links[link] for link in links if link in page.links}
     ours = host_of(page.url)
     if len(targets) > 1 and all(host_of(target) == ours and not is_file(target) for target in targets):
@@ -222,7 +232,7 @@ def _scripted(page: PagePlaces, images: dict[Any, list[str]]) -> int:
     return sum(size_of(each).image not in known for each in find_images(page.page, page.url, page.encoding))
 
 
-def _link_around(page: PagePlaces, element: Any) -> Any:
+def link_around(page: PagePlaces, element: Any) -> Any:
     """The link that an image is in, or that lies over it: one without words, alone with it in an element."""
     around = next((above for above in element.iterancestors("a") if above in page.links), None)
     if around is not None:

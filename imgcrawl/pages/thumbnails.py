@@ -1,0 +1,116 @@
+"""LinkedThumbnails that are links to pages: whether such a page names the image itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from imgcrawl.pages.candidates import is_shown
+from imgcrawl.pages.proposals import NO_GALLERY, images_at, link_around, propose_image_pages
+from imgcrawl.pages.repeated import PagePlaces, is_boilerplate, shows_image
+from imgcrawl.pages.sizes import size_of
+
+_WORDS = re.compile("[0-9a-z]+")
+_NUMBERS = re.compile("[0-9]+")
+_MAX_WORDS = 100  # of an address
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedThumbnails:
+    """The images of a page that are links to pages, which *css* finds: *images* of each page that is led to, and
+    *others*, which stand elsewhere."""
+
+    css: str
+    images: dict[str, tuple[str, ...]]
+    others: frozenset[str]
+
+
+def thumbnails_on(page: PagePlaces, galleries: Container[str]) -> LinkedThumbnails | None:
+    """What may be thumbnails of a gallery, on its *page*: images in the same place again and again, each in a link to a
+    page of its own that is none of *galleries*."""
+    images = images_at(page)
+    css = propose_image_pages(page, images, galleries)
+    if not css:
+        return None
+    found = thumbnails_by(page, css, images)
+    elsewhere = sum(bool(NO_GALLERY.search(urlsplit(link).path)) for link in found.images)
+    return None if elsewhere * 2 > len(found.images) else found
+
+
+def thumbnails_by(page: PagePlaces, css: str, images: dict[Any, list[str]] | None = None) -> LinkedThumbnails:
+    """The images on *page* in links that *css* finds. *images*: `images_at` the page, where that is known."""
+    links = {node.root for node in page.page.css(css)}
+    led_to: dict[str, dict[str, None]] = {}
+    others: set[str] = set()
+    for element, found in (images_at(page) if images is None else images).items():
+        link = link_around(page, element)
+        if link in links and link in page.links:
+            led_to.setdefault(page.links[link], {}).update(dict.fromkeys(found))
+        elif shows_image(element) and not is_boilerplate(element):
+            others.update(filter(is_shown, found))
+    return LinkedThumbnails(css, {address: tuple(shown) for address, shown in led_to.items()}, frozenset(others))
+
+
+def are_named_alike(links: Sequence[str], thumbnails: Sequence[Iterable[str]], images: Sequence[Iterable[str]]) -> bool:
+    """Whether the addresses of the *images* of pages say whose they are: each has a word or a number in common with the
+    *thumbnails* that lead there, or with its own of *links*, which the others have not."""
+    said = [_words_in((link, *shown)) for link, shown in zip(links, thumbnails, strict=True)]
+    named = [_words_in(each) for each in images]
+    return all(
+        (words & named[number])
+        - set().union(*(other for at, other in enumerate(said) if at != number))
+        - set().union(*(other for at, other in enumerate(named) if at != number))
+        for number, words in enumerate(said)
+    )
+
+
+def are_larger(thumbnails: Sequence[Iterable[str]], images: Sequence[Iterable[str]]) -> bool:
+    """Whether none of the *images* is said by its address to be a copy of its one of *thumbnails* that is no larger."""
+    return not any(
+        one.image == other.image and one.width <= other.width
+        for thumbnail, image in zip(thumbnails, images, strict=True)
+        for other in map(size_of, thumbnail)
+        for one in map(size_of, image)
+    )
+
+
+def _words_in(addresses: Iterable[str]) -> set[str]:
+    """The words and the numbers in the paths and queries of *addresses*."""
+    words: set[str] = set()
+    for address in addresses:
+        found = _WORDS.findall(address.partition("//")[2].partition("/")[2].lower())[:_MAX_WORDS]
+        words.update(found)
+        words.update(number for word in found for number in _NUMBERS.findall(word))
+    return words
+
+
+def are_alike(gallery: str, links: Collection[str]) -> bool:
+    """Whether most of *links* are as the address of a *gallery* is, so that they may be those of other galleries."""
+    is_like = _like(gallery)
+    return sum(map(is_like, links)) * 2 > len(links)
+
+
+def _like(gallery: str) -> Callable[[str], bool]:
+    own = urlsplit(gallery)
+    folder, _, name = own.path.rstrip("/").rpartition("/")
+    stem = name.partition(".")[0]
+    keys = _keys(own.query)
+
+    def is_like(address: str) -> bool:
+        other = urlsplit(address)
+        above, _, called = other.path.rstrip("/").rpartition("/")
+        if own.path == other.path:
+            return keys == _keys(other.query)
+        if _NUMBERS.sub("0", folder) != _NUMBERS.sub("0", above) or bool(own.query) != bool(other.query):
+            return False
+        # Of trip.html the pages may be trip-001.html; of gallery.php, view.php.
+        return not own.query and not (stem and called.startswith(stem))
+
+    return is_like
+
+
+def _keys(query: str) -> set[str]:
+    return {key for key, _ in parse_qsl(query, keep_blank_values=True)[:_MAX_WORDS]}

@@ -1,0 +1,180 @@
+"""Galleries of thumbnails of which nothing is said: what the pages show that these are links to."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from parsel import Selector
+
+from imgcrawl.pages.repeated import PagePlaces
+from imgcrawl.pages.thumbnails import are_alike, are_larger, are_named_alike, thumbnails_on
+from tests.basespiders.test_every_gallery import add, add_galleries, gallery_crawl, links
+from tests.basespiders.test_image_pages import shown
+from tests.support.crawling import Crawl
+from tests.support.server import Server, jpeg
+
+LINE = "Galleries whose images are links to pages with others: "
+
+
+def one_gallery(server: Server, folder: Path, path: str = "/g/1", **arguments: str) -> Crawl:
+    given = {"list": "", "galleries": "", "gallery": server.url(path), **arguments}
+    return gallery_crawl(server, folder, **given)
+
+
+def thumbnails(name: str, numbers: range, page: str = "/p/{}", css: str = "t") -> str:
+    pairs = [(f"{name}{n}", page.format(f"{name}{n}")) for n in numbers]
+    return "".join(f'<a class={css} href="{link}"><img src=/t/{one}.jpg width=120></a>' for one, link in pairs)
+
+
+def image_pages(server: Server, name: str, numbers: range, body: str = "<img id=large src=/i/{}.jpg>") -> None:
+    strip = "<img src=/header.jpg><div class=strip>" + thumbnails(name, numbers) + "</div>"
+    add(server, {f"/p/{name}{n}": strip + body.format(f"{name}{n}") for n in numbers})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<img id=large src=/i/{0}.jpg>",
+        "<img src=/m/{0}.jpg><p><a href=/i/{0}.jpg>Download original 4000 x 3000</a>",
+        "<a href=/i/{0}.jpg><img src=/m/{0}.jpg></a>",
+    ],
+)
+def test_what_the_page_of_a_thumbnail_shows_takes_its_place(server: Server, tmp_path: Path, body: str) -> None:
+    add_galleries(server)
+    add(server, {"/g/1": "<h1>One</h1><img src=/header.jpg><div>" + thumbnails("a", range(6)) + "</div>"})
+    image_pages(server, "a", range(6), body)
+    run = one_gallery(server, tmp_path)
+    assert [each for each in shown(run)["1"] if each.startswith("a")] == [f"a{n}.jpg" for n in range(6)]
+    assert all(f"/t/a{n}.jpg" not in "".join(run.items[0]["image_urls"]) for n in range(6))
+    assert {server.url(f"/i/a{n}.jpg") for n in range(6)} <= set(run.items[0]["image_urls"])
+    assert run.code == 0, run.log
+    assert [server.count(f"/p/a{n}") for n in range(6)] == [1] * 6
+    assert run.items[0]["image_pages"] == [server.url(f"/p/a{n}") for n in range(6)]
+    assert "which are read, too: -a image_pages=a.t" in run.log
+
+
+def test_one_gallery_of_a_site_tells_of_all_and_a_thumbnail_stays_where_its_page_has_nothing(
+    server: Server, tmp_path: Path
+) -> None:
+    add_galleries(server)
+    add(server, {"/list/1": links("/g/1", "/g/2", "/g/3") + "<a rel=next href=/list/2>more</a>"})
+    add(server, {"/list/2": links("/g/4")})
+    for name in "1234":
+        more = f"<a rel=next href=/g/{name}?page=2>more</a>" if name == "2" else ""
+        add(server, {f"/g/{name}": f"<h1>{name}</h1><div>{thumbnails(name, range(4))}</div>{more}"})
+        image_pages(server, name, range(6 if name == "2" else 4))
+    add(server, {"/g/2?page=2": f"<h1>2</h1><div>{thumbnails('2', range(4, 6))}</div><p><img src=/i/extra.jpg>"})
+    for n in (2, 3):
+        server.add(f"/t/3{n}.jpg", jpeg(colour=(50 * n, 2, 3)))
+    server.add("/p/32", status=404)
+    server.add("/p/33", b"<img src=/header.jpg>gone", headers={"Content-Type": "text/html"})
+    add(server, {"/g/4": "<h1>4</h1><img src=/i/4a.jpg><img src=/i/4b.jpg>"})
+    run = gallery_crawl(server, tmp_path, "/list/1", CONCURRENT_REQUESTS="1")
+    assert {name: sorted(images) for name, images in shown(run).items()} == {
+        "1": [f"1{n}.jpg" for n in range(4)],
+        "2": [*(f"2{n}.jpg" for n in range(6)), "extra.jpg"],
+        "3": [f"3{n}.jpg" for n in range(4)],
+        "4": ["4a.jpg", "4b.jpg"],
+    }
+    (third,) = [item for item in run.items if item["title"] == "3"]
+    assert sorted(third["image_urls"]) == sorted(map(server.url, ("/i/30.jpg", "/i/31.jpg", "/t/32.jpg", "/t/33.jpg")))
+    assert {page["reason"] for page in third["failed_pages"]} == {"http_404", "no_image"}
+    assert len({image["path"] for item in run.items for image in item["images"]}) == 17
+    assert run.log.count("which are read, too") == 1
+    assert server.count("/p/10") == 1
+    assert run.code == 0, run.log
+
+
+RELATED = "<div class=more>" + "".join(f"<a href=/g/{n}><img src=/t/{n}.jpg></a>" for n in range(20, 26)) + "</div>"
+
+
+@pytest.mark.parametrize(
+    ("gallery", "told", "asked"),
+    [
+        # Others beside its own image; albums, of which each shows several; pages of no kind of name.
+        ("<img src=/i/own.jpg>" + thumbnails("b", range(4), "/album/{}"), True, 3),
+        (thumbnails("c", range(4), "/albums/{}"), True, 3),
+        (RELATED, True, 3),
+        # What shows the same image, a place of its own, nothing, or what is no page.
+        ("".join(f"<a href=/same/{n}><img src=/t/{n}.jpg></a>" for n in range(4)), False, 3),
+        ("".join(f"<a href=/g/1><img src=/t/{n}.jpg></a>" for n in range(4)), False, 0),
+        ("".join(f"<a href=/user/{n}><img class=avatar src=/t/{n}.jpg></a>" for n in range(4)), False, 0),
+        ("".join(f"<a href=/i/{n}.jpg><img src=/t/{n}.jpg></a>" for n in range(4)), False, 0),
+        ("".join(f"<a href=/empty/{n}><img src=/t/{n}.jpg></a>" for n in range(4)), False, 3),
+    ],
+    ids=["beside", "albums", "related", "same", "itself", "people", "files", "empty"],
+)
+def test_where_it_is_not_sure_the_images_of_the_page_are_those_of_the_gallery(
+    server: Server, tmp_path: Path, gallery: str, *, told: bool, asked: int
+) -> None:
+    add_galleries(server)
+    add(server, {"/g/1": f"<h1>1</h1>{gallery}"})
+    add(server, {f"/album/b{n}": f"<img src=/i/b{n}.jpg>" for n in range(4)})
+    add(server, {f"/albums/c{n}": "".join(f"<img src=/i/c{n}-{k}.jpg>" for k in range(4)) for n in range(4)})
+    add(server, {f"/same/{n}": f"<img src=/t/{n}.jpg>" for n in range(4)})
+    add(server, {f"/empty/{n}": "<p>nothing" for n in range(4)})
+    run = one_gallery(server, tmp_path)
+    assert not any("/i/b" in url or "/i/c" in url for url in run.items[0]["image_urls"])
+    assert len(run.items[0]["image_urls"]) >= 4
+    assert (LINE in run.log) == told
+    assert sum(request.path.split("/")[1] not in ("t", "i") for request in server.requests) <= 2 + asked
+    assert "failed_pages" not in run.items[0]
+
+
+def places(html: str, url: str = "http://h/g/1") -> PagePlaces:
+    return PagePlaces(Selector(f"<body>{html}</body>"), url)
+
+
+@pytest.mark.parametrize(
+    ("links", "thumbnails", "images", "expected"),
+    [
+        (["/p/1", "/p/2"], ["/t/1.jpg", "/t/2.jpg"], ["/i/1.jpg", "/i/2.jpg"], True),
+        (["/p/1", "/p/2"], ["/t/x.jpg", "/t/y.jpg"], ["/i/1_o.jpg", "/i/2_o.jpg"], True),
+        (["/a", "/b"], ["/t/DSC_0123s.jpg", "/t/DSC_0124s.jpg"], ["/i/DSC_0123.jpg", "/i/DSC_0124.jpg"], True),
+        (["/p/1", "/p/2"], ["/t/1.jpg", "/t/2.jpg"], ["/i/2.jpg", "/i/1.jpg"], False),
+        (["/p/1", "/p/2"], ["/t/1.jpg", "/t/2.jpg"], ["/i/a7.jpg", "/i/b8.jpg"], False),
+        (["/p/1", "/p/2"], ["/t/1.jpg", "/t/2.jpg"], ["/i/1.jpg", "/ad/9.jpg"], False),
+    ],
+)
+def test_images_are_those_of_thumbnails_by_their_names(
+    links: list[str], thumbnails: list[str], images: list[str], *, expected: bool
+) -> None:
+    each = [[f"http://h{address}" for address in addresses] for addresses in (links, thumbnails, images)]
+    assert are_named_alike(each[0], [[one] for one in each[1]], [[one] for one in each[2]]) == expected
+
+
+def test_a_smaller_copy_takes_no_ones_place() -> None:
+    large, small = ["http://h/a.jpg"], ["http://h/a-300x200.jpg"]
+    assert are_larger([small], [large])
+    assert not are_larger([large], [small])
+
+
+@pytest.mark.parametrize(
+    ("gallery", "link", "expected"),
+    [
+        ("/g/1", "/g/2", True), ("/my-trip/", "/my-cat/", True), ("/2024/05/a", "/2023/11/b", True),
+        ("/", "/a", True), ("/index.php?album=1", "/index.php?album=2", True), ("/trip.html", "/cat.html", True),
+        ("/g/1", "/p/2", False), ("/g/1", "/g/1/2", False), ("/trip.html", "/trip-2.html", False),
+        ("/index.php?album=1", "/index.php?image=2", False), ("/gallery.php?id=1", "/view.php?id=2", False),
+    ],
+)  # fmt: skip
+def test_which_addresses_may_be_those_of_other_galleries(gallery: str, link: str, *, expected: bool) -> None:
+    assert are_alike(f"http://h{gallery}", [f"http://h{link}"]) == expected
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div class=g>" * 6_000 + "<a class=t href=/p/1><img src=/t/1.jpg></a>" * 3_000,
+        "".join(f"<a class=t href=/p/{n}><img src=/t/{n}.jpg>" for n in range(9_000)),
+        "<div class=g>" * 3_000
+        + "".join(f"<div><a class=t href=/p/{n}><img src=/t/{n}.jpg></a>" for n in range(2_000)),
+    ],
+    ids=["nested", "links in links", "deeper and deeper"],
+)
+def test_thumbnails_are_looked_for_in_bounded_time(html: str) -> None:
+    started = time.process_time()
+    thumbnails_on(places(html), ())
+    assert time.process_time() - started < 5
