@@ -144,13 +144,13 @@ class Gallery(OpenItem):
     """A detail page and its images. A site that tells more may set further fields, declared in a subclass or not.
 
     `image_names`, `image_pages` and `image_paths`, where there are some, are parallel to `image_urls`: the image's own
-    name (available to IMAGES_NAME as `{name}`), the address of the page that shows the image (its Referer)
-    where that is not `url`, and the path to store it at, without an extension, in place of IMAGES_NAME. `opt_outs` is
-    what the page said against the use of its content (`imgcrawl.optouts`), `referrer_policy` what it said of its
-    Referer (`imgcrawl.referrers`). The fields of `PAGE_FACTS` are there where the page states them, as they stand
-    there; `image_facts` where it states some about single images: address → fact → value; `image_copies` where what the
-    link around an image leads to may be a page: that address → the image that the link shows. `error` says why
-    a page could not be had; such a gallery has no images. `url` is what was asked for, `final_url` where redirects led.
+    name (`{name}` in IMAGES_NAME), the address of the page that shows the image (its Referer) where that is not `url`,
+    and the path to store it at, without an extension, in place of IMAGES_NAME. `opt_outs` is what the page said against
+    the use of its content (`imgcrawl.optouts`), `referrer_policy` what it said of its Referer (`imgcrawl.referrers`),
+    `referrer_policies` what others of `image_pages` said. Fields of `PAGE_FACTS` are there where the page states them,
+    as they stand there; `image_facts` what it states about single images: address → fact → value; `image_copies` where
+    what the link around an image leads to may be a page: address → image. `error` says why a page could not be had;
+    such a gallery has no images. `url` is what was asked for, `final_url` where redirects led.
     """
 
     spider = scrapy.Field()
@@ -237,7 +237,7 @@ _PARALLEL = {
 }
 _LISTS = {
     *_PARALLEL, "images", "videos", "image_urls", "video_urls", "image_paths", "video_paths", "image_facts",
-    "image_copies", "failed_pages",
+    "image_copies", "failed_pages", "referrer_policies",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ withholds the path from other hosts alone, as browsers do by default, is not: th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
@@ -34,12 +35,13 @@ _POLICIES = {
     "always": "",
 }
 _LONGEST, _MOST_HOSTS, _MOST_IMAGES, _MOST_METAS = 1_000, 20, 2_000, 5_000
+_SAID = re.compile(rb"referrerpolicy|[\s\"'=]referrer[\s\"'/>]", re.IGNORECASE)  # not noreferrer, which links have
 _LONG_HOST = 300  # characters: to spell one in Punycode takes as long as the square of them
 
 
 def may_have_policy(body: bytes) -> bool:
     """Whether it is worth looking for one on a page."""
-    return b"eferrer" in body or b"EFERRER" in body
+    return (b"eferrer" in body or b"EFERRER" in body) and _SAID.search(body) is not None
 
 
 def stated_policy(headers: Iterable[str], page: Selector | None = None, base: str = "") -> str:

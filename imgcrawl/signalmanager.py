@@ -7,6 +7,9 @@ from typing import Any
 from pydispatch import dispatcher
 from scrapy.signalmanager import SignalManager as ScrapysSignalManager
 
+# The answer (*response*) of a page that was fetched as a part of another, and so comes to no callback, has been read.
+PART_READ = object()
+
 
 class SignalManager(ScrapysSignalManager):
     """Scrapy's, but for signals that nobody listens to, of which an image has six: these cost nothing."""

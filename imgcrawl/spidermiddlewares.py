@@ -19,6 +19,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.optouts import KNOWN, in_headers, in_page, may_have_some
 from imgcrawl.pages.tags import base_of
 from imgcrawl.referrers import may_have_policy, stated_policy
+from imgcrawl.signalmanager import PART_READ
 
 _REMEMBERED = 10_000  # pages
 
@@ -73,49 +74,59 @@ class OptOutsMiddleware(BaseSpiderMiddleware):
         super().__init__(crawler)
         self._agent = OptOuts.from_settings(crawler.settings).agent
         self._said: OrderedDict[str, list[str]] = OrderedDict()  # only pages that say something
+        crawler.signals.connect(self.process_spider_input, PART_READ)
 
     def process_spider_input(self, response: Response) -> None:
-        _remember(self._said, response, opt_outs_of(response, self._agent))
+        if said := opt_outs_of(response, self._agent):
+            _remember(self._said, response, said)
 
     def get_processed_item(self, item: Any, response: Response | None) -> Any:
-        if said := {word for words in _said_of(self._said, item, response) for word in words}:
+        if said := {word for each in _said_of(self._said, item, response) for words in each.values() for word in words}:
             _note(item, "opt_outs", [word for word in KNOWN if word in said])
         return item
 
 
 class ReferrerPolicyMiddleware(BaseSpiderMiddleware):
-    """Notes in an item's `referrer_policy` what its pages say of the Referer that their images are to be asked for with
-    (`imgcrawl.referrers`), if that is less than their address. An item without that field is left alone.
+    """Notes in an item's `referrer_policy` what its page says of the Referer that its images are to be asked for with
+    (`imgcrawl.referrers`), if that is less than its address; and in `referrer_policies`, by their address, what others
+    of its `image_pages` say, where that differs. An item without such a field is left alone.
     """
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
-        self._said: OrderedDict[str, str] = OrderedDict()  # only pages that say something
+        self._said: OrderedDict[str, str] = OrderedDict()  # only pages that say something, and parts of others
+        crawler.signals.connect(self._part_read, PART_READ)
 
     def process_spider_input(self, response: Response) -> None:
+        if policy := _policy_of(response):
+            _remember(self._said, response, policy)
+
+    def _part_read(self, response: Response) -> None:
         _remember(self._said, response, _policy_of(response))
 
     def get_processed_item(self, item: Any, response: Response | None) -> Any:
-        if said := next(iter(_said_of(self._said, item, response)), ""):
-            _note(item, "referrer_policy", said)
+        own, parts = _said_of(self._said, item, response)
+        policy = next(filter(None, own.values()), "")
+        if policy:
+            _note(item, "referrer_policy", policy)
+        if others := {page: said for page, said in parts.items() if said != policy}:
+            _note(item, "referrer_policies", others)
         return item
 
 
 def _remember(said: OrderedDict[str, Any], response: Response, new: Any) -> None:
-    """Note in *said* what a page says, if it says anything."""
-    if new:
-        said[response.url] = new
-        if len(said) > _REMEMBERED:
-            said.popitem(last=False)
+    said[response.url] = new
+    if len(said) > _REMEMBERED:
+        said.popitem(last=False)
 
 
-def _said_of(said: OrderedDict[str, Any], item: Any, response: Response | None) -> list[Any]:
-    """What the pages of *item* have *said*."""
+def _said_of(said: OrderedDict[str, Any], item: Any, response: Response | None) -> tuple[dict[str, Any], ...]:
+    """What the page of *item*, and those of its images, have *said*, by their addresses."""
     if not said:
-        return []
+        return {}, {}
     adapter = ItemAdapter(item)
-    pages = [response.url if response else None, adapter.get("url"), *(adapter.get("image_pages") or ())]
-    return [said[page] for page in pages if isinstance(page, str) and page in said]
+    pages = [response.url if response else None, adapter.get("url")], adapter.get("image_pages") or ()
+    return tuple({page: said[page] for page in each if isinstance(page, str) and page in said} for each in pages)
 
 
 def _note(item: Any, field: str, value: Any) -> None:

@@ -137,3 +137,28 @@ def test_images_of_a_host_that_refuses_other_sites_come_home_where_the_page_says
     asked = {request.path: request.headers.get("referer") for request in hosts.requests}
     assert (asked["/d.jpg"], asked["/a.jpg"]) == (hosts.url("/g/silent"), None)
     assert (asked["/e.jpg"], asked["/f.jpg"]) == (hosts.url("/g/moved"), None)
+
+
+def test_each_page_of_a_gallery_says_it_for_its_own_images(hosts: Server, tmp_path: Path) -> None:
+    html = {"Content-Type": "text/html"}
+    silent, no_referrer = html, {**html, "Referrer-Policy": "no-referrer"}
+    hosts.add("*", lambda request: Answer(jpeg(comment=request.path), 200))
+    for gallery, said in (("open", silent), ("shy", no_referrer)):
+        pages = "".join(f"<a class=t href=/p/{gallery}-{name}>x</a>" for name in ("silent", "shy", "links"))
+        hosts.add(f"/g/{gallery}", f"<h1>x</h1>{pages}".encode(), headers=said)
+        image = f"<img src={hosts.url(f'/i/{gallery}', host='127.0.0.2')}-{{}}.jpg>"
+        hosts.add(f"/p/{gallery}-silent", image.format("silent").encode(), headers=silent)
+        hosts.add(f"/p/{gallery}-shy", image.format("shy").encode(), headers=no_referrer)
+        links = f"<a rel=noreferrer href=/x>{image.format('links')}"
+        hosts.add(f"/p/{gallery}-links", links.encode(), headers=silent)
+    given = {"gallery": ",".join(hosts.url(f"/g/{name}") for name in ("open", "shy")), "image_pages": "a.t"}
+    done = crawl(tmp_path, "gallery", given)
+    assert done.code == 0, done.log
+    asked = {
+        request.path[3:-4]: request.headers.get("referer") for request in hosts.requests if request.path[:3] == "/i/"
+    }
+    assert asked == {
+        f"{gallery}-{page}": None if page == "shy" else hosts.url(f"/p/{gallery}-{page}")
+        for gallery in ("open", "shy")
+        for page in ("silent", "shy", "links")
+    }

@@ -17,6 +17,7 @@ from imgcrawl.items import Gallery, SubpageGallery
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
 from imgcrawl.pages.shown import Caption
 from imgcrawl.samples import samples_of
+from imgcrawl.signalmanager import PART_READ
 
 # Pages of a gallery that are asked for together.
 WINDOW = 16
@@ -104,6 +105,7 @@ class ManyPagesGallerySpider(GallerySpider):
         try:
             answer = await self.crawler.engine.download_async(request)
             page = await outside_loop(size_of(answer.body), read, answer)
+            self.crawler.signals.send_catch_log(PART_READ, response=answer)
             await let_go(answer)
             return page
         except Exception as error:

@@ -107,12 +107,13 @@ class MediaRequests:
         named = self._item_fields(adapter, spider) if "{filename" in self.template else {}
         paths, known_as = prepared
         copies = adapter.get("image_copies")
-        policy = adapter.get("referrer_policy")
+        policy, of_pages = adapter.get("referrer_policy"), adapter.get("referrer_policies")
+        of_pages = of_pages if isinstance(of_pages, dict) else {}
         given, names = self._given_paths(adapter), adapter.get(self.names_field) or []
         for index, (url, path) in enumerate(zip(urls, paths, strict=True)):
             referer = pages[index] if index < len(pages) else page
             request = self._request(url, referer, path)
-            _apply_referrer_policy(policy, request)
+            _apply_referrer_policy(of_pages.get(referer, policy), request)
             if known_as and isinstance(url, str) and url in known_as:
                 request.meta["image_known_as"] = known_as[url]
             if copies and isinstance(url, str) and url in copies:
