@@ -78,7 +78,7 @@ def _numbered(page: PagePlaces) -> Pagination | None:
     ours = host_of(page.url)
     named: dict[int, str] = {}
     for link, address in page.links.items():
-        text = "".join(link.itertext()).strip(" \n\t\xa0[]().")
+        text = words_of(link).strip(" []().")
         if (number := whole(text, 99_999) or 0) > 1 and host_of(address) == ours:
             named.setdefault(number, address)
     proposals: Counter[Pagination] = Counter()
@@ -110,8 +110,8 @@ def _next_link(page: PagePlaces) -> str:
     for link, address in page.links.items():
         if address == page.url or host_of(address) != host_of(page.url):
             continue
-        text = " ".join("".join(link.itertext()).split())
-        if len(text) <= 30 and says_next(text) and "'" not in text:
+        text = words_of(link)
+        if len(text) <= 30 and says_next(text) and "'" not in text and link.xpath("normalize-space()") == text:
             return f"//a[normalize-space()='{text}']"
         for name in (link.get("class") or "").split():
             if _NEXT_CLASS.fullmatch(name):
@@ -137,7 +137,7 @@ def pressed_in(page: Selector) -> Iterator[tuple[Any, str]]:
     for node in page.xpath(_PRESSED)[:100]:
         element = node.root
         name = next(name for name in _ADDRESSES if name in element.attrib)
-        said = " ".join("".join(element.itertext()).split())
+        said = words_of(element)
         classes = (element.get("class") or "").split()
         named = "next" in name or "more" in name or any(map(_NEXT_CLASS.fullmatch, classes))
         if named or (len(said) <= 30 and says_next(said)):

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from imgcrawl.pages.candidates import is_file
 from imgcrawl.pages.images import Originals, find_images, images_in
+from imgcrawl.pages.pagination import words_of
 from imgcrawl.pages.repeated import PagePlaces, card_of, counted, is_boilerplate, shows_image
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.versions import offered_versions
@@ -133,14 +134,13 @@ def _weight(elements: list[Any], links: dict[Any, str], *, within: bool) -> floa
     if not within:
         around = counted((element, links[element]) for element in elements)
         with_image = sum(shows_image(card_of(element, around)) for element in elements)
-        text = sum(len("".join(element.itertext()).strip()) for element in elements) / len(elements)
+        text = sum(len(words_of(element)) for element in elements) / len(elements)
         weight = _WITH_IMAGES if with_image * 2 > len(elements) else 0.25 if text >= 8 else 0.15
     if sum(map(is_boilerplate, elements)) * 2 > len(elements):
         weight *= 0.1
     if sum(bool(NO_GALLERY.search(urlsplit(links[element]).path)) for element in elements) * 2 > len(elements):
         weight *= 0.2
-    texts = ["".join(element.itertext()).strip() for element in elements]
-    if not within and sum(text.isdecimal() for text in texts) * 2 > len(texts):
+    if not within and sum(words_of(element).isdecimal() for element in elements) * 2 > len(elements):
         weight *= 0.05
     return weight
 

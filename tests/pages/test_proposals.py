@@ -123,6 +123,15 @@ def test_a_page_of_many_links_is_read_in_time() -> None:
     assert time.process_time() - start < 20
 
 
+def test_links_in_links_are_proposed_from_in_time() -> None:
+    page = places("<a href=/1><b>" * 3_000 + "<i>x</i>" * 20_000 + "</b></a>" * 3_000, "/")
+    start = time.process_time()
+    assert propose_pagination(page) is None
+    with pytest.raises(UnsureError):
+        propose_galleries(page)
+    assert time.process_time() - start < 5
+
+
 @pytest.mark.parametrize(
     ("link", "expected"),
     [
