@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from imgcrawl.pages.candidates import is_file
 from imgcrawl.pages.images import Originals, find_images, images_in
 from imgcrawl.pages.pagination import words_of
-from imgcrawl.pages.repeated import PagePlaces, card_of, counted, is_boilerplate, shows_image
+from imgcrawl.pages.repeated import PagePlaces, card_of, counted, is_boilerplate
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import host_of
@@ -99,17 +99,17 @@ def _groups(page: PagePlaces) -> list[_Group]:
     placed: dict[int, list[Any]] = defaultdict(list)
     for element in links:
         placed[page.place_of(element)].append(element)
-    return [group for elements in placed.values() for group in _parted(elements, links)]
+    return [group for elements in placed.values() for group in _parted(page, elements, links)]
 
 
-def _parted(elements: list[Any], links: dict[Any, str]) -> Iterator[_Group]:
+def _parted(page: PagePlaces, elements: list[Any], links: dict[Any, str]) -> Iterator[_Group]:
     """Links in one place, parted by whether they hold an image and by the beginning of a path that many share."""
     beginnings = {element: _beginning(links[element]) for element in elements}
     often = Counter(beginnings.values())
     parts: dict[tuple[bool, str], list[Any]] = defaultdict(list)
     for element in elements:
         beginning = beginnings[element] if often[beginnings[element]] >= _FEW else ""
-        parts[shows_image(element), beginning].append(element)
+        parts[page.shows_image(element), beginning].append(element)
     for (within, beginning), part in parts.items():
         addresses = list(dict.fromkeys(links[element] for element in part))
         if len(addresses) > 1:
@@ -118,7 +118,7 @@ def _parted(elements: list[Any], links: dict[Any, str]) -> Iterator[_Group]:
             if beginning and "'" not in beginning:
                 where = f"^='{beginning}'" if all(href.startswith(beginning) for href in hrefs) else f"*='/{beginning}'"
                 more += [f"[href{where}]", f"[href{where}]{more[0]}"]
-            yield _Group(part, addresses, _weight(part, links, within=within), tuple(more))
+            yield _Group(part, addresses, _weight(page, part, links, within=within), tuple(more))
 
 
 def _beginning(address: str) -> str:
@@ -128,12 +128,12 @@ def _beginning(address: str) -> str:
     return f"{first}/" if slash and rest else f"{first}?" if parts.query and first else ""
 
 
-def _weight(elements: list[Any], links: dict[Any, str], *, within: bool) -> float:
+def _weight(page: PagePlaces, elements: list[Any], links: dict[Any, str], *, within: bool) -> float:
     """How likely each of *elements*, links in one place, leads to a gallery."""
     weight = 1.0
     if not within:
         around = counted((element, links[element]) for element in elements)
-        with_image = sum(shows_image(card_of(element, around)) for element in elements)
+        with_image = sum(page.shows_image(card_of(element, around)) for element in elements)
         text = sum(len(words_of(element)) for element in elements) / len(elements)
         weight = _WITH_IMAGES if with_image * 2 > len(elements) else 0.25 if text >= 8 else 0.15
     if sum(map(is_boilerplate, elements)) * 2 > len(elements):
@@ -202,7 +202,7 @@ def _proposed(
     own: Counter[int] = Counter()
     alone: Counter[int] = Counter()
     for element, found in images.items():
-        if shows_image(element) and not is_boilerplate(element) and all(times[each] == 1 for each in found):
+        if page.shows_image(element) and not is_boilerplate(element) and all(times[each] == 1 for each in found):
             link, place = link_around(page, element), page.place_of(element)
             if link is None or page.links.get(link) not in galleries:
                 places[place].append(element)

@@ -32,9 +32,9 @@ _SHARED = 0.8  # of those that repeat have what is shared: of five in two colour
 _CONTENT = ("article", "main", "li", "figure")
 _ENTRY = frozenset(("hentry", "h-entry"))  # of a blog, by a microformat: such a page may be made of widgets
 _BACKGROUND = re.compile(r"background(-image)?\s*+:[^;]{0,500}?url\(", re.IGNORECASE)
-HAS_IMAGE = (
-    "descendant-or-self::*[self::img or self::picture or self::amp-img]"
-    " | .//*[contains(@style, 'url(') or @data-bg or @data-background]"
+_IMAGE_TAGS = ("img", "picture", "amp-img")
+_MAY_SHOW = (
+    "//*[self::img or self::picture or self::amp-img or contains(@style, 'url(') or @data-bg or @data-background]"
 )
 
 
@@ -60,6 +60,21 @@ class PagePlaces:
             if link and not link.startswith("#") and (address := absolute(self.base, link, self.encoding)):
                 found[node.root] = address
         return found
+
+    @cached_property
+    def _with_images(self) -> set[Any]:
+        """The elements that are or show an image, and those around them."""
+        found: set[Any] = set()
+        for node in self.page.xpath(_MAY_SHOW):
+            element = node.root if _is_image(node.root) else None
+            while element is not None and element not in found:
+                found.add(element)
+                element = element.getparent()
+        return found
+
+    def shows_image(self, element: Any) -> bool:
+        """Whether there is an image in *element*, or a background. One that is told to be small does not count."""
+        return element in self._with_images
 
     def place_of(self, element: Any) -> int:
         """A number that elements in the same place share."""
@@ -89,9 +104,14 @@ class PagePlaces:
             names = [name for name in names if self._classes[tag, name] >= _SHARED * repeats]
         elif _NAME.fullmatch(own := element.get("id") or "") and not _OF_ONE.search(own):
             return f"{tag}#{own}"
-        if tag in ("td", "th") and not names and not _is_grid(element.getparent()):
+        if tag in ("td", "th") and not names and not self._is_grid(element.getparent()):
             return f"{tag}:nth-child({1 + sum(1 for _ in element.itersiblings('td', 'th', preceding=True))})"
         return tag + "".join(f".{name}" for name in names[:3])
+
+    def _is_grid(self, row: Any) -> bool:
+        """Whether the cells of a table's *row* are alike, each with an image: a table that only arranges things."""
+        cells = list(row) if row is not None else []
+        return len(cells) > 1 and all(map(self.shows_image, cells))
 
     def _repeats(self, element: Any) -> int:
         """How many there are of what *element* is, or is a part of: elements of one tag and content beside each other.
@@ -143,12 +163,6 @@ class PagePlaces:
         return set(elements)
 
 
-def _is_grid(row: Any) -> bool:
-    """Whether the cells of a table's *row* are alike, each with an image: a table that only arranges things."""
-    cells = list(row) if row is not None else []
-    return len(cells) > 1 and all(shows_image(cell) for cell in cells)
-
-
 def is_boilerplate(element: Any) -> bool:
     """Whether *element* stands where pages have their menus, lists of what is popular, and the like."""
     content = is_entry = False
@@ -170,17 +184,12 @@ def _is_in_content(element: Any) -> bool:
     return element.tag in ("header", "footer") and any(above.tag in _CONTENT for above in element.iterancestors())
 
 
-def shows_image(element: Any) -> bool:
-    """Whether there is an image in *element*, or a background. One that is told to be small does not count."""
-    if _is_background(element):
-        return True
-    for image in element.xpath(HAS_IMAGE):
-        if image.get("style") and not _is_background(image):
-            continue
-        stated = [(image.get(name) or "").strip().removesuffix("px") for name in ("width", "height")]
-        if not (sizes := [int(text) for text in stated if text.isdecimal() and len(text) < 9]) or max(sizes) > SMALL:
-            return True
-    return False
+def _is_image(element: Any) -> bool:
+    if element.tag not in _IMAGE_TAGS and element.get("style") and not _is_background(element):
+        return False
+    stated = [(element.get(name) or "").strip().removesuffix("px") for name in ("width", "height")]
+    sizes = [int(text) for text in stated if text.isdecimal() and len(text) < 9]
+    return not sizes or max(sizes) > SMALL or _is_background(element)
 
 
 def _is_background(element: Any) -> bool:

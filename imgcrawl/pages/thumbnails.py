@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from imgcrawl.pages.candidates import is_shown
 from imgcrawl.pages.proposals import NO_GALLERY, images_at, link_around, propose_image_pages
-from imgcrawl.pages.repeated import PagePlaces, is_boilerplate, shows_image
+from imgcrawl.pages.repeated import PagePlaces, is_boilerplate
 from imgcrawl.pages.sizes import size_of
 
 _WORDS = re.compile("[0-9a-z]+")
@@ -49,7 +49,7 @@ def thumbnails_by(page: PagePlaces, css: str, images: dict[Any, list[str]] | Non
         link = link_around(page, element)
         if link in links and link in page.links:
             led_to.setdefault(page.links[link], {}).update(dict.fromkeys(found))
-        elif shows_image(element) and not is_boilerplate(element):
+        elif page.shows_image(element) and not is_boilerplate(element):
             others.update(filter(is_shown, found))
     return LinkedThumbnails(css, {address: tuple(shown) for address, shown in led_to.items()}, frozenset(others))
 

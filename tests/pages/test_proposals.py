@@ -74,6 +74,10 @@ GALLERIES = {
         '<dt class="icon portrait"><a href="/photo/{k}{n}"><img src="/o/{k}{n}.jpg"></a></dt>',
         GalleryImages(image_pages="dt.icon a"),
     ),
+    "styled": (
+        '<div class="ph"><img style="width: 100%" src="/o/{k}{n}.jpg"></div>',
+        GalleryImages("div.ph img"),
+    ),
     "one image alone": ('<img class="only" src="/o/{k}1.jpg">', GalleryImages("img.only")),
     "nothing that is certain": (
         '<div class="a"><img src="/o/{k}{n}.jpg"></div><span class="b"><img src="/x/{k}{n}.jpg"></span>',
@@ -124,12 +128,12 @@ def test_a_page_of_many_links_is_read_in_time() -> None:
 
 
 def test_links_in_links_are_proposed_from_in_time() -> None:
-    page = places("<a href=/1><b>" * 3_000 + "<i>x</i>" * 20_000 + "</b></a>" * 3_000, "/")
+    page = places("<a href=/1><b>" * 500 + "<i>x</i>" * 20_000 + "</b></a>" * 500, "/")
     start = time.process_time()
     assert propose_pagination(page) is None
     with pytest.raises(UnsureError):
         propose_galleries(page)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(
