@@ -56,6 +56,7 @@ STATS = {
     "list/count": "list pages read",
     "list/failed": "list pages that could not be had",
     "list/failed/{reason}": "the same, by reason",
+    "placeholder/{checksum}": "placeholders that were learned; with an address behind it, those that led there",
     "page/refused/robots": "pages that robots.txt forbids",
     "retry/count": "Scrapy's: requests that were tried again",
     "retry/resumed": "downloads that went on where they had broken",

@@ -138,6 +138,7 @@ SLOW = {
     "pipelines/test_images.py::test_a_body_that_breaks_off_behind_its_image_is_kept_and_told",
     "pipelines/test_large.py",
     "pipelines/test_remote.py",
+    "pipelines/test_shared_placeholders.py",
     "pipelines/test_store_settings.py",
     "report/test_page.py",
     "upkeep/test_rebuilding.py::test_a_lost_catalogue_is_made_again_from_any_feed_and_nothing_is_fetched",

@@ -106,7 +106,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "downloader", "engine", "extensions", "images", "imgcrawl", "pipelines", "watch",
     },
     "hooks": {"engine", "extensions", "feeds"},
-    "workers": {"display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "shared"},
+    "workers": {  # pipelines: what stands for images that are not there
+        "display", "livedisplay", "extensions", "feeds", "frontier", "hooks", "limits", "live", "pipelines", "shared",
+    },
     "commands": {
         "addon", "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports",
         "extensions", "feeds", "frontier", "hooks", "images", "imgcrawl", "limits", "live", "pages", "pipelines",

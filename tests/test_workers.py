@@ -558,7 +558,7 @@ def test_what_earlier_starts_had_in_pages_that_went_back_is_theirs(tmp_path: Pat
         item = {"spider": "s", "url": f"http://h/g{number}", "images": images[number : number * 2 + 1]}
         (folder.segments / f"{name}.jsonl").write_text(json.dumps(item) + "\n")
     before = {folder.segments / "run,first.jsonl"}
-    counted = asyncio.run(write_feeds(folder, before, OutputWriter(project_settings()), Samples()))
+    counted = asyncio.run(write_feeds(folder, before, OutputWriter(project_settings()), Samples(), {}))
     stats = stats_of_all({"image/bytes": 5, "image/downloaded": 1}, counted)
     assert (stats["image/downloaded"], stats["start/downloaded"]) == (3, 2)
     assert (stats["image/bytes"], stats["start/earlier_bytes"]) == (23, 10)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from imgcrawl.exceptions import ImgcrawlError
 
+KEY_SIZE = 20  # bytes of a fingerprint
 LOST = -1  # `Record.mtime_ns` of a file that an audit has found not to have these bytes
 SCHEMA_VERSION = 4  # 1 had no warnings; 2 neither outcomes nor galleries, nor the facts of files; 3 no `verified`
 
@@ -121,6 +122,16 @@ class StoredGallery:
     error: str
 
 
+class SameBytes(NamedTuple):
+    """An address that has some bytes: where it *led_to*, the key of the *gallery* that named it last, and how many
+    *images* that has (0: not known)."""
+
+    url: str
+    led_to: str
+    gallery: bytes
+    images: int
+
+
 def failed_subpage(fields: Mapping[str, Any]) -> str:
     """Why the first of a gallery's sub-pages that failed (`failed_pages`) could not be had; empty if there is none."""
     failed = fields.get("failed_pages")
@@ -211,6 +222,18 @@ class Catalogue(StoredRecords, Protocol):
 
     def outcomes(self, keys: Iterable[bytes]) -> list[LastOutcome | None]:
         """What last became of the addresses with the fingerprints *keys*, in their order."""
+
+    def often(self, checksums: Sequence[str], enough: int) -> list[str]:
+        """Those of *checksums* whose bytes *enough* addresses have."""
+
+    def same_bytes(self, checksum: str, spider: str, since: float, most: int) -> list[SameBytes]:
+        """The addresses, at most so many, of bytes with this *checksum* which *spider* has told of *since* then, a Unix
+        time, as stored or as placeholders."""
+
+    def note_placeholders(self, checksum: str, spider: str, since: float, led_to: str = "") -> dict[str, int]:
+        """Note that all addresses of bytes with this *checksum* (with *led_to*: those that led there) that *spider* has
+        told of *since* then as stored are placeholders. How many there were of each status: each is counted once,
+        whoever asks."""
 
     def mark_lost(self, keys: Iterable[bytes]) -> int:
         """Note that the files of the addresses with these fingerprints are not what they were (`LOST`): a failure,

@@ -11,6 +11,7 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from imgcrawl.catalogue.contract import (
+    KEY_SIZE,
     LOST,
     SCHEMA_VERSION,
     Catalogue,
@@ -20,11 +21,11 @@ from imgcrawl.catalogue.contract import (
     StoredGallery,
     failed_subpage,
 )
-from imgcrawl.catalogue.database import INCOMPLETE, RECORD, SqlRecords, in_order, insert, select
+from imgcrawl.catalogue.database import INCOMPLETE, RECORD, in_order, insert, select
+from imgcrawl.catalogue.samebytes import SqlSameBytes
 from imgcrawl.failures import NOT_OF_THE_SITE
 from imgcrawl.items import STORED
 
-KEY_SIZE = 20  # bytes of a fingerprint
 NOT_HAD = ("failed", "refused")
 NOT_HAD_ONLY = "status IN ('failed', 'refused')"
 IMAGES = "image_urls images"  # the fields of an item with images
@@ -40,7 +41,6 @@ GALLERY = [
     *("first_seen", "last_seen", "complete_at", "error"),
 ]
 _outcome_values = attrgetter(*OUTCOME)
-
 
 _OUTCOMES = select("outcomes", OUTCOME)
 _TOLD = ("status", "reason", "requested_path", "opt_outs")
@@ -69,7 +69,7 @@ def gallery_key(spider: str, url: str, media: str = IMAGES, title: str = "") -> 
     return sha1(known.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
 
 
-class SqlCatalogue(SqlRecords):
+class SqlCatalogue(SqlSameBytes):
     """A catalogue in a database."""
 
     def note(self, visits: Sequence[GalleryVisit]) -> None:

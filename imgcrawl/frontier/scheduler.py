@@ -25,6 +25,7 @@ from imgcrawl.frontier.decode import decode
 from imgcrawl.frontier.ends import SharedEnds
 from imgcrawl.frontier.known_pages import KnownPages
 from imgcrawl.frontier.leases import Leases, Page
+from imgcrawl.frontier.lessons import SharedLessons
 from imgcrawl.frontier.membership import join, leave, start
 from imgcrawl.frontier.options import leases_from_settings, run_options_from_settings
 from imgcrawl.frontier.page_results import PageResults
@@ -86,6 +87,7 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
         self.results = PageResults(crawler, leases)
         self._known = KnownPages(crawler, self.shared_run)
         self.ends = SharedEnds(self.shared_run, self._known)
+        self.lessons = SharedLessons(self.shared_run)
         self._refusal: InputError | None = None
         self._tells_idle = False  # to a spider of scrapy-redis, whose own code may want to end it then
 

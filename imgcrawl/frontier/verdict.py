@@ -20,6 +20,7 @@ from imgcrawl.exceptions import BAD_INPUT
 from imgcrawl.extensions.verdict import Verdict, findings, gallery_counts
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.counted import OF_PAGES, Counted, as_text, from_text
+from imgcrawl.frontier.lessons import SharedLessons
 from imgcrawl.frontier.queue import LUA, ForeignKeyError, Queue
 from imgcrawl.frontier.queues import Queues, queues_from_settings
 from imgcrawl.frontier.scheduler import Scheduler
@@ -44,16 +45,19 @@ REMEMBERED = 64  # reports that a server which came back older than it was may h
 # The stats that add up.
 SUMMED_STATS = (
     *OF_PAGES, "feed/", "feedexport/failed_count/", "frontier/failed", "frontier/fenced", "dupefilter/filtered",
+    "placeholder/",
 )  # fmt: skip
 
 REPORT = Script(LUA / "clock.lua", LUA / "verdict.lua")
 
 
 class Answer(NamedTuple):
-    """What became of a report: how many workers that have not closed are waited for, how many there were at all."""
+    """What became of a report: how many workers that have not closed are waited for, how many there were at all, what
+    they have `learned`."""
 
     awaited: int
     workers: int
+    learned: list[bytes]
 
 
 class RunStats:
@@ -87,21 +91,21 @@ class RunStats:
             self._reported.append((self._last, sums))
             settings = self.queue.settings
             fixed = (self.queue.prefix, KEPT, settings.longest_step, int(STALE * self.interval * 1000), self.worker)
-            last, awaited, workers = await REPORT.run(
+            last, awaited, workers, learned = await REPORT.run(
                 self.queue.client, [self.key], (*fixed, self._number, self._last, reason, error, text, *changes)
             )
             self._number = whole(last) or 0
             self.interval = max(REPORT_INTERVAL, workers / REPORTS)
             if self._number == self._last:
-                return Answer(awaited, workers)
+                return Answer(awaited, workers, learned)
 
 
 def summed(stats: Mapping[str, Any], by_pages: Counter[str]) -> dict[str, int]:
     """What of *stats* adds up by reports: what pages have not counted."""
     return {
         name: value - by_pages[name]
-        for name, value in stats.items()
-        if name.startswith(SUMMED_STATS) and isinstance(value, int)
+        for name in dict.fromkeys((*stats, *by_pages))
+        if name.startswith(SUMMED_STATS) and isinstance(value := stats.get(name, 0), int)
     }
 
 
@@ -181,6 +185,7 @@ class SharedVerdict(Verdict):
     queues: Queues
     store: Queue  # the first of them
     _counted: Counted
+    _lessons: SharedLessons
     _reporting: asyncio.Task[None] | None = None
 
     @classmethod
@@ -196,6 +201,7 @@ class SharedVerdict(Verdict):
         if isinstance(scheduler, Scheduler) and scheduler.run:
             self.run_stats = RunStats(self.store, scheduler.run, scheduler.worker)
             self._counted = scheduler.shared_run.counted
+            self._lessons = scheduler.lessons
             self._reporting = asyncio.create_task(self._report_regularly())
 
     async def _report_regularly(self) -> None:
@@ -209,7 +215,9 @@ class SharedVerdict(Verdict):
                 if not self._checked:
                     await check_server(self.store, self.crawler.settings["REDIS_URL"])
                     self._checked = True
-                return await self.run_stats.report(self.crawler.stats.get_stats(), self._counted, reason)
+                answer = await self.run_stats.report(self.crawler.stats.get_stats(), self._counted, reason)
+                self._lessons.hear(answer.learned)
+                return answer
         except OUTAGES as error:
             logger.debug("The counts of this worker could not be reported: %s", error)
             return None

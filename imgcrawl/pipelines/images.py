@@ -104,7 +104,6 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.catalogue = open_catalogue(crawler.settings, in_crawl=True)
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
         self.media_requests = MediaRequests.of_pipeline(self, self.config, settings)
-        self.opt_outs = self.media_requests.opt_outs
         self.image_pages = ImagePages(self.media_requests, strict=self.config.strict)
         self.keeper: LocalKeeper | RemoteKeeper = (
             LocalKeeper(self.local, self.catalogue, self.threads, self.config)
@@ -125,6 +124,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
     def close_spider(self) -> None:
         self.places.close()
         self.threads.shutdown()
+        self.witnesses.settle()
         self.catalogue.close()
         self.staging.close()
 
@@ -278,8 +278,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
     def _check_opt_outs(self, response: Response, request: Request) -> list[str]:
         """What was said against the use of an image, and is allowed. Raises `ImageError` for what is obeyed."""
-        said = opt_outs_of(response, self.opt_outs.agent)
-        if obeyed := self.opt_outs.obeyed(said):
+        said = opt_outs_of(response, (opt_outs := self.media_requests.opt_outs).agent)
+        if obeyed := opt_outs.obeyed(said):
             raise ImageError(reason_of_opt_out(obeyed))
         return [*said, *(word for word in request.meta.get("opt_outs", ()) if word not in said)]
 

@@ -6,23 +6,45 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, cast
+from heapq import nlargest
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cachetools import LRUCache
 
 from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.items import STORED, Image
 from imgcrawl.patterns import UserPattern
-from imgcrawl.pipelines.receivers import Arrival
 from imgcrawl.urls import host_of, without_query
+
+if TYPE_CHECKING:
+    from imgcrawl.pipelines.receivers import Arrival
 
 logger = logging.getLogger(__name__)
 
 _CHECKSUM = re.compile(r"!?[0-9a-f]{64}", re.ASCII)
+_TOLD = re.compile(r"placeholder/([0-9a-f]{64})(?: (\S{1,8192}))?", re.ASCII)
 _HOSTS, _KINDS = 1_000, 1_000  # that are remembered, and different images of each
 _OF_ONE_ITEM = 3  # addresses of one gallery that show the same: what it shows for decoration stands there once or twice
 _FEW = 50  # images of an item: each may turn out to be one
 _ALONE = 3  # times as many as are enough, in one item: that needs no other image beside it
+
+
+class Learned(NamedTuple):
+    """A placeholder: the *checksum* of its bytes, and what it is *known_by*: that, or the address that others lead
+    to. As it is `told`, a stat `placeholder/…` has it."""
+
+    known_by: str
+    checksum: str
+
+    @property
+    def told(self) -> str:
+        return self.checksum if self.known_by == self.checksum else f"{self.checksum} {self.known_by}"
+
+    @classmethod
+    def of_stats(cls, names: Iterable[str]) -> list[Learned]:
+        """Those of which stats with these *names* tell."""
+        told = filter(None, map(_TOLD.fullmatch, names))
+        return [cls(each[2] or each[1], each[1]) for each in told]
 
 
 class Lesson(NamedTuple):
@@ -31,7 +53,7 @@ class Lesson(NamedTuple):
 
     are: list[int]
     may_be: list[tuple[int, str]]
-    learned: list[str]
+    learned: list[Learned]
 
 
 class Placeholders:
@@ -74,9 +96,11 @@ class Placeholders:
         if self.has_address(arrival.response.url):
             raise ImageError("placeholder")
 
-    def remember(self, checksums: Iterable[str]) -> None:
-        """Know *checksums*, which were learned before, to be those of placeholders."""
-        self._known.update(set(checksums) - self._never)
+    def remember(self, learned: Iterable[Learned]) -> list[Learned]:
+        """Know what was *learned* before, or by others. What of that is new here."""
+        new = [each for each in learned if each.known_by not in self._known and each.checksum not in self._never]
+        self._known.update(each.known_by for each in new)
+        return new
 
     def knows(self, known_by: str) -> bool:
         """Whether what is *known_by* this checksum or address is known to be a placeholder."""
@@ -85,14 +109,28 @@ class Placeholders:
     def found_in(self, images: Sequence[Image]) -> Lesson:
         """What *images*, the outcomes of an item, teach, and which of them are placeholders then."""
         may_be: list[tuple[int, str]] = []
-        learned: list[str] = []
+        learned: list[Learned] = []
         if self._enough:
             self._learn(images, may_be, learned)
         are = [index for index, image in enumerate(images) if self.is_one(image)]
         told = set(are)
         return Lesson(are, [each for each in may_be if each[0] not in told], learned)
 
-    def _learn(self, images: Sequence[Image], may_be: list[tuple[int, str]], learned: list[str]) -> None:
+    def suspects(self, most: int) -> list[str]:
+        """What several addresses lead to, though it is no placeholder yet; at most so many, the likeliest first."""
+        led = ((len(names), known_by) for known_by, names in self._names.items() if len(names) > 1)
+        return [known_by for _, known_by in nlargest(most, (each for each in led if each[1] not in self._known))]
+
+    def learn_from(self, images: Sequence[Image], of: int) -> list[Learned]:
+        """What *images* teach, which are of one item of *of* images, perhaps another worker's, and have the same
+        bytes."""
+        many = _ALONE * self._enough
+        names = {_name(image["url"]) for image in images}
+        is_alone = min(len(images), len(names)) >= many and len(images) * 2 > of
+        is_often = len(images) >= _OF_ONE_ITEM or of == 1
+        return [each for image in images for each in self._hear(image, is_often=is_often, is_alone=is_alone)]
+
+    def _learn(self, images: Sequence[Image], may_be: list[tuple[int, str]], learned: list[Learned]) -> None:
         stored = [image for image in images if image["status"] in STORED]
         times = Counter(image["checksum"] for image in stored)
         many = _ALONE * self._enough
@@ -103,28 +141,31 @@ class Placeholders:
         for index, image in enumerate(images):
             if image["status"] not in STORED:
                 continue
-            checksum, name, led_to = image["checksum"], _name(image["url"]), image.get("final_url", "")
+            checksum = image["checksum"]
             shown = self._shown.setdefault(host_of(image["url"]), Counter())
             if checksum in shown or len(shown) < _KINDS:
                 shown[checksum] += 1
-            is_led = led_to != image["url"] and _name(led_to) != name
+            led_to = _led_to(image)
             is_often = times[checksum] >= _OF_ONE_ITEM or len(images) == 1
-            if is_led or is_often or len(images) <= _FEW:
-                may_be += [(index, known_by) for known_by in ((led_to, checksum) if is_led else (checksum,))]
-            known_by = led_to if is_led else checksum
-            if is_led or is_often or checksum in alone:
-                is_evident = is_led or checksum in alone or _is_exception(checksum, shown)
-                learned += [known_by] * self._count(known_by, name, image, is_evident=is_evident)
+            if led_to or is_often or len(images) <= _FEW:
+                may_be += [(index, known_by) for known_by in (led_to, checksum) if known_by]
+            learned += self._hear(image, is_often=is_often, is_alone=checksum in alone)
 
-    def _count(self, known_by: str, name: str, image: Image, *, is_evident: bool) -> bool:
-        """Whether it is learned now that what is *known_by* this is a placeholder; only where that *is_evident*."""
+    def _hear(self, image: Image, *, is_often: bool, is_alone: bool) -> list[Learned]:
+        """What is learned now that *image* is one more that leads where it does: whether its bytes are those of others
+        of its item *is_often* so, or needs no other evidence, as it *is_alone*."""
+        led_to, checksum = _led_to(image), image["checksum"]
+        if not (led_to or is_often or is_alone):
+            return []
+        known_by = led_to or checksum
         names = self._names.setdefault(known_by, set())
         if len(names) < self._enough:
-            names.add(name)
-        if not is_evident:
-            return False
-        if len(names) < self._enough or known_by in self._known or image["checksum"] in self._never:
-            return False
+            names.add(_name(image["url"]))
+        if len(names) < self._enough or known_by in self._known or checksum in self._never:
+            return []
+        shown = self._shown.get(host_of(image["url"]), Counter[str]())
+        if not (led_to or is_alone or _is_exception(checksum, shown)):
+            return []
         self._known.add(known_by)
         names.clear()
         logger.warning(
@@ -134,9 +175,9 @@ class Placeholders:
             known_by,
             image["url"],
             image.get("path"),
-            image["checksum"],
+            checksum,
         )
-        return True
+        return [Learned(known_by, checksum)]
 
     def is_one(self, image: Image) -> bool:
         """Whether the file of *image* is known to be a placeholder."""
@@ -153,8 +194,15 @@ def as_placeholder(image: Image) -> Image:
 
 def _is_exception(checksum: str, shown: Counter[str]) -> bool:
     """Whether the host's images but for this one differ from each other, by and large."""
-    kinds = len(shown) - 1
+    kinds = len(shown) - (checksum in shown)
     return kinds > 1 and shown.total() - shown[checksum] <= 2 * kinds
+
+
+def _led_to(image: Image) -> str:
+    """The address with another file name that *image* was found at; empty if there is none."""
+    url = image["url"]
+    led_to = image.get("final_url") or url
+    return led_to if led_to != url and _name(led_to) != _name(url) else ""
 
 
 def _name(url: str) -> str:

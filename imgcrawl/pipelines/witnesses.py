@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from cachetools import LRUCache
 from scrapy.crawler import Crawler
 
-from imgcrawl.catalogue import Catalogue, GalleryVisit, LastOutcome
+from imgcrawl.catalogue import Catalogue, CatalogueError, GalleryVisit, LastOutcome
 from imgcrawl.engine import scheduler_in
+from imgcrawl.exceptions import record_fatal_error
 from imgcrawl.items import Image
 from imgcrawl.pipelines.outcomes import tell_anew
-from imgcrawl.pipelines.placeholders import Lesson, Placeholders, as_placeholder
+from imgcrawl.pipelines.placeholders import Learned, Lesson, Placeholders, as_placeholder
 
 logger = logging.getLogger(__name__)
 
 _REMEMBERED = 2_000  # different images, and addresses that others lead to
 _OF_ONE_IMAGE, _OF_ONE_ITEM = 100, 1_000  # addresses
-_LOOKED_AT = 1_000  # placeholders of earlier crawls
+_LOOKED_AT = 1_000  # placeholders of earlier crawls; images that may be some at the end of a run, addresses of each
 
 
 @dataclass(slots=True)
@@ -40,19 +43,27 @@ class Witnesses:
 
     *placeholders* gets those that an earlier crawl has learned, as *catalogue* has it, if *enough* (0: nothing is
     learned) addresses led to each.
+
+    What the workers of a run learn they tell each other, by the stats `placeholder/…`. Which addresses led there before
+    is settled when the run is done, by the catalogue, which all have told, also those that are no more: until then a
+    page that counts an image may be done again, and count it again.
     """
 
     def __init__(self, crawler: Crawler, catalogue: Catalogue, placeholders: Placeholders, enough: int) -> None:
         self._crawler = crawler
+        self._catalogue = catalogue
         self._placeholders = placeholders
+        self._enough = enough
         self._told: LRUCache[str, deque[Witness]] = LRUCache(_REMEMBERED)
+        self._learned: dict[Learned, None] = {}  # in this run
+        self._heard = 0  # of what others have learned
         if enough and crawler.spider:
             placeholders.remember(_learned_before(catalogue, crawler.spider.name, enough))
 
     @property
-    def _counts_alone(self) -> bool:
-        """Whether what is counted here is counted nowhere else, by pages that are done or from the feed."""
-        return getattr(scheduler_in(self._crawler), "shared_run", None) is None
+    def _run(self) -> Any:
+        """What the workers learn with whom this one shares a run (`imgcrawl.frontier.lessons`); None if it is alone."""
+        return getattr(scheduler_in(self._crawler), "lessons", None)
 
     def hear(self, lesson: Lesson, images: Sequence[Image], visit: GalleryVisit) -> list[GalleryVisit]:
         """Remember those of *images* that *lesson* says may be placeholders, of which *visit* tells in the catalogue;
@@ -66,17 +77,83 @@ class Witnesses:
             if index not in told:
                 told[index] = Witness(images[index], visit.outcomes[index], visit.media, visit.url)
             self._told.setdefault(known_by, deque(maxlen=_OF_ONE_IMAGE)).append(told[index])
-        known = [*lesson.learned, *(known_by for _, known_by in lesson.may_be if self._placeholders.knows(known_by))]
+        self._have(lesson.learned)
+        if (run := self._run) is not None:
+            self._hear_others(run)
+            return [visit]
+        learned = [each.known_by for each in lesson.learned]
+        known = [*learned, *(known_by for _, known_by in lesson.may_be if self._placeholders.knows(known_by))]
         late = [each for known_by in dict.fromkeys(known) for each in self._tell_anew(known_by)]
         own = [each for each in late if each.outcomes[0].gallery == visit.outcomes[0].gallery]
         return [*(each for each in late if each not in own), visit, *own]
 
-    def _tell_anew(self, known_by: str) -> Iterator[GalleryVisit]:
+    def settle(self) -> None:
+        """Where a run of several workers is done: count what all have told before they learned it as it is now."""
+        if (run := self._run) is None or (since := run.since_if_done) is None or self._crawler.spider is None:
+            return
+        self._hear_others(run)
+        spider = self._crawler.spider.name
+        noted = Counter[str]()
+        try:
+            self._have(list(self._learn_from_all(spider, since)))
+            for each in self._learned:
+                led_to = "" if each.known_by == each.checksum else each.known_by
+                for checksum in {each.checksum, *self._checksums(each.known_by)}:
+                    noted.update(self._catalogue.note_placeholders(checksum, spider, since, led_to))
+        except (CatalogueError, sqlite3.Error) as error:
+            record_fatal_error(self._crawler.stats, f"placeholders could not be noted in the catalogue: {error}")
+        own: Counter[str] = Counter()
+        for known_by in (each.known_by for each in self._learned):
+            own.update(witness.image["status"] for witness in self._take(known_by))
+        run.count_beside(_corrections(noted), _corrections(own))
+        if noted:
+            logger.warning(
+                "%d addresses that lead to placeholders are in the feeds of this run as downloaded, uptodate or"
+                " duplicate; they are placeholders in the verdict and the catalogue",
+                noted.total(),
+            )
+
+    def _hear_others(self, run: Any) -> None:
+        told = Learned.of_stats(islice(run.learned, self._heard, None))
+        self._heard = len(run.learned)
+        if new := self._placeholders.remember(told):
+            self._learned.update(dict.fromkeys(new))
+            logger.info("Another worker has taken for a placeholder: %.500s", ", ".join(each.known_by for each in new))
+
+    def _have(self, learned: Iterable[Learned]) -> None:
+        for each in learned:
+            self._learned[each] = None
+            self._crawler.stats.inc_value(f"placeholder/{each.told}")
+
+    def _learn_from_all(self, spider: str, since: float) -> Iterator[Learned]:
+        """What the outcomes of all workers teach together, and none of them alone."""
+        suspects = self._placeholders.suspects(_LOOKED_AT)
+        checksums = dict.fromkeys(checksum for suspect in suspects for checksum in self._checksums(suspect))
+        for checksum in self._catalogue.often(list(checksums)[:_LOOKED_AT], self._enough):
+            items: dict[bytes, list[Image]] = defaultdict(list)
+            sizes: dict[bytes, int] = {}
+            for url, led_to, gallery, size in self._catalogue.same_bytes(checksum, spider, since, _LOOKED_AT):
+                items[gallery].append({"url": url, "checksum": checksum, "final_url": led_to})
+                sizes[gallery] = size
+            for gallery, images in items.items():
+                yield from self._placeholders.learn_from(images, max(sizes[gallery], len(images)))
+
+    def _checksums(self, known_by: str) -> set[str]:
+        """Those of what is *known_by* this, as far as they are remembered."""
+        told = {witness.image["checksum"] for witness in self._told.get(known_by, ())}
+        return told or {known_by}
+
+    def _take(self, known_by: str) -> list[Witness]:
+        """Those that led to what is *known_by* this, told anew."""
         witnesses = [witness for witness in self._told.pop(known_by, ()) if not witness.is_late]
         for witness in witnesses:
             witness.is_late = True
-            if self._counts_alone:
-                tell_anew(self._crawler, witness.image, as_placeholder(witness.image), witness.page)
+            tell_anew(self._crawler, witness.image, as_placeholder(witness.image), witness.page)
+        return witnesses
+
+    def _tell_anew(self, known_by: str) -> Iterator[GalleryVisit]:
+        witnesses = self._take(known_by)
+        for witness in witnesses:
             outcome = replace(witness.outcome, status="failed", reason="placeholder", tried=0)
             yield GalleryVisit(
                 spider=outcome.spider,
@@ -93,19 +170,24 @@ class Witnesses:
         if witnesses:
             logger.warning(
                 "%d addresses that lead to it are in the feed as downloaded, uptodate or duplicate; they are"
-                " placeholders in the %scatalogue (%.500s)",
+                " placeholders in the summary and the catalogue (%.500s)",
                 len(witnesses),
-                "summary and the " if self._counts_alone else "",
                 known_by,
             )
 
 
-def _learned_before(catalogue: Catalogue, spider: str, enough: int) -> list[str]:
-    """The checksums that *spider* knows to be those of placeholders, as *catalogue* has it from earlier crawls: of
-    *enough* addresses at least."""
+def _corrections(told: Counter[str]) -> Counter[str]:
+    """What is to be added to the stats where as many outcomes as *told*, by status, are placeholders."""
+    stored = {f"image/{status}": -count for status, count in told.items()}
+    return Counter({**stored, "image/failed": told.total(), "image/failed/placeholder": told.total()})
+
+
+def _learned_before(catalogue: Catalogue, spider: str, enough: int) -> list[Learned]:
+    """What *spider* knows to be a placeholder, as *catalogue* has it from earlier crawls: of *enough* addresses at
+    least."""
     outcomes = islice(catalogue.not_had(spider, reason="placeholder"), _LOOKED_AT)
     records = catalogue.find_all([outcome.key for outcome in outcomes])
     times: dict[str, int] = {}
     for record in filter(None, records):
         times[record.checksum] = times.get(record.checksum, 0) + 1
-    return [checksum for checksum, count in times.items() if checksum and count >= enough]
+    return [Learned(checksum, checksum) for checksum, count in times.items() if checksum and count >= enough]

@@ -9,19 +9,21 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from imgcrawl.extensions.counts import count_item
 from imgcrawl.extensions.verdict import findings
 from imgcrawl.feeds.merge import Segments
 from imgcrawl.frontier.verdict import last_reason
-from imgcrawl.items import outcomes_of
+from imgcrawl.items import STORED, outcomes_of
 from imgcrawl.samples import Samples
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
 
     from imgcrawl.feeds.output import OutputWriter
+    from imgcrawl.items import Image
+    from imgcrawl.pipelines.placeholders import Placeholders
     from imgcrawl.workers.plan import CrawlFolder
 
 logger = logging.getLogger(__name__)
@@ -42,12 +44,17 @@ class Outcome:
 
 
 async def write_feeds(
-    folder: CrawlFolder, before: Collection[Path], feeds: OutputWriter, samples: Samples
+    folder: CrawlFolder,
+    before: Collection[Path],
+    feeds: OutputWriter,
+    samples: Samples,
+    sums: Mapping[str, Any],
 ) -> Counter[str]:
     """Write *feeds* from all segments in *folder*, those of a run that is no more included; count their items, and have
     one of each reason in *samples*. What is told as done by this start is what stands in others than those *before*
-    it: bytes, and images downloaded."""
-    counted = await asyncio.to_thread(_write_files, folder, before, feeds, samples)
+    it: bytes, and images downloaded. What workers learned to be placeholders, as *sums* say, counts as such, whatever
+    they told of it before."""
+    counted = await asyncio.to_thread(_write_files, folder, before, feeds, samples, _placeholders_of(sums))
     if feeds.has_others:
         with Segments(folder.all_segments()) as segments:
             await feeds.write_others(segments)
@@ -55,12 +62,30 @@ async def write_feeds(
     return counted
 
 
-def _write_files(folder: CrawlFolder, before: Collection[Path], feeds: OutputWriter, samples: Samples) -> Counter[str]:
+def _placeholders_of(sums: Mapping[str, Any]) -> Placeholders | None:
+    if not any(name.startswith("placeholder/") for name in sums):
+        return None
+    from imgcrawl.pipelines.placeholders import Learned, Placeholders  # noqa: PLC0415 -- with what stores images
+
+    (placeholders := Placeholders([], 0)).remember(Learned.of_stats(sums))
+    return placeholders
+
+
+def _write_files(
+    folder: CrawlFolder,
+    before: Collection[Path],
+    feeds: OutputWriter,
+    samples: Samples,
+    placeholders: Placeholders | None,
+) -> Counter[str]:
     now: Counter[str] = Counter()
     earlier: Counter[str] = Counter()
     with Segments(folder.all_segments()) as segments:
         for segment, line in segments.with_places():
-            count_item(earlier if segment in before else now, item := json.loads(line))
+            counts = earlier if segment in before else now
+            count_item(counts, item := json.loads(line))
+            if placeholders:
+                counts.update(_tell_anew(item, placeholders))
             take_samples(samples, item)
         for sentence in segments.report.broken:
             logger.error(sentence)
@@ -69,6 +94,17 @@ def _write_files(folder: CrawlFolder, before: Collection[Path], feeds: OutputWri
     counted["image/bytes"], counted["start/earlier_bytes"] = now["image/bytes"], earlier["image/bytes"]
     counted["start/downloaded"] = now["image/downloaded"]
     return counted
+
+
+def _tell_anew(item: dict[str, Any], placeholders: Placeholders) -> Counter[str]:
+    """What is to be added to the counts of *item*, where outcomes are of *placeholders*; they say so then."""
+    late: Counter[str] = Counter()
+    for outcome in outcomes_of(item):
+        if outcome.get("status") in STORED and outcome.get("checksum") and placeholders.is_one(cast("Image", outcome)):
+            late[f"image/{outcome['status']}"] -= 1
+            outcome.update(status="failed", reason="placeholder")
+            late.update(("image/failed", "image/failed/placeholder"))
+    return late
 
 
 def take_samples(samples: Samples, item: dict[str, Any]) -> None:

@@ -268,7 +268,7 @@ class Workers:
         # Another run may have begun by now, on another machine.
         over = counts["state"] == "done" if counts["id"] == self.run_id else self.over
         done = Outcome()
-        counted = await write_feeds(self.plan.folder, self.segments_before, self.plan.feeds, done.samples)
+        counted = await write_feeds(self.plan.folder, self.segments_before, self.plan.feeds, done.samples, sums)
         left = 0 if over else counts["queued"] + counts["leased"]
         reason = end_reason(sums, is_over=over, was_told=bool(self.signals))
         stats = stats_of_all(sums, counted) | {"elapsed_time_seconds": seconds, "frontier/left": left}

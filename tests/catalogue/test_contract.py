@@ -108,6 +108,34 @@ def test_the_files_of_bytes_are_told_once_each_in_their_order(catalogue: Catalog
     assert not catalogue.has_file("x", "ab" * 32)
 
 
+def test_outcomes_of_the_same_bytes_become_those_of_placeholders_once(catalogue: Catalogue) -> None:
+    put(catalogue, *(record(number) for number in range(1, 7)), record(7, checksum="cd" * 32))
+    put(catalogue, replace(record(6), final_url="http://h/gone"))
+    later = [outcome(2, "duplicate", at=2.0), outcome(5, "failed", "timeout", at=2.0), outcome(6, "uptodate", at=2.0)]
+    other = replace(outcome(4, spider="t", at=2.0), gallery=b"t")
+    catalogue.note([visit(outcome(1)), visit(*later, outcome(3, at=2.0), outcome(7, at=2.0), at=2.0, complete=True)])
+    catalogue.note([visit(other, spider="t", key=b"t")])
+    gallery, same = gallery_key("s", "http://h/g"), "ab" * 32
+    assert catalogue.complete_at([gallery]) == [2.0]
+    assert sorted(catalogue.same_bytes(same, "s", 2.0, 9)) == [
+        ("http://h/2.jpg", "http://h/ü", gallery, 5),
+        ("http://h/3.jpg", "http://h/ü", gallery, 5),
+        ("http://h/6.jpg", "http://h/gone", gallery, 5),
+    ]
+    assert len(catalogue.same_bytes(same, "s", 2.0, 2)) == 2
+    assert [catalogue.often([same, "cd" * 32, "ef"], enough) for enough in (6, 7)] == [[same], []]
+    assert catalogue.often([], 1) == []
+    assert catalogue.note_placeholders(same, "s", 2.0, "http://h/gone") == {"uptodate": 1}
+    assert catalogue.complete_at([gallery]) == [0.0]
+    assert len(catalogue.same_bytes(same, "s", 2.0, 9)) == 3, "also what is known to be a placeholder"
+    assert catalogue.note_placeholders(same, "s", 2.0) == {"duplicate": 1, "downloaded": 1}
+    assert catalogue.note_placeholders(same, "s", 2.0) == {}
+    told = [(each.status, each.reason, each.tried) for each in catalogue.outcomes(map(key, range(1, 8))) if each]
+    placeholder = ("failed", "placeholder", 1)
+    stays = ("downloaded", "", 1)
+    assert told == [stays, placeholder, placeholder, stays, ("failed", "timeout", 1), placeholder, stays]
+
+
 def test_a_gallery_is_not_complete_any_more_when_an_image_of_it_is_told_anew(catalogue: Catalogue) -> None:
     catalogue.note([visit(outcome(1), outcome(2), at=100.0)])
     key = gallery_key("s", "http://h/g")

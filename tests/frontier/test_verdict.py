@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from scrapy import Request
@@ -11,8 +13,10 @@ from scrapy.settings import Settings
 from imgcrawl.frontier import inspect
 from imgcrawl.frontier.counted import Counted, as_text
 from imgcrawl.frontier.leases import Leases, Page
+from imgcrawl.frontier.lessons import SharedLessons
 from imgcrawl.frontier.queue import GALLERY, Queue, Reply, queue_from_settings
 from imgcrawl.frontier.queues import Queues
+from imgcrawl.frontier.run import RunState, SharedRun
 from imgcrawl.frontier.verdict import RunStats, last_reason, reporters, run_stats
 from imgcrawl.workers.terminal import Terminal
 from imgcrawl.workers.watch import Watch
@@ -39,11 +43,11 @@ def doubled(stats: dict[str, int]) -> dict[str, int]:
 
 async def test_the_counts_of_all_are_added_up(queue: Queue) -> None:
     a, b = RunStats(queue, "run", "a"), RunStats(queue, "run", "b")
-    assert await a.report({**LISTS, **NOISE}, NO_PAGES) == (1, 1)
+    assert await a.report({**LISTS, **NOISE}, NO_PAGES) == (1, 1, [])
     await a.report({**LISTS, **NOISE}, NO_PAGES, "finished")
     await RunStats(queue, "other run", "x").report(LISTS, NO_PAGES, "finished")
     assert (await b.report({**LISTS, "verdict/error": "first"}, NO_PAGES)).awaited == 1
-    assert await a.report({**LISTS, "verdict/error": "second"}, NO_PAGES, "finished") == (1, 2)
+    assert await a.report({**LISTS, "verdict/error": "second"}, NO_PAGES, "finished") == (1, 2, [])
     assert (await b.report(doubled(LISTS), NO_PAGES, "shutdown")).awaited == 0
     sums = await run_stats(queue, "run")
     assert sums == {
@@ -75,6 +79,25 @@ async def test_a_report_that_is_repeated_adds_nothing_and_what_the_server_lost_i
     await queue.client.flushdb()
     await a.report(doubled(LISTS), NO_PAGES)
     assert (await run_stats(queue, "run"))["row/count"] == 4
+
+
+async def test_all_hear_what_one_has_learned_and_one_corrects_what_all_have_told(queue: Queue) -> None:
+    a, b = RunStats(queue, "run", "a"), RunStats(queue, "run", "b")
+    await a.report({"placeholder/x": 1, "image/downloaded": 5}, NO_PAGES)
+    counted = Counted(Leases(1, 1))
+    run = SimpleNamespace(id="1500-b", state=RunState.RUNNING, counted=counted)
+    lessons = SharedLessons(cast("SharedRun", run))
+    lessons.hear((await b.report({}, counted)).learned)
+    assert list(lessons.learned) == ["placeholder/x"]
+    assert lessons.since_if_done is None
+    run.state = RunState.DONE
+    assert lessons.since_if_done == 1.5
+
+    counted.by_pages["image/downloaded"] = 1  # with the page's end
+    lessons.count_beside({"image/downloaded": -3, "image/failed": 3}, {"image/downloaded": -1})
+    await b.report({"image/downloaded": 0}, counted, "finished")
+    sums = await run_stats(queue, "run")
+    assert (sums["image/downloaded"], sums["image/failed"]) == (2, 3)
 
 
 async def test_what_is_nothing_after_all_is_nothing_for_all(queue: Queue) -> None:

@@ -15,7 +15,7 @@ import pytest
 from imgcrawl.catalogue import SqliteCatalogue
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Image
-from imgcrawl.pipelines.placeholders import Placeholders
+from imgcrawl.pipelines.placeholders import Learned, Placeholders
 from tests.support.crawling import crawl
 from tests.support.server import HTML, Answer, Request, Server, jpeg, redirect
 
@@ -61,6 +61,31 @@ def test_many_addresses_that_redirect_to_one_are_learned_unless_it_has_their_nam
     assert learn(Placeholders([], 10), led) == [10]
     named = [{**each, "final_url": each["url"].replace("//a/", "//cdn/")} for each in led]
     assert learn(Placeholders([], 1), named) == [0]  # type: ignore[list-item] # a dict with all keys
+
+
+def test_what_workers_have_seen_teaches_as_if_one_had_seen_it_all() -> None:
+    removed, led = "f" * 64, "http://a/removed.png"
+    ours, theirs = Placeholders([], 10), Placeholders([], 10)
+    learn(ours, *([outcome(f"o{n}", f"{n}" * 64)] for n in range(5)), *([outcome(f"r{n}", removed)] for n in range(9)))
+    learn(theirs, [outcome("r9", removed)])
+    assert (ours.suspects(9), theirs.suspects(9)) == ([removed], [])
+    everything = [outcome(f"r{n}", removed) for n in range(10)]
+    assert [ours.learn_from([each], 1) for each in everything] == [[]] * 9 + [[Learned(removed, removed)]]
+    assert theirs.learn_from(everything[:3], 9) == [], "no other image of its host was seen here"
+    for images, of, are in ((2, 20, 0), (3, 20, 1)):
+        few = Placeholders([], 3)
+        learn(few, [outcome(f"o{n}", f"{n}" * 64) for n in range(5)])
+        assert len(few.learn_from(everything[:images], of)) == are, "what an item shows once or twice is decoration"
+    many = [outcome(f"m{n}", removed) for n in range(30)]
+    assert [len(Placeholders([], 10).learn_from(many, of)) for of in (60, 59)] == [0, 1]
+    redirected = [outcome(f"r{n}", removed, final_url=led) for n in range(10)]
+    assert Placeholders([], 10).learn_from(redirected, 99) == [Learned(led, removed)]
+
+    for learned in (Learned(removed, removed), Learned(led, removed)):
+        assert Learned.of_stats(["image/found", "placeholder/", f"placeholder/{learned.told}"]) == [learned]
+        assert (theirs.remember([learned]), theirs.remember([learned])) == ([learned], [])
+        assert theirs.is_one(redirected[0])
+        assert Placeholders([f"!{removed}"], 10).remember([learned]) == []
 
 
 def test_what_is_no_pattern_is_refused() -> None:

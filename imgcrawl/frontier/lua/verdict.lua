@@ -16,7 +16,7 @@
 --   <KEYS[1]>:acknowledged  hash: worker -> what of that was of pages that are done
 --   <KEYS[1]>:told     string: the worker that tells others of the run's end (notifications); not of this script
 -- -> number of the worker's last report, which is its own unless another was expected; how many others are waited for;
---    how many workers have reported
+--    how many workers have reported; the names of those that are 'placeholder/<what they have learned>'
 local stats, prefix, worker, before, number = KEYS[1], ARGV[1], ARGV[5], ARGV[6], ARGV[7]
 local workers, open, reported = stats .. ':workers', stats .. ':open', stats .. ':reported'
 redis.call('DEL', prefix .. 'nothing') -- a server that is full refuses the first write of a script, and no later one
@@ -45,4 +45,8 @@ if last == before then
     for _, key in ipairs({stats, workers, open, reported}) do redis.call('EXPIRE', key, ARGV[2]) end
 end
 local awaited = redis.call('ZCOUNT', open, string.format('%.0f', now - tonumber(ARGV[4])), '+inf')
-return {last, awaited, redis.call('HLEN', workers)}
+local learned = {}
+for _, name in ipairs(redis.call('HKEYS', stats)) do
+    if string.sub(name, 1, 12) == 'placeholder/' then learned[#learned + 1] = name end
+end
+return {last, awaited, redis.call('HLEN', workers), learned}

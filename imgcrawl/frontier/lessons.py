@@ -1,0 +1,35 @@
+"""What the workers of a run learn of its site: each tells it with its counts, and hears it with the answer to these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from imgcrawl.digits import whole
+from imgcrawl.frontier.run import RunState, SharedRun
+
+_MOST = 1_000  # who can write to Redis can say anything
+
+
+class SharedLessons:
+    """`learned`, in the order in which they were heard of, are the stats by which workers of *run* tell it."""
+
+    def __init__(self, run: SharedRun) -> None:
+        self._run = run
+        self.learned: dict[str, None] = {}
+
+    def hear(self, told: Iterable[bytes]) -> None:
+        """Note what workers have *told*, some of it again."""
+        for each in told:
+            if len(self.learned) < _MOST:
+                self.learned.setdefault(each.decode("utf-8", "replace"))
+
+    @property
+    def since_if_done(self) -> float | None:
+        """When the run began, a Unix time of the server's clock, if all its pages are done; else None."""
+        began = whole(self._run.id.partition("-")[0])  # lua/workers.lua
+        return began / 1000 if began and self._run.state is RunState.DONE else None
+
+    def count_beside(self, of_all: Mapping[str, int], own: Mapping[str, int]) -> None:
+        """Have the run count *of_all*, of which *own* stands in the stats of this worker."""
+        for name in {*of_all, *own}:
+            self._run.counted.by_pages[name] -= of_all.get(name, 0) - own.get(name, 0)

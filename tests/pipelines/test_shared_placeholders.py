@@ -1,0 +1,162 @@
+"""Images that stand for others, where several workers meet them: what all have seen teaches, and counts once."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from imgcrawl.catalogue import SqliteCatalogue
+from tests.support.crawling import FAST, Fleet, crawl_command, environment, until
+from tests.support.processes import run
+from tests.support.redis_server import RedisServer
+from tests.support.server import Answer, Request, Server, jpeg
+
+REMOVED, OTHERS = 17, 12
+FOUND = REMOVED + OTHERS
+STORED = ("downloaded", "uptodate", "duplicate")
+
+
+HTML = {"Content-Type": "text/html"}
+
+
+class Site:
+    """Galleries of one image each, of which many are the same one. Each of two workers, known by its User-Agent, waits
+    at its eighth of these for the other's: no worker has more than nine."""
+
+    def __init__(self, server: Server) -> None:
+        self.removed: Counter[str] = Counter()
+        self.both = threading.Event()
+        self.last = threading.Event()
+        self.names = [*(f"o{n}" for n in range(OTHERS)), *(f"r{n}" for n in range(REMOVED))]
+        self.list = server.url("/list")
+        server.add("*", self.answer)
+
+    def answer(self, request: Request) -> Answer:
+        name, worker = request.path.rpartition("/")[2], request.headers.get("user-agent", "")
+        if name == "list":
+            return Answer("".join(f"<a class=g href=/g/{name}>x</a>" for name in self.names).encode(), 200, HTML)
+        if request.path.startswith("/g/"):
+            return Answer(f"<title>{name}</title><img src=/i/{name}>".encode(), 200, HTML)
+        if request.path == "/i/last":
+            return Answer(jpeg(99), delay=self.last)
+        if request.path.startswith("/i/o"):
+            return Answer(jpeg(20 + int(name[1:])))
+        if not request.path.startswith("/i/r"):
+            return Answer(b"", 404)
+        self.removed[worker] += 1
+        if min(self.removed["one"], self.removed["two"]) == 8:
+            self.both.set()
+        return Answer(jpeg(), delay=self.both if self.removed[worker] == 8 else 0.0)
+
+
+def command(site: Site, worker: str, *options: str, **settings: Any) -> list[str]:
+    settings = {
+        **FAST,
+        "USER_AGENT": worker,
+        "CONCURRENT_REQUESTS": 1,
+        "FRONTIER_PREFETCH": 1,
+        "RUN_SUMMARY": f"{worker}.summary.json",
+        **settings,
+    }
+    arguments = {"list": site.list, "galleries": "a.g"}
+    return crawl_command("gallery", "-O", f"{worker}.json", *options, arguments=arguments, settings=settings)
+
+
+def told(folder: Path, *workers: str) -> Counter[str]:
+    """What the summaries of *workers* say of images, together."""
+    told: Counter[str] = Counter()
+    for worker in workers:
+        images = json.loads((folder / f"{worker}.summary.json").read_text())["images"]
+        told.update({name: images[name] for name in ("found", *STORED, "failed")})
+        told.update(images["reasons"]["failed"])
+    return told
+
+
+def in_feeds(folder: Path, *workers: str) -> Counter[str]:
+    items = [item for worker in workers for item in json.loads((folder / f"{worker}.json").read_text() or "[]")]
+    return Counter(image.get("reason", image["status"]) for item in items for image in item["images"])
+
+
+def not_had(folder: Path) -> list[str]:
+    with closing(SqliteCatalogue(folder / "images" / ".catalogue.sqlite3")) as catalogue:
+        return sorted(f"{outcome.url.rpartition('/')[2]} {outcome.reason}" for outcome in catalogue.not_had("gallery"))
+
+
+def sums_of(client: redis.Redis) -> bytes:
+    """The key of what the workers have counted."""
+    keys = [key for key in client.scan_iter("*stats:*") if b":" not in key.partition(b"stats:")[2]]
+    return keys[0] if keys else b"nothing"
+
+
+EXPECTED = sorted(f"r{n} placeholder" for n in range(REMOVED))
+
+
+def test_what_two_workers_learn_together_counts_once_and_is_known_the_second_night(
+    server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    site = Site(server)
+    for night in (1, 2):
+        with Fleet(tmp_path) as fleet:
+            for worker in ("one", "two"):
+                fleet.launch(command(site, worker), environment(redis_server.url))
+            fleet.wait()
+            logs = [fleet.log(worker) for worker in fleet.workers]
+            assert [worker.returncode for worker in fleet.workers] == [1, 1], logs
+        for log in logs:
+            assert f"{REMOVED} of {FOUND} images failed" in log, log
+        assert not_had(tmp_path) == EXPECTED
+        counts = told(tmp_path, "one", "two")
+        assert counts["found"] == FOUND == sum(counts[status] for status in (*STORED, "failed"))
+        assert counts["placeholder"] == counts["failed"] == REMOVED
+        late = REMOVED - in_feeds(tmp_path, "one", "two")["placeholder"]
+        assert (late > 0) == (night == 1)
+        assert (f"{late} addresses that lead to placeholders are in the feeds" in "".join(logs)) == (night == 1)
+        site.both.set()
+        site.removed.clear()
+
+
+def test_what_a_worker_that_is_killed_has_learned_counts(
+    server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    site = Site(server)
+    site.both.set()
+    site.names.append("last")
+    with Fleet(tmp_path) as fleet, redis_server.client() as client:
+        first = fleet.launch(command(site, "one", FRONTIER_LEASE_TIMEOUT=2), environment(redis_server.url))
+        until(lambda: "/i/last" in server.paths())
+        until(lambda: any(b"placeholder/" in name for name in client.hkeys(sums_of(client))))
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        site.last.set()
+        second = fleet.launch(command(site, "two", FRONTIER_LEASE_TIMEOUT=2), environment(redis_server.url))
+        assert second.wait(60) == 1, fleet.log(second)
+        assert f"{REMOVED} of {FOUND + 1} images failed" in fleet.log(second)
+    assert not_had(tmp_path) == EXPECTED
+    assert told(tmp_path, "two")["found"] == 1, "its own table is of what it has done itself"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_one_command_with_workers_tells_what_one_process_does(server: Server, tmp_path: Path, workers: str) -> None:
+    site = Site(server)
+    site.both.set()
+    done = run(
+        command(site, "one", "--workers", workers), cwd=tmp_path, env=environment(), capture_output=True, timeout=60
+    )
+    log = done.stderr.decode()
+    assert done.returncode == 1, log
+    assert f"{REMOVED} of {FOUND} images failed" in log
+    assert not_had(tmp_path) == EXPECTED
+    counts = told(tmp_path, "one")
+    assert counts["found"] == FOUND == sum(counts[status] for status in (*STORED, "failed"))
+    assert counts["placeholder"] == counts["failed"] == REMOVED
+    late = REMOVED - in_feeds(tmp_path, "one")["placeholder"]
+    assert late > 0
+    assert f"{late} addresses that lead to placeholders are in the feeds" in log
