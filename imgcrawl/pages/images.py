@@ -24,7 +24,9 @@ _AROUND_IMAGES = ("picture", "source", "figure", "span", "amp-img", "noscript")
 _CLOSE, _FEW = 4, 8  # elements around an image, and within one of them
 _NEAR = 64  # elements above one in which it is looked for the one that was searched last
 
-Originals = dict[tuple[Any, bool], list[str]]  # a link, whether it was itself searched → the image that it leads to
+# A link, whether it was itself searched → the image that it leads to; and of an image that links are told to lead to,
+# what the first of them shows.
+Originals = dict[tuple[Any, bool], list[str]]
 Copies = dict[str, str] | None  # an image that may be a page → what the link to it is around
 Authors = set[str] | None
 
@@ -91,9 +93,15 @@ def images_in(
             if (around := _picture_around(root)) is not root:  # its sources are other sizes of it
                 node, root = Selector(root=around, type="html"), around  # noqa: PLW2901 -- searched in its place
             last = root  # what is within an element that was searched has been found
-            original = _original_of(root, base, encoding, originals)
-            shown = _shown_in(node, url, base, encoding, copies) if not original or not is_file(original[0]) else []
-            if original and shown and copies is not None:
+            original, is_told = _original_of(root, base, encoding, originals)
+            if is_told and root.tag == "a" and (image := next(root.iter("img"), None)) is not None:
+                node = Selector(root=image, type="html")  # noqa: PLW2901 -- what is in the link alone
+            is_sure = original and is_file(original[0]) and not is_told
+            shown = [] if is_sure else _shown_in(node, url, base, encoding, copies)
+            if original and shown and is_told:
+                original, others = _as_told(original, shown, originals)
+                found |= dict.fromkeys(others)
+            elif original and shown and copies is not None:
                 copies.setdefault(original[0], shown[0])
             found |= dict.fromkeys(original or shown or _address_in(root, base, encoding))
     found.pop(page, None)
@@ -159,18 +167,20 @@ def _address_in(root: Any, base: str, encoding: str) -> list[str]:
     return [address] if address else []
 
 
-def _original_of(root: Any, base: str, encoding: str, originals: Originals) -> list[str]:
-    """The image file that the link around an image leads to, or that another element around it states."""
+def _original_of(root: Any, base: str, encoding: str, originals: Originals) -> tuple[list[str], bool]:
+    """The image file that the link around an image leads to, or that another element around it states; and whether it
+    is one that the link is told to lead to (`led_to`)."""
     if root.tag not in (*IMAGES, "picture", "figure", "span", "a"):
-        return []
+        return [], False
     if linked := _linked_by(root, base, encoding, originals):
-        return linked
+        return linked[:1], len(linked) > 1
     carried = _carried_by(root, originals)
     original = absolute(base, carried, encoding) if carried else None
-    return [original] if original else []
+    return ([original] if original else []), False
 
 
 def _linked_by(root: Any, base: str, encoding: str, originals: Originals) -> list[str]:
+    """The image that the link around *root* leads to, twice where it is told to lead there."""
     above = islice(root.iterancestors(), _NEAR)
     link = root if root.tag == "a" else next((each for each in above if each.tag not in _AROUND_IMAGES), None)
     if link is None or link.tag != "a":
@@ -178,11 +188,23 @@ def _linked_by(root: Any, base: str, encoding: str, originals: Originals) -> lis
     key = (link, link is root)
     if key not in originals:
         said = dict(link.items())
-        leads = linked_file(said) or led_to(absolute(base, said.get("href", ""), encoding) or "", base)
-        leads = leads or (said["href"] if link is not root and is_original(said) else "")
+        file = linked_file(said)
+        told = "" if file else led_to(absolute(base, said.get("href", ""), encoding) or "", base)
+        leads = file or told or (said["href"] if link is not root and is_original(said) else "")
         original = absolute(base, leads, encoding) if leads else None
-        originals[key] = [original] if original else []
+        originals[key] = [original] * (2 if told else 1) if original else []
     return originals[key]
+
+
+def _as_told(original: list[str], shown: list[str], originals: Originals) -> tuple[list[str], list[str]]:
+    """*original*, which a link around what is *shown* is told to lead to, where it may be that in large: not a smaller
+    one, nor what the links around several are told, the page's own picture, to be shared; and what the first of these
+    shows."""
+    first = originals.setdefault((original[0], True), shown)
+    if first != shown:
+        return [], first
+    stated, own = size_of(original[0]), size_of(shown[0])
+    return ([] if stated.image == own.image and stated.width < own.width else original), []
 
 
 def _carried_by(root: Any, originals: Originals) -> str:

@@ -449,6 +449,13 @@ def test_images_in_elements_are_those_that_their_text_would_have() -> None:
 def test_the_original_behind_a_page_that_asks_is_that_of_an_element_too() -> None:
     html = "<a href=/out.php?url=https://i.example/a.jpg><img src=t.jpg></a>"
     assert images_in(Selector(html).css("img"), PAGE, PAGE) == ["https://i.example/a.jpg"]
+    share = "<a href=/share?image=https://i.example/og.jpg><img src=/{}.jpg></a>"
+    shared = Selector(share.format("a") + share.format("b") + share.format("b"))
+    expected = ["https://i.example/og.jpg", "https://site.example/a.jpg", "https://site.example/b.jpg"]
+    for query in ("img", "a", "body"):
+        assert images_in(shared.css(query), PAGE, PAGE) == expected, query
+    smaller = Selector("<a href=/view?u=https://i.example/9_100x100.jpg><img src=https://i.example/9.jpg></a>")
+    assert images_in(smaller.css("img"), PAGE, PAGE) == ["https://i.example/9.jpg"]
 
 
 def test_an_element_with_a_name_that_is_none_is_searched_all_the_same() -> None:
