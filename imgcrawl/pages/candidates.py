@@ -19,7 +19,8 @@ _ORIGINAL_WORDS = """
     data-raw data-full-url data-full data-full-image data-full-img data-full-size data-full-size-src data-fullsize
     data-fullsrc data-fullscreen data-highres data-high-res data-high-res-src data-highres-src data-hires data-hi-res
     data-hd data-hd-src data-zoom-src data-zoom-img data-zoom-url data-zoom data-large-src data-large-url
-    data-large-image data-large-img data-large-file data-large data-big-src data-big data-bigimg data-max-src data-max
+    data-large-image data-large-img data-large-file data-large data-big-src data-big data-bigimg data-max-src
+    data-max data-fullsize-url
 """
 ORIGINAL_ATTRIBUTES = tuple(_ORIGINAL_WORDS.split())
 # … the second says where a script will find the image that `src` only keeps the place of.
@@ -36,7 +37,7 @@ LISTED = frozenset((*ORIGINAL_ATTRIBUTES, *LAZY_ATTRIBUTES, *VAGUE_ATTRIBUTES))
 LONGEST_NAME = 40  # characters
 SAYS_LARGE = re.compile(
     r"(?:^|[-_])(?:orig(?:inal)?|raw|full(?:size|screen)?|hi(?:gh)?-?(?:res|def)?|hd|retina|zoom|large|big|max|x{1,3}l)"
-    r"(?:$|[-_])"
+    r"(?:$|[-_]|(?:image|img|src|url)$)"
 )
 _SAYS_OTHER = re.compile(
     r"thumb|small|tiny|mini|preview|placeholder|loading|low|lqip|icon|avatar|logo|fallback|error|default|hover|over|alt"
@@ -57,7 +58,7 @@ PHOTOGRAPH = re.compile(r"\.(?:jpe?g|jfif|webp|avif|png)(?:[!:][\w.-]*)?$", re.I
 _SHOWS_LARGE = re.compile(
     r"(?<!no)(?<!no[-_])(?<!not[-_])(?<!video[-_])"
     r"(?:fancybox|g?lightbox|swipebox|colorbox|photoswipe|pswp|venobox|lightgallery|magnific(?!en|at|o)|featherlight"
-    r"|thickbox|highslide|js-lbimage|prettyphoto|(?<![\w-])chocolat(?:-image)?(?![\w-])|image-popup)"
+    r"|thickbox|highslide|js-lbimage|prettyphoto|(?<![\w-])chocolat(?:-image)?(?![\w-])|image-popup|mfp-image)"
     r"(?![a-z]{0,20}[.-]?(?:iframe|ajax|inline|video))",
     re.IGNORECASE,
 )
@@ -118,8 +119,6 @@ MAX_REFUSED = 200  # characters kept of an address that will not be asked for
 _ABSOLUTE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|[a-z][a-z0-9+.-]*:", re.IGNORECASE | re.ASCII)
 
 Rank = tuple[int, bool, float, float, float]
-
-
 # A candidate's rank: group; no `max-width` (made for small screens); width; `min-width`; density.
 ORIGINAL: Rank = (2, True, 0, 0, 0)
 PLAIN: Rank = (1, True, 0, 0, 1)

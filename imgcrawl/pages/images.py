@@ -9,9 +9,9 @@ from typing import Any
 from lxml import etree
 from parsel import Selector
 
-from imgcrawl.pages.candidates import is_empty, is_file, is_original, refused_address
+from imgcrawl.pages.candidates import image_candidates, is_empty, is_file, is_original, refused_address
 from imgcrawl.pages.facts import FactsReader
-from imgcrawl.pages.links import led_to
+from imgcrawl.pages.links import led_to, may_be_original
 from imgcrawl.pages.scripted import listed_images, scripted_images, styled_images
 from imgcrawl.pages.search import ImageSearch
 from imgcrawl.pages.sizes import largest_of, size_of
@@ -94,6 +94,7 @@ def images_in(
                 node, root = Selector(root=around, type="html"), around  # noqa: PLW2901 -- searched in its place
             last = root  # what is within an element that was searched has been found
             original, is_told = _original_of(root, base, encoding, originals)
+            original = [] if original == [page] else original
             if is_told and root.tag == "a" and (image := next(root.iter("img"), None)) is not None:
                 node = Selector(root=image, type="html")  # noqa: PLW2901 -- what is in the link alone
             is_sure = original and is_file(original[0]) and not is_told
@@ -191,6 +192,7 @@ def _linked_by(root: Any, base: str, encoding: str, originals: Originals) -> lis
         file = linked_file(said)
         told = "" if file else led_to(absolute(base, said.get("href", ""), encoding) or "", base)
         leads = file or told or (said["href"] if link is not root and is_original(said) else "")
+        leads = leads or _alike(said.get("href", ""), root, base, encoding)
         original = absolute(base, leads, encoding) if leads else None
         originals[key] = [original] * (2 if told else 1) if original else []
     return originals[key]
@@ -205,6 +207,14 @@ def _as_told(original: list[str], shown: list[str], originals: Originals) -> tup
         return [], first
     stated, own = size_of(original[0]), size_of(shown[0])
     return ([] if stated.image == own.image and stated.width < own.width else original), []
+
+
+def _alike(href: str, root: Any, base: str, encoding: str) -> str:
+    """The address of a link around an image where it may be that of its original, as both are served alike."""
+    candidates = image_candidates(dict(root.items())) if root.tag in IMAGES else []
+    shown = absolute(base, max(candidates)[1], encoding) if candidates else None
+    linked = absolute(base, href, encoding) if shown else None
+    return href if linked and shown and may_be_original(linked, shown) else ""
 
 
 def _carried_by(root: Any, originals: Originals) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from parsel import Selector
 
 from imgcrawl.pages.candidates import is_empty, is_file
-from imgcrawl.pages.tags import base_of, tags, text_of
+from imgcrawl.pages.tags import EXTENSION, base_of, tags, text_of
 from imgcrawl.urls import WEB, absolute, host_of, origin_of
 
 _FRAME = frozenset(("frame",))  # of <iframe> the tags are always told
@@ -20,6 +20,10 @@ MAX_FRAMES = 3
 _MAX_SEEN = 1_000  # of a page
 _IN_BASE64 = "aHR0c"  # what begins with "http"
 _IN_SMALL = re.compile(r"thumb|preview|small|icon|avatar|poster", re.IGNORECASE)
+# A file's name that has become a page's: /attachments/a-jpg.12/, /attachment/12-a-jpg/
+_NAME_WITHIN = re.compile(rf"/[^/?#]{{1,200}}-{EXTENSION}(?:\.[0-9]{{1,12}})?/?(?=[?#]|$)", re.IGNORECASE)
+_SCRIPT = re.compile(r"[^/]*(\.(?:php[0-9]?|as[hp]x?|aspx|cgi|pl|jsp|cfm))$", re.IGNORECASE)
+_LEAST = 3  # slashes in the address of what is no start page
 _MAX_TOLD = 4_000  # characters of an address that tells where it leads to
 
 
@@ -60,6 +64,28 @@ def led_to(address: str, page: str) -> str:
         if target.startswith(WEB) and is_file(target) and host_of(target) != host_of(page):
             return target
     return ""
+
+
+def may_be_original(link: str, shown: str) -> bool:
+    """Whether *link*, the address of a link around the image *shown* of the same site, may be that of its original by
+    how both are served: by one script, or by scripts that are told the same; or by a file's name in it.
+
+    It may as well be a page."""
+    if max(len(link), len(shown)) > _MAX_TOLD or link == shown or host_of(link) != host_of(shown):
+        return False
+    link, shown = link.partition("#")[0], shown.partition("#")[0]
+    if _NAME_WITHIN.search(link):
+        return True
+    path, _, query = link.partition("?")
+    shown_path, _, shown_query = shown.partition("?")
+    if is_file(shown_path) or path.rstrip("/").count("/") < _LEAST or not shown_query:
+        return False
+    if path == shown_path:
+        return bool(query) or "/is/image/" not in path  # Scene7 makes a small one where it is told nothing
+    scripts = _SCRIPT.search(path), _SCRIPT.search(shown_path)
+    if not (scripts[0] and scripts[1]) or query != shown_query:
+        return False
+    return path[: scripts[0].start()] == shown_path[: scripts[1].start()] and scripts[0][1] == scripts[1][1]
 
 
 def count_links(html: str | Selector, url: str = "") -> int:

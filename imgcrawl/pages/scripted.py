@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Set
 from itertools import count, islice
 
-from imgcrawl.pages.candidates import ORNAMENT, PHOTOGRAPH, PLACEHOLDER, file_name
+from imgcrawl.pages.candidates import ORIGINAL, ORNAMENT, PHOTOGRAPH, PLACEHOLDER, file_name
 from imgcrawl.pages.literals import literal_to
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.values import Stated, images_listed, images_of
@@ -26,18 +27,27 @@ _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
 # are numbers is a list, too.
 _LIST = re.compile(r"""\[(?=\s*+["'{`])|\{(?=\s*+["']?[0-9]{1,12}["']?\s*+:\s*+["'{])""")
 # What stands before it, read backwards: so it can begin in one place only.
-_CALLED = compile_possessive(r"""(?:["'`]\s*+\(esrap\.NOSJ)?+\s*+[:=(]\s*+["']?+([\w$.-]{1,60}+)(?![\w$.-])""")
+_CALLED = compile_possessive(r"""(?:["'`]\s*+\(esrap\.NOSJ)?+\s*+[:=(]\s*+["']?+([\w$./-]{1,60}+)(?![\w$./-])""")
 _GALLERY = re.compile(
     r"image|photo|picture|galler|slide|album|imgs|pics|fancybox|lightbox|dynamicEl$|dataSource$", re.IGNORECASE
 )
 _OF_VIEWERS = ("dynamicEl", "dataSource")
 _WHOLE = re.compile(r"\{[^{}\[\]]*+\}|\[[^{}\[\]]*+\]")
 _ITEMS = frozenset(("items", "list", "data", "entries", "media", "elements", "files", "results", "nodes", "content"))
+# Things that have a small copy and something larger, whatever they are called.
+_PAIRS = re.compile(
+    r"""\[\s*+\{(?=[^{}]{0,1000}?(?:thumb|msrc|small|mini|preview)\w{0,20}["']?\s*+:)"""
+    r"""(?=[^{}]{0,1000}?(?<![\w])(?:src|image|img|photo|big|full|large|original|zoom)\w{0,20}["']?\s*+:)""",
+    re.IGNORECASE,
+)
+_LEAST_NAME = 5  # characters of a file's name that tells images apart
 _BEFORE, _NAME = 400, 64  # characters before a list: of the object that it is in, and of its name
 _MAX_LISTS, _ALONE = 30, 3  # of a page; images of one that no other speaks for
 _MAX_LOOKS = 2_000  # of a page: around lists that have a name as all things have
 _MAX_LIST, _MAX_READ = 1_000_000, 6_000_000  # characters of one; of all
 _QUOTES = re.compile(r"\\{1,2}(?:u0022|x22)")  # as they stand in a text for JSON.parse
+# What is a list, an object or an address in base64.
+_BASE64 = re.compile(r"""["'`]((?:W[3yw]|eyJ|aHR0c)[A-Za-z0-9+/]{40,1000000}+={0,2})["'`]""")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 # A page that is there to lead on has next to nothing else: nothing to press, and few words.
 _LEADS = compile_possessive(
@@ -81,7 +91,8 @@ def scripted_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
     for script in _SCRIPT.finditer(text):
         if "ld+json" in script[1].lower():
             continue
-        for match in _TEXT.finditer(_QUOTES.sub('"', script[2])):
+        code = _QUOTES.sub('"', script[2])
+        for match in _TEXT.finditer("\n".join((code, *map(_decoded, _BASE64.findall(code))))):
             stated = _unescaped(match[1])
             name = file_name(stated)
             if "/" not in stated or not PHOTOGRAPH.search(name) or PLACEHOLDER.fullmatch(name):
@@ -100,31 +111,36 @@ def styled_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
     return list(filter(None, dict.fromkeys(absolute(base, each, encoding) for each in photographs)))[:MAX_SCRIPTED]
 
 
-def listed_images(
-    scripts: Iterable[str], base: str, encoding: str, shown: Container[str]
-) -> tuple[list[str], list[str]]:
+def listed_images(scripts: Iterable[str], base: str, encoding: str, shown: Set[str]) -> tuple[list[str], list[str]]:
     """The addresses of those images that *scripts* list as a gallery of which the page shows one (*shown*, as
     `sizes.size_of` has it), or as the only gallery of the page; and those of their small copies."""
     found: list[str | None] = []
     copies: list[str | None] = []
     lists = list(islice(_lists_in(scripts), _MAX_LISTS))
-    for images, small in lists:
+    names = {name for image in shown if len((name := file_name(image)).partition(".")[0]) >= _LEAST_NAME}
+    for (images, small), is_gallery in lists:
         stated = [absolute(base, address, encoding) for image in images for _, address in image]
         copied = [absolute(base, address, encoding) for address in small]
-        is_shown = any(address and size_of(address).image in shown for address in (*stated, *copied))
-        if is_shown or (len(lists) == 1 and len(images) >= _ALONE):
+        listed = [size_of(address).image for address in (*stated, *copied) if address]
+        called = set(map(file_name, listed))
+        is_shown = any(image in shown for image in listed) or (len(called) > 1 and not called.isdisjoint(names))
+        if is_shown or (is_gallery and len(lists) == 1 and len(images) >= _ALONE):
             found += [absolute(base, max(image)[1], encoding) for image in images]
             copies += copied
+            # What is said to be large is so beside what is not.
+            smaller = (pair for image in images for pair in image if pair[0][0] < max(image)[0][0] == ORIGINAL[0])
+            copies += [absolute(base, address, encoding) for _, address in smaller]
     return list(filter(None, found)), list(filter(None, copies))
 
 
-def _lists_in(scripts: Iterable[str]) -> Iterator[Stated]:
+def _lists_in(scripts: Iterable[str]) -> Iterator[tuple[Stated, bool]]:
+    """The lists of images, and whether they are called a gallery."""
     tried, left, looks = 0, _MAX_READ, count()
     for script in scripts:
         plain = _QUOTES.sub('"', script).replace('\\"', '"')
         for code in (script, plain) if plain != script else (script,):
             for found in _LIST.finditer(code):
-                called = _called(code, found.start(), looks)
+                called, is_gallery = _called(code, found.start(), looks)
                 if not called:
                     continue
                 tried += 1
@@ -132,38 +148,42 @@ def _lists_in(scripts: Iterable[str]) -> Iterator[Stated]:
                     return
                 data, length = literal_to(code, found.start(), _MAX_LIST)
                 left -= length
-                stated = images_listed(data, called) if data is not None else None
-                if (
-                    stated
-                    and len(
-                        images := [
-                            each for each in stated.images if _is_photograph(max(each)[1]) and "/" in max(each)[1]
-                        ]
-                    )
-                    > 1
-                ):
-                    yield Stated(images, stated.copies)
+                stated = images_listed(data, called) if data is not None else Stated([], set())
+                images = [each for each in stated.images if _is_photograph(max(each)[1]) and "/" in max(each)[1]]
+                if len(images) > 1:
+                    yield Stated(images, stated.copies), is_gallery
 
 
-def _called(code: str, start: int, looks: Iterator[int]) -> str:
-    """The name of the list at *start*, where it or the object that it is in is called a gallery; else nothing.
+def _called(code: str, start: int, looks: Iterator[int]) -> tuple[str, bool]:
+    """The name of the list at *start*, where it or the object that it is in is called a gallery, or has small copies of
+    what is in it; else nothing. And whether it is called so.
 
     Of *looks* one is taken for each object that is looked for."""
     called = _name_in(code[max(0, start - _NAME) : start])
     last = called.rpartition(".")[2]
+    has_copies = False
     if last in _ITEMS and last == called and next(looks) < _MAX_LOOKS:
+        has_copies = _PAIRS.match(code, start) is not None
         before = _WHOLE.sub("", _WHOLE.sub("", code[max(0, start - _BEFORE) : start]))
         opened = before.rfind("{")
         called = _name_in(before[:opened][-_NAME:]) if before.rfind("}") < opened > before.rfind("]") else ""
         last = called.rpartition(".")[2]
     if not _GALLERY.search(called) or "preload" in called.lower():  # before they are shown, if they are: buttons
-        return ""
-    return "images" if last in _OF_VIEWERS else called if last in _ITEMS else last
+        return (last or "images", False) if has_copies else ("", False)
+    return "images" if last in _OF_VIEWERS else called if last in _ITEMS else last, True
 
 
 def _name_in(before: str) -> str:
     called = _CALLED.match(before[::-1])
     return called[1][::-1] if called else ""
+
+
+def _decoded(text: str) -> str:
+    try:
+        decoded = b64decode(text).decode()
+    except ValueError:
+        return ""
+    return decoded if decoded[0] in "[{" else f'"{decoded}"'
 
 
 def _is_photograph(address: str) -> bool:

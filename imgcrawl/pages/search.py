@@ -26,7 +26,7 @@ from imgcrawl.pages.candidates import (
     refused_address,
     source_candidates,
 )
-from imgcrawl.pages.links import led_to
+from imgcrawl.pages.links import led_to, may_be_original
 from imgcrawl.pages.literals import markup_in
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import IMAGES, Tag, tags
@@ -179,18 +179,17 @@ class ImageSearch:
         if self._in_link or is_pixel(attributes) or (self._whole_page and is_ornament(attributes, candidates)):
             return
         classes = f"{attributes.get('class', '')} {self._link.get('class', '')}"[:_MAX_BETWEEN]
+        of_author = _OF_AUTHOR.search(classes) is not None
         if self._carrier and self._is_carried(tag) and all(rank != ORIGINAL for rank, _ in candidates):
             return
         if "href" in self._link:  # its first image decides for all
             link, self._link = self._link, {}
-            leads = self._led_out(link["href"], candidates) or (link["href"] if is_original(link) else "")
-            original = self._add([(PLAIN, leads)]) if leads else None
+            original = self._add([(PLAIN, self._led_to_original(link, candidates, of_author))])
+            if original and (copy := self._best(candidates)[0]):
+                self.copies.setdefault(original, copy)
             self._in_link = original is not None
-            if original:
-                if copy := self._best(candidates)[0]:
-                    self.copies.setdefault(original, copy)
+            if self._in_link:
                 return
-        of_author = _OF_AUTHOR.search(classes) is not None
         address = self._add(candidates, refused=True, of_author=of_author)
         if address is None:
             return
@@ -203,6 +202,11 @@ class ImageSearch:
         if self._in_noscript and self._unreplaced is not None and address != self._unreplaced:
             self._stand_ins.add(self._unreplaced)
         self._unreplaced = address if PLACEHOLDER.fullmatch(file_name(address)) else None
+
+    def _led_to_original(self, link: dict[str, str], candidates: list[tuple[Rank, str]], of_author: bool) -> str:
+        leads = self._led_out(href := link["href"], candidates) or (href if is_original(link) else "")
+        shown = "" if leads or of_author else self._best(candidates)[0]
+        return href if shown and may_be_original(self._resolve(href) or "", shown) else leads
 
     def _led_out(self, href: str, candidates: list[tuple[Rank, str]]) -> str:
         """The image that *href* is told to lead to, where it may be that at *candidates* in large: not a smaller one,

@@ -25,31 +25,40 @@ _MAKING_WORDS = """
 _MAKING = frozenset(_MAKING_WORDS.split())
 _WIDTHS = ("w", "width", "wid", "imwidth", "maxwidth", "max_width", "mw", "sw")
 _HEIGHTS = ("h", "height", "hei", "maxheight", "max_height", "imheight", "mh", "sh")
+_IN_WIDTHS = re.compile(r"[0-9]{2,5}w")
 _PAIR = re.compile(r"([0-9]{1,5})(?:[x,*]|%2[cC])([0-9]{1,5})")
 
 # In a file's name: -300x200, _600x600, _1024x, -scaled, @2x; in front of the extension.
 _SUFFIX = re.compile(
     r"(?:[-_](?P<w>[0-9]{2,4})x(?P<h>[0-9]{0,4})(?:_crop_\w+)?(?:@2x)?|-(?P<scaled>scaled)|(?P<double>@[23]x))"
-    r"(?=\.\w{3,5}$)"
+    r"(?=\.\w{3,5}(?:\?|$))"
+)
+# Behind the extension, and with another one: a.jpg_640x640q90.jpg, a.jpg_Q90.jpg_.webp
+_BEHIND = re.compile(
+    r"(?<=\.jpg|\.png|\.gif|jpeg|webp)_(?:(?:(?P<w>[0-9]{2,4})x[0-9]{1,4})?(?:xz)?(?:[qQ][0-9]{2})?(?:s[0-9]{2,3})?"
+    r"\.(?:jpe?g|png))?(?:_?\.webp)?(?=\?|$)"
 )
 # Google's image servers: =s600, =w1200-h630-p-rj
 _GOOGLE = re.compile(r"=(?:[a-z]{0,2}[0-9]{0,5}-){0,4}?[swh](?P<w>[0-9]{2,5})(?:-[a-z]{1,3}[0-9]{0,5}){0,9}$")
 _FOLDERS = compile_possessive(
     r"/(?:"
-    r"(?P<made>(?:[a-z]{1,3}_[\w:.!-]++,?+)++)"  # Cloudinary
+    r"(?P<made>(?:[a-z]{1,4}_[\w:.!-]++[,&]?+)++)"  # Cloudinary, Wix, Nuxt
     # thumbor
     r"|(?:[\w-]{27,28}=?/|unsafe/)?(?:fit-in/)?(?P<b>[0-9]{1,5})x(?:[0-9]{1,5}|orig)(?:/filters:[^/]*)?(?:/smart)?"
     r"|[sw](?P<c>[0-9]{2,4})(?:-h[0-9]{2,4})?(?:-[a-z]{1,2})*(?=/[^/]+$)"  # Blogger
     r"|size/w(?P<f>[0-9]{2,5})(?:h[0-9]{2,5})?(?:/format/\w{3,4})?"  # Ghost
     r"|styles/(?P<d>\w[\w-]*)/public"  # Drupal
+    r"|tr:(?:[^/]{0,80}?(?<![a-z])w-(?P<g>[0-9]{1,5}))?[^/]{0,80}"  # ImageKit
     r"|cdn-cgi/image/[^/]{0,80}?\b(?:w|width)=(?P<e>[0-9]{1,5})[^/]{0,80}"  # Cloudflare
     r")(?=/)"
 )
-_MADE_WIDTH = re.compile(r"(?:^|,)[wh]_([0-9]{1,5})")
+_MADE_WIDTH = re.compile(r"(?:^|[,&])[wh]_([0-9]{1,5})")
 _MEDIAWIKI = re.compile(r"/thumb((?:/[^/]+){1,4})/(?:lossy-page[0-9]+-)?(?P<w>[0-9]{1,5})px-[^/]+$")
 # What fetches an image from elsewhere and makes a size of it: /image/fetch/w_1456,c_limit/https%3A%2F%2Fhost%2Fa.png
 _FETCHED = re.compile(r"(?<=[^:/])/(?P<made>[^/?#]*+)/(?:plain/)?https?(?:%3[aA]|:)(?:%2[fF]|/){2}(?P<inner>[^?#]++)$")
-_FETCHED_WIDTH = re.compile(r"(?:^|,)w_?([0-9]{2,5})|^([0-9]{2,5})x")
+_FETCHED_WIDTH = re.compile(
+    r"(?:^|,)w_?([0-9]{2,5})|^([0-9]{2,5})x|(?:^|:)(?:rs?|resize|size|s|w|width):(?:[a-z-]+:)?([0-9]{2,5})"
+)
 # The image servers of museums and libraries (IIIF): /<id>/full/!600,600/0/default.jpg
 IIIF_NAMES = ("default.", "native.", "color.", "gray.", "grey.", "bitonal.")
 IIIF = re.compile(
@@ -82,7 +91,7 @@ def size_of(address: str) -> Size:
         return Size(address, ORIGINAL, 0)
     if match := _FETCHED.search(address):
         said = _FETCHED_WIDTH.search(match["made"])
-        width = int(said[1] or said[2]) if said else ORIGINAL
+        width = int(said[said.lastindex or 0]) if said else ORIGINAL
         return Size(f"//{unquote(match['inner'])}", width, 0)
     rest, mark, query = address.partition("?")
     width = height = 0
@@ -100,7 +109,10 @@ def size_of(address: str) -> Size:
         made = _MADE_WIDTH.search(match["made"] or "")
         stated = made[1] if made else next(filter(str.isdecimal, filter(None, match.groups())), str(DERIVED))
         image, width = image[: match.start()] + image[match.end() :], width or int(stated)
-    if match := _SUFFIX.search(image):
+    if match := _BEHIND.search(image):
+        image = image[: match.start()] + image[match.end() :]
+        width = width or int(match["w"] or ORIGINAL - 1)
+    elif match := _SUFFIX.search(image):
         image = image[: match.start()] + image[match.end() :]
         if not width:
             width = ORIGINAL - 1 if match["scaled"] or match["double"] else int(match["w"])
@@ -120,8 +132,8 @@ def _without_making(image: str, query: str) -> tuple[str, int, int]:
             kept.append((name, value))
         elif pair := _PAIR.search(value):
             width, height = int(pair[1]), int(pair[2])
-        elif plain in _WIDTHS and value.isdecimal():
-            width = width or int(value[:5])
+        elif (plain in _WIDTHS and value.isdecimal()) or _IN_WIDTHS.fullmatch(value):  # format=750w
+            width = width or int(value[:5].rstrip("w"))
         elif plain in _HEIGHTS and value.isdecimal():
             height = height or int(value[:5])
         elif match := re.search(r"w_([0-9]{1,5})", value):

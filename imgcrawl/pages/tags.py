@@ -29,6 +29,7 @@ OF_FACTS = frozenset(("meta", "link", "h1", "title"))
 _RAW_TEXT = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
 _RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE | re.ASCII) for name in _RAW_TEXT}
 
+_COMMENT_END = re.compile("--!?>")
 _TAG = re.compile(r"<(?:(!--)|(/?[a-zA-Z][^\s/>]*+)|[/!?])", re.ASCII)
 _ONE = r"""[\s/]*+([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|["']?([^\s>]*+)))?+"""
 _ATTRIBUTE = compile_possessive(_ONE, re.ASCII)
@@ -39,7 +40,7 @@ _PROPERTY = r"(?:itemprop|property|itemscope|typeof|resource)(?=[\s/>=])"
 # What a script will show, or a style does, is stated on any element: by an attribute of such a name, with the name of
 # an image file in its value.
 _MAY_STATE = (
-    r"(?:(?:data-|[:@\[]|v-|x-|ng-)[^\s/>=]*+|onclick|style|src(?:set|doc)?|data|poster|background|original|full|large|zoomfile"
+    r"(?:(?:data-|[:@\[]|v-|x-|ng-)[^\s/>=]*+|onclick|style|rel|src(?:set|doc)?|data|poster|background|original|full|large|zoomfile"
     r"|(?:images?|photos?|pictures?|gallery|slides)(?:-[^\s/>=]*+)?)"
 )
 MAY_STATE = re.compile(_MAY_STATE)
@@ -233,9 +234,9 @@ def _closed(scope: Scope, name: str) -> Scope | None:
 
 
 def _after_comment(text: str, position: int, unclosed: set[str]) -> int:
-    end = -1 if "--" in unclosed else text.find("-->", position - 2)
-    if end >= 0:
-        return end + 3
+    end = None if "--" in unclosed else _COMMENT_END.search(text, position - 2)
+    if end:
+        return end.end()
     unclosed.add("--")
     return position
 

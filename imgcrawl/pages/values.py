@@ -38,7 +38,7 @@ _LONGEST = 200  # characters of a name that are looked at
 
 # By the name of the attribute or key: a small copy of the image …
 _SAYS_SMALL = re.compile(
-    r"thumb|small|tiny|mini|preview|placeholder|loading|lqip|blur|mobile|tablet|(?<![a-z])(?:low|xs|sm)(?![a-z])"
+    r"thumb|small|tiny|mini|preview|placeholder|loading|lqip|blur|mobile|tablet|(?<![a-z])(?:low|xs|sm|msrc)(?![a-z])"
 )
 # … or something else, that does not belong to what is shown.
 _SAYS_OTHER = re.compile(
@@ -97,7 +97,9 @@ def stated_images(attributes: dict[str, str]) -> Stated:
     said = [(name, value) for name, value in attributes.items() if "." in value and _may_state(name, value)]
     if not said:
         return _NOTHING
-    found = [(name, images_of(name, value)) for name, value in said]
+    # Of a size that is stated it is what is shown (Elementor).
+    shown = "data-thumbnail" if "data-width" in attributes else None
+    found = [(name, images_of("data-image" if name == shown else name, value)) for name, value in said]
     single = [(name, images[0]) for name, images in found if len(images) == 1]
     several = [image for _, images in found if len(images) > 1 for image in images]
     is_one = any(max(image)[0][0] > 0 for _, image in single)

@@ -341,6 +341,12 @@ def test_unclosed_things_hide_no_image() -> None:
     assert find_images("<img src=a.jpg><img src=cut-o", PAGE) == [HERE + "a.jpg"]
 
 
+def test_comments_end_as_in_browsers() -> None:
+    images = [f"<img src={number}.jpg>" for number in range(6)]
+    page = "{}<!-- <img src=a.jpg> --!>{}<!-->{}<!--->{}<!-- <img src=b.jpg> -- > <img src=c.jpg> -->{}".format(*images)
+    assert find_images(page, PAGE) == [f"{HERE}{number}.jpg" for number in range(5)]
+
+
 def test_part_of_a_page() -> None:
     page = Selector(text="<base href=/x/><img src=logo.jpg><div><img src=a.jpg></div><img src=b.jpg>", type="html")
     assert find_images(page.css("div")[0], PAGE) == ["https://site.example/x/a.jpg"]
@@ -543,3 +549,54 @@ def test_what_is_shown_of_an_image_that_may_be_a_page_is_known() -> None:
         copies: dict[str, str] = {}
         assert images_in(Selector(page).css(query), HERE, HERE, copies=copies)
         assert copies == shown
+
+
+def test_a_link_around_an_image_that_is_served_as_it_is_may_be_its_original() -> None:
+    originals = {
+        "/index.php?action=dlattach;topic=2.0;attach=61;image": "/index.php?action=dlattach;topic=2.0;attach=62;image",
+        "/attachment.php?aid=100": "/attachment.php?thumbnail=100",
+        "/download/file.php?id=8&mode=view": "/download/file.php?id=8&t=1",
+        "/attachment/12-a-jpg/": "/attachment/12-a-jpg/?thumbnail=1",
+        "/attachments/a-jpeg.13/": "/data/attachments/13/13-abc.jpg",
+        "/g/picture.php?id=3": "/g/thumbnail.php?id=3",
+    }
+    others = {
+        "/album.php?id=3": "/t/3.jpg",
+        "/view/4": "/g/thumbnail.php?id=4",
+        "/g/view.php?id=6": "/g/thumbnail.php?id=7",
+        "/?user=3": "/?picture=3",
+        "https://other.example/g/picture.php?id=5": "/g/thumbnail.php?id=5",
+    }
+    site = "https://site.example"
+    links = originals | others
+    page = "".join(f"<a href='{link}'><img src='{shown}'></a>" for link, shown in links.items())
+    copies: dict[str, str] = {}
+    found = find_images(page, PAGE, copies=copies)
+    assert found == [*(site + link for link in originals), *(site + shown for shown in others.values())]
+    assert copies == {site + link: site + shown for link, shown in originals.items()}
+    of_elements: dict[str, str] = {}
+    assert images_in(Selector(page).css("img"), PAGE, PAGE, copies=of_elements) == found
+    assert of_elements == copies
+    assert find_images("<a class=avatar href=/image.php?u=3><img src='/image.php?u=3&t=1'></a>", PAGE) == [
+        f"{site}/image.php?u=3&t=1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("smaller", "larger"),
+    [
+        ("/a.jpg?format=100w", "/a.jpg?format=1500w"),  # Squarespace
+        ("/a_300x.jpg?v=1", "/a_1080x.jpg?v=1"),  # Shopify
+        ("/a.jpg_50x50.jpg_.webp", "/a.jpg_640x640q90.jpg"),  # Alibaba's
+        ("/a.jpg_640x640.jpg", "/a.jpg_Q90.jpg_.webp"),
+        ("/a.png_Q90.jpg", "/a.png"),
+        ("/m/a.jpg/v1/fill/w_147,h_98,al_c,blur_2,enc_auto/a.jpg", "/m/a.jpg/v1/fill/w_980,h_653/a.jpg"),  # Wix
+        ("/x/rs:fit:300:200/plain/http%3A%2F%2Fh%2Fa.jpg", "/x/rs:fit:1200:800/plain/http%3A%2F%2Fh%2Fa.jpg"),
+        ("/_ipx/w_200&f_webp/a.jpg", "/_ipx/w_900&f_webp/a.jpg"),  # Nuxt
+        ("/tr:w-300,h-200/a.jpg", "/tr:q-80,w-1200/a.jpg"),  # ImageKit
+    ],
+)  # fmt: skip
+def test_sizes_of_one_image_by_their_addresses(smaller: str, larger: str) -> None:
+    for pair in ((smaller, larger), (larger, smaller)):
+        page = "".join(f'<img src="{each.replace("&", "&amp;")}">' for each in pair)
+        assert find_images(page, PAGE) == [f"https://site.example{larger}"]

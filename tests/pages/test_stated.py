@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import b64encode
 
 import pytest
 from parsel import Selector
@@ -42,6 +43,8 @@ def stated(markup: str) -> list[str]:
         ("<DIV DATA-SRC = /i/a.jpg></DIV>", ONE),
         ("<div class=x data-src=\"/i/a b.jpg\" data-caption='it is 5.jpg'></div>", ["/i/a%20b.jpg"]),
         ("<div data-src=/i/s.jpg data-full=/i/a.jpg data-thumb=/i/t.jpg></div>", ONE),
+        ("<a href=#><div data-thumbnail=/i/a.jpg data-width=300></div></a><p data-thumbnail=/i/b.jpg>", ONE),
+        ("<a href=# rel=\"{g: 'g', smallimage: '/t/a.jpg', largeimage: '/i/a.jpg'}\"><img src=/t/a.jpg></a>", ONE),
         ("<div data-before=/i/a.jpg data-after=/i/b.jpg></div>", TWO),
         ("<div data-image1=/i/a.jpg data-image2=/i/b.jpg></div>", TWO),
         # what it is around is its small copy, where it is alone in it, or said to be one
@@ -169,6 +172,8 @@ def test_markup(markup: str, expected: list[str]) -> None:
         ("""lightGallery(it, {dynamic: true, dynamicEl: [{src: '/i/shown.jpg'}, {src: '/i/a.jpg'}]})""", ONE),
         ("""new PhotoSwipe({dataSource: [{src: '/i/shown.jpg', width: 9}, {src: '/i/a.jpg', width: 9}]})""", ONE),
         # no list of the images of this page
+        ("""related = {items: [{src: '/i/a.jpg', thumb: '/i/shown.jpg'}, {src: '/i/b.jpg', thumb: '/t/b.jpg'}]}""", []),
+        ("""items = [{src: '/i/a.jpg', thumb: '/t/a.jpg'}, {src: '/i/b.jpg', thumb: '/t/b.jpg'}]""", []),
         ("""related = {items: ['/i/x.jpg', '/i/y.jpg', '/i/z.jpg']}; gallery = {by: 1}; items = ['/i/x.jpg']""", []),
         ("""relatedAlbums = {items: [{src: '/i/shown.jpg'}, {src: '/i/x.jpg'}]}""", []),
         ("""images = {"320": {"src": "/320/shown.jpg"}, "640": {"src": "/640/shown.jpg"}}""", []),
@@ -204,11 +209,46 @@ def test_a_script_names_the_originals_of_what_is_shown_small() -> None:
     assert find_images(page, PAGE) == ["https://site.example/i/a.jpg", "https://site.example/i/b.jpg"]
 
 
-@pytest.mark.parametrize("script", ["images:[{" * 200_000, "images=['" * 200_000, '\\"' * 500_000 + "images:[["])
+@pytest.mark.parametrize(
+    ("shown", "script", "expected"),
+    [
+        ("/t/a.jpg", "f = () => {var items = [{src: '/i/a.jpg', msrc: '/t/a.jpg'}, {src: '/i/b.jpg', msrc: ''}]}",
+         TWO),
+        ("/m/a.jpg", "data = [{image: '/m/a.jpg', thumb: '/t/a.jpg', big: '/i/a.jpg'}, {image: '', big: '/i/b.jpg'}]",
+         TWO),
+        ("/x/blue-1.jpg", """{"mage/gallery/gallery": {"data": [{"full": "/f/blue-1.jpg"}, {"full": "/i/b.jpg"}]}}""",
+         ["/x/blue-1.jpg", "/f/blue-1.jpg", "/i/b.jpg"]),
+        ("/t/a.jpg", "related = {items: [{src: '/i/a.jpg', thumb: '/t/a.jpg'}, {src: '/i/b.jpg', thumb: '/t/b.jpg'}]}",
+         ["/t/a.jpg"]),
+        ("/t/c.jpg", "items = [{src: '/i/a.jpg', thumb: '/t/a.jpg'}, {src: '/i/b.jpg', thumb: '/t/b.jpg'}]",
+         ["/t/c.jpg"]),
+    ],
+)  # fmt: skip
+def test_a_list_of_things_with_small_copies_is_that_of_the_images_that_the_page_shows_small(
+    shown: str, script: str, expected: list[str]
+) -> None:
+    assert find_images(f"<img src={shown}><script>{script}</script>", "https://h/") == [
+        f"https://h{each}" for each in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    "script", ["images:[{" * 200_000, "images=['" * 200_000, "items=[{x:1" * 200_000, '\\"' * 500_000 + "images:[["]
+)
 def test_lists_in_scripts_are_looked_through_in_bounded_time(script: str) -> None:
     begin = time.process_time()
     stated(f"<script>{script}</script>")
     assert time.process_time() - begin < 5
+
+
+def test_a_list_in_base64_is_read_where_the_page_shows_nothing_else() -> None:
+    for data in (
+        [{"url": "https://h/i/a.jpg"}, {"url": "https://h/i/b.jpg"}],
+        {"x": 1, "pages": ["/i/a.jpg", "/i/b.jpg"]},
+    ):
+        code = b64encode(json.dumps(data).encode()).decode()
+        page = f'<div id=r></div><script>var p = JSON.parse(atob("{code}")); x = "W3not+{"a" * 80}"</script>'
+        assert find_images(page, "https://h/") == ["https://h/i/a.jpg", "https://h/i/b.jpg"]
 
 
 def test_an_image_by_itself_is_the_original_that_the_element_around_it_states() -> None:
