@@ -161,10 +161,15 @@ class Placeholders:
         names = self._names.setdefault(known_by, set())
         if len(names) < self._enough:
             names.add(_name(image["url"]))
+        return self.judge(known_by, image, is_evident=bool(led_to) or is_alone)
+
+    def judge(self, known_by: str, image: Image, *, is_evident: bool = False) -> list[Learned]:
+        """What is learned now of all that leads to what is *known_by* this, as *image* does: its host may have shown
+        others since, by which it *is_evident*."""
+        names, checksum = self._names.get(known_by, set[str]()), image["checksum"]
         if len(names) < self._enough or known_by in self._known or checksum in self._never:
             return []
-        shown = self._shown.get(host_of(image["url"]), Counter[str]())
-        if not (led_to or is_alone or _is_exception(checksum, shown)):
+        if not (is_evident or _is_exception(checksum, self._shown.get(host_of(image["url"]), Counter[str]()))):
             return []
         self._known.add(known_by)
         names.clear()

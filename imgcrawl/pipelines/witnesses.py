@@ -88,20 +88,31 @@ class Witnesses:
         return [*(each for each in late if each not in own), visit, *own]
 
     def settle(self) -> None:
-        """Where a run of several workers is done: count what all have told before they learned it as it is now."""
-        if (run := self._run) is None or (since := run.since_if_done) is None or self._crawler.spider is None:
-            return
-        self._hear_others(run)
-        spider = self._crawler.spider.name
-        noted = Counter[str]()
+        """At the end of the crawl: count as it is now what was told before it was learned. Where several workers share
+        a run, one does that for all, once all is done."""
         try:
-            self._have(list(self._learn_from_all(spider, since)))
-            for each in self._learned:
-                led_to = "" if each.known_by == each.checksum else each.known_by
-                for checksum in {each.checksum, *self._checksums(each.known_by)}:
-                    noted.update(self._catalogue.note_placeholders(checksum, spider, since, led_to))
+            if (run := self._run) is None:
+                self._have(self._learn_at_last())
+                if late := [each for known_by, _ in self._learned for each in self._tell_anew(known_by)]:
+                    self._catalogue.note(late)
+            elif (since := run.since_if_done) is not None and self._crawler.spider is not None:
+                self._settle_run(run, self._crawler.spider.name, since)
         except (CatalogueError, sqlite3.Error) as error:
             record_fatal_error(self._crawler.stats, f"placeholders could not be noted in the catalogue: {error}")
+
+    def _learn_at_last(self) -> list[Learned]:
+        """What was not evident as the last of it came."""
+        told = ((suspect, self._told.get(suspect)) for suspect in self._placeholders.suspects(_LOOKED_AT))
+        return [each for by, images in told if images for each in self._placeholders.judge(by, images[-1].image)]
+
+    def _settle_run(self, run: Any, spider: str, since: float) -> None:
+        self._hear_others(run)
+        self._have(list(self._learn_from_all(spider, since)))
+        noted = Counter[str]()
+        for each in self._learned:
+            led_to = "" if each.known_by == each.checksum else each.known_by
+            for checksum in {each.checksum, *self._checksums(each.known_by)}:
+                noted.update(self._catalogue.note_placeholders(checksum, spider, since, led_to))
         own: Counter[str] = Counter()
         for known_by in (each.known_by for each in self._learned):
             own.update(witness.image["status"] for witness in self._take(known_by))
@@ -114,6 +125,8 @@ class Witnesses:
             )
 
     def _hear_others(self, run: Any) -> None:
+        if len(run.learned) == self._heard:
+            return
         told = Learned.of_stats(islice(run.learned, self._heard, None))
         self._heard = len(run.learned)
         if new := self._placeholders.remember(told):

@@ -47,6 +47,6 @@ end
 local awaited = redis.call('ZCOUNT', open, string.format('%.0f', now - tonumber(ARGV[4])), '+inf')
 local learned = {}
 for _, name in ipairs(redis.call('HKEYS', stats)) do
-    if string.sub(name, 1, 12) == 'placeholder/' then learned[#learned + 1] = name end
+    if #learned < 1000 and string.sub(name, 1, 12) == 'placeholder/' then learned[#learned + 1] = name end
 end
 return {last, awaited, redis.call('HLEN', workers), learned}
