@@ -113,10 +113,6 @@ ORNAMENT = re.compile(rf"(?:^|[^a-z])(?:{_ORNAMENTS})(?:[^a-z]|$)", re.IGNORECAS
 # Where few images are shown, also what says that one is not there. Of a numbered series it is one.
 DECORATION = re.compile(rf"(?:^|[^a-z])(?:{_ORNAMENTS}|(?<![0-9])40[34](?![0-9]))(?:[^a-z]|$)", re.IGNORECASE)
 STAND_INS = ("data:", "about:")  # what stands where a script will put an image
-_PHOTOGRAPH_WITHIN = re.compile(r"data:image/(?:jpe?g|png|webp|avif|gif)[;,][^<>]{8000}", re.IGNORECASE)
-MAX_REFUSED = 200  # characters kept of an address that will not be asked for
-
-_ABSOLUTE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|[a-z][a-z0-9+.-]*:", re.IGNORECASE | re.ASCII)
 
 Rank = tuple[int, bool, float, float, float]
 # A candidate's rank: group; no `max-width` (made for small screens); width; `min-width`; density.
@@ -279,16 +275,6 @@ def is_address(text: object) -> bool:
 def is_name(text: object) -> bool:
     """Whether *text* is no more than an image file's name."""
     return isinstance(text, str) and not _UNLIKE_NAME.search(text) and is_file(text)
-
-
-def refused_address(address: str | None, stated: str) -> str:
-    """What is told of an image that is *stated* to be where nobody can ask for it: *address*, of another scheme, or
-    what is no address. Empty for what only keeps its place. Of a photograph within the page both ends are told, as
-    others begin alike."""
-    told = address or stated.strip()
-    if _PHOTOGRAPH_WITHIN.match(told):
-        return f"{told[:100]}…{told[-100:]}"
-    return told[:MAX_REFUSED] if _ABSOLUTE.match(told) and not told.startswith(STAND_INS) else ""
 
 
 def file_name(address: str) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 from parsel import Selector
 
 from imgcrawl.pages import linkeddata
-from imgcrawl.pages.candidates import is_file, refused_address
+from imgcrawl.pages.candidates import is_file
 from imgcrawl.pages.linkeddata import Named, Node
 from imgcrawl.pages.sizes import ORIGINAL, size_of
 from imgcrawl.pages.tags import OF_FACTS, Tag, base_of, property_of, tags, text_after, text_of
+from imgcrawl.pages.within import refused_address
 from imgcrawl.urls import WEB, absolute, resolve
 
 MAX_TEXT = 1_000  # characters of one fact

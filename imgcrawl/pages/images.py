@@ -9,7 +9,7 @@ from typing import Any
 from lxml import etree
 from parsel import Selector
 
-from imgcrawl.pages.candidates import image_candidates, is_empty, is_file, is_original, refused_address
+from imgcrawl.pages.candidates import image_candidates, is_empty, is_file, is_original
 from imgcrawl.pages.facts import FactsReader
 from imgcrawl.pages.links import led_to, may_be_original
 from imgcrawl.pages.scripted import listed_images, scripted_images, styled_images
@@ -17,6 +17,7 @@ from imgcrawl.pages.search import ImageSearch
 from imgcrawl.pages.sizes import largest_of, size_of
 from imgcrawl.pages.tags import IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
 from imgcrawl.pages.values import is_carrier, linked_file
+from imgcrawl.pages.within import refused_address
 from imgcrawl.urls import WEB, absolute, resolve
 
 # libxml2 takes what follows a <source> for a part of it.
@@ -49,11 +50,12 @@ def find_images(
     also with several addresses, JSON or an expression in them. Of an element that states an original, the image that is
     alone in it is a small copy. Backgrounds count where they are photographs by their name.
 
-    Left out: `data:`, images declared as 1x1 and pixel files (`spacer.gif`), what counts visits, icons (declared to be
-    no larger, or SVG by such a name), the page itself, and names like `loading.gif` where a better address took their
-    place; images of style sheets too, beside others: they are icons and sprites; and pictures of those who write on the
-    page (of the class `avatar`), beside enough others, but for what it shows or names elsewhere, too. What is stated as
-    an image, but can be asked for by nobody, is among the images: what becomes of it is told.
+    Left out: `data:` but for photographs (`within.refused_address`), images declared as 1x1 and pixel files
+    (`spacer.gif`), what counts visits, icons (declared to be no larger, or SVG by such a name), the page itself, and
+    names like `loading.gif` where a better address took their place; images of style sheets too, beside others: they
+    are icons and sprites; and pictures of those who write on the page (of the class `avatar`), beside enough others,
+    but for what it shows or names elsewhere, too. What is stated as an image, but can be asked for by nobody, is among
+    the images: what becomes of it is told.
 
     *html* is the text of a page (time linear in its length) or a selector, of which only its own part counts;
     *encoding* that of the page. *copies* gets what the page shows of those images that it links to by addresses which

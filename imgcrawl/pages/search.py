@@ -23,7 +23,6 @@ from imgcrawl.pages.candidates import (
     is_ornament,
     is_pixel,
     is_shown,
-    refused_address,
     source_candidates,
 )
 from imgcrawl.pages.links import led_to, may_be_original
@@ -31,6 +30,7 @@ from imgcrawl.pages.literals import markup_in
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import IMAGES, Tag, tags
 from imgcrawl.pages.values import Stated, is_carrier, linked_file, stated_images
+from imgcrawl.pages.within import refused_address
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import WEB, resolve
 

@@ -25,7 +25,7 @@ from scrapy.pipelines.media import MediaPipeline
 from scrapy.utils.asyncio import is_asyncio_available
 
 from imgcrawl.catalogue import CatalogueError, GalleryVisit, Record, open_catalogue
-from imgcrawl.downloader import Downloader, download
+from imgcrawl.downloader import Downloader
 from imgcrawl.engine import is_stopping
 from imgcrawl.exceptions import GalleryUnfinished, ImageError, InputError
 from imgcrawl.images.names import strip_extension
@@ -42,7 +42,7 @@ from imgcrawl.pipelines.outcomes import failure_of, known, not_stored, still_sto
 from imgcrawl.pipelines.overridden import images_of, of_class, overridden, results_of
 from imgcrawl.pipelines.placeholders import Placeholders, as_placeholder
 from imgcrawl.pipelines.places import Places
-from imgcrawl.pipelines.receivers import Arrival, Receiver
+from imgcrawl.pipelines.receivers import Arrival, Receiver, answered
 from imgcrawl.pipelines.remote import RemoteKeeper
 from imgcrawl.pipelines.s3 import S3Store
 from imgcrawl.pipelines.settings import PipelineSettings
@@ -264,7 +264,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
             make_conditional(request, record)
         self._modify_media_request(request)
         with self.receiver.receiving(request) as sent:
-            response = await download(self.crawler, sent)
+            response = await answered(self.crawler, sent)
             if response.status == 304 and record:
                 await self.lookup.confirm(record)
                 return known(record, requested_path)

@@ -10,11 +10,14 @@ from functools import cached_property
 from pathlib import Path
 
 from scrapy import Request
+from scrapy.crawler import Crawler
 from scrapy.http import Response
 
 from imgcrawl.bodies import IN_MEMORY, BodyFile, MediaRequest, body_file_of
+from imgcrawl.downloader import download
 from imgcrawl.images.damage import ends_where_it_should
 from imgcrawl.images.filters import ImageFilters
+from imgcrawl.pages.within import photograph_within
 from imgcrawl.pipelines.servernames import named_by_server
 from imgcrawl.pipelines.staging import Staging
 
@@ -93,3 +96,10 @@ class Receiver:
         told = {"cut_off": bool(body_file and body_file.is_cut), "thumbnail": bool(request.meta.get("image_is_copy"))}
         warnings = tuple(name for name, holds in told.items() if holds)
         return self._check(Arrival(response, key, requested_path, named_path, file, warnings))
+
+
+async def answered(crawler: Crawler, request: Request) -> Response:
+    """The answer to *request*, that of an image: what its page has of it, or else what its server sends."""
+    is_within = request.url.startswith("data:") and not crawler.settings.getbool("IMAGES_SIMULATE")
+    body = photograph_within(request.url) if is_within else None
+    return Response(request.url, body=body) if body else await download(crawler, request)

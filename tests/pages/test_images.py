@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import time
+from base64 import b64decode
+from hashlib import sha256
 
 import pytest
 from parsel import Selector
@@ -8,6 +10,7 @@ from scrapy import Request
 
 from imgcrawl.pages import count_links, find_images, images_in
 from imgcrawl.pages.candidates import LAZY_ATTRIBUTES, ORIGINAL_ATTRIBUTES, VAGUE_ATTRIBUTES
+from imgcrawl.pages.within import MAX_KEPT, photograph_within, refused_address
 
 PAGE = "https://site.example/albums/one.html"
 HERE = "https://site.example/albums/"
@@ -321,15 +324,37 @@ def test_every_lazy_attribute_beats_the_src(attribute: str) -> None:
 
 
 def test_photographs_within_the_page_are_told_and_what_keeps_a_place_is_not() -> None:
-    first, second = (f"data:image/jpeg;base64,/9j/4AAQ{'A' * 9_000}{end}" for end in ("one", "two"))
+    first, second = (f"data:image/jpeg;base64,/9j/4AAQ{'A' * 9_001}{end}" for end in ("one", "two"))
     blurred = f"data:image/jpeg;base64,/9j/{'A' * 2_000}"
     html = f"<img src='{first}'><img src='{second}'><img src='{blurred}'><img src='{first}' data-src=a.jpg>"
     found = find_images(html, PAGE)
-    assert [len(image) <= 201 for image in found] == [True] * 3
-    assert [image[:27] + image[-3:] for image in found[:2]] == [
-        f"data:image/jpeg;base64,/9j/{end}" for end in ("one", "two")
-    ]
-    assert found[2] == HERE + "a.jpg"
+    bodies = [b64decode(image.partition(",")[2]) for image in (first, second)]
+    names = [f"data:image/jpeg;sha256={sha256(body).hexdigest()}" for body in bodies]
+    assert found == [*names, HERE + "a.jpg"]
+    assert [photograph_within(name) for name in names] == bodies
+    assert photograph_within(names[0]) is None, "once"
+
+
+@pytest.mark.parametrize(
+    ("data", "body"),
+    [
+        ("data:image/png;base64," + "QUJD" * 3_000, b"ABC" * 3_000),
+        ("DATA:Image/PNG;charset=x;BASE64," + "QUJD\n" * 3_000 + "QQ", b"ABC" * 3_000 + b"A"),
+        ("data:image/png," + "%41B" * 3_000, b"AB" * 3_000),
+        ("data:image/png;base64," + "!" * 9_000, None),
+        ("data:image/svg+xml;base64," + "QUJD" * 3_000, None),
+        ("data:text/html," + "A" * 9_000, None),
+    ],
+)
+def test_a_photograph_within_the_page_as_it_is_written(data: str, body: bytes | None) -> None:
+    found = find_images(f"<img src='{data}'>", PAGE)
+    assert (photograph_within(found[0]) or None if found else None) == body
+
+
+def test_photographs_within_pages_that_nobody_takes_are_forgotten() -> None:
+    data = [f"data:image/png,{number:09}{'A' * 4_000_000}" for number in range(MAX_KEPT // 4_000_000 + 2)]
+    names = [refused_address(None, each) for each in data]
+    assert [photograph_within(name) is None for name in names] == [True, True] + [False] * (len(names) - 2)
 
 
 def test_unclosed_things_hide_no_image() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from imgcrawl.pages.mainimage import main_image
+from tests.images.pictures import encoded, picture
 from tests.pipelines.test_images import run
+from tests.support.crawling import crawl
 from tests.support.server import Answer, Request, Server, jpeg
 
 HTML = {"Content-Type": "text/html"}
@@ -79,3 +83,26 @@ def test_an_images_address_that_leads_to_its_page_has_the_image_that_this_shows_
     again = run(server, tmp_path, gallery, VERDICT_MAX_FAILED="1", IMAGES_EXPIRES="0")
     statuses = [image["status"] for image in again.images[:2]]
     assert statuses == ["uptodate"] * 2
+
+
+def test_a_photograph_within_its_page_is_stored(server: Server, tmp_path: Path) -> None:
+    """As a browser shows it; what is no image in spite of its type is not, and what keeps a place is nothing."""
+    photograph = encoded(picture(300, 200), "JPEG")
+    within = f"data:image/jpeg;base64,{b64encode(photograph).decode()}"
+    broken = f"data:image/jpeg;base64,{b64encode(photograph[:9_000]).decode()}"
+    shown = "".join(f'<p><img src="{each}"></p>' for each in (within, broken, within[:2_000]))
+    server.add("/g/1", f"<h1>One</h1>{shown}<img src=/a.jpg>".encode(), headers=HTML)
+    server.add("/g/2", f'<h1>Two</h1><img src="{within}">'.encode(), headers=HTML)
+    server.add("/a.jpg", jpeg())
+    given = {"gallery": ",".join(server.url(f"/g/{n}") for n in (1, 2))}
+    name = f"data:image/jpeg;sha256={sha256(photograph).hexdigest()}"
+    for night in ("downloaded", "uptodate"):
+        done = crawl(tmp_path, "gallery", given, CONCURRENT_REQUESTS="1", VERDICT_MAX_FAILED="1")
+        assert done.code == 0, done.log
+        (one,) = [item for item in done.items if item["title"] == "One"]
+        assert [image.get("reason", image["status"]) for image in one["images"]][1] == "truncated"
+        of_it = [image for image in done.images if image["url"] == name]
+        assert sorted(image["status"] for image in of_it) == sorted((night, "duplicate"))
+        assert {image["checksum"] for image in of_it} == {name[-64:]}
+        assert [done.files[image["path"]] for image in of_it] == [photograph] * 2
+        assert len((tmp_path / "items.json").read_text()) < 5_000
