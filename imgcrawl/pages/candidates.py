@@ -27,6 +27,7 @@ ORIGINAL_ATTRIBUTES = tuple(_ORIGINAL_WORDS.split())
 _LAZY_WORDS = """
     data-src data-lazy-src data-lazysrc lazysrc lazy-src data-lazyload data-lazy data-actualsrc data-ks-lazyload
     data-echo data-cfsrc data-delayed-url data-real-src real_src data-img data-image file
+    data-pagespeed-lazy-src pagespeed_lazy_src
 """
 LAZY_ATTRIBUTES = tuple(_LAZY_WORDS.split())
 # These hold addresses of pages as often, so that only an image file's name is believed …
@@ -84,9 +85,9 @@ PLACEHOLDER = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 # What a script has to fill in; `{width}` of lazysizes is known otherwise.
-_WIDTH_PLACE, _WIDTHS = re.compile(r"\{(?:width|size)\}"), re.compile(r"\b[0-9]{2,5}\b")
+_WIDTH_PLACE, _WIDTHS = re.compile(r"\{(\.?)(?:width|size)\}"), re.compile(r"\b[0-9]{2,5}\b")
 UNFILLED = re.compile(
-    r"\{[{%]|\$\{|<%|\{[xyz]\}[^{}]{0,20}\{[xyz]\}|\{(?:"
+    r"\{[{%]|\$\{|<%|\{[xyz]\}[^{}]{0,20}\{[xyz]\}|\{\.?(?:"
     r"(?:image_?|img_?|photo_?|file_?|user_?|item_?)?(?:width|height|size|id|url|src|name|path|index|number|format|ext(?:ension)?)"
     r"|image|img|photo|file|[whin]|slug|title|quality|ratio|dpr|key|page|num|lang|type|version)\}"
 )
@@ -131,19 +132,19 @@ def image_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
     candidates += [(PLAIN, address) for address in _addresses(attributes, LAZY_ATTRIBUTES)]
     candidates += [(PLAIN, address) for address in _addresses(attributes, VAGUE_ATTRIBUTES) if is_file(address)]
     candidates += _unlisted(attributes)
-    if any("{" in address for _, address in candidates):
-        candidates = [_filled(rank, address, attributes) for rank, address in candidates]
+    candidates = [(rank, filled(address, attributes)) for rank, address in candidates]
     if "src" in attributes:
         candidates.append((PLAIN, attributes["src"]))
     return [(STAND_IN if PLACEHOLDER.fullmatch(file_name(address)) else rank, address) for rank, address in candidates]
 
 
-def _filled(rank: Rank, address: str, attributes: dict[str, str]) -> tuple[Rank, str]:
+def filled(address: str, attributes: dict[str, str]) -> str:
     """*address* with the largest of the widths that the image is stated to come in, where it has a place for one."""
-    if not _WIDTH_PLACE.search(address):
-        return rank, address
-    width = max((int(width) for width in _WIDTHS.findall(attributes.get("data-widths", "")[:_MAX_SAID])), default=0)
-    return (rank, _WIDTH_PLACE.sub(str(width), address)) if width else (UNSAID, address)
+    if "{" not in address or not _WIDTH_PLACE.search(address):
+        return address
+    stated = attributes.get("data-widths") or attributes.get("data-cmp-widths") or ""
+    width = max((int(width) for width in _WIDTHS.findall(stated[:_MAX_SAID])), default=0)
+    return _WIDTH_PLACE.sub(rf"\g<1>{width}", address) if width else address
 
 
 def source_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:

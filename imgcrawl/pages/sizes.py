@@ -30,7 +30,7 @@ _PAIR = re.compile(r"([0-9]{1,5})(?:[x,*]|%2[cC])([0-9]{1,5})")
 
 # In a file's name: -300x200, _600x600, _1024x, -scaled, @2x; in front of the extension.
 _SUFFIX = re.compile(
-    r"(?:[-_](?P<w>[0-9]{2,4})x(?P<h>[0-9]{0,4})(?:_crop_\w+)?(?:@2x)?|-(?P<scaled>scaled)|(?P<double>@[23]x))"
+    r"(?:[-_](?P<w>[0-9]{2,4})x(?P<h>[0-9]{0,4})(?:_crop_\w+)?(?:@(?P<times>[23])x)?|-(?P<scaled>scaled)|@(?P<dense>[23])x)"
     r"(?=\.\w{3,5}(?:\?|$))"
 )
 # Behind the extension, and with another one: a.jpg_640x640q90.jpg, a.jpg_Q90.jpg_.webp
@@ -115,8 +115,10 @@ def size_of(address: str) -> Size:
     elif match := _SUFFIX.search(image):
         image = image[: match.start()] + image[match.end() :]
         if not width:
-            width = ORIGINAL - 1 if match["scaled"] or match["double"] else int(match["w"])
-            height = int(match["h"] or 0)
+            # A denser one is larger than what has no size in its name.
+            width = ORIGINAL - 1 if match["scaled"] else ORIGINAL + int(match["dense"] or 0)
+            if match["w"]:
+                width, height = (int(side or 0) * int(match["times"] or 1) for side in match.group("w", "h"))
     return Size(image, width or ORIGINAL, height)
 
 

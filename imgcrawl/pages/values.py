@@ -22,6 +22,7 @@ from imgcrawl.pages.candidates import (
     UNSAID,
     Rank,
     file_name,
+    filled,
     is_address,
     is_file,
     is_name,
@@ -97,9 +98,8 @@ def stated_images(attributes: dict[str, str]) -> Stated:
     said = [(name, value) for name, value in attributes.items() if "." in value and _may_state(name, value)]
     if not said:
         return _NOTHING
-    # Of a size that is stated it is what is shown (Elementor).
-    shown = "data-thumbnail" if "data-width" in attributes else None
-    found = [(name, images_of("data-image" if name == shown else name, value)) for name, value in said]
+    small = "data-thumbnail" if "data-width" in attributes else ""  # of that size it is what is shown
+    found = [(key, images_of("data-src" if key == small else key, filled(value, attributes))) for key, value in said]
     single = [(name, images[0]) for name, images in found if len(images) == 1]
     several = [image for _, images in found if len(images) > 1 for image in images]
     is_one = any(max(image)[0][0] > 0 for _, image in single)

@@ -366,6 +366,14 @@ def test_unclosed_things_hide_no_image() -> None:
     assert find_images("<img src=a.jpg><img src=cut-o", PAGE) == [HERE + "a.jpg"]
 
 
+def test_the_widths_that_an_image_comes_in_may_stand_on_what_is_around_it() -> None:
+    image = "data-cmp-src=/a.coreimg{.width}.jpeg/1/a.jpeg"
+    assert find_images(f"<div {image} data-cmp-widths=320,1600></div>", PAGE) == [
+        "https://site.example/a.coreimg.1600.jpeg/1/a.jpeg"
+    ]
+    assert find_images(f"<div {image}><img src=b.jpg></div>", PAGE) == [HERE + "b.jpg"]
+
+
 def test_comments_end_as_in_browsers() -> None:
     images = [f"<img src={number}.jpg>" for number in range(6)]
     page = "{}<!-- <img src=a.jpg> --!>{}<!-->{}<!--->{}<!-- <img src=b.jpg> -- > <img src=c.jpg> -->{}".format(*images)
@@ -619,6 +627,9 @@ def test_a_link_around_an_image_that_is_served_as_it_is_may_be_its_original() ->
         ("/x/rs:fit:300:200/plain/http%3A%2F%2Fh%2Fa.jpg", "/x/rs:fit:1200:800/plain/http%3A%2F%2Fh%2Fa.jpg"),
         ("/_ipx/w_200&f_webp/a.jpg", "/_ipx/w_900&f_webp/a.jpg"),  # Nuxt
         ("/tr:w-300,h-200/a.jpg", "/tr:q-80,w-1200/a.jpg"),  # ImageKit
+        ("/a.jpg", "/a@2x.jpg"),
+        ("/a_300x200@2x.jpg", "/a_500x333@2x.jpg"),
+        ("/a_500x333.jpg", "/a_300x200@2x.jpg"),
     ],
 )  # fmt: skip
 def test_sizes_of_one_image_by_their_addresses(smaller: str, larger: str) -> None:
