@@ -223,6 +223,9 @@ class Catalogue(StoredRecords, Protocol):
     def outcomes(self, keys: Iterable[bytes]) -> list[LastOutcome | None]:
         """What last became of the addresses with the fingerprints *keys*, in their order."""
 
+    def latest(self, spider: str, galleries: int) -> list[bytes]:
+        """The fingerprints of the first addresses of each of so many *galleries* of *spider*, the newest."""
+
     def often(self, checksums: Sequence[str], enough: int) -> list[str]:
         """Those of *checksums* whose bytes *enough* addresses have."""
 

@@ -10,6 +10,8 @@ from imgcrawl.items import STORED
 
 _STORED = ", ".join(f"'{status}'" for status in STORED)
 _TOLD = "outcomes.spider = ? AND outcomes.last_seen >= ?"
+_FIRST = 10  # addresses of a gallery
+_LATEST = f"SELECT substr(images, 1, {_FIRST * KEY_SIZE}) FROM galleries WHERE spider = ? ORDER BY number DESC LIMIT ?"  # noqa: S608 -- a number
 _SAME_BYTES = (
     f"SELECT outcomes.url, images.final_url, outcomes.gallery, coalesce(length(galleries.images), 0) / {KEY_SIZE}"  # noqa: S608 -- our own names
     " FROM images JOIN outcomes ON outcomes.key = images.key LEFT JOIN galleries ON galleries.key = outcomes.gallery"
@@ -27,6 +29,10 @@ _PLACEHOLDER = f"UPDATE outcomes SET status = 'failed', reason = 'placeholder' W
 
 class SqlSameBytes(SqlRecords):
     """What is stored, in a database, and what became of addresses with the same bytes."""
+
+    def latest(self, spider: str, galleries: int) -> list[bytes]:
+        rows = self._rows(_LATEST, (spider, galleries))
+        return [bytes(keys[at : at + KEY_SIZE]) for (keys,) in rows for at in range(0, len(keys), KEY_SIZE)]
 
     def often(self, checksums: Sequence[str], enough: int) -> list[str]:
         places = ", ".join("?" * len(checksums))

@@ -84,6 +84,7 @@ class Placeholders:
         self._enough = enough
         self._names: LRUCache[str, set[str]] = LRUCache(10_000)  # what led to a checksum or an address
         self._shown: LRUCache[str, Counter[str]] = LRUCache(_HOSTS)  # host → checksums
+        self._shown_to_others: dict[str, Counter[str]] = {}  # host → checksums
 
     def has_address(self, url: str) -> bool:
         """Whether *url* is declared to be that of a placeholder."""
@@ -115,6 +116,11 @@ class Placeholders:
         are = [index for index, image in enumerate(images) if self.is_one(image)]
         told = set(are)
         return Lesson(are, [each for each in may_be if each[0] not in told], learned)
+
+    def see(self, images: Iterable[Image]) -> None:
+        """Know that others have seen *images*."""
+        for image in images:
+            self._shown_to_others.setdefault(host_of(image["url"]), Counter())[image["checksum"]] += 1
 
     def suspects(self, most: int) -> list[str]:
         """What several addresses lead to, though it is no placeholder yet; at most so many, the likeliest first."""
@@ -167,9 +173,10 @@ class Placeholders:
         """What is learned now of all that leads to what is *known_by* this, as *image* does: its host may have shown
         others since, by which it *is_evident*."""
         names, checksum = self._names.get(known_by, set[str]()), image["checksum"]
-        if len(names) < self._enough or known_by in self._known or checksum in self._never:
+        if not 0 < self._enough <= len(names) or known_by in self._known or checksum in self._never:
             return []
-        if not (is_evident or _is_exception(checksum, self._shown.get(host_of(image["url"]), Counter[str]()))):
+        shown = [each.get(host_of(image["url"]), Counter[str]()) for each in (self._shown, self._shown_to_others)]
+        if not (is_evident or any(_is_exception(checksum, each) for each in shown)):
             return []
         self._known.add(known_by)
         names.clear()

@@ -16,7 +16,7 @@ from scrapy.crawler import Crawler
 from imgcrawl.catalogue import Catalogue, CatalogueError, GalleryVisit, LastOutcome
 from imgcrawl.engine import scheduler_in
 from imgcrawl.exceptions import record_fatal_error
-from imgcrawl.items import Image
+from imgcrawl.items import STORED, Image
 from imgcrawl.pipelines.outcomes import tell_anew
 from imgcrawl.pipelines.placeholders import Learned, Lesson, Placeholders, as_placeholder
 
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _REMEMBERED = 2_000  # different images, and addresses that others lead to
 _OF_ONE_IMAGE, _OF_ONE_ITEM = 100, 1_000  # addresses
+_GALLERIES = 200  # the newest, at the end of a run: what they show is what its host does
 _LOOKED_AT = 1_000  # placeholders of earlier crawls; images that may be some at the end of a run, addresses of each
 
 
@@ -107,7 +108,8 @@ class Witnesses:
 
     def _settle_run(self, run: Any, spider: str, since: float) -> None:
         self._hear_others(run)
-        self._have(list(self._learn_from_all(spider, since)))
+        if self._enough:
+            self._have(list(self._learn_from_all(spider, since)))
         noted = Counter[str]()
         for each in self._learned:
             led_to = "" if each.known_by == each.checksum else each.known_by
@@ -142,6 +144,16 @@ class Witnesses:
         """What the outcomes of all workers teach together, and none of them alone."""
         suspects = self._placeholders.suspects(_LOOKED_AT)
         checksums = dict.fromkeys(checksum for suspect in suspects for checksum in self._checksums(suspect))
+        # What workers have seen that left, or were killed, nobody remembers.
+        keys = self._catalogue.latest(spider, _GALLERIES)
+        both = zip(self._catalogue.outcomes(keys), self._catalogue.find_all(keys), strict=True)
+        seen: list[Image] = [
+            {"url": told.url, "checksum": had.checksum} for told, had in both if told and had and told.status in STORED
+        ]
+        self._placeholders.see(seen)
+        checksums |= dict.fromkeys(
+            each for each, times in Counter(image["checksum"] for image in seen).items() if times > 1
+        )
         for checksum in self._catalogue.often(list(checksums)[:_LOOKED_AT], self._enough):
             items: dict[bytes, list[Image]] = defaultdict(list)
             sizes: dict[bytes, int] = {}

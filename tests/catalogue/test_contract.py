@@ -125,6 +125,8 @@ def test_outcomes_of_the_same_bytes_become_those_of_placeholders_once(catalogue:
     assert len(catalogue.same_bytes(same, "s", 2.0, 2)) == 2
     assert [catalogue.often([same, "cd" * 32, "ef"], enough) for enough in (6, 7)] == [[same], []]
     assert catalogue.often([], 1) == []
+    assert catalogue.latest("s", 1) == [key(number) for number in (2, 5, 6, 3, 7)]
+    assert catalogue.latest("t", 9) == [key(4)]
     assert catalogue.note_placeholders(same, "s", 2.0, "http://h/gone") == {"uptodate": 1}
     assert catalogue.complete_at([gallery]) == [0.0]
     assert len(catalogue.same_bytes(same, "s", 2.0, 9)) == 3, "also what is known to be a placeholder"

@@ -78,6 +78,7 @@ def test_what_workers_have_seen_teaches_as_if_one_had_seen_it_all() -> None:
         assert len(few.learn_from(everything[:images], of)) == are, "what an item shows once or twice is decoration"
     many = [outcome(f"m{n}", removed) for n in range(30)]
     assert [len(Placeholders([], 10).learn_from(many, of)) for of in (60, 59)] == [0, 1]
+    assert Placeholders([], 0).learn_from(many, 30) == [], "nothing is learned where that is not wanted"
     redirected = [outcome(f"r{n}", removed, final_url=led) for n in range(10)]
     assert Placeholders([], 10).learn_from(redirected, 99) == [Learned(led, removed)]
 

@@ -144,6 +144,24 @@ def test_what_a_worker_that_is_killed_has_learned_counts(
     assert told(tmp_path, "two")["found"] == 1, "its own table is of what it has done itself"
 
 
+def test_what_workers_saw_before_they_were_stopped_teaches_the_one_that_goes_on(
+    server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    site = Site(server)
+    with Fleet(tmp_path) as fleet:
+        for worker in ("one", "two"):
+            fleet.launch(command(site, worker), environment(redis_server.url))
+        until(lambda: min(site.removed["one"], site.removed["two"]) >= 7)
+        for stopped in fleet.workers:
+            stopped.send_signal(signal.SIGINT)
+        site.both.set()
+        fleet.wait()
+        last = fleet.launch(command(site, "three"), environment(redis_server.url))
+        assert last.wait(60) == 1, fleet.log(last)
+        assert f"{REMOVED} of {FOUND} images failed" in fleet.log(last)
+    assert not_had(tmp_path) == EXPECTED
+
+
 @pytest.mark.parametrize("options", [[], ["--workers", "1"], ["--workers", "2"]])
 def test_one_command_tells_the_same_with_and_without_workers_whatever_comes_first(
     server: Server, tmp_path: Path, options: list[str]
