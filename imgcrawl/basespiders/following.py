@@ -11,7 +11,7 @@ from scrapy.http import JsonResponse, Response, TextResponse
 from imgcrawl.basespiders.base import addresses, base_and_encoding, is_page, is_readable
 from imgcrawl.basespiders.queries import is_broken
 from imgcrawl.pages.pagination import NEXT_LINKS
-from imgcrawl.pages.saidnext import next_said
+from imgcrawl.pages.saidnext import next_pressed, next_said
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute, host_of
 
@@ -34,6 +34,16 @@ def next_on(response: Response, number: int) -> list[str]:
     if found or not is_page(response):
         return found
     return next_said(cast("TextResponse", response).selector, response.url, *base_and_encoding(response), number)
+
+
+def next_unnamed(response: Response) -> str:
+    """Why a list page names no next one though it has one, as a sentence; empty where it does not say so."""
+    words = next_pressed(cast("TextResponse", response).selector) if is_page(response) else ""
+    return (
+        f"{words!r} is for a script alone there; if its pages have addresses, say -a list= with {{page}}"
+        if words
+        else ""
+    )
 
 
 def next_stated(response: Response) -> list[str]:

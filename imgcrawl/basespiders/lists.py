@@ -24,7 +24,7 @@ from imgcrawl.basespiders.base import (
     text_of,
 )
 from imgcrawl.basespiders.fedlists import FedListsSpider
-from imgcrawl.basespiders.following import next_on
+from imgcrawl.basespiders.following import next_on, next_unnamed
 from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.basespiders.queries import is_broken
 from imgcrawl.basespiders.questions import QUESTIONS, asked_of_walk, asked_reason, password_asked, question_on
@@ -262,6 +262,8 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             yield self.list_request(address, page + 1, walk)
         elif refusal := self._next.get(response, ("", [], ""))[2]:
             self.report(f"the walk ended at list page {page}, {response.url:.500}: {refusal}")
+        elif page == self.first_page and (reason := next_unnamed(response)):
+            self.report(f"the walk ended at list page {page}, {response.url:.500}: {reason}")
         elif page == self.first_page and not self.next_link:
             self.logger.info(
                 "%.500s: one list page was read: its address has no {page}, and it names no next", response.url

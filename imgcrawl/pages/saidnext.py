@@ -18,6 +18,17 @@ from imgcrawl.urls import absolute, host_of
 _MOST = 5_000  # links, or parts of forms, of a page that are looked at
 _NUMBERS = re.compile("[0-9]+")
 _SPLIT = re.compile("([0-9]+)")
+# What loads more of a list when it is pressed, by its class or id, and by its words.
+_MORE_NAMES = re.compile(
+    r"(?<![a-z])(?:load|show|view|infinite)[-_]?more|more[-_]?(?:posts|items|results)", re.IGNORECASE
+)
+_MORE = re.compile(
+    r"\W*+(?:(?:load|show|view|see)(?: [0-9]{1,4})? more(?: [\w-]{2,15})?|mehr (?:laden|anzeigen)|(?:charger|voir) plus"
+    r"|(?:cargar|ver) más|carica altr[io]|(?:загрузить|показать) ещ[её]|加[载載]更多|查看更多|もっと見る|더 ?보기)\W*+",
+    re.IGNORECASE,
+)
+_NO_ADDRESS = re.compile("#|javascript:", re.IGNORECASE)
+_FEW, _LONGEST = 500, 40  # characters of an attribute, and of such words
 _PAGE = re.compile("page|页|頁|ページ|страниц|seite", re.IGNORECASE)
 
 
@@ -39,6 +50,26 @@ def next_said(page: Selector, url: str, base: str, encoding: str, number: int = 
     # What says "next", an arrow, may lead to the last page, or to the next ten of them.
     goes_to = _number_of(in_words[0], by_number[0], own + 1)
     return in_words if goes_to is not None and goes_to <= own else by_number
+
+
+def next_pressed(page: Selector) -> str:
+    """The words of what leads to the next page of a list by a script alone, having no address: "Load more", or the 2 of
+    a pager that is sent back (`__doPostBack`). Empty where there is none; what turns the pictures of a show is none."""
+    for element in islice(page.root.iter("a", "button", "input", "div", "span"), _MOST):
+        named = _MORE_NAMES.search(f"{element.get('class') or ''} {element.get('id') or ''}"[:_FEW])
+        href = (element.get("href") or "").strip()[:_FEW]
+        sent_back = "__doPostBack(" in href and "Page$" in href
+        if not (named or sent_back) or _is_hidden(element) or (href and not _NO_ADDRESS.match(href)):
+            continue
+        words = words_of(element) or (element.get("value") or "").strip()
+        if len(words) <= _LONGEST and (_MORE.fullmatch(words) or (sent_back and (words == "2" or says_next(words)))):
+            return words
+    return ""
+
+
+def _is_hidden(element: Any) -> bool:
+    style = (element.get("style") or "").replace(" ", "").lower()[:_FEW]
+    return "display:none" in style or not {"hidden", "disabled"}.isdisjoint(element.attrib)
 
 
 def _is_of_the_list(url: str, other: str, number: int) -> bool:

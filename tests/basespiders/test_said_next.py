@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from parsel import Selector
 
-from imgcrawl.pages.saidnext import next_said
+from imgcrawl.pages.saidnext import next_pressed, next_said
 from tests.basespiders.test_every_gallery import add, add_galleries, gallery_crawl, links, names
 from tests.support.server import Server
 
@@ -61,6 +61,38 @@ def test_the_number_behind_that_of_the_page_is_its_next() -> None:
     offsets = Selector('<body><a href="?start=0">1</a><a href="?start=20">2</a><a href="?start=40">3</a>')
     assert next_said(offsets, "http://h/all", "http://h/all", "utf-8", 1) == ["http://h/all?start=20"]
     assert next_said(offsets, "http://h/all?start=20", "http://h/all", "utf-8", 2) == ["http://h/all?start=40"]
+
+
+MORE = {
+    '<button class="load-more btn" data-max-pages=5>Load more</button>': "Load more",
+    "<div id=show-more-items><span>Show 20 more items</span></div>": "Show 20 more items",
+    '<a class=infinite-more-link href="#">加载更多</a>': "加载更多",
+    "<input type=button id=load_more value='Mehr laden'>": "Mehr laden",
+    "<a href=\"javascript:__doPostBack('g$Pager','Page$2')\">2</a>": "2",
+    # What has an address, is hidden, or is for something else.
+    '<a class=load-more href="/list?page=2">Load more</a>': "",
+    "<button class=load-more hidden>Load more</button><p class=load-more style='display: none'>Load more</p>": "",
+    "<button class=slick-next>Next</button><a class=show-more-text href=#>Read more</a><button>Show more</button>": "",
+    "<a href=\"javascript:__doPostBack('g','By$2')\">2</a><a href=\"javascript:__doPostBack('g','Page$1')\">1</a>": "",
+}
+
+
+@pytest.mark.parametrize("markup", MORE)
+def test_what_leads_on_by_a_script_alone(markup: str) -> None:
+    assert next_pressed(Selector(f"<body>{markup}")) == MORE[markup]
+
+
+def test_a_list_whose_next_page_has_no_address_is_told_and_is_none_that_was_read(
+    server: Server, tmp_path: Path
+) -> None:
+    add_galleries(server)
+    add(server, {"/all": links("/g/1") + "<button class=load-more>Load more</button>"})
+    run = gallery_crawl(server, tmp_path, "/all", galleries="a.g")
+    assert names(run) == ["1"], run.log
+    assert run.code == 1
+    assert "the walk ended at list page 1" in run.log
+    assert "'Load more' is for a script alone" in run.log
+    assert gallery_crawl(server, tmp_path / "one", "/all", galleries="a.g", pages=1).code == 0
 
 
 def test_a_list_is_walked_by_what_its_pages_say(server: Server, tmp_path: Path) -> None:
