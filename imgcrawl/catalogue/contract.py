@@ -161,7 +161,8 @@ class StoredRecords(Protocol):
     """What is stored, by address."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """What is read and written inside is one step for all threads, processes and machines."""
+        """What is read and written inside is one step for all threads, processes and machines; so is what is done in
+        another within it."""
 
     def find(self, key: bytes) -> Record | None:
         """The record of the address with fingerprint *key*."""

@@ -146,6 +146,9 @@ class PostgresCatalogue(SqlCatalogue):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._lock:
+            if self._in_transaction:  # this thread's, as it has the lock
+                yield
+                return
             try:
                 self._rows(_BEGIN)  # in one: each question costs a round trip
             except BaseException:

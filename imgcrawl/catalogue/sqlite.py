@@ -105,6 +105,9 @@ class SqliteCatalogue(SqlCatalogue):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._lock:
+            if self._db.in_transaction:  # this thread's, as it has the lock
+                yield
+                return
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield

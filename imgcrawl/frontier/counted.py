@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -61,6 +62,23 @@ class Counted:
             page.counted[name] += by
             self.by_pages[name] += by
 
+    @property
+    def page(self) -> Page | None:
+        """The page that is counted for here."""
+        return _page.get()
+
+    @contextmanager
+    def anew(self, page: Page | None) -> Iterator[None]:
+        """What is counted inside is of what was counted for *page* before: with its end, beside it if that is told, or
+        here only, where others do it again."""
+        if page is not None and page.is_over:
+            page = None if page.is_told else Page(b"", "", b"")
+        token = _page.set(page)
+        try:
+            yield
+        finally:
+            _page.reset(token)
+
     async def counting(self, page: Page, outputs: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """*outputs*; what is counted while they are made is of *page*."""
         iterator = aiter(outputs)
@@ -81,7 +99,8 @@ class Counted:
         """
         page.is_over = True
         counts = _without_unfinished(page.counted)
-        if is_done and not page.is_lost:
+        page.is_told = is_done and not page.is_lost
+        if page.is_told:
             self.settled[page.shard].update(counts)
         return as_text(counts)
 

@@ -58,6 +58,7 @@ class Page:
     unfinished: bool = False  # this worker was stopped before all was tried, or could not write its feed
     counted: Counter[str] = field(default_factory=Counter)  # what it has added to the stats
     is_over: bool = False  # what is counted now comes too late to be told with its end
+    is_told: bool = False  # its end is, with what it has counted
     is_lost: bool = False  # others do it again: the lease expired, or the server has lost it
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 
 from imgcrawl.digits import whole
+from imgcrawl.frontier.leases import Page
 from imgcrawl.frontier.run import RunState, SharedRun
 
 _MOST = 1_000  # who can write to Redis can say anything
@@ -28,6 +30,15 @@ class SharedLessons:
         """When the run began, a Unix time of the server's clock, if all its pages are done; else None."""
         began = whole(self._run.id.partition("-")[0])  # lua/workers.lua
         return began / 1000 if began and self._run.state is RunState.DONE else None
+
+    @property
+    def page(self) -> Page | None:
+        """The page that is counted for here, to be given to `anew`."""
+        return self._run.counted.page
+
+    def anew(self, page: Page | None) -> AbstractContextManager[None]:
+        """What is counted inside is of what was counted for *page* before."""
+        return self._run.counted.anew(page)
 
     def count_beside(self, of_all: Mapping[str, int], own: Mapping[str, int]) -> None:
         """Have the run count *of_all*, of which *own* stands in the stats of this worker."""

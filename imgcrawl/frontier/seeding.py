@@ -86,7 +86,7 @@ class Seeding:
     @staticmethod
     def _counts(about: Page) -> str:
         """What start() has counted. No lease is told of it before, and its items leave the pipelines elsewhere."""
-        about.is_over = True
+        about.is_over = about.is_told = True
         return as_text(about.counted)
 
     def _must_wait(self) -> bool:

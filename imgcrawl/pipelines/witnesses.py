@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -30,12 +31,14 @@ _LOOKED_AT = 1_000  # placeholders of earlier crawls; images that may be some at
 
 @dataclass(slots=True)
 class Witness:
-    """What was told of one address: its *image* and the *outcome* in the catalogue."""
+    """What was told of one address: its *image* and the *outcome* in the catalogue; where workers share a run, for
+    which page that was *counted*."""
 
     image: Image
     outcome: LastOutcome
     media: str
     page: str
+    counted: Any = None
     is_late: bool = False
 
 
@@ -45,9 +48,8 @@ class Witnesses:
     *placeholders* gets those that an earlier crawl has learned, as *catalogue* has it, if *enough* (0: nothing is
     learned) addresses led to each.
 
-    What the workers of a run learn they tell each other, by the stats `placeholder/…`. Which addresses led there before
-    is settled when the run is done, by the catalogue, which all have told, also those that are no more: until then a
-    page that counts an image may be done again, and count it again.
+    What the workers of a run learn they tell each other, by the stats `placeholder/…`. What none of them remembers, as
+    those are no more that told it, or knows alone, is settled when the run is done, by the catalogue.
     """
 
     def __init__(self, crawler: Crawler, catalogue: Catalogue, placeholders: Placeholders, enough: int) -> None:
@@ -73,18 +75,17 @@ class Witnesses:
 
         What a feed has of them stays there, and is said to.
         """
+        run = self._run
         told: dict[int, Witness] = {}
         for index, known_by in lesson.may_be[:_OF_ONE_ITEM]:
             if index not in told:
-                told[index] = Witness(images[index], visit.outcomes[index], visit.media, visit.url)
+                counted = run.page if run else None
+                told[index] = Witness(images[index], visit.outcomes[index], visit.media, visit.url, counted)
             self._told.setdefault(known_by, deque(maxlen=_OF_ONE_IMAGE)).append(told[index])
         self._have(lesson.learned)
-        if (run := self._run) is not None:
-            self._hear_others(run)
-            return [visit]
-        learned = [each.known_by for each in lesson.learned]
+        learned = [each.known_by for each in (*lesson.learned, *self._hear_others(run))]
         known = [*learned, *(known_by for _, known_by in lesson.may_be if self._placeholders.knows(known_by))]
-        late = [each for known_by in dict.fromkeys(known) for each in self._tell_anew(known_by)]
+        late = [each for known_by in dict.fromkeys(known) for each in self._tell_anew(known_by, run)]
         own = [each for each in late if each.outcomes[0].gallery == visit.outcomes[0].gallery]
         return [*(each for each in late if each not in own), visit, *own]
 
@@ -94,7 +95,7 @@ class Witnesses:
         try:
             if (run := self._run) is None:
                 self._have(self._learn_at_last())
-                if late := [each for known_by, _ in self._learned for each in self._tell_anew(known_by)]:
+                if late := [each for known_by, _ in self._learned for each in self._tell_anew(known_by, None)]:
                     self._catalogue.note(late)
             elif (since := run.since_if_done) is not None and self._crawler.spider is not None:
                 self._settle_run(run, self._crawler.spider.name, since)
@@ -110,30 +111,40 @@ class Witnesses:
         self._hear_others(run)
         if self._enough:
             self._have(list(self._learn_from_all(spider, since)))
-        noted = Counter[str]()
-        for each in self._learned:
-            led_to = "" if each.known_by == each.checksum else each.known_by
-            for checksum in {each.checksum, *self._checksums(each.known_by)}:
-                noted.update(self._catalogue.note_placeholders(checksum, spider, since, led_to))
-        own: Counter[str] = Counter()
-        for known_by in (each.known_by for each in self._learned):
-            own.update(witness.image["status"] for witness in self._take(known_by))
-        run.count_beside(_corrections(noted), _corrections(own))
-        if noted:
+        if not self._learned:
+            return
+        places = [
+            (each, "" if known_by == checksum else known_by)
+            for known_by, checksum in self._learned
+            for each in {checksum, *self._checksums(known_by)}
+        ]
+        mine = [witness for known_by, _ in self._learned for witness in self._take(known_by, run)]
+        others: Counter[str] = Counter()
+        with self._catalogue.transaction():
+            rows = self._catalogue.outcomes(witness.outcome.key for witness in mine)
+            # Another worker has counted what stands as it was told here, but for what it says.
+            swept = (each for each, row in zip(mine, rows, strict=True) if row and _is_as_told(each, row))
+            counted = {each.outcome.key: each.image["status"] for each in swept}
+            self._catalogue.note([_late_visit(witness) for witness in mine])
+            for checksum, led_to in places:
+                others.update(self._catalogue.note_placeholders(checksum, spider, since, led_to))
+        run.count_beside(_corrections(others), _corrections(Counter(counted.values())))
+        if late := len(mine) + others.total() - len(counted):
             logger.warning(
                 "%d addresses that lead to placeholders are in the feeds of this run as downloaded, uptodate or"
                 " duplicate; they are placeholders in the verdict and the catalogue",
-                noted.total(),
+                late,
             )
 
-    def _hear_others(self, run: Any) -> None:
-        if len(run.learned) == self._heard:
-            return
+    def _hear_others(self, run: Any) -> list[Learned]:
+        if run is None or len(run.learned) == self._heard:
+            return []
         told = Learned.of_stats(islice(run.learned, self._heard, None))
         self._heard = len(run.learned)
         if new := self._placeholders.remember(told):
             self._learned.update(dict.fromkeys(new))
             logger.info("Another worker has taken for a placeholder: %.500s", ", ".join(each.known_by for each in new))
+        return new
 
     def _have(self, learned: Iterable[Learned]) -> None:
         for each in learned:
@@ -168,37 +179,45 @@ class Witnesses:
         told = {witness.image["checksum"] for witness in self._told.get(known_by, ())}
         return told or {known_by}
 
-    def _take(self, known_by: str) -> list[Witness]:
-        """Those that led to what is *known_by* this, told anew."""
+    def _take(self, known_by: str, run: Any) -> list[Witness]:
+        """Those that led to what is *known_by* this, told anew; in a *run*, in the place of what was told for all."""
         witnesses = [witness for witness in self._told.pop(known_by, ()) if not witness.is_late]
         for witness in witnesses:
             witness.is_late = True
-            tell_anew(self._crawler, witness.image, as_placeholder(witness.image), witness.page)
+            with run.anew(witness.counted) if run else nullcontext():
+                tell_anew(self._crawler, witness.image, as_placeholder(witness.image), witness.page)
         return witnesses
 
-    def _tell_anew(self, known_by: str) -> Iterator[GalleryVisit]:
-        witnesses = self._take(known_by)
-        for witness in witnesses:
-            outcome = replace(witness.outcome, status="failed", reason="placeholder", tried=0)
-            yield GalleryVisit(
-                spider=outcome.spider,
-                url=witness.page,
-                title="",
-                fields={},
-                media=witness.media,
-                outcomes=[outcome],
-                seen_at=outcome.last_seen,
-                complete=False,
-                partial=True,
-                key=outcome.gallery,
-            )
-        if witnesses:
+    def _tell_anew(self, known_by: str, run: Any) -> list[GalleryVisit]:
+        if witnesses := self._take(known_by, run):
             logger.warning(
                 "%d addresses that lead to it are in the feed as downloaded, uptodate or duplicate; they are"
                 " placeholders in the summary and the catalogue (%.500s)",
                 len(witnesses),
                 known_by,
             )
+        return [_late_visit(witness) for witness in witnesses]
+
+
+def _late_visit(witness: Witness) -> GalleryVisit:
+    outcome = replace(witness.outcome, status="failed", reason="placeholder", tried=0)
+    return GalleryVisit(
+        spider=outcome.spider,
+        url=witness.page,
+        title="",
+        fields={},
+        media=witness.media,
+        outcomes=[outcome],
+        seen_at=outcome.last_seen,
+        complete=False,
+        partial=True,
+        key=outcome.gallery,
+    )
+
+
+def _is_as_told(witness: Witness, row: LastOutcome) -> bool:
+    told = witness.outcome
+    return row.reason == "placeholder" and (row.gallery, row.last_seen) == (told.gallery, told.last_seen)
 
 
 def _corrections(told: Counter[str]) -> Counter[str]:

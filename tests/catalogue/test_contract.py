@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,22 @@ def test_the_files_of_bytes_are_told_once_each_in_their_order(catalogue: Catalog
     assert catalogue.first_files([]) == {}
     assert catalogue.has_file("a.jpg", "ab" * 32)
     assert not catalogue.has_file("x", "ab" * 32)
+
+
+def test_a_transaction_within_another_is_a_part_of_it(place: str, catalogue: Catalogue) -> None:
+    other = opened(place)
+    with suppress(ZeroDivisionError), catalogue.transaction():
+        put(catalogue, record(1))
+        catalogue.note([visit(outcome(1))])
+        assert other.find(key(1)) is None
+        raise ZeroDivisionError
+    with catalogue.transaction():
+        assert catalogue.find(key(1)) is None
+        put(catalogue, record(2))
+        catalogue.put_claimed(record(3))
+    assert [each.key for each in other.records()] == [key(2), key(3)]
+    assert other.outcomes([key(1)]) == [None]
+    other.close()
 
 
 def test_outcomes_of_the_same_bytes_become_those_of_placeholders_once(catalogue: Catalogue) -> None:

@@ -17,7 +17,7 @@ from imgcrawl.frontier.lessons import SharedLessons
 from imgcrawl.frontier.queue import GALLERY, Queue, Reply, queue_from_settings
 from imgcrawl.frontier.queues import Queues
 from imgcrawl.frontier.run import RunState, SharedRun
-from imgcrawl.frontier.verdict import RunStats, last_reason, reporters, run_stats
+from imgcrawl.frontier.verdict import RunStats, last_reason, reporters, run_stats, summed
 from imgcrawl.workers.terminal import Terminal
 from imgcrawl.workers.watch import Watch
 from tests.frontier.test_queue import Worker, page
@@ -98,6 +98,18 @@ async def test_all_hear_what_one_has_learned_and_one_corrects_what_all_have_told
     await b.report({"image/downloaded": 0}, counted, "finished")
     sums = await run_stats(queue, "run")
     assert (sums["image/downloaded"], sums["image/failed"]) == (2, 3)
+
+
+@pytest.mark.parametrize(("is_over", "is_done", "where"), [(0, 0, "page"), (1, 1, "beside"), (1, 0, "nowhere")])
+def test_what_is_counted_anew_is_counted_where_it_was(is_over: int, is_done: int, where: str) -> None:
+    counted, page = Counted(Leases(1, 1)), Page(b"t", "h", b"f")
+    if is_over:
+        counted.settle(page, is_done=bool(is_done))
+    with counted.anew(page):
+        counted.count("image/failed", 1)
+    assert counted.page is None
+    assert (page.counted["image/failed"] == 1) == (where == "page")
+    assert (summed({"image/failed": 1}, counted.by_pages)["image/failed"] == 1) == (where == "beside")
 
 
 async def test_what_is_nothing_after_all_is_nothing_for_all(queue: Queue) -> None:

@@ -32,20 +32,22 @@ class Site:
     """Galleries of one image each, of which many are the same one. Each of two workers, known by its User-Agent, waits
     at its eighth of these for the other's: no worker has more than nine."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, twice: bool = False) -> None:
         self.removed: Counter[str] = Counter()
         self.both = threading.Event()
         self.last = threading.Event()
         self.names = [*(f"o{n}" for n in range(OTHERS)), *(f"r{n}" for n in range(REMOVED))]
         self.list = server.url("/list")
+        self.galleries = "gh" if twice else "g"
         server.add("*", self.answer)
 
     def answer(self, request: Request) -> Answer:
         name, worker = request.path.rpartition("/")[2], request.headers.get("user-agent", "")
         if name == "list":
-            return Answer("".join(f"<a class=g href=/g/{name}>x</a>" for name in self.names).encode(), 200, HTML)
-        if request.path.startswith("/g/"):
-            return Answer(f"<title>{name}</title><img src=/i/{name}>".encode(), 200, HTML)
+            links = (f"<a class=g href=/{page}/{name}>x</a>" for page in self.galleries for name in self.names)
+            return Answer("".join(links).encode(), 200, HTML)
+        if request.path.startswith(("/g/", "/h/")):
+            return Answer(f"<title>{request.path}</title><img src=/i/{name}>".encode(), 200, HTML)
         if request.path == "/i/last":
             return Answer(jpeg(99), delay=self.last)
         if request.path.startswith("/i/o"):
@@ -86,6 +88,13 @@ def in_feeds(folder: Path, *workers: str) -> Counter[str]:
     return Counter(image.get("reason", image["status"]) for item in items for image in item["images"])
 
 
+def late_in(*logs: str) -> int:
+    """How many outcomes, by *logs*, stand otherwise in the feeds."""
+    return sum(
+        int(count) for log in logs for count in re.findall(r"(\d+) addresses that lead to \w+ are in the feed", log)
+    )
+
+
 def not_had(folder: Path) -> list[str]:
     with closing(SqliteCatalogue(folder / "images" / ".catalogue.sqlite3")) as catalogue:
         return sorted(f"{outcome.url.rpartition('/')[2]} {outcome.reason}" for outcome in catalogue.not_had("gallery"))
@@ -119,9 +128,27 @@ def test_what_two_workers_learn_together_counts_once_and_is_known_the_second_nig
         assert counts["placeholder"] == counts["failed"] == REMOVED
         late = REMOVED - in_feeds(tmp_path, "one", "two")["placeholder"]
         assert (late > 0) == (night == 1)
-        assert (f"{late} addresses that lead to placeholders are in the feeds" in "".join(logs)) == (night == 1)
+        assert late_in(*logs) == late
         site.both.set()
         site.removed.clear()
+
+
+def test_addresses_in_two_galleries_count_for_both(server: Server, tmp_path: Path, redis_server: RedisServer) -> None:
+    site = Site(server, twice=True)
+    site.both.set()
+    with Fleet(tmp_path) as fleet:
+        for worker in ("one", "two"):
+            fleet.launch(command(site, worker), environment(redis_server.url))
+        fleet.wait()
+        logs = [fleet.log(worker) for worker in fleet.workers]
+        assert [worker.returncode for worker in fleet.workers] == [1, 1], logs
+    for log in logs:
+        assert f"{2 * REMOVED} of {2 * FOUND} images failed" in log, log
+    counts = told(tmp_path, "one", "two")
+    assert counts["found"] == 2 * FOUND == sum(counts[status] for status in (*STORED, "failed"))
+    assert counts["placeholder"] == counts["failed"] == 2 * REMOVED
+    assert late_in(*logs) == 2 * REMOVED - in_feeds(tmp_path, "one", "two")["placeholder"]
+    assert not_had(tmp_path) == EXPECTED
 
 
 def test_what_a_worker_that_is_killed_has_learned_counts(
@@ -178,4 +205,4 @@ def test_one_command_tells_the_same_with_and_without_workers_whatever_comes_firs
     assert counts["placeholder"] == counts["failed"] == REMOVED
     late = REMOVED - in_feeds(tmp_path, "one")["placeholder"]
     assert late > 0, "the others, by which it is evident, may be last"
-    assert re.search(rf"{late} addresses that lead to \w+ are in the feed", log)
+    assert late_in(log) == late
