@@ -94,7 +94,7 @@ class Queue:
         self.start_key = start_key
         self.moving_key = f"{{{hash_tag(start_key)}}}:moving"
         self.settings = settings
-        self.forgiven = b""  # when the run went on after a stop, by the server's clock; known once a worker has joined
+        self.forgiven, self.resumed = b"", ""  # by the server's clock, when the run went on: after a stop, any end
         self._exchanges = 0
 
     async def join(
@@ -125,7 +125,7 @@ class Queue:
                     " another number, and forgets what it holds"
                 )
             if answer[1] != b"other":
-                self.forgiven = answer[2]
+                self.forgiven, self.resumed = answer[2], answer[3].decode()
                 return answer[0].decode(), answer[1].decode()
             if (theirs := wire.load(answer[2])) is not None:
                 raise OtherArgumentsError(theirs)

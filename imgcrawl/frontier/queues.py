@@ -79,8 +79,8 @@ class Queues(Sequence[Queue]):
 
     @property
     def resumed(self) -> str:
-        """When the run was last gone on with by a worker that found no other, by the server's clock; "" if never."""
-        return self.home.forgiven.decode(errors="replace")
+        """When the run was last gone on with after all its workers had ended, in order or not; "" if never."""
+        return self.home.resumed
 
     async def sweep(self) -> None:
         await asyncio.gather(*(queue.sweep() for queue in self._shards))

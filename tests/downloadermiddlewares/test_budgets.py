@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -21,6 +22,7 @@ from tests.support import crawling
 from tests.support.asking import SETTINGS, ask, crawl
 from tests.support.redis_server import RedisServer
 from tests.support.server import JPEG, Server, jpeg
+from tests.support.sharing import Sharing
 from tests.support.workers import Workers
 
 BUDGETS = {
@@ -175,6 +177,46 @@ def test_what_a_budget_cuts_short_is_had_by_who_goes_on(
     items = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
     had = {image["url"] for item in items for image in item.get("images", []) if image["status"] == "downloaded"}
     assert len(had) == 9, (first.log, last.log)
+
+
+@pytest.mark.parametrize(("killed", "shards"), [(1, 1), (2, 1), (1, 4)])
+def test_a_night_in_which_workers_are_killed_leaves_the_next_its_budget(
+    killed: int, shards: int, server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """Who was killed was in the crawl still, by a clock that stands while nobody calls: the next nights had none."""
+    html = {"Content-Type": "text/html"}
+    server.add("/list", b"".join(b"<a class=g href=/g/%d>g</a>" % number for number in range(12)), headers=html)
+    for number in range(12):
+        server.add(f"/g/{number}", b"<title>g</title><img src=/%d.jpg>" % number, headers=html)
+        server.add(f"/{number}.jpg", jpeg(comment=str(number)), delay=0.1)
+    shared = {"SCHEDULER_PERSIST": "True", "FRONTIER_LEASE_TIMEOUT": 2, "CONCURRENT_REQUESTS_PER_DOMAIN": 2}
+    settings = {"ROBOTSTXT_OBEY": "False", "BUDGET_IMAGES": 8, **({"FRONTIER_SHARDS": shards} if shards > 1 else {})}
+    arguments = {"list": server.url("/list"), "galleries": "a.g"}
+
+    def asked() -> int:
+        return sum(path.endswith(".jpg") for path in server.paths())
+
+    def silence() -> float:
+        """Seconds since a worker was heard."""
+        return time.time() - int(client.get("{gallery:requests}:clock").split()[1]) / 1000
+
+    with (
+        Sharing(tmp_path, redis_server.url, "gallery", arguments, **shared, **settings) as workers,
+        redis_server.client() as client,
+    ):
+        for night in range(5):
+            before = asked()
+            tonight = [workers.start(), workers.start()]
+            if night < 2:
+                crawling.until(lambda before=before: asked() >= before + 2)
+                for worker in tonight[:killed]:
+                    worker.kill()
+            workers.wait()
+            assert 2 * (night < 2) <= asked() - before <= 8
+            assert [worker.returncode for worker in tonight[killed:]] == [0] * (2 - killed)
+            crawling.until(lambda: silence() > 2)
+        had = {image["url"] for item in workers.lines() for image in item["images"] if image["status"] != "refused"}
+    assert len(had) == 12
 
 
 async def test_what_is_on_its_way_to_the_others_at_the_end_is_told_once_and_the_crawl_ends(server: Server) -> None:

@@ -64,7 +64,7 @@ if type(probe) == 'table' and probe.err then
     is_full = true
     redis.call('DEL', prefix .. 'nothing')
 end
-local now, wall = tick(CLOCK, longest_step)
+local now, wall, silent = tick(CLOCK, longest_step)
 
 local function whole(value)
     local n = tonumber(value)
@@ -79,7 +79,7 @@ end
 
 local FIELDS = {}
 for field in string.gmatch('id name arguments state started ended turn queued leased done failed dead rejected redelivered '
-    .. 'enqueued galleries deaths feeder seeder seeded seedings error idle_since shards format forgiven'
+    .. 'enqueued galleries deaths feeder seeder seeded seedings error idle_since shards format forgiven resumed'
     .. ' forgiven_at_home', '%S+') do
     FIELDS[field] = true
 end

@@ -99,7 +99,7 @@ local function upgrade()
 end
 
 -- worker, name of the run, keep what was seen, wipe first, arguments, what is none in their place, number of shards
--- -> id, state, when it was last forgiven; or id, 'other', arguments of the run, which are not these; or id, 'shards', its number of them
+-- -> id, state, when it was last forgiven, when it was last gone on with; or id, 'other', arguments of the run, which are not these; or id, 'shards', its number of them
 function operations.join()
     local worker, name, persist, flush = argument(), argument(), argument() == '1', argument() == '1'
     local arguments, foreign, shards = argument(), argument(), argument() or '1'
@@ -118,8 +118,10 @@ function operations.join()
     if (over and alone) or not run.id or run.id == '' then
         begin(worker, name, persist, arguments)
         if shards ~= '1' then set('shards', shards) end
-    elseif alone and expired == 0 and run.state == 'running' then
-        forgive()
+    elseif run.state == 'running' then
+        if alone and expired == 0 then forgive() end
+        -- All that were killed together are workers still, by a clock that hardly went on while nobody called.
+        if alone or silent >= expiry then set('resumed', text(wall)) end
     end
     if run.arguments ~= arguments then
         if run.arguments and run.arguments ~= foreign then return {run.id, 'other', run.arguments} end
@@ -128,7 +130,8 @@ function operations.join()
     end
     redis.call('ZADD', WORKERS, text(now + expiry), worker)
     redis.call('HSET', SEQUENCES, worker, '0')
-    return {run.id, run.state, run.forgiven and text(whole(run.forgiven)) or ''}
+    local function time_of(field) return run[field] and text(whole(run[field])) or '' end
+    return {run.id, run.state, time_of('forgiven'), time_of('resumed')}
 end
 
 -- Into a shard that is not home. worker, id of the run that goes on at home, keep what was seen, when that run was last
