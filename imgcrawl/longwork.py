@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import cache
-from time import monotonic
+from time import monotonic, sleep
 from typing import Generic, TypeVar, TypeVarTuple
 
 _Result = TypeVar("_Result")
@@ -21,10 +21,29 @@ _SWITCH_INTERVAL = 0.0005
 # and a multiple of that while there is long work. Each turn has its price (a tenth of an image for 8 in place of 16);
 # while there is long work 1 in place of 4 halves the lag beside pages of 100 MB, for the same CPU.
 _AT_ONCE, _AT_ONCE_MEANWHILE = 32, 1
+_OFTEN, _MOMENT = 0.002, 0.0001  # seconds from one moment for others to the next, and how long it is
 _SOON = 0.2  # seconds after long work in which the next is expected
 _LOOK = 0.2  # seconds after which it is asked again whether work is still wanted
 _WITH_LOCKS = ("logging", "threading", "importlib.")
 _PATIENCE = 2.0  # seconds after which work is given up once more: it may have been in what swallows any exception
+
+
+class _Here(threading.local):
+    """Since when this thread has worked for long without a moment for others, if it does."""
+
+    since: float | None = None
+
+
+_here = _Here()
+
+
+def let_others() -> None:
+    """Where this is long work: leave the interpreter to others, from time to time. To be called by what gives it away
+    for some microseconds very often, as calls into a library in C do: whoever waits for it is woken then, finds it
+    taken again, and begins to wait anew, so that an event loop was kept for a quarter of a second."""
+    if _here.since is not None and monotonic() - _here.since > _OFTEN:
+        sleep(_MOMENT)
+        _here.since = monotonic()
 
 
 class _Interruptible:
@@ -39,12 +58,14 @@ class _Interruptible:
     def __enter__(self) -> None:
         with self._lock:
             self._threads += 1
+            _here.since = monotonic()
             if self._threads == 1:
                 self._before = sys.getswitchinterval()
                 sys.setswitchinterval(min(self._before, _SWITCH_INTERVAL))
 
     def __exit__(self, *error: object) -> None:
         with self._lock:
+            _here.since = None
             self._threads -= 1
             self._ended = monotonic()
             if not self._threads:

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import ada_url
 
+from imgcrawl.longwork import let_others
 from imgcrawl.possessive import compile_possessive
 
 # ---- addresses as they stand on pages ------------------------------------------------------------------
@@ -35,6 +36,7 @@ def resolve(base: str, link: str, encoding: str = "utf-8") -> str | None:
         return link
     if len(link) > _LONG and not link.isascii() and _has_long_host(link):
         return None
+    let_others()
     try:
         return ada_url.URL(_scalar(_encoded_query(link, encoding)), _scalar(base) or None).href.partition("#")[0]
     except ValueError:

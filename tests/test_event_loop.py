@@ -21,12 +21,15 @@ from threading import Barrier, Event, get_ident
 import pytest
 from scrapy.http import HtmlResponse
 
-from imgcrawl import eventloop
+from imgcrawl import eventloop, longwork
 from imgcrawl.eventloop import EventLoop
 from imgcrawl.longwork import WorkGivenUp, at_once, interruptible, while_wanted
+from imgcrawl.pages import search
+from imgcrawl.pages.images import find_images
 from imgcrawl.pages.outside import LARGE, in_pieces, let_go, outside_loop
 from imgcrawl.pipelines import futures
 from imgcrawl.pipelines.futures import settle
+from imgcrawl.urls import resolve
 from tests.support.crawling import crawl, project_settings
 from tests.support.processes import patience
 from tests.support.server import JPEG, Server
@@ -304,3 +307,40 @@ def test_long_work_of_several_threads_leaves_the_interpreter_as_it_was() -> None
         end.set()
         assert min(each.result() for each in works) < before
     assert sys.getswitchinterval() == before
+
+
+def test_long_work_that_reads_addresses_leaves_the_interpreter_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call into the parser gives it away for too short a time to be taken: others waited for all of the page."""
+    clock, pauses = [100.0], []
+    monkeypatch.setattr(longwork, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(longwork, "sleep", pauses.append)
+
+    def read(seconds: float) -> None:
+        for _ in range(1000):
+            clock[0] += seconds / 1000
+            assert resolve("http://a.example/b/", "../c d.jpg") == "http://a.example/c%20d.jpg"
+
+    read(1)
+    assert not pauses  # in the event loop itself, and in what takes no time
+    interruptible(read, 1)
+    assert 100 <= len(pauses) <= 500
+    assert 0 < max(pauses) < 0.001
+    pauses.clear()
+    read(1)
+    interruptible(read, 0.001)
+    assert not pauses
+
+
+def test_the_links_around_images_are_read_only_where_they_are_told_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def note(base: str, link: str, encoding: str = "utf-8") -> str | None:
+        read.append(link)
+        return resolve(base, link, encoding)
+
+    monkeypatch.setattr(search, "resolve", note)
+    links = [f'<a href="/page/{n}.html?from=list&amp;at={n}"><img src="/{n}.jpg"></a>' for n in range(50)]
+    told = '<a href="/out?to=http%3A%2F%2Fb.example%2Flarge.jpg"><img src="/small.jpg"></a>'
+    found = find_images("".join(links) + told, "http://a.example/list")
+    assert found == [*(f"http://a.example/{n}.jpg" for n in range(50)), "http://b.example/large.jpg"]
+    assert [link for link in read if "html" in link or "out" in link] == ["/out?to=http%3A%2F%2Fb.example%2Flarge.jpg"]

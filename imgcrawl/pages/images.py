@@ -192,7 +192,7 @@ def _linked_by(root: Any, base: str, encoding: str, originals: Originals) -> lis
     if key not in originals:
         said = dict(link.items())
         file = linked_file(said)
-        told = "" if file else led_to(absolute(base, said.get("href", ""), encoding) or "", base)
+        told = "" if file else led_to(said.get("href", ""), base, lambda href: absolute(base, href, encoding))
         leads = file or told or (said["href"] if link is not root and is_original(said) else "")
         leads = leads or _alike(said.get("href", ""), root, base, encoding)
         original = absolute(base, leads, encoding) if leads else None

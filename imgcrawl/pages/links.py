@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode
+from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -47,11 +48,13 @@ def frames_of(html: str | Selector, url: str, encoding: str = "utf-8") -> Frames
     return Frames(own[:MAX_FRAMES], others[:MAX_FRAMES])
 
 
-def led_to(address: str, page: str) -> str:
-    """The image file that *address*, of the site of *page*, is told to lead to, as a text or in base64: a page that
+def led_to(href: str, page: str, resolve: Callable[[str], str | None]) -> str:
+    """The image file that *href*, of the site of *page*, is told to lead to, as a text or in base64: a page that
     asks first whether one wants to leave. Empty where there is none: of the site itself it may be as small as any."""
-    if "?" not in address or len(address) > _MAX_TOLD or not ("http" in address or _IN_BASE64 in address):
+    told = href.partition("?")[2]
+    if len(href) > _MAX_TOLD or not ("http" in told or _IN_BASE64 in told):
         return ""
+    address = resolve(href) or ""
     query = urlsplit(address).query if host_of(address) == host_of(page) else ""
     parts = (part.partition("=") for part in query.split("&"))
     for told in (query, *(told for name, _, told in parts if not _IN_SMALL.search(name))):

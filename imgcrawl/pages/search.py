@@ -211,7 +211,7 @@ class ImageSearch:
     def _led_out(self, href: str, candidates: list[tuple[Rank, str]]) -> str:
         """The image that *href* is told to lead to, where it may be that at *candidates* in large: not a smaller one,
         nor what the links around several are told, the page's own picture, to be shared. Else empty."""
-        target = led_to(self._resolve(href) or "", self._page)
+        target = led_to(href, self._page, self._resolve)
         if not target:
             return ""
         shown, first = self._best(candidates)[0], self._led_to.setdefault(target, candidates)
