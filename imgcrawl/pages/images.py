@@ -215,8 +215,7 @@ def _alike(href: str, root: Any, base: str, encoding: str) -> str:
     """The address of a link around an image where it may be that of its original, as both are served alike."""
     candidates = image_candidates(dict(root.items())) if root.tag in IMAGES else []
     shown = absolute(base, max(candidates)[1], encoding) if candidates else None
-    linked = absolute(base, href, encoding) if shown else None
-    return href if linked and shown and may_be_original(linked, shown) else ""
+    return href if shown and may_be_original(href, shown, lambda link: absolute(base, link, encoding)) else ""
 
 
 def _carried_by(root: Any, originals: Originals) -> str:

@@ -69,12 +69,15 @@ def led_to(href: str, page: str, resolve: Callable[[str], str | None]) -> str:
     return ""
 
 
-def may_be_original(link: str, shown: str) -> bool:
-    """Whether *link*, the address of a link around the image *shown* of the same site, may be that of its original by
-    how both are served: by one script, or by scripts that are told the same; or by a file's name in it.
+def may_be_original(href: str, shown: str, resolve: Callable[[str], str | None]) -> bool:
+    """Whether *href*, of a link around the image *shown* of the same site, may lead to its original by how both are
+    served: by one script, or by scripts that are told the same; or by a file's name in it.
 
     It may as well be a page."""
-    if max(len(link), len(shown)) > _MAX_TOLD or link == shown or host_of(link) != host_of(shown):
+    if max(len(href), len(shown)) > _MAX_TOLD or not ("?" in shown or _NAME_WITHIN.search(href.partition("#")[0])):
+        return False
+    link = resolve(href) or ""
+    if link == shown or host_of(link) != host_of(shown):
         return False
     link, shown = link.partition("#")[0], shown.partition("#")[0]
     if _NAME_WITHIN.search(link):

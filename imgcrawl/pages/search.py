@@ -206,7 +206,7 @@ class ImageSearch:
     def _led_to_original(self, link: dict[str, str], candidates: list[tuple[Rank, str]], of_author: bool) -> str:
         leads = self._led_out(href := link["href"], candidates) or (href if is_original(link) else "")
         shown = "" if leads or of_author else self._best(candidates)[0]
-        return href if shown and may_be_original(self._resolve(href) or "", shown) else leads
+        return href if shown and may_be_original(href, shown, self._resolve) else leads
 
     def _led_out(self, href: str, candidates: list[tuple[Rank, str]]) -> str:
         """The image that *href* is told to lead to, where it may be that at *candidates* in large: not a smaller one,
