@@ -74,10 +74,9 @@ def may_be_original(href: str, shown: str, resolve: Callable[[str], str | None])
     served: by one script, or by scripts that are told the same; or by a file's name in it.
 
     It may as well be a page."""
-    if max(len(href), len(shown)) > _MAX_TOLD or not ("?" in shown or _NAME_WITHIN.search(href.partition("#")[0])):
-        return False
-    link = resolve(href) or ""
-    if link == shown or host_of(link) != host_of(shown):
+    is_short = max(len(href), len(shown)) <= _MAX_TOLD
+    link = resolve(href) if is_short and ("?" in shown or _NAME_WITHIN.search(href.partition("#")[0])) else None
+    if link is None or link == shown or host_of(link) != host_of(shown):
         return False
     link, shown = link.partition("#")[0], shown.partition("#")[0]
     if _NAME_WITHIN.search(link):
@@ -88,10 +87,10 @@ def may_be_original(href: str, shown: str, resolve: Callable[[str], str | None])
         return False
     if path == shown_path:
         return bool(query) or "/is/image/" not in path  # Scene7 makes a small one where it is told nothing
-    scripts = _SCRIPT.search(path), _SCRIPT.search(shown_path)
-    if not (scripts[0] and scripts[1]) or query != shown_query:
+    script, other = _SCRIPT.search(path), _SCRIPT.search(shown_path)
+    if script is None or other is None or query != shown_query:
         return False
-    return path[: scripts[0].start()] == shown_path[: scripts[1].start()] and scripts[0][1] == scripts[1][1]
+    return (path[: script.start()], script[1]) == (shown_path[: other.start()], other[1])
 
 
 def count_links(html: str | Selector, url: str = "") -> int:
