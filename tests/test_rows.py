@@ -221,6 +221,8 @@ def test_addresses_in_text_may_be_quoted_bracketed_or_without_a_scheme(tmp_path:
          [["https://a.org/1.jpg"], ["https://a.org/2.jpg"], ["https://a.org/3.jpg"]]),
         ("a.txt", "https://a.org/0.jpg\n \u200bhttps://a.org/1.jpg\u200b \nhttps://a.org/2.jpg\u00a0\u2060\n",
          [["https://a.org/0.jpg"], ["https://a.org/1.jpg"], ["https://a.org/2.jpg"]]),
+        ("a.txt", "https://a.org/1.jpg?crop=1,2,x0&amp;w=80&amp;h=60\n", [["https://a.org/1.jpg?crop=1,2,x0&w=80&h=60"]]),
+        ("a.jsonl", '{"image_urls": ["https://a.org/1.jpg?a=1&amp;b=2"]}\n', [["https://a.org/1.jpg?a=1&amp;b=2"]]),
         ("a.jsonl", '{"id": 1, "photo": {"url": "https://a.org/1.jpg", "w": 9}}\n', [["https://a.org/1.jpg"]]),
         ("a.jsonl", '{"photos": [{"src": "https://a.org/1.jpg"}, "https://a.org/2 3.jpg"]}\n',
          [["https://a.org/1.jpg", "https://a.org/2 3.jpg"]]),

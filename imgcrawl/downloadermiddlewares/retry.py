@@ -32,6 +32,9 @@ _IMAGE = re.compile(
     re.IGNORECASE,
 )
 _OF_A_GALLERY = ("gallery", "subpage")  # tasks whose page is nothing without images
+_ACCEPTED = 202
+# Of what stands before a site, and could not reach it, or not yet.
+_PASSING = (425, 520, 521, 522, 523, 524, 525, 526, 527, 530)
 _DNS_RETRIES = 2  # a name server has a bad moment; a name that does not exist will not begin to
 
 
@@ -52,9 +55,10 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
     What was answered 429 or 503 comes again before what was not asked for yet: its priority rises by one, whatever
     RETRY_PRIORITY_ADJUST says, and it is the next of its host (meta ``retry_first``).
 
-    A page or an image without a byte in it is asked for once more. One in whose place there is a page that says that
-    there were too many requests is asked for again as after any other failure. A gallery's page that stays so fails
-    (``empty``, ``busy``).
+    Beside Scrapy's codes 425, 520 to 527 and 530 are retried, unless RETRY_HTTP_CODES is set. A page or an image
+    without a byte in it is asked for once more. One in whose place there is a page that says that there were too many
+    requests, or that comes with the status 202, is asked for again as after any other failure. A gallery's page that
+    stays so fails (``empty``, ``busy``).
 
     A TLS failure is not retried, an unknown host name twice at most. A wait ends as soon as the crawl is being
     stopped: the last outcome stands, a page goes back to the queue that workers share, and an image is ``stopped``.
@@ -63,6 +67,8 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
 
     def __init__(self, settings: BaseSettings) -> None:
         super().__init__(settings)
+        if not settings.getpriority("RETRY_HTTP_CODES"):
+            self.retry_http_codes.update(_PASSING)
         self._delay = settings.getfloat("RETRY_DELAY", 1.0)
         self._max_delay = settings.getfloat("RETRY_MAX_DELAY", 60.0)
         self._retry_after_max = settings.getfloat("RETRY_AFTER_MAX", 300.0)
@@ -171,10 +177,11 @@ def _lacks(request: Request, response: Response) -> str:
 
 
 def _is_busy(response: Response, *, is_page: bool) -> bool:
-    """Whether *response* says that there were too many requests. A page that has images is one, whatever it says."""
+    """Whether *response* says that there were too many requests, or that what was asked for is still being made. A page
+    that has images is one, whatever it says."""
     body = response.body[:_SHORT]
     kind = response.headers.get("Content-Type") or b""
     is_text = body.lstrip()[:1] in (b"<", b"{") or kind.startswith((b"text/", b"application/json"))
     if not is_text or (is_page and _IMAGE.search(response.body)):
         return False
-    return says_busy(_TAGS.sub(b" ", body).decode("utf-8", "replace"))
+    return response.status == _ACCEPTED or says_busy(_TAGS.sub(b" ", body).decode("utf-8", "replace"))

@@ -11,7 +11,7 @@ from parsel import Selector
 
 from imgcrawl.pages.candidates import image_candidates, is_empty, is_file, is_original
 from imgcrawl.pages.facts import FactsReader
-from imgcrawl.pages.links import led_to, may_be_original
+from imgcrawl.pages.links import is_script, led_to, may_be_original
 from imgcrawl.pages.scripted import listed_images, scripted_images, styled_images
 from imgcrawl.pages.search import ImageSearch
 from imgcrawl.pages.sizes import largest_of, size_of
@@ -212,7 +212,10 @@ def _as_told(original: list[str], shown: list[str], originals: Originals) -> tup
 
 
 def _alike(href: str, root: Any, base: str, encoding: str) -> str:
-    """The address of a link around an image where it may be that of its original, as both are served alike."""
+    """The address of a link where it may be that of the original of the image in it: both are served alike, or the link
+    itself was asked for, and leads to a script."""
+    if root.tag == "a":
+        return href if is_script(href) else ""
     candidates = image_candidates(dict(root.items())) if root.tag in IMAGES else []
     shown = absolute(base, max(candidates)[1], encoding) if candidates else None
     return href if shown and may_be_original(href, shown, lambda link: absolute(base, link, encoding)) else ""

@@ -69,6 +69,12 @@ def led_to(href: str, page: str, resolve: Callable[[str], str | None]) -> str:
     return ""
 
 
+def is_script(address: str) -> bool:
+    """Whether *address* is that of a script which is told what to send."""
+    path, _, query = address[:_MAX_TOLD].partition("#")[0].partition("?")
+    return bool(query) and _SCRIPT.search(path) is not None
+
+
 def may_be_original(href: str, shown: str, resolve: Callable[[str], str | None]) -> bool:
     """Whether *href*, of a link around the image *shown* of the same site, may lead to its original by how both are
     served: by one script, or by scripts that are told the same; or by a file's name in it.

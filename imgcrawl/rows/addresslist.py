@@ -61,6 +61,8 @@ class AddressRows:
         if row.get(self.column) is None:
             raise Unreadable(f"no field {self.column!r}")
         addresses, kept = _addresses(row[self.column]), self.kept(row)
+        if self.column not in ITEM_COLUMNS:  # these are addresses as they were asked for; others may come from markup
+            addresses = [address.replace("&amp;", "&") for address in addresses]
         if not is_unicode(json_text([addresses, kept])) or any("\0" in address for address in addresses):
             raise Unreadable("a field that holds NUL or half a surrogate pair")
         return addresses, kept

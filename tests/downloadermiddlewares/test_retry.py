@@ -34,6 +34,28 @@ async def test_a_bad_moment_is_survived(server: Server, misbehaviour: Misbehavio
     assert answer.body == JPEG
 
 
+async def test_what_stands_before_a_site_has_bad_moments_too(server: Server) -> None:
+    for status in (425, 520, 530):
+        server.add(f"/{status}", too_many_requests(None, status=status), times=2)
+        server.add(f"/{status}", JPEG)
+        answer = await one(server.url(f"/{status}"), **FAST)
+        assert isinstance(answer, Response)
+        assert answer.body == JPEG
+        server.add(f"/{status}/once", too_many_requests(None, status=status), times=1)
+        server.add(f"/{status}/once", JPEG)
+        answer = await one(server.url(f"/{status}/once"), **FAST, RETRY_HTTP_CODES=[503])
+        assert isinstance(answer, Response)
+        assert answer.status == status
+
+
+async def test_what_is_still_being_made_is_asked_for_again(server: Server) -> None:
+    server.add("/a.jpg", b"<p>Processing", status=202, headers={"Content-Type": "text/html"}, times=2)
+    server.add("/a.jpg", JPEG)
+    answer = await one(Request(server.url("/a.jpg"), meta={"media": True}), **FAST)
+    assert isinstance(answer, Response)
+    assert answer.body == JPEG
+
+
 async def test_a_timeout_is_retried(server: Server) -> None:
     server.add("/a.jpg", drip, times=1)
     server.add("/a.jpg", JPEG)

@@ -610,6 +610,9 @@ def test_a_link_around_an_image_that_is_served_as_it_is_may_be_its_original() ->
     of_elements: dict[str, str] = {}
     assert images_in(Selector(page).css("img"), PAGE, PAGE, copies=of_elements) == found
     assert of_elements == copies
+    declared, of_links = Selector("<a href=/f.php?id=1><img src=/t/1.jpg></a><a href=/f/2><img src=/t/2.jpg></a>"), {}
+    assert images_in(declared.css("a"), PAGE, PAGE, copies=of_links) == [f"{site}/f.php?id=1", f"{site}/t/2.jpg"]
+    assert of_links == {f"{site}/f.php?id=1": f"{site}/t/1.jpg"}
     assert find_images("<a class=avatar href=/image.php?u=3><img src='/image.php?u=3&t=1'></a>", PAGE) == [
         f"{site}/image.php?u=3&t=1"
     ]
