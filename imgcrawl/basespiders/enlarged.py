@@ -25,7 +25,7 @@ from imgcrawl.pages.thumbnails import (
     LinkedThumbnails,
     are_alike,
     are_larger,
-    are_named_alike,
+    named_alike,
     thumbnails_by,
     thumbnails_on,
 )
@@ -35,7 +35,7 @@ SAMPLE = 3  # pages of images of a gallery that are looked at first
 ENOUGH = 2  # of them must name their image
 _MOST_OWN = 2  # images of such a page: the one in sight, and the one for previews
 TRIES = 3  # galleries of a host whose pages of images are looked at in vain
-_MOST_TAGS = 20_000  # of a page that is looked at
+_MOST_TAGS = 100_000  # of a page that is looked at
 _HOSTS = 10_000  # that are remembered
 
 
@@ -115,12 +115,27 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
         own = super().own_pages(found, pages, links, gallery)
         if gallery not in self._walked:
             return own
-        replaced = {links[page.number - 1] for page in own if page.images}
-        times = Counter(chain.from_iterable(set(page.images) for page in found))
+        thumbnails: dict[str, tuple[str, ...]] = {}
         for page in pages:
-            thumbnails = set(chain.from_iterable(page.thumbnails.values()))
-            gone = set(chain.from_iterable(page.thumbnails.get(link, ()) for link in replaced))
-            gone |= {image for image in page.images if times[image] > 1 and image not in thumbnails}
+            for link, images in page.thumbnails.items():
+                thumbnails[link] = (*thumbnails.get(link, ()), *images)
+        larger = [page for page in own if page.images and not page.reason]
+        its_links = [links[page.number - 1] for page in larger]
+        its_thumbnails = [thumbnails.get(link, ()) for link in its_links]
+        alike = named_alike(its_links, its_thumbnails, [page.images for page in larger])
+        gone = set(chain.from_iterable(each for each, is_its in zip(its_thumbnails, alike, strict=True) if is_its))
+        times = Counter(chain.from_iterable(set(page.images) for page in found))
+        small = set(chain.from_iterable(thumbnails.values()))
+        shown = dict.fromkeys(image for page in pages for image in page.images)
+        if of_site := [image for image in shown if times[image] > 1 and image not in small]:
+            self.logger.info(
+                "%.500s: images left out as the site's, for pages of its images show them, too: %d, %.500s",
+                gallery,
+                len(of_site),
+                ", ".join(of_site[:5]),
+            )
+        gone.update(of_site)
+        for page in pages:
             if left := tuple(image for image in page.images if image not in gone):
                 own.append(replace(page, number=len(links) + page.number, images=left))
         return own
@@ -180,7 +195,7 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
         its_links = [links[page.number - 1] for page in good]
         its_thumbnails = [thumbnails[link] for link in its_links]
         images = [page.images for page in good]
-        return are_named_alike(its_links, its_thumbnails, images) and are_larger(its_thumbnails, images)
+        return all(named_alike(its_links, its_thumbnails, images)) and are_larger(its_thumbnails, images)
 
 
 def _places(response: Response) -> PagePlaces:

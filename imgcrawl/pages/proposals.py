@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from imgcrawl.pages.candidates import is_file
 from imgcrawl.pages.images import Originals, find_images, images_in
 from imgcrawl.pages.pagination import words_of
-from imgcrawl.pages.repeated import PagePlaces, card_of, counted, is_boilerplate
+from imgcrawl.pages.repeated import MAX_ELEMENTS, PagePlaces, card_of, counted, is_boilerplate
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import host_of
@@ -185,7 +185,7 @@ def _times(found: list[dict[Any, list[str]]]) -> Counter[str]:
 
 def images_at(page: PagePlaces) -> dict[Any, list[str]]:
     """The `<img>` of a page, each with the address of its image."""
-    nodes = page.page.xpath("//*[self::img or self::amp-img]")[:1_000]
+    nodes = page.page.xpath("//*[self::img or self::amp-img]")[:MAX_ELEMENTS]
     originals: Originals = {}
     found = {node.root: images_in([node], page.url, page.base, page.encoding, originals) for node in nodes}
     return {element: images for element, images in found.items() if images}

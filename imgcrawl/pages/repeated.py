@@ -6,15 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
-from parsel import Selector
+from parsel import Selector, css2xpath
 
 from imgcrawl.pages.tags import base_of
 from imgcrawl.urls import absolute
 
 SMALL = 64  # pixels: avatars, icons
 MAX_ELEMENTS = 5_000  # of a kind that are looked at
+_MOST_STEPS, _MOST_ABOVE = 24, 100  # elements around one, of which a selector is made, and that say what it is
 _NAME = re.compile(r"[A-Za-z_-][\w-]*+")
 # Classes and ids that say which one of many an element is, or in which state.
 _OF_ONE = re.compile(
@@ -143,12 +145,13 @@ class PagePlaces:
 
         *more*: what tells them apart from others in their place, as the end of a selector.
         """
-        steps = [self.step_of(each) for each in (elements[0], *elements[0].iterancestors()) if each.tag != "html"]
+        above = islice(elements[0].iterancestors(), _MOST_STEPS)
+        steps = [self.step_of(each) for each in (elements[0], *above) if each.tag != "html"]
         last = steps[0]
         tried = [last] if "." in last or "#" in last else []
         tried += [f"{step} {last}" for step in steps[1:] if re.search(r"[.#]", step) and not step.startswith("body")]
         tried += [" > ".join(reversed(steps[:length])) for length in range(2, len(steps) + 1)]
-        for css in tried:
+        for css in dict.fromkeys(tried):
             for candidate in (css, *(css + end for end in more)):
                 if self.found_by(candidate) == found:
                     return candidate
@@ -156,7 +159,7 @@ class PagePlaces:
 
     def found_by(self, css: str) -> set[Any]:
         """What *css* finds: the addresses of links, other elements themselves."""
-        elements = [node.root for node in self.page.css(css)]
+        elements: Any = self.page.root.xpath(css2xpath(css))  # a selector for each would take most of the time
         if elements and elements[0].tag == "a":
             found = {self.links[each] for each in elements if each in self.links}
             return found - {self.url}
@@ -166,7 +169,7 @@ class PagePlaces:
 def is_boilerplate(element: Any) -> bool:
     """Whether *element* stands where pages have their menus, lists of what is popular, and the like."""
     content = is_entry = False
-    for above in element.iterancestors():
+    for above in islice(element.iterancestors(), _MOST_ABOVE):
         if above.tag in ("body", "html"):
             return False
         names = [*(above.get("class") or "").split(), above.get("id") or "", above.get("role") or ""]

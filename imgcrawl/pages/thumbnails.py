@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,17 +55,18 @@ def thumbnails_by(page: PagePlaces, css: str, images: dict[Any, list[str]] | Non
     return LinkedThumbnails(css, {address: tuple(shown) for address, shown in led_to.items()}, frozenset(others))
 
 
-def are_named_alike(links: Sequence[str], thumbnails: Sequence[Iterable[str]], images: Sequence[Iterable[str]]) -> bool:
-    """Whether the addresses of the *images* of pages say whose they are: each has a word or a number in common with the
-    *thumbnails* that lead there, or with its own of *links*, which the others have not."""
+def named_alike(
+    links: Sequence[str], thumbnails: Sequence[Iterable[str]], images: Sequence[Iterable[str]]
+) -> list[bool]:
+    """Of each page whether the addresses of its *images* say that they are those of the *thumbnails* that lead there:
+    they have a word or a number in common with these, or with its own of *links*, which other pages have not."""
     said = [_words_in((link, *shown)) for link, shown in zip(links, thumbnails, strict=True)]
     named = [_words_in(each) for each in images]
-    return all(
-        (words & named[number])
-        - set().union(*(other for at, other in enumerate(said) if at != number))
-        - set().union(*(other for at, other in enumerate(named) if at != number))
-        for number, words in enumerate(said)
-    )
+    times = [Counter(word for each in words for word in each) for words in (said, named)]
+    return [
+        any(all(count[word] == 1 for count in times) for word in own & its)
+        for own, its in zip(said, named, strict=True)
+    ]
 
 
 def are_larger(thumbnails: Sequence[Iterable[str]], images: Sequence[Iterable[str]]) -> bool:

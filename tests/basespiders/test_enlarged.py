@@ -9,7 +9,7 @@ import pytest
 from parsel import Selector
 
 from imgcrawl.pages.repeated import PagePlaces
-from imgcrawl.pages.thumbnails import are_alike, are_larger, are_named_alike, thumbnails_on
+from imgcrawl.pages.thumbnails import are_alike, are_larger, named_alike, thumbnails_on
 from tests.basespiders.test_every_gallery import add, add_galleries, gallery_crawl, links
 from tests.basespiders.test_image_pages import shown
 from tests.support.crawling import Crawl
@@ -142,7 +142,7 @@ def test_images_are_those_of_thumbnails_by_their_names(
     links: list[str], thumbnails: list[str], images: list[str], *, expected: bool
 ) -> None:
     each = [[f"http://h{address}" for address in addresses] for addresses in (links, thumbnails, images)]
-    assert are_named_alike(each[0], [[one] for one in each[1]], [[one] for one in each[2]]) == expected
+    assert all(named_alike(each[0], [[one] for one in each[1]], [[one] for one in each[2]])) == expected
 
 
 def test_a_smaller_copy_takes_no_ones_place() -> None:
