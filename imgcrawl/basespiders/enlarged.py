@@ -16,8 +16,9 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response, TextResponse
 
 from imgcrawl.basespiders.base import addresses, is_page
-from imgcrawl.basespiders.imagepages import GalleryPage, ImagePagesGallerySpider, own_images
+from imgcrawl.basespiders.imagepages import GalleryPage, ImagePagesGallerySpider
 from imgcrawl.basespiders.manypages import Subpage
+from imgcrawl.basespiders.ownimages import own_images
 from imgcrawl.items import Gallery
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.repeated import PagePlaces

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from asyncio import gather
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,6 +16,7 @@ from imgcrawl.basespiders.base import addresses, base_and_encoding, content_type
 from imgcrawl.basespiders.following import next_stated
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
+from imgcrawl.basespiders.ownimages import largest_of, own_images
 from imgcrawl.items import Gallery
 from imgcrawl.pages.candidates import is_shown
 from imgcrawl.pages.continued import continues, goes_on, offset_in, renumbers
@@ -33,8 +33,6 @@ _DIGIT = re.compile("[0-9]")
 _MOST_LINKS = 5_000  # of a page, in which its next one is looked for
 MAX_PAGES = 1_000  # of a gallery, which are asked for one after another
 MAX_LEVEL = 3  # of frames in frames
-_SHOWN = 2  # images of an image's page that may be the same one: the one in sight, and the one for previews
-_SAME_PAGE = 3  # links that may lead to one page: over a thumbnail, a title and a date
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
     def read_frame(self, answer: Response, number: int, url: str, gallery: str) -> GalleryPage:
         """A page in a frame, or around some: *links* are the frames in it, where it shows nothing itself."""
         page = self.read_image_page(answer, number, url, gallery)
-        page = replace(page, images=_largest_of(page.images, page.largest))
+        page = replace(page, images=largest_of(page.images, page.largest))
         if any(map(is_shown, page.images)) or not isinstance(answer, TextResponse) or not is_page(answer):
             return GalleryPage(number, page.url, page.images, reason=page.reason, captions=page.captions)
         own, others = frames_of(answer.text, answer.url, answer.encoding)
@@ -249,50 +247,3 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         # What was shown may be a logo, or one called like that.
         url = url if asked else response.url
         return Subpage(number, url, images, reason=asked, captions=captions, largest=largest)
-
-
-def own_images(
-    found: list[Subpage], pages: list[GalleryPage], links: list[str], gallery: str
-) -> tuple[list[Subpage], list[str]]:
-    """*found*, the pages of the images of *gallery*, which *links* lead to, without what they show besides: what
-    another one shows, too, and what the gallery's own *pages* do, unless they show the images themselves; and what was
-    left out for the latter alone. A link to an image has just this.
-
-    That they do so is seen from image pages which show nothing else of their own, if those are more than show none of
-    theirs by over a fifth of all: on one with both, either may be the advertisement, or the thumbnail. Where a page
-    offers the largest size by a link, the one or two others that are its own are taken for smaller ones."""
-    keys = _keys_of(links, gallery)
-    shown = {(keys[page.number - 1], page.images) for page in found if page.images}
-    times = Counter(chain.from_iterable(images for _, images in shown))
-    around = {image for page in pages for image in (*page.images, *page.copies.values())}
-    each_own = [{image for image in page.images if times[image] == 1} for page in found if page.images]
-    if sum(around.issuperset(images) - around.isdisjoint(images) for images in each_own) > len(each_own) // 5:
-        around = set()
-    own = []
-    for page in found:
-        alone = tuple(each for each in page.images if times[each] == 1 and each not in around)
-        own.append(page if page.url == gallery else replace(page, images=_largest_of(alone, page.largest)))
-    others = chain.from_iterable(page.images for page in found if page.url != gallery)
-    return own, [image for image in dict.fromkeys(others) if times[image] == 1 and image in around]
-
-
-def _largest_of(images: tuple[str, ...], largest: str) -> tuple[str, ...]:
-    return (largest,) if largest in images and len(images) <= 1 + _SHOWN else images
-
-
-def _keys_of(links: list[str], gallery: str) -> list[object]:
-    """For each of *links* what those have in common that lead to one page: the numbers in their addresses but for
-    those of *gallery* that all have, or the path with only these. What many have in common says nothing."""
-    of_gallery = frozenset(_numbers_in(gallery)).intersection(*map(_numbers_in, links))
-    keys: list[object] = []
-    for number, link in enumerate(links):
-        path = link.partition("?")[0]
-        own = tuple(each for each in _numbers_in(link) if each not in of_gallery)
-        keys.append(own or (path if _numbers_in(path) else number))
-    times = Counter(keys)
-    return [key if times[key] <= _SAME_PAGE else number for number, key in enumerate(keys)]
-
-
-def _numbers_in(url: str) -> tuple[str, ...]:
-    """Those in the path and the query of *url*."""
-    return tuple(re.findall(r"[0-9]+", url.partition("//")[2].partition("/")[2]))

@@ -60,8 +60,8 @@ def named_alike(
 ) -> list[bool]:
     """Of each page whether the addresses of its *images* say that they are those of the *thumbnails* that lead there:
     they have a word or a number in common with these, or with its own of *links*, which other pages have not."""
-    said = [_words_in((link, *shown)) for link, shown in zip(links, thumbnails, strict=True)]
-    named = [_words_in(each) for each in images]
+    said = [words_in((link, *shown)) for link, shown in zip(links, thumbnails, strict=True)]
+    named = [words_in(each) for each in images]
     times = [Counter(word for each in words for word in each) for words in (said, named)]
     return [
         any(all(count[word] == 1 for count in times) for word in own & its)
@@ -79,7 +79,7 @@ def are_larger(thumbnails: Sequence[Iterable[str]], images: Sequence[Iterable[st
     )
 
 
-def _words_in(addresses: Iterable[str]) -> set[str]:
+def words_in(addresses: Iterable[str]) -> set[str]:
     """The words and the numbers in the paths and queries of *addresses*."""
     words: set[str] = set()
     for address in addresses:

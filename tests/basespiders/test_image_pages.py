@@ -154,6 +154,25 @@ def test_of_image_pages_that_show_thumbnails_too_each_failure_is_told_and_what_i
     assert f"{server.url('/g/sizes')}: {told}{server.url('/t/1.jpg')}, " in run.log
 
 
+def test_pages_of_images_that_load_others_too_show_their_own(server: Server, tmp_path: Path) -> None:
+    """The next one, so that it is there at once; all, in a strip; what is on one page alone may be an advertisement."""
+    add_galleries(server)
+    add(server, {"/list/1": links("/g/next", "/g/strip")})
+    for name in ("next", "strip"):
+        thumbs = "".join(f"<a class=t href=/view/{name}-{n}><img src=/t/{name}-{n}.jpg></a>" for n in range(1, 6))
+        add(server, {f"/g/{name}": thumbs})
+    for n in range(1, 6):
+        ahead = f"<link rel=preload as=image href=/i/next-{n + 1}.jpg>" if n < 5 else ""
+        if n != 4:
+            add(server, {f"/view/next-{n}": f"{ahead}<img src=/theme/logo.png><img src=/i/next-{n}.jpg>"})
+        strip = "".join(f"<img src=/i/strip-{k}.jpg>" for k in range(1, 6))
+        add(server, {f"/view/strip-{n}": f"<img src=/theme/logo.png><img src=/ad/{chr(96 + n)}.jpg>{strip}"})
+    run = gallery_crawl(server, tmp_path, image_pages="a.t")
+    found = shown(run)
+    assert {*found["next"]} == {f"next-{n}.jpg" for n in range(1, 6)}
+    assert {*found["strip"]} == {f"strip-{n}.jpg" for n in range(1, 6)} | {f"{ad}.jpg" for ad in "abcde"}
+
+
 def test_the_page_of_an_image_that_is_json_or_asks_to_log_in(server: Server, tmp_path: Path) -> None:
     add_galleries(server)
     thumbs = "".join(

@@ -1,0 +1,82 @@
+"""DETAIL and the pages of its images: which of the images on these are whose."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import chain
+
+from imgcrawl.basespiders.manypages import Subpage
+from imgcrawl.pages.thumbnails import words_in
+
+_SHOWN = 2  # images of an image's page that may be the same one: the one in sight, and the one for previews
+_SAME_PAGE = 3  # links that may lead to one page: over a thumbnail, a title and a date
+_SAYS = re.compile("[0-9]+|.{3,}")
+
+
+def own_images(
+    found: list[Subpage], pages: Sequence[Subpage], links: list[str], gallery: str
+) -> tuple[list[Subpage], list[str]]:
+    """*found*, the pages of the images of *gallery*, which *links* lead to, without what they show besides: what
+    another one shows, too, and what the gallery's own *pages* do, unless they show the images themselves; and what was
+    left out for the latter alone. A link to an image has just this.
+
+    That they do so is seen from image pages which show nothing else of their own, if those are more than show none of
+    theirs by over a fifth of all: on one with both, either may be the advertisement, or the thumbnail.
+
+    What other pages show, too, because they load the next image, or all, is a page's own where its address has a word
+    or a number of just that one of *links*, and nothing has that the page alone shows. Where a page offers the largest
+    size by a link, the one or two others that are its own are taken for smaller ones."""
+    keys = _keys_of(links, gallery)
+    shown = {(keys[page.number - 1], page.images) for page in found if page.images}
+    times = Counter(chain.from_iterable(images for _, images in shown))
+    around = {image for page in pages for image in (*page.images, *page.copies.values())}
+    each_own = [{image for image in page.images if times[image] == 1} for page in found if page.images]
+    if sum(around.issuperset(images) - around.isdisjoint(images) for images in each_own) > len(each_own) // 5:
+        around = set()
+    words, own = _words_of(links), []
+    for page in found:
+        alone = tuple(each for each in page.images if times[each] == 1 and each not in around)
+        if page.images and page.url != gallery and not _named_by(words[page.number - 1], alone):
+            shared = (each for each in page.images if times[each] > 1 and each not in around)
+            alone = (*_named_by(words[page.number - 1], shared), *alone)
+        own.append(page if page.url == gallery else replace(page, images=largest_of(alone, page.largest)))
+    others = chain.from_iterable(page.images for page in found if page.url != gallery)
+    return own, [image for image in dict.fromkeys(others) if times[image] == 1 and image in around]
+
+
+def _words_of(links: list[str]) -> list[set[str]]:
+    """The words and numbers in each of *links* that only a few have: those that lead to one page."""
+    each = [words_in([link]) for link in links]
+    times = Counter(chain.from_iterable(each))
+    most = min(_SAME_PAGE, len(links) - 1)
+    return [{word for word in words if times[word] <= most and _SAYS.fullmatch(word)} for words in each]
+
+
+def _named_by(words: set[str], images: Iterable[str]) -> list[str]:
+    return [image for image in images if not words.isdisjoint(words_in([image]))]
+
+
+def largest_of(images: tuple[str, ...], largest: str) -> tuple[str, ...]:
+    """*images* of a page that offers the *largest* one by a link."""
+    return (largest,) if largest in images and len(images) <= 1 + _SHOWN else images
+
+
+def _keys_of(links: list[str], gallery: str) -> list[object]:
+    """For each of *links* what those have in common that lead to one page: the numbers in their addresses but for
+    those of *gallery* that all have, or the path with only these. What many have in common says nothing."""
+    of_gallery = frozenset(_numbers_in(gallery)).intersection(*map(_numbers_in, links))
+    keys: list[object] = []
+    for number, link in enumerate(links):
+        path = link.partition("?")[0]
+        own = tuple(each for each in _numbers_in(link) if each not in of_gallery)
+        keys.append(own or (path if _numbers_in(path) else number))
+    times = Counter(keys)
+    return [key if times[key] <= _SAME_PAGE else number for number, key in enumerate(keys)]
+
+
+def _numbers_in(url: str) -> tuple[str, ...]:
+    """Those in the path and the query of *url*."""
+    return tuple(re.findall(r"[0-9]+", url.partition("//")[2].partition("/")[2]))
