@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 
@@ -18,18 +19,21 @@ class SharedLessons:
     def __init__(self, run: SharedRun) -> None:
         self._run = run
         self.learned: dict[str, None] = {}
+        self._behind = 0.0  # the clock here, of the server's, seconds
 
-    def hear(self, told: Iterable[bytes]) -> None:
-        """Note what workers have *told*, some of it again."""
+    def hear(self, told: Iterable[bytes], clock: float) -> None:
+        """Note what workers have *told*, some of it again, as the server's *clock* shows this Unix time."""
+        self._behind = max(0.0, clock - time.time())
         for each in told:
             if len(self.learned) < _MOST:
                 self.learned.setdefault(each.decode("utf-8", "replace"))
 
     @property
     def since_if_done(self) -> float | None:
-        """When the run began, a Unix time of the server's clock, if all its pages are done; else None."""
+        """When the run began, a Unix time, if all its pages are done; else None. Nobody's clock is right for certain:
+        it is the earlier one of the server's and ours."""
         began = whole(self._run.id.partition("-")[0])  # lua/workers.lua
-        return began / 1000 if began and self._run.state is RunState.DONE else None
+        return began / 1000 - self._behind if began and self._run.state is RunState.DONE else None
 
     @property
     def page(self) -> Page | None:

@@ -53,11 +53,12 @@ REPORT = Script(LUA / "clock.lua", LUA / "verdict.lua")
 
 class Answer(NamedTuple):
     """What became of a report: how many workers that have not closed are waited for, how many there were at all, what
-    they have `learned`."""
+    they have `learned`, the server's `clock`, in milliseconds."""
 
     awaited: int
     workers: int
     learned: list[bytes]
+    clock: int
 
 
 class RunStats:
@@ -91,13 +92,13 @@ class RunStats:
             self._reported.append((self._last, sums))
             settings = self.queue.settings
             fixed = (self.queue.prefix, KEPT, settings.longest_step, int(STALE * self.interval * 1000), self.worker)
-            last, awaited, workers, learned = await REPORT.run(
+            last, awaited, workers, learned, clock = await REPORT.run(
                 self.queue.client, [self.key], (*fixed, self._number, self._last, reason, error, text, *changes)
             )
             self._number = whole(last) or 0
             self.interval = max(REPORT_INTERVAL, workers / REPORTS)
             if self._number == self._last:
-                return Answer(awaited, workers, learned)
+                return Answer(awaited, workers, learned, clock)
 
 
 def summed(stats: Mapping[str, Any], by_pages: Counter[str]) -> dict[str, int]:
@@ -216,7 +217,7 @@ class SharedVerdict(Verdict):
                     await check_server(self.store, self.crawler.settings["REDIS_URL"])
                     self._checked = True
                 answer = await self.run_stats.report(self.crawler.stats.get_stats(), self._counted, reason)
-                self._lessons.hear(answer.learned)
+                self._lessons.hear(answer.learned, answer.clock / 1000)
                 return answer
         except OUTAGES as error:
             logger.debug("The counts of this worker could not be reported: %s", error)

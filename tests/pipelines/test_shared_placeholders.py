@@ -171,6 +171,23 @@ def test_what_a_worker_that_is_killed_has_learned_counts(
     assert told(tmp_path, "two")["found"] == 1, "its own table is of what it has done itself"
 
 
+def test_what_a_worker_that_is_killed_has_told_teaches_the_other_and_is_told_anew(
+    server: Server, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    site = Site(server)
+    with Fleet(tmp_path) as fleet:
+        for worker in ("one", "two"):
+            fleet.launch(command(site, worker, FRONTIER_LEASE_TIMEOUT=2), environment(redis_server.url))
+        until(lambda: max(site.removed["one"], site.removed["two"]) == 8)
+        one, two = fleet.workers
+        one.send_signal(signal.SIGKILL)
+        one.wait()
+        site.both.set()
+        assert two.wait(60) == 1, fleet.log(two)
+        assert f"{REMOVED} of {FOUND} images failed" in fleet.log(two)
+    assert not_had(tmp_path) == EXPECTED
+
+
 def test_what_workers_saw_before_they_were_stopped_teaches_the_one_that_goes_on(
     server: Server, tmp_path: Path, redis_server: RedisServer
 ) -> None:

@@ -16,11 +16,12 @@
 --   <KEYS[1]>:acknowledged  hash: worker -> what of that was of pages that are done
 --   <KEYS[1]>:told     string: the worker that tells others of the run's end (notifications); not of this script
 -- -> number of the worker's last report, which is its own unless another was expected; how many others are waited for;
---    how many workers have reported; the names of those that are 'placeholder/<what they have learned>'
+--    how many workers have reported; the names of those that are 'placeholder/<what they have learned>';
+--    the server's clock, in milliseconds
 local stats, prefix, worker, before, number = KEYS[1], ARGV[1], ARGV[5], ARGV[6], ARGV[7]
 local workers, open, reported = stats .. ':workers', stats .. ':open', stats .. ':reported'
 redis.call('DEL', prefix .. 'nothing') -- a server that is full refuses the first write of a script, and no later one
-local now = tick(prefix .. 'clock', tonumber(ARGV[3]))
+local now, wall = tick(prefix .. 'clock', tonumber(ARGV[3]))
 for name, kind in pairs({[stats] = 'hash', [workers] = 'hash', [open] = 'zset', [reported] = 'hash'}) do
     local is = redis.call('TYPE', name).ok
     if is ~= kind and is ~= 'none' then redis.call('DEL', name) end
@@ -49,4 +50,4 @@ local learned = {}
 for _, name in ipairs(redis.call('HKEYS', stats)) do
     if #learned < 1000 and string.sub(name, 1, 12) == 'placeholder/' then learned[#learned + 1] = name end
 end
-return {last, awaited, redis.call('HLEN', workers), learned}
+return {last, awaited, redis.call('HLEN', workers), learned, wall}
