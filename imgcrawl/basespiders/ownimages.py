@@ -14,6 +14,7 @@ from imgcrawl.pages.thumbnails import words_in
 _SHOWN = 2  # images of an image's page that may be the same one: the one in sight, and the one for previews
 _SAME_PAGE = 3  # links that may lead to one page: over a thumbnail, a title and a date
 _SAYS = re.compile("[0-9]+|.{3,}")
+_MOST_NAMED = 20  # images
 
 
 def own_images(
@@ -36,27 +37,28 @@ def own_images(
     each_own = [{image for image in page.images if times[image] == 1} for page in found if page.images]
     if sum(around.issuperset(images) - around.isdisjoint(images) for images in each_own) > len(each_own) // 5:
         around = set()
-    words, own = _words_of(links), []
+    named, own = _named_by(links, [image for image in times if image not in around]), []
     for page in found:
         alone = tuple(each for each in page.images if times[each] == 1 and each not in around)
-        if page.images and page.url != gallery and not _named_by(words[page.number - 1], alone):
-            shared = (each for each in page.images if times[each] > 1 and each not in around)
-            alone = (*_named_by(words[page.number - 1], shared), *alone)
+        if page.images and page.url != gallery and (its := named[page.number - 1].intersection(page.images)):
+            alone = alone if its.intersection(alone) else (*sorted(its), *alone)
         own.append(page if page.url == gallery else replace(page, images=largest_of(alone, page.largest)))
     others = chain.from_iterable(page.images for page in found if page.url != gallery)
     return own, [image for image in dict.fromkeys(others) if times[image] == 1 and image in around]
 
 
-def _words_of(links: list[str]) -> list[set[str]]:
-    """The words and numbers in each of *links* that only a few have: those that lead to one page."""
-    each = [words_in([link]) for link in links]
-    times = Counter(chain.from_iterable(each))
-    most = min(_SAME_PAGE, len(links) - 1)
-    return [{word for word in words if times[word] <= most and _SAYS.fullmatch(word)} for words in each]
-
-
-def _named_by(words: set[str], images: Iterable[str]) -> list[str]:
-    return [image for image in images if not words.isdisjoint(words_in([image]))]
+def _named_by(links: list[str], images: Iterable[str]) -> list[set[str]]:
+    """Of each of *links* those *images* whose addresses have a word or a number of just that one, and of those few that
+    lead to the same page."""
+    words = [words_in([link]) for link in links]
+    times, most = Counter(chain.from_iterable(words)), min(_SAME_PAGE, len(links) - 1)
+    having: dict[str, list[str]] = {word: [] for word in times if times[word] <= most and _SAYS.fullmatch(word)}
+    for image in images:
+        for word in words_in([image]):
+            if word in having and len(having[word]) <= _MOST_NAMED:
+                having[word].append(image)
+    saying = {word: its for word, its in having.items() if len(its) <= _MOST_NAMED}  # what more have says nothing
+    return [set(chain.from_iterable(saying.get(word, ()) for word in each)) for each in words]
 
 
 def largest_of(images: tuple[str, ...], largest: str) -> tuple[str, ...]:
