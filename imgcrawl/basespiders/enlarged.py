@@ -54,9 +54,9 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
 
     It is where all images of the gallery's page but the site's own (which the other pages show, too) stand in links, in
     one place, to pages of its host with addresses unlike that of the gallery, and each of the first ones shows one
-    image, or two, that nothing else shows, and whose address has a word or a number of just that thumbnail's. Up to
-    SAMPLE pages are looked at for it, once for a host, or for each gallery until one has been found out. What such a
-    page shows takes the place of its thumbnail; where it shows nothing or cannot be had, the thumbnail stays.
+    image, or two, that are its own, and whose address has a word or a number of just that thumbnail's. Up to SAMPLE
+    pages are looked at for it, once for a host, or for each gallery until one has been found out. What such a page
+    shows that is named so takes the place of its thumbnail; where there is nothing, the thumbnail stays.
 
     Where it is not sure, but such pages show images of their own, a line at the end of the crawl says so.
     """
@@ -124,18 +124,24 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
         its_links = [links[page.number - 1] for page in larger]
         its_thumbnails = [thumbnails.get(link, ()) for link in its_links]
         alike = named_alike(its_links, its_thumbnails, [page.images for page in larger])
-        gone = set(chain.from_iterable(each for each, is_its in zip(its_thumbnails, alike, strict=True) if is_its))
+        of_number = {page.number: its for page, its in zip(larger, alike, strict=True) if its}
+        gone = set(chain.from_iterable(each for each, its in zip(its_thumbnails, alike, strict=True) if its))
         times = Counter(chain.from_iterable(set(page.images) for page in found))
         small = set(chain.from_iterable(thumbnails.values()))
         shown = dict.fromkeys(image for page in pages for image in page.images)
-        if of_site := [image for image in shown if times[image] > 1 and image not in small]:
+        of_site = [image for image in shown if times[image] > 1 and image not in small]
+        others = [
+            image for page in larger for image in page.images if image not in of_number.get(page.number, page.images)
+        ]
+        if of_site or others:
             self.logger.info(
-                "%.500s: images left out as the site's, for pages of its images show them, too: %d, %.500s",
+                "%.500s: images left out, which pages of its images show besides: %d, %.500s",
                 gallery,
-                len(of_site),
-                ", ".join(of_site[:5]),
+                len(of_site) + len(others),
+                ", ".join([*of_site, *others][:5]),
             )
         gone.update(of_site)
+        own = [page if page.reason else replace(page, images=of_number.get(page.number, page.images)) for page in own]
         for page in pages:
             if left := tuple(image for image in page.images if image not in gone):
                 own.append(replace(page, number=len(links) + page.number, images=left))
@@ -190,13 +196,13 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
             self._doubts += 1
 
     def _are_sure(self, found: LinkedThumbnails, gallery: str, links: list[str], good: Sequence[Subpage]) -> bool:
-        if len(good) < ENOUGH or any(len(page.images) > _MOST_OWN for page in good) or are_alike(gallery, found.images):
+        if len(good) < ENOUGH or are_alike(gallery, found.images):
             return False
         thumbnails = {self.at_home(link): images for link, images in found.images.items()}
         its_links = [links[page.number - 1] for page in good]
         its_thumbnails = [thumbnails[link] for link in its_links]
-        images = [page.images for page in good]
-        return all(named_alike(its_links, its_thumbnails, images)) and are_larger(its_thumbnails, images)
+        images = named_alike(its_links, its_thumbnails, [page.images for page in good])
+        return all(0 < len(each) <= _MOST_OWN for each in images) and are_larger(its_thumbnails, images)
 
 
 def _places(response: Response) -> PagePlaces:

@@ -9,11 +9,10 @@ from dataclasses import replace
 from itertools import chain
 
 from imgcrawl.basespiders.manypages import Subpage
-from imgcrawl.pages.thumbnails import words_in
+from imgcrawl.pages.thumbnails import SAYS_WHICH, words_in
 
 _SHOWN = 2  # images of an image's page that may be the same one: the one in sight, and the one for previews
 _SAME_PAGE = 3  # links that may lead to one page: over a thumbnail, a title and a date
-_SAYS = re.compile("[0-9]+|.{3,}")
 _MOST_NAMED = 20  # images
 
 
@@ -52,7 +51,7 @@ def _named_by(links: list[str], images: Iterable[str]) -> list[set[str]]:
     lead to the same page."""
     words = [words_in([link]) for link in links]
     times, most = Counter(chain.from_iterable(words)), min(_SAME_PAGE, len(links) - 1)
-    having: dict[str, list[str]] = {word: [] for word in times if times[word] <= most and _SAYS.fullmatch(word)}
+    having: dict[str, list[str]] = {word: [] for word in times if times[word] <= most and SAYS_WHICH.fullmatch(word)}
     for image in images:
         for word in words_in([image]):
             if word in having and len(having[word]) <= _MOST_NAMED:

@@ -17,6 +17,7 @@ from imgcrawl.pages.sizes import size_of
 _WORDS = re.compile("[0-9a-z]+")
 _NUMBERS = re.compile("[0-9]+")
 _MAX_WORDS = 100  # of an address
+SAYS_WHICH = re.compile("[0-9]+|.{3,}")  # a word that says which of many something is
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +58,16 @@ def thumbnails_by(page: PagePlaces, css: str, images: dict[Any, list[str]] | Non
 
 def named_alike(
     links: Sequence[str], thumbnails: Sequence[Iterable[str]], images: Sequence[Iterable[str]]
-) -> list[bool]:
-    """Of each page whether the addresses of its *images* say that they are those of the *thumbnails* that lead there:
-    they have a word or a number in common with these, or with its own of *links*, which other pages have not."""
+) -> list[tuple[str, ...]]:
+    """Of the *images* of each page those whose addresses say that they are those of the *thumbnails* that lead there:
+    they have a word or a number in common with these, or with its own of *links*, which those of other pages have
+    not."""
     said = [words_in((link, *shown)) for link, shown in zip(links, thumbnails, strict=True)]
-    named = [words_in(each) for each in images]
-    times = [Counter(word for each in words for word in each) for words in (said, named)]
+    times = Counter(word for words in said for word in words)
+    own = [{word for word in words if times[word] == 1 and SAYS_WHICH.fullmatch(word)} for words in said]
     return [
-        any(all(count[word] == 1 for count in times) for word in own & its)
-        for own, its in zip(said, named, strict=True)
+        tuple(image for image in each if not words.isdisjoint(words_in([image])))
+        for words, each in zip(own, images, strict=True)
     ]
 
 

@@ -30,7 +30,7 @@ def thumbnails(name: str, numbers: range, page: str = "/p/{}", css: str = "t") -
 
 def image_pages(server: Server, name: str, numbers: range, body: str = "<img id=large src=/i/{}.jpg>") -> None:
     strip = "<img src=/header.jpg><div class=strip>" + thumbnails(name, numbers) + "</div>"
-    add(server, {f"/p/{name}{n}": strip + body.format(f"{name}{n}") for n in numbers})
+    add(server, {f"/p/{name}{n}": strip + body.format(f"{name}{n}", 3 * chr(104 + n)) for n in numbers})
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,7 @@ def image_pages(server: Server, name: str, numbers: range, body: str = "<img id=
         "<img id=large src=/i/{0}.jpg>",
         "<img src=/m/{0}.jpg><p><a href=/i/{0}.jpg>Download original 4000 x 3000</a>",
         "<a href=/i/{0}.jpg><img src=/m/{0}.jpg></a>",
+        "<img id=large src=/i/{0}.jpg><div class=related><img src=/next/{1}.jpg></div><img src=/ad/{1}.jpg>",
     ],
 )
 def test_what_the_page_of_a_thumbnail_shows_takes_its_place(server: Server, tmp_path: Path, body: str) -> None:
@@ -136,6 +137,7 @@ def places(html: str, url: str = "http://h/g/1") -> PagePlaces:
         (["/p/1", "/p/2"], ["/t/1.jpg", "/t/2.jpg"], ["/i/2.jpg", "/i/1.jpg"], False),
         (["/p/1", "/p/2"], ["/t/1.jpg", "/t/2.jpg"], ["/i/a7.jpg", "/i/b8.jpg"], False),
         (["/p/1", "/p/2"], ["/t/1.jpg", "/t/2.jpg"], ["/i/1.jpg", "/ad/9.jpg"], False),
+        (["/p/al", "/p/bo"], ["/t/x.jpg", "/t/y.jpg"], ["/al/1.jpg", "/bo/2.jpg"], False),
     ],
 )
 def test_images_are_those_of_thumbnails_by_their_names(
