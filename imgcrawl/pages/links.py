@@ -23,6 +23,7 @@ _IN_BASE64 = "aHR0c"  # what begins with "http"
 _IN_SMALL = re.compile(r"thumb|preview|small|icon|avatar|poster", re.IGNORECASE)
 # A file's name that has become a page's: /attachments/a-jpg.12/, /attachment/12-a-jpg/
 _NAME_WITHIN = re.compile(rf"/[^/?#]{{1,200}}-{EXTENSION}(?:\.[0-9]{{1,12}})?/?(?=[?#]|$)", re.IGNORECASE)
+_FILE_TOLD = re.compile(rf"[?&][^?#&=]{{1,40}}=([^#&]{{1,500}}\.{EXTENSION})(?=[&#]|$)", re.IGNORECASE)
 _SCRIPT = re.compile(r"[^/]*(\.(?:php[0-9]?|as[hp]x?|aspx|cgi|pl|jsp|cfm))$", re.IGNORECASE)
 _LEAST = 3  # slashes in the address of what is no start page
 _MAX_TOLD = 4_000  # characters of an address that tells where it leads to
@@ -77,19 +78,27 @@ def is_script(address: str) -> bool:
 
 def may_be_original(href: str, shown: str, resolve: Callable[[str], str | None]) -> bool:
     """Whether *href*, of a link around the image *shown* of the same site, may lead to its original by how both are
-    served: by one script, or by scripts that are told the same; or by a file's name in it.
+    served: by one script, or by scripts that are told the same; or by a file's name in it, of another file of the site.
 
     It may as well be a page."""
-    is_short = max(len(href), len(shown)) <= _MAX_TOLD
-    link = resolve(href) if is_short and ("?" in shown or _NAME_WITHIN.search(href.partition("#")[0])) else None
+    if max(len(href), len(shown)) > _MAX_TOLD:
+        return False
+    href, shown = href.partition("#")[0], shown.partition("#")[0]
+    has_name, told = _NAME_WITHIN.search(href), _FILE_TOLD.search(href)
+    link = resolve(href) if "?" in shown or has_name or told else None
     if link is None or link == shown or host_of(link) != host_of(shown):
         return False
-    link, shown = link.partition("#")[0], shown.partition("#")[0]
-    if _NAME_WITHIN.search(link):
-        return True
     path, _, query = link.partition("?")
+    if has_name or path.rstrip("/").count("/") < _LEAST:
+        return has_name is not None
+    file = unquote(told[1]) if told else ""
+    return bool(file and "//" not in file and not shown.endswith(file.lstrip("./"))) or _is_alike(path, query, shown)
+
+
+def _is_alike(path: str, query: str, shown: str) -> bool:
+    """Whether a script at *path*, told *query*, serves what that of *shown* does."""
     shown_path, _, shown_query = shown.partition("?")
-    if is_file(shown_path) or path.rstrip("/").count("/") < _LEAST or not shown_query:
+    if is_file(shown_path) or not shown_query:
         return False
     if path == shown_path:
         return bool(query) or "/is/image/" not in path  # Scene7 makes a small one where it is told nothing

@@ -34,10 +34,10 @@ _GALLERY = re.compile(
 _OF_VIEWERS = ("dynamicEl", "dataSource")
 _WHOLE = re.compile(r"\{[^{}\[\]]*+\}|\[[^{}\[\]]*+\]")
 _ITEMS = frozenset(("items", "list", "data", "entries", "media", "elements", "files", "results", "nodes", "content"))
-# Things that have a small copy and something larger, whatever they are called.
+# Things that have a small copy and something larger, or the type and the sides of a file, whatever they are called.
 _PAIRS = re.compile(
-    r"""\[\s*+\{(?=[^{}]{0,1000}?(?:thumb|msrc|small|mini|preview)\w{0,20}["']?\s*+:)"""
-    r"""(?=[^{}]{0,1000}?(?<![\w])(?:src|image|img|photo|big|full|large|original|zoom)\w{0,20}["']?\s*+:)""",
+    r"""\[\s*+\{(?=[^{}]{0,1000}?(?:thumb|msrc|small|mini|preview|mime_?type|height)\w{0,20}["']?\s*+:)"""
+    r"""(?=[^{}]{0,1000}?(?<![\w])(?:src|url|image|img|photo|big|full|large|original|zoom)\w{0,20}["']?\s*+:)""",
     re.IGNORECASE,
 )
 _LEAST_NAME = 5  # characters of a file's name that tells images apart

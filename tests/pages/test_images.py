@@ -592,12 +592,16 @@ def test_a_link_around_an_image_that_is_served_as_it_is_may_be_its_original() ->
         "/attachment/12-a-jpg/": "/attachment/12-a-jpg/?thumbnail=1",
         "/attachments/a-jpeg.13/": "/data/attachments/13/13-abc.jpg",
         "/g/picture.php?id=3": "/g/thumbnail.php?id=3",
+        "/zp/full-image.php?a=x&i=b.jpg&q=75": "/cache/x/b_595.jpg",
+        "/popup?img=..%2Fbig%2F1.jpg": "/small/1.jpg",
     }
     others = {
         "/album.php?id=3": "/t/3.jpg",
         "/view/4": "/g/thumbnail.php?id=4",
         "/g/view.php?id=6": "/g/thumbnail.php?id=7",
         "/?user=3": "/?picture=3",
+        "/?img=8.jpg": "/t/8.jpg",
+        "/photo.php?img=t/9.jpg": "/t/9.jpg",
         "https://other.example/g/picture.php?id=5": "/g/thumbnail.php?id=5",
     }
     site = "https://site.example"

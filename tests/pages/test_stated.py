@@ -218,6 +218,7 @@ def test_a_script_names_the_originals_of_what_is_shown_small() -> None:
          TWO),
         ("/x/blue-1.jpg", """{"mage/gallery/gallery": {"data": [{"full": "/f/blue-1.jpg"}, {"full": "/i/b.jpg"}]}}""",
          ["/x/blue-1.jpg", "/f/blue-1.jpg", "/i/b.jpg"]),
+        ("/i/a.jpg", """d = '{"id": 1, "media": [{"mime_type": "x", "url": "/i/a.jpg"}, {"url": "/i/b.jpg"}]}'""", TWO),
         ("/t/a.jpg", "related = {items: [{src: '/i/a.jpg', thumb: '/t/a.jpg'}, {src: '/i/b.jpg', thumb: '/t/b.jpg'}]}",
          ["/t/a.jpg"]),
         ("/t/c.jpg", "items = [{src: '/i/a.jpg', thumb: '/t/a.jpg'}, {src: '/i/b.jpg', thumb: '/t/b.jpg'}]",
