@@ -42,7 +42,7 @@ _BEHIND = re.compile(
 _GOOGLE = re.compile(r"=(?:[a-z]{0,2}[0-9]{0,5}-){0,4}?[swh](?P<w>[0-9]{2,5})(?:-[a-z]{1,3}[0-9]{0,5}){0,9}$")
 _FOLDERS = compile_possessive(
     r"/(?:"
-    r"(?P<made>(?:[a-z]{1,4}_[\w:.!-]++[,&]?+)++)"  # Cloudinary, Wix, Nuxt
+    r"(?P<made>(?=(?:[^/]*[,&])?[wh]_[0-9]{2})(?:[a-z]{1,4}_[\w:.!-]++[,&]?+)++)"  # Cloudinary, Wix, Nuxt
     # thumbor
     r"|(?:[\w-]{27,28}=?/|unsafe/)?(?:fit-in/)?(?P<b>[0-9]{1,5})x(?:[0-9]{1,5}|orig)(?:/filters:[^/]*)?(?:/smart)?"
     r"|[sw](?P<c>[0-9]{2,4})(?:-h[0-9]{2,4})?(?:-[a-z]{1,2})*(?=/[^/]+$)"  # Blogger
@@ -52,7 +52,7 @@ _FOLDERS = compile_possessive(
     r"|cdn-cgi/image/[^/]{0,80}?\b(?:w|width)=(?P<e>[0-9]{1,5})[^/]{0,80}"  # Cloudflare
     r")(?=/)"
 )
-_MADE_WIDTH = re.compile(r"(?:^|[,&])[wh]_([0-9]{1,5})")
+_MADE_WIDTH = re.compile(r"(?:^|[,&])[wh]_([0-9]{2,5})")
 _MEDIAWIKI = re.compile(r"/thumb((?:/[^/]+){1,4})/(?:lossy-page[0-9]+-)?(?P<w>[0-9]{1,5})px-[^/]+$")
 # What fetches an image from elsewhere and makes a size of it: /image/fetch/w_1456,c_limit/https%3A%2F%2Fhost%2Fa.png
 _FETCHED = re.compile(r"(?<=[^:/])/(?P<made>[^/?#]*+)/(?:plain/)?https?(?:%3[aA]|:)(?:%2[fF]|/){2}(?P<inner>[^?#]++)$")
@@ -105,7 +105,7 @@ def size_of(address: str) -> Size:
         image, width = image[: match.start()], width or int(match["w"])
     elif match := _MEDIAWIKI.search(image):
         image, width = image[: match.start()] + match[1], width or int(match["w"])
-    elif (match := _FOLDERS.search(image)) and (not match["made"] or _MADE_WIDTH.search(match["made"])):
+    elif match := _FOLDERS.search(image):
         made = _MADE_WIDTH.search(match["made"] or "")
         stated = made[1] if made else next(filter(str.isdecimal, filter(None, match.groups())), str(DERIVED))
         image, width = image[: match.start()] + image[match.end() :], width or int(stated)

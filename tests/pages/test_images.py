@@ -637,9 +637,16 @@ def test_a_link_around_an_image_that_is_served_as_it_is_may_be_its_original() ->
         ("/a.jpg", "/a@2x.jpg"),
         ("/a_300x200@2x.jpg", "/a_500x333@2x.jpg"),
         ("/a_500x333.jpg", "/a_300x200@2x.jpg"),
+        ("/blog_photos/s320/a.jpg", "/blog_photos/s1600/a.jpg"),  # a folder that only looks like a size
+        ("/sites/site_a/styles/thumb/public/a.jpg", "/sites/site_a/a.jpg"),
     ],
 )  # fmt: skip
 def test_sizes_of_one_image_by_their_addresses(smaller: str, larger: str) -> None:
     for pair in ((smaller, larger), (larger, smaller)):
         page = "".join(f'<img src="{each.replace("&", "&amp;")}">' for each in pair)
         assert find_images(page, PAGE) == [f"https://site.example{larger}"]
+
+
+def test_folders_that_are_numbered_are_no_sizes() -> None:
+    pages = [f"https://site.example/{letter}_{number}/001.jpg" for letter in "hw" for number in (1, 2)]
+    assert find_images("".join(f"<img src={page}>" for page in pages), PAGE) == pages
