@@ -158,7 +158,7 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
         is_settled = host.tries >= TRIES
         for css in (*host.sure, *(host.doubtful if is_settled else ())):
             if await outside_loop(size, addresses, response, css):
-                self._doubts += css not in host.sure
+                self._doubts += css in host.doubtful
                 return css if css in host.sure else ""
         if is_settled:
             return ""
@@ -169,8 +169,6 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
             if found.css not in host.sure and host.tries < TRIES:
                 host.tries += 1
                 await self._look_at(found, response, host)
-            else:
-                self._doubts += found.css in host.doubtful and found.css not in host.sure
         return found.css if found.css in host.sure else ""
 
     async def _look_at(self, found: LinkedThumbnails, response: Response, host: _Host) -> None:

@@ -174,8 +174,8 @@ def propose_images(pages: Sequence[PagePlaces], galleries: Collection[str], show
 
 
 def propose_image_pages(page: PagePlaces, images: dict[Any, list[str]], galleries: Container[str]) -> str:
-    """CSS of the links to pages of its images, where a gallery's *page* has most of its *images* in such; or empty."""
-    return _proposed(page, images, galleries, (), _times([images]), beside=True)[1]
+    """CSS of the links to pages of their images, where a gallery's *page* has its *images* in such; else empty."""
+    return _proposed(page, images, galleries, (), _times([images]))[1]
 
 
 def _times(found: list[dict[Any, list[str]]]) -> Counter[str]:
@@ -197,8 +197,6 @@ def _proposed(
     galleries: Container[str],
     shown: Collection[str],
     times: Counter[str],
-    *,
-    beside: bool = False,  # links to pages of images count where the page has other images, too
 ) -> tuple[str, str]:
     places: dict[int, list[Any]] = defaultdict(list)
     own: Counter[int] = Counter()
@@ -219,7 +217,7 @@ def _proposed(
     targets = {page.links[link] for link in links if link in page.links}
     ours = host_of(page.url)
     if len(targets) > 1 and all(host_of(target) == ours and not is_file(target) for target in targets):
-        return "", page.selector_of(links, targets, [":has(img)"]) if beside or not alone.total() else ""
+        return "", page.selector_of(links, targets, [":has(img)"])
     if alone.total() > alone[most] or _scripted(page, images) > 1:
         return "", ""  # it has images in other places, too
     if len(best) == 1 and (versions := offered_versions(page.page, page.base, page.encoding)):

@@ -18,9 +18,11 @@ from imgcrawl.urls import absolute, host_of
 _MOST = 5_000  # links, or parts of forms, of a page that are looked at
 _NUMBERS = re.compile("[0-9]+")
 _SPLIT = re.compile("([0-9]+)")
-# What loads more of a list when it is pressed, by its class or id, and by its words.
+# What loads more of a list when it is pressed, by its class or id, and by its words; or may as well unfold something.
 _MORE_NAMES = re.compile(
-    r"(?<![a-z])(?:load|show|view|infinite)[-_]?more|more[-_]?(?:posts|items|results)", re.IGNORECASE
+    r"((?<![a-z])(?:load|infinite)[-_]?more|more[-_]?(?:posts|items|results))"
+    r"|(?<![a-z])(?:show|view)[-_]?more(?![-_]?(?:posts|items|results))",
+    re.IGNORECASE,
 )
 _MORE = re.compile(
     r"\W*+(?:(?:load|show|view|see)(?: [0-9]{1,4})? more(?: [\w-]{2,15})?|mehr (?:laden|anzeigen)|(?:charger|voir) plus"
@@ -29,6 +31,7 @@ _MORE = re.compile(
 )
 _NO_ADDRESS = re.compile("#|javascript:", re.IGNORECASE)
 _FEW, _LONGEST = 500, 40  # characters of an attribute, and of such words
+_MAX_DOUBTS, _BEFORE, _MOST_IMAGES = 10, 3, 50  # of a page; elements before such a one, images in these
 _PAGE = re.compile("page|页|頁|ページ|страниц|seite", re.IGNORECASE)
 
 
@@ -54,7 +57,9 @@ def next_said(page: Selector, url: str, base: str, encoding: str, number: int = 
 
 def next_pressed(page: Selector) -> str:
     """The words of what leads to the next page of a list by a script alone, having no address: "Load more", or the 2 of
-    a pager that is sent back (`__doPostBack`). Empty where there is none; what turns the pictures of a show is none."""
+    a pager that is sent back (`__doPostBack`). Empty where there is none; what turns the pictures of a show is none,
+    nor what may as well unfold a text or a menu, but behind images in links."""
+    doubts = 0
     for element in islice(page.root.iter("a", "button", "input", "div", "span"), _MOST):
         named = _MORE_NAMES.search(f"{element.get('class') or ''} {element.get('id') or ''}"[:_FEW])
         href = (element.get("href") or "").strip()[:_FEW]
@@ -62,9 +67,22 @@ def next_pressed(page: Selector) -> str:
         if not (named or sent_back) or _is_hidden(element) or (href and not _NO_ADDRESS.match(href)):
             continue
         words = words_of(element) or (element.get("value") or "").strip()
-        if len(words) <= _LONGEST and (_MORE.fullmatch(words) or (sent_back and (words == "2" or says_next(words)))):
+        if len(words) > _LONGEST or not (_MORE.fullmatch(words) or (sent_back and (words == "2" or says_next(words)))):
+            continue
+        if sent_back or (named and named[1]):
+            return words
+        doubts += 1
+        if doubts <= _MAX_DOUBTS and _is_behind_images(element):
             return words
     return ""
+
+
+def _is_behind_images(element: Any) -> bool:
+    """Whether images in links stand before *element*, beside it or what it is in."""
+    around = [each for each in (element, element.getparent()) if each is not None]
+    before = chain.from_iterable(islice(each.itersiblings(preceding=True), _BEFORE) for each in around)
+    images = chain.from_iterable(islice(each.iter("img"), _MOST_IMAGES) for each in before)
+    return any(above.tag == "a" for image in images for above in islice(image.iterancestors(), _BEFORE))
 
 
 def _is_hidden(element: Any) -> bool:

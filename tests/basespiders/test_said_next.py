@@ -69,6 +69,10 @@ MORE = {
     '<a class=infinite-more-link href="#">加载更多</a>': "加载更多",
     "<input type=button id=load_more value='Mehr laden'>": "Mehr laden",
     "<a href=\"javascript:__doPostBack('g$Pager','Page$2')\">2</a>": "2",
+    "<div><a href=/g/1><img src=1.jpg></a></div><p><button class=show-more>Show more</button>": "Show more",
+    # What may unfold a text or a menu.
+    "<nav><a href=/><img></a></nav><main><h1>x</h1><p>x <a class=show-more href=#>Show more</a></main>": "",
+    "<ul><li><a href=/?colour=red>red</a></ul><button class=view-more>View more</button><a href=/g/1><img></a>": "",
     # What has an address, is hidden, or is for something else.
     '<a class=load-more href="/list?page=2">Load more</a>': "",
     "<button class=load-more hidden>Load more</button><p class=load-more style='display: none'>Load more</p>": "",
