@@ -190,9 +190,14 @@ def _is_in_content(element: Any) -> bool:
 def _is_image(element: Any) -> bool:
     if element.tag not in _IMAGE_TAGS and element.get("style") and not _is_background(element):
         return False
+    side = stated_side(element)
+    return not side or side > SMALL or _is_background(element)
+
+
+def stated_side(element: Any) -> int:
+    """The longer one of the sides that an image is stated to be shown with; 0 where none is."""
     stated = [(element.get(name) or "").strip().removesuffix("px") for name in ("width", "height")]
-    sizes = [int(text) for text in stated if text.isdecimal() and len(text) < 9]
-    return not sizes or max(sizes) > SMALL or _is_background(element)
+    return max((int(text) for text in stated if text.isdecimal() and len(text) < 9), default=0)
 
 
 def _is_background(element: Any) -> bool:

@@ -11,12 +11,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from imgcrawl.pages.candidates import is_shown
 from imgcrawl.pages.proposals import NO_GALLERY, images_at, link_around, propose_image_pages
-from imgcrawl.pages.repeated import PagePlaces, is_boilerplate
+from imgcrawl.pages.repeated import PagePlaces, is_boilerplate, stated_side
 from imgcrawl.pages.sizes import size_of
 
 _WORDS = re.compile("[0-9a-z]+")
 _NUMBERS = re.compile("[0-9]+")
 _MAX_WORDS = 100  # of an address
+_LARGE = 500  # pixels: what is shown larger is shown for itself
 SAYS_WHICH = re.compile("[0-9]+|.{3,}")  # a word that says which of many something is
 
 
@@ -39,17 +40,18 @@ def thumbnails_on(page: PagePlaces, galleries: Container[str]) -> LinkedThumbnai
         return None
     found = thumbnails_by(page, css, images)
     elsewhere = sum(bool(NO_GALLERY.search(urlsplit(link).path)) for link in found.images)
-    return None if elsewhere * 2 > len(found.images) else found
+    return None if elsewhere * 2 > len(found.images) or not found.images else found
 
 
 def thumbnails_by(page: PagePlaces, css: str, images: dict[Any, list[str]] | None = None) -> LinkedThumbnails:
-    """The images on *page* in links that *css* finds. *images*: `images_at` the page, where that is known."""
+    """The images on *page* in links that *css* finds, but for those stated to be shown in large. *images*: `images_at`
+    the page, where that is known."""
     links = {node.root for node in page.page.css(css)}
     led_to: dict[str, dict[str, None]] = {}
     others: set[str] = set()
     for element, found in (images_at(page) if images is None else images).items():
         link = link_around(page, element)
-        if link in links and link in page.links:
+        if link in links and link in page.links and stated_side(element) <= _LARGE:
             led_to.setdefault(page.links[link], {}).update(dict.fromkeys(found))
         elif page.shows_image(element) and not is_boilerplate(element):
             others.update(filter(is_shown, found))

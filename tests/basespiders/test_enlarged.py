@@ -124,6 +124,26 @@ def test_where_it_is_not_sure_the_images_of_the_page_are_those_of_the_gallery(
     assert "failed_pages" not in run.items[0]
 
 
+def test_photographs_that_link_to_pages_with_others_keep_their_place(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    for path in ("/top", "/g/2"):
+        photographs = "".join(f"<a href=/castle/{n}><img src=/i/{n}.jpg width=1200></a>" for n in (path[-1] * 2, 7, 8))
+        add(server, {path: f"<h1>Castles</h1><article>{photographs}</article>"})
+    add(server, {f"/castle/{n}": f"<img src=/i/hall{n}.jpg width=600>" for n in ("pp", "22", 7, 8)})
+    run = one_gallery(server, tmp_path, "/top")
+    assert shown(run) == {"top": ["pp.jpg", "7.jpg", "8.jpg"]}
+    assert not any(request.path.startswith("/castle") for request in server.requests)
+    # Where small ones have made it sure, those in large stay beside what their pages show.
+    add(server, {"/g/1": "<h1>Small</h1><article>" + thumbnails("a", range(4), css="''") + "</article>"})
+    image_pages(server, "a", range(4))
+    run = gallery_crawl(
+        server, tmp_path / "two", list="", galleries="", gallery=f"{server.url('/g/1')},{server.url('/g/2')}"
+    )
+    assert {"22.jpg", "7.jpg", "8.jpg"} <= set(shown(run)["2"]), run.log
+    assert set(shown(run)["1"]) == {f"a{n}.jpg" for n in range(4)}
+    assert "/t/a" not in "".join(shown(run)["1"])
+
+
 def places(html: str, url: str = "http://h/g/1") -> PagePlaces:
     return PagePlaces(Selector(f"<body>{html}</body>"), url)
 
