@@ -31,15 +31,17 @@ _LAZY_WORDS = """
 """
 LAZY_ATTRIBUTES = tuple(_LAZY_WORDS.split())
 # These hold addresses of pages as often, so that only an image file's name is believed …
-VAGUE_ATTRIBUTES = ("data-url", "data-href", "data-link")
+VAGUE_ATTRIBUTES = ("data-url", "data-href", "data-link", "longdesc")
 # … as with names that nobody has listed, by the words in them.
-_ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
+ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
 LISTED = frozenset((*ORIGINAL_ATTRIBUTES, *LAZY_ATTRIBUTES, *VAGUE_ATTRIBUTES))
 LONGEST_NAME = 40  # characters
 SAYS_LARGE = re.compile(
-    r"(?:^|[-_])(?:orig(?:inal)?|raw|full(?:size|screen)?|hi(?:gh)?-?(?:res|def)?|hd|retina|zoom|large|big|max|x{1,3}l)"
-    r"(?:$|[-_]|(?:image|img|src|url)$)"
+    r"(?:^|[-_])(?:orig(?:inal)?|raw|full(?:size|screen|view)?|hi(?:gh)?-?(?:res|def)?|hd|retina|(?:at)?2x|rjs|zoom|large"
+    r"|big(?:ger)?|max|x{1,3}l|popup|lightbox|expand(?:ed)?|enlarged?|magnify|download)(?:$|[-_]|(?:image|img|src|url)$)"
 )
+_FULLER = re.compile("data-(?:pswp-src|(?:full|fullsize|orig|original)(?:-src|-url|-file)?)")
+_NAMED_SMALL = re.compile(r"[/_.-](?:t|tn|thumb(?:nail)?s?|small|tiny|mini|preview)[/_.0-9-]", re.IGNORECASE)
 _SAYS_OTHER = re.compile(
     r"thumb|small|tiny|mini|preview|placeholder|loading|low|lqip|icon|avatar|logo|fallback|error|default|hover|over|alt"
     r"|active|pin|share|next|prev|mobile|poster|caption|title|name|page"
@@ -126,7 +128,7 @@ STAND_IN: Rank = (0, True, 0, 0, 0)
 def image_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
     """The addresses that the attributes of an `<img>` give, each with its rank."""
     candidates = []
-    if not _ORIGINALS.isdisjoint(attributes):
+    if not ORIGINALS.isdisjoint(attributes):
         candidates += [(ORIGINAL, address) for address in _addresses(attributes, ORIGINAL_ATTRIBUTES)]
     candidates += source_candidates(attributes)
     candidates += [(PLAIN, address) for address in _addresses(attributes, LAZY_ATTRIBUTES)]
@@ -134,7 +136,8 @@ def image_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
     candidates += _unlisted(attributes)
     candidates = [(rank, filled(address, attributes)) for rank, address in candidates]
     if "src" in attributes:
-        candidates.append((PLAIN, attributes["src"]))
+        is_copy = _NAMED_SMALL.search(attributes["src"]) and any(rank == UNSAID for rank, _ in candidates)
+        candidates.append((STAND_IN if is_copy else PLAIN, attributes["src"]))
     return [(STAND_IN if PLACEHOLDER.fullmatch(file_name(address)) else rank, address) for rank, address in candidates]
 
 
@@ -166,9 +169,9 @@ def srcset_candidates(text: str, *, no_limit: bool = True, least: int = 0) -> li
 @lru_cache(1_000)
 def rank_by_name(name: str) -> Rank | None:
     """The rank of an image file in an attribute that is not listed, by its *name*; None where it may be any other."""
-    if name in LISTED or not (name.startswith("data-") or "src" in name or "lazy" in name):
+    if name in LISTED or name == "src" or name.endswith("srcset") or _SAYS_OTHER.search(name):
         return None
-    if name == "src" or name.endswith("srcset") or _SAYS_OTHER.search(name):
+    if not (name.startswith("data-") or "src" in name or "lazy" in name or SAYS_LARGE.fullmatch(name)):
         return None
     return ORIGINAL if SAYS_LARGE.search(name) else PLAIN if "src" in name or "lazy" in name else UNSAID
 
@@ -251,6 +254,11 @@ def is_original(attributes: dict[str, str]) -> bool:
         or any(map(_SHOWS_LARGE.search, (said, *stated)))
         or (_OF_FILES.search(href[: -len(name) or None]) is not None and _ID.fullmatch(name) is not None)
     )
+
+
+def fullest(href: str, attributes: dict[str, str]) -> str:
+    """*href*, the image file that a link leads to, or what its *attributes* state for that in full."""
+    return next((value for name, value in attributes.items() if _FULLER.fullmatch(name) and is_file(value)), href)
 
 
 def is_empty(link: str) -> bool:

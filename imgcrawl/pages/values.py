@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from imgcrawl.pages.candidates import (
     ORIGINAL,
-    ORIGINAL_ATTRIBUTES,
+    ORIGINALS,
     ORNAMENT,
     PHOTOGRAPH,
     PLACEHOLDER,
@@ -23,6 +23,7 @@ from imgcrawl.pages.candidates import (
     Rank,
     file_name,
     filled,
+    fullest,
     is_address,
     is_file,
     is_name,
@@ -60,7 +61,6 @@ _SIZE = compile_possessive(
     r"|(?:1[6-9]|[2-9][0-9]|[1-9][0-9]{2,4})(?:x[0-9]{1,5}|[wxp])?|[1-4]x|[slm]))++"
 )
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
 SMALL: Rank = (-1, True, 0, 0, 0)
 
 _SCRIPTED = re.compile(r"[:@\[]|v-|x-|ng-|onclick|href")
@@ -117,7 +117,7 @@ def linked_file(attributes: dict[str, str], stated: Stated | None = None) -> str
 
     *stated* is what its attributes state, where that is known."""
     if is_file(href := attributes.get("href", "")):
-        return href
+        return fullest(href, attributes)
     images = [image for image in (stated or stated_images(attributes)).images if max(image)[0][0] > 0]
     return max(images[0])[1] if len(images) == 1 else ""
 
@@ -176,7 +176,7 @@ def _rank_of(name: str) -> Rank | None:
 @lru_cache(1_000)
 def _rank_of_short(name: str) -> Rank | None:
     words = _words(name)
-    if words in _ORIGINALS:
+    if words in ORIGINALS:
         return ORIGINAL
     if _SAYS_OTHER.search(words):
         return None

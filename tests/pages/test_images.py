@@ -374,6 +374,30 @@ def test_the_widths_that_an_image_comes_in_may_stand_on_what_is_around_it() -> N
     assert find_images(f"<div {image}><img src=b.jpg></div>", PAGE) == [HERE + "b.jpg"]
 
 
+@pytest.mark.parametrize(
+    "stated",
+    [
+        "data-lightbox=/o/1.jpg", "data-popup=/o/1.jpg", "data-at2x=/o/1.jpg", "data-enlarge=/o/1.jpg",
+        "original=/o/1.jpg",
+        "largeimg=/o/1.jpg", "longdesc=/o/1.jpg", "data-download-url=/o/1.jpg",
+        "data-photo=/o/1.jpg", "data-img-url=/o/1.jpg",
+    ],
+)  # fmt: skip
+def test_what_an_image_states_beside_a_thumbnail_is_its_original(stated: str) -> None:
+    for src in ("/t/1.jpg", "/i/thumb_1.jpg", "/i/1_small.jpg"):
+        assert find_images(f"<img src={src} {stated}>", PAGE) == ["https://site.example/o/1.jpg"]
+    for of_other in ("data-hover=/h.jpg", "data-alt-src=/h.jpg", "data-photo=/page/1", "data-photo=/h.html"):
+        assert find_images(f"<img src=/t/1.jpg {of_other}>", PAGE) == ["https://site.example/t/1.jpg"]
+    assert find_images("<img src=/i/1.jpg data-photo=/h.jpg>", PAGE) == ["https://site.example/i/1.jpg"]
+
+
+def test_a_link_may_state_something_larger_than_what_it_leads_to() -> None:
+    for name in ("data-pswp-src", "data-full", "data-orig-file"):
+        assert find_images(f"<a href=/m/1.jpg {name}=/o/1.jpg><img src=/t/1.jpg></a>", PAGE) == [
+            "https://site.example/o/1.jpg"
+        ]
+
+
 def test_comments_end_as_in_browsers() -> None:
     images = [f"<img src={number}.jpg>" for number in range(6)]
     page = "{}<!-- <img src=a.jpg> --!>{}<!-->{}<!--->{}<!-- <img src=b.jpg> -- > <img src=c.jpg> -->{}".format(*images)
