@@ -15,7 +15,7 @@ from scrapy import signals
 from scrapy.crawler import Crawler
 from scrapy.http import Response, TextResponse
 
-from imgcrawl.basespiders.base import addresses, is_page
+from imgcrawl.basespiders.base import is_page
 from imgcrawl.basespiders.imagepages import GalleryPage, ImagePagesGallerySpider
 from imgcrawl.basespiders.manypages import Subpage
 from imgcrawl.basespiders.ownimages import own_images
@@ -34,7 +34,7 @@ from imgcrawl.urls import host_of
 
 SAMPLE = 3  # pages of images of a gallery that are looked at first
 ENOUGH = 2  # of them must name their image
-_MOST_OWN = 2  # images of such a page: the one in sight, and the one for previews
+_MOST_OWN = 2  # images of such a page that are its own: the one in sight, and the one for previews
 TRIES = 3  # galleries of a host whose pages of images are looked at in vain
 _MOST_TAGS = 100_000  # of a page that is looked at
 _HOSTS = 10_000  # that are remembered
@@ -101,9 +101,9 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
         page = super().read_gallery_page(response, number, gallery)
         if not page.links or gallery not in self._walked:
             return page
-        led_to = thumbnails_by(_places(response), self._walked[gallery]).images
+        led_to = _led_to(response, self._walked[gallery])
         shown = {self.at_home(link): tuple(map(self.image_url, images)) for link, images in led_to.items()}
-        return replace(page, thumbnails=shown)
+        return replace(page, thumbnails=shown, links=tuple(link for link in page.links if link in shown))
 
     async def fetch_image_page(self, number: int, url: str, response: Response) -> Subpage:
         if looked_at := self._looked_at.pop(url, None):
@@ -124,7 +124,9 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
         its_links = [links[page.number - 1] for page in larger]
         its_thumbnails = [thumbnails.get(link, ()) for link in its_links]
         alike = named_alike(its_links, its_thumbnails, [page.images for page in larger])
-        of_number = {page.number: its for page, its in zip(larger, alike, strict=True) if its}
+        of_number = {
+            page.number: its for page, its in zip(larger, alike, strict=True) if its or len(page.images) > _MOST_OWN
+        }
         gone = set(chain.from_iterable(each for each, its in zip(its_thumbnails, alike, strict=True) if its))
         times = Counter(chain.from_iterable(set(page.images) for page in found))
         small = set(chain.from_iterable(thumbnails.values()))
@@ -157,8 +159,8 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
         size = size_of(response.body)
         is_settled = host.tries >= TRIES
         for css in (*host.sure, *(host.doubtful if is_settled else ())):
-            if await outside_loop(size, addresses, response, css):
-                self._doubts += css in host.doubtful
+            if await outside_loop(size, _led_to, response, css):
+                self._doubts += css not in host.sure
                 return css if css in host.sure else ""
         if is_settled:
             return ""
@@ -169,6 +171,8 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
             if found.css not in host.sure and host.tries < TRIES:
                 host.tries += 1
                 await self._look_at(found, response, host)
+            else:
+                self._doubts += found.css in host.doubtful and found.css not in host.sure
         return found.css if found.css in host.sure else ""
 
     async def _look_at(self, found: LinkedThumbnails, response: Response, host: _Host) -> None:
@@ -203,6 +207,11 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
         its_thumbnails = [thumbnails[link] for link in its_links]
         images = named_alike(its_links, its_thumbnails, [page.images for page in good])
         return all(0 < len(each) <= _MOST_OWN for each in images) and are_larger(its_thumbnails, images)
+
+
+def _led_to(response: Response, css: str) -> dict[str, tuple[str, ...]]:
+    """The pages that links lead to which *css* finds, each with the images in these."""
+    return thumbnails_by(_places(response), css).images
 
 
 def _places(response: Response) -> PagePlaces:

@@ -16,8 +16,10 @@ from imgcrawl.pages.sizes import size_of
 
 _WORDS = re.compile("[0-9a-z]+")
 _NUMBERS = re.compile("[0-9]+")
+_EXTENSION = re.compile(r"\.[a-zA-Z]{2,5}$")
 _MAX_WORDS = 100  # of an address
 _LARGE = 500  # pixels: what is shown larger is shown for itself
+_FIRST = 50  # images of a page
 SAYS_WHICH = re.compile("[0-9]+|.{3,}")  # a word that says which of many something is
 
 
@@ -34,6 +36,9 @@ class LinkedThumbnails:
 def thumbnails_on(page: PagePlaces, galleries: Container[str]) -> LinkedThumbnails | None:
     """What may be thumbnails of a gallery, on its *page*: images in the same place again and again, each in a link to a
     page of its own that is none of *galleries*."""
+    first = page.page.root.xpath(f"(//img)[position() <= {_FIRST}]")
+    if sum(link_around(page, image) is not None for image in first) < 2:  # as on most pages: that is seen at once
+        return None
     images = images_at(page)
     css = propose_image_pages(page, images, galleries)
     if not css:
@@ -63,7 +68,10 @@ def named_alike(
 ) -> list[tuple[str, ...]]:
     """Of the *images* of each page those whose addresses say that they are those of the *thumbnails* that lead there:
     they have a word or a number in common with these, or with its own of *links*, which those of other pages have
-    not."""
+    not. Where there is no other page, it is one of their names."""
+    if len(links) == 1:
+        own_words = words_in(map(_name_of, (*links, *thumbnails[0])))
+        return [tuple(image for image in images[0] if own_words & words_in([_name_of(image)]))]
     said = [words_in((link, *shown)) for link, shown in zip(links, thumbnails, strict=True)]
     times = Counter(word for words in said for word in words)
     own = [{word for word in words if times[word] == 1 and SAYS_WHICH.fullmatch(word)} for words in said]
@@ -81,6 +89,11 @@ def are_larger(thumbnails: Sequence[Iterable[str]], images: Sequence[Iterable[st
         for other in map(size_of, thumbnail)
         for one in map(size_of, image)
     )
+
+
+def _name_of(address: str) -> str:
+    """The address of the last part of *address* alone, without an extension."""
+    return f"//h/{_EXTENSION.sub('', address.rstrip('/').rpartition('/')[2])}"
 
 
 def words_in(addresses: Iterable[str]) -> set[str]:

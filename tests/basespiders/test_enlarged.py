@@ -61,7 +61,7 @@ def test_one_gallery_of_a_site_tells_of_all_and_a_thumbnail_stays_where_its_page
 ) -> None:
     add_galleries(server)
     add(server, {"/list/1": links("/g/1", "/g/2", "/g/3") + "<a rel=next href=/list/2>more</a>"})
-    add(server, {"/list/2": links("/g/4")})
+    add(server, {"/list/2": links("/g/4", "/g/5")})
     for name in "1234":
         more = f"<a rel=next href=/g/{name}?page=2>more</a>" if name == "2" else ""
         add(server, {f"/g/{name}": f"<h1>{name}</h1><div>{thumbnails(name, range(4))}</div>{more}"})
@@ -71,18 +71,24 @@ def test_one_gallery_of_a_site_tells_of_all_and_a_thumbnail_stays_where_its_page
         server.add(f"/t/3{n}.jpg", jpeg(colour=(50 * n, 2, 3)))
     server.add("/p/32", status=404)
     server.add("/p/33", b"<img src=/header.jpg>gone", headers={"Content-Type": "text/html"})
-    add(server, {"/g/4": "<h1>4</h1><img src=/i/4a.jpg><img src=/i/4b.jpg>"})
+    # What else the selector finds: links of words, and to what is no image's page.
+    more = "<img src=/i/4a.jpg><img src=/i/4b.jpg>" + links("/more/1", "/more/2", css="t")
+    add(server, {"/g/4": f"<h1>4</h1>{more}", "/more/1": "<img src=/i/1.jpg>", "/more/2": "<img src=/i/2.jpg>"})
+    add(server, {"/g/5": "<h1>5</h1><a class=t href=/set/a><img src=/i/5a.jpg></a><img src=/i/5b.jpg>"})
+    add(server, {"/set/a": "".join(f"<img src=/i/set{n}.jpg>" for n in range(5))})
     run = gallery_crawl(server, tmp_path, "/list/1", CONCURRENT_REQUESTS="1")
     assert {name: sorted(images) for name, images in shown(run).items()} == {
         "1": [f"1{n}.jpg" for n in range(4)],
         "2": [*(f"2{n}.jpg" for n in range(6)), "extra.jpg"],
         "3": [f"3{n}.jpg" for n in range(4)],
         "4": ["4a.jpg", "4b.jpg"],
+        "5": ["5a.jpg", "5b.jpg"],
     }
+    assert "/g/5: images left out, which pages of its images show besides: 5, " in run.log
     (third,) = [item for item in run.items if item["title"] == "3"]
     assert sorted(third["image_urls"]) == sorted(map(server.url, ("/i/30.jpg", "/i/31.jpg", "/t/32.jpg", "/t/33.jpg")))
     assert {page["reason"] for page in third["failed_pages"]} == {"http_404", "no_image"}
-    assert len({image["path"] for item in run.items for image in item["images"]}) == 17
+    assert len({image["path"] for item in run.items for image in item["images"]}) == 19
     assert run.log.count("which are read, too") == 1
     assert server.count("/p/10") == 1
     assert run.code == 0, run.log
@@ -165,6 +171,12 @@ def test_images_are_those_of_thumbnails_by_their_names(
 ) -> None:
     each = [[f"http://h{address}" for address in addresses] for addresses in (links, thumbnails, images)]
     assert all(named_alike(each[0], [[one] for one in each[1]], [[one] for one in each[2]])) == expected
+
+
+def test_the_only_image_of_a_gallery_is_named_like_its_thumbnail() -> None:
+    image, other = "http://h/i/12_o.jpg", "http://h/i/set.jpg"
+    assert named_alike(["http://h/p/x.html"], [["http://h/t/12s.jpg"]], [[image, other]]) == [(image,)]
+    assert named_alike([], [], []) == []
 
 
 def test_a_smaller_copy_takes_no_ones_place() -> None:
