@@ -212,3 +212,15 @@ def test_thumbnails_are_looked_for_in_bounded_time(html: str) -> None:
     started = time.process_time()
     thumbnails_on(places(html), ())
     assert time.process_time() - started < 5
+
+
+def test_all_galleries_in_doubt_are_counted(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    add(server, {"/list/1": links(*(f"/g/{n}" for n in range(6)))})
+    add(server, {f"/g/{n}": f"<h1>{n}</h1><img src=/i/own{n}.jpg>{thumbnails(f'x{n}', range(3))}" for n in range(6)})
+    for n in range(6):
+        image_pages(server, f"x{n}", range(3))
+    run = gallery_crawl(server, tmp_path, "/list/1", VERDICT_MAX_FAILED="1")
+    assert f"{LINE}6, as " in run.log
+    asked = [request.path for request in server.requests if request.path.startswith("/p/")]
+    assert len(asked) == 9, "of three galleries"
