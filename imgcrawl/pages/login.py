@@ -40,7 +40,8 @@ _AROUND_NAMES = re.compile(
     re.IGNORECASE,
 )
 _NO_PICTURE = re.compile(
-    r"(?<![a-z])(?:logo|icon|favicon|avatar|captcha|seccode|vcode|qr-?code|banner|sprite|badge|background|bg|spacer)"
+    r"(?<![a-z])(?:logo|icon|favicon|avatar|captcha|seccode|vcode|qr-?code|banner|sprite|badge|background|bg|spacer|blur(?:red)?"
+    r"|censored|pixelated)"
     r"(?:[0-9_-]\w*)?(?![a-z])",
     re.IGNORECASE,
 )

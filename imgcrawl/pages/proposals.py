@@ -25,6 +25,7 @@ NO_GALLERY = re.compile(
     re.IGNORECASE,
 )
 SURE = 0.7  # what is second best is not better than so much of the best
+_FEED = "(//*[contains(' rss feed urlset sitemapindex ', concat(' ', local-name(), ' '))])[1]"  # or a sitemap
 _LEAST = 0.12  # of a weight
 _WITH_IMAGES = 0.9
 _FEW = 3
@@ -64,6 +65,8 @@ def propose_galleries(page: PagePlaces) -> GalleryLinks:
     if not groups or groups[0].weight < _LEAST:
         own = sum(map(is_file, page.links.values()))
         itself = f"; it links to {own} images itself, so -a gallery={page.url} may be meant" if own >= _FEW else ""
+        if page.page.xpath(_FEED):
+            itself = f"; it is a feed or a sitemap: -a sitemap={page.url} in place of -a list="
         raise UnsureError(
             f"{page.url}: no links but menus stand in the same place again and again, so none may be galleries{itself}"
         )

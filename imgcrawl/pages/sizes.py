@@ -35,8 +35,8 @@ _SUFFIX = re.compile(
 )
 # Behind the extension, and with another one: a.jpg_640x640q90.jpg, a.jpg_Q90.jpg_.webp
 _BEHIND = re.compile(
-    r"(?<=\.jpg|\.png|\.gif|jpeg|webp)_(?:(?:(?P<w>[0-9]{2,4})x[0-9]{1,4})?(?:xz)?(?:[qQ][0-9]{2})?(?:s[0-9]{2,3})?"
-    r"\.(?:jpe?g|png))?(?:_?\.webp)?(?=\?|$)"
+    r"\.(?:jpe?g|png|gif|webp)(?P<made>_(?:(?:(?P<w>[0-9]{2,4})x[0-9]{1,4})?(?:xz)?(?:[qQ][0-9]{2})?(?:s[0-9]{2,3})?"
+    r"\.(?:jpe?g|png))?(?:_?\.webp)?)(?=\?|$)"
 )
 # Google's image servers: =s600, =w1200-h630-p-rj
 _GOOGLE = re.compile(r"=(?:[a-z]{0,2}[0-9]{0,5}-){0,4}?[swh](?P<w>[0-9]{2,5})(?:-[a-z]{1,3}[0-9]{0,5}){0,9}$")
@@ -110,7 +110,7 @@ def size_of(address: str) -> Size:
         stated = made[1] if made else next(filter(str.isdecimal, filter(None, match.groups())), str(DERIVED))
         image, width = image[: match.start()] + image[match.end() :], width or int(stated)
     if match := _BEHIND.search(image):
-        image = image[: match.start()] + image[match.end() :]
+        image = image[: match.start("made")] + image[match.end() :]
         width = width or int(match["w"] or ORIGINAL - 1)
     elif match := _SUFFIX.search(image):
         image = image[: match.start()] + image[match.end() :]

@@ -91,6 +91,11 @@ def test_a_form_that_stands_on_pages_which_show_something_tells_nothing() -> Non
         ("<p>未满18岁禁止进入<a href=/enter>进入</a>", [], True),
         ("<p>Are you over 18?<a href=/y>Oui</a>", [], True),
         ("<p>Are you over 18?<a href=/y>Oui</a>", [IMAGE] * 3, False),
+        (
+            "<p>Are you over 18?<a href=/y>Oui</a>",
+            ["http://h/i/blur1.jpg", "http://h/a-blurred.jpg", IMAGE, IMAGE],
+            True,
+        ),
         ("<p>You must be 18 or older<a href=/y>Ja</a>", [], True),
         ("<p>You must be 18 or older<a href=/y>18+</a>", [IMAGE], True),
         ("<p>Are you 21 or older?<a href=/y>Si, ho 21 anni</a>", [], True),

@@ -154,3 +154,17 @@ def test_links_in_links_are_proposed_from_in_time() -> None:
 def test_a_link_to_what_is_older_leads_to_the_next_page(link: str, expected: str | None) -> None:
     found = propose_pagination(PagePlaces(Selector(f"<body>{link}</body>"), "http://host/p", "utf-8"))
     assert (found.next_link if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    "feed",
+    [
+        "<rss version='2.0'><channel><item><link>http://h/g/1</link></item></channel></rss>",
+        "<feed xmlns='http://www.w3.org/2005/Atom'><entry><link href='/g/1'/></entry></feed>",
+        "<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'><url><loc>http://h/g/1</loc></url></urlset>",
+    ],
+)
+@pytest.mark.parametrize("kind", ["xml", "html"])
+def test_a_feed_is_told_to_be_one(feed: str, kind: str) -> None:
+    with pytest.raises(UnsureError, match="-a sitemap=http://h/feed"):
+        propose_galleries(PagePlaces(Selector(feed, type=kind), "http://h/feed"))
