@@ -37,14 +37,14 @@ ENOUGH = 2  # of them must name their image
 _MOST_OWN = 2  # images of such a page that are its own: the one in sight, and the one for previews
 TRIES = 3  # galleries of a host whose pages of images are looked at in vain
 _MOST_TAGS = 100_000  # of a page that is looked at
-_HOSTS = 10_000  # that are remembered
+_HOSTS, _SELECTORS = 10_000, 5  # that are remembered, of a host: each gallery may have its own
 
 
 @dataclass(slots=True)
 class _Host:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    sure: dict[str, None] = field(default_factory=dict)  # CSS of links to pages of images
-    doubtful: dict[str, None] = field(default_factory=dict)  # CSS of links to what may be such
+    sure: LRUCache[str, None] = field(default_factory=lambda: LRUCache(_SELECTORS))  # CSS of links to pages of images
+    doubtful: LRUCache[str, None] = field(default_factory=lambda: LRUCache(_SELECTORS))  # … and to what may be such
     tries: int = 0
 
 

@@ -224,3 +224,15 @@ def test_all_galleries_in_doubt_are_counted(server: Server, tmp_path: Path) -> N
     assert f"{LINE}6, as " in run.log
     asked = [request.path for request in server.requests if request.path.startswith("/p/")]
     assert len(asked) == 9, "of three galleries"
+
+
+def test_each_gallery_may_have_a_place_of_its_own_for_its_thumbnails(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    add(server, {"/list/1": links(*(f"/g/{n}" for n in range(8)))})
+    for n in range(8):
+        add(server, {f"/g/{n}": f"<h1>{n}</h1><div id=album-{n}>{thumbnails(f'{n}x', range(3), css=f't{n}')}</div>"})
+        image_pages(server, f"{n}x", range(3))
+    run = gallery_crawl(server, tmp_path, "/list/1")
+    assert shown(run) == {str(n): [f"{n}x{k}.jpg" for k in range(3)] for n in range(8)}
+    assert all("/i/" in url for item in run.items for url in item["image_urls"])
+    assert all(server.count(f"/p/{n}x{k}") == 1 for n in range(8) for k in range(3))
