@@ -42,6 +42,7 @@ SAYS_LARGE = re.compile(
 )
 _FULLER = re.compile("data-(?:pswp-src|(?:full|fullsize|orig|original)(?:-src|-url|-file)?)")
 _NAMED_SMALL = re.compile(r"[/_.-](?:t|tn|thumb(?:nail)?s?|small|tiny|mini|preview)[/_.0-9-]", re.IGNORECASE)
+_LIKE_ADDRESS = re.compile("[./?0-9]")
 _SAYS_OTHER = re.compile(
     r"thumb|small|tiny|mini|preview|placeholder|loading|low|lqip|icon|avatar|logo|fallback|error|default|hover|over|alt"
     r"|active|pin|share|next|prev|mobile|poster|caption|title|name|page"
@@ -136,7 +137,10 @@ def image_candidates(attributes: dict[str, str]) -> list[tuple[Rank, str]]:
     candidates += _unlisted(attributes)
     candidates = [(rank, filled(address, attributes)) for rank, address in candidates]
     if "src" in attributes:
-        is_copy = _NAMED_SMALL.search(attributes["src"]) and any(rank == UNSAID for rank, _ in candidates)
+        unsaid = [file_name(address).partition(".")[0] for rank, address in candidates if rank == UNSAID]
+        # What is called otherwise may be the back of what is shown, or something else beside it.
+        is_called = bool(unsaid) and any(name in file_name(attributes["src"]) for name in unsaid)
+        is_copy = is_called and _NAMED_SMALL.search(attributes["src"])
         candidates.append((STAND_IN if is_copy else PLAIN, attributes["src"]))
     return [(STAND_IN if PLACEHOLDER.fullmatch(file_name(address)) else rank, address) for rank, address in candidates]
 
@@ -163,7 +167,7 @@ def srcset_candidates(text: str, *, no_limit: bool = True, least: int = 0) -> li
     """The addresses in *text*, a `srcset`, for windows of at least that width, or without a limit to it."""
     found = (((1, no_limit, width, least, density), address) for address, width, density in _srcset(text))
     # What a script that has failed leaves is none: "undefined", "[object".
-    return [(rank if re.search("[./?0-9]", address) else STAND_IN, address) for rank, address in found]
+    return [(rank if _LIKE_ADDRESS.search(address) else STAND_IN, address) for rank, address in found]
 
 
 @lru_cache(1_000)

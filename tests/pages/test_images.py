@@ -389,6 +389,8 @@ def test_what_an_image_states_beside_a_thumbnail_is_its_original(stated: str) ->
     for of_other in ("data-hover=/h.jpg", "data-alt-src=/h.jpg", "data-photo=/page/1", "data-photo=/h.html"):
         assert find_images(f"<img src=/t/1.jpg {of_other}>", PAGE) == ["https://site.example/t/1.jpg"]
     assert find_images("<img src=/i/1.jpg data-photo=/h.jpg>", PAGE) == ["https://site.example/i/1.jpg"]
+    shop = "<img src=/small/1.jpg data-flip=/small/2.jpg><img src=/small/3.jpg data-flip=/small/4.jpg>"
+    assert find_images(shop, PAGE) == ["https://site.example/small/1.jpg", "https://site.example/small/3.jpg"]
 
 
 def test_a_link_may_state_something_larger_than_what_it_leads_to() -> None:
