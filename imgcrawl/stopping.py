@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -102,6 +102,19 @@ async def until_given_up(crawler: Crawler) -> None:
     while crawler.crawling:  # noqa: ASYNC110 -- see POLL_INTERVAL
         await asyncio.sleep(POLL_INTERVAL)
     await asyncio.sleep(crawler.settings.getfloat("SHUTDOWN_TIMEOUT", 5))
+
+
+async def stop_in_order(stop: Callable[[], Awaitable[None]], crawler: Crawler, crawl: asyncio.Task[None]) -> None:
+    """*stop*, and return when *crawl*, the task of *crawler*, is done. Scrapy forgets a stop that comes before its
+    engine runs, and would end the process as it opens; what takes longer than SHUTDOWN_TIMEOUT for that is left. A
+    second stop waits for nothing."""
+    is_first = crawler.crawling
+    await stop()
+    ends = monotonic() + crawler.settings.getfloat("SHUTDOWN_TIMEOUT", 5)
+    while is_first and not crawl.done() and (is_stopping(crawler.engine) or monotonic() < ends):
+        if crawler.engine.running:
+            await crawler.engine.stop_async()
+        await asyncio.wait([crawl], timeout=POLL_INTERVAL)
 
 
 def work_on(request: Request) -> None:

@@ -146,6 +146,29 @@ def test_a_stop_does_not_wait_for_a_store_that_does_not_answer(server: Server, t
     assert items
 
 
+def test_a_stop_is_kept_that_comes_while_a_worker_joins_the_others(
+    server: Server, tmp_path: Path, own_redis_server: RedisServer
+) -> None:
+    """Scrapy ended its process at once, with exit code 1: the other workers waited for it until its lease was over."""
+    site = SlowSite(server)
+    own_redis_server.send(signal.SIGSTOP)
+    process = start(tmp_path, site, "-s", f"REDIS_URL={own_redis_server.url}", "-s", "SHUTDOWN_TIMEOUT=60", delay=0)
+    try:
+        until(lambda: "Spider opened" in (tmp_path / "log").read_text())
+        process.send_signal(signal.SIGTERM)
+        until(lambda: "Received SIGTERM" in (tmp_path / "log").read_text())
+        own_redis_server.send(signal.SIGCONT)
+        code = process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+    log = (tmp_path / "log").read_text()
+    assert code == ExitCode.STOPPED, log
+    assert "stopped before the end" in log.splitlines(), log
+    with own_redis_server.client() as client:
+        assert client.zcard("{polite:requests}:workers") == 0
+
+
 async def test_a_stop_that_comes_while_the_spider_opens_is_kept(server: Server) -> None:
     """Scrapy forgets it: the crawl would go on, with each request given up and tried again."""
 

@@ -23,7 +23,7 @@ from imgcrawl.commands.base import complain, refuse
 from imgcrawl.commands.ending import tell_end
 from imgcrawl.commands.manyworkers import run_workers, starter_for
 from imgcrawl.commands.progress import progress_of_crawl
-from imgcrawl.commands.startup import check_log_level, quiet_startup
+from imgcrawl.commands.startup import check_jobdir, check_log_level, quiet_startup
 from imgcrawl.components import check_orders, check_paths, check_process
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
@@ -34,6 +34,7 @@ from imgcrawl.extensions.verdict import STOPPED_AT_ONCE
 from imgcrawl.live.publisher import Publisher
 from imgcrawl.samples import samples_of
 from imgcrawl.shared.address import redis_url
+from imgcrawl.stopping import stop_in_order
 
 if TYPE_CHECKING:
     import argparse
@@ -120,7 +121,7 @@ class Command(scrapy.commands.crawl.Command):
         except InputError as error:
             _refuse(str(error), self._log_file)
         except Exception as error:
-            self._blame_a_component()
+            self._blame_a_setting(error)
             logger.exception("The crawl could not start")
             complain(f"the crawl could not start: {type(error).__name__}: {error}")
             self.exitcode = ExitCode.FAILED
@@ -138,12 +139,15 @@ class Command(scrapy.commands.crawl.Command):
             if self._starter:
                 self._starter.close()
 
-    def _blame_a_component(self) -> None:
-        """End with exit code 2 if a component that the settings name is what kept the crawl from starting."""
+    def _blame_a_setting(self, error: Exception) -> None:
+        """End with exit code 2 if a setting is what *error* kept the crawl from starting by: one that names components,
+        or a JOBDIR that is no folder to write to."""
+        settings = cast("Settings", self.settings)
         try:
-            check_paths(cast("Settings", self.settings))
-        except InputError as error:
-            _refuse(str(error), self._log_file)
+            check_paths(settings)
+            check_jobdir(settings, error)
+        except InputError as bad:
+            _refuse(str(bad), self._log_file)
 
     @property
     def _log_file(self) -> str | None:
@@ -193,6 +197,7 @@ def _collect_garbage() -> None:
 def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str]) -> None:
     """Run *crawler* to its end. Raises what kept it from starting."""
     task: asyncio.Task[None] = process.crawl(crawler, **spargs)
+    process.stop = partial(stop_in_order, process.stop, crawler, task)  # type: ignore[method-assign] # no hook there
     process.start()
     if not task.done() or task.cancelled():
         # The second Ctrl-C: nothing was closed, so nobody else judges, or takes the display away.

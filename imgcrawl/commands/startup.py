@@ -1,10 +1,15 @@
-"""What `scrapy crawl` logs before the first request."""
+"""How `scrapy crawl` begins: what it logs before the first request, and what may keep it from that."""
 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from imgcrawl.exceptions import InputError
+from imgcrawl.exceptions import InputError, describe
+
+if TYPE_CHECKING:
+    from scrapy.settings import BaseSettings
 
 # What Scrapy tells at INFO before the first request (versions, settings, lists of components) is for who
 # debugs: it is shown with LOG_LEVEL=DEBUG.
@@ -27,3 +32,12 @@ def quiet_startup() -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or str(record.msg).startswith("Received ")  # a signal
+
+
+def check_jobdir(settings: BaseSettings, error: BaseException | None) -> None:
+    """Raise `InputError` if *error*, or what it followed from, is of JOBDIR: it is no folder that can be written to."""
+    while error and not isinstance(error, OSError):
+        error = error.__context__
+    jobdir = settings["JOBDIR"]
+    if jobdir and isinstance(error, OSError) and Path(str(error.filename)).is_relative_to(jobdir):
+        raise InputError(f"JOBDIR={jobdir}: {describe(error)}; expected a folder that can be written to")

@@ -237,8 +237,9 @@ def unusable(uri: str | os.PathLike[str], error: Exception) -> InputError:
         return InputError(
             f"{shown} needs a library ({error}); install it with imgcrawl[s3] for s3://, with imgcrawl[gcs] for gs://"
         )
+    why = "no such kind of store" if isinstance(error, KeyError) else error  # of Scrapy's STORE_SCHEMES
     return InputError(
-        f"{shown} cannot be used ({error}); expected a directory that can be written to, or the address of a store "
+        f"{shown} cannot be used ({why}); expected a directory that can be written to, or the address of a store "
         "that Scrapy knows (s3://, gs://, ftp://)"
     )
 

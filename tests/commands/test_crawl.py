@@ -54,6 +54,14 @@ def test_bad_input_is_one_sentence(project: Project, arguments: list[str], sente
         (["told", "-s", "REFUSE=refuser.spider_opened"], "REFUSE is 'refuser.spider_opened': expected nothing"),
         (["picky", "-a", "where=start"], "-a where=start: expected a better place"),
         (["picky", "-a", "where=parse"], "-a where=parse: expected a better place"),
+        (
+            ["told", "-s", "JOBDIR=/dev/null"],
+            "JOBDIR=/dev/null: Not a directory; expected a folder that can be written to",
+        ),
+        (
+            ["told", "-s", "JOBDIR=/dev/null/x"],
+            "JOBDIR=/dev/null/x: Not a directory; expected a folder that can be written to",
+        ),
         (["told", "-o", "gopher://x/a:json"], "the feed cannot be written, the log says why: gopher://x/a"),
     ],
 )

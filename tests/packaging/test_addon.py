@@ -243,7 +243,7 @@ def test_a_spider_of_ours_without_its_argument_is_one_sentence_and_exit_code_2(
     ("options", "sentence"),
     [
         (("--spider", "ours"), "ours needs -a file=…: the list: a file of rows"),
-        (("-s", "IMAGES_STORE=foo://x"), "IMAGES_STORE='foo://x' cannot be used ('foo')"),
+        (("-s", "IMAGES_STORE=foo://x"), "IMAGES_STORE='foo://x' cannot be used (no such kind of store)"),
         (("-s", "IMGCRAWL_WITHOUT=imges"), "IMGCRAWL_WITHOUT names imges; expected some of images, downloader"),
     ],
 )
