@@ -202,6 +202,7 @@ FEED_EXPORTERS = {  # items reach the disk one by one; one CSV header a file
     "jsonl": "imgcrawl.feeds.exporters.JsonLinesItemExporter",
     "jl": "imgcrawl.feeds.exporters.JsonLinesItemExporter",
     "csv": "imgcrawl.feeds.exporters.CsvItemExporter",
+    "xml": "imgcrawl.feeds.exporters.XmlItemExporter",  # which can be read
     "plan": "imgcrawl.feeds.exporters.PlanExporter",  # of `scrapy crawl --simulate`
 }
 EXTENSIONS = {

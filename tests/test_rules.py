@@ -112,7 +112,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "commands": {
         "addon", "basespiders", "catalogue", "checks", "components", "configuration", "demo", "display", "exports",
         "extensions", "feeds", "frontier", "hooks", "images", "imgcrawl", "limits", "live", "pages", "pipelines",
-        "refusal", "report", "retries", "shared", "telemetry", "upkeep", "watch", "workers",
+        "refusal", "report", "retries", "shared", "stopping", "telemetry", "upkeep", "watch", "workers",
     },
 }  # fmt: skip
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Self
+from xml.parsers.expat import ExpatError, ParserCreate
+from xml.sax.xmlreader import AttributesImpl
 
 from itemadapter import ItemAdapter
 from scrapy import exporters
+from scrapy.utils.python import is_listlike
 from scrapy.utils.serialize import ScrapyJSONEncoder
 
 from imgcrawl.exceptions import InputError
@@ -128,6 +131,50 @@ class JsonItemExporter(ByImage, exporters.JsonItemExporter):
 
 def _makes_array(file: Any) -> bool:
     return isinstance(file, FeedFile) and file.makes_array
+
+
+_NO_CHARACTER = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # of XML
+
+
+@lru_cache(1000)
+def _is_element(name: str, encoding: str) -> bool:
+    """Whether *name* may be that of an element of XML in *encoding*."""
+    try:
+        name.encode(encoding)
+        return bool(re.fullmatch(r"[\w.-]++", name)) and bool(ParserCreate().Parse(f"<{name}/>", True))
+    except (ExpatError, UnicodeEncodeError):
+        return False
+
+
+class XmlItemExporter(ByImage, exporters.XmlItemExporter):
+    """Scrapy's, except that it can be read whatever the names and texts are: those of lists, addresses as keys
+    (`image_facts`) and titles are strangers'. What cannot be the name of an element is `<value name="…">`, what cannot
+    be a character of XML is U+FFFD."""
+
+    def export_item(self, item: Any) -> None:
+        for row in self.rows_of(item):
+            super().export_item(row)
+
+    def _export_xml_field(self, name: str, serialized_value: Any, depth: int) -> None:
+        text = str(name)
+        if _is_element(text, self.encoding):
+            self._export_element(text, {}, serialized_value, depth)
+        else:
+            self._export_element("value", {"name": _NO_CHARACTER.sub("\ufffd", text)}, serialized_value, depth)
+
+    def _export_element(self, name: str, attributes: Mapping[str, str], value: Any, depth: int) -> None:
+        self._beautify_indent(depth=depth)
+        self.xg.startElement(name, AttributesImpl(dict(attributes)))
+        if isinstance(value, Mapping) or is_listlike(value):
+            self._beautify_newline()
+            parts = value.items() if isinstance(value, Mapping) else (("value", part) for part in value)
+            for subname, part in parts:
+                self._export_xml_field(subname, part, depth=depth + 1)
+            self._beautify_indent(depth=depth)
+        else:
+            self.xg.characters(_NO_CHARACTER.sub("\ufffd", str(value)))
+        self.xg.endElement(name)
+        self._beautify_newline()
 
 
 class PlanExporter(exporters.BaseItemExporter):

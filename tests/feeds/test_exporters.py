@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from xml.etree import ElementTree as ET
 
 import pytest
 from scrapy import Spider
@@ -31,6 +32,7 @@ from imgcrawl.feeds.atomic import signature_of
 from imgcrawl.feeds.exporters import (
     CsvItemExporter,
     JsonLinesItemExporter,
+    XmlItemExporter,
     encode_item,
     with_apostrophes,
     without_apostrophes,
@@ -232,6 +234,26 @@ def test_bytes_are_those_of_scrapy(tmp_path: Path) -> None:
     assert ids(read_lines(tmp_path / "ours" / "items.jsonl")) == both
     assert ids(read_rows(tmp_path / "ours" / "items.csv")) == both
     assert (tmp_path / "ours" / "part.csv").read_bytes().count(b"Text;Id") == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"indent": 2}, {"encoding": "latin-1"}])
+def test_xml_can_be_read_whatever_strangers_call_things(options: dict[str, Any]) -> None:
+    """An address as a key, as in image_facts, was the name of an element: no reader took the feed."""
+    facts = {"http://example.test/a.jpg?b=1&c": {"caption": "a <b>"}, 'x><y z="': "\x0b\ud800!", "1a": 1, "a:b": 2}
+    item = {"url": "http://example.test/", "image_facts": facts, "标题": "title", "two words": [1, {"": 3}]}
+    file = io.BytesIO()
+    exporter = XmlItemExporter(file, **options)
+    exporter.start_exporting()
+    exporter.export_item(item)
+    exporter.finish_exporting()
+    (read,) = ET.fromstring(file.getvalue())  # noqa: S314 -- our own
+    assert read.findtext("url") == item["url"]
+    assert [part.get("name") for part in read.findall("image_facts/value")] == [*facts]
+    assert read.findtext("image_facts/value/caption") == "a <b>"
+    assert read.findtext("image_facts/value[2]") == "\ufffd\ufffd!"
+    by_name = {part.get("name") or part.tag: part for part in read}
+    assert by_name["标题"].text == "title"
+    assert by_name["two words"].findtext("value/value") == "3"
 
 
 ITEMS: list[dict[str, Any]] = [
