@@ -25,6 +25,7 @@ link, a pipe, a socket, a device, a folder, another user's file) is refused in o
 Scrapy's own behaviour remains for other stores (S3, FTP), devices and pipes, other formats, feeds with `postprocessing`
 and JSON in another encoding than UTF-8 (RFC 8259, 8.1, wants UTF-8). What a kill costs there: all of a feed that goes
 to another store; of XML, pickle and marshal what Python had not written yet (8 KiB); of a compressed feed what the
-plugin had in hand, it can be read up to there. Workers that share a queue refuse such feeds, because a page that was
-acknowledged is not done again; `scrapy merge` and `scrapy crawl --workers` write them at the end, from segments.
+plugin had in hand, it can be read up to there, and nothing is added to it. Workers that share a queue refuse such
+feeds, because a page that was acknowledged is not done again; `scrapy merge` and `scrapy crawl --workers` write them at
+the end, from segments.
 """

@@ -25,6 +25,7 @@ from imgcrawl.feeds.exporters import JsonItemExporter
 from imgcrawl.feeds.files import FeedFile, ItemWaiter, LinesFile, StreamFile, UnwritableFeed
 from imgcrawl.feeds.journal import JsonFile, claim_journal
 from imgcrawl.feeds.json_array import array_end
+from imgcrawl.feeds.packed import check_packed
 from imgcrawl.feeds.repair import columns_of, repair_tail
 from imgcrawl.lines import shown_address
 
@@ -209,6 +210,8 @@ class FileFeedStorage(feedexport.FileFeedStorage):
                 array_end(path, signature)
         elif self._kind:
             repair_tail(path, self._dialect)
+        else:
+            check_packed(path, self._options)
         if self._dialect is not None:
             columns = columns_of(path, self._dialect)
             fields = self._options.get("fields") or columns

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import csv
 import functools
 import gzip
 import io
 import json
+import lzma
 import os
 import random
 import re
@@ -39,6 +41,7 @@ from imgcrawl.feeds.exporters import (
 )
 from imgcrawl.feeds.files import FeedFile, LinesFile
 from imgcrawl.feeds.journal import JsonFile
+from imgcrawl.feeds.packed import check_packed
 from imgcrawl.feeds.storage import FileFeedStorage
 from tests.support.processes import Process
 
@@ -424,6 +427,24 @@ def test_a_reader_of_stdout_has_each_item_and_a_compressed_feed_can_be_read_to_w
         while piece := lines.read1(1 << 16):
             text += piece
     assert text.count(b"\n") > 1000
+    left = file.read_bytes()
+    _, log = crawl(project)  # Scrapy added what nobody could read
+    assert f"Feed {file} ends before it was closed (a kill has cut it, or another crawl writes it)" in log
+    assert file.read_bytes() == left
+
+
+@pytest.mark.parametrize("plugin", ["Gzip", "Bz2", "LZMA"])
+def test_a_compressed_feed_is_added_to_if_it_was_closed(project: Path, plugin: str) -> None:
+    packed = {"format": "jsonl", "postprocessing": [f"scrapy.extensions.postprocessing.{plugin}Plugin"]}
+    write_project(project, COMPONENTS, FEEDS={"a.packed": packed})
+    crawl(project)
+    crawl(project, run="s")
+    opened = {"Gzip": gzip.open, "Bz2": bz2.open, "LZMA": lzma.open}[plugin]
+    with opened(project / "a.packed") as lines:
+        assert ids([json.loads(line) for line in lines]) == numbered("r", 5) + numbered("s", 5)
+    (project / "a.packed").write_bytes((project / "a.packed").read_bytes()[:-3])
+    with pytest.raises(InputError, match="ends before it was closed"):
+        check_packed(project / "a.packed", packed)
 
 
 def test_cells_that_a_spreadsheet_would_run_are_told_apart_and_no_cell_is_python(project: Path) -> None:
