@@ -69,7 +69,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "settings": {"imgcrawl"},  # its version
     "addon": {"checks", "components", "settings", "frontier", "hooks", "playwright", "refusal", "telemetry", "warc"},
     "spiders": {"basespiders"},
-    "basespiders": {"addresses", "catalogue", "engine", "pages", "refusal", "rows", "settings", "stopping", "trial"},
+    "basespiders": {
+        "addresses", "catalogue", "engine", "images", "pages", "refusal", "rows", "settings", "stopping", "trial",
+    },
     "live": {"display", "engine", "extensions", "frontier", "shared", "stopping"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts", "pages", "referrers"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},

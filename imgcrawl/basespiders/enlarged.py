@@ -19,6 +19,7 @@ from imgcrawl.basespiders.base import is_page
 from imgcrawl.basespiders.imagepages import GalleryPage, ImagePagesGallerySpider
 from imgcrawl.basespiders.manypages import Subpage
 from imgcrawl.basespiders.ownimages import own_images
+from imgcrawl.images.headers import pixels_of
 from imgcrawl.items import Gallery
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.repeated import PagePlaces
@@ -35,6 +36,7 @@ from imgcrawl.urls import host_of
 SAMPLE = 3  # pages of images of a gallery that are looked at first
 ENOUGH = 2  # of them must name their image
 _MOST_OWN = 2  # images of such a page that are its own: the one in sight, and the one for previews
+_SMALL = 300 * 300  # pixels: what has no more is a thumbnail, whatever its page shows
 TRIES = 3  # galleries of a host whose pages of images are looked at in vain
 _MOST_TAGS = 100_000  # of a page that is looked at
 _HOSTS, _SELECTORS = 10_000, 5  # that are remembered, of a host: each gallery may have its own
@@ -55,8 +57,9 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
     It is where all images of the gallery's page but the site's own (which the other pages show, too) stand in links, in
     one place, to pages of its host with addresses unlike that of the gallery, and each of the first ones shows one
     image, or two, that are its own, and whose address has a word or a number of just that thumbnail's. Up to SAMPLE
-    pages are looked at for it, once for a host, or for each gallery until one has been found out. What such a page
-    shows that is named so takes the place of its thumbnail; where there is nothing, the thumbnail stays.
+    pages are looked at for it, and whether the first one's has more pixels than its thumbnail, once for a host, or for
+    each gallery until one has been found out. What such a page shows that is named so takes the place of its thumbnail;
+    where there is nothing, the thumbnail stays.
 
     Where it is not sure, but such pages show images of their own, a line at the end of the crawl says so.
     """
@@ -185,7 +188,8 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
         if not good or any(shown.intersection(page.images) for page in good):
             return
         of_site = set(chain.from_iterable(page.images for page in pages))
-        if found.others <= of_site and self._are_sure(found, response.url, links, good):
+        is_sure = found.others <= of_site and self._are_sure(found, response.url, links, good)
+        if is_sure and await self._has_more_pixels(found, links[good[0].number - 1], good[0], response):
             host.sure[found.css] = None
             host.tries = 0
             self._looked_at.update(zip(links, pages, strict=True))
@@ -198,6 +202,25 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
             host.doubtful[found.css] = None
             self._in_doubt = self._in_doubt if self._doubts else (response.url, found.css)
             self._doubts += 1
+
+    async def _has_more_pixels(self, found: LinkedThumbnails, link: str, page: Subpage, response: Response) -> bool:
+        """Whether what *page* shows is larger than its thumbnail, which *link* is around; also where nobody can say."""
+        thumbnail = next(images[0] for each, images in found.images.items() if self.at_home(each) == link)
+        pixels = await self._pixels_of(self.image_url(thumbnail), response)
+        if pixels <= _SMALL:
+            return True
+        shown = [await self._pixels_of(image, response) for image in page.images[:_MOST_OWN]]
+        return not all(shown) or max(shown) > pixels
+
+    async def _pixels_of(self, address: str, response: Response) -> int:
+        found: list[int] = []
+
+        def read(answer: Response) -> Subpage:
+            found.append(pixels_of(answer.body))
+            return Subpage(0, address)
+
+        await self.fetch_page(0, address, response, read)
+        return sum(found)
 
     def _are_sure(self, found: LinkedThumbnails, gallery: str, links: list[str], good: Sequence[Subpage]) -> bool:
         if len(good) < ENOUGH or are_alike(gallery, found.images):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import IO
@@ -16,6 +17,7 @@ from imgcrawl.images.verify import Facts
 from imgcrawl.regularfiles import descriptor_of
 
 _HEAD = 4096  # bytes by which a format is recognised
+_BEGINNING = 1_000_000  # bytes of an image in which its header is read
 _PARTS = 20_000  # of a video, which are walked in some hundredths of a second
 
 
@@ -32,6 +34,15 @@ def facts_of_header(path: Path) -> Facts:
     if (name := foreign_format(head)) and name not in {"MP4", "WebM"}:
         return Facts(name, 0, 0, 0, FOREIGN_EXTENSIONS[name], ("unverified",))
     return examine_video(path, _PARTS)
+
+
+def pixels_of(image: bytes) -> int:
+    """How many pixels *image* has, as its header tells them; 0 where it is none."""
+    try:
+        facts = _of_image(io.BytesIO(image[:_BEGINNING]), image[:_HEAD])
+    except (ImageError, OSError):
+        return 0
+    return facts.width * facts.height if facts else 0
 
 
 def _of_image(file: IO[bytes], head: bytes) -> Facts | None:

@@ -150,6 +150,25 @@ def test_photographs_that_link_to_pages_with_others_keep_their_place(server: Ser
     assert "/t/a" not in "".join(shown(run)["1"])
 
 
+@pytest.mark.parametrize(("shown_here", "there", "taken"), [(400, 600, True), (400, 350, False), (200, 600, True)])
+def test_what_has_no_more_pixels_takes_no_ones_place(
+    server: Server, tmp_path: Path, shown_here: int, there: int, *, taken: bool
+) -> None:
+    add_galleries(server)
+    add(server, {"/g/1": f"<h1>One</h1><div>{thumbnails('a', range(4))}</div>".replace(" width=120", "")})
+    image_pages(server, "a", range(4))
+    for n in range(4):
+        server.add(f"/t/a{n}.jpg", jpeg(shown_here, shown_here, (50 * n, 2, 3)))
+        server.add(f"/i/a{n}.jpg", jpeg(there, there, (50 * n, 99, 3)))
+    run = one_gallery(server, tmp_path)
+    assert run.items[0]["image_urls"] == [server.url(f"/{'i' if taken else 't'}/a{n}.jpg") for n in range(4)]
+    assert (LINE in run.log) == (not taken)
+    assert run.code == 0, run.log
+    assert len([request for request in server.requests if request.path[:3] in ("/t/", "/i/")]) <= 4 + 1 + (
+        shown_here > 300
+    )
+
+
 def places(html: str, url: str = "http://h/g/1") -> PagePlaces:
     return PagePlaces(Selector(f"<body>{html}</body>"), url)
 
