@@ -14,6 +14,7 @@ from imgcrawl.pages.facts import FactsReader
 from imgcrawl.pages.links import is_script, led_to, may_be_original
 from imgcrawl.pages.scripted import listed_images, scripted_images, styled_images
 from imgcrawl.pages.search import ImageSearch
+from imgcrawl.pages.series import images_in_series
 from imgcrawl.pages.sizes import largest_of, size_of
 from imgcrawl.pages.tags import IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
 from imgcrawl.pages.values import is_carrier, linked_file
@@ -138,6 +139,7 @@ def _find(
     elif whole_page:
         shown = {size_of(address).image for address in found}
         images, smaller = listed_images(search.scripts, base, encoding, shown)
+        images += images_in_series(search.scripts, base, encoding, shown)
         found = {address: width for address, width in found.items() if address not in smaller or address in images}
         found |= dict.fromkeys((address for address in images if address not in found), 0.0)
     return largest_of(found, (facts.image, *facts.previews))

@@ -242,6 +242,57 @@ def test_lists_in_scripts_are_looked_through_in_bounded_time(script: str) -> Non
     assert time.process_time() - begin < 5
 
 
+SERIES = [f"/o/{number}.jpg" for number in range(1, 5)]
+QUOTED = ", ".join(f"'{image}'" for image in SERIES)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"var pages = [{QUOTED}]",
+        f"pic = new Array({QUOTED}); x = '/o/9.jpg'",
+        f"start('#g', [{QUOTED}], 3000)",
+        "".join(f"list.push('{image}');\n" for image in SERIES),
+        "".join(f"full[{number}] = '{image}';" for number, image in enumerate(SERIES)),
+        f"pics = '{'|'.join(SERIES)}'.split('|')",
+        json.dumps({"a": {"b": dict(enumerate(SERIES))}}).replace("/", "\\/"),
+        "x = [" + ",".join(f'"<img src={image}>"' for image in SERIES) + "]",
+    ],
+)
+def test_images_that_a_script_names_one_after_the_other_are_those_of_the_page_that_shows_one(script: str) -> None:
+    page = f"<img src=/o/2.jpg><script>{script}</script>"
+    assert sorted(find_images(page, "https://h/")) == [f"https://h{image}" for image in SERIES]
+    other = f"<img src=/p/2.jpg><script>{script}</script>"
+    assert find_images(other, "https://h/") == ["https://h/p/2.jpg"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"pages = [{QUOTED[:26]}]",  # two
+        "x = ['/o/1.jpg', '/p/2.jpg', '/q/3.jpg', '/r/4.jpg']",
+        "x = '/o/1.jpg 300w, /o/1-600.jpg 600w, /o/1-900.jpg 900w, /o/1-1200.jpg 1200w'",
+        "x = ['/o/1.jpg', '/o/icon-2.jpg', '/o/3.jpg']",
+        "x = [{u: '/o/1.jpg', t: 'one'}, {u: '/o/2.jpg', t: 'two'}, {u: '/o/3.jpg', t: 'three'}]",
+        "x = ['/o/1.jpg/a', '/o/1.jpg.html', '/o/2.jpg.html', '/o/3.jpg.html']",
+    ],
+)
+def test_what_is_no_series_of_images(script: str) -> None:
+    assert find_images(f"<img src=/o/1.jpg><script>{script}</script>", "https://h/") == ["https://h/o/1.jpg"]
+
+
+def test_widths_of_an_image_are_no_series() -> None:
+    script = "x = ['/o/a-300.jpg', '/o/a-600.jpg', '/o/a-900.jpg']"
+    assert find_images(f"<img src=/o/a-600.jpg><script>{script}</script>", "https://h/") == ["https://h/o/a-600.jpg"]
+
+
+@pytest.mark.parametrize("script", [".jpg" * 500_000, ".jpg?" * 400_000, "'a/.jpg'," * 200_000, "/" * 2_000_000])
+def test_series_are_looked_for_in_bounded_time(script: str) -> None:
+    begin = time.process_time()
+    find_images(f"<img src=/a/.jpg><img src=/b.jpg><script>{script} b.jpg</script>", "https://h/")
+    assert time.process_time() - begin < 3
+
+
 def test_a_list_in_base64_is_read_where_the_page_shows_nothing_else() -> None:
     for data in (
         [{"url": "https://h/i/a.jpg"}, {"url": "https://h/i/b.jpg"}],
