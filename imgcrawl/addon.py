@@ -96,6 +96,7 @@ class Addon:
     def update_pre_crawler_settings(cls, settings: BaseSettings) -> None:
         tell_uncaught(settings)
         check_reactor(settings)
+        FrontierAddon.update_pre_crawler_settings(settings)
 
     def update_settings(self, settings: BaseSettings) -> None:
         tell_bad_input(self.crawler)

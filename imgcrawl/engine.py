@@ -46,11 +46,27 @@ def scheduler_in(crawler: Crawler) -> object:
         return None
 
 
+def runner_in_making() -> CrawlerRunnerBase | None:
+    """The runner in whose making the caller is called. Scrapy gives add-ons its settings only."""
+    return next((caller for caller in _callers() if isinstance(caller, CrawlerRunnerBase)), None)
+
+
 def deferred_runner() -> CrawlerRunner | None:
-    """The runner in whose making the caller is called, if its crawls are Deferreds. Scrapy gives add-ons its settings
-    only."""
-    runner = next((caller for caller in _callers() if isinstance(caller, CrawlerRunnerBase)), None)
+    """The same, if its crawls are Deferreds."""
+    runner = runner_in_making()
     return runner if isinstance(runner, CrawlerRunner) else None
+
+
+def on_crawler_made(runner: CrawlerRunnerBase, callback: Callable[[Crawler], None]) -> None:
+    """Have *callback* called with each crawler of *runner*, before its spider is made; it may raise."""
+    create = runner.create_crawler
+
+    def created(crawler_or_spidercls: Any) -> Crawler:
+        crawler = create(crawler_or_spidercls)
+        callback(crawler)
+        return crawler
+
+    runner.create_crawler = created  # type: ignore[method-assign]  # add-ons are asked when there is a spider
 
 
 def only_looks() -> bool:

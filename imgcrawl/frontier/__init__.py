@@ -1,6 +1,6 @@
 """WAIT: which pages are queued, which are being done, by whom. Only with REDIS_URL.
 
-`Addon` switches it on; without REDIS_URL this file is all of it that is loaded.
+`Addon` switches it on; without REDIS_URL this file, and what it imports, is all of it that is loaded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from scrapy.crawler import Crawler
 from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
 from scrapy.statscollectors import MemoryStatsCollector
 
-from imgcrawl.engine import only_looks
+from imgcrawl.engine import on_crawler_made, only_looks, runner_in_making
+from imgcrawl.frontier.redisspiders import check_redis_spider
 from imgcrawl.shared.address import redis_url
 
 
@@ -29,6 +30,11 @@ class Addon:
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
         return cls(crawler)
+
+    @classmethod
+    def update_pre_crawler_settings(cls, _: BaseSettings) -> None:
+        if runner := runner_in_making():
+            on_crawler_made(runner, check_redis_spider)
 
     def update_settings(self, settings: BaseSettings) -> None:
         url = redis_url(settings)

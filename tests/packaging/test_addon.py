@@ -203,6 +203,40 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert done.returncode == 2
 
 
+REDIS_SPIDER = """
+from scrapy_redis.spiders import RedisSpider
+
+class Fed(RedisSpider):
+    name = "fed"
+    {fact}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fact", "sentence"),
+    [
+        (
+            "redis_key = ['a:start_urls', 'b:start_urls']",
+            "redis_key of fed is ['a:start_urls', 'b:start_urls']; expected",
+        ),
+        ("redis_key = '%(nme)s:start_urls'", "redis_key of fed is '%(nme)s:start_urls'; expected \"fed:start_urls\""),
+        ("redis_key = ' '", "redis_key of fed is ' '; expected"),
+        ("redis_batch_size = 'many'", "redis_batch_size of fed is 'many'; expected a whole number"),
+        ("max_idle_time = 'soon'", "max_idle_time of fed is 'soon'; expected a whole number of seconds"),
+    ],
+)
+@pytest.mark.parametrize("by", ["tasks", "Deferreds"])
+def test_a_spider_of_scrapy_redis_that_cannot_be_made_is_one_sentence(
+    project: Path, fact: str, sentence: str, by: str
+) -> None:
+    (project / "theirs.py").write_text(REDIS_SPIDER.format(fact=fact))
+    given = {"REDIS_URL": "redis://127.0.0.1:1", "FORCE_CRAWLER_PROCESS": str(by == "Deferreds")}
+    done = done_in(project, *crawl_command("fed", settings=given))
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(sentence)
+    assert done.returncode == 2
+
+
 SELECT = "twisted.internet.selectreactor.SelectReactor"
 OURS = """
 from imgcrawl.basespiders import RowsSpider
