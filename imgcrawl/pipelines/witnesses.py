@@ -8,7 +8,8 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import compress, islice
+from operator import not_
 from typing import Any
 
 from cachetools import LRUCache
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 _REMEMBERED = 2_000  # different images, and addresses that others lead to
 _OF_ONE_IMAGE, _OF_ONE_ITEM = 100, 1_000  # addresses
 _GALLERIES = 200  # the newest, at the end of a run: what they show is what its host does
+_LEARNED = 1_000  # of which is told; a hostile site teaches as many as one likes, with long addresses
 _LOOKED_AT = 1_000  # placeholders of earlier crawls; images that may be some at the end of a run, addresses of each
 
 
@@ -86,8 +88,8 @@ class Witnesses:
         learned = [each.known_by for each in (*lesson.learned, *self._hear_others(run))]
         known = [*learned, *(known_by for _, known_by in lesson.may_be if self._placeholders.knows(known_by))]
         late = [each for known_by in dict.fromkeys(known) for each in self._tell_anew(known_by, run)]
-        own = [each for each in late if each.outcomes[0].gallery == visit.outcomes[0].gallery]
-        return [*(each for each in late if each not in own), visit, *own]
+        is_own = [each.outcomes[0].gallery == visit.outcomes[0].gallery for each in late]
+        return [*compress(late, map(not_, is_own)), visit, *compress(late, is_own)]
 
     def settle(self) -> None:
         """At the end of the crawl: count as it is now what was told before it was learned. Where several workers share
@@ -148,6 +150,8 @@ class Witnesses:
 
     def _have(self, learned: Iterable[Learned]) -> None:
         for each in learned:
+            if len(self._learned) >= _LEARNED:
+                return
             self._learned[each] = None
             self._crawler.stats.inc_value(f"placeholder/{each.told}")
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scrapy.utils.test import get_crawler
 
-from imgcrawl.catalogue import SqliteCatalogue
+from imgcrawl.catalogue import GalleryVisit, SqliteCatalogue
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Image
-from imgcrawl.pipelines.placeholders import Learned, Placeholders
+from imgcrawl.pipelines.placeholders import Learned, Lesson, Placeholders
+from imgcrawl.pipelines.witnesses import Witnesses
 from tests.support.crawling import crawl
 from tests.support.server import HTML, Answer, Request, Server, jpeg, redirect
 
@@ -87,6 +89,18 @@ def test_what_workers_have_seen_teaches_as_if_one_had_seen_it_all() -> None:
         assert (theirs.remember([learned]), theirs.remember([learned])) == ([learned], [])
         assert theirs.is_one(redirected[0])
         assert Placeholders([f"!{removed}"], 10).remember([learned]) == []
+
+
+def test_a_site_that_teaches_without_end_has_bounded_stats(tmp_path: Path) -> None:
+    crawler = get_crawler()
+    with closing(SqliteCatalogue(tmp_path / "catalogue.sqlite")) as catalogue:
+        witnesses = Witnesses(crawler, catalogue, Placeholders([], 10), 10)
+        for n in range(30):
+            learned = [Learned(f"http://a/{n}/{k}", "f" * 64) for k in range(100)]
+            visit = GalleryVisit("s", "http://a/", "", {}, "", [], 0, complete=True)
+            witnesses.hear(Lesson([], [], learned), [], visit)
+    assert crawler.stats
+    assert sum(name.startswith("placeholder/") for name in crawler.stats.get_stats()) == 1_000
 
 
 def test_what_is_no_pattern_is_refused() -> None:
