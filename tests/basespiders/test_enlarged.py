@@ -217,6 +217,14 @@ def test_which_addresses_may_be_those_of_other_galleries(gallery: str, link: str
     assert are_alike(f"http://h{gallery}", [f"http://h{link}"]) == expected
 
 
+def test_thumbnails_may_stand_behind_many_other_images() -> None:
+    flags = "".join(f"<img src=/flags/{n}.png>" for n in range(60))
+    found = thumbnails_on(places(f"<nav>{flags}</nav><div>{thumbnails('a', range(4))}</div>"), ())
+    assert found
+    assert len(found.images) == 4
+    assert thumbnails_on(places("".join(f"<a href=/i/{n}.jpg><img src=/t/{n}.jpg></a>" for n in range(9))), ()) is None
+
+
 @pytest.mark.parametrize(
     "html",
     [
