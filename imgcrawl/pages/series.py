@@ -28,7 +28,7 @@ def images_in_series(scripts: Iterable[str], base: str, encoding: str, shown: Se
     found: list[str] = []
     looks = iter(range(_MOST))
     for script in scripts:
-        if any(name in script for name in names):
+        if any(_has_others_near(script, name) for name in names):
             for series in _series_in(script, looks):
                 addresses = [absolute(base, address, encoding) or "" for address in series]
                 images = {size_of(address).image for address in addresses}
@@ -37,12 +37,33 @@ def images_in_series(scripts: Iterable[str], base: str, encoding: str, shown: Se
     return found
 
 
+def _has_others_near(script: str, name: str) -> bool:
+    """Whether another address stands close to the first one in *script* that has *name* in it."""
+    start = script.find(name)
+    end = start + len(name)
+    if start < 0:
+        return False
+    if (behind := _END.search(script, end, end + _BETWEEN + _LONGEST)) and _begin(
+        script, end, behind
+    ) <= end + _BETWEEN:
+        return True
+    before = script[max(0, start - _BETWEEN - _LONGEST) : start]
+    last = max((match.end() for match in _END.finditer(before)), default=-_BETWEEN - 1)
+    back = _BACK.match(before[::-1])
+    return len(before) - (len(back[0]) if back else 0) - last <= _BETWEEN
+
+
+def _begin(script: str, end: int, match: re.Match[str]) -> int:
+    """Where the address begins of which *match* is the end, behind *end*."""
+    back = _BACK.match(script[max(end, match.start() - _LONGEST) : match.start()][::-1])
+    return match.start() - (len(back[0]) if back else 0)
+
+
 def _series_in(script: str, looks: Iterator[int]) -> Iterator[list[str]]:
     series: list[str] = []
     alike, end = "", 0
     for match, _ in zip(_END.finditer(script), looks, strict=False):
-        back = _BACK.match(script[max(end, match.start() - _LONGEST) : match.start()][::-1])
-        begin = match.start() - (len(back[0]) if back else 0)
+        begin = _begin(script, end, match)
         address = script[begin : match.end()].replace("\\/", "/")
         between = script[end : min(begin, end + _BETWEEN + 1)]
         said = _NUMBERS.sub("0", "".join(between.split())) if len(between) <= _BETWEEN else ""
