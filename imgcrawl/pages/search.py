@@ -55,6 +55,8 @@ _ENOUGH_OTHERS = 3  # beside which pictures of authors are no gallery: many writ
 _MAX_BETWEEN = 2_000  # characters between an element and the image in it, and from there to its end
 _LISTS = ("{", "[")
 _DEPTH = 2  # of markup in attributes
+_Ranked = list[tuple[Rank, str]]
+_Best = tuple[str, float, str]
 
 
 class ImageSearch:
@@ -69,8 +71,8 @@ class ImageSearch:
         self._stand_ins: set[str] = set()
         self._authors: set[str] = set()
         self._others: set[str] = set()  # also what is the picture of an author as well
-        self._sources: list[tuple[Rank, str]] = []
-        self._led_to: dict[str, list[tuple[Rank, str]]] = {}  # what is shown in links that are told to lead there
+        self._sources: _Ranked = []
+        self._led_to: dict[str, _Best] = {}  # what is shown in links that are told to lead there
         self._unreplaced: str | None = None
         self._in_noscript = False
         self._in_link = False  # that leads to the image of which it shows a copy
@@ -112,7 +114,7 @@ class ImageSearch:
         stated = stated_images(tag.attributes)
         file = linked_file(tag.attributes, stated) if tag.attributes else ""
         # What shows in a link to an image file is a small copy of it.
-        self._in_link = bool(file) and (self._add([(PLAIN, file)], refused=True) or "").startswith(WEB)
+        self._in_link = bool(file) and self._add([(PLAIN, file)], refused=True).startswith(WEB)
         self._link = {} if self._in_link else tag.attributes
         if not self._in_link or len(stated.images) > 1:
             self._take(stated)
@@ -178,24 +180,23 @@ class ImageSearch:
             self._take(stated_images({"style": style}))
         if self._in_link or is_pixel(attributes) or (self._whole_page and is_ornament(attributes, candidates)):
             return
-        classes = f"{attributes.get('class', '')} {self._link.get('class', '')}"[:_MAX_BETWEEN]
-        of_author = _OF_AUTHOR.search(classes) is not None
+        author = bool(_OF_AUTHOR.search(f"{attributes.get('class', '')} {self._link.get('class', '')}"[:_MAX_BETWEEN]))
         if self._carrier and self._is_carried(tag) and all(rank != ORIGINAL for rank, _ in candidates):
             return
+        best = self._best(candidates)
         if "href" in self._link:  # its first image decides for all
             link, self._link = self._link, {}
-            original = self._add([(PLAIN, self._led_to_original(link, candidates, of_author))])
-            if original and (copy := self._best(candidates)[0]):
-                self.copies.setdefault(original, copy)
-            self._in_link = original is not None
-            if self._in_link:
+            if original := self._add([(PLAIN, self._led_to_original(link, best, author))]):
+                self._in_link = True
+                if best[0]:
+                    self.copies.setdefault(original, best[0])
                 return
-        address = self._add(candidates, refused=True, of_author=of_author)
-        if address is None:
+        address = self._add(candidates, refused=True, author=author, best=best)
+        if not address:
             return
         src = (self._resolve(attributes.get("src", "")) if "srcset" in attributes else "") or ""
         if src not in ("", address) and size_of(src).image == size_of(address).image:
-            self._add([(PLAIN, src)], of_author=of_author)  # the larger one counts
+            self._add([(PLAIN, src)], author=author)  # the larger one counts
         for rank, candidate in candidates:
             if rank == STAND_IN and (stand_in := self._resolve(candidate)) not in (None, address):
                 self._stand_ins.add(str(stand_in))
@@ -203,25 +204,25 @@ class ImageSearch:
             self._stand_ins.add(self._unreplaced)
         self._unreplaced = address if PLACEHOLDER.fullmatch(file_name(address)) else None
 
-    def _led_to_original(self, link: dict[str, str], candidates: list[tuple[Rank, str]], of_author: bool) -> str:
-        leads = self._led_out(href := link["href"], candidates) or (href if is_original(link) else "")
-        shown = "" if leads or of_author else self._best(candidates)[0]
+    def _led_to_original(self, link: dict[str, str], best: _Best, author: bool) -> str:
+        leads = self._led_out(href := link["href"], best) or (href if is_original(link) else "")
+        shown = "" if leads or author else best[0]
         return href if shown and may_be_original(href, shown, self._resolve) else leads
 
-    def _led_out(self, href: str, candidates: list[tuple[Rank, str]]) -> str:
-        """The image that *href* is told to lead to, where it may be that at *candidates* in large: not a smaller one,
-        nor what the links around several are told, the page's own picture, to be shared. Else empty."""
+    def _led_out(self, href: str, best: _Best) -> str:
+        """The image that *href* is told to lead to, where it may be the *best* that is shown in large: not a smaller
+        one, nor what the links around several are told, the page's own picture, to be shared. Else empty."""
         target = led_to(href, self._page, self._resolve)
         if not target:
             return ""
-        shown, first = self._best(candidates)[0], self._led_to.setdefault(target, candidates)
-        if first is not candidates and self._best(first)[0] != shown:
-            self._add(first)
+        first = self._led_to.setdefault(target, best)
+        if first[0] != best[0]:
+            self._add([], best=first)
             return ""
-        stated, own = size_of(target), size_of(shown)
+        stated, own = size_of(target), size_of(best[0])
         return "" if stated.image == own.image and stated.width < own.width else target
 
-    def _listed(self, attributes: dict[str, str]) -> list[tuple[Rank, str]]:
+    def _listed(self, attributes: dict[str, str]) -> _Ranked:
         """What an image states in JSON or in a script: other candidates for it, or further images."""
         listed = {name: value for name, value in attributes.items() if name == "onclick" or value[:1] in _LISTS}
         images = stated_images(listed).images
@@ -235,19 +236,18 @@ class ImageSearch:
             self._add(candidates)
         return []
 
-    def _add(self, candidates: list[tuple[Rank, str]], *, refused: bool = False, of_author: bool = False) -> str | None:
-        """Take the best of *candidates* that can be asked for, or with *refused* the best that cannot."""
-        address, width, told = self._best(candidates)
+    def _add(self, ranked: _Ranked, *, refused: bool = False, author: bool = False, best: _Best | None = None) -> str:
+        """Take the *best* of *ranked* candidates that can be asked for, or with *refused* the best that cannot."""
+        address, width, told = best or self._best(ranked)
         if address:
             self._found[address] = max(self._found.get(address, 0), width)
         elif refused and told:
             self._found[address := told] = 0
-        if not address:
-            return None
-        (self._authors if of_author else self._others).add(address)
+        if address:
+            (self._authors if author else self._others).add(address)
         return address
 
-    def _best(self, candidates: list[tuple[Rank, str]]) -> tuple[str, float, str]:
+    def _best(self, candidates: _Ranked) -> _Best:
         """The best of *candidates* that can be asked for, and its width; and the best that cannot."""
         told = ""
         for rank, candidate in sorted(candidates, key=lambda pair: pair[0], reverse=True):
