@@ -39,11 +39,8 @@ def next_on(response: Response, number: int) -> list[str]:
 def next_unnamed(response: Response) -> str:
     """Why a list page names no next one though it has one, as a sentence; empty where it does not say so."""
     words = next_pressed(cast("TextResponse", response).selector) if is_page(response) else ""
-    return (
-        f"{words!r} is for a script alone there; if its pages have addresses, say -a list= with {{page}}"
-        if words
-        else ""
-    )
+    remedy = "if its pages have addresses, say -a list= with {page}; if one page is meant, -a pages=1"
+    return f"{words!r} is for a script alone there; {remedy}" if words else ""
 
 
 def next_stated(response: Response) -> list[str]:

@@ -95,7 +95,7 @@ def test_a_list_whose_next_page_has_no_address_is_told_and_is_none_that_was_read
     assert names(run) == ["1"], run.log
     assert run.code == 1
     assert "the walk ended at list page 1" in run.log
-    assert "'Load more' is for a script alone" in run.log
+    assert "'Load more' is for a script alone there; if its pages have addresses, say -a list= with {page}" in run.log
     assert gallery_crawl(server, tmp_path / "one", "/all", galleries="a.g", pages=1).code == 0
 
 
