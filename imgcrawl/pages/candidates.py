@@ -36,6 +36,7 @@ VAGUE_ATTRIBUTES = ("data-url", "data-href", "data-link", "longdesc")
 ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
 LISTED = frozenset((*ORIGINAL_ATTRIBUTES, *LAZY_ATTRIBUTES, *VAGUE_ATTRIBUTES))
 LONGEST_NAME = 40  # characters
+_MAX_NAME = 8_000  # of a file, at its end; to unquote one takes eighty times its length
 SAYS_LARGE = re.compile(
     r"(?:^|[-_])(?:orig(?:inal)?|raw|full(?:size|screen|view)?|hi(?:gh)?-?(?:res|def)?|hd|retina|(?:at)?2x|rjs|zoom|large"
     r"|big(?:ger)?|max|x{1,3}l|popup|lightbox|expand(?:ed)?|enlarged?|magnify|download)(?:$|[-_]|(?:image|img|src|url)$)"
@@ -293,6 +294,6 @@ def is_name(text: object) -> bool:
 def file_name(address: str) -> str:
     """The last part of the path of *address*; of one that an image server makes (`sizes.IIIF`), what it is made of."""
     path = address.strip().partition("#")[0].partition("?")[0]
-    name = unquote(path[path.rfind("/") + 1 :]).rpartition("/")[2]
+    name = unquote(path[path.rfind("/") + 1 :][-_MAX_NAME:]).rpartition("/")[2]
     made = IIIF.search(path) if name.startswith(IIIF_NAMES) else None
     return f"{made['id']}.{name.rpartition('.')[2]}" if made else name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
 from hashlib import sha256
 from threading import Lock
 from urllib.parse import unquote_to_bytes
@@ -15,6 +16,7 @@ MAX_REFUSED = 200  # characters kept of an address that will not be asked for
 # What is shorter keeps the place of an image, or is an icon.
 _PHOTOGRAPH = re.compile(r"data:(image/(?:jpe?g|png|webp|avif|gif))((?:;[\w=-]{1,40}){0,3}),[^<>]{8000}", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|[a-z][a-z0-9+.-]*:", re.IGNORECASE | re.ASCII)
+_PIECE = 64 * 1024  # characters
 MAX_KEPT = 32 * 1024 * 1024  # bytes of photographs whose pages have been read, and which are not yet stored
 
 
@@ -61,8 +63,19 @@ def photograph_within(name: str) -> bytes | None:
     return _kept.take(name)
 
 
+def _pieces(text: str, start: int) -> Iterator[str]:
+    """What *text* has from *start* on, without a cut in an escape: all at once would take eighty times its length."""
+    while start < len(text):
+        end = start + _PIECE
+        cut = text.find("%", end - 2, end)
+        yield text[start : (end := end if cut < 0 else cut)]
+        start = end
+
+
 def _called(photograph: re.Match[str]) -> str:
-    body = unquote_to_bytes(photograph.string[photograph.string.index(",", photograph.end(2)) + 1 :])
+    body = b"".join(
+        map(unquote_to_bytes, _pieces(photograph.string, photograph.string.index(",", photograph.end(2)) + 1))
+    )
     if photograph[2].lower().endswith(";base64"):
         try:
             body = binascii.a2b_base64(body + b"===")  # some leave the padding out

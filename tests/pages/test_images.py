@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from base64 import b64decode
 from hashlib import sha256
 
@@ -676,3 +677,15 @@ def test_sizes_of_one_image_by_their_addresses(smaller: str, larger: str) -> Non
 def test_folders_that_are_numbered_are_no_sizes() -> None:
     pages = [f"https://site.example/{letter}_{number}/001.jpg" for letter in "hw" for number in (1, 2)]
     assert find_images("".join(f"<img src={page}>" for page in pages), PAGE) == pages
+
+
+@pytest.mark.parametrize("src", ["data:image/jpeg;base64,{}", "/a/{}.jpg", "/a.jpg?x={}"])
+def test_escapes_without_end_take_little_memory(src: str) -> None:
+    page = f"<img src='{src.format('%41' * 300_000)}'>"
+    find_images("<img src=/a.jpg>", PAGE)
+    tracemalloc.start()
+    try:
+        find_images(page, PAGE)
+        assert tracemalloc.get_traced_memory()[1] < 15 * len(page)
+    finally:
+        tracemalloc.stop()
