@@ -30,8 +30,11 @@ def resolve(base: str, link: str, encoding: str = "utf-8") -> str | None:
 
     By the URL standard (https://url.spec.whatwg.org): any scheme, hosts in their one spelling (lower case, Punycode,
     IPv4 as four decimal numbers), the path in UTF-8, the query in *encoding*, that of the page. An empty *base* is
-    none. None for what browsers refuse, and for a host that is very much longer than any.
+    none. None for what browsers refuse, and for a host that is very much longer than any. Of what is very much longer
+    than any server takes the begin, which is as long as that still: who works on it takes a hundred times its memory.
     """
+    if len(link) > _MOST and not link[:_LONG].lstrip()[:5].lower().startswith("data:"):
+        link = link.strip()[:_MOST]
     if _CANONICAL.fullmatch(link):
         return link
     if len(link) > _LONG and not link.isascii() and _has_long_host(link):
@@ -49,6 +52,7 @@ def absolute(base: str, link: str, encoding: str = "utf-8") -> str | None:
     return url if url and url.startswith(WEB) else None
 
 
+_MOST = 65_536  # characters of an address; servers take 8,192, browsers two million
 # Characters of a host that is not looked at: Punycode takes as long as the square of them, 26 ms for 5,000.
 _LONG = 1_000
 _AUTHORITY = re.compile(r"[\0-\40]*+(?:[a-zA-Z][a-zA-Z0-9+.-]*+:[/\\]*+|[/\\]{2,}+)([^/\\?#]*+)")

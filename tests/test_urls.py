@@ -7,6 +7,7 @@ from pathlib import Path
 import ada_url
 import pytest
 
+from imgcrawl.downloadermiddlewares.addressguard import LONGEST
 from imgcrawl.urls import absolute, has_a_host, resolve, slug_of
 
 # [link, base, what browsers make of it, or null where they refuse it]: cases of our own, of each kind that the standard
@@ -77,6 +78,13 @@ def test_a_query_is_in_the_encoding_of_its_page_and_a_path_in_utf_8(encoding: st
 )
 def test_an_ipv4_address_has_one_spelling(spelling: str) -> None:
     assert absolute("", f"http://{spelling}/a.jpg") == "http://127.0.0.1/a.jpg"
+
+
+def test_of_an_address_without_end_there_is_a_part_which_nobody_asks_for() -> None:
+    for link in ("/a/" + "%41" * 1_000_000, "http://cdn.example/" + "a" * 1_000_000, " \n" * 50_000 + "b" * 1_000_000):
+        assert LONGEST < len(resolve("http://site.example/", link) or "") < 100_000
+    assert resolve("http://site.example/", " " * 100_000 + "/a.jpg") == "http://site.example/a.jpg"
+    assert resolve("http://site.example/", data := "data:image/png;base64," + "A" * 1_000_000) == data
 
 
 @pytest.mark.parametrize(
