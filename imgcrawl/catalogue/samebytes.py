@@ -11,7 +11,10 @@ from imgcrawl.items import STORED
 _STORED = ", ".join(f"'{status}'" for status in STORED)
 _TOLD = "outcomes.spider = ? AND outcomes.last_seen >= ?"
 _FIRST = 10  # addresses of a gallery
-_LATEST = f"SELECT substr(images, 1, {_FIRST * KEY_SIZE}) FROM galleries WHERE spider = ? ORDER BY number DESC LIMIT ?"  # noqa: S608 -- a number
+_LATEST = (  # of an empty text SQLite has no part
+    f"SELECT substr(images, 1, {_FIRST * KEY_SIZE}) FROM galleries WHERE spider = ? AND length(images) > 0"  # noqa: S608 -- a number
+    " ORDER BY number DESC LIMIT ?"
+)
 _SAME_BYTES = (
     f"SELECT outcomes.url, images.final_url, outcomes.gallery, coalesce(length(galleries.images), 0) / {KEY_SIZE}"  # noqa: S608 -- our own names
     " FROM images JOIN outcomes ON outcomes.key = images.key LEFT JOIN galleries ON galleries.key = outcomes.gallery"

@@ -1,10 +1,11 @@
 """WAIT: which pages are queued, which are being done, by whom. Only with REDIS_URL.
 
-`Addon` switches it on; without REDIS_URL this file, and what it imports, is all of it that is loaded.
+`Addon` switches it on; without REDIS_URL this file is all of it that is loaded.
 """
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from typing import Self
 
@@ -13,7 +14,6 @@ from scrapy.settings import SETTINGS_PRIORITIES, BaseSettings
 from scrapy.statscollectors import MemoryStatsCollector
 
 from imgcrawl.engine import on_crawler_made, only_looks, runner_in_making
-from imgcrawl.frontier.redisspiders import check_redis_spider
 from imgcrawl.shared.address import redis_url
 
 
@@ -34,7 +34,7 @@ class Addon:
     @classmethod
     def update_pre_crawler_settings(cls, _: BaseSettings) -> None:
         if runner := runner_in_making():
-            on_crawler_made(runner, check_redis_spider)
+            on_crawler_made(runner, _check_spider)
 
     def update_settings(self, settings: BaseSettings) -> None:
         url = redis_url(settings)
@@ -77,3 +77,10 @@ class Addon:
         if settings.getint("FRONTIER_PARENT"):
             settings.set_in_component_priority_dict("EXTENSIONS", ParentWatchdog, 0)
             settings.set_in_component_priority_dict("EXTENSIONS", SegmentWriter, 0)
+
+
+def _check_spider(crawler: Crawler) -> None:
+    if spiders := sys.modules.get("scrapy_redis.spiders"):  # whose spider it is has loaded it
+        from imgcrawl.frontier.redisspiders import check_redis_spider  # noqa: PLC0415 -- few have such a spider
+
+        check_redis_spider(crawler, spiders)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from scrapy.crawler import Crawler
@@ -10,15 +9,11 @@ from scrapy.crawler import Crawler
 from imgcrawl.exceptions import InputError
 
 
-def check_redis_spider(crawler: Crawler) -> None:
-    """Raise `InputError` if the spider of *crawler* is one of scrapy-redis that its `setup_redis` does not take."""
-    module = sys.modules.get("scrapy_redis.spiders")  # whose spider it is has loaded it
+def check_redis_spider(crawler: Crawler, module: Any) -> None:
+    """Raise `InputError` if the spider of *crawler* is one of scrapy-redis, whose spiders are in *module*, that its
+    `setup_redis` does not take."""
     kind: Any = crawler.spidercls
-    if (
-        module is None
-        or not issubclass(kind, module.RedisMixin)
-        or kind.setup_redis is not module.RedisMixin.setup_redis
-    ):
+    if not issubclass(kind, module.RedisMixin) or kind.setup_redis is not module.RedisMixin.setup_redis:
         return
     key = kind.redis_key
     if key is None:

@@ -130,7 +130,9 @@ def test_outcomes_of_the_same_bytes_become_those_of_placeholders_once(catalogue:
     later = [outcome(2, "duplicate", at=2.0), outcome(5, "failed", "timeout", at=2.0), outcome(6, "uptodate", at=2.0)]
     other = replace(outcome(4, spider="t", at=2.0), gallery=b"t")
     catalogue.note([visit(outcome(1)), visit(*later, outcome(3, at=2.0), outcome(7, at=2.0), at=2.0, complete=True)])
-    catalogue.note([visit(other, spider="t", key=b"t")])
+    catalogue.note(
+        [visit(other, spider="t", key=b"t"), visit(spider="t", key=b"u", url="http://h/u", error="http_404")]
+    )
     gallery, same = gallery_key("s", "http://h/g"), "ab" * 32
     assert catalogue.complete_at([gallery]) == [2.0]
     assert sorted(catalogue.same_bytes(same, "s", 2.0, 9)) == [
