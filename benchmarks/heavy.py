@@ -98,7 +98,7 @@ class Heavy:
         }
         if kind.startswith("dense"):
             return dense_page(int(number), int(kind.removeprefix("dense")) * 1000).encode()
-        return pages[kind]().encode()
+        return pages.get(kind, lambda: "<!doctype html><title>A page that a card links to</title>")().encode()
 
     def _large(self, ending: str) -> bytes:
         file = self.folder / f"24mp.{ending}"

@@ -453,6 +453,7 @@ class Server:
         self.requests.append(request)
         # A client that hangs up ends the exchange, so that in_flight stays true.
         answer = asyncio.ensure_future(self._resource(path)(Exchange(self, request, writer)))
+        answer.add_done_callback(lambda _: self._open.discard(reader))  # before whoever has it can ask for the next
         gone = asyncio.ensure_future(self._gone(reader))
         try:
             await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
