@@ -93,7 +93,7 @@ class Witnesses:
 
     def settle(self) -> None:
         """At the end of the crawl: count as it is now what was told before it was learned. Where several workers share
-        a run, one does that for all, once all is done."""
+        a run, each that sees all of it done looks; what was told is counted anew by the first."""
         try:
             if (run := self._run) is None:
                 self._have(self._learn_at_last())
