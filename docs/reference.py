@@ -57,6 +57,7 @@ STATS = {
     "list/failed": "list pages that could not be had",
     "list/failed/{reason}": "the same, by reason",
     "placeholder/{checksum}": "placeholders that were learned; with an address behind it, those that led there",
+    "page/asked_anew": "pages of galleries that were asked for once more, as the addresses of their images had expired",
     "page/refused/robots": "pages that robots.txt forbids",
     "retry/count": "Scrapy's: requests that were tried again",
     "retry/resumed": "downloads that went on where they had broken",

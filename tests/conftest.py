@@ -136,6 +136,7 @@ SLOW = {
     "pages/test_stated.py::test_lists_in_scripts_are_looked_through_in_bounded_time",
     "pipelines/test_decoder.py",
     "pipelines/test_images.py::test_a_body_that_breaks_off_behind_its_image_is_kept_and_told",
+    "pipelines/test_fresh_addresses.py",
     "pipelines/test_large.py",
     "pipelines/test_remote.py",
     "pipelines/test_shared_placeholders.py",

@@ -32,6 +32,7 @@ from imgcrawl.images.names import strip_extension
 from imgcrawl.items import Image
 from imgcrawl.optouts import reason_of_opt_out
 from imgcrawl.pipelines.examiners import Examiner
+from imgcrawl.pipelines.freshaddresses import FreshAddresses
 from imgcrawl.pipelines.ftp import FTPStore
 from imgcrawl.pipelines.imagepages import ImagePages
 from imgcrawl.pipelines.itemfields import checked_urls, set_outcomes
@@ -70,8 +71,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
     """
 
     STORE_SCHEMES = {  # noqa: RUF012 -- Scrapy's name and kind
-        **FilesPipeline.STORE_SCHEMES,
-        **{"": FileStore, "file": FileStore, "s3": S3Store, "ftp": FTPStore},
+        **(FilesPipeline.STORE_SCHEMES | {"": FileStore, "file": FileStore, "s3": S3Store, "ftp": FTPStore})
     }
 
     NAME_SETTING = "IMAGES_NAME"
@@ -105,6 +105,7 @@ class ImagesPipeline(ScrapyImagesPipeline):
         self.threads = ThreadPoolExecutor(self.config.threads, "images")
         self.media_requests = MediaRequests.of_pipeline(self, self.config, settings)
         self.image_pages = ImagePages(self.media_requests, strict=self.config.strict)
+        self.fresh_addresses = FreshAddresses(crawler, self.media_requests)
         self.keeper: LocalKeeper | RemoteKeeper = (
             LocalKeeper(self.local, self.catalogue, self.threads, self.config)
             if self.local
@@ -206,8 +207,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
     async def _outcome(self, request: Request, item: Any) -> Image:
         """What became of one address. Raises nothing but CancelledError."""
-        url = request.meta.setdefault("image_url", request.url)
-        (stats := self.crawler.stats).inc_value("image/found")
+        url, stats = request.meta.setdefault("image_url", request.url), self.crawler.stats
+        stats.inc_value("image/found")
         try:
             image = cast("Image", {"url": url, **await self._shared(request, item)})
         except asyncio.CancelledError:
@@ -225,16 +226,16 @@ class ImagesPipeline(ScrapyImagesPipeline):
 
     async def _shared(self, request: Request, item: Any) -> Image:
         """The outcome of an address that several items may name at the same time."""
-        if reason := request.meta.get("image_refused"):
+        is_placeholder = self.placeholders.has_address(request.url)
+        if reason := request.meta.get("image_refused") or ("placeholder" if is_placeholder else ""):
             return not_stored(reason)
-        if self.placeholders.has_address(request.url):
-            return not_stored("placeholder")
         key, downloader = request.meta["image_key"], self.crawler.engine.downloader
+        image, is_old = partial(self._image, item=item, key=key), "failed" in ItemAdapter(item)
 
         async def ask() -> Image:
             with downloader.count_as_active(request) if isinstance(downloader, Downloader) else nullcontext():
-                had = await self._image(request, item, key)
-                return await self._image(copy, item, key) if (copy := self.image_pages.copy_of(request, had)) else had
+                had = await self.fresh_addresses.outcome(request, image, is_old=is_old)
+                return await image(copy) if (copy := self.image_pages.copy_of(request, had)) else had
 
         return await self._addresses.outcome(key, ask)
 
@@ -243,9 +244,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         record = None
         try:
             path = self.file_path(request, info=self.spiderinfo, item=item)
-            if path != request.meta.get("image_path"):  # a subclass may call it anything
-                path = str(PurePosixPath(path))
-            requested_path = strip_extension(path)
+            is_ours = path == request.meta.get("image_path")  # a subclass may call it anything
+            requested_path = strip_extension(path if is_ours else str(PurePosixPath(path)))
             record = await self.lookup.find_intact(key)
             if reason := await self.lookup.refused(key, record):
                 return not_stored(reason)
