@@ -25,6 +25,7 @@ from imgcrawl.commands.options import described  # noqa: E402 -- the same
 from imgcrawl.images.damage import WARNINGS  # noqa: E402 -- the same
 from imgcrawl.images.verify import DEPTHS  # noqa: E402 -- the same
 from imgcrawl.items import PAGE_REASONS, REASONS, STATUSES  # noqa: E402 -- the same
+from imgcrawl.pages.bounds import LEFT_OUT  # noqa: E402 -- the same
 
 # What each stat counts. `{…}` stands for what differs: a reason, a status.
 STATS = {
@@ -43,6 +44,8 @@ STATS = {
     "gallery/failed": "galleries that could not be had",
     "gallery/failed/{reason}": "the same, by reason",
     "gallery/found": "galleries that list pages, lists or the command line named",
+    "gallery/left_out": "galleries that have more images than were found",
+    "gallery/left_out/{reason}": "the same, by reason: `left_out` of the item",
     "gallery/led_to/{address}": "galleries that led to one address, from three on",
     "gallery/session_ended": "galleries that asked to log in though cookies are sent",
     "gallery/known": "galleries that are complete in the catalogue and were not opened again (GALLERIES_EXPIRES)",
@@ -126,6 +129,8 @@ def outcomes() -> str:
         parts.append(f"## {status}\n\n{table(('reason', ''), rows)}")
     rows = [(f"`{reason}`", meaning) for reason, meaning in PAGE_REASONS.items()]
     parts.append(f"## `error` of a gallery\n\nOne of the reasons above, or:\n\n{table(('error', ''), rows)}")
+    rows = [(f"`{reason}`", meaning) for reason, meaning in LEFT_OUT.items()]
+    parts.append(f"## `left_out` of a gallery\n\nThe crawl's exit code is 1 then.\n\n{table(('', ''), rows)}")
     rows = [(f"`{name}`", meaning) for name, meaning in WARNINGS.items()]
     parts.append(f"## `warnings` of a stored image\n\n{table(('warning', ''), rows)}")
     rows = [(f"`{depth}`", meaning) for depth, meaning in DEPTHS.items()]

@@ -150,8 +150,8 @@ class Gallery(OpenItem):
     `referrer_policies` what others of `image_pages` said. Fields of `PAGE_FACTS` are there where the page states them,
     as they stand there; `image_facts` what it states about single images: address → fact → value; `image_copies` where
     what the link around an image leads to may be a page: address → image. `error` says why a page could not be had;
-    such a gallery has no images. `url` is what was asked for, `final_url` where redirects led.
-    """
+    such a gallery has no images. `left_out`: `pages.bounds.LEFT_OUT`. `url` is what was asked for, `final_url` where
+    redirects led."""
 
     spider = scrapy.Field()
     url = scrapy.Field()

@@ -22,7 +22,7 @@ from imgcrawl.exceptions import InputError
 ALL = "*"  # in place of a reason
 _AT_ONCE = 20  # galleries that are read together
 # What is said of an item that is tried again by the crawl that does it.
-_SAID_ANEW = {"scraped_at", "error", "failed_pages", "images", "videos"}
+_SAID_ANEW = {"scraped_at", "error", "failed_pages", "left_out", "images", "videos"}
 
 
 def retries_of(item: dict[str, Any], is_wanted: Callable[[dict[str, Any]], bool]) -> Iterator[dict[str, Any]]:

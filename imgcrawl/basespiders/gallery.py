@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from functools import partial
 from typing import Any, Self, cast
 
@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import (
     addresses,
+    base_and_encoding,
     images,
     is_page,
     is_readable,
@@ -22,13 +23,16 @@ from imgcrawl.basespiders.base import (
 )
 from imgcrawl.basespiders.ends import GalleryEnds
 from imgcrawl.basespiders.known import KnownGalleriesSpider
+from imgcrawl.basespiders.losses import left_out_of
 from imgcrawl.basespiders.questions import asked_reason
 from imgcrawl.engine import scheduler_in
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, captions_of, find_images, page_facts
+from imgcrawl.pages.bounds import leave_out, noted
 from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import in_pieces, let_go, outside_loop, size_of
+from imgcrawl.pages.saidnext import more_pressed
 from imgcrawl.pages.shown import Caption, captions_kept, day_shown
 
 
@@ -131,8 +135,10 @@ class GallerySpider(KnownGalleriesSpider):
             await self.ends.ask_others(response.url, asked_address(response), scheduler_in(self.crawler))
             item = self.gallery_item(response)
             if not item.get("error"):
-                await self.fill_item(item, response)
+                with noted() as left_out:
+                    await self.fill_item(item, response)
                 item = await self.judged(item, response)
+                left_out_of(self, item, () if item.get("error") else left_out)
         except Exception as error:  # of a site's own hooks, or of ours: the gallery has its outcome all the same
             item = self.broken(response, error)
         await let_go(response)
@@ -149,6 +155,7 @@ class GallerySpider(KnownGalleriesSpider):
             if copies:
                 item["image_copies"] = copies
             add_captions(item, captions.items())
+            note_more(response, item["image_urls"])
             self.fill(item, response)
 
         await outside_loop(size_of(response.body), read)
@@ -239,6 +246,14 @@ def add_captions(item: Gallery, captions: Iterable[tuple[str, Caption]]) -> None
         facts.setdefault(image, {}).setdefault("caption", caption)
     if facts:
         item["image_facts"] = facts
+
+
+def note_more(response: Response, images: Collection[str]) -> None:
+    """Note where the page of a gallery, which shows *images* and leads on to no other, has a button for more."""
+    if not isinstance(response, TextResponse) or not is_page(response) or not images:
+        return
+    if more_pressed(response.selector, response.text, *base_and_encoding(response), images):
+        leave_out("button")
 
 
 def asked_address(reached: Request | Response) -> str:

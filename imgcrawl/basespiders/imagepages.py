@@ -7,17 +7,18 @@ from asyncio import gather
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from scrapy.http import Response, TextResponse
 
 from imgcrawl.basespiders.base import addresses, base_and_encoding, content_type, is_page, is_readable
 from imgcrawl.basespiders.following import next_stated
-from imgcrawl.basespiders.gallery import GallerySpider
+from imgcrawl.basespiders.gallery import GallerySpider, note_more
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.basespiders.ownimages import largest_of, own_images
 from imgcrawl.items import Gallery
+from imgcrawl.pages.bounds import both_ends, bounded, leave_out
 from imgcrawl.pages.candidates import is_shown
 from imgcrawl.pages.continued import continues, goes_on, offset_in, renumbers
 from imgcrawl.pages.links import MAX_FRAMES, frames_of
@@ -122,7 +123,8 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         if not links:
             self.logger.info("%.500s: no pages of images; nothing matches %r", response.url, query)
         found: list[Subpage] = [page for page in pages if page.reason]
-        for start in range(0, len(links[:MAX_SUBPAGES]), WINDOW):
+        links = list(bounded(links, MAX_SUBPAGES, "pages"))
+        for start in range(0, len(links), WINDOW):
             numbered = enumerate(links[start : start + WINDOW], start + 1)
             found += await gather(*(self.fetch_image_page(number, url, response) for number, url in numbered))
         return self.own_pages(found, pages, links, response.url)
@@ -154,7 +156,10 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         read = partial(self.read_gallery_page, gallery=response.url)
         page = await outside_loop(size_of(response.body), read, response, 1)
         pages, asked, known = [page], {response.url}, {*page.images, *page.links}
-        while page.following and page.following not in asked and len(pages) < MAX_PAGES:
+        while page.following and page.following not in asked:
+            if len(pages) == MAX_PAGES:
+                leave_out("pages")
+                break
             asked.add(page.following)
             number, url = len(pages) + 1, page.following
             fetched = await self.fetch_page(number, url, response, partial(read, number=number))
@@ -178,6 +183,8 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         copies: dict[str, str] = {}
         captions: dict[str, Caption] = {}
         images = () if links and self.image_links else tuple(self.images_of(response, copies, captions))
+        if not nexts:
+            note_more(response, (*images, *links))
         page = GalleryPage(number, response.url, images, copies=copies, captions=captions, links=links)
         return replace(page, following=nexts[0]) if nexts else page
 
@@ -212,7 +219,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             return
         base, encoding = base_and_encoding(response)
         root: Any = response.selector.root
-        for link in islice(root.iter("a", "option"), _MOST_LINKS):
+        for link in both_ends(root.iter("a", "option"), _MOST_LINKS):
             named = named_by(link)
             if _DIGIT.search(named) and (address := absolute(base, named, encoding)):
                 yield self.at_home(address), words_of(link), link.tag == "a" and leads_on(link)

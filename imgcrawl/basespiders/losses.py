@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, cast
 
 from imgcrawl.failures import reason_of
+from imgcrawl.items import Gallery
+from imgcrawl.pages.bounds import LEFT_OUT
 from imgcrawl.samples import samples_of
 
 if TYPE_CHECKING:
@@ -37,3 +40,15 @@ def lost_list(spider: Spider, url: str, reason: str, sentence: str = "") -> None
     samples_of(spider.crawler).add(f"list/failed/{reason}", url)
     if sentence:
         spider.logger.info("%.1000s", sentence)
+
+
+def left_out_of(spider: Spider, item: Gallery, reasons: Collection[str]) -> None:
+    """The gallery *item* has more than was looked at, for *reasons* (`LEFT_OUT`)."""
+    if not reasons:
+        return
+    item["left_out"] = sorted(reasons)
+    spider.crawler.stats.inc_value("gallery/left_out")
+    for reason in item["left_out"]:
+        spider.crawler.stats.inc_value(f"gallery/left_out/{reason}")
+        samples_of(spider.crawler).add(f"gallery/left_out/{reason}", item["url"])
+        spider.logger.info("%.500s: %s", item["url"], LEFT_OUT[reason])

@@ -10,6 +10,7 @@ from scrapy.http import Response
 
 from imgcrawl.basespiders.base import addresses, is_page, select
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
+from imgcrawl.pages.bounds import leave_out
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.shown import Caption
 from imgcrawl.urls import without_query
@@ -42,8 +43,8 @@ class SubpageGallerySpider(ManyPagesGallerySpider):
         first = await outside_loop(size_of(response.body), self.read_subpage, response, 1, gallery)
         subpages = [first]
         shown = set(first.images)
-        last = min(max(first.last, 2 if first.has_next else 1), MAX_SUBPAGES)
-        while len(subpages) < last:
+        named = max(first.last, 2 if first.has_next else 1)
+        while len(subpages) < (last := min(named, MAX_SUBPAGES)):
             start = len(subpages) + 1
             numbers = range(start, min(last, start + WINDOW - 1) + 1)
             fetched = await asyncio.gather(*(self.fetch_subpage(number, gallery, response) for number in numbers))
@@ -55,7 +56,10 @@ class SubpageGallerySpider(ManyPagesGallerySpider):
             shown.update(*(subpage.images for subpage in fetched))
             newest = subpages[-1]
             if newest.number == last and newest.has_next:
-                last = min(max(newest.last, last + 1), MAX_SUBPAGES)
+                named = max(newest.last, last + 1)
+        else:
+            if named > MAX_SUBPAGES:
+                leave_out("pages")
         while subpages[-1].reason in GONE:
             subpages.pop()
         return subpages

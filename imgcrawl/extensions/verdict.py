@@ -192,6 +192,9 @@ def _led_astray(stats: Mapping[str, Any]) -> Iterator[str]:
         yield f"{_many(ended, 'gallery')} asked to log in, though cookies are sent: the session has ended"
     for url, led in by_reason(stats, "gallery/led_to")[:1]:
         yield f"{led:,} galleries lead to one address, {url}: they are gone, or the site wants something first"
+    if left := int(stats.get("gallery/left_out", 0)):
+        often = _most_often(stats, "gallery/left_out")
+        yield f"{_many(left, 'gallery')} {'has' if left == 1 else 'have'} more images than were found{often}"
 
 
 def known_already(stats: Mapping[str, Any]) -> int:

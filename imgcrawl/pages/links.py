@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from parsel import Selector
 
+from imgcrawl.pages.bounds import bounded
 from imgcrawl.pages.candidates import is_empty, is_file
 from imgcrawl.pages.tags import EXTENSION, base_of, tags, text_of
 from imgcrawl.urls import WEB, absolute, host_of, origin_of
@@ -46,7 +47,7 @@ def frames_of(html: str | Selector, url: str, encoding: str = "utf-8") -> Frames
     for frame in dict.fromkeys(islice(found, _MAX_SEEN)):
         if frame and frame != url:
             (own if origin_of(frame) == origin else others).append(frame)
-    return Frames(own[:MAX_FRAMES], others[:MAX_FRAMES])
+    return Frames(list(bounded(own, MAX_FRAMES, "pages")), others[:MAX_FRAMES])
 
 
 def led_to(href: str, page: str, resolve: Callable[[str], str | None]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar, TypeVarTuple
@@ -44,7 +45,7 @@ async def outside_loop(size: int, function: Callable[[*_Args], _Result], *args: 
     """
     if size < LARGE:
         return function(*args)
-    return await while_wanted(_thread, partial(function, *args), _is_over)
+    return await while_wanted(_thread, partial(copy_context().run, function, *args), _is_over)
 
 
 async def in_pieces(size: int, made: Iterator[_Result]) -> AsyncIterator[_Result]:

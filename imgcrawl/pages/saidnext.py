@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Set
 from itertools import chain, islice
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -11,8 +12,10 @@ from urllib.parse import urlencode, urlsplit
 from parsel import Selector
 
 from imgcrawl.digits import whole
+from imgcrawl.pages.bounds import both_ends
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.pagination import leads_on, named_by, pressed_in, says_next, words_of
+from imgcrawl.pages.sizes import size_of
 from imgcrawl.urls import absolute, host_of
 
 _MOST = 5_000  # links, or parts of forms, of a page that are looked at
@@ -29,6 +32,16 @@ _MORE = re.compile(
     r"|(?:cargar|ver) más|carica altr[io]|(?:загрузить|показать) ещ[её]|加[载載]更多|查看更多|もっと見る|더 ?보기)\W*+",
     re.IGNORECASE,
 )
+_LOADS = re.compile("oad[-_]?[mM]ore")  # it begins with what is the same in all: a page is read in no time
+# Of what, where that is said in a language that has the word behind it.
+_OF_IMAGES = re.compile(
+    r"\b(?:images?|photos?|photographs?|pictures?|pics|files|media|wallpapers?|screenshots|scans|artworks?)\b",
+    re.IGNORECASE,
+)
+_OF_OTHERS = re.compile(r"more (?!(?:items|results)\b)[\w-]", re.IGNORECASE)
+_PRESSED = ("button", "input")
+_ANY = (*_PRESSED, "a", "div", "span")
+_LAST = 3  # images before such a button, which say what it is of
 _NO_ADDRESS = re.compile("#|javascript:", re.IGNORECASE)
 _FEW, _LONGEST = 500, 40  # characters of an attribute, and of such words
 _MAX_DOUBTS, _BEFORE, _MOST_IMAGES = 10, 3, 50  # of a page; elements before such a one, images in these
@@ -39,7 +52,7 @@ def next_said(page: Selector, url: str, base: str, encoding: str, number: int = 
     """The addresses that *page*, which is at *url*, says its next one has: in words, or by the number behind its own,
     which is *number* unless its address says another. What "next", "more" and "2" say may stand on any link, so that
     only addresses which look like another page of the same list count."""
-    links = list(islice(page.root.iter("a", "option"), _MOST))
+    links = both_ends(page.root.iter("a", "option"), _MOST)
     said = chain(
         (link.get("href") or "" for link in links if link.tag == "a" and leads_on(link)),
         (element.get(name) for element, name in pressed_in(page)),
@@ -60,29 +73,64 @@ def next_pressed(page: Selector) -> str:
     a pager that is sent back (`__doPostBack`). Empty where there is none; what turns the pictures of a show is none,
     nor what may as well unfold a text or a menu, but behind images in links."""
     doubts = 0
-    for element in islice(page.root.iter("a", "button", "input", "div", "span"), _MOST):
-        named = _MORE_NAMES.search(f"{element.get('class') or ''} {element.get('id') or ''}"[:_FEW])
-        href = (element.get("href") or "").strip()[:_FEW]
-        sent_back = "__doPostBack(" in href and "Page$" in href
-        if not (named or sent_back) or _is_hidden(element) or (href and not _NO_ADDRESS.match(href)):
-            continue
-        words = words_of(element) or (element.get("value") or "").strip()
-        if len(words) > _LONGEST or not (_MORE.fullmatch(words) or (sent_back and (words == "2" or says_next(words)))):
-            continue
-        if sent_back or (named and named[1]):
-            return words
-        doubts += 1
-        if doubts <= _MAX_DOUBTS and _is_behind_images(element):
+    for element, words, is_sure in _more_in(page, _ANY):
+        doubts += not is_sure
+        if is_sure or (doubts <= _MAX_DOUBTS and _is_behind_images(element)):
             return words
     return ""
 
 
+def _more_in(page: Selector, kinds: Iterable[str]) -> Iterator[tuple[Any, str, bool]]:
+    """Of these *kinds* of elements what loads more by a script alone, the words on it, and whether it surely does."""
+    for element in both_ends(page.root.iter(*kinds), _MOST):
+        named = _MORE_NAMES.search(f"{element.get('class') or ''} {element.get('id') or ''}"[:_FEW])
+        href = (element.get("href") or "").strip()[:_FEW]
+        sent_back = "__doPostBack(" in href and "Page$" in href
+        is_known = named is not None or sent_back
+        if (href and not _NO_ADDRESS.match(href)) or not (is_known or element.tag in _PRESSED) or _is_hidden(element):
+            continue
+        words = words_of(element) or (element.get("value") or "").strip()
+        if len(words) > _LONGEST or not (is_known or _OF_IMAGES.search(words)):
+            continue
+        if _MORE.fullmatch(words) or (sent_back and (words == "2" or says_next(words))):
+            yield element, words, sent_back or bool(named and named[1])
+
+
 def _is_behind_images(element: Any) -> bool:
     """Whether images in links stand before *element*, beside it or what it is in."""
-    around = [each for each in (element, element.getparent()) if each is not None]
-    before = chain.from_iterable(islice(each.itersiblings(preceding=True), _BEFORE) for each in around)
-    images = chain.from_iterable(islice(each.iter("img"), _MOST_IMAGES) for each in before)
+    images = chain.from_iterable(islice(each.iter("img"), _MOST_IMAGES) for each in _before(element, 1))
     return any(above.tag == "a" for image in images for above in islice(image.iterancestors(), _BEFORE))
+
+
+def _before(element: Any, levels: int) -> Iterator[Any]:
+    """What stands before *element*, and before what it is in, so many *levels* up: the nearest first."""
+    around = [element, *islice(element.iterancestors(), levels)]
+    return chain.from_iterable(islice(each.itersiblings(preceding=True), _BEFORE) for each in around)
+
+
+def more_pressed(page: Selector, text: str, base: str, encoding: str, images: Iterable[str]) -> str:
+    """The words of what loads more of the *images* of a gallery by a script alone; empty where there is none. *page*
+    is that of the gallery, and *text* its text.
+
+    What stands behind other pictures, those of other galleries and of who has written, loads more of these, and what
+    says that it shows more may as well unfold a text, unless it says of what.
+    """
+
+    def is_own(image: Any) -> bool:
+        link = next((above for above in islice(image.iterancestors(), _BEFORE) if above.tag == "a"), None)
+        stated = (value[:_FEW].split() for value in (image if link is None else link).attrib.values())
+        words = (word.rstrip(",") for value in stated for word in value if "." in word or "/" in word)
+        return any(size_of(absolute(base, word, encoding) or "").image in own for word in words)
+
+    own: Set[str] = frozenset()
+    may_be_any = "__doPostBack" in text or _LOADS.search(text)  # others are many
+    for element, words, is_sure in islice(_more_in(page, _ANY if may_be_any else _PRESSED), _MAX_DOUBTS):
+        if _OF_IMAGES.search(words) or (is_sure and not _OF_OTHERS.search(words)):
+            own = own or {size_of(image).image for image in images}
+            last = (deque(each.iter("img"), _LAST) for each in _before(element, _BEFORE))
+            if (nearest := next(filter(None, last), None)) and all(map(is_own, nearest)):
+                return words
+    return ""
 
 
 def _is_hidden(element: Any) -> bool:
