@@ -162,6 +162,7 @@ SLOW = {
     "test_framing.py::test_what_is_not_dangerous_is_accepted_and_is_no_others_answer",
     "test_framing.py::test_a_page_that_ends_is_whole_though_a_longer_one_was_said",
     "test_fuzz.py",
+    "test_fuzz_readers.py",
     "test_hanging_hosts.py",
     "test_large_bodies.py",
     "test_linear.py",

@@ -1,4 +1,4 @@
-"""Fuzzing that is guided by what the code does, of what tests/test_fuzz.py states: by hand, as CONTRIBUTING says.
+"""Fuzzing that is guided by what the code does, of what tests/test_fuzz*.py state: by hand, as CONTRIBUTING says.
 
 `pip install atheris && python -m tests.fuzz images CORPUS -max_total_time=600`: CORPUS is a folder of inputs, where
 what is new is added; other options are those of libFuzzer. What breaks a statement becomes an example of its test.
@@ -17,12 +17,19 @@ import atheris  # type: ignore[import-not-found] -- nothing else needs it
 SUFFIXES = (".csv", ".txt", ".json", ".jsonl", ".gz", ".zip", ".parquet", "")
 ENCODINGS = ("utf-8", "gb18030", "shift_jis", "utf-16-le", "iso-2022-jp")
 
-LIBRARIES = {"images": ["PIL"], "pages": ["parsel", "w3lib"], "texts": ["protego"]}  # that are of interest, too
+LIBRARIES = {
+    "images": ["PIL"],
+    "pages": ["parsel", "w3lib"],
+    "texts": ["protego"],
+    "thumbnails": ["parsel"],
+    "headers": ["PIL"],
+}  # that are of interest, too
 
 with atheris.instrument_imports(include=["imgcrawl", *LIBRARIES.get(sys.argv[1], ())]):
     from imgcrawl.images import frugal
     from imgcrawl.images.room import set_pixel_limit
     from tests import test_fuzz as states
+    from tests import test_fuzz_readers as readers
 
 
 def folder() -> Any:
@@ -35,6 +42,12 @@ def inner(test: Any, *fixtures: Any) -> Callable[..., None]:
     return lambda *values: test.hypothesis.inner_test(*fixtures, *values)
 
 
+def of_choices(test: Any) -> Callable[[bytes], None]:
+    """For what cannot be made of bytes but by hypothesis."""
+    run: Callable[[bytes], None] = test.hypothesis.fuzz_one_input
+    return run
+
+
 def of_text(test: Callable[..., None]) -> Callable[[bytes], None]:
     return lambda source: test(source.decode("utf-8", "surrogateescape"))
 
@@ -44,6 +57,7 @@ def chosen(test: Callable[..., None], options: tuple[str, ...]) -> Callable[[byt
     return lambda source: test(source[1:], options[source[0] % len(options)]) if source else None
 
 
+PAGES = [part.encode("utf-8", "replace") for part in [*readers.PARTS, "".join(readers.PARTS)]]
 TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "images": (inner(states.test_images), [*states.SOURCES.values()]),
     "stills": (inner(states.test_images_of_which_no_picture_is_made), states.STILLS),
@@ -63,6 +77,20 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
         inner(states.test_values_from_redis),
         [b'{"url": "http://x/", "meta": {"depth": 1}, "cookies": [{"name": "a"}], "headers": {"A": ["b"]}}'],
     ),
+    "thumbnails": (of_text(inner(readers.test_pages_of_thumbnails)), PAGES),
+    "series": (of_text(inner(readers.test_series_in_scripts)), PAGES),
+    "within": (of_text(inner(readers.test_photographs_within_a_page)), PAGES),
+    "long": (of_text(lambda text: inner(readers.test_addresses_without_end)(text, 70_000)), PAGES),
+    "packed": (
+        chosen(inner(readers.test_compressed_feeds, folder()), tuple(readers.PLUGINS)),
+        [bytes([n]) + packed for n in range(3) for packed in readers.PACKED],
+    ),
+    "told": (
+        lambda source: inner(readers.test_what_workers_tell_each_other)(source.split(b"\n"), 1e9),
+        [b"placeholder/" + b"a" * 64, b"placeholder/" + b"0" * 64 + b" http://a/b\nplaceholder/"],
+    ),
+    "learned": (of_choices(readers.test_placeholders_are_learned), []),
+    "headers": (inner(readers.test_pixels_that_a_header_tells), [*states.SOURCES.values()]),
 }
 
 

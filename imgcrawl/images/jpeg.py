@@ -21,6 +21,10 @@ _OTHERS: Final = {0xC4, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # segments that say not
 _EIGHTH: Final = 8  # Pillow's decoder makes pictures of sides that are as many times smaller
 _DRAFT: Final = 16  # of its pixels, as it is decoded, take the room of one
 _NOTHING: Final = 128  # what a decoder paints, in gray, where a scan has no data
+# Fill bytes (B.1.1.2): Pillow looks at each before the picture, and libjpeg at all of a run with each 64 KB of it.
+_FILL: Final = 1 << 19
+_LONG_FILL: Final = re.compile(rb"(?<!\xff)(\xff{65536})\xff{%d,}" % _FILL)  # more than a segment may have within
+_SOME_FILL: Final = b"\xff" * 64
 _MORE: Final = bytes(n * 90 % 251 for n in range(1, 999))  # data of a scan, or nothing where it has all
 
 
@@ -59,6 +63,16 @@ def headers(source: bytes) -> Headers | None:
             return None
         at = end
     return None
+
+
+def without_fill(source: bytes) -> bytes:
+    """*source* for a decoder, which would be at work for as long as the square of its longest runs of fill bytes: these
+    are shorter, and the picture is the same."""
+    if not source.startswith(SIGNATURE) or not any(
+        source.startswith(_SOME_FILL, at) for at in range(_FILL, len(source), _FILL)
+    ):
+        return source
+    return _LONG_FILL.sub(rb"\1", source)
 
 
 def segment(source: bytes, at: int, *, within: bool) -> tuple[int, int, int] | None:

@@ -16,6 +16,7 @@ from imgcrawl.imageerrors import ImageError
 from imgcrawl.images.costs import cost_of, refuse_too_many_parts, refuse_unusual
 from imgcrawl.images.damage import ends_early
 from imgcrawl.images.formats import foreign_format
+from imgcrawl.images.jpeg import without_fill
 from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT, ROOM, CostlyError, set_pixel_limit
 
 # Their plugins decode pictures within, of sizes that the header does not tell, some of them while they open.
@@ -61,6 +62,7 @@ def opened(source: bytes, *, room: int = 0, whole: bool = False) -> Iterator[Ima
     """
     if not source:
         raise ImageError("empty")
+    source = without_fill(source)
     formats(Image.preinit)
     refuse_too_many_parts(source)
     stream = _Stream(source)

@@ -25,6 +25,15 @@ def jpeg_of_comments(count: int) -> bytes:
     return _jpeg_with(b"\xff\xfe\0\3 " * count)
 
 
+def jpeg_of_fill(size: int, marker: bytes) -> bytes:
+    """So many fill bytes before the last *marker* of a progressive one: its decoder looks at all of them, and has no
+    more to do, with each 64 KB that it gets; behind them is another comment of the same bytes."""
+    source = encoded(Image.linear_gradient("L"), "JPEG", progressive=True)
+    at = source.rindex(marker)
+    comment = b"\xff\xfe\xff\xff" + b"\xff" * 65533 if marker != b"\xff\xd9" else b""
+    return source[:at] + b"\xff" * size + comment + b"\xff" * size + source[at:]
+
+
 def progressive_jpeg(width: int, height: int) -> bytes:
     """All coefficients are kept until the last scan."""
     return encoded(Image.new("RGB", (width, height)), "JPEG", progressive=True, subsampling=0)

@@ -76,6 +76,18 @@ def test_it_says_what_threads_would(decoder: DecoderProcess, tmp_path: Path) -> 
     assert refusal(lambda: decoder.facts_of_header(tmp_path / "none")) == "error"
 
 
+@pytest.mark.parametrize("marker", [b"\xff\xdb", b"\xff\xc4", b"\xff\xda", b"\xff\xd9"])
+def test_fill_bytes_without_end_take_no_time_and_nothing_of_the_picture(
+    decoder: DecoderProcess, marker: bytes, tmp_path: Path
+) -> None:
+    plain, filled = hostile.jpeg_of_fill(0, marker), hostile.jpeg_of_fill(10_000_000, marker)
+    file = tmp_path / "filled.jpg"
+    file.write_bytes(filled)
+    # Each in half a second of CPU time, by its bound.
+    assert decoder.examine(file) == decoder.examine(filled) == examine(plain)
+    assert decoder.thumbnail(filled, (64, 64)) == thumbnail(plain, (64, 64))
+
+
 @pytest.mark.parametrize(
     "made",
     [
