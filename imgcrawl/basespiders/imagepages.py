@@ -18,7 +18,7 @@ from imgcrawl.basespiders.gallery import GallerySpider, note_more
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.basespiders.ownimages import largest_of, own_images
 from imgcrawl.items import Gallery
-from imgcrawl.pages.bounds import both_ends, bounded, leave_out
+from imgcrawl.pages.bounds import NamesRead, both_ends, bounded, leave_out
 from imgcrawl.pages.candidates import is_shown
 from imgcrawl.pages.continued import continues, goes_on, offset_in, renumbers
 from imgcrawl.pages.links import MAX_FRAMES, frames_of
@@ -219,10 +219,11 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             return
         base, encoding = base_and_encoding(response)
         root: Any = response.selector.root
+        known = NamesRead()
         for link in both_ends(root.iter("a", "option"), _MOST_LINKS):
             named = named_by(link)
             if _DIGIT.search(named) and (address := absolute(base, named, encoding)):
-                yield self.at_home(address), words_of(link), link.tag == "a" and leads_on(link)
+                yield self.at_home(address), words_of(link), link.tag == "a" and leads_on(link, known)
 
     # The pages of its images
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
+_FEW = 500  # characters of an attribute
 # What a gallery has that was not looked at (`left_out`).
 LEFT_OUT: dict[str, str] = {
     "button": "a button shows more of its images, which only a script answers",
@@ -45,6 +46,20 @@ def bounded(things: Iterable[_T], most: int, what: str = "images") -> Iterator[_
     yield from islice(left, most)
     if next(left, left) is not left:
         leave_out(what)
+
+
+class NamesRead:
+    """What the elements of a page are called by one attribute, of which an element that is around thousands may have
+    megabytes: it is read once, and of very many names the first."""
+
+    def __init__(self, attribute: str = "class") -> None:
+        self._attribute = attribute
+        self._known: dict[Any, list[str]] = {}
+
+    def of(self, element: Any) -> list[str]:
+        if element not in self._known:
+            self._known[element] = (element.get(self._attribute) or "")[:_FEW].split()
+        return self._known[element]
 
 
 def both_ends(things: Iterable[_T], most: int) -> list[_T]:

@@ -226,13 +226,16 @@ def _alike(href: str, root: Any, base: str, encoding: str) -> str:
 def _carried_by(root: Any, originals: Originals) -> str:
     """The original of an image that an element around it states, in which it is alone; empty where none does."""
     for around in islice(root.iterancestors(), _CLOSE):
-        if around.tag == "a" or not is_carrier(dict(around.items())):
+        if around.tag == "a":
+            continue
+        key = (around, False)
+        if key not in originals:
+            said = dict(around.items())
+            originals[key] = [linked_file(said)] if is_carrier(said) else []
+        if not originals[key]:
             continue
         if not _is_alone_in(root, around):
             return ""
-        key = (around, False)
-        if key not in originals:
-            originals[key] = [linked_file(dict(around.items()))]
         if file := originals[key][0]:
             return file
     return ""

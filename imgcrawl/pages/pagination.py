@@ -12,6 +12,7 @@ from typing import Any
 from parsel import Selector
 
 from imgcrawl.digits import whole
+from imgcrawl.pages.bounds import NamesRead
 from imgcrawl.pages.repeated import PagePlaces
 from imgcrawl.urls import absolute, host_of
 
@@ -45,7 +46,7 @@ _ADDRESSES = (
 )
 _ADDRESS = re.compile(r"[/?]|\.[a-z]{3,5}\Z", re.IGNORECASE)
 _PRESSED = f"//*[{' or '.join(f'@{name}' for name in _ADDRESSES)}]"
-_FEW_ELEMENTS, _FEW_TEXTS, _FEW_WORDS, _FEW_CLASSES = 30, 8, 200, 500  # in a link, that are looked at
+_FEW_ELEMENTS, _FEW_TEXTS, _FEW_WORDS = 30, 8, 200  # in a link, that are looked at
 _OLDER = re.compile(r"\W*+(older|next) [a-z]{3,12}s\W*+", re.IGNORECASE)  # whatever stands on the list: stories, tales
 
 
@@ -161,15 +162,16 @@ def words_of(link: Any) -> str:
     return " ".join("".join(islice(link.itertext(), _FEW_TEXTS))[:_FEW_WORDS].split())
 
 
-def leads_on(link: Any) -> bool:
+def leads_on(link: Any, known: NamesRead | None = None) -> bool:
     """Whether *link*, an element, says that it leads to the next page: by its words, a label, or its class or that of
-    what it stands in."""
+    what it stands in. *known* is what several calls share."""
+    known = NamesRead() if known is None else known
     text = words_of(link)
     label = (link.get("aria-label") or link.get("title") or "")[:_FEW_WORDS]
     around = link.getparent()
-    classes = f"{link.get('class') or ''} {'' if around is None else around.get('class') or ''}"[:_FEW_CLASSES]
+    classes = [*known.of(link), *(() if around is None else known.of(around))]
     said = (each.strip(" :·|-") for each in (text, label))
-    return any(len(each) <= 30 and says_next(each) for each in said) or any(map(_NEXT_CLASS.fullmatch, classes.split()))
+    return any(len(each) <= 30 and says_next(each) for each in said) or any(map(_NEXT_CLASS.fullmatch, classes))
 
 
 def says_next(text: str) -> bool:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from imgcrawl.pages.candidates import is_file
 from imgcrawl.pages.images import Originals, find_images, images_in
 from imgcrawl.pages.pagination import words_of
-from imgcrawl.pages.repeated import MAX_ELEMENTS, PagePlaces, card_of, counted, is_boilerplate
+from imgcrawl.pages.repeated import MAX_ELEMENTS, PagePlaces, card_of, counted
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import host_of
@@ -139,7 +139,7 @@ def _weight(page: PagePlaces, elements: list[Any], links: dict[Any, str], *, wit
         with_image = sum(page.shows_image(card_of(element, around)) for element in elements)
         text = sum(len(words_of(element)) for element in elements) / len(elements)
         weight = _WITH_IMAGES if with_image * 2 > len(elements) else 0.25 if text >= 8 else 0.15
-    if sum(map(is_boilerplate, elements)) * 2 > len(elements):
+    if sum(map(page.is_boilerplate, elements)) * 2 > len(elements):
         weight *= 0.1
     if sum(bool(NO_GALLERY.search(urlsplit(links[element]).path)) for element in elements) * 2 > len(elements):
         weight *= 0.2
@@ -205,7 +205,7 @@ def _proposed(
     own: Counter[int] = Counter()
     alone: Counter[int] = Counter()
     for element, found in images.items():
-        if page.shows_image(element) and not is_boilerplate(element) and all(times[each] == 1 for each in found):
+        if page.shows_image(element) and not page.is_boilerplate(element) and all(times[each] == 1 for each in found):
             link, place = link_around(page, element), page.place_of(element)
             if link is None or page.links.get(link) not in galleries:
                 places[place].append(element)

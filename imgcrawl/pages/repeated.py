@@ -11,6 +11,7 @@ from typing import Any
 
 from parsel import Selector, css2xpath
 
+from imgcrawl.pages.bounds import NamesRead
 from imgcrawl.pages.tags import base_of
 from imgcrawl.urls import absolute
 
@@ -52,6 +53,7 @@ class PagePlaces:
         self._numbers: dict[tuple[int, str], int] = {}
         self._places: dict[Any, int] = {}
         self._repeated: dict[tuple[Any, str], int] = {}
+        self._names = NamesRead(), NamesRead("id"), NamesRead("role")
 
     @cached_property
     def links(self) -> dict[Any, str]:
@@ -78,6 +80,10 @@ class PagePlaces:
         """Whether there is an image in *element*, or a background. One that is told to be small does not count."""
         return element in self._with_images
 
+    def is_boilerplate(self, element: Any) -> bool:
+        """Whether *element* stands where pages have their menus, lists of what is popular, and the like."""
+        return _is_boilerplate(element, self._names)
+
     def place_of(self, element: Any) -> int:
         """A number that elements in the same place share."""
         above = [element]
@@ -99,7 +105,7 @@ class PagePlaces:
 
     def _step(self, element: Any) -> str:
         tag: str = element.tag
-        names = [name for name in (element.get("class") or "").split() if _NAME.fullmatch(name)]
+        names = [name for name in self._names[0].of(element) if _NAME.fullmatch(name)]
         names = [name for name in dict.fromkeys(names) if not _OF_ONE.search(name)]
         repeats = self._repeats(element)
         if repeats:
@@ -166,13 +172,12 @@ class PagePlaces:
         return set(elements)
 
 
-def is_boilerplate(element: Any) -> bool:
-    """Whether *element* stands where pages have their menus, lists of what is popular, and the like."""
+def _is_boilerplate(element: Any, known: Sequence[NamesRead]) -> bool:
     content = is_entry = False
     for above in islice(element.iterancestors(), _MOST_ABOVE):
         if above.tag in ("body", "html"):
             return False
-        names = [*(above.get("class") or "").split(), above.get("id") or "", above.get("role") or ""]
+        names = [name for names in known for name in names.of(above)]
         is_entry = is_entry or not _ENTRY.isdisjoint(names)
         if any(_BOILERPLATE.fullmatch(name) for name in names if not (is_entry and name == "widget")):
             return True

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from parsel import Selector
 
 from imgcrawl.digits import whole
-from imgcrawl.pages.bounds import both_ends
+from imgcrawl.pages.bounds import NamesRead, both_ends
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.pagination import leads_on, named_by, pressed_in, says_next, words_of
 from imgcrawl.pages.sizes import size_of
@@ -52,9 +52,9 @@ def next_said(page: Selector, url: str, base: str, encoding: str, number: int = 
     """The addresses that *page*, which is at *url*, says its next one has: in words, or by the number behind its own,
     which is *number* unless its address says another. What "next", "more" and "2" say may stand on any link, so that
     only addresses which look like another page of the same list count."""
-    links = both_ends(page.root.iter("a", "option"), _MOST)
+    links, known = both_ends(page.root.iter("a", "option"), _MOST), NamesRead()
     said = chain(
-        (link.get("href") or "" for link in links if link.tag == "a" and leads_on(link)),
+        (link.get("href") or "" for link in links if link.tag == "a" and leads_on(link, known)),
         (element.get(name) for element, name in pressed_in(page)),
         _submitted(page, url, encoding),
     )

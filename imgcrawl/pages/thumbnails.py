@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from imgcrawl.pages.candidates import is_file, is_shown
 from imgcrawl.pages.proposals import NO_GALLERY, images_at, link_around, propose_image_pages
-from imgcrawl.pages.repeated import MAX_ELEMENTS, PagePlaces, is_boilerplate, stated_side
+from imgcrawl.pages.repeated import MAX_ELEMENTS, PagePlaces, stated_side
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.urls import host_of
 
@@ -65,7 +65,7 @@ def thumbnails_by(page: PagePlaces, css: str, images: dict[Any, list[str]] | Non
         link = link_around(page, element)
         if link in links and link in page.links and stated_side(element) <= _LARGE:
             led_to.setdefault(page.links[link], {}).update(dict.fromkeys(found))
-        elif page.shows_image(element) and not is_boilerplate(element):
+        elif page.shows_image(element) and not page.is_boilerplate(element):
             others.update(filter(is_shown, found))
     return LinkedThumbnails(css, {address: tuple(shown) for address, shown in led_to.items()}, frozenset(others))
 
