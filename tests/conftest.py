@@ -128,6 +128,7 @@ SLOW = {
     "packaging/test_addon.py",
     "packaging/test_scrapyd.py",
     "packaging/test_wheel.py",
+    "pages/test_bounds.py",
     "pages/test_facts.py::test_malice_in_facts_costs_time_linear_in_its_length",
     "pages/test_images.py::test_ten_megabytes_of_malice",
     "pages/test_proposals.py::test_a_page_of_many_links_is_read_in_time",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -21,8 +21,9 @@ from imgcrawl.basespiders.manypages import Subpage
 from imgcrawl.basespiders.ownimages import own_images
 from imgcrawl.images.headers import pixels_of
 from imgcrawl.items import Gallery
+from imgcrawl.pages.bounds import bounded
 from imgcrawl.pages.outside import outside_loop, size_of
-from imgcrawl.pages.repeated import PagePlaces
+from imgcrawl.pages.repeated import MAX_ELEMENTS, PagePlaces
 from imgcrawl.pages.thumbnails import (
     LinkedThumbnails,
     are_alike,
@@ -104,6 +105,9 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
         page = super().read_gallery_page(response, number, gallery)
         if not page.links or gallery not in self._walked:
             return page
+        root: Any = cast("TextResponse", response).selector.root
+        for name in ("a", "img"):  # of more of them it is not known what they are
+            deque(bounded(root.iter(name), MAX_ELEMENTS), 0)
         led_to = _led_to(response, self._walked[gallery])
         shown = {self.at_home(link): tuple(map(self.image_url, images)) for link, images in led_to.items()}
         return replace(page, thumbnails=shown, links=tuple(link for link in page.links if link in shown))
@@ -156,7 +160,10 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
 
     async def _pages_of_images(self, response: Response) -> str:
         """CSS of the links to these on the page of a gallery; empty where it is not sure."""
-        if not isinstance(response, TextResponse) or not is_page(response) or response.text.count("<") > _MOST_TAGS:
+        if not isinstance(response, TextResponse) or not is_page(response):
+            return ""
+        if response.text.count("<") > _MOST_TAGS:
+            self.logger.info("%.500s: whether its images are thumbnails is not looked at: too large", response.url)
             return ""
         host = self._hosts.setdefault(host_of(response.url), _Host())
         size = size_of(response.body)

@@ -87,12 +87,14 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         found: list[GalleryPage] = []
         known, frames = {response.url}, first.links
         for _ in range(MAX_LEVEL):
-            new = [frame for frame in dict.fromkeys(frames) if frame not in known][:MAX_FRAMES]
+            new = list(bounded((frame for frame in dict.fromkeys(frames) if frame not in known), MAX_FRAMES, "pages"))
             known.update(new)
             numbered = enumerate(new, len(found) + 1)
             pages = await gather(*(self.fetch_frame(number, url, response) for number, url in numbered))
             found += pages
             frames = tuple(frame for page in pages for frame in page.links)
+        if not known.issuperset(frames):
+            leave_out("pages")
         if any(page.images for page in found):
             item["image_urls"] = []
             self.fill_images(item, [page for page in found if page.images or page.reason not in ("", "elsewhere")])

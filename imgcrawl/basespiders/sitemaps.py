@@ -73,7 +73,9 @@ class SitemapGallerySpider(GallerySpider):
             async for entry in in_pieces(len(response.body), self.entries_of(response)):
                 if entry.is_sitemap:
                     count += 1
-                    if level < MAX_LEVEL and self._is_wanted():
+                    if level == MAX_LEVEL:
+                        self.sitemap_lost(entry.address, level + 1, f"sitemaps in {MAX_LEVEL} others are the last read")
+                    elif self._is_wanted():
                         yield self.sitemap_request(self.at_home(entry.address), level + 1)
                 elif self._are_galleries is None or self._are_galleries.is_in(entry.address):
                     count, galleries = count + 1, galleries + 1

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
+MAX_IMAGES = 100_000  # of a page
 _FEW = 500  # characters of an attribute
+
 # What a gallery has that was not looked at (`left_out`).
 LEFT_OUT: dict[str, str] = {
     "button": "a button shows more of its images, which only a script answers",
@@ -46,6 +48,13 @@ def bounded(things: Iterable[_T], most: int, what: str = "images") -> Iterator[_
     yield from islice(left, most)
     if next(left, left) is not left:
         leave_out(what)
+
+
+def beginning_of(value: str, most: int) -> str:
+    """The first *most* characters of *value*, which states images; that there are more is noted, unless it is one."""
+    if len(value) > most and "base64" not in value[:_FEW]:
+        leave_out("images")
+    return value[:most]
 
 
 class NamesRead:

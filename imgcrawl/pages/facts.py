@@ -11,6 +11,7 @@ from typing import Any
 from parsel import Selector
 
 from imgcrawl.pages import linkeddata
+from imgcrawl.pages.bounds import MAX_IMAGES, bounded, leave_out
 from imgcrawl.pages.candidates import is_file
 from imgcrawl.pages.linkeddata import Named, Node
 from imgcrawl.pages.sizes import ORIGINAL, size_of
@@ -20,7 +21,6 @@ from imgcrawl.urls import WEB, absolute, resolve
 
 MAX_TEXT = 1_000  # characters of one fact
 MAX_TAGS = 100
-MAX_IMAGES = 1_000
 _HEADINGS = 10  # that many are looked at for one with a text
 
 # Names of <meta>, best first; the properties of schema.org; rel of <link> and <a>.
@@ -134,7 +134,7 @@ class FactsReader:
             name = _PREFIX.sub("", name).replace("depiction", "image")  # noqa: PLW2901 -- of RDFa
             if name == "url" and tag.scope and tag.scope.kind == "ImageObject":
                 name = "contentUrl"  # noqa: PLW2901 -- said in other words
-            if name not in _KNOWN_PROPERTIES or len(self._properties[name]) >= MAX_IMAGES or not _is_own(tag, name):
+            if name not in _KNOWN_PROPERTIES or not _is_own(tag, name):
                 continue
             for attribute in ("content", "resource", "src", "href", "datetime", "data"):
                 if value := tag.attributes.get(attribute, "").strip():
@@ -147,7 +147,7 @@ class FactsReader:
 
     @staticmethod
     def _add(to: dict[str, list[str]], key: str, value: str) -> None:
-        if key and value.strip() and len(to[key]) < MAX_IMAGES:
+        if key and value.strip():
             to[key].append(value.strip())
 
     # What comes of it
@@ -201,6 +201,7 @@ class FactsReader:
                 if not best or area > largest:
                     best, largest = address, area
                 if len(found) >= MAX_IMAGES:
+                    leave_out("images")
                     break
             facts.image = facts.image or best
         for name in IMAGE_PROPERTIES:
@@ -217,7 +218,7 @@ class FactsReader:
             found |= dict.fromkeys(filter(None, (self._absolute(linkeddata.address_of(still)) for still in stills)))
             facts.previews = list(found)[:1]
         facts.image = facts.image or next(iter(facts.previews), "")
-        facts.images = list(found)[:MAX_IMAGES]
+        facts.images = list(bounded(found, MAX_IMAGES))
 
     def _asked_for(self, stated: Iterable[str], facts: PageFacts) -> list[str]:
         """The addresses of images that are *stated*. Those that nobody can ask for are noted in *facts*."""

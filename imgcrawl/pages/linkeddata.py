@@ -10,14 +10,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
-from itertools import islice
 from typing import Any, NamedTuple
 
+from imgcrawl.pages.bounds import MAX_IMAGES, bounded, leave_out
 from imgcrawl.pages.candidates import is_file
 from imgcrawl.possessive import compile_possessive
 
-MAX_CHARACTERS = 1_000_000  # of all scripts of a page together; the largest of 180 real pages has 60,000
-MAX_NODES = 20_000
+MAX_CHARACTERS = 5_000_000  # of all scripts of a page together; the largest of 180 real pages has 60,000
+MAX_NODES = MAX_IMAGES
 
 # What a node says under these keys is about others: a logo, a portrait, another page.
 _OF_OTHERS_WORDS = """
@@ -33,7 +33,6 @@ _COMMENT_OR_STRING = compile_possessive(r'("(?:[^"\\]++|\\.?)*+"?)|/\*.*?(?:\*/|
 _BETWEEN = re.compile(r"[; \t\r\n]*+")
 _IMAGE_NAMED = compile_possessive(r'"(?:image|contentUrl|thumbnailUrl)"\s*+:\s*+\[?\s*+"((?:[^"\\]|\\.){4,2000}+)"')
 _DECODER = json.JSONDecoder(strict=False)
-MAX_NAMED = 100
 MAX_PEOPLE = 20
 
 _WRAPPED = 4  # lists and nodes around an address
@@ -65,6 +64,7 @@ def graph_in(scripts: Iterable[str]) -> Graph:
     for script in scripts:
         left -= len(script)
         if left < 0:
+            leave_out("images")
             break
         data = _parsed(script)
         for node, own, is_main in _walk(data, MAX_NODES - len(nodes)):
@@ -90,7 +90,7 @@ def kinds(node: Node) -> list[str]:
 def values(node: Node, key: str) -> list[Any]:
     """The values of a property: of a list its elements."""
     value = node.get(key)
-    return value[:1_000] if isinstance(value, list) else [] if value is None else [value]
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def text(node: Node, *keys: str) -> str:
@@ -175,7 +175,7 @@ def _parsed(script: str) -> Any:
     except RecursionError:
         return None
     except ValueError:
-        found.append({"image": [_json_string(name[1]) for name in islice(_IMAGE_NAMED.finditer(script), MAX_NAMED)]})
+        found.append({"image": [_json_string(name[1]) for name in bounded(_IMAGE_NAMED.finditer(script), MAX_IMAGES)]})
     return found
 
 
@@ -212,4 +212,6 @@ def _walk(data: Any, limit: int) -> Iterator[tuple[Node, bool, bool]]:
                 if isinstance(inner, dict | list)
             ]
         elif isinstance(value, list):
-            stack += [(inner, own, is_main) for inner in reversed(value[:limit]) if isinstance(inner, dict | list)]
+            stack += [(inner, own, is_main) for inner in reversed(value) if isinstance(inner, dict | list)]
+    if stack:
+        leave_out("images")

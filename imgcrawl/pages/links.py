@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
-from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -44,7 +43,7 @@ def frames_of(html: str | Selector, url: str, encoding: str = "utf-8") -> Frames
     seen = (each for each in frames if not any(_TINY.fullmatch(each.get(side, "")) for side in ("width", "height")))
     found = (absolute(base, each.get("src", ""), encoding) for each in seen if not is_empty(each.get("src", "")))
     origin, own, others = origin_of(url), list[str](), list[str]()
-    for frame in dict.fromkeys(islice(found, _MAX_SEEN)):
+    for frame in dict.fromkeys(bounded(found, _MAX_SEEN, "pages")):
         if frame and frame != url:
             (own if origin_of(frame) == origin else others).append(frame)
     return Frames(list(bounded(own, MAX_FRAMES, "pages")), others[:MAX_FRAMES])

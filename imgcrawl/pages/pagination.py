@@ -12,7 +12,7 @@ from typing import Any
 from parsel import Selector
 
 from imgcrawl.digits import whole
-from imgcrawl.pages.bounds import NamesRead
+from imgcrawl.pages.bounds import NamesRead, both_ends
 from imgcrawl.pages.repeated import PagePlaces
 from imgcrawl.urls import absolute, host_of
 
@@ -135,7 +135,7 @@ def _pressed(page: PagePlaces) -> str:
 
 def pressed_in(page: Selector) -> Iterator[tuple[Any, str]]:
     """What is pressed, or scrolled to, to see the next page, and the attribute that has its address."""
-    for node in page.xpath(_PRESSED)[:100]:
+    for node in both_ends(page.xpath(_PRESSED), 100):
         element = node.root
         name = next(name for name in _ADDRESSES if name in element.attrib)
         said = words_of(element)

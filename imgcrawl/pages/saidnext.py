@@ -175,10 +175,10 @@ def _number_of(url: str, other: str, told: int) -> int | None:
 
 def _submitted(page: Selector, url: str, encoding: str) -> Iterator[str]:
     """What the forms lead to whose button says that it is for the next page."""
-    for form in islice(page.root.iter("form"), 100):
+    for form in both_ends(page.root.iter("form"), 100):
         if (form.get("method") or "get").strip().lower() != "get":
             continue
-        parts = list(islice(form.iter("input", "button"), 100))
+        parts = both_ends(form.iter("input", "button"), 100)
         button = next((part for part in parts if _is_button(part) and _says_next(part)), None)
         if button is None:
             continue

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Set
-from itertools import count, islice
+from itertools import count
 
+from imgcrawl.pages.bounds import MAX_IMAGES, bounded, leave_out
 from imgcrawl.pages.candidates import ORIGINAL, ORNAMENT, PHOTOGRAPH, PLACEHOLDER, file_name
 from imgcrawl.pages.literals import literal_to
 from imgcrawl.pages.sizes import size_of
@@ -14,7 +15,6 @@ from imgcrawl.pages.values import Stated, images_listed, images_of
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute
 
-MAX_SCRIPTED = 10_000  # images of a page
 # In linear time: a tag has an end, and what is not closed goes on to the end of the page.
 _SCRIPT = re.compile(r"<script\b([^<>]{0,2000}+)>(.*?)(?:</script|\Z)", re.DOTALL | re.IGNORECASE)
 _ONLOAD = re.compile(r"""<body\b[^<>]{0,2000}?\sonload\s*+=\s*+(?:"([^"<>]*+)"|'([^'<>]*+)')""", re.IGNORECASE)
@@ -42,12 +42,12 @@ _PAIRS = re.compile(
 )
 _LEAST_NAME = 5  # characters of a file's name that tells images apart
 _BEFORE, _NAME = 400, 64  # characters before a list: of the object that it is in, and of its name
-_MAX_LISTS, _ALONE = 30, 3  # of a page; images of one that no other speaks for
-_MAX_LOOKS = 2_000  # of a page: around lists that have a name as all things have
-_MAX_LIST, _MAX_READ = 1_000_000, 6_000_000  # characters of one; of all
+_MAX_LISTS, _ALONE = 1_000, 3  # of a page; images of one that no other speaks for
+_MAX_LOOKS = 20_000  # of a page: around lists that have a name as all things have
+_MAX_READ = 6_000_000  # characters of all
 _QUOTES = re.compile(r"\\{1,2}(?:u0022|x22)")  # as they stand in a text for JSON.parse
 # What is a list, an object or an address in base64.
-_BASE64 = re.compile(r"""["'`]((?:W[3yw]|eyJ|aHR0c)[A-Za-z0-9+/]{40,1000000}+={0,2})["'`]""")
+_BASE64 = re.compile(r"""["'`]((?:W[3yw]|eyJ|aHR0c)[A-Za-z0-9+/]{40,}+={0,2})["'`]""")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 # A page that is there to lead on has next to nothing else: nothing to press, and few words.
 _LEADS = compile_possessive(
@@ -99,8 +99,8 @@ def scripted_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
                 continue
             if not ORNAMENT.search(name) and (address := absolute(base, stated, encoding)):
                 found[address] = None
-                if len(found) >= MAX_SCRIPTED:
-                    return list(found)
+                if len(found) > MAX_IMAGES:
+                    return list(bounded(found, MAX_IMAGES))
     return list(found)
 
 
@@ -108,7 +108,8 @@ def styled_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
     """The addresses of photographs, by their names, in the `<style>` elements of a page, in order, none twice."""
     images = (image for style in _STYLE.finditer(text) for image in images_of("style", style[1]))
     photographs = (address for _, address in map(max, images) if _is_photograph(address))
-    return list(filter(None, dict.fromkeys(absolute(base, each, encoding) for each in photographs)))[:MAX_SCRIPTED]
+    addresses = dict.fromkeys(absolute(base, each, encoding) for each in photographs)
+    return list(bounded(filter(None, addresses), MAX_IMAGES))
 
 
 def listed_images(scripts: Iterable[str], base: str, encoding: str, shown: Set[str]) -> tuple[list[str], list[str]]:
@@ -116,7 +117,7 @@ def listed_images(scripts: Iterable[str], base: str, encoding: str, shown: Set[s
     `sizes.size_of` has it), or as the only gallery of the page; and those of their small copies."""
     found: list[str | None] = []
     copies: list[str | None] = []
-    lists = list(islice(_lists_in(scripts), _MAX_LISTS))
+    lists = list(_lists_in(scripts))
     names = {name for image in shown if len((name := file_name(image)).partition(".")[0]) >= _LEAST_NAME}
     for (images, small), is_gallery in lists:
         stated = [absolute(base, address, encoding) for image in images for _, address in image]
@@ -144,10 +145,11 @@ def _lists_in(scripts: Iterable[str]) -> Iterator[tuple[Stated, bool]]:
                 if not called:
                     continue
                 tried += 1
-                if tried > _MAX_LISTS or left <= 0:
-                    return
-                data, length = literal_to(code, found.start(), _MAX_LIST)
+                data, length = literal_to(code, found.start(), left) if left > 0 else (None, 0)
                 left -= length
+                if tried > _MAX_LISTS or (data is None and left <= 0):
+                    leave_out("images")
+                    return
                 stated = images_listed(data, called) if data is not None else Stated([], set())
                 images = [each for each in stated.images if _is_photograph(max(each)[1]) and "/" in max(each)[1]]
                 if len(images) > 1:
@@ -162,7 +164,7 @@ def _called(code: str, start: int, looks: Iterator[int]) -> tuple[str, bool]:
     called = _name_in(code[max(0, start - _NAME) : start])
     last = called.rpartition(".")[2]
     has_copies = False
-    if last in _ITEMS and last == called and next(looks) < _MAX_LOOKS:
+    if last in _ITEMS and last == called and _may_look(looks):
         has_copies = _PAIRS.match(code, start) is not None
         before = _WHOLE.sub("", _WHOLE.sub("", code[max(0, start - _BEFORE) : start]))
         opened = before.rfind("{")
@@ -171,6 +173,12 @@ def _called(code: str, start: int, looks: Iterator[int]) -> tuple[str, bool]:
     if not _GALLERY.search(called) or "preload" in called.lower():  # before they are shown, if they are: buttons
         return (last or "images", False) if has_copies else ("", False)
     return "images" if last in _OF_VIEWERS else called if last in _ITEMS else last, True
+
+
+def _may_look(looks: Iterator[int]) -> bool:
+    if (look := next(looks)) == _MAX_LOOKS:
+        leave_out("images")
+    return look < _MAX_LOOKS
 
 
 def _name_in(before: str) -> str:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Set
-from itertools import islice
 
+from imgcrawl.pages.bounds import MAX_IMAGES, leave_out
 from imgcrawl.pages.candidates import ORNAMENT, file_name
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute
 
-_MOST = 10_000  # addresses of a page that are looked at
-_MOST_NAMES = 50  # of what the page shows
 _LONGEST, _BETWEEN = 500, 60  # characters of an address, and between two of them
+_SHORT = 4  # characters at the end of a file's name, by which it is looked for
 _LEAST = 3  # of less one cannot tell that they are alike
 _END = compile_possessive(r"\.(?:jpe?g|png|webp|avif)(?:\?[^\s\"'`<>|,;\\]*+)?+(?=[\s\"'`<>|,;\\)]|\Z)", re.IGNORECASE)
 _BACK = compile_possessive(r"[^\s\"'`<>|,;()=\[\]{}]*+")
+_BEFORE_NAME = re.compile("[/\"'`,=(]")
 _NUMBERS = re.compile("[0-9]+")
 _OF_SIZES = re.compile(r"[0-9](?:w|x|px)\b")  # srcset
 
@@ -24,11 +24,12 @@ _OF_SIZES = re.compile(r"[0-9](?:w|x|px)\b")  # srcset
 def images_in_series(scripts: Iterable[str], base: str, encoding: str, shown: Set[str]) -> list[str]:
     """The addresses of the images in one folder that *scripts* name one after the other, with the same between each two
     of them but for numbers, where one of them is *shown*, as `sizes.size_of` has it; no sizes of one image."""
-    names = [name for image in islice(shown, _MOST_NAMES) if len(name := file_name(image)) > 1]
+    names = {name for image in shown if len(name := file_name(image)) > 1}
+    ends = {name.rpartition(".")[0][-_SHORT:] for name in names}
     found: list[str] = []
-    looks = iter(range(_MOST))
+    looks = iter(range(MAX_IMAGES))
     for script in scripts:
-        if any(_has_others_near(script, name) for name in names):
+        if _has_some_near_others(script, names, ends):
             for series in _series_in(script, looks):
                 addresses = [absolute(base, address, encoding) or "" for address in series]
                 images = {size_of(address).image for address in addresses}
@@ -37,20 +38,19 @@ def images_in_series(scripts: Iterable[str], base: str, encoding: str, shown: Se
     return found
 
 
-def _has_others_near(script: str, name: str) -> bool:
-    """Whether another address stands close to the first one in *script* that has *name* in it."""
-    start = script.find(name)
-    end = start + len(name)
-    if start < 0:
-        return False
-    if (behind := _END.search(script, end, end + _BETWEEN + _LONGEST)) and _begin(
-        script, end, behind
-    ) <= end + _BETWEEN:
-        return True
-    before = script[max(0, start - _BETWEEN - _LONGEST) : start]
-    last = max((match.end() for match in _END.finditer(before)), default=-_BETWEEN - 1)
-    back = _BACK.match(before[::-1])
-    return len(before) - (len(back[0]) if back else 0) - last <= _BETWEEN
+def _has_some_near_others(script: str, names: Set[str], ends: Set[str]) -> bool:
+    """Whether the address in *script* of a file of one of *names*, which have these *ends*, stands close to another."""
+    end, was_named = -_BETWEEN - _LONGEST, False
+    for match in _END.finditer(script):
+        is_named, start = False, match.start()
+        tail = script[max(0, start - _SHORT) : start]
+        if was_named or (tail if tail.isalnum() else _BEFORE_NAME.split(tail)[-1]) in ends:
+            begin = _begin(script, max(0, end), match)
+            is_named = file_name(script[begin : match.end()].replace("\\/", "/")) in names
+            if (is_named or was_named) and begin - end <= _BETWEEN:
+                return True
+        end, was_named = match.end(), is_named
+    return False
 
 
 def _begin(script: str, end: int, match: re.Match[str]) -> int:
@@ -62,7 +62,10 @@ def _begin(script: str, end: int, match: re.Match[str]) -> int:
 def _series_in(script: str, looks: Iterator[int]) -> Iterator[list[str]]:
     series: list[str] = []
     alike, end = "", 0
-    for match, _ in zip(_END.finditer(script), looks, strict=False):
+    for match in _END.finditer(script):
+        if next(looks, None) is None:
+            leave_out("images")
+            break
         begin = _begin(script, end, match)
         address = script[begin : match.end()].replace("\\/", "/")
         between = script[end : min(begin, end + _BETWEEN + 1)]

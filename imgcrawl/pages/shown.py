@@ -14,7 +14,7 @@ from lxml import etree
 from parsel import Selector
 
 from imgcrawl.pages.candidates import LISTED, LONGEST_NAME, ORIGINAL, PLAIN, file_name, rank_by_name
-from imgcrawl.pages.facts import MAX_IMAGES, MAX_TEXT
+from imgcrawl.pages.facts import MAX_TEXT
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import IMAGES, base_of
 from imgcrawl.urls import resolve
@@ -65,7 +65,7 @@ def captions_of(page: Selector, images: Iterable[str], url: str, encoding: str =
         elif _plain(said) != _plain(unquote(file_name(address)).rpartition(".")[0]):
             sentences.setdefault(address, Caption(said, surely=False))
     captions |= {address: said for address, said in sentences.items() if address not in captions}
-    return dict(islice(captions.items(), MAX_IMAGES))
+    return captions
 
 
 def captions_kept(shown: Iterable[tuple[str, Caption]], title: str) -> dict[str, str]:

@@ -214,6 +214,7 @@ def _of_xml(body: bytes, url: str) -> Iterator[SitemapEntry]:
         remove_comments=True,
         encoding="utf-8",
     )
+    too_many = False
     count = kept = 0  # entries, and elements and attributes that are in memory
     try:
         for _, element in events:
@@ -221,7 +222,9 @@ def _of_xml(body: bytes, url: str) -> Iterator[SitemapEntry]:
             read = _ENTRIES.get(_name(element))
             count += read is not None
             if read and (entry := read(element, url)):
-                yield entry
+                too_many = too_many or len(entry.images) > MAX_IMAGES
+                yield entry._replace(images=entry.images[:MAX_IMAGES])
+            too_many = too_many or (not read and kept > _MAX_IN_ONE)
             if read or kept > _MAX_IN_ONE:
                 element.clear()
                 above = element.getparent()  # of the root there may be something in front all the same
@@ -234,6 +237,8 @@ def _of_xml(body: bytes, url: str) -> Iterator[SitemapEntry]:
         raise ValueError(f"{_BREAKS_OFF} ({error})") from error  # what stands before it has been read
     if is_cut:
         raise ValueError(_BREAKS_OFF)
+    if too_many:
+        raise ValueError(f"an entry of more than {MAX_IMAGES:,} images: the first were read")
     if count < sum(1 for _ in _ENTRY_END.finditer(document)):
         raise ValueError(_NOT_WELL_FORMED % count)
 
@@ -247,7 +252,7 @@ def _entry(element: Any, url: str) -> SitemapEntry | None:
         above = _name(child.getparent())
         if child.getparent() is element:
             address = address or found
-        elif above == "image" and len(images) < MAX_IMAGES:
+        elif above == "image":
             images[found] = None
     return SitemapEntry(address, tuple(images), _name(element) == "sitemap") if address else None
 
@@ -260,7 +265,7 @@ def _of_feed(element: Any, url: str) -> SitemapEntry | None:
         name, kind = _name(child), child.get("type") or child.get("medium") or ""
         stated = child.get("href") or child.get("url") or _text(child)
         if name in ("enclosure", "content") or child.get("rel") == "enclosure":
-            if kind.startswith("image") and len(images) < MAX_IMAGES and (found := absolute(url, stated)):
+            if kind.startswith("image") and (found := absolute(url, stated)):
                 images[found] = None
         elif child.getparent() is element and name == "link" and child.get("rel", "alternate") == "alternate":
             pages.insert(0, absolute(url, stated) if stated else None)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import islice
 from typing import Any, NamedTuple
 
+from imgcrawl.pages.bounds import MAX_IMAGES, beginning_of, bounded
 from imgcrawl.pages.candidates import (
     ORIGINAL,
     ORIGINALS,
@@ -34,7 +34,6 @@ from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import MAY_STATE
 from imgcrawl.possessive import compile_possessive
 
-MAX_STATED = 10_000  # images of one value
 _DEPTH = 20  # of lists and objects in each other
 _LONGEST = 200  # characters of a name that are looked at
 
@@ -125,14 +124,15 @@ def linked_file(attributes: dict[str, str], stated: Stated | None = None) -> str
 def images_of(name: str, value: str) -> list[Candidates]:
     """What *value* states, which is that of the attribute *name*: several images, or one."""
     rank = _rank_of(name)
-    value = value[:MAX_VALUE].strip()
+    value = beginning_of(value, MAX_VALUE).strip() if rank else ""
     if rank is None or not value or ("<" in value and name != "style" and value[0] not in "{["):
         return []
     if value[0] in "{[" and (data := literal(value)) is not None:
         return _images_of(data, name, rank)
     if _SCRIPTED.match(name) or value[0] in "{[":
         quoted = ((_rank_of(match[1] or "src"), match[3].replace("\\/", "/")) for match in _QUOTED.finditer(value))
-        return [[(of_key, address)] for of_key, address in quoted if of_key and is_address(address)][:MAX_STATED]
+        found = ([(of_key, address)] for of_key, address in quoted if of_key and is_address(address))
+        return list(bounded(found, MAX_IMAGES))
     is_set = name.endswith("set")
     if not is_set and (_BACKGROUND.match(name) or "url(" in value):
         return list(_backgrounds(value))
@@ -141,7 +141,7 @@ def images_of(name: str, value: str) -> list[Candidates]:
         return [sizes] if sizes else []
     parts = list(filter(None, map(str.strip, _SEPARATOR.split(value))))
     parts = parts if all(map(is_address, parts)) else [value]
-    return [[(rank, part)] for part in parts[:MAX_STATED] if is_address(part) or (rank[0] > 0 and is_name(part))]
+    return [[(rank, at)] for at in bounded(parts, MAX_IMAGES) if is_address(at) or (rank[0] > 0 and is_name(at))]
 
 
 def images_listed(data: list[Any] | dict[str, Any], name: str) -> Stated:
@@ -151,7 +151,7 @@ def images_listed(data: list[Any] | dict[str, Any], name: str) -> Stated:
 
 
 def _images_of(data: Any, name: str, rank: Rank) -> list[Candidates]:
-    found = list(islice(_images_in(data, name, rank), MAX_STATED))
+    found = list(bounded(_images_in(data, name, rank), MAX_IMAGES))
     images = {_image(address) for image in found for _, address in image}
     return [[pair for image in found for pair in image]] if len(images) == 1 else found  # several sizes of one
 
@@ -285,7 +285,7 @@ def _sizes(data: Any, name: str, rank: Rank, depth: int) -> list[Candidates]:
     if isinstance(data, list) or any(isinstance(data.get(key), str) for key in ("src", "url")):
         data = {f"{name}-{number}": each for number, each in enumerate(data if isinstance(data, list) else [data])}
     found: list[tuple[str, Candidates]] = []
-    for key, value in islice(data.items(), MAX_STATED):
+    for key, value in bounded(data.items(), MAX_IMAGES):
         of_key = _rank_of(key) or rank
         if is_address(value):
             found.append((key, [(of_key, value)]))
