@@ -147,11 +147,11 @@ class Gallery(OpenItem):
     name (`{name}` in IMAGES_NAME), the address of the page that shows the image (its Referer) where that is not `url`,
     and the path to store it at, without an extension, in place of IMAGES_NAME. `opt_outs` is what the page said against
     the use of its content (`imgcrawl.optouts`), `referrer_policy` what it said of its Referer (`imgcrawl.referrers`),
-    `referrer_policies` what others of `image_pages` said. Fields of `PAGE_FACTS` are there where the page states them,
-    as they stand there; `image_facts` what it states about single images: address → fact → value; `image_copies` where
-    what the link around an image leads to may be a page: address → image. `error` says why a page could not be had;
-    such a gallery has no images. `left_out`: `pages.bounds.LEFT_OUT`. `url` is what was asked for, `final_url` where
-    redirects led."""
+    `referrer_policies` and `opt_outs_of_pages` what others of `image_pages` said. Fields of `PAGE_FACTS` are there
+    where the page states them, as they stand there; `image_facts` what it states about single images: address → fact →
+    value; `image_copies` where what the link around an image leads to may be a page: address → image. `error` says why
+    a page could not be had; such a gallery has no images. `left_out`: `pages.bounds.LEFT_OUT`. `url` is what was asked
+    for, `final_url` where redirects led."""
 
     spider = scrapy.Field()
     url = scrapy.Field()
@@ -237,7 +237,7 @@ _PARALLEL = {
 }
 _LISTS = {
     *_PARALLEL, "images", "videos", "image_urls", "video_urls", "image_paths", "video_paths", "image_facts",
-    "image_copies", "failed_pages", "referrer_policies",
+    "image_copies", "failed_pages", "referrer_policies", "opt_outs_of_pages",
 }  # fmt: skip
 
 

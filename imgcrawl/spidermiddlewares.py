@@ -64,9 +64,10 @@ class OptOuts:
 
 
 class OptOutsMiddleware(BaseSpiderMiddleware):
-    """Notes in an item's `opt_outs` what its pages say against the use of their content (`imgcrawl.optouts`).
+    """Notes in an item's `opt_outs` what its page says against the use of its content (`imgcrawl.optouts`); and in
+    `opt_outs_of_pages`, by their address, what others of its `image_pages` say besides: that is said of their images.
 
-    Its pages are the one it was made from, `url`, and `image_pages`. An item without that field is left alone; a dict
+    Its page is the one it was made from, or `url`. An item without such a field is left alone; a dict
     gets it only if there is something to say. Which opt-outs are obeyed is for the pipeline to decide (`OptOuts`).
     """
 
@@ -81,8 +82,11 @@ class OptOutsMiddleware(BaseSpiderMiddleware):
             _remember(self._said, response, said)
 
     def get_processed_item(self, item: Any, response: Response | None) -> Any:
-        if said := {word for each in _said_of(self._said, item, response) for words in each.values() for word in words}:
+        own, parts = _said_of(self._said, item, response)
+        if said := {word for words in own.values() for word in words}:
             _note(item, "opt_outs", [word for word in KNOWN if word in said])
+        if others := {page: words for page, words in parts.items() if not said.issuperset(words)}:
+            _note(item, "opt_outs_of_pages", others)
         return item
 
 

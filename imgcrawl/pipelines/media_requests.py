@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import unquote
@@ -101,14 +101,13 @@ class MediaRequests:
         """The requests for *urls*, in their order; one that cannot be asked for has `image_refused` in its meta."""
         page = adapter.get("final_url") or adapter.get("url")  # what shows the images is where redirects led
         pages = adapter.get(self.pages_field) or []
-        said = [word for word in adapter.get("opt_outs") or () if word in KNOWN]
+        said, said_of_pages = adapter.get("opt_outs") or (), _dict(adapter.get("opt_outs_of_pages"))
         unwanted = self.galleries.reason(adapter)
         is_retried = "failed" in adapter  # its images are some of a gallery's
         named = self._item_fields(adapter, spider) if "{filename" in self.template else {}
         paths, known_as = prepared
         copies = adapter.get("image_copies")
-        policy, of_pages = adapter.get("referrer_policy"), adapter.get("referrer_policies")
-        of_pages = of_pages if isinstance(of_pages, dict) else {}
+        policy, of_pages = adapter.get("referrer_policy"), _dict(adapter.get("referrer_policies"))
         given, names = self._given_paths(adapter), adapter.get(self.names_field) or []
         for index, (url, path) in enumerate(zip(urls, paths, strict=True)):
             referer = pages[index] if index < len(pages) else page
@@ -120,8 +119,7 @@ class MediaRequests:
                 request.meta["image_copy"] = copies[url]
             if unwanted or not (index + 1 in self.galleries.images or is_retried):
                 request.meta.setdefault("image_refused", unwanted or "range")
-            if said:
-                self._apply_page_opt_outs(said, request)
+            self._apply_page_opt_outs((*said, *said_of_pages.get(referer, ())), request)
             if named and not _at(given, index):
                 fields = named | self._image_fields(names, index, url) | {"filename": FILE_NAME}
                 request.meta["image_path_by_server"] = path_for(self.template, fields)
@@ -145,8 +143,7 @@ class MediaRequests:
         unwanted = self.galleries.reason(adapter)
         if unwanted or not (index + 1 in self.galleries.images or "failed" in adapter):
             ours.meta["image_refused"] = unwanted or "range"
-        if said := [word for word in adapter.get("opt_outs") or () if word in KNOWN]:
-            self._apply_page_opt_outs(said, ours)
+        self._apply_page_opt_outs(adapter.get("opt_outs") or (), ours)
         request.meta.update({**ours.meta, **request.meta})
         request.headers.update({**ours.headers, **request.headers})
         request.callback = NO_CALLBACK
@@ -180,8 +177,10 @@ class MediaRequests:
         made.meta.update({name: request.meta[name] for name in kept}, image_of_page=True)
         return made
 
-    def _apply_page_opt_outs(self, said: list[str], request: Request) -> None:
-        """Refuse *request* for what its page said, or note what was said and is allowed."""
+    def _apply_page_opt_outs(self, words: Collection[str], request: Request) -> None:
+        """Refuse *request* for the *words* that its page said, or note what was said and is allowed."""
+        if not words or not (said := [word for word in KNOWN if word in words]):
+            return
         if obeyed := self.opt_outs.obeyed(said):
             request.meta["image_refused"] = reason_of_opt_out(obeyed)
         else:
@@ -231,6 +230,10 @@ class MediaRequests:
             "filename": basename,
             "host": host_of(str(url)) if "{host" in self.template else "",
         }
+
+
+def _dict(value: Any) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _is_simple(value: Any) -> bool:

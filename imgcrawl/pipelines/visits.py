@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -75,7 +76,9 @@ def visit_of(
     if "://" not in url and images and (url or not title):  # a place in a list, which another list may have, too
         known_as = f"{url}\0{_text(images[0]['url'])}"
     gallery = gallery_key(spider, known_as, media, title)
-    not_asked = _NOT_ASKED | {reason_of_opt_out(str(word)) for word in adapter.get("opt_outs") or ()}
+    of_pages = adapter.get("opt_outs_of_pages")
+    said = chain(adapter.get("opt_outs") or (), *(of_pages.values() if isinstance(of_pages, dict) else ()))
+    not_asked = _NOT_ASKED | {reason_of_opt_out(str(word)) for word in said}
     outcomes = [
         LastOutcome(
             key=key,

@@ -26,7 +26,7 @@ _OWN = {"spider", "scraped_at", "error", "failed", "images", "videos", "failed_p
 # What other rows may not set: it would be another's word about where an item came from, or how it is stored.
 _ITEM_ONLY = {
     *("url", "final_url", "opt_outs", "image_facts", "image_copies", "image_names", "image_pages", "image_paths"),
-    *("referrer_policy", "referrer_policies", "video_names", "video_pages", "video_paths"),
+    *("referrer_policy", "referrer_policies", "opt_outs_of_pages", "video_names", "video_pages", "video_paths"),
 }
 # Of several columns with addresses, the first of these.
 _NAMES = ("image_url", "image", "img_url", "img", "photo_url", "photo", "picture_url", "picture", "url", "src", "link")
