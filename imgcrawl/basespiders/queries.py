@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, cast
 
 from lxml import etree
@@ -11,6 +13,10 @@ from parsel.csstranslator import GenericTranslator, HTMLTranslator
 from scrapy.http import JsonResponse, Response, TextResponse
 
 from imgcrawl.basespiders.trials import is_css
+from imgcrawl.pages.links import pressed_address
+
+_NO_ADDRESS = re.compile(r"\s*(?:#|javascript:|\Z)", re.IGNORECASE)
+_MOST = 100  # elements in one, that are looked at for what a click leads to
 
 
 def each(page: Response | Selector, query: str) -> Iterator[Selector]:
@@ -45,17 +51,36 @@ def said(node: Selector) -> str:
 
 def links_in(found: Iterable[Selector], is_meant: Callable[[Any], bool] | None = None) -> Iterator[Selector]:
     """*found*, with the links in an element in its place, if it is none itself and has any: in a list's entry, around
-    its title. Of several in one only those that are, as elements, meant, if *is_meant* says so of any."""
+    its title. Of several in one only those that are, as elements, meant, if *is_meant* says so of any. Where there is
+    no link, what a click on it, or on what is in it, leads to (`pages.links.pressed_address`)."""
     inside: dict[Any, bool] = {}
     for node in found:
         element = node.root
-        if node.type != "html" or not hasattr(element, "iter") or "href" in element.attrib or "src" in element.attrib:
+        if node.type != "html" or not hasattr(element, "iter") or "src" in element.attrib:
             yield node
+        elif "href" in element.attrib:
+            yield node if _is_live(element) else _pressed_in(node) or node
         elif not _is_in(inside, element.getparent()):
             links = [link for link in element.iter("a", "area") if (link.get("href") or "").strip()]
             inside[element] = bool(links)
             links = (is_meant and list(filter(is_meant, links))) or links
-            yield from (node.__class__(root=link, type="html") for link in links) if links else (node,)
+            pressed = None if any(map(_is_live, links)) else _pressed_in(node)
+            if pressed or not links:
+                yield pressed or node
+            else:
+                yield from (node.__class__(root=link, type="html") for link in links)
+
+
+def _is_live(link: Any) -> bool:
+    """Whether *link*, an element, has an address of another page."""
+    return _NO_ADDRESS.match(link.get("href")) is None
+
+
+def _pressed_in(node: Selector) -> Selector | None:
+    """The address that a click on *node*, or on the first in it that has one, leads to."""
+    pressed = (pressed_address(each, is_declared=True) for each in islice(node.root.iter("*"), _MOST))
+    address = next(filter(None, pressed), "")
+    return node.__class__(root=address, type=node.type) if address else None
 
 
 def _is_in(inside: dict[Any, bool], element: Any) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from itertools import chain, islice, takewhile
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from parsel import Selector
@@ -13,6 +14,7 @@ from parsel import Selector
 from imgcrawl.pages.bounds import bounded
 from imgcrawl.pages.candidates import is_empty, is_file
 from imgcrawl.pages.tags import EXTENSION, base_of, tags, text_of
+from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import WEB, absolute, host_of, origin_of
 
 _FRAME = frozenset(("frame",))  # of <iframe> the tags are always told
@@ -25,6 +27,14 @@ _IN_SMALL = re.compile(r"thumb|preview|small|icon|avatar|poster", re.IGNORECASE)
 _NAME_WITHIN = re.compile(rf"/[^/?#]{{1,200}}-{EXTENSION}(?:\.[0-9]{{1,12}})?/?(?=[?#]|$)", re.IGNORECASE)
 _FILE_TOLD = re.compile(rf"[?&][^?#&=]{{1,40}}=([^#&]{{1,500}}\.{EXTENSION})(?=[&#]|$)", re.IGNORECASE)
 _SCRIPT = re.compile(r"[^/]*(\.(?:php[0-9]?|as[hp]x?|aspx|cgi|pl|jsp|cfm))$", re.IGNORECASE)
+# What a click on an element leads to, where that is no link.
+_PRESSED = compile_possessive(
+    r"(?<![\w.$])(?:(?:window|document|self|top|parent)\.)*+(?:location(?:\.href)?\s*+(?:=|\.(?:assign|replace)\()|open\()\s*+"
+    r"""(?:"([^"<>\s]{1,2000}+)"|'([^'<>\s]{1,2000}+)')\s*+(?![+\s])"""
+)
+_MAY_BE_PRESSED = "//*[@onclick or @data-href or (@role='link' and (@data-url or @data-link or @data-permalink))]"
+_ABOVE = 100  # elements around one
+_LEADS_TO = ("data-href", "data-url", "data-link", "data-permalink")
 _LEAST = 3  # slashes in the address of what is no start page
 _MAX_TOLD = 4_000  # characters of an address that tells where it leads to
 
@@ -68,6 +78,30 @@ def led_to(href: str, page: str, resolve: Callable[[str], str | None]) -> str:
         if target.startswith(WEB) and is_file(target) and host_of(target) != host_of(page):
             return target
     return ""
+
+
+def pressed_address(element: Any, *, is_declared: bool = False) -> str:
+    """What a click on *element*, which is no link, leads to, as its attributes say it for a script: `data-href`, or
+    `location.href = '/x'`. What other attributes say may be what a script loads into it; it counts where the element
+    has the role of a link, or is said to be one. Empty where there is nothing."""
+    if pressed := _PRESSED.search((element.get("onclick") or "")[:_MAX_TOLD]):
+        return pressed[1] or pressed[2] or ""
+    is_link = is_declared or (element.get("role") or "").strip().lower() == "link"
+    return next(filter(None, map(element.get, _LEADS_TO if is_link else _LEADS_TO[:1])), "").strip()
+
+
+def pressed_elements(root: Any) -> Iterator[tuple[Any, str]]:
+    """The elements below *root* that a click on leads from, though they are no links (`pressed_address`), and in none
+    and around none; and where to."""
+    around: set[Any] = set()
+    for link in root.iter("a"):
+        for above in takewhile(lambda each: each not in around, chain([link], link.iterancestors())):
+            around.add(above)
+    for element in root.xpath(_MAY_BE_PRESSED):
+        if element in around or not (address := pressed_address(element)):
+            continue
+        if not any(each.tag == "a" for each in islice(element.iterancestors(), _ABOVE)):
+            yield element, address
 
 
 def is_script(address: str) -> bool:

@@ -117,8 +117,8 @@ def _parted(page: PagePlaces, elements: list[Any], links: dict[Any, str]) -> Ite
         addresses = list(dict.fromkeys(links[element] for element in part))
         if len(addresses) > 1:
             more = [":has(img)" if within else ":not(:has(img))"]
-            hrefs = [element.get("href").strip() for element in part]
-            if beginning and "'" not in beginning:
+            hrefs = [(element.get("href") or "").strip() for element in part]
+            if all(hrefs) and beginning and "'" not in beginning:
                 where = f"^='{beginning}'" if all(href.startswith(beginning) for href in hrefs) else f"*='/{beginning}'"
                 more += [f"[href{where}]", f"[href{where}]{more[0]}"]
             yield _Group(part, addresses, _weight(page, part, links, within=within), tuple(more))

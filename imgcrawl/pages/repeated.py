@@ -12,6 +12,7 @@ from typing import Any
 from parsel import Selector, css2xpath
 
 from imgcrawl.pages.bounds import NamesRead
+from imgcrawl.pages.links import pressed_elements
 from imgcrawl.pages.tags import base_of
 from imgcrawl.urls import absolute
 
@@ -57,12 +58,15 @@ class PagePlaces:
 
     @cached_property
     def links(self) -> dict[Any, str]:
-        """The links of the page to other pages over HTTP: element → address."""
+        """The links of the page to other pages over HTTP, and what is pressed like one: element → address."""
         found: dict[Any, str] = {}
         for node in self.page.xpath("//a[@href]")[:MAX_ELEMENTS]:
             link = node.root.get("href").strip()
             if link and not link.startswith("#") and (address := absolute(self.base, link, self.encoding)):
                 found[node.root] = address
+        for element, link in islice(pressed_elements(self.page.root), MAX_ELEMENTS):
+            if address := absolute(self.base, link, self.encoding):
+                found[element] = address
         return found
 
     @cached_property
@@ -166,7 +170,7 @@ class PagePlaces:
     def found_by(self, css: str) -> set[Any]:
         """What *css* finds: the addresses of links, other elements themselves."""
         elements: Any = self.page.root.xpath(css2xpath(css))  # a selector for each would take most of the time
-        if elements and elements[0].tag == "a":
+        if elements and (elements[0].tag == "a" or elements[0] in self.links):
             found = {self.links[each] for each in elements if each in self.links}
             return found - {self.url}
         return set(elements)
