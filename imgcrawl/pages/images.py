@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from itertools import chain, islice, takewhile
 from typing import Any
 
 from lxml import etree
 from parsel import Selector
 
-from imgcrawl.pages.candidates import image_candidates, is_empty, is_file, is_original
+from imgcrawl.pages.candidates import image_candidates, is_empty, is_file, is_original, is_shown
 from imgcrawl.pages.facts import FactsReader
 from imgcrawl.pages.links import is_script, led_to, may_be_original
 from imgcrawl.pages.scripted import listed_images, scripted_images, styled_images
@@ -133,15 +133,22 @@ def _find(
         copies |= search.copies
     if authors is not None:
         authors.update(largest_of(dict.fromkeys(search.left_out, 0.0), ()))
-    if whole_page and not search.shows_any():
-        others = scripted_images(text, base, encoding) or styled_images(text, base, encoding)
-        found |= dict.fromkeys(others, 0.0)
-    elif whole_page:
+    known: Set[str] = frozenset()
+    others: Set[str] = frozenset()
+    if whole_page and search.shows_any():
         shown = {size_of(address).image for address in found}
-        images, smaller = listed_images(search.scripts, base, encoding, shown)
-        images += images_in_series(search.scripts, base, encoding, shown)
-        found = {address: width for address, width in found.items() if address not in smaller or address in images}
+        listed = listed_images(search.scripts, search.states, base, encoding, shown)
+        images = [*listed.images, *images_in_series(search.scripts, base, encoding, shown)]
+        others, known = listed.others, listed.texts
+        found = {
+            address: width for address, width in found.items() if address not in listed.copies or address in images
+        }
         found |= dict.fromkeys((address for address in images if address not in found), 0.0)
+    for address in search.stated_by(text for text in search.states if text not in known):
+        if address not in others:
+            found.setdefault(address, 0.0)
+    if whole_page and not any(map(is_shown, found)):
+        found |= dict.fromkeys(scripted_images(text, base, encoding) or styled_images(text, base, encoding), 0.0)
     return largest_of(found, (facts.image, *facts.previews))
 
 

@@ -6,11 +6,13 @@ import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Set
 from itertools import count
+from typing import NamedTuple
 
 from imgcrawl.pages.bounds import MAX_IMAGES, bounded, leave_out
-from imgcrawl.pages.candidates import ORIGINAL, ORNAMENT, PHOTOGRAPH, PLACEHOLDER, file_name
-from imgcrawl.pages.literals import literal_to
+from imgcrawl.pages.candidates import ORIGINAL, ORNAMENT, PHOTOGRAPH, PLACEHOLDER, Rank, file_name
+from imgcrawl.pages.literals import QUOTES, literal_to, name_before
 from imgcrawl.pages.sizes import size_of
+from imgcrawl.pages.states import lists_in_states
 from imgcrawl.pages.values import Stated, images_listed, images_of
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute
@@ -26,8 +28,6 @@ _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
 # A list that is called a gallery, an album, the images of something; or the things in an object that is. One whose keys
 # are numbers is a list, too.
 _LIST = re.compile(r"""\[(?=\s*+["'{`])|\{(?=\s*+["']?[0-9]{1,12}["']?\s*+:\s*+["'{])""")
-# What stands before it, read backwards: so it can begin in one place only.
-_CALLED = compile_possessive(r"""(?:["'`]\s*+\(esrap\.NOSJ)?+\s*+[:=(]\s*+["']?+([\w$./-]{1,60}+)(?![\w$./-])""")
 _GALLERY = re.compile(
     r"image|photo|picture|galler|slide|album|imgs|pics|fancybox|lightbox|dynamicEl$|dataSource$", re.IGNORECASE
 )
@@ -45,7 +45,6 @@ _BEFORE, _NAME = 400, 64  # characters before a list: of the object that it is i
 _MAX_LISTS, _ALONE = 1_000, 3  # of a page; images of one that no other speaks for
 _MAX_LOOKS = 20_000  # of a page: around lists that have a name as all things have
 _MAX_READ = 6_000_000  # characters of all
-_QUOTES = re.compile(r"\\{1,2}(?:u0022|x22)")  # as they stand in a text for JSON.parse
 # What is a list, an object or an address in base64.
 _BASE64 = re.compile(r"""["'`]((?:W[3yw]|eyJ|aHR0c)[A-Za-z0-9+/]{40,}+={0,2})["'`]""")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -91,7 +90,7 @@ def scripted_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
     for script in _SCRIPT.finditer(text):
         if "ld+json" in script[1].lower():
             continue
-        code = _QUOTES.sub('"', script[2])
+        code = QUOTES.sub('"', script[2])
         for match in _TEXT.finditer("\n".join((code, *map(_decoded, _BASE64.findall(code))))):
             stated = _unescaped(match[1])
             name = file_name(stated)
@@ -112,33 +111,60 @@ def styled_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
     return list(bounded(filter(None, addresses), MAX_IMAGES))
 
 
-def listed_images(scripts: Iterable[str], base: str, encoding: str, shown: Set[str]) -> tuple[list[str], list[str]]:
-    """The addresses of those images that *scripts* list as a gallery of which the page shows one (*shown*, as
-    `sizes.size_of` has it), or as the only gallery of the page; and those of their small copies."""
-    found: list[str | None] = []
-    copies: list[str | None] = []
+class Listed(NamedTuple):
+    """The addresses of *images*, those of their small *copies*, of images of *others*, and the *texts* that list some
+    as data."""
+
+    images: list[str]
+    copies: set[str]
+    others: set[str]
+    texts: set[str]
+
+
+def listed_images(scripts: list[str], states: Iterable[str], base: str, encoding: str, shown: Set[str]) -> Listed:
+    """The images that *scripts* list as a gallery of which the page shows one (*shown*, as `sizes.size_of` has it), or
+    as the only gallery of the page; and those that data for scripts, there and in the attributes *states*, has in a
+    list with such a one (`states`)."""
+    found: list[str] = []
+    copies: list[str] = []
     lists = list(_lists_in(scripts))
     names = {name for image in shown if len((name := file_name(image)).partition(".")[0]) >= _LEAST_NAME}
-    for (images, small), is_gallery in lists:
-        stated = [absolute(base, address, encoding) for image in images for _, address in image]
-        copied = [absolute(base, address, encoding) for address in small]
-        listed = [size_of(address).image for address in (*stated, *copied) if address]
+    in_states = lists_in_states((*scripts, *states), base, encoding, shown)
+
+    def whole(addresses: Iterable[str]) -> list[str]:
+        return list(filter(None, (absolute(base, address, encoding) for address in addresses)))
+
+    for (images, small), is_gallery in (*lists, *((stated, False) for stated in in_states.lists)):
+        stated = whole((*(address for image in images for _, address in image), *small))
+        listed = [size_of(address).image for address in stated]
         called = set(map(file_name, listed))
         is_shown = any(image in shown for image in listed) or (len(called) > 1 and not called.isdisjoint(names))
         if is_shown or (is_gallery and len(lists) == 1 and len(images) >= _ALONE):
-            found += [absolute(base, max(image)[1], encoding) for image in images]
-            copies += copied
-            # What is said to be large is so beside what is not.
-            smaller = (pair for image in images for pair in image if pair[0][0] < max(image)[0][0] == ORIGINAL[0])
-            copies += [absolute(base, address, encoding) for _, address in smaller]
-    return list(filter(None, found)), list(filter(None, copies))
+            found += whole(max(image)[1] for image in images)
+            copies += whole(_smaller_in(Stated(images, small)))
+    own = set(whole(max(image)[1] for images, _ in in_states.lists for image in images))
+    others = set(whole(in_states.others)) - own
+    smaller = {address for stated in in_states.lists for address in whole(_smaller_in(stated))} - own
+    found = [each for each in found if each not in others and each not in smaller]
+    return Listed(found, set(copies), others, in_states.texts)
+
+
+def _smaller_in(stated: Stated) -> Iterator[str]:
+    """Small copies of what is *stated*. What is said to be large is so beside what is not."""
+    yield from stated.copies
+    for image in stated.images:
+        yield from (address for rank, address in image if _is_smaller(rank, max(image)[0]))
+
+
+def _is_smaller(one: Rank, best: Rank) -> bool:
+    return one < best and (best[0] == ORIGINAL[0] or 0 < one[2] < best[2])
 
 
 def _lists_in(scripts: Iterable[str]) -> Iterator[tuple[Stated, bool]]:
     """The lists of images, and whether they are called a gallery."""
     tried, left, looks = 0, _MAX_READ, count()
     for script in scripts:
-        plain = _QUOTES.sub('"', script).replace('\\"', '"')
+        plain = QUOTES.sub('"', script).replace('\\"', '"')
         for code in (script, plain) if plain != script else (script,):
             for found in _LIST.finditer(code):
                 called, is_gallery = _called(code, found.start(), looks)
@@ -161,14 +187,14 @@ def _called(code: str, start: int, looks: Iterator[int]) -> tuple[str, bool]:
     what is in it; else nothing. And whether it is called so.
 
     Of *looks* one is taken for each object that is looked for."""
-    called = _name_in(code[max(0, start - _NAME) : start])
+    called = name_before(code[max(0, start - _NAME) : start])
     last = called.rpartition(".")[2]
     has_copies = False
     if last in _ITEMS and last == called and _may_look(looks):
         has_copies = _PAIRS.match(code, start) is not None
         before = _WHOLE.sub("", _WHOLE.sub("", code[max(0, start - _BEFORE) : start]))
         opened = before.rfind("{")
-        called = _name_in(before[:opened][-_NAME:]) if before.rfind("}") < opened > before.rfind("]") else ""
+        called = name_before(before[:opened][-_NAME:]) if before.rfind("}") < opened > before.rfind("]") else ""
         last = called.rpartition(".")[2]
     if not _GALLERY.search(called) or "preload" in called.lower():  # before they are shown, if they are: buttons
         return (last or "images", False) if has_copies else ("", False)
@@ -179,11 +205,6 @@ def _may_look(looks: Iterator[int]) -> bool:
     if (look := next(looks)) == _MAX_LOOKS:
         leave_out("images")
     return look < _MAX_LOOKS
-
-
-def _name_in(before: str) -> str:
-    called = _CALLED.match(before[::-1])
-    return called[1][::-1] if called else ""
 
 
 def _decoded(text: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache, partial
 
+from imgcrawl.pages.backgrounds import Candidates
 from imgcrawl.pages.candidates import (
-    DECORATION,
     ORIGINAL,
     PIXEL,
     PLACEHOLDER,
@@ -25,6 +25,8 @@ from imgcrawl.pages.candidates import (
     is_shown,
     source_candidates,
 )
+from imgcrawl.pages.embedded import embedded
+from imgcrawl.pages.frameworks import is_state
 from imgcrawl.pages.links import led_to, may_be_original
 from imgcrawl.pages.literals import markup_in
 from imgcrawl.pages.sizes import size_of
@@ -41,7 +43,6 @@ _ELSEWHERE_WORDS = """
 _STATES_ELSEWHERE = frozenset((*IMAGES, *_ELSEWHERE_WORDS.split()))
 _EMBEDDED = frozenset(("video", "area", "image", "input"))
 _TEMPLATE_TYPE = re.compile(r"template|html|handlebars|tmpl|mustache", re.IGNORECASE)
-_PHOTO = re.compile(r"\.(?:jpe?g|webp|avif)$", re.IGNORECASE)
 _ONLY_TAGS = compile_possessive(r"\s*+(?:<[^<>]++>\s*+)*+")
 # A picture of who has written something, by the class of the image or of the link that it is in.
 _OF_AUTHOR = re.compile(
@@ -80,6 +81,7 @@ class ImageSearch:
         self._carrier: Tag | None = None  # the last element that states which image it shows, or in large
         self._within = 0  # values of attributes that are markup, or templates
         self.scripts: list[str] = []
+        self.states: dict[str, list[Candidates]] = {}  # data in attributes for scripts: which images these may show
         self.left_out: set[str] = set()  # pictures of authors
         self.copies: dict[str, str] = {}  # of what links lead to that may be a page
 
@@ -106,7 +108,9 @@ class ImageSearch:
         elif name == "link":
             self._read_link(attributes)
         elif name in _EMBEDDED:
-            self._add([(PLAIN, _embedded(name, attributes))], refused=True)
+            self._add([(PLAIN, embedded(name, attributes))], refused=True)
+            if (value := attributes.get("value", ""))[:1] in _LISTS:
+                self.states[value] = stated_images({"value": value}).images
         if name not in _STATES_ELSEWHERE:
             self._read_stated(tag)
 
@@ -121,8 +125,11 @@ class ImageSearch:
 
     def _read_stated(self, tag: Tag) -> None:
         """Take what a script will show in an element that is no image, or in large, and what is behind it."""
-        stated = stated_images(tag.attributes)
-        if self._take(stated) and is_carrier(tag.attributes):
+        attributes = dict(tag.attributes)
+        for name, value in tag.attributes.items():
+            if is_state(name, value):
+                self.states[attributes.pop(name)] = stated_images({name: value}).images
+        if self._take(stated_images(attributes)) and is_carrier(attributes):
             self._carrier = tag
         for value in tag.attributes.values():
             if "<img" in value or "\\u003cimg" in value:
@@ -267,6 +274,10 @@ class ImageSearch:
         """Whether an image was found that is not there for decoration, by its name."""
         return any(map(is_shown, self._found))
 
+    def stated_by(self, states: Iterable[str]) -> Iterator[str]:
+        """The addresses of the images that some of *states* may show."""
+        return filter(None, (self._best(image)[0] for text in states for image in self.states[text]))
+
     def found(self, named: Iterable[str]) -> dict[str, float]:
         """All that was found, after what the page has *named*: address → width, 0 where that is not stated.
 
@@ -285,16 +296,3 @@ class ImageSearch:
 
 def _images(addresses: Iterable[str]) -> int:
     return len({size_of(address).image for address in addresses})
-
-
-def _embedded(name: str, attributes: dict[str, str]) -> str:
-    """The image that is shown in or by an element called *name*; empty where there is none."""
-    if name == "video":
-        return attributes.get("poster", "")
-    if name == "area":
-        return linked_file(attributes)
-    if name == "image":
-        return attributes.get("href") or attributes.get("xlink:href") or attributes.get("src", "")
-    source = attributes.get("src", "")
-    file = file_name(source)
-    return source if _PHOTO.search(file) and not DECORATION.search(file) else ""  # other formats are buttons

@@ -25,6 +25,9 @@ _MAKING_WORDS = """
 _MAKING = frozenset(_MAKING_WORDS.split())
 _WIDTHS = ("w", "width", "wid", "imwidth", "maxwidth", "max_width", "mw", "sw")
 _HEIGHTS = ("h", "height", "hei", "maxheight", "max_height", "imheight", "mh", "sh")
+# Twitter's: ?format=jpg&name=small, a.jpg:large
+_NAMED_WIDTHS = {"thumb": 150, "tiny": 64, "small": 680, "medium": 1200, "large": 2048, "orig": 100_000}
+_NAMED = re.compile(r"(?<=\w):(thumb|small|medium|large|orig)$")
 _IN_WIDTHS = re.compile(r"[0-9]{2,5}w")
 _PAIR = re.compile(r"([0-9]{1,5})(?:[x,*]|%2[cC])([0-9]{1,5})")
 
@@ -103,6 +106,8 @@ def size_of(address: str) -> Size:
         image, width = image[: match.end("id")], int(match["w"] or match["h"] or (DERIVED if match["part"] else 0))
     elif match := _GOOGLE.search(image):
         image, width = image[: match.start()], width or int(match["w"])
+    elif match := _NAMED.search(image):
+        image, width = image[: match.start()], _NAMED_WIDTHS[match[1]]
     elif match := _MEDIAWIKI.search(image):
         image, width = image[: match.start()] + match[1], width or int(match["w"])
     elif match := _FOLDERS.search(image):
@@ -130,6 +135,8 @@ def _without_making(image: str, query: str) -> tuple[str, int, int]:
         plain = name.lower().removeprefix("amp;").partition("/")[0]
         if plain in ("url", "src") and "/" in value:
             kept.append((plain, unquote(value)))
+        elif plain == "name" and (value in _NAMED_WIDTHS or _PAIR.fullmatch(value)):
+            width = _NAMED_WIDTHS.get(value) or int(value.partition("x")[0])
         elif plain not in _MAKING:
             kept.append((name, value))
         elif pair := _PAIR.search(value):

@@ -40,8 +40,8 @@ _PROPERTY = r"(?:itemprop|property|itemscope|typeof|resource)(?=[\s/>=])"
 # What a script will show, or a style does, is stated on any element: by an attribute of such a name, with the name of
 # an image file in its value.
 _MAY_STATE = (
-    r"(?:(?:data-|[:@\[]|v-|x-|ng-)[^\s/>=]*+|onclick|style|rel|src(?:set|doc)?|data|poster|background|original|full|large|zoomfile"
-    r"|(?:images?|photos?|pictures?|gallery|slides)(?:-[^\s/>=]*+)?)"
+    r"(?:(?:data-|[:@\[]|v-|x-|ng-|wire:)[^\s/>=]*+|onclick|style|rel|src(?:set|doc)?|data|poster|background|original|full|large|zoomfile"
+    r"|(?:images?|photos?|pictures?|gallery|slides)(?:-[^\s/>=]*+)?|props|items|value)"
 )
 MAY_STATE = re.compile(_MAY_STATE)
 EXTENSION = r"(?:jpe?g|jpe|jfif|pjpeg|png|apng|gif|webp|avif|heic|heif|jxl|bmp|tiff?|jp2)"
@@ -49,7 +49,7 @@ _QUOTES = (('"', '"'), ("'", "'"), ("", r"\s>\"'"))
 _VALUE = "|".join(rf"{quote}(?:[^.{end}]++|\.(?!{EXTENSION})){{0,2000}}+\." for quote, end in _QUOTES)
 _STATES = rf"{_MAY_STATE}\s*+=\s*+(?:{_VALUE})"
 # What one look at each attribute tells, before each of these is tried: how they begin, that a value is there.
-_MAY_BE, _HAS_VALUE = r"(?=[bdfgilnoprstvxz:@\[])", r"(?=[^\s/>=]++\s*+=)"
+_MAY_BE, _HAS_VALUE = r"(?=[bdfgilnoprstvwxz:@\[])", r"(?=[^\s/>=]++\s*+=)"
 PROPERTY_WORDS = ("itemprop", "property", "itemscope", "typeof", "resource")
 _MANY = 500  # texts and tags that are passed over at a time
 _VOID_WORDS = """

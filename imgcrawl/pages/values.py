@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from imgcrawl.pages.backgrounds import Candidates, backgrounds
 from imgcrawl.pages.bounds import MAX_IMAGES, beginning_of, bounded
 from imgcrawl.pages.candidates import (
     ORIGINAL,
     ORIGINALS,
     ORNAMENT,
-    PHOTOGRAPH,
     PLACEHOLDER,
     PLAIN,
     SAYS_LARGE,
@@ -29,7 +29,8 @@ from imgcrawl.pages.candidates import (
     is_name,
     srcset_candidates,
 )
-from imgcrawl.pages.literals import MAX_VALUE, literal
+from imgcrawl.pages.frameworks import interchanged
+from imgcrawl.pages.literals import MAX_VALUE, QUOTES, literal
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import MAY_STATE
 from imgcrawl.possessive import compile_possessive
@@ -38,14 +39,15 @@ _DEPTH = 20  # of lists and objects in each other
 _LONGEST = 200  # characters of a name that are looked at
 
 # By the name of the attribute or key: a small copy of the image …
-_SAYS_SMALL = re.compile(
+SAYS_SMALL = re.compile(
     r"thumb|small|tiny|mini|preview|placeholder|loading|lqip|blur|mobile|tablet|(?<![a-z])(?:low|xs|sm|msrc)(?![a-z])"
 )
 # … or something else, that does not belong to what is shown.
-_SAYS_OTHER = re.compile(
+SAYS_OTHER = re.compile(
     r"icon|avatar|logo|fallback|error|default|hover|(?<![a-z])(?:over|alt|pin|next|prev(?!iew))|active|shar(?:e|ing)|caption|title"
     r"|author|user|profile|relat|recommend|similar|sponsor|cursor|sprite|marker|button|badge|flag|track|(?<![a-z])ads?(?![a-z])"
     r"|mask|pattern|texture|overlay|watermark|comment|breadcrumb|responsive|(?<![a-z])qr|(?:^|-|file)names?$"
+    r"|(?:^|-)(?:other|latest|popular|trending|upsells?|crosssells?|cross-sells?|you-may-also)(?![a-z-]*(?:image|photo|pic|img|src|url))"
 )
 _BACKGROUND = re.compile(r"style$|(?:.*[^a-z])?(?:bg|background)")
 # Under these keys are sizes, or formats, of one image; so are all that have such keys.
@@ -61,17 +63,14 @@ _SIZE = compile_possessive(
 )
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 SMALL: Rank = (-1, True, 0, 0, 0)
+_FULL: Rank = (2, True, 0, 0, 1)  # beside what is large
+_SURE = (_FULL, ORIGINAL, SMALL)
+_SAYS_FULL = re.compile("orig|raw|full")
 
-_SCRIPTED = re.compile(r"[:@\[]|v-|x-|ng-|onclick|href")
+_SCRIPTED = re.compile(r"[:@\[]|v-|x-|ng-|onclick|href|data-bind$")
 _QUOTED = re.compile(r"""(?:([\w$-]{1,40})["']?\s*+:\s*+)?(["'`])([^"'`<>\s]{5,2000}+)\2""")
 _SEPARATOR = re.compile(r"[,|;]\s*+(?=(?:https?:)?/)|\s(?=(?:https?:)?/)")
 _DESCRIBED = re.compile(r"\s[0-9.]+[wx]\s*+(?:,|\Z)")
-_URL = re.compile(r"""url\(\s*+(?:"([^"]*+)"|'([^']*+)'|([^'")\s]++))""", re.IGNORECASE | re.ASCII)
-_IMAGE_SET = compile_possessive(r"image-set\(((?:[^()]++|\([^()]*+\))*+)\)", re.IGNORECASE)
-_OF_SET = re.compile(
-    r"""(?:url\(\s*+)?(?:"([^"]++)"|'([^']++)'|(?<=\()([^'")\s]++))\s*+\)?\s*+(?:type\([^)]*+\)\s*+)?([0-9]{1,9}(?:\.[0-9]{1,9})?)?"""
-)
-Candidates = list[tuple[Rank, str]]  # for one image
 
 
 class Stated(NamedTuple):
@@ -84,17 +83,17 @@ class Stated(NamedTuple):
 _NOTHING = Stated([], set())
 
 
-def _may_state(name: str, value: str) -> bool:
-    return MAY_STATE.fullmatch(name) is not None or value.startswith("javascript:")
-
-
 def stated_images(attributes: dict[str, str]) -> Stated:
     """What the attributes of an element, which itself is no image, state: what a script will show there, or in large.
 
     They are one image, unless an attribute lists several, or several have names that rank none above another
     (`data-before`, `data-after`).
     """
-    said = [(name, value) for name, value in attributes.items() if "." in value and _may_state(name, value)]
+    said = [
+        (name, value)
+        for name, value in attributes.items()
+        if "." in value and (MAY_STATE.fullmatch(name) or value.startswith("javascript:"))
+    ]
     if not said:
         return _NOTHING
     small = "data-thumbnail" if "data-width" in attributes else ""  # of that size it is what is shown
@@ -108,15 +107,17 @@ def stated_images(attributes: dict[str, str]) -> Stated:
 def is_carrier(attributes: dict[str, str]) -> bool:
     """Whether an element surely states the original of the image in it, and no background of its own."""
     plain = (name for name, value in attributes.items() if value[:1] not in ("{", "[") and is_file(value))
-    return any(name == "data-src" or (_rank_of(name) == ORIGINAL and _may_state(name, "")) for name in plain)
+    return any(name == "data-src" or (_rank_of(name) == ORIGINAL and MAY_STATE.fullmatch(name)) for name in plain)
 
 
 def linked_file(attributes: dict[str, str], stated: Stated | None = None) -> str:
-    """The image file that a link leads to, by its address or by what scripts show large; empty where there is none.
+    """The image file that a link leads to, by its address, its name or what scripts show large; empty where it is none.
 
     *stated* is what its attributes state, where that is known."""
     if is_file(href := attributes.get("href", "")):
         return fullest(href, attributes)
+    if is_file(attributes.get("download", "")):  # what it is called when it is saved
+        return href
     images = [image for image in (stated or stated_images(attributes)).images if max(image)[0][0] > 0]
     return max(images[0])[1] if len(images) == 1 else ""
 
@@ -130,18 +131,23 @@ def images_of(name: str, value: str) -> list[Candidates]:
     if value[0] in "{[" and (data := literal(value)) is not None:
         return _images_of(data, name, rank)
     if _SCRIPTED.match(name) or value[0] in "{[":
-        quoted = ((_rank_of(match[1] or "src"), match[3].replace("\\/", "/")) for match in _QUOTED.finditer(value))
-        found = ([(of_key, address)] for of_key, address in quoted if of_key and is_address(address))
-        return list(bounded(found, MAX_IMAGES))
+        return [sizes] if (sizes := interchanged(value)) else _quoted(value)
     is_set = name.endswith("set")
     if not is_set and (_BACKGROUND.match(name) or "url(" in value):
-        return list(_backgrounds(value))
+        return list(backgrounds(value))
     if is_set or _DESCRIBED.search(value):
         sizes = [pair for pair in srcset_candidates(value) if is_file(pair[1])]
         return [sizes] if sizes else []
     parts = list(filter(None, map(str.strip, _SEPARATOR.split(value))))
     parts = parts if all(map(is_address, parts)) else [value]
     return [[(rank, at)] for at in bounded(parts, MAX_IMAGES) if is_address(at) or (rank[0] > 0 and is_name(at))]
+
+
+def _quoted(code: str) -> list[Candidates]:
+    quoted = _QUOTED.finditer(QUOTES.sub('"', code))
+    ranked = ((_rank_of(match[1] or "src"), match[3].replace("\\/", "/")) for match in quoted)
+    found = ([(rank, address)] for rank, address in ranked if rank and is_address(address))
+    return list(bounded(found, MAX_IMAGES))
 
 
 def images_listed(data: list[Any] | dict[str, Any], name: str) -> Stated:
@@ -162,10 +168,16 @@ def _apart(named: list[tuple[str, Candidates]]) -> list[Candidates]:
     best = max((max(found)[0] for _, found in named), default=SMALL)
     equal = [(name, found) for name, found in named if max(found)[0] == best]
     same = {_image(max(found)[1]).rpartition(".")[0] for _, found in equal}
-    if len(same) < 2 or all(_SIZE.fullmatch(_words(name).removeprefix("data-")) for name, _ in equal):
+    if len(same) < 2 or all(_SIZE.fullmatch(words_of(name).removeprefix("data-")) for name, _ in equal):
         return [[pair for _, found in named for pair in found]] if named else []
     others = [pair for _, found in named if max(found)[0] != best for pair in found]
     return [*(found for _, found in equal[:-1]), [*equal[-1][1], *others]]
+
+
+def _rank_in(key: str) -> Rank | None:
+    """As `_rank_of`, of a key beside others."""
+    rank = _rank_of(key)
+    return _FULL if rank == ORIGINAL and _SAYS_FULL.search(words_of(key)) else rank
 
 
 def _rank_of(name: str) -> Rank | None:
@@ -175,12 +187,12 @@ def _rank_of(name: str) -> Rank | None:
 
 @lru_cache(1_000)
 def _rank_of_short(name: str) -> Rank | None:
-    words = _words(name)
+    words = words_of(name)
     if words in ORIGINALS:
         return ORIGINAL
-    if _SAYS_OTHER.search(words):
+    if SAYS_OTHER.search(words):
         return None
-    if _SAYS_SMALL.search(words):
+    if SAYS_SMALL.search(words):
         return SMALL
     if SAYS_LARGE.search(words):
         return ORIGINAL
@@ -191,7 +203,8 @@ def _image(address: str) -> str:
     return size_of(f":{address}").image  # which looks behind the scheme
 
 
-def _words(name: str) -> str:
+def words_of(name: str) -> str:
+    """*name*, of an attribute or a key, in lower case with hyphens between its words."""
     return _CAPITAL.sub("-", name[:_LONGEST]).lower()
 
 
@@ -209,19 +222,6 @@ def _stated(images: Iterable[Candidates]) -> Stated:
 def _is_decoration(rank: Rank, address: str) -> bool:
     name = file_name(address)
     return bool(PLACEHOLDER.fullmatch(name) or (rank[0] == 0 and ORNAMENT.search(name)))
-
-
-def _backgrounds(value: str) -> Iterator[Candidates]:
-    """The photographs of a background, or of several. Others are ornaments."""
-    images: list[Candidates] = [
-        [((0, True, 0, 0, float(size[4] or 1)), size[1] or size[2] or size[3]) for size in _OF_SET.finditer(each[1])]
-        for each in _IMAGE_SET.finditer(value)
-    ]
-    urls = [found[1] or found[2] or found[3] or "" for found in _URL.finditer(_IMAGE_SET.sub(" ", value))]
-    images += [[(UNSAID, url.strip())] for url in (urls if "(" in value else [value])]
-    for image in images:
-        if kept := [pair for pair in image if PHOTOGRAPH.search(file_name(pair[1]))]:
-            yield kept
 
 
 def _images_in(data: Any, name: str, rank: Rank, depth: int = 0) -> Iterator[Candidates]:
@@ -250,9 +250,9 @@ def _object(data: dict[str, Any], depth: int) -> tuple[list[Candidates], list[tu
     several: list[Candidates] = []
     others: list[tuple[str, Any]] = []
     width = _number(data.get("width"))
-    are_sizes = len(data) > 1 and all(_SIZE.fullmatch(_words(key)) for key in data)
+    are_sizes = len(data) > 1 and all(_SIZE.fullmatch(words_of(key)) for key in data)
     for key, value in data.items():
-        rank = _rank_of(key)
+        rank = _rank_in(key)
         found: Candidates = []
         if is_address(key):  # {"https://…/a.jpg": [500, 400]}
             of_address = _number(value[0] if isinstance(value, list) and value else 0)
@@ -260,7 +260,7 @@ def _object(data: dict[str, Any], depth: int) -> tuple[list[Candidates], list[tu
         elif isinstance(value, str) and key.lower().endswith("srcset"):
             found = [pair for pair in srcset_candidates(value) if is_file(pair[1])]
         elif rank and is_address(value):
-            found = [(rank if rank in (ORIGINAL, SMALL) or not width else (1, True, width, 0, 1), value)]
+            found = [(rank if rank in _SURE or not width else (1, True, width, 0, 1), value)]
         elif isinstance(value, dict | list) and (are_sizes or _is_of_sizes(key, value)):
             found, *more = _sizes(value, key, rank or UNSAID, depth + 1) or [[]]
             several += more
@@ -273,7 +273,7 @@ def _object(data: dict[str, Any], depth: int) -> tuple[list[Candidates], list[tu
 
 def _is_of_sizes(name: str, data: Any) -> bool:
     """Whether *data*, the value of *name*, are sizes or formats of one image. Plain texts are by few names."""
-    sizes = _SIZES.match(_words(name))
+    sizes = _SIZES.match(words_of(name))
     return sizes is not None and bool(
         sizes[1] or isinstance(data, dict) or any(isinstance(each, dict) for each in data)
     )
@@ -286,13 +286,13 @@ def _sizes(data: Any, name: str, rank: Rank, depth: int) -> list[Candidates]:
         data = {f"{name}-{number}": each for number, each in enumerate(data if isinstance(data, list) else [data])}
     found: list[tuple[str, Candidates]] = []
     for key, value in bounded(data.items(), MAX_IMAGES):
-        of_key = _rank_of(key) or rank
+        of_key = _rank_in(key) or rank
         if is_address(value):
             found.append((key, [(of_key, value)]))
         elif isinstance(value, dict) and depth < _DEPTH:
             own = [pair for image in _object(value, depth + 1)[0] for pair in image]
-            found += [(key, [(of_key if of_key in (ORIGINAL, SMALL) else each, to) for each, to in own])] if own else []
-    said = _SIZES.match(_words(name))
+            found += [(key, [(of_key if of_key in _SURE else each, to) for each, to in own])] if own else []
+    said = _SIZES.match(words_of(name))
     return [[pair for _, each in found for pair in each]] if found and said and said[1] else _apart(found)
 
 

@@ -273,7 +273,7 @@ def test_images_that_a_script_names_one_after_the_other_are_those_of_the_page_th
         "x = ['/o/1.jpg', '/p/2.jpg', '/q/3.jpg', '/r/4.jpg']",
         "x = '/o/1.jpg 300w, /o/1-600.jpg 600w, /o/1-900.jpg 900w, /o/1-1200.jpg 1200w'",
         "x = ['/o/1.jpg', '/o/icon-2.jpg', '/o/3.jpg']",
-        "x = [{u: '/o/1.jpg', t: 'one'}, {u: '/o/2.jpg', t: 'two'}, {u: '/o/3.jpg', t: 'three'}]",
+        "x = [{u: '/o/1.jpg', t: 'one', href: '/1'}, {u: '/o/2.jpg', href: '/2'}, {u: '/o/3.jpg'}]",
         "x = ['/o/1.jpg/a', '/o/1.jpg.html', '/o/2.jpg.html', '/o/3.jpg.html']",
     ],
 )

@@ -1,0 +1,263 @@
+"""What pages keep as data for their scripts: the lists in it of whose images the page shows one.
+
+Frameworks write the state of a page into a script or an attribute, most in a form of their own (`frameworks`), and show
+the first of its images. A list counts by what is in it, whatever it is called; but not the teasers of other pages, nor
+what is said to be related, the author's or an advertisement.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Set
+from itertools import islice
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
+
+from imgcrawl.pages.bounds import leave_out
+from imgcrawl.pages.candidates import PLAIN, file_name, is_address, is_name
+from imgcrawl.pages.frameworks import arguments_of, in_flight, plain, text_of_json
+from imgcrawl.pages.literals import end_of, name_before, parsed
+from imgcrawl.pages.sizes import size_of
+from imgcrawl.pages.values import SAYS_OTHER, SAYS_SMALL, Stated, images_listed, words_of
+from imgcrawl.possessive import compile_possessive
+from imgcrawl.urls import absolute
+
+_MOST_NAMES, _LEAST_NAME = 50, 4  # of what the page shows, and their characters
+_MOST_STARTS, _MOST_READ = 2_000, 4_000_000  # places where data may begin, and characters that are read of a page
+_MOST_LOOKS = 500_000  # at what is in lists in lists
+_LONGEST, _LONGEST_ADDRESS = 2_000_000, 2_000  # characters of data, and of an address
+_DEEPEST = 40
+_SEVERAL = 2
+_NAME = 64  # characters
+_NEAR = 3  # names above a list that say what it is for
+_START = compile_possessive(r"""(?:^|[=(,:&|?]|return)\s*+(?:([\[{])|(?=["'`](?:[\[{]|%[57]B)))""", re.IGNORECASE)
+_TEXT = compile_possessive(r""""(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+'|`(?:[^`\\]++|\\.)*+`""", re.DOTALL)
+_DECODER = json.JSONDecoder(strict=False)
+# What a list of images is called, and none of galleries; and what leads to a page of its own.
+_OF_IMAGES = re.compile(r"image|photo|picture|imgs|pics|media|attachment|slide|files", re.IGNORECASE)
+_LEADS = re.compile(r"(?:.*[^a-z])?(?:slug|permalink|href|uri|link|url|path|route|price)", re.IGNORECASE)
+_OF_PAGES = re.compile(
+    r"(?:.*-)?(?:posts|articles|stories|products|albums|galleries|collections|projects|news|events|episodes|categories|tags"
+    r"|teasers|users|members|authors|channels|videos|playlists|shops|stores|offers|deals|recipes|reviews)"
+)
+_ARE_NUMBERED = re.compile(r".*[0-9]")
+_Keys = tuple[str | int, ...]
+
+
+class _Found(NamedTuple):
+    """Below what an image that is shown is named, by *keys*; and whether a list with it has been taken."""
+
+    keys: _Keys
+    taken: bool
+
+
+class InStates(NamedTuple):
+    """The *lists* of images that are those of the page; the addresses of images that are those of *others*; and the
+    *texts* that have such a list."""
+
+    lists: list[Stated]
+    others: list[str]
+    texts: set[str]
+
+
+def lists_in_states(texts: Iterable[str], base: str, encoding: str, shown: Set[str]) -> InStates:
+    """The lists in *texts*, of scripts and attributes, of which one image is *shown*, as `sizes.size_of` has it."""
+    images = ((file_name(image), image) for image in islice(shown, _MOST_NAMES))
+    names = {name: image for name, image in images if len(name) >= _LEAST_NAME}
+    found = InStates([], [], set())
+    for text, called, data in _data_in(texts, names):
+        lists = _Lists(base, encoding, shown, names)
+        if not (called and isinstance(data, list) and all(isinstance(each, str) and "/" in each for each in data)):
+            lists.look(data, (called,), 0)  # such a list may be of anything: `series`
+        found.lists.extend(lists.taken)
+        found.others.extend(lists.others)
+        if lists.taken:
+            found.texts.add(text)
+    return found
+
+
+def _data_in(texts: Iterable[str], names: dict[str, str]) -> Iterator[tuple[str, str, Any]]:
+    """The data in *texts* that has one of *names* in it, each with its text and what it is called."""
+    left, starts = _MOST_READ, 0
+    flight = ""
+    for text in texts:
+        if "__next_f" in text:
+            flight += in_flight(text)
+            continue
+        position = 0
+        while names and _has(text, names, position) and (match := _START.search(text, position)):
+            if left <= 0 or starts >= _MOST_STARTS:
+                leave_out("images")
+                break
+            starts += 1
+            data, end = _read(text, match, names, min(left, _LONGEST))
+            left -= abs(end) - match.end()
+            position = end if end > match.end() else match.end()
+            if data is not None:
+                called = name_before(text[max(0, match.start() - _NAME) : match.start() + 1])
+                yield text, called.rpartition(".")[2], plain(data)
+    if flight and _has(flight, names):
+        yield flight, "", plain(flight)
+
+
+def _has(text: str, names: dict[str, str], start: int = 0, end: int | None = None) -> bool:
+    return any(text.find(name, start, end) >= 0 for name in names)
+
+
+def _read(text: str, match: re.Match[str], names: dict[str, str], limit: int) -> tuple[Any, int]:
+    """The data that begins at *match*, if one of *names* is in it, and where it ends; where it is none how far was
+    looked, as a negative number."""
+    if match[1] is None:
+        quoted = _TEXT.match(text, match.end(), match.end() + limit)
+        if quoted is None:
+            return None, -min(match.end() + limit, len(text))
+        return (_in_text(quoted[0]) if _has(quoted[0], names) else None), quoted.end()
+    start = match.end() - 1
+    try:
+        data, end = _DECODER.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        end = end_of(text, start, limit)
+        if not end:
+            return None, -min(start + limit, len(text))
+        if not _has(text, names, start, end):
+            return None, end
+        data = parsed(text[start:end], arguments_of(text, match.start(), end))
+        return data, -end if data is None else end
+    return (data if _has(text, names, start, end) else None), end
+
+
+def _in_text(quoted: str) -> Any:
+    text = text_of_json(quoted)
+    if text[:1] == "%":
+        text = unquote(text)
+    return parsed(text)
+
+
+class _Lists:
+    """Looks for lists of images in data, and has those with one that the page shows in *taken*."""
+
+    def __init__(self, base: str, encoding: str, shown: Set[str], names: dict[str, str]) -> None:
+        self._base, self._encoding, self._shown, self._names = base, encoding, shown, names
+        self._folder = ""  # of an image that is named only
+        self._images: dict[str, str] = {}
+        self._looked, self._left = 0, _MOST_LOOKS
+        self.taken: list[Stated] = []
+        self.others: list[str] = []
+
+    def look(self, data: Any, names: tuple[str, ...], depth: int) -> _Found | None:
+        """Look through *data*, which *names* lead to, for what is shown: of lists in lists the innermost counts."""
+        self._looked += 1
+        before = self._looked
+        if isinstance(data, str):
+            return _Found((), taken=False) if self._is_shown(data) else None
+        if depth > _DEEPEST or not isinstance(data, list | dict) or not data:
+            return None
+        first: _Found | None = None
+        for key, value in enumerate(data) if isinstance(data, list) else data.items():
+            found = self.look(value, (*names, key) if isinstance(key, str) else names, depth + 1)
+            if found and (first is None or found.taken):
+                first = _Found((key, *found.keys), found.taken)
+                if not isinstance(value, list | dict):
+                    continue
+        self._left -= self._looked - before if first and not first.taken else 0
+        if first is None or first.taken:
+            return first
+        return _Found(first.keys, self._is_taken(data, names, first.keys))
+
+    def _is_taken(self, data: Any, names: tuple[str, ...], keys: _Keys) -> bool:
+        if self._left < 0:
+            leave_out("images")
+            return False
+        if isinstance(data, list) or _is_numbered(data):
+            return self._take(data if isinstance(data, list) else list(data.values()), names, keys[1:])
+        return isinstance(data.get(keys[0]), list) and self._take_beside(data, str(keys[0]))
+
+    def _take_beside(self, data: dict[str, Any], name: str) -> bool:
+        """Take the list beside that called *name*, which is one of small copies."""
+        lists = {key: value for key, value in data.items() if isinstance(value, list) and len(value) == len(data[name])}
+        small = images_listed({key: value for key, value in lists.items() if key == name}, "images")
+        stated = [images_listed(value, key) for key, value in lists.items() if key != name]
+        found = next((each for each in stated if len(each.images) == len(data[name]) > 1), None)
+        if small.images or found is None:
+            return False
+        self.taken.append(found)
+        return True
+
+    def _take(self, listed: list[Any], names: tuple[str, ...], keys: _Keys) -> bool:
+        """Take the images of what is *listed*, if they are those of one gallery: one that is shown is at *keys* in one
+        of the things."""
+        name = names[-1] if names else ""
+        things = [each for each in listed if _at(each, keys)]
+        if len(things) < _SEVERAL:
+            return False
+        shown = next(filter(self._is_shown, (_at(each, keys) for each in things)), "")
+        stated = images_listed(listed, name if isinstance(things[0], str) else "images")
+        if "/" not in shown or not self._has_several(stated, shown):
+            if isinstance(things[0], str) and SAYS_SMALL.search(words_of(name)):
+                return False
+            alike = dict.fromkeys(map(self._beside, (_at(each, keys) for each in things)))
+            stated = Stated([[(PLAIN, each)] for each in alike if each], set())
+            if not self._has_several(stated, self._beside(shown)):
+                return False
+        if _is_of_others(names, things, keys):
+            self.others += [address for image in stated.images for _, address in image]
+            return False
+        self.taken.append(stated)
+        return True
+
+    def _has_several(self, stated: Stated, shown: str) -> bool:
+        """Whether several images are *stated*, of which one is *shown*."""
+        if shown not in stated.copies and not any(shown == address for image in stated.images for _, address in image):
+            return False
+        images = (self._image(max(image)[1]) for image in stated.images)
+        first = next(images, "")
+        return any(image != first for image in images)
+
+    def _beside(self, text: str) -> str:
+        """The address that *text* is, or that of a file of this name in the folder of what is shown."""
+        if "/" in text or not text:
+            return text if " " not in text else ""
+        return f"{self._folder}{quote(text)}" if self._folder else ""
+
+    def _is_shown(self, text: str) -> bool:
+        image = self._names.get(file_name(text)) if len(text) < _LONGEST_ADDRESS else None
+        if image is None or "/" in text:
+            return image is not None and self._image(text) in self._shown
+        self._folder = image.rpartition("/")[0] + "/"
+        return is_name(text)
+
+    def _image(self, address: str) -> str:
+        if address not in self._images:
+            self._images[address] = size_of(absolute(self._base, address, self._encoding) or "").image
+        return self._images[address]
+
+
+def _is_numbered(data: dict[str, Any]) -> bool:
+    """Whether an object is a list of things by their numbers, or by names with numbers."""
+    return len(data) > 1 and all(map(_ARE_NUMBERED.match, data))
+
+
+def _is_of_others(names: tuple[str, ...], things: list[Any], keys: _Keys) -> bool:
+    """Whether a list, which *names* lead to, has the images of other pages or people, at *keys* in its *things*."""
+    name = names[-1] if names else ""
+    if any(SAYS_OTHER.search(words_of(each)) for each in names[-_NEAR:]) or _OF_PAGES.fullmatch(words_of(name)):
+        return True
+    return not _OF_IMAGES.search(name) and any(_leads_on(each, keys) for each in things)
+
+
+def _leads_on(thing: Any, keys: _Keys) -> bool:
+    """Whether a thing, whose image is at *keys* in it, is the teaser of a page."""
+    if not isinstance(thing, dict):
+        return False
+    leads = (value for key, value in thing.items() if (key,) != keys and _LEADS.fullmatch(words_of(key)))
+    return any(isinstance(value, str | int) and value and not is_address(value) for value in leads)
+
+
+def _at(data: Any, keys: _Keys) -> str:
+    for key in keys:
+        try:
+            data = data[key]
+        except (KeyError, IndexError, TypeError):
+            return ""
+    return data if isinstance(data, str) else ""
