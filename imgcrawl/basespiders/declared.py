@@ -35,8 +35,10 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
         "image_pages": "XPath or CSS of the links to pages of images, which -a images is about then; found where sure",
         "gallery_next": "XPath or CSS of the link to the gallery's own next page; without it rel=next, if that is one",
         "title": "XPath or CSS of the title on a gallery's page",
+        "post": "what list pages are asked for with by POST, a form's or JSON: page={page}&sort=new",
     }
     list: str | None = None
+    post: str | None = None
     galleries: str | None = None
     next: str | None = None
     first: str = "1"
@@ -57,6 +59,9 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
         self.sitemap_url, self.sitemap_galleries = arguments.get("sitemap") or "", arguments.get("only") or ""
         super().__init__(**arguments)
         self.list_url, self.gallery_links, self.image_links = self.list or "", self.galleries or "", self.images or ""
+        self.list_post = self.post or ""
+        if self.post and not self.list:
+            raise InputError(f"-a post={self.post}: expected with -a list=…, the address that it is sent to")
         self.image_page_links, self.gallery_next_link = self.image_pages or "", self.gallery_next or ""
         self.titles = (self.title,) if self.title else ("//h1", "//h2")
         self.site = host_of(self.list_url or self.sitemap_url)

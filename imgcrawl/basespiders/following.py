@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import cast
+from typing import Any, cast
 
 import jmespath
+from scrapy import Request
 from scrapy.http import JsonResponse, Response, TextResponse
 
 from imgcrawl.basespiders.base import addresses, base_and_encoding, is_page, is_readable
 from imgcrawl.basespiders.queries import is_broken
 from imgcrawl.pages.pagination import NEXT_LINKS
-from imgcrawl.pages.saidnext import next_pressed, next_said
+from imgcrawl.pages.saidnext import Posted, next_posted, next_pressed, next_said
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute, host_of
 
@@ -33,7 +34,21 @@ def next_on(response: Response, number: int) -> list[str]:
     found = [*(addresses(response, NEXT_LINKS) if is_readable(response) else ()), *next_stated(response)]
     if found or not is_page(response):
         return found
-    return next_said(cast("TextResponse", response).selector, response.url, *base_and_encoding(response), number)
+    page, place = cast("TextResponse", response).selector, (response.url, *base_and_encoding(response))
+    return next_said(page, *place, number) or [*next_posted(page, *place)]
+
+
+def sent_to(url: str) -> dict[str, Any]:
+    """How *url* is asked for: the arguments of its request."""
+    if not isinstance(url, Posted):
+        return {}
+    kind = "json" if url.body.lstrip()[:1] in ("{", "[") else "x-www-form-urlencoded"
+    return {"method": "POST", "body": url.body, "headers": {"Content-Type": f"application/{kind}"}}
+
+
+def asked_for(request: Request) -> str:
+    """The address of *request*, as `sent_to` takes it."""
+    return Posted(request.url, request.body.decode("utf-8", "replace")) if request.method == "POST" else request.url
 
 
 def next_unnamed(response: Response) -> str:

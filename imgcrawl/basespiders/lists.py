@@ -14,17 +14,9 @@ from scrapy.downloadermiddlewares.retry import get_retry_request
 from scrapy.http import Response, TextResponse
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import (
-    addresses,
-    content_type,
-    is_page,
-    is_readable,
-    request_of,
-    select,
-    text_of,
-)
+from imgcrawl.basespiders.base import addresses, content_type, is_page, is_readable, request_of, select, text_of
 from imgcrawl.basespiders.fedlists import FedListsSpider
-from imgcrawl.basespiders.following import next_on, next_unnamed
+from imgcrawl.basespiders.following import asked_for, next_on, next_unnamed, sent_to
 from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.basespiders.queries import is_broken
 from imgcrawl.basespiders.questions import QUESTIONS, asked_of_walk, asked_reason, password_asked, question_on
@@ -36,6 +28,7 @@ from imgcrawl.pages.busy import says_busy
 from imgcrawl.pages.login import Form, login_forms
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
 from imgcrawl.pages.pagination import leads_on
+from imgcrawl.pages.saidnext import Posted
 
 MAX_FORMS = 100  # to log in, that are remembered
 
@@ -52,9 +45,10 @@ class _Seen(NamedTuple):
 class ListSpider(EarlierWalksSpider, FedListsSpider):
     """Walks list pages from `first_page` (1 unless the site counts otherwise) to the end of the list.
 
-    The address `list_url` has in it `{page}`; or `{offset}`, the number of entries before, counted by `page_size` or,
-    where that is 0, by what the pages showed; or `{token}`, what `next_link` finds on the page before. Where it has
-    none of them, `next_link` (XPath, CSS, or JMESPath for pages that are JSON) finds the address of the next page;
+    The address `list_url`, or what is sent to it (`list_post`), has in it `{page}`; or `{offset}`, the number of
+    entries before, counted by `page_size` or, where that is 0, by what the pages showed; or `{token}`, what `next_link`
+    finds on the page before. Where it has none of them,
+    `next_link` (XPath, CSS, or JMESPath for pages that are JSON) finds the address of the next page;
     without it that is the link that says `rel="next"`, or what headers and JSON call so, or else a link, a form or an
     attribute that says "next" or "older", or the number of that page, and leads to what looks like one of the list.
 
@@ -87,6 +81,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             url,
             callback=self.parse_list,
             errback=self.list_failed,
+            **sent_to(url),
             cb_kwargs={"page": page, "walk": walk.to_wire()},
             # The end of a list is an answer, not an error; of the first page it is one.
             meta={"task": "list"}
@@ -200,7 +195,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         retry = get_retry_request(asked, spider=self, reason=reason, give_up_log_level=logging.DEBUG)
         if retry is None:
             return None
-        made = self.list_request(request.url, page, Walk.from_wire(request.cb_kwargs["walk"]))
+        made = self.list_request(asked_for(request), page, Walk.from_wire(request.cb_kwargs["walk"]))
         made.meta["retry_wait"] = retry.meta["retry_times"]
         return made.replace(priority=retry.priority, dont_filter=True)
 
@@ -274,17 +269,18 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         if self.is_numbered():
             return self.numbered_address(page + 1, walk)
         following = self._names_next(response, page)
-        if "{token}" in self.list_url:
+        if "{token}" in self.list_url + self.list_post:
             token = next(filter(None, following), "")
             return self.list_address(page + 1, token=quote(token, safe=""), offset=walk.offset) if token else ""
-        return next((self.at_home(address) for address in following if address != response.url), "")
+        others = (each for each in following if isinstance(each, Posted) or each != response.url)
+        return next((each if isinstance(each, Posted) else self.at_home(each) for each in others), "")
 
     def _names_next(self, response: Response, page: int) -> list[str]:
         """What on a page names the next one: searched for once, in a thread where the page is large."""
         query, found, refused = self._next.get(response, (None, [], ""))
         if query != self.next_link:
             try:
-                if "{token}" in self.list_url:
+                if "{token}" in self.list_url + self.list_post:
                     found = select(response, self.next_link) if self.next_link else []
                 elif not self.next_link:
                     found = next_on(response, page - self.first_page + 1)

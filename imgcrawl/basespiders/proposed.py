@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import content_type, is_page, request_of
 from imgcrawl.basespiders.enlarged import EnlargedGallerySpider
+from imgcrawl.basespiders.following import sent_to
 from imgcrawl.basespiders.losses import was_stopped
 from imgcrawl.basespiders.questions import QUESTIONS, asked_reason
 from imgcrawl.basespiders.walk import Walk
@@ -44,7 +45,8 @@ class ProposedGallerySpider(EnlargedGallerySpider):
         if self.list_url and not self.gallery_links:
             address = self.first_address()
             # A crawl that goes on another day has to look again: what was taken is not kept.
-            yield Request(address, self.parse_unknown, errback=self.unknown_failed, dont_filter=True)
+            sent = sent_to(address)
+            yield Request(address, self.parse_unknown, errback=self.unknown_failed, dont_filter=True, **sent)
             return
         async for request in super().start():
             yield request
@@ -76,7 +78,7 @@ class ProposedGallerySpider(EnlargedGallerySpider):
             return
         galleries = [self.at_home(address) for address in links.addresses]
         self.gallery_links = links.css
-        if not re.search(r"\{(page|offset|token)", self.list_url):
+        if not re.search(r"\{(page|offset|token)", self.list_url + self.list_post):
             self.take_pagination(response.url, await outside_loop(size, propose_pagination, page))
         if not (self.image_links or self.image_page_links):
             sampled = await asyncio.gather(*(self.sample(address, response.url) for address in galleries[:SAMPLE]))
@@ -113,6 +115,7 @@ class ProposedGallerySpider(EnlargedGallerySpider):
         """The declarations that hold now, as on a command line."""
         options: dict[str, str] = {
             "list": self.list_url,
+            "post": self.list_post,
             "first": "" if self.first_page == 1 else str(self.first_page),
             "per_page": str(self.page_size or ""),
             "next": self.next_link,

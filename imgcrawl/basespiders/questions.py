@@ -13,6 +13,7 @@ from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import failed_reason, is_page
+from imgcrawl.basespiders.following import sent_to
 from imgcrawl.basespiders.sites import ListAddressesSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.failures import reason_of
@@ -52,7 +53,7 @@ async def asked_of_walk(
         return why
     url = spider.numbered_address(page, walk)
     before = spider.numbered_address(page - 1, replace(walk, offset=walk.offset - len(walk.last)))
-    request = Request(before, meta={"task": "list"}, callback=NO_CALLBACK)
+    request = Request(before, meta={"task": "list"}, callback=NO_CALLBACK, **sent_to(before))
     try:
         answer = await spider.crawler.engine.download_async(request)
         shows = bool(await outside_loop(size_of(answer.body), found_on, answer))

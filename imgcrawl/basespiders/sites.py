@@ -13,18 +13,21 @@ from scrapy.http import Response
 from imgcrawl.basespiders.base import BaseSpider, addresses, is_page
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.pages.pagination import LINKS
+from imgcrawl.pages.saidnext import Posted
 from imgcrawl.urls import host_of, rebase, without_query
 
 NUMBER = "imgcrawlpagenumber"  # stands for a page's number where an address is made into a pattern
 
 
 class SiteSpider(BaseSpider):
-    """A spider of one site, whose list pages have the address `list_url`, with `{page}` and any option in braces."""
+    """A spider of one site, whose list pages have the address `list_url`, with `{page}` and any option in braces. Where
+    they are asked for by POST, `list_post` is what is sent, a form's or JSON, with `{page}`, `{offset}`, `{token}`."""
 
     options: ClassVar[dict[str, str]] = {"pages": "stop after so many list pages"}
     pages: str | None = None
 
     list_url = ""
+    list_post = ""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -34,7 +37,11 @@ class SiteSpider(BaseSpider):
     def list_address(self, page: int | str, **more: Any) -> str:
         """The address of list page *page*, at `base` if one is given."""
         options = {option: quote(str(getattr(self, option, "")), safe="") for option in self.all_options()}
-        return self.at_home(self.list_url.format(**{**options, "page": page, "offset": 0, "token": "", **more}))
+        numbers = {"page": page, "offset": 0, "token": "", **more}
+        address = self.at_home(self.list_url.format(**{**options, **numbers}))
+        if not self.list_post:
+            return address
+        return Posted(address, re.sub(r"\{(page|offset|token)\}", lambda name: str(numbers[name[1]]), self.list_post))
 
     def at_home(self, url: str) -> str:
         """*url* at `base`, if one is given and *url* is the site's own."""
@@ -53,7 +60,7 @@ class ListAddressesSpider(SiteSpider):
 
     def is_numbered(self) -> bool:
         """Whether the address of a list page follows from its number."""
-        return "{page" in self.list_url or "{offset" in self.list_url
+        return any(number in each for number in ("{page", "{offset") for each in (self.list_url, self.list_post))
 
     def last_named(self, response: Response, page: int, offset: int, count: int) -> int:
         """The largest number of a list page in links of the site's own; 0 where there are none. Where links have

@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Set
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 from parsel import Selector
@@ -45,7 +45,19 @@ _LAST = 3  # images before such a button, which say what it is of
 _NO_ADDRESS = re.compile("#|javascript:", re.IGNORECASE)
 _FEW, _LONGEST = 500, 40  # characters of an attribute, and of such words
 _MAX_DOUBTS, _BEFORE, _MOST_IMAGES = 10, 3, 50  # of a page; elements before such a one, images in these
+_COUNTS = re.compile("[0-9]{1,7}")
 _PAGE = re.compile("page|页|頁|ページ|страниц|seite", re.IGNORECASE)
+
+
+class Posted(str):
+    """An address that is asked for by POST, with *body*: a form's, or JSON."""
+
+    body: str
+
+    def __new__(cls, url: str, body: str) -> Self:
+        posted = super().__new__(cls, url)
+        posted.body = body
+        return posted
 
 
 def next_said(page: Selector, url: str, base: str, encoding: str, number: int = 1) -> list[str]:
@@ -173,24 +185,50 @@ def _number_of(url: str, other: str, told: int) -> int | None:
     return whole(differ[0][0], 99_999)
 
 
+def next_posted(page: Selector, url: str, base: str, encoding: str) -> list[Posted]:
+    """What a form sends by POST, to its own site, whose button says that it is for the next page: one in which there is
+    nothing to fill in, and that says a number."""
+    found = []
+    for action, values in _sent(page, url, "post"):
+        address = absolute(base, action, encoding)
+        is_turned = any(_COUNTS.fullmatch(value) for _, value in values)
+        if address and is_turned and host_of(address) == host_of(url):
+            found.append(Posted(address, urlencode(values, encoding=encoding, errors="xmlcharrefreplace")))
+    return found
+
+
 def _submitted(page: Selector, url: str, encoding: str) -> Iterator[str]:
     """What the forms lead to whose button says that it is for the next page."""
+    for action, values in _sent(page, url, "get"):
+        address = action.partition("#")[0].partition("?")[0]
+        yield f"{address}?{urlencode(values, encoding=encoding, errors='xmlcharrefreplace')}"
+
+
+def _sent(page: Selector, url: str, method: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Where forms with that *method* lead to, and what they send, whose button says that it is for the next page."""
     for form in both_ends(page.root.iter("form"), 100):
-        if (form.get("method") or "get").strip().lower() != "get":
+        if (form.get("method") or "get").strip().lower() != method:
             continue
         parts = both_ends(form.iter("input", "button"), 100)
         button = next((part for part in parts if _is_button(part) and _says_next(part)), None)
         if button is None:
             continue
         sent = [part for part in parts if part is button or not _is_button(part)]
-        values = [(part.get("name"), part.get("value") or "") for part in sent if _is_sent(part)]
-        action = (form.get("action") or url).partition("#")[0].partition("?")[0]
-        yield f"{action}?{urlencode(values, encoding=encoding, errors='xmlcharrefreplace')}"
+        if method == "post" and any(map(_is_filled_in, chain(parts, form.iter("textarea", "select")))):
+            continue
+        yield (
+            form.get("action") or url,
+            [(part.get("name"), part.get("value") or "") for part in sent if _is_sent(part)],
+        )
 
 
 def _is_button(part: Any) -> bool:
     kind = (part.get("type") or "").lower()
     return kind in ("submit", "image", "button", "reset") or (part.tag == "button" and not kind)
+
+
+def _is_filled_in(part: Any) -> bool:
+    return not _is_button(part) and (part.get("type") or "").strip().lower() != "hidden"
 
 
 def _is_sent(part: Any) -> bool:
