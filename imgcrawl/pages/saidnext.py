@@ -41,6 +41,8 @@ _OF_IMAGES = re.compile(
 _OF_OTHERS = re.compile(r"more (?!(?:items|results)\b)[\w-]", re.IGNORECASE)
 _PRESSED = ("button", "input")
 _ANY = (*_PRESSED, "a", "div", "span")
+_COUNTS = re.compile(r"[0-9]\D+[0-9]")
+_UNSEEN = ("script", "style", "template", "noscript")
 _LAST = 3  # images before such a button, which say what it is of
 _NO_ADDRESS = re.compile("#|javascript:", re.IGNORECASE)
 _FEW, _LONGEST = 500, 40  # characters of an attribute, and of such words
@@ -120,6 +122,17 @@ def _before(element: Any, levels: int) -> Iterator[Any]:
     return chain.from_iterable(islice(each.itersiblings(preceding=True), _BEFORE) for each in around)
 
 
+def _right_before(element: Any) -> Any:
+    """The nearest before *element* that shows something: images, or a text that counts none ("20 of 60")."""
+    for each in _before(element, _BEFORE):
+        if next(each.iter("img"), None) is not None:
+            return each
+        says = isinstance(each.tag, str) and each.tag not in _UNSEEN and any(map(str.strip, each.itertext()))
+        if says and not (len(words := words_of(each)) <= _LONGEST and _COUNTS.search(words)):
+            return each
+    return element
+
+
 def more_pressed(page: Selector, text: str, base: str, encoding: str, images: Iterable[str]) -> str:
     """The words of what loads more of the *images* of a gallery by a script alone; empty where there is none. *page*
     is that of the gallery, and *text* its text.
@@ -139,8 +152,8 @@ def more_pressed(page: Selector, text: str, base: str, encoding: str, images: It
     for element, words, is_sure in islice(_more_in(page, _ANY if may_be_any else _PRESSED), _MAX_DOUBTS):
         if _OF_IMAGES.search(words) or (is_sure and not _OF_OTHERS.search(words)):
             own = own or {size_of(image).image for image in images}
-            last = (deque(each.iter("img"), _LAST) for each in _before(element, _BEFORE))
-            if (nearest := next(filter(None, last), None)) and all(map(is_own, nearest)):
+            last = deque(_right_before(element).iter("img"), _LAST)
+            if last and all(map(is_own, last)):
                 return words
     return ""
 
