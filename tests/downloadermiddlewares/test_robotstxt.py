@@ -53,6 +53,16 @@ async def test_rules_hold(server: Server) -> None:
     assert await allowed(server, "/private/open.jpg")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "is_read"),
+    [("utf-8", True), ("utf-8-sig", True), ("utf-16", False), ("utf-16-le", False), ("utf-16-be", False)],
+)
+async def test_rules_are_in_utf_8(server: Server, encoding: str, is_read: bool) -> None:
+    # RFC 9309, 2.2: what is in another encoding is no rule. Google's parser, too, skips the mark of UTF-8 alone.
+    server.add("/robots.txt", "User-agent: *\nDisallow: /\n".encode(encoding), headers={"Content-Type": "text/plain"})
+    assert await allowed(server) is not is_read
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451, 304])
 async def test_a_refusal_to_tell_allows_everything(server: Server, status: int) -> None:
     server.robots("User-agent: *\nDisallow: /", status)
