@@ -37,7 +37,7 @@ def literal(text: str, start: int = 0, limit: int = MAX_VALUE) -> Any:
 def literal_to(text: str, start: int, limit: int) -> tuple[Any, int]:
     """As `literal`, and how many characters were looked at for it."""
     end = end_of(text, start, limit)
-    return (parsed(text[start:end]), end - start) if end else (None, limit)
+    return (parsed(text[start:end]), end - start) if end else (None, min(limit, len(text) - start))
 
 
 def end_of(text: str, start: int, limit: int = MAX_VALUE) -> int:

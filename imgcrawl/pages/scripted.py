@@ -171,9 +171,9 @@ def _lists_in(scripts: Iterable[str]) -> Iterator[tuple[Stated, bool]]:
                 if not called:
                     continue
                 tried += 1
-                data, length = literal_to(code, found.start(), left) if left > 0 else (None, 0)
+                data, length = literal_to(code, found.start(), left)
                 left -= length
-                if tried > _MAX_LISTS or (data is None and left <= 0):
+                if tried > _MAX_LISTS or left <= 0:
                     leave_out("images")
                     return
                 stated = images_listed(data, called) if data is not None else Stated([], set())

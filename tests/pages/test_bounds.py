@@ -40,6 +40,10 @@ ALL_OF_A_PAGE: dict[str, Callable[[], str]] = {
         + f'"photos": {json.dumps(files(MANY))}'
         + "}</script>"
     ),
+    "behind a list that is not closed": lambda: (
+        "<img src=/g/x/000001.jpg><script>/* images = [{ */ say('photos: [')</script>"
+        f"<script>var photos = {json.dumps(files(MANY))};</script>"
+    ),
     "scripts alone": lambda: f"<script>x = {json.dumps([{'u': file, 'z': 1} for file in files(MANY)])}</script>",
     "an attribute": lambda: f"<div data-images='{json.dumps(files(MANY))}'></div>",
     "linked data": lambda: (
