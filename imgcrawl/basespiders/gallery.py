@@ -34,6 +34,7 @@ from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import in_pieces, let_go, outside_loop, size_of
 from imgcrawl.pages.saidnext import more_pressed
 from imgcrawl.pages.shown import Caption, captions_kept, day_shown
+from imgcrawl.urls import absolute
 
 
 class GallerySpider(KnownGalleriesSpider):
@@ -252,7 +253,12 @@ def note_more(response: Response, images: Collection[str]) -> None:
     """Note where the page of a gallery, which shows *images* and leads on to no other, has a button for more."""
     if not isinstance(response, TextResponse) or not is_page(response) or not images:
         return
-    if more_pressed(response.selector, response.text, *base_and_encoding(response), images):
+
+    def resolve(link: str) -> str | None:
+        base, encoding = base_and_encoding(response)  # which few pages are asked for
+        return absolute(base, link, encoding)
+
+    if more_pressed(response.selector, response.text, images, resolve):
         leave_out("button")
 
 

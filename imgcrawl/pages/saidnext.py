@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from itertools import chain, islice
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
@@ -133,9 +133,9 @@ def _right_before(element: Any) -> Any:
     return element
 
 
-def more_pressed(page: Selector, text: str, base: str, encoding: str, images: Iterable[str]) -> str:
+def more_pressed(page: Selector, text: str, images: Iterable[str], resolve: Callable[[str], str | None]) -> str:
     """The words of what loads more of the *images* of a gallery by a script alone; empty where there is none. *page*
-    is that of the gallery, and *text* its text.
+    is that of the gallery, *text* its text, and *resolve* makes the addresses on it absolute.
 
     What stands behind other pictures, those of other galleries and of who has written, loads more of these, and what
     says that it shows more may as well unfold a text, unless it says of what.
@@ -145,7 +145,7 @@ def more_pressed(page: Selector, text: str, base: str, encoding: str, images: It
         link = next((above for above in islice(image.iterancestors(), _BEFORE) if above.tag == "a"), None)
         stated = (value[:_FEW].split() for value in (image if link is None else link).attrib.values())
         words = (word.rstrip(",") for value in stated for word in value if "." in word or "/" in word)
-        return any(size_of(absolute(base, word, encoding) or "").image in own for word in words)
+        return any(size_of(resolve(word) or "").image in own for word in words)
 
     own: Set[str] = frozenset()
     may_be_any = "__doPostBack" in text or _LOADS.search(text)  # others are many

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from parsel import Selector
@@ -19,6 +20,7 @@ from imgcrawl.pages.saidnext import more_pressed, next_pressed, next_said
 from imgcrawl.pages.shown import captions_of, day_shown
 from imgcrawl.pages.thumbnails import thumbnails_by, thumbnails_on
 from imgcrawl.pages.versions import offered_versions
+from imgcrawl.urls import absolute
 
 PAGE = "http://h.example/l/"
 LONG = "c " * 500_000
@@ -37,7 +39,9 @@ READERS: dict[str, Callable[[Selector], object]] = {
     "links": lambda page: images_in(page.css("a"), PAGE, PAGE),
     "next": lambda page: next_said(page, PAGE, PAGE, "utf-8"),
     "pressed": next_pressed,
-    "more": lambda page: more_pressed(page, "", PAGE, "utf-8", [f"http://h.example/t/{n}.jpg" for n in range(9)]),
+    "more": lambda page: more_pressed(
+        page, "", [f"http://h.example/t/{n}.jpg" for n in range(9)], partial(absolute, PAGE)
+    ),
     "pagination": lambda page: propose_pagination(places(page)),
     "galleries": lambda page: propose_galleries(places(page)),
     "pages": lambda page: propose_image_pages(places(page), {}, ()),

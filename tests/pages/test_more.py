@@ -9,6 +9,7 @@ import pytest
 from parsel import Selector
 
 from imgcrawl.pages.saidnext import more_pressed
+from imgcrawl.urls import absolute
 from tests.support.crawling import crawl
 from tests.support.server import Answer, Server, jpeg
 
@@ -41,7 +42,7 @@ GALLERIES = {
 @pytest.mark.parametrize("markup", GALLERIES)
 def test_what_loads_more_images_of_a_gallery_by_a_script_alone(markup: str) -> None:
     page = f"<body><h1>Album</h1>{markup}"
-    assert more_pressed(Selector(page), page, "http://h/g/1", "utf-8", OWN) == GALLERIES[markup]
+    assert more_pressed(Selector(page), page, OWN, lambda link: absolute("http://h/g/1", link)) == GALLERIES[markup]
 
 
 def test_a_gallery_that_a_button_goes_on_with_says_so(server: Server, tmp_path: Path) -> None:
