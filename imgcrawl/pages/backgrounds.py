@@ -13,6 +13,7 @@ _IMAGE_SET = compile_possessive(r"image-set\(((?:[^()]++|\([^()]*+\))*+)\)", re.
 _OF_SET = re.compile(
     r"""(?:url\(\s*+)?(?:"([^"]++)"|'([^']++)'|(?<=\()([^'")\s]++))\s*+\)?\s*+(?:type\([^)]*+\)\s*+)?([0-9]{1,9}(?:\.[0-9]{1,9})?)?"""
 )
+_SEPARATOR = re.compile(r",\s*+(?=(?:https?:)?/)")  # of several backgrounds, as lazy loaders have them
 Candidates = list[tuple[Rank, str]]  # for one image
 
 
@@ -23,7 +24,7 @@ def backgrounds(value: str) -> Iterator[Candidates]:
         for each in _IMAGE_SET.finditer(value)
     ]
     urls = [found[1] or found[2] or found[3] or "" for found in _URL.finditer(_IMAGE_SET.sub(" ", value))]
-    images += [[(UNSAID, url.strip())] for url in (urls if "(" in value else [value])]
+    images += [[(UNSAID, url.strip())] for url in (urls if "(" in value else _SEPARATOR.split(value))]
     for image in images:
         if kept := [pair for pair in image if PHOTOGRAPH.search(file_name(pair[1]))]:
             yield kept

@@ -1,4 +1,4 @@
-"""Images that other elements than `<img>` show."""
+"""Images that other elements than `<img>` show, and those of authors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import re
 from imgcrawl.pages.candidates import DECORATION, file_name
 from imgcrawl.pages.values import linked_file
 
+# A picture of who has written something, by the class of the image or of the link that it is in.
+OF_AUTHOR = re.compile(
+    r"(?<!\S)(?:(?:post-?)?(?:user|author|member|comment)[_-]?)?avatar(?:[_-]{1,2}"
+    r"(?:img|image|photo|pic|picture|wrap(?:per)?|container|box|link|small|medium|large|x{0,2}[sml]|\d{1,3}|u\d{1,12}(?:-[a-z])?))?"
+    r"(?!\S)",
+    re.IGNORECASE,
+)
 _PHOTO = re.compile(r"\.(?:jpe?g|webp|avif)$", re.IGNORECASE)
 
 

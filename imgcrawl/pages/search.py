@@ -25,7 +25,7 @@ from imgcrawl.pages.candidates import (
     is_shown,
     source_candidates,
 )
-from imgcrawl.pages.embedded import embedded
+from imgcrawl.pages.embedded import OF_AUTHOR, embedded
 from imgcrawl.pages.frameworks import is_state
 from imgcrawl.pages.links import led_to, may_be_original
 from imgcrawl.pages.literals import markup_in
@@ -44,13 +44,6 @@ _STATES_ELSEWHERE = frozenset((*IMAGES, *_ELSEWHERE_WORDS.split()))
 _EMBEDDED = frozenset(("video", "area", "image", "input"))
 _TEMPLATE_TYPE = re.compile(r"template|html|handlebars|tmpl|mustache", re.IGNORECASE)
 _ONLY_TAGS = compile_possessive(r"\s*+(?:<[^<>]++>\s*+)*+")
-# A picture of who has written something, by the class of the image or of the link that it is in.
-_OF_AUTHOR = re.compile(
-    r"(?<!\S)(?:(?:post-?)?(?:user|author|member|comment)[_-]?)?avatar(?:[_-]{1,2}"
-    r"(?:img|image|photo|pic|picture|wrap(?:per)?|container|box|link|small|medium|large|x{0,2}[sml]|\d{1,3}|u\d{1,12}(?:-[a-z])?))?"
-    r"(?!\S)",
-    re.IGNORECASE,
-)
 _TAG_NAME = re.compile(r"<(/?[a-z][^\s/>]*+)")
 _ENOUGH_OTHERS = 3  # beside which pictures of authors are no gallery: many write on a page of few images
 _MAX_BETWEEN = 2_000  # characters between an element and the image in it, and from there to its end
@@ -89,7 +82,7 @@ class ImageSearch:
         name, attributes = tag.name, tag.attributes
         if name in ("picture", "/picture"):
             self._add(self._sources, refused=True)
-            self._sources = []
+            self._sources = [pair for image in stated_images(attributes).images for pair in image]
         elif name == "source":
             # Outside of <picture> it belongs to a video or a sound, and has no srcset.
             self._sources += source_candidates(attributes)
@@ -108,13 +101,18 @@ class ImageSearch:
         elif name == "link":
             self._read_link(attributes)
         elif name in _EMBEDDED:
-            self._add([(PLAIN, embedded(name, attributes))], refused=True)
-            if (value := attributes.get("value", ""))[:1] in _LISTS:
-                self.states[value] = stated_images({"value": value}).images
+            self._read_embedded(name, attributes)
         if name not in _STATES_ELSEWHERE:
             self._read_stated(tag)
+            self._read_within(attributes)
+
+    def _read_embedded(self, name: str, attributes: dict[str, str]) -> None:
+        self._add([(PLAIN, embedded(name, attributes))], refused=True)
+        if (value := attributes.get("value", ""))[:1] in _LISTS:
+            self.states[value] = stated_images({"value": value}).images
 
     def _read_anchor(self, tag: Tag) -> None:
+        self._read_within(tag.attributes)
         stated = stated_images(tag.attributes)
         file = linked_file(tag.attributes, stated) if tag.attributes else ""
         # What shows in a link to an image file is a small copy of it.
@@ -131,16 +129,18 @@ class ImageSearch:
                 self.states[attributes.pop(name)] = stated_images({name: value}).images
         if self._take(stated_images(attributes)) and is_carrier(attributes):
             self._carrier = tag
-        for value in tag.attributes.values():
-            if "<img" in value or "\\u003cimg" in value:
-                for markup in markup_in(value):
-                    self._read_markup(markup)
 
     def _take(self, stated: Stated) -> bool:
         """Take what is *stated*; returns whether it surely stands for what is shown in the element."""
         self._stand_ins.update(filter(None, map(self._resolve, stated.copies)))
         taken = [max(candidates)[0] for candidates in stated.images if self._add(candidates)]
         return len(taken) == 1 and taken[0][0] > 0
+
+    def _read_within(self, attributes: dict[str, str]) -> None:
+        for value in attributes.values():
+            if "<img" in value or "\\u003cimg" in value:
+                for markup in markup_in(value):
+                    self._read_markup(markup)
 
     def _read_markup(self, text: str) -> None:
         """Take what is in a text that a script will make a part of the page."""
@@ -187,7 +187,7 @@ class ImageSearch:
             self._take(stated_images({"style": style}))
         if self._in_link or is_pixel(attributes) or (self._whole_page and is_ornament(attributes, candidates)):
             return
-        author = bool(_OF_AUTHOR.search(f"{attributes.get('class', '')} {self._link.get('class', '')}"[:_MAX_BETWEEN]))
+        author = bool(OF_AUTHOR.search(f"{attributes.get('class', '')} {self._link.get('class', '')}"[:_MAX_BETWEEN]))
         if self._carrier and self._is_carried(tag) and all(rank != ORIGINAL for rank, _ in candidates):
             return
         best = self._best(candidates)

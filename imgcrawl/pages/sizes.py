@@ -27,7 +27,9 @@ _WIDTHS = ("w", "width", "wid", "imwidth", "maxwidth", "max_width", "mw", "sw")
 _HEIGHTS = ("h", "height", "hei", "maxheight", "max_height", "imheight", "mh", "sh")
 # Twitter's: ?format=jpg&name=small, a.jpg:large
 _NAMED_WIDTHS = {"thumb": 150, "tiny": 64, "small": 680, "medium": 1200, "large": 2048, "orig": 100_000}
-_NAMED = re.compile(r"(?<=\w):(thumb|small|medium|large|orig)$")
+# Qiniu's and Upyun's: ?imageView2/2/w/300, a.jpg!w300
+_QINIU = re.compile(r"^image(?:View2|Mogr2)/(?:[^&]{0,80}?/)?(?:w|thumbnail)/([0-9]{1,5})")
+_NAMED = re.compile(r"(?<=\w)(?::(thumb|small|medium|large|orig)|!w?([0-9]{2,5}))$")
 _IN_WIDTHS = re.compile(r"[0-9]{2,5}w")
 _PAIR = re.compile(r"([0-9]{1,5})(?:[x,*]|%2[cC])([0-9]{1,5})")
 
@@ -107,7 +109,7 @@ def size_of(address: str) -> Size:
     elif match := _GOOGLE.search(image):
         image, width = image[: match.start()], width or int(match["w"])
     elif match := _NAMED.search(image):
-        image, width = image[: match.start()], _NAMED_WIDTHS[match[1]]
+        image, width = image[: match.start()], _NAMED_WIDTHS[match[1]] if match[1] else int(match[2])
     elif match := _MEDIAWIKI.search(image):
         image, width = image[: match.start()] + match[1], width or int(match["w"])
     elif match := _FOLDERS.search(image):
@@ -131,6 +133,8 @@ def _without_making(image: str, query: str) -> tuple[str, int, int]:
     """*image* with those of its parameters that are not about its making, and the width and height that these state."""
     width = height = 0
     kept = []
+    if made := _QINIU.search(query):
+        width = int(made[1])
     for name, value in parse_qsl(query, keep_blank_values=True, max_num_fields=None)[:100]:
         plain = name.lower().removeprefix("amp;").partition("/")[0]
         if plain in ("url", "src") and "/" in value:

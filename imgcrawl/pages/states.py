@@ -156,10 +156,8 @@ class _Lists:
         first: _Found | None = None
         for key, value in enumerate(data) if isinstance(data, list) else data.items():
             found = self.look(value, (*names, key) if isinstance(key, str) else names, depth + 1)
-            if found and (first is None or found.taken):
+            if found and (first is None or found.taken or (not first.taken and len(found.keys) < len(first.keys) - 1)):
                 first = _Found((key, *found.keys), found.taken)
-                if not isinstance(value, list | dict):
-                    continue
         self._left -= self._looked - before if first and not first.taken else 0
         if first is None or first.taken:
             return first

@@ -124,7 +124,7 @@ def linked_file(attributes: dict[str, str], stated: Stated | None = None) -> str
 
 def images_of(name: str, value: str) -> list[Candidates]:
     """What *value* states, which is that of the attribute *name*: several images, or one."""
-    rank = _rank_of(name)
+    rank = _rank_in(name)
     value = beginning_of(value, MAX_VALUE).strip() if rank else ""
     if rank is None or not value or ("<" in value and name != "style" and value[0] not in "{["):
         return []

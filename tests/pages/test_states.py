@@ -22,6 +22,7 @@ THINGS: list[dict[str, Any]] = [
     {"id": name, "caption": CAPTION, "url": url} for name, url in zip(NAMES, IMAGES, strict=True)
 ]
 OTHERS = [{"slug": f"album-{number}", "title": CAPTION, "cover": f"/o/{number}.jpg"} for number in range(4)]
+TWO = ["/i/a.jpg", "/i/b.jpg"]
 AROUND = {
     "author": {"avatar": "/o/ann.jpg", "photos": [{"url": "/o/ann-1.jpg"}, {"url": "/o/ann-2.jpg"}]},
     "related": OTHERS,
@@ -183,6 +184,11 @@ def test_the_models_of_flickr() -> None:
     ]
 
 
+def test_what_things_have_beside_the_image_that_is_shown_may_differ() -> None:
+    media = [{"id": 1, "preview": {"src": IMAGES[0]}, "src": IMAGES[0]}, *({"id": 2, "src": url} for url in IMAGES[1:])]
+    assert found(script(json.dumps({"media": media})), IMAGES[0]) == sorted(IMAGES)
+
+
 def test_names_beside_that_of_the_image_that_is_shown() -> None:
     files = [f"{name}.jpg" for name in NAMES]
     folder = [f"/gal/x/{name}.jpg" for name in NAMES]
@@ -232,7 +238,19 @@ def test_data_of_malice_is_read_in_bounded_time(body: str) -> None:
         ),
         ("<img src=/m/a.jpg:small><a href=/m/a.jpg:orig>o</a>", ["/m/a.jpg:orig"]),
         ("<a href=/file/3 download=a.jpg><img src=/s/a.jpg></a>", ["/file/3"]),
-        ("<select><option value=/i/a.jpg>1<option value=/i/b.jpg>2</select>", ["/i/a.jpg", "/i/b.jpg"]),
+        (
+            "<img src='/i/a.jpg?imageView2/2/w/300'><a href=/i/a.jpg><img src='/i/a.jpg?imageView2/2/w/9'></a>",
+            ["/i/a.jpg"],
+        ),
+        ("<img src=/i/a.jpg!w300><img src=/i/a.jpg!w1200><img src=/i/b.jpg!big>", ["/i/a.jpg!w1200", "/i/b.jpg!big"]),
+        ("<a title='&lt;img src=/i/a.jpg&gt;'>a</a><a data-content='&lt;img src=/i/b.jpg&gt;'>b</a>", TWO),
+        ("<p data-background-image=/i/a.jpg,/i/b.jpg>", TWO),
+        (
+            "<picture data-iesrc=/i/a.jpg></picture><picture data-src=/i/b.jpg><img></picture>",
+            TWO,
+        ),
+        ("<span data-img-large=/i/a_12.jpg data-img-original=/i/a.jpg><img src=/i/a_9.jpg></span>", ["/i/a.jpg"]),
+        ("<select><option value=/i/a.jpg>1<option value=/i/b.jpg>2</select>", TWO),
     ],
 )
 def test_sizes_and_names_in_the_attributes_of_frameworks_and_forms(body: str, expected: list[str]) -> None:
