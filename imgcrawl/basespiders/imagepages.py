@@ -25,6 +25,7 @@ from imgcrawl.pages.links import MAX_FRAMES, frames_of
 from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS, leads_on, named_by, words_of
+from imgcrawl.pages.sheets import MAX_SHEETS, images_in_sheet, names_in, sheets_of
 from imgcrawl.pages.shown import Caption
 from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import absolute
@@ -59,7 +60,8 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
       gallery's pages are all there is.
 
     Of a page that shows no image itself, what the pages of its own site show that it has in frames, or in frames
-    within these. Frames of other sites are told in the log.
+    within these; if there is nothing either, the photographs that its elements show by their classes, as its style
+    sheets say. Frames of other sites are told in the log.
 
     The pages of a gallery end where one has no next one, or nothing that those before do not have.
 
@@ -78,6 +80,8 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             await GallerySpider.fill_item(self, item, response)
             if not any(map(is_shown, item["image_urls"])):
                 await self.fill_from_frames(item, response)
+            if not self.image_links and not any(map(is_shown, item["image_urls"])):
+                await self.fill_from_sheets(item, response)
         else:
             await super().fill_item(item, response)
 
@@ -99,6 +103,24 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             item["image_urls"] = []
             self.fill_images(item, [page for page in found if page.images or page.reason not in ("", "elsewhere")])
             del item["image_names"]  # they are numbered as those of one page
+
+    async def fill_from_sheets(self, item: Gallery, response: Response) -> None:
+        """Add to *item*, whose page shows nothing itself, the photographs that its elements show by their classes, as
+        the page's style sheets say."""
+        if not isinstance(response, TextResponse) or not is_page(response):
+            return
+        names = await outside_loop(size_of(response.body), names_in, response.text)
+        base, encoding = base_and_encoding(response)
+
+        def read(answer: Response, number: int) -> Subpage:
+            css = answer.text if isinstance(answer, TextResponse) and 200 <= answer.status < 300 else ""
+            return Subpage(number, response.url, tuple(images_in_sheet(css, answer.url, names)))
+
+        sheets = enumerate(sheets_of(response.text, base, encoding)[:MAX_SHEETS], 1)
+        pages = (self.fetch_page(number, url, response, partial(read, number=number)) for number, url in sheets)
+        if found := [page for page in await gather(*pages) if page.images]:
+            self.fill_images(item, found)
+            del item["image_names"]
 
     async def fetch_frame(self, number: int, url: str, response: Response) -> GalleryPage:
         read = partial(self.read_frame, number=number, url=url, gallery=response.url)

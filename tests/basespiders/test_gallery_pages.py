@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
+from imgcrawl.pages.sheets import images_in_sheet, names_in
 from tests.support.crawling import crawl
 from tests.support.server import Exchange, Misbehaviour, Server, jpeg
 
@@ -148,3 +150,45 @@ def test_captions_and_the_day_that_a_page_shows_are_had_where_it_states_none(ser
         "0": {"caption": "Stated"}, "1": {"caption": "The pier"}, "3": {"caption": "The sea"},
         "9": {"caption": "a dog, a cat"},
     }  # fmt: skip
+
+
+SHEET = """/* .tile-9{background:url(/i/9.jpg)} */ body{background:url(/theme/bg.jpg)}
+.tile-1, .unused { background: #fff url("../i/1.jpg") no-repeat }
+@media (min-width: 9px) { #two.tile { background-image: url('/i/2.jpg') } }
+.tile:hover{background:url(/i/8.jpg)} .tile .unused{background:url(/i/7.jpg)} .icons{background:url(sprite.png)}
+"""
+
+
+def test_photographs_behind_elements_without_an_image_are_those_of_the_style_sheets(
+    server: Server, tmp_path: Path
+) -> None:
+    tiles = "<div class='tile tile-1'></div><div id=two class=tile></div><i class=icons></i>"
+    links = "<link rel=stylesheet href=/css/a.css><link rel=stylesheet media=print href=/css/print.css>"
+    server.add("/a", f"<title>A</title>{links}{tiles}".encode(), headers={"Content-Type": "text/html"})
+    server.add(
+        "/b", f"<title>B</title>{links}{tiles}<img src=/i/3.jpg>".encode(), headers={"Content-Type": "text/html"}
+    )
+    server.add("/css/a.css", SHEET.encode(), headers={"Content-Type": "text/css"})
+    for number in (1, 2, 3):
+        server.add(f"/i/{number}.jpg", jpeg(64 + number))
+    given = f"{server.url('/a')},{server.url('/b')}"
+    run = crawl(tmp_path, "gallery", {"gallery": given}, PRIVATE_HOSTS_ALLOWED="127.0.0.1")
+    site = server.url("/i/")
+    found = {item["title"]: [image["url"].removeprefix(site) for image in item["images"]] for item in run.items}
+    assert found == {"A": ["1.jpg", "2.jpg"], "B": ["3.jpg"]}
+    assert server.paths().count("/css/a.css") == 1
+    assert "/css/print.css" not in server.paths()
+
+
+def test_a_style_sheet_without_end_is_read_in_bounded_time() -> None:
+    before = time.process_time()
+    for sheet in (
+        "/*" * 500_000,
+        ".a" * 500_000,
+        ".a{" * 300_000,
+        ".a,{url(" * 200_000,
+        ".a{background:url(" * 100_000,
+    ):
+        images_in_sheet(sheet, "https://site.example/a.css", {"a"})
+        names_in(f"<p class='{sheet}")
+    assert time.process_time() - before < 5
