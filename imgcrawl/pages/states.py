@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from imgcrawl.pages.bounds import leave_out
-from imgcrawl.pages.candidates import PLAIN, file_name, is_address, is_name
+from imgcrawl.pages.candidates import PLAIN, file_name, is_address, is_file, is_name
 from imgcrawl.pages.frameworks import arguments_of, in_flight, plain, text_of_json
 from imgcrawl.pages.literals import end_of, name_before, parsed
 from imgcrawl.pages.sizes import size_of
@@ -191,11 +191,14 @@ class _Lists:
             return False
         shown = next(filter(self._is_shown, (_at(each, keys) for each in things)), "")
         stated = images_listed(listed, name if isinstance(things[0], str) else "images")
+        if is_file(shown):  # what is none beside it is a page: <meta> as data, say
+            stated = Stated([image for image in stated.images if all(is_file(each) for _, each in image)], stated.copies)
         if "/" not in shown or not self._has_several(stated, shown):
             if isinstance(things[0], str) and SAYS_SMALL.search(words_of(name)):
                 return False
             alike = dict.fromkeys(map(self._beside, (_at(each, keys) for each in things)))
-            stated = Stated([[(PLAIN, each)] for each in alike if each], set())
+            are_files = is_file(shown)
+            stated = Stated([[(PLAIN, each)] for each in alike if each and is_file(each) >= are_files], set())
             if not self._has_several(stated, self._beside(shown)):
                 return False
         if _is_of_others(names, things, keys):

@@ -189,6 +189,13 @@ def test_what_things_have_beside_the_image_that_is_shown_may_differ() -> None:
     assert found(script(json.dumps({"media": media})), IMAGES[0]) == sorted(IMAGES)
 
 
+@pytest.mark.parametrize("key", ["content", 1])
+def test_pages_beside_the_image_in_metadata_are_no_images(key: str | int) -> None:
+    values = [PAGE, f"https://site.example{IMAGES[0]}?w=9", f"{PAGE}?amp=true", "https://social.example/us"]
+    data = [{"name": "og", key: value} if key == "content" else ["og", value] for value in values]
+    assert found(script(f"x = {json.dumps({'meta': data})}"), IMAGES[0]) == [IMAGES[0]]
+
+
 def test_names_beside_that_of_the_image_that_is_shown() -> None:
     files = [f"{name}.jpg" for name in NAMES]
     folder = [f"/gal/x/{name}.jpg" for name in NAMES]
