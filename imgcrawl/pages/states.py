@@ -191,14 +191,13 @@ class _Lists:
             return False
         shown = next(filter(self._is_shown, (_at(each, keys) for each in things)), "")
         stated = images_listed(listed, name if isinstance(things[0], str) else "images")
-        if is_file(shown):  # what is none beside it is a page: <meta> as data, say
-            stated = Stated([image for image in stated.images if all(is_file(each) for _, each in image)], stated.copies)
+        may_be = is_file if is_file(shown) else bool  # what is no file beside one is a page: <meta> as data, say
+        stated = Stated([image for image in stated.images if all(may_be(each) for _, each in image)], stated.copies)
         if "/" not in shown or not self._has_several(stated, shown):
             if isinstance(things[0], str) and SAYS_SMALL.search(words_of(name)):
                 return False
             alike = dict.fromkeys(map(self._beside, (_at(each, keys) for each in things)))
-            are_files = is_file(shown)
-            stated = Stated([[(PLAIN, each)] for each in alike if each and is_file(each) >= are_files], set())
+            stated = Stated([[(PLAIN, each)] for each in alike if may_be(each)], set())
             if not self._has_several(stated, self._beside(shown)):
                 return False
         if _is_of_others(names, things, keys):
