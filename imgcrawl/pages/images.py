@@ -136,7 +136,7 @@ def _find(
     known: Set[str] = frozenset()
     others: Set[str] = frozenset()
     if whole_page and search.shows_any():
-        shown = {size_of(address).image for address in found}
+        shown = dict.fromkeys(size_of(address).image for address in found).keys()
         listed = listed_images(search.scripts, search.states, base, encoding, shown)
         images = [*listed.images, *images_in_series(search.scripts, base, encoding, shown)]
         others, known = listed.others, listed.texts

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Set
-from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from imgcrawl.pages.bounds import leave_out
-from imgcrawl.pages.candidates import PLAIN, file_name, is_address, is_file, is_name
+from imgcrawl.pages.candidates import ORNAMENT, PLAIN, file_name, is_address, is_file, is_name
 from imgcrawl.pages.frameworks import arguments_of, in_flight, plain, text_of_json
 from imgcrawl.pages.literals import end_of, name_before, parsed
 from imgcrawl.pages.sizes import size_of
@@ -24,6 +23,7 @@ from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute
 
 _MOST_NAMES, _LEAST_NAME = 50, 4  # of what the page shows, and their characters
+_OF_ICONS = (".png", ".gif", ".svg")
 _MOST_STARTS, _MOST_READ = 2_000, 4_000_000  # places where data may begin, and characters that are read of a page
 _MOST_LOOKS = 500_000  # at what is in lists in lists
 _LONGEST, _LONGEST_ADDRESS = 2_000_000, 2_000  # characters of data, and of an address
@@ -63,8 +63,10 @@ class InStates(NamedTuple):
 
 def lists_in_states(texts: Iterable[str], base: str, encoding: str, shown: Set[str]) -> InStates:
     """The lists in *texts*, of scripts and attributes, of which one image is *shown*, as `sizes.size_of` has it."""
-    images = ((file_name(image), image) for image in islice(shown, _MOST_NAMES))
-    names = {name: image for name, image in images if len(name) >= _LEAST_NAME}
+    images = ((file_name(image), image) for image in shown)
+    known = [(name, image) for name, image in images if len(name) >= _LEAST_NAME and not ORNAMENT.search(name)]
+    known.sort(key=lambda each: each[0].lower().endswith(_OF_ICONS))  # they may be many
+    names = dict(known[:_MOST_NAMES])
     found = InStates([], [], set())
     for text, called, data in _data_in(texts, names):
         lists = _Lists(base, encoding, shown, names)

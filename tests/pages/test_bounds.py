@@ -68,6 +68,15 @@ def test_all_images_of_a_page_of_very_many_are_found(kind: str) -> None:
     assert not left_out
 
 
+@pytest.mark.parametrize("icons", [10, 60, 300])
+def test_what_is_shown_beside_many_icons_is_looked_for_in_data(icons: int) -> None:
+    album = [f"/{n}/photo{n}.jpg" for n in range(40)]
+    data = json.dumps({"entry": {"media": [{"file": file, "w": 9} for file in album]}})
+    shown = "".join(f"<img src=/icons/i{n}.png>" for n in range(icons)) + f"<img src={album[7]}>"
+    found = find_images(f'{shown}<script id=x type="application/json">{data}</script>', URL)
+    assert {f"http://h{file}" for file in album} <= set(found)
+
+
 TOO_MANY: dict[str, Callable[[], str]] = {
     "a series in a script": lambda: series(MAX_IMAGES + 10),
     "scripts alone": lambda: f"<script>x = {json.dumps(files(MAX_IMAGES + 10, '/a'))}</script>",
