@@ -18,7 +18,7 @@ from scrapy.http import Response, TextResponse
 from imgcrawl.basespiders.base import is_page
 from imgcrawl.basespiders.imagepages import GalleryPage, ImagePagesGallerySpider
 from imgcrawl.basespiders.manypages import Subpage
-from imgcrawl.basespiders.ownimages import own_images
+from imgcrawl.basespiders.ownimages import own_images, size_of_images
 from imgcrawl.images.headers import pixels_of
 from imgcrawl.items import Gallery
 from imgcrawl.pages.bounds import bounded
@@ -39,6 +39,7 @@ ENOUGH = 2  # of them must name their image
 _MOST_OWN = 2  # images of such a page that are its own: the one in sight, and the one for previews
 _SMALL = 300 * 300  # pixels: what has no more is a thumbnail, whatever its page shows
 TRIES = 3  # galleries of a host whose pages of images are looked at in vain
+_LOOKS = 8  # times as long as reading a page takes the look at the places of its images
 _MOST_TAGS = 100_000  # of a page that is looked at
 _HOSTS, _SELECTORS = 10_000, 5  # that are remembered, of a host: each gallery may have its own
 
@@ -166,7 +167,7 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
             self.logger.info("%.500s: whether its images are thumbnails is not looked at: too large", response.url)
             return ""
         host = self._hosts.setdefault(host_of(response.url), _Host())
-        size = size_of(response.body)
+        size = _LOOKS * size_of(response.body)
         is_settled = host.tries >= TRIES
         for css in (*host.sure, *(host.doubtful if is_settled else ())):
             if await outside_loop(size, _led_to, response, css):
@@ -190,12 +191,13 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
         fetch = super().fetch_image_page
         pages = await asyncio.gather(*(fetch(number, link, response) for number, link in enumerate(links, 1)))
         shown = frozenset(chain.from_iterable(found.images.values())) | found.others
-        own, _ = own_images(list(pages), [GalleryPage(1, response.url, tuple(shown))], links, response.url)
+        size, galleries = size_of_images(pages), [GalleryPage(1, response.url, tuple(shown))]
+        own, _ = await outside_loop(size, own_images, list(pages), galleries, links, response.url)
         good = [page for page in own if page.images and not page.reason and page.url != response.url]
         if not good or any(shown.intersection(page.images) for page in good):
             return
         of_site = set(chain.from_iterable(page.images for page in pages))
-        is_sure = found.others <= of_site and self._are_sure(found, response.url, links, good)
+        is_sure = found.others <= of_site and await outside_loop(size, self._are_sure, found, response.url, links, good)
         if is_sure and await self._has_more_pixels(found, links[good[0].number - 1], good[0], response):
             host.sure[found.css] = None
             host.tries = 0

@@ -16,7 +16,7 @@ from imgcrawl.basespiders.base import addresses, base_and_encoding, content_type
 from imgcrawl.basespiders.following import next_stated
 from imgcrawl.basespiders.gallery import GallerySpider, note_more
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
-from imgcrawl.basespiders.ownimages import largest_of, own_images
+from imgcrawl.basespiders.ownimages import largest_of, own_images, size_of_images
 from imgcrawl.items import Gallery
 from imgcrawl.pages.bounds import NamesRead, both_ends, bounded, leave_out
 from imgcrawl.pages.candidates import is_shown
@@ -151,7 +151,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         for start in range(0, len(links), WINDOW):
             numbered = enumerate(links[start : start + WINDOW], start + 1)
             found += await gather(*(self.fetch_image_page(number, url, response) for number, url in numbered))
-        return self.own_pages(found, pages, links, response.url)
+        return await outside_loop(size_of_images(found), self.own_pages, found, pages, links, response.url)
 
     def image_pages_of(self, gallery: str) -> str:
         """`image_page_links` of the gallery whose first page is at *gallery*."""
@@ -160,7 +160,7 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
     def own_pages(
         self, found: list[Subpage], pages: list[GalleryPage], links: list[str], gallery: str
     ) -> list[Subpage]:
-        """*found* with what is the gallery's own: see `own_images`."""
+        """*found* with what is the gallery's own: see `own_images`. Called in a thread where there are many."""
         own, left_out = own_images(found, pages, links, gallery)
         if self.image_links:
             return [alone if page.reason else page for page, alone in zip(found, own, strict=True)]

@@ -14,6 +14,7 @@ from imgcrawl.pages.thumbnails import SAYS_WHICH, words_in
 _SHOWN = 2  # images of an image's page that may be the same one: the one in sight, and the one for previews
 _SAME_PAGE = 3  # links that may lead to one page: over a thumbnail, a title and a date
 _MOST_NAMED = 20  # images
+_A_LOOK = 100  # bytes of a page take as long to read as an image's address to look at
 
 
 def own_images(
@@ -44,6 +45,11 @@ def own_images(
         own.append(page if page.url == gallery else replace(page, images=largest_of(alone, page.largest)))
     others = chain.from_iterable(page.images for page in found if page.url != gallery)
     return own, [image for image in dict.fromkeys(others) if times[image] == 1 and image in around]
+
+
+def size_of_images(found: Iterable[Subpage]) -> int:
+    """What `outside_loop` is to take for the size of *found*, to look at all images of these pages."""
+    return sum(len(page.images) for page in found) * _A_LOOK
 
 
 def _named_by(links: list[str], images: Iterable[str]) -> list[set[str]]:

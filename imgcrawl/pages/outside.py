@@ -13,7 +13,7 @@ from typing import Any, TypeVar, TypeVarTuple
 from imgcrawl.longwork import give_back_memory, in_thread, while_wanted
 
 LARGE = 32 * 1024  # bytes or characters of a page that takes some milliseconds to read
-_MANY = 1_000  # tags, of which what is declared may take some milliseconds to find
+_MANY = 400  # tags, of which what is declared may take some milliseconds to find
 _FREED = 500  # elements that are freed without a turn for others: some tenths of a millisecond
 _PIECE = 20  # requests or items that are made, and handed on, without a turn for others
 

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from tests.attacks.kinds import FURTHER
+from tests.attacks.lately import LATELY
 from tests.attacks.neighbours import ADDRESSES, FILES, REDIS, TERMINAL
 from tests.attacks.outward import OUTWARD
 from tests.attacks.sites import MEMORY, TIME, page
@@ -24,7 +25,7 @@ from tests.support.server import Server
 NONE: dict[str, Attack] = {"none: what is usual": page(lambda: b"<title>bad</title><img src=/i/good.jpg>")}
 KINDS = {
     "-": NONE, "files": FILES, "addresses": ADDRESSES, "time": TIME, "memory": MEMORY, "terminal": TERMINAL,
-    "Redis": REDIS, "further": FURTHER, "outward": OUTWARD,
+    "Redis": REDIS, "further": FURTHER, "outward": OUTWARD, "lately": LATELY,
 }  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--megabytes", type=float, default=3000)
     options = parser.parse_args()
-    print("| kind | attack | s | CPU s | MB | harm | outcome |\n|---|---|---|---|---|---|---|")
+    print("| kind | attack | s | CPU s | MB | longest step, ms | harm | outcome |\n|---|---|---|---|---|---|---|---|")
     harmed = 0
     for kind, attacks in KINDS.items():
         for name, attack in attacks.items():
@@ -43,10 +44,10 @@ def main() -> int:
                 continue
             with tempfile.TemporaryDirectory(prefix="imgcrawl-attack-") as folder, Server() as server:
                 bounds = options.seconds, options.megabytes
-                stage = Stage(Path(folder), options.code.absolute(), server, *bounds)
+                stage = Stage(Path(folder), options.code.absolute(), server, *bounds, is_probed=True)
                 withstood, words = took(attack, stage)
             harmed += not withstood
-            figures = f"{stage.seconds:.1f} | {stage.cpu:.1f} | {stage.megabytes:.0f}"
+            figures = f"{stage.seconds:.1f} | {stage.cpu:.1f} | {stage.megabytes:.0f} | {stage.longest:.0f}"
             shown = words.replace("|", "\\|").replace(folder, "…")
             print(f"| {kind} | {name} | {figures} | {'' if withstood else '**yes**'} | {shown} |", flush=True)
     print(f"\n{harmed} did harm.")

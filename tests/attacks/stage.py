@@ -4,6 +4,7 @@ much."""
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.crawling import FAST
+from tests.support.crawling import FAST, ROOT
 from tests.support.processes import children_of
 from tests.support.redis_server import RedisServer
 from tests.support.server import Misbehaviour, Server, jpeg
@@ -65,8 +66,9 @@ class Done:
 
 @dataclass
 class Stage:
-    """*code*: the folder of the project that is attacked. What is said of `seconds`, `cpu` (seconds) and `megabytes` is
-    of all that ran on it; *most_seconds* and *most_megabytes* end a process."""
+    """*code*: the folder of the project that is attacked. What is said of `seconds`, `cpu` (seconds), `megabytes` and
+    `longest` (the step of an event loop that took most CPU, in ms) is of all that ran on it; *most_seconds* and
+    *most_megabytes* end a process."""
 
     folder: Path
     code: Path
@@ -76,6 +78,9 @@ class Stage:
     seconds: float = 0.0
     cpu: float = 0.0
     megabytes: float = 0.0
+    longest: float = 0.0
+    longest_is: str = ""
+    is_probed: bool = False  # else nothing is known of the longest step
     stack: ExitStack = field(default_factory=ExitStack)
 
     def redis(self) -> RedisServer:
@@ -108,7 +113,11 @@ class Stage:
         known = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
         known |= {"PYTHONPATH": str(self.code), "SCRAPY_SETTINGS_MODULE": "imgcrawl.settings"}
         known |= {"XDG_STATE_HOME": str(self.folder / "state"), **(env or {})}
-        log = self.folder / "log"
+        if self.is_probed:
+            probe = str(self.folder / "probe")
+            known |= {"BENCHMARK_PROBE": probe, "BENCHMARK_LAG": "1"}
+            known["PYTHONPATH"] = f"{ROOT / 'benchmarks' / 'probe'}{os.pathsep}{known['PYTHONPATH']}"
+        log, asked = self.folder / "log", len(self.server.requests)
         began = time.monotonic()
         with log.open("wb") as said:
             process = subprocess.Popen(
@@ -117,9 +126,20 @@ class Stage:
             )  # fmt: skip
             why = self._watched(process)
         self.seconds += time.monotonic() - began
+        self._note_steps([request.time for request in self.server.requests[asked:]])
         if why:
             raise TooMuchError(why)
         return Done(process.returncode, log.read_text("utf-8", "replace"), self.folder)
+
+    def _note_steps(self, asked: list[float]) -> None:
+        """Note the longest step behind the second request of those that came at *asked*: what is loaded as a crawl
+        begins counts for nothing."""
+        since = asked[1] if len(asked) > 1 else math.inf
+        for report in self.folder.glob("probe.[0-9]*"):
+            for when, seconds, what in json.loads(report.read_text())["steps"]:
+                if when > since and seconds * 1000 > self.longest:
+                    self.longest, self.longest_is = seconds * 1000, what
+            report.unlink()
 
     def _watched(self, process: subprocess.Popen[bytes]) -> str:
         """Wait for its end; why it was ended, or ""."""
