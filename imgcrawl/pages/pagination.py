@@ -13,7 +13,7 @@ from parsel import Selector
 
 from imgcrawl.digits import whole
 from imgcrawl.pages.bounds import NamesRead, both_ends
-from imgcrawl.pages.repeated import PagePlaces
+from imgcrawl.pages.repeated import PagePlaces, tag_of
 from imgcrawl.urls import absolute, host_of
 
 # XPath of what `rel="next"` leads to, however that is spelt, and of this and all links. In one step: to unite two sets
@@ -129,7 +129,7 @@ def _pressed(page: PagePlaces) -> str:
     for element, name in pressed_in(page.page):
         address = absolute(page.base, element.get(name), page.encoding)
         if address and host_of(address) == host_of(page.url):
-            return f"//{element.tag}/@{name}"
+            return f"//{tag_of(element)}/@{name}"
     return ""
 
 

@@ -108,12 +108,12 @@ class PagePlaces:
         return self._steps[element]
 
     def _step(self, element: Any) -> str:
-        tag: str = element.tag
+        tag = tag_of(element)
         names = [name for name in self._names[0].of(element) if _NAME.fullmatch(name)]
         names = [name for name in dict.fromkeys(names) if not _OF_ONE.search(name)]
         repeats = self._repeats(element)
         if repeats:
-            names = [name for name in names if self._classes[tag, name] >= _SHARED * repeats]
+            names = [name for name in names if self._classes[element.tag, name] >= _SHARED * repeats]
         elif _NAME.fullmatch(own := element.get("id") or "") and not _OF_ONE.search(own):
             return f"{tag}#{own}"
         if tag in ("td", "th") and not names and not self._is_grid(element.getparent()):
@@ -135,7 +135,7 @@ class PagePlaces:
             return 0
         key = (parent, element.tag)
         if key not in self._repeated:
-            shapes = Counter(tuple(child.tag for child in each) for each in parent.iterchildren(element.tag))
+            shapes = Counter(tuple(child.tag for child in each) for each in parent if each.tag == element.tag)
             count = shapes.total()
             is_repeated = count > 2 and max(shapes.values()) >= 0.6 * count
             self._repeated[key] = count if is_repeated else self._repeats_of_parent(parent)
@@ -174,6 +174,11 @@ class PagePlaces:
             found = {self.links[each] for each in elements if each in self.links}
             return found - {self.url}
         return set(elements)
+
+
+def tag_of(element: Any) -> str:
+    """Its name for a selector. Word's `<o:p>`, and what a page calls so by mistake, has none there."""
+    return element.tag if _NAME.fullmatch(element.tag) else "*"
 
 
 def _is_boilerplate(element: Any, known: Sequence[NamesRead]) -> bool:

@@ -56,6 +56,17 @@ def test_what_the_page_of_a_thumbnail_shows_takes_its_place(server: Server, tmp_
     assert "which are read, too: -a image_pages=a.t" in run.log
 
 
+@pytest.mark.parametrize("tag", ["o:p", "p:hover", "b\x01", "a.b"])
+def test_elements_whose_names_no_selector_may_have_lose_no_gallery(server: Server, tmp_path: Path, tag: str) -> None:
+    add_galleries(server)
+    within = "".join(f"<{tag}>{thumbnails('a', range(n, n + 1))}</{tag}>" for n in range(6))
+    add(server, {"/g/1": f"<h1>One</h1><div>{within}</div>"})
+    image_pages(server, "a", range(6))
+    run = one_gallery(server, tmp_path)
+    assert shown(run)["1"] == [f"a{n}.jpg" for n in range(6)]
+    assert run.code == 0, run.log
+
+
 def test_one_gallery_of_a_site_tells_of_all_and_a_thumbnail_stays_where_its_page_has_nothing(
     server: Server, tmp_path: Path
 ) -> None:

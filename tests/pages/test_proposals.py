@@ -168,3 +168,13 @@ def test_a_link_to_what_is_older_leads_to_the_next_page(link: str, expected: str
 def test_a_feed_is_told_to_be_one(feed: str, kind: str) -> None:
     with pytest.raises(UnsureError, match="-a sitemap=http://h/feed"):
         propose_galleries(PagePlaces(Selector(feed, type=kind), "http://h/feed"))
+
+
+@pytest.mark.parametrize("tag", ["o:p", "p:hover", "b\x01", "a.b"])
+def test_a_selector_names_no_element_that_selectors_cannot_name(tag: str) -> None:
+    links = "".join(f"<{tag}><a href=/v/{n}.html><img src=/t/{n}.jpg></a></{tag}>" for n in range(9))
+    page = places(f"<h1>t</h1><div>{links}</div><{tag} data-next-url=/l/2.html>Next</{tag}>", "/l/")
+    assert page.page.css(propose_galleries(page).css)
+    pagination = propose_pagination(page)
+    assert pagination
+    assert page.page.xpath(pagination.next_link).getall() == ["/l/2.html"]
