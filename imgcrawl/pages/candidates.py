@@ -38,7 +38,7 @@ LISTED = frozenset((*ORIGINAL_ATTRIBUTES, *LAZY_ATTRIBUTES, *VAGUE_ATTRIBUTES))
 LONGEST_NAME = 40  # characters
 _MAX_NAME = 8_000  # of a file, at its end; to unquote one takes eighty times its length
 SAYS_LARGE = re.compile(
-    r"(?:^|[-_])(?:orig(?:inal)?|raw|full(?:size|screen|view)?|hi(?:gh)?-?(?:res|def)?|hd|retina|(?:at)?2x|rjs|zoom|large"
+    r"(?:^|[-_])(?:orig(?:inal)?|raw|full(?:size|screen|view)?|hi(?:gh)?-?(?:res|def)?|hd|retina|(?:at)?2x|rjs|zoom|x{0,3}-?large"
     r"|big(?:ger)?|max|x{1,3}l|popup|lightbox|expand(?:ed)?|enlarged?|magnify|download)(?:$|[-_]|(?:image|img|src|url)$)"
 )
 _FULLER = re.compile("data-(?:pswp-src|(?:full|fullsize|orig|original)(?:-src|-url|-file)?)")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from imgcrawl.pages.candidates import Rank, is_file
@@ -32,6 +34,8 @@ _OF_IMAGE = re.compile(rf"\.{EXTENSION}", re.IGNORECASE)
 # Data for scripts: surely; where it is an object, or a list.
 _STATES = re.compile(r"(wire:.*|props|items|value|x-data|x-init|ng-init|data-bind)|(?:data-|:|v-bind:).*")
 _BEGINS = re.compile(r"\s*+\{\s*+[\"'\w]")
+_BASE64 = compile_possessive(r"""["'`]((?:W[3yw]|eyJ|aHR0c|L[2y])[A-Za-z0-9+/]{40,}+={0,2})["'`]""")
+_SEPARATED, _MOST_DECODED = re.compile(r"[,|;\s]++(?=/|https?:)"), 100
 _INTERCHANGED = re.compile(r"""\[\s*+([^\s,\[\]"'`{}]{1,2000}+)\s*+,""")
 _DECODER = json.JSONDecoder(strict=False)
 
@@ -61,6 +65,19 @@ def _as_json(match: re.Match[str]) -> str:
         return f"\\u00{match[1]}"
     escaped = match[2] or match[0]
     return f"\\{escaped}" if escaped in _ESCAPES else escaped.strip("\n")
+
+
+def decoded_in(script: str) -> Iterator[str]:
+    """The lists and objects, as JSON, that *script* has in base64; of several addresses one list."""
+    for match in islice(_BASE64.finditer(script), _MOST_DECODED):
+        try:
+            decoded = b64decode(match[1]).decode()
+        except ValueError:
+            continue
+        if decoded[0] in "[{":
+            yield decoded
+        elif _OF_IMAGE.search(decoded) and _SEPARATED.search(decoded):
+            yield json.dumps(_SEPARATED.split(decoded))
 
 
 def in_flight(script: str) -> str:

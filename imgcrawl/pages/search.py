@@ -100,15 +100,17 @@ class ImageSearch:
             self._read_anchor(tag)
         elif name == "link":
             self._read_link(attributes)
+        elif name == "meta":
+            self._read_data(attributes.get("content", ""))
         elif name in _EMBEDDED:
-            self._read_embedded(name, attributes)
+            self._add([(PLAIN, embedded(name, attributes))], refused=True)
+            self._read_data(attributes.get("value", ""))
         if name not in _STATES_ELSEWHERE:
             self._read_stated(tag)
             self._read_within(attributes)
 
-    def _read_embedded(self, name: str, attributes: dict[str, str]) -> None:
-        self._add([(PLAIN, embedded(name, attributes))], refused=True)
-        if (value := attributes.get("value", ""))[:1] in _LISTS:
+    def _read_data(self, value: str) -> None:
+        if value[:1] in _LISTS and "." in value:
             self.states[value] = stated_images({"value": value}).images
 
     def _read_anchor(self, tag: Tag) -> None:

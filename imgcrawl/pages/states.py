@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from imgcrawl.pages.bounds import leave_out
 from imgcrawl.pages.candidates import ORNAMENT, PLAIN, file_name, is_address, is_file, is_name
-from imgcrawl.pages.frameworks import arguments_of, in_flight, plain, text_of_json
+from imgcrawl.pages.frameworks import arguments_of, decoded_in, in_flight, plain, text_of_json
 from imgcrawl.pages.literals import end_of, name_before, parsed
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.values import SAYS_OTHER, SAYS_SMALL, Stated, images_listed, words_of
@@ -61,14 +61,15 @@ class InStates(NamedTuple):
     texts: set[str]
 
 
-def lists_in_states(texts: Iterable[str], base: str, encoding: str, shown: Set[str]) -> InStates:
+def lists_in_states(texts: Sequence[str], base: str, encoding: str, shown: Set[str]) -> InStates:
     """The lists in *texts*, of scripts and attributes, of which one image is *shown*, as `sizes.size_of` has it."""
     images = ((file_name(image), image) for image in shown)
     known = [(name, image) for name, image in images if len(name) >= _LEAST_NAME and not ORNAMENT.search(name)]
     known.sort(key=lambda each: each[0].lower().endswith(_OF_ICONS))  # they may be many
     names = dict(known[:_MOST_NAMES])
     found = InStates([], [], set())
-    for text, called, data in _data_in(texts, names):
+    every = [*texts, *(decoded for text in texts for decoded in decoded_in(text))] if names else []
+    for text, called, data in _data_in(every, names):
         lists = _Lists(base, encoding, shown, names)
         if not (called and isinstance(data, list) and all(isinstance(each, str) and "/" in each for each in data)):
             lists.look(data, (called,), 0)  # such a list may be of anything: `series`

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -223,6 +224,8 @@ def test_numbered_things_and_lists_side_by_side() -> None:
         script(json.dumps({"a": [{"u": url} for url in [*IMAGES, *(f"/n/{number}.jpg" for number in range(20_000))]]})),
         script(f"x = JSON.parse(\"{'[' * 500_000}{IMAGES[0]}"),
         script("return " * 300_000 + IMAGES[0]),
+        script(f"'{'eyJ' + 'A' * 2_000_000}' '{IMAGES[0]}'"),
+        script(f"'{'L2' + 'A' * 50}=' " * 20_000 + IMAGES[0]),
         script(f"x = (function({'a,' * 20_000}b){{{'return ' * 10_000}{{u:'{IMAGES[0]}'}}}}({'1,' * 20_000}2))"),
     ],
     ids=lambda body: body[:30],
@@ -257,6 +260,10 @@ def test_data_of_malice_is_read_in_bounded_time(body: str) -> None:
             TWO,
         ),
         ("<span data-img-large=/i/a_12.jpg data-img-original=/i/a.jpg><img src=/i/a_9.jpg></span>", ["/i/a.jpg"]),
+        ('<meta name=data content=\'{"p":{"urls":{"mini":"/t/a.jpg","original":"/i/a.jpg"}}}\'>', TWO[:1]),
+        ("<a href=# data-xlarge=/i/a.jpg data-medium=/m/a.jpg><img data-src=/s/a.jpg></a>", TWO[:1]),
+        (f"<img src=/i/a.jpg><script>i='{b64encode(','.join(TWO * 2).encode()).decode()}'</script>", TWO),
+        (f"<img src=/i/a.jpg><script>i='{b64encode(json.dumps(TWO * 2).encode()).decode()}'</script>", TWO),
         ("<select><option value=/i/a.jpg>1<option value=/i/b.jpg>2</select>", TWO),
     ],
 )
