@@ -37,6 +37,8 @@ def count_item(stats: Counter[str], item: Mapping[str, Any]) -> None:
         stats["gallery/count"] += 1
         if not outcomes and not (item.get("image_urls") or item.get("video_urls")):
             stats["gallery/empty"] += 1
+        if isinstance(left_out := item.get("left_out"), list) and left_out:
+            stats.update(("gallery/left_out", *(f"gallery/left_out/{reason}" for reason in left_out)))
     count_outcomes(stats, outcomes)
 
 

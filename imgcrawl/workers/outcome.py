@@ -112,6 +112,8 @@ def take_samples(samples: Samples, item: dict[str, Any]) -> None:
     page = str(item.get("url") or "")
     if error := item.get("error"):
         samples.add(f"gallery/failed/{error}", page)
+    for reason in item["left_out"] if isinstance(item.get("left_out"), list) else ():
+        samples.add(f"gallery/left_out/{reason}", page)
     for outcome in outcomes_of(item):
         if "reason" in outcome and "url" in outcome and "status" in outcome:
             samples.add_image(outcome, page)

@@ -45,7 +45,8 @@ def test_what_loads_more_images_of_a_gallery_by_a_script_alone(markup: str) -> N
     assert more_pressed(Selector(page), page, OWN, lambda link: absolute("http://h/g/1", link)) == GALLERIES[markup]
 
 
-def test_a_gallery_that_a_button_goes_on_with_says_so(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]], ids=["one", "two"])
+def test_a_gallery_that_a_button_goes_on_with_says_so(server: Server, tmp_path: Path, workers: list[str]) -> None:
     more = "<button class=load-more>Load more</button>"
     pages = {
         "/g/1": SHOWN + more,
@@ -59,8 +60,10 @@ def test_a_gallery_that_a_button_goes_on_with_says_so(server: Server, tmp_path: 
     for path, body in pages.items():
         server.add(path, f"<h1>{path[:4]}</h1>{body}".encode(), headers=HTML)
     server.add("*", lambda request: Answer(jpeg(20 + crc32(request.path.encode()) % 500)))
-    run = crawl(tmp_path, "gallery", {"gallery": ",".join(server.url(f"/g/{n}") for n in range(1, 5))})
+    galleries = ",".join(server.url(f"/g/{n}") for n in range(1, 5))
+    run = crawl(tmp_path, "gallery", {"gallery": galleries}, options=["-O", "items.json", *workers])
     told = {item["url"][-1]: item.get("left_out") for item in run.items}
     assert told == {"1": ["button"], "2": None, "3": None, "4": ["button"]}
     assert run.code == 1
     assert "2 galleries have more images than were found (button: 2)" in run.log
+    assert f"gallery left_out (button): {server.url('/g/')}" in run.log
