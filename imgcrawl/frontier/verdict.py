@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from redis.exceptions import ResponseError
 from scrapy import signals
 
 from imgcrawl.cancelling import cancel_all
@@ -19,6 +18,7 @@ from imgcrawl.digits import whole
 from imgcrawl.exceptions import BAD_INPUT
 from imgcrawl.extensions.verdict import Verdict, findings, gallery_counts
 from imgcrawl.frontier import inspect
+from imgcrawl.frontier.bounded import hashes_beside
 from imgcrawl.frontier.counted import OF_PAGES, Counted, as_text, from_text
 from imgcrawl.frontier.lessons import SharedLessons
 from imgcrawl.frontier.queue import LUA, ForeignKeyError, Queue
@@ -124,14 +124,9 @@ class RunSums(NamedTuple):
 async def run_sums(queue: Queue | Queues, run: str) -> RunSums:
     """The sums of all workers of *run*. `verdict/error` is the first that was told, the same for whoever asks."""
     shards = queue if isinstance(queue, Queues) else [queue]
-    async with queue.client.pipeline(transaction=False) as pipe:
-        pipe.zrange(f"{shards[0].prefix}workers", 0, -1)
-        pipe.hgetall(f"{_key(shards[0], run)}:reported")
-        for shard in shards:
-            pipe.hgetall(_key(shard, run))
-            pipe.hgetall(f"{_key(shard, run)}:acknowledged")
-        replies = await pipe.execute(raise_on_error=False)
-    workers, reported, *found = [{} if isinstance(reply, ResponseError) else reply for reply in replies]  # not ours
+    keys = [f"{_key(shards[0], run)}:reported"]
+    keys += [f"{_key(shard, run)}{name}" for shard in shards for name in ("", ":acknowledged")]
+    workers, (reported, *found) = await hashes_beside(queue.client, f"{shards[0].prefix}workers", keys)
     settled: dict[str, Any] = {}
     for name, value in (pair for sums in found[::2] for pair in sums.items()):
         text = name.decode("utf-8", "replace")
