@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from heapq import nlargest
 from typing import TYPE_CHECKING, NamedTuple, cast
+from urllib.parse import unquote
 
 from cachetools import LRUCache
 
 from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.items import STORED, Image
 from imgcrawl.patterns import UserPattern
+from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import host_of, without_query
 
 if TYPE_CHECKING:
@@ -26,7 +28,20 @@ _TOLD = re.compile(r"placeholder/([0-9a-f]{64})(?: (\S{1,8192}))?", re.ASCII)
 _HOSTS, _KINDS = 1_000, 1_000  # that are remembered, and different images of each
 _OF_ONE_ITEM = 3  # addresses of one gallery that show the same: what it shows for decoration stands there once or twice
 _FEW = 50  # images of an item: each may turn out to be one
+_LONGEST = 200  # characters of a name
 _ALONE = 3  # times as many as are enough, in one item: that needs no other image beside it
+
+
+# The whole name of a file that stands for one which is not there: `image_removed.png`, `default-cover.9943b5.png`.
+_THING = (
+    "(?:images?|img|photos?|pics?|pictures?|files?|thumb(?:nail)?s?|covers?|this|has|been|is|was|error|small|large)"
+)
+_SAYS_GONE = compile_possessive(
+    rf"(?:{_THING}[-_. ]?)*+(?:removed|deleted|missing|unavailable|placeholder|forbidden|blocked|40[34]"
+    rf"|hot-?link(?:ing|ed)?|not?[-_. ]?(?:longer[-_. ]?)?(?:found|available|{_THING})|default[-_. ]?{_THING})"
+    rf"(?:[-_. ]?(?:{_THING}|available|found)|[-_. ][0-9a-fx]{{1,64}})*+\.\w{{3,4}}",
+    re.IGNORECASE,
+)
 
 
 class Learned(NamedTuple):
@@ -65,7 +80,8 @@ class Placeholders:
     Learned is what *enough* (0: nothing is) addresses with different file names of one host lead to: by redirects to
     one address of another name; or by the same bytes, if at least three of one item or items of one image each have
     them, and if the host's other images differ from each other, or one item has some times as many and few others. So a
-    logo or a banner that each gallery has once is none, wherever it is stored. What is learned is told.
+    logo or a banner that each gallery has once is none, wherever it is stored. What is learned is told. Unless nothing
+    is learned, one redirect is enough to a file whose name says so (`removed.png`), where that asked for does not.
 
     Raises `InputError` for what is neither a checksum nor a regular expression.
     """
@@ -94,8 +110,19 @@ class Placeholders:
         """Raise `ImageError` for an answer that is known to be a placeholder."""
         if arrival.checksum in self._known or arrival.response.url in self._known:
             raise ImageError("placeholder")
-        if self.has_address(arrival.response.url):
+        if self.has_address(arrival.response.url) or (self._enough and self._is_told(arrival)):
             raise ImageError("placeholder")
+
+    def _is_told(self, arrival: Arrival) -> bool:
+        request = arrival.response.request
+        asked = request.meta.get("image_url", request.url) if request else arrival.response.url
+        led_to = _name(arrival.response.url)
+        return (
+            led_to != _name(asked)
+            and _SAYS_GONE.fullmatch(unquote(led_to)[:_LONGEST]) is not None
+            and _SAYS_GONE.fullmatch(unquote(_name(asked))[:_LONGEST]) is None
+            and arrival.checksum not in self._never
+        )
 
     def remember(self, learned: Iterable[Learned]) -> list[Learned]:
         """Know what was *learned* before, or by others. What of that is new here."""

@@ -183,3 +183,31 @@ def test_what_was_told_before_a_placeholder_was_known_is_told_anew_and_known_in_
     assert sorted((outcome.url, outcome.reason) for outcome in not_had) == sorted(
         (server.url(f"/i/r{n}.jpg"), "placeholder") for n in range(16)
     )
+
+
+GONE = """
+    removed.png image-removed.gif not_found.png no-image.jpg noimage.jpg default_cover.9943b5969c.png placeholder.svg
+    hotlinking.gif 403.gif imagenotfound.png deleted.jpg photo_unavailable.png no_longer_available.png
+"""
+THERE = """
+    b.jpg default.jpg notebook.jpg 4033.jpg nothing.jpg photographs.jpg maxresdefault.jpg missing-persons.jpg
+    blocked-road.jpg cover.jpg no.jpg
+"""
+
+
+def test_a_redirect_to_what_is_called_a_placeholder_is_one(server: Server, tmp_path: Path) -> None:
+    led = {f"/i/{number}.jpg": f"/files/{name}" for number, name in enumerate(f"{GONE} {THERE}".split())}
+    led["/i/removed.png"] = "/files/image-removed.png"
+    for number, (asked, led_to) in enumerate(led.items()):
+        server.add(led_to, jpeg(70 + number))
+        server.add(asked, redirect(led_to))
+    page = "".join(f"<img src={asked}>" for asked in led)
+    server.add("/g", f"<title>G</title>{page}".encode(), headers={"Content-Type": "text/html"})
+    given = {"gallery": server.url("/g")}
+    run = crawl(tmp_path, "gallery", given, PRIVATE_HOSTS_ALLOWED="127.0.0.1", VERDICT_MAX_FAILED="1")
+    failed = [led[image["url"].removeprefix(server.url(""))] for image in run.images if image["status"] == "failed"]
+    assert failed == [f"/files/{name}" for name in GONE.split()]
+    assert {image.get("reason", "placeholder") for image in run.images} == {"placeholder"}
+    settings = {"PRIVATE_HOSTS_ALLOWED": "127.0.0.1", "IMAGES_PLACEHOLDERS_LEARNED": "0"}
+    (other := tmp_path / "2").mkdir()
+    assert {image["status"] for image in crawl(other, "gallery", given, **settings).images} == {"downloaded"}
