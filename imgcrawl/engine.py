@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from scrapy import Request
 from scrapy.core.engine import ExecutionEngine
 from scrapy.crawler import Crawler, CrawlerRunner, CrawlerRunnerBase
+from scrapy.utils.response import _baseurl_cache, get_base_url
 from twisted.python.failure import Failure
 
 from imgcrawl.exceptions import InputError
@@ -22,12 +23,21 @@ from imgcrawl.longwork import WorkGivenUp
 if TYPE_CHECKING:
     from types import FrameType
 
-    from scrapy.http import Response
+    from scrapy.http import Response, TextResponse
     from scrapy.statscollectors import StatsCollector
     from twisted.internet.defer import Deferred
 
 
 _LOOKING = {f"scrapy.commands.{name}" for name in ("shell", "fetch", "view", "parse", "check")}
+
+
+def give_base(response: TextResponse) -> None:
+    """Have *response* its own address for a base where the one that it states is no address: each selector of it, and
+    each link, would be an error."""
+    try:
+        get_base_url(response)
+    except ValueError:
+        _baseurl_cache[response] = response.url
 
 
 def downloader_in(crawler: Crawler) -> object:

@@ -75,7 +75,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "live": {"display", "engine", "extensions", "frontier", "shared", "stopping"},
     "spidermiddlewares": {"downloadermiddlewares", "optouts", "pages", "referrers"},
     "playwright": {"downloadermiddlewares", "downloadhandler"},
-    "downloadermiddlewares": {"bodies", "cookiesfile", "downloader", "limits", "pages", "referrers", "stopping"},
+    "downloadermiddlewares": {
+        "bodies", "cookiesfile", "downloader", "engine", "limits", "pages", "referrers", "stopping",
+    },
     "downloader": {
         "backpressure", "engine", "limits", "middlewares", "outputs", "stopping", "turns", "unfinished", "waiting",
     },

@@ -17,6 +17,7 @@ from scrapy.http import HtmlResponse, JsonResponse, Response, TextResponse, XmlR
 from scrapy.http.request import NO_CALLBACK
 from w3lib.encoding import html_body_declared_encoding
 
+from imgcrawl.engine import give_base
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.longwork import WorkGivenUp
 from imgcrawl.pages.encodings import guessed_encoding, is_web_encoding
@@ -137,6 +138,7 @@ def _bounded(response: TextResponse) -> TextResponse:
     response = _as_it_is(response)
     if not isinstance(response, JsonResponse) and (why := too_much(response.text)):
         raise RequestRefused("too_large", f"{response.url}: {why}")
+    give_base(response)
     return response
 
 

@@ -24,7 +24,7 @@ from tests.attacks.stage import HTML, MB, Attack, Outcome, Stage
 from tests.images import hostile
 from tests.images.pictures import bare_gif, encoded
 from tests.support.disk import small_disk
-from tests.support.server import Answer, Exchange, Request, Server, jpeg
+from tests.support.server import Answer, Exchange, Request, Server, jpeg, redirect
 from tests.test_lines import HOSTILE as TEXT
 
 # ---- pages
@@ -61,7 +61,6 @@ PAGES: dict[str, Attack] = {
     "a photograph within the page that is a bomb": page(lambda: within(hostile.progressive_jpeg(9000, 8000))),
     "a GIF of 300,000 frames within the page": page(lambda: within(bare_gif(100, 100, 300_000), kind="gif")),
     "photographs in links, sources, posters and JSON": page(text(GOOD + "".join(part.format(photograph(jpeg() + bytes(6_000))) for part in ("<a href='{0}'><img src='{0}'></a>", "<picture><source srcset='{0} 2x'><img src='{0}'></picture>", "<video poster='{0}'></video>", "<p style='background:url({0})'>", "<meta property=og:image content='{0}'>")) * 30)),
-    "a redirect to a photograph": page(text(f"{GOOD}<img src=/to-data>")),
     "links in links around 5,000 images": page(text("<title>t</title>" + "<a href=/v/1>" * 200 + thumbnails(5_000))),
     "thumbnails whose pages are the gallery itself": page(text("<title>t</title>" + thumbnails(300, "/bad?{}"))),
 }  # fmt: skip
@@ -136,7 +135,22 @@ def signed(stage: Stage) -> Outcome:
     return is_good and looks[0] < 10 and asked < 1_000, f"{looks[0]} looks, {asked} requests; {words}"
 
 
+def leads_to(location: str) -> Attack:
+    """A gallery whose thumbnails lead to pages that lead there, as do its images, and its next page."""
+
+    def attack(stage: Stage) -> Outcome:
+        more = f"<img src=/l/1><link rel=next href=/next><meta http-equiv=refresh content='0; url={location}'>"
+        arguments = stage.site(f"<title>bad</title><base href='{location}'>{thumbnails(6)}{more}".encode())
+        stage.server.add("*", redirect(location))
+        return judged(stage.crawl("gallery", arguments))
+
+    return attack
+
+
 REQUESTS: dict[str, Attack] = {
+    "pages and images that lead to a photograph within": leads_to(photograph(jpeg() + bytes(6_000))),
+    "pages and images that lead to a file": leads_to("file:///etc/passwd"),
+    "pages and images that lead to no port": leads_to("http://127.0.0.1:99999/x"),
     "300 links to pages of another host around thumbnails": third_host(lambda base: thumbnails(4) + thumbnails(300, base + "/v/{}"), 310),
     "300 preconnects, frames, styles and scripts of another host": third_host(lambda base: "".join(f"<link rel=preconnect href={base}/{n}><iframe src={base}/f/{n}></iframe><script src={base}/{n}.js></script>" for n in range(300)), 10),
     "one page of another host as 300 images": third_host(lambda base: f"<img src={base}/x.jpg>" * 300, 2),
