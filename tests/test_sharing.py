@@ -142,6 +142,39 @@ def test_five_workers_the_first_killed_while_it_seeds_100_000_rows(tmp_path: Pat
         assert sum(fed.values()) - rows <= 20 * 100
 
 
+def test_a_list_is_read_again_from_its_first_row_where_redis_lost_some(server: Server, tmp_path: Path) -> None:
+    rows, release = 60_000, threading.Event()
+    server.add("/slow.jpg", lambda _: Answer(jpeg(), delay=release))
+    with (tmp_path / "posts.csv").open("w") as file:
+        # The first pages of rows wait for an image, so that all others wait in Redis.
+        images = (server.url("/slow.jpg") if number % 100 == 1 and number < 5_000 else "" for number in range(rows))
+        file.writelines(f"{number},,,,,,,,,{[each] if each else []}\n" for number, each in enumerate(images))
+    (tmp_path / "redis").mkdir()
+    settings = {"FRONTIER_LEASE_TIMEOUT": 6, "VERDICT_IMAGES_EXPECTED": 0, "LOG_LEVEL": "WARNING"}
+    arguments = {"file": "posts.csv", "base": server.url("")}
+    with (
+        RedisServer(tmp_path / "redis", "--appendonly", "no") as redis,
+        Sharing(tmp_path, redis.url, "weibo", arguments, **settings) as workers,
+        redis.client() as client,
+    ):
+        worker = workers.start()
+        run = "{weibo:requests}:run"
+
+        def is_queued(at_least: int) -> bool:
+            return int(client.hget(run, "enqueued") or 0) >= at_least
+
+        until(lambda: is_queued(20))
+        client.save()
+        until(lambda: is_queued(200))
+        assert client.hget(run, "seeded") is None, "it was faster than the test"
+        redis.kill()  # what it takes up is from before most of these rows
+        redis.start()
+        release.set()
+        workers.wait(120)
+        assert worker.returncode == 0, workers.log(worker)[-2000:]
+        assert len({item["url"] for item in workers.lines()}) == rows
+
+
 def test_a_frozen_worker_harms_nothing(tmp_path: Path, redis_server: RedisServer) -> None:
     with (
         serve(galleries=60, images=4, per_page=20, latency=0.3, width=60, misbehave=False) as replica,

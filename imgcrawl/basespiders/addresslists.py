@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 from imgcrawl.basespiders.rows import ROWS_PER_PAGE, RowsSpider
@@ -42,14 +43,14 @@ class AddressesSpider(RowsSpider):
     format: str | None = None
     delimiter: str | None = None
 
-    def open_list(self) -> Iterator[RowsPage]:
+    def open_list(self) -> Callable[[], Iterator[RowsPage]]:
         if bool(self.url) == bool(self.file):
             raise InputError(f"{self.name} needs either -a file=FILE or -a url=ADDRESS,ADDRESS,…")
         self.image_name_fields = frozenset({"spider", "url", "title"})
         if self.url:
             addresses = [address.strip() for address in re.split(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)", self.url)]
             self.given = frozenset(addresses)
-            return pages_of(addresses)
+            return partial(pages_of, addresses)
         reader, fields = open_address_list(
             self.list_path,
             column=self.column,
@@ -59,7 +60,7 @@ class AddressesSpider(RowsSpider):
             delimiter=self.delimiter,
         )
         self.image_name_fields |= fields
-        return reader.pages(ROWS_PER_PAGE)
+        return partial(reader.pages, ROWS_PER_PAGE)
 
     def fill(self, item: Gallery, row: dict[Any, str]) -> None:
         for address in row.values():

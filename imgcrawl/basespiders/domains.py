@@ -67,7 +67,10 @@ class DomainsSpider(RowsSpider):
             self.followed = UserPattern(self.follow, "-a follow=", late=True)
         except re.error as error:
             raise InputError(f"-a follow={self.follow}: expected a regular expression ({error})") from error
-        self.pages_of_rows = self.limited(self.pages_of_rows)
+
+    @property
+    def pages_of_rows(self) -> Iterator[RowsPage]:
+        return self.limited(super().pages_of_rows)
 
     def limited(self, pages: Iterator[RowsPage]) -> Iterator[RowsPage]:
         """*pages* up to `limit` rows, good or bad."""

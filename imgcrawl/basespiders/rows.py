@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sized
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sized
+from functools import partial
 from hashlib import sha1
 from pathlib import Path
 from typing import Any, ClassVar
@@ -70,7 +71,7 @@ class RowsSpider(BaseSpider):
         self.local_list = LocalList(self.file) if self.file else None
         self.list_path = self.local_list.path if self.local_list else Path()
         try:
-            self.pages_of_rows = self.open_list()
+            self._pages = self.open_list()
         except InputError as error:
             sentence = self.local_list.told(str(error)) if self.local_list else str(error)
             self.close_list()
@@ -95,12 +96,18 @@ class RowsSpider(BaseSpider):
 
     # LIST
 
-    def open_list(self) -> Iterator[RowsPage]:
-        """The pages of rows. Raises `InputError` at once for a list that cannot be read."""
-        if items := open_item_list(self.list_path, encoding=self.encoding):
-            return items.pages(ROWS_PER_PAGE)
-        columns = list(self.columns.values()) or None
-        return open_rows(self.list_path, columns=columns, encoding=self.encoding).pages(ROWS_PER_PAGE)
+    def open_list(self) -> Callable[[], Iterator[RowsPage]]:
+        """What gives the pages of rows, each time from the first: start() may have to be run again. Raises `InputError`
+        at once for a list that cannot be read."""
+        reader = open_item_list(self.list_path, encoding=self.encoding) or open_rows(
+            self.list_path, columns=list(self.columns.values()) or None, encoding=self.encoding
+        )
+        return partial(reader.pages, ROWS_PER_PAGE)
+
+    @property
+    def pages_of_rows(self) -> Iterator[RowsPage]:
+        """The pages of rows, from the first."""
+        return self._pages()
 
     def close_list(self) -> None:
         if self.local_list:

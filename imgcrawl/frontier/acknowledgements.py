@@ -57,5 +57,12 @@ class Acknowledgements:
             if to is not shard:
                 others[shard] = shard.outbox.end
 
+    def replace(self, kind: str, by: Operation) -> None:
+        """Report *by* in the place of each operation of that *kind*."""
+        self._waiting = [
+            (to, by if operation[0] == kind else operation, others, number)
+            for to, operation, others, number in self._waiting
+        ]
+
     def clear(self) -> None:
         self._waiting.clear()

@@ -53,6 +53,11 @@ class Outbox:
             self._bytes -= _size(self._operations.popleft())
         self.reported += count
 
+    def replace(self, kind: str, by: Operation) -> None:
+        """Report *by* in the place of each operation of that *kind*."""
+        self._operations = deque(by if operation[0] == kind else operation for operation in self._operations)
+        self._bytes = sum(map(_size, self._operations))
+
     def clear(self) -> None:
         self._operations.clear()
         self._bytes = 0

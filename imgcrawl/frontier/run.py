@@ -239,6 +239,8 @@ class SharedRun:
         else:
             logger.warning("This worker was silent for too long, or Redis has lost it: others do its pages")
         self.lost_reports += 1
+        for reports in (self.home.outbox, self.acknowledgements):  # start() is run again: some that it gave are lost
+            reports.replace("seeded", ("running", "", ""))
         self.leases.drop_ready(shard.number)
         self.counted.lose(shard.number)
         if self.has_others:  # pages of this shard may be lost that pages of others led to, which are acknowledged
