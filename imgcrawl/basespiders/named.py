@@ -59,9 +59,9 @@ class NamedGallerySpider(GallerySpider):
                 raise InputError(
                     f"-a gallery={given.strip()}: expected an address that begins with http:// or https://"
                 )
-        self._local = LocalList(self.file) if self.file else None
-        if self._local:
-            self._open_list(self._local)
+        self.local_list = LocalList(self.file) if self.file else None
+        if self.local_list:
+            self._open_list(self.local_list)
 
     def _open_list(self, local: LocalList) -> None:
         try:
@@ -72,8 +72,8 @@ class NamedGallerySpider(GallerySpider):
         self.image_name_fields = {*self.item_class.fields, *map(_field, fields)}
 
     def closed(self, reason: str) -> None:
-        if self._local:
-            self._local.close()
+        if self.local_list:
+            self.local_list.close()
 
     async def start(self) -> AsyncIterator[Any]:
         if not self._addresses and self._list is None:
@@ -95,7 +95,7 @@ class NamedGallerySpider(GallerySpider):
         for address in given:  # before one that leads to another is asked for
             self.ends.name(Request(address).url)
         yield from map(self.gallery_request, given)
-        place = self._local.name if self._local else ""
+        place = self.local_list.name if self.local_list else ""
         for row in self._list or ():
             stated = [] if isinstance(row, BadRow) else row.values
             found = [_absolute(address) for address in stated]

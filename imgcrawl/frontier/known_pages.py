@@ -17,6 +17,11 @@ SHA1 = 20  # bytes of a fingerprint of Scrapy's, any part of which is as good as
 RECENT = 20_000  # fingerprints remembered here, so that a link on every page is not asked about on every page
 
 
+def once_a_run(fingerprint: bytes, run: str) -> bytes:
+    """The fingerprint, in the run of that id, of what has *fingerprint* in all."""
+    return blake2b(fingerprint + run.encode(), digest_size=FINGERPRINT).digest()
+
+
 class KnownPages:
     """Fingerprints of requests, and those that this worker has queued a short time ago in *run*."""
 
@@ -35,7 +40,7 @@ class KnownPages:
 
     def once_a_run(self, fingerprint: bytes) -> bytes:
         """The fingerprint of a page in this run: earlier runs may have fetched it."""
-        return blake2b(fingerprint + self._run.id.encode(), digest_size=FINGERPRINT).digest()
+        return once_a_run(fingerprint, self._run.id)
 
     def start_in_run(self, request: Request, fingerprint: bytes) -> bytes:
         """The fingerprint of a start page in this run: pages fetched in an earlier run may be fetched in this one."""

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.frontier.known_pages import once_a_run
 from imgcrawl.frontier.queue import ForeignKeyError, OtherArgumentsError
 from imgcrawl.frontier.run import RunState, SharedRun
 from imgcrawl.frontier.run_arguments import shown
@@ -21,8 +22,10 @@ from imgcrawl.shared.session import one_line
 logger = logging.getLogger(__name__)
 
 
-async def join(run: SharedRun, url: str, spider: str) -> None:
-    """Raises `InputError` if the server cannot be reached or used, or the run has other arguments or shards."""
+async def join(run: SharedRun, url: str, spider: str, list_digest: bytes = b"") -> None:
+    """*list_digest* is that of the list which start() reads, if it does.
+
+    Raises `InputError` if the server cannot be reached or used, or the run has other arguments or shards."""
     queues, options = run.queues, run.options
     patience = time.monotonic() + queues.settings.lease_timeout
     told = False
@@ -53,8 +56,10 @@ async def join(run: SharedRun, url: str, spider: str) -> None:
                 logger.warning("Redis at %s cannot be reached (%s); trying", shown_address(url), one_line(error))
                 told = True
             await asyncio.sleep(0.5)
-    if state == "done":
+    if state == "done" and not list_digest:  # a list may be none of those that were read: the first exchange tells
         run.state = RunState.DONE
+    if list_digest:
+        run.list = once_a_run(list_digest, run.id)
     logger.info("Worker %s of run %s on %s", run.worker, run.id, shown_address(url))
 
 

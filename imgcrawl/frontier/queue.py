@@ -24,7 +24,7 @@ from imgcrawl.shared.checked_settings import key_name, number
 from imgcrawl.shared.connection import client_from_settings, hash_tag
 from imgcrawl.shared.script import Script
 
-PARTS = ("clock", "keys", "seen", "queue", "workers", "counts", "exchange", "admin")  # each uses those before
+PARTS = ("clock", "keys", "seen", "queue", "workers", "counts", "lists", "exchange", "admin")  # each uses those before
 LUA = files("imgcrawl.frontier") / "lua"
 SCRIPT = Script(*(LUA / f"{name}.lua" for name in PARTS))
 GALLERY = "\ngallery"
@@ -157,6 +157,7 @@ class Queue:
         idle: float = 0,
         expected: str = "",
         sequence: int = 0,
+        of_list: bytes = b"",
         hosts: Mapping[str, int] | None = None,
         held: Sequence[bytes] = (),
         ops: Sequence[tuple[bytes | str, ...]] = (),
@@ -170,16 +171,15 @@ class Queue:
         ("running", "", ""), ("foreign", reason, value). *flags*: "s" can seed, "e" nothing waits outside or here, "h"
         *held* is all that this worker has, "l" leave, "p" persist. Of several shards: "w" others may have pages, unless
         *expected* is the signature, "x" this is not home, "f" here is the feeder, "q" nothing is held in any, "d" the
-        run is done. *sequence*: how many operations this worker has reported before, which tells what the server lost,
-        and has had already. Raises `ForeignKeyError`.
+        run is done. *sequence*: operations this worker has reported before. *of_list*: by what the list that start()
+        reads is known in the run, which is not seeded before that was read. Raises `ForeignKeyError`.
         """
         self._exchanges += 1
         hosts = hosts or {}
         reply = await self.call(
             "exchange",
-            *(run, worker, wanted, per_host, flags, int(idle * 1000), expected, sequence, self._exchanges),
-            *(len(hosts), *(part for pair in hosts.items() for part in pair)),
-            *(len(held), *held),
+            *(run, worker, wanted, per_host, flags, int(idle * 1000), expected, sequence, self._exchanges, of_list),
+            *(len(hosts), *(part for pair in hosts.items() for part in pair), len(held), *held),
             *(len(ops), *(part for op in ops for part in _packed(op))),
         )
         if reply[0] == b"gone":

@@ -87,6 +87,7 @@ class SharedRun:
         self.lost_reports = 0  # times that what was reported may have been lost
         self.may_seed = False  # whether this worker could run start()
         self.start_error = ""
+        self.list = b""  # by what the list that start() reads is known in this run; of several each is read once
         self.start_is_over = False  # here: it does not wait to be run a second time
         self.is_feeder = asyncio.Event()  # whether this worker queues what outsiders feed
         self.nothing_outside = False

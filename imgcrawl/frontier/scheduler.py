@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Self
 
@@ -203,7 +204,9 @@ class Scheduler(StockScheduler):  # type: ignore[misc] # scrapy-redis has no typ
                 self.queues.home.start_key = key
                 self.queues.home.moving_key = f"{{{hash_tag(key)}}}:moving"
                 self._tells_idle = self.seeding.once = True
-            await join(run, crawler.settings["REDIS_URL"], self.spider.name)
+            list_here = getattr(self.spider, "local_list", None)  # imgcrawl.rows.LocalList
+            list_digest = await asyncio.to_thread(list_here.digest) if list_here else b""
+            await join(run, crawler.settings["REDIS_URL"], self.spider.name, list_digest)
         except InputError as error:
             # The engine cannot close in order before everything is open.
             run.state = RunState.DONE

@@ -147,6 +147,7 @@ class Shard:
                 idle=run.options.idle_before_close,
                 expected=run.end.signature,
                 sequence=self.outbox.reported,
+                of_list=run.list if self.is_home and not closing else b"",
                 hosts=run.leases.hosts(self.number),
                 held=held,
                 ops=operations,

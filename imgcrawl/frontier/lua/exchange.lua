@@ -92,11 +92,7 @@ local function report(skip, sequence)
             if #kind == 1 then
                 if not add(kind, a, b, more) then accepted = i - 1 end
             elseif kind == 'seeded' then
-                if not me.is_older then
-                    if run.seeded ~= '1' then settle(b) end
-                    set('seeded', '1')
-                    set('error', a)
-                end
+                if not me.is_older then seeded(me.list, a, b) end
             elseif kind == 'running' then
                 if run.state == 'done' then set('state', 'running') end
             elseif kind == 'foreign' then
@@ -244,6 +240,7 @@ function operations.exchange()
     local wanted, per_host, flags, idle = whole(argument()), whole(argument()), argument(), whole(argument())
     local expected = argument() -- the signature of this shard when all shards were quiet, or ''
     local sequence, number = whole(argument()), whole(argument())
+    me.list = argument()
     local function flag(letter) return string.find(flags, letter, 1, true) ~= nil end
     load()
     if run.id ~= id then return {'gone', run.state or ''} end
@@ -259,6 +256,7 @@ function operations.exchange()
     elseif wanted > 0 then
         lease(answer, math.min(wanted, 1000), per_host, not flag('x') and not flag('w') or flag('q'))
     end
+    look_for_list(me.list)
     if flag('x') then
         if not leave then look_for_quiet(flag('f')) end
     elseif run.state == 'running' and not leave then
