@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -125,9 +125,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
     def close_spider(self) -> None:
         self.places.close()
         self.threads.shutdown()
-        self.witnesses.settle()
-        self.catalogue.close()
-        self.staging.close()
+        with closing(self.staging), closing(self.catalogue):
+            self.witnesses.settle()
 
     async def process_item(self, item: Any, spider: Spider | None = None) -> Any:
         adapter = ItemAdapter(item)

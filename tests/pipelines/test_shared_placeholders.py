@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sqlite3
 import threading
+import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -13,9 +15,13 @@ from typing import Any
 
 import pytest
 import redis
+from scrapy import Spider
+from scrapy.utils.test import get_crawler
 
 from imgcrawl.catalogue import SqliteCatalogue
+from imgcrawl.pipelines import ImagesPipeline
 from tests.support.crawling import FAST, Fleet, crawl_command, environment, until
+from tests.support.postgres import PostgresServer
 from tests.support.processes import run
 from tests.support.redis_server import RedisServer
 from tests.support.server import Answer, Request, Server, jpeg
@@ -223,3 +229,56 @@ def test_one_command_tells_the_same_with_and_without_workers_whatever_comes_firs
     late = REMOVED - in_feeds(tmp_path, "one")["placeholder"]
     assert late > 0, "the others, by which it is evident, may be last"
     assert late_in(log) == late
+
+
+@pytest.mark.parametrize("away", ["catalogue", "redis"])
+def test_what_is_away_at_the_end_of_a_run_is_told_in_a_sentence(
+    server: Server, tmp_path: Path, postgres_server: PostgresServer, away: str
+) -> None:
+    postgres_server.empty()
+    site = Site(server)
+    (tmp_path / "redis").mkdir()
+    settings = {
+        "SCHEDULER_IDLE_BEFORE_CLOSE": 3,
+        "CATALOGUE_URL": postgres_server.url,
+        "CATALOGUE_TIMEOUT": 2,
+        "LOG_LEVEL": "WARNING",
+    }
+    with RedisServer(tmp_path / "redis") as queue, queue.client() as client, Fleet(tmp_path) as fleet:
+        for worker in ("one", "two"):
+            fleet.launch(command(site, worker, **settings), environment(queue.url))
+        # All galleries are done: what is left is the end.
+        until(lambda: client.hget("{gallery:requests}:run", "idle_since") not in (None, b""), 60)
+        try:
+            if away == "catalogue":
+                postgres_server.freeze()
+            else:
+                queue.kill()
+                time.sleep(1)
+                queue.start()
+            fleet.wait(60)
+        finally:
+            postgres_server.freeze(on=False)
+        logs = [fleet.log(worker) for worker in fleet.workers]
+        assert [worker.returncode for worker in fleet.workers] == [1, 1], logs
+        for log in logs:
+            assert "Traceback" not in log, log
+            if away == "catalogue":
+                assert "placeholders could not be noted in the catalogue" in log.splitlines()[-1], log
+            else:
+                assert f"{REMOVED} of {FOUND} images failed" in log.splitlines()[-1], log
+    assert told(tmp_path, "one", "two")["found"] == FOUND
+
+
+async def test_the_catalogue_is_closed_whatever_the_last_look_at_placeholders_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = str(tmp_path / "images")
+    crawler = get_crawler(Spider, {"IMAGES_STORE": store})
+    crawler.spider = crawler._create_spider("x")
+    pipeline = ImagesPipeline(store, crawler=crawler)
+    monkeypatch.setattr(pipeline.witnesses, "settle", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pipeline.close_spider()
+    with pytest.raises(sqlite3.ProgrammingError):
+        list(pipeline.catalogue.not_had("x"))
