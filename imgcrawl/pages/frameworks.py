@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from imgcrawl.pages.bounds import leave_out
 from imgcrawl.pages.candidates import Rank, is_file
 from imgcrawl.pages.literals import parsed
 from imgcrawl.pages.tags import EXTENSION
@@ -124,6 +125,8 @@ class _Plain:
 
     def of(self, data: Any, depth: int = 0) -> Any:
         self._left -= 1
+        if self._left == -1:
+            leave_out("images")
         if depth > _DEEPEST or self._left < 0:
             return None
         if isinstance(data, str):
@@ -193,6 +196,8 @@ class _Indexed:
 
     def of(self, index: Any, depth: int = 0) -> Any:
         self._left -= 1
+        if self._left == -1:
+            leave_out("images")
         if type(index) is not int or not 0 <= index < len(self._values) or depth > _DEEPEST or self._left < 0:
             return None
         value = self._values[index]

@@ -80,6 +80,11 @@ def test_what_is_shown_beside_many_icons_is_looked_for_in_data(icons: int) -> No
 TOO_MANY: dict[str, Callable[[], str]] = {
     "a series in a script": lambda: series(MAX_IMAGES + 10),
     "scripts alone": lambda: f"<script>x = {json.dumps(files(MAX_IMAGES + 10, '/a'))}</script>",
+    "data of very many parts": lambda: (
+        f'<img src=/1/photo1.jpg><script id=x type="application/json">{{"a": {[0] * 250_000}, "entry": {{"media": '
+        + json.dumps([{"file": f"/{n}/photo{n}.jpg", "w": 9} for n in range(40)])
+        + "}}</script>"
+    ),
     "a long attribute": lambda: f"<div data-images='{json.dumps(files(60_000))}'></div>",
     "very long linked data": lambda: f'<script type="application/ld+json">{{"text": "{5_000_000 * "x"}"}}</script>',
 }
