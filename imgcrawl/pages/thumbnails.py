@@ -14,10 +14,12 @@ from imgcrawl.pages.candidates import is_file, is_shown
 from imgcrawl.pages.proposals import NO_GALLERY, images_at, link_around, propose_image_pages
 from imgcrawl.pages.repeated import MAX_ELEMENTS, PagePlaces, stated_side
 from imgcrawl.pages.sizes import size_of
+from imgcrawl.pages.tags import EXTENSION
 from imgcrawl.urls import host_of
 
 _WORDS = re.compile("[0-9a-z]+")
 _NUMBERS = re.compile("[0-9]+")
+_OF_IMAGE = re.compile(rf"\.{EXTENSION}$", re.IGNORECASE)
 _EXTENSION = re.compile(r"\.[a-zA-Z]{2,5}$")
 _MAX_WORDS = 100  # of an address
 _LARGE = 500  # pixels: what is shown larger is shown for itself
@@ -116,7 +118,8 @@ def words_in(addresses: Iterable[str]) -> set[str]:
 def are_alike(gallery: str, links: Collection[str]) -> bool:
     """Whether most of *links* are as the address of a *gallery* is, so that they may be those of other galleries."""
     is_like = _like(gallery)
-    return sum(map(is_like, links)) * 2 > len(links)
+    likely = (link for link in links if _OF_IMAGE.search(gallery) or not _OF_IMAGE.search(link))
+    return sum(map(is_like, likely)) * 2 > len(links)  # a wiki's page of an image is called as its file
 
 
 def _like(gallery: str) -> Callable[[str], bool]:

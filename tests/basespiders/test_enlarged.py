@@ -222,6 +222,8 @@ def test_a_smaller_copy_takes_no_ones_place() -> None:
         ("/", "/a", True), ("/index.php?album=1", "/index.php?album=2", True), ("/trip.html", "/cat.html", True),
         ("/g/1", "/p/2", False), ("/g/1", "/g/1/2", False), ("/trip.html", "/trip-2.html", False),
         ("/index.php?album=1", "/index.php?image=2", False), ("/gallery.php?id=1", "/view.php?id=2", False),
+        ("/wiki/Album", "/wiki/File:Lake.jpg", False), ("/wiki/Album", "/wiki/Other", True),
+        ("/wiki/A.jpg", "/wiki/B.jpg", True),
     ],
 )  # fmt: skip
 def test_which_addresses_may_be_those_of_other_galleries(gallery: str, link: str, *, expected: bool) -> None:
