@@ -51,6 +51,7 @@ atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 # waiting. A file, or one test of it.
 SLOW = {
     "basespiders/test_domains.py",
+    "basespiders/test_enlarged.py::test_elements_whose_names_no_selector_may_have_lose_no_gallery",
     "basespiders/test_every_gallery.py",
     "basespiders/test_gallery_pages.py",
     "basespiders/test_named.py",
@@ -131,6 +132,7 @@ SLOW = {
     "pages/test_bounds.py",
     "pages/test_facts.py::test_malice_in_facts_costs_time_linear_in_its_length",
     "pages/test_images.py::test_ten_megabytes_of_malice",
+    "pages/test_long_attributes.py",
     "pages/test_proposals.py::test_a_page_of_many_links_is_read_in_time",
     "pages/test_shown.py::test_the_time_is_linear",
     "pages/test_stated.py::test_a_value_of_malice_is_read_in_linear_time",
