@@ -221,7 +221,7 @@ class _Lists:
         """The address that *text* is, or that of a file of this name in the folder of what is shown."""
         if "/" in text or not text:
             return text if " " not in text else ""
-        return f"{self._folder}{quote(text)}" if self._folder else ""
+        return self._names.get(text) or (f"{self._folder}{quote(text)}" if self._folder else "")
 
     def _is_shown(self, text: str) -> bool:
         image = self._names.get(file_name(text)) if len(text) < _LONGEST_ADDRESS else None

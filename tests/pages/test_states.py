@@ -203,6 +203,12 @@ def test_names_beside_that_of_the_image_that_is_shown() -> None:
     assert found(script(f"var base = '/gal/x/', pages = {json.dumps(files)};"), folder[0]) == sorted(folder)
 
 
+def test_what_is_shown_in_folders_of_its_own_is_not_looked_for_in_that_of_another() -> None:
+    sizes = [f"/max/{number}00/{name}.jpg" for number, name in enumerate(NAMES, 1)]
+    files = [{"id": f"{name}.jpg", "text": CAPTION} for name in NAMES]
+    assert found(script(json.dumps({"references": files})), *sizes) == sorted(sizes)
+
+
 def test_numbered_things_and_lists_side_by_side() -> None:
     entities = {"photos": {str(number): thing for number, thing in enumerate(THINGS)}}
     assert found(script(f"x = {json.dumps(entities)}"), IMAGES[0]) == sorted(IMAGES)
