@@ -18,6 +18,7 @@ from tests.support.server import Server
 # The first of a kind, and what has done harm before.
 FIRST = (
     *(next(iter(kind)) for kind in (PAGES, ENLARGED, FRAMES)), *REQUESTS,
+    "id, role and style of 2 MB each around 5,000 images",
     "a feed of bz2 that is 700 MB", "a photograph of 8 MB of escapes", "a photograph within the page that is a bomb",
     "thumbnails that are JPEGs of fill", "pages of images of 15,000 images each", "300,000 placeholders told by others",
     "placeholders whose addresses are commands", "cells of captions that a spreadsheet would run",

@@ -23,7 +23,7 @@ from imgcrawl.stopping import cut_short
 
 logger = logging.getLogger(__name__)
 
-_SHORT = 20_000  # bytes of what says so
+_SHORT, _LONG = 20_000, 1_000_000  # bytes of what says so, and of what may have an image all the same
 # In linear time: what is not closed goes on to the end, or to the next tag.
 _TAGS = re.compile(rb"<(?:script|style)\b.*?(?:</(?:script|style)>|\Z)|<[^<>]*>?", re.DOTALL | re.IGNORECASE)
 _IMAGE = re.compile(
@@ -182,6 +182,7 @@ def _is_busy(response: Response, *, is_page: bool) -> bool:
     body = response.body[:_SHORT]
     kind = response.headers.get("Content-Type") or b""
     is_text = body.lstrip()[:1] in (b"<", b"{") or kind.startswith((b"text/", b"application/json"))
-    if not is_text or (is_page and _IMAGE.search(response.body)):
+    if not is_text or (is_page and _IMAGE.search(body)):
         return False
-    return response.status == _ACCEPTED or says_busy(_TAGS.sub(b" ", body).decode("utf-8", "replace"))
+    says_so = response.status == _ACCEPTED or says_busy(_TAGS.sub(b" ", body).decode("utf-8", "replace"))
+    return says_so and not (is_page and _IMAGE.search(response.body, 0, _LONG))
