@@ -180,6 +180,8 @@ SLOW = {
     "test_rows.py::test_hostile_lists_take_linear_time",
     "test_rows.py::test_memory_does_not_grow_with_the_list",
     "test_rules.py::test_importing_has_no_side_effects",
+    "test_shared_lists.py::test_a_run_that_was_killed_goes_on_with_a_list_to_which_a_row_was_added",
+    "test_shared_lists.py::test_each_row_is_done_once_where_machines_have_other_lists_of_that_name",
     "test_sharing.py",
     "test_soak.py",
     "test_stopping.py",
