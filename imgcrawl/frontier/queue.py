@@ -169,10 +169,11 @@ class Queue:
         a gallery, which is counted; ("done" | "failed" | "again" | "reject", token, argument, counts) ends a lease,
         with what its page has counted; ("seeded", error, counts) says that start() is done, and what that has counted;
         ("running", "", ""), ("foreign", reason, value). *flags*: "s" can seed, "e" nothing waits outside or here, "h"
-        *held* is all that this worker has, "l" leave, "p" persist. Of several shards: "w" others may have pages, unless
-        *expected* is the signature, "x" this is not home, "f" here is the feeder, "q" nothing is held in any, "d" the
-        run is done. *sequence*: operations this worker has reported before. *of_list*: by what the list that start()
-        reads is known in the run, which is not seeded before that was read. Raises `ForeignKeyError`.
+        *held* is all that this worker has, "b" it needs not be told of new pages, "l" leave, "p" persist. Of several
+        shards: "w" others may have pages, unless *expected* is the signature, "x" this is not home, "f" here is the
+        feeder, "q" nothing is held in any, "d" the run is done. *sequence*: operations this worker has reported before.
+        *of_list*: by what the list that start() reads is known in the run, which is not seeded before that was read.
+        Raises `ForeignKeyError`.
         """
         self._exchanges += 1
         hosts = hosts or {}
@@ -199,16 +200,15 @@ class Queue:
             pass
 
     async def wait(self, worker: str, timeout: float) -> bool:
-        """Wait until there is news for *worker*, *timeout* seconds at the most. Raises `ForeignKeyError`."""
+        """Wait until there is news for *worker*, *timeout* seconds at the most; with its next exchange it has heard all
+        of it. Raises `ForeignKeyError`."""
         key = f"{self.prefix}wake:{worker}"
         try:
             woken = await self.client.blpop([key], timeout=timeout)
         except ResponseError as error:
             raise _translated(error, key) from None
-        if woken:
-            if woken[1] != b"1":
-                await self.call("foreign", "not a call", woken[1][:500])
-            await self.client.unlink(key)
+        if woken and woken[1] != b"1":
+            await self.call("foreign", "not a call", woken[1][:500])
         return woken is not None
 
     async def expire_worker(self, worker: str) -> None:

@@ -198,8 +198,6 @@ class SharedRun:
         self.acknowledgements.release()
         if self.has_others:
             look_at_all(self, shard, sent)
-        if shard.outbox:
-            shard.session.wake()
         if reply.leases or self.state is RunState.DONE:
             self.wake_engine()
         self.exchanged.set()

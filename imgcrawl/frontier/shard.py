@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING
 
 from imgcrawl.exceptions import BAD_INPUT, record_fatal_error
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 BATCH_WINDOW = 0.02  # seconds in which what is to be reported comes together
 IDLE_FLUSH_DELAY = 0.003  # the same, for a worker with little to do
 NEWS_WINDOW = 0.1  # seconds in which a worker that has enough to do hears of new work with the end of a page
+ENDS_WINDOW = 0.5  # seconds in which ends of pages come together, where they bring this worker nothing that it needs
+ASKS_AGAIN = 1.0  # seconds in which a worker whose pages come to their ends asks again
 EXCHANGES_A_SECOND = 400  # of all workers together, with all shards: where there are more, each says more at a time
 FULL_PAUSE = 0.5  # the same, while the server is full
 FULL_PATIENCE = 60.0  # seconds that a worker with pages in hand waits for room in a full server, at least
@@ -49,7 +52,8 @@ class Shard:
         self.has_more = True  # pages that this worker might lease; where it has not, it is told of new ones
         self.has_left = False
         self._says_goodbye = False  # with the last exchange
-        self._is_news = False  # there is new work, and no exchange was begun since
+        self._is_told = False  # of new work
+        self._ended_at = -inf  # when a page ended last
         self._queued: deque[Operation] = deque(maxlen=REPEATED)
         self._reconcile = True  # say which pages are held: the server takes back what is not said
         self._reconciled_at = 0.0
@@ -72,7 +76,10 @@ class Shard:
 
     def report(self, operation: Operation) -> None:
         self.outbox.add(operation)
-        self.session.wake()
+        is_end = operation[0] == "done"
+        if is_end:
+            self._ended_at = time.monotonic()
+        self.session.wake(max(ENDS_WINDOW, self._batch_window()) if is_end and self._has_enough() else None)
 
     def give_back(self) -> None:
         """What this worker holds, as the server knows it, may not be right: it is said with the next exchange."""
@@ -93,11 +100,9 @@ class Shard:
         """Hear of new work without asking: at once, or soon where there is enough to do."""
         try:
             if await self.queue.wait(self.run.worker, self.queue.settings.heartbeat_interval):
-                self.has_more, self.top, self._is_news = True, None, True
-                if self.run.leases.is_enough:
-                    await asyncio.sleep(NEWS_WINDOW)
-                if self._is_news:
-                    self.session.wake()
+                self.has_more, self.top = True, None
+                self.session.wake(NEWS_WINDOW if self.run.leases.is_enough else None)
+                await self.session.exchanged()
         except ForeignKeyError:
             self.session.wake()  # the exchange tells of it
             await asyncio.sleep(1)
@@ -107,6 +112,12 @@ class Shard:
         if not self.has_left and await self.session.attempt():
             self.has_left = self._says_goodbye and len(self.outbox) == 0
         return self.has_left
+
+    def _has_enough(self) -> bool:
+        """Whether this worker needs nothing of the queue for now: it has pages, and asking would bring it no more."""
+        leases = self.run.leases
+        is_served = leases.is_enough or (len(leases) > 0 and self._is_told and not self.has_more)
+        return is_served and not (self._is_full or self.run.is_closing or self.outbox.has_batch())
 
     def _batch_window(self) -> float:
         if self.outbox.has_batch() and not self._is_full:
@@ -122,7 +133,6 @@ class Shard:
     async def _exchange(self) -> None:
         """Report a batch and lease what is wanted. The last batch is that with which a closing worker leaves."""
         run = self.run
-        self._is_news = False
         operations = self.outbox.batch()
         is_last = len(operations) == len(self.outbox)
         leave = self._says_goodbye = is_last and self._may_leave()
@@ -137,13 +147,15 @@ class Shard:
             ends = [op for op in (*self.outbox, *run.acknowledgements.of(self)) if op[0] in ENDS]
             held = [*run.leases.tokens(self.number), *(op[1] for op in ends)]
         wanted = self.asked = 0 if closing else wanted_of(run, self)
+        # Who has enough, and asks again soon with the end of a page, needs not be told.
+        is_busy = run.leases.is_enough and now - self._ended_at < ASKS_AGAIN
         try:
             reply = await self.queue.exchange(
                 run.id,
                 run.worker,
                 wanted=wanted,
                 per_host=run.leases.per_host,
-                flags=self._flags(closing=closing, leave=leave, reconcile=reconcile, is_last=is_last),
+                flags=self._flags(closing=closing, leave=leave, reconcile=reconcile, is_last=is_last, is_busy=is_busy),
                 idle=run.options.idle_before_close,
                 expected=run.end.signature,
                 sequence=self.outbox.reported,
@@ -162,7 +174,12 @@ class Shard:
         self._look_for_room(reply, len(operations))
         if reconcile:
             self._reconciled_at = now
+        self._is_told = not is_busy
         run.took(self, reply, sent=now)
+        if not is_last or reply.accepted < len(operations):
+            self.session.wake()
+        if reply.short and is_busy:
+            self.session.wake(max(ASKS_AGAIN, self._batch_window()))
 
     def _may_leave(self) -> bool:
         """Home is left last: others who begin the next run look there whether this one is left."""
@@ -170,7 +187,7 @@ class Shard:
         others_left = not self.is_home or all(shard.has_left for shard in run.shards if shard is not self)
         return run.leaving and others_left and not run.acknowledgements.of(self)
 
-    def _flags(self, *, closing: bool, leave: bool, reconcile: bool, is_last: bool) -> str:
+    def _flags(self, *, closing: bool, leave: bool, reconcile: bool, is_last: bool, is_busy: bool) -> str:
         """What an exchange says; see `Queue.exchange`."""
         run = self.run
         letters = {
@@ -178,6 +195,7 @@ class Shard:
             "e": run.nothing_outside and is_last and not run.leases and not run.acknowledgements,
             "h": reconcile,
             "l": leave,
+            "b": is_busy,
             "p": run.options.persist,
             "w": run.has_others and self.is_home,
             "x": not self.is_home,

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REPORT_INTERVAL = 1.0  # seconds between two reports of a worker among few
+REPORT_INTERVAL = 2.0  # seconds between two reports of a worker among few
 REPORTS = 200  # a second of all workers together: the more there are, the longer is the interval of each
-STALE = 5.0  # intervals after which a worker that has not closed is not waited for
+STALE = 3.0  # intervals after which a worker that has not closed is not waited for
 KEPT = 30 * 86400  # seconds that the sums outlive the last report: a crawl that was stopped may go on next week
 TOLD = 30  # seconds in which the workers of a run that has ended leave
-POLL_INTERVAL = 0.1  # seconds between two looks at whether the others have closed
+POLL_INTERVAL = 0.05  # seconds between two looks at whether the others have closed
 REMEMBERED = 64  # reports that a server which came back older than it was may have lost
 
 # The stats that add up.

@@ -10,6 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from imgcrawl.shared.alarms import Alarm
+
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between two tries while the server does not answer
@@ -18,9 +20,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between two tries while the se
 class Session:
     """Calls *exchange* when there is something to say (`wake`), and at the latest each *heartbeat* seconds.
 
-    What is to be said comes together for `batch_window()` seconds. An exchange that takes longer than *timeout*
-    seconds, or raises one of *outages*, is an outage: it is logged once, and tried again after growing pauses, of
-    which *on_outage* is told.
+    What is to be said comes together for `batch_window()` seconds, or as long as `wake` says. An exchange that takes
+    longer than *timeout* seconds, or raises one of *outages*, is an outage: it is logged once, and tried again after
+    growing pauses, of which *on_outage* is told.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class Session:
         self._batch_window = batch_window
         self._on_outage = on_outage
         self._server = server
-        self._wakeup = asyncio.Event()
+        self._due = Alarm()
         self._exchanged = asyncio.Event()
         self._stopping = False
         self._away_since = 0.0
@@ -59,14 +61,14 @@ class Session:
 
     def start(self, *steps: Callable[[], Awaitable[None]]) -> None:
         """Begin to talk. Each of *steps* is done again and again beside it, whatever outages there are."""
-        self._wakeup.set()
+        self.wake()
         work: list[Coroutine[Any, Any, None]] = [self._talk(), *map(self._repeat, steps)]
         self._tasks = [asyncio.create_task(each) for each in work]
 
     async def stop(self, patience: float) -> None:
         """Let the exchange that is under way come to its end, and end all else; *patience* seconds at the most."""
         self._stopping = True
-        self.wake()
+        self.wake(0)
         self.notify()
         talk, *others = self._tasks
         await asyncio.wait([talk], timeout=min(self._timeout + 1, patience))
@@ -78,9 +80,9 @@ class Session:
                 task.cancel()
             _, pending = await asyncio.wait(pending, timeout=0.05)
 
-    def wake(self) -> None:
-        """There is something to say."""
-        self._wakeup.set()
+    def wake(self, window: float | None = None) -> None:
+        """There is something to say: within *window* seconds, if that is not what `batch_window()` says."""
+        self._due.within(self._batch_window() if window is None else window)
 
     def notify(self) -> None:
         """What waits for an exchange goes on."""
@@ -109,17 +111,9 @@ class Session:
 
     async def _talk(self) -> None:
         while not self._stopping:
-            try:
-                async with asyncio.timeout(self._heartbeat * random.uniform(0.8, 1)):  # workers started together part
-                    await self._wakeup.wait()
-            except TimeoutError:
-                pass  # the heartbeat
-            self._wakeup.clear()
-            if self._stopping:
-                return
-            if window := self._batch_window():
-                await asyncio.sleep(window)
-            await self.attempt()
+            await self._due.rings(self._heartbeat * random.uniform(0.8, 1))  # workers started together part
+            if not self._stopping:
+                await self.attempt()
 
     async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
         while not self._stopping:

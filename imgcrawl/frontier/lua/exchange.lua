@@ -6,7 +6,7 @@ local fenced, added, dropped = 0, 0, 0
 local function arrive(worker, sequence)
     me.worker, me.leases, me.status = worker, prefix .. 'leases:' .. worker, 'ok'
     call('HLEN', me.leases)
-    call('LLEN', prefix .. 'wake:' .. worker)
+    hear_all(prefix .. 'wake:' .. worker)
     local known = whole(redis.call('HGET', SEQUENCES, worker))
     local is_member = redis.call('ZSCORE', WORKERS, worker)
     -- A server that came back with an older state lost what this worker had reported, the children of pages in its
@@ -275,7 +275,7 @@ function operations.exchange()
         redis.call('ZREM', WAITING, worker)
         wake_some(math.min(fresh, 1000) - #answer)
         -- Not before: it has looked, so nothing above is news to it.
-        if short and not answer.is_quarantined and run.state == 'running' then
+        if short and not flag('b') and not answer.is_quarantined and run.state == 'running' then
             redis.call('ZADD', WAITING, text(me.held), worker)
         end
     end

@@ -4,6 +4,14 @@ local function wake(worker)
     call('RPUSH', name, '1')
     redis.call('PEXPIRE', name, 60000)
 end
+-- Whatever it was woken for, this exchange tells it.
+local function hear_all(wakes)
+    if call('LLEN', wakes) == 0 then return end
+    for _, value in ipairs(redis.call('LRANGE', wakes, 0, -1)) do
+        if value ~= '1' then reject('not a call', value) end
+    end
+    redis.call('UNLINK', wakes)
+end
 local function wake_some(most)
     -- Who has least comes first: it can use whatever there is, while others may have their share or enough of a host.
     while most > 0 do
