@@ -16,7 +16,7 @@ MAX_SHEETS = 10  # of a page
 _LINKS = frozenset(("link",))
 _NAMED = compile_possessive(r"""[\s"'](?:class|id)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""", re.IGNORECASE)
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
-_SELECTED = re.compile(r"[.#]((?:[\w-]|[^\x00-\x7f]|\\.)++)")
+_SELECTED = compile_possessive(r"[.#]((?:[\w-]|[^\x00-\x7f]|\\.)++)")
 _PART = re.compile(
     r"(?:^|[^a-z])(?:bg|back(?:ground|drop)?|pattern|texture|tile|shadow|gradient|line|ui)(?:[^a-z]|$)", re.IGNORECASE
 )
