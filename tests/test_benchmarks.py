@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import bench as bench_module
-from benchmarks import peers, q8_queue, report
+from benchmarks import peers, q8_queue, q17_floor, report
 from benchmarks.__main__ import QUESTIONS
 from benchmarks.bench import Bench, Result, addresses
 from benchmarks.gauge import percentile_of_delays, run
@@ -218,6 +219,35 @@ def test_the_readme_keeps_what_people_wrote_and_gets_the_table(tmp_path: Path, m
     assert "| other | 10.0 (5.00–15.0) | 0.50 | pages |" in text
     assert "twice the other: 2: met" in text
     assert "never measured: not measured: not judged" in text
+
+
+@pytest.mark.parametrize("way", ["scheduler", "downloader", "handler", "aiohttp", "alone"])
+@pytest.mark.parametrize("last", ["thrown away", "outcome"])
+def test_the_floor_does_what_it_says(way: str, last: str, bench: Bench, cache: Path) -> None:
+    site = Site(30)
+    peer = q17_floor.alone(last) if way == "alone" else q17_floor.floor(way, way, last)
+    with own_server(site, cache, None) as address:
+        listed = addresses(bench, (address.base + path for path in site.paths()))
+        job = Job(address.base, listed, bench.work / "store")
+        ran = bench.crawl(peer, job, expected=30)
+    assert ran.code == 0, ran.log
+    bodies = {Pictures(cache, "photos").body(index) for index in range(30)}
+    if last == "thrown away":
+        assert {file.read_bytes() for file in peers.stored(job.store)} == {b""}
+        return
+    assert {file.read_bytes() for file in peers.stored(job.store)} == bodies
+    catalogue = sqlite3.connect(job.store / "catalogue.sqlite3")
+    found = dict(catalogue.execute("SELECT path, sha256 FROM images"))
+    assert {Path(path).read_bytes() for path in found} == bodies
+    assert all(hashlib.sha256(Path(path).read_bytes()).hexdigest() == sha256 for path, sha256 in found.items())
+
+
+def test_two_floors_side_by_side_share_the_site(bench: Bench, cache: Path) -> None:
+    site = Site(100)
+    with own_server(site, cache, None) as address:
+        job = Job(address.base, addresses(bench, []), bench.work / "store")
+        q17_floor.side_by_side(bench, q17_floor.THREADS, job, 2, site.images)
+    assert [len(peers.stored(job.store / each)) for each in "01"] == [60, 40]
 
 
 def test_every_question_has_its_script_and_no_other_is_asked() -> None:

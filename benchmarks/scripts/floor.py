@@ -1,0 +1,94 @@
+"""The least that brings images home with Scrapy and aiohttp: settings and spider in one module
+(SCRAPY_SETTINGS_MODULE=floor), without middlewares, extensions and pipelines.
+
+-a way=WAY says how an image is asked for: `scheduler` (a request like any), `downloader` (as media pipelines do),
+`handler` (Scrapy's aiohttp handler alone) or `aiohttp` (its session; Scrapy has the pages only). -a last=STEP says what
+is done with it (`keeping`), -a threads=N where: in the event loop (0) or in as many threads. -a part=0/2 takes the
+first of each two galleries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import aiohttp
+import scrapy
+from keeping import Keeper
+
+BOT_NAME = "floor"
+SPIDER_MODULES = ["floor"]
+LOG_LEVEL = "ERROR"
+TELNETCONSOLE_ENABLED = False
+REMOTE_CONTROL_ENABLED = False
+DOWNLOADER_STATS = False
+EXTENSIONS_BASE: dict[str, int] = {}
+DOWNLOADER_MIDDLEWARES_BASE: dict[str, int] = {}
+SPIDER_MIDDLEWARES_BASE: dict[str, int] = {}
+DOWNLOAD_HANDLERS = {"http": "scrapy.core.downloader.handlers._aiohttp.AiohttpDownloadHandler"}
+
+
+class FloorSpider(scrapy.Spider):
+    name = "floor"
+    base = store = ""
+    topic = "nvshen"
+    way = "downloader"
+    last = "outcome"
+    threads = "0"
+    part = "0/1"
+
+    async def start(self):
+        self.keeper = Keeper(Path(self.store), self.last)
+        self.pool = ThreadPoolExecutor(int(self.threads)) if int(self.threads) else None
+        self.room = asyncio.Semaphore(self.settings.getint("CONCURRENT_REQUESTS"))
+        self.ask = getattr(self, f"ask_{self.way}", None)
+        if self.way == "aiohttp":
+            self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        yield scrapy.Request(f"{self.base}/topic/{self.topic}/page/1", self.parse, cb_kwargs={"page": 1})
+
+    def parse(self, response, page):
+        links = response.xpath("//div[contains(@class, 'camLiTitleC')]/p/a/@href").getall()
+        mine, parts = map(int, self.part.split("/"))
+        for link in links[mine::parts]:
+            yield response.follow(link, self.parse_gallery)
+        if links and self.topic == "nvshen":
+            address = f"{self.base}/topic/{self.topic}/page/{page + 1}"
+            yield scrapy.Request(address, self.parse, cb_kwargs={"page": page + 1})
+
+    async def parse_gallery(self, response):
+        urls = [response.urljoin(src).partition("?")[0] for src in response.xpath("//li/a/img/@src").getall()]
+        if self.way == "scheduler":
+            for url in urls:
+                yield scrapy.Request(url, self.parse_image, dont_filter=True)
+        else:
+            await asyncio.gather(*map(self.bring, urls))
+
+    async def parse_image(self, response):
+        await self.keep(response.url, response.body)
+
+    async def bring(self, url):
+        await self.keep(url, await self.ask(url))
+
+    async def ask_downloader(self, url):
+        return (await self.crawler.engine.download_async(scrapy.Request(url))).body
+
+    async def ask_handler(self, url):
+        request = scrapy.Request(url, meta={"download_timeout": self.settings.getfloat("DOWNLOAD_TIMEOUT")})
+        async with self.room:
+            return (await self.crawler.engine.downloader.handlers.download_request_async(request)).body
+
+    async def ask_aiohttp(self, url):
+        async with self.room, self.session.get(url) as answer:
+            return await answer.read()
+
+    async def keep(self, url, body):
+        if self.pool:
+            await asyncio.get_running_loop().run_in_executor(self.pool, self.keeper.keep, url, body)
+        else:
+            self.keeper.keep(url, body)
+
+    async def closed(self, reason):
+        self.keeper.note()
+        if self.way == "aiohttp":
+            await self.session.close()
