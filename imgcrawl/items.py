@@ -65,6 +65,7 @@ PAGE_REASONS: dict[str, str] = {
     "redirected": "the address leads to a list page, to another gallery, or to where no image is (see final_url)",
     "login": "the site wants to know who is asking: a form to log in stands in the gallery's place",
     "age_gate": "the site asks first how old one is: what it notes of the answer is a cookie, for COOKIES_FILE",
+    "gone": "its page says, though with a good status, that it is not there, or no longer",
     "not_a_page": "the answer is no text",
 }
 
@@ -216,8 +217,7 @@ class VideoRow(Row):
 class SitePage(Gallery):
     """The first page of a domain, or a page that was followed from it; `parent` is then where its link stood.
 
-    `url` is the address that was asked for, `final_url` where redirects led; `links` is a number.
-    """
+    `url` is the address that was asked for, `final_url` where redirects led; `links` is a number."""
 
     domain = scrapy.Field()
     rank = scrapy.Field()

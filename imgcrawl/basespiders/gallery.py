@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
-from functools import partial
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from typing import Any, Self, cast
 
 from scrapy import Request, signals
@@ -30,6 +29,7 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, captions_of, find_images, page_facts
 from imgcrawl.pages.bounds import leave_out, noted
+from imgcrawl.pages.gone import says_gone
 from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import in_pieces, let_go, outside_loop, size_of
 from imgcrawl.pages.saidnext import more_pressed
@@ -186,20 +186,23 @@ class GallerySpider(KnownGalleriesSpider):
 
     async def judged(self, item: Gallery, response: Response) -> Gallery:
         """*item*, which has all that its page shows: counted as had, or as lost where it is not what was asked for."""
-        ask = partial(question_of, searched=not self.image_links, known=self.login_forms)
-        if isinstance(response, TextResponse) and is_page(response):
-            asked = await outside_loop(
-                size_of(response.body), lambda page: ask(page.selector, item["image_urls"]), response
-            )
-            if asked:
-                item["image_urls"] = []
-                return self.failed(item, asked)
+        if said := await outside_loop(size_of(response.body), self.said_instead, response, item["image_urls"]):
+            item["image_urls"] = []
+            return self.failed(item, said)
         if item["image_urls"]:
             return self.scraped(item)
         if "final_url" in item:
             return self.failed(item, "redirected")
         self.logger.info("%.500s: no images; nothing matches %r", item["url"], self.image_links)
         return self.scraped(item)
+
+    def said_instead(self, response: Response, images: Sequence[str]) -> str:
+        """Why the page of *response*, on which *images* were found, is not what was asked for, as it says: a reason of
+        `items.PAGE_REASONS`; empty if it may be."""
+        if not isinstance(response, TextResponse) or not is_page(response):
+            return ""
+        asked = question_of(response.selector, images, searched=not self.image_links, known=self.login_forms)
+        return asked or reason_gone(response, images)
 
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
         yield self.failed(self.new_item(asked_address(request_of(failure))), asked_reason(failure, self.login_forms))
@@ -247,6 +250,13 @@ def add_captions(item: Gallery, captions: Iterable[tuple[str, Caption]]) -> None
         facts.setdefault(image, {}).setdefault("caption", caption)
     if facts:
         item["image_facts"] = facts
+
+
+def reason_gone(response: Response, images: Sequence[str]) -> str:
+    """ "gone" where the page of *response*, on which *images* were found, says that it is not there; else nothing."""
+    if not isinstance(response, TextResponse) or not is_page(response):
+        return ""
+    return "gone" if says_gone(response.selector, response.url, images, response.encoding) else ""
 
 
 def note_more(response: Response, images: Collection[str]) -> None:

@@ -14,7 +14,7 @@ from scrapy.http import Response, TextResponse
 
 from imgcrawl.basespiders.base import addresses, base_and_encoding, content_type, is_page, is_readable
 from imgcrawl.basespiders.following import next_stated
-from imgcrawl.basespiders.gallery import GallerySpider, note_more
+from imgcrawl.basespiders.gallery import GallerySpider, note_more, reason_gone
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.basespiders.ownimages import largest_of, own_images, size_of_images
 from imgcrawl.items import Gallery
@@ -22,7 +22,6 @@ from imgcrawl.pages.bounds import NamesRead, both_ends, bounded, leave_out
 from imgcrawl.pages.candidates import is_shown
 from imgcrawl.pages.continued import continues, goes_on, offset_in, renumbers
 from imgcrawl.pages.links import MAX_FRAMES, frames_of
-from imgcrawl.pages.login import question_of
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS, leads_on, named_by, words_of
 from imgcrawl.pages.sheets import MAX_SHEETS, images_in_sheet, names_in, sheets_of
@@ -268,14 +267,13 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         captions: dict[str, Caption] = {}
         images, asked, largest = tuple(self.images_of(response, captions=captions)), "", ""
         if is_page(response):
-            if not any(map(is_shown, images)):
-                ask = partial(question_of, searched=not self.image_links, known=self.login_forms)
-                asked = ask(response.selector, images)
+            is_sure = any(map(is_shown, images))  # whatever it asks besides
+            asked = (reason_gone if is_sure else self.said_instead)(response, images)
             if not self.image_links:
                 offered = offered_versions(response.selector, *base_and_encoding(response))
                 if versions := [self.image_url(address) for address in offered]:
                     largest = versions[0]
                     images = (*(image for image in images if image not in versions), largest)
         # What was shown may be a logo, or one called like that.
-        url = url if asked else response.url
+        url, images = (url if asked else response.url), (() if asked == "gone" else images)
         return Subpage(number, url, images, reason=asked, captions=captions, largest=largest)

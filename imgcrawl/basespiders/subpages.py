@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from scrapy.http import Response
 
 from imgcrawl.basespiders.base import addresses, is_page, select
+from imgcrawl.basespiders.gallery import reason_gone
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.pages.bounds import leave_out
 from imgcrawl.pages.outside import outside_loop, size_of
@@ -16,7 +17,7 @@ from imgcrawl.pages.shown import Caption
 from imgcrawl.urls import without_query
 
 # What comes of a sub-page that is not there: past the end that is how a site says so.
-GONE = ("http_404", "http_410", "elsewhere")
+GONE = ("http_404", "http_410", "elsewhere", "gone")
 
 
 class SubpageGallerySpider(ManyPagesGallerySpider):
@@ -78,11 +79,14 @@ class SubpageGallerySpider(ManyPagesGallerySpider):
             return Subpage(number, url, reason="elsewhere")
         found = re.findall(r"[0-9]{1,9}", " ".join(select(response, self.last_number)))
         captions: dict[str, Caption] = {}
+        images = tuple(self.images_of(response, captions=captions))
+        if number > 1 and (reason := reason_gone(response, images)):
+            return Subpage(number, url, reason=reason)
         following = _path(self.subpage_url.format(gallery=gallery, number=number + 1))
         return Subpage(
             number,
             response.url,
-            tuple(self.images_of(response, captions=captions)),
+            images,
             int(found[-1]) if found else 0,
             any(_path(link) == following for link in addresses(response, "//a/@href")),
             captions=captions,

@@ -431,3 +431,25 @@ def test_a_gallery_that_fails_where_it_leads_to_is_known_by_its_own_address() ->
     failure.request = scrapy.Request("http://h/moved", meta={"redirect_urls": ["http://h/g/9", "http://h/on"]})  # type: ignore[attr-defined] # as Scrapy does
     (item,) = spider.gallery_failed(failure)
     assert (item["url"], item["error"]) == ("http://h/g/9", "timeout")
+
+
+def test_a_gallery_whose_page_says_that_it_is_not_there(server: Server, tmp_path: Path) -> None:
+    related = (
+        '<div class=related><a href="/g/1"><img src="/i/t1.jpg"></a><a href="/g/8"><img src="/i/t8.jpg"></a></div>'
+    )
+    says = f"<title>404 Not Found</title><h1>Page not found</h1><p>This album was deleted.</p>{related}"
+    add_galleries(server)
+    called = f"<title>404</title><h1>404</h1>{related}"
+    add(server, {"/list/1": links("/g/1", "/g/2", "/g/3"), "/g/2": says, "/g/3": called})
+    run = gallery_crawl(server, tmp_path, VERDICT_MAX_FAILED="0.2")
+    assert errors(run) == {"2": "gone"}, "the other one is only called so"
+    assert run.code == 1
+    assert "1 of 3 galleries failed, more than 20% (gone: 1)" in run.log
+    # An image's page that says so shows none of its own.
+    add(server, {"/t": '<a class=i href="/p/1"><img src=/i/s1></a><a class=i href="/p/2"><img src=/i/s2></a>'})
+    add(server, {"/p/1": "<img src=/i/1.jpg>", "/p/2": says})
+    (tmp_path / "pages").mkdir()
+    run = crawl(tmp_path / "pages", "gallery", {"gallery": server.url("/t"), "image_pages": "a.i"})
+    (item,) = run.items
+    assert [url.rpartition("/")[2] for url in item["image_urls"]] == ["1.jpg"]
+    assert item["failed_pages"] == [{"url": server.url("/p/2"), "reason": "gone"}]
