@@ -42,6 +42,9 @@ ATTACKS: dict[str, tuple[str, float, int]] = {
         " (97 + n) * 10) for n in range(12)) + b']><url><loc>http://a/&m;</loc></url>', U))", 1, 50),
     "candidates": ("len(find_images('<img srcset=\"' + ','.join(f'{n}.jpg {n}w' for n in range(50_000)) + '\">', U))", 9, 200),
     "data in addresses": ("len(find_images('<img src=\"data:image/png;base64,' + 'A' * 9_000_000 + '\">', U))", 5, 150),
+    "data that refers to one text": ("states(pushed('1:' + J(J([M + '/a.jpg'])), '0:' + J(['$1'] * 2_000)))", 5, 150),
+    "data with a key of a megabyte": ("states(J({M: [[{'src': '/a.jpg'}, {'src': f'/{n}.jpg'}] for n in range(300)]}))", 5, 100),
+    "data behind 2,000 brackets": ("states('a=[1];' * 2_000 + 'photo' * 100_000 + '/a.jpg')", 5, 100),
     "a long title": ("len(page_facts('<title>' + 'x' * 9_000_000, U).title) <= 1000", 5, 150),
     "many bases": ("len(find_images('<base href=http://b/>' * 100_000 + '<img src=a.jpg>', U))", 9, 100),
     "facts that are nested": ("len(page_facts('<script type=application/ld+json>' + '[' * 900_000 + '</script>', U).images)", 5, 100),
@@ -66,12 +69,17 @@ from imgcrawl.downloadermiddlewares.robotstxt import _parse, our_rules
 from imgcrawl.exceptions import InputError
 from imgcrawl.pages import find_images, page_facts
 from imgcrawl.pages.sitemaps import read_sitemap
+from imgcrawl.pages.sizes import size_of
+from imgcrawl.pages.states import lists_in_states
 from imgcrawl.pipelines.servernames import file_name_of
 from imgcrawl.rows import open_address_list
-U, w = "http://a/", Path(sys.argv[1])
+U, w, J, M = "http://a/", Path(sys.argv[1]), json.dumps, "m" * 1_000_000
 count = lambda them: sum(1 for _ in them)
 robots = lambda text: _parse(our_rules(text, "imgcrawl")).can_fetch(U + "a" * 5000, "imgcrawl")
 said = lambda **fields: Response(U, headers={name.replace("_", "-"): value for name, value in fields.items()})
+states = lambda script: len(lists_in_states([script], U, "utf-8", SHOWN).lists)
+SHOWN = {size_of(f"{U}{name}.jpg").image for name in ("a", *(f"photo{n}" for n in range(49)))}
+pushed = lambda *rows: f"__next_f.push([1,{J(chr(10).join(rows))}])"
 def attributes(count, one):
     thousand = b"".join(one.replace(b"@", b"%d_@" % n) for n in range(1_000))
     return b"".join(thousand.replace(b"@", b"%d" % n) for n in range(count // 1_000))

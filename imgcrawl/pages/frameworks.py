@@ -122,6 +122,7 @@ class _Plain:
         self._root = root
         self._left = _MOST_NODES
         self._open: list[str] = []  # what is referred to, and is being read
+        self._in_texts: dict[str, Any] = {}  # JSON in texts, each of which may be referred to thousands of times
 
     def of(self, data: Any, depth: int = 0) -> Any:
         self._left -= 1
@@ -150,11 +151,10 @@ class _Plain:
             if match is None or f"${match[1]}" not in self._root:
                 return text
             return self._referred(f"${match[1]}", depth)
-        if len(text) > 9 and _OF_IMAGE.search(text):  # JSON in JSON
-            try:
-                return self.of(json.loads(text, strict=False), depth + 1)
-            except (ValueError, RecursionError):
-                pass
+        if len(text) > 9:
+            if text not in self._in_texts:
+                self._in_texts[text] = _json_in(text)
+            return self.of(self._in_texts[text], depth + 1) or text
         return text
 
     def _referred(self, reference: str, depth: int) -> Any:
@@ -164,6 +164,14 @@ class _Plain:
         found = self.of(self._root[reference], depth + 1)
         self._open.pop()
         return found
+
+
+def _json_in(text: str) -> Any:
+    """What *text* is as JSON, if it may have images in it; else None."""
+    try:
+        return json.loads(text, strict=False) if _OF_IMAGE.search(text) else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_astro(value: Any) -> bool:

@@ -88,8 +88,8 @@ def _data_in(texts: Iterable[str], names: dict[str, str]) -> Iterator[tuple[str,
         if "__next_f" in text:
             flight += in_flight(text)
             continue
-        position = 0
-        while names and _has(text, names, position) and (match := _START.search(text, position)):
+        position, last = 0, max((text.rfind(name) for name in names), default=-1)
+        while position <= last and (match := _START.search(text, position)):
             if left <= 0 or starts >= _MOST_STARTS:
                 leave_out("images")
                 break
@@ -158,7 +158,7 @@ class _Lists:
             return None
         first: _Found | None = None
         for key, value in enumerate(data) if isinstance(data, list) else data.items():
-            found = self.look(value, (*names, key) if isinstance(key, str) else names, depth + 1)
+            found = self.look(value, (*names, key[:_NAME]) if isinstance(key, str) else names, depth + 1)
             if found and (first is None or found.taken or (not first.taken and len(found.keys) < len(first.keys) - 1)):
                 first = _Found((key, *found.keys), found.taken)
         self._left -= self._looked - before if first and not first.taken else 0
