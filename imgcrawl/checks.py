@@ -95,9 +95,14 @@ def check_name(settings: BaseSettings, name: str, source: str) -> str:
     if not _NAME.fullmatch(name):
         raise InputError(f"{source}: {name!r:.60} is no name of a setting; expected capitals, digits and _")
     known = {*settings, *_known()}
-    if name not in known and (close := get_close_matches(name, known, 1, 0.9)):
-        raise InputError(f"{source}: no setting {name}; did you mean {close[0]}?")
+    if name not in known and (meant := _meant(name, known)):
+        raise InputError(f"{source}: no setting {name}; did you mean {meant}?")
     return name
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """The name of *known* that *name* is like: nine tenths of it, or all but one letter of a short one (REDIS_URI)."""
+    return next(iter(get_close_matches(name, known, 1, min(0.9, 1 - 1 / len(name)))), "")
 
 
 def check_kind(settings: BaseSettings, name: str, value: Any, source: str) -> Any:
@@ -121,8 +126,8 @@ def check_values(settings: BaseSettings) -> None:
     """Raise `InputError` for a value in *settings*, whoever wrote it, that makes no sense; warn of mistyped names."""
     known = _known()
     for name in set(settings) - known:
-        if close := get_close_matches(name, known, 1, 0.9):
-            logger.warning("There is no setting %s; did you mean %s?", name, close[0])
+        if meant := _meant(name, known):
+            logger.warning("There is no setting %s; did you mean %s?", name, meant)
     for name in filter(settings.getpriority, settings):  # all but Scrapy's defaults, of which some warn when looked at
         value = settings.get(name)
         if expected := _expected(name, value, None):

@@ -26,7 +26,9 @@ from tests.support.crawling import crawl, project_settings
         ("CONCURRENT_REQUEST=8", "-s: no setting CONCURRENT_REQUEST; did you mean CONCURRENT_REQUESTS?"),
         ("IMAGES_MIN_WIDHT=8", "-s: no setting IMAGES_MIN_WIDHT; did you mean IMAGES_MIN_WIDTH?"),
         ("COOKIE_FILE=x", "-s: no setting COOKIE_FILE; did you mean COOKIES_FILE?"),
-        ("REDIS_URI=x", None),  # like REDIS_URL and unlike it: may be a plug-in's
+        ("REDIS_URI=x", "-s: no setting REDIS_URI; did you mean REDIS_URL?"),  # one letter of a short name
+        ("LOG_LEVLE=INFO", "-s: no setting LOG_LEVLE; did you mean LOG_LEVEL?"),
+        ("SENTRY_DSN=x", None),  # like none: may be a plug-in's
         ("download_delay=1", "-s: 'download_delay' is no name of a setting; expected capitals, digits and _"),
         ("CRAWL_HOURS=22-6", None),
         ('CRAWL_HOURS={"example.org": "22-6"}', None),

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 KINDS = ("pages", "images", "bytes")
 _TELL = 0.5  # seconds between two talks with the other workers
 _NEAR = 200  # this close to a limit each request asks what the others have spent: more is not under way at a time
-_HOURS = re.compile(r"\s*(\d\d?)(?::(\d\d))?\s*-\s*(\d\d?)(?::(\d\d))?\s*")
+_HOURS = re.compile(r"\s*(\d\d?)(?::([0-5]\d))?\s*-\s*(\d\d?)(?::([0-5]\d))?\s*")
 
 
 class Hours(NamedTuple):

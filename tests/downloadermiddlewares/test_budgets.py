@@ -91,7 +91,13 @@ async def test_bytes(server: Server) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("BUDGET_PAGES", "many"), ("BUDGET_HOST_BYTES", -1), ("CRAWL_HOURS", "noon"), ("CRAWL_HOURS", "{noon")],
+    [
+        ("BUDGET_PAGES", "many"),
+        ("BUDGET_HOST_BYTES", -1),
+        ("CRAWL_HOURS", "noon"),
+        ("CRAWL_HOURS", "9:61-17"),
+        ("CRAWL_HOURS", "{noon"),
+    ],
 )
 async def test_bad_settings_are_named(name: str, value: Any) -> None:
     async def script(crawler: Crawler) -> None:
