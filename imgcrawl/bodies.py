@@ -17,7 +17,7 @@ from scrapy import Request
 from scrapy.http import Headers, Response
 
 from imgcrawl.exceptions import ImageError, RequestRefused
-from imgcrawl.urls import absolute
+from imgcrawl.webrequest import WebRequest
 
 IN_MEMORY = 1024 * 1024  # bytes; what is larger is written as it comes
 # After so many bytes the start of an image is judged: most formats say in the first ones how large it is, a JPEG behind
@@ -26,7 +26,6 @@ _LOOKS = (1024, 16 * 1024, 80 * 1024)
 _PAGES = (b"text/", b"application/json", b"application/xhtml")
 _CODINGS = {b"gzip", b"x-gzip", b"deflate", b"br", b"zstd"}
 _RANGE = re.compile(rb"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
-_NOT_ESCAPED = re.compile(r"[|{}\[\]]")  # by browsers, but by Scrapy
 _PROGRESS = 64 * 1024  # bytes; an answer that breaks after as many goes on where it broke, and counts for no retry
 _STEADY = 60  # seconds from which on a Last-Modified tells versions apart (RFC 9110, 8.8.2.2)
 
@@ -222,8 +221,8 @@ class BodyFile:
         self.is_written = self.is_cut = False
 
 
-class MediaRequest(Request):
-    """A request whose body *body_file* receives; its address is sent as browsers send it.
+class MediaRequest(WebRequest):
+    """A request whose body *body_file* receives.
 
     Not in its meta, which may come from elsewhere: nothing that travels says where a body goes. Copies of it, for
     retries and redirects, have the same.
@@ -235,11 +234,6 @@ class MediaRequest(Request):
     def __init__(self, *args: Any, body_file: BodyFile | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.body_file = body_file
-
-    def _set_url(self, url: str) -> None:
-        super()._set_url(url)
-        if _NOT_ESCAPED.search(url) and (address := absolute("", url)):
-            self._url = address
 
 
 def body_file_of(request: Request) -> BodyFile | None:

@@ -121,7 +121,7 @@ class DownloadHandler(AiohttpDownloadHandler):
         with self._wire_errors(request, timeout):
             try:
                 # Sent as Scrapy escaped it: escaping again breaks signed addresses.
-                url = yarl.URL(request.url, encoded=True)
+                url = _as_written(request.url)
                 headers = sent_headers(request) + (file.range_headers(request.url) if file else [])
                 # Not in the proxy's address, which aiohttp reads as Latin-1; never to the far end of a tunnel.
                 for_proxy = [("Proxy-Authorization", password)] if password else []
@@ -259,3 +259,12 @@ class DownloadHandler(AiohttpDownloadHandler):
         for session in (self._session, self._public_session, *self._socks_sessions.values()):
             await session.close()
         await self._resolver.close()
+
+
+def _as_written(url: str) -> yarl.URL:
+    """*url* as it is: a `?` with nothing behind it, which browsers send, is none to the library."""
+    parsed = yarl.URL(url, encoded=True)
+    if parsed.raw_query_string or not url.partition("#")[0].endswith("?"):
+        return parsed
+    path = f"{parsed.raw_path}?"
+    return yarl.URL.build(scheme=parsed.scheme, authority=parsed.raw_authority, path=path, encoded=True)

@@ -18,6 +18,7 @@ from scrapy.spidermiddlewares.base import BaseSpiderMiddleware
 from imgcrawl.catalogue import Catalogue, StoredGallery, open_catalogue
 from imgcrawl.catalogue.galleries import item_of
 from imgcrawl.exceptions import InputError
+from imgcrawl.webrequest import WebRequest
 
 ALL = "*"  # in place of a reason
 _AT_ONCE = 20  # galleries that are read together
@@ -98,7 +99,7 @@ class RetryStart(BaseSpiderMiddleware):
                 keys = list(dict.fromkeys((*gallery.keys, *images)))
                 yield from self._images_of(catalogue, replace(gallery, keys=keys))
         for url in lost:
-            yield self._spider.fed_request(Request(url)).replace(dont_filter=True)
+            yield self._spider.fed_request(WebRequest(url)).replace(dont_filter=True)
 
     def _images_of(self, catalogue: Catalogue, gallery: StoredGallery) -> Iterator[Request]:
         for item in retries_of(item_of(catalogue, gallery), self._is_wanted):

@@ -57,6 +57,7 @@ FOUNDATIONS = {
     "ranges",
     "samples",
     "signalmanager",
+    "webrequest",
 }
 MAY_IMPORT: Mapping[str, set[str]] = {
     "imgcrawl": {"addon"},  # `from imgcrawl import Addon`

@@ -23,6 +23,7 @@ from imgcrawl.patterns import UserPattern
 from imgcrawl.rows import RowsPage
 from imgcrawl.settings import RETRY_EXCEPTIONS
 from imgcrawl.urls import rebase
+from imgcrawl.webrequest import WebRequest
 
 _DOMAIN = re.compile(r"[^\s/?#@:\\]{1,253}(:[0-9]{1,5})?")
 
@@ -105,7 +106,7 @@ class DomainsSpider(RowsSpider):
         url: str = about["url"]
         if self.base:
             meta |= {"page_url": None, "task": meta.get("task") or url}
-        request = Request(
+        request = WebRequest(
             rebase(url, self.base) if self.base else url,
             callback=self.parse_site,
             errback=self.site_failed,

@@ -28,6 +28,7 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.items import Entry, Gallery
 from imgcrawl.pages.outside import in_pieces, size_of
 from imgcrawl.urls import absolute
+from imgcrawl.webrequest import WebRequest
 
 
 class EntriesSpider(SiteSpider):
@@ -70,7 +71,7 @@ class EntriesSpider(SiteSpider):
             yield self.list_request(self.list_address(page, offset=(page - 1) * self.per_page), page)
 
     def list_request(self, url: str, page: int) -> Request:
-        return Request(url, callback=self.parse_list, errback=self.list_failed, cb_kwargs={"page": page})
+        return WebRequest(url, callback=self.parse_list, errback=self.list_failed, cb_kwargs={"page": page})
 
     def fed_request(self, request: Request) -> Request:
         # Only the first page that start() names is the crawl's verdict.

@@ -16,6 +16,7 @@ from imgcrawl.basespiders.base import BaseSpider, failed_reason, is_readable, re
 from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.pages.outside import outside_loop, size_of
+from imgcrawl.webrequest import WebRequest
 
 
 class FedListsSpider(BaseSpider):
@@ -55,7 +56,7 @@ class FedListsSpider(BaseSpider):
 
     def fed_list(self, request: Request) -> Request:
         """What is asked for when a list page is fed: that page, not those behind it."""
-        made = Request(self.at_home(request.url), callback=self.parse_fed_list, errback=self.fed_list_failed)
+        made = WebRequest(self.at_home(request.url), callback=self.parse_fed_list, errback=self.fed_list_failed)
         return made.replace(meta={**request.meta, "task": "list"})
 
     async def parse_fed_list(self, response: Response) -> AsyncIterator[Any]:

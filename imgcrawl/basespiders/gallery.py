@@ -35,6 +35,7 @@ from imgcrawl.pages.outside import in_pieces, let_go, outside_loop, size_of
 from imgcrawl.pages.saidnext import more_pressed
 from imgcrawl.pages.shown import Caption, captions_kept, day_shown
 from imgcrawl.urls import absolute
+from imgcrawl.webrequest import WebRequest
 
 
 class GallerySpider(KnownGalleriesSpider):
@@ -119,7 +120,7 @@ class GallerySpider(KnownGalleriesSpider):
             yield self.gallery_request(gallery)
 
     def gallery_request(self, url: str) -> Request:
-        request = Request(
+        request = WebRequest(
             url, callback=self.parse_gallery, errback=self.gallery_failed, priority=1, meta={"task": "gallery"}
         )
         self.ends.name(request.url)

@@ -9,13 +9,14 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
 
-from scrapy import Request, signals
+from scrapy import signals
 from scrapy.crawler import Crawler
 
 from imgcrawl.basespiders.lists import ListSpider
 from imgcrawl.catalogue import Catalogue, CatalogueError, open_catalogue
 from imgcrawl.catalogue.sql import gallery_key
 from imgcrawl.exceptions import InputError
+from imgcrawl.webrequest import WebRequest
 
 _DAY = 86400.0
 _T = TypeVar("_T")
@@ -79,7 +80,7 @@ class KnownGalleriesSpider(ListSpider):
         tries = self.settings.getint("GALLERIES_TRIES", 3)
 
         def complete(catalogue: Catalogue) -> set[str]:
-            keys = [gallery_key(self.name, Request(url).url) for url in found]  # as it is asked for
+            keys = [gallery_key(self.name, WebRequest(url).url) for url in found]  # as it is asked for
             at = catalogue.complete_at(keys, tries)
             return {url for url, complete_at in zip(found, at, strict=True) if complete_at > since}
 

@@ -29,6 +29,7 @@ from imgcrawl.pages.login import Form, login_forms
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
 from imgcrawl.pages.pagination import leads_on
 from imgcrawl.pages.saidnext import Posted
+from imgcrawl.webrequest import WebRequest
 
 MAX_FORMS = 100  # to log in, that are remembered
 
@@ -77,7 +78,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         yield self.list_request(self.first_address(), self.first_page, walk)
 
     def list_request(self, url: str, page: int, walk: Walk) -> Request:
-        return Request(
+        return WebRequest(
             url,
             callback=self.parse_list,
             errback=self.list_failed,

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 
-from scrapy import Request
 from scrapy.http import Response
 from scrapy.http.request import NO_CALLBACK
 
@@ -18,6 +17,7 @@ from imgcrawl.pages.outside import let_go, outside_loop, size_of
 from imgcrawl.pages.shown import Caption
 from imgcrawl.samples import samples_of
 from imgcrawl.signalmanager import PART_READ
+from imgcrawl.webrequest import WebRequest
 
 # Pages of a gallery that are asked for together.
 WINDOW = 16
@@ -101,7 +101,7 @@ class ManyPagesGallerySpider(GallerySpider):
         Raises nothing but CancelledError, and `WorkGivenUp` as `outside_loop` does.
         """
         meta = {"page_url": response.url, "task": "subpage"}
-        request = Request(url, headers={"Referer": response.url}, meta=meta, callback=NO_CALLBACK)
+        request = WebRequest(url, headers={"Referer": response.url}, meta=meta, callback=NO_CALLBACK)
         try:
             answer = await self.crawler.engine.download_async(request)
             page = await outside_loop(size_of(answer.body), read, answer)

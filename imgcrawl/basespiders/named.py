@@ -17,6 +17,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.rows import BadRow, LocalList, RowReader, open_address_list
 from imgcrawl.urls import absolute, rebase
+from imgcrawl.webrequest import WebRequest
 
 # Galleries that wait in this process before more of the list is read, and how often (seconds) they are counted.
 GALLERIES_AHEAD = 500
@@ -93,7 +94,7 @@ class NamedGallerySpider(GallerySpider):
         """A request for each gallery that is named."""
         given = [rebase(address, self.base) if self.base else address for address in self._addresses]
         for address in given:  # before one that leads to another is asked for
-            self.ends.name(Request(address).url)
+            self.ends.name(WebRequest(address).url)
         yield from map(self.gallery_request, given)
         place = self.local_list.name if self.local_list else ""
         for row in self._list or ():

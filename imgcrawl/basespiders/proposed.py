@@ -8,7 +8,6 @@ import shlex
 from collections.abc import AsyncIterator
 from typing import Any
 
-from scrapy import Request
 from scrapy.core.scheduler import Scheduler
 from scrapy.http import Response, TextResponse
 from scrapy.http.request import NO_CALLBACK
@@ -26,6 +25,7 @@ from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import Pagination, propose_pagination
 from imgcrawl.pages.proposals import GalleryImages, UnsureError, propose_galleries, propose_images
 from imgcrawl.pages.repeated import PagePlaces
+from imgcrawl.webrequest import WebRequest
 
 SAMPLE = 3  # galleries whose pages are looked at before the walk begins
 
@@ -46,7 +46,7 @@ class ProposedGallerySpider(EnlargedGallerySpider):
             address = self.first_address()
             # A crawl that goes on another day has to look again: what was taken is not kept.
             sent = sent_to(address)
-            yield Request(address, self.parse_unknown, errback=self.unknown_failed, dont_filter=True, **sent)
+            yield WebRequest(address, self.parse_unknown, errback=self.unknown_failed, dont_filter=True, **sent)
             return
         async for request in super().start():
             yield request
@@ -93,7 +93,7 @@ class ProposedGallerySpider(EnlargedGallerySpider):
     async def sample(self, url: str, page: str) -> TextResponse | None:
         """The page of a gallery that *page* names, if it can be had."""
         try:
-            request = Request(url, callback=NO_CALLBACK, meta={"task": "subpage", "page_url": page})
+            request = WebRequest(url, callback=NO_CALLBACK, meta={"task": "subpage", "page_url": page})
             answer = await self.crawler.engine.download_async(request)
         except Exception as error:  # what it is, is told where the gallery is asked for as one
             self.logger.debug("%.500s: %.500s", url, error)

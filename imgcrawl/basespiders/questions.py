@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from parsel import Selector
-from scrapy import Request
 from scrapy.http import Response, TextResponse
 from scrapy.http.request import NO_CALLBACK
 from scrapy.spidermiddlewares.httperror import HttpError
@@ -19,6 +18,7 @@ from imgcrawl.basespiders.walk import Walk
 from imgcrawl.failures import reason_of
 from imgcrawl.pages.login import Form, asks_age, asks_login, question_of
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
+from imgcrawl.webrequest import WebRequest
 
 # What is said of a list page that asks, and what answers it.
 QUESTIONS = {
@@ -53,7 +53,7 @@ async def asked_of_walk(
         return why
     url = spider.numbered_address(page, walk)
     before = spider.numbered_address(page - 1, replace(walk, offset=walk.offset - len(walk.last)))
-    request = Request(before, meta={"task": "list"}, callback=NO_CALLBACK, **sent_to(before))
+    request = WebRequest(before, meta={"task": "list"}, callback=NO_CALLBACK, **sent_to(before))
     try:
         answer = await spider.crawler.engine.download_async(request)
         shows = bool(await outside_loop(size_of(answer.body), found_on, answer))

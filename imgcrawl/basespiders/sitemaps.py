@@ -20,6 +20,7 @@ from imgcrawl.pages.shown import Caption
 from imgcrawl.pages.sitemaps import SitemapEntry, read_sitemap, sitemaps_named
 from imgcrawl.patterns import UserPattern
 from imgcrawl.urls import OUTSIDE, is_on_machine_of, is_public
+from imgcrawl.webrequest import WebRequest
 
 # Sitemaps that name sitemaps that name sitemaps: the protocol knows one level.
 MAX_LEVEL = 3
@@ -59,7 +60,7 @@ class SitemapGallerySpider(GallerySpider):
             yield request
 
     def sitemap_request(self, url: str, level: int) -> Request:
-        return Request(
+        return WebRequest(
             url,
             callback=self.parse_sitemap,
             errback=self.sitemap_failed,

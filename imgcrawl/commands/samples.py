@@ -11,6 +11,7 @@ from scrapy.http import HtmlResponse, Response, TextResponse
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import addresses, content_type, failed_reason, is_page
+from imgcrawl.webrequest import WebRequest
 
 if TYPE_CHECKING:
     from imgcrawl.pages.proposals import GalleryImages, GalleryLinks
@@ -45,7 +46,7 @@ class PageSpider(scrapy.Spider):
 
     async def start(self) -> AsyncIterator[Any]:
         if self.body is None:
-            yield Request(self.url, callback=self.had, errback=self.failed)
+            yield WebRequest(self.url, callback=self.had, errback=self.failed)
         else:
             list(self.had(HtmlResponse(self.url, body=self.body)))
 
@@ -65,7 +66,7 @@ class PageSpider(scrapy.Spider):
         sample = self.links.addresses[:SAMPLE]
         self._awaited = len(sample)
         for number, address in enumerate(sample):
-            yield Request(address, self.had_gallery, errback=self.gallery_failed, priority=-number, dont_filter=True)
+            yield WebRequest(address, self.had_gallery, errback=self.gallery_failed, priority=-number, dont_filter=True)
 
     def had_gallery(self, response: Response) -> Iterator[Request]:
         if isinstance(response, TextResponse) and is_page(response):
@@ -83,7 +84,7 @@ class PageSpider(scrapy.Spider):
         self.images = _proposed_images(self.page, self.galleries, self.links)
         links = addresses(self.galleries[0], self.images.image_pages) if self.images.image_pages else []
         for link in links[:SAMPLE]:
-            yield Request(link, self.had_image_page, errback=self.failed, dont_filter=True)
+            yield WebRequest(link, self.had_image_page, errback=self.failed, dont_filter=True)
 
     def had_image_page(self, response: Response) -> None:
         if isinstance(response, TextResponse) and is_page(response):

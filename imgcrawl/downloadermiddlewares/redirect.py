@@ -20,6 +20,7 @@ from imgcrawl.pages.tags import base_of, tags
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.referrers import referer_by
 from imgcrawl.urls import absolute
+from imgcrawl.webrequest import WebRequest
 
 _HEAD = 8 * 1024  # bytes of a page in which it may say that it is another
 _REFRESH = compile_possessive(
@@ -62,11 +63,14 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
 
     def _redirected(self, request: Request, response: Response) -> Request | Response:
         try:
-            if (location := response.headers.get("Location")) and (
-                address := absolute(request.url, _location(location))
-            ):
+            location = response.headers.get("Location")
+            address = absolute(request.url, _location(location)) if location else None
+            if address:
                 response.headers["Location"] = address
             result = super().process_response(request, response)
+            if address and isinstance(result, WebRequest) and result.url.partition("#")[0] != address:
+                # Scrapy has escaped what browsers do not.
+                result = result.replace(url=address)
             if result is response and request.meta.get("media"):
                 _refuse_other_schemes(request, response)
         except ValueError as error:

@@ -16,11 +16,13 @@ from scrapy.http import FormRequest, JsonRequest, XmlRpcRequest
 
 from imgcrawl.exceptions import ImgcrawlError
 from imgcrawl.frontier.border import header_travels, travels
+from imgcrawl.webrequest import WebRequest
 
 MAX_DEPTH = 50  # of nesting in meta and cb_kwargs
 MAX_PRIORITY = 1_048_576  # what the queue's scores hold
 
-_KINDS = (Request, FormRequest, JsonRequest, XmlRpcRequest)  # they differ in how they are made, not in what they are
+# They differ in how they are made, not in what they are.
+_KINDS = (Request, FormRequest, JsonRequest, XmlRpcRequest, WebRequest)
 FIELDS = {
     "url", "callback", "errback", "method", "headers", "body", "body64", "cookies", "meta", "cb_kwargs", "encoding",
     "flags", "dont_filter", "priority",

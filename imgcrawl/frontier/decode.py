@@ -15,6 +15,7 @@ from scrapy import Request, Spider
 
 from imgcrawl.frontier.border import HEADERS_FROM_OUTSIDE, distrust, header_travels, is_instruction, refused_meta
 from imgcrawl.frontier.codec import FIELDS, WEB, WireError, clamp, methods_of, not_json
+from imgcrawl.webrequest import WebRequest
 
 MAX_URL = 16_384  # characters; servers refuse far less
 
@@ -143,7 +144,7 @@ def _request(wire: dict[str, Any], spider: Spider, priority: int | None, schemes
     if not isinstance(priority, int) or isinstance(priority, bool):
         raise WireError("priority is no whole number")
     try:
-        return Request(
+        return WebRequest(
             url,
             method=method,
             headers=_headers(wire.get("headers", {})),

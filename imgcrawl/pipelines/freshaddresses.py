@@ -19,6 +19,7 @@ from imgcrawl.items import STORED, Image
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
 from imgcrawl.pipelines.media_requests import MediaRequests
 from imgcrawl.urls import WEB, host_of
+from imgcrawl.webrequest import WebRequest
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ class FreshAddresses:
         if "page_private" in image.meta:
             meta["page_private"] = image.meta["page_private"]
         try:
-            page = await self._crawler.engine.download_async(Request(url, meta=meta, callback=NO_CALLBACK))
+            page = await self._crawler.engine.download_async(WebRequest(url, meta=meta, callback=NO_CALLBACK))
             if not isinstance(page, TextResponse) or not 200 <= page.status < 300:
                 return {}
             found = await outside_loop(size_of(page.body), read, page)

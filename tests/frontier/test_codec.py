@@ -22,6 +22,7 @@ from imgcrawl.frontier.decode import decode, decode_start
 from imgcrawl.spiders.gallery import AnySiteSpider
 from imgcrawl.spiders.huaban import HuabanSpider
 from imgcrawl.urls import OUTSIDE
+from imgcrawl.webrequest import WebRequest
 
 
 class Site(Spider):
@@ -60,12 +61,13 @@ LIMIT = 2000
         Request("http://x/", body="text é", encoding="latin-1", cookies={"a": "b"}),
         Request("http://x/", cookies=[{"name": "a", "value": "b", "path": "/"}], meta={"half": "\ud800"}),
         JsonRequest("http://x/", data={"a": 1}),
+        WebRequest("http://x/[a]|?"),
     ],
 )
 def test_what_travels_comes_back_as_it_was(request_: Request) -> None:
     back = decode(encode(request_, spider, LIMIT), spider, request_.priority)
     was = {**request_.to_dict(spider=spider), "callback": None, "errback": None}
-    was.pop("_class", None)
+    was |= {"_class": "imgcrawl.webrequest.WebRequest"}
     was.pop("dumps_kwargs", None)
     assert {**back.to_dict(spider=spider), "callback": None, "errback": None} == was
     assert back.errback == request_.errback

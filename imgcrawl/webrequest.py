@@ -1,0 +1,33 @@
+"""Requests whose addresses are sent as browsers send them."""
+
+from __future__ import annotations
+
+import re
+
+from scrapy import Request
+
+from imgcrawl.urls import absolute
+
+# What Scrapy escapes or leaves out and browsers do not (https://url.spec.whatwg.org): here, as it is rare, they decide.
+_SENT_OTHERWISE = re.compile(r"[|{}\[\]^`\\]|\?(?:#|$)")
+
+
+class WebRequest(Request):
+    """A request for a page or an image, as a link to it says it: with `[`, `]` and `|` as they are, and also with
+    nothing behind its `?`. Scrapy's own has them escaped or left out, and there are servers that know no such address.
+
+    Copies of it, for retries and redirects, are the same. What tells whether two requests are one task has both
+    spellings for the same.
+    """
+
+    __slots__ = ()
+
+    def _set_url(self, url: str) -> None:
+        super()._set_url(url)
+        if (
+            _SENT_OTHERWISE.search(url)
+            and not self._url_is_verbatim()
+            and (address := absolute("", url, self.encoding))
+        ):
+            fragment = self._url.partition("#")[2]
+            self._url = f"{address}#{fragment}" if fragment else address
