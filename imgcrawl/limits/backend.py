@@ -98,13 +98,15 @@ class LimitGrant:
 class Membership:
     """*workers* share the limits, of which this is number *rank* (from 0). *fresh*: the backend did not know it.
 
-    *clock*: seconds, by the backend's clock, at which this was so. It never goes back.
+    *clock*: seconds, by the backend's clock, at which this was so. It never goes back. *heard*: by the same clock, when
+    the other worker that has been silent longest was told so much: all know of who joined before.
     """
 
     workers: int = 1
     rank: int = 0
     fresh: bool = False
     clock: float = 0.0
+    heard: float = inf
 
 
 class BackendClock:

@@ -14,6 +14,7 @@ from imgcrawl.cancelling import cancel_all
 from imgcrawl.limits.backend import BackendClock, LimitGrant, LimitRequest, LimitsBackend
 from imgcrawl.limits.host import BackendState, Host
 from imgcrawl.limits.host_table import HostTable
+from imgcrawl.shared.alarms import Alarm
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ UNHURRIED = 0.02  # the same, where this worker has something under way at each 
 REPORT_INTERVAL = 0.5  # seconds after which answers are reported and what is not needed is given back, at the latest
 REPORTS_A_SECOND = 400  # of all workers together: where there are more, each reports less often
 BATCH_SIZE = 100  # hosts in one exchange: some milliseconds of the server's time
+JOINING = 0.05  # seconds after which who has joined looks whether all others have heard of it, at the earliest
 
 
 class Exchange:
@@ -46,18 +48,19 @@ class Exchange:
         self._outages = outages
         self._backends = backends
         self._clock = BackendClock()
-        self._wakeup = asyncio.Event()
+        self._due = Alarm()
+        self._asks_at = -inf  # who else is there, though there be nothing to tell
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
 
     def ask(self, host: Host) -> None:
         """Tell the backend of *host*, soon."""
         self._hosts.mark(host)
-        self._wakeup.set()
+        self._due.within(self._window(host))
 
     def wake(self) -> None:
         """Tell the backend of the hosts that are marked, soon."""
-        self._wakeup.set()
+        self._due.within(BATCH_WINDOW)
 
     def start(self) -> None:
         if not self._tasks:
@@ -66,7 +69,6 @@ class Exchange:
     async def close(self, patience: float) -> None:
         """Give everything back, if the backend answers within *patience* seconds."""
         self._closing = True
-        self._wakeup.set()
         await cancel_all(*self._tasks)
         with suppress(*self._outages):
             async with asyncio.timeout(patience):
@@ -77,26 +79,22 @@ class Exchange:
         state = self.state
         while not self._closing:
             interval = max(REPORT_INTERVAL, state.membership.workers * self._backends / REPORTS_A_SECOND)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(interval):
-                    await self._wakeup.wait()
-                    await asyncio.sleep(self._window())
-            self._wakeup.clear()
+            await self._due.rings(min(interval, self._asks_at - monotonic()))
             if monotonic() - reported >= interval:
                 reported = monotonic()
                 self._hosts.mark_news()
                 if state.away_since:
                     self._ready_all()
-            while self._hosts.any_marked() or monotonic() - state.answered > state.lease / 6:
+            while self._hosts.any_marked() or monotonic() >= self._asks_at:
                 if not await self._exchange():
-                    self._wakeup.set()
+                    self._due.within(BATCH_WINDOW)
                     break
 
-    def _window(self) -> float:
+    def _window(self, host: Host) -> float:
+        """Seconds in which what else is to be asked for may come together with what *host* asks for."""
         if self.state.lease == inf:
             return 0.0  # the backend is this process
-        hurried = any(not host.in_use for host in self._hosts.marked())
-        return UNHURRIED if self.state.met and not hurried else BATCH_WINDOW
+        return UNHURRIED if self.state.met and host.in_use else BATCH_WINDOW
 
     async def _exchange(self) -> bool:
         # The first exchange asks for nothing: `BackendClock.told` needs two, should one of them be slow.
@@ -107,7 +105,7 @@ class Exchange:
         try:
             async with asyncio.timeout(state.lease / 6 if state.lease < inf else None):
                 await self.backend.open()
-                state.membership, grants = await self.backend.exchange(requests, before=state.met)
+                membership, grants = await self.backend.exchange(requests, before=state.met)
         except self._outages as error:
             if monotonic() - sent < state.lease / 3:  # else it is not the backend that did not answer
                 state.tried = sent
@@ -115,15 +113,19 @@ class Exchange:
             await asyncio.sleep(random.uniform(0.2, 0.5))
             return False
         self.count += 1
+        state.hear(membership)
         if state.away_since:
             self._come_back()
         state.answered = state.tried = sent
         state.met = True
-        if state.membership.fresh:  # the backend did not know this worker: all it has is what it has just told
+        # Who is not known to all asks again when as much time has passed as since it joined.
+        since = inf if state.is_known else max(JOINING, membership.clock - state.joined)
+        self._asks_at = sent + min(state.lease / 6, since)
+        if membership.fresh:  # the backend did not know this worker: all it has is what it has just told
             for host in self._hosts:
                 host.starts.clear()
                 self._hosts.mark(host)
-        settled = self._clock.told(state.membership.clock)
+        settled = self._clock.told(membership.clock)
         for host, request, grant in zip(hosts, requests, grants, strict=True):
             if request.limits == host.limits:
                 self._granted(host, grant, settled)

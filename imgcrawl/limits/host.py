@@ -24,15 +24,33 @@ class BackendState:
 
     *lease*: seconds after which the others take a silent worker for dead. *answered*: when the last exchange that was
     answered was sent; *tried*: the same, or one that failed in its time. *away_since*: 0.0 while it answers. *met*:
-    whether it has ever answered.
+    whether it has ever answered. *alone*: what the shares are while it is away, of which those of all workers together
+    are a whole; None as long as others may not have heard of this one.
     """
 
     lease: float
     membership: Membership = field(default_factory=Membership)
+    alone: Membership | None = None
+    joined: float = 0.0  # by the backend's clock
     answered: float = -inf
     tried: float = -inf
     away_since: float = 0.0
     met: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether every worker has heard of this one."""
+        return self.membership.heard > self.joined
+
+    def hear(self, told: Membership) -> None:
+        """The backend has *told* so."""
+        if monotonic() - self.tried > self.lease * 5 / 6:
+            self.alone = None  # this process stood still, and was taken for dead
+        self.membership = told
+        if told.fresh:
+            self.joined = told.clock
+        if self.is_known or (self.alone and told.workers >= self.alone.workers):
+            self.alone = told
 
 
 @dataclass(eq=False)
@@ -94,10 +112,10 @@ class Host:
         starts = self.starts
         while starts and starts[0] < now - self._lateness():
             starts.popleft()
-        if not starts and backend.met and backend.away_since:
+        if not starts and backend.alone and backend.away_since:
             # Others may still have start times that they were given before.
-            given_until = backend.away_since + max(HORIZON, self.delay * backend.membership.workers)
-            starts.append(max(given_until, self._start_alone(backend, max(now, given_until))))
+            given_until = backend.away_since + max(HORIZON, self.delay * backend.alone.workers)
+            starts.append(max(given_until, self._start_alone(backend.alone, max(now, given_until))))
         return starts[0] if starts else None
 
     def request(self, backend: BackendState, now: float) -> LimitRequest:
@@ -192,17 +210,17 @@ class Host:
         return max(0.01, 0.04 * self.delay) if self.delay > 0.05 else 0.05
 
     def _share_alone(self, backend: BackendState) -> int:
-        if not backend.met:
-            return 0  # nobody knows how many there are
-        whole, rest = divmod(self.limits.concurrency, backend.membership.workers)
-        return whole + (backend.membership.rank < rest)
+        if backend.alone is None:
+            return 0  # nobody knows how many there are, or others count without this one
+        whole, rest = divmod(self.limits.concurrency, backend.alone.workers)
+        return whole + (backend.alone.rank < rest)
 
-    def _start_alone(self, backend: BackendState, now: float) -> float:
+    def _start_alone(self, alone: Membership, now: float) -> float:
         """When this worker may start, with nobody to ask: once in as many delays as there are workers, each in its
         turn by the clock that all machines have more or less."""
         gap = max(self.delay, self.limits.floor)
-        period = gap * backend.membership.workers
-        start = now + (backend.membership.rank * gap - time.time()) % period
+        period = gap * alone.workers
+        start = now + (alone.rank * gap - time.time()) % period
         if start < self.started + period / 2:
             start += period
         return start

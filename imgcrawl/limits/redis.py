@@ -76,9 +76,10 @@ class RedisLimits:
                 self._hosts.add(request.host)
             else:
                 self._hosts.discard(request.host)
-        workers, rank, fresh, at, grants = await self._call("exchange", *arguments)
+        workers, rank, fresh, at, heard, grants = await self._call("exchange", *arguments)
         self._clock.told(float(at))
-        return Membership(workers, rank, bool(fresh), float(at)), [_grant(*grant) for grant in grants]
+        membership = Membership(workers, rank, bool(fresh), float(at), float(heard))
+        return membership, [_grant(*grant) for grant in grants]
 
     async def changed_hosts(self, timeout: float) -> Sequence[str]:
         key = f"{self.key}:wake:{self.worker}"

@@ -84,7 +84,7 @@ local function exchange()
         at = at + 2 + #FIELDS
     end
     forget_hosts(2 * #grants + 2)
-    return {workers, rank, fresh and 1 or 0, text(now), grants}
+    return {workers, rank, fresh and 1 or 0, text(now), text(settling and 0 or heard()), grants}
 end
 
 local function leave()

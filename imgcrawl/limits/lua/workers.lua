@@ -61,3 +61,12 @@ local function enter(before)
     return fresh, call('ZRANK', RANKS, me) or 0
 end
 
+-- When the other that has been silent longest was here.
+local function heard()
+    local flat = call('ZRANGE', WORKERS, 0, 1, 'WITHSCORES')
+    for i = 1, #flat, 2 do
+        if flat[i] ~= me then return number(flat[i + 1]) - lease end
+    end
+    return now + lease
+end
+
