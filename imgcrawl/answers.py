@@ -97,6 +97,8 @@ async def _write_rest(response: WireAnswer, file: BodyFile, pieces: list[bytes])
                 response.backpressure.dropped()
             piece = await content.readany()
             pieces, size = [piece] if piece else [], len(piece)
+        if response.goes_on and file.lacks:  # a server may answer with less than was asked for (RFC 9110, 14.2)
+            raise aiohttp.ClientPayloadError(f"a part that ends {file.lacks} bytes before the whole")
         complete = True
     except (aiohttp.ClientError, TimeoutError):
         await file.write(b"".join([*pieces, response.unread()]))  # for the next request to go on with

@@ -127,6 +127,11 @@ class BodyFile:
         return int(said) if said.isdigit() else 0
 
     @property
+    def lacks(self) -> int:
+        """How many bytes of the whole, if its length was said, are not here."""
+        return max(0, self._length - self.size)
+
+    @property
     def _validator(self) -> bytes:
         """What names the version that they are of; empty where nothing does."""
         return _validator(self._headers) if self._headers and self._length else b""

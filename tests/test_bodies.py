@@ -24,22 +24,33 @@ PART = 1_500_000
 
 
 def breaks(
-    *, etag: str = '"one"', stalls: bool = False, offset: int = 0, body: bytes = BODY, part: int = PART, says: str = ""
+    *,
+    etag: str = '"one"',
+    stalls: bool = False,
+    offset: int = 0,
+    body: bytes = BODY,
+    part: int = PART,
+    says: str = "",
+    short: bool = False,
 ) -> Misbehaviour:
-    """Sends *part* bytes, then no more; knows ranges, and answers them from *offset* bytes further on, or as
-    those of what it *says* is another version."""
+    """Sends *part* bytes, then no more; knows ranges, and answers them from *offset* bytes further on, as those of
+    what it *says* is another version, or with *short* ones, each whole in itself."""
 
     async def breaks_(exchange: Exchange) -> None:
         asked = re.fullmatch(r"bytes=(\d+)-", exchange.request.headers.get("range", ""))
         start = int(asked[1]) if asked and exchange.request.headers.get("if-range") == etag else 0
         if start:
             start += offset
+            end = min(start + part, len(body)) if short else len(body)
             await exchange.head(
                 206,
-                content_length=str(len(body) - start),
-                content_range=f"bytes {start}-{len(body) - 1}/{len(body)}",
+                content_length=str(end - start),
+                content_range=f"bytes {start}-{end - 1}/{len(body)}",
                 etag=says or etag,
             )
+            if short:
+                await exchange.write(body[start:end])
+                return
         else:
             await exchange.head(200, content_length=str(len(body)), etag=etag)
         await exchange.write(body[start : start + part])
@@ -86,9 +97,9 @@ async def test_what_was_not_asked_for_as_a_part_is_whole_unless_it_says_that_it_
     assert not body_file.is_written or body_file.path.read_bytes() == BODY
 
 
-@pytest.mark.parametrize("stalls", [False, True])
-async def test_a_large_body_goes_on_where_it_broke(server: Server, tmp_path: Path, stalls: bool) -> None:
-    server.add("/a.jpg", breaks(stalls=stalls))
+@pytest.mark.parametrize("how", [{}, {"stalls": True}, {"short": True}])
+async def test_a_large_body_goes_on_where_it_broke(server: Server, tmp_path: Path, how: dict[str, Any]) -> None:
+    server.add("/a.jpg", breaks(**how))
     body_file, outcome = await received(server, tmp_path, RETRY_TIMES=0, DOWNLOAD_TIMEOUT=2)
     assert outcome == (200, 0), "none of it counts as a retry"
     assert body_file.is_written

@@ -57,6 +57,12 @@ def test_a_table_is_one_whatever_it_is_called_and_whatever_stands_above_it(
         ("l.json", json.dumps({"total": 3, "next": "https://a.org/?page=2", "items": OBJECTS}), BOTH),
         ("l.json", json.dumps({"data": {"tags": ["a"], "photos": OBJECTS}}, indent=1), BOTH),
         ("l", json.dumps({"items": OBJECTS}) + "\n", BOTH),
+        ("l.json", json.dumps({"licenses": [{"url": "https://b.org/by/2.0/"}], "images": OBJECTS}), BOTH),
+        (
+            "l.csv",
+            "photo_url,photo_image_url\n" + "".join(f"https://a.org/photos/{url[-5]},{url}\n" for url in ADDRESSES),
+            {"photo_url"},
+        ),
         ("l.jsonl", "".join(json.dumps(url) + "\n" for url in ADDRESSES), set()),
         (
             "l.json",

@@ -17,7 +17,9 @@ from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute, host_of
 
 _NEXT_IN_HEADER = compile_possessive(
-    r"<([^<>]{1,2000})>[^,<]{0,200}?;\s*+rel\s*+=\s*+[\"']?+\s*+(?:(?!next\b)[^\"',;\s]++\s++)*+next\b", re.IGNORECASE
+    r"<([^<>]{1,2000})>(?:[^,<\"]|\"[^<>\"]{0,200}\"){0,200}?;\s*+rel\s*+=\s*+[\"']?+\s*+"
+    r"(?:(?!next\b)[^\"',;\s]++\s++)*+next\b",
+    re.IGNORECASE,
 )
 # The names under which JSON answers have the address of the next page.
 _NEXT_IN_JSON = jmespath.compile(

@@ -29,7 +29,10 @@ _ITEM_ONLY = {
     *("referrer_policy", "referrer_policies", "opt_outs_of_pages", "video_names", "video_pages", "video_paths"),
 }
 # Of several columns with addresses, the first of these.
-_NAMES = ("image_url", "image", "img_url", "img", "photo_url", "photo", "picture_url", "picture", "url", "src", "link")
+_NAMES = (
+    *("image_url", "image", "img_url", "img", "photo_image_url", "photo_url", "photo", "picture_url", "picture"),
+    *("url", "src", "link"),
+)
 _ADDRESS = re.compile(r"""[\s'"<\[(]*(?:[a-z][a-z0-9+.-]*:)?//[^\s/]""", re.IGNORECASE)
 # Spaces are looked at from their first one only: there may be a million.
 _UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"  # comes along where an address is copied

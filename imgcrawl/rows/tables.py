@@ -13,6 +13,7 @@ DELIMITERS = ",;\t|"
 _LOOKED_AT = 50  # lines
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # what spreadsheets write and read above a table
 _ADDRESS = re.compile(r"\s*(?:https?:)?//[^\s/]\S*\s*", re.IGNORECASE)
+_OF_IMAGE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|tiff?|bmp)\b", re.IGNORECASE | re.ASCII)
 _NAMES_ADDRESSES = re.compile(r"ur[il]|link|src|im(?:age|g)|photo|pic|address|href|file", re.IGNORECASE)
 _IS_VALUE = re.compile(r"//|\w\.\w|^\s*[0-9]+\s*$")  # no name of a column
 # Keys of an object that is a row itself, whatever lists it has in it.
@@ -99,7 +100,8 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def rows_within(head: str) -> str:
-    """Where in the JSON object that begins with *head* the first list of objects with addresses is, as ijson names it.
+    """Where in the JSON object that begins with *head* its list is, as ijson names it: the first of objects with
+    addresses of files of images, else (licences may come before it) with any.
 
     It is "" where there is none, and where the object is a row itself.
     """
@@ -107,23 +109,24 @@ def rows_within(head: str) -> str:
         ijson = import_module("ijson")
     except ImportError:
         return ""
-    found = ""
-    for prefix in _places(head, ijson):
+    found = of_images = ""
+    for prefix, address in _places(head, ijson):
         if prefix in _OF_A_ROW:
             return ""
         outer, _, inner = prefix.partition(".item.")
         if inner:
             found = found or outer
-    return found
+            of_images = of_images or (outer if _OF_IMAGE.search(address) else "")
+    return of_images or found
 
 
-def _places(head: str, ijson: Any) -> Iterator[str]:
-    """Where in *head* addresses are, and what says that all of it is a row."""
+def _places(head: str, ijson: Any) -> Iterator[tuple[str, str]]:
+    """Where in *head* addresses are, with these, and what says that all of it is a row."""
     try:
         for prefix, event, value in ijson.parse(head.encode("utf-8", "replace")):
             if event == "map_key" and not prefix and value in ("image_urls", "video_urls"):
-                yield str(value)
+                yield str(value), ""
             if event == "string" and len(prefix) < 1_000 and _ADDRESS.fullmatch(value):
-                yield prefix
+                yield prefix, value
     except (ValueError, ijson.JSONError):  # it goes on behind the head
         return

@@ -32,7 +32,9 @@ def test_an_answer_of_json_names_the_next_one_by_the_usual_names() -> None:
     for data in ({"next": "bmV4dA"}, {"next": 2}, {"next": None}, {"next": "http://other/api"}, [1], "x", None):
         assert stated(data) == [], data
     assert next_stated(JsonResponse(API, body=b'{"next": "/api')) == []
-    assert next_stated(HtmlResponse(API, headers={"Link": "</b>; rel=next"})) == ["http://host/b"]
+    titled = '</a>; title="1, 2"; rel=prev, </b>; title="two, of 3; rel=x"; rel=next'
+    for said in ("</b>; rel=next", '</a>; rel=prev, </b>; rel="last next"', titled):
+        assert next_stated(HtmlResponse(API, headers={"Link": said})) == ["http://host/b"], said
 
 
 def test_a_list_in_json_goes_on_by_what_it_states_and_an_answer_that_is_cut_is_told(
