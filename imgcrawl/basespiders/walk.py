@@ -135,11 +135,11 @@ class Step:
         """Whether the page after *page* is worth asking for.
 
         A list repeats its first page, or its last, past its end: then the walk is over at once, unless the site's
-        own links name a later page, or the *first* is page 0: some sites count from 1, and have page 1 there, too. Next
-        to nothing new on several pages (an advertisement that changes) ends it, too, unless a page that brought
-        something has named a later one, or this one *links_on*.
+        own links name a later page, or this one *links_on*, or the *first* is page 0: some sites count from 1, and have
+        page 1 there, too. Next to nothing new on several pages (an advertisement that changes) ends it, too, unless a
+        page that brought something has named a later one, or this one *links_on*.
         """
-        if not self.brings_new and page >= self.walk.named:
+        if not (self.brings_new or links_on or page < self.walk.named):
             return (first, page) == (0, 1)
         is_promised = self.brings_new and (links_on or page < self.walk.promised)
         patience = PROMISED_PATIENCE if is_promised else self.walk.patience(page)

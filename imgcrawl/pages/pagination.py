@@ -47,7 +47,10 @@ _ADDRESSES = (
 _ADDRESS = re.compile(r"[/?]|\.[a-z]{3,5}\Z", re.IGNORECASE)
 _PRESSED = f"//*[{' or '.join(f'@{name}' for name in _ADDRESSES)}]"
 _FEW_ELEMENTS, _FEW_TEXTS, _FEW_WORDS = 30, 8, 200  # in a link, that are looked at
-_OLDER = re.compile(r"\W*+(older|next) [a-z]{3,12}s\W*+", re.IGNORECASE)  # whatever stands on the list: stories, tales
+# Whatever stands on the list: stories, tales; or what archives go by, from the newest on.
+_OLDER = re.compile(
+    r"\W*+((older|next) [a-z]{3,12}s|(previous|earlier) (months?|years?|weeks?|days?))\W*+", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,19 @@ def test_a_list_is_walked_by_what_its_pages_say(server: Server, tmp_path: Path) 
     assert not any(request.path == "/about" for request in server.requests)
 
 
+def test_a_page_that_repeats_the_one_before_and_links_on_is_looked_past(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    pages = [links("/g/1"), links("/g/2"), links("/g/2"), links("/g/3"), *[links("/g/4")] * 9]
+    slugs = ["/all", *(f"/all/{word}" for word in "abcdefghijkl")]
+    following = zip(slugs, pages, [*slugs[1:], "/all"], strict=True)
+    add(server, {slug: f'{shown}<b><a href="{after}">on</a></b>' for slug, shown, after in following})
+    run = gallery_crawl(server, tmp_path, "/all", galleries="a.g", next="b a")
+    assert names(run) == ["1", "2", "3", "4"], run.log
+    assert run.code == 0
+    asked = [path for path in server.paths() if path.startswith("/all")]
+    assert asked == slugs[: len(asked)] and len(asked) <= 8, "what repeats its last page for ever ends"
+
+
 def test_selectors_of_what_stands_around_links_mean_these(server: Server, tmp_path: Path) -> None:
     add_galleries(server)
     entry = (

@@ -141,6 +141,8 @@ def test_links_in_links_are_proposed_from_in_time() -> None:
     [
         ("<a href=/p/2>Older stories</a>", "//a[normalize-space()='Older stories']"),
         ("<a href=/p/2>Next tales »</a>", "//a[normalize-space()='Next tales »']"),
+        ("<a href=/p/2>« Previous month</a>", "//a[normalize-space()='« Previous month']"),
+        ("<a href=/p/2>Previous posts</a>", None),  # on some sites these are newer
         ("<a href=/p/2 class=pager__older>go on</a>", "a.pager__older"),
         ("<button class='btn load-more' data-url=/p/2>…</button>", "//button/@data-url"),
         ("<div data-url=/p/2>Load more</div>", "//div/@data-url"),
