@@ -9,6 +9,7 @@ from typing import Any
 from lxml import etree
 from parsel import Selector
 
+from imgcrawl.pages.bounds import MAX_IMAGES, bounded
 from imgcrawl.pages.candidates import image_candidates, is_empty, is_file, is_original, is_shown
 from imgcrawl.pages.facts import FactsReader
 from imgcrawl.pages.links import is_script, led_to, may_be_original
@@ -19,6 +20,7 @@ from imgcrawl.pages.sizes import largest_of, size_of
 from imgcrawl.pages.tags import IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
 from imgcrawl.pages.values import is_carrier, linked_file
 from imgcrawl.pages.within import refused_address
+from imgcrawl.pages.written import written_lists
 from imgcrawl.urls import WEB, absolute, resolve
 
 # libxml2 takes what follows a <source> for a part of it.
@@ -133,11 +135,13 @@ def _find(
         copies |= search.copies
     if authors is not None:
         authors.update(largest_of(dict.fromkeys(search.left_out, 0.0), ()))
+    written = list(written_lists(text)) if whole_page else []
     known: Set[str] = frozenset()
     others: Set[str] = frozenset()
     if whole_page and search.shows_any():
         shown = dict.fromkeys(size_of(address).image for address in found).keys()
-        listed = listed_images(search.scripts, search.states, base, encoding, shown)
+        states = [*search.states, *(each.as_data() for each in written)]
+        listed = listed_images(search.scripts, states, base, encoding, shown)
         images = [*listed.images, *images_in_series(search.scripts, base, encoding, shown)]
         others, known = listed.others, listed.texts
         found = {
@@ -148,7 +152,10 @@ def _find(
         if address not in others:
             found.setdefault(address, 0.0)
     if whole_page and not any(map(is_shown, found)):
-        found |= dict.fromkeys(scripted_images(text, base, encoding) or styled_images(text, base, encoding), 0.0)
+        sure = (image for each in written if each.is_sure for image in each.images)
+        listed_in_text = filter(None, (absolute(base, image, encoding) for image in bounded(sure, MAX_IMAGES)))
+        images = [*scripted_images(text, base, encoding), *listed_in_text] or styled_images(text, base, encoding)
+        found |= dict.fromkeys(images, 0.0)
     return largest_of(found, (facts.image, *facts.previews))
 
 

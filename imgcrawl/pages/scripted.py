@@ -11,6 +11,7 @@ from typing import NamedTuple
 from imgcrawl.pages.bounds import MAX_IMAGES, bounded, leave_out
 from imgcrawl.pages.candidates import ORIGINAL, ORNAMENT, PHOTOGRAPH, PLACEHOLDER, Rank, file_name
 from imgcrawl.pages.literals import QUOTES, literal_to, name_before
+from imgcrawl.pages.packed import unpacked_in
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.states import lists_in_states
 from imgcrawl.pages.values import Stated, images_listed, images_of
@@ -91,7 +92,7 @@ def scripted_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
         if "ld+json" in script[1].lower():
             continue
         code = QUOTES.sub('"', script[2])
-        for match in _TEXT.finditer("\n".join((code, *map(_decoded, _BASE64.findall(code))))):
+        for match in _TEXT.finditer("\n".join((code, *map(_decoded, _BASE64.findall(code)), *unpacked_in(script[2])))):
             stated = _unescaped(match[1])
             name = file_name(stated)
             if "/" not in stated or not PHOTOGRAPH.search(name) or PLACEHOLDER.fullmatch(name):

@@ -25,7 +25,7 @@ from imgcrawl.pages.candidates import (
     is_shown,
     source_candidates,
 )
-from imgcrawl.pages.embedded import OF_AUTHOR, embedded
+from imgcrawl.pages.embedded import OF_AUTHOR, embedded, held
 from imgcrawl.pages.frameworks import is_state
 from imgcrawl.pages.links import led_to, may_be_original
 from imgcrawl.pages.literals import markup_in
@@ -41,8 +41,7 @@ _ELSEWHERE_WORDS = """
     meta link base title h1 source picture noscript script a input /a /picture /noscript
 """
 _STATES_ELSEWHERE = frozenset((*IMAGES, *_ELSEWHERE_WORDS.split()))
-_EMBEDDED = frozenset(("video", "area", "image", "input"))
-_TEMPLATE_TYPE = re.compile(r"template|html|handlebars|tmpl|mustache", re.IGNORECASE)
+_EMBEDDED = frozenset(("video", "area", "image", "input", "object", "embed"))
 _ONLY_TAGS = compile_possessive(r"\s*+(?:<[^<>]++>\s*+)*+")
 _TAG_NAME = re.compile(r"<(/?[a-z][^\s/>]*+)")
 _ENOUGH_OTHERS = 3  # beside which pictures of authors are no gallery: many write on a page of few images
@@ -90,12 +89,10 @@ class ImageSearch:
             self._in_noscript = name == "noscript"
         elif name in IMAGES:
             self._read_image(tag)
-        elif name == "script":
-            script = self._text[tag.start : tag.end]
-            if _TEMPLATE_TYPE.search(attributes.get("type", "")):
-                self._read_markup(script)
-            elif "ld+json" not in attributes.get("type", "").lower():
-                self.scripts.append(script)
+        elif name in ("script", "textarea"):
+            markup, scripts = held(name, attributes, self._text[tag.start : tag.end])
+            self._read_markup(markup)
+            self.scripts += scripts
         elif name in ("a", "/a"):
             self._read_anchor(tag)
         elif name == "link":
@@ -106,6 +103,7 @@ class ImageSearch:
             self._add([(PLAIN, embedded(name, attributes))], refused=True)
             self._read_data(attributes.get("value", ""))
         if name not in _STATES_ELSEWHERE:
+            self._read_data(attributes.get("content", ""))
             self._read_stated(tag)
             self._read_within(attributes)
 

@@ -23,7 +23,23 @@ from imgcrawl.urls import resolve
 IMAGES = ("img", "amp-img")
 # Also <image> of SVG, and what stands for a video until it runs.
 KEPT = frozenset(
-    (*IMAGES, "image", "video", "picture", "source", "noscript", "meta", "link", "a", "area", "base", "h1", "title")
+    (
+        *IMAGES,
+        "image",
+        "video",
+        "picture",
+        "source",
+        "noscript",
+        "meta",
+        "link",
+        "a",
+        "area",
+        "base",
+        "h1",
+        "title",
+        "object",
+        "embed",
+    )
 )
 OF_FACTS = frozenset(("meta", "link", "h1", "title"))
 _RAW_TEXT = ("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes")
@@ -47,9 +63,9 @@ MAY_STATE = re.compile(_MAY_STATE)
 EXTENSION = r"(?:jpe?g|jpe|jfif|pjpeg|png|apng|gif|webp|avif|heic|heif|jxl|bmp|tiff?|jp2)"
 _QUOTES = (('"', '"'), ("'", "'"), ("", r"\s>\"'"))
 _VALUE = "|".join(rf"{quote}(?:[^.{end}]++|\.(?!{EXTENSION})){{0,2000}}+\." for quote, end in _QUOTES)
-_STATES = rf"{_MAY_STATE}\s*+=\s*+(?:{_VALUE})"
+_STATES = rf"{_MAY_STATE}\s*+=\s*+(?:{_VALUE})|content\s*+=\s*+[\"']\s*+[\[{{]"
 # What one look at each attribute tells, before each of these is tried: how they begin, that a value is there.
-_MAY_BE, _HAS_VALUE = r"(?=[bdfgilnoprstvwxz:@\[])", r"(?=[^\s/>=]++\s*+=)"
+_MAY_BE, _HAS_VALUE = r"(?=[bdfgilnoprstvwxz:@\[]|con)", r"(?=[^\s/>=]++\s*+=)"
 PROPERTY_WORDS = ("itemprop", "property", "itemscope", "typeof", "resource")
 _MANY = 500  # texts and tags that are passed over at a time
 _VOID_WORDS = """
@@ -192,7 +208,7 @@ def tags(text: str, kept: frozenset[str] = KEPT) -> Iterator[Tag]:
             skipped = _uninteresting(kept, scope.name) if scope else plain
         if name in _RAW_END:
             position = _raw_text_end(text, name, end, unclosed)
-            if name in ("title", "iframe", "script"):
+            if name in ("title", "iframe", "script", "textarea"):
                 yield Tag(name, _attributes(text, begin, end), end, position, scope)
         elif name[0] != "/" or name[1:] in kept:
             attributes = _attributes(text, begin, end)
