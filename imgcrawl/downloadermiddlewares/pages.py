@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import re
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,6 +30,11 @@ from imgcrawl.stopping import given_up
 _COUNTED = 128 * 1024  # bytes from which on a page counts among those that are there together
 _TOGETHER = 5 * 1024 * 1024  # bytes of these that are there at a time; parsed, they take some fifteen times that
 _PATIENCE = 120  # seconds that a large page waits for others, which may wait for images in their turn
+# )]}' and its like keep other sites' scripts from reading an answer; or it is the call of a function (JSONP).
+_BEFORE_JSON = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s{0,9}(?:/\*\*/)?\s{0,9}"
+    rb"(?:\)\]\}',?|while\s?\((?:1|true)\);|for\s?\(;;\);|([\w$.\[\]'\"]{1,200}\s?\())\s{0,99}(?=[\[{])"
+)
 _LOOKED = 1  # seconds after which it is looked whether only garbage has them
 
 
@@ -147,11 +153,19 @@ def _as_it_is(response: TextResponse) -> TextResponse:
     begin = response.body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if begin == b"<" and isinstance(response, JsonResponse):
         return response.replace(cls=HtmlResponse)
-    if begin in (b"{", b"[") and not isinstance(response, JsonResponse):
+    guarded = _BEFORE_JSON.match(response.body) if begin not in (b"{", b"[", b"<") else None
+    if guarded or (begin in (b"{", b"[") and not isinstance(response, JsonResponse)):
+        body = _unguarded(response.body, guarded) if guarded else response.body
         with suppress(ValueError, RecursionError):
-            json.loads(response.body)
-            return response.replace(cls=JsonResponse)
+            json.loads(body)
+            return response.replace(cls=JsonResponse, body=body)
     return response
+
+
+def _unguarded(body: bytes, guarded: re.Match[bytes]) -> bytes:
+    """*body* without what was *guarded* around it."""
+    inner = body[guarded.end() :].rstrip()
+    return inner.rstrip(b"; \r\n\t").removesuffix(b")") if guarded[1] else inner
 
 
 def _from_any_thread(loop: asyncio.AbstractEventLoop, call: Callable[[int], None], size: int) -> None:

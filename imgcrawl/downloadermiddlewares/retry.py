@@ -18,7 +18,7 @@ from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
 from imgcrawl.limits.retry_after import SLOWER, retry_after
-from imgcrawl.pages.busy import says_busy
+from imgcrawl.pages.busy import says_busy, says_not_yet
 from imgcrawl.stopping import cut_short
 
 logger = logging.getLogger(__name__)
@@ -57,8 +57,9 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
 
     Beside Scrapy's codes 425, 520 to 527 and 530 are retried, unless RETRY_HTTP_CODES is set. A page or an image
     without a byte in it is asked for once more. One in whose place there is a page that says that there were too many
-    requests, or that comes with the status 202, is asked for again as after any other failure. A gallery's page that
-    stays so fails (``empty``, ``busy``).
+    requests, or that comes with the status 202, is asked for again as after any other failure; an image in whose
+    place one says nothing, to wait, or that something went wrong, once more. A gallery's page that stays so fails
+    (``empty``, ``busy``).
 
     A TLS failure is not retried, an unknown host name twice at most. A wait ends as soon as the crawl is being
     stopped: the last outcome stands, a page goes back to the queue that workers share, and an image is ``stopped``.
@@ -165,7 +166,8 @@ def _first(again: Request, request: Request) -> Request:
 
 
 def _lacks(request: Request, response: Response) -> str:
-    """What is wrong with *response*, which came in the place of an image or of a page: "empty", "busy" or nothing."""
+    """What is wrong with *response*, which came in the place of an image or of a page: nothing, "empty" or as
+    `_said` has it."""
     is_media, task = request.meta.get("media"), request.meta.get("task")
     if not 200 <= response.status < 300 or not (is_media or task in (*_OF_A_GALLERY, "list")):
         return ""
@@ -173,16 +175,18 @@ def _lacks(request: Request, response: Response) -> str:
     if not response.body and not (file and file.is_written):
         return "empty"
     # What a list page says is for the spider: something may stand around it.
-    return "busy" if (is_media or task in _OF_A_GALLERY) and _is_busy(response, is_page=not is_media) else ""
+    return _said(response, is_page=not is_media) if is_media or task in _OF_A_GALLERY else ""
 
 
-def _is_busy(response: Response, *, is_page: bool) -> bool:
-    """Whether *response* says that there were too many requests, or that what was asked for is still being made. A page
-    that has images is one, whatever it says."""
+def _said(response: Response, *, is_page: bool) -> str:
+    """ "busy" if *response* says that there were too many requests, or that what was asked for is still being made. A
+    page that has images is one, whatever it says. "not yet" if, in the place of an image, it says something like it."""
     body = response.body[:_SHORT]
     kind = response.headers.get("Content-Type") or b""
     is_text = body.lstrip()[:1] in (b"<", b"{") or kind.startswith((b"text/", b"application/json"))
     if not is_text or (is_page and _IMAGE.search(body)):
-        return False
-    says_so = response.status == _ACCEPTED or says_busy(_TAGS.sub(b" ", body).decode("utf-8", "replace"))
-    return says_so and not (is_page and _IMAGE.search(response.body, 0, _LONG))
+        return ""
+    text = _TAGS.sub(b" ", body).decode("utf-8", "replace")
+    if response.status == _ACCEPTED or says_busy(text):
+        return "" if is_page and _IMAGE.search(response.body, 0, _LONG) else "busy"
+    return "not yet" if not is_page and not _IMAGE.search(body) and says_not_yet(text) else ""

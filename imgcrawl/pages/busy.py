@@ -29,6 +29,16 @@ _BUSY = re.compile(
 _BESIDE = compile_possessive(
     r'"[^"\\]*+(?:\\.[^"\\]*+)*+" ?:(?! ?true\b)|protected by (?:google |invisible )*(?:re|h)?captcha', re.IGNORECASE
 )
+# Of what stands in the place of an image only: a page that shows images may say so of these.
+_NOT_YET = re.compile(
+    r"please (?:wait|stand by|hold on|reload|refresh)|(?:one|a) moment,? please"
+    r"|^(?:loading|redirecting|processing)\b.{0,40}$"
+    r"|(?:is|are) (?:still |now |currently )?being"
+    r" (?:generated|processed|prepared|created|made|rendered|resized|converted)"
+    r"|(?:internal|unexpected|unknown|temporary|database|gateway) (?:\w+ )?error|\berror:? (?:code:? )?5[0-9]{2}\b"
+    r"|\ban error (?:has )?occurred|something went wrong|gateway time-?out|bad gateway",
+    re.IGNORECASE,
+)
 _BUSY_TEXT = 2_000  # characters
 
 
@@ -36,3 +46,9 @@ def says_busy(text: str) -> bool:
     """Whether the *text* of a page, or what stands in the place of an image, says that there were too many requests."""
     text = " ".join(text.split())
     return len(text) <= _BUSY_TEXT and _BUSY.search(_BESIDE.sub(" ", text)) is not None
+
+
+def says_not_yet(text: str) -> bool:
+    """Whether the *text* of what stands in the place of an image says that it may be there the next time."""
+    text = " ".join(text.split())
+    return len(text) <= _BUSY_TEXT and (not text or _NOT_YET.search(text) is not None)

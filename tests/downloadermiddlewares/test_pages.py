@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from scrapy import Request
-from scrapy.http import HtmlResponse
+from scrapy.http import HtmlResponse, JsonResponse, TextResponse
 from scrapy.utils.test import get_crawler
 
-from imgcrawl.downloadermiddlewares.pages import PagesMiddleware
+from imgcrawl.downloadermiddlewares.pages import PagesMiddleware, _as_it_is
 from imgcrawl.pages.sitemaps import SITEMAP_MAXSIZE
 from imgcrawl.spiders.gallery import AnySiteSpider
 from tests.support.crawling import crawl
@@ -48,6 +49,24 @@ def test_pages_of_too_many_attributes_and_of_odd_encodings_have_their_outcomes(s
     outcomes = {item["url"].rpartition("/")[2]: item.get("error") or item["title"] for item in run.items}
     assert outcomes == {"many": "too_large", "some": "too_large", **dict.fromkeys(encoded, "café")}
     assert "Traceback" not in run.log
+
+
+@pytest.mark.parametrize(
+    "around", ["%s", ")]}',\n%s", "while(1);%s", "for (;;); %s", "/**/cb_1(%s);", "a.b['c'] ( %s )\n"]
+)
+@pytest.mark.parametrize("kind", [JsonResponse, TextResponse, HtmlResponse])
+def test_json_is_read_whatever_it_is_called_and_whatever_guards_it(around: str, kind: type[TextResponse]) -> None:
+    answer = _as_it_is(kind("http://h/", body=(around % '{"next": [")"]}').encode()))
+    assert isinstance(answer, JsonResponse)
+    assert answer.json() == {"next": [")"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["f([1]) and more", "f({)", "a(1)", "<p>f([1])", ")]}'", "define(['a'], function(){});"]
+)
+def test_what_is_no_json_is_left(text: str) -> None:
+    page = HtmlResponse("http://h/", body=text.encode())
+    assert _as_it_is(page) is page
 
 
 def test_as_large_as_a_sitemap_is_what_is_read_as_one_whatever_its_meta_says() -> None:

@@ -51,9 +51,12 @@ async def test_what_stands_before_a_site_has_bad_moments_too(server: Server) -> 
 async def test_what_is_still_being_made_is_asked_for_again(server: Server) -> None:
     server.add("/a.jpg", b"<p>Processing", status=202, headers={"Content-Type": "text/html"}, times=2)
     server.add("/a.jpg", JPEG)
-    answer = await one(Request(server.url("/a.jpg"), meta={"media": True}), **FAST)
-    assert isinstance(answer, Response)
-    assert answer.body == JPEG
+    server.add("/b.jpg", b"<h1>Please wait...</h1>", headers={"Content-Type": "text/html"}, times=1)
+    server.add("/b.jpg", JPEG)
+    for path in ("/a.jpg", "/b.jpg"):
+        answer = await one(Request(server.url(path), meta={"media": True}), **FAST)
+        assert isinstance(answer, Response)
+        assert answer.body == JPEG
 
 
 async def test_a_timeout_is_retried(server: Server) -> None:
@@ -88,6 +91,29 @@ def test_a_page_of_a_gallery_that_names_a_limit_or_has_images_is_not_busy(body: 
     headers = {"Content-Type": "application/json" if body[0] == "{" else "text/html"}
     response = Response("http://h/g/1", headers=headers, body=body.encode())
     assert _lacks(Request("http://h/g/1", meta={"task": "gallery"}), response) == lacks
+
+
+@pytest.mark.parametrize(
+    ("body", "lacks"),
+    [
+        ("<h1>Please wait...</h1>", "not yet"),
+        ("<title>One moment, please</title>", "not yet"),
+        ("<p>Your image is being generated", "not yet"),
+        ("<body>Loading\u2026<meta http-equiv=refresh content=2>", "not yet"),
+        ("<h1>Internal Server Error</h1>", "not yet"),
+        ('{"message": "Error 502"}', "not yet"),
+        ("<html></html>", "not yet"),
+        (SLOWER, "busy"),
+        ("<h1>This image was removed</h1>", ""),
+        ("<p>Please wait <img src=/big/1.jpg>", ""),
+        ("<p>Loading docks of Hamburg, a history of the port and of all that was unloaded", ""),
+        ("<p>An errant knight, room 502", ""),
+        ("<p>Please wait" + " to be seated" * 200, ""),
+    ],
+)
+def test_what_stands_in_the_place_of_an_image_says_that_it_is_not_there_yet(body: str, lacks: str) -> None:
+    response = Response("http://h/1.jpg", headers={"Content-Type": "text/html"}, body=body.encode())
+    assert _lacks(Request("http://h/1.jpg", meta={"media": True}), response) == lacks
 
 
 def gaps(server: Server) -> list[float]:
