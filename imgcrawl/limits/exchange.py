@@ -19,7 +19,8 @@ from imgcrawl.shared.alarms import Alarm
 logger = logging.getLogger(__name__)
 
 BATCH_WINDOW = 0.002  # seconds in which what is to be asked comes together
-UNHURRIED = 0.02  # the same, where this worker has something under way at each of the hosts
+UNHURRIED = 0.02  # the same, where this worker has something under way at the host
+CONTENT = 0.1  # the same, where it has its share: its last answers come one by one, or it wants more than that
 REPORT_INTERVAL = 0.5  # seconds after which answers are reported and what is not needed is given back, at the latest
 REPORTS_A_SECOND = 400  # of all workers together: where there are more, each reports less often
 BATCH_SIZE = 100  # hosts in one exchange: some milliseconds of the server's time
@@ -94,7 +95,9 @@ class Exchange:
         """Seconds in which what else is to be asked for may come together with what *host* asks for."""
         if self.state.lease == inf:
             return 0.0  # the backend is this process
-        return UNHURRIED if self.state.met and host.in_use else BATCH_WINDOW
+        if not self.state.met or not host.in_use:
+            return BATCH_WINDOW
+        return CONTENT if host.is_content(self.state, monotonic()) else UNHURRIED
 
     async def _exchange(self) -> bool:
         # The first exchange asks for nothing: `BackendClock.told` needs two, should one of them be slow.
@@ -177,5 +180,8 @@ class Exchange:
                 for name in await self.backend.changed_hosts(lease / 6 if lease < inf else 3600):
                     if host := self._hosts.get(name):
                         self.ask(host)
+                    elif not name:  # another worker is there
+                        self._asks_at = -inf
+                        self.wake()
             except self._outages:
                 await asyncio.sleep(random.uniform(0.2, 0.5))

@@ -14,6 +14,7 @@ from imgcrawl.limits.backend import HORIZON, HostLimits, LimitGrant, LimitReques
 
 KEPT_UNUSED = 1.0  # seconds that a permit which is not used is kept: the next page of the host may come
 ASK_AGAIN = 5.0  # seconds after which who waits asks again: it is told when there is something, if all goes well
+UNHURRIED = 2.0  # seconds after which answers are told that change no delay: they only say that the host answers
 TELL_AGAIN = 60.0  # seconds after which who has permits says so again: hosts that nobody asks for are forgotten
 TIMER_SLACK = 0.001  # seconds that a timer may be early
 
@@ -72,6 +73,8 @@ class Host:
     given: int = 0  # start times in the last grant
     wanted: int = 0  # asked for last
     asked: float = -inf  # when
+    peak: int = 0  # wanted most of late
+    peaked: float = -inf  # when
     answers: int = 0
     latency: float = 0.0  # in sum
     trouble: float | None = None  # when the request was sent
@@ -89,6 +92,14 @@ class Host:
         if self.delay >= HORIZON:
             return self.in_use + min(1, self.queued)
         return min(self.in_use + self.queued, self.limits.concurrency)
+
+    def _wanted_of_late(self, backend: BackendState, now: float) -> int:
+        """Requests that it had use for in the last second, its share at the most: what one page does not need the next
+        does, and each change of what a worker wants is told, and heard by the others."""
+        wants = self.wants()
+        if wants >= self.peak or now - self.peaked > KEPT_UNUSED:
+            self.peak, self.peaked = wants, now
+        return 0 if self.delay else min(self.peak, self.limits.concurrency // backend.membership.workers)
 
     def allowed(self, backend: BackendState, now: float) -> int:
         """Requests that this worker may have under way."""
@@ -120,7 +131,7 @@ class Host:
 
     def request(self, backend: BackendState, now: float) -> LimitRequest:
         """What is to be said to the backend; from now on it counts as said."""
-        self.wanted = self.wants()
+        self.wanted = max(self.wants(), self._wanted_of_late(backend, now))
         self.asked = now
         kept = self.allowed(backend, now)
         if now - self.used > KEPT_UNUSED:
@@ -177,7 +188,16 @@ class Host:
         wants = self.wants()
         surplus = self.permits > wants and now - self.used > KEPT_UNUSED
         wanting = self.queued > 0 and self.permits < wants and now - self.asked > ASK_AGAIN
-        return bool(self.answers) or surplus or wanting or (self.permits > 0 and now - self.asked > TELL_AGAIN)
+        is_paced = self.limits.target > 0 or self.slowed > 0
+        answers = self.answers > 0 and (is_paced or now - self.asked > UNHURRIED)
+        return answers or surplus or wanting or (self.permits > 0 and now - self.asked > TELL_AGAIN)
+
+    def is_content(self, backend: BackendState, now: float) -> bool:
+        """Whether it has all that it could use, or its share where there are others, and nothing is to be told that
+        these should hear at once."""
+        is_news = self.trouble is not None or self.doubts or self.blocked > now
+        share = self.limits.concurrency // backend.membership.workers
+        return share > 0 and not is_news and not self.delay and min(self.wants(), share) <= self.permits
 
     def is_idle(self) -> bool:
         """Whether nothing is under way, wanted or to be told."""

@@ -207,6 +207,25 @@ class TestShared(Contract):
             most = max(most, sum(held))
         assert most == 8
 
+    async def test_who_was_told_that_there_are_more_is_not_told_again_before_it_asks(
+        self, workers: list[RedisLimits]
+    ) -> None:
+        first, second = workers[:2]
+        key = f"{first.key}:wake:{first.worker}"
+        await ask(first, want=8)
+        await ask(second, want=8)
+        await ask(first, keep=4, want=8)
+        assert (await ask(second, want=8)).permits == 4
+        for _ in range(2):
+            await first.store.client.delete(key)
+            await ask(second, keep=3, want=3)
+            await ask(second, keep=2, want=2)
+            assert await first.store.client.llen(key) == 1
+            assert (await ask(first, keep=4, want=8)).permits == 6
+            await ask(second, want=8)
+            await ask(first, keep=4, want=8)
+            assert (await ask(second, keep=2, want=8)).permits == 4
+
     async def test_together_start_times_keep_the_delay(self, workers: list[RedisLimits]) -> None:
         limits = HostLimits(concurrency=20, delay=0.03)
         starts = [start for _ in range(10) for worker in workers for start in await starts_of(worker, limits, 1)]

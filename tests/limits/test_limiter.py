@@ -6,12 +6,14 @@ import asyncio
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import pytest
 from scrapy.settings import Settings
 
 from imgcrawl.limits.backend import HostLimits, LimitGrant, LimitRequest, Membership
+from imgcrawl.limits.host import Host
 from imgcrawl.limits.limiter import Limiter
 from imgcrawl.limits.local import LocalLimits
 from imgcrawl.limits.redis import OUTAGES, limits_from_settings
@@ -169,22 +171,105 @@ async def test_four_workers_at_one_host_are_as_fast_as_one(redis_server: RedisSe
     assert four > 0.85 * one, (one, four)
 
 
+def worker_at(server: RedisServer, name: str, concurrency: int = 100) -> Limiter:
+    """The limits of a worker of that *name*, for hosts without a delay."""
+    backend = limits_from_settings(Settings({"REDIS_URL": server.url}), "pximg", name)
+    limits = HostLimits(concurrency=concurrency)
+    return Limiter(backend, lambda _: limits, lambda _: None, lease=30, outages=OUTAGES)
+
+
+async def take(limiter: Limiter, count: int) -> None:
+    while count:
+        if limiter.take("host.example", count):
+            count -= 1
+        else:
+            await asyncio.sleep(0.001)
+
+
+async def test_what_is_given_back_to_others_is_told_together(redis_server: RedisServer) -> None:
+    """Each answer to the last of a worker's images was an exchange, and one of each other worker."""
+    first, second = worker_at(redis_server, "first"), worker_at(redis_server, "second")
+    try:
+        async with asyncio.timeout(20):
+            await take(first, 30)
+            await take(second, 70)
+            assert not first.take("host.example", 70)
+            while second._hosts["host.example"].share != 50:  # noqa: ASYNC110 -- no event
+                await asyncio.sleep(0.01)
+            before, begun = second.exchanges, time.monotonic()
+            for _ in range(20):
+                second.give("host.example")
+                await asyncio.sleep(0.01)
+            told, seconds = second.exchanges - before, time.monotonic() - begun
+            assert told < seconds / 0.05 + 1, (told, seconds)
+            await take(first, 15)
+    finally:
+        await second.close()
+        await first.close()
+
+
+def test_answers_that_change_no_delay_are_told_seldom() -> None:
+    now = time.monotonic()
+    host = Host("host.example", HostLimits(concurrency=8), in_use=1, permits=1, answers=5, asked=now - 1)
+    assert not host.has_news(now)
+    assert host.has_news(now + 2), "that it answers is told"
+    assert replace(host, slowed=1.0).has_news(now)
+    assert replace(host, limits=HostLimits(concurrency=8, target=1.0)).has_news(now)
+
+
+async def test_what_a_worker_needs_no_more_of_its_share_it_keeps_for_a_moment(redis_server: RedisServer) -> None:
+    """What one page does not need the next does: of four workers each told the others of each change."""
+    first, second, third = (worker_at(redis_server, name) for name in ("first", "second", "third"))
+    try:
+        async with asyncio.timeout(20):
+            await take(second, 50)
+            await take(first, 40)
+            await take(third, 10)
+            while third._hosts["host.example"].wanted < 33:
+                assert not third.take("host.example", 90)
+                await asyncio.sleep(0.01)
+            host = first._hosts["host.example"]
+            for _ in range(39):
+                first.give("host.example")
+            for _ in range(3):
+                told = first.exchanges
+                first._exchange.ask(host)
+                while first.exchanges == told:  # noqa: ASYNC110 -- no event
+                    await asyncio.sleep(0.01)
+            assert (host.permits, host.in_use) == (33, 1)
+            await take(first, 32)
+            first.give("host.example")
+            await asyncio.sleep(1.1)  # what was wanted is forgotten
+            for _ in range(32):
+                first.give("host.example")
+            await take(third, 40)
+    finally:
+        for limiter in (first, second, third):
+            await limiter.close()
+
+
+async def test_a_worker_hears_at_once_that_another_is_there(redis_server: RedisServer) -> None:
+    """Were Redis to be gone before it hears of it, each would ask as if it were alone."""
+    first, second = worker_at(redis_server, "first", 8), worker_at(redis_server, "second", 8)
+    try:
+        async with asyncio.timeout(20):
+            await take(first, 1)
+            await asyncio.sleep(0.1)  # it has nothing to tell
+            begun = time.monotonic()
+            second.take("host.example", 1)
+            while not second.membership.rank:  # noqa: ASYNC110 -- no event
+                await asyncio.sleep(0)
+            while first.membership.workers < 2:  # noqa: ASYNC110 -- the same
+                await asyncio.sleep(0)
+        assert time.monotonic() - begun < 0.4, "it would have told its answers after 0.5 s"
+    finally:
+        await second.close()
+        await first.close()
+
+
 async def test_who_waits_for_more_asks_once_and_is_told(redis_server: RedisServer) -> None:
     """It asked for each request that joined those that wait: twelve times a second where four workers shared a host."""
-
-    def limiter(name: str) -> Limiter:
-        backend = limits_from_settings(Settings({"REDIS_URL": redis_server.url}), "pximg", name)
-        limits = HostLimits(concurrency=100)
-        return Limiter(backend, lambda _: limits, lambda _: None, lease=30, outages=OUTAGES)
-
-    async def take(limiter: Limiter, count: int) -> None:
-        while count:
-            if limiter.take("host.example", count):
-                count -= 1
-            else:
-                await asyncio.sleep(0.001)
-
-    first, second = limiter("first"), limiter("second")
+    first, second = worker_at(redis_server, "first"), worker_at(redis_server, "second")
     try:
         async with asyncio.timeout(20):
             await take(first, 50)

@@ -9,7 +9,7 @@
 --   <KEYS[1]>:host:<host>    hash: last, paced, slowed, slowed_at, eased_at, blocked, epoch, doubts, troubles (see
 --                            local.py); why, by, at (who slowed it); w:<worker> -> "<permits> <wanted> <since> <told>": who has permits
 --   <KEYS[1]>:waiting:<host> zset: worker -> since when it waits for its first permit
---   <KEYS[1]>:wake:<worker>  list: hosts about which there is news
+--   <KEYS[1]>:wake:<worker>  list: hosts about which there is news, or '': of another worker
 local WORKERS, op, me, lease = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local HOSTS, CLOCK, RANKS = WORKERS .. ':hosts', WORKERS .. ':clock', WORKERS .. ':ranks'
 local AGREED = 0.1 -- seconds by which two clocks may differ that agree
@@ -21,6 +21,7 @@ local FURTHEST = 60 -- seconds ahead, and two delays for each worker: no start t
 local MIN_CHUNK = 0.05 -- seconds of start times that one of several workers gets at once, at least
 local QUANTUM = 0.25 -- seconds that a worker keeps what it has where there are more workers than a host's concurrency
 local FORGOTTEN = 600 -- seconds after which a host that nobody asks for is forgotten
+local HEAR_OF_IT = 100 -- workers that hear at once that another is there: of more, one takes little from each
 local MOST_FIELDS = 5000 -- of a host: no more workers have permits there
 local ABANDONED = 86400 -- seconds, by the server's clock, after which keys go that no worker cares for
 local min, max, floor, ceil = math.min, math.max, math.floor, math.ceil

@@ -70,7 +70,13 @@ local function tell(ask, key, others, view, permits, void)
     for _, list in ipairs({view.waiting, view.more}) do
         for _, other in ipairs(list) do
             if left <= 0 then break end
-            wake(other.worker, ask.host)
+            if other.told == '0' then -- else it has not asked since
+                if other.permits > 0 then
+                    other.told = '1'
+                    put(key, other)
+                end
+                wake(other.worker, ask.host)
+            end
             left = left - 1
         end
     end

@@ -49,6 +49,10 @@ local function enter(before)
     local fresh = not known or number(known) < now
     call('ZADD', WORKERS, text(now + lease), me)
     if fresh then
+        -- Each has less to itself from now on, also should it never reach this account again.
+        for _, worker in ipairs(call('ZRANGE', WORKERS, 0, HEAR_OF_IT)) do
+            if worker ~= me then wake(worker, '') end
+        end
         call('ZADD', RANKS, 0, me)
         for _, key in ipairs({WORKERS, RANKS, CLOCK, HOSTS}) do call('EXPIRE', key, 7 * ABANDONED) end
         if before and number(call('HGET', CLOCK, 'settled')) <= now then
