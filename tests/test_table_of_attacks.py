@@ -9,6 +9,7 @@ import pytest
 
 from tests.attacks.kinds import PATTERNS, PICTURES, PROXIES, SHOWN
 from tests.attacks.lately import DISKS, ENLARGED, FRAMES, LATELY, PAGES, REQUESTS
+from tests.attacks.latest import LATEST
 from tests.attacks.neighbours import ADDRESSES
 from tests.attacks.outward import REDIS
 from tests.attacks.stage import MB, Stage, took
@@ -24,7 +25,9 @@ FIRST = (
     "placeholders whose addresses are commands", "cells of captions that a spreadsheet would run",
     "a status of commands", "a header of 10 MB",
 )  # fmt: skip
-LATE = {**DISKS, **{name: LATELY[name] for name in FIRST}}
+# Of what came later.
+SECOND = ("50,000 links to style sheets", "data whose references fan out", "data of a million small objects")
+LATE = {**DISKS, **{name: LATELY[name] for name in FIRST}, **{name: LATEST[name] for name in SECOND}}
 ATTACKS = {**PICTURES, **PROXIES, **SHOWN, **PATTERNS, **ADDRESSES, **REDIS}
 SECONDS = 20  # of CPU; most take one
 STEP = 100  # ms of CPU of the event loop at a time, and rarely: few milliseconds are meant

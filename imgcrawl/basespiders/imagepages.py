@@ -108,15 +108,17 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         the page's style sheets say."""
         if not isinstance(response, TextResponse) or not is_page(response):
             return
-        names = await outside_loop(size_of(response.body), names_in, response.text)
-        base, encoding = base_and_encoding(response)
+        size = size_of(response.body)
+        place = await outside_loop(size, base_and_encoding, response)
+        names = await outside_loop(size, names_in, response.text)
+        sheets = await outside_loop(size, sheets_of, response.text, *place)
 
         def read(answer: Response, number: int) -> Subpage:
             css = answer.text if isinstance(answer, TextResponse) and 200 <= answer.status < 300 else ""
             return Subpage(number, response.url, tuple(images_in_sheet(css, answer.url, names)))
 
-        sheets = enumerate(sheets_of(response.text, base, encoding)[:MAX_SHEETS], 1)
-        pages = (self.fetch_page(number, url, response, partial(read, number=number)) for number, url in sheets)
+        first = enumerate(sheets[:MAX_SHEETS], 1)
+        pages = (self.fetch_page(number, url, response, partial(read, number=number)) for number, url in first)
         if found := [page for page in await gather(*pages) if page.images]:
             self.fill_images(item, found)
             del item["image_names"]

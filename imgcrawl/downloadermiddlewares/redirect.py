@@ -19,7 +19,7 @@ from imgcrawl.pages.scripted import scripted_target
 from imgcrawl.pages.tags import base_of, tags
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.referrers import referer_by
-from imgcrawl.urls import absolute
+from imgcrawl.urls import absolute, host_of
 from imgcrawl.webrequest import WebRequest
 
 _HEAD = 8 * 1024  # bytes of a page in which it may say that it is another
@@ -40,6 +40,7 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
     - The request counts for the limits of the host it leads to, not of the one it came from.
     - A Location is read as browsers do: relative, in UTF-8 or not (what is not goes back as it came), with backslashes
       or spaces (`imgcrawl.urls`).
+    - What is sent to a list page (by POST) is sent to no other site: such a page gets the 3xx response.
     - A Location that is no address raises `RequestRefused` ("invalid_url"), and one that is neither http nor
       https raises it ("scheme") for a media request; a page gets the 3xx response, as in Scrapy.
     """
@@ -77,6 +78,8 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
             location = response.headers.get("Location", b"") or b""
             raise RequestRefused("invalid_url", f"{request.url} redirects to {location[:200]!r}: {error}") from error
         if isinstance(result, Request):
+            if result.method == "POST" and request.meta.get("task") == "list" and not _is_same_site(result, request):
+                return response  # a stranger's form, with the cookies that the user has there
             _move_to_new_slot(result, request)
         return result
 
@@ -107,6 +110,12 @@ class MetaRefreshMiddleware(scrapy.downloadermiddlewares.redirect.MetaRefreshMid
         )
         _move_to_new_slot(redirected, request)
         return await _followed(self.crawler, request, redirected)
+
+
+def _is_same_site(one: Request, other: Request) -> bool:
+    """Whether they go to one host, or to one below the other."""
+    hosts = sorted((host_of(one.url), host_of(other.url)), key=len)
+    return f".{hosts[1]}".endswith(f".{hosts[0]}")
 
 
 async def _followed(crawler: Crawler, request: Request, redirected: Request) -> Response:

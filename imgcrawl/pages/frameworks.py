@@ -94,17 +94,17 @@ def arguments_of(text: str, start: int, end: int) -> Mapping[str, Any]:
     return dict(zip(map(str.strip, names[1].split(",")), stated, strict=False)) if names and stated else {}
 
 
-def plain(data: Any) -> Any:
-    """*data* without what Livewire, Astro, Apollo, Flickr and others wrap its values in, and with what it refers to;
-    of a text of Next.js what its rows say."""
+def plain(data: Any, size: int) -> Any:
+    """*data*, which is written in *size* characters, without what Livewire, Astro, Apollo, Flickr and others wrap its
+    values in, and with what it refers to; of a text of Next.js what its rows say."""
     if isinstance(data, str):
         rows = _rows(data)
-        return _Plain(rows).of(list(rows.values()))
+        return _Plain(rows, size).of(list(rows.values()))
     if isinstance(data, list) and _is_indexed(data):
         data = _Indexed(data).of(0)
     elif isinstance(data, dict) and data and all(map(_is_astro, data.values())):
         return {key: _of_astro(value) for key, value in data.items()}
-    return _Plain(data if isinstance(data, dict) else {}).of(data)
+    return _Plain(data if isinstance(data, dict) else {}, size).of(data)
 
 
 def _rows(text: str) -> dict[str, Any]:
@@ -118,9 +118,9 @@ def _rows(text: str) -> dict[str, Any]:
 
 
 class _Plain:
-    def __init__(self, root: dict[str, Any]) -> None:
+    def __init__(self, root: dict[str, Any], size: int) -> None:
         self._root = root
-        self._left = _MOST_NODES
+        self._left = min(_MOST_NODES, 1_000 + size // 2)  # what is referred to is read again
         self._open: list[str] = []  # what is referred to, and is being read
         self._in_texts: dict[str, Any] = {}  # JSON in texts, each of which may be referred to thousands of times
 

@@ -46,8 +46,8 @@ def images_in_sheet(css: str, url: str, names: Set[str]) -> list[str]:
             _is_used(each, names) for each in selectors.rpartition("{")[2].split(",")
         ):
             continue
-        found |= dict.fromkeys(filter(None, (absolute(url, each) for each in _photographs(style))))
-    return list(found)
+        found |= dict.fromkeys(_photographs(style))
+    return list(dict.fromkeys(filter(None, (absolute(url, each) for each in found))))
 
 
 def _is_used(selector: str, names: Set[str]) -> bool:

@@ -27,7 +27,7 @@ _OF_ICONS = (".png", ".gif", ".svg")
 _MOST_STARTS, _MOST_READ = 2_000, 4_000_000  # places where data may begin, and characters that are read of a page
 _MOST_LOOKS = 500_000  # at what is in lists in lists
 _LONGEST, _LONGEST_ADDRESS = 2_000_000, 2_000  # characters of data, and of an address
-_DEEPEST = 40
+_DEEPEST, _MOST_BRACKETS = 40, 500_000  # of data, and of a text: each list takes fifty times what it is written in
 _SEVERAL = 2
 _NAME = 64  # characters
 _NEAR = 3  # names above a list that say what it is for
@@ -89,6 +89,8 @@ def _data_in(texts: Iterable[str], names: dict[str, str]) -> Iterator[tuple[str,
             flight += in_flight(text)
             continue
         position, last = 0, max((text.rfind(name) for name in names), default=-1)
+        if last >= 0 and _has_too_much(text):
+            continue
         while position <= last and (match := _START.search(text, position)):
             if left <= 0 or starts >= _MOST_STARTS:
                 leave_out("images")
@@ -99,9 +101,15 @@ def _data_in(texts: Iterable[str], names: dict[str, str]) -> Iterator[tuple[str,
             position = end if end > match.end() else match.end()
             if data is not None:
                 called = name_before(text[max(0, match.start() - _NAME) : match.start() + 1])
-                yield text, called.rpartition(".")[2], plain(data)
-    if flight and _has(flight, names):
-        yield flight, "", plain(flight)
+                yield text, called.rpartition(".")[2], plain(data, abs(end) - match.start())
+    if flight and _has(flight, names) and not _has_too_much(flight):
+        yield flight, "", plain(flight, len(flight))
+
+
+def _has_too_much(text: str) -> bool:
+    if is_more := text.count("[") + text.count("{") > _MOST_BRACKETS:
+        leave_out("images")
+    return is_more
 
 
 def _has(text: str, names: dict[str, str], start: int = 0, end: int | None = None) -> bool:

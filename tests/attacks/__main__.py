@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.attacks.kinds import FURTHER
 from tests.attacks.lately import LATELY
+from tests.attacks.latest import LATEST
 from tests.attacks.neighbours import ADDRESSES, FILES, REDIS, TERMINAL
 from tests.attacks.outward import OUTWARD
 from tests.attacks.sites import MEMORY, TIME, page
@@ -26,6 +27,7 @@ NONE: dict[str, Attack] = {"none: what is usual": page(lambda: b"<title>bad</tit
 KINDS = {
     "-": NONE, "files": FILES, "addresses": ADDRESSES, "time": TIME, "memory": MEMORY, "terminal": TERMINAL,
     "Redis": REDIS, "further": FURTHER, "outward": OUTWARD, "lately": LATELY,
+    "latest": LATEST,
 }  # fmt: skip
 
 

@@ -82,6 +82,23 @@ def test_a_page_that_is_busy_is_sent_the_same_again(server: Server, tmp_path: Pa
     assert sent == [b"page=2"] * 3
 
 
+@pytest.mark.parametrize("status", [307, 308])
+def test_what_is_sent_goes_to_no_other_site_with_the_cookies_that_the_user_has_there(
+    server: Server, tmp_path: Path, status: int
+) -> None:
+    add_galleries(server)
+    with Server(("127.0.0.2",)) as other:
+        other.add("*", b"deleted")
+        away = Answer(b"", status, {"Location": other.url("/delete")})
+        form = (links("/g/1") + NEXT.format(2)).encode()
+        server.add("/list", lambda request: Answer(form, 200, HTML) if request.method == "GET" else away)
+        (tmp_path / "cookies.txt").write_text("127.0.0.2\tFALSE\t/\tFALSE\t0\tsession\ts3cret\n")
+        run = walked(server, tmp_path, {"COOKIES_FILE": "cookies.txt"})
+        assert other.requests == []
+    assert (names(run), run.code) == (["1"], 1)
+    assert f"list page 2, which could not be had (http_{status})" in run.log
+
+
 def test_what_is_declared_without_a_list_is_said(tmp_path: Path) -> None:
     run = crawl(tmp_path, "gallery", {"gallery": "http://127.0.0.1:1/g", "post": "page={page}"})
     assert run.code == 2
