@@ -19,7 +19,7 @@ from PIL import Image, ImageFile
 from imgcrawl.imageerrors import ImageError
 from imgcrawl.images import jpeg
 from imgcrawl.images.costs import LARGEST_IN_THREADS, MAX_FRAMES, cost_of
-from imgcrawl.images.damage import Mended, mended, overlooked
+from imgcrawl.images.damage import WARNINGS, Mended, mended, overlooked
 from imgcrawl.images.formats import FOREIGN_EXTENSIONS, extension_of, kept_format
 from imgcrawl.images.frugal import refuse_missing_rows, still
 from imgcrawl.images.opening import LargerFrameError, formats, opened
@@ -75,7 +75,8 @@ def examine(
     "unsupported_format", "truncated", "corrupt", "too_many_pixels" or "too_small" (less than *min_width* x
     *min_height* pixels). Sizes are judged by the header, before anything is decoded.
     """
-    if depth != "decode" and (found := _outlined(source, keep, depth)):
+    found = _outlined(source, keep, depth) if depth != "decode" else None
+    if found and not (strict and found.warnings):
         _refuse_small(found.width, found.height, min_width, min_height)
         return found
     try:
@@ -91,6 +92,8 @@ def examine(
         except ImageError as still:
             raise (still if still.reason == "too_small" else error) from None
     wrong = overlooked(source, facts.format)
+    if wrong and strict:
+        raise ImageError("corrupt" if wrong == ("trailing_bytes",) else "truncated", WARNINGS[wrong[0]])
     return replace(facts, warnings=wrong) if wrong else facts
 
 

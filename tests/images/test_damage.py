@@ -136,11 +136,16 @@ def test_only_a_whole_file_ends_where_it_should(source: bytes) -> None:
     [
         (PNG[:33] + chunk(b"tEXt", b"Comment\0hello", 1) + PNG[33:], "corrupt"),
         (jpeg()[:-2], "truncated"),
+        (PNG[:-12], "truncated"),
+        (GIF[:-1], "truncated"),
+        (jpeg() + b"\n", "corrupt"),
+        (PNG + b"\n", "corrupt"),
     ],
 )
-def test_strictly_it_is_a_failure(source: bytes, reason: str) -> None:
+@pytest.mark.parametrize("depth", ["decode", "structure"])
+def test_strictly_it_is_a_failure(source: bytes, reason: str, depth: str) -> None:
     with pytest.raises(ImageError) as caught:
-        examine(source, strict=True)
+        examine(source, strict=True, depth=depth)
     assert caught.value.reason == reason
 
 
