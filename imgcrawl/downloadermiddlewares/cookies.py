@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from copy import copy
@@ -22,6 +24,9 @@ from imgcrawl.urls import host_of
 
 # What browsers keep: cookies of a domain, and in all; characters of a name and its value (RFC 6265bis, 5.6 and 5.7).
 MOST, MOST_TOGETHER, LONGEST = 180, 3000, 4096
+_VALUE = re.compile("=[^;]*")
+
+logger = logging.getLogger(__name__)
 
 
 class CookiesMiddleware(OnTheWire, scrapy.downloadermiddlewares.cookies.CookiesMiddleware):
@@ -84,6 +89,20 @@ class CookiesMiddleware(OnTheWire, scrapy.downloadermiddlewares.cookies.CookiesM
         if len(jar) > MOST_TOGETHER:
             self._forget_oldest(jar, [*jar], MOST_TOGETHER)
 
+    # COOKIES_DEBUG: whoever reads the log could be whom they belong to.
+
+    def _debug_cookie(self, request: Request) -> None:
+        sent = (_VALUE.sub("=***", each) for each in _texts(request, "Cookie"))
+        self._debug("Sending cookies to: %s\n%s", request, "\n".join(f"Cookie: {each}" for each in sent))
+
+    def _debug_set_cookie(self, response: Response) -> None:
+        received = (_VALUE.sub("=***", each, count=1) for each in _texts(response, "Set-Cookie"))
+        self._debug("Received cookies from: %s\n%s", response, "\n".join(f"Set-Cookie: {each}" for each in received))
+
+    def _debug(self, message: str, of: Request | Response, cookies: str) -> None:
+        if self.debug and cookies:
+            logger.debug(message, of, cookies, extra={"spider": self.crawler.spider})
+
     def _forget_oldest(self, jar: CookieJar, cookies: Iterable[Cookie], most: int) -> None:
         """Beyond *most* of these *cookies*, but for those of the file."""
         known = [each for cookie in cookies if (each := _name(cookie)) not in self._given]
@@ -94,6 +113,10 @@ class CookiesMiddleware(OnTheWire, scrapy.downloadermiddlewares.cookies.CookiesM
                 jar.clear(domain, path)
             if not paths:
                 jar.clear(domain)
+
+
+def _texts(of: Request | Response, header: str) -> Iterator[str]:
+    return (each.decode("utf-8", "replace") for each in of.headers.getlist(header))
 
 
 def _cookies_of(jar: CookieJar, domain: str) -> Iterator[Cookie]:

@@ -83,6 +83,7 @@ def test_cookies_of_a_file_open_the_site_and_reach_no_other_host(
     run = gallery(
         site, tmp_path, COOKIES_FILE="cookies.txt", HTTPAUTH_USER="me", HTTPAUTH_PASS=SECRETS[2],
         HTTPAUTH_DOMAIN="127.0.0.1", HOST_HEADERS=json.dumps({"127.0.0.1": {"X-Key": "k3y", "User-Agent": "mine"}}),
+        COOKIES_DEBUG="True",
     )  # fmt: skip
     assert run.code == 0, run.log
     assert sorted((item["title"], len(item["images"])) for item in run.items) == [("1", 2), ("2", 1)], run.log
@@ -99,6 +100,7 @@ def test_cookies_of_a_file_open_the_site_and_reach_no_other_host(
     assert "mine" not in sent(images, "user-agent")
     told = run.log + (tmp_path / "items.json").read_text()
     assert "Overridden settings" in told
+    assert "Cookie: session=***; never=***\n" in told and "Set-Cookie: session=***" in told
     assert not [secret for secret in SECRETS if secret in told]
     assert "Traceback" not in run.log
 
