@@ -93,7 +93,8 @@ def examine(
             raise (still if still.reason == "too_small" else error) from None
     wrong = overlooked(source, facts.format)
     if wrong and strict:
-        raise ImageError("corrupt" if wrong == ("trailing_bytes",) else "truncated", WARNINGS[wrong[0]])
+        reason = "corrupt" if wrong == ("trailing_bytes",) else "truncated"
+        raise ImageError(reason, WARNINGS[wrong[0]])
     return replace(facts, warnings=wrong) if wrong else facts
 
 
