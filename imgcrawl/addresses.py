@@ -45,6 +45,9 @@ def addresses_in(text: str) -> list[str]:
                 raise ValueError(f"no list of addresses: a bracket closes at character {position} that none opened")
         elif kind not in ("space", "nothing"):
             value = token[kind]
+            if kind == "bare" and depth and value.endswith((")", "}")):
+                value = _in_brackets(value)
+                position = token.start() + len(value)
             if kind in ("single", "double"):
                 value = _ESCAPE.sub(_escaped, value)
             try:
@@ -58,6 +61,13 @@ def addresses_in(text: str) -> list[str]:
     if found and not any(_ADDRESS.match(value) for value in found):
         raise ValueError(f"no list of addresses: {found[0][:40]!r} is none")
     return found
+
+
+def _in_brackets(address: str) -> str:
+    """*address* without what closes the brackets around it."""
+    opening, closing = "()" if address[-1] == ")" else "{}"
+    most = len(address) - len(address.rstrip(closing))
+    return address[: len(address) - max(0, min(most, address.count(closing) - address.count(opening)))]
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -212,6 +212,8 @@ def test_addresses_in_text_may_be_quoted_bracketed_or_without_a_scheme(tmp_path:
          [["https://a.org/1.jpg"], ["https://a.org/2.jpg"], ["https://a.org/3.jpg"], ["//a.org/4.jpg"]]),
         ("a.txt", "https://a.org/1.jpg https://a.org/2,x.jpg | https://a.org/3.jpg\n",
          [["https://a.org/1.jpg", "https://a.org/2,x.jpg", "https://a.org/3.jpg"]]),
+        ("b.txt", "(https://a.org/1.jpg)\n(https://a.org/a_(2).jpg, https://a.org/3.jpg)\n`https://a.org/4.jpg`,\n«https://a.org/5.jpg»\n",
+         [["https://a.org/1.jpg"], ["https://a.org/a_(2).jpg", "https://a.org/3.jpg"], ["https://a.org/4.jpg"], ["https://a.org/5.jpg"]]),
         ("a.md", "# Mine\n\n- [one](https://a.org/1.jpg)\n* https://a.org/2(3).jpg\n1. [![t](https://a.org/t.jpg)](https://a.org/4.jpg)\n",
          [["https://a.org/1.jpg"], ["https://a.org/2(3).jpg"], ["https://a.org/t.jpg", "https://a.org/4.jpg"]]),
         ("a.html", "<DL><p>\n<DT><A HREF='https://a.org/1.jpg' ADD_DATE=1>one</A>\n", [["DL><p"], ["https://a.org/1.jpg"]]),

@@ -196,7 +196,7 @@ def _within(text: str) -> list[str]:
 
 def _without_rest(address: str) -> str:
     """*address*, as it stands in a text, without what ends the sentence or the brackets around it."""
-    address = address.rstrip(".,;:!*")
+    address = address.rstrip(".,;:!*`»›”’」』")
     for opening, closing in ("()", "[]", "{}"):
         if address.endswith(closing) and address.count(opening) < address.count(closing):
             address = address[:-1]
