@@ -26,6 +26,7 @@ from imgcrawl.urls import WEB, absolute, resolve
 # libxml2 takes what follows a <source> for a part of it.
 _AROUND_IMAGES = ("picture", "source", "figure", "span", "amp-img", "noscript")
 _CLOSE, _FEW = 4, 8  # elements around an image, and within one of them
+_SAY_WITHOUT = frozenset(("h1", "title"))  # something about the page, though they have no attributes
 _NEAR = 64  # elements above one in which it is looked for the one that was searched last
 
 # A link, whether it was itself searched → the image that it leads to; and of an image that links are told to lead to,
@@ -128,7 +129,8 @@ def _find(
     reader = FactsReader(text, base, encoding)
     for tag in tags(text):
         search.read(tag)
-        reader.read(tag)
+        if tag.attributes or tag.name in _SAY_WITHOUT:
+            reader.read(tag)
     facts = reader.facts()
     found = search.found([*facts.images, *facts.refused])
     if copies is not None:

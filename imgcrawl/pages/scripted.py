@@ -33,6 +33,7 @@ _GALLERY = re.compile(
     r"image|photo|picture|galler|slide|album|imgs|pics|fancybox|lightbox|dynamicEl$|dataSource$", re.IGNORECASE
 )
 _OF_VIEWERS = ("dynamicEl", "dataSource")
+_HAS_PHOTOGRAPH = re.compile(r"\.(?:jpe?g|jfif|webp|avif|png)", re.IGNORECASE)
 _WHOLE = re.compile(r"\{[^{}\[\]]*+\}|\[[^{}\[\]]*+\]")
 _ITEMS = frozenset(("items", "list", "data", "entries", "media", "elements", "files", "results", "nodes", "content"))
 # Things that have a small copy and something larger, or the type and the sides of a file, whatever they are called.
@@ -164,7 +165,7 @@ def _is_smaller(one: Rank, best: Rank) -> bool:
 def _lists_in(scripts: Iterable[str]) -> Iterator[tuple[Stated, bool]]:
     """The lists of images, and whether they are called a gallery."""
     tried, left, looks = 0, _MAX_READ, count()
-    for script in scripts:
+    for script in filter(_HAS_PHOTOGRAPH.search, scripts):
         plain = QUOTES.sub('"', script).replace('\\"', '"')
         for code in (script, plain) if plain != script else (script,):
             for found in _LIST.finditer(code):

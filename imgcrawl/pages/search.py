@@ -29,7 +29,7 @@ from imgcrawl.pages.embedded import OF_AUTHOR, embedded, held
 from imgcrawl.pages.frameworks import is_state
 from imgcrawl.pages.links import led_to, may_be_original
 from imgcrawl.pages.literals import markup_in
-from imgcrawl.pages.sizes import size_of
+from imgcrawl.pages.sizes import images_in, size_of
 from imgcrawl.pages.tags import IMAGES, Tag, tags
 from imgcrawl.pages.values import Stated, is_carrier, linked_file, stated_images
 from imgcrawl.pages.within import refused_address
@@ -112,9 +112,12 @@ class ImageSearch:
             self.states[value] = stated_images({"value": value}).images
 
     def _read_anchor(self, tag: Tag) -> None:
+        if not tag.attributes:  # the end of one, as half of them are
+            self._in_link, self._link = False, tag.attributes
+            return
         self._read_within(tag.attributes)
         stated = stated_images(tag.attributes)
-        file = linked_file(tag.attributes, stated) if tag.attributes else ""
+        file = linked_file(tag.attributes, stated)
         # What shows in a link to an image file is a small copy of it.
         self._in_link = bool(file) and self._add([(PLAIN, file)], refused=True).startswith(WEB)
         self._link = {} if self._in_link else tag.attributes
@@ -286,13 +289,9 @@ class ImageSearch:
         found = dict.fromkeys(named, 0.0)
         authors = self._authors - self._others - found.keys()
         others = set(filter(is_shown, self._others - self._stand_ins)) if self._whole_page and authors else set[str]()
-        enough = min(_ENOUGH_OTHERS, _images(authors) / 5)
-        self.left_out = authors if _images(others) >= enough else set()
+        enough = min(_ENOUGH_OTHERS, len(images_in(authors)) / 5)
+        self.left_out = authors if len(images_in(others)) >= enough else set()
         left_out = self._stand_ins | self.left_out
         for address, width in self._found.items():
             found[address] = max(found.get(address, 0), width)
         return {address: width for address, width in found.items() if address not in left_out}
-
-
-def _images(addresses: Iterable[str]) -> int:
-    return len({size_of(address).image for address in addresses})

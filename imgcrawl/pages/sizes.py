@@ -129,6 +129,11 @@ def size_of(address: str) -> Size:
     return Size(image, width or ORIGINAL, height)
 
 
+def images_in(addresses: Iterable[str]) -> set[str]:
+    """The images that *addresses* lead to, whatever size of them."""
+    return {size_of(address).image for address in addresses}
+
+
 def _without_making(image: str, query: str) -> tuple[str, int, int]:
     """*image* with those of its parameters that are not about its making, and the width and height that these state."""
     width = height = 0

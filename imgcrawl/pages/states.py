@@ -17,7 +17,7 @@ from imgcrawl.pages.bounds import leave_out
 from imgcrawl.pages.candidates import ORNAMENT, PLAIN, file_name, is_address, is_file, is_name
 from imgcrawl.pages.frameworks import arguments_of, decoded_in, in_flight, plain, text_of_json
 from imgcrawl.pages.literals import end_of, name_before, parsed
-from imgcrawl.pages.sizes import size_of
+from imgcrawl.pages.sizes import IIIF_NAMES, size_of
 from imgcrawl.pages.values import SAYS_OTHER, SAYS_SMALL, Stated, images_listed, words_of
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute
@@ -30,6 +30,7 @@ _LONGEST, _LONGEST_ADDRESS = 2_000_000, 2_000  # characters of data, and of an a
 _DEEPEST, _MOST_BRACKETS = 40, 500_000  # of data, and of a text: each list takes fifty times what it is written in
 _SEVERAL = 2
 _NAME = 64  # characters
+_HAS_MORE = re.compile(r"[%?#\s]")  # than the name of a file at its end
 _NEAR = 3  # names above a list that say what it is for
 _START = compile_possessive(r"""(?:^|[=(,:&|?]|return)\s*+(?:([\[{])|(?=["'`](?:[\[{]|%[57]B)))""", re.IGNORECASE)
 _TEXT = compile_possessive(r""""(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+'|`(?:[^`\\]++|\\.)*+`""", re.DOTALL)
@@ -232,7 +233,12 @@ class _Lists:
         return self._names.get(text) or (f"{self._folder}{quote(text)}" if self._folder else "")
 
     def _is_shown(self, text: str) -> bool:
-        image = self._names.get(file_name(text)) if len(text) < _LONGEST_ADDRESS else None
+        if len(text) >= _LONGEST_ADDRESS:
+            return False
+        end = text[text.rfind("/") + 1 :]  # most are what they seem to be, and none of these
+        if end not in self._names and not _HAS_MORE.search(text) and not end.startswith(IIIF_NAMES):
+            return False
+        image = self._names.get(file_name(text))
         if image is None or "/" in text:
             return image is not None and self._image(text) in self._shown
         self._folder = image.rpartition("/")[0] + "/"

@@ -143,6 +143,7 @@ def _markup(root: Any) -> Iterator[str]:
             yield f"{'' if name in _VOID else f'</{name}>'}{escape(element.tail or '') if element is not root else ''}"
 
 
+_BASE = re.compile("<base", re.IGNORECASE)
 _LONGEST_BASE = 10_000  # characters
 
 
@@ -156,7 +157,7 @@ def base_of(html: str | Selector, url: str) -> str:
     if isinstance(html, Selector):
         bases = html.root.getroottree().iter("{*}base") if etree.iselement(html.root) else ()
         href = next((base.get("href") for base in bases if base.get("href") is not None), None)
-    elif "<base" in html.lower():
+    elif _BASE.search(html):
         href = next(
             (tag.attributes["href"] for tag in tags(html) if tag.name == "base" and "href" in tag.attributes), None
         )
@@ -211,7 +212,7 @@ def tags(text: str, kept: frozenset[str] = KEPT) -> Iterator[Tag]:
             if name in ("title", "iframe", "script", "textarea"):
                 yield Tag(name, _attributes(text, begin, end), end, position, scope)
         elif name[0] != "/" or name[1:] in kept:
-            attributes = _attributes(text, begin, end)
+            attributes = _attributes(text, begin, end) if end - begin > 1 else {}
             yield Tag(name, attributes, end, end, scope)
             if name in _SCOPES and ("itemscope" in attributes or "typeof" in attributes):
                 scope = Scope(name, attributes, scope)
