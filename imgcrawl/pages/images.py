@@ -15,7 +15,7 @@ from imgcrawl.pages.facts import FactsReader
 from imgcrawl.pages.links import is_script, led_to, may_be_original
 from imgcrawl.pages.scripted import listed_images, scripted_images, styled_images
 from imgcrawl.pages.search import ImageSearch
-from imgcrawl.pages.series import images_in_series
+from imgcrawl.pages.series import images_in_series, originals_named
 from imgcrawl.pages.sizes import largest_of, size_of
 from imgcrawl.pages.tags import IMAGES, PROPERTY_WORDS, Tag, base_of, tags, text_of
 from imgcrawl.pages.values import is_carrier, linked_file
@@ -158,6 +158,10 @@ def _find(
         listed_in_text = filter(None, (absolute(base, image, encoding) for image in bounded(sure, MAX_IMAGES)))
         images = [*scripted_images(text, base, encoding), *listed_in_text] or styled_images(text, base, encoding)
         found |= dict.fromkeys(images, 0.0)
+    originals = originals_named(found, text, base, encoding) if whole_page else {}
+    found |= {original: 0.0 for original in originals if original not in found}
+    if copies is not None:
+        copies |= originals
     return largest_of(found, (facts.image, *facts.previews))
 
 

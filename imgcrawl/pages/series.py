@@ -1,13 +1,14 @@
-"""Images that a script names one after the other, whatever it calls them, of which the page shows one."""
+"""Images that a script names one after the other, whatever it calls them, of which the page shows one; and originals
+that it names of what the page shows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Set
 
-from imgcrawl.pages.bounds import MAX_IMAGES, leave_out
+from imgcrawl.pages.bounds import MAX_IMAGES, bounded, leave_out
 from imgcrawl.pages.candidates import ORNAMENT, file_name
-from imgcrawl.pages.sizes import size_of
+from imgcrawl.pages.sizes import ORIGINAL, fetched_size, size_of
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute
 
@@ -36,6 +37,23 @@ def images_in_series(scripts: Iterable[str], base: str, encoding: str, shown: Se
                 if len(images) >= _LEAST and not images.isdisjoint(shown) and _are_of_one_folder(addresses):
                     found += addresses
     return found
+
+
+def originals_named(found: Iterable[str], text: str, base: str, encoding: str) -> dict[str, str]:
+    """The originals that *text*, of a page, names of those images *found* that others fetch and make a size of: the
+    address of the original → that of the copy."""
+    made = ((size.image, address) for address in found if (size := fetched_size(address)) and size.width < ORIGINAL)
+    copies = dict(made)
+    originals: dict[str, str] = {}
+    end = 0
+    text = text.replace("&quot;", '"') if copies else ""
+    for match in bounded(_END.finditer(text), MAX_IMAGES):
+        begin, end = _begin(text, end, match), match.end()
+        named = text[begin:end].replace("\\/", "/").removeprefix("\\")
+        address = absolute(base, named, encoding) if "/" in named else None
+        if address and (copy := copies.get(size_of(address).image)) and fetched_size(address) is None:
+            originals[address] = copy
+    return originals
 
 
 def _has_some_near_others(script: str, names: Set[str], ends: Set[str]) -> bool:

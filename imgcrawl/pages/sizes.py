@@ -64,6 +64,11 @@ _FETCHED = re.compile(r"(?<=[^:/])/(?P<made>[^/?#]*+)/(?:plain/)?https?(?:%3[aA]
 _FETCHED_WIDTH = re.compile(
     r"(?:^|,)w_?([0-9]{2,5})|^([0-9]{2,5})x|(?:^|:)(?:rs?|resize|size|s|w|width):(?:[a-z-]+:)?([0-9]{2,5})"
 )
+# Or is told in a query what to fetch: /_next/image?url=%2Fa.jpg&w=640
+_TOLD = re.compile(
+    r"\?(?:[^#]{0,200}&)?(?:url|src|image|img)=(?P<inner>(?:https?(?::|%3[aA]))?(?:/|%2[fF])[^&#]{3,1500})"
+)
+_OF_FILE = re.compile(r"^(?:https?:/)?/[^?]*\.(?:jpe?g|png|webp|avif|gif)(?:\?|$)", re.IGNORECASE)
 # The image servers of museums and libraries (IIIF): /<id>/full/!600,600/0/default.jpg
 IIIF_NAMES = ("default.", "native.", "color.", "gray.", "grey.", "bitonal.")
 IIIF = re.compile(
@@ -94,10 +99,8 @@ def size_of(address: str) -> Size:
     """What *address* says about the image it leads to. An address without a size counts as that of the original."""
     if len(address) > _LONGEST:
         return Size(address, ORIGINAL, 0)
-    if match := _FETCHED.search(address):
-        said = _FETCHED_WIDTH.search(match["made"])
-        width = int(said[said.lastindex or 0]) if said else ORIGINAL
-        return Size(f"//{unquote(match['inner'])}", width, 0)
+    if fetched := fetched_size(address):
+        return fetched
     rest, mark, query = address.partition("?")
     width = height = 0
     image = rest.partition(":")[2]  # http and https lead to one image
@@ -127,6 +130,25 @@ def size_of(address: str) -> Size:
             if match["w"]:
                 width, height = (int(side or 0) * int(match["times"] or 1) for side in match.group("w", "h"))
     return Size(image, width or ORIGINAL, height)
+
+
+def fetched_size(address: str) -> Size | None:
+    """As `size_of`, of the *address* of what fetches an image from another one, and makes a size of it; else None."""
+    if len(address) > _LONGEST:
+        return None
+    if match := _FETCHED.search(address):
+        said = _FETCHED_WIDTH.search(match["made"])
+        width = int(said[said.lastindex or 0]) if said else ORIGINAL
+        return Size(f"//{unquote(match['inner'])}", width, 0)
+    told = _TOLD.search(address)
+    if told is None or not _OF_FILE.search(inner := unquote(told["inner"]).partition("#")[0]):
+        return None
+    _, width, _ = _without_making("", address.partition("?")[2])
+    if not width:
+        return None
+    server = address.partition(":")[2].split("/", 3)[2]
+    size = size_of(f"http:{inner.partition(':')[2]}" if ":" in inner else f"http://{server}{inner}")
+    return Size(size.image, min(width, size.width), 0)
 
 
 def images_in(addresses: Iterable[str]) -> set[str]:

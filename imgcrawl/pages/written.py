@@ -26,6 +26,7 @@ _SEPARATOR = re.compile(r"[\s,|;]+")
 _CLOSES = {">": "<", '"': '"', "'": "'", "`": "`"}
 _BEFORE, _LONGEST = 300, 2_000  # characters: of what says what a list is, and of an address
 _CALLED = re.compile(r"""\s(?:id|name)\s*=\s*["']?([\w-]{1,60})""", re.IGNORECASE)
+_IS_SET = re.compile(r"""set\s*=\s*["']\s*$""", re.IGNORECASE)
 _UNSEEN = re.compile(r"<(?:textarea|script|template)\b|\shidden\b|display\s*:\s*none", re.IGNORECASE)
 _OF_IMAGES = re.compile(r"image|photo|picture|galler|slide|album|imgs|pics|pages", re.IGNORECASE)
 # Lists of texts, each percent-encoded, that a script decodes.
@@ -78,6 +79,8 @@ def _listed(text: str, meet: re.Match[str], position: int) -> Written | None:
     if len(parts) < 2 or not all(is_address(part) or is_name(part) for part in parts):
         return None
     said = text[max(0, start - _BEFORE) : start]
+    if _IS_SET.search(said):  # sizes of one image
+        return None
     said = said[said.rfind("<") :] if "<" in said else said
     called = _CALLED.search(said)
     name = called[1] if called else name_before(said[:-1]) if opened[0] != ">" else ""

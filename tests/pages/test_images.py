@@ -689,3 +689,40 @@ def test_escapes_without_end_take_little_memory(src: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 15 * len(page)
     finally:
         tracemalloc.stop()
+
+
+FETCHED = "https://t.example/unsafe/128x128/https%3A%2F%2Fi.example%2Fa.1000x1000x1.jpg"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (f"<img src={FETCHED}>", {FETCHED: None}),
+        (
+            f'<img src={FETCHED}><script>s={{"art":"https:\\/\\/i.example\\/a.1000x1000x1.jpg"}}</script>',
+            {"https://i.example/a.1000x1000x1.jpg": FETCHED},
+        ),
+        (
+            f"<img src={FETCHED}><meta content='{{&quot;art&quot;:&quot;https://i.example/a.1000x1000x1.jpg&quot;}}'>",
+            {"https://i.example/a.1000x1000x1.jpg": FETCHED},
+        ),
+        (
+            "<img src='/_next/image?url=%2Fp%2Fa-1024x600.jpg&w=640&q=75'><script>s={'p':'/p/a.jpg'}</script>",
+            {"https://site.example/p/a.jpg": "https://site.example/_next/image?url=%2Fp%2Fa-1024x600.jpg&w=640&q=75"},
+        ),
+        (
+            "<img src='/_next/image?url=%2Fp%2Fa.jpg&w=640'><img src='/_next/image?url=%2Fp%2Fa.jpg&w=1200'>",
+            {"https://site.example/_next/image?url=%2Fp%2Fa.jpg&w=1200": None},
+        ),
+        (
+            "<img src='/_next/image?url=%2Fp%2Fa.jpg&w=640'><script>s=['/q/a.jpg','/b.jpg']</script>",
+            {"https://site.example/_next/image?url=%2Fp%2Fa.jpg&w=640": None},
+        ),
+    ],
+)
+def test_the_original_that_a_page_names_of_what_a_server_makes_a_size_of(
+    body: str, expected: dict[str, str | None]
+) -> None:
+    copies: dict[str, str] = {}
+    assert find_images(body, PAGE, copies=copies) == list(expected)
+    assert copies == {original: copy for original, copy in expected.items() if copy}, "where it is not to be had"
