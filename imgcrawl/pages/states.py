@@ -28,15 +28,21 @@ _MOST_STARTS, _MOST_READ = 2_000, 4_000_000  # places where data may begin, and 
 _MOST_LOOKS = 500_000  # at what is in lists in lists
 _LONGEST, _LONGEST_ADDRESS = 2_000_000, 2_000  # characters of data, and of an address
 _DEEPEST, _MOST_BRACKETS = 40, 500_000  # of data, and of a text: each list takes fifty times what it is written in
-_SEVERAL = 2
+_SEVERAL, _MANY = 2, 10
 _NAME = 64  # characters
 _HAS_MORE = re.compile(r"[%?#\s]")  # than the name of a file at its end
 _NEAR = 3  # names above a list that say what it is for
 _START = compile_possessive(r"""(?:^|[=(,:&|?]|return)\s*+(?:([\[{])|(?=["'`](?:[\[{]|%[57]B)))""", re.IGNORECASE)
 _TEXT = compile_possessive(r""""(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+'|`(?:[^`\\]++|\\.)*+`""", re.DOTALL)
 _DECODER = json.JSONDecoder(strict=False)
+# The images of a site are called so, of which a page shows some; and those of one gallery.
+_LIBRARY = re.compile(
+    r"(?:^|[^a-z])(?:librar(?:y|ies)|assets|all-(?:media|images|photos|files)|uploads|stock)(?![a-z])"
+)
+_OF_GALLERY = re.compile(r"image|photo|picture|galler|slide|album|imgs|pics", re.IGNORECASE)
 # What a list of images is called, and none of galleries; and what leads to a page of its own.
 _OF_IMAGES = re.compile(r"image|photo|picture|imgs|pics|media|attachment|slide|files", re.IGNORECASE)
+_COVER = re.compile(r"(?:^|[^a-z])cover(?![a-z])")
 _LEADS = re.compile(r"(?:.*[^a-z])?(?:slug|permalink|href|uri|link|url|path|route|price)", re.IGNORECASE)
 _OF_PAGES = re.compile(
     r"(?:.*-)?(?:posts|articles|stories|products|albums|galleries|collections|projects|news|events|episodes|categories|tags"
@@ -68,17 +74,19 @@ def lists_in_states(texts: Sequence[str], base: str, encoding: str, shown: Set[s
     known = [(name, image) for name, image in images if len(name) >= _LEAST_NAME and not ORNAMENT.search(name)]
     known.sort(key=lambda each: each[0].lower().endswith(_OF_ICONS))  # they may be many
     names = dict(known[:_MOST_NAMES])
-    found = InStates([], [], set())
+    found, doubtful = InStates([], [], set()), list[Stated]()
     every = [*texts, *(decoded for text in texts for decoded in decoded_in(text))] if names else []
     for text, called, data in _data_in(every, names):
         lists = _Lists(base, encoding, shown, names)
         if not (called and isinstance(data, list) and all(isinstance(each, str) and "/" in each for each in data)):
             lists.look(data, (called,), 0)  # such a list may be of anything: `series`
         found.lists.extend(lists.taken)
+        doubtful.extend(lists.doubtful)
         found.others.extend(lists.others)
-        if lists.taken:
+        if lists.taken or lists.doubtful:
             found.texts.add(text)
-    return found
+    # Beside a list whose first image is shown, or that is called a gallery, it is the site's stock of images.
+    return found if found.lists else found._replace(lists=doubtful)
 
 
 def _data_in(texts: Iterable[str], names: dict[str, str]) -> Iterator[tuple[str, str, Any]]:
@@ -155,6 +163,7 @@ class _Lists:
         self._images: dict[str, str] = {}
         self._looked, self._left = 0, _MOST_LOOKS
         self.taken: list[Stated] = []
+        self.doubtful: list[Stated] = []  # of many images, of which one is shown, and not the first
         self.others: list[str] = []
 
     def look(self, data: Any, names: tuple[str, ...], depth: int) -> _Found | None:
@@ -215,7 +224,12 @@ class _Lists:
         if _is_of_others(names, things, keys):
             self.others += [address for image in stated.images for _, address in image]
             return False
-        self.taken.append(stated)
+        marks = [self._is_shown(_at(each, keys)) for each in things]
+        is_one = sum(marks) == 1 and not marks[0]
+        if is_one and _LIBRARY.search(words_of(".".join(names[-_NEAR:]))):
+            return True  # it is known what it is, and that it is none of the page's
+        is_doubtful = is_one and len(marks) >= _MANY and not _OF_GALLERY.search(name)
+        (self.doubtful if is_doubtful else self.taken).append(stated)
         return True
 
     def _has_several(self, stated: Stated, shown: str) -> bool:
@@ -260,7 +274,10 @@ def _is_of_others(names: tuple[str, ...], things: list[Any], keys: _Keys) -> boo
     name = names[-1] if names else ""
     if any(SAYS_OTHER.search(words_of(each)) for each in names[-_NEAR:]) or _OF_PAGES.fullmatch(words_of(name)):
         return True
-    return not _OF_IMAGES.search(name) and any(_leads_on(each, keys) for each in things)
+    if _OF_IMAGES.search(name):
+        return False
+    of_covers = isinstance(keys[-1] if keys else 0, str) and any(_COVER.search(words_of(str(key))) for key in keys)
+    return of_covers or any(_leads_on(each, keys) for each in things)
 
 
 def _leads_on(thing: Any, keys: _Keys) -> bool:

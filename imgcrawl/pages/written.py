@@ -31,7 +31,7 @@ _UNSEEN = re.compile(r"<(?:textarea|script|template)\b|\shidden\b|display\s*:\s*
 _OF_IMAGES = re.compile(r"image|photo|picture|galler|slide|album|imgs|pics|pages", re.IGNORECASE)
 # Lists of texts, each percent-encoded, that a script decodes.
 _ENCODED = compile_possessive(
-    r"""\[\s*+((?:["'](?:https?%3A)?%2F[^"'\s<>]{1,2000}+["']\s*+,?\s*+){2,})\]""", re.IGNORECASE
+    r"""\[\s*+((?:["'](?:https?(?:%3A|:))?%2F[^"'\s<>]{1,2000}+["']\s*+,?\s*+){2,})\]""", re.IGNORECASE
 )
 
 

@@ -217,6 +217,36 @@ def test_numbered_things_and_lists_side_by_side() -> None:
     assert set(IMAGES) <= set(found(f'<div data-page="{escape(json.dumps(beside))}"></div>', small[0]))
 
 
+STOCK = [{"id": number, "url": f"/s/{number * 7919:05x}s.jpg", "alt": CAPTION} for number in range(40)]
+COVERS = [{"id": name, "title": CAPTION, "cover": f"/o/{name}.jpg"} for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    ("data", "shown", "expected"),
+    [
+        ({"media": STOCK, "gallery": THINGS}, [IMAGES[0], STOCK[3]["url"]], [*IMAGES, STOCK[3]["url"]]),
+        ({"gallery": THINGS, "assets": STOCK}, [IMAGES[0], STOCK[3]["url"]], [*IMAGES, STOCK[3]["url"]]),
+        ({"mediaLibrary": STOCK}, [STOCK[3]["url"]], [STOCK[3]["url"]]),
+        ({"items": COVERS, "photos": THINGS}, [IMAGES[0], COVERS[2]["cover"]], [*IMAGES, COVERS[2]["cover"]]),
+        # The page of one of a gallery's images, the first of some, and several of the stock.
+        ({"media": STOCK}, [STOCK[3]["url"]], [each["url"] for each in STOCK]),
+        (
+            {"assets": THINGS, "photos": STOCK},
+            [IMAGES[0], STOCK[0]["url"]],
+            [*IMAGES, *(each["url"] for each in STOCK)],
+        ),
+        ({"mediaLibrary": STOCK}, [STOCK[3]["url"], STOCK[5]["url"]], [each["url"] for each in STOCK]),
+        (
+            {"photos": STOCK, "gallery": THINGS},
+            [IMAGES[0], STOCK[3]["url"]],
+            [*IMAGES, *(each["url"] for each in STOCK)],
+        ),
+    ],
+)
+def test_the_stock_of_a_site_s_images_is_not_the_page_s(data: Any, shown: list[str], expected: list[str]) -> None:
+    assert found(script(json.dumps(data)), *shown) == sorted(expected)
+
+
 @pytest.mark.parametrize(
     "body",
     [
