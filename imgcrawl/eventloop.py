@@ -11,8 +11,9 @@ from imgcrawl.longwork import at_once, goes_on
 
 _LONG = 0.006  # seconds that a turn should not take while there is long work beside the loop
 # Objects that are made before the young ones are looked at for garbage, and how many such looks before older ones are.
-# With 700 and 10, which are Python's, it takes some percent of the time of an image.
-_COLLECTED = 5_000, 20, 10
+# Images leave none, and 64 of them under way have some twenty thousand objects: with fewer than these each few images
+# all of them are looked at in vain.
+_COLLECTED = 20_000, 4, 10
 
 
 class _SomeAtATime(selectors.DefaultSelector):

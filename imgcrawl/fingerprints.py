@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
 from typing import Self
 
 from scrapy import Request
@@ -9,6 +10,7 @@ from scrapy.crawler import Crawler
 from scrapy.utils.request import RequestFingerprinter
 
 from imgcrawl.identity import SESSIONS, Identity
+from imgcrawl.urls import is_plain
 
 
 class Fingerprinter(RequestFingerprinter):
@@ -30,6 +32,14 @@ class Fingerprinter(RequestFingerprinter):
     def fingerprint(self, request: Request) -> bytes:
         if (identity := self._identity.of(request.url)) != request.url:
             request = request.replace(url=identity)
-        known = super().fingerprint(request)
+        known = _of_plain(request) or super().fingerprint(request)
         task = request.meta.get("task")
         return super().fingerprint(Request(f"task://{known.hex()}/", body=str(task))) if task else known
+
+
+def _of_plain(request: Request) -> bytes | None:
+    """The fingerprint of a *request* like that for most images, which is Scrapy's, at a fifth of the price."""
+    if request.method != "GET" or request.body or "verbatim_url" in request.meta or not is_plain(request.url):
+        return None
+    said = f'{{"body": "", "headers": {{}}, "method": "GET", "url": "{request.url}"}}'
+    return sha1(said.encode(), usedforsecurity=False).digest()

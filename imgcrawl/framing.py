@@ -56,11 +56,13 @@ class _Protocol(ResponseHandler):
         self._chunks: _Chunks | None = None
         self._since = 0  # bytes that came since the body last grew
         self._grown = 0
+        self._heard = 0.0  # when something came last, by the loop's clock
 
     def set_response_params(self, **params: Any) -> None:
         self._head = b""
         self._chunks = None
         self._interim = self._since = self._grown = 0
+        self._drop_timeout()  # of another request, which may have had more time
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
@@ -76,6 +78,20 @@ class _Protocol(ResponseHandler):
             if self.transport is not None:
                 self.transport.close()
             self.set_exception(failure)
+
+    def _reschedule_timeout(self) -> None:
+        # aiohttp's makes a timer anew for each piece that comes, and throws it away.
+        self._heard = self._loop.time()
+        if self._read_timeout_handle is None or not self._read_timeout:
+            super()._reschedule_timeout()
+
+    def _on_read_timeout(self) -> None:
+        self._read_timeout_handle = None
+        left = self._heard + (self._read_timeout or 0) - self._loop.time()
+        if left > 0:
+            self._read_timeout_handle = self._loop.call_later(left, self._on_read_timeout)
+        else:
+            super()._on_read_timeout()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         body = self._payload

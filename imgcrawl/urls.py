@@ -25,6 +25,17 @@ _CANONICAL = compile_possessive(
 )
 
 
+# Such as Scrapy and w3lib leave as they are, too, whatever is done with them.
+_PLAIN = compile_possessive(
+    r"https?://[a-z0-9.-]++(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}))?(?:/(?!\.\.?(?:/|\Z))[\w.~-]*+)++", re.ASCII
+)
+
+
+def is_plain(url: str) -> bool:
+    """Whether nothing in *url* has another spelling: most addresses of images, and not all of these."""
+    return _PLAIN.fullmatch(url) is not None
+
+
 def resolve(base: str, link: str, encoding: str = "utf-8") -> str | None:
     """*link*, as it stands on a page with the address *base*, as a browser reads it, without its fragment.
 

@@ -6,7 +6,7 @@ import re
 
 from scrapy import Request
 
-from imgcrawl.urls import absolute
+from imgcrawl.urls import absolute, is_plain
 
 # What Scrapy escapes or leaves out and browsers do not (https://url.spec.whatwg.org): here, as it is rare, they decide.
 _SENT_OTHERWISE = re.compile(r"[|{}\[\]^`\\]|\?(?:#|$)")
@@ -23,6 +23,9 @@ class WebRequest(Request):
     __slots__ = ()
 
     def _set_url(self, url: str) -> None:
+        if isinstance(url, str) and is_plain(url):  # else a third of what it takes to make a request
+            self._url = url
+            return
         super()._set_url(url)
         if (
             _SENT_OTHERWISE.search(url)

@@ -70,6 +70,33 @@ async def test_each_misbehaviour_has_its_reason(server: Server, path: str, expec
     assert await outcome(server.url(path), **HASTY) == expected
 
 
+async def test_idle_is_counted_from_the_last_piece(server: Server) -> None:
+    """With one timer for all of them: it is not made anew for each."""
+    told: list[float] = []
+
+    async def in_pieces(exchange: Exchange) -> None:
+        await exchange.head(content_length=str(len(JPEG)), content_type="image/jpeg")
+        for at in range(4):
+            await exchange.write(JPEG[at : at + 1])
+            told.append(time.monotonic())
+            await asyncio.sleep(0.3)
+        if exchange.request.path == "/whole":
+            await exchange.write(JPEG[4:])
+        else:
+            await asyncio.sleep(3600)
+
+    server.add("/whole", in_pieces)
+    server.add("/broken", in_pieces)
+    idle = {"DOWNLOAD_IDLE_TIMEOUT": 0.8, "RETRY_ENABLED": False}
+    whole, broken = await ask(server.url("/whole"), server.url("/broken"), **idle)
+    assert isinstance(whole, Response)
+    assert whole.body == JPEG
+    assert isinstance(broken, Exception)
+    assert reason_of(broken) == ("failed", "timeout")
+    assert "nothing came for 0.8 s" in str(broken)
+    assert time.monotonic() - told[-1] >= 0.75
+
+
 @pytest.mark.parametrize(
     "path", ["/created", "/gzip", "/chunked", "/until-close", "/empty", "/html.jpg", "/to-nowhere"]
 )

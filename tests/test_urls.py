@@ -6,9 +6,15 @@ from pathlib import Path
 
 import ada_url
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scrapy import Request
+from scrapy.utils.request import RequestFingerprinter
 
+from imgcrawl.bodies import MediaRequest
 from imgcrawl.downloadermiddlewares.addressguard import LONGEST
-from imgcrawl.urls import absolute, has_a_host, resolve, slug_of
+from imgcrawl.fingerprints import Fingerprinter
+from imgcrawl.urls import absolute, has_a_host, is_plain, resolve, slug_of
 
 # [link, base, what browsers make of it, or null where they refuse it]: cases of our own, of each kind that the standard
 # knows, in the manner of its own test data (https://github.com/web-platform-tests/wpt, url/resources).
@@ -126,3 +132,45 @@ def test_what_is_not_parsed_is_what_the_parser_leaves_as_it_is(url: str) -> None
 )
 def test_what_a_page_is_called_at_its_site(url: str, slug: str) -> None:
     assert slug_of(url) == slug
+
+
+_HOSTS = st.one_of(
+    st.lists(st.text("ab9-._", min_size=1, max_size=5) | st.sampled_from(["xn--p1ai", "a" * 64]), min_size=1).map(
+        ".".join
+    ),
+    st.sampled_from(["127.0.0.1", "EXAMPLE.org", "\u00e9.example", "[::1]", "a..b", ".", "me@h", "h:", "0x7f.1"]),
+)
+_ADDRESSES = st.builds(
+    "".join,
+    st.tuples(
+        st.sampled_from(["http://", "https://", "HTTP://", "ftp://"]),
+        _HOSTS,
+        st.sampled_from(["", "", ":80", ":443", ":8080", ":59999", ":65536", ":080", ":0"]),
+        st.text("/a.B~-_09% ?;#\u00e9|\n", max_size=12)
+        | st.just("")
+        | st.text("/a.B~-_09", max_size=12).map("/{}".format),
+    ),
+)
+
+
+@settings(max_examples=1000)
+@given(_ADDRESSES)
+@example("https://example.org/wp-content/uploads/2026/11/IMG_0001.jpg")
+@example("http://127.0.0.1:54321/a/b//c.jpg")
+@example("http://127.0.0.1:54321/.../..a/a..")
+@example("http://127.0.0.1/a/..")
+@example("http://127.0.0.1/./a")
+def test_a_plain_address_is_for_scrapy_as_it_is_and_known_as_it_knows_it(url: str) -> None:
+    if not is_plain(url):  # as most of what is made up
+        return
+    plain = Request(url)
+    assert MediaRequest(url).url == plain.url == url
+    assert Fingerprinter().fingerprint(MediaRequest(url)) == RequestFingerprinter().fingerprint(plain)
+
+
+def test_what_is_told_beside_the_address_tells_requests_apart() -> None:
+    url = "https://example.org/a.jpg"
+    requests = [Request(url), Request(url, method="POST"), Request(url, body="a"), Request(url, meta={"task": "list"})]
+    assert len({Fingerprinter().fingerprint(request) for request in requests}) == 4
+    known = [RequestFingerprinter().fingerprint(request) for request in requests[:3]]
+    assert [Fingerprinter().fingerprint(request) for request in requests[:3]] == known

@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-GC_THRESHOLD = 5000  # objects; Python's 700 is seven images
-
 
 class Command(scrapy.commands.crawl.Command):
     """The exit codes are those of `ExitCode`; stderr ends with what was not as it should be (the stat `verdict`), and
@@ -188,9 +186,8 @@ def _told_beside_display(crawler: Crawler) -> str:
 
 def _collect_garbage() -> None:
     # What is loaded by now stays, and the collector need not look at it again and again: a sixth of the event
-    # loop's time, and pauses of it. Of the rest little is in cycles: an image makes some hundred objects.
+    # loop's time, and pauses of it.
     gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, 10, 10)
     gc.enable()
 
 

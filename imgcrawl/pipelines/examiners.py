@@ -186,8 +186,8 @@ def examined(arrival: Arrival, examiner: Examiner, placeholders: Placeholders) -
         height=facts.height,
         frames=facts.frames,
         final_url=response.url,
-        etag=_header(response, "ETag"),
-        last_modified=_header(response, "Last-Modified"),
+        etag=_header(response, b"Etag"),
+        last_modified=_header(response, b"Last-Modified"),
         fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
         checked_at=time.time(),
         warnings=" ".join((*facts.warnings, *arrival.warnings)),
@@ -196,6 +196,7 @@ def examined(arrival: Arrival, examiner: Examiner, placeholders: Placeholders) -
     return Examined(record, facts.extension, arrival.named_path)
 
 
-def _header(response: Response, name: str) -> str:
-    value = (response.headers.get(name) or b"").decode("latin-1")
+def _header(response: Response, name: bytes) -> str:
+    values = dict.get(response.headers, name)  # as it is kept: it is looked at for each image
+    value = values[-1].decode("latin-1") if values else ""
     return value if value.isprintable() and len(value) <= 1000 else ""

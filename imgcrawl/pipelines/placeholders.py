@@ -116,6 +116,8 @@ class Placeholders:
     def _is_told(self, arrival: Arrival) -> bool:
         request = arrival.response.request
         asked = request.meta.get("image_url", request.url) if request else arrival.response.url
+        if asked == arrival.response.url:
+            return False
         led_to = _name(arrival.response.url)
         return (
             led_to != _name(asked)

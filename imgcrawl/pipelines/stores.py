@@ -26,8 +26,10 @@ from imgcrawl.pipelines.staging import Staging
 # File systems without hard links (FAT, some network shares) answer with one of these.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NOWHERE = frozenset(("", ".", ".."))
 _LARGEST = 2**63 - 1
 _FTP_WITHOUT_PORT = re.compile(r"(ftp://(?:[^/?#]*@)?(?:[^:/?#@\[\]]+|\[[^\]]*\]))(/.*)?", re.DOTALL)
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _READ = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -56,14 +58,20 @@ class FileStore(FSFilesStore):
     @contextmanager
     def staged(self, body: bytes) -> Iterator[Path]:
         """A file with *body* that is not visible under any final name, and is gone at the end."""
-        with self.staging.unused() as path:
-            with path.open("xb", buffering=0) as file:
-                written = file.write(body)
+        path = self.staging.unused_path()
+        try:
+            file = os.open(path, _WRITE, 0o666)
+            try:
+                written = os.write(file, body)
                 while written < len(body):  # a disk that is nearly full takes a part of it
-                    written += file.write(memoryview(body)[written:])
+                    written += os.write(file, memoryview(body)[written:])
                 if self.durable:
-                    os.fsync(file.fileno())
+                    os.fsync(file)
+            finally:
+                os.close(file)
             yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     def publish(self, staged: Path, names: Iterable[str], checksum: str, ours: Callable[[str], bool]) -> str:
         """Give the *staged* file the first of *names* that is free, and return it; they are relative to the store.
@@ -247,7 +255,7 @@ def unusable(uri: str | os.PathLike[str], error: Exception) -> InputError:
 def is_plain(name: str) -> bool:
     """Whether *name*, which may come from outside, is a path below the store and nothing else."""
     foreign = "\\:" if os.name == "nt" else "\0"
-    return not any(part in {"", ".", ".."} or set(foreign) & set(part) for part in name.split("/"))
+    return _NOWHERE.isdisjoint(name.split("/")) and not any(each in name for each in foreign)
 
 
 def _is_file(name: str, folder: int | None) -> bool:
