@@ -138,8 +138,10 @@ def test_five_workers_the_first_killed_while_it_seeds_100_000_rows(tmp_path: Pat
         fed = Counter(item["url"] for item in workers.lines())
         assert len(fed) == rows
         assert len({item["url"] for item in workers.merge().items}) == len(workers.merge().items) == rows
-        # Only what the killed worker had fed without being able to say so was done again.
-        assert sum(fed.values()) - rows <= 20 * 100
+        # Only what the killed worker had fed without being able to say so was done again; and where this machine left
+        # one standing for longer than its lease, what that one had in hand.
+        silent = sum(workers.log(worker).count("was silent for too long") for worker in others)
+        assert sum(fed.values()) - rows <= 20 * 100 * (1 + silent), silent
 
 
 def test_a_list_is_read_again_from_its_first_row_where_redis_lost_some(server: Server, tmp_path: Path) -> None:
