@@ -169,10 +169,10 @@ class Queue:
         a gallery, which is counted; ("done" | "failed" | "again" | "reject", token, argument, counts) ends a lease,
         with what its page has counted; ("seeded", error, counts) says that start() is done, and what that has counted;
         ("running", "", ""), ("foreign", reason, value). *flags*: "s" can seed, "e" nothing waits outside or here, "h"
-        *held* is all that this worker has, "b" it needs not be told of new pages, "l" leave, "p" persist. Of several
-        shards: "w" others may have pages, unless *expected* is the signature, "x" this is not home, "f" here is the
-        feeder, "q" nothing is held in any, "d" the run is done. *sequence*: operations this worker has reported before.
-        *of_list*: by what the list that start() reads is known in the run, which is not seeded before that was read.
+        *held* is all that this worker has, "b" it needs not be told of new pages, "i" it seeds and gave new pages, "l"
+        leave, "p" persist. Of several shards: "w" others may have pages, unless *expected* is the signature, "x" this
+        is not home, "f" here is the feeder, "q" nothing is held in any, "d" the run is done. *sequence*: operations
+        this worker has reported before. *of_list*: by what the list that start() reads is known in the run.
         Raises `ForeignKeyError`.
         """
         self._exchanges += 1

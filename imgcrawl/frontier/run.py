@@ -87,6 +87,7 @@ class SharedRun:
         self.lost_reports = 0  # times that what was reported may have been lost
         self.may_seed = False  # whether this worker could run start()
         self.start_error = ""
+        self.has_seeded = False  # something that was new, since it is this worker that seeds
         self.list = b""  # by what the list that start() reads is known in this run; of several each is read once
         self.start_is_over = False  # here: it does not wait to be run a second time
         self.is_feeder = asyncio.Event()  # whether this worker queues what outsiders feed
@@ -187,6 +188,7 @@ class SharedRun:
             return
         shard.reply = reply
         shard.has_more = not reply.short
+        self.has_seeded = self.is_seeding and self.home.reply.status == "ok" and (self.has_seeded or reply.added > 0)
         shard.top = int(reply.top) if reply.top else None
         if reply.status != "ok":
             self._lost_reports(shard)

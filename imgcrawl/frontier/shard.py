@@ -196,6 +196,7 @@ class Shard:
             "h": reconcile,
             "l": leave,
             "b": is_busy,
+            "i": self.is_home and run.has_seeded,
             "p": run.options.persist,
             "w": run.has_others and self.is_home,
             "x": not self.is_home,

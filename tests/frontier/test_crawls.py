@@ -105,6 +105,37 @@ def test_a_start_that_is_killed_half_way_is_completed_by_another(tmp_path: Path,
         assert set(site.hits.values()) <= {1, 2}
 
 
+def test_a_start_goes_on_whose_workers_are_frozen_again_and_again(tmp_path: Path, redis_server: RedisServer) -> None:
+    """After five times it was taken for one that kills its workers: a machine with too much to do ended the crawl."""
+    with (
+        Site(0.2) as site,
+        Crawl(tmp_path, redis_server.url, site, FRONTIER_LEASE_TIMEOUT=1, CONCURRENT_REQUESTS=2) as crawl,
+        redis_server.client() as client,
+    ):
+        tag = "{pages:requests}:"
+
+        def seeder() -> str:
+            return (client.hget(tag + "run", "seeder") or b"").decode()
+
+        def seen() -> int:
+            return int(client.hget(tag + "seen", "count") or 0)
+
+        workers = [crawl.start(rows="1000000") for _ in range(2)]
+        until(lambda: seeder() and client.zcard(tag + "workers") == 2)
+        for _ in range(6):
+            had = seen()
+            until(lambda had=had: seeder() and seen() > had + 200)
+            name = seeder()
+            frozen = next(worker for worker in workers if f"-{worker.pid}-" in name)
+            frozen.send_signal(signal.SIGSTOP)
+            until(lambda name=name: seeder() not in {"", name})
+            frozen.send_signal(signal.SIGCONT)
+            until(lambda name=name: client.zscore(tag + "workers", name))
+        had = seen()
+        until(lambda: seen() > had)
+        assert not client.hget(tag + "run", "error")
+
+
 def test_a_frozen_worker_harms_nothing(tmp_path: Path, redis_server: RedisServer) -> None:
     with Site(0.1) as site, Crawl(tmp_path, redis_server.url, site, FRONTIER_LEASE_TIMEOUT=2) as crawl:
         frozen = crawl.start(lists="10")

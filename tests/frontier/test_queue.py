@@ -411,6 +411,22 @@ async def test_seeding_passes_to_a_worker_that_can(store: Queue) -> None:
     assert (await b.say(flags="s")).seeder
 
 
+@pytest.mark.parametrize(("flags", "error"), [("s", "start() killed its worker 5 times"), ("si", "")])
+async def test_a_start_that_kills_its_workers_ends_and_one_whose_workers_are_silent_does_not(
+    store: Queue, flags: str, error: str
+) -> None:
+    """A machine with too much to do leaves each of them standing for longer than its lease, again and again."""
+    a, b = await workers(store, 2)
+    await a.say(page(1), flags="s")
+    for silent, other in [(a, b), (b, a)] * 3:
+        await store.client.zadd(f"{TAG}workers", {silent.name: 1})
+        reply = await other.say(flags="s")
+        assert reply.seeder or reply.error
+        back = await silent.say(flags=flags)
+        assert back.status == "rejoined"
+    assert back.error == error
+
+
 async def test_a_finished_run_is_followed_by_a_new_one_and_a_stopped_one_goes_on(store: Queue) -> None:
     (a,) = await workers(store, 1)
     await a.say(page(1), page(2), ("seeded", "", ""), flags="s")

@@ -173,7 +173,11 @@ local function lease(answer, wanted, per_host, may_quarantine)
 end
 
 -- Roles, and the end
-local function take_roles(can_seed)
+local function take_roles(can_seed, has_seeded)
+    if has_seeded and me.status == 'rejoined' then -- it was silent, and start() did not kill it
+        count('seedings', -1)
+        count('turn', 1)
+    end
     if not is_alive(run.feeder) then set('feeder', me.worker) end
     if run.seeder == me.worker and not can_seed then set('seeder', '') end
     if run.seeded ~= '1' and can_seed and not is_alive(run.seeder) then
@@ -260,7 +264,7 @@ function operations.exchange()
     if flag('x') then
         if not leave then look_for_quiet(flag('f')) end
     elseif run.state == 'running' and not leave then
-        take_roles(flag('s'))
+        take_roles(flag('s'), flag('i'))
         look_for_end(flag('e'), flag('h'), idle, not flag('w') or expected == signature())
     end
     local workers = redis.call('ZCARD', WORKERS)
