@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 from scrapy import Request, signals
 from scrapy.core.scheduler import Scheduler
@@ -25,7 +25,7 @@ from imgcrawl.basespiders.known import KnownGalleriesSpider
 from imgcrawl.basespiders.losses import left_out_of
 from imgcrawl.basespiders.questions import asked_reason
 from imgcrawl.engine import scheduler_in
-from imgcrawl.exceptions import RequestRefused
+from imgcrawl.exceptions import InputError, RequestRefused
 from imgcrawl.items import PAGE_FACTS, Gallery
 from imgcrawl.pages import PageFacts, captions_of, find_images, page_facts
 from imgcrawl.pages.bounds import leave_out, noted
@@ -36,6 +36,13 @@ from imgcrawl.pages.saidnext import more_pressed
 from imgcrawl.pages.shown import Caption, captions_kept, day_shown
 from imgcrawl.urls import absolute
 from imgcrawl.webrequest import WebRequest
+
+# What only some of the spiders here read.
+_READ_BY: Final = {
+    "ImagePagesGallerySpider": ("image_page_links", "gallery_next_link"),
+    "SitemapGallerySpider": ("sitemap_url", "sitemap_galleries"),
+    "SubpageGallerySpider": ("subpage_url", "last_number"),
+}
 
 
 class GallerySpider(KnownGalleriesSpider):
@@ -89,6 +96,7 @@ class GallerySpider(KnownGalleriesSpider):
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
+        _check_declared(cls)
         spider = super().from_crawler(crawler, *args, **kwargs)
         crawler.signals.connect(spider._named_by_a_list, signals.request_scheduled)
         crawler.signals.connect(spider._known_already, signals.request_dropped)
@@ -277,3 +285,11 @@ def asked_address(reached: Request | Response) -> str:
     """The address that was asked for, whatever redirects have *reached*."""
     redirected: list[str] = reached.meta.get("redirect_urls") or [reached.url]
     return redirected[0]
+
+
+def _check_declared(spider: type[GallerySpider]) -> None:
+    """Raise `InputError` for a declaration of *spider* that nothing would read."""
+    for base in _READ_BY.keys() - {each.__name__ for each in spider.__mro__}:
+        for name in _READ_BY[base]:
+            if getattr(spider, name, ""):
+                raise InputError(f"{spider.__name__} declares {name}, which only {base} reads: derive it from that")

@@ -8,7 +8,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from scrapy.utils.test import get_crawler
 
+from imgcrawl import basespiders
+from imgcrawl.basespiders import GallerySpider
+from imgcrawl.exceptions import InputError
 from tests.support.crawling import crawl
 from tests.support.server import Answer, Request, Server, jpeg, redirect
 
@@ -100,3 +104,15 @@ def test_without_its_cookies_the_site_is_told_to_want_a_login(server: Server, tm
     run = crawl(tmp_path, "birds", {"base": server.url("").rstrip("/")}, options=[])
     assert run.code == 1
     assert "/login: list page 1 is a form to log in: the session has ended, or COOKIES_FILE is missing" in run.log
+
+
+@pytest.mark.parametrize(
+    ("declared", "base"),
+    [("image_page_links", "ImagePagesGallerySpider"), ("sitemap_url", "SitemapGallerySpider")],
+)
+def test_a_declaration_that_nothing_would_read_is_named(declared: str, base: str) -> None:
+    own = type("Own", (GallerySpider,), {"name": "own", declared: "a.th"})
+    with pytest.raises(InputError, match=f"^Own declares {declared}, which only {base} reads: derive it from that$"):
+        own.from_crawler(get_crawler(own))
+    bases = (getattr(basespiders, base),)
+    assert type("Own", bases, {"name": "own", declared: "a.th"}).from_crawler(get_crawler(own)).name == "own"
