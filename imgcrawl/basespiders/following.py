@@ -27,6 +27,18 @@ _NEXT_IN_JSON = jmespath.compile(
     _links.next.href, _links.next, paging.next, pagination.next, pagination.next_url, meta.next, meta.next_url,
     meta.pagination.links.next]"""
 )
+# Where they say that there is a next one, or how many there are, and under which names.
+_IN_JSON = "[@, data, meta, meta.pagination, pagination, paging, page_info, pageInfo, data.pageInfo] | [*].[{}] | []"
+_MORE_IN_JSON = jmespath.compile(
+    _IN_JSON.format("has_more, hasMore, has_next, hasNext, has_next_page, hasNextPage, more_available")
+)
+_PAGES_IN_JSON = jmespath.compile(
+    _IN_JSON.format(
+        "total_pages, totalPages, last_page, lastPage, num_pages, page_count, pageCount, page && pages, "
+        "current_page && pages"
+    )
+)
+_MANY = 10_000_000
 _ADDRESS = re.compile(r"https?://|[/?]")
 
 
@@ -70,3 +82,14 @@ def next_stated(response: Response) -> list[str]:
         links = (absolute(response.url, link) for link in stated if isinstance(link, str) and _ADDRESS.match(link))
         found += [link for link in links if link and host_of(link) == host_of(response.url)]
     return list(filter(None, found))
+
+
+def last_stated(response: Response, page: int, first: int) -> int:
+    """The number of the last list page, counted from *first*, as far as an answer of JSON says that there is one behind
+    *page*, or how many there are; 0 where it does not."""
+    if not isinstance(response, JsonResponse) or is_broken(response):
+        return 0
+    data = response.json()
+    counts = [first - 1 + count for count in _PAGES_IN_JSON.search(data) or () if type(count) is int and count < _MANY]
+    more = next_stated(response) or any(said is True for said in _MORE_IN_JSON.search(data) or ())
+    return max(*counts, page + 1 if more else 0, 0)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from scrapy.http import Response
 
 from imgcrawl.basespiders.base import BaseSpider, addresses, is_page
+from imgcrawl.basespiders.following import last_stated
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.pages.pagination import LINKS
 from imgcrawl.pages.saidnext import Posted
@@ -63,9 +64,12 @@ class ListAddressesSpider(SiteSpider):
         return any(number in each for number in ("{page", "{offset") for each in (self.list_url, self.list_post))
 
     def last_named(self, response: Response, page: int, offset: int, count: int) -> int:
-        """The largest number of a list page in links of the site's own; 0 where there are none. Where links have
-        offsets, and it was not said how many entries a page has, it is taken to have *count*, as this one."""
-        links = addresses(response, LINKS) if is_page(response) else []
+        """The largest number of a list page in links of the site's own, or as JSON states it; 0 where there are none.
+        Where links have offsets, and it was not said how many entries a page has, it is taken to have *count*, as this
+        one."""
+        if not is_page(response):
+            return last_stated(response, page, self.first_page)
+        links = addresses(response, LINKS)
         matches = (self._number_in.fullmatch(self.at_home(link)) for link in links)
         numbers = {int(number[1]) for number in matches if number and number.lastindex}
         if "{page" in self.list_url or not numbers:

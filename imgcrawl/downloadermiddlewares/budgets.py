@@ -112,7 +112,7 @@ class BudgetsMiddleware:
             try:
                 if not await downloader_of(self.crawler).wait(seconds):
                     cut_short(request)
-                    raise RequestRefused("budget", f"{host} may be crawled later")
+                    raise RequestRefused(_reason_at_end(request), f"{host} may be crawled later")
             finally:
                 self._tell_waiting(f"{host} until {hours.begin // 60}:{hours.begin % 60:02}", -1)
 
@@ -171,8 +171,7 @@ class BudgetsMiddleware:
             return RequestRefused("budget", f"{kind} of {host}: {limit}")
         # The crawl ends: who goes on with it has the page again, or that of the image.
         leave_undone(request)
-        is_page = request.callback is not NO_CALLBACK and not request.meta.get("media")
-        return RequestRefused("stopped" if is_page else "budget", f"{kind} of the crawl: {limit}")
+        return RequestRefused(_reason_at_end(request), f"{kind} of the crawl: {limit}")
 
     def _total(self, key: str) -> int:
         return self._spent[key] + self._untold[key]
@@ -241,6 +240,12 @@ def _is_counted(request: Request, host: str) -> bool:
     before = request.meta.get("redirect_urls") if page_of(request) is not request else None
     counted: str = request.meta.get("budgeted", "")
     return counted in (request.url, *(before or ())[-1:]) and urlsplit(counted).hostname == host
+
+
+def _reason_at_end(request: Request) -> str:
+    """Why *request* is given up as the crawl ends: a page is no loss, as the same crawl goes on with it."""
+    is_page = request.callback is not NO_CALLBACK and not request.meta.get("media")
+    return "stopped" if is_page else "budget"
 
 
 def _is_robots(request: Request) -> bool:

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from scrapy.http import HtmlResponse, JsonResponse
 
-from imgcrawl.basespiders.following import next_stated
+from imgcrawl.basespiders.following import last_stated, next_stated
 from tests.basespiders.test_every_gallery import JSON, add_galleries, gallery_crawl, names
 from tests.support.crawling import crawl
 from tests.support.server import Server
@@ -37,6 +38,29 @@ def test_an_answer_of_json_names_the_next_one_by_the_usual_names() -> None:
         assert next_stated(HtmlResponse(API, headers={"Link": said})) == ["http://host/b"], said
 
 
+@pytest.mark.parametrize(
+    ("data", "last"),
+    [
+        ({"has_more": True}, 4),
+        ({"data": {"pageInfo": {"hasNextPage": True}}}, 4),
+        ({"next": "/api?page=4"}, 4),
+        ({"meta": {"current_page": 3, "last_page": 7}}, 7),
+        ({"page": 3, "pages": 5, "has_more": True}, 5),
+        ({"pages": 5}, 0),
+        ({"has_more": False, "next": None}, 0),
+        ({"has_more": 1, "total_pages": True}, 0),
+        ({"data": [{"has_more": True, "total_pages": 9}]}, 0),
+        ({"total_pages": 10**400}, 0),
+        ([{"has_more": True}], 0),
+        (None, 0),
+    ],
+)
+def test_an_answer_of_json_says_that_there_are_more_pages(data: Any, last: int) -> None:
+    answer = JsonResponse(API, body=json.dumps(data).encode())
+    assert last_stated(answer, 3, 1) == last
+    assert last_stated(HtmlResponse(API, body=answer.body), 3, 1) == 0
+
+
 def test_a_list_in_json_goes_on_by_what_it_states_and_an_answer_that_is_cut_is_told(
     server: Server, tmp_path: Path
 ) -> None:
@@ -50,6 +74,12 @@ def test_a_list_in_json_goes_on_by_what_it_states_and_an_answer_that_is_cut_is_t
     server.add("/more?c=z", page(3, more=False, cursor="zz"), headers=JSON)
     run = gallery_crawl(server, tmp_path / "more", "/more?c={token}", galleries="items[].url", next="more && cursor")
     assert (names(run), run.code) == (["1", "2", "3", "4"], 0), run.log
+    # It says itself that there is more behind a page without anything.
+    for number, first in ((1, 1), (2, 0), (3, 5)):
+        there = json.loads(page(first))["items"] if first else []
+        server.add(f"/m/{number}", json.dumps({"items": there, "has_more": number < 3}).encode(), headers=JSON)
+    run = gallery_crawl(server, tmp_path / "has_more", "/m/{page}", galleries="items[].url")
+    assert (names(run), run.code) == (["1", "2", "5", "6"], 1), run.log
     # Asked for again, and passed over.
     server.add("/n/1", page(1), headers=JSON)
     server.add("/n/2", page(3)[:-9], headers=JSON)
