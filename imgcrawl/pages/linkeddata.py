@@ -32,6 +32,7 @@ _SPARE_COMMA = re.compile(r",(?=\s*[}\]])")
 _COMMENT_OR_STRING = compile_possessive(r'("(?:[^"\\]++|\\.?)*+"?)|/\*.*?(?:\*/|\Z)|//[^\n]*+', re.DOTALL)
 _BETWEEN = re.compile(r"[; \t\r\n]*+")
 _IMAGE_NAMED = compile_possessive(r'"(?:image|contentUrl|thumbnailUrl)"\s*+:\s*+\[?\s*+"((?:[^"\\]|\\.){4,2000}+)"')
+_NAMES_IMAGE = re.compile(r'"(?:[^"\s]{0,40}[/:])?(?:image|contentUrl|thumbnailUrl)"')
 _DECODER = json.JSONDecoder(strict=False)
 MAX_PEOPLE = 20
 
@@ -61,10 +62,12 @@ def graph_in(scripts: Iterable[str]) -> Graph:
     main: list[Node] = []
     named: dict[str, Node] = {}
     videos: list[Node] = []
+    scripts = iter(scripts)
     for script in scripts:
         left -= len(script)
         if left < 0:
-            leave_out("images")
+            if any(map(_NAMES_IMAGE.search, (script, *scripts))):  # else it is of what is said and sold
+                leave_out("images")
             break
         data = _parsed(script)
         for node, own, is_main in _walk(data, MAX_NODES - len(nodes)):

@@ -39,6 +39,12 @@ _OF_IMAGES = re.compile(
     re.IGNORECASE,
 )
 _OF_OTHERS = re.compile(r"more (?!(?:items|results)\b)[\w-]", re.IGNORECASE)
+_OTHERS = re.compile(
+    r"(?<![a-z])(?:related|similar|recommend\w*|also[-_]?like\w*|you[-_]?may|suggest\w*|comments?|repl(?:y|ies)|reviews?"
+    r"|more[-_]from|sidebar|popular|trending|latest)(?![a-z])",
+    re.IGNORECASE,
+)
+_ABOVE = 6  # elements around one
 _PRESSED = ("button", "input")
 _ANY = (*_PRESSED, "a", "div", "span")
 _COUNTS = re.compile(r"[0-9]\D+[0-9]")
@@ -150,12 +156,21 @@ def more_pressed(page: Selector, text: str, images: Iterable[str], resolve: Call
     own: Set[str] = frozenset()
     may_be_any = "__doPostBack" in text or _LOADS.search(text)  # others are many
     for element, words, is_sure in islice(_more_in(page, _ANY if may_be_any else _PRESSED), _MAX_DOUBTS):
+        if _is_among_others(element):
+            continue
         if _OF_IMAGES.search(words) or (is_sure and not _OF_OTHERS.search(words)):
             own = own or {size_of(image).image for image in images}
             last = deque(_right_before(element).iter("img"), _LAST)
             if last and all(map(is_own, last)):
                 return words
     return ""
+
+
+def _is_among_others(element: Any) -> bool:
+    """Whether *element* is in a part of the page that is called one of other galleries, or of what people say."""
+    around = (element, *islice(element.iterancestors(), _ABOVE))
+    named = (f"{each.get('class') or ''} {each.get('id') or ''}"[:_FEW] for each in around if each.tag != "body")
+    return any(each.tag == "aside" for each in around) or any(map(_OTHERS.search, named))
 
 
 def _is_hidden(element: Any) -> bool:

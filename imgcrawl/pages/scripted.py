@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Set
 from itertools import count
 from typing import NamedTuple
 
-from imgcrawl.pages.bounds import MAX_IMAGES, bounded, leave_out
+from imgcrawl.pages.bounds import MAX_IMAGES, bounded, leave_out, noted
 from imgcrawl.pages.candidates import ORIGINAL, ORNAMENT, PHOTOGRAPH, PLACEHOLDER, Rank, file_name
 from imgcrawl.pages.literals import QUOTES, literal_to, name_before
 from imgcrawl.pages.packed import unpacked_in
@@ -129,7 +129,8 @@ def listed_images(scripts: list[str], states: Iterable[str], base: str, encoding
     list with such a one (`states`)."""
     found: list[str] = []
     copies: list[str] = []
-    lists = list(_lists_in(scripts))
+    with noted() as left_out:
+        lists = list(_lists_in(scripts))
     names = {name for image in shown if len((name := file_name(image)).partition(".")[0]) >= _LEAST_NAME}
     in_states = lists_in_states((*scripts, *states), base, encoding, shown)
 
@@ -144,6 +145,9 @@ def listed_images(scripts: list[str], states: Iterable[str], base: str, encoding
         if is_shown or (is_gallery and len(lists) == 1 and len(images) >= _ALONE):
             found += whole(max(image)[1] for image in images)
             copies += whole(_smaller_in(Stated(images, small)))
+    if not found:  # else the page's own is among those that were read
+        for what in left_out:
+            leave_out(what)
     own = set(whole(max(image)[1] for images, _ in in_states.lists for image in images))
     others = set(whole(in_states.others)) - own
     smaller = {address for stated in in_states.lists for address in whole(_smaller_in(stated))} - own

@@ -7,34 +7,26 @@ what is said to be related, the author's or an advertisement.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from imgcrawl.pages.bounds import leave_out
 from imgcrawl.pages.candidates import ORNAMENT, PLAIN, file_name, is_address, is_file, is_name
-from imgcrawl.pages.frameworks import arguments_of, decoded_in, in_flight, plain, text_of_json
-from imgcrawl.pages.literals import end_of, name_before, parsed
+from imgcrawl.pages.frameworks import decoded_in
 from imgcrawl.pages.sizes import IIIF_NAMES, size_of
+from imgcrawl.pages.statedata import data_in, looked_for
 from imgcrawl.pages.values import SAYS_OTHER, SAYS_SMALL, Stated, images_listed, words_of
-from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute
 
-_MOST_NAMES, _LEAST_NAME = 50, 4  # of what the page shows, and their characters
 _OF_ICONS = (".png", ".gif", ".svg")
-_MOST_STARTS, _MOST_READ = 2_000, 4_000_000  # places where data may begin, and characters that are read of a page
 _MOST_LOOKS = 500_000  # at what is in lists in lists
-_LONGEST, _LONGEST_ADDRESS = 2_000_000, 2_000  # characters of data, and of an address
-_DEEPEST, _MOST_BRACKETS = 40, 500_000  # of data, and of a text: each list takes fifty times what it is written in
+_LONGEST_ADDRESS = 2_000  # characters
+_LEAST_NAME, _DEEPEST, _NAME = 4, 40, 64  # characters of names, at most of those of keys
 _SEVERAL, _MANY = 2, 10
-_NAME = 64  # characters
 _HAS_MORE = re.compile(r"[%?#\s]")  # than the name of a file at its end
 _NEAR = 3  # names above a list that say what it is for
-_START = compile_possessive(r"""(?:^|[=(,:&|?]|return)\s*+(?:([\[{])|(?=["'`](?:[\[{]|%[57]B)))""", re.IGNORECASE)
-_TEXT = compile_possessive(r""""(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+'|`(?:[^`\\]++|\\.)*+`""", re.DOTALL)
-_DECODER = json.JSONDecoder(strict=False)
 # The images of a site are called so, of which a page shows some; and those of one gallery.
 _LIBRARY = re.compile(
     r"(?:^|[^a-z])(?:librar(?:y|ies)|assets|all-(?:media|images|photos|files)|uploads|stock)(?![a-z])"
@@ -73,10 +65,10 @@ def lists_in_states(texts: Sequence[str], base: str, encoding: str, shown: Set[s
     images = ((file_name(image), image) for image in shown)
     known = [(name, image) for name, image in images if len(name) >= _LEAST_NAME and not ORNAMENT.search(name)]
     known.sort(key=lambda each: each[0].lower().endswith(_OF_ICONS))  # they may be many
-    names = dict(known[:_MOST_NAMES])
+    names = dict(known)
     found, doubtful = InStates([], [], set()), list[Stated]()
     every = [*texts, *(decoded for text in texts for decoded in decoded_in(text))] if names else []
-    for text, called, data in _data_in(every, names):
+    for text, called, data in data_in(every, looked_for(list(names), every)):
         lists = _Lists(base, encoding, shown, names)
         if not (called and isinstance(data, list) and all(isinstance(each, str) and "/" in each for each in data)):
             lists.look(data, (called,), 0)  # such a list may be of anything: `series`
@@ -87,71 +79,6 @@ def lists_in_states(texts: Sequence[str], base: str, encoding: str, shown: Set[s
             found.texts.add(text)
     # Beside a list whose first image is shown, or that is called a gallery, it is the site's stock of images.
     return found if found.lists else found._replace(lists=doubtful)
-
-
-def _data_in(texts: Iterable[str], names: dict[str, str]) -> Iterator[tuple[str, str, Any]]:
-    """The data in *texts* that has one of *names* in it, each with its text and what it is called."""
-    left, starts = _MOST_READ, 0
-    flight = ""
-    for text in texts:
-        if "__next_f" in text:
-            flight += in_flight(text)
-            continue
-        position, last = 0, max((text.rfind(name) for name in names), default=-1)
-        if last >= 0 and _has_too_much(text):
-            continue
-        while position <= last and (match := _START.search(text, position)):
-            if left <= 0 or starts >= _MOST_STARTS:
-                leave_out("images")
-                break
-            starts += 1
-            data, end = _read(text, match, names, min(left, _LONGEST))
-            left -= abs(end) - match.end()
-            position = end if end > match.end() else match.end()
-            if data is not None:
-                called = name_before(text[max(0, match.start() - _NAME) : match.start() + 1])
-                yield text, called.rpartition(".")[2], plain(data, abs(end) - match.start())
-    if flight and _has(flight, names) and not _has_too_much(flight):
-        yield flight, "", plain(flight, len(flight))
-
-
-def _has_too_much(text: str) -> bool:
-    if is_more := text.count("[") + text.count("{") > _MOST_BRACKETS:
-        leave_out("images")
-    return is_more
-
-
-def _has(text: str, names: dict[str, str], start: int = 0, end: int | None = None) -> bool:
-    return any(text.find(name, start, end) >= 0 for name in names)
-
-
-def _read(text: str, match: re.Match[str], names: dict[str, str], limit: int) -> tuple[Any, int]:
-    """The data that begins at *match*, if one of *names* is in it, and where it ends; where it is none how far was
-    looked, as a negative number."""
-    if match[1] is None:
-        quoted = _TEXT.match(text, match.end(), match.end() + limit)
-        if quoted is None:
-            return None, -min(match.end() + limit, len(text))
-        return (_in_text(quoted[0]) if _has(quoted[0], names) else None), quoted.end()
-    start = match.end() - 1
-    try:
-        data, end = _DECODER.raw_decode(text, start)
-    except (ValueError, RecursionError):
-        end = end_of(text, start, limit)
-        if not end:
-            return None, -min(start + limit, len(text))
-        if not _has(text, names, start, end):
-            return None, end
-        data = parsed(text[start:end], arguments_of(text, match.start(), end))
-        return data, -end if data is None else end
-    return (data if _has(text, names, start, end) else None), end
-
-
-def _in_text(quoted: str) -> Any:
-    text = text_of_json(quoted)
-    if text[:1] == "%":
-        text = unquote(text)
-    return parsed(text)
 
 
 class _Lists:

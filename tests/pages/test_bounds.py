@@ -77,6 +77,7 @@ def test_what_is_shown_beside_many_icons_is_looked_for_in_data(icons: int) -> No
     assert {f"http://h{file}" for file in album} <= set(found)
 
 
+LISTS = "var a = {" + '"images": ["/o/1.jpg", "/p/2.jpg"], ' * 1_100 + "}"
 TOO_MANY: dict[str, Callable[[], str]] = {
     "a series in a script": lambda: series(MAX_IMAGES + 10),
     "scripts alone": lambda: f"<script>x = {json.dumps(files(MAX_IMAGES + 10, '/a'))}</script>",
@@ -86,7 +87,10 @@ TOO_MANY: dict[str, Callable[[], str]] = {
         + "}}</script>"
     ),
     "a long attribute": lambda: f"<div data-images='{json.dumps(files(60_000))}'></div>",
-    "very long linked data": lambda: f'<script type="application/ld+json">{{"text": "{5_000_000 * "x"}"}}</script>',
+    "very long linked data": lambda: (
+        f'<script type="application/ld+json">{{"text": "{5_000_000 * "x"}", "image": "/a.jpg"}}</script>'
+    ),
+    "very many lists, of which none is the page's": lambda: f"<img src=/g/x/000001.jpg><script>{LISTS}</script>",
 }
 
 
@@ -97,8 +101,35 @@ def test_more_than_are_read_of_one_page_are_told(kind: str) -> None:
     assert left_out == {"images"}
 
 
+ENOUGH: dict[str, Callable[[], str]] = {
+    "linked data that names no image": lambda: (
+        f'<img src=/a.jpg><script type="application/ld+json">{{"text": "{5_000_000 * "x"}"}}</script>'
+    ),
+    "very many lists behind the page's own": lambda: (
+        f"<img src=/g/x/000001.jpg><script>var photos = {json.dumps(files(20))};{LISTS}</script>"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ENOUGH)
+def test_what_has_none_of_the_page_s_images_is_not_told(kind: str) -> None:
+    with noted() as left_out:
+        find_images(ENOUGH[kind](), URL)
+    assert not left_out
+
+
+def test_data_is_found_by_any_of_very_many_images_that_are_shown() -> None:
+    album = [f"/{n}/photo{n}.jpg" for n in range(40)]
+    data = json.dumps({"entry": {"media": [{"file": file, "w": 9} for file in album]}})
+    others = "".join(f"<img src=/o/other{n}.jpg>" for n in range(300))
+    shown = f"{others}<img src={album[0]}>{others.replace('other', 'more')}"
+    found = find_images(f'{shown}<script id=x type="application/json">{data}</script>', URL)
+    assert {f"http://h{file}" for file in album} <= set(found)
+
+
 def test_what_is_left_out_of_a_gallery_s_page_is_told_by_the_crawl(server: Server, tmp_path: Path) -> None:
-    page = '<h1>Album</h1><img src=/i/1.jpg><script type="application/ld+json">{"text": "%s"}</script>'
+    linked = '{"text": "%s", "image": "/a.jpg"}'
+    page = f'<h1>Album</h1><img src=/i/1.jpg><script type="application/ld+json">{linked}</script>'
     server.add("/g/1", (page % (5_000_000 * "x")).encode(), headers={"Content-Type": "text/html"})
     server.add("/i/1.jpg", jpeg())
     run = crawl(tmp_path, "gallery", {"gallery": server.url("/g/1")})

@@ -34,6 +34,10 @@ GALLERIES = {
     f"<article>{SHOWN}</article><aside><p><a href=/x>News</a><p><button class=load-more>Load more</button></aside>": "",
     f"{SHOWN}<p>3 of 60</p><button class=load-more>Load more</button>": "Load more",
     f"{SHOWN}<button class=load-more hidden>Load more</button>": "",
+    f"<section class=related-galleries>{SHOWN}<div><button class=load-more>Load more</button></div></section>": "",
+    f"<aside><h3>Popular</h3>{SHOWN}<button class=load-more>Load more</button></aside>": "",
+    f"<div id=you-may-also-like>{SHOWN}<p><button>View more photos</button></p></div>": "",
+    f"<div class='unrelated album'>{SHOWN}<button class=load-more>Load more</button></div>": "Load more",
     f"{SHOWN}<a class=load-more href=/g/1?page=2>Load more</a><button class=download>Download</button>": "",
     "<p>text</p><button class=load-more>Load more images</button>": "",
 }
