@@ -24,7 +24,7 @@ from imgcrawl.pages.continued import continues, goes_on, offset_in, renumbers
 from imgcrawl.pages.links import MAX_FRAMES, frames_of
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS, leads_on, named_by, words_of
-from imgcrawl.pages.sheets import MAX_SHEETS, images_in_sheet, names_in, sheets_of
+from imgcrawl.pages.sheets import MAX_SHEETS, images_in_sheet, imported_by, names_in, sheets_of
 from imgcrawl.pages.shown import Caption
 from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import absolute
@@ -115,11 +115,20 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
 
         def read(answer: Response, number: int) -> Subpage:
             css = answer.text if isinstance(answer, TextResponse) and 200 <= answer.status < 300 else ""
+            imported.extend(imported_by(css, answer.url))
             return Subpage(number, response.url, tuple(images_in_sheet(css, answer.url, names)))
 
-        first = enumerate(sheets[:MAX_SHEETS], 1)
-        pages = (self.fetch_page(number, url, response, partial(read, number=number)) for number, url in first)
-        if found := [page for page in await gather(*pages) if page.images]:
+        known: dict[str, None] = {}
+        found: list[Subpage] = []
+        for _ in range(MAX_LEVEL):
+            imported: list[str] = []
+            new = (sheet for sheet in dict.fromkeys(sheets) if sheet not in known)
+            numbered = list(enumerate(bounded(new, MAX_SHEETS - len(known)), len(known) + 1))
+            known |= {url: None for _, url in numbered}
+            pages = (self.fetch_page(number, url, response, partial(read, number=number)) for number, url in numbered)
+            found += await gather(*pages)
+            sheets = imported
+        if found := [page for page in found if page.images]:
             self.fill_images(item, found)
             del item["image_names"]
 

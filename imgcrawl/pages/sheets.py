@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Set
 from html import unescape
+from itertools import chain
 
 from imgcrawl.pages.backgrounds import backgrounds
 from imgcrawl.pages.candidates import ORNAMENT, PLACEHOLDER, file_name
@@ -12,10 +13,15 @@ from imgcrawl.pages.tags import tags
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute
 
-MAX_SHEETS = 10  # of a page
+MAX_SHEETS = 30  # of a page, and imported by these
 _LINKS = frozenset(("link",))
 _NAMED = compile_possessive(r"""[\s"'](?:class|id)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""", re.IGNORECASE)
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
+_STYLE = re.compile(r"<style\b[^<>]{0,2000}+>(.*?)(?:</style|\Z)", re.DOTALL | re.IGNORECASE)
+_IMPORT = compile_possessive(
+    r"""@import\s++(?:url\(\s*+)?(?:"([^"\n]{1,2000}+)"|'([^'\n]{1,2000}+)'|([^"'()\s;]{1,2000}+))\s*+\)?([^;{}]{0,200})""",
+    re.IGNORECASE,
+)
 _SELECTED = compile_possessive(r"[.#]((?:[\w-]|[^\x00-\x7f]|\\.)++)")
 _PART = re.compile(
     r"(?:^|[^a-z])(?:bg|back(?:ground|drop)?|pattern|texture|tile|shadow|gradient|line|ui)(?:[^a-z]|$)", re.IGNORECASE
@@ -23,11 +29,21 @@ _PART = re.compile(
 
 
 def sheets_of(html: str, base: str, encoding: str) -> list[str]:
-    """The addresses of the style sheets that the page links to, but for those for print, and others to choose from."""
+    """The addresses of the style sheets that the page links to or imports, but for those for print, and others to
+    choose from."""
     links = (tag.attributes for tag in tags(html, _LINKS) if tag.name == "link")
     used = (each for each in links if each.get("rel", "").lower().split() == ["stylesheet"])
     hrefs = (each.get("href", "") for each in used if "print" not in each.get("media", "").lower())
-    return list(dict.fromkeys(filter(None, (absolute(base, href, encoding) for href in hrefs if href))))
+    linked = filter(None, (absolute(base, href, encoding) for href in hrefs if href))
+    imported = (sheet for style in _STYLE.finditer(html) for sheet in imported_by(style[1], base))
+    return list(dict.fromkeys(chain(linked, imported)))
+
+
+def imported_by(css: str, url: str) -> list[str]:
+    """The addresses of the style sheets that *css*, of one at *url*, imports, but for those for print."""
+    rules = _IMPORT.finditer(_COMMENT.sub(" ", css)) if "@import" in css else ()
+    used = (match[1] or match[2] or match[3] for match in rules if "print" not in match[4].lower())
+    return list(dict.fromkeys(filter(None, (absolute(url, sheet) for sheet in used))))
 
 
 def names_in(html: str) -> set[str]:
@@ -43,7 +59,7 @@ def images_in_sheet(css: str, url: str, names: Set[str]) -> list[str]:
     for rule in _COMMENT.sub(" ", css).split("}"):
         selectors, _, style = rule.rpartition("{")
         if "url(" not in style.lower() or not any(
-            _is_used(each, names) for each in selectors.rpartition("{")[2].split(",")
+            _is_used(each, names) for each in selectors.rpartition("{")[2].rpartition(";")[2].split(",")
         ):
             continue
         found |= dict.fromkeys(_photographs(style))

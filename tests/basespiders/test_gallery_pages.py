@@ -4,7 +4,7 @@ import re
 import time
 from pathlib import Path
 
-from imgcrawl.pages.sheets import images_in_sheet, names_in
+from imgcrawl.pages.sheets import images_in_sheet, imported_by, names_in
 from tests.support.crawling import crawl
 from tests.support.server import Exchange, Misbehaviour, Server, jpeg
 
@@ -180,6 +180,30 @@ def test_photographs_behind_elements_without_an_image_are_those_of_the_style_she
     assert "/css/print.css" not in server.paths()
 
 
+def test_style_sheets_import_others(server: Server, tmp_path: Path) -> None:
+    linked = "".join(f"<link rel=stylesheet href=/css/{number}.css>" for number in range(12))
+    style = "<style>/* @import 'no.css' */ @import url(/css/in.css); @import url(/css/print.css) print; p {}</style>"
+    tiles = "".join(f"<div class=t{number}></div>" for number in range(4))
+    server.add("/a", f"<title>A</title>{linked}{style}{tiles}".encode(), headers={"Content-Type": "text/html"})
+    sheets = {
+        "0": "@import '1.css'; @import \"one/two.css\" screen;",
+        "11": ".t0{background:url(/i/0.jpg)}",
+        "in": ".t1{background:url(/i/1.jpg)}",
+        "one/two": "@import url('../0.css');@import url( ../three.css );.t2{background:url(/i/2.jpg)}",
+        "three": "@import 'four.css';.t3{background:url(/i/3.jpg)}",
+    }
+    for name, css in sheets.items():
+        server.add(f"/css/{name}.css", css.encode(), headers={"Content-Type": "text/css"})
+    for number in range(4):
+        server.add(f"/i/{number}.jpg", jpeg(64 + number))
+    run = crawl(tmp_path, "gallery", {"gallery": server.url("/a")}, PRIVATE_HOSTS_ALLOWED="127.0.0.1")
+    (item,) = run.items
+    assert sorted(image["url"].rpartition("/")[2] for image in item["images"]) == [f"{n}.jpg" for n in range(4)]
+    asked = [path for path in server.paths() if path.startswith("/css/")]
+    assert len(asked) == len(set(asked)) == 15
+    assert "left_out" not in item
+
+
 def test_a_style_sheet_without_end_is_read_in_bounded_time() -> None:
     before = time.process_time()
     for sheet in (
@@ -191,4 +215,5 @@ def test_a_style_sheet_without_end_is_read_in_bounded_time() -> None:
     ):
         images_in_sheet(sheet, "https://site.example/a.css", {"a"})
         names_in(f"<p class='{sheet}")
+        imported_by(sheet, "https://site.example/a.css")
     assert time.process_time() - before < 5
