@@ -15,7 +15,7 @@ from imgcrawl.pages.literals import parsed
 from imgcrawl.pages.tags import EXTENSION
 from imgcrawl.possessive import compile_possessive
 
-_MOST_NODES, _DEEPEST, _MOST_REFERENCES = 200_000, 40, 3
+_MOST_NODES, _DEEPEST, _MOST_REFERENCES = 200_000, 100, 3
 # Next.js: texts that are pushed one after the other, together rows with a number in front, and `$` and that in others.
 _FLIGHT = compile_possessive(r"""__next_f\.push\(\s*+\[\s*+1\s*+,\s*+("(?:[^"\\]++|\\.)*+")""", re.DOTALL)
 _ROW = compile_possessive(r"^([0-9a-f]{1,6}):(?=[\[{\"])", re.MULTILINE)

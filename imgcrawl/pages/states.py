@@ -23,7 +23,7 @@ from imgcrawl.urls import absolute
 _OF_ICONS = (".png", ".gif", ".svg")
 _MOST_LOOKS = 500_000  # at what is in lists in lists
 _LONGEST_ADDRESS = 2_000  # characters
-_LEAST_NAME, _DEEPEST, _NAME = 4, 40, 64  # characters of names, at most of those of keys
+_LEAST_NAME, _DEEPEST, _NAME = 4, 100, 64  # characters of names, at most of those of keys
 _SEVERAL, _MANY = 2, 10
 _HAS_MORE = re.compile(r"[%?#\s]")  # than the name of a file at its end
 _NEAR = 3  # names above a list that say what it is for

@@ -19,7 +19,7 @@ _ORIGINAL = re.compile(
     re.IGNORECASE,
 )
 _SIZE = re.compile(r"\b([0-9]{3,5})\s*+(?:px\s*+)?[x×*]\s*+([0-9]{3,5})\b")
-_MOST = 200  # links that are looked at
+_MOST = 5_000  # links that are looked at
 _FEW, _LONG = 50, 1_000  # elements in one of them, and characters
 
 

@@ -343,3 +343,5 @@ def test_where_links_do_not_say_which_size_is_the_largest_none_is_taken_for_it()
     assert offered_versions(Selector(page.partition("<a href=/d")[0]), "http://host/", "utf-8") == [
         "http://host/b.jpg", "http://host/a.jpg",
     ]  # fmt: skip
+    behind = "<a href=/x>x</a>" * 1_000 + "<a href=/o.jpg download>Original</a>"
+    assert offered_versions(Selector(behind), "http://host/", "utf-8") == ["http://host/o.jpg"]

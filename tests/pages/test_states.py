@@ -209,6 +209,13 @@ def test_what_is_shown_in_folders_of_its_own_is_not_looked_for_in_that_of_anothe
     assert found(script(json.dumps({"references": files})), *sizes) == sorted(sizes)
 
 
+def test_data_of_many_levels() -> None:
+    data: Any = {"entry": THINGS}
+    for _ in range(40):
+        data = {"children": [data]}
+    assert found(script(f"x = {json.dumps(data)}"), IMAGES[0]) == sorted(IMAGES)
+
+
 def test_numbered_things_and_lists_side_by_side() -> None:
     entities = {"photos": {str(number): thing for number, thing in enumerate(THINGS)}}
     assert found(script(f"x = {json.dumps(entities)}"), IMAGES[0]) == sorted(IMAGES)
