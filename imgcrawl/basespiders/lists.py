@@ -14,17 +14,23 @@ from scrapy.downloadermiddlewares.retry import get_retry_request
 from scrapy.http import Response, TextResponse
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import addresses, content_type, is_page, is_readable, request_of, select, text_of
+from imgcrawl.basespiders.base import addresses, content_type, is_page, is_readable, request_of, select
 from imgcrawl.basespiders.fedlists import FedListsSpider
 from imgcrawl.basespiders.following import asked_for, next_on, next_unnamed, sent_to
-from imgcrawl.basespiders.losses import lost_list, was_stopped
-from imgcrawl.basespiders.queries import is_broken
-from imgcrawl.basespiders.questions import QUESTIONS, asked_of_walk, asked_reason, password_asked, question_on
+from imgcrawl.basespiders.losses import lost_list, times_asked, was_stopped
+from imgcrawl.basespiders.questions import (
+    LOOK_AGAIN,
+    QUESTIONS,
+    asked_of_walk,
+    asked_reason,
+    is_busy,
+    lack_of,
+    password_asked,
+)
 from imgcrawl.basespiders.sites import EarlierWalksSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.identity import Identity
-from imgcrawl.pages.busy import says_busy
 from imgcrawl.pages.login import Form, login_forms
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
 from imgcrawl.pages.pagination import leads_on
@@ -119,7 +125,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         are_known = (address in known for address in found)
         step = await outside_loop(size, after, map(self._identity.of, found), seen.named, are_known)
         # What is pinned may stand around what says that there were too many requests.
-        busy = not step.brings_new and await outside_loop(size, _is_busy, response)
+        busy = not step.brings_new and await outside_loop(size, is_busy, response)
         if not found or busy:
             asks = "login" if seen.forms and not before.asks else ""  # some sites ask on each page
             why = asks or ("busy" if busy else await asked_of_walk(self, seen.why, page, before, self.found_on))
@@ -149,8 +155,8 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         found = self.found_on(response)
         if not self.is_numbered():
             self._names_next(response, page)
-        why = "" if found else question_on(response, is_first=page == self.first_page)
-        why = why or ("corrupt" if not found and is_broken(response) else "")
+        is_first = page == self.first_page
+        why = "" if found else lack_of(response, is_first=is_first, is_linked=not self.is_numbered())
         return _Seen(found, self.last_named(response, page, offset, len(found)), forms, why)
 
     # The end, and what only looks like it
@@ -170,10 +176,12 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 yield from self.list_lacks(response, page, walk, why, again=False)
             return
         links_on = bool(self.next_address(response, page, walk)) and not self.is_numbered()
-        if why or links_on or page < walk.named:
-            yield from self.list_lacks(response, page, walk, why or "nothing", again=True)
+        if why not in ("", LOOK_AGAIN) or links_on or page < walk.named:
+            yield from self.list_lacks(response, page, walk, why.replace(LOOK_AGAIN, "") or "nothing", again=True)
         elif page == self.first_page:
             self.report(f"{response.url}: page one has {self.looked_for()}")
+        elif why and not times_asked(request := cast("Request", response.request)):
+            yield from filter(None, [self.asked_again(request, page, "list_nothing")])
 
     def list_lacks(self, response: Response, page: int, walk: Walk, reason: str, *, again: bool) -> Iterator[Any]:
         """A page that should show something does not: *again* is tried, then the walk looks past it."""
@@ -191,8 +199,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
 
     def asked_again(self, request: Request, page: int, reason: str) -> Request | None:
         """List page *page* once more, without what a downloader noted in *request*; None after RETRY_TIMES times."""
-        times = request.meta.get("retry_wait") or request.meta.get("retry_times", 0)
-        asked = request.replace(meta={**request.meta, "retry_times": times})
+        asked = request.replace(meta={**request.meta, "retry_times": times_asked(request)})
         retry = get_retry_request(asked, spider=self, reason=reason, give_up_log_level=logging.DEBUG)
         if retry is None:
             return None
@@ -291,7 +298,3 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 found, refused = [], str(refusal)
             self._next[response] = self.next_link, found, refused
         return found
-
-
-def _is_busy(response: Response) -> bool:
-    return says_busy(text_of(response, "//body") if is_page(response) else cast("TextResponse", response).text)

@@ -11,7 +11,7 @@ from imgcrawl.pages.bounds import LEFT_OUT
 from imgcrawl.samples import samples_of
 
 if TYPE_CHECKING:
-    from scrapy import Spider
+    from scrapy import Request, Spider
     from twisted.python.failure import Failure
 
 
@@ -19,6 +19,12 @@ def was_stopped(failure: Failure) -> bool:
     """Whether a page was given up because the crawl is being stopped: nothing is wrong with it, and the same crawl goes
     on with it where it can."""
     return reason_of(cast("BaseException", failure.value))[1] == "stopped"
+
+
+def times_asked(request: Request) -> int:
+    """How often *request* was asked for again."""
+    times: int = request.meta.get("retry_wait") or request.meta.get("retry_times", 0)
+    return times
 
 
 def lost_gallery(spider: Spider, url: str, reason: str) -> None:

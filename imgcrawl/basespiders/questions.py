@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from typing import cast
 
 from parsel import Selector
 from scrapy.http import Response, TextResponse
@@ -11,11 +12,13 @@ from scrapy.http.request import NO_CALLBACK
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import failed_reason, is_page
+from imgcrawl.basespiders.base import failed_reason, is_page, text_of
 from imgcrawl.basespiders.following import sent_to
+from imgcrawl.basespiders.queries import is_broken
 from imgcrawl.basespiders.sites import ListAddressesSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.failures import reason_of
+from imgcrawl.pages.busy import says_busy, says_not_yet, says_wrong
 from imgcrawl.pages.login import Form, asks_age, asks_login, question_of
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
 from imgcrawl.webrequest import WebRequest
@@ -25,6 +28,8 @@ QUESTIONS = {
     "login": "is a form to log in: the session has ended, or COOKIES_FILE is missing",
     "age_gate": "asks how old one is, which a cookie in COOKIES_FILE may answer",
 }
+LOOK_AGAIN = "once more"  # why a list page shows nothing: it may be for the moment
+_SHORT = 20_000  # bytes of a page that says no more than that it has nothing
 _LARGEST = 256 * 1024  # bytes of an error's page that is looked at; none of those that ask is as large
 _MOST_LINKS = 15
 
@@ -40,6 +45,27 @@ def question_on(response: Response, *, is_first: bool) -> str:
     if not is_first and len(page.xpath(f"(//a/@href)[position() <= {_MOST_LINKS + 1}]")) > _MOST_LINKS:
         return ""
     return "login" if asks_login(page) else "age_gate" if asks_age(page) else ""
+
+
+def is_busy(response: Response) -> bool:
+    return says_busy(_text(response))
+
+
+def lack_of(response: Response, *, is_first: bool, is_linked: bool) -> str:
+    """Why a list page shows nothing: what it asks, "corrupt", or, unless it *is_first*, "error" where one before it
+    *is_linked* to it and it says that something went wrong; `LOOK_AGAIN` where that, or a link to it, lets one expect
+    more the next time."""
+    why = question_on(response, is_first=is_first) or ("corrupt" if is_broken(response) else "")
+    if why or is_first:
+        return why
+    text = _text(response) if len(response.body) < _SHORT else "much"
+    if is_linked:
+        return "error" if says_wrong(text) else LOOK_AGAIN
+    return LOOK_AGAIN if says_not_yet(text) else ""
+
+
+def _text(response: Response) -> str:
+    return text_of(response, "//body") if is_page(response) else cast("TextResponse", response).text
 
 
 async def asked_of_walk(

@@ -57,8 +57,8 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
 
     Beside Scrapy's codes 425, 520 to 527 and 530 are retried, unless RETRY_HTTP_CODES is set. A page or an image
     without a byte in it is asked for once more. One in whose place there is a page that says that there were too many
-    requests, or that comes with the status 202, is asked for again as after any other failure; an image in whose
-    place one says nothing, to wait, or that something went wrong, once more. A gallery's page that stays so fails
+    requests, or that comes with the status 202, is asked for again as after any other failure; one that says nothing,
+    to wait, or that something went wrong, once more. A gallery's page that stays so fails
     (``empty``, ``busy``).
 
     A TLS failure is not retried, an unknown host name twice at most. A wait ends as soon as the crawl is being
@@ -142,7 +142,7 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
         may_again = lacks == "busy" or not request.meta.get("retry_times")
         if may_again and not request.meta.get("dont_retry") and (again := self._retry(request, lacks)):
             return again if await self._waited(request, again) else response
-        if request.meta.get("task") in _OF_A_GALLERY:
+        if request.meta.get("task") in _OF_A_GALLERY and lacks != "not yet":
             raise RequestRefused(lacks, f"{response.url}: status {response.status}")
         return response
 
@@ -180,13 +180,14 @@ def _lacks(request: Request, response: Response) -> str:
 
 def _said(response: Response, *, is_page: bool) -> str:
     """ "busy" if *response* says that there were too many requests, or that what was asked for is still being made. A
-    page that has images is one, whatever it says. "not yet" if, in the place of an image, it says something like it."""
+    page that has images is one, whatever it says. "not yet" if it has none, and says something like it."""
     body = response.body[:_SHORT]
     kind = response.headers.get("Content-Type") or b""
     is_text = body.lstrip()[:1] in (b"<", b"{") or kind.startswith((b"text/", b"application/json"))
-    if not is_text or (is_page and _IMAGE.search(body)):
+    has_images = is_text and _IMAGE.search(body)
+    if not is_text or (is_page and has_images):
         return ""
     text = _TAGS.sub(b" ", body).decode("utf-8", "replace")
-    if response.status == _ACCEPTED or says_busy(text):
-        return "" if is_page and _IMAGE.search(response.body, 0, _LONG) else "busy"
-    return "not yet" if not is_page and not _IMAGE.search(body) and says_not_yet(text) else ""
+    said = "busy" if response.status == _ACCEPTED or says_busy(text) else ""
+    said = said or ("not yet" if not has_images and says_not_yet(text) else "")
+    return "" if said and is_page and _IMAGE.search(response.body, 0, _LONG) else said

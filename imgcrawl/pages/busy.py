@@ -29,14 +29,18 @@ _BUSY = re.compile(
 _BESIDE = compile_possessive(
     r'"[^"\\]*+(?:\\.[^"\\]*+)*+" ?:(?! ?true\b)|protected by (?:google |invisible )*(?:re|h)?captcha', re.IGNORECASE
 )
-# Of what stands in the place of an image only: a page that shows images may say so of these.
+# Of what stands in the place of an image, or of a page of which nothing comes: others may say so of their images.
 _NOT_YET = re.compile(
     r"please (?:wait|stand by|hold on|reload|refresh)|(?:one|a) moment,? please"
     r"|^(?:loading|redirecting|processing)\b.{0,40}$"
     r"|(?:is|are) (?:still |now |currently )?being"
-    r" (?:generated|processed|prepared|created|made|rendered|resized|converted)"
-    r"|(?:internal|unexpected|unknown|temporary|database|gateway) (?:\w+ )?error|\berror:? (?:code:? )?5[0-9]{2}\b"
-    r"|\ban error (?:has )?occurred|something went wrong|gateway time-?out|bad gateway",
+    r" (?:generated|processed|prepared|created|made|rendered|resized|converted)",
+    re.IGNORECASE,
+)
+_WENT_WRONG = re.compile(
+    r"(?:internal|unexpected|unknown|temporary|database|gateway) (?:\w+ )?error|\berror:? (?:code:? )?5[0-9]{2}\b"
+    r"|\ban error (?:has )?occurred|something went wrong|gateway time-?out|bad gateway"
+    r"|\b(?:under|down for|scheduled|undergoing|in) maintenance\b|^maintenance\b|\bbe (?:right )?back (?:soon|shortly)",
     re.IGNORECASE,
 )
 _BUSY_TEXT = 2_000  # characters
@@ -49,6 +53,13 @@ def says_busy(text: str) -> bool:
 
 
 def says_not_yet(text: str) -> bool:
-    """Whether the *text* of what stands in the place of an image says that it may be there the next time."""
+    """Whether the *text* of what stands in the place of an image, or of a page of which nothing comes, says that it may
+    be there the next time."""
     text = " ".join(text.split())
-    return len(text) <= _BUSY_TEXT and (not text or _NOT_YET.search(text) is not None)
+    return not text or says_wrong(text) or (len(text) <= _BUSY_TEXT and _NOT_YET.search(text) is not None)
+
+
+def says_wrong(text: str) -> bool:
+    """Whether it says that something went wrong."""
+    text = " ".join(text.split())
+    return len(text) <= _BUSY_TEXT and _WENT_WRONG.search(text) is not None

@@ -152,6 +152,34 @@ def test_a_busy_page_and_a_hole_in_the_middle_are_asked_again_and_looked_past(se
     assert "1 list page could not be had" in run.log
 
 
+def test_a_page_that_a_link_leads_to_and_that_shows_nothing_is_asked_for_once_more(
+    server: Server, tmp_path: Path
+) -> None:
+    add_galleries(server)
+    first = links("/g/1") + "<a rel=next href=/walk?p=2>next</a>"
+    add(server, {"/walk?p=2": "<header>Photos</header><ul></ul>", "/g/2": "<h1>Please wait...</h1>"}, times=1)
+    add(server, {"/g/3": "<img src=/i/3a><a rel=next href=/g/3/2>next</a>"})
+    add(server, {"/g/3/2": "<h1>Oops</h1>An error occurred"}, times=1)
+    add(server, {"/g/3/2": "<img src=/i/3b>", "/walk": first})
+    add(server, {"/walk?p=2": links("/g/2", "/g/3") + "<a rel=next href=/walk?p=3>next</a>", "/walk?p=3": "No more"})
+    run = gallery_crawl(server, tmp_path / "once", "/walk")
+    assert (names(run), run.code) == (["1", "2", "3"], 0), run.log
+    assert sorted(len(item["images"]) for item in run.items) == [1, 1, 2]
+    assert (server.count("/walk?p=2"), server.count("/walk?p=3")) == (2, 2), "and no more: that is the end"
+    # What says to the last that something went wrong is no end.
+    add(server, {"/walk?p=3": "<h1>Internal Server Error</h1>"})
+    run = gallery_crawl(server, tmp_path / "wrong", "/walk", RETRY_TIMES="1")
+    assert (names(run), run.code) == (["1", "2", "3"], 1), run.log
+    assert "list page could not be had, so galleries may be missing (error: 1)" in run.log
+    # By numbers each list has an end that shows nothing.
+    add(server, {"/list/1": links("/g/1"), "/list/3": "No more"})
+    add(server, {"/list/2": "<h1>Down for maintenance</h1>"}, times=1)
+    add(server, {"/list/2": links("/g/2")})
+    run = gallery_crawl(server, tmp_path / "numbers")
+    assert (names(run), run.code) == (["1", "2"], 0), run.log
+    assert (server.count("/list/2"), server.count("/list/3")) == (2, 1)
+
+
 @pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one", "two"])
 def test_why_list_pages_could_not_be_had_is_told(server: Server, tmp_path: Path, workers: tuple[str, ...]) -> None:
     add_galleries(server)

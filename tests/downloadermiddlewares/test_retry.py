@@ -85,6 +85,10 @@ SLOWER = "<p>Too many requests"
         ('<i style="background-image: url(/media/17)"></i>' + SLOWER, ""),
         ('<a class=x href="/original/17" download>Original</a>' + SLOWER, ""),
         ('<meta property="og:image" content="/media/17">' + SLOWER, ""),
+        ("<h1>Please wait...</h1>", "not yet"),
+        ("<title>Site</title><h1>Something went wrong</h1>", "not yet"),
+        ("<h1>An error occurred</h1>" + 30_000 * " " + "<img src=/media/17>", ""),
+        ("<h1>Album</h1><p>of what was in maintenances", ""),
     ],
 )
 def test_a_page_of_a_gallery_that_names_a_limit_or_has_images_is_not_busy(body: str, lacks: str) -> None:
