@@ -178,10 +178,10 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         links_on = bool(self.next_address(response, page, walk)) and not self.is_numbered()
         if why not in ("", LOOK_AGAIN) or links_on or page < walk.named:
             yield from self.list_lacks(response, page, walk, why.replace(LOOK_AGAIN, "") or "nothing", again=True)
-        elif page == self.first_page:
-            self.report(f"{response.url}: page one has {self.looked_for()}")
         elif why and not times_asked(request := cast("Request", response.request)):
             yield from filter(None, [self.asked_again(request, page, "list_nothing")])
+        elif page == self.first_page:
+            self.report(f"{response.url}: page one has {self.looked_for()}")
 
     def list_lacks(self, response: Response, page: int, walk: Walk, reason: str, *, again: bool) -> Iterator[Any]:
         """A page that should show something does not: *again* is tried, then the walk looks past it."""

@@ -55,11 +55,10 @@ def lack_of(response: Response, *, is_first: bool, is_linked: bool) -> str:
     """Why a list page shows nothing: what it asks, "corrupt", or, unless it *is_first*, "error" where one before it
     *is_linked* to it and it says that something went wrong; `LOOK_AGAIN` where that, or a link to it, lets one expect
     more the next time."""
-    why = question_on(response, is_first=is_first) or ("corrupt" if is_broken(response) else "")
-    if why or is_first:
+    if why := question_on(response, is_first=is_first) or ("corrupt" if is_broken(response) else ""):
         return why
     text = _text(response) if len(response.body) < _SHORT else "much"
-    if is_linked:
+    if is_linked and not is_first:
         return "error" if says_wrong(text) else LOOK_AGAIN
     return LOOK_AGAIN if says_not_yet(text) else ""
 

@@ -39,7 +39,7 @@ _NOT_YET = re.compile(
 )
 _WENT_WRONG = re.compile(
     r"(?:internal|unexpected|unknown|temporary|database|gateway) (?:\w+ )?error|\berror:? (?:code:? )?5[0-9]{2}\b"
-    r"|\ban error (?:has )?occurred|something went wrong|gateway time-?out|bad gateway"
+    r"|an error (?:has )?occurred|something went wrong|gateway time-?out|bad gateway"
     r"|\b(?:under|down for|scheduled|undergoing|in) maintenance\b|^maintenance\b|\bbe (?:right )?back (?:soon|shortly)",
     re.IGNORECASE,
 )

@@ -160,6 +160,7 @@ def test_a_page_that_a_link_leads_to_and_that_shows_nothing_is_asked_for_once_mo
     add(server, {"/walk?p=2": "<header>Photos</header><ul></ul>", "/g/2": "<h1>Please wait...</h1>"}, times=1)
     add(server, {"/g/3": "<img src=/i/3a><a rel=next href=/g/3/2>next</a>"})
     add(server, {"/g/3/2": "<h1>Oops</h1>An error occurred"}, times=1)
+    add(server, {"/walk": "<h1>Oops</h1>An error occurred"}, times=1)
     add(server, {"/g/3/2": "<img src=/i/3b>", "/walk": first})
     add(server, {"/walk?p=2": links("/g/2", "/g/3") + "<a rel=next href=/walk?p=3>next</a>", "/walk?p=3": "No more"})
     run = gallery_crawl(server, tmp_path / "once", "/walk")

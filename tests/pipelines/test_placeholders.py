@@ -188,10 +188,11 @@ def test_what_was_told_before_a_placeholder_was_known_is_told_anew_and_known_in_
 GONE = """
     removed.png image-removed.gif not_found.png no-image.jpg noimage.jpg default_cover.9943b5969c.png placeholder.svg
     hotlinking.gif 403.gif imagenotfound.png deleted.jpg photo_unavailable.png no_longer_available.png
+    loading.gif ajax-loader.gif please_wait.png coming-soon.jpg image_loading.1.gif
 """
 THERE = """
     b.jpg default.jpg notebook.jpg 4033.jpg nothing.jpg photographs.jpg maxresdefault.jpg missing-persons.jpg
-    blocked-road.jpg cover.jpg no.jpg
+    blocked-road.jpg cover.jpg no.jpg loading-dock.jpg loader.jpg waiting-room.jpg
 """
 
 
