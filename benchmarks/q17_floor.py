@@ -70,12 +70,14 @@ def alone(last: str) -> Peer:
 LADDER = [floor("Scrapy's downloader", "downloader", step) for step in STEPS]
 DECODE, STRUCTURE = LADDER[-1], LADDER[2]
 THREADS = floor("Scrapy's downloader, 2 threads", "downloader", "outcome", "-a", "threads=2")
+# The last two steps of each: with decoding, and without.
+USUAL = "Scrapy with its usual middlewares and extensions, 2 threads"
 LEAN = {
+    "Scrapy as it is usual, 2 threads": tuple(
+        floor(USUAL, "downloader", step, *STOCK, "-a", "threads=2") for step in ("outcome", "sha256")
+    ),
     "Scrapy's downloader": (DECODE, STRUCTURE),
     "its aiohttp handler": tuple(floor("Scrapy's aiohttp handler", "handler", step) for step in ("outcome", "sha256")),
-    "aiohttp for images, Scrapy for pages": tuple(
-        floor("aiohttp, Scrapy for pages", "aiohttp", step) for step in ("outcome", "sha256")
-    ),
     "aiohttp alone": (alone("outcome"), alone("sha256")),
 }
 PEERS = (
@@ -87,7 +89,6 @@ PEERS = (
     peers.IMG2DATASET,
     peers.GALLERY_DL,
     floor("Scrapy's scheduler", "scheduler", "outcome"),
-    floor("Scrapy's downloader, its usual middlewares and extensions", "downloader", "outcome", *STOCK),
     THREADS,
     *LADDER,
     *(peer for name, both in LEAN.items() if both[0] is not DECODE for peer in both),

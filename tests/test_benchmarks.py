@@ -221,7 +221,7 @@ def test_the_readme_keeps_what_people_wrote_and_gets_the_table(tmp_path: Path, m
     assert "never measured: not measured: not judged" in text
 
 
-@pytest.mark.parametrize("way", ["scheduler", "downloader", "handler", "aiohttp", "alone"])
+@pytest.mark.parametrize("way", ["scheduler", "downloader", "handler", "alone"])
 @pytest.mark.parametrize("last", ["thrown away", "outcome"])
 def test_the_floor_does_what_it_says(way: str, last: str, bench: Bench, cache: Path) -> None:
     site = Site(30)

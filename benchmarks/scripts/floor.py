@@ -1,10 +1,9 @@
 """The least that brings images home with Scrapy and aiohttp: settings and spider in one module
 (SCRAPY_SETTINGS_MODULE=floor), without middlewares, extensions and pipelines.
 
--a way=WAY says how an image is asked for: `scheduler` (a request like any), `downloader` (as media pipelines do),
-`handler` (Scrapy's aiohttp handler alone) or `aiohttp` (its session; Scrapy has the pages only). -a last=STEP says what
-is done with it (`keeping`), -a threads=N where: in the event loop (0) or in as many threads. -a part=0/2 takes the
-first of each two galleries.
+-a way=WAY says how an image is asked for: `scheduler` (a request like any), `downloader` (as media pipelines do) or
+`handler` (Scrapy's aiohttp handler alone). -a last=STEP says what is done with it (`keeping`), -a threads=N where: in
+the event loop (0) or in as many threads. -a part=0/2 takes the first of each two galleries.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import gc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import aiohttp
 import scrapy
 from keeping import Keeper
 
@@ -46,8 +44,6 @@ class FloorSpider(scrapy.Spider):
         self.pool = ThreadPoolExecutor(int(self.threads)) if int(self.threads) else None
         self.room = asyncio.Semaphore(self.settings.getint("CONCURRENT_REQUESTS"))
         self.ask = getattr(self, f"ask_{self.way}", None)
-        if self.way == "aiohttp":
-            self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         yield scrapy.Request(f"{self.base}/topic/{self.topic}/page/1", self.parse, cb_kwargs={"page": 1})
 
     def parse(self, response, page):
@@ -81,17 +77,11 @@ class FloorSpider(scrapy.Spider):
         async with self.room:
             return (await self.crawler.engine.downloader.handlers.download_request_async(request)).body
 
-    async def ask_aiohttp(self, url):
-        async with self.room, self.session.get(url) as answer:
-            return await answer.read()
-
     async def keep(self, url, body):
         if self.pool:
             await asyncio.get_running_loop().run_in_executor(self.pool, self.keeper.keep, url, body)
         else:
             self.keeper.keep(url, body)
 
-    async def closed(self, reason):
+    def closed(self, reason):
         self.keeper.note()
-        if self.way == "aiohttp":
-            await self.session.close()
