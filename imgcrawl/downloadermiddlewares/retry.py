@@ -169,13 +169,13 @@ def _lacks(request: Request, response: Response) -> str:
     """What is wrong with *response*, which came in the place of an image or of a page: nothing, "empty" or as
     `_said` has it."""
     is_media, task = request.meta.get("media"), request.meta.get("task")
-    if not 200 <= response.status < 300 or not (is_media or task in (*_OF_A_GALLERY, "list")):
+    if not 200 <= response.status < 300 or not (is_media or task in (*_OF_A_GALLERY, "list", "sitemap")):
         return ""
     file = body_file_of(request)
     if not response.body and not (file and file.is_written):
         return "empty"
     # What a list page says is for the spider: something may stand around it.
-    return _said(response, is_page=not is_media) if is_media or task in _OF_A_GALLERY else ""
+    return _said(response, is_page=not is_media) if is_media or task != "list" else ""
 
 
 def _said(response: Response, *, is_page: bool) -> str:

@@ -94,7 +94,9 @@ SLOWER = "<p>Too many requests"
 def test_a_page_of_a_gallery_that_names_a_limit_or_has_images_is_not_busy(body: str, lacks: str) -> None:
     headers = {"Content-Type": "application/json" if body[0] == "{" else "text/html"}
     response = Response("http://h/g/1", headers=headers, body=body.encode())
-    assert _lacks(Request("http://h/g/1", meta={"task": "gallery"}), response) == lacks
+    for task in ("gallery", "subpage", "sitemap"):
+        assert _lacks(Request("http://h/g/1", meta={"task": task}), response) == lacks
+    assert _lacks(Request("http://h/g/1", meta={"task": "list"}), response) == "", "it is for the spider"
 
 
 @pytest.mark.parametrize(
