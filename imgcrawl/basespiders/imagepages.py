@@ -17,6 +17,7 @@ from imgcrawl.basespiders.following import next_stated
 from imgcrawl.basespiders.gallery import GallerySpider, note_more, reason_gone
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.basespiders.ownimages import largest_of, own_images, size_of_images
+from imgcrawl.basespiders.walk import PATIENCE
 from imgcrawl.items import Gallery
 from imgcrawl.pages.bounds import NamesRead, both_ends, bounded, leave_out
 from imgcrawl.pages.candidates import is_shown
@@ -189,18 +190,22 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         """The pages of the gallery that begins with *response*."""
         read = partial(self.read_gallery_page, gallery=response.url)
         page = await outside_loop(size_of(response.body), read, response, 1)
-        pages, asked, known = [page], {response.url}, {*page.images, *page.links}
+        pages, asked, known, empty = [page], {response.url}, {*page.images, *page.links}, 0
         while page.following and page.following not in asked:
-            if len(pages) == MAX_PAGES:
+            if len(asked) == MAX_PAGES:
                 leave_out("pages")
                 break
             asked.add(page.following)
-            number, url = len(pages) + 1, page.following
+            number, url = len(asked), page.following
             fetched = await self.fetch_page(number, url, response, partial(read, number=number))
             page = fetched if isinstance(fetched, GalleryPage) else GalleryPage(number, url, reason=fetched.reason)
-            if not page.reason and known.issuperset({*page.images, *page.links}):
-                break  # the last one again, or the first
-            known |= {*page.images, *page.links}
+            shown = {*page.images, *page.links}
+            empty = 0 if shown or page.reason else empty + 1  # a page of text, which may lead on
+            if not page.reason and known.issuperset(shown):
+                if shown or empty == PATIENCE:
+                    break  # the last one again, or the first
+                continue
+            known |= shown
             pages.append(page)
         return pages
 

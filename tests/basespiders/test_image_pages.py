@@ -75,6 +75,18 @@ def test_of_several_sizes_on_an_images_page_the_largest_is_stored(server: Server
     assert "/o/2.jpg" in run.items[0]["image_urls"][1]
 
 
+def test_a_page_of_words_in_a_gallery_is_not_its_end_if_it_leads_on(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    words = {number: "words" + NEXT.format(f"/g/1/{number + 1}") for number in range(2, 9)}
+    shown_on = {number: f"<img src=/i/{number}>" + NEXT.format(f"/g/1/{number + 1}") for number in (1, 4)}
+    pages = {f"/g/1/{number}": body for number, body in (words | shown_on).items()}
+    add(server, pages | {"/g/1": shown_on[1], "/list/1": links("/g/1")})
+    run = gallery_crawl(server, tmp_path)
+    assert shown(run) == {"1": ["1", "4"]}
+    assert run.code == 0, run.log
+    assert [server.count(f"/g/1/{number}") for number in range(2, 9)] == [1, 1, 1, 1, 1, 1, 0], "three more, and no end"
+
+
 def test_images_that_their_gallery_shows_itself_are_the_images_of_their_pages(server: Server, tmp_path: Path) -> None:
     add_galleries(server)
 
