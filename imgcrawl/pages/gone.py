@@ -61,7 +61,7 @@ _BETWEEN = re.compile(r"\s[-–—:~/]+\s|:\s|[|·•»›«‹]|::")  # the par
 _LONGEST = 100  # characters of what says no more than this
 _OWN_TEXT = 1_500  # of a page that says it, besides what its links and its headings do
 _MOST_HEADINGS, _MOST_AROUND, _MOST_LINKS, _MOST_ELEMENTS = 6, 50, 500, 20_000
-_HEADINGS = frozenset(("h1", "h2", "h3"))
+_HEADINGS = ("h1", "h2", "h3")
 # What stands on each page of a site, and what nobody reads.
 _AROUND = ("header", "nav", "footer", "aside")
 _APART = frozenset((*_AROUND, "a", "script", "style", "noscript", "template", "select", "button", "form"))
@@ -74,10 +74,16 @@ def says_gone(page: Selector, url: str, images: Sequence[str], encoding: str = "
     Its title, a heading and a sentence may say so. Two have to, where there are images: a title and a heading that are
     the same words are what a gallery is called. Beside one image all three have to.
     """
-    title = _said_in(page.xpath("string(//head/title | //title)").get("")[: 3 * _LONGEST])
-    headings, texts = _words_of(page)
-    headings = [heading for heading in map(_plain, headings) if _is_said(heading)]
-    if sum(map(len, texts)) > _OWN_TEXT or not (title or headings):
+    root: Any = page.root
+    if not etree.iselement(root):
+        return False
+    called: Any = next(root.iter("title"), None)
+    title = _said_in("" if called is None else "".join(called.itertext())[: 3 * _LONGEST])
+    headings = [heading for heading in _headings_of(root) if _is_said(heading)]
+    if not (title or headings):  # as of nearly all pages
+        return False
+    texts = _texts_of(page)
+    if sum(map(len, texts)) > _OWN_TEXT:
         return False
     text = " ".join(texts)
     is_sentence = _SAYS.search(text) is not None or any(_NAME.fullmatch(_plain(each)) for each in texts)
@@ -107,31 +113,33 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).strip(" .!?…:()[]").lower()
 
 
-def _words_of(page: Selector) -> tuple[list[str], list[str]]:
-    """The first headings of *page*, and the texts besides these and its links, as far as they may be short."""
-    headings: list[str] = []
+def _headings_of(root: Any) -> Iterator[str]:
+    """The first headings of a page, but for those that are links, or around one."""
+    for heading in islice(root.iter(*_HEADINGS), _MOST_HEADINGS):
+        if heading.getparent() is None or heading.getparent().tag == "a" or heading.find(".//a") is not None:
+            continue
+        yield _plain("".join(islice(heading.itertext(), _LONGEST)))
+
+
+def _texts_of(page: Selector) -> list[str]:
+    """The texts of *page* besides its headings and its links, as far as they may be short."""
     texts: list[str] = []
     length = 0
     for body in page.xpath("//body"):
         walk: Any = etree.iterwalk(body.root, events=("start", "end"))
         for event, element in islice(walk, _MOST_ELEMENTS):
+            text = ""
             if event == "end":
                 text = element.tail if element is not body.root else ""
-            elif element.tag in _APART or not isinstance(element.tag, str):
+            elif not isinstance(element.tag, str) or element.tag in _APART or element.tag in _HEADINGS:
                 walk.skip_subtree()
-                text = ""
-            elif element.tag in _HEADINGS:
-                walk.skip_subtree()
-                text = ""
-                if len(headings) < _MOST_HEADINGS:
-                    headings.append("".join(islice(element.itertext(), _LONGEST)))
             else:
                 text = element.text
             texts.append(" ".join((text or "").split()))
             length += len(texts[-1])
             if length > _OWN_TEXT:
                 break
-    return headings, list(filter(None, texts))
+    return list(filter(None, texts))
 
 
 def _of_others(page: Selector, url: str, encoding: str) -> Iterator[str]:
