@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from typing import TypeVar
+from urllib.parse import urlsplit
 
 from scrapy import Request
 
@@ -10,6 +12,11 @@ from imgcrawl.urls import absolute, is_plain
 
 # What Scrapy escapes or leaves out and browsers do not (https://url.spec.whatwg.org): here, as it is rare, they decide.
 _SENT_OTHERWISE = re.compile(r"[|{}\[\]^`\\]|\?(?:#|$)")
+
+
+_FOR_THE_MOMENT = (302, 303, 307)
+_OF_REDIRECTS = ("redirect_urls", "redirect_reasons", "redirect_times", "redirect_ttl")
+_Request = TypeVar("_Request", bound=Request)
 
 
 class WebRequest(Request):
@@ -34,3 +41,15 @@ class WebRequest(Request):
         ):
             fragment = self._url.partition("#")[2]
             self._url = f"{address}#{fragment}" if fragment else address
+
+
+def as_first_asked(request: _Request) -> _Request:
+    """*request*, for the address that was asked for first, if redirects for the moment within one host are all that is
+    between: where these lead to may be no more than what says that there is nothing yet."""
+    urls, reasons = request.meta.get("redirect_urls"), request.meta.get("redirect_reasons")
+    if not urls or not reasons or request.method != "GET" or any(reason not in _FOR_THE_MOMENT for reason in reasons):
+        return request
+    if any(urlsplit(url)[:2] != urlsplit(request.url)[:2] for url in urls):
+        return request
+    meta = {name: value for name, value in request.meta.items() if name not in _OF_REDIRECTS}
+    return request.replace(url=urls[0], meta=meta)

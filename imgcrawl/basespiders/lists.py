@@ -35,7 +35,7 @@ from imgcrawl.pages.login import Form, login_forms
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
 from imgcrawl.pages.pagination import leads_on
 from imgcrawl.pages.saidnext import Posted
-from imgcrawl.webrequest import WebRequest
+from imgcrawl.webrequest import WebRequest, as_first_asked
 
 MAX_FORMS = 100  # to log in, that are remembered
 
@@ -200,9 +200,9 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
     def asked_again(self, request: Request, page: int, reason: str) -> Request | None:
         """List page *page* once more, without what a downloader noted in *request*; None after RETRY_TIMES times."""
         asked = request.replace(meta={**request.meta, "retry_times": times_asked(request)})
-        retry = get_retry_request(asked, spider=self, reason=reason, give_up_log_level=logging.DEBUG)
-        if retry is None:
+        if not (retry := get_retry_request(asked, spider=self, reason=reason, give_up_log_level=logging.DEBUG)):
             return None
+        request = request if self.list_post else as_first_asked(request)
         made = self.list_request(asked_for(request), page, Walk.from_wire(request.cb_kwargs["walk"]))
         made.meta["retry_wait"] = retry.meta["retry_times"]
         return made.replace(priority=retry.priority, dont_filter=True)

@@ -20,6 +20,7 @@ from imgcrawl.failures import DownloadTLSError
 from imgcrawl.limits.retry_after import SLOWER, retry_after
 from imgcrawl.pages.busy import says_busy, says_not_yet
 from imgcrawl.stopping import cut_short
+from imgcrawl.webrequest import as_first_asked
 
 logger = logging.getLogger(__name__)
 
@@ -104,13 +105,13 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
             self.crawler.stats.inc_value("retry/count")
             self.crawler.stats.inc_value("retry/retry_after")
             if await downloader_of(self.crawler).wait_for(again, asked):
-                return again
+                return as_first_asked(again)
             cut_short(request)
             return response
         again_ = self._retry(request, response_status_message(response.status))
         if again_ and response.status in SLOWER:
             _first(again_, request)
-        return again_ if again_ and await self._waited(request, again_) else response
+        return as_first_asked(again_) if again_ and await self._waited(request, again_) else response
 
     async def process_exception(  # type: ignore[override]  # as above
         self, request: Request, exception: Exception
@@ -141,7 +142,7 @@ class RetryMiddleware(scrapy.downloadermiddlewares.retry.RetryMiddleware):
             return response
         may_again = lacks == "busy" or not request.meta.get("retry_times")
         if may_again and not request.meta.get("dont_retry") and (again := self._retry(request, lacks)):
-            return again if await self._waited(request, again) else response
+            return as_first_asked(again) if await self._waited(request, again) else response
         if request.meta.get("task") in _OF_A_GALLERY and lacks != "not yet":
             raise RequestRefused(lacks, f"{response.url}: status {response.status}")
         return response

@@ -160,8 +160,13 @@ def test_a_page_that_a_link_leads_to_and_that_shows_nothing_is_asked_for_once_mo
     add(server, {"/walk?p=2": "<header>Photos</header><ul></ul>", "/g/2": "<h1>Please wait...</h1>"}, times=1)
     add(server, {"/g/3": "<img src=/i/3a><a rel=next href=/g/3/2>next</a>"})
     add(server, {"/g/3/2": "<h1>Oops</h1>An error occurred"}, times=1)
+    # What a redirect for the moment led to is not asked for again, but what led there.
+    add(server, {"/sorry": "<h1>Something went wrong</h1>", "/busy": "<h1>Unusual traffic</h1>"})
+    for path, led_to in (("/g/1", "/sorry"), ("/i/1", "/sorry"), ("/list/1", "/busy")):
+        server.add(path, redirect(led_to), times=1)
     add(server, {"/walk": "<h1>Oops</h1>An error occurred"}, times=1)
-    add(server, {"/g/3/2": "<img src=/i/3b>", "/walk": first})
+    add(server, {"/g/3/2": "<img src=/i/3b>", "/walk": first, "/g/1": "<img src=/i/1>"})
+    server.add("/i/1", jpeg(1))
     add(server, {"/walk?p=2": links("/g/2", "/g/3") + "<a rel=next href=/walk?p=3>next</a>", "/walk?p=3": "No more"})
     run = gallery_crawl(server, tmp_path / "once", "/walk")
     assert (names(run), run.code) == (["1", "2", "3"], 0), run.log

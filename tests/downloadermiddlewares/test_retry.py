@@ -15,6 +15,7 @@ from scrapy.http import Response
 from imgcrawl.downloadermiddlewares.retry import _TAGS, _lacks
 from imgcrawl.failures import reason_of
 from imgcrawl.limits.retry_after import retry_after
+from imgcrawl.webrequest import as_first_asked
 from tests.support.asking import ask, crawl
 from tests.support.server import JPEG, Misbehaviour, Server, drip, reset, reset_mid_body, short, too_many_requests
 
@@ -120,6 +121,28 @@ def test_a_page_of_a_gallery_that_names_a_limit_or_has_images_is_not_busy(body: 
 def test_what_stands_in_the_place_of_an_image_says_that_it_is_not_there_yet(body: str, lacks: str) -> None:
     response = Response("http://h/1.jpg", headers={"Content-Type": "text/html"}, body=body.encode())
     assert _lacks(Request("http://h/1.jpg", meta={"media": True}), response) == lacks
+
+
+@pytest.mark.parametrize(
+    ("urls", "reasons", "method", "again"),
+    [
+        (["http://h/1"], [302], "GET", "http://h/1"),
+        (["http://h/1", "http://h/2"], [307, 303], "GET", "http://h/1"),
+        (["http://h/1"], [301], "GET", "http://h/busy"),
+        (["http://h/1", "http://h/2"], [302, 308], "GET", "http://h/busy"),
+        (["http://other/1"], [302], "GET", "http://h/busy"),
+        (["https://h/1"], [302], "GET", "http://h/busy"),
+        (["http://h/1"], [307], "POST", "http://h/busy"),
+        ([], [], "GET", "http://h/busy"),
+    ],
+)
+def test_what_led_to_a_page_for_the_moment_is_asked_for_in_its_place(
+    urls: list[str], reasons: list[int], method: str, again: str
+) -> None:
+    meta = {"redirect_urls": urls, "redirect_reasons": reasons, "redirect_times": len(urls), "retry_times": 2}
+    made = as_first_asked(Request("http://h/busy", method=method, meta=meta))
+    assert made.url == again
+    assert made.meta == ({"retry_times": 2} if again != "http://h/busy" else meta)
 
 
 def gaps(server: Server) -> list[float]:
