@@ -64,6 +64,7 @@ class LocalKeeper:
         self.looks = Lookalikes(catalogue) if config.similar == "refuse" else None
         self._ready: deque[_Staged] = deque()
         self._publishing = threading.Lock()
+        self._coming: deque[None] = deque()  # images that one of *threads* will stage after those that it is at
 
     async def is_intact(self, record: Record) -> bool:
         """Whether the file of *record* has the bytes it had, which are read."""
@@ -93,7 +94,14 @@ class LocalKeeper:
         """Verify, store and record *arrival* in *threads*: its status and its record. Raises what *examiner* does, and
         OSError."""
         kept: _Kept = asyncio.get_running_loop().create_future()
-        threads.submit(self._stage_and_publish, arrival, examiner, placeholders, kept)
+        if is_queued := threads is self.threads:
+            self._coming.append(None)
+        try:
+            threads.submit(self._stage_and_publish, arrival, examiner, placeholders, kept, is_queued)
+        except BaseException:  # it takes no more
+            if is_queued:
+                self._coming.pop()
+            raise
         try:
             return await kept
         finally:
@@ -115,7 +123,27 @@ class LocalKeeper:
 
         await asyncio.get_running_loop().run_in_executor(threads, store)
 
-    def _stage_and_publish(self, arrival: Arrival, examiner: Examiner, placeholders: Placeholders, kept: _Kept) -> None:
+    def _stage_and_publish(
+        self, arrival: Arrival, examiner: Examiner, placeholders: Placeholders, kept: _Kept, is_queued: bool
+    ) -> None:
+        if is_queued:
+            self._coming.popleft()
+        self._stage(arrival, examiner, placeholders, kept)
+        # Whoever comes while images are published leaves its own to that thread, and whoever knows that others are
+        # coming to these: a transaction for many of them costs less than one for each, and nobody waits for a lock.
+        while (
+            self._ready
+            and (not self._coming or len(self._ready) >= GROUP_MAX)
+            and self._publishing.acquire(blocking=False)
+        ):
+            try:
+                images = [self._ready.popleft() for _ in range(min(len(self._ready), GROUP_MAX))]
+                self._publish_together(images)
+            finally:
+                self._publishing.release()
+
+    def _stage(self, arrival: Arrival, examiner: Examiner, placeholders: Placeholders, kept: _Kept) -> None:
+        """Verify *arrival*, and have it in a file that is ready to be published; or say what kept it from that."""
         with ExitStack() as file:
             try:
                 image = examined(arrival, examiner, placeholders)
@@ -130,14 +158,6 @@ class LocalKeeper:
                 settle_soon([(kept, error)])
                 return
             self._ready.append(_Staged(image, path, file.pop_all(), kept, look))
-        # Whoever comes while images are published leaves its own to that thread: a transaction for many of them
-        # costs less than one for each, and nobody waits for a lock.
-        while self._ready and self._publishing.acquire(blocking=False):
-            try:
-                images = [self._ready.popleft() for _ in range(min(len(self._ready), GROUP_MAX))]
-                self._publish_together(images)
-            finally:
-                self._publishing.release()
 
     def _publish_together(self, images: Sequence[_Staged]) -> None:
         if not images:  # another thread was faster
