@@ -79,12 +79,12 @@ class FreshAddresses:
         page = self._pages.setdefault(url, _Page(2 * self._at_once, since))
         host = self._hosts.setdefault(host_of(url), _Host(self._at_once))
         async with page.turns:
-            for tried in range(_TRIES):
+            for _ in range(_TRIES):
                 number = page.number
                 image = await self._asked(request, ask, page, host)
+                if image["status"] in STORED:
+                    page.in_vain = 0  # also the first time: by an address that the page was asked anew for
                 if image.get("reason") not in _EXPIRED:
-                    if tried and image["status"] in STORED:
-                        page.in_vain = 0
                     return image
                 if number == page.number and not await self._ask_anew(page, request):
                     return image

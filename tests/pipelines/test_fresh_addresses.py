@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -21,11 +23,16 @@ OURS = {"PRIVATE_HOSTS_ALLOWED": "127.0.0.1"}  # also where a list or the catalo
 
 
 class Site:
-    """A gallery whose addresses are good for *good* answers, and not any more once the page was asked for again. All
-    answers take a while. Images that are *gone* are refused whatever they are asked for with."""
+    """A gallery whose addresses are good for *good* answers, and not any more once the page was asked for again; with
+    *seconds* for as long, whatever is asked for. All answers take a while. Images that are *gone* are refused whatever
+    they are asked for with."""
 
-    def __init__(self, server: Server, *, good: int, gone: int = 0, status: int = 403, delay: float = 0.4) -> None:
-        self.good, self.gone, self.status, self.delay = good, gone, status, delay
+    def __init__(
+        self, server: Server, *, good: int, gone: Collection[int] = (), status: int = 403, delay: float = 0.4,
+        images: int = IMAGES, seconds: float = 0.0,
+    ) -> None:  # fmt: skip
+        self.seconds, self.shown = seconds, dict[str, float]()
+        self.good, self.gone, self.status, self.delay, self.images = good, gone, status, delay, images
         self.pages = self.answers = self.refused = 0
         self.page = server.url("/g/1")
         server.add("/g/1", self.gallery)
@@ -33,7 +40,8 @@ class Site:
 
     def gallery(self, request: Request) -> Answer:
         self.pages, self.answers = self.pages + 1, 0
-        images = (f"<img src='/i/{n}.jpg?Expires=17&Signature=s{self.pages}'>" for n in range(1, IMAGES + 1))
+        self.shown[f"s{self.pages}"] = monotonic()
+        images = (f"<img src='/i/{n}.jpg?Expires=17&Signature=s{self.pages}'>" for n in range(1, self.images + 1))
         return Answer(f"<h1>Album</h1>{''.join(images)}".encode(), 200, HTML)
 
     def image(self, request: Request) -> Answer:
@@ -42,7 +50,12 @@ class Site:
             return Answer(b"", 404)
         number = int(path[3:-4])
         self.answers += 1
-        if number > self.gone and self.answers <= self.good and parse_qs(query)["Signature"] == [f"s{self.pages}"]:
+        signature = parse_qs(query)["Signature"][0]
+        if self.seconds:
+            is_good = monotonic() - self.shown[signature] < self.seconds
+        else:
+            is_good = self.answers <= self.good and signature == f"s{self.pages}"
+        if is_good and number not in self.gone:
             return Answer(jpeg(20 + number), delay=self.delay)
         self.refused += 1
         return Answer(b"<Error><Code>AccessDenied</Code></Error>", self.status, delay=self.delay)
@@ -81,15 +94,23 @@ def test_workers_do_it_for_their_galleries(server: Server, tmp_path: Path, redis
 
 
 def test_what_is_refused_for_good_costs_a_few_requests(server: Server, tmp_path: Path) -> None:
-    site = Site(server, good=99, gone=IMAGES)
+    site = Site(server, good=99, gone=range(IMAGES + 1))
     crawl = night(site, tmp_path)
     assert statuses(crawl) == ["http_403"] * IMAGES
     assert site.pages <= 1 + freshaddresses._IN_VAIN
     assert site.refused <= 4 * IMAGES
 
 
+def test_images_that_are_gone_do_not_keep_the_others_from_being_asked_anew(server: Server, tmp_path: Path) -> None:
+    site = Site(server, good=0, seconds=2.5, gone=range(4, 33, 4), images=32)
+    crawl = night(site, tmp_path)
+    assert statuses(crawl).count("downloaded") == 24
+    assert statuses(crawl).count("http_403") == 8
+    assert site.pages <= 16
+
+
 def test_what_is_refused_at_once_has_not_expired(server: Server, tmp_path: Path) -> None:
-    site = Site(server, good=99, gone=IMAGES, delay=0.0)
+    site = Site(server, good=99, gone=range(IMAGES + 1), delay=0.0)
     assert statuses(night(site, tmp_path)) == ["http_403"] * IMAGES
     assert (site.pages, site.refused) == (1, IMAGES)
 
