@@ -15,7 +15,7 @@ SCHEMA_VERSION = 4  # 1 had no warnings; 2 neither outcomes nor galleries, nor t
 
 
 class CatalogueError(ImgcrawlError):
-    """The catalogue's server cannot be used any more. What was not acknowledged by it may not be in it."""
+    """The catalogue's server, or its file, cannot be used any more. What was not acknowledged may not be in it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from imgcrawl.catalogue.contract import SCHEMA_VERSION
+from imgcrawl.catalogue.contract import SCHEMA_VERSION, CatalogueError
 from imgcrawl.catalogue.sql import SqlCatalogue
 from imgcrawl.exceptions import InputError
 from imgcrawl.ownfiles import check_database
@@ -47,6 +47,8 @@ _UPGRADES: dict[int, tuple[str, ...]] = {
     ),
     3: ("ALTER TABLE images ADD COLUMN verified TEXT NOT NULL DEFAULT ''",),
 }
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_REMEDY = "move a damaged one away: the images are then asked for once more"
 
 
 class SqliteCatalogue(SqlCatalogue):
@@ -55,7 +57,8 @@ class SqliteCatalogue(SqlCatalogue):
     With *durable* every transaction is on disk when it ends; else a power cut may cost the last of them, never the
     file, and a record costs one download.
 
-    Raises `InputError` if the file cannot be used as a catalogue, or is surely not ours alone.
+    Raises `InputError` if the file cannot be used as a catalogue, or is surely not ours alone; later on
+    `CatalogueError` where a part of it that is needed turns out to be damaged.
     """
 
     def __init__(self, path: Path, *, durable: bool = False) -> None:
@@ -73,9 +76,10 @@ class SqliteCatalogue(SqlCatalogue):
                 unless_open.pop_all()
         except (sqlite3.Error, OSError) as error:
             raise InputError(
-                f"{path}: {error}; expected a catalogue of imgcrawl or a place where one can be made (move a"
-                " damaged one away: the images are then asked for once more)"
+                f"{path}: {error}; expected a catalogue of imgcrawl or a place where one can be made ({_REMEDY})"
             ) from error
+        except CatalogueError as error:
+            raise InputError(str(error)) from error
 
     def _use_wal(self) -> None:
         # Where others make the same file at this moment SQLite does not wait here, as it does for all transactions.
@@ -103,8 +107,21 @@ class SqliteCatalogue(SqlCatalogue):
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
+        # Whether all of a large file is whole would take as long to see, at each start, as to read it.
         with self._lock:
+            try:
+                yield
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+                    raise CatalogueError(
+                        f"{self.path}: {error}; expected a catalogue that is whole ({_REMEDY})"
+                    ) from error
+                raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._locked():
             if self._db.in_transaction:  # this thread's, as it has the lock
                 yield
                 return
@@ -118,14 +135,14 @@ class SqliteCatalogue(SqlCatalogue):
             self._db.execute("COMMIT")
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._lock:
+        with self._locked():
             return self._db.execute(sql, values).fetchall()
 
     def _write(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         self._db.executemany(sql, rows)
 
     def _rows_of_keys(self, select: str, keys: Sequence[bytes]) -> Iterable[Any]:
-        with self._lock:
+        with self._locked():
             rows = [self._db.execute(f"{select} WHERE key = ?", (key,)).fetchone() for key in keys]
         return filter(None, rows)
 

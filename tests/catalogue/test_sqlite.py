@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from imgcrawl.catalogue import Record, SqliteCatalogue
+from imgcrawl.catalogue import CatalogueError, Record, SqliteCatalogue
 from imgcrawl.catalogue.galleries import items
 from imgcrawl.exceptions import InputError
 from tests.support.crawling import ROOT
@@ -27,7 +27,7 @@ PROCESSES, IMAGES = 4, 150
 STORES = """
 import hashlib, json, sys, time
 from pathlib import Path
-from imgcrawl.catalogue import Record, SqliteCatalogue
+from imgcrawl.catalogue import CatalogueError, Record, SqliteCatalogue
 from imgcrawl.images.names import file_names
 from imgcrawl.pipelines.stores import FileStore
 
@@ -228,3 +228,21 @@ def test_what_is_written_behind_a_second_look_at_the_file_is_not_lost(tmp_path: 
         assert other() == "False False\n"
         first.note_walk(b"walk", whole=True)
         assert other() == "False True\n"
+
+
+def test_what_is_damaged_in_its_middle_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "c.sqlite3"
+    keys = [hashlib.sha256(b"%d" % number).digest() for number in range(2000)]
+    with closing(SqliteCatalogue(file)) as catalogue, catalogue.transaction():
+        for key in keys:
+            catalogue.put(Record(key, "a", "a.jpg", "0" * 64, 1, "JPEG", 1, 1, 1, "", "", "", "", 1.0))
+    size = file.stat().st_size
+    with file.open("r+b") as opened:
+        opened.seek(size // 4)
+        opened.write(bytes(size // 2))
+    with closing(SqliteCatalogue(file)) as catalogue:
+        with pytest.raises(CatalogueError, match="move a damaged one away"):
+            catalogue.find_all(keys)
+        with pytest.raises(CatalogueError, match="move a damaged one away"), catalogue.transaction():
+            for key in keys:
+                catalogue.put(Record(key, "b", "b.jpg", "1" * 64, 1, "JPEG", 1, 1, 1, "", "", "", "", 1.0))
