@@ -53,7 +53,8 @@ def test_a_rolling_restart_of_four_workers_loses_nothing_and_asks_for_nothing_tw
         else:
             galleries = range(10) if not restarted.is_set() or request.path in lists else ()
             lists.update({request.path} if galleries else ())
-            body = "<html>" + "".join(f"<a class=g href=/gallery/{number}{n}>g</a>" for n in galleries) + "</html>"
+            links = "".join(f"<a class=g href=/gallery/{number}{n}>g</a>" for n in galleries)
+            body = f"<html>{links or 'No more.'}</html>"  # one without a word is asked for once more
         return Answer(body.encode(), headers={"Content-Type": "text/html"}, delay=0.2)
 
     server.add("*", answer)
