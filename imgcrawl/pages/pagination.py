@@ -177,8 +177,10 @@ def leads_on(link: Any, known: NamesRead | None = None) -> bool:
     return any(len(each) <= 30 and says_next(each) for each in said) or any(map(_NEXT_CLASS.fullmatch, classes))
 
 
-def says_next(text: str) -> bool:
+def says_next(text: str, *, plainly: bool = False) -> bool:
+    """Whether *text* says "next" in words or by an arrow; *plainly*: by the word itself, which "more" is not."""
     if _ARROWS.fullmatch(text):
-        return True
+        return not plainly
     match = _NEXT.fullmatch(text)
-    return bool(match and match[1]) or _OLDER.fullmatch(text) is not None
+    said = match[1] if match and match[1] else ""
+    return bool(said and not (plainly and said.lower().endswith("more"))) or _OLDER.fullmatch(text) is not None

@@ -70,8 +70,9 @@ class Posted(str):
 
 def next_said(page: Selector, url: str, base: str, encoding: str, number: int = 1) -> list[str]:
     """The addresses that *page*, which is at *url*, says its next one has: in words, or by the number behind its own,
-    which is *number* unless its address says another. What "next", "more" and "2" say may stand on any link, so that
-    only addresses which look like another page of the same list count."""
+    which is *number* unless its address says another. What "more", arrows and "2" say may stand on any link, so that
+    only addresses which look like another page of the same list count; "Next page" is believed of any on that host,
+    as /list/spring, where nothing else is said."""
     links, known = both_ends(page.root.iter("a", "option"), _MOST), NamesRead()
     said = chain(
         (link.get("href") or "" for link in links if link.tag == "a" and leads_on(link, known)),
@@ -82,7 +83,8 @@ def next_said(page: Selector, url: str, base: str, encoding: str, number: int = 
     in_words = [each for each in dict.fromkeys(found) if each and _is_of_the_list(url, each, number + 1)]
     by_number, own = _numbered(links, url, base, encoding, number)
     if not in_words or not by_number:
-        return in_words or by_number
+        plain = (absolute(base, link.get("href") or "", encoding) for link in links if _says_next_plainly(link))
+        return in_words or by_number or [each for each in dict.fromkeys(plain) if each and _is_beside(url, each)]
     # What says "next", an arrow, may lead to the last page, or to the next ten of them.
     goes_to = _number_of(in_words[0], by_number[0], own + 1)
     return in_words if goes_to is not None and goes_to <= own else by_number
@@ -190,6 +192,16 @@ def _is_of_the_list(url: str, other: str, number: int) -> bool:
         or bool(_PAGE.search(two.path) and _NUMBERS.search(two.path))
         or continues(url, other, number)
     )
+
+
+def _is_beside(url: str, other: str) -> bool:
+    """Whether *other* is another page of the host of *url* than this, and than its first one."""
+    one, two = urlsplit(url), urlsplit(other)
+    return host_of(url) == host_of(other) and one.path != two.path and two.path not in ("", "/")
+
+
+def _says_next_plainly(link: Any) -> bool:
+    return link.tag == "a" and says_next(words_of(link)[:_LONGEST].strip(" :·|-"), plainly=True)
 
 
 def _numbered(links: Iterable[Any], url: str, base: str, encoding: str, number: int) -> tuple[list[str], int]:

@@ -33,6 +33,11 @@ URL = "http://h/list?page=1"
         ('<button hx-get="/list?page=2">Load more</button>', ["http://h/list?page=2"]),
         ('<b>1</b><a href="?page=2">2</a><a href="?page=3">3</a>', ["http://h/list?page=2"]),
         ("<select><option value=/list/page/1>1<option value=/list/page/2>2</select>", ["http://h/list/page/2"]),
+        # In plain words, wherever it leads to on that host; what "more" and arrows say is believed of pages alone.
+        ('<a href="/list/spring">Next page</a>', ["http://h/list/spring"]),
+        ('<a href="/summer">Older posts →</a><a href="/g/9">»</a>', ["http://h/summer"]),
+        ('<a href="/list/spring">Next page</a><a href="?page=2">2</a>', ["http://h/list?page=2"]),
+        ('<a href="/">Next</a><a href="http://other/list/spring">Next</a><a href="/list?page=1#x">Next</a>', []),
         ('<a href="/post/2">2</a><a href="?page=3">3</a>', []),
         # What says so of something else, or of nothing.
         ("<form method=post><input type=hidden name=page value=2><button>Next</button></form>", []),
@@ -116,6 +121,21 @@ def test_a_list_is_walked_by_what_its_pages_say(server: Server, tmp_path: Path) 
     assert names(run) == ["1", "2", "3", "4"], run.log
     assert run.code == 0
     assert not any(request.path == "/about" for request in server.requests)
+
+
+def test_a_list_whose_pages_have_words_as_addresses_is_walked(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    add(
+        server,
+        {
+            "/all": links("/g/1") + '<a href="/all/spring">Next page »</a>',
+            "/all/spring": links("/g/2") + '<a href="/all">« Previous page</a><a href="/summer">Next page »</a>',
+            "/summer": links("/g/3") + '<a href="/all">Next page »</a>',
+        },
+    )
+    run = gallery_crawl(server, tmp_path, "/all", galleries="a.g")
+    assert names(run) == ["1", "2", "3"], run.log
+    assert run.code == 0
 
 
 def test_a_page_that_repeats_the_one_before_and_links_on_is_looked_past(server: Server, tmp_path: Path) -> None:
