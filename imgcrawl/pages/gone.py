@@ -13,7 +13,7 @@ from parsel import Selector
 from imgcrawl.pages.candidates import is_empty, is_file, is_shown
 from imgcrawl.pages.images import images_in
 from imgcrawl.pages.sizes import size_of
-from imgcrawl.pages.tags import base_of
+from imgcrawl.pages.tags import base_of, is_hidden
 from imgcrawl.urls import absolute
 
 _THING = (
@@ -21,7 +21,8 @@ _THING = (
     r"|topics?|threads?|contents?|articles?|items?|urls?|address|documents?|resources?|users?|profiles?|chapters?|manga"
     r"|comics?|sets?|entry|links?|listings?|products?|collections?|submissions?|uploads?|artworks?)"
 )
-_NEAR, _NEARER = r"[^.!?]{0,60}?", r"[^。！？]{0,20}?"
+# But for "photos that were removed", of which others tell.
+_NEAR, _NEARER = r"(?:(?! (?:that|which) (?:were|are|have)\b)[^.!?]){0,60}?", r"[^。！？]{0,20}?"
 _OF_PAGES = r"(?:页面|頁面|网页|網頁|相[册冊]|图集|圖集|图片|圖片|文章|内容|內容|帖子|主题|主題|专辑|專輯|作品)"
 # A sentence that says so. What it is about stands beside it: of other things other pages say this.
 _SAYS = re.compile(
@@ -64,29 +65,33 @@ _MOST_HEADINGS, _MOST_AROUND, _MOST_LINKS, _MOST_ELEMENTS = 6, 50, 500, 20_000
 _HEADINGS = ("h1", "h2", "h3")
 # What stands on each page of a site, and what nobody reads.
 _AROUND = ("header", "nav", "footer", "aside")
-_APART = frozenset((*_AROUND, "a", "script", "style", "noscript", "template", "select", "button", "form"))
+_APART = frozenset(("a", "script", "style", "noscript", "template", "select", "button", "form", "dialog", *_AROUND[1:]))
 
 
 def says_gone(page: Selector, url: str, images: Sequence[str], encoding: str = "utf-8") -> bool:
     """Whether *page* at *url*, on which *images* were found, says that what was asked for is not there, and shows
     nothing but what leads to other pages.
 
-    Its title, a heading and a sentence may say so. Two have to, where there are images: a title and a heading that are
-    the same words are what a gallery is called. Beside one image all three have to.
+    Its title, a heading and a sentence may say so. Two have to, where there are images, and in other words: the same
+    are what a gallery is called. Beside one image all three have to. Where the title does not, only the first heading
+    counts: below the name of a gallery others say what there is none of.
     """
     root: Any = page.root
     if not etree.iselement(root):
         return False
     called: Any = next(root.iter("title"), None)
-    title = _said_in("" if called is None else "".join(called.itertext())[: 3 * _LONGEST])
-    headings = [heading for heading in _headings_of(root) if _is_said(heading)]
+    name = "" if called is None else "".join(called.itertext())[: 3 * _LONGEST]
+    title = _said_in(name)
+    of_page = (heading for heading in _headings_of(root) if title or heading != _plain(name))
+    headings = [heading for heading in islice(of_page, None if title else 1) if _is_said(heading)]
     if not (title or headings):  # as of nearly all pages
         return False
     texts = _texts_of(page)
     if sum(map(len, texts)) > _OWN_TEXT:
         return False
-    text = " ".join(texts)
-    is_sentence = _SAYS.search(text) is not None or any(_NAME.fullmatch(_plain(each)) for each in texts)
+    known = {*title, *headings}
+    text = " ".join(each for each in texts if _plain(each) not in known)
+    is_sentence = _SAYS.search(text) is not None or any(map(_NAME.fullmatch, {*map(_plain, texts)} - known))
     told = bool(title) + bool(headings) + is_sentence
     if told == 2 and not is_sentence and {*title} == {*headings}:
         told = 1
@@ -114,11 +119,16 @@ def _plain(text: str) -> str:
 
 
 def _headings_of(root: Any) -> Iterator[str]:
-    """The first headings of a page, but for those that are links, or around one."""
+    """The first headings of a page, but for those that are links, or around one, or that stand apart."""
     for heading in islice(root.iter(*_HEADINGS), _MOST_HEADINGS):
-        if heading.getparent() is None or heading.getparent().tag == "a" or heading.find(".//a") is not None:
+        if heading.find(".//a") is not None or any(map(_is_apart, chain((heading,), heading.iterancestors()))):
             continue
         yield _plain("".join(islice(heading.itertext(), _LONGEST)))
+
+
+def _is_apart(element: Any) -> bool:
+    """Whether *element* is a link, or stands around what the page shows, or is not shown (now, or to anybody)."""
+    return not isinstance(element.tag, str) or element.tag in _APART or is_hidden(element)
 
 
 def _texts_of(page: Selector) -> list[str]:
@@ -131,7 +141,7 @@ def _texts_of(page: Selector) -> list[str]:
             text = ""
             if event == "end":
                 text = element.tail if element is not body.root else ""
-            elif not isinstance(element.tag, str) or element.tag in _APART or element.tag in _HEADINGS:
+            elif element.tag in (*_AROUND, *_HEADINGS) or _is_apart(element):
                 walk.skip_subtree()
             else:
                 text = element.text

@@ -16,6 +16,7 @@ from imgcrawl.pages.bounds import NamesRead, both_ends
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.pagination import leads_on, named_by, pressed_in, says_next, words_of
 from imgcrawl.pages.sizes import size_of
+from imgcrawl.pages.tags import is_hidden
 from imgcrawl.urls import absolute, host_of
 
 _MOST = 5_000  # links, or parts of forms, of a page that are looked at
@@ -109,7 +110,7 @@ def _more_in(page: Selector, kinds: Iterable[str]) -> Iterator[tuple[Any, str, b
         href = (element.get("href") or "").strip()[:_FEW]
         sent_back = "__doPostBack(" in href and "Page$" in href
         is_known = named is not None or sent_back
-        if (href and not _NO_ADDRESS.match(href)) or not (is_known or element.tag in _PRESSED) or _is_hidden(element):
+        if (href and not _NO_ADDRESS.match(href)) or not (is_known or element.tag in _PRESSED) or is_hidden(element):
             continue
         words = words_of(element) or (element.get("value") or "").strip()
         if len(words) > _LONGEST or not (is_known or _OF_IMAGES.search(words)):
@@ -173,11 +174,6 @@ def _is_among_others(element: Any) -> bool:
     around = (element, *islice(element.iterancestors(), _ABOVE))
     named = (f"{each.get('class') or ''} {each.get('id') or ''}"[:_FEW] for each in around if each.tag != "body")
     return any(each.tag == "aside" for each in around) or any(map(_OTHERS.search, named))
-
-
-def _is_hidden(element: Any) -> bool:
-    style = (element.get("style") or "").replace(" ", "").lower()[:_FEW]
-    return "display:none" in style or not {"hidden", "disabled"}.isdisjoint(element.attrib)
 
 
 def _is_of_the_list(url: str, other: str, number: int) -> bool:

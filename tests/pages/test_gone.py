@@ -11,6 +11,7 @@ from imgcrawl.pages.gone import says_gone
 URL = "http://h/g/2"
 RELATED = '<div class=related><a href="/g/1"><img src="/t/1.jpg"></a><a href="/g/8"><img src="/t/8.jpg"></a></div>'
 OWN = '<img src="/i/1.jpg"><img src="/i/2.jpg">'
+NO_IMAGE = "<h2>Image not found</h2><p>Sorry, the image could not be found."
 ASTRONAUT = '<img src="/assets/astronaut.png">'
 
 
@@ -54,6 +55,12 @@ def test_what_is_not_there_is_told(title: str, body: str) -> None:
         ("Page not found", f"<h1>404</h1><p>The page was not found.{'Many words. ' * 200}{RELATED}"),
         ("Holiday", f"<h1>Holiday</h1><p>This album was deleted, and is here again.{RELATED}"),
         ("Holiday", "<h1>Holiday</h1>"),
+        ("404 - Jane", f"<a href=/>Home</a> » <span>404</span><h1>404</h1>{RELATED}"),  # where the reader is
+        ("Holiday", f"<h1>Holiday</h1>{RELATED}<div style='display: none'>{NO_IMAGE}</div>"),
+        ("Holiday", f"<div class=modal aria-hidden=true>{NO_IMAGE}</div>{RELATED}"),
+        ("Holiday - Jane", f"<h1>Holiday</h1>{RELATED}<h3>No posts found</h3><p>No posts were found."),
+        ("Page not found - Site", f"<h1>Holiday</h1>{RELATED}<p hidden>No images found"),
+        ("Photos that were removed", f"<h1>Photos that were removed, by Jane</h1>{RELATED}"),
     ],
 )
 def test_a_gallery_is_not_gone_for_what_it_is_called(title: str, body: str) -> None:
