@@ -15,7 +15,7 @@ _SENT_OTHERWISE = re.compile(r"[|{}\[\]^`\\]|\?(?:#|$)")
 
 
 _FOR_THE_MOMENT = (302, 303, 307)
-_OF_REDIRECTS = ("redirect_urls", "redirect_reasons", "redirect_times", "redirect_ttl")
+_OF_REDIRECTS = ("redirect_urls", "redirect_reasons", "redirect_times", "redirect_ttl", "redirect_posted")
 _Request = TypeVar("_Request", bound=Request)
 
 
@@ -45,11 +45,16 @@ class WebRequest(Request):
 
 def as_first_asked(request: _Request) -> _Request:
     """*request*, for the address that was asked for first, if redirects for the moment within one host are all that is
-    between: where these lead to may be no more than what says that there is nothing yet."""
+    between: where these lead to may be no more than what says that there is nothing yet. What was sent to a list is
+    sent again (meta ``redirect_posted``: that, and its type); what was sent to something else may be done."""
     urls, reasons = request.meta.get("redirect_urls"), request.meta.get("redirect_reasons")
+    posted = request.meta.get("redirect_posted")
     if not urls or not reasons or request.method != "GET" or any(reason not in _FOR_THE_MOMENT for reason in reasons):
         return request
-    if any(urlsplit(url)[:2] != urlsplit(request.url)[:2] for url in urls):
+    if posted == [] or any(urlsplit(url)[:2] != urlsplit(request.url)[:2] for url in urls):
         return request
     meta = {name: value for name, value in request.meta.items() if name not in _OF_REDIRECTS}
-    return request.replace(url=urls[0], meta=meta)
+    if not posted:
+        return request.replace(url=urls[0], meta=meta)
+    headers = {**request.headers, "Content-Type": posted[1]}
+    return request.replace(url=urls[0], meta=meta, method="POST", body=posted[0], headers=headers)

@@ -202,8 +202,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         asked = request.replace(meta={**request.meta, "retry_times": times_asked(request)})
         if not (retry := get_retry_request(asked, spider=self, reason=reason, give_up_log_level=logging.DEBUG)):
             return None
-        request = request if self.list_post else as_first_asked(request)
-        made = self.list_request(asked_for(request), page, Walk.from_wire(request.cb_kwargs["walk"]))
+        made = self.list_request(asked_for(as_first_asked(request)), page, Walk.from_wire(request.cb_kwargs["walk"]))
         made.meta["retry_wait"] = retry.meta["retry_times"]
         return made.replace(priority=retry.priority, dont_filter=True)
 

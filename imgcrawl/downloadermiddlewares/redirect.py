@@ -78,8 +78,11 @@ class RedirectMiddleware(scrapy.downloadermiddlewares.redirect.RedirectMiddlewar
             location = response.headers.get("Location", b"") or b""
             raise RequestRefused("invalid_url", f"{request.url} redirects to {location[:200]!r}: {error}") from error
         if isinstance(result, Request):
-            if result.method == "POST" and request.meta.get("task") == "list" and not _is_same_site(result, request):
+            is_list = request.meta.get("task") == "list"
+            if result.method == "POST" and is_list and not _is_same_site(result, request):
                 return response  # a stranger's form, with the cookies that the user has there
+            if result.method != request.method:
+                result.meta["redirect_posted"] = _sent_with(request) if is_list else []
             _move_to_new_slot(result, request)
         return result
 
@@ -110,6 +113,10 @@ class MetaRefreshMiddleware(scrapy.downloadermiddlewares.redirect.MetaRefreshMid
         )
         _move_to_new_slot(redirected, request)
         return await _followed(self.crawler, request, redirected)
+
+
+def _sent_with(request: Request) -> list[str]:
+    return [each.decode("utf-8", "replace") for each in (request.body, request.headers.get("Content-Type") or b"")]
 
 
 def _is_same_site(one: Request, other: Request) -> bool:

@@ -62,6 +62,7 @@ TRAVELLING: dict[str, Callable[[Any], bool]] = {
     "page_private": _is_flag,
     "page_url": _is_text,
     "priority_adjust": _is_number,
+    "redirect_posted": lambda value: _is_list(str)(value) and len(value) in (0, 2),
     "redirect_reasons": _is_list(object),
     "redirect_times": _is_count,
     "redirect_ttl": _is_count,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -19,11 +20,15 @@ PAGES = 3
 NEXT = "<form method=post action=/list><input type=hidden name=page value={}><button>Next</button></form>"
 
 
-def list_of(server: Server, form: str = "") -> None:
-    """/list shows page 1 to GET, and to POST the page that is sent; each has two galleries."""
+def list_of(server: Server, form: str = "", once: Collection[Answer] = ()) -> None:
+    """/list shows page 1 to GET, and to POST the page that is sent; each has two galleries. Page 2 is *once* another
+    answer."""
     add_galleries(server)
+    moments = [*once]
 
     def answer(request: Request) -> Answer:
+        if moments and b"2" in request.body:
+            return moments.pop()
         sent = request.body.decode()
         is_json = request.headers.get("content-type") == "application/json"
         page = 1 if request.method == "GET" else int(json.loads(sent)["page"] if is_json else parse_qs(sent)["page"][0])
@@ -80,6 +85,17 @@ def test_a_page_that_is_busy_is_sent_the_same_again(server: Server, tmp_path: Pa
     run = walked(server, tmp_path)
     assert (names(run), run.code) == (["1", "2"], 0)
     assert sent == [b"page=2"] * 3
+
+
+@pytest.mark.parametrize(("busy", "says"), [(503, b""), (200, b""), (200, b"Too many requests")])
+def test_what_was_sent_to_a_page_that_leads_to_a_busy_one_is_sent_again(
+    server: Server, tmp_path: Path, busy: int, says: bytes
+) -> None:
+    """It was asked for by GET, which shows page 1: the walk was at its end, with exit code 0."""
+    list_of(server, once=[Answer(b"", 302, {"Location": "/busy"})])
+    server.add("/busy", lambda _: Answer(says, busy, HTML))
+    run = walked(server, tmp_path, post="page={page}")
+    assert (names(run), run.code) == (ALL, 0)
 
 
 @pytest.mark.parametrize("status", [307, 308])

@@ -163,6 +163,18 @@ async def test_delays_grow_up_to_their_limit(server: Server) -> None:
         assert gap <= min(nominal * 1.5, 0.6) + slack, waited
 
 
+async def test_a_form_that_led_to_a_busy_page_is_neither_asked_for_nor_sent_again(server: Server) -> None:
+    server.add("/login", b"", status=303, headers={"Location": "/home"})
+    server.add("/home", too_many_requests(None, status=503), times=1)
+    server.add("/home", b"Hello")
+    answer = await one(Request(server.url("/login"), method="POST", body=b"name=a"), **FAST)
+    assert isinstance(answer, Response)
+    assert answer.body == b"Hello"
+    assert [(each.method, each.path) for each in server.requests][-3:] == [
+        ("POST", "/login"), ("GET", "/home"), ("GET", "/home")
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("as_date", [False, True])
 async def test_retry_after_is_obeyed(server: Server, as_date: bool) -> None:
     server.add("/a.jpg", too_many_requests(1, as_date=as_date), times=1)
