@@ -19,6 +19,7 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
 from imgcrawl.limits.retry_after import SLOWER, retry_after
 from imgcrawl.pages.busy import says_busy, says_not_yet
+from imgcrawl.possessive import compile_possessive
 from imgcrawl.stopping import cut_short
 from imgcrawl.webrequest import as_first_asked
 
@@ -31,6 +32,10 @@ _IMAGE = re.compile(
     rb"<(?:img|picture|amp-img|image|video)\b|\.(?:jpe?g|png|webp|gif|avif)\b|\bog:image\b|<a\s[^<>]*?\sdownload[\s=>]"
     rb"|\sdata-(?:bg|background)[\w-]{0,20}=|\bbackground(?:-image)?\s*+:[^;{}<>]{0,100}?url\((?![\"']?data:)",
     re.IGNORECASE,
+)
+# What is no page, though it is a text: what was asked for, however little it says.
+_XML = compile_possessive(
+    rb"(?:\xef\xbb\xbf)?+(?:\s++|<[?!][^<>]*+>)*+<(?:\w{1,20}+:)?(?:svg|urlset|sitemapindex|rss|feed)\b"
 )
 _OF_A_GALLERY = ("gallery", "subpage")  # tasks whose page is nothing without images
 _ACCEPTED = 202
@@ -186,7 +191,7 @@ def _said(response: Response, *, is_page: bool) -> str:
     kind = response.headers.get("Content-Type") or b""
     is_text = body.lstrip()[:1] in (b"<", b"{") or kind.startswith((b"text/", b"application/json"))
     has_images = is_text and _IMAGE.search(body)
-    if not is_text or (is_page and has_images):
+    if not is_text or (is_page and has_images) or _XML.match(body):
         return ""
     text = _TAGS.sub(b" ", body).decode("utf-8", "replace")
     said = "busy" if response.status == _ACCEPTED or says_busy(text) else ""

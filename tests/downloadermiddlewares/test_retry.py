@@ -112,6 +112,7 @@ def test_a_page_of_a_gallery_that_names_a_limit_or_has_images_is_not_busy(body: 
         ("<html></html>", "not yet"),
         (SLOWER, "busy"),
         ("<h1>This image was removed</h1>", ""),
+        ('<?xml version="1.0"?>\n<!-- made by hand --><svg viewBox="0 0 9 9"><path d="M0 0h9v9z"/></svg>', ""),
         ("<p>Please wait <img src=/big/1.jpg>", ""),
         ("<p>Loading docks of Hamburg, a history of the port and of all that was unloaded", ""),
         ("<p>An errant knight, room 502", ""),
@@ -121,6 +122,12 @@ def test_a_page_of_a_gallery_that_names_a_limit_or_has_images_is_not_busy(body: 
 def test_what_stands_in_the_place_of_an_image_says_that_it_is_not_there_yet(body: str, lacks: str) -> None:
     response = Response("http://h/1.jpg", headers={"Content-Type": "text/html"}, body=body.encode())
     assert _lacks(Request("http://h/1.jpg", meta={"media": True}), response) == lacks
+
+
+@pytest.mark.parametrize("named", ["", "<url><loc>http://h/captcha-explained</loc></url>"])
+def test_a_sitemap_is_one_however_little_it_names(named: str) -> None:
+    response = Response("http://h/sitemap.xml", body=f'<?xml version="1.0"?><urlset>{named}</urlset>'.encode())
+    assert _lacks(Request("http://h/sitemap.xml", meta={"task": "sitemap"}), response) == ""
 
 
 @pytest.mark.parametrize(
