@@ -12,15 +12,16 @@ from scrapy.http.request import NO_CALLBACK
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
-from imgcrawl.basespiders.base import failed_reason, is_page, text_of
+from imgcrawl.basespiders.base import failed_reason, is_page
 from imgcrawl.basespiders.following import sent_to
 from imgcrawl.basespiders.queries import is_broken
 from imgcrawl.basespiders.sites import ListAddressesSpider
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.failures import reason_of
-from imgcrawl.pages.busy import says_busy, says_not_yet, says_wrong
+from imgcrawl.pages.busy import BUSY_TEXT, says_busy, says_not_yet, says_wrong
 from imgcrawl.pages.login import Form, asks_age, asks_login, question_of
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
+from imgcrawl.pages.visible import texts_of
 from imgcrawl.webrequest import WebRequest
 
 # What is said of a list page that asks, and what answers it.
@@ -64,7 +65,9 @@ def lack_of(response: Response, *, is_first: bool, is_linked: bool) -> str:
 
 
 def _text(response: Response) -> str:
-    return text_of(response, "//body") if is_page(response) else cast("TextResponse", response).text
+    """What a page of words alone says to its readers, or the beginning of what another one does."""
+    page = cast("TextResponse", response)
+    return " ".join(texts_of(page.selector, BUSY_TEXT)) if is_page(page) else page.text
 
 
 async def asked_of_walk(

@@ -40,26 +40,27 @@ _NOT_YET = re.compile(
 _WENT_WRONG = re.compile(
     r"(?:internal|unexpected|unknown|temporary|database|gateway) (?:\w+ )?error|\berror:? (?:code:? )?5[0-9]{2}\b"
     r"|an error (?:has )?occurred|something went wrong|gateway time-?out|bad gateway"
-    r"|\b(?:under|down for|scheduled|undergoing|in) maintenance\b|^maintenance\b|\bbe (?:right )?back (?:soon|shortly)",
+    r"|\b(?:under|down for|scheduled|undergoing) maintenance\b|\bin maintenance mode\b|^maintenance\b"
+    r"|\bbe (?:right )?back (?:soon|shortly)",
     re.IGNORECASE,
 )
-_BUSY_TEXT = 2_000  # characters
+BUSY_TEXT = 2_000  # characters
 
 
 def says_busy(text: str) -> bool:
     """Whether the *text* of a page, or what stands in the place of an image, says that there were too many requests."""
     text = " ".join(text.split())
-    return len(text) <= _BUSY_TEXT and _BUSY.search(_BESIDE.sub(" ", text)) is not None
+    return len(text) <= BUSY_TEXT and _BUSY.search(_BESIDE.sub(" ", text)) is not None
 
 
 def says_not_yet(text: str) -> bool:
     """Whether the *text* of what stands in the place of an image, or of a page of which nothing comes, says that it may
     be there the next time."""
     text = " ".join(text.split())
-    return not text or says_wrong(text) or (len(text) <= _BUSY_TEXT and _NOT_YET.search(text) is not None)
+    return not text or says_wrong(text) or (len(text) <= BUSY_TEXT and _NOT_YET.search(text) is not None)
 
 
 def says_wrong(text: str) -> bool:
     """Whether it says that something went wrong."""
     text = " ".join(text.split())
-    return len(text) <= _BUSY_TEXT and _WENT_WRONG.search(text) is not None
+    return len(text) <= BUSY_TEXT and _WENT_WRONG.search(text) is not None

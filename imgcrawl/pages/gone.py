@@ -13,7 +13,8 @@ from parsel import Selector
 from imgcrawl.pages.candidates import is_empty, is_file, is_shown
 from imgcrawl.pages.images import images_in
 from imgcrawl.pages.sizes import size_of
-from imgcrawl.pages.tags import base_of, is_hidden
+from imgcrawl.pages.tags import base_of
+from imgcrawl.pages.visible import is_unseen, texts_of
 from imgcrawl.urls import absolute
 
 _THING = (
@@ -61,7 +62,7 @@ _TO_VISITORS = re.compile(r"\b(?:you|back|return|home ?page)\b", re.IGNORECASE)
 _BETWEEN = re.compile(r"\s[-–—:~/]+\s|:\s|[|·•»›«‹]|::")  # the parts of a title
 _LONGEST = 100  # characters of what says no more than this
 _OWN_TEXT = 1_500  # of a page that says it, besides what its links and its headings do
-_MOST_HEADINGS, _MOST_AROUND, _MOST_LINKS, _MOST_ELEMENTS = 6, 50, 500, 20_000
+_MOST_HEADINGS, _MOST_AROUND, _MOST_LINKS = 6, 50, 500
 _HEADINGS = ("h1", "h2", "h3")
 # What stands on each page of a site, and what nobody reads.
 _AROUND = ("header", "nav", "footer", "aside")
@@ -86,7 +87,7 @@ def says_gone(page: Selector, url: str, images: Sequence[str], encoding: str = "
     headings = [heading for heading in islice(of_page, None if title else 1) if _is_said(heading)]
     if not (title or headings):  # as of nearly all pages
         return False
-    texts = _texts_of(page)
+    texts = texts_of(page, _OWN_TEXT, _is_none_of_its_text)
     if sum(map(len, texts)) > _OWN_TEXT:
         return False
     known = {*title, *headings}
@@ -127,29 +128,12 @@ def _headings_of(root: Any) -> Iterator[str]:
 
 
 def _is_apart(element: Any) -> bool:
-    """Whether *element* is a link, or stands around what the page shows, or is not shown (now, or to anybody)."""
-    return not isinstance(element.tag, str) or element.tag in _APART or is_hidden(element)
+    """Whether *element* is a link, or stands around what the page shows, or is not seen."""
+    return is_unseen(element) or element.tag in _APART
 
 
-def _texts_of(page: Selector) -> list[str]:
-    """The texts of *page* besides its headings and its links, as far as they may be short."""
-    texts: list[str] = []
-    length = 0
-    for body in page.xpath("//body"):
-        walk: Any = etree.iterwalk(body.root, events=("start", "end"))
-        for event, element in islice(walk, _MOST_ELEMENTS):
-            text = ""
-            if event == "end":
-                text = element.tail if element is not body.root else ""
-            elif element.tag in (*_AROUND, *_HEADINGS) or _is_apart(element):
-                walk.skip_subtree()
-            else:
-                text = element.text
-            texts.append(" ".join((text or "").split()))
-            length += len(texts[-1])
-            if length > _OWN_TEXT:
-                break
-    return list(filter(None, texts))
+def _is_none_of_its_text(element: Any) -> bool:
+    return _is_apart(element) or element.tag in ("header", *_HEADINGS)
 
 
 def _of_others(page: Selector, url: str, encoding: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from imgcrawl.pages.bounds import NamesRead, both_ends
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.pagination import leads_on, named_by, pressed_in, says_next, words_of
 from imgcrawl.pages.sizes import size_of
-from imgcrawl.pages.tags import is_hidden
+from imgcrawl.pages.visible import is_hidden
 from imgcrawl.urls import absolute, host_of
 
 _MOST = 5_000  # links, or parts of forms, of a page that are looked at

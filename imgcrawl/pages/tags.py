@@ -143,17 +143,6 @@ def _markup(root: Any) -> Iterator[str]:
             yield f"{'' if name in _VOID else f'</{name}>'}{escape(element.tail or '') if element is not root else ''}"
 
 
-def is_hidden(element: Any) -> bool:
-    """Whether *element*, of a parsed page, is not shown, or cannot be used, before a script lets it."""
-    style = (element.get("style") or "").replace(" ", "").lower()[:_LONGEST_STYLE]
-    return (
-        "display:none" in style
-        or not {"hidden", "disabled"}.isdisjoint(element.attrib)
-        or element.get("aria-hidden") == "true"
-    )
-
-
-_LONGEST_STYLE = 500  # characters
 _BASE = re.compile("<base", re.IGNORECASE)
 _LONGEST_BASE = 10_000  # characters
 

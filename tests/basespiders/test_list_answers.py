@@ -10,7 +10,7 @@ import pytest
 from scrapy.http import HtmlResponse, JsonResponse
 
 from imgcrawl.basespiders.following import last_stated, next_stated
-from tests.basespiders.test_every_gallery import JSON, add_galleries, gallery_crawl, names
+from tests.basespiders.test_every_gallery import JSON, add, add_galleries, gallery_crawl, links, names
 from tests.support.crawling import crawl
 from tests.support.server import Server
 
@@ -106,3 +106,13 @@ def test_sitemaps_that_robots_txt_names_and_one_that_breaks_off(server: Server, 
     assert sorted(map(int, names(run))) == [*range(1, 29), 30], run.log
     assert run.code == 1
     assert "/a.xml: the sitemap could not be read (it breaks off" in run.log
+
+
+@pytest.mark.parametrize("unseen", ["<p style='display: none'>{}</p>", "<script>say({{no: '{}'}})</script>"])
+def test_what_a_page_says_to_nobody_is_no_bad_moment_of_it(server: Server, tmp_path: Path, unseen: str) -> None:
+    add_galleries(server)
+    end = "<p>That was all.</p>" + unseen.format("An error occurred. Please try again later.")
+    add(server, {"/list/1": links("/g/1") + links("/list/2", css="next"), "/list/2": end})
+    for name, path, following in (("linked", "/list/1", {"next": "a.next"}), ("numbered", "/list/{page}", {})):
+        run = gallery_crawl(server, tmp_path / name, path, **following)
+        assert (names(run), run.code) == (["1"], 0), run.log
