@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, cast
 
 import jmespath
@@ -42,14 +43,14 @@ _MANY = 10_000_000
 _ADDRESS = re.compile(r"https?://|[/?]")
 
 
-def next_on(response: Response, number: int) -> list[str]:
-    """What list page *number*, counted from 1, names as its next one: by `rel="next"`, in its headers or its JSON, or
-    else as it says so in words, for a script, by a form, or by that number."""
+def next_on(response: Response, number: int, shown: Collection[str] = ()) -> list[str]:
+    """What list page *number*, counted from 1, which has *shown* something, names as its next one: by `rel="next"`, in
+    its headers or its JSON, or else as it says so in words, for a script, by a form, or by that number."""
     found = [*(addresses(response, NEXT_LINKS) if is_readable(response) else ()), *next_stated(response)]
     if found or not is_page(response):
         return found
     page, place = cast("TextResponse", response).selector, (response.url, *base_and_encoding(response))
-    return next_said(page, *place, number) or [*next_posted(page, *place)]
+    return next_said(page, *place, number, shown) or [*next_posted(page, *place)]
 
 
 def sent_to(url: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from functools import cached_property, partial
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
@@ -154,7 +154,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         forms = login_forms(cast("TextResponse", response).selector) if is_page(response) else set()
         found = self.found_on(response)
         if not self.is_numbered():
-            self._names_next(response, page)
+            self._names_next(response, page, found)
         is_first = page == self.first_page
         why = "" if found else lack_of(response, is_first=is_first, is_linked=not self.is_numbered())
         return _Seen(found, self.last_named(response, page, offset, len(found)), forms, why)
@@ -282,7 +282,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         others = (each for each in following if isinstance(each, Posted) or each != response.url)
         return next((each if isinstance(each, Posted) else self.at_home(each) for each in others), "")
 
-    def _names_next(self, response: Response, page: int) -> list[str]:
+    def _names_next(self, response: Response, page: int, shown: Collection[str] = ()) -> list[str]:
         """What on a page names the next one: searched for once, in a thread where the page is large."""
         query, found, refused = self._next.get(response, (None, [], ""))
         if query != self.next_link:
@@ -290,7 +290,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
                 if "{token}" in self.list_url + self.list_post:
                     found = select(response, self.next_link) if self.next_link else []
                 elif not self.next_link:
-                    found = next_on(response, page - self.first_page + 1)
+                    found = next_on(response, page - self.first_page + 1, shown)
                 elif is_readable(response):
                     found = addresses(response, self.next_link, leads_on)
             except RequestRefused as refusal:  # the galleries of the page are found all the same

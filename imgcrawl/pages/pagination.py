@@ -6,13 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from parsel import Selector
 
 from imgcrawl.digits import whole
 from imgcrawl.pages.bounds import NamesRead, both_ends
+from imgcrawl.pages.links import pressed_address
 from imgcrawl.pages.repeated import PagePlaces, tag_of
 from imgcrawl.urls import absolute, host_of
 
@@ -30,7 +31,8 @@ _NEXT = re.compile(
 )
 _ARROWS = re.compile(r"[›»>→⟩❯▶]{1,2}")
 _NEXT_CLASS = re.compile(
-    r"((nav|pagination|pagination__item|page|pager|btn)(-|_|--|__))?(next|older)(-page|-posts?|-link)?|load-?more",
+    r"((nav|pagination|pagination__item|page|pager|btn)(-|_|--|__))?(next|older)(-page|-posts?|-link)?|load-?more"
+    r"|(fa|bi|mdi|icon|glyphicon)-(chevron|arrow|angle|caret|long-arrow)(-circle)?-right",
     re.IGNORECASE,
 )
 # What is no link, and has the address of the next page for a script.
@@ -45,8 +47,9 @@ _ADDRESSES = (
     "hx-get",
 )
 _ADDRESS = re.compile(r"[/?]|\.[a-z]{3,5}\Z", re.IGNORECASE)
-_PRESSED = f"//*[{' or '.join(f'@{name}' for name in _ADDRESSES)}]"
+_PRESSED = f"//*[@onclick or {' or '.join(f'@{name}' for name in _ADDRESSES)}]"
 _FEW_ELEMENTS, _FEW_TEXTS, _FEW_WORDS = 30, 8, 200  # in a link, that are looked at
+_LABELS, _FEW_SIGNS = ("aria-label", "title", "alt"), 3  # of a link, and of the signs in one that has no words
 # Whatever stands on the list: stories, tales; or what archives go by, from the newest on.
 _OLDER = re.compile(
     r"\W*+((older|next) [a-z]{3,12}s|(previous|earlier) (months?|years?|weeks?|days?))\W*+", re.IGNORECASE
@@ -129,23 +132,24 @@ def _next_link(page: PagePlaces) -> str:
 
 def _pressed(page: PagePlaces) -> str:
     """XPath of the address in what is pressed, or scrolled to, to see the next page."""
-    for element, name in pressed_in(page.page):
-        address = absolute(page.base, element.get(name), page.encoding)
-        if address and host_of(address) == host_of(page.url):
+    for element, name, said in pressed_in(page.page):
+        address = absolute(page.base, said, page.encoding)
+        if name and address and host_of(address) == host_of(page.url):
             return f"//{tag_of(element)}/@{name}"
     return ""
 
 
-def pressed_in(page: Selector) -> Iterator[tuple[Any, str]]:
-    """What is pressed, or scrolled to, to see the next page, and the attribute that has its address."""
+def pressed_in(page: Selector) -> Iterator[tuple[Any, str, str]]:
+    """What is pressed, or scrolled to, to see the next page, the attribute that is its address, empty where that stands
+    in a script, and the address."""
     for node in both_ends(page.xpath(_PRESSED), 100):
         element = node.root
-        name = next(name for name in _ADDRESSES if name in element.attrib)
+        name = next((name for name in _ADDRESSES if name in element.attrib), "")
         said = words_of(element)
         classes = (element.get("class") or "").split()
         named = "next" in name or "more" in name or any(map(_NEXT_CLASS.fullmatch, classes))
         if named or (len(said) <= 30 and says_next(said)):
-            yield element, name
+            yield element, name, element.get(name) if name else pressed_address(element)
 
 
 def named_by(link: Any) -> str:
@@ -166,14 +170,15 @@ def words_of(link: Any) -> str:
 
 
 def leads_on(link: Any, known: NamesRead | None = None) -> bool:
-    """Whether *link*, an element, says that it leads to the next page: by its words, a label, or its class or that of
-    what it stands in. *known* is what several calls share."""
+    """Whether *link*, an element, says that it leads to the next page: by its words, a label, or its class, that of
+    what it stands in or, where it has no words, of a sign in it. *known* is what several calls share."""
     known = NamesRead() if known is None else known
     text = words_of(link)
-    label = (link.get("aria-label") or link.get("title") or "")[:_FEW_WORDS]
+    signs = [] if text else list(islice(link.iterdescendants(), _FEW_SIGNS))
+    labels = (next(filter(None, map(each.get, _LABELS)), "")[:_FEW_WORDS] for each in (link, *signs))
     around = link.getparent()
-    classes = [*known.of(link), *(() if around is None else known.of(around))]
-    said = (each.strip(" :·|-") for each in (text, label))
+    classes = chain(*map(known.of, (link, *(() if around is None else (around,)), *signs)))
+    said = (each.strip(" :·|-") for each in (text, *labels))
     return any(len(each) <= 30 and says_next(each) for each in said) or any(map(_NEXT_CLASS.fullmatch, classes))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from itertools import chain, islice
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
@@ -14,6 +14,7 @@ from parsel import Selector
 from imgcrawl.digits import whole
 from imgcrawl.pages.bounds import NamesRead, both_ends
 from imgcrawl.pages.continued import continues
+from imgcrawl.pages.indexed import next_in_index
 from imgcrawl.pages.pagination import leads_on, named_by, pressed_in, says_next, words_of
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.visible import is_hidden
@@ -69,23 +70,29 @@ class Posted(str):
         return posted
 
 
-def next_said(page: Selector, url: str, base: str, encoding: str, number: int = 1) -> list[str]:
+def next_said(
+    page: Selector, url: str, base: str, encoding: str, number: int = 1, shown: Collection[str] = ()
+) -> list[str]:
     """The addresses that *page*, which is at *url*, says its next one has: in words, or by the number behind its own,
     which is *number* unless its address says another. What "more", arrows and "2" say may stand on any link, so that
-    only addresses which look like another page of the same list count; "Next page" is believed of any on that host,
-    as /list/spring, where nothing else is said."""
+    only addresses which look like another page of the same list count. Where nothing else is said, "Next page" is
+    believed of any on that host, as /spring, and "more" and an arrow of the only one in the list's own folder, as
+    /list/spring, unless it is of what is *shown* on the list."""
     links, known = both_ends(page.root.iter("a", "option"), _MOST), NamesRead()
     said = chain(
         (link.get("href") or "" for link in links if link.tag == "a" and leads_on(link, known)),
-        (element.get(name) for element, name in pressed_in(page)),
+        (address for _, _, address in pressed_in(page)),
         _submitted(page, url, encoding),
     )
-    found = (absolute(base, address, encoding) for address in said)
-    in_words = [each for each in dict.fromkeys(found) if each and _is_of_the_list(url, each, number + 1)]
+    found = list(filter(None, dict.fromkeys(absolute(base, address, encoding) for address in said)))
+    in_words = [each for each in found if _is_of_the_list(url, each, number + 1)]
     by_number, own = _numbered(links, url, base, encoding, number)
     if not in_words or not by_number:
         plain = (absolute(base, link.get("href") or "", encoding) for link in links if _says_next_plainly(link))
-        return in_words or by_number or [each for each in dict.fromkeys(plain) if each and _is_beside(url, each)]
+        beside = [each for each in dict.fromkeys(plain) if each and _is_beside(url, each)]
+        within = [each for each in found if each not in shown and _is_within(url, each)]
+        within = within if len(within) == 1 else []
+        return in_words or by_number or beside or within or _indexed(links, url, base, encoding)
     # What says "next", an arrow, may lead to the last page, or to the next ten of them.
     goes_to = _number_of(in_words[0], by_number[0], own + 1)
     return in_words if goes_to is not None and goes_to <= own else by_number
@@ -194,6 +201,18 @@ def _is_beside(url: str, other: str) -> bool:
     """Whether *other* is another page of the host of *url* than this, and than its first one."""
     one, two = urlsplit(url), urlsplit(other)
     return host_of(url) == host_of(other) and one.path != two.path and two.path not in ("", "/")
+
+
+def _indexed(links: Iterable[Any], url: str, base: str, encoding: str) -> list[str]:
+    said = ((words_of(link), absolute(base, link.get("href") or "", encoding)) for link in links if link.tag == "a")
+    return next_in_index(url, ((words, address) for words, address in said if address and len(words) <= _LONGEST))
+
+
+def _is_within(url: str, other: str) -> bool:
+    """Whether *other* is in the folder of *url*, or in one called so: /list/spring of /list, and of /list/winter."""
+    path = urlsplit(url).path
+    folders = {f"{path.rstrip('/')}/", path[: path.rfind("/") + 1]} - {"/", ""}
+    return _is_beside(url, other) and urlsplit(other).path.startswith(tuple(folders))
 
 
 def _says_next_plainly(link: Any) -> bool:

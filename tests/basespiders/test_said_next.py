@@ -39,6 +39,18 @@ URL = "http://h/list?page=1"
         ('<a href="/list/spring">Next page</a><a href="?page=2">2</a>', ["http://h/list?page=2"]),
         ('<a href="/">Next</a><a href="http://other/list/spring">Next</a><a href="/list?page=1#x">Next</a>', []),
         ('<a href="/post/2">2</a><a href="?page=3">3</a>', []),
+        # What says "more", or has an arrow: of the only one in the list's own folder.
+        ('<a class="load-more" href="/list/abc">Load more</a>', ["http://h/list/abc"]),
+        ('<button data-next="/list/abc">Show more albums</button>', ["http://h/list/abc"]),
+        ('<a href="/list/abc"><img src=arrow.gif alt="Next page"></a>', ["http://h/list/abc"]),
+        ('<p><a href="/list/abc"><i class="pagination-next"></i></a>', ["http://h/list/abc"]),
+        ('<a href="/list/abc"><i class="fa fa-chevron-right"></i></a>', ["http://h/list/abc"]),
+        ('<a href="#" data-href="/list/abc">Next</a>', ["http://h/list/abc"]),
+        ("<button onclick=\"location.href='/list/abc'\">Older posts</button>", ["http://h/list/abc"]),
+        ("<button onclick=\"location.href='/list?page=2'\">Older posts</button>", ["http://h/list?page=2"]),
+        ('<form action="/list/abc"><input type=submit value="More albums"></form>', ["http://h/list/abc?"]),
+        ('<a href="/list/a">‹</a><a href="/list/c">›</a><a href="/g/9">›</a>', ["http://h/list/c"]),
+        ('<a href="/list/a">More</a><a href="/list/b">More</a>', []),
         # What says so of something else, or of nothing.
         ("<form method=post><input type=hidden name=page value=2><button>Next</button></form>", []),
         ("<form><input type=hidden name=page value=2><button>Search</button></form>", []),
@@ -50,6 +62,36 @@ URL = "http://h/list?page=1"
 )
 def test_what_says_that_it_is_the_next_page_of_a_list(markup: str, expected: list[str]) -> None:
     assert next_said(Selector(f"<body>{markup}"), URL, URL, "utf-8") == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "markup", "expected"),
+    [
+        ("http://h/az/a", "<a href=/az/a>A</a> <a href=/az/b>B</a> <a href=/az/d>D</a>", "http://h/az/b"),
+        ("http://h/?l=B", "<a href=/?l=A>A</a> B <a href=/?l=D>D</a>", "http://h/?l=D"),
+        ("http://h/az/d", "<a href=/az/a>A</a> <a href=/az/b>B</a>", ""),
+        ("http://h/az/a", "<a href=/az/x>X</a> <a href=/fb/b>B</a>", ""),
+        ("http://h/2020/03", "<a href=/2020/02>« Feb</a> <a href=/2020/04>Apr »</a>", "http://h/2020/02"),
+        ("http://h/2020/01/", "<a href=/2019/12/>« décembre 2019</a>", "http://h/2019/12/"),
+        (
+            "http://h/2020/03",
+            "<a href=/2020/02>« Feb</a> <a href=/2020/03/page/2>«  Older posts</a>",
+            "http://h/2020/03/page/2",
+        ),
+        ("http://h/", "<a href=/2020/02>« Feb</a>", ""),
+    ],
+)
+def test_a_list_by_letters_or_by_months(url: str, markup: str, expected: str) -> None:
+    assert next_said(Selector(f"<body>{markup}"), url, url, "utf-8") == [expected] * bool(expected)
+
+
+def test_more_about_what_a_list_shows_is_no_page_of_it() -> None:
+    page = Selector('<body><a href="/list/spring">More »</a>')
+    assert next_said(page, URL, URL, "utf-8") == ["http://h/list/spring"]
+    assert next_said(page, URL, URL, "utf-8", 1, ["http://h/list/spring"]) == []
+    below = "http://h/list/winter"
+    assert next_said(page, below, below, "utf-8", 2) == ["http://h/list/spring"]
+    assert next_said(page, "http://h/", "http://h/", "utf-8") == []
 
 
 def test_the_number_behind_that_of_the_page_is_its_next() -> None:
