@@ -96,6 +96,19 @@ async def test_a_list_that_nobody_is_left_to_read_holds_up_no_run(store: Queue) 
     assert (ended.state, ended.seeded) == ("done", True)
 
 
+async def test_a_list_that_was_read_is_not_read_again_by_who_joins_after_the_end(store: Queue) -> None:
+    run, _ = await store.join("a", "night", persist=False, flush=False)
+    mine, other = b"a" * 12, b"b" * 12
+    assert (await store.exchange(run, "a", flags="se", of_list=mine)).seeder
+    done = await store.exchange(run, "a", flags="se", of_list=mine, ops=[("seeded", "", "")])
+    await store.exchange(run, "a", flags="l", of_list=mine, sequence=1)  # the last one forgets which pages were seen
+    assert (done.state, await store.join("b", "night", persist=False, flush=False)) == ("done", (run, "done"))
+    again = await store.exchange(run, "b", flags="s", of_list=mine)
+    assert (again.state, again.seeded, again.seeder) == ("done", True, False)
+    begun = await store.exchange(run, "b", flags="s", of_list=other)
+    assert (begun.state, begun.seeder) == ("running", True)
+
+
 async def test_lists_that_were_read_are_no_deaths_of_their_readers(store: Queue) -> None:
     run, _ = await store.join("a", "", persist=False, flush=False)
     for number in range(20):

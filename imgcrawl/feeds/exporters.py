@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Self
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -75,6 +75,21 @@ def _write(exporter: JsonItemExporter | JsonLinesItemExporter, item: Any, ending
         exporter.file.write(_encoded(exporter, fields, ending))
 
 
+def as_json(value: Any) -> Any:
+    """What JSON has in the place of *value*, which is nothing that JSON knows: what Scrapy says, else its members, or
+    its text, as in CSV and XML: a spider's own field loses no item."""
+    try:
+        return ScrapyJSONEncoder().default(value)
+    except TypeError:
+        return (
+            list(value)
+            if isinstance(value, Set)
+            else value.decode(errors="replace")
+            if isinstance(value, bytes)
+            else str(value)
+        )
+
+
 class ByImage:
     """What exporters inherit before Scrapy's: with FEED_ROWS="images" an item is a row for each of its images
     (`items.by_image`), with "galleries" (default) itself. Raises InputError for another value."""
@@ -98,6 +113,9 @@ class ByImage:
 class JsonLinesItemExporter(ByImage, exporters.JsonLinesItemExporter):
     """Scrapy's, one `write` an item; an item that the encoding cannot say is escaped instead of lost."""
 
+    def __init__(self, file: Any, **kwargs: Any) -> None:
+        super().__init__(file, **{"default": as_json, **kwargs})
+
     def export_item(self, item: Any) -> None:
         if not self.rows_by_image:
             _write(self, item, b"\n")
@@ -113,6 +131,9 @@ class JsonLinesItemExporter(ByImage, exporters.JsonLinesItemExporter):
 
 class JsonItemExporter(ByImage, exporters.JsonItemExporter):
     """Scrapy's, except that a `JsonFile` gets the items only: it makes the array itself."""
+
+    def __init__(self, file: Any, **kwargs: Any) -> None:
+        super().__init__(file, **{"default": as_json, **kwargs})
 
     def start_exporting(self) -> None:
         if not _makes_array(self.file):
@@ -229,7 +250,7 @@ class CsvItemExporter(ByImage, exporters.CsvItemExporter):
         kwargs.setdefault("errors", "backslashreplace")  # Scrapy would lose the row
         super().__init__(file, **kwargs)
         self._escape = formulas == "escape"
-        self._encoder = ScrapyJSONEncoder(ensure_ascii=False)
+        self._encoder = json.JSONEncoder(ensure_ascii=False, default=as_json)
         self._lines = file if isinstance(file, LinesFile) else None
 
     @classmethod

@@ -29,7 +29,7 @@ _INVISIBLE: Final = re.compile(
 )
 _RESERVED_TOO: Final = ("CONIN$", "CONOUT$")  # pathvalidate's list lacks them
 _EXTENSION: Final = re.compile(
-    r"\.(?:apng|avif|avifs|bmp|gif|hei[cf]|ico|j2k|jfif|jp2|jpe|jpe?g|jxl|pjpe?g|png|svg|tga|tiff?|webp"
+    r"\.(?:apng|avif|avifs|bmp|gif|hei[cf]|ico|j2k|jfif|jp2|jpe|jpe?g|jxl|pjpe?g|png|psd|svg|tga|tiff?|webp"
     r"|3gp|avi|flv|m4v|mkv|mov|mp4|mpe?g|ogv|ts|webm|wmv)\s*$",
     re.IGNORECASE,
 )

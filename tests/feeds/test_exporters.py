@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -237,6 +238,17 @@ def test_bytes_are_those_of_scrapy(tmp_path: Path) -> None:
     assert ids(read_lines(tmp_path / "ours" / "items.jsonl")) == both
     assert ids(read_rows(tmp_path / "ours" / "items.csv")) == both
     assert (tmp_path / "ours" / "part.csv").read_bytes().count(b"Text;Id") == 1
+
+
+def test_a_value_that_json_does_not_know_loses_no_item(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    with path.open("wb") as file:
+        exporter = JsonLinesItemExporter(file, encoding="utf-8")
+        exporter.export_item(
+            {"of": frozenset([1]), "raw": b"\xffa", "by": Path("a/b"), "set": {2}, "cost": Decimal("1.5")}
+        )
+        JsonLinesItemExporter(file, default=repr).export_item({"by": 1j})  # as a project says it
+    assert read_lines(path) == [{"of": [1], "raw": "\ufffda", "by": "a/b", "set": [2], "cost": "1.5"}, {"by": "1j"}]
 
 
 @pytest.mark.parametrize("options", [{}, {"indent": 2}, {"encoding": "latin-1"}])

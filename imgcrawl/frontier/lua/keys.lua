@@ -80,7 +80,7 @@ end
 local FIELDS = {}
 for field in string.gmatch('id name arguments state started ended turn queued leased done failed dead rejected redelivered '
     .. 'enqueued galleries deaths feeder seeder seeded seedings error idle_since shards format forgiven resumed'
-    .. ' forgiven_at_home', '%S+') do
+    .. ' forgiven_at_home lists', '%S+') do
     FIELDS[field] = true
 end
 local run, changed = {}, {}
