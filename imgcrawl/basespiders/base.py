@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,6 +27,7 @@ from imgcrawl.basespiders.trials import check_time
 from imgcrawl.exceptions import InputError, record_fatal_error
 from imgcrawl.failures import reason_of
 from imgcrawl.items import Gallery
+from imgcrawl.lines import printable
 from imgcrawl.pages import images_in
 from imgcrawl.pages.candidates import is_empty
 from imgcrawl.pages.markup import html_in
@@ -34,6 +36,7 @@ from imgcrawl.samples import samples_of
 from imgcrawl.urls import absolute
 
 logger = logging.getLogger(__name__)
+_WITH_USER = re.compile(r"https?://[^\s/?#,@]*+@", re.IGNORECASE)
 
 
 class Option(NamedTuple):
@@ -55,7 +58,8 @@ class BaseSpider(PickedSpider):
 
     Names that begin with an underscore are notes of whoever started the spider, as Scrapyd's `_job`: attributes only.
 
-    Raises `InputError` for an option that is not declared, and for one that is required and missing.
+    Raises `InputError` for an option that is not declared, for one that is required and missing, and for an address
+    with a user and a password in it.
     """
 
     options: ClassVar[dict[str, str]] = {
@@ -74,6 +78,11 @@ class BaseSpider(PickedSpider):
             if argument not in known and not argument.startswith("_"):
                 raise InputError(
                     f"-a {argument}={value}: {self.name} has no option {argument!r}; it has {', '.join(known)}"
+                )
+            if isinstance(value, str) and _WITH_USER.search(value):
+                raise InputError(
+                    f"-a {printable(f'{argument}={value}')}: addresses with a user and a password are not asked for, as"
+                    " these would be in feeds; expected it without, and HTTPAUTH_USER, HTTPAUTH_PASS, HTTPAUTH_DOMAIN"
                 )
         for option in self.required:
             if not arguments.get(option):

@@ -85,7 +85,10 @@ class ProposedGallerySpider(EnlargedGallerySpider):
             pages = [each for each in sampled if each]
             size += sum(len(each.body) for each in pages)
             self.take_images(await outside_loop(size, _proposed_images, response, pages, galleries))
-        self.logger.info("Taken from what the pages of %.500s repeat: %s", response.url, self.declarations())
+        searched = "" if self.image_links else " (images are searched for)"  # the rest is to be pasted, to its end
+        self.logger.info(
+            "Taken from what the pages of %.500s repeat%s: %s", response.url, searched, self.declarations()
+        )
         walk = Walk(may_stop=await self.walk_begins())
         async for output in self.parse_list(response, page=self.first_page, walk=walk.to_wire()):
             yield output
@@ -125,8 +128,7 @@ class ProposedGallerySpider(EnlargedGallerySpider):
             "images": self.image_links,
             **self.more_declarations(),
         }
-        said = " ".join(f"-a {shlex.quote(f'{name}={value}')}" for name, value in options.items() if value)
-        return said if self.image_links else f"{said} (images: searched for)"
+        return " ".join(f"-a {shlex.quote(f'{name}={value}')}" for name, value in options.items() if value)
 
     def more_declarations(self) -> dict[str, str]:
         """What a kind of gallery declares besides."""

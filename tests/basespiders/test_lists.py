@@ -97,6 +97,14 @@ def test_three_list_pages_that_fail_end_the_walk(server: Server, tmp_path: Path)
             "-a lists=http://a/: gallery has no option 'lists'; it has list, galleries",
         ),
         (
+            {"list": "https://ann:secret@example.org/{page}"},
+            "-a list=https://example.org/{page}: addresses with a user and a password are not asked for",
+        ),
+        (
+            {"list": "", "gallery": "http://a.org/1, http://ann:secret@a.org/2"},
+            "-a gallery=http://a.org/1, http://a.org/2: addresses with a user and a password are not asked for",
+        ),
+        (
             {"nmae": "x"},
             "-a nmae=x: gallery has no option 'nmae'; it has list, galleries, next, first, per_page, sitemap, only",
         ),

@@ -67,6 +67,31 @@ def test_a_whole_site_without_declarations_and_what_was_taken_can_be_pasted(serv
     assert contents(pasted) == expected
 
 
+def test_what_was_taken_can_be_pasted_to_the_end_of_its_line_where_images_are_searched_for(
+    server: Server, tmp_path: Path
+) -> None:
+    def page(request: Request) -> Answer:
+        if found := re.fullmatch(r"/(i|small)/(\w+)-(\d).jpg", request.path):
+            return Answer(jpeg(*((640, 480) if found[1] == "i" else (100, 75)), comment=request.path))
+        body = f'<img src="/i/{request.path[7:]}.jpg" width=640 height=480>'
+        if request.path == "/start":
+            body = "".join(f'<div class=set><a href="/set/{name}">{name}</a></div>' for name in NAMES[:4])
+        elif name := request.path.removeprefix("/set/").strip("/") if "/set/" in request.path else "":
+            shown = "<a class=ph href='/photo/{0}-{1}'><img src='/small/{0}-{1}.jpg' width=100 height=75></a>"
+            body = f"<h1>The {name}</h1>" + "".join(shown.format(name, number) for number in range(3))
+        return Answer(body.encode(), headers=HTML)
+
+    server.add("*", page)
+    server.robots("")
+    run = crawl(tmp_path, "gallery", {"list": server.url("/start")})
+    (taken,) = re.findall(r"Taken from what the pages of \S+ repeat(.*)", run.log)
+    searched, _, options = taken.partition(": ")
+    assert searched == " (images are searched for)"
+    names = [pair.partition("=")[0] for pair in shlex.split(options)[1::2]]
+    assert names == ["list", "galleries", "image_pages", "title"]
+    assert set(shlex.split(options)[::2]) == {"-a"}
+
+
 def test_a_numbered_list_goes_on_behind_a_page_of_which_all_is_hidden(server: Server, tmp_path: Path) -> None:
     """The site's own links name later pages, as they do where the numbers were declared."""
     server.add("*", answer)
