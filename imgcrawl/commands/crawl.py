@@ -18,6 +18,7 @@ from scrapy.exceptions import UsageError
 from scrapy.extensions.feedexport import FeedExporter
 from scrapy.utils.log import configure_logging
 
+from imgcrawl.catalogue import CatalogueError
 from imgcrawl.checks import check_given, check_values
 from imgcrawl.commands.base import complain, refuse
 from imgcrawl.commands.ending import tell_end
@@ -116,7 +117,7 @@ class Command(scrapy.commands.crawl.Command):
             crawler = self._create_crawler(spider)
             with progress_of_crawl(crawler.settings, partial(_told_beside_display, crawler)):
                 _run(process, crawler, arguments)
-        except InputError as error:
+        except (InputError, CatalogueError) as error:
             _refuse(str(error), self._log_file)
         except Exception as error:
             self._blame_a_setting(error)

@@ -38,6 +38,20 @@ def test_a_catalogue_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None
         assert (told.returncode, told.stderr) == (1, sentence), told.stderr
 
 
+def test_a_catalogue_that_is_damaged_where_a_crawl_begins_to_read_is_one_sentence(tmp_path: Path) -> None:
+    catalogue_of(tmp_path).close()
+    file = tmp_path / "images" / ".catalogue.sqlite3"
+    with closing(sqlite3.connect(file)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'not_had'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    with file.open("r+b") as opened:
+        opened.seek((page - 1) * size)
+        opened.write(b"\xff" * size)
+    told = command(tmp_path, "crawl", "gallery", "-a", "gallery=http://127.0.0.1:1/g")
+    assert (told.returncode, len(told.stderr.splitlines())) == (2, 1), told.stderr
+    assert "malformed; expected a catalogue that is whole (move a damaged one away" in told.stderr
+
+
 def test_whoever_reads_may_stop_and_gets_addresses_as_they_are(tmp_path: Path) -> None:
     catalogue = catalogue_of(tmp_path)
     catalogue.note([visit(*(outcome(number, "failed", "http_404") for number in range(3000)), url="http://h/\u202eg")])
