@@ -94,3 +94,11 @@ def last_stated(response: Response, page: int, first: int) -> int:
     counts = [first - 1 + count for count in _PAGES_IN_JSON.search(data) or () if type(count) is int and count < _MANY]
     more = next_stated(response) or any(said is True for said in _MORE_IN_JSON.search(data) or ())
     return max(*counts, page + 1 if more else 0, 0)
+
+
+def is_last_stated(response: Response) -> bool:
+    """Whether an answer of JSON says that there is no page behind it (`"has_more": false`), whatever cursor it has."""
+    if not isinstance(response, JsonResponse) or is_broken(response):
+        return False
+    said = [each for each in _MORE_IN_JSON.search(response.json()) or () if isinstance(each, bool)]
+    return bool(said) and not any(said)

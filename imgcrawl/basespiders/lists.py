@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import addresses, content_type, is_page, is_readable, request_of, select
 from imgcrawl.basespiders.fedlists import FedListsSpider
-from imgcrawl.basespiders.following import asked_for, next_on, next_unnamed, sent_to
+from imgcrawl.basespiders.following import asked_for, is_last_stated, next_on, next_unnamed, sent_to
 from imgcrawl.basespiders.losses import lost_list, times_asked, was_stopped
 from imgcrawl.basespiders.questions import (
     LOOK_AGAIN,
@@ -285,7 +285,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
     def _names_next(self, response: Response, page: int, shown: Collection[str] = ()) -> list[str]:
         """What on a page names the next one: searched for once, in a thread where the page is large."""
         query, found, refused = self._next.get(response, (None, [], ""))
-        if query != self.next_link:
+        if query != self.next_link and not is_last_stated(response):
             try:
                 if "{token}" in self.list_url + self.list_post:
                     found = select(response, self.next_link) if self.next_link else []

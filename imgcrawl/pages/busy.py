@@ -39,7 +39,9 @@ _NOT_YET = re.compile(
 )
 _WENT_WRONG = re.compile(
     r"(?:internal|unexpected|unknown|temporary|database|gateway) (?:\w+ )?error|\berror:? (?:code:? )?5[0-9]{2}\b"
-    r"|an error (?:has )?occurred|something went wrong|gateway time-?out|bad gateway"
+    r"|\b(?:fatal|runtime|application) error\b|\buncaught \S{0,60}(?:exception|error)|maximum execution time"
+    r"|(?:could not|can(?:no|')t|unable to|establishing a) (?:connect(?:ion)? to )?(?:\w+ )?(?:database|mysql)"
+    r"|traceback \(most recent|an error (?:has )?occurred|something went wrong|gateway time-?out|bad gateway"
     r"|\b(?:under|down for|scheduled|undergoing) maintenance\b|\bin maintenance mode\b|^maintenance\b"
     r"|\bbe (?:right )?back (?:soon|shortly)",
     re.IGNORECASE,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from scrapy.http import HtmlResponse, JsonResponse
 
-from imgcrawl.basespiders.following import last_stated, next_stated
+from imgcrawl.basespiders.following import is_last_stated, last_stated, next_stated
 from tests.basespiders.test_every_gallery import JSON, add, add_galleries, gallery_crawl, links, names
 from tests.support.crawling import crawl
 from tests.support.server import Server
@@ -59,6 +59,34 @@ def test_an_answer_of_json_says_that_there_are_more_pages(data: Any, last: int) 
     answer = JsonResponse(API, body=json.dumps(data).encode())
     assert last_stated(answer, 3, 1) == last
     assert last_stated(HtmlResponse(API, body=answer.body), 3, 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "is_last"),
+    [
+        ({"has_more": False, "cursor": "z"}, True),
+        ({"data": {"pageInfo": {"hasNextPage": False, "endCursor": "z"}}}, True),
+        ({"has_more": False, "meta": {"has_next": True}}, False),
+        ({"has_more": 0, "cursor": "z"}, False),
+        ({"items": [{"has_more": False}]}, False),
+        (None, False),
+    ],
+)
+def test_an_answer_of_json_says_that_it_is_the_last(data: Any, is_last: bool) -> None:
+    assert is_last_stated(JsonResponse(API, body=json.dumps(data).encode())) is is_last
+
+
+def test_the_last_page_of_a_list_in_json_may_have_a_cursor_or_a_link(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    server.add("/api?c=", page(1, data={"hasMore": True}, cursor="z"), headers=JSON)
+    server.add("/api?c=z", page(3, data={"hasMore": False}, cursor="zz"), headers=JSON)
+    run = gallery_crawl(server, tmp_path / "token", "/api?c={token}", galleries="items[].url", next="cursor")
+    assert (names(run), run.code) == (["1", "2", "3", "4"], 0), run.log
+    server.add("/list", page(1, has_more=True, next="/list?c=z"), headers=JSON)
+    server.add("/list?c=z", page(3, has_more=False, next="/list?c=zz"), headers=JSON)
+    run = gallery_crawl(server, tmp_path / "link", "/list", galleries="items[].url")
+    assert (names(run), run.code) == (["1", "2", "3", "4"], 0), run.log
+    assert not {"/api?c=zz", "/list?c=zz"} & {request.path for request in server.requests}
 
 
 def test_a_list_in_json_goes_on_by_what_it_states_and_an_answer_that_is_cut_is_told(

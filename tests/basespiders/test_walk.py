@@ -5,7 +5,7 @@ import json
 import pytest
 
 from imgcrawl.basespiders.walk import LAST_PATIENCE, LONG_PATIENCE, PATIENCE, Walk
-from imgcrawl.pages.busy import says_busy
+from imgcrawl.pages.busy import says_busy, says_wrong
 
 
 def walked(pages: list[list[str]], named: int = 0, most: int = 60) -> tuple[int, bool]:
@@ -183,6 +183,24 @@ def test_pages_that_would_rather_not_have_been_asked(text: str) -> None:
 )
 def test_what_names_a_limit_or_a_guard_is_no_page_that_says_so(text: str) -> None:
     assert not says_busy(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Fatal error: Allowed memory size of 134217728 bytes exhausted in /www/x.php on line 12",
+        "PHP Fatal error: Uncaught PDOException: SQLSTATE[HY000]",
+        "Maximum execution time of 30 seconds exceeded",
+        "Error establishing a database connection",
+        "Could not connect to the database server",
+        "Can't connect to local MySQL server through socket",
+        "Traceback (most recent call last): File x.py",
+        "Server Error in '/' Application. Runtime Error",
+    ],
+)
+def test_what_a_script_that_broke_says_went_wrong(text: str) -> None:
+    assert says_wrong(text)
+    assert not says_wrong("Fatal attraction, photographs from memory")
 
 
 def test_a_walk_ends_at_what_is_known_only_if_one_before_reached_the_end_and_knows_that_it_looked_past_a_page() -> None:
