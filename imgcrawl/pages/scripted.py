@@ -15,6 +15,7 @@ from imgcrawl.pages.packed import unpacked_in
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.states import lists_in_states
 from imgcrawl.pages.values import Stated, images_listed, images_of
+from imgcrawl.pages.written import parts_of
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute
 
@@ -96,7 +97,7 @@ def scripted_images(text: str, base: str, encoding: str = "utf-8") -> list[str]:
         for match in _TEXT.finditer("\n".join((code, *map(_decoded, _BASE64.findall(code)), *unpacked_in(script[2])))):
             stated = _unescaped(match[1])
             name = file_name(stated)
-            if "/" not in stated or not PHOTOGRAPH.search(name) or PLACEHOLDER.fullmatch(name):
+            if "/" not in stated or not PHOTOGRAPH.search(name) or PLACEHOLDER.fullmatch(name) or parts_of(stated):
                 continue
             if not ORNAMENT.search(name) and (address := absolute(base, stated, encoding)):
                 found[address] = None

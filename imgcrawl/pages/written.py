@@ -65,6 +65,12 @@ def written_lists(text: str) -> Iterator[Written]:
                 yield Written(images, name_before(text[max(0, match.start() - _BEFORE) : match.start()]), is_sure=False)
 
 
+def parts_of(stated: str) -> list[str]:
+    """The addresses, or names, of image files of which *stated* is a list; none where it is one, or something else."""
+    parts = [part for part in _SEPARATOR.split(stated) if part]
+    return parts if len(parts) > 1 and all(is_address(part) or is_name(part) for part in parts) else []
+
+
 def _listed(text: str, meet: re.Match[str], position: int) -> Written | None:
     before = max(position - 1, meet.start() - _LONGEST, 0)
     opened = next(iter(_DELIMITER.finditer(text[before : meet.start()][::-1])), None)
@@ -75,8 +81,7 @@ def _listed(text: str, meet: re.Match[str], position: int) -> Written | None:
     if text[end : end + 1] != _CLOSES[opened[0]]:
         return None
     stated = text[start:end].strip()
-    parts = [part for part in _SEPARATOR.split(unquote(stated) if "%2" in stated else stated) if part]
-    if len(parts) < 2 or not all(is_address(part) or is_name(part) for part in parts):
+    if not (parts := parts_of(unquote(stated) if "%2" in stated else stated)):
         return None
     said = text[max(0, start - _BEFORE) : start]
     if _IS_SET.search(said):  # sizes of one image

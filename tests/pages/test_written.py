@@ -39,6 +39,7 @@ def found(body: str) -> list[str]:
         f"{SHOWN}<textarea>{LISTED.replace(',', ' ')}</textarea>",
         f"{SHOWN}<script type=text/plain>{LISTED.replace(',', '|')}</script>",
         f"<script type=text/plain>{LISTED}</script>",
+        f"<script>var photos = '{LISTED}'.split(',')</script>",
         f'{SHOWN}<input type=hidden value="{LISTED}">',
         f'<input type=hidden name=images value="{LISTED}">',
         f'{SHOWN}<meta name=images content="{LISTED}">',
