@@ -35,13 +35,16 @@ _POLICIES = {
     "always": "",
 }
 _LONGEST, _MOST_HOSTS, _MOST_IMAGES, _MOST_METAS = 1_000, 20, 2_000, 5_000
-_SAID = re.compile(rb"referrerpolicy|[\s\"'=]referrer[\s\"'/>]", re.IGNORECASE)  # not noreferrer, which links have
+# Not noreferrer, which links have. Of the letters that all spellings have in a row: these are found in no time.
+_SAID = [
+    re.compile(rb"%b(?:(?i:policy)|(?<=[\s\"'=][rR]%b)[\s\"'/>])" % (each, each)) for each in (b"eferrer", b"EFERRER")
+]
 _LONG_HOST = 300  # characters: to spell one in Punycode takes as long as the square of them
 
 
 def may_have_policy(body: bytes) -> bool:
     """Whether it is worth looking for one on a page."""
-    return (b"eferrer" in body or b"EFERRER" in body) and _SAID.search(body) is not None
+    return any(said.search(body) for said in _SAID)
 
 
 def stated_policy(headers: Iterable[str], page: Selector | None = None, base: str = "") -> str:

@@ -18,11 +18,11 @@ from imgcrawl.possessive import compile_possessive
 
 # Addresses that are as they should be already: two in three of all, and matching costs a fifth of parsing. Left to the
 # parser: ports, numbers as hosts, Punycode, `.` and `..` in a path.
+_REST = r"(?!\.|%2[eE])(?:[\w~!$&()*+,;=:@%.-]|/(?!\.|%2[eE]))*+(?:\?[\w.~!$&()*+,;=:@/?%-]*+)?"
 _CANONICAL = compile_possessive(
-    r"https?://(?:(?!xn--)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}/(?!\.|%2[eE])"
-    r"(?:[\w~!$&()*+,;=:@%.-]|/(?!\.|%2[eE]))*+(?:\?[\w.~!$&()*+,;=:@/?%-]*+)?",
-    re.ASCII,
+    rf"https?://(?:(?!xn--)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{{2,}}/{_REST}", re.ASCII
 )
+_FROM_ROOT = compile_possessive(rf"/(?!/){_REST}", re.ASCII)  # as most of the others are: of the page's own host
 
 
 # Such as Scrapy and w3lib leave as they are, too, whatever is done with them.
@@ -48,6 +48,8 @@ def resolve(base: str, link: str, encoding: str = "utf-8") -> str | None:
         link = link.strip()[:_MOST]
     if _CANONICAL.fullmatch(link):
         return link
+    if _FROM_ROOT.fullmatch(link) and (origin := _origin_in(base)):
+        return origin + link
     if len(link) > _LONG and not link.isascii() and _has_long_host(link):
         return None
     let_others()
@@ -61,6 +63,13 @@ def absolute(base: str, link: str, encoding: str = "utf-8") -> str | None:
     """`resolve` for what is fetched over HTTP: None for other schemes, too."""
     url = resolve(base, link, encoding)
     return url if url and url.startswith(WEB) else None
+
+
+@lru_cache(64)
+def _origin_in(base: str) -> str:
+    """What is before the path in an address of the web as a browser reads it; empty for others."""
+    url = resolve("", base) or ""
+    return url[: url.index("/", len("https://"))] if url.startswith(WEB) else ""
 
 
 _MOST = 65_536  # characters of an address; servers take 8,192, browsers two million

@@ -35,7 +35,7 @@ from imgcrawl.images.thumbnails import thumbnail
 from imgcrawl.images.verify import examine
 from imgcrawl.limits.retry_after import retry_after
 from imgcrawl.lines import printable
-from imgcrawl.pages import count_links, find_images, page_facts
+from imgcrawl.pages import PageFacts, count_links, find_images, page_facts
 from imgcrawl.pages.encodings import is_web_encoding
 from imgcrawl.pages.markup import too_much
 from imgcrawl.pages.sitemaps import read_sitemap
@@ -142,9 +142,11 @@ pages = st.lists(st.sampled_from(PARTS) | st.text(max_size=6), max_size=40).map(
 def test_pages(html: str, encoding: str) -> None:
     url = "http://example.org/a/b?c"
     too_much(html)
-    for address in find_images(html, url, encoding=encoding):
+    with_images = PageFacts()
+    for address in find_images(html, url, encoding=encoding, facts=with_images):
         assert address == address.strip()
     facts = page_facts(html, url, encoding)
+    assert facts == with_images
     assert all(len(text) <= 1000 for text in (facts.title, facts.caption, *facts.tags))
     count_links(html, url)
     with suppress(ValueError):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from parsel import Selector
 
-from imgcrawl.referrers import referer_by, stated_policy
+from imgcrawl.referrers import may_have_policy, referer_by, stated_policy
 from tests.support.crawling import crawl
 from tests.support.server import Answer, Request, Server, jpeg, redirect
 
@@ -38,6 +38,14 @@ PAGE, IMAGE = "https://site.example:8443/g/1?a=2", "https://img.example/1.jpg"
 )
 def test_a_policy_is_read_as_browsers_read_it(headers: list[str], page: str, said: str) -> None:
     assert stated_policy(headers, Selector(f"<html>{page}</html>") if page else None, PAGE) == said
+    assert headers or not said or may_have_policy(page.encode())
+
+
+@pytest.mark.parametrize(
+    "page", [b"<a rel=noreferrer>", b"<p>referrers say</p>", b"<p class=Referrers>", b"<p>referrer policy"]
+)
+def test_most_pages_that_have_the_word_are_not_searched(page: bytes) -> None:
+    assert not may_have_policy(page)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,43 @@ def test_what_is_not_parsed_is_what_the_parser_leaves_as_it_is(url: str) -> None
 
 
 @pytest.mark.parametrize(
+    "base",
+    [
+        "HTTP://User:p@Site.example:80/a/b?c",
+        "http://127.1:8000",
+        "https://bücher.example/x",
+        "file:///a/b",
+        "data:,x",
+        "http://[::1",
+        "",
+    ],
+)
+@pytest.mark.parametrize(
+    "link",
+    [
+        "/a.jpg",
+        "/",
+        "//cdn.example/a",
+        "/\\cdn.example/a",
+        "/\t/cdn.example/a",
+        "/a//b",
+        "/a/../b",
+        "/./a",
+        "/a/%2E%2e/b",
+        "/..a",
+        "/a?b#c",
+        "/a b",
+    ],
+)
+def test_what_begins_with_a_slash_is_joined_as_the_parser_does(base: str, link: str) -> None:
+    try:
+        expected = ada_url.URL(link, base or None).href.partition("#")[0]
+    except ValueError:
+        expected = None
+    assert resolve(base, link) == expected
+
+
+@pytest.mark.parametrize(
     ("url", "slug"),
     [
         ("https://site.example/2026/sunday-walk/", "sunday-walk"),

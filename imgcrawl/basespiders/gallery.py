@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Self, cast
 
 from scrapy import Request, signals
@@ -43,6 +44,15 @@ _READ_BY: Final = {
     "SitemapGallerySpider": ("sitemap_url", "sitemap_galleries"),
     "SubpageGallerySpider": ("subpage_url", "last_number"),
 }
+
+
+@dataclass(slots=True)
+class Besides:
+    """What a page has besides images (`pages`): copies of some, captions, facts where images were searched for."""
+
+    copies: dict[str, str] = field(default_factory=dict)
+    captions: dict[str, Caption] = field(default_factory=dict)
+    facts: PageFacts | None = None
 
 
 class GallerySpider(KnownGalleriesSpider):
@@ -158,13 +168,11 @@ class GallerySpider(KnownGalleriesSpider):
         """Add to *item* what *response*, its page, shows."""
 
         def read() -> None:
-            self.read_page(item, response)
-            copies: dict[str, str] = {}
-            captions: dict[str, Caption] = {}
-            item["image_urls"] = self.images_of(response, copies, captions)
-            if copies:
-                item["image_copies"] = copies
-            add_captions(item, captions.items())
+            item["image_urls"] = self.images_of(response, besides := Besides())
+            self.read_page(item, response, besides.facts)
+            if besides.copies:
+                item["image_copies"] = besides.copies
+            add_captions(item, besides.captions.items())
             note_more(response, item["image_urls"])
             self.fill(item, response)
 
@@ -216,39 +224,36 @@ class GallerySpider(KnownGalleriesSpider):
     def gallery_failed(self, failure: Failure) -> Iterator[Any]:
         yield self.failed(self.new_item(asked_address(request_of(failure))), asked_reason(failure, self.login_forms))
 
-    def read_page(self, item: Gallery, response: Response) -> None:
-        """Add to *item* its title, and what the page states about itself in standard ways (`pages.PageFacts`).
+    def read_page(self, item: Gallery, response: Response, known: PageFacts | None = None) -> None:
+        """Add to *item* its title, and what the page states about itself (`pages.PageFacts`), *known* or not.
 
         The title, where neither a site's own nor a stated one is found, is the last part of the page's address.
         """
         facts = PageFacts()
         if isinstance(response, TextResponse) and is_page(response):
-            facts = page_facts(response.text, response.url, response.encoding)
+            facts = known or page_facts(response.text, response.url, response.encoding)
             facts.date = facts.date or day_shown(response.selector)
         for fact in PAGE_FACTS:
             if value := getattr(facts, fact):
                 item[fact] = value
         item["title"] = words_of(response, *self.titles) or facts.title or response.url.rstrip("/").rpartition("/")[2]
 
-    def images_of(
-        self, response: Response, copies: dict[str, str] | None = None, captions: dict[str, Caption] | None = None
-    ) -> list[str]:
-        """The addresses of the originals of the images on a page, in order, each once. *copies* gets what the page
-        shows of those that may be pages (`pages.find_images`), *captions* their captions (`pages.captions_of`)."""
+    def images_of(self, response: Response, besides: Besides) -> list[str]:
+        """The addresses of the originals of the images on a page, in order, each once. *besides* gets the rest."""
         shown: dict[str, str] = {}
         if self.image_links:
             found = images(response, self.image_links, shown)
         else:  # in JSON there are none but as in a script
             page = cast("TextResponse", response)
             text = f"<script>{page.text}" if isinstance(response, JsonResponse) else page.text
-            found = find_images(text, page.url, page.encoding, shown, authors := set[str]())
+            besides.facts = PageFacts()
+            found = find_images(text, page.url, page.encoding, shown, authors := set[str](), besides.facts)
             if authors:
                 self.author_pictures.append((page.url, authors))
-        if copies is not None:
-            copies |= {self.image_url(original): copy for original, copy in shown.items()}
-        if captions is not None and isinstance(response, TextResponse) and is_page(response):
+        besides.copies |= {self.image_url(original): copy for original, copy in shown.items()}
+        if isinstance(response, TextResponse) and is_page(response):
             said = captions_of(response.selector, found, response.url, response.encoding)
-            captions |= {self.image_url(image): caption for image, caption in said.items()}
+            besides.captions |= {self.image_url(image): caption for image, caption in said.items()}
         return list(dict.fromkeys(map(self.image_url, found)))
 
 

@@ -14,7 +14,7 @@ from scrapy.http import Response, TextResponse
 
 from imgcrawl.basespiders.base import addresses, base_and_encoding, content_type, is_page, is_readable
 from imgcrawl.basespiders.following import next_stated
-from imgcrawl.basespiders.gallery import GallerySpider, note_more, reason_gone
+from imgcrawl.basespiders.gallery import Besides, GallerySpider, note_more, reason_gone
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.basespiders.ownimages import largest_of, own_images, size_of_images
 from imgcrawl.basespiders.walk import PATIENCE
@@ -26,7 +26,6 @@ from imgcrawl.pages.links import MAX_FRAMES, frames_of
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS, leads_on, named_by, words_of
 from imgcrawl.pages.sheets import MAX_SHEETS, images_in_sheet, imported_by, names_in, sheets_of
-from imgcrawl.pages.shown import Caption
 from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import absolute
 
@@ -219,12 +218,11 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         links = tuple(self.at_home(link) for link in found)
         if not nexts and number == 1 and not links:
             return GalleryPage(number, response.url)  # there is no other: it is read as a gallery's only page
-        copies: dict[str, str] = {}
-        captions: dict[str, Caption] = {}
-        images = () if links and self.image_links else tuple(self.images_of(response, copies, captions))
+        besides = Besides()
+        images = () if links and self.image_links else tuple(self.images_of(response, besides))
         if not nexts:
             note_more(response, (*images, *links))
-        page = GalleryPage(number, response.url, images, copies=copies, captions=captions, links=links)
+        page = GalleryPage(number, response.url, images, copies=besides.copies, captions=besides.captions, links=links)
         return replace(page, following=nexts[0]) if nexts else page
 
     def next_of_gallery(self, response: Response, number: int, gallery: str) -> list[str]:
@@ -280,8 +278,8 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             return Subpage(number, url, reason="not_a_page")
         if response.url == gallery:
             return Subpage(number, url, reason="elsewhere")
-        captions: dict[str, Caption] = {}
-        images, asked, largest = tuple(self.images_of(response, captions=captions)), "", ""
+        besides = Besides()
+        images, asked, largest = tuple(self.images_of(response, besides)), "", ""
         if is_page(response):
             is_sure = any(map(is_shown, images))  # whatever it asks besides
             asked = (reason_gone if is_sure else self.said_instead)(response, images)
@@ -292,4 +290,4 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
                     images = (*(image for image in images if image not in versions), largest)
         # What was shown may be a logo, or one called like that.
         url, images = (url if asked else response.url), (() if asked == "gone" else images)
-        return Subpage(number, url, images, reason=asked, captions=captions, largest=largest)
+        return Subpage(number, url, images, reason=asked, captions=besides.captions, largest=largest)

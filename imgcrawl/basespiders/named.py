@@ -15,6 +15,7 @@ from imgcrawl.basespiders.base import request_of
 from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import PAGE_FACTS, Gallery
+from imgcrawl.pages import PageFacts
 from imgcrawl.rows import BadRow, LocalList, RowReader, open_address_list
 from imgcrawl.urls import absolute, rebase
 from imgcrawl.webrequest import WebRequest
@@ -120,8 +121,8 @@ class NamedGallerySpider(GallerySpider):
     def gallery_item(self, response: Response) -> Gallery:
         return _with_facts(super().gallery_item(response), response.meta)
 
-    def read_page(self, item: Gallery, response: Response) -> None:
-        super().read_page(item, response)
+    def read_page(self, item: Gallery, response: Response, known: PageFacts | None = None) -> None:
+        super().read_page(item, response, known)
         _with_facts(item, response.meta)
 
     def gallery_failed(self, failure: Failure) -> Iterator[Gallery]:

@@ -11,12 +11,11 @@ from scrapy.http import Response
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import failed_reason, request_of
-from imgcrawl.basespiders.gallery import GallerySpider
+from imgcrawl.basespiders.gallery import Besides, GallerySpider
 from imgcrawl.basespiders.losses import lost_list, was_stopped
 from imgcrawl.exceptions import InputError
 from imgcrawl.items import Gallery
 from imgcrawl.pages.outside import in_pieces
-from imgcrawl.pages.shown import Caption
 from imgcrawl.pages.sitemaps import SitemapEntry, read_sitemap, sitemaps_named
 from imgcrawl.patterns import UserPattern
 from imgcrawl.urls import OUTSIDE, is_on_machine_of, is_public
@@ -118,10 +117,8 @@ class SitemapGallerySpider(GallerySpider):
             return set()
         return {image for image in self.stated_images(response) if not is_on_machine_of(response.url, image)}
 
-    def images_of(
-        self, response: Response, copies: dict[str, str] | None = None, captions: dict[str, Caption] | None = None
-    ) -> list[str]:
-        return list(dict.fromkeys([*super().images_of(response, copies, captions), *self.stated_images(response)]))
+    def images_of(self, response: Response, besides: Besides) -> list[str]:
+        return list(dict.fromkeys([*super().images_of(response, besides), *self.stated_images(response)]))
 
     def stated_images(self, response: Response) -> list[str]:
         """The images that the sitemap which named the gallery *response* states for it."""

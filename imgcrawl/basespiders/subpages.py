@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 from scrapy.http import Response
 
 from imgcrawl.basespiders.base import addresses, is_page, select
-from imgcrawl.basespiders.gallery import reason_gone
+from imgcrawl.basespiders.gallery import Besides, reason_gone
 from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
 from imgcrawl.pages.bounds import leave_out
 from imgcrawl.pages.outside import outside_loop, size_of
-from imgcrawl.pages.shown import Caption
 from imgcrawl.urls import without_query
 
 # What comes of a sub-page that is not there: past the end that is how a site says so.
@@ -78,8 +77,7 @@ class SubpageGallerySpider(ManyPagesGallerySpider):
         if number > 1 and f"{_path(gallery)}/".startswith(f"{_path(response.url)}/"):
             return Subpage(number, url, reason="elsewhere")
         found = re.findall(r"[0-9]{1,9}", " ".join(select(response, self.last_number)))
-        captions: dict[str, Caption] = {}
-        images = tuple(self.images_of(response, captions=captions))
+        images = tuple(self.images_of(response, besides := Besides()))
         if number > 1 and (reason := reason_gone(response, images)):
             return Subpage(number, url, reason=reason)
         following = _path(self.subpage_url.format(gallery=gallery, number=number + 1))
@@ -89,7 +87,7 @@ class SubpageGallerySpider(ManyPagesGallerySpider):
             images,
             int(found[-1]) if found else 0,
             any(_path(link) == following for link in addresses(response, "//a/@href")),
-            captions=captions,
+            captions=besides.captions,
         )
 
 

@@ -150,13 +150,13 @@ class FactsReader:
         if key and value.strip():
             to[key].append(value.strip())
 
-    # What comes of it
+    # What comes of it, in *facts*, which are empty
 
-    def facts(self) -> PageFacts:
+    def facts(self, facts: PageFacts | None = None) -> PageFacts:
         graph = linkeddata.graph_in(self._scripts)
         about = [node for node in graph.main if not _OF_PARTS.intersection(linkeddata.kinds(node))]
         nodes = sorted(about or graph.main, key=_weight, reverse=True)
-        facts = PageFacts()
+        facts = facts or PageFacts()
         for fact, properties in _PROPERTIES.items():
             if fact != "tags":
                 setattr(facts, fact, self._stated(fact, properties, nodes, graph.named)[:MAX_TEXT])

@@ -11,7 +11,7 @@ from parsel import Selector
 
 from imgcrawl.pages.bounds import MAX_IMAGES, bounded
 from imgcrawl.pages.candidates import image_candidates, is_empty, is_file, is_original, is_shown
-from imgcrawl.pages.facts import FactsReader
+from imgcrawl.pages.facts import FactsReader, PageFacts
 from imgcrawl.pages.links import is_script, led_to, may_be_original
 from imgcrawl.pages.scripted import listed_images, scripted_images, styled_images
 from imgcrawl.pages.search import ImageSearch
@@ -37,7 +37,12 @@ Authors = set[str] | None
 
 
 def find_images(
-    html: str | Selector, url: str, encoding: str = "utf-8", copies: Copies = None, authors: Authors = None
+    html: str | Selector,
+    url: str,
+    encoding: str = "utf-8",
+    copies: Copies = None,
+    authors: Authors = None,
+    facts: PageFacts | None = None,
 ) -> list[str]:
     """The addresses of the images of a page, absolute, without fragment, in order of appearance, none twice.
 
@@ -63,9 +68,10 @@ def find_images(
 
     *html* is the text of a page (time linear in its length) or a selector, of which only its own part counts;
     *encoding* that of the page. *copies* gets what the page shows of those images that it links to by addresses which
-    may be pages, having no image's name; *authors* the pictures of those who write that are left out.
+    may be pages, having no image's name; *authors* the pictures of those who write that are left out; *facts* what
+    `page_facts` finds: to read a page for both takes little longer than for its images.
     """
-    return _find(text_of(html), url, base_of(html, url), encoding, copies, authors, whole_page=True)
+    return _find(text_of(html), url, base_of(html, url), encoding, copies, authors, facts, whole_page=True)
 
 
 def images_in(
@@ -122,6 +128,7 @@ def _find(
     encoding: str,
     copies: Copies = None,
     authors: Authors = None,
+    facts: PageFacts | None = None,
     *,
     whole_page: bool = False,
 ) -> list[str]:
@@ -131,7 +138,7 @@ def _find(
         search.read(tag)
         if tag.attributes or tag.name in _SAY_WITHOUT:
             reader.read(tag)
-    facts = reader.facts()
+    facts = reader.facts(facts)
     found = search.found([*facts.images, *facts.refused])
     if copies is not None:
         copies |= search.copies

@@ -47,6 +47,7 @@ class PagePlaces:
 
     def __init__(self, page: Selector, url: str, encoding: str = "utf-8") -> None:
         self.page = page
+        self._root: Any = page.root  # a selector for each element would take most of the time
         self.url = url
         self.encoding = encoding
         self.base = base_of(page, url)
@@ -60,11 +61,11 @@ class PagePlaces:
     def links(self) -> dict[Any, str]:
         """The links of the page to other pages over HTTP, and what is pressed like one: element → address."""
         found: dict[Any, str] = {}
-        for node in self.page.xpath("//a[@href]")[:MAX_ELEMENTS]:
-            link = node.root.get("href").strip()
+        for element in self._root.xpath("//a[@href]")[:MAX_ELEMENTS]:
+            link = element.get("href").strip()
             if link and not link.startswith("#") and (address := absolute(self.base, link, self.encoding)):
-                found[node.root] = address
-        for element, link in islice(pressed_elements(self.page.root), MAX_ELEMENTS):
+                found[element] = address
+        for element, link in islice(pressed_elements(self._root), MAX_ELEMENTS):
             if address := absolute(self.base, link, self.encoding):
                 found[element] = address
         return found
@@ -73,8 +74,8 @@ class PagePlaces:
     def _with_images(self) -> set[Any]:
         """The elements that are or show an image, and those around them."""
         found: set[Any] = set()
-        for node in self.page.xpath(_MAY_SHOW):
-            element = node.root if _is_image(node.root) else None
+        for shown in self._root.xpath(_MAY_SHOW):
+            element = shown if _is_image(shown) else None
             while element is not None and element not in found:
                 found.add(element)
                 element = element.getparent()
@@ -147,7 +148,7 @@ class PagePlaces:
     @cached_property
     def _classes(self) -> Counter[tuple[str, str]]:
         """How many elements of a tag have a class."""
-        named = (node.root for node in self.page.xpath("//*[@class]"))
+        named = self._root.xpath("//*[@class]")
         return Counter((each.tag, name) for each in named for name in set(each.get("class").split()))
 
     def selector_of(self, elements: list[Any], found: set[Any], more: Sequence[str] = ()) -> str:
@@ -169,7 +170,7 @@ class PagePlaces:
 
     def found_by(self, css: str) -> set[Any]:
         """What *css* finds: the addresses of links, other elements themselves."""
-        elements: Any = self.page.root.xpath(css2xpath(css))  # a selector for each would take most of the time
+        elements: Any = self._root.xpath(css2xpath(css))
         if elements and (elements[0].tag == "a" or elements[0] in self.links):
             found = {self.links[each] for each in elements if each in self.links}
             return found - {self.url}

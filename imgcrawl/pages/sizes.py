@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -30,6 +31,7 @@ _NAMED_WIDTHS = {"thumb": 150, "tiny": 64, "small": 680, "medium": 1200, "large"
 # Qiniu's and Upyun's: ?imageView2/2/w/300, a.jpg!w300
 _QINIU = re.compile(r"^image(?:View2|Mogr2)/(?:[^&]{0,80}?/)?(?:w|thumbnail)/([0-9]{1,5})")
 _NAMED = re.compile(r"(?<=\w)(?::(thumb|small|medium|large|orig)|!w?([0-9]{2,5}))$")
+_LONGEST_NAMED = 7
 _IN_WIDTHS = re.compile(r"[0-9]{2,5}w")
 _PAIR = re.compile(r"([0-9]{1,5})(?:[x,*]|%2[cC])([0-9]{1,5})")
 
@@ -97,8 +99,11 @@ class Size(NamedTuple):
 
 def size_of(address: str) -> Size:
     """What *address* says about the image it leads to. An address without a size counts as that of the original."""
-    if len(address) > _LONGEST:
-        return Size(address, ORIGINAL, 0)
+    return Size(address, ORIGINAL, 0) if len(address) > _LONGEST else _size_of(address)
+
+
+@lru_cache(1_000)  # those who read a page ask three times for each of its images
+def _size_of(address: str) -> Size:
     if fetched := fetched_size(address):
         return fetched
     rest, mark, query = address.partition("?")
@@ -111,7 +116,7 @@ def size_of(address: str) -> Size:
         image, width = image[: match.end("id")], int(match["w"] or match["h"] or (DERIVED if match["part"] else 0))
     elif match := _GOOGLE.search(image):
         image, width = image[: match.start()], width or int(match["w"])
-    elif match := _NAMED.search(image):
+    elif match := _NAMED.search(image, len(image) - _LONGEST_NAMED):
         image, width = image[: match.start()], _NAMED_WIDTHS[match[1]] if match[1] else int(match[2])
     elif match := _MEDIAWIKI.search(image):
         image, width = image[: match.start()] + match[1], width or int(match["w"])
@@ -136,7 +141,7 @@ def fetched_size(address: str) -> Size | None:
     """As `size_of`, of the *address* of what fetches an image from another one, and makes a size of it; else None."""
     if len(address) > _LONGEST:
         return None
-    if match := _FETCHED.search(address):
+    if address.rfind("http") > 0 and (match := _FETCHED.search(address)):
         said = _FETCHED_WIDTH.search(match["made"])
         width = int(said[said.lastindex or 0]) if said else ORIGINAL
         return Size(f"//{unquote(match['inner'])}", width, 0)

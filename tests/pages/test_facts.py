@@ -73,25 +73,31 @@ def test_of_values_that_are_not_what_schema_org_wants_the_rest_is_read(odd: Any)
 
 
 def test_what_a_page_states_in_json_ld() -> None:
-    facts = page_facts(linked(GRAPH) + "<title>T</title><h1>H</h1>", PAGE)
-    assert facts == PageFacts(
-        title="A walk in the rain",
-        caption="Streets & rain",
-        author="A. Author",
-        date="2024-05-17",
-        license="https://creativecommons.org/licenses/by/4.0/",
-        tags=["rain", "street", "night", "town"],
-        image="https://site.example/main.jpg",
-        images=["https://site.example/main.jpg", "https://site.example/second.jpg?v=1&x=2"],
-        image_facts={
-            "https://site.example/main.jpg": {
-                "caption": "Rain",
-                "author": "P. Photographer",
-                "license": "https://site.example/licence",
-                "credit_text": "Photo: P.",
-                "acquire_license_page": "https://site.example/buy",
-            }
-        },
+    html = linked(GRAPH) + "<title>T</title><h1>H</h1>"
+    find_images(html, PAGE, facts=(with_images := PageFacts()))
+    facts = page_facts(html, PAGE)
+    assert (
+        facts
+        == with_images
+        == PageFacts(
+            title="A walk in the rain",
+            caption="Streets & rain",
+            author="A. Author",
+            date="2024-05-17",
+            license="https://creativecommons.org/licenses/by/4.0/",
+            tags=["rain", "street", "night", "town"],
+            image="https://site.example/main.jpg",
+            images=["https://site.example/main.jpg", "https://site.example/second.jpg?v=1&x=2"],
+            image_facts={
+                "https://site.example/main.jpg": {
+                    "caption": "Rain",
+                    "author": "P. Photographer",
+                    "license": "https://site.example/licence",
+                    "credit_text": "Photo: P.",
+                    "acquire_license_page": "https://site.example/buy",
+                }
+            },
+        )
     )
 
 
