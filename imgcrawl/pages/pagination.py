@@ -30,6 +30,7 @@ _NEXT = re.compile(
     re.IGNORECASE,
 )
 _ARROWS = re.compile(r"[›»>→⟩❯▶]{1,2}")
+_PAGER_CLASS = re.compile(r"(pagination|pager?)(-|_|--|__)?next(-link)?|next-?(page|posts?)(-link)?", re.IGNORECASE)
 _NEXT_CLASS = re.compile(
     r"((nav|pagination|pagination__item|page|pager|btn)(-|_|--|__))?(next|older)(-page|-posts?|-link)?|load-?more"
     r"|(fa|bi|mdi|icon|glyphicon)-(chevron|arrow|angle|caret|long-arrow)(-circle)?-right",
@@ -47,7 +48,8 @@ _ADDRESSES = (
     "hx-get",
 )
 _ADDRESS = re.compile(r"[/?]|\.[a-z]{3,5}\Z", re.IGNORECASE)
-_PRESSED = f"//*[@onclick or {' or '.join(f'@{name}' for name in _ADDRESSES)}]"
+_PRESSED = f"//*[@onclick or self::turbo-frame or {' or '.join(f'@{name}' for name in _ADDRESSES)}]"
+_WHEN_SEEN = re.compile("revealed|intersect")  # of htmx
 _FEW_ELEMENTS, _FEW_TEXTS, _FEW_WORDS = 30, 8, 200  # in a link, that are looked at
 _LABELS, _FEW_SIGNS = ("aria-label", "title", "alt"), 3  # of a link, and of the signs in one that has no words
 # Whatever stands on the list: stories, tales; or what archives go by, from the newest on.
@@ -144,11 +146,13 @@ def pressed_in(page: Selector) -> Iterator[tuple[Any, str, str]]:
     in a script, and the address."""
     for node in both_ends(page.xpath(_PRESSED), 100):
         element = node.root
-        name = next((name for name in _ADDRESSES if name in element.attrib), "")
+        names = ("src",) if element.tag == "turbo-frame" else _ADDRESSES
+        name = next((name for name in names if name in element.attrib), "")
         said = words_of(element)
         classes = (element.get("class") or "").split()
         named = "next" in name or "more" in name or any(map(_NEXT_CLASS.fullmatch, classes))
-        if named or (len(said) <= 30 and says_next(said)):
+        when_seen = element.get("loading") == "lazy" or _WHEN_SEEN.search(element.get("hx-trigger") or "")
+        if named or when_seen or (len(said) <= 30 and says_next(said)):
             yield element, name, element.get(name) if name else pressed_address(element)
 
 
@@ -180,6 +184,13 @@ def leads_on(link: Any, known: NamesRead | None = None) -> bool:
     classes = chain(*map(known.of, (link, *(() if around is None else (around,)), *signs)))
     said = (each.strip(" :·|-") for each in (text, *labels))
     return any(len(each) <= 30 and says_next(each) for each in said) or any(map(_NEXT_CLASS.fullmatch, classes))
+
+
+def is_next_of_pager(link: Any, known: NamesRead) -> bool:
+    """Whether *link*, an element, is by its class, or that of what it stands in, the next page's of a pager, which is
+    not the next of a show."""
+    around = link.getparent()
+    return any(map(_PAGER_CLASS.fullmatch, chain(known.of(link), () if around is None else known.of(around))))
 
 
 def says_next(text: str, *, plainly: bool = False) -> bool:

@@ -15,7 +15,7 @@ from imgcrawl.digits import whole
 from imgcrawl.pages.bounds import NamesRead, both_ends
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.indexed import next_in_index
-from imgcrawl.pages.pagination import leads_on, named_by, pressed_in, says_next, words_of
+from imgcrawl.pages.pagination import is_next_of_pager, leads_on, named_by, pressed_in, says_next, words_of
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.visible import is_hidden
 from imgcrawl.urls import absolute, host_of
@@ -88,7 +88,8 @@ def next_said(
     in_words = [each for each in found if _is_of_the_list(url, each, number + 1)]
     by_number, own = _numbered(links, url, base, encoding, number)
     if not in_words or not by_number:
-        plain = (absolute(base, link.get("href") or "", encoding) for link in links if _says_next_plainly(link))
+        plainly = (link for link in links if link.tag == "a" and _says_next_plainly(link, known))
+        plain = (absolute(base, link.get("href") or "", encoding) for link in plainly)
         beside = [each for each in dict.fromkeys(plain) if each and _is_beside(url, each)]
         within = [each for each in found if each not in shown and _is_within(url, each)]
         within = within if len(within) == 1 else []
@@ -215,8 +216,8 @@ def _is_within(url: str, other: str) -> bool:
     return _is_beside(url, other) and urlsplit(other).path.startswith(tuple(folders))
 
 
-def _says_next_plainly(link: Any) -> bool:
-    return link.tag == "a" and says_next(words_of(link)[:_LONGEST].strip(" :·|-"), plainly=True)
+def _says_next_plainly(link: Any, known: NamesRead) -> bool:
+    return says_next(words_of(link)[:_LONGEST].strip(" :·|-"), plainly=True) or is_next_of_pager(link, known)
 
 
 def _numbered(links: Iterable[Any], url: str, base: str, encoding: str, number: int) -> tuple[list[str], int]:

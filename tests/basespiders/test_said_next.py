@@ -36,6 +36,12 @@ URL = "http://h/list?page=1"
         # In plain words, wherever it leads to on that host; what "more" and arrows say is believed of pages alone.
         ('<a href="/list/spring">Next page</a>', ["http://h/list/spring"]),
         ('<a href="/summer">Older posts →</a><a href="/g/9">»</a>', ["http://h/summer"]),
+        ('<a class="pagination__next" style="display:none" href="/summer">2</a>', ["http://h/summer"]),
+        ('<a class="nav-next" href="/summer">Newer</a><a class="next" href="/g/9"></a>', []),
+        ('<div hx-get="/list?page=2" hx-trigger="revealed" hx-swap="afterend"></div>', ["http://h/list?page=2"]),
+        ('<turbo-frame id=p2 src="/list?page=2" loading="lazy"></turbo-frame>', ["http://h/list?page=2"]),
+        ('<div hx-get="/list?page=2" hx-trigger="click">x</div><turbo-frame src="?page=3"></turbo-frame>', []),
+        ('<img onclick="x()" src="/list?page=2" loading=lazy>', []),
         ('<a href="/list/spring">Next page</a><a href="?page=2">2</a>', ["http://h/list?page=2"]),
         ('<a href="/">Next</a><a href="http://other/list/spring">Next</a><a href="/list?page=1#x">Next</a>', []),
         ('<a href="/post/2">2</a><a href="?page=3">3</a>', []),
