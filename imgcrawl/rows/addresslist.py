@@ -41,6 +41,7 @@ _COMMENT = re.compile(r"(?<!\s)\s++#.*")
 _WITHIN = compile_possessive(r"https?://(?:(?!\)\]\()[^\s\"'<>|])++", re.IGNORECASE)
 _WITHOUT_SCHEME = re.compile(r"www\.[\w-]+(?:\.[\w-]+)+/\S+", re.IGNORECASE)
 _IN_ANGLES = re.compile(r"^<(?:URL:)?(.*)>$")  # RFC 3986, appendix C
+_FORMULA = re.compile(r'=\s*(?:HYPERLINK|IMAGE)\(\s*"([^"]{1,4000})"', re.IGNORECASE)
 _BETWEEN = compile_possessive(
     r"(?:(?<!\s)\s++)?+[,;|]\s++(?=https?://)|(?<!\s)\s++(?=(?:https?:)?//)|[;|](?=https?://)"
 )
@@ -204,10 +205,12 @@ def _without_rest(address: str) -> str:
 
 
 def _stated(value: Any) -> str:
-    """*value* as text; of an object what it states as an address."""
+    """*value* as text; of an object, or a spreadsheet's formula, what it states as an address."""
     if isinstance(value, dict):
         value = next((value[name] for name in _NAMES if isinstance(value.get(name), str)), "")
-    return str(value).strip().strip(_UNSEEN).strip()
+    text = str(value).strip().strip(_UNSEEN).strip()
+    formula = _FORMULA.match(text) if text.startswith("=") else None
+    return formula[1] if formula else text
 
 
 def _holds_address(value: Any) -> bool:

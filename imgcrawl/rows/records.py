@@ -153,7 +153,7 @@ def _is_printed_list(line: str) -> bool:
 
 def _json_fields(text: str) -> Any:
     try:
-        record = json.loads(text)
+        record = json.loads(text.rstrip().removesuffix(","))  # of an array, without its brackets
     except RecursionError:
         raise Unreadable("JSON that is nested too deeply") from None
     except ValueError as error:
@@ -223,7 +223,9 @@ def _text(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        raise Unreadable("bytes that are no text in the encoding of the list") from None
+        raise Unreadable(
+            "bytes that are no text in the encoding of the list; -a encoding= names another, like cp1252 or gb18030"
+        ) from None
 
 
 def excerpt_of(raw: bytes) -> str:
