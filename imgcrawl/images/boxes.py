@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from mmap import mmap
 from typing import Final, NamedTuple
 
-from imgcrawl.images.damage import has_whole_boxes
 from imgcrawl.images.formats import HEIF
 
 _PARTS: Final = 10_000  # boxes and entries: beyond, it is odd
+_MOST_BOXES: Final = 1000
 _NOT_STILL: Final = {b"avis", b"msf1"}  # brands of sequences
+
+
+def has_whole_boxes(source: bytes | mmap) -> bool:
+    """Whether the last box of an ISO base media file ends where *source* does."""
+    start, names = 0, set()
+    for _ in range(_MOST_BOXES):
+        size = int.from_bytes(source[start : start + 4], "big")
+        names.add(source[start + 4 : start + 8])
+        if size == 1:
+            size = int.from_bytes(source[start + 8 : start + 16], "big")
+        start += size
+        if size < 8 or start >= len(source):
+            return size >= 8 and start == len(source) and names >= {b"meta", b"mdat"}
+    return False
 
 
 class StillOfBoxes(NamedTuple):

@@ -8,6 +8,8 @@ from mmap import mmap
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from imgcrawl.imageerrors import ImageError
+from imgcrawl.images.boxes import has_whole_boxes
+from imgcrawl.images.structure import outline
 
 if TYPE_CHECKING:
     from PIL import ImageFile, TiffImagePlugin
@@ -62,7 +64,7 @@ def overlooked(source: bytes, format_: str) -> tuple[str, ...]:
     if format_ == "PNG" and not source.endswith(_PNG_END):
         return ("trailing_bytes",) if _PNG_END in source else ("no_end",)
     if format_ == "GIF" and not source.endswith(b";"):
-        return ("trailing_bytes",) if b"\0;" in source[-65536:] else ("no_end",)
+        return ("trailing_bytes",) if outline(source, thorough=False) else ("no_end",)
     return ()
 
 
@@ -108,7 +110,6 @@ def _without_bad_ancillary(source: bytes) -> bytes:
 
 # ---- whether bytes end where they should
 
-_MOST_BOXES = 1000
 _ISO_IMAGES: Final = {b"ftyp" + brand for brand in (b"avif", b"avis", b"mif1", b"heic", b"heix")}
 
 
@@ -127,20 +128,6 @@ def ends_where_it_should(source: bytes | mmap) -> bool:
         return len(source) >= int.from_bytes(source[2:6], "little") > 0
     # A video may end with each of its parts, and go on.
     return source[4:12] in _ISO_IMAGES and has_whole_boxes(source)
-
-
-def has_whole_boxes(source: bytes | mmap) -> bool:
-    """Whether the last box of an ISO base media file ends where *source* does."""
-    start, names = 0, set()
-    for _ in range(_MOST_BOXES):
-        size = int.from_bytes(source[start : start + 4], "big")
-        names.add(source[start + 4 : start + 8])
-        if size == 1:
-            size = int.from_bytes(source[start + 8 : start + 16], "big")
-        start += size
-        if size < 8 or start >= len(source):
-            return size >= 8 and start == len(source) and names >= {b"meta", b"mdat"}
-    return False
 
 
 # ---- whether bytes end early ---------------------------------------------------------------------------------

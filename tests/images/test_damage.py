@@ -50,6 +50,7 @@ GIF = encoded(picture(40, 30), "GIF")
         (PNG[:33] + chunk(b"tEXt", b"Comment\0hello", 1) + PNG[33:], ("bad_crc",)),
         (PNG[:33] + chunk(b"eXIf", b"MM\0*", 7) + chunk(b"pHYs", bytes(9), 9) + PNG[33:], ("bad_crc",)),
         (GIF[:-1], ("no_end",)),
+        (GIF[:-1] + b"!\xfe\x02\0;\0", ("no_end",)),  # what looks like its end is in its last part
         (GIF + b"\n", ("trailing_bytes",)),
     ],
 )
