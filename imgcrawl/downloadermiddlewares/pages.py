@@ -16,12 +16,12 @@ from scrapy import Request
 from scrapy.crawler import Crawler
 from scrapy.http import HtmlResponse, JsonResponse, Response, TextResponse, XmlResponse
 from scrapy.http.request import NO_CALLBACK
-from w3lib.encoding import html_body_declared_encoding
+from w3lib.encoding import html_body_declared_encoding, http_content_type_encoding, read_bom
 
 from imgcrawl.engine import give_base
 from imgcrawl.exceptions import RequestRefused
 from imgcrawl.longwork import WorkGivenUp
-from imgcrawl.pages.encodings import guessed_encoding, is_web_encoding
+from imgcrawl.pages.encodings import guessed_encoding, is_nearly_utf_8, is_web_encoding
 from imgcrawl.pages.markup import too_much
 from imgcrawl.pages.outside import LARGE, outside_loop
 from imgcrawl.pages.sitemaps import SITEMAP_MAXSIZE
@@ -133,6 +133,8 @@ def _is_sitemap(request: Request) -> bool:
 
 def _bounded(response: TextResponse) -> TextResponse:
     """*response* in an encoding of the web. Raises `RequestRefused` if it is too much for a parser."""
+    if not _says_encoding(response) and is_nearly_utf_8(response.body):
+        response = response.replace(encoding="utf-8")
     declared = ""
     if not is_web_encoding(response.encoding) or response.encoding.startswith("utf-16"):
         declared = html_body_declared_encoding(response.body) or ""
@@ -146,6 +148,13 @@ def _bounded(response: TextResponse) -> TextResponse:
         raise RequestRefused("too_large", f"{response.url}: {why}")
     give_base(response)
     return response
+
+
+def _says_encoding(response: TextResponse) -> bool:
+    kind = (response.headers.get("Content-Type") or b"").decode("latin-1")
+    return bool(
+        http_content_type_encoding(kind) or read_bom(response.body)[0] or html_body_declared_encoding(response.body)
+    )
 
 
 def _as_it_is(response: TextResponse) -> TextResponse:

@@ -24,6 +24,15 @@ def is_web_encoding(name: str) -> bool:
         return False
 
 
+def is_nearly_utf_8(body: bytes) -> bool:
+    """Whether *body*, which may say nothing of its encoding, is UTF-8 but for some bytes: a text that was cut within a
+    character. What is in another encoding has hardly a character of UTF-8 in it."""
+    text = body.decode("utf-8", "replace")
+    bad = text.count("\ufffd")
+    other = len(text) - len(text.encode("ascii", "ignore"))
+    return bad > 0 and 3 * bad < other
+
+
 def guessed_encoding(body: bytes) -> str:
     """That of a page which does not say it: UTF-8 if it is that, or what browsers take, windows-1252."""
     try:

@@ -13,7 +13,8 @@ from scrapy import Request
 from scrapy.http import HtmlResponse, JsonResponse, TextResponse
 from scrapy.utils.test import get_crawler
 
-from imgcrawl.downloadermiddlewares.pages import PagesMiddleware, _as_it_is
+from imgcrawl.downloadermiddlewares.pages import PagesMiddleware, _as_it_is, _bounded
+from imgcrawl.pages.encodings import is_nearly_utf_8
 from imgcrawl.pages.sitemaps import SITEMAP_MAXSIZE
 from imgcrawl.spiders.gallery import AnySiteSpider
 from tests.support.crawling import crawl
@@ -49,6 +50,33 @@ def test_pages_of_too_many_attributes_and_of_odd_encodings_have_their_outcomes(s
     outcomes = {item["url"].rpartition("/")[2]: item.get("error") or item["title"] for item in run.items}
     assert outcomes == {"many": "too_large", "some": "too_large", **dict.fromkeys(encoded, "café")}
     assert "Traceback" not in run.log
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "encoding"),
+    [
+        ("<title>Größe, schön, für</title>".encode() + b"<p>gr\xc3</p>", "text/html", "utf-8"),
+        ("<title>写真の頁</title><p>".encode() + "写".encode()[:2], "text/html", "utf-8"),
+        ("<title>Größe, schön, für</title>".encode() + b"<p>gr\xc3</p>", "text/html; charset=latin-1", "cp1252"),
+        ("<meta charset=gbk><title>写真の頁</title><p>".encode() + "写".encode()[:2], "text/html", "gb18030"),
+    ],
+)
+def test_text_that_was_cut_within_a_character_does_not_change_the_encoding(
+    body: bytes, kind: str, encoding: str
+) -> None:
+    assert _bounded(HtmlResponse("http://h/", body=body, headers={"Content-Type": kind})).encoding == encoding
+
+
+def test_what_is_in_another_encoding_is_not_nearly_utf_8() -> None:
+    texts = {
+        "gb18030": "图片和相册的页面，都在这里",
+        "cp1251": "Фотографии и альбомы",
+        "cp1252": "Größe, schön — für",
+        "shift_jis": "写真の頁とアルバム",
+    }
+    for encoding, text in texts.items():
+        assert not is_nearly_utf_8(text.encode(encoding)), encoding
+        assert not is_nearly_utf_8(text.encode()), "all of it is"
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,8 @@ def stated(markup: str) -> list[str]:
         # backgrounds
         ("<div style='background-image:url(/i/a.jpg)'></div><div data-bg=/i/b.jpg></div>", TWO),
         ("""<div style='background:image-set("/i/s.jpg" 1x, "/i/a.jpg" 2x)'></div>""", ONE),
+        (r"<div style='background:url(\2f i\2f a.jpg)'></div><p style='background:url(\/i\/b\.jpg)'></p>", TWO),
+        (r"<div style='background:url(/i/a\ \(1\).jpg?\110000\d800)'></div>", ["/i/a%20%281%29.jpg?"]),
         ("<div style='background:-webkit-image-set(url(/i/s.jpg) 1x, url(/i/a.jpg) 2x), url(/i/b.jpg)'></div>", TWO),
         ("<img src=/blank.gif style='background: url(/i/a.jpg)'>", ONE),
         ("<div style='--hero: url(/i/a.jpg)'></div><div data-bg='url(/i/b.jpg)'></div>", TWO),
