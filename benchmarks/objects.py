@@ -29,6 +29,7 @@ async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             if b"100-continue" in head:
+                await asyncio.sleep(LATENCY)  # that of the way there and back
                 writer.write(_GO_ON)
             length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
             await reader.readexactly(int(length or 0))

@@ -121,8 +121,8 @@ class RemoteKeeper:
 
     async def _upload(self, arrival: Arrival, image: Examined) -> tuple[str, Record]:
         record = image.record
-        before = await self._in_thread(self.catalogue.find, record.key)
-        files = await self._in_thread(lambda: list(islice(self.catalogue.files_of(record.checksum), _FILES)))
+        find, files_of = self.catalogue.find, self.catalogue.files_of
+        before, files = await self._in_thread(lambda: (find(record.key), [*islice(files_of(record.checksum), _FILES)]))
         own = before.path if before else ""
         for path in files:
             ours = (self._once or path == own) and not (before and before.mtime_ns == LOST and path == own)

@@ -30,7 +30,7 @@ def client_of(setting: Callable[[str], Any], timeout: float, connections: int | 
     *timeout* seconds for an answer and keeps so many *connections*. Raises ImportError, and what the library does."""
     limits: dict[str, Any] = {"max_pool_connections": connections} if connections is not None else {}
     session = import_module("botocore.session").get_session()
-    return session.create_client(
+    client = session.create_client(
         "s3",
         aws_access_key_id=setting("AWS_ACCESS_KEY_ID"),
         aws_secret_access_key=setting("AWS_SECRET_ACCESS_KEY"),
@@ -41,6 +41,10 @@ def client_of(setting: Callable[[str], Any], timeout: float, connections: int | 
         verify=setting("AWS_VERIFY"),
         config=import_module("botocore.config").Config(connect_timeout=timeout, read_timeout=timeout, **limits),
     )
+    # To ask whether a file may be sent takes as long as to send one: an answer more, from far away.
+    if ask := getattr(import_module("botocore.handlers"), "add_expect_header", None):
+        client.meta.events.unregister("before-call.s3", ask)
+    return client
 
 
 class S3Store(S3FilesStore):

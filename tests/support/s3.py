@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from imgcrawl.pipelines.s3 import client_of
 from tests.support.crawling import ROOT
 
 BUCKET = "images"
@@ -18,22 +19,14 @@ KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGI
 
 @contextmanager
 def s3(put_delay: float = 0.0, denied: str = "") -> Iterator[tuple[dict[str, str], Any]]:
-    """The settings that a crawl needs for a store there, and a boto3 client. A PUT takes *put_delay* seconds more, and
-    is denied while there is a file *denied*."""
-    import boto3  # noqa: PLC0415 -- few tests want it, and all processes of theirs would load it
-
+    """The settings that a crawl needs for a store there, and a client. A PUT takes *put_delay* seconds more, and
+    is denied while there is a file *denied*, and where it is asked whether it may be sent, an answer more."""
     command = [sys.executable, "-m", "tests.support.s3", str(put_delay), denied]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout
         endpoint = f"http://127.0.0.1:{int(process.stdout.readline())}"
-        client = boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name=KEYS["AWS_REGION_NAME"],
-            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
-        )
+        client = client_of({**KEYS, "AWS_ENDPOINT_URL": endpoint}.get, timeout=60)
         client.create_bucket(Bucket=BUCKET)
         yield {**KEYS, "AWS_ENDPOINT_URL": endpoint, "IMAGES_STORE": f"s3://{BUCKET}/"}, client
         client.close()
@@ -51,7 +44,7 @@ def main(put_delay: float, denied: str) -> None:
     def slow(environ: dict[str, Any], start_response: Any) -> Any:
         if environ["REQUEST_METHOD"] == "PUT":
             time.sleep(put_delay)
-            if denied and Path(denied).exists():
+            if "HTTP_EXPECT" in environ or (denied and Path(denied).exists()):
                 environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
                 start_response("403 Forbidden", [("Content-Type", "application/xml")])
                 return [b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"]
