@@ -23,6 +23,7 @@ from imgcrawl.pages.bounds import NamesRead, both_ends, bounded, leave_out
 from imgcrawl.pages.candidates import is_shown
 from imgcrawl.pages.continued import continues, goes_on, offset_in, renumbers
 from imgcrawl.pages.links import MAX_FRAMES, frames_of
+from imgcrawl.pages.morelinks import more_linked
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagination import NEXT_LINKS, leads_on, named_by, words_of
 from imgcrawl.pages.sheets import MAX_SHEETS, images_in_sheet, imported_by, names_in, sheets_of
@@ -247,7 +248,10 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             return from_0 if from_0 and set(called).isdisjoint(numbered) else numbered
         # What says "next" may lead to the last page, or to the next ten of them.
         before = offset_in(gallery, response.url)
-        return sorted((to for to in nexts if offset_in(gallery, to) > before), key=partial(offset_in, gallery))
+        offsets = sorted((to for to in nexts if offset_in(gallery, to) > before), key=partial(offset_in, gallery))
+        if offsets or not isinstance(response, TextResponse) or not is_page(response):
+            return offsets
+        return more_linked(response.selector, response.url, gallery, *base_and_encoding(response))
 
     def _links_of(self, response: Response) -> Iterator[tuple[str, str, bool]]:
         """The first links, and options of a choice, on a page with a number in them: where each leads to, what it says,

@@ -284,6 +284,10 @@ def next_on(page: str, url: str = "http://h/album/7", number: int = 2) -> list[s
         ("<a class=next href=/album/7/1>›</a><a href=?full=1>More</a><a class=next href=/album/7-1>Next</a>", []),
         ("<li class='next disabled'><a href=?page=0>Next</a></li>", []),
         ("<a class=next href='?start=20&a=" + "b" * 3_000 + "'>›</a>", []),
+        ("<a href=/album/7/more>Load more</a><a href=/album/8/more>Load more</a>", ["7/more"]),
+        ("<a href=7/rest>Show 20 more photos</a><a href=/about>See more</a><a href=7>Show more</a>", ["7/rest"]),
+        ("<a href=/album/7/comments>Show more</a><a href=/album/7/b>More</a>", []),
+        ("<a href=/album/7/a>See more</a><a href=/album/7/b>See more</a><a href=http://x/album/7/c>Load more</a>", []),
     ],
 )
 def test_a_link_that_says_next_and_jumps_does_not_take_the_place_of_the_next_page(
