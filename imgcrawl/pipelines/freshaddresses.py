@@ -75,20 +75,20 @@ class FreshAddresses:
         url = request.meta.get("page_url") or ""
         if self._read is None or "image_known_as" not in request.meta or not url.startswith(WEB):
             return await ask(request)
-        since = -inf if is_old else monotonic()
+        known, since = request.meta["image_known_as"], -inf if is_old else monotonic()
         page = self._pages.setdefault(url, _Page(2 * self._at_once, since))
         host = self._hosts.setdefault(host_of(url), _Host(self._at_once))
         async with page.turns:
             for _ in range(_TRIES):
                 number = page.number
                 image = await self._asked(request, ask, page, host)
-                if image["status"] in STORED:
+                if image["status"] in STORED and page.addresses.get(known, request.url) != request.url:
                     page.in_vain = 0  # also the first time: by an address that the page was asked anew for
                 if image.get("reason") not in _EXPIRED:
                     return image
                 if number == page.number and not await self._ask_anew(page, request):
                     return image
-                if request.meta["image_known_as"] not in page.addresses:
+                if known not in page.addresses:
                     return image
         return image
 

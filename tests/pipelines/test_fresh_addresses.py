@@ -24,13 +24,14 @@ OURS = {"PRIVATE_HOSTS_ALLOWED": "127.0.0.1"}  # also where a list or the catalo
 
 class Site:
     """A gallery whose addresses are good for *good* answers, and not any more once the page was asked for again; with
-    *seconds* for as long, whatever is asked for. All answers take a while. Images that are *gone* are refused whatever
-    they are asked for with."""
+    *seconds* for as long, whatever is asked for. With a *signature* each page has the same. All answers take a while.
+    Images that are *gone* are refused whatever they are asked for with."""
 
     def __init__(
         self, server: Server, *, good: int, gone: Collection[int] = (), status: int = 403, delay: float = 0.4,
-        images: int = IMAGES, seconds: float = 0.0,
+        images: int = IMAGES, seconds: float = 0.0, signature: str = "",
     ) -> None:  # fmt: skip
+        self.signature = signature
         self.seconds, self.shown = seconds, dict[str, float]()
         self.good, self.gone, self.status, self.delay, self.images = good, gone, status, delay, images
         self.pages = self.answers = self.refused = 0
@@ -40,8 +41,9 @@ class Site:
 
     def gallery(self, request: Request) -> Answer:
         self.pages, self.answers = self.pages + 1, 0
-        self.shown[f"s{self.pages}"] = monotonic()
-        images = (f"<img src='/i/{n}.jpg?Expires=17&Signature=s{self.pages}'>" for n in range(1, self.images + 1))
+        signature = self.signature or f"s{self.pages}"
+        self.shown[signature] = monotonic()
+        images = (f"<img src='/i/{n}.jpg?Expires=17&Signature={signature}'>" for n in range(1, self.images + 1))
         return Answer(f"<h1>Album</h1>{''.join(images)}".encode(), 200, HTML)
 
     def image(self, request: Request) -> Answer:
@@ -107,6 +109,13 @@ def test_images_that_are_gone_do_not_keep_the_others_from_being_asked_anew(serve
     assert statuses(crawl).count("downloaded") == 24
     assert statuses(crawl).count("http_403") == 8
     assert site.pages <= 16
+
+
+def test_images_that_are_gone_where_no_address_expires_cost_a_few_requests(server: Server, tmp_path: Path) -> None:
+    site = Site(server, good=0, seconds=999, signature="always", gone=range(3, 25, 3), images=24)
+    crawl = night(site, tmp_path)
+    assert statuses(crawl).count("downloaded") == 16
+    assert site.pages <= 1 + freshaddresses._IN_VAIN
 
 
 def test_what_is_refused_at_once_has_not_expired(server: Server, tmp_path: Path) -> None:
