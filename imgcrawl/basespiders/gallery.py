@@ -238,9 +238,9 @@ class GallerySpider(KnownGalleriesSpider):
                 item[fact] = value
         item["title"] = words_of(response, *self.titles) or facts.title or response.url.rstrip("/").rpartition("/")[2]
 
-    def images_of(self, response: Response, besides: Besides) -> list[str]:
+    def images_of(self, response: Response, besides: Besides | None = None) -> list[str]:
         """The addresses of the originals of the images on a page, in order, each once. *besides* gets the rest."""
-        shown: dict[str, str] = {}
+        besides, shown = besides or Besides(), dict[str, str]()
         if self.image_links:
             found = images(response, self.image_links, shown)
         else:  # in JSON there are none but as in a script

@@ -117,7 +117,7 @@ class SitemapGallerySpider(GallerySpider):
             return set()
         return {image for image in self.stated_images(response) if not is_on_machine_of(response.url, image)}
 
-    def images_of(self, response: Response, besides: Besides) -> list[str]:
+    def images_of(self, response: Response, besides: Besides | None = None) -> list[str]:
         return list(dict.fromkeys([*super().images_of(response, besides), *self.stated_images(response)]))
 
     def stated_images(self, response: Response) -> list[str]:
