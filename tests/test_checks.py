@@ -16,6 +16,7 @@ from imgcrawl import settings as project_module
 from imgcrawl.checks import check_given, check_kind, check_values
 from imgcrawl.components import check_orders, check_paths, wrong_kind
 from imgcrawl.exceptions import InputError
+from imgcrawl.pipelines.settings import PipelineSettings
 from tests.support.crawling import crawl, project_settings
 
 
@@ -32,6 +33,7 @@ from tests.support.crawling import crawl, project_settings
         ("download_delay=1", "-s: 'download_delay' is no name of a setting; expected capitals, digits and _"),
         ("CRAWL_HOURS=22-6", None),
         ('CRAWL_HOURS={"example.org": "22-6"}', None),
+        ("SHUTDOWN_TIMEOUT=x", "-s SHUTDOWN_TIMEOUT=x: expected a number, 0 or more"), ("SHUTDOWN_TIMEOUT=0.5", None),
         ("RETRY_TIMES=-1", "-s RETRY_TIMES=-1: expected a whole number, 0 or more"),
         ("RETRY_TIMES=1.5", "-s RETRY_TIMES=1.5: expected a whole number, 0 or more"),
         ("IMAGES_MIN_WIDTH=-5", "-s IMAGES_MIN_WIDTH=-5: expected a whole number, 0 or more"),
@@ -113,6 +115,14 @@ def test_a_name_that_a_project_has_mistyped_is_told(caplog: pytest.LogCaptureFix
 def test_a_project_with_the_add_on_is_told_what_makes_no_sense() -> None:
     with pytest.raises(InputError, match="RETRY_TIMES=-1: expected a whole number, 0 or more"):
         Addon(get_crawler()).update_settings(Settings({"RETRY_TIMES": -1}, "project"))
+
+
+@pytest.mark.parametrize("sizes", ["x", {"small": 5}, {"small": ["a", 5]}, {"small": [5]}])
+def test_sizes_of_thumbnails_that_are_none_are_told_by_the_setting_s_name(sizes: object) -> None:
+    settings = project_settings()
+    settings.set("IMAGES_THUMBS", sizes, "cmdline")
+    with pytest.raises(InputError, match=r"IMAGES_THUMBS is .*: expected names and sizes, as in "):
+        PipelineSettings.from_settings(settings, "IMAGES_NAME")
 
 
 def test_the_defaults_make_sense() -> None:

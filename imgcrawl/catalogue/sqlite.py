@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -49,6 +50,9 @@ _UPGRADES: dict[int, tuple[str, ...]] = {
 }
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _REMEDY = "move a damaged one away: the images are then asked for once more"
+_REMEDY_OF_READ_ONLY = (
+    "its folder cannot be written to: name another place in CATALOGUE_FILE, with a copy of it if it is there"
+)
 
 
 class SqliteCatalogue(SqlCatalogue):
@@ -66,7 +70,7 @@ class SqliteCatalogue(SqlCatalogue):
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            check_database(path, "a catalogue of imgcrawl; remove it, or set CATALOGUE_FILE")
+            check_database(path, "a catalogue of imgcrawl; move it away, or name another file in CATALOGUE_FILE")
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=60)
             with ExitStack() as unless_open:
                 unless_open.callback(self._db.close)
@@ -75,8 +79,9 @@ class SqliteCatalogue(SqlCatalogue):
                 self._create()
                 unless_open.pop_all()
         except (sqlite3.Error, OSError) as error:
+            remedy = _REMEDY if os.access(f"{path.parent}/", os.W_OK) else _REMEDY_OF_READ_ONLY
             raise InputError(
-                f"{path}: {error}; expected a catalogue of imgcrawl or a place where one can be made ({_REMEDY})"
+                f"{path}: {error}; expected a catalogue of imgcrawl or a place where one can be made ({remedy})"
             ) from error
         except CatalogueError as error:
             raise InputError(str(error)) from error

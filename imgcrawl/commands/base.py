@@ -19,6 +19,7 @@ from scrapy.utils.conf import closest_scrapy_cfg
 from imgcrawl.catalogue import CatalogueError
 from imgcrawl.checks import check_given
 from imgcrawl.commands.progress import CommandProgress, status_line
+from imgcrawl.commands.startup import check_files
 from imgcrawl.digits import whole
 from imgcrawl.exceptions import InputError, describe
 from imgcrawl.exitcodes import ExitCode
@@ -48,6 +49,7 @@ class BaseCommand(Base):
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
+            check_files(self.project_settings, opts)
             check_given(self.project_settings, opts.set)
             super().process_options(args, opts)
             know_addon(self.project_settings)

@@ -24,7 +24,7 @@ from imgcrawl.commands.base import complain, refuse
 from imgcrawl.commands.ending import tell_end
 from imgcrawl.commands.manyworkers import run_workers, starter_for
 from imgcrawl.commands.progress import progress_of_crawl
-from imgcrawl.commands.startup import check_jobdir, check_log_level, quiet_startup
+from imgcrawl.commands.startup import check_files, check_jobdir, check_log_level, log_file_of, quiet_startup
 from imgcrawl.components import check_orders, check_paths, check_process
 from imgcrawl.exceptions import BAD_INPUT, InputError
 from imgcrawl.exitcodes import ExitCode
@@ -77,6 +77,10 @@ class Command(scrapy.commands.crawl.Command):
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         settings = cast("Settings", self.settings)  # set in scrapy.cmdline
         try:
+            check_files(settings, opts)
+        except InputError as error:
+            refuse(str(error))
+        try:
             check_given(settings, opts.set)
             super().process_options(args, opts)
             check_orders(settings)
@@ -85,9 +89,7 @@ class Command(scrapy.commands.crawl.Command):
             if opts.simulate:
                 _simulate(settings, opts)
         except (UsageError, InputError) as error:
-            given = dict(pair.split("=", 1) for pair in opts.set if "=" in pair)
-            log_file = opts.logfile or given.get("LOG_FILE") or settings["LOG_FILE"]
-            if log_file and not opts.nolog:
+            if log_file := log_file_of(settings, opts):
                 configure_logging({"LOG_FILE": log_file})
             _refuse(str(error), log_file)
         if opts.quiet:

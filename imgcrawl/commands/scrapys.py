@@ -8,6 +8,7 @@ from scrapy.exceptions import UsageError
 
 from imgcrawl.checks import check_given
 from imgcrawl.commands.base import complain, refuse
+from imgcrawl.commands.startup import check_files
 from imgcrawl.components import check_orders, check_process
 from imgcrawl.exceptions import ImgcrawlError, InputError
 from imgcrawl.exitcodes import ExitCode
@@ -44,6 +45,7 @@ class ScrapysCommand(Base):
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         settings = cast("Settings", self.settings)  # set in scrapy.cmdline
         try:
+            check_files(settings, opts)
             check_given(settings, opts.set)
             super().process_options(args, opts)
             if self.requires_crawler_process:

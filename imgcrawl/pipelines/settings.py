@@ -69,6 +69,7 @@ class PipelineSettings:
         name = settings.get(name_setting, NAMES[name_setting])
         fields = declared_fields() if item_fields is None else item_fields
         check_template(name_setting, name, PER_IMAGE.union(fields, ("slug",)))
+        thumbs = _thumbs(settings)
         try:
             config = cls(
                 name=name,
@@ -80,7 +81,7 @@ class PipelineSettings:
                 filters=_filters(settings),
                 galleries=GalleryFilters.from_settings(settings),
                 expires=settings.getfloat("IMAGES_EXPIRES", 90) * DAY,
-                thumbs={str(k): (int(w), int(h)) for k, (w, h) in settings.getdict("IMAGES_THUMBS").items()},
+                thumbs=thumbs,
                 strict=settings.getbool("IMAGES_STRICT"),
                 depth=settings.get("IMAGES_VERIFY", "decode"),
                 keep=frozenset(format_called(name, FOREIGN_EXTENSIONS) for name in settings.getlist("IMAGES_KEEP")),
@@ -113,6 +114,15 @@ class PipelineSettings:
         if unknown := config.keep - FOREIGN_EXTENSIONS.keys():
             raise InputError(f"IMAGES_KEEP names {min(unknown)!r}; expected some of {', '.join(FOREIGN_EXTENSIONS)}")
         return config
+
+
+def _thumbs(settings: BaseSettings) -> dict[str, tuple[int, int]]:
+    try:
+        return {str(k): (int(w), int(h)) for k, (w, h) in settings.getdict("IMAGES_THUMBS").items()}
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f'IMAGES_THUMBS is {settings["IMAGES_THUMBS"]!r:.60}: expected names and sizes, as in {{"small": [50, 50]}}'
+        ) from error
 
 
 def _checked_by_hash(settings: BaseSettings) -> bool:

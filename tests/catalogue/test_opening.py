@@ -33,6 +33,21 @@ def test_a_command_that_reads_makes_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "remedy"),
+    [
+        ("list.csv", "list.csv is no database; expected a catalogue of imgcrawl; move it away, or name another file"),
+        (".", "is a folder; expected a catalogue of imgcrawl; move it away, or name another file in CATALOGUE_FILE"),
+        ("list.csv/catalogue", "its folder cannot be written to: name another place in CATALOGUE_FILE"),
+    ],
+)
+def test_a_file_of_the_users_own_is_not_told_to_be_removed(file: str, remedy: str, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("url\nhttps://example.org/1.jpg\n")
+    with pytest.raises(InputError) as told:
+        open_catalogue(Settings({"CATALOGUE_FILE": str(tmp_path / file)}))
+    assert remedy in str(told.value)
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "postgresql://me:s3cret@127.0.0.1:1/test",  # nobody listens

@@ -119,6 +119,8 @@ ASYNCIO = "imgcrawl works with asyncio's only; expected 'twisted.internet.asynci
     ("command", "sentence"),
     [
         ("fetch http://127.0.0.1:1/ -s IMAGES_STORE=foo://x", "IMAGES_STORE='foo://x' cannot be used"),
+        ("list --logfile /dev/null/x", "LOG_FILE /dev/null/x cannot be written; expected a file in a folder that is"),
+        ("options --pidfile /dev/null/x", "--pidfile /dev/null/x cannot be written; expected a file in a folder that"),
         ("shell -c 1 -s IMAGES_THREADS=many", "-s IMAGES_THREADS=many: expected a whole number, 1 or more"),
         ("parse http://127.0.0.1:1/ --spider nobody", "--spider nobody: expected one of "),
         (
