@@ -14,6 +14,7 @@ from parsel import Selector
 from imgcrawl.digits import whole
 from imgcrawl.pages.bounds import NamesRead, both_ends
 from imgcrawl.pages.links import pressed_address
+from imgcrawl.pages.nextwords import is_next_word
 from imgcrawl.pages.repeated import PagePlaces, tag_of
 from imgcrawl.urls import absolute, host_of
 
@@ -29,7 +30,7 @@ _NEXT = re.compile(
     r"下一页|下一頁|下页|次へ|次の\w*+|다음)?\W*+(page|posts?|entries|results|galleries|albums|items|стр\w*+)?\W*+",
     re.IGNORECASE,
 )
-_ARROWS = re.compile(r"[›»>→⟩❯▶]{1,2}")
+_ARROWS = re.compile(r"[›»>→⟩❯▶►＞⏵➡➔➜⇒⏩]{1,2}\ufe0f?")
 _PAGER_CLASS = re.compile(r"(pagination|pager?)(-|_|--|__)?next(-link)?|next-?(page|posts?)(-link)?", re.IGNORECASE)
 _NEXT_CLASS = re.compile(
     r"((nav|pagination|pagination__item|page|pager|btn)(-|_|--|__))?(next|older)(-page|-posts?|-link)?|load-?more"
@@ -199,4 +200,5 @@ def says_next(text: str, *, plainly: bool = False) -> bool:
         return not plainly
     match = _NEXT.fullmatch(text)
     said = match[1] if match and match[1] else ""
-    return bool(said and not (plainly and said.lower().endswith("more"))) or _OLDER.fullmatch(text) is not None
+    is_told = bool(said and not (plainly and said.lower().endswith("more"))) or _OLDER.fullmatch(text) is not None
+    return is_told or is_next_word(text, plainly=plainly)

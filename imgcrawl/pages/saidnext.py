@@ -15,6 +15,7 @@ from imgcrawl.digits import whole
 from imgcrawl.pages.bounds import NamesRead, both_ends
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.indexed import next_in_index
+from imgcrawl.pages.nextwords import number_said
 from imgcrawl.pages.pagination import is_next_of_pager, leads_on, named_by, pressed_in, says_next, words_of
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.visible import is_hidden
@@ -224,7 +225,7 @@ def _numbered(links: Iterable[Any], url: str, base: str, encoding: str, number: 
     """The page behind that at *url*, as its number names it, and the number of *url*."""
     named: dict[int, str] = {}
     for link in links:
-        if told := whole(words_of(link).strip(" \n\t\xa0[]()."), 99_999):
+        if told := whole(number_said(words_of(link)), 99_999):
             address = absolute(base, named_by(link), encoding)
             if address and _is_of_the_list(url, address, told):
                 named.setdefault(told, address)

@@ -70,6 +70,37 @@ def test_what_says_that_it_is_the_next_page_of_a_list(markup: str, expected: lis
     assert next_said(Selector(f"<body>{markup}"), URL, URL, "utf-8") == expected
 
 
+WRITINGS = [
+    "Page 2", "2 »", "Next (2/10)", "Next 24 →", "→ Next", "Next Page ›", "next >>", "Older Entries",
+    "« Older Entries", "Ältere Beiträge", "Entradas antiguas", "Articles plus anciens", "Mostrar más",
+    "Показать ещё", "もっと見る", "下一頁 >", "下一页>>", "后一页", "下页", "Trang sau", "Następna", "Następna strona",
+    "Volgende", "Volgende pagina", "Sonraki", "Nästa", "Neste", "Seuraava", "Další", "Következő",
+    "Επόμενη", "التالي", "הבא", "ถัดไป", "Berikutnya", "Selanjutnya", "Próximo", "Próxima página",
+    "Avanti", "Successivo", "Siguiente página", "Página siguiente", "Page suivante", "Nächste Seite",
+    "weiter >", "Weitere laden", "Mehr laden", "Mehr anzeigen", "Charger plus", "Voir plus",
+    "Load more...", "Load More Albums", "Show more results", "See more", "View older", "Older →",
+    "Older", "Earlier", "Earlier posts", "More »", "more...", "Next 20", "next page »",
+    "Go to next page", "Go to page 2", "NEXT", "Next>", ">>", "›", "»", "⟩", "＞", "▶", "⏵", "➡", "→",
+    "次の20件", "次のページ", "次へ >", "다음 페이지", "다음 >", "Следующая страница", "След.", "вперёд", "Вперед →",
+    "Дальше", "далі", "Наступна", "Sljedeća", "Următoarea", "Pàgina següent", "Seguinte", "Hurrengoa",
+    "Järgmine", "Sledeći", "Ďalšia", "Næste", "Næste side", "Neste side", "Nästa sida",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", WRITINGS)
+def test_how_sites_say_that_a_link_is_to_the_next_page(said: str) -> None:
+    page = Selector(f'<body><a href="/list?page=1">1</a> <a href="/list?page=2">{said}</a>')
+    assert next_said(page, "http://h/list", "http://h/list", "utf-8") == ["http://h/list?page=2"]
+
+
+@pytest.mark.parametrize(
+    "said", ["Previous page", "« Newer", "Home", "Vorherige Seite", "上一页", "Page", "2 comments", "全部"]
+)
+def test_what_does_not_say_so(said: str) -> None:
+    page = Selector(f'<body><a href="/list?page=1">1</a> <a href="/list?sort=b">{said}</a>')
+    assert next_said(page, "http://h/list", "http://h/list", "utf-8") == []
+
+
 @pytest.mark.parametrize(
     ("url", "markup", "expected"),
     [
