@@ -82,7 +82,8 @@ class BaseSpider(PickedSpider):
             if isinstance(value, str) and _WITH_USER.search(value):
                 raise InputError(
                     f"-a {printable(f'{argument}={value}')}: addresses with a user and a password are not asked for, as"
-                    " these would be in feeds; expected it without, and HTTPAUTH_USER, HTTPAUTH_PASS, HTTPAUTH_DOMAIN"
+                    " these would be in feeds; expected it without, and HTTPAUTH_USER, HTTPAUTH_PASS, HTTPAUTH_DOMAIN;"
+                    " a list may come from another program: -a file=-"
                 )
         for option in self.required:
             if not arguments.get(option):
