@@ -66,7 +66,7 @@ _MOST_HEADINGS, _MOST_AROUND, _MOST_LINKS = 6, 50, 500
 _HEADINGS = ("h1", "h2", "h3")
 # What stands on each page of a site, and what nobody reads.
 _AROUND = ("header", "nav", "footer", "aside")
-_APART = frozenset(("a", "script", "style", "noscript", "template", "select", "button", "form", "dialog", *_AROUND[1:]))
+_APART = frozenset(("a", "select", "button", "dialog", *_AROUND[1:]))
 
 
 def says_gone(page: Selector, url: str, images: Sequence[str], encoding: str = "utf-8") -> bool:

@@ -38,7 +38,7 @@ _THING = (
 )
 _SAYS_GONE = compile_possessive(
     rf"(?:{_THING}[-_. ]?)*+(?:removed|deleted|missing|unavailable|placeholder|forbidden|blocked|40[34]"
-    rf"|(?:ajax[-_. ]?)?loading|ajax-?loader|spinner|(?:please[-_. ]?)?wait(?:ing)?|coming[-_. ]?soon"
+    rf"|(?:ajax[-_. ]?)?loading|ajax-?loader|spinner|please[-_. ]?wait|coming[-_. ]?soon"
     rf"|hot-?link(?:ing|ed)?|not?[-_. ]?(?:longer[-_. ]?)?(?:found|available|{_THING})|default[-_. ]?{_THING})"
     rf"(?:[-_. ]?(?:{_THING}|available|found)|[-_. ][0-9a-fx]{{1,64}})*+\.\w{{3,4}}",
     re.IGNORECASE,

@@ -24,6 +24,7 @@ ASTRONAUT = '<img src="/assets/astronaut.png">'
         ("Site", f"<h1>Album not found</h1><p>This album does not exist.{RELATED}<aside>{ASTRONAUT}</aside>"),
         ("404 – Site", f"<h1>404</h1><p>The page you requested was not found.{ASTRONAUT}{RELATED}"),
         ("404", "<h1>404</h1><img src=/assets/404.png>"),
+        ("404 | Site", f"<form id=aspnetForm><h1>Page not found</h1><p>The page was not found.{RELATED}</form>"),
         ("Error 404 (Not Found)!!1", "<p>nothing"),
         ("Seite nicht gefunden – Fotos", f"<h1>Fehler 404</h1><p>Die Seite wurde leider nicht gefunden.{RELATED}"),
         ("Page introuvable", f"<h1>Oups</h1><p>Cet album n'existe plus.{RELATED}"),

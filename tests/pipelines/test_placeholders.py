@@ -192,7 +192,7 @@ GONE = """
 """
 THERE = """
     b.jpg default.jpg notebook.jpg 4033.jpg nothing.jpg photographs.jpg maxresdefault.jpg missing-persons.jpg
-    blocked-road.jpg cover.jpg no.jpg loading-dock.jpg loader.jpg waiting-room.jpg
+    blocked-road.jpg cover.jpg no.jpg loading-dock.jpg loader.jpg waiting-room.jpg waiting.jpg wait_2.jpg
 """
 
 
