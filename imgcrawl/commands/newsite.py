@@ -7,6 +7,7 @@ import asyncio
 import json
 import keyword
 import re
+import shutil
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.resources import files
@@ -64,6 +65,8 @@ class Command(BaseCommand, ScrapyCommand):
             say("The page and its galleries repeat these, so they are declared; check them, and expected.json:")
             for line in proposed:
                 say(f"  {line}")
+            if unsure:
+                say(unsure)
         else:
             say(f"Nothing is proposed: {unsure}")
             say("Now say in expected.json what the pages must give, and in the spider where it stands:")
@@ -92,17 +95,19 @@ class Command(BaseCommand, ScrapyCommand):
         page = cast("TextResponse", found.page)
 
         declared = {"list_url": list_url, **_proposed(found, is_numbered="{page" in list_url)}
+        by_hand = _by_hand(declared, found)
         expected = (
-            asyncio.run(_expected(name, found, declared, crawler)) if found.links else _blank(name, page, next_url)
+            asyncio.run(_expected(name, found, declared, by_hand, crawler))
+            if found.links
+            else _blank(name, page, next_url)
         )
         facts = {
             "class_name": "".join(part.capitalize() for part in name.split("_")) + "Spider",
             "host": host_of(page_url),
             "name": json.dumps(name),
             "base": _kind_of(declared).__name__,
-            "declarations": "\n".join(_assignments(_with_placeholders(declared))),
+            "declarations": "\n".join(_assignments({**by_hand, **declared})),
         }
-        site.mkdir(parents=True)
         written = {
             spider: Template((TEMPLATES / "spider.py.tmpl").read_text("utf-8")).substitute(facts).encode(),
             site / "list.html": page.body,
@@ -110,10 +115,11 @@ class Command(BaseCommand, ScrapyCommand):
             site / "expected.json": json.dumps(expected, ensure_ascii=False, indent=1).encode(),
             **{site / f"image-{number}.html": each.body for number, each in enumerate(found.image_pages, 1)},
         }
-        for path, content in written.items():
-            with path.open("xb") as file:  # which follows no link
-                file.write(content)
-        return list(written), [line.strip() for line in _assignments(declared)] if found.links else [], found.unsure
+        _write(spider, site, written)
+        unsure = found.unsure
+        if found.links and by_hand:
+            unsure = "No images are found on their pages: say in the spider where they are, and which in expected.json."
+        return list(written), [line.strip() for line in _assignments(declared)] if found.links else [], unsure
 
     def check_name(self, name: str, paths: list[Path]) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,49}", name) or keyword.iskeyword(name):
@@ -143,7 +149,7 @@ class Command(BaseCommand, ScrapyCommand):
             process.start()
         spider = cast("PageSpider", crawler.spider)
         if spider.page is None:
-            raise InputError(f"{url} could not be had ({spider.reason}); give a saved page with --page FILE")
+            raise InputError(f"{url} could not be had ({spider.reason}); {spider.remedy}")
         return spider, crawler
 
 
@@ -185,10 +191,29 @@ def _kind_of(declared: dict[str, Any]) -> type[GallerySpider]:
     return ImagePagesGallerySpider if "image_page_links" in declared else GallerySpider
 
 
-def _with_placeholders(declared: dict[str, Any]) -> dict[str, Any]:
-    """What was *declared*, and what a person has to. The images of an image's page are searched for."""
-    absent = {} if "image_page_links" in declared else {"image_links": "//div[@class='gallery']//img/@src"}
-    return {"gallery_links": "//a[@class='gallery']/@href", **absent, **declared}
+def _by_hand(declared: dict[str, Any], found: PageSpider) -> dict[str, Any]:
+    """Placeholders of what a person has to declare. Images that are *found* without it are searched for, as those of
+    an image's page are."""
+    placeholders = {"gallery_links": "//a[@class='gallery']/@href"}
+    if not found.finds_images and "image_page_links" not in declared:
+        placeholders["image_links"] = "//div[@class='gallery']//img/@src"
+    return {fact: value for fact, value in placeholders.items() if fact not in declared}
+
+
+def _write(spider: Path, site: Path, contents: dict[Path, bytes]) -> None:
+    """Write all of *contents*, *spider* and files in the new folder *site*, or none, so that the same command can be
+    given again. Raises OSError with the name of the file that could not be written."""
+    site.mkdir(parents=True)
+    path = spider
+    try:
+        for path, content in contents.items():
+            with path.open("xb") as file:  # which follows no link
+                file.write(content)
+    except OSError as error:
+        shutil.rmtree(site)
+        if not isinstance(error, FileExistsError):
+            spider.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _assignments(declared: dict[str, Any]) -> Iterator[str]:
@@ -208,10 +233,12 @@ def _blank(name: str, page: TextResponse, next_url: str) -> list[dict[str, Any]]
     ]
 
 
-async def _expected(name: str, found: PageSpider, declared: dict[str, Any], crawler: Crawler) -> list[dict[str, Any]]:
+async def _expected(
+    name: str, found: PageSpider, declared: dict[str, Any], by_hand: dict[str, Any], crawler: Crawler
+) -> list[dict[str, Any]]:
     """Cases of the site's test, with what a spider of what was *declared* makes of the pages."""
     page = cast("TextResponse", found.page)
-    facts = {**_with_placeholders(declared), "name": name}
+    facts = {**by_hand, **declared, "name": name}
     kind: type[GallerySpider] = type("Proposed", (_kind_of(declared),), facts)
     spider = kind.from_crawler(crawler)
     output = [made async for made in spider.parse_list(_again(page), page=spider.first_page, walk={})]
@@ -223,7 +250,7 @@ async def _expected(name: str, found: PageSpider, declared: dict[str, Any], craw
     crawler.engine = SavedPages(saved, _headers(found.galleries[0]))  # type: ignore[assignment] # what spiders ask of it
     (item,) = [made async for made in spider.parse_gallery(_again(found.galleries[0]))]
     told = {fact: value for fact, value in item.items() if fact != "scraped_at"}
-    if not declared.keys() & {"image_links", "image_page_links"}:
+    if "image_links" in by_hand:
         told["image_urls"] = ["its images"]
     case = _case(found.galleries[0], "gallery.html", "parse_gallery", [], [told])
     return [*cases, case | ({"pages": {url: f"image-{n}.html" for n, url in enumerate(saved, 1)}} if saved else {})]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import scrapy
 from scrapy import Request
-from scrapy.http import HtmlResponse, Response, TextResponse
+from scrapy.http import HtmlResponse, JsonResponse, Response, TextResponse
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import addresses, content_type, failed_reason, is_page
@@ -23,7 +25,8 @@ class PageSpider(scrapy.Spider):
     """Asks for a list page, some of its galleries and some pages of a gallery's images, if it has such, as politely as
     a crawl, or has *body* for the list page.
 
-    `page` is the response of the list page; `reason` says why there is none. `links` are the galleries proposed for it,
+    `page` is the response of the list page; `reason` says why there is
+    none, and `remedy` what helps. `links` are the galleries proposed for it,
     or None with `unsure` saying why; `galleries` the responses of some, `images` what is proposed for these, and
     `image_pages` the responses of some that the first leads to.
     """
@@ -34,9 +37,11 @@ class PageSpider(scrapy.Spider):
     body: bytes | None = None
     page: TextResponse | None = None
     reason = "it was not asked for"
+    remedy = "give a saved page with --page FILE"
     links: GalleryLinks | None = None
     unsure = ""
     images: GalleryImages | None = None
+    finds_images = False  # without a declaration, on the pages of these galleries
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -54,6 +59,10 @@ class PageSpider(scrapy.Spider):
         from imgcrawl.pages.proposals import UnsureError, propose_galleries  # noqa: PLC0415 -- no crawl needs it
         from imgcrawl.pages.repeated import PagePlaces  # noqa: PLC0415 -- the same
 
+        if isinstance(response, JsonResponse) or response.body.lstrip().startswith((b"{", b"[")):
+            self.reason = "it is JSON, of which nothing is proposed"
+            self.remedy = f"try scrapy crawl gallery -a list={self.url} -a galleries=JMESPATH, and declare what holds"
+            return
         if not isinstance(response, TextResponse) or not is_page(response):
             self.reason = f"no page but {content_type(response)}"
             return
@@ -82,6 +91,7 @@ class PageSpider(scrapy.Spider):
         if self._awaited or not self.galleries or not self.page or not self.links:
             return
         self.images = _proposed_images(self.page, self.galleries, self.links)
+        self.finds_images = _finds_images(self.page, self.galleries)
         links = addresses(self.galleries[0], self.images.image_pages) if self.images.image_pages else []
         for link in links[:SAMPLE]:
             yield WebRequest(link, self.had_image_page, errback=self.failed, dont_filter=True)
@@ -102,6 +112,15 @@ def _proposed_images(page: TextResponse, galleries: list[TextResponse], links: G
     shown = find_images(page.text, page.url, page.encoding)
     sampled = [PagePlaces(each.selector, each.url, each.encoding) for each in galleries]
     return propose_images(sampled, links.addresses, shown)
+
+
+def _finds_images(page: TextResponse, galleries: list[TextResponse]) -> bool:
+    """Whether each gallery shows, without a declaration, what neither the list page nor another gallery does."""
+    from imgcrawl.pages import find_images  # noqa: PLC0415 -- no crawl needs it
+
+    shown = [set(find_images(each.text, each.url, each.encoding)) for each in (page, *galleries)]
+    times = Counter(chain.from_iterable(shown))
+    return all(any(times[image] == 1 for image in images) for images in shown[1:])
 
 
 class SavedPages:

@@ -164,6 +164,51 @@ def test_pages_of_images_are_declared_and_saved(project: Project, server: Server
     assert green.returncode == 0, green.stdout
 
 
+@pytest.mark.parametrize(
+    ("images", "is_found"),
+    [
+        ('<p style="background-image: url(/i/N-1.jpg)"></p><p style="background-image: url(/i/N-2.jpg)"></p>', True),
+        ("<img src=/logo.png><form><input type=password></form>", False),
+    ],
+)
+def test_images_that_are_found_anyhow_need_no_declaration(
+    project: Project, server: Server, images: str, is_found: bool
+) -> None:
+    html = {"Content-Type": "text/html; charset=utf-8"}
+    links = "".join(f'<a class="set" href="/s/{n}">Set {n}</a>' for n in range(9))
+    server.add("/sets", f"<img src=/logo.png>{links}".encode(), headers=html)
+    for n in range(9):
+        server.add(f"/s/{n}", f"<h1>Set {n}</h1>{images.replace('N', str(n))}".encode(), headers=html)
+    made = project.newsite("styled", server.url("/sets"))
+    assert made.returncode == 0, made.stderr
+    spider = (project.root / "imgcrawl" / "spiders" / "styled.py").read_text("utf-8")
+    assert ("image_links" in spider) is not is_found
+    assert ("No images are found on their pages: say in the spider where they are" in made.stdout) is not is_found
+    tested = project.tests("styled")
+    assert tested.returncode == (0 if is_found else 1), tested.stdout
+    (item,) = json.loads((project.root / "tests/sites/styled/expected.json").read_text("utf-8"))[1]["items"]
+    assert len(item["image_urls"]) == (2 if is_found else 1)
+
+
+def test_what_could_not_be_written_leaves_nothing_behind(project: Project, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.html"
+    saved.write_bytes(b"<title>Birds</title>" + b" " * 200_000)
+    before = project.files
+    newsite = f"{sys.executable} -B -m scrapy newsite kept https://example.org/ --page {saved}"
+    made = subprocess.run(
+        ["/bin/sh", "-c", f"ulimit -f 100; exec {newsite}"],  # of 512 or 1,024 bytes each
+        cwd=project.root,
+        env=os.environ | {"PYTHONPATH": str(project.root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 1
+    assert made.stderr == f"{project.root / 'tests/sites/kept/list.html'}: File too large\n"
+    assert project.files == before
+    assert not (project.root / "tests/sites/kept").exists()
+
+
 def test_a_saved_page(project: Project, tmp_path: Path) -> None:
     saved = tmp_path / "saved.html"
     saved.write_bytes(b"\x00 as it is \xff")
@@ -188,10 +233,16 @@ def test_a_saved_page(project: Project, tmp_path: Path) -> None:
         (["class", "https://example.org/"], "the name 'class' of a site: expected small letters, digits"),
         (["new", "example.org"], "the address 'example.org' of a list page: expected one that begins with http://"),
         (["new", "http://127.0.0.1:9/"], "http://127.0.0.1:9/ could not be had (connection); give a saved page"),
+        (
+            ["new", "https://example.org/api", "--page", "../list.json"],
+            "https://example.org/api could not be had (it is JSON, of which nothing is proposed); try scrapy crawl "
+            "gallery -a list=https://example.org/api -a galleries=JMESPATH, and declare what holds",
+        ),
         (["new", "https://example.org/", "--page", "nowhere.html"], "--page nowhere.html cannot be read: No such file"),
     ],
 )
 def test_bad_input_writes_nothing(untouched: Project, arguments: list[str], sentence: str) -> None:
+    (untouched.root.parent / "list.json").write_text('{"items": [{"url": "/1"}, {"url": "/2"}]}')
     before = untouched.files
     made = untouched.newsite(*arguments, "-s", "RETRY_TIMES=0")
     assert (made.returncode, made.stdout) == (2, ""), made.stderr
