@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_EDGES = " \t\n\r\xa0\u200e\u200f.…:;·|-–—_()[]*+»›>→⟩❯▶►＞⏵➡\ufe0f➔➜⇒⏩«‹<←0123456789"
+_EDGES = " \t\n\r\xa0\u200e\u200f.…:;·|-–—_()[]*+»›>→⟩❯▶►⟶＞⏵➡\ufe0f➔➜⇒⏩«‹<←0123456789"
 _CALLED = re.compile(
     r"[\s\[(]*(?:(?:go to )?(?:page|seite|p[áà]gin[ae]|стр\w{0,6}\.?|第)\s?)?"
     r"([0-9]{1,5})\s?(?:页|頁|ページ|[»›>→])?[\s\]).]*",
@@ -13,6 +13,7 @@ _CALLED = re.compile(
 _BETWEEN = re.compile(r"[\s\xa0()\[\]/|:·.,0-9-]+")
 # What it is the next of, which says nothing by itself.
 _THINGS = frozenset({
+    "alben", "bilder", "fotos", "photos", "images", "pictures", "álbumes", "albumes", "albuns", "álbuns",
     "go", "to", "the", "of", "page", "pages", "post", "posts", "entries", "results", "galleries", "albums",
     "items", "seite", "seiten", "beiträge", "einträge", "ergebnisse", "página", "páginas", "pagina", "pàgina",
     "entradas", "publicaciones", "resultados", "articles", "résultats", "articoli", "artikel", "side", "sida",
@@ -21,7 +22,8 @@ _THINGS = frozenset({
     "صفحة", "الصفحة", "עמוד", "صفحه",
 })  # fmt: skip
 _NEXT = frozenset({
-    "next", "older", "earlier", "nächste", "nächster", "nächsten", "weiter", "ältere", "suivant", "suivante",
+    "next", "load next", "show next", "older", "earlier", "nächste", "nächster", "nächsten", "weiter",
+    "ältere", "suivant", "suivante",
     "suivants", "suivantes", "plus anciens", "plus anciennes", "siguiente", "siguientes", "próximo", "próxima",
     "próximos", "próximas", "proximo", "proxima", "antiguas", "más antiguas", "seguinte", "seguintes",
     "mais antigas", "següent", "hurrengoa", "successivo", "successiva", "successivi", "avanti", "prossima",
@@ -34,6 +36,8 @@ _NEXT = frozenset({
     "selanjutnya", "下一页", "下一頁", "下页", "下頁", "后一页", "後一頁", "次へ", "次", "次のページ", "다음",
 })  # fmt: skip
 _MORE = frozenset({
+    "load more", "show more", "view more", "see more", "vis flere", "last inn flere", "visa mer",
+    "ladda fler", "hent flere",
     "view older", "mehr laden", "weitere laden", "mehr anzeigen", "charger plus", "voir plus", "afficher plus",
     "cargar más", "mostrar más", "ver más", "carregar mais", "mostrar mais", "carica altri", "mostra altri",
     "meer laden", "visa fler", "vis mere", "vis mer", "pokaż więcej", "załaduj więcej", "daha fazla",

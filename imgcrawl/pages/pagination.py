@@ -30,7 +30,7 @@ _NEXT = re.compile(
     r"下一页|下一頁|下页|次へ|次の\w*+|다음)?\W*+(page|posts?|entries|results|galleries|albums|items|стр\w*+)?\W*+",
     re.IGNORECASE,
 )
-_ARROWS = re.compile(r"[›»>→⟩❯▶►＞⏵➡➔➜⇒⏩]{1,2}\ufe0f?")
+_ARROWS = re.compile(r"[›»>→⟩❯▶►⟶＞⏵➡➔➜⇒⏩]{1,2}\ufe0f?")
 _PAGER_CLASS = re.compile(r"(pagination|pager?)(-|_|--|__)?next(-link)?|next-?(page|posts?)(-link)?", re.IGNORECASE)
 _NEXT_CLASS = re.compile(
     r"((nav|pagination|pagination__item|page|pager|btn)(-|_|--|__))?(next|older)(-page|-posts?|-link)?|load-?more"

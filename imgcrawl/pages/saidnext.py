@@ -47,12 +47,12 @@ _OTHERS = re.compile(
     r"|more[-_]from|sidebar|popular|trending|latest)(?![a-z])",
     re.IGNORECASE,
 )
-_ABOVE = 6  # elements around one
+_ABOVE, _LAST = 6, 3  # elements around one; images before such a button, which say what it is of
 _PRESSED = ("button", "input")
-_ANY = (*_PRESSED, "a", "div", "span")
-_COUNTS = re.compile(r"[0-9]\D+[0-9]")
+_ANY = (*_PRESSED, "a", "div", "span", "li")
+_NAMES_IT = re.compile(r"^(?:class|id|data-action)$|click")  # attributes
+_PAGED = re.compile(r"__doPostBack\(.{0,200}Page\$|page\w{0,20}\((?:[^()]{0,60},)?[\s'\"]*2\b", re.IGNORECASE)
 _UNSEEN = ("script", "style", "template", "noscript")
-_LAST = 3  # images before such a button, which say what it is of
 _NO_ADDRESS = re.compile("#|javascript:", re.IGNORECASE)
 _FEW, _LONGEST = 500, 40  # characters of an attribute, and of such words
 _MAX_DOUBTS, _BEFORE, _MOST_IMAGES = 10, 3, 50  # of a page; elements before such a one, images in these
@@ -115,9 +115,9 @@ def next_pressed(page: Selector) -> str:
 def _more_in(page: Selector, kinds: Iterable[str]) -> Iterator[tuple[Any, str, bool]]:
     """Of these *kinds* of elements what loads more by a script alone, the words on it, and whether it surely does."""
     for element in both_ends(page.root.iter(*kinds), _MOST):
-        named = _MORE_NAMES.search(f"{element.get('class') or ''} {element.get('id') or ''}"[:_FEW])
+        named = _MORE_NAMES.search(" ".join(value for name, value in element.items() if _NAMES_IT.search(name))[:_FEW])
         href = (element.get("href") or "").strip()[:_FEW]
-        sent_back = "__doPostBack(" in href and "Page$" in href
+        sent_back = _PAGED.search(f"{href} {element.get('onclick') or ''}"[:_FEW]) is not None
         is_known = named is not None or sent_back
         if (href and not _NO_ADDRESS.match(href)) or not (is_known or element.tag in _PRESSED) or is_hidden(element):
             continue

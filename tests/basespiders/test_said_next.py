@@ -71,6 +71,7 @@ def test_what_says_that_it_is_the_next_page_of_a_list(markup: str, expected: lis
 
 
 WRITINGS = [
+    "Show more (12)", "Load next page…", "Mehr Alben laden", "Vis flere", "⟶", "➡\ufe0f",
     "Page 2", "2 »", "Next (2/10)", "Next 24 →", "→ Next", "Next Page ›", "next >>", "Older Entries",
     "« Older Entries", "Ältere Beiträge", "Entradas antiguas", "Articles plus anciens", "Mostrar más",
     "Показать ещё", "もっと見る", "下一頁 >", "下一页>>", "后一页", "下页", "Trang sau", "Następna", "Następna strona",
@@ -154,12 +155,18 @@ MORE = {
     "<input type=button id=load_more value='Mehr laden'>": "Mehr laden",
     "<a href=\"javascript:__doPostBack('g$Pager','Page$2')\">2</a>": "2",
     "<div><a href=/g/1><img src=1.jpg></a></div><p><button class=show-more>Show more</button>": "Show more",
+    '<button class="btn" @click="loadMore">Load more</button>': "Load more",
+    '<button wire:click="loadMore">Show 24 more albums</button>': "Show 24 more albums",
+    "<div><b>1</b> <a href='javascript:goPage(2)'>2</a></div>": "2",
+    "<ul><li>1<li onclick='changePage(this, 2)'>2<li onclick='changePage(this, 3)'>3</ul>": "2",
+    "<a href='javascript:setPage(2)'>Next »</a>": "Next »",
     # What may unfold a text or a menu.
     "<nav><a href=/><img></a></nav><main><h1>x</h1><p>x <a class=show-more href=#>Show more</a></main>": "",
     "<ul><li><a href=/?colour=red>red</a></ul><button class=view-more>View more</button><a href=/g/1><img></a>": "",
     # What has an address, is hidden, or is for something else.
     '<a class=load-more href="/list?page=2">Load more</a>': "",
     "<button class=load-more hidden>Load more</button><p class=load-more style='display: none'>Load more</p>": "",
+    "<a href='javascript:openPage(7)'>2</a><li onclick='like(2)'>2</li><button @click=open>Load more</button>": "",
     "<button class=slick-next>Next</button><a class=show-more-text href=#>Read more</a><button>Show more</button>": "",
     "<a href=\"javascript:__doPostBack('g','By$2')\">2</a><a href=\"javascript:__doPostBack('g','Page$1')\">1</a>": "",
 }
