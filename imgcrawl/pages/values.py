@@ -45,7 +45,7 @@ SAYS_SMALL = re.compile(
 # … or something else, that does not belong to what is shown.
 SAYS_OTHER = re.compile(
     r"icon|avatar|logo|fallback|error|default|hover|(?<![a-z])(?:over|alt|pin|next|prev(?!iew))|active|shar(?:e|ing)|caption|title"
-    r"|author|user|profile|relat|recommend|similar|sponsor|cursor|sprite|marker|button|badge|flag|track|(?<![a-z])ads?(?![a-z])"
+    r"|author|user|profile|relat|recommend|similar|recently|(?<![a-z])viewed|wish-?list|sponsor|cursor|sprite|marker|button|badge|flag|track|(?<![a-z])ads?(?![a-z])"
     r"|mask|pattern|texture|overlay|watermark|comment|breadcrumb|responsive|(?<![a-z])qr|(?:^|-|file)names?$"
     r"|(?:^|-)(?:other|latest|popular|trending|upsells?|crosssells?|cross-sells?|you-may-also)(?![a-z-]*(?:image|photo|pic|img|src|url))"
 )

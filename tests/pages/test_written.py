@@ -61,6 +61,7 @@ def test_lists_that_a_script_splits_are_the_images_of_the_page(body: str) -> Non
     [
         (f'{SHOWN}<input type=hidden name=related value="{LISTED}">', IMAGES[:1]),
         (f'<input type=hidden name=related value="{LISTED}">', []),
+        (f'{SHOWN}<input type=hidden name=recentlyViewed value="{LISTED}">', IMAGES[:1]),
         (f"{SHOWN}<div hidden id=imgs>/o/1.jpg,/o/2.jpg</div>", IMAGES[:1]),
         (f"{SHOWN}<p>{LISTED} are shown</p>", IMAGES[:1]),
         (f"{SHOWN}<textarea>&lt;a href=/x><img src=/t/a1.jpg></a></textarea>", IMAGES[:1]),
