@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from itertools import islice
 from typing import Any, cast
 
 import jmespath
 from scrapy import Request
 from scrapy.http import JsonResponse, Response, TextResponse
 
-from imgcrawl.basespiders.base import addresses, base_and_encoding, is_page, is_readable
+from imgcrawl.basespiders.base import addresses, base_and_encoding, is_page, is_readable, text_of
 from imgcrawl.basespiders.queries import is_broken
+from imgcrawl.digits import whole
 from imgcrawl.pages.pagination import NEXT_LINKS
 from imgcrawl.pages.saidnext import Posted, next_posted, next_pressed, next_said
 from imgcrawl.possessive import compile_possessive
@@ -40,6 +42,11 @@ _PAGES_IN_JSON = jmespath.compile(
     )
 )
 _MANY = 10_000_000
+_COUNTED = re.compile(
+    r"\b1\s?(?:[-–—]|to|bis|a|à)\s?([0-9]{1,4})\s(?:of|von|de|sur|di|van|из)\s([0-9](?:[.,\s]?[0-9]){0,8})\b",
+    re.IGNORECASE,
+)
+_FEW_COUNTS = 20  # of a page
 _ADDRESS = re.compile(r"https?://|[/?]")
 
 
@@ -66,11 +73,18 @@ def asked_for(request: Request) -> str:
     return Posted(request.url, request.body.decode("utf-8", "replace")) if request.method == "POST" else request.url
 
 
-def next_unnamed(response: Response) -> str:
-    """Why a list page names no next one though it has one, as a sentence; empty where it does not say so."""
-    words = next_pressed(cast("TextResponse", response).selector) if is_page(response) else ""
+def next_unnamed(response: Response, shown: int) -> str:
+    """Why a list page that has *shown* so many names no next one though it has one, as a sentence; empty where it does
+    not say so, by what is pressed or by a count: "1-24 of 360"."""
+    if not is_page(response):
+        return ""
     remedy = "if its pages have addresses, say -a list= with {page}; if one page is meant, -a pages=1"
-    return f"{words!r} is for a script alone there; {remedy}" if words else ""
+    if words := next_pressed(cast("TextResponse", response).selector):
+        return f"{words!r} is for a script alone there; {remedy}"
+    for counted in islice(_COUNTED.finditer(text_of(response, "//body")), _FEW_COUNTS):
+        if int(counted[1]) == shown < (whole(re.sub(r"\D", "", counted[2]), _MANY) or 0):
+            return f"it says {counted[0]!r}, and names no page with the others; {remedy}"
+    return ""
 
 
 def next_stated(response: Response) -> list[str]:

@@ -264,7 +264,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
             yield self.list_request(address, page + 1, walk)
         elif refusal := self._next.get(response, ("", [], ""))[2]:
             self.report(f"the walk ended at list page {page}, {response.url:.500}: {refusal}")
-        elif page == self.first_page and (reason := next_unnamed(response)):
+        elif page == self.first_page and (reason := next_unnamed(response, walk.offset)):
             self.report(f"the walk ended at list page {page}, {response.url:.500}: {reason}")
         elif page == self.first_page and not self.next_link:
             self.logger.info(

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from parsel import Selector
+from scrapy.http import HtmlResponse
 
+from imgcrawl.basespiders.following import next_unnamed
 from imgcrawl.pages.saidnext import next_pressed, next_said
 from tests.basespiders.test_every_gallery import add, add_galleries, gallery_crawl, links, names
 from tests.support.server import Server
@@ -188,6 +190,21 @@ def test_a_list_whose_next_page_has_no_address_is_told_and_is_none_that_was_read
     assert "the walk ended at list page 1" in run.log
     assert "'Load more' is for a script alone there; if its pages have addresses, say -a list= with {page}" in run.log
     assert gallery_crawl(server, tmp_path / "one", "/all", galleries="a.g", pages=1).code == 0
+
+
+@pytest.mark.parametrize(
+    ("says", "is_told"),
+    [
+        ("Showing 1-2 of 9 albums", True), ("Ergebnisse 1 – 2 von 1.024", True), ("Mostrando 1 a 2 de 5", True),
+        ("Showing 1-2 of 2 albums", False), ("Showing 1-24 of 360 photographs", False),
+        ("Chapter 1-2 of the book", False),
+    ],
+)  # fmt: skip
+def test_a_list_that_counts_more_than_it_shows_and_names_no_next_page_is_told(says: str, is_told: bool) -> None:
+    page = HtmlResponse("http://h/all", body=f"<body><p>{says}</p>".encode(), encoding="utf-8")
+    reason = next_unnamed(page, 2)
+    assert bool(reason) is is_told
+    assert not is_told or "names no page with the others; if its pages have addresses, say -a list= with" in reason
 
 
 def test_a_list_is_walked_by_what_its_pages_say(server: Server, tmp_path: Path) -> None:
