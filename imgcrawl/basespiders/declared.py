@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from parsel import Selector
@@ -76,11 +77,13 @@ class DeclaredGallerySpider(NamedGallerySpider, SitemapGallerySpider, ProposedGa
             raise InputError(f"-a sitemap={self.sitemap}: expected an address that begins with http:// or https://")
 
     def _check_list(self) -> None:
+        if re.search(r",\s*https?://", self.list or ""):
+            raise InputError(f"-a list={self.list}: expected one list; crawl each, with -o to the same feed")
         try:
             address = self.list_address(self.first_page)
         except (LookupError, ValueError, AttributeError) as error:
             raise InputError(
-                f"-a list={self.list}: only {{page}}, {{offset}} or {{token}} may stand in braces ({error!r})"
+                f"-a list={self.list}: only {{page}}, {{offset}} or {{token}} may stand in braces ({error})"
             ) from error
         if not self.site or not _is_address(address):
             raise InputError(f"-a list={self.list}: expected an address that begins with http:// or https://")

@@ -80,8 +80,9 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         self._next: WeakKeyDictionary[Response, tuple[str, list[str], str]] = WeakKeyDictionary()
 
     async def start(self) -> AsyncIterator[Any]:
+        first = self.first_address()
         walk = Walk(may_stop=await self.walk_begins())
-        yield self.list_request(self.first_address(), self.first_page, walk)
+        yield self.list_request(first, self.first_page, walk)
 
     def list_request(self, url: str, page: int, walk: Walk) -> Request:
         return WebRequest(
@@ -189,7 +190,7 @@ class ListSpider(EarlierWalksSpider, FedListsSpider):
         if again and (once_more := self.asked_again(request, page, f"list_{reason}")):
             yield once_more
         elif page == self.first_page:
-            self.report(f"{response.url}: page one has {self.looked_for()} ({reason})")
+            self.report(f"{response.url}: page one has {self.looked_for()}" + f" ({reason})" * (reason != "nothing"))
         else:
             lost_list(self, response.url, reason, f"{response.url:.500}: list page {page} shows nothing ({reason})")
             if walk.failed < walk.patience(page) and not self.is_last(page):

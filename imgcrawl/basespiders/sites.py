@@ -13,6 +13,7 @@ from scrapy.http import Response
 from imgcrawl.basespiders.base import BaseSpider, addresses, is_page
 from imgcrawl.basespiders.following import last_stated
 from imgcrawl.basespiders.walk import Walk
+from imgcrawl.exceptions import InputError
 from imgcrawl.pages.pagination import LINKS
 from imgcrawl.pages.saidnext import Posted
 from imgcrawl.urls import host_of, rebase, without_query
@@ -104,6 +105,8 @@ class EarlierWalksSpider(ListAddressesSpider):
     """What the walk of a list knows of earlier ones: nothing, unless a subclass says more."""
 
     def first_address(self) -> str:
+        if not self.list_url:
+            raise InputError(f"{type(self).__name__} declares no list_url; expected the address of a list page")
         return self.list_address(self.first_page, offset=0, token="")
 
     async def walk_begins(self) -> bool:

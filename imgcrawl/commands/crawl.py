@@ -110,9 +110,13 @@ class Command(scrapy.commands.crawl.Command):
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         try:
             process = cast("AsyncCrawlerProcess", self.crawler_process)  # check_process()
-            configured = cast("Settings", self.settings).getdict("SPIDER_ARGUMENTS").get(args[0] if args else "", {})
-            arguments = {**configured, **opts.spargs}
-            spider = _spider_name(args, sorted(process.spider_loader.list()))
+            spiders = sorted(process.spider_loader.list())
+            spider = _spider_name(args, spiders)
+            settings = cast("Settings", self.settings)
+            configured = settings.getdict("SPIDER_ARGUMENTS")
+            for name in configured:
+                _check_spider(name, spiders, f"{settings['CONFIG_FILE'] or 'SPIDER_ARGUMENTS'}, [arguments.{name}]: ")
+            arguments = {**configured.get(spider, {}), **opts.spargs}
             if opts.workers is not None:
                 self.exitcode = run_workers(process, spider, opts, arguments, self._starter)
                 return
@@ -247,12 +251,20 @@ def _refuse(sentence: str, log_file: str | None) -> NoReturn:
 
 
 def _spider_name(args: list[str], spiders: list[str]) -> str:
-    known = f"the spiders are {', '.join(spiders)}" if spiders else "this project has no spiders"
     if not args:
-        raise InputError(f"scrapy crawl: expected the name of a spider; {known}")
+        raise InputError(f"scrapy crawl: expected the name of a spider; {_known(spiders)}")
     for odd in (arg for index, arg in enumerate(args) if index or arg.startswith("-")):
         raise InputError(f"scrapy crawl: {odd!r} is no option, expected one spider and -a NAME=VALUE for its arguments")
-    if args[0] not in spiders:
-        close = " or ".join(get_close_matches(args[0], spiders))
-        raise InputError(f"no spider {args[0]!r}: " + (f"did you mean {close}?" if close else known))
+    _check_spider(args[0], spiders)
     return args[0]
+
+
+def _check_spider(name: str, spiders: list[str], place: str = "") -> None:
+    """Raise `InputError` if no spider has the *name* that was given in that *place*."""
+    if name not in spiders:
+        close = " or ".join(get_close_matches(name, spiders))
+        raise InputError(f"{place}no spider {name!r}: " + (f"did you mean {close}?" if close else _known(spiders)))
+
+
+def _known(spiders: list[str]) -> str:
+    return f"the spiders are {', '.join(spiders)}" if spiders else "this project has no spiders"

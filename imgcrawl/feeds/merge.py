@@ -155,7 +155,7 @@ class Segments:
                 f"{place}: {error.strerror or error}; expected a feed: JSON Lines or a JSON array"
             ) from error
         if self.report.items == items and len(self.report.broken) > broken:
-            raise InputError(f"{path} holds not one item; expected a feed: JSON Lines or a JSON array")
+            raise InputError(f"{path} holds not one item in JSON; expected a feed: JSON Lines or a JSON array, no CSV")
 
     def _index_items(self, path: Path, file: io.BufferedReader) -> None:
         for entry in entries(file):

@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from scrapy.utils.test import get_crawler
 
+from imgcrawl.basespiders import GallerySpider
+from imgcrawl.exceptions import InputError
 from tests.support.crawling import crawl
 from tests.support.server import Answer, Request, Server, jpeg, reset
 
@@ -90,6 +93,10 @@ def test_three_list_pages_that_fail_end_the_walk(server: Server, tmp_path: Path)
             {"list": "https://example.org/{page"},
             "-a list=https://example.org/{page: only {page}, {offset} or {token} may stand in braces",
         ),
+        (
+            {"list": "https://example.org/a, https://example.org/b"},
+            "-a list=https://example.org/a, https://example.org/b: expected one list; crawl each, with -o",
+        ),
         ({"pages": "none"}, "-a pages=none: expected a whole number, 1 or more"),
         ({"base": "example.org"}, "-a base=example.org: expected scheme, host and port only"),
         (
@@ -119,6 +126,15 @@ def test_bad_options_are_told_before_any_request(
     assert run.log.splitlines()[-1].startswith(sentence), run.log
     assert "Traceback" not in run.log
     assert server.requests == []
+
+
+def test_a_spider_whose_list_is_misspelt_is_told_in_one_sentence() -> None:
+    class Bare(GallerySpider):
+        name = "bare"
+        lst_url = "https://example.org/albums"
+
+    with pytest.raises(InputError, match="Bare declares no list_url; expected the address of a list page"):
+        Bare.from_crawler(get_crawler(Bare)).first_address()
 
 
 def test_images_of_the_same_text_do_not_overwrite_each_other(server: Server, tmp_path: Path) -> None:

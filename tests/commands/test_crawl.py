@@ -35,6 +35,10 @@ def project(tmp_path: Path) -> Project:
         (["told", "--logfile", "/dev/null/x"], "LOG_FILE /dev/null/x cannot be written; expected a file in a folder"),
         (["told", "--pidfile", "/dev/null/x"], "--pidfile /dev/null/x cannot be written; expected a file in a folder"),
         (["told", "--profile", "/dev/null/x"], "--profile /dev/null/x cannot be written; expected a file in a folder"),
+        (
+            ["told", "-s", 'SPIDER_ARGUMENTS={"tolld": {"items": "1"}}'],
+            "SPIDER_ARGUMENTS, [arguments.tolld]: no spider 'tolld': did you mean told?",
+        ),
         (["told", "-o", "images.xyz"], "Unrecognized output format 'xyz'."),
         (["told", "-o", "a.json", "-O", "b.json"], "Please use only one of -o/--output and -O/--overwrite-output"),
         (["told", "-s", "FORCE_CRAWLER_PROCESS=1"], "FORCE_CRAWLER_PROCESS is on: expected Scrapy's default (False)"),

@@ -72,6 +72,10 @@ def test_broken_lines_are_told_and_are_not_all_right(tmp_path: Path) -> None:
         (["/", "-O", "x.json"], "/ is a folder; expected a feed"),
         (["a.jsonl", "folder.json", "-O", "x.json"], "folder.json is a folder; expected a feed"),
         (["fifo.json", "-O", "x.json"], "fifo.json is a pipe or a device; expected a feed"),
+        (
+            ["rows.csv", "-O", "x.json"],
+            "rows.csv holds not one item in JSON; expected a feed: JSON Lines or a JSON arr",
+        ),
         (["", "-O", "x.json"], "Feed '': expected the name of a file"),
     ],
 )
@@ -80,6 +84,7 @@ def test_bad_input_is_one_sentence(tmp_path: Path, arguments: list[str], sentenc
     (tmp_path / "folder.json").mkdir()
     (tmp_path / "loop.json").symlink_to("loop.json")
     (tmp_path / "there.csv").write_text("url\r\n")
+    (tmp_path / "rows.csv").write_text("url,title\r\nhttps://example.org/1,One\r\n")
     os.mkfifo(tmp_path / "fifo.json")
     code, out, err = scrapy(tmp_path, "merge", *arguments)
     assert (code, out) == (2, "")
