@@ -14,6 +14,7 @@ from imgcrawl.commands.base import BaseCommand, complain, say, whole_option
 from imgcrawl.commands.progress import CommandProgress
 from imgcrawl.exceptions import InputError
 from imgcrawl.exitcodes import ExitCode
+from imgcrawl.items import IMAGE_FIELDS
 
 if TYPE_CHECKING:
     from imgcrawl.commands.storeditems import StoredItems
@@ -83,6 +84,8 @@ class Command(BaseCommand, ScrapyCommand):
         with stored_items(args, opts, self.project_settings) as found:
             fields = _fields(found.columns)
             where = condition(opts.where, fields) if opts.where else None
+            if opts.caption and opts.caption not in (known := {*IMAGE_FIELDS, *fields}):
+                raise InputError(f"--caption {opts.caption}: expected one field of {', '.join(sorted(known))}")
             pictures = Pictures(found.__iter__, where, opts.caption)
             progress = CommandProgress(
                 lambda: f"{bodies.count:,} images, {bodies.size / 1e6:,.1f} MB of {found.count:,} galleries"

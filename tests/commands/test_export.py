@@ -312,6 +312,7 @@ def test_without_a_feed_all_that_the_catalogue_knows_is_written(
     [
         (["--to", "tar"], "--to tar: expected one of webdataset, parquet, folder, zip, cbz, sidecars"),
         (["--to", "zip", "--where", "widht > 3"], "no image has a field 'widht'; expected some of"),
+        (["--to", "webdataset", "--caption", "captoin"], "--caption captoin: expected one field of author, bytes, "),
         (["--to", "zip", "--where", "width >"], "--where 'width >' cannot be read"),
         (["--to", "zip", "--where", "__import__('os').system('x')"], "no image has a field '__import__'"),
         (["--to", "zip", "--where", "title.__class__"], "is refused"),
