@@ -23,7 +23,6 @@ from scrapy.spiderloader import get_spider_loader
 from scrapy.utils.conf import closest_scrapy_cfg
 
 from imgcrawl.basespiders.base import content_type
-from imgcrawl.basespiders.gallery import GallerySpider
 from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
 from imgcrawl.commands.base import BaseCommand, require_own_folder, say
 from imgcrawl.commands.progress import CommandProgress
@@ -105,7 +104,6 @@ class Command(BaseCommand, ScrapyCommand):
             "class_name": "".join(part.capitalize() for part in name.split("_")) + "Spider",
             "host": host_of(page_url),
             "name": json.dumps(name),
-            "base": _kind_of(declared).__name__,
             "declarations": "\n".join(_assignments({**by_hand, **declared})),
         }
         written = {
@@ -186,11 +184,6 @@ def _proposed(found: PageSpider, *, is_numbered: bool) -> dict[str, Any]:
     return {fact: value for fact, value in declared.items() if value or (value == 0 and fact == "first_page")}
 
 
-def _kind_of(declared: dict[str, Any]) -> type[GallerySpider]:
-    """The base of a spider with what was *declared*."""
-    return ImagePagesGallerySpider if "image_page_links" in declared else GallerySpider
-
-
 def _by_hand(declared: dict[str, Any], found: PageSpider) -> dict[str, Any]:
     """Placeholders of what a person has to declare. Images that are *found* without it are searched for, as those of
     an image's page are."""
@@ -239,7 +232,7 @@ async def _expected(
     """Cases of the site's test, with what a spider of what was *declared* makes of the pages."""
     page = cast("TextResponse", found.page)
     facts = {**by_hand, **declared, "name": name}
-    kind: type[GallerySpider] = type("Proposed", (_kind_of(declared),), facts)
+    kind: type[ImagePagesGallerySpider] = type("Proposed", (ImagePagesGallerySpider,), facts)
     spider = kind.from_crawler(crawler)
     output = [made async for made in spider.parse_list(_again(page), page=spider.first_page, walk={})]
     cases = [_case(page, "list.html", "parse_list", [[made.callback.__name__, made.url] for made in output], [])]
@@ -253,7 +246,7 @@ async def _expected(
     if "image_links" in by_hand:
         told["image_urls"] = ["its images"]
     case = _case(found.galleries[0], "gallery.html", "parse_gallery", [], [told])
-    return [*cases, case | ({"pages": {url: f"image-{n}.html" for n, url in enumerate(saved, 1)}} if saved else {})]
+    return [*cases, case | {"pages": {url: f"image-{n}.html" for n, url in enumerate(saved, 1)}}]
 
 
 def _again(response: TextResponse) -> HtmlResponse:

@@ -13,6 +13,7 @@ from scrapy.http import HtmlResponse, JsonResponse, Response, TextResponse
 from twisted.python.failure import Failure
 
 from imgcrawl.basespiders.base import addresses, content_type, failed_reason, is_page
+from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
 from imgcrawl.webrequest import WebRequest
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ SAMPLE = 3  # galleries whose pages are looked at, and pages of images of the fi
 
 
 class PageSpider(scrapy.Spider):
-    """Asks for a list page, some of its galleries and some pages of a gallery's images, if it has such, as politely as
-    a crawl, or has *body* for the list page.
+    """Asks for a list page, some of its galleries, and some pages of a gallery's images or its next page, as politely
+    as a crawl, or has *body* for the list page.
 
     `page` is the response of the list page; `reason` says why there is
     none, and `remedy` what helps. `links` are the galleries proposed for it,
@@ -92,7 +93,11 @@ class PageSpider(scrapy.Spider):
             return
         self.images = _proposed_images(self.page, self.galleries, self.links)
         self.finds_images = _finds_images(self.page, self.galleries)
-        links = addresses(self.galleries[0], self.images.image_pages) if self.images.image_pages else []
+        first = self.galleries[0]
+        if self.images.image_pages:
+            links = addresses(first, self.images.image_pages)
+        else:
+            links = ImagePagesGallerySpider(name="next").next_of_gallery(first, 2, first.url)[:1]
         for link in links[:SAMPLE]:
             yield WebRequest(link, self.had_image_page, errback=self.failed, dont_filter=True)
 

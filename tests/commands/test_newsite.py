@@ -190,6 +190,24 @@ def test_images_that_are_found_anyhow_need_no_declaration(
     assert len(item["image_urls"]) == (2 if is_found else 1)
 
 
+def test_a_gallery_goes_on_on_its_further_pages(project: Project, server: Server) -> None:
+    html = {"Content-Type": "text/html; charset=utf-8"}
+    sets = "".join(f'<li class="set"><a href="/s/{n}.html"><img src="/t/{n}.jpg"></a></li>' for n in range(9))
+    server.add("/sets", f"<ul>{sets}</ul>".encode(), headers=html)
+    for n in range(9):
+        for page, address in enumerate((f"/s/{n}.html", f"/s/{n}_2.html"), 1):
+            more = f'<a href="{n}_2.html">下一页</a>' if page == 1 else ""
+            shown = f"<h1>Set {n}</h1><div id=content><p><img src=/i/{n}/{page}.jpg></p></div>{more}"
+            server.add(address, shown.encode(), headers=html)
+    made = project.newsite("paged", server.url("/sets"))
+    assert made.returncode == 0, made.stderr
+    assert project.tests("paged").returncode == 0
+    crawled = project.run("scrapy", "crawl", "paged", "--simulate", "-s", "LOG_ENABLED=False")
+    assert sorted(line.split("\t")[1] for line in crawled.stdout.splitlines()) == [
+        server.url(f"/i/{n}/{page}.jpg") for n in range(9) for page in (1, 2)
+    ], crawled.stderr
+
+
 def test_what_could_not_be_written_leaves_nothing_behind(project: Project, tmp_path: Path) -> None:
     saved = tmp_path / "saved.html"
     saved.write_bytes(b"<title>Birds</title>" + b" " * 200_000)
