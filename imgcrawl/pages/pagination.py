@@ -31,7 +31,7 @@ _NEXT = re.compile(
     re.IGNORECASE,
 )
 _ARROWS = re.compile(r"[›»>→⟩❯▶►⟶＞⏵➡➔➜⇒⏩]{1,2}\ufe0f?")
-_PAGER_CLASS = re.compile(r"(pagination|pager?)(-|_|--|__)?next(-link)?|next-?(page|posts?)(-link)?", re.IGNORECASE)
+_PAGER_CLASS = re.compile(r"(pagination|pager?)(-|_|--|__)?next(-link)?|next-?(page|posts)(-link)?", re.IGNORECASE)
 _NEXT_CLASS = re.compile(
     r"((nav|pagination|pagination__item|page|pager|btn)(-|_|--|__))?(next|older)(-page|-posts?|-link)?|load-?more"
     r"|(fa|bi|mdi|icon|glyphicon)-(chevron|arrow|angle|caret|long-arrow)(-circle)?-right",

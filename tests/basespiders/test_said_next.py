@@ -39,6 +39,7 @@ URL = "http://h/list?page=1"
         ('<a href="/list/spring">Next page</a>', ["http://h/list/spring"]),
         ('<a href="/summer">Older posts →</a><a href="/g/9">»</a>', ["http://h/summer"]),
         ('<a class="pagination__next" style="display:none" href="/summer">2</a>', ["http://h/summer"]),
+        ('<a class="next-post" href="/post/7">The spring</a>', []),
         ('<a class="nav-next" href="/summer">Newer</a><a class="next" href="/g/9"></a>', []),
         ('<div hx-get="/list?page=2" hx-trigger="revealed" hx-swap="afterend"></div>', ["http://h/list?page=2"]),
         ('<turbo-frame id=p2 src="/list?page=2" loading="lazy"></turbo-frame>', ["http://h/list?page=2"]),
