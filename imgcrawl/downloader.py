@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AbstractContextManager
+from functools import partial
 from socket import SOCK_STREAM
 from time import monotonic
 from typing import Any
@@ -13,15 +14,15 @@ import scrapy.core.downloader
 from cachetools import LRUCache
 from scrapy import Request, signals
 from scrapy.core.downloader import Slot, _slot_jitter
+from scrapy.core.downloader.handlers import DownloadHandlers
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 from scrapy.utils.defer import deferred_from_coro
-from scrapy.utils.httpobj import urlparse_cached
 from scrapy.utils.log import logformatter_adapter
 from twisted.internet.defer import Deferred
 
 from imgcrawl import followed
-from imgcrawl.backpressure import Active, Backpressure
+from imgcrawl.backpressure import Backpressure
 from imgcrawl.engine import counted_as_in_progress, wake
 from imgcrawl.limits.backend import HostLimits, HostNotes
 from imgcrawl.limits.limiter import Limiter
@@ -33,6 +34,7 @@ from imgcrawl.signalmanager import SignalManager
 from imgcrawl.stopping import StopInTime, leave_within
 from imgcrawl.turns import HostSlot, Turns
 from imgcrawl.unfinished import Unfinished
+from imgcrawl.urls import host_of
 from imgcrawl.waiting import ScrapysDownloader, Waiting
 
 _engine_log = logging.getLogger("scrapy.core.engine")  # it tells of every response
@@ -65,6 +67,7 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
     def __init__(self, crawler: Crawler) -> None:
         crawler.signals = SignalManager(crawler.signals.sender)
         super().__init__(crawler)
+        self.handlers.download_request_async = partial(_handled, self.handlers)  # type: ignore[method-assign] # for each image
         self.middleware = MiddlewareManager(*self.middleware.middlewares, crawler=crawler)
         settings = self.settings
         self._limit_settings = LimitSettings.from_settings(settings)
@@ -132,13 +135,16 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
 
     async def slot_of(self, request: Request) -> str:
         """The name under which the limits know the host of *request*."""
-        chosen: str | None = request.meta.get(self.DOWNLOAD_SLOT)
-        host = urlparse_cached(request).hostname or ""
-        if chosen is not None or not self._by_address or request.meta.get("proxy"):
-            return chosen if chosen is not None else host
+        host = self.get_slot_key(request)
+        if request.meta.get(self.DOWNLOAD_SLOT) is not None or not self._by_address or request.meta.get("proxy"):
+            return host
         if (address := self._addresses.get(host)) is None:
             address = self._addresses[host] = await _address_of(host)
         return address
+
+    def get_slot_key(self, request: Request) -> str:
+        chosen: str | None = request.meta.get(self.DOWNLOAD_SLOT)
+        return host_of(request.url) if chosen is None else chosen
 
     def _get_slot(self, request: Request, spider: Any = None) -> tuple[str, Slot]:
         name, slot = super()._get_slot(request)
@@ -181,12 +187,13 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
 
         # Counted here and not in the task, which begins later: the engine looks at once whether there is room for more.
         self.active.add(request)
-        fetched = deferred_from_coro(self._fetch(request, self.backpressure.begin(self.get_slot_key(request))))
-        return fetched.addBoth(taken)
+        active = self.backpressure.begin(self.get_slot_key(request))
 
-    async def _fetch(self, request: Request, active: Active) -> Response | Request:
-        with self.backpressure.working_on(active):
-            return await self._through_middlewares(request)
+        async def fetch() -> Response | Request:
+            with self.backpressure.working_on(active):
+                return await self._through_middlewares(request)
+
+        return deferred_from_coro(fetch()).addBoth(taken)
 
     async def _through_middlewares(self, request: Request) -> Response | Request:
         return await self.stop.in_time(request, self.middleware.download_async(self._enqueue_request, request))
@@ -198,7 +205,6 @@ class Downloader(scrapy.core.downloader.Downloader, Waiting):
 
     async def download(self, request: Request) -> Response:
         """What `engine.download_async` does, in the caller's own task, for an image that is `count_as_active`.
-
         Middlewares, limits, signals and stats are the same; there are no Deferreds on the way.
         """
         engine, spider = self.crawler.engine, self.crawler.spider
@@ -276,6 +282,13 @@ async def download(crawler: Crawler, request: Request) -> Response:
     if isinstance(downloader, Downloader):
         return await downloader.download(request)
     return await crawler.engine.download_async(request)
+
+
+async def _handled(handlers: DownloadHandlers, request: Request) -> Response:
+    """What *handlers* do, without taking the address apart to see its scheme."""
+    if (handler := handlers._get_handler(request.url.partition(":")[0])) and not handlers._old_style_handlers:
+        return await handler.download_request(request)
+    return await DownloadHandlers.download_request_async(handlers, request)
 
 
 async def _address_of(host: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn, cast
 
 import aiohttp
@@ -242,10 +243,15 @@ class DownloadHandler(AiohttpDownloadHandler):
 
     @staticmethod
     def _build_base_response_args(response: _ClientResponse, request: Request, headers: Headers) -> Any:
-        args = AiohttpDownloadHandler._build_base_response_args(response, request, headers)
-        if cast("WireAnswer", response).goes_on:
-            args["status"] = 200  # with what is here it is whole
-        return args
+        version, tls = response.version, response._ssl_object
+        return {
+            "status": 200 if cast("WireAnswer", response).goes_on else response.status,  # with what is here it is whole
+            "url": request.url,
+            "headers": headers,
+            "certificate": tls.getpeercert(binary_form=True) if tls else None,
+            "ip_address": _ip_address(cast("tuple[str]", response._peername)[0]),
+            "protocol": f"HTTP/{version.major}.{version.minor}" if version else "HTTP/1.1",
+        }
 
     @staticmethod
     def _iter_body_chunks(response: _ClientResponse) -> AsyncIterator[bytes]:
@@ -259,6 +265,9 @@ class DownloadHandler(AiohttpDownloadHandler):
         for session in (self._session, self._public_session, *self._socks_sessions.values()):
             await session.close()
         await self._resolver.close()
+
+
+_ip_address = lru_cache(1024)(ipaddress.ip_address)  # of few hosts
 
 
 def _as_written(url: str) -> yarl.URL:

@@ -145,8 +145,13 @@ def slug_of(url: str) -> str:
     return unquote("-".join(filter(None, (name, query)))) or host_of(url)
 
 
+_HOST = compile_possessive(r"https?://([a-z0-9.-]++)(?::[0-9]{1,5}+)?+(?=[/?#]|\Z)")  # of most addresses
+
+
 def host_of(url: str) -> str:
     """The host name of *url*, in lower case; empty for text that names none."""
+    if plain := _HOST.match(url):
+        return str(plain[1])
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

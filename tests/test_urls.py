@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import ada_url
 import pytest
@@ -14,7 +15,7 @@ from scrapy.utils.request import RequestFingerprinter
 from imgcrawl.bodies import MediaRequest
 from imgcrawl.downloadermiddlewares.addressguard import LONGEST
 from imgcrawl.fingerprints import Fingerprinter
-from imgcrawl.urls import absolute, has_a_host, is_plain, resolve, slug_of
+from imgcrawl.urls import absolute, has_a_host, host_of, is_plain, resolve, slug_of
 
 # [link, base, what browsers make of it, or null where they refuse it]: cases of our own, of each kind that the standard
 # knows, in the manner of its own test data (https://github.com/web-platform-tests/wpt, url/resources).
@@ -152,6 +153,39 @@ def test_what_begins_with_a_slash_is_joined_as_the_parser_does(base: str, link: 
     except ValueError:
         expected = None
     assert resolve(base, link) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "http://a.example",
+            "https://a.example:443/x",
+            "http://a.example?x",
+            "http://a.example#x",
+            "http://1.2.3.4:80",
+        ),
+        *(
+            "http://a:80@b.example/",
+            "http://a@b.example/",
+            "http://a.example:x/",
+            "http://A.example/",
+            "HTTP://a.example",
+        ),
+        *(
+            "http://[::1]/",
+            "http://a.ex\nample/",
+            "http:///a",
+            "http://a\\b/",
+            "http://a b/",
+            "ftp://a/",
+            "a.example",
+            "",
+        ),
+    ],
+)
+def test_the_host_of_an_address_is_that_of_the_standard_library(url: str) -> None:
+    assert host_of(url) == (urlsplit(url).hostname or "")
 
 
 @pytest.mark.parametrize(

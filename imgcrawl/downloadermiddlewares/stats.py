@@ -11,14 +11,14 @@ from scrapy.downloadermiddlewares.stats import get_status_size
 from scrapy.http import Headers, Response
 from scrapy.utils.httpobj import urlparse_cached
 
+from imgcrawl.urls import host_of, is_plain
+
 
 class DownloaderStats(ScrapysDownloaderStats):
     """Scrapy's numbers at a third of the price: nothing is written out to see how long it is."""
 
     def process_request(self, request: Request, spider: Any = None) -> None:
-        url = urlparse_cached(request)
-        parts = (url.path or "/", url.params and f";{url.params}", url.query and f"?{url.query}", url.hostname or "")
-        size = len(request.method) + sum(map(len, parts)) + len(b"  HTTP/1.1\r\nHost: \r\n\r\n") + len(request.body)
+        size = len(request.method) + _said_of(request) + len(b"  HTTP/1.1\r\nHost: \r\n\r\n") + len(request.body)
         if request.headers:
             size += _lines(request.headers) + 2 * sum(map(len, dict.values(request.headers)))
         count = self.stats.inc_value
@@ -35,6 +35,15 @@ class DownloaderStats(ScrapysDownloaderStats):
         count(f"downloader/response_status_count/{status}")
         count("downloader/response_bytes", size)
         return response
+
+
+def _said_of(request: Request) -> int:
+    """The characters of what is asked for, and of the host."""
+    if is_plain(request.url):
+        return len(request.url) - request.url.index("/", len("https://")) + len(host_of(request.url))
+    url = urlparse_cached(request)
+    parts = (url.path or "/", url.params and f";{url.params}", url.query and f"?{url.query}", url.hostname or "")
+    return sum(map(len, parts))
 
 
 def _lines(headers: Headers) -> int:
