@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 SAMPLE = 3  # galleries whose pages are looked at, and pages of images of the first
 
 
+class _Galleries(ImagePagesGallerySpider):
+    name = "galleries"
+
+
 class PageSpider(scrapy.Spider):
     """Asks for a list page, some of its galleries, and some pages of a gallery's images or its next page, as politely
     as a crawl, or has *body* for the list page.
@@ -97,7 +101,7 @@ class PageSpider(scrapy.Spider):
         if self.images.image_pages:
             links = addresses(first, self.images.image_pages)
         else:
-            links = ImagePagesGallerySpider(name="next").next_of_gallery(first, 2, first.url)[:1]
+            links = _Galleries().next_of_gallery(first, 2, first.url)[:1]
         for link in links[:SAMPLE]:
             yield WebRequest(link, self.had_image_page, errback=self.failed, dont_filter=True)
 

@@ -202,6 +202,9 @@ def test_a_gallery_goes_on_on_its_further_pages(project: Project, server: Server
     made = project.newsite("paged", server.url("/sets"))
     assert made.returncode == 0, made.stderr
     assert project.tests("paged").returncode == 0
+    gallery_case = json.loads((project.root / "tests/sites/paged/expected.json").read_text("utf-8"))[1]
+    assert gallery_case["pages"] == {server.url("/s/0_2.html"): "image-1.html"}
+    assert len(gallery_case["items"][0]["image_urls"]) == 2
     crawled = project.run("scrapy", "crawl", "paged", "--simulate", "-s", "LOG_ENABLED=False")
     assert sorted(line.split("\t")[1] for line in crawled.stdout.splitlines()) == [
         server.url(f"/i/{n}/{page}.jpg") for n in range(9) for page in (1, 2)
