@@ -20,7 +20,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGI
 @contextmanager
 def s3(put_delay: float = 0.0, denied: str = "") -> Iterator[tuple[dict[str, str], Any]]:
     """The settings that a crawl needs for a store there, and a client. A PUT takes *put_delay* seconds more, and
-    is denied while there is a file *denied*, and where it is asked whether it may be sent, an answer more."""
+    is denied while there is a file *denied*, and an image whose client asks first whether it may be sent, an answer
+    more: Scrapy's feeds do."""
     command = [sys.executable, "-m", "tests.support.s3", str(put_delay), denied]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
@@ -44,7 +45,8 @@ def main(put_delay: float, denied: str) -> None:
     def slow(environ: dict[str, Any], start_response: Any) -> Any:
         if environ["REQUEST_METHOD"] == "PUT":
             time.sleep(put_delay)
-            if "HTTP_EXPECT" in environ or (denied and Path(denied).exists()):
+            asks = "HTTP_EXPECT" in environ and environ["PATH_INFO"].endswith(".jpg")
+            if asks or (denied and Path(denied).exists()):
                 environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
                 start_response("403 Forbidden", [("Content-Type", "application/xml")])
                 return [b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"]
