@@ -8,12 +8,14 @@ from html import unescape
 from itertools import chain
 
 from imgcrawl.pages.backgrounds import backgrounds
+from imgcrawl.pages.bounds import bounded
 from imgcrawl.pages.candidates import ORNAMENT, PLACEHOLDER, file_name
 from imgcrawl.pages.tags import tags
 from imgcrawl.possessive import compile_possessive
 from imgcrawl.urls import absolute
 
 MAX_SHEETS = 30  # of a page, and imported by these
+_MOST_RULES = 1_000  # of a sheet that import: each is an address to be read
 _LINKS = frozenset(("link",))
 _NAMED = compile_possessive(r"""[\s"'](?:class|id)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""", re.IGNORECASE)
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
@@ -41,7 +43,7 @@ def sheets_of(html: str, base: str, encoding: str) -> list[str]:
 
 def imported_by(css: str, url: str) -> list[str]:
     """The addresses of the style sheets that *css*, of one at *url*, imports, but for those for print."""
-    rules = _IMPORT.finditer(_COMMENT.sub(" ", css)) if "@import" in css else ()
+    rules = bounded(_IMPORT.finditer(_COMMENT.sub(" ", css)), _MOST_RULES) if "@import" in css else ()
     used = (match[1] or match[2] or match[3] for match in rules if "print" not in match[4].lower())
     return list(dict.fromkeys(filter(None, (absolute(url, sheet) for sheet in used))))
 

@@ -217,3 +217,5 @@ def test_a_style_sheet_without_end_is_read_in_bounded_time() -> None:
         names_in(f"<p class='{sheet}")
         imported_by(sheet, "https://site.example/a.css")
     assert time.process_time() - before < 5
+    many = "".join(f"@import url({number}.css);" for number in range(300_000))
+    assert len(imported_by(many, "https://site.example/a.css")) == 1_000
