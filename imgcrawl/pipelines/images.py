@@ -229,7 +229,8 @@ class ImagesPipeline(ScrapyImagesPipeline):
         if reason := request.meta.get("image_refused") or ("placeholder" if is_placeholder else ""):
             return not_stored(reason)
         key, downloader = request.meta["image_key"], self.crawler.engine.downloader
-        image, is_old = partial(self._image, item=item, key=key), "failed" in ItemAdapter(item)
+        image = partial(self._image, item=item, key=key)
+        is_old = "image_known_as" in request.meta and "failed" in ItemAdapter(item)
 
         async def ask() -> Image:
             with downloader.count_as_active(request) if isinstance(downloader, Downloader) else nullcontext():

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from itemadapter import ItemAdapter
 from scrapy import Request, Spider
+from scrapy.http import Headers
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.misc import arg_to_iter
 from scrapy.utils.url import strip_url
@@ -156,17 +157,17 @@ class MediaRequests:
             "allow_offsite": True,
             "download_warnsize": 0,
         }
-        headers = {"Accept": self.accept, "Accept-Encoding": "identity"}
         if referer:
             meta["page_url"] = referer
-            if referer.startswith(("http://", "https://")):
-                headers["Referer"] = _as_referer(referer)
         no_address = isinstance(url, str) and not url.isascii() and url.startswith(WEB) and not has_a_host(url)
         try:  # to spell a host that cannot be one takes milliseconds
-            return MediaRequest("" if no_address else url, headers=headers, meta=meta, callback=NO_CALLBACK)
+            request = MediaRequest("" if no_address else url, meta=meta, callback=NO_CALLBACK)
         except (ValueError, TypeError, UnicodeError):
             # No address, so no request; a stand-in keeps its place in the order.
             return Request(NO_ADDRESS, meta=meta | {"image_refused": "invalid_url"}, callback=NO_CALLBACK)
+        request.headers = made = Headers()
+        dict.update(made, {name: [*values] for name, values in dict.items(_headers(self.accept, referer or ""))})
+        return request
 
     def of_page(self, request: Request, page: str | None, url: str) -> Request:
         """The request for *url*, which *page* shows, that is made in the place of *request*."""
@@ -274,10 +275,12 @@ def _apply_referrer_policy(policy: Any, request: Request) -> None:
             request.headers["Referer"] = referer
 
 
-@lru_cache(64)  # a gallery's images have one page
-def _as_referer(url: str) -> str:
-    """*url* as a Referer: without user, password and fragment (RFC 9110, 10.1.3)."""
-    return strip_url(url, strip_credentials=True, strip_default_port=False, origin_only=False)
+@lru_cache(64)  # a gallery's images have one page; to make them anew is half of what it takes to make a request
+def _headers(accept: str, page: str) -> Headers:
+    """Those of requests for images on *page*: its address is their Referer, without user, password and fragment (RFC
+    9110, 10.1.3)."""
+    referer = strip_url(page, strip_credentials=True, strip_default_port=False) if page.startswith(WEB) else ""
+    return Headers({"Accept": accept, "Accept-Encoding": "identity"} | ({"Referer": referer} if referer else {}))
 
 
 def _title_of(url: str) -> str:
