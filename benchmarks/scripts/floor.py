@@ -3,7 +3,9 @@
 
 -a way=WAY says how an image is asked for: `scheduler` (a request like any), `downloader` (as media pipelines do) or
 `handler` (Scrapy's aiohttp handler alone). -a last=STEP says what is done with it (`keeping`), -a threads=N where: in
-the event loop (0) or in as many threads. -a part=0/2 takes the first of each two galleries.
+the event loop (0) or in as many threads. -a part=0/2 takes the first of each two galleries. -a promises=1: images have
+names by their galleries, which no other file had, the catalogue is asked for them before, a gallery is an item of the
+feed, and a site hears which page shows an image.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class FloorSpider(scrapy.Spider):
     last = "outcome"
     threads = "0"
     part = "0/1"
+    promises = ""
 
     async def start(self):
         gc.freeze()  # as imgcrawl does: else what is loaded is looked at for garbage again and again, 0.15 ms an image
@@ -60,11 +63,32 @@ class FloorSpider(scrapy.Spider):
         if self.way == "scheduler":
             for url in urls:
                 yield scrapy.Request(url, self.parse_image, dont_filter=True)
+        elif self.promises:
+            yield await self.gallery(response, urls)
         else:
             await asyncio.gather(*map(self.bring, urls))
 
     async def parse_image(self, response):
         await self.keep(response.url, response.body)
+
+    async def gallery(self, response, urls):
+        title = response.xpath("string(//h2)").get()
+        loop, keeper = asyncio.get_running_loop(), self.keeper
+        known = dict(await loop.run_in_executor(self.pool, keeper.known, urls))
+        folder = await loop.run_in_executor(self.pool, keeper.folder, title)
+        headers = {"Accept": "image/*,*/*;q=0.8", "Referer": response.url}
+
+        async def outcome(index, url):
+            if url in known:
+                return {"url": url, "status": "uptodate", "path": known[url]}
+            request = scrapy.Request(url, headers=headers)
+            body = (await self.crawler.engine.download_async(request)).body
+            name = f"{folder}/{index:03}.jpg"
+            path, checksum = await loop.run_in_executor(self.pool, keeper.keep, url, body, name)
+            return {"url": url, "status": "downloaded", "path": path, "checksum": checksum, "bytes": len(body)}
+
+        images = await asyncio.gather(*(outcome(index, url) for index, url in enumerate(urls, 1)))
+        return {"url": response.url, "title": title, "image_urls": urls, "images": images}
 
     async def bring(self, url):
         await self.keep(url, await self.ask(url))
