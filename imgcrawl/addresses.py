@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late
 
-_TOKEN = compile_possessive(
+_TOKEN = compile_late(
     r"""
     (?P<space>[\s,，;]++)
   | (?P<open>[\[({【［])

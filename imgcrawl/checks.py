@@ -18,6 +18,7 @@ from scrapy.settings import BaseSettings, Settings, default_settings
 from imgcrawl import settings as ours
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import HIDDEN, SECRET_NAME, shown_address
+from imgcrawl.possessive import compile_late
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ _TLS = ("DOWNLOAD_TLS_MIN_VERSION", "DOWNLOAD_TLS_MAX_VERSION", "DOWNLOADER_CLIE
 _JUDGED_ELSEWHERE = re.compile("BUDGET_|FRONTIER_|PROGRESS_INTERVAL|CRAWL_HOURS|HOST_HEADERS")
 SOCKS = re.compile(r"(socks[45])[ah]?://(.*)", re.IGNORECASE | re.DOTALL)
 # Of the password only what `imgcrawl.lines` knows for one, wherever it may be told.
-_PROXY = re.compile(
+_PROXY = compile_late(
     r"(?:(?:https?|socks[45][ah]?)://)?(?:[^\s/'\"]*@)?(?:[^\s/@:?#'\"\[\]]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{0,5}))?(?:/[^\s@]*)?",
     re.IGNORECASE,
 )

@@ -16,6 +16,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import BadHttpMessage
 from scrapy import Request
 
+from imgcrawl.possessive import compile_late
+
 MAX_HEAD = 256 * 1024  # bytes of a status line and its headers, and of what frames a body between two parts of it
 MAX_FIELD = 64 * 1024  # bytes of one of them
 MAX_FIELDS = 1000
@@ -23,7 +25,7 @@ MAX_INTERIM = 100  # answers before the answer (RFC 9110, 15.2: 100, 102, 103)
 
 _END = re.compile(rb"\n\r{0,2}\n")
 _STATUS = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}(?:[ \r\n]|\Z)")
-_ODD_STATUS = re.compile(
+_ODD_STATUS = compile_late(
     rb"HTTP/(?P<old>0|1(?:\.0)?(?![.0-9]))?[0-9.]*[ \t]+(?P<code>[1-9][0-9]{2})(?![0-9])[ \t]*", re.IGNORECASE
 )
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2

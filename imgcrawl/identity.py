@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.possessive import compile_late
 
 if TYPE_CHECKING:
     from scrapy.settings import BaseSettings
@@ -43,7 +44,7 @@ SESSIONS = [
 ]  # fmt: skip
 
 # The name of an image file, or a number of some length.
-_SAYS_WHICH = re.compile(
+_SAYS_WHICH = compile_late(
     r"\.(?:jpe?g|jfif|png|gif|webp|avif|hei[cf]|jxl|bmp|tiff?|svg)\b|[0-9]{5}|[0-9a-f]{8}", re.IGNORECASE | re.ASCII
 )
 _PATH_PARAMETER = re.compile(r";(jsessionid=[^/;?#]*)", re.IGNORECASE)
@@ -114,7 +115,7 @@ class Identity:
 
 def _any_of(names: Iterable[str]) -> re.Pattern[str]:
     patterns = [translate(name.lower() if "=" in name else f"{name.lower()}=*") for name in names]
-    return re.compile("|".join(patterns) or "(?!)", re.DOTALL | re.IGNORECASE)
+    return compile_late("|".join(patterns) or "(?!)", re.DOTALL | re.IGNORECASE)  # most addresses have no query
 
 
 def _checked(whose: str, names: list[Any]) -> list[str]:

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import re
 
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 
 _SERVERS = r"\b(?:rediss?|unix|valkeys?|postgres(?:ql)?)://"
 # Of databases' addresses and the like everything before an @ is taken for a password, whatever it is.
-_SERVER = re.compile(rf"(?P<scheme>{_SERVERS}|\bsocks\w*://)(?P<rest>\S*+)", re.IGNORECASE)
+_SERVER = compile_late(rf"(?P<scheme>{_SERVERS}|\bsocks\w*://)(?P<rest>\S*+)", re.IGNORECASE)
 # `//user:password@`. Nobody's password ends at a slash: where what follows the colon is no port, all up to the last @
 # belongs to it, with which the text that this is matched with ends.
 _CREDENTIALS = re.compile(r"//[^/@:]*+:(?![0-9]{1,5}[/?#]).*@|//[^/]*@")
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*+://", re.IGNORECASE)
+_SCHEME = compile_late(r"[a-z][a-z0-9+.-]*+://", re.IGNORECASE)
 # In XPath an @ begins a step, and stands behind what ends one, or begins a predicate or an argument.
 _XPATH = compile_possessive(r"(?:[^@]*+(?<![^\[(/|,=<>!])@[\w*])++[^@]*+")
 _WORD = re.compile(r"""[^\s'"]++""")
-_SERVER_ADDRESS = re.compile(rf"""{_SERVERS}[^\s'"]*+""", re.IGNORECASE)
-_SECRET_PARAMETER = re.compile(r"([?&][a-z_]*(?:password|username|secret|token)=)[^&#\s]*+", re.IGNORECASE)
+_SERVER_ADDRESS = compile_late(rf"""{_SERVERS}[^\s'"]*+""", re.IGNORECASE)
+_SECRET_PARAMETER = compile_late(r"([?&][a-z_]*(?:password|username|secret|token)=)[^&#\s]*+", re.IGNORECASE)
 
 # What terminals obey, and what turns the order of characters around.
-_OBEYED = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)")
+_OBEYED = compile_late("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\r(?!\n)")
 
 HIDDEN = "***"
 SECRET_NAME = re.compile(

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 
 # Loads all modules, and says which patterns with a possessive group `re` was given by them.
 WHO = """
@@ -49,6 +49,18 @@ re.compile(r"(?:ab?c)*+d")
 print(*found)
 """
 
+# Loads all modules, and compiles each pattern that waits for its first use.
+LATE = """
+import gc, importlib, pkgutil
+import imgcrawl
+from imgcrawl.possessive import LatePattern
+for module in pkgutil.walk_packages(imgcrawl.__path__, "imgcrawl."):
+    if "__main__" not in module.name:
+        importlib.import_module(module.name)
+late = [each for each in gc.get_objects() if isinstance(each, LatePattern)]
+print(len(late), len({each.pattern for each in late}))
+"""
+
 
 @pytest.mark.parametrize(
     ("pattern", "text", "found"),
@@ -66,6 +78,23 @@ def test_a_possessive_group_finds_the_same_on_every_python(
     match = compile_possessive(pattern, re.ASCII | re.IGNORECASE).match(text)  # type: ignore[arg-type] # both are of one kind
     assert match
     assert match[0] == found
+
+
+def test_a_late_pattern_finds_what_others_find() -> None:
+    late = compile_late(r"(?P<word>[A-Z]++)(?:-([0-9]))?+", re.IGNORECASE)
+    found = late.search("1 ab-2")
+    assert found
+    assert found.groupdict() == {"word": "ab"}
+    assert late.sub(r"\2", "ab-2 c") == "2 "
+    assert [match[0] for match in late.finditer("ab-2 c")] == ["ab-2", "c"]
+    assert (late.split("1a2"), late.findall("a-1"), late.match("1")) == (["1", "a", None, "2"], [("a", "1")], None)
+    assert (late.flags & re.IGNORECASE, late.groupindex["word"]) == (re.IGNORECASE, 1)
+    assert compile_late(rb"a+").fullmatch(b"aa")
+
+
+def test_each_late_pattern_can_be_compiled() -> None:
+    told = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True).stdout.split()
+    assert int(told[1]) > 100
 
 
 def test_who_has_a_possessive_group_has_it_compiled_so() -> None:

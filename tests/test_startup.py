@@ -1,4 +1,4 @@
-"""What a crawl does not use is not loaded: each module here was once a part of what a crawl takes to start."""
+"""What a crawl does not use is not loaded, or compiled: each was once a part of what a crawl takes to start."""
 
 from __future__ import annotations
 
@@ -42,9 +42,22 @@ UNUSED = (
     "imgcrawl.livedisplay",
     "imgcrawl.workers",
 )
+# Characters of all regular expressions that it compiles: of all that are loaded there are 38,000.
+PATTERNS = 18_000
 CRAWL = """
-import atexit, json, sys
-atexit.register(lambda: json.dump(sorted(sys.modules), open("modules.json", "w")))
+import atexit, json, re, sys
+compiled, patterns = re.compile, []
+
+def compile(pattern, flags=0):
+    frame = sys._getframe(1)
+    while frame.f_globals["__name__"] == "imgcrawl.possessive":
+        frame = frame.f_back
+    if (name := frame.f_globals["__name__"]).startswith("imgcrawl"):
+        patterns.append((len(pattern), name, frame.f_lineno))
+    return compiled(pattern, flags)
+
+re.compile = compile
+atexit.register(lambda: json.dump([sorted(sys.modules), patterns], open("loaded.json", "w")))
 from scrapy.cmdline import execute
 execute(["scrapy", *sys.argv[1:]])
 """
@@ -52,8 +65,9 @@ LIST = "<html><div class=camLiTitleC><p><a href=/1.html>One</a></p></div></html>
 GALLERY = "<html><h2>One</h2><ul><li><a href=#><img src=/1.jpg></a></li></ul></html>"
 
 
-def loaded(folder: Path, *arguments: str) -> set[str]:
-    """The modules that a crawl of one image has loaded when it ends."""
+def loaded(folder: Path, *arguments: str) -> tuple[set[str], list[tuple[int, str, int]]]:
+    """The modules that a crawl of one image has loaded when it ends, and the patterns that our own have compiled: their
+    lengths, and where."""
     with Server() as server:
         server.add("/topic/nvshen/page/1", LIST.encode(), headers={"Content-Type": "text/html"})
         server.add("/1.html", GALLERY.encode(), headers={"Content-Type": "text/html"})
@@ -66,15 +80,18 @@ def loaded(folder: Path, *arguments: str) -> set[str]:
         )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert [image["status"] for item in json.loads((folder / "images.json").read_text()) for image in item["images"]]
-    return set(json.loads((folder / "modules.json").read_text()))
+    modules, patterns = json.loads((folder / "loaded.json").read_text())
+    return set(modules), patterns
 
 
 def test_a_crawl_does_not_load_what_it_does_not_use(tmp_path: Path) -> None:
-    modules = loaded(tmp_path)
+    modules, patterns = loaded(tmp_path)
     assert {name for name in modules if any(name == one or name.startswith(f"{one}.") for one in UNUSED)} == set()
     assert {"PIL.Image", "imgcrawl.images.verify"} <= modules, "its image was looked at"
+    assert sum(length for length, _, _ in patterns) < PATTERNS, f"compile_late? {sorted(patterns)[-30:]}"
+    assert "imgcrawl.pages.gone" in {name for _, name, _ in patterns}, "one that is late, and used"
 
 
 def test_what_is_switched_on_is_loaded(tmp_path: Path) -> None:
-    modules = loaded(tmp_path, "-s", "COOKIES_ENABLED=True", "-s", "TELNETCONSOLE_ENABLED=True")
+    modules, _ = loaded(tmp_path, "-s", "COOKIES_ENABLED=True", "-s", "TELNETCONSOLE_ENABLED=True")
     assert {"imgcrawl.downloadermiddlewares.cookies", "scrapy.extensions.telnet"} <= modules

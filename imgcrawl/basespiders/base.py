@@ -32,11 +32,12 @@ from imgcrawl.pages import images_in
 from imgcrawl.pages.candidates import is_empty
 from imgcrawl.pages.markup import html_in
 from imgcrawl.pages.tags import base_of
+from imgcrawl.possessive import compile_late
 from imgcrawl.samples import samples_of
 from imgcrawl.urls import absolute
 
 logger = logging.getLogger(__name__)
-_WITH_USER = re.compile(r"https?://[^\s/?#,@]*+@", re.IGNORECASE)
+_WITH_USER = compile_late(r"https?://[^\s/?#,@]*+@", re.IGNORECASE)
 
 
 class Option(NamedTuple):

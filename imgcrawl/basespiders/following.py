@@ -16,10 +16,10 @@ from imgcrawl.basespiders.queries import is_broken
 from imgcrawl.digits import whole
 from imgcrawl.pages.pagination import NEXT_LINKS
 from imgcrawl.pages.saidnext import Posted, next_posted, next_pressed, next_said
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute, host_of
 
-_NEXT_IN_HEADER = compile_possessive(
+_NEXT_IN_HEADER = compile_late(
     r"<([^<>]{1,2000})>(?:[^,<\"]|\"[^<>\"]{0,200}\"){0,200}?;\s*+rel\s*+=\s*+[\"']?+\s*+"
     r"(?:(?!next\b)[^\"',;\s]++\s++)*+next\b",
     re.IGNORECASE,
@@ -42,7 +42,7 @@ _PAGES_IN_JSON = jmespath.compile(
     )
 )
 _MANY = 10_000_000
-_COUNTED = re.compile(
+_COUNTED = compile_late(
     r"\b1\s?(?:[-–—]|to|bis|a|à)\s?([0-9]{1,4})\s(?:of|von|de|sur|di|van|из)\s([0-9](?:[.,\s]?[0-9]){0,8})\b",
     re.IGNORECASE,
 )

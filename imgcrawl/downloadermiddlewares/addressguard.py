@@ -18,6 +18,7 @@ from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.url import strip_url
 
 from imgcrawl.exceptions import InputError, RequestRefused
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import WEB, is_public, literal_ip
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ LONGEST = 16_384  # characters of an address: twice what servers take, of which 
 _MAX_PAGES = 10_000
 _MOST_TOLD = 10  # hosts
 # RFC 1123 names, and the underscore that many hosts have all the same.
-_NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
+_NAME = compile_late(r"(?=.{1,253}\.?$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
 _NUMERIC_END = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
 
 

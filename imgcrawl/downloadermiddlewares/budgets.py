@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import Counter
 from contextlib import suppress
 from datetime import datetime
@@ -24,6 +23,7 @@ from imgcrawl.bodies import received_bytes
 from imgcrawl.downloader import downloader_of
 from imgcrawl.exceptions import InputError, RequestRefused
 from imgcrawl.followed import page_of
+from imgcrawl.possessive import compile_late
 from imgcrawl.stopping import cut_short, leave_undone
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 KINDS = ("pages", "images", "bytes")
 _TELL = 0.5  # seconds between two talks with the other workers
 _NEAR = 200  # this close to a limit each request asks what the others have spent: more is not under way at a time
-_HOURS = re.compile(r"\s*(\d\d?)(?::([0-5]\d))?\s*-\s*(\d\d?)(?::([0-5]\d))?\s*")
+_HOURS = compile_late(r"\s*(\d\d?)(?::([0-5]\d))?\s*-\s*(\d\d?)(?::([0-5]\d))?\s*")
 
 
 class Hours(NamedTuple):

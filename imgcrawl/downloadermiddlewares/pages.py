@@ -25,13 +25,14 @@ from imgcrawl.pages.encodings import guessed_encoding, is_nearly_utf_8, is_web_e
 from imgcrawl.pages.markup import too_much
 from imgcrawl.pages.outside import LARGE, outside_loop
 from imgcrawl.pages.sitemaps import SITEMAP_MAXSIZE
+from imgcrawl.possessive import compile_late
 from imgcrawl.stopping import given_up
 
 _COUNTED = 128 * 1024  # bytes from which on a page counts among those that are there together
 _TOGETHER = 5 * 1024 * 1024  # bytes of these that are there at a time; parsed, they take some fifteen times that
 _PATIENCE = 120  # seconds that a large page waits for others, which may wait for images in their turn
 # )]}' and its like keep other sites' scripts from reading an answer; or it is the call of a function (JSONP).
-_BEFORE_JSON = re.compile(
+_BEFORE_JSON = compile_late(
     rb"(?:\xef\xbb\xbf)?\s{0,9}(?:/\*\*/)?\s{0,9}"
     rb"(?:\)\]\}',?|while\s?\((?:1|true)\);|for\s?\(;;\);|([\w$.\[\]'\"]{1,200}\s?\())\s{0,99}(?=[\[{])"
 )

@@ -17,13 +17,13 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.followed import lead
 from imgcrawl.pages.scripted import scripted_target
 from imgcrawl.pages.tags import base_of, tags
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late
 from imgcrawl.referrers import referer_by
 from imgcrawl.urls import absolute, host_of
 from imgcrawl.webrequest import WebRequest
 
 _HEAD = 8 * 1024  # bytes of a page in which it may say that it is another
-_REFRESH = compile_possessive(
+_REFRESH = compile_late(
     r"\s*+([0-9]{1,6}(?:\.[0-9]*)?|\.[0-9]+)(?:\s*+[;,]\s*+|\s++)(?:url\s*+=\s*+)?+"
     r"(?:'\s*+([^'\s][^']*)|\"\s*+([^\"\s][^\"]*)|([^'\"\s].*))",
     re.IGNORECASE | re.DOTALL,

@@ -19,7 +19,7 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.failures import DownloadTLSError
 from imgcrawl.limits.retry_after import SLOWER, retry_after
 from imgcrawl.pages.busy import says_busy, says_not_yet
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late
 from imgcrawl.stopping import cut_short
 from imgcrawl.webrequest import as_first_asked
 
@@ -28,13 +28,13 @@ logger = logging.getLogger(__name__)
 _SHORT, _LONG = 20_000, 1_000_000  # bytes of what says so, and of what may have an image all the same
 # In linear time: what is not closed goes on to the end, or to the next tag.
 _TAGS = re.compile(rb"<(?:script|style)\b.*?(?:</(?:script|style)>|\Z)|<[^<>]*>?", re.DOTALL | re.IGNORECASE)
-_IMAGE = re.compile(
+_IMAGE = compile_late(
     rb"<(?:img|picture|amp-img|image|video)\b|\.(?:jpe?g|png|webp|gif|avif)\b|\bog:image\b|<a\s[^<>]*?\sdownload[\s=>]"
     rb"|\sdata-(?:bg|background)[\w-]{0,20}=|\bbackground(?:-image)?\s*+:[^;{}<>]{0,100}?url\((?![\"']?data:)",
     re.IGNORECASE,
 )
 # What is no page, though it is a text: what was asked for, however little it says.
-_XML = compile_possessive(
+_XML = compile_late(
     rb"(?:\xef\xbb\xbf)?+(?:\s++|<[?!][^<>]*+>)*+<(?:\w{1,20}+:)?(?:svg|urlset|sitemapindex|rss|feed)\b"
 )
 _OF_A_GALLERY = ("gallery", "subpage")  # tasks whose page is nothing without images

@@ -20,6 +20,7 @@ from imgcrawl.exceptions import InputError
 from imgcrawl.feeds.files import FeedFile, LinesFile
 from imgcrawl.items import by_image, row_columns
 from imgcrawl.lines import printable
+from imgcrawl.possessive import compile_late
 
 if TYPE_CHECKING:
     from scrapy.crawler import Crawler
@@ -154,7 +155,7 @@ def _makes_array(file: Any) -> bool:
     return isinstance(file, FeedFile) and file.makes_array
 
 
-_NO_CHARACTER = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # of XML
+_NO_CHARACTER = compile_late("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # of XML
 
 
 @lru_cache(1000)
@@ -223,8 +224,8 @@ _UNSEEN = r"[\0-\x08\x0b\x0c\x0e-\x20\x85\xa0\u1680\u2000-\u200f\u2028\u2029\u20
 _NUMBER = r" *+[+-]?[0-9][0-9.,]*+(?:[eE][+-]?[0-9]++)?%?"
 _RUNS = rf"(?={_UNSEEN}[=+\-@\uff1d\uff0b\uff0d\uff20])(?!{_NUMBER}(?:{_SEPARATORS}|\Z))"
 _BEGINNING = rf"(?:\A|(?<={_SEPARATORS}))"
-_FORMULA = re.compile(rf"\A(?='*+[\t\r\n])|{_BEGINNING}{_RUNS}")
-_APOSTROPHE = re.compile(rf"\A'(?='*+[\t\r\n])|{_BEGINNING}'{_RUNS}")
+_FORMULA = compile_late(rf"\A(?='*+[\t\r\n])|{_BEGINNING}{_RUNS}")
+_APOSTROPHE = compile_late(rf"\A'(?='*+[\t\r\n])|{_BEGINNING}'{_RUNS}")
 
 
 def with_apostrophes(text: str) -> str:

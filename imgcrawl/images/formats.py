@@ -10,7 +10,7 @@ from typing import Final
 from PIL import Image
 
 from imgcrawl.imageerrors import ImageError
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 
 _EXTENSIONS: Final = {
     "AVIF": ".avif",
@@ -54,7 +54,7 @@ _FOREIGN: Final = {
 _PROLOGUE: Final = compile_possessive(
     r"(?:\s+|<\?[^>]*+>|<!--.*?-->|<!doctype[^>\[]*+(?:\[.*?\]\s*+)?>)*+", re.DOTALL | re.IGNORECASE
 )
-_ROOT: Final = re.compile(r"<(?:[\w-]+:)?(!?[a-z][\w-]*)", re.IGNORECASE)
+_ROOT: Final = compile_late(r"<(?:[\w-]+:)?(!?[a-z][\w-]*)", re.IGNORECASE)
 _HEAD: Final = 4096  # bytes in which a page or an SVG shows itself
 
 

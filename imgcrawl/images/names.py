@@ -14,6 +14,7 @@ from typing import Any, Final
 from pathvalidate import sanitize_filename
 
 from imgcrawl.exceptions import InputError
+from imgcrawl.possessive import compile_late
 
 MAX_NAME: Final = 200  # bytes; file systems take 255, and the extension and a temporary suffix come on top
 FILE_NAME: Final = "\ue000"  # in a path, for a name that a server will give: a character for private use
@@ -23,7 +24,7 @@ MAX_PATH: Final = 1000  # bytes; S3 takes 1024 for a whole key
 
 # What is neither seen nor needed: control characters, bidi controls, zero-width spaces, half surrogates and
 # noncharacters. ZWJ and ZWNJ stay, scripts and emoji are written with them.
-_INVISIBLE: Final = re.compile(
+_INVISIBLE: Final = compile_late(
     "[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]"
 )
@@ -33,7 +34,7 @@ _EXTENSION: Final = re.compile(
     r"|3gp|avi|flv|m4v|mkv|mov|mp4|mpe?g|ogv|ts|webm|wmv)\s*$",
     re.IGNORECASE,
 )
-_ABSOLUTE: Final = re.compile(r"[/\\~]|[A-Za-z]:")
+_ABSOLUTE: Final = compile_late(r"[/\\~]|[A-Za-z]:")
 _WIDE: Final = re.compile(r"\d{4}")
 
 

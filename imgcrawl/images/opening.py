@@ -18,10 +18,11 @@ from imgcrawl.images.damage import ends_early
 from imgcrawl.images.formats import foreign_format
 from imgcrawl.images.jpeg import without_fill
 from imgcrawl.images.room import DEFAULT_PIXEL_LIMIT, ROOM, CostlyError, set_pixel_limit
+from imgcrawl.possessive import compile_late
 
 # Their plugins decode pictures within, of sizes that the header does not tell, some of them while they open.
 _DECODED_ON_OPEN: Final = frozenset({"BLP", "ICNS", "ICO"})
-_NO_DECODER: Final = re.compile(
+_NO_DECODER: Final = compile_late(
     r"unsupported|not (?:yet )?supported|cannot handle|unknown (?:pixel mode|compression)|unimplemented",
     re.IGNORECASE,
 )

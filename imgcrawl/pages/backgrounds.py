@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from imgcrawl.pages.candidates import PHOTOGRAPH, UNSAID, Rank, file_name
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 
 _URL = re.compile(r"""url\(\s*+(?:"([^"]*+)"|'([^']*+)'|([^'")\s]++))""", re.IGNORECASE | re.ASCII)
 _IMAGE_SET = compile_possessive(r"image-set\(((?:[^()]++|\([^()]*+\))*+)\)", re.IGNORECASE)
-_OF_SET = re.compile(
+_OF_SET = compile_late(
     r"""(?:url\(\s*+)?(?:"([^"]++)"|'([^']++)'|(?<=\()([^'")\s]++))\s*+\)?\s*+(?:type\([^)]*+\)\s*+)?([0-9]{1,9}(?:\.[0-9]{1,9})?)?"""
 )
 _SEPARATOR = re.compile(r",\s*+(?=(?:https?:)?/)")  # of several backgrounds, as lazy loaders have them

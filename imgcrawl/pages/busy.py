@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late
 
 # It is short, and it has nothing else to say.
-_BUSY = re.compile(
+_BUSY = compile_late(
     r"too many (?:requests|connections|attempts|hits|queries|page views)|rate.?limit|slow(?:ing)? down|\bthrottled\b"
     r"|(?:requests?|sending|browsing|clicking|(?:load|request|open|view|refresh)ing pages?) (?:\w+ ){0,3}"
     r"too (?:quickly|fast|often|frequently)"
@@ -39,18 +39,18 @@ _BUSY = re.compile(
     re.IGNORECASE,
 )
 # Names in JSON tell what there is ("captcha": false), unless it is true; and a form may have its guard named below it.
-_BESIDE = compile_possessive(
+_BESIDE = compile_late(
     r'"[^"\\]*+(?:\\.[^"\\]*+)*+" ?:(?! ?true\b)|protected by (?:google |invisible )*(?:re|h)?captcha', re.IGNORECASE
 )
 # Of what stands in the place of an image, or of a page of which nothing comes: others may say so of their images.
-_NOT_YET = re.compile(
+_NOT_YET = compile_late(
     r"please (?:wait|stand by|hold on|reload|refresh)|(?:one|a) moment,? please"
     r"|^(?:loading|redirecting|processing)\b.{0,40}$"
     r"|(?:is|are) (?:still |now |currently )?being"
     r" (?:generated|processed|prepared|created|made|rendered|resized|converted)",
     re.IGNORECASE,
 )
-_WENT_WRONG = re.compile(
+_WENT_WRONG = compile_late(
     r"(?:internal|unexpected|unknown|temporary|database|gateway) (?:\w+ )?error|\berror:? (?:code:? )?5[0-9]{2}\b"
     r"|\b(?:fatal|runtime|application) error\b|\buncaught \S{0,60}(?:exception|error)|maximum execution time"
     r"|(?:could not|can(?:no|')t|unable to|establishing a) (?:connect(?:ion)? to )?(?:\w+ )?(?:database|mysql)"

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from imgcrawl.pages.sizes import IIIF, IIIF_NAMES
 from imgcrawl.pages.tags import EXTENSION
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 from imgcrawl.urls import WEB
 
 # Attributes of <img>, best first. The first group says "this is the full-size file" and beats any srcset …
@@ -37,14 +37,14 @@ ORIGINALS = frozenset(ORIGINAL_ATTRIBUTES)
 LISTED = frozenset((*ORIGINAL_ATTRIBUTES, *LAZY_ATTRIBUTES, *VAGUE_ATTRIBUTES))
 LONGEST_NAME = 40  # characters
 _MAX_NAME = 8_000  # of a file, at its end; to unquote one takes eighty times its length
-SAYS_LARGE = re.compile(
+SAYS_LARGE = compile_late(
     r"(?:^|[-_])(?:orig(?:inal)?|raw|full(?:size|screen|view)?|hi(?:gh)?-?(?:res|def)?|hd|retina|(?:at)?2x|rjs|zoom|x{0,3}-?large"
     r"|big(?:ger)?|max|x{1,3}l|popup|lightbox|expand(?:ed)?|enlarged?|magnify|download)(?:$|[-_]|(?:image|img|src|url)$)"
 )
 _FULLER = re.compile("data-(?:pswp-src|(?:full|fullsize|orig|original)(?:-src|-url|-file)?)")
 _NAMED_SMALL = re.compile(r"[/_.-](?:t|tn|thumb(?:nail)?s?|small|tiny|mini|preview)[/_.0-9-]", re.IGNORECASE)
 _LIKE_ADDRESS = re.compile("[./?0-9]")
-_SAYS_OTHER = re.compile(
+_SAYS_OTHER = compile_late(
     r"thumb|small|tiny|mini|preview|placeholder|loading|low|lqip|icon|avatar|logo|fallback|error|default|hover|over|alt"
     r"|active|pin|share|next|prev|mobile|poster|caption|title|name|page"
 )
@@ -60,7 +60,7 @@ _IMAGE_FILE = re.compile(rf"[^/:]*\.{EXTENSION}(?:[!:][\w.-]*)?", re.IGNORECASE 
 _UNLIKE_NAME = re.compile(r"[\s/<]")
 PHOTOGRAPH = re.compile(r"\.(?:jpe?g|jfif|webp|avif|png)(?:[!:][\w.-]*)?$", re.IGNORECASE | re.ASCII)
 # Links that scripts show large without leaving the page, by their class, their rel or an attribute of their own …
-_SHOWS_LARGE = re.compile(
+_SHOWS_LARGE = compile_late(
     r"(?<!no)(?<!no[-_])(?<!not[-_])(?<!video[-_])"
     r"(?:fancybox|g?lightbox|swipebox|colorbox|photoswipe|pswp|venobox|lightgallery|magnific(?!en|at|o)|featherlight"
     r"|thickbox|highslide|js-lbimage|prettyphoto|(?<![\w-])chocolat(?:-image)?(?![\w-])|image-popup|mfp-image)"
@@ -68,7 +68,7 @@ _SHOWS_LARGE = re.compile(
     re.IGNORECASE,
 )
 # … and what they show there that is no image.
-_SHOWS_PAGE = re.compile(r"(?<![a-z])(?:iframe|ajax)(?![a-z])|\.(?:inline|video)", re.IGNORECASE)
+_SHOWS_PAGE = compile_late(r"(?<![a-z])(?:iframe|ajax)(?![a-z])|\.(?:inline|video)", re.IGNORECASE)
 _PAGE_TYPE = re.compile(r"iframe|ajax|inline|video|html", re.IGNORECASE)
 _NOT = frozenset(("no", "false", "0", "off", "none"))
 _MAX_SAID = 2_000  # characters of a link's address, and of its classes, that are believed to say what it is for
@@ -77,7 +77,7 @@ _NO_ORIGINAL = re.compile(
     re.IGNORECASE,
 )
 # Folders of files; and an id, which is no word with a number: that is a page's name.
-_OF_FILES = re.compile(
+_OF_FILES = compile_late(
     r"(?<![\w/-])(?=[\w/-]*+\Z).*?/(?:files?|downloads?|attachments?|originals?|full(?:-?size)?|raw)/", re.IGNORECASE
 )
 _ID = re.compile(r"(?![a-z]{3,}+[0-9]*+\Z)(?=\D*+[0-9])(?:[a-zA-Z0-9]++|[0-9a-f-]++)", re.ASCII)
@@ -103,7 +103,7 @@ _COUNTER = re.compile(
     r"|facebook\.com/tr(?![^/?#]))(?:[/?#:]|$)",
     re.IGNORECASE,
 )
-_DRAWN = re.compile(
+_DRAWN = compile_late(
     r"icon|logo|[/_.-](?:sprites?|rating|stars?|arrows?|social|badges?|buttons?|flags?|pictos?|ui)[0-9/_.-]",
     re.IGNORECASE,
 )
@@ -116,7 +116,7 @@ _ORNAMENTS = (
 )
 ORNAMENT = re.compile(rf"(?:^|[^a-z])(?:{_ORNAMENTS})(?:[^a-z]|$)", re.IGNORECASE)
 # Where few images are shown, also what says that one is not there. Of a numbered series it is one.
-DECORATION = re.compile(rf"(?:^|[^a-z])(?:{_ORNAMENTS}|(?<![0-9])40[34](?![0-9]))(?:[^a-z]|$)", re.IGNORECASE)
+DECORATION = compile_late(rf"(?:^|[^a-z])(?:{_ORNAMENTS}|(?<![0-9])40[34](?![0-9]))(?:[^a-z]|$)", re.IGNORECASE)
 STAND_INS = ("data:", "about:")  # what stands where a script will put an image
 
 Rank = tuple[int, bool, float, float, float]

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import parse_qsl, urlsplit
 
+from imgcrawl.possessive import compile_late
+
 _EXTENSION = re.compile(r"\.(?:html?|php|aspx?|jsp)$", re.IGNORECASE)
 _WORD = r"(?:page|pages|paged|pg|p|seite|pagina|página|trang|strona|sida)"
-_NUMBER_IN_PATH = re.compile(rf"/?(?:[/_.-]{_WORD}[/_=-]?|[/_.-])0*([0-9]{{1,4}})", re.IGNORECASE)
-_NUMBER_BY_WORD = re.compile(rf"/?[/_.-]{_WORD}[/_=-]?0*([0-9]{{1,4}})", re.IGNORECASE)
+_NUMBER_IN_PATH = compile_late(rf"/?(?:[/_.-]{_WORD}[/_=-]?|[/_.-])0*([0-9]{{1,4}})", re.IGNORECASE)
+_NUMBER_BY_WORD = compile_late(rf"/?[/_.-]{_WORD}[/_=-]?0*([0-9]{{1,4}})", re.IGNORECASE)
 _OFFSET = re.compile(r"[0-9]{1,6}")
-_START = re.compile(r"[/?&;_.-]+(?:start|offset|from|skip|begin|st|o|s)[-_/=]?([0-9]{1,6})/?", re.IGNORECASE)
+_START = compile_late(r"[/?&;_.-]+(?:start|offset|from|skip|begin|st|o|s)[-_/=]?([0-9]{1,6})/?", re.IGNORECASE)
 _NUMBERS = re.compile(r"([0-9]+)")
-_NUMBER_IN_QUERY = re.compile(rf"{_WORD}|(?=[a-z_-]*+\Z).*page.*", re.IGNORECASE)
+_NUMBER_IN_QUERY = compile_late(rf"{_WORD}|(?=[a-z_-]*+\Z).*page.*", re.IGNORECASE)
 _OF_OTHERS = re.compile(r"c-?page|.*comment.*", re.IGNORECASE)  # pages of comments
 _LONGEST = 2_000  # characters of an address that is looked at
 

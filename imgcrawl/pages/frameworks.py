@@ -13,7 +13,7 @@ from imgcrawl.pages.bounds import leave_out
 from imgcrawl.pages.candidates import Rank, is_file
 from imgcrawl.pages.literals import parsed
 from imgcrawl.pages.tags import EXTENSION
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 
 _MOST_NODES, _DEEPEST, _MOST_REFERENCES = 200_000, 100, 3
 # Next.js: texts that are pushed one after the other, together rows with a number in front, and `$` and that in others.
@@ -25,13 +25,13 @@ _WRAPPERS = frozenset(("Reactive", "ShallowReactive", "Ref", "ShallowRef", "Empt
 _INDEX = re.compile(r"_[0-9]{1,7}")
 # Nuxt 2: a function whose arguments are the values that occur more than once.
 _FILLED = compile_possessive(r"function\s*+\(([\w$,\s]{1,50000}+)\)\s*+\{(?:[^{}]{0,20000}?[;\s])?return\s*+\Z")
-_ARGUMENTS = compile_possessive(
+_ARGUMENTS = compile_late(
     r"""[;\s]*+\}\s*+\)?\s*+\(((?:"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+'|[^()"'`]++|\([^()]*+\))*+)\)""", re.DOTALL
 )
 _BEFORE = 60_000
 _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})|\\(.)|\"", re.DOTALL)
 _ESCAPES = frozenset('"\\/bfnrtu')
-_OF_IMAGE = re.compile(rf"\.{EXTENSION}", re.IGNORECASE)
+_OF_IMAGE = compile_late(rf"\.{EXTENSION}", re.IGNORECASE)
 # Data for scripts: surely; where it is an object, or a list.
 _STATES = re.compile(r"(wire:.*|props|items|value|x-data|x-init|ng-init|data-bind)|(?:data-|:|v-bind:).*")
 _BEGINS = re.compile(r"\s*+\{\s*+[\"'\w]")

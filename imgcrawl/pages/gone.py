@@ -15,6 +15,7 @@ from imgcrawl.pages.images import images_in
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import base_of
 from imgcrawl.pages.visible import is_unseen, texts_of
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute
 
 _THING = (
@@ -26,7 +27,7 @@ _THING = (
 _NEAR, _NEARER = r"(?:(?! (?:that|which) (?:were|are|have)\b)[^.!?]){0,60}?", r"[^。！？]{0,20}?"
 _OF_PAGES = r"(?:页面|頁面|网页|網頁|相[册冊]|图集|圖集|图片|圖片|文章|内容|內容|帖子|主题|主題|专辑|專輯|作品)"
 # A sentence that says so. What it is about stands beside it: of other things other pages say this.
-_SAYS = re.compile(
+_SAYS = compile_late(
     rf"\b{_THING}\b{_NEAR}\b(?:(?:cannot|(?:can|could|was|were|is|are|do|does) not"
     r"|\w{2,6}n['’]t) (?:be |been )?(?:found|exist|available|located)"
     r"|no longer (?:exists?|available|here|online)|unavailable"
@@ -52,14 +53,14 @@ _SAYS = re.compile(
     re.IGNORECASE,
 )
 # What a page is called that says it; by itself it may be called so for another reason.
-_NAME = re.compile(
+_NAME = compile_late(
     r"(?:(?:o+ps|whoops|sorry|uh oh|ups|hoppla|désolé|http|(?:an )?error|fehler|erreur|ошибка|错误)\W+)*"
     rf"(?:404(?:\W+(?:error|fehler|page))?|(?:404\W+)?(?:(?:the|this|that|your|requested)\W+)*(?:{_THING}\W+)?not found"
     rf"(?:\W+404)?|410(?:\W+gone)?|nothing found|{_THING} (?:deleted|removed|unavailable))\W*1?",
     re.IGNORECASE,
 )
 _TO_VISITORS = re.compile(r"\b(?:you|back|return|home ?page)\b", re.IGNORECASE)
-_BETWEEN = re.compile(r"\s[-–—:~/]+\s|:\s|[|·•»›«‹]|::")  # the parts of a title
+_BETWEEN = compile_late(r"\s[-–—:~/]+\s|:\s|[|·•»›«‹]|::")  # the parts of a title
 _LONGEST = 100  # characters of what says no more than this
 _OWN_TEXT = 1_500  # of a page that says it, besides what its links and its headings do
 _MOST_HEADINGS, _MOST_AROUND, _MOST_LINKS = 6, 50, 500

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-_MONTH = re.compile(
+from imgcrawl.possessive import compile_late
+
+_MONTH = compile_late(
     r"[«‹<←⟵]\s?(?:jan|f[eé][bv]|m[aä]r|apr|avr|abr|ma[iy]|jui?[nl]|aug|ao[uû]|ago|se[pt]|o[ckt]t|nov|d[eé][cz]|ene|gen|янв|фев"
     r"|мар|апр|май|июн|июл|авг|сен|окт|ноя|дек)[^\W\d_]{0,8}\.?(?: [0-9]{4})?",
     re.IGNORECASE,

@@ -14,7 +14,7 @@ from parsel import Selector
 from imgcrawl.pages.bounds import bounded
 from imgcrawl.pages.candidates import is_empty, is_file
 from imgcrawl.pages.tags import EXTENSION, base_of, tags, text_of
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import WEB, absolute, host_of, origin_of
 
 _FRAME = frozenset(("frame",))  # of <iframe> the tags are always told
@@ -28,7 +28,7 @@ _NAME_WITHIN = re.compile(rf"/[^/?#]{{1,200}}-{EXTENSION}(?:\.[0-9]{{1,12}})?/?(
 _FILE_TOLD = re.compile(rf"[?&][^?#&=]{{1,40}}=([^#&]{{1,500}}\.{EXTENSION})(?=[&#]|$)", re.IGNORECASE)
 _SCRIPT = re.compile(r"[^/]*(\.(?:php[0-9]?|as[hp]x?|aspx|cgi|pl|jsp|cfm))$", re.IGNORECASE)
 # What a click on an element leads to, where that is no link.
-_PRESSED = compile_possessive(
+_PRESSED = compile_late(
     r"(?<![\w.$])(?:(?:window|document|self|top|parent)\.)*+(?:location(?:\.href)?\s*+(?:=|\.(?:assign|replace)\()|open\()\s*+"
     r"""(?:"([^"<>\s]{1,2000}+)"|'([^'<>\s]{1,2000}+)')\s*+(?![+\s])"""
 )

@@ -9,7 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 
 MAX_VALUE = 1_000_000  # characters that are read of one value
 
@@ -19,11 +19,11 @@ _NO_NAMES: Mapping[str, Any] = MappingProxyType({})
 # What is not closed ends at the end: that keeps it linear.
 _DOUBLE, _SINGLE = (rf"{quote}((?:[^{quote}\\]++|\\.?+)*+)(?:{quote}|\Z)" for quote in "\"'")
 _COMMENT = r"//[^\n]*+|/\*.*?(?:\*/|\Z)"
-_TOKEN = compile_possessive(
+_TOKEN = compile_late(
     rf"{_DOUBLE}|{_SINGLE}|`([^`\\$]*+)(?:`|\Z)|(void 0|[A-Za-z_$][\w$]*+)(\s*+:)?|{_COMMENT}|,(?=\s*+[}}\]])|![01]",
     re.DOTALL,
 )
-_BRACKET = compile_possessive(rf"[\[\]{{}}]|{_DOUBLE}|{_SINGLE}|`[^`]*+(?:`|\Z)|{_COMMENT}", re.DOTALL)
+_BRACKET = compile_late(rf"[\[\]{{}}]|{_DOUBLE}|{_SINGLE}|`[^`]*+(?:`|\Z)|{_COMMENT}", re.DOTALL)
 
 # What stands before a literal, read backwards: so it can begin in one place only.
 _CALLED = compile_possessive(r"""(?:["'`]\s*+\(esrap\.NOSJ)?+\s*+[:=(]\s*+["']?+([\w$./-]{1,60}+)(?![\w$./-])""")

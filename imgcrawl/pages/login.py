@@ -12,19 +12,20 @@ from urllib.parse import urlsplit
 from parsel import Selector
 
 from imgcrawl.pages.candidates import file_name
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute
 
 # What a form to log in is told by: where it sends what is entered, and what that is called.
 Form = tuple[str, ...]
 
 _OF_WHOM = r"(?:(?:wp|users?|members?|admin|my|app|site|customer)[-_]|service|web|user|member|my|admin)?"
-_PATH = re.compile(
+_PATH = compile_late(
     rf"/(?:{_OF_WHOM}(?:log|sign)[-_]?(?:in|on)(?:[-_]?(?:form|page|required))?|(?:o?auth2?|sso)"
     # In the midst of a path these are of somebody, or a language.
     r"|sessions?/(?:new|create)|(?:sessions?|accounts?|cas)(?=/?$))(?=[/.;]|$)",
     re.IGNORECASE,
 )
-_QUERY = re.compile(
+_QUERY = compile_late(
     r"(?:^|&)(?:act|action|mod|page|do|view|route|task|r)=(?:[\w/.-]*[/._-])?(?:log(?:ging|in|on|-in|_in)|sign-?_?in)(?:&|$)",
     re.IGNORECASE,
 )
@@ -34,7 +35,7 @@ _PASSWORDS = f"(//input[translate(@type, 'PASWORD', 'pasword')='password'])[posi
 _MOST_ANSWERS, _MOST_LINKS = 100, 200
 # What a form that stands on each page of a site is in.
 _AROUND = frozenset({"header", "nav", "footer", "aside", "dialog"})
-_AROUND_NAMES = re.compile(
+_AROUND_NAMES = compile_late(
     r"(?:(?:site|page|main|top|global)[-_]?)?(?:header|head|nav|navbar|navigation|bar|menu|footer|sidebar)"
     r"|modal|popup|dropdown|dropdown-menu|offcanvas|drawer|toolbar|userbar|widget|(?:quick|mini|fast)[-_]?log-?in",
     re.IGNORECASE,
@@ -46,7 +47,7 @@ _NO_PICTURE = re.compile(
     re.IGNORECASE,
 )
 # What says, without a form, that there is more for those who log in.
-_LOGIN = re.compile(
+_LOGIN = compile_late(
     r"\b(?:log(?:ged)?[ -]?(?:in|on)|sign(?:ed)?[ -]?in|register(?:ed)?|a member)\b.{0,40}?"
     r"\b(?:to (?:view|see|continue|access|proceed|open|unlock|enjoy)|before|first)\b"
     r"|\b(?:must|need to|have to|required to|please) (?:be )?(?:log(?:ged)?[ -]?(?:in|on)|sign(?:ed)?[ -]?in)\b"
@@ -58,7 +59,7 @@ _LOGIN = re.compile(
 _DECORATION, _OF_A_FORM = 2, 400  # images and characters of a page that is a form to log in, or asks how old one is
 _DECLARED = 10  # images where a site has declared them, which no form has, whatever they are called
 _OF_A_GATE = 1_500  # characters of one that asks how old one is
-_AGE = re.compile(
+_AGE = compile_late(
     r"\b(?:age.{0,3}(?:verif|check|gate|confirm|restrict)|adults only"
     r"|(?:verif|confirm)\w* (?:your|that you\S*).{0,20}(?:age|1[68]|21)"
     r"|(?:i(?: a|['’])m|are you|you are|you['’]re|(?:must|should|have to|need to) be|aged) "
@@ -67,7 +68,7 @@ _AGE = re.compile(
     r"|1[68] (?:ans|años|anni|jahre|лет|yaş)|(?:über|plus de|mayor de) 1[68])|[满滿]\s*1[68]|1[68]\s*[歳岁歲]",
     re.IGNORECASE,
 )
-_YES = re.compile(
+_YES = compile_late(
     r"\b(?:i(?: a|['’])m|yes|enter|continue(?! reading)|confirm|over|agree|oui|sí|да|entrer|eintreten"
     # In small or in large letters only, these are languages, and numbers alone are pages.
     r"|(?-i:Ja|Si)|(?:ja|si)(?=[,!])|(?:1[68]|21) ?(?:years|or|ans|años|anni|jahre))\b|\b(?:1[68]|21) ?\+"

@@ -11,11 +11,12 @@ from imgcrawl.pages.facts import page_facts
 from imgcrawl.pages.images import Originals, images_in
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import base_of
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import host_of, without_query
 
 _LARGE = 300  # pixels, of which a large image is declared to have as many across or along
 _SHORTEST = 4  # characters of a name that tells images apart
-_MISSING = re.compile(
+_MISSING = compile_late(
     r"not found|404|removed|deleted|no longer|does(?:n't| not) exist|expired|error|unavailable|forbidden|denied|log ?in"
     r"|sign ?in",
     re.IGNORECASE,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 
 MAX_ATTRIBUTES = 500  # of one tag: libxml2 compares each with all before it, 40,000 take it 6 s
 MAX_NODES = 1_000_000  # elements and attributes: some 200 bytes of memory each
@@ -28,8 +28,8 @@ _TAG = compile_possessive(
     )),
     re.IGNORECASE | re.DOTALL,
 )  # fmt: skip
-_ONE = compile_possessive(_ATTRIBUTE)
-_BEGINS_TAG = re.compile(r"<[a-z][a-z0-9-]*[\s/>]", re.IGNORECASE)
+_ONE = compile_late(_ATTRIBUTE)
+_BEGINS_TAG = compile_late(r"<[a-z][a-z0-9-]*[\s/>]", re.IGNORECASE)
 
 
 def too_much(text: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from imgcrawl.possessive import compile_late
+
 _EDGES = " \t\n\r\xa0\u200e\u200f.…:;·|-–—_()[]*+»›>→⟩❯▶►⟶＞⏵➡\ufe0f➔➜⇒⏩«‹<←0123456789"
-_CALLED = re.compile(
+_CALLED = compile_late(
     r"[\s\[(]*(?:(?:go to )?(?:page|seite|p[áà]gin[ae]|стр\w{0,6}\.?|第)\s?)?"
     r"([0-9]{1,5})\s?(?:页|頁|ページ|[»›>→])?[\s\]).]*",
     re.IGNORECASE,

@@ -8,11 +8,11 @@ from itertools import islice
 
 from imgcrawl.pages.bounds import leave_out
 from imgcrawl.pages.frameworks import text_of_json
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late
 
 _SAID = re.compile(r"function\s*\(\s*p\s*,\s*a\s*,\s*c\s*,\s*k\b")
 _QUOTED = r""""(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+'"""
-_PACKED = compile_possessive(
+_PACKED = compile_late(
     rf"\}}\s*+\(\s*+({_QUOTED})\s*+,\s*+([0-9]{{1,2}})\s*+,\s*+[0-9]{{1,6}}\s*+,\s*+({_QUOTED})\s*+\.\s*+split\(",
     re.DOTALL,
 )

@@ -16,6 +16,7 @@ from imgcrawl.pages.bounds import NamesRead, both_ends
 from imgcrawl.pages.links import pressed_address
 from imgcrawl.pages.nextwords import is_next_word
 from imgcrawl.pages.repeated import PagePlaces, tag_of
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute, host_of
 
 # XPath of what `rel="next"` leads to, however that is spelt, and of this and all links. In one step: to unite two sets
@@ -24,15 +25,15 @@ _IS_NEXT = "contains(concat(' ', translate(normalize-space(@rel), 'NEXT', 'next'
 NEXT_LINKS = f"//*[self::link or self::a][{_IS_NEXT}]/@href"
 LINKS = f"//*[self::a or (self::link and {_IS_NEXT})]/@href"
 
-_NEXT = re.compile(
+_NEXT = compile_late(
     r"\W*+(next|older|(?:(?:load|show|view|see) )?more|forward|"
     r"suivante?s?|nächste[rs]?|weiter|siguientes?|próxima|proxima|successiv[aoi]|далее|следующая|"
     r"下一页|下一頁|下页|次へ|次の\w*+|다음)?\W*+(page|posts?|entries|results|galleries|albums|items|стр\w*+)?\W*+",
     re.IGNORECASE,
 )
-_ARROWS = re.compile(r"[›»>→⟩❯▶►⟶＞⏵➡➔➜⇒⏩]{1,2}\ufe0f?")
-_PAGER_CLASS = re.compile(r"(pagination|pager?)(-|_|--|__)?next(-link)?|next-?(page|posts)(-link)?", re.IGNORECASE)
-_NEXT_CLASS = re.compile(
+_ARROWS = compile_late(r"[›»>→⟩❯▶►⟶＞⏵➡➔➜⇒⏩]{1,2}\ufe0f?")
+_PAGER_CLASS = compile_late(r"(pagination|pager?)(-|_|--|__)?next(-link)?|next-?(page|posts)(-link)?", re.IGNORECASE)
+_NEXT_CLASS = compile_late(
     r"((nav|pagination|pagination__item|page|pager|btn)(-|_|--|__))?(next|older)(-page|-posts?|-link)?|load-?more"
     r"|(fa|bi|mdi|icon|glyphicon)-(chevron|arrow|angle|caret|long-arrow)(-circle)?-right",
     re.IGNORECASE,
@@ -48,13 +49,13 @@ _ADDRESSES = (
     "data-ajax-url",
     "hx-get",
 )
-_ADDRESS = re.compile(r"[/?]|\.[a-z]{3,5}\Z", re.IGNORECASE)
+_ADDRESS = compile_late(r"[/?]|\.[a-z]{3,5}\Z", re.IGNORECASE)
 _PRESSED = f"//*[@onclick or self::turbo-frame or {' or '.join(f'@{name}' for name in _ADDRESSES)}]"
 _WHEN_SEEN = re.compile("revealed|intersect")  # of htmx
 _FEW_ELEMENTS, _FEW_TEXTS, _FEW_WORDS = 30, 8, 200  # in a link, that are looked at
 _LABELS, _FEW_SIGNS = ("aria-label", "title", "alt"), 3  # of a link, and of the signs in one that has no words
 # Whatever stands on the list: stories, tales; or what archives go by, from the newest on.
-_OLDER = re.compile(
+_OLDER = compile_late(
     r"\W*+((older|next) [a-z]{3,12}s|(previous|earlier) (months?|years?|weeks?|days?))\W*+", re.IGNORECASE
 )
 

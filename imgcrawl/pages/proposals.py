@@ -16,10 +16,11 @@ from imgcrawl.pages.pagination import words_of
 from imgcrawl.pages.repeated import MAX_ELEMENTS, PagePlaces, card_of, counted
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.versions import offered_versions
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import host_of
 
 # Where a path leads to something else than a gallery.
-NO_GALLERY = re.compile(
+NO_GALLERY = compile_late(
     r"/(users?|members?|profiles?|authors?|artists?|people|tags?|categor(y|ies)|topics?|search|login|signin|register|"
     r"about|contact|privacy|terms|help|faq|feed|rss|comments?|cart|checkout|static)(/|$|\.)",
     re.IGNORECASE,

@@ -14,6 +14,7 @@ from parsel import Selector, css2xpath
 from imgcrawl.pages.bounds import NamesRead
 from imgcrawl.pages.links import pressed_elements
 from imgcrawl.pages.tags import base_of
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute
 
 SMALL = 64  # pixels: avatars, icons
@@ -21,12 +22,12 @@ MAX_ELEMENTS = 5_000  # of a kind that are looked at
 _MOST_STEPS, _MOST_ABOVE = 24, 100  # elements around one, of which a selector is made, and that say what it is
 _NAME = re.compile(r"[A-Za-z_-][\w-]*+")
 # Classes and ids that say which one of many an element is, or in which state.
-_OF_ONE = re.compile(
+_OF_ONE = compile_late(
     r"\d{3}|^(odd|even|first|last|active|current|selected|hover|lazy\w*|loaded|hidden|visible|alt|new|clearfix|js-.*"
     r"|landscape|portrait|square)$"
 )
 _BOILERPLATE_TAGS = ("nav", "footer", "header", "aside", "form")
-_BOILERPLATE = re.compile(
+_BOILERPLATE = compile_late(
     r"(site|main|page|top|left|right|wp|blog|the)?[-_]?(nav|navbar|navigation|menu|footer|header|sidebar|side|widgets?|"
     r"breadcrumbs?|pagination|pager|paging|pages|social|share|popular|trending|related|recommend(ed|ations)?|tags?|"
     r"tagcloud|comments?|ads?|advert\w*|sponsor\w*|partners?|banner|login|topbar|toolbar)([-_](area|bar|list|links|menu|box))?",

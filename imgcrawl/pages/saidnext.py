@@ -19,30 +19,30 @@ from imgcrawl.pages.nextwords import number_said
 from imgcrawl.pages.pagination import is_next_of_pager, leads_on, named_by, pressed_in, says_next, words_of
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.visible import is_hidden
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute, host_of
 
 _MOST = 5_000  # links, or parts of forms, of a page that are looked at
 _NUMBERS = re.compile("[0-9]+")
 _SPLIT = re.compile("([0-9]+)")
 # What loads more of a list when it is pressed, by its class or id, and by its words; or may as well unfold something.
-_MORE_NAMES = re.compile(
+_MORE_NAMES = compile_late(
     r"((?<![a-z])(?:load|infinite)[-_]?more|more[-_]?(?:posts|items|results))"
     r"|(?<![a-z])(?:show|view)[-_]?more(?![-_]?(?:posts|items|results))",
     re.IGNORECASE,
 )
-_MORE = re.compile(
+_MORE = compile_late(
     r"\W*+(?:(?:load|show|view|see)(?: [0-9]{1,4})? more(?: [\w-]{2,15})?|mehr (?:laden|anzeigen)|(?:charger|voir) plus"
     r"|(?:cargar|ver) más|carica altr[io]|(?:загрузить|показать) ещ[её]|加[载載]更多|查看更多|もっと見る|더 ?보기)\W*+",
     re.IGNORECASE,
 )
 _LOADS = re.compile("oad[-_]?[mM]ore")  # it begins with what is the same in all: a page is read in no time
 # Of what, where that is said in a language that has the word behind it.
-_OF_IMAGES = re.compile(
-    r"\b(?:images?|photos?|photographs?|pictures?|pics|files|media|wallpapers?|screenshots|scans|artworks?)\b",
-    re.IGNORECASE,
+_OF_IMAGES = compile_late(
+    r"\b(?:images?|photos?|photographs?|pictures?|pics|files|media|wallpapers?|screenshots|scans|artworks?)\b", re.I
 )
 _OF_OTHERS = re.compile(r"more (?!(?:items|results)\b)[\w-]", re.IGNORECASE)
-_OTHERS = re.compile(
+_OTHERS = compile_late(
     r"(?<![a-z])(?:related|similar|recommend\w*|also[-_]?like\w*|you[-_]?may|suggest\w*|comments?|repl(?:y|ies)|reviews?"
     r"|more[-_]from|sidebar|popular|trending|latest)(?![a-z])",
     re.IGNORECASE,
@@ -51,7 +51,7 @@ _ABOVE, _LAST = 6, 3  # elements around one; images before such a button, which 
 _PRESSED = ("button", "input")
 _ANY = (*_PRESSED, "a", "div", "span", "li")
 _NAMES_IT = re.compile(r"^(?:class|id|data-action)$|click")  # attributes
-_PAGED = re.compile(r"__doPostBack\(.{0,200}Page\$|page\w{0,20}\((?:[^()]{0,60},)?[\s'\"]*2\b", re.IGNORECASE)
+_PAGED = compile_late(r"__doPostBack\(.{0,200}Page\$|page\w{0,20}\((?:[^()]{0,60},)?[\s'\"]*2\b", re.IGNORECASE)
 _UNSEEN = ("script", "style", "template", "noscript")
 _NO_ADDRESS = re.compile("#|javascript:", re.IGNORECASE)
 _FEW, _LONGEST = 500, 40  # characters of an attribute, and of such words

@@ -16,7 +16,7 @@ from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.states import lists_in_states
 from imgcrawl.pages.values import Stated, images_listed, images_of
 from imgcrawl.pages.written import parts_of
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute
 
 # In linear time: a tag has an end, and what is not closed goes on to the end of the page.
@@ -30,7 +30,7 @@ _TEXT = re.compile(r"""["'`]([^"'`<>\s]{5,2000})(?=["'`])""")
 # A list that is called a gallery, an album, the images of something; or the things in an object that is. One whose keys
 # are numbers is a list, too.
 _LIST = re.compile(r"""\[(?=\s*+["'{`])|\{(?=\s*+["']?[0-9]{1,12}["']?\s*+:\s*+["'{])""")
-_GALLERY = re.compile(
+_GALLERY = compile_late(
     r"image|photo|picture|galler|slide|album|imgs|pics|fancybox|lightbox|dynamicEl$|dataSource$", re.IGNORECASE
 )
 _OF_VIEWERS = ("dynamicEl", "dataSource")
@@ -38,7 +38,7 @@ _HAS_PHOTOGRAPH = re.compile(r"\.(?:jpe?g|jfif|webp|avif|png)", re.IGNORECASE)
 _WHOLE = re.compile(r"\{[^{}\[\]]*+\}|\[[^{}\[\]]*+\]")
 _ITEMS = frozenset(("items", "list", "data", "entries", "media", "elements", "files", "results", "nodes", "content"))
 # Things that have a small copy and something larger, or the type and the sides of a file, whatever they are called.
-_PAIRS = re.compile(
+_PAIRS = compile_late(
     r"""\[\s*+\{(?=[^{}]{0,1000}?(?:thumb|msrc|small|mini|preview|mime_?type|height)\w{0,20}["']?\s*+:)"""
     r"""(?=[^{}]{0,1000}?(?<![\w])(?:src|url|image|img|photo|big|full|large|original|zoom)\w{0,20}["']?\s*+:)""",
     re.IGNORECASE,
@@ -52,15 +52,15 @@ _MAX_READ = 6_000_000  # characters of all
 _BASE64 = re.compile(r"""["'`]((?:W[3yw]|eyJ|aHR0c)[A-Za-z0-9+/]{40,}+={0,2})["'`]""")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 # A page that is there to lead on has next to nothing else: nothing to press, and few words.
-_LEADS = compile_possessive(
+_LEADS = compile_late(
     r"""(?<![\w.$])((?:var|let|const)\s++)?+(?:(?:window|document|self|top|parent)\.)*+location(?:\.href)?\s*+(?:=|\.(?:replace|assign)\()\s*+"""
     r"""["']([^"'<>\s]{1,2000})["']"""
 )
-_COMMENT_OR_TEXT = compile_possessive(
+_COMMENT_OR_TEXT = compile_late(
     r"""("(?:[^"\\\n]++|\\.)*+"?|'(?:[^'\\\n]++|\\.)*+'?)|/\*.*?(?:\*/|\Z)|//[^\n]*+""", re.DOTALL
 )
 _AT_ONCE = re.compile(r"(?:setTimeout)?\(\s*+(?:function\s*+\(\)\s*+\{|\(\)\s*+=>)")
-_WAITS = re.compile(
+_WAITS = compile_late(
     r"<(?:img|picture|form|button|input|video|audio|iframe|object|embed|svg|canvas)\b|url\(|\bon[a-z]{4,9}\s*+=|addEventListener|\bif\s*+\(|function|=>"
 )
 _TAGS = re.compile(r"<[^<>]*+>?")

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Set
 from imgcrawl.pages.bounds import MAX_IMAGES, bounded, leave_out
 from imgcrawl.pages.candidates import ORNAMENT, file_name
 from imgcrawl.pages.sizes import ORIGINAL, fetched_size, size_of
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 from imgcrawl.urls import absolute
 
 _LONGEST, _BETWEEN = 500, 60  # characters of an address, and between two of them
 _SHORT = 4  # characters at the end of a file's name, by which it is looked for
 _LEAST = 3  # of less one cannot tell that they are alike
-_END = compile_possessive(r"\.(?:jpe?g|png|webp|avif)(?:\?[^\s\"'`<>|,;\\]*+)?+(?=[\s\"'`<>|,;\\)]|\Z)", re.IGNORECASE)
+_END = compile_late(r"\.(?:jpe?g|png|webp|avif)(?:\?[^\s\"'`<>|,;\\]*+)?+(?=[\s\"'`<>|,;\\)]|\Z)", re.IGNORECASE)
 _BACK = compile_possessive(r"[^\s\"'`<>|,;()=\[\]{}]*+")
 _BEFORE_NAME = re.compile("[/\"'`,=(]")
 _NUMBERS = re.compile("[0-9]+")

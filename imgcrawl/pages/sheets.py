@@ -11,21 +11,21 @@ from imgcrawl.pages.backgrounds import backgrounds
 from imgcrawl.pages.bounds import bounded
 from imgcrawl.pages.candidates import ORNAMENT, PLACEHOLDER, file_name
 from imgcrawl.pages.tags import tags
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 from imgcrawl.urls import absolute
 
 MAX_SHEETS = 30  # of a page, and imported by these
 _MOST_RULES = 1_000  # of a sheet that import: each is an address to be read
 _LINKS = frozenset(("link",))
-_NAMED = compile_possessive(r"""[\s"'](?:class|id)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""", re.IGNORECASE)
+_NAMED = compile_late(r"""[\s"'](?:class|id)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""", re.IGNORECASE)
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _STYLE = re.compile(r"<style\b[^<>]{0,2000}+>(.*?)(?:</style|\Z)", re.DOTALL | re.IGNORECASE)
-_IMPORT = compile_possessive(
+_IMPORT = compile_late(
     r"""@import\s++(?:url\(\s*+)?(?:"([^"\n]{1,2000}+)"|'([^'\n]{1,2000}+)'|([^"'()\s;]{1,2000}+))\s*+\)?([^;{}]{0,200})""",
     re.IGNORECASE,
 )
 _SELECTED = compile_possessive(r"[.#]((?:[\w-]|[^\x00-\x7f]|\\.)++)")
-_PART = re.compile(
+_PART = compile_late(
     r"(?:^|[^a-z])(?:bg|back(?:ground|drop)?|pattern|texture|tile|shadow|gradient|line|ui)(?:[^a-z]|$)", re.IGNORECASE
 )
 

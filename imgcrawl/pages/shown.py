@@ -17,6 +17,7 @@ from imgcrawl.pages.candidates import LISTED, LONGEST_NAME, ORIGINAL, PLAIN, fil
 from imgcrawl.pages.facts import MAX_TEXT
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import IMAGES, base_of
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import resolve
 
 _ABOVE, _HIGHER = 8, 64  # elements above an image, and above a <time>, that are looked at
@@ -29,7 +30,7 @@ _ATTRIBUTES = ("data-caption", "data-title", "title")  # of the link around an i
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]{6}")  # a sentence where no spaces are written
 _DAY = re.compile(r"\s*\d{4}-\d\d?-\d\d?(?!\d)")
 _OF_OTHERS = frozenset(("aside", "footer", "nav"))
-_COMMENT = re.compile(r"(?<![a-z])(?:comments?|commentlist|repl(?:y|ies)|related)(?![a-z])", re.IGNORECASE)
+_COMMENT = compile_late(r"(?<![a-z])(?:comments?|commentlist|repl(?:y|ies)|related)(?![a-z])", re.IGNORECASE)
 _CHANGED = re.compile(r"updated|modified", re.IGNORECASE)
 _PUBLISHED = re.compile(r"publish", re.IGNORECASE)
 

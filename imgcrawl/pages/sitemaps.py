@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from lxml import etree
 from w3lib.encoding import resolve_encoding
 
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 from imgcrawl.urls import absolute
 
 # The protocol's own bounds. Beyond them nothing is read.
@@ -36,13 +36,13 @@ _MARKS = (
 _MAX_BEFORE = 20_000  # bytes in front of the root: what the program that writes it says, for one
 _ROOT = re.compile(rb"<((?:[\w.-]{1,40}:)?(?:urlset|sitemapindex|rss|feed|RDF))(?=[\s/>])", re.IGNORECASE)
 _PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body)(?=[\s>])", re.IGNORECASE)
-_DECLARED = re.compile(  # a text in UTF-16 would not have been found; "punycode" takes time by the square
+_DECLARED = compile_late(  # a text in UTF-16 would not have been found; "punycode" takes time by the square
     rb"""<\?xml\s[^<>]{0,200}?encoding\s*+=\s*+["']((?!utf-?(?:16|32)|ucs|puny)[\w.-]{1,40})["']""", re.IGNORECASE
 )
 # What the parser must not see. Of a document that is not well formed, in whatever place, it drops the five references
 # that XML knows, and takes those that are numbers. What stands for itself, and should not in XML, is neither.
 _SECTION, _COMMENT = b"<![CDATA[", b"<!--"
-_AMISS = re.compile(
+_AMISS = compile_late(
     rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&(?:amp|lt|gt|quot|apos);"
     rb"|&(?!(?:#[0-9]{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});)|<(?!/?[a-zA-Z_]|\?|![A-Z])",
     re.DOTALL,

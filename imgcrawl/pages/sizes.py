@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 
 # Parameters by which image servers are told what to make of an image.
 _MAKING_WORDS = """
@@ -62,8 +62,10 @@ _FOLDERS = compile_possessive(
 _MADE_WIDTH = re.compile(r"(?:^|[,&])[wh]_([0-9]{2,5})")
 _MEDIAWIKI = re.compile(r"/thumb((?:/[^/]+){1,4})/(?:lossy-page[0-9]+-)?(?P<w>[0-9]{1,5})px-[^/]+$")
 # What fetches an image from elsewhere and makes a size of it: /image/fetch/w_1456,c_limit/https%3A%2F%2Fhost%2Fa.png
-_FETCHED = re.compile(r"(?<=[^:/])/(?P<made>[^/?#]*+)/(?:plain/)?https?(?:%3[aA]|:)(?:%2[fF]|/){2}(?P<inner>[^?#]++)$")
-_FETCHED_WIDTH = re.compile(
+_FETCHED = compile_late(
+    r"(?<=[^:/])/(?P<made>[^/?#]*+)/(?:plain/)?https?(?:%3[aA]|:)(?:%2[fF]|/){2}(?P<inner>[^?#]++)$"
+)
+_FETCHED_WIDTH = compile_late(
     r"(?:^|,)w_?([0-9]{2,5})|^([0-9]{2,5})x|(?:^|:)(?:rs?|resize|size|s|w|width):(?:[a-z-]+:)?([0-9]{2,5})"
 )
 # Or is told in a query what to fetch: /_next/image?url=%2Fa.jpg&w=640
@@ -73,7 +75,7 @@ _TOLD = re.compile(
 _OF_FILE = re.compile(r"^(?:https?:/)?/[^?]*\.(?:jpe?g|png|webp|avif|gif)(?:\?|$)", re.IGNORECASE)
 # The image servers of museums and libraries (IIIF): /<id>/full/!600,600/0/default.jpg
 IIIF_NAMES = ("default.", "native.", "color.", "gray.", "grey.", "bitonal.")
-IIIF = re.compile(
+IIIF = compile_late(
     r"/(?P<id>[^/]{1,500}+)/(?P<region>full|square|(?:pct:)?[0-9.]{1,9}(?:,[0-9.]{1,9}){3})"
     r"/\^?(?:full|max|!?(?P<w>[0-9]{1,5})?,(?P<h>[0-9]{1,5})?|(?P<part>pct:)[0-9.]{1,9})"
     r"/!?[0-9.]{1,7}/(?:default|native|color|gr[ae]y|bitonal)\.\w{3,4}$",

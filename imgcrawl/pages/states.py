@@ -18,6 +18,7 @@ from imgcrawl.pages.frameworks import decoded_in
 from imgcrawl.pages.sizes import IIIF_NAMES, size_of
 from imgcrawl.pages.statedata import data_in, looked_for
 from imgcrawl.pages.values import SAYS_OTHER, SAYS_SMALL, Stated, images_listed, words_of
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute
 
 _OF_ICONS = (".png", ".gif", ".svg")
@@ -28,15 +29,15 @@ _SEVERAL, _MANY = 2, 10
 _HAS_MORE = re.compile(r"[%?#\s]")  # than the name of a file at its end
 _NEAR = 3  # names above a list that say what it is for
 # The images of a site are called so, of which a page shows some; and those of one gallery.
-_LIBRARY = re.compile(
+_LIBRARY = compile_late(
     r"(?:^|[^a-z])(?:librar(?:y|ies)|assets|all-(?:media|images|photos|files)|uploads|stock)(?![a-z])"
 )
 _OF_GALLERY = re.compile(r"image|photo|picture|galler|slide|album|imgs|pics", re.IGNORECASE)
 # What a list of images is called, and none of galleries; and what leads to a page of its own.
 _OF_IMAGES = re.compile(r"image|photo|picture|imgs|pics|media|attachment|slide|files", re.IGNORECASE)
 _COVER = re.compile(r"(?:^|[^a-z])cover(?![a-z])")
-_LEADS = re.compile(r"(?:.*[^a-z])?(?:slug|permalink|href|uri|link|url|path|route|price)", re.IGNORECASE)
-_OF_PAGES = re.compile(
+_LEADS = compile_late(r"(?:.*[^a-z])?(?:slug|permalink|href|uri|link|url|path|route|price)", re.IGNORECASE)
+_OF_PAGES = compile_late(
     r"(?:.*-)?(?:posts|articles|stories|products|albums|galleries|collections|projects|news|events|episodes|categories|tags"
     r"|teasers|users|members|authors|channels|videos|playlists|shops|stores|offers|deals|recipes|reviews)"
 )

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from lxml import etree
 from parsel import Selector
 
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 from imgcrawl.urls import resolve
 
 IMAGES = ("img", "amp-img")
@@ -59,7 +59,7 @@ _MAY_STATE = (
     r"(?:(?:data-|[:@\[]|v-|x-|ng-|wire:)[^\s/>=]*+|onclick|style|rel|src(?:set|doc)?|data|poster|background|original|full|large|zoomfile"
     r"|(?:images?|photos?|pictures?|gallery|slides)(?:-[^\s/>=]*+)?|props|items|value)"
 )
-MAY_STATE = re.compile(_MAY_STATE)
+MAY_STATE = compile_late(_MAY_STATE)
 EXTENSION = r"(?:jpe?g|jpe|jfif|pjpeg|png|apng|gif|webp|avif|heic|heif|jxl|bmp|tiff?|jp2)"
 _QUOTES = (('"', '"'), ("'", "'"), ("", r"\s>\"'"))
 _VALUE = "|".join(rf"{quote}(?:[^.{end}]++|\.(?!{EXTENSION})){{0,2000}}+\." for quote, end in _QUOTES)

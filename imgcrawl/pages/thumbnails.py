@@ -15,11 +15,12 @@ from imgcrawl.pages.proposals import NO_GALLERY, images_at, link_around, propose
 from imgcrawl.pages.repeated import MAX_ELEMENTS, PagePlaces, stated_side
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import EXTENSION
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import host_of
 
 _WORDS = re.compile("[0-9a-z]+")
 _NUMBERS = re.compile("[0-9]+")
-_OF_IMAGE = re.compile(rf"\.{EXTENSION}$", re.IGNORECASE)
+_OF_IMAGE = compile_late(rf"\.{EXTENSION}$", re.IGNORECASE)
 _EXTENSION = re.compile(r"\.[a-zA-Z]{2,5}$")
 _MAX_WORDS = 100  # of an address
 _LARGE = 500  # pixels: what is shown larger is shown for itself

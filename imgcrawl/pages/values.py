@@ -33,17 +33,17 @@ from imgcrawl.pages.frameworks import interchanged
 from imgcrawl.pages.literals import MAX_VALUE, QUOTES, literal
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import MAY_STATE
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late
 
 _DEPTH = 20  # of lists and objects in each other
 _LONGEST = 200  # characters of a name that are looked at
 
 # By the name of the attribute or key: a small copy of the image …
-SAYS_SMALL = re.compile(
+SAYS_SMALL = compile_late(
     r"thumb|small|tiny|mini|preview|placeholder|loading|lqip|blur|mobile|tablet|(?<![a-z])(?:low|xs|sm|msrc)(?![a-z])"
 )
 # … or something else, that does not belong to what is shown.
-SAYS_OTHER = re.compile(
+SAYS_OTHER = compile_late(
     r"icon|avatar|logo|fallback|error|default|hover|(?<![a-z])(?:over|alt|pin|next|prev(?!iew))|active|shar(?:e|ing)|caption|title"
     r"|author|user|profile|relat|recommend|similar|recently|(?<![a-z])viewed|wish-?list|sponsor|cursor|sprite|marker|button|badge|flag|track|(?<![a-z])ads?(?![a-z])"
     r"|mask|pattern|texture|overlay|watermark|comment|breadcrumb|responsive|(?<![a-z])qr|(?:^|-|file)names?$"
@@ -51,12 +51,12 @@ SAYS_OTHER = re.compile(
 )
 _BACKGROUND = re.compile(r"style$|(?:.*[^a-z])?(?:bg|background)")
 # Under these keys are sizes, or formats, of one image; so are all that have such keys.
-_SIZES = re.compile(
+_SIZES = compile_late(
     r"(?:.*[-_])?(?:(sizes?|src-?set|resolutions?|renditions?|variants?|formats?|versions?|thumbnails)"
     r"|src-?(?:array|list)|sources?|urls)$"
 )
 # A number that counts images is none of pixels.
-_SIZE = compile_possessive(
+_SIZE = compile_late(
     r"(?:[-_]?(?:url|src|image|img|file|size|thumb(?:nail)?|small|medium|large|full|orig(?:inal)?|raw|regular|standard"
     r"|default|high|hi|res|low|lazy|real|zoom|max|min|xx?s|xx?l|hd|big|desktop|mobile|tablet|retina|webp|jpe?g|avif"
     r"|(?:1[6-9]|[2-9][0-9]|[1-9][0-9]{2,4})(?:x[0-9]{1,5}|[wxp])?|[1-4]x|[slm]))++"

@@ -11,9 +11,10 @@ from typing import Any
 from parsel import Selector
 
 from imgcrawl.pages.candidates import is_file
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute
 
-_ORIGINAL = re.compile(
+_ORIGINAL = compile_late(
     r"\b(?:original|full[ _-]?(?:size|res\w*|image|view)|max(?:imum)?[ _-]?(?:size|res\w*)|highest|hi-?res)\b"
     r"|原图|原圖|原寸|オリジナル|원본|оригинал",
     re.IGNORECASE,

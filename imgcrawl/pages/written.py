@@ -13,7 +13,7 @@ from imgcrawl.pages.candidates import is_address, is_name
 from imgcrawl.pages.literals import name_before
 from imgcrawl.pages.tags import EXTENSION
 from imgcrawl.pages.values import SAYS_OTHER, SAYS_SMALL, words_of
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 
 # Where two of them meet.
 _MEET = compile_possessive(
@@ -30,7 +30,7 @@ _IS_SET = re.compile(r"""set\s*=\s*["']\s*$""", re.IGNORECASE)
 _UNSEEN = re.compile(r"<(?:textarea|script|template)\b|\shidden\b|display\s*:\s*none", re.IGNORECASE)
 _OF_IMAGES = re.compile(r"image|photo|picture|galler|slide|album|imgs|pics|pages", re.IGNORECASE)
 # Lists of texts, each percent-encoded, that a script decodes.
-_ENCODED = compile_possessive(
+_ENCODED = compile_late(
     r"""\[\s*+((?:["'](?:https?(?:%3A|:))?%2F[^"'\s<>]{1,2000}+["']\s*+,?\s*+){2,})\]""", re.IGNORECASE
 )
 

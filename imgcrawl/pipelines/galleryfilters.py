@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgcrawl.exceptions import InputError
 from imgcrawl.patterns import UserPattern
+from imgcrawl.possessive import compile_late
 from imgcrawl.ranges import Ranges
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from scrapy.statscollectors import StatsCollector
 
 # As ISO 8601 has it, and as pages in China and Japan do; without anything between, only where nothing else stands.
-_DATE = re.compile(r"(?<!\d)(\d{4})(?:-|/|\.|\s?年\s?)(\d{1,2})(?:-|/|\.|\s?月\s?)(\d{1,2})(?!\d)")
+_DATE = compile_late(r"(?<!\d)(\d{4})(?:-|/|\.|\s?年\s?)(\d{1,2})(?:-|/|\.|\s?月\s?)(\d{1,2})(?!\d)")
 _SHORT = re.compile(r"\s*(\d{4})(\d\d)(\d\d)(?:T\d.*)?\s*")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ENDINGS = ("uary", "ruary", "ch", "il", "", "e", "y", "ust", "tember", "ober", "ember", "ember")
@@ -29,8 +30,8 @@ _NAMES = "|".join(f"{month}(?:{ending})?" for month, ending in zip(_MONTHS, _END
 _MONTH = rf"\b({_NAMES}|sept)\b\.?"
 _DAY = r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?"
 # In English: 26 November 2026, 26-Nov-2026, Nov. 26th, 2026.
-_DAY_FIRST = re.compile(rf"{_DAY}\.?[\s-]+(?:of\s+)?{_MONTH}[\s,-]+(\d{{4}})(?!\d)", re.IGNORECASE)
-_MONTH_FIRST = re.compile(rf"{_MONTH}\s+{_DAY},?\s+(\d{{4}})(?!\d)", re.IGNORECASE)
+_DAY_FIRST = compile_late(rf"{_DAY}\.?[\s-]+(?:of\s+)?{_MONTH}[\s,-]+(\d{{4}})(?!\d)", re.IGNORECASE)
+_MONTH_FIRST = compile_late(rf"{_MONTH}\s+{_DAY},?\s+(\d{{4}})(?!\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

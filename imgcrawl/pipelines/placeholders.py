@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from imgcrawl.exceptions import ImageError, InputError
 from imgcrawl.items import STORED, Image
 from imgcrawl.patterns import UserPattern
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late
 from imgcrawl.urls import host_of, without_query
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _ALONE = 3  # times as many as are enough, in one item: that needs no other imag
 _THING = (
     "(?:images?|img|photos?|pics?|pictures?|files?|thumb(?:nail)?s?|covers?|this|has|been|is|was|error|small|large)"
 )
-_SAYS_GONE = compile_possessive(
+_SAYS_GONE = compile_late(
     rf"(?:{_THING}[-_. ]?)*+(?:removed|deleted|missing|unavailable|placeholder|forbidden|blocked|40[34]"
     rf"|(?:ajax[-_. ]?)?loading|ajax-?loader|spinner|please[-_. ]?wait|coming[-_. ]?soon"
     rf"|hot-?link(?:ing|ed)?|not?[-_. ]?(?:longer[-_. ]?)?(?:found|available|{_THING})|default[-_. ]?{_THING})"

@@ -22,13 +22,14 @@ from imgcrawl.images.names import strip_extension
 from imgcrawl.ownfiles import written_by_export
 from imgcrawl.pipelines.folders import HANDLES, Folders
 from imgcrawl.pipelines.staging import Staging
+from imgcrawl.possessive import compile_late
 
 # File systems without hard links (FAT, some network shares) answer with one of these.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NOWHERE = frozenset(("", ".", ".."))
 _LARGEST = 2**63 - 1
-_FTP_WITHOUT_PORT = re.compile(r"(ftp://(?:[^/?#]*@)?(?:[^:/?#@\[\]]+|\[[^\]]*\]))(/.*)?", re.DOTALL)
+_FTP_WITHOUT_PORT = compile_late(r"(ftp://(?:[^/?#]*@)?(?:[^:/?#@\[\]]+|\[[^\]]*\]))(/.*)?", re.DOTALL)
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _READ = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 

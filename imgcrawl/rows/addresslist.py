@@ -12,7 +12,7 @@ from typing import Any
 
 from imgcrawl.addresses import addresses_in
 from imgcrawl.exceptions import InputError
-from imgcrawl.possessive import compile_possessive
+from imgcrawl.possessive import compile_late, compile_possessive
 from imgcrawl.rows.reader import SAMPLE, RowReader, is_unicode, json_text, open_records, required_rows, sample_of
 from imgcrawl.rows.records import OBJECT_FORMATS, BadRow, Records, Unreadable
 
@@ -33,7 +33,7 @@ _NAMES = (
     *("image_url", "image", "img_url", "img", "photo_image_url", "photo_url", "photo", "picture_url", "picture"),
     *("url", "src", "link"),
 )
-_ADDRESS = re.compile(r"""[\s'"<\[(]*(?:[a-z][a-z0-9+.-]*:)?//[^\s/]""", re.IGNORECASE)
+_ADDRESS = compile_late(r"""[\s'"<\[(]*(?:[a-z][a-z0-9+.-]*:)?//[^\s/]""", re.IGNORECASE)
 # Spaces are looked at from their first one only: there may be a million.
 _UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"  # comes along where an address is copied
 _COMMENT = re.compile(r"(?<!\s)\s++#.*")
@@ -42,9 +42,7 @@ _WITHIN = compile_possessive(r"https?://(?:(?!\)\]\()[^\s\"'<>|])++", re.IGNOREC
 _WITHOUT_SCHEME = re.compile(r"www\.[\w-]+(?:\.[\w-]+)+/\S+", re.IGNORECASE)
 _IN_ANGLES = re.compile(r"^<(?:URL:)?(.*)>$")  # RFC 3986, appendix C
 _FORMULA = re.compile(r'=\s*(?:HYPERLINK|IMAGE)\(\s*"([^"]{1,4000})"', re.IGNORECASE)
-_BETWEEN = compile_possessive(
-    r"(?:(?<!\s)\s++)?+[,;|]\s++(?=https?://)|(?<!\s)\s++(?=(?:https?:)?//)|[;|](?=https?://)"
-)
+_BETWEEN = compile_late(r"(?:(?<!\s)\s++)?+[,;|]\s++(?=https?://)|(?<!\s)\s++(?=(?:https?:)?//)|[;|](?=https?://)")
 
 
 @dataclass(frozen=True)

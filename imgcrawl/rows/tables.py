@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
+from imgcrawl.possessive import compile_late
+
 DELIMITERS = ",;\t|"
 _LOOKED_AT = 50  # lines
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # what spreadsheets write and read above a table
 _ADDRESS = re.compile(r"\s*(?:https?:)?//[^\s/]\S*\s*", re.IGNORECASE)
 _OF_IMAGE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif|tiff?|bmp)\b", re.IGNORECASE | re.ASCII)
-_NAMES_ADDRESSES = re.compile(r"ur[il]|link|src|im(?:age|g)|photo|pic|address|href|file", re.IGNORECASE)
+_NAMES_ADDRESSES = compile_late(r"ur[il]|link|src|im(?:age|g)|photo|pic|address|href|file", re.IGNORECASE)
 _IS_VALUE = re.compile(r"//|\w\.\w|^\s*[0-9]+\s*$")  # no name of a column
 # Keys of an object that is a row itself, whatever lists it has in it.
 _OF_A_ROW = {"image_urls", "video_urls", "image_url", "image", "url", "src"}
