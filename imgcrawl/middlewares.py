@@ -10,7 +10,7 @@ from scrapy import Request
 from scrapy.core.downloader.middleware import DownloaderMiddlewareManager
 from scrapy.exceptions import _InvalidOutput
 from scrapy.http import Response
-from scrapy.utils.defer import ensure_awaitable
+from scrapy.utils.defer import _process_pending_io, ensure_awaitable
 from scrapy.utils.python import global_object_name
 
 _Download = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -20,8 +20,19 @@ class MiddlewareManager(DownloaderMiddlewareManager):
     """Scrapy's, at a third of the price for middlewares that return at once.
 
     Scrapy makes a coroutine of whatever a middleware returns, and an image passes twenty of their methods. Here only
-    what is neither None nor a request or response is awaited, and a coroutine as it is.
+    what is neither None nor a request or response is awaited, and a coroutine as it is. And an exception is not kept by
+    its own traceback: what failed stayed in memory, with its request, until garbage was looked for.
     """
+
+    async def download_async(self, download_func: _Download, request: Request) -> Response | Request:
+        try:
+            result = await self._process_request(request, download_func)
+        except Exception as error:
+            await _process_pending_io()
+            if (answer := await self._answer_to(error, request)) is None:
+                raise
+            result = answer
+        return await self._process_response(result, request)
 
     def _handle_mw_method(self, method: Callable[..., Any], **kwargs: Any) -> Any:
         if self._mw_methods_requiring_spider:  # of middlewares of old
@@ -50,6 +61,15 @@ class MiddlewareManager(DownloaderMiddlewareManager):
             if isinstance(response, Request):
                 return response
         return response
+
+    async def _answer_to(self, exception: Exception, request: Request) -> Response | Request | None:
+        for method in self.methods["process_exception"]:
+            result = self._handle_mw_method(method, request=request, exception=exception)  # type: ignore[arg-type] # as above
+            if result is not None and not isinstance(result, Response | Request):
+                result = await _awaited(method, result)
+            if result is not None:
+                return _checked(method, result)
+        return None
 
 
 async def _awaited(method: Any, result: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -57,6 +59,10 @@ CASES = (
     [Middleware(after=Request(URL)), Middleware()],
     [Middleware(before=fails, error=Request(URL))],
     [Middleware(before=fails)],
+    [Middleware(before=fails, error=lambda _: later(OTHER)), Middleware(error=fails)],
+    [Middleware(before=fails, error=lambda _: later(None)), Middleware(error=OTHER)],
+    [Middleware(before=fails, error=fails)],
+    [Middleware(before=fails, error="no response")],
     [Middleware(before="no response")],
     [Middleware(before=0)],
     [Middleware(after="no response")],
@@ -83,3 +89,24 @@ async def told(kind: type[DownloaderMiddlewareManager], middlewares: list[Middle
 @pytest.mark.parametrize("middlewares", CASES)
 async def test_every_result_of_a_middleware_has_the_effect_that_it_has_in_scrapy(middlewares: list[Middleware]) -> None:
     assert await told(MiddlewareManager, middlewares) == await told(DownloaderMiddlewareManager, middlewares)
+
+
+async def test_what_failed_is_gone_at_once_and_not_when_garbage_is_looked_for() -> None:
+    class Noted(Request):
+        pass
+
+    async def fail(request: Request) -> Response:
+        raise ConnectionError(request.url)
+
+    crawler = get_crawler()
+    crawler.spider = crawler._create_spider("one")
+    manager, request = MiddlewareManager(Middleware(), crawler=crawler), Noted(URL)
+    kept = weakref.ref(request)
+    gc.disable()
+    try:
+        with pytest.raises(ConnectionError):
+            await manager.download_async(fail, request)
+        del request
+        assert kept() is None
+    finally:
+        gc.enable()
