@@ -23,9 +23,18 @@ from imgcrawl.feeds.packed import check_packed
 from imgcrawl.frontier.lessons import SharedLessons
 from imgcrawl.images.headers import pixels_of
 from imgcrawl.pages import find_images, page_facts
+from imgcrawl.pages.proposals import images_at, propose_image_pages
 from imgcrawl.pages.repeated import PagePlaces
 from imgcrawl.pages.series import images_in_series
-from imgcrawl.pages.thumbnails import are_alike, are_larger, named_alike, thumbnails_by, thumbnails_on
+from imgcrawl.pages.thumbnails import (
+    are_alike,
+    are_larger,
+    has_thumbnails,
+    may_have_thumbnails,
+    named_alike,
+    thumbnails_by,
+    thumbnails_on,
+)
 from imgcrawl.pages.within import MAX_REFUSED, photograph_within, refused_address
 from imgcrawl.pipelines.placeholders import Learned, Placeholders
 from imgcrawl.urls import resolve
@@ -50,8 +59,10 @@ def test_pages_of_thumbnails(html: str) -> None:
     page_facts(html, BASE, "utf-8")
     page = PagePlaces(Selector(html or " "), BASE)
     found = thumbnails_on(page, ())
+    assert may_have_thumbnails(page, ()) or not propose_image_pages(page, images_at(page), ())
     for css in ("a", *([found.css] if found else [])):
         led = thumbnails_by(page, css)
+        assert has_thumbnails(page, css) == bool(led.images)
         assert set(led.images) <= set(page.links.values())
         links, thumbnails = list(led.images), list(led.images.values())
         are_alike(BASE, links)

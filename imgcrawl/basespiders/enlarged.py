@@ -28,6 +28,7 @@ from imgcrawl.pages.thumbnails import (
     LinkedThumbnails,
     are_alike,
     are_larger,
+    has_thumbnails,
     named_alike,
     thumbnails_by,
     thumbnails_on,
@@ -168,23 +169,28 @@ class EnlargedGallerySpider(ImagePagesGallerySpider):
             return ""
         host = self._hosts.setdefault(host_of(response.url), _Host())
         size = _LOOKS * size_of(response.body)
+        known = await self._known_of(host, response, size)
+        if known is not None:
+            return known
+        async with host.lock:  # those before may have shown what there is to know
+            known = await self._known_of(host, response, size)
+            if known is not None:
+                return known
+            found = await outside_loop(size, lambda: thumbnails_on(_places(response), self.ends))
+            if found is None:
+                return ""
+            host.tries += 1
+            await self._look_at(found, response, host)
+            return found.css if found.css in host.sure else ""
+
+    async def _known_of(self, host: _Host, response: Response, size: int) -> str | None:
+        """CSS of the links to these that *host* is known for, empty where it is not sure; None for what is unknown."""
         is_settled = host.tries >= TRIES
         for css in (*host.sure, *(host.doubtful if is_settled else ())):
-            if await outside_loop(size, _led_to, response, css):
+            if await outside_loop(size, lambda css: has_thumbnails(_places(response), css), css):
                 self._doubts += css not in host.sure
                 return css if css in host.sure else ""
-        if is_settled:
-            return ""
-        found = await outside_loop(size, lambda: thumbnails_on(_places(response), self.ends))
-        if found is None:
-            return ""
-        async with host.lock:
-            if found.css not in host.sure and host.tries < TRIES:
-                host.tries += 1
-                await self._look_at(found, response, host)
-            else:
-                self._doubts += found.css in host.doubtful and found.css not in host.sure
-        return found.css if found.css in host.sure else ""
+        return "" if is_settled else None
 
     async def _look_at(self, found: LinkedThumbnails, response: Response, host: _Host) -> None:
         links = [self.at_home(link) for link in found.images][:SAMPLE]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
+
+from parsel import Selector
 
 from imgcrawl.pages.candidates import is_file
 from imgcrawl.pages.images import Originals, find_images, images_in
@@ -30,7 +32,6 @@ _FEED = "(//*[contains(' rss feed urlset sitemapindex ', concat(' ', local-name(
 _LEAST = 0.12  # of a weight
 _WITH_IMAGES = 0.9
 _FEW = 3
-_CLOSE = 6  # elements around an image
 
 
 class UnsureError(ValueError):
@@ -177,9 +178,11 @@ def propose_images(pages: Sequence[PagePlaces], galleries: Collection[str], show
     return GalleryImages(images, image_pages, _title(pages))
 
 
-def propose_image_pages(page: PagePlaces, images: dict[Any, list[str]], galleries: Container[str]) -> str:
+def propose_image_pages(page: PagePlaces, images: Iterable[Any], galleries: Container[str]) -> str:
     """CSS of the links to pages of their images, where a gallery's *page* has its *images* in such; else empty."""
-    return _proposed(page, images, galleries, (), _times([images]))[1]
+    places = places_of_images(page, images, galleries)
+    most = _surely_most({place: len(elements) for place, elements in places.items()})
+    return _image_pages(page, places.get(most, [])) or ""
 
 
 def _times(found: list[dict[Any, list[str]]]) -> Counter[str]:
@@ -187,12 +190,50 @@ def _times(found: list[dict[Any, list[str]]]) -> Counter[str]:
     return Counter(image for images in found for image in {image for each in images.values() for image in each})
 
 
-def images_at(page: PagePlaces) -> dict[Any, list[str]]:
-    """The `<img>` of a page, each with the address of its image."""
-    nodes = page.page.xpath("//*[self::img or self::amp-img]")[:MAX_ELEMENTS]
+def images_at(page: PagePlaces, elements: Iterable[Any] | None = None) -> dict[Any, list[str]]:
+    """The `<img>` of a page, or some *elements* of it, each with the address of its image."""
     originals: Originals = {}
-    found = {node.root: images_in([node], page.url, page.base, page.encoding, originals) for node in nodes}
-    return {element: images for element, images in found.items() if images}
+    nodes = ((each, [Selector(root=each, type="html")]) for each in elements or image_elements(page))
+    found = ((each, images_in(node, page.url, page.base, page.encoding, originals)) for each, node in nodes)
+    return {element: images for element, images in found if images}
+
+
+def image_elements(page: PagePlaces) -> list[Any]:
+    """The `<img>` of a page."""
+    found: list[Any] = page.page.root.xpath("//*[self::img or self::amp-img]")
+    return found[:MAX_ELEMENTS]
+
+
+def places_of_images(page: PagePlaces, images: Iterable[Any], galleries: Container[str]) -> dict[int, list[Any]]:
+    """Those of *images* that may be a gallery's, which are no links to *galleries*, by the place where they stand."""
+    places: dict[int, list[Any]] = defaultdict(list)
+    for element in images:
+        if page.shows_image(element) and not page.is_boilerplate(element):
+            link = page.link_around(element)
+            if link is None or page.links.get(link) not in galleries:
+                places[page.place_of(element)].append(element)
+    return places
+
+
+def _surely_most(counts: dict[int, int]) -> int:
+    """The place of which *counts* has more than of any other; 0 where it is not sure."""
+    most = max(counts, key=counts.__getitem__, default=0)
+    second = max((count for place, count in counts.items() if place != most), default=0)
+    return most if second <= SURE * counts.get(most, 0) and counts.get(most) else 0
+
+
+def _image_pages(page: PagePlaces, images: list[Any]) -> str | None:
+    """CSS of the links to the pages of *images*, which stand in one place; None where they are in no such links."""
+    links = [link for element in images if (link := page.link_around(element)) is not None]
+    targets = {page.links[link] for link in links if link in page.links}
+    if len(targets) < 2 or not all(leads_to_page(page, target) for target in targets):
+        return None
+    return page.selector_of(links, targets, [":has(img)"])
+
+
+def leads_to_page(page: PagePlaces, address: str) -> bool:
+    """Whether *address* may be that of a page of *page*'s site."""
+    return host_of(address) == host_of(page.url) and not is_file(address)
 
 
 def _proposed(
@@ -202,27 +243,17 @@ def _proposed(
     shown: Collection[str],
     times: Counter[str],
 ) -> tuple[str, str]:
-    places: dict[int, list[Any]] = defaultdict(list)
-    own: Counter[int] = Counter()
-    alone: Counter[int] = Counter()
-    for element, found in images.items():
-        if page.shows_image(element) and not page.is_boilerplate(element) and all(times[each] == 1 for each in found):
-            link, place = link_around(page, element), page.place_of(element)
-            if link is None or page.links.get(link) not in galleries:
-                places[place].append(element)
-                own[place] += all(each not in shown for each in found)
-                alone[place] += link is None
-    ranked = own.most_common(2)
-    if not ranked or not ranked[0][1] or (len(ranked) > 1 and ranked[1][1] > SURE * ranked[0][1]):
+    own = (element for element, found in images.items() if all(times[each] == 1 for each in found))
+    places = places_of_images(page, own, galleries)
+    new = {element for element, found in images.items() if not any(each in shown for each in found)}
+    most = _surely_most({place: len(new.intersection(elements)) for place, elements in places.items()})
+    if not most:
         return "", ""
-    most = ranked[0][0]
     best = places[most]
-    links = [link for element in best if (link := link_around(page, element)) is not None]
-    targets = {page.links[link] for link in links if link in page.links}
-    ours = host_of(page.url)
-    if len(targets) > 1 and all(host_of(target) == ours and not is_file(target) for target in targets):
-        return "", page.selector_of(links, targets, [":has(img)"])
-    if alone.total() > alone[most] or _scripted(page, images) > 1:
+    if (css := _image_pages(page, best)) is not None:
+        return "", css
+    others = chain.from_iterable(elements for place, elements in places.items() if place != most)
+    if any(page.link_around(element) is None for element in others) or _scripted(page, images) > 1:
         return "", ""  # it has images in other places, too
     if len(best) == 1 and (versions := offered_versions(page.page, page.base, page.encoding)):
         largest = [link for link, address in page.links.items() if address == versions[0]]
@@ -234,20 +265,6 @@ def _scripted(page: PagePlaces, images: dict[Any, list[str]]) -> int:
     """How many images of the page stand in none of its elements that are *images*."""
     known = {size_of(each).image for found in images.values() for each in found}
     return sum(size_of(each).image not in known for each in find_images(page.page, page.url, page.encoding))
-
-
-def link_around(page: PagePlaces, element: Any) -> Any:
-    """The link that an image is in, or that lies over it: one without words, alone with it in an element."""
-    around = next((above for above in element.iterancestors("a") if above in page.links), None)
-    if around is not None:
-        return around
-    for above in islice(element.iterancestors(), _CLOSE):
-        if len(list(islice(above.iter("img"), 2))) > 1:
-            return None
-        if links := list(islice(above.iter("a"), 2)):
-            over = links[0]
-            return over if len(links) == 1 and over in page.links and not "".join(over.itertext()).strip() else None
-    return None
 
 
 def _title(pages: Sequence[PagePlaces]) -> str:

@@ -19,6 +19,7 @@ from imgcrawl.urls import absolute
 
 SMALL = 64  # pixels: avatars, icons
 MAX_ELEMENTS = 5_000  # of a kind that are looked at
+_CLOSE = 6  # elements around an image
 _MOST_STEPS, _MOST_ABOVE = 24, 100  # elements around one, of which a selector is made, and that say what it is
 _NAME = re.compile(r"[A-Za-z_-][\w-]*+")
 # Classes and ids that say which one of many an element is, or in which state.
@@ -57,6 +58,8 @@ class PagePlaces:
         self._places: dict[Any, int] = {}
         self._repeated: dict[tuple[Any, str], int] = {}
         self._names = NamesRead(), NamesRead("id"), NamesRead("role")
+        self._boilerplate: dict[Any, bool] = {}
+        self._around: dict[Any, Any] = {}
 
     @cached_property
     def links(self) -> dict[Any, str]:
@@ -88,7 +91,25 @@ class PagePlaces:
 
     def is_boilerplate(self, element: Any) -> bool:
         """Whether *element* stands where pages have their menus, lists of what is popular, and the like."""
-        return _is_boilerplate(element, self._names)
+        if element not in self._boilerplate:
+            self._boilerplate[element] = _is_boilerplate(element, self._names)
+        return self._boilerplate[element]
+
+    def link_around(self, element: Any) -> Any:
+        """The link that an image is in, or that lies over it: one without words, alone with it in an element."""
+        if element not in self._around:
+            around = next((above for above in element.iterancestors("a") if above in self.links), None)
+            self._around[element] = self._link_over(element) if around is None else around
+        return self._around[element]
+
+    def _link_over(self, element: Any) -> Any:
+        for above in islice(element.iterancestors(), _CLOSE):
+            if len(list(islice(above.iter("img"), 2))) > 1:
+                return None
+            if links := list(islice(above.iter("a"), 2)):
+                over = links[0]
+                return over if len(links) == 1 and over in self.links and not "".join(over.itertext()).strip() else None
+        return None
 
     def place_of(self, element: Any) -> int:
         """A number that elements in the same place share."""

@@ -10,13 +10,20 @@ from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from imgcrawl.pages.candidates import is_file, is_shown
-from imgcrawl.pages.proposals import NO_GALLERY, images_at, link_around, propose_image_pages
-from imgcrawl.pages.repeated import MAX_ELEMENTS, PagePlaces, stated_side
+from imgcrawl.pages.candidates import is_shown
+from imgcrawl.pages.proposals import (
+    NO_GALLERY,
+    SURE,
+    image_elements,
+    images_at,
+    leads_to_page,
+    places_of_images,
+    propose_image_pages,
+)
+from imgcrawl.pages.repeated import PagePlaces, stated_side
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.tags import EXTENSION
 from imgcrawl.possessive import compile_late
-from imgcrawl.urls import host_of
 
 _WORDS = re.compile("[0-9a-z]+")
 _NUMBERS = re.compile("[0-9]+")
@@ -40,7 +47,7 @@ class LinkedThumbnails:
 def thumbnails_on(page: PagePlaces, galleries: Container[str]) -> LinkedThumbnails | None:
     """What may be thumbnails of a gallery, on its *page*: images in the same place again and again, each in a link to a
     page of its own that is none of *galleries*."""
-    if not _may_have_some(page):
+    if not may_have_thumbnails(page, galleries):
         return None
     images = images_at(page)
     css = propose_image_pages(page, images, galleries)
@@ -51,26 +58,50 @@ def thumbnails_on(page: PagePlaces, galleries: Container[str]) -> LinkedThumbnai
     return None if elsewhere * 2 > len(found.images) or not found.images else found
 
 
-def _may_have_some(page: PagePlaces) -> bool:
-    """Whether images on *page* are links to several pages of its host; to see what they are takes ten times as long."""
-    links = (link_around(page, image) for image in islice(page.page.root.iter("img", "amp-img"), MAX_ELEMENTS))
-    targets = {page.links[link] for link in links if link in page.links}
-    return sum(host_of(target) == host_of(page.url) and not is_file(target) for target in targets) > 1
+def may_have_thumbnails(page: PagePlaces, galleries: Container[str]) -> bool:
+    """Whether `propose_image_pages` may find some on *page*, where as many images stand in one place, in links to pages
+    of its host, as nowhere else. To see which images these are takes ten times as long."""
+    targets = {image: page.links.get(page.link_around(image), "") for image in image_elements(page)}
+    linked = [image for image, target in targets.items() if target and leads_to_page(page, target)]
+    together = places_of_images(page, linked, galleries).items()
+    likely = {place for place, images in together if len({targets[image] for image in images}) > 1}
+    if not likely:
+        return False
+    places = places_of_images(page, targets, galleries)
+    least = int(SURE * max(len(places[place]) for place in likely))
+    others = (images for place, images in places.items() if place not in likely)
+    return not any(_are_more(page, images, least) for images in others)
+
+
+def _are_more(page: PagePlaces, elements: list[Any], least: int) -> bool:
+    """Whether more than so many of *elements* are images that have an address."""
+    named = (element for element in elements if images_at(page, [element]))
+    return len(elements) > least and next(islice(named, least, None), None) is not None
 
 
 def thumbnails_by(page: PagePlaces, css: str, images: dict[Any, list[str]] | None = None) -> LinkedThumbnails:
     """The images on *page* in links that *css* finds, but for those stated to be shown in large. *images*: `images_at`
     the page, where that is known."""
-    links = {node.root for node in page.page.css(css)}
+    is_linked = _is_linked_by(page, css)
     led_to: dict[str, dict[str, None]] = {}
     others: set[str] = set()
     for element, found in (images_at(page) if images is None else images).items():
-        link = link_around(page, element)
-        if link in links and link in page.links and stated_side(element) <= _LARGE:
-            led_to.setdefault(page.links[link], {}).update(dict.fromkeys(found))
+        if is_linked(element):
+            led_to.setdefault(page.links[page.link_around(element)], {}).update(dict.fromkeys(found))
         elif page.shows_image(element) and not page.is_boilerplate(element):
             others.update(filter(is_shown, found))
     return LinkedThumbnails(css, {address: tuple(shown) for address, shown in led_to.items()}, frozenset(others))
+
+
+def has_thumbnails(page: PagePlaces, css: str) -> bool:
+    """Whether `thumbnails_by` finds some."""
+    return any(images_at(page, [element]) for element in filter(_is_linked_by(page, css), image_elements(page)))
+
+
+def _is_linked_by(page: PagePlaces, css: str) -> Callable[[Any], bool]:
+    """Whether an image is a thumbnail in a link that *css* finds."""
+    links = {node.root for node in page.page.css(css)} & page.links.keys()
+    return lambda element: page.link_around(element) in links and stated_side(element) <= _LARGE
 
 
 def named_alike(

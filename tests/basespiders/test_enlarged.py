@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
 from parsel import Selector
+from scrapy.http import HtmlResponse
+from scrapy.utils.test import get_crawler
 
+from imgcrawl.basespiders import enlarged
+from imgcrawl.pages import proposals
 from imgcrawl.pages.repeated import PagePlaces
-from imgcrawl.pages.thumbnails import are_alike, are_larger, named_alike, thumbnails_on
+from imgcrawl.pages.thumbnails import are_alike, are_larger, has_thumbnails, named_alike, thumbnails_on
+from imgcrawl.spiders.gallery import AnySiteSpider
 from tests.basespiders.test_every_gallery import add, add_galleries, gallery_crawl, links
 from tests.basespiders.test_image_pages import shown
 from tests.support.crawling import Crawl
@@ -252,6 +258,59 @@ def test_thumbnails_are_looked_for_in_bounded_time(html: str) -> None:
     started = time.process_time()
     thumbnails_on(places(html), ())
     assert time.process_time() - started < 5
+
+
+def test_thumbnails_of_which_some_are_no_links_are_the_most_all_the_same() -> None:
+    others = "".join(f"<p><img src=/i/{n}.jpg></p>" for n in range(5))
+    alone = "".join(f"<a class=t><img src=/u/{n}.jpg></a>" for n in range(7))
+    found = thumbnails_on(places(f"<div>{thumbnails('a', range(3))}{alone}</div>{others}"), ())
+    assert found
+    assert len(found.images) == 3
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        f"<nav>{thumbnails('a', range(9))}</nav>",
+        thumbnails("a", range(9), "http://other/{}"),
+        thumbnails("a", range(3)) + "".join(f"<p><img src=/i/{n}.jpg>" for n in range(60)),
+    ],
+    ids=["menu", "elsewhere", "more others"],
+)
+def test_hardly_an_image_is_searched_where_none_may_be_a_thumbnail(monkeypatch: pytest.MonkeyPatch, html: str) -> None:
+    searched: list[Selector] = []
+    search = proposals.images_in
+    monkeypatch.setattr(proposals, "images_in", lambda nodes, *place: searched.extend(nodes) or search(nodes, *place))
+    assert thumbnails_on(places(html), ()) is None
+    assert len(searched) <= 3
+
+
+def test_one_thumbnail_is_enough_to_know_that_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[Selector] = []
+    search = proposals.images_in
+    monkeypatch.setattr(proposals, "images_in", lambda nodes, *place: searched.extend(nodes) or search(nodes, *place))
+    page = places("<a class=t href=/p/0><img width=120></a>" + thumbnails("a", range(60)))
+    assert has_thumbnails(page, "a.t")
+    assert len(searched) == 2
+    assert not has_thumbnails(page, "a.u")
+
+
+async def test_galleries_that_come_together_wait_for_what_the_first_ones_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    spider = AnySiteSpider.from_crawler(get_crawler(AnySiteSpider), gallery="http://h/g/1")
+    looked_at: list[str] = []
+
+    async def look_at(found: object, response: HtmlResponse, host: object) -> None:
+        await asyncio.sleep(0)
+
+    def noted(page: PagePlaces, galleries: tuple[str, ...]) -> object:
+        looked_at.append(page.url)
+        return thumbnails_on(page, galleries)
+
+    monkeypatch.setattr(spider, "_look_at", look_at)
+    monkeypatch.setattr(enlarged, "thumbnails_on", noted)
+    pages = [HtmlResponse(f"http://h/g/{n}", body=thumbnails(f"x{n}", range(3)).encode()) for n in range(9)]
+    await asyncio.gather(*map(spider._pages_of_images, pages))
+    assert looked_at == [page.url for page in pages[: enlarged.TRIES]]
 
 
 def test_all_galleries_in_doubt_are_counted(server: Server, tmp_path: Path) -> None:
