@@ -29,6 +29,12 @@ _TAG = compile_possessive(
     re.IGNORECASE | re.DOTALL,
 )  # fmt: skip
 _ONE = compile_late(_ATTRIBUTE)
+# Tags that have not too many attributes, as nearly all: hundreds of them at a time, for others have no turn meanwhile.
+_FEW_EACH = compile_possessive(
+    r"(?:[^<]*+<(?:/[a-zA-Z][^ \t\n\f\r/>]*+>"
+    rf"|(?!(?=[intsxINTSX])(?i:{_RAW})[ \t\n\f\r/>])[a-zA-Z][^ \t\n\f\r/>]*+"
+    rf"(?:[ \t\n\f\r/]++|{_ATTRIBUTE}){{0,{MAX_ATTRIBUTES}}}+>)){{0,200}}+"
+)
 _BEGINS_TAG = compile_late(r"<[a-z][a-z0-9-]*[\s/>]", re.IGNORECASE)
 
 
@@ -47,7 +53,7 @@ def too_much(text: str) -> str:
 def most_attributes(text: str, few: int = 0) -> int:
     """The largest number of attributes that one tag in *text* has; 0 if it is surely no more than *few*."""
     most = 0
-    for attributes in _attributes_of_tags(text):
+    for attributes in _attributes_of_tags(text, few):
         if len(attributes) > 2 * max(few, most):
             most = max(most, sum(1 for _ in _ONE.finditer(attributes)))
     return most
@@ -65,11 +71,11 @@ def html_in(data: Any) -> Iterator[str]:
             stack += reversed(list(value.values()) if isinstance(value, dict) else value)
 
 
-def _attributes_of_tags(text: str) -> Iterator[str]:
-    """What stands behind the name of each tag."""
+def _attributes_of_tags(text: str, few: int = 0) -> Iterator[str]:
+    """What stands behind the name of each tag, or of those that may have more than *few* attributes."""
     position = 0
     ends = dict.fromkeys(("-->", "--!>"), 0)  # of comments: where the next one is, as far as that is known
-    while tag := _TAG.search(text, position):
+    while tag := _TAG.search(text, _behind_few_each(text, position) if few >= MAX_ATTRIBUTES else position):
         position = tag.end()
         if attributes := tag["attributes"] or tag["its"]:
             yield attributes
@@ -81,6 +87,11 @@ def _attributes_of_tags(text: str) -> Iterator[str]:
             position = min(ends.values())
         elif tag["text"]:
             position = _raw_text_end(text, tag["raw"], position)
+
+
+def _behind_few_each(text: str, position: int) -> int:
+    passed = _FEW_EACH.match(text, position)
+    return passed.end() if passed else position
 
 
 def _raw_text_end(text: str, name: str, position: int) -> int:

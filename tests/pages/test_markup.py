@@ -60,6 +60,14 @@ def test_no_attribute_that_the_parser_reads_is_overlooked() -> None:
         assert most_attributes(page) >= read, page
 
 
+def test_no_tag_is_passed_over_that_has_too_many() -> None:
+    chance = random.Random(14)
+    for _ in range(1000):
+        page = "".join(chance.choices(PIECES, k=chance.randint(3, 25)))
+        page = f"{page} {MANY}{'>' * chance.randint(0, 1)}{''.join(chance.choices(PIECES, k=9))}"
+        assert max(most_attributes(page, MAX_ATTRIBUTES), MAX_ATTRIBUTES) == max(most_attributes(page), MAX_ATTRIBUTES)
+
+
 @pytest.mark.parametrize(
     "piece", ["<a ", "<a x='<a x=\"", "<!--", "<script>", "</script", "<a b='>' c=\">\">", " ", "<p"]
 )
