@@ -76,6 +76,7 @@ class Command(scrapy.commands.crawl.Command):
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         settings = cast("Settings", self.settings)  # set in scrapy.cmdline
+        gc.disable()  # until the crawl begins, when all is loaded: what is loaded stays
         try:
             check_files(settings, opts)
         except InputError as error:
@@ -104,7 +105,6 @@ class Command(scrapy.commands.crawl.Command):
             quiet_startup()
         install_line_records()
         _log_in_lines(settings)
-        gc.disable()  # until the crawl begins, when all is loaded: what is loaded stays
         self._starter = starter_for(settings) if opts.workers is not None else None
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
