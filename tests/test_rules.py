@@ -37,6 +37,7 @@ SPIDERS_MAY_IMPORT = ("imgcrawl.basespiders", "imgcrawl.urls", "imgcrawl.items")
 # Anybody may import these, which import nothing else of ours.
 FOUNDATIONS = {
     "cancelling",
+    "certificates",
     "children",
     "digits",
     "exceptions",

@@ -45,7 +45,7 @@ UNUSED = (
 # Characters of all regular expressions that it compiles: of all that are loaded there are 38,000.
 PATTERNS = 18_000
 CRAWL = """
-import atexit, json, re, sys
+import atexit, json, re, ssl, sys
 compiled, patterns = re.compile, []
 
 def compile(pattern, flags=0):
@@ -56,7 +56,11 @@ def compile(pattern, flags=0):
         patterns.append((len(pattern), name, frame.f_lineno))
     return compiled(pattern, flags)
 
+def read_certificates(context):
+    patterns.append((1_000_000, "of certificates, which http does not need", 0))
+
 re.compile = compile
+ssl.SSLContext.set_default_verify_paths = read_certificates
 atexit.register(lambda: json.dump([sorted(sys.modules), patterns], open("loaded.json", "w")))
 from scrapy.cmdline import execute
 execute(["scrapy", *sys.argv[1:]])

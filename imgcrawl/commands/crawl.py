@@ -19,6 +19,7 @@ from scrapy.extensions.feedexport import FeedExporter
 from scrapy.utils.log import configure_logging
 
 from imgcrawl.catalogue import CatalogueError
+from imgcrawl.certificates import read_late
 from imgcrawl.checks import check_given, check_values
 from imgcrawl.commands.base import complain, refuse
 from imgcrawl.commands.ending import tell_end
@@ -84,7 +85,8 @@ class Command(scrapy.commands.crawl.Command):
         try:
             check_given(settings, opts.set)
             super().process_options(args, opts)
-            check_orders(settings)
+            with read_late():
+                check_orders(settings)  # which loads components
             check_process(settings)
             check_log_level(settings["LOG_LEVEL"])
             if opts.simulate:
