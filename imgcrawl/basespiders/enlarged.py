@@ -16,9 +16,10 @@ from scrapy.crawler import Crawler
 from scrapy.http import Response, TextResponse
 
 from imgcrawl.basespiders.base import is_page
-from imgcrawl.basespiders.imagepages import GalleryPage, ImagePagesGallerySpider
+from imgcrawl.basespiders.imagepages import ImagePagesGallerySpider
 from imgcrawl.basespiders.manypages import Subpage
 from imgcrawl.basespiders.ownimages import own_images, size_of_images
+from imgcrawl.basespiders.partpages import GalleryPage
 from imgcrawl.images.headers import pixels_of
 from imgcrawl.items import Gallery
 from imgcrawl.pages.bounds import bounded

@@ -14,8 +14,9 @@ from scrapy.http import JsonResponse, Response, TextResponse
 from imgcrawl.basespiders.base import addresses, base_and_encoding, is_page, is_readable, text_of
 from imgcrawl.basespiders.queries import is_broken
 from imgcrawl.digits import whole
+from imgcrawl.pages.pagerforms import Posted, next_posted
 from imgcrawl.pages.pagination import NEXT_LINKS
-from imgcrawl.pages.saidnext import Posted, next_posted, next_pressed, next_said
+from imgcrawl.pages.saidnext import next_pressed, next_said
 from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute, host_of
 
@@ -57,7 +58,7 @@ def next_on(response: Response, number: int, shown: Collection[str] = ()) -> lis
     if found or not is_page(response):
         return found
     page, place = cast("TextResponse", response).selector, (response.url, *base_and_encoding(response))
-    return next_said(page, *place, number, shown) or [*next_posted(page, *place)]
+    return next_said(page, *place, number, shown) or [*next_posted(page, *place, number + 1)]
 
 
 def sent_to(url: str) -> dict[str, Any]:

@@ -5,48 +5,37 @@ from __future__ import annotations
 import re
 from asyncio import gather
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any
 
 from scrapy.http import Response, TextResponse
 
-from imgcrawl.basespiders.base import addresses, base_and_encoding, content_type, is_page, is_readable
+from imgcrawl.basespiders.base import addresses, base_and_encoding, is_page, is_readable
 from imgcrawl.basespiders.following import next_stated
-from imgcrawl.basespiders.gallery import Besides, GallerySpider, note_more, reason_gone
-from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, ManyPagesGallerySpider, Subpage
-from imgcrawl.basespiders.ownimages import largest_of, own_images, size_of_images
+from imgcrawl.basespiders.gallery import Besides, GallerySpider, note_more
+from imgcrawl.basespiders.manypages import MAX_SUBPAGES, WINDOW, Subpage
+from imgcrawl.basespiders.ownimages import own_images, size_of_images
+from imgcrawl.basespiders.partpages import GalleryPage, PartPagesGallerySpider
 from imgcrawl.basespiders.walk import PATIENCE
 from imgcrawl.items import Gallery
 from imgcrawl.pages.bounds import NamesRead, both_ends, bounded, leave_out
 from imgcrawl.pages.candidates import is_shown
 from imgcrawl.pages.continued import continues, goes_on, offset_in, renumbers
-from imgcrawl.pages.links import MAX_FRAMES, frames_of
 from imgcrawl.pages.morelinks import more_linked
 from imgcrawl.pages.outside import outside_loop, size_of
+from imgcrawl.pages.pagerforms import addressed_by
 from imgcrawl.pages.pagination import NEXT_LINKS, leads_on, named_by, words_of
-from imgcrawl.pages.sheets import MAX_SHEETS, images_in_sheet, imported_by, names_in, sheets_of
-from imgcrawl.pages.versions import offered_versions
 from imgcrawl.urls import absolute
 
 _PAGE = re.compile("page|页|頁|ページ|страниц|seite", re.IGNORECASE)
 _DIGIT = re.compile("[0-9]")
 _MOST_LINKS = 5_000  # of a page, in which its next one is looked for
 MAX_PAGES = 1_000  # of a gallery, which are asked for one after another
-MAX_LEVEL = 3  # of frames in frames
 
 
-@dataclass(frozen=True, slots=True)
-class GalleryPage(Subpage):
-    """A page of a gallery: also where it leads to."""
-
-    links: tuple[str, ...] = ()  # pages of images
-    following: str = ""  # the gallery's next page
-    thumbnails: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of links: what they show
-
-
-class ImagePagesGallerySpider(ManyPagesGallerySpider):
+class ImagePagesGallerySpider(PartPagesGallerySpider):
     """Walks galleries like `GallerySpider`, which may go on on further pages, and whose thumbnails may link to pages
     that show the images themselves.
 
@@ -84,71 +73,6 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
                 await self.fill_from_sheets(item, response)
         else:
             await super().fill_item(item, response)
-
-    async def fill_from_frames(self, item: Gallery, response: Response) -> None:
-        """Add to *item*, whose page shows nothing itself, what the pages show that it has in frames, or these do."""
-        first = await outside_loop(size_of(response.body), self.read_frame, response, 0, response.url, "")
-        found: list[GalleryPage] = []
-        known, frames = {response.url}, first.links
-        for _ in range(MAX_LEVEL):
-            new = list(bounded((frame for frame in dict.fromkeys(frames) if frame not in known), MAX_FRAMES, "pages"))
-            known.update(new)
-            numbered = enumerate(new, len(found) + 1)
-            pages = await gather(*(self.fetch_frame(number, url, response) for number, url in numbered))
-            found += pages
-            frames = tuple(frame for page in pages for frame in page.links)
-        if not known.issuperset(frames):
-            leave_out("pages")
-        if any(page.images for page in found):
-            item["image_urls"] = []
-            self.fill_images(item, [page for page in found if page.images or page.reason not in ("", "elsewhere")])
-            del item["image_names"]  # they are numbered as those of one page
-
-    async def fill_from_sheets(self, item: Gallery, response: Response) -> None:
-        """Add to *item*, whose page shows nothing itself, the photographs that its elements show by their classes, as
-        the page's style sheets say."""
-        if not isinstance(response, TextResponse) or not is_page(response):
-            return
-        size = size_of(response.body)
-        place = await outside_loop(size, base_and_encoding, response)
-        names = await outside_loop(size, names_in, response.text)
-        sheets = await outside_loop(size, sheets_of, response.text, *place)
-
-        def read(answer: Response, number: int) -> Subpage:
-            css = answer.text if isinstance(answer, TextResponse) and 200 <= answer.status < 300 else ""
-            imported.extend(imported_by(css, answer.url))
-            return Subpage(number, response.url, tuple(images_in_sheet(css, answer.url, names)))
-
-        known: dict[str, None] = {}
-        found: list[Subpage] = []
-        for _ in range(MAX_LEVEL):
-            imported: list[str] = []
-            new = (sheet for sheet in dict.fromkeys(sheets) if sheet not in known)
-            numbered = list(enumerate(bounded(new, MAX_SHEETS - len(known)), len(known) + 1))
-            known |= {url: None for _, url in numbered}
-            pages = (self.fetch_page(number, url, response, partial(read, number=number)) for number, url in numbered)
-            found += await gather(*pages)
-            sheets = imported
-        if found := [page for page in found if page.images]:
-            self.fill_images(item, found)
-            del item["image_names"]
-
-    async def fetch_frame(self, number: int, url: str, response: Response) -> GalleryPage:
-        read = partial(self.read_frame, number=number, url=url, gallery=response.url)
-        page = await self.fetch_page(number, url, response, read)
-        return page if isinstance(page, GalleryPage) else GalleryPage(number, url, reason=page.reason)
-
-    def read_frame(self, answer: Response, number: int, url: str, gallery: str) -> GalleryPage:
-        """A page in a frame, or around some: *links* are the frames in it, where it shows nothing itself."""
-        page = self.read_image_page(answer, number, url, gallery)
-        page = replace(page, images=largest_of(page.images, page.largest))
-        if any(map(is_shown, page.images)) or not isinstance(answer, TextResponse) or not is_page(answer):
-            return GalleryPage(number, page.url, page.images, reason=page.reason, captions=page.captions)
-        own, others = frames_of(answer.text, answer.url, answer.encoding)
-        if others:
-            self.logger.info("%.500s: frames of other sites are not read: %.500s", answer.url, ", ".join(others))
-        images = () if page.reason else page.images
-        return GalleryPage(number, page.url, images, reason=page.reason, links=tuple(own))
 
     async def subpages(self, response: Response) -> list[Subpage]:
         pages, query = await self.gallery_pages(response), self.image_pages_of(response.url)
@@ -254,8 +178,8 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
         return more_linked(response.selector, response.url, gallery, *base_and_encoding(response))
 
     def _links_of(self, response: Response) -> Iterator[tuple[str, str, bool]]:
-        """The first links, and options of a choice, on a page with a number in them: where each leads to, what it says,
-        and whether that is the next page."""
+        """The first links and options of a choice with a number in them on a page, and what its forms send: where each
+        leads to, what it says, and whether that is the next page."""
         if not isinstance(response, TextResponse) or not is_page(response):
             return
         base, encoding = base_and_encoding(response)
@@ -265,33 +189,6 @@ class ImagePagesGallerySpider(ManyPagesGallerySpider):
             named = named_by(link)
             if _DIGIT.search(named) and (address := absolute(base, named, encoding)):
                 yield self.at_home(address), words_of(link), link.tag == "a" and leads_on(link, known)
-
-    # The pages of its images
-
-    async def fetch_image_page(self, number: int, url: str, response: Response) -> Subpage:
-        return await self.fetch_page(
-            number, url, response, lambda answer: self.read_image_page(answer, number, url, response.url)
-        )
-
-    def read_image_page(self, response: Response, number: int, url: str, gallery: str) -> Subpage:
-        if not 200 <= response.status < 300:
-            return Subpage(number, url, reason=f"http_{response.status}")
-        if content_type(response).lower().startswith("image/"):
-            return Subpage(number, gallery, (response.url,))
-        if not isinstance(response, TextResponse):
-            return Subpage(number, url, reason="not_a_page")
-        if response.url == gallery:
-            return Subpage(number, url, reason="elsewhere")
-        besides = Besides()
-        images, asked, largest = tuple(self.images_of(response, besides)), "", ""
-        if is_page(response):
-            is_sure = any(map(is_shown, images))  # whatever it asks besides
-            asked = (reason_gone if is_sure else self.said_instead)(response, images)
-            if not self.image_links:
-                offered = offered_versions(response.selector, *base_and_encoding(response))
-                if versions := [self.image_url(address) for address in offered]:
-                    largest = versions[0]
-                    images = (*(image for image in images if image not in versions), largest)
-        # What was shown may be a logo, or one called like that.
-        url, images = (url if asked else response.url), (() if asked == "gone" else images)
-        return Subpage(number, url, images, reason=asked, captions=besides.captions, largest=largest)
+        for named, number in addressed_by(response.selector, response.url, encoding):
+            if address := absolute(base, named, encoding):
+                yield self.at_home(address), str(number or ""), not number

@@ -33,8 +33,8 @@ from imgcrawl.exceptions import RequestRefused
 from imgcrawl.identity import Identity
 from imgcrawl.pages.login import Form, login_forms
 from imgcrawl.pages.outside import let_go, outside_loop, size_of
+from imgcrawl.pages.pagerforms import Posted
 from imgcrawl.pages.pagination import leads_on
-from imgcrawl.pages.saidnext import Posted
 from imgcrawl.webrequest import WebRequest, as_first_asked
 
 MAX_FORMS = 100  # to log in, that are remembered

@@ -14,8 +14,8 @@ from imgcrawl.basespiders.base import BaseSpider, addresses, is_page
 from imgcrawl.basespiders.following import last_stated
 from imgcrawl.basespiders.walk import Walk
 from imgcrawl.exceptions import InputError
+from imgcrawl.pages.pagerforms import Posted
 from imgcrawl.pages.pagination import LINKS
-from imgcrawl.pages.saidnext import Posted
 from imgcrawl.urls import host_of, rebase, without_query
 
 NUMBER = "imgcrawlpagenumber"  # stands for a page's number where an address is made into a pattern

@@ -18,7 +18,16 @@ _START = compile_late(r"[/?&;_.-]+(?:start|offset|from|skip|begin|st|o|s)[-_/=]?
 _NUMBERS = re.compile(r"([0-9]+)")
 _NUMBER_IN_QUERY = compile_late(rf"{_WORD}|(?=[a-z_-]*+\Z).*page.*", re.IGNORECASE)
 _OF_OTHERS = re.compile(r"c-?page|.*comment.*", re.IGNORECASE)  # pages of comments
+_PAGE_NAME = compile_late(
+    rf"(?!.*(?:per|size|limit|count))(?:{_WORD}|start|offset|from|skip|(?=[a-z_-]*+\Z).*page.*)", re.IGNORECASE
+)
+_FEW = 40  # characters of a name
 _LONGEST = 2_000  # characters of an address that is looked at
+
+
+def is_page_name(name: str) -> bool:
+    """Whether a part of a form that is called *name* says which page of a list is meant."""
+    return len(name) <= _FEW and not _OF_OTHERS.fullmatch(name) and _PAGE_NAME.fullmatch(name) is not None
 
 
 def goes_on(address: str, other: str, number: int) -> bool:

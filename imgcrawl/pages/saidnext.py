@@ -6,8 +6,8 @@ import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from itertools import chain, islice
-from typing import Any, Self
-from urllib.parse import urlencode, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 
 from parsel import Selector
 
@@ -16,6 +16,7 @@ from imgcrawl.pages.bounds import NamesRead, both_ends
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.indexed import next_in_index
 from imgcrawl.pages.nextwords import number_said
+from imgcrawl.pages.pagerforms import addressed_by
 from imgcrawl.pages.pagination import is_next_of_pager, leads_on, named_by, pressed_in, says_next, words_of
 from imgcrawl.pages.sizes import size_of
 from imgcrawl.pages.visible import is_hidden
@@ -50,25 +51,24 @@ _OTHERS = compile_late(
 _ABOVE, _LAST = 6, 3  # elements around one; images before such a button, which say what it is of
 _PRESSED = ("button", "input")
 _ANY = (*_PRESSED, "a", "div", "span", "li")
+_ABOVE_NUMBER, _NAMES = 3, ("class", "id", "aria-label")
 _NAMES_IT = re.compile(r"^(?:class|id|data-action)$|click")  # attributes
 _PAGED = compile_late(r"__doPostBack\(.{0,200}Page\$|page\w{0,20}\((?:[^()]{0,60},)?[\s'\"]*2\b", re.IGNORECASE)
+# A pager of which a script alone knows what its numbers lead to, by its attributes; a show of pictures has one, too.
+_PAGE_DATA = ("data-page", "data-page-number", "data-page-num", "data-pagenum", "data-pageno", "data-page-index")
+_PAGER = compile_late(
+    r"(?<![a-z])(?:pagination|paginator|pager|page[-_]?(?:link|item|numbers?|num|nav|select))(?![a-z])"
+    r"|paginat(?:ion|or)(?=item|__)|go to page",
+    re.IGNORECASE,
+)
+_SHOW = compile_late(r"swiper|slick|owl-|carousel|slide|splide|flickity|glide|bullet|\bdots?\b|\bpdf", re.IGNORECASE)
+_IS_HERE = re.compile(r"\bcurrent\b", re.IGNORECASE)
 _UNSEEN = ("script", "style", "template", "noscript")
 _NO_ADDRESS = re.compile("#|javascript:", re.IGNORECASE)
 _FEW, _LONGEST = 500, 40  # characters of an attribute, and of such words
 _MAX_DOUBTS, _BEFORE, _MOST_IMAGES = 10, 3, 50  # of a page; elements before such a one, images in these
 _COUNTS = re.compile("[0-9]{1,7}")
 _PAGE = re.compile("page|页|頁|ページ|страниц|seite", re.IGNORECASE)
-
-
-class Posted(str):
-    """An address that is asked for by POST, with *body*: a form's, or JSON."""
-
-    body: str
-
-    def __new__(cls, url: str, body: str) -> Self:
-        posted = super().__new__(cls, url)
-        posted.body = body
-        return posted
 
 
 def next_said(
@@ -80,14 +80,17 @@ def next_said(
     believed of any on that host, as /spring, and "more" and an arrow of the only one in the list's own folder, as
     /list/spring, unless it is of what is *shown* on the list."""
     links, known = both_ends(page.root.iter("a", "option"), _MOST), NamesRead()
+    forms = list(addressed_by(page, url, encoding))
     said = chain(
         (link.get("href") or "" for link in links if link.tag == "a" and leads_on(link, known)),
         (address for _, _, address in pressed_in(page)),
-        _submitted(page, url, encoding),
+        (address for address, told in forms if not told),
     )
     found = list(filter(None, dict.fromkeys(absolute(base, address, encoding) for address in said)))
     in_words = [each for each in found if _is_of_the_list(url, each, number + 1)]
-    by_number, own = _numbered(links, url, base, encoding, number)
+    of_links = ((named_by(link), whole(number_said(words_of(link)), 99_999) or 0) for link in links)
+    of_numbers = ((absolute(base, address, encoding), told) for address, told in chain(of_links, forms) if told)
+    by_number, own = _numbered(of_numbers, url, number)
     if not in_words or not by_number:
         plainly = (link for link in links if link.tag == "a" and _says_next_plainly(link, known))
         plain = (absolute(base, link.get("href") or "", encoding) for link in plainly)
@@ -118,14 +121,29 @@ def _more_in(page: Selector, kinds: Iterable[str]) -> Iterator[tuple[Any, str, b
         named = _MORE_NAMES.search(" ".join(value for name, value in element.items() if _NAMES_IT.search(name))[:_FEW])
         href = (element.get("href") or "").strip()[:_FEW]
         sent_back = _PAGED.search(f"{href} {element.get('onclick') or ''}"[:_FEW]) is not None
-        is_known = named is not None or sent_back
+        is_turned = _is_in_pager(element)
+        is_known = named is not None or sent_back or is_turned
         if (href and not _NO_ADDRESS.match(href)) or not (is_known or element.tag in _PRESSED) or is_hidden(element):
             continue
         words = words_of(element) or (element.get("value") or "").strip()
         if len(words) > _LONGEST or not (is_known or _OF_IMAGES.search(words)):
             continue
-        if _MORE.fullmatch(words) or (sent_back and (words == "2" or says_next(words))):
-            yield element, words, sent_back or bool(named and named[1])
+        turns = sent_back or is_turned
+        if _MORE.fullmatch(words) or (turns and (number_said(words) == "2" or (sent_back and says_next(words)))):
+            yield element, words, turns or bool(named and named[1])
+
+
+def _is_in_pager(element: Any) -> bool:
+    """Whether *element* says by its attributes that it is one of the numbers of a pager, and not of a show, and none of
+    these is a link."""
+    says = any(name in element.attrib and len(element.get(name)) < _LONGEST for name in _PAGE_DATA)
+    around = [element, *islice(element.iterancestors(), _ABOVE_NUMBER)]
+    named = " ".join((each.get(name) or "")[:_FEW] for each in around for name in _NAMES)
+    if not (says or _PAGER.search(named)) or _SHOW.search(named) or _OTHERS.search(named) or _IS_HERE.search(named):
+        return False
+    links = islice(around[min(2, len(around) - 1)].iter("a"), _MOST_IMAGES)
+    hrefs = ((link.get("href") or "").strip() for link in links if number_said(words_of(link)))
+    return all(not href or _NO_ADDRESS.match(href) for href in hrefs)
 
 
 def _is_behind_images(element: Any) -> bool:
@@ -166,7 +184,7 @@ def more_pressed(page: Selector, text: str, images: Iterable[str], resolve: Call
         return any(size_of(resolve(word) or "").image in own for word in words)
 
     own: Set[str] = frozenset()
-    may_be_any = "__doPostBack" in text or _LOADS.search(text)  # others are many
+    may_be_any = "__doPostBack" in text or "data-page" in text or _LOADS.search(text)  # others are many
     for element, words, is_sure in islice(_more_in(page, _ANY if may_be_any else _PRESSED), _MAX_DOUBTS):
         if _is_among_others(element):
             continue
@@ -221,14 +239,12 @@ def _says_next_plainly(link: Any, known: NamesRead) -> bool:
     return says_next(words_of(link)[:_LONGEST].strip(" :·|-"), plainly=True) or is_next_of_pager(link, known)
 
 
-def _numbered(links: Iterable[Any], url: str, base: str, encoding: str, number: int) -> tuple[list[str], int]:
-    """The page behind that at *url*, as its number names it, and the number of *url*."""
+def _numbered(stated: Iterable[tuple[str | None, int]], url: str, number: int) -> tuple[list[str], int]:
+    """The page behind that at *url*, as the number that is *stated* with its address names it, and that of *url*."""
     named: dict[int, str] = {}
-    for link in links:
-        if told := whole(number_said(words_of(link)), 99_999):
-            address = absolute(base, named_by(link), encoding)
-            if address and _is_of_the_list(url, address, told):
-                named.setdefault(told, address)
+    for address, told in stated:
+        if address and _is_of_the_list(url, address, told):
+            named.setdefault(told, address)
     own = next((found for told, address in named.items() if (found := _number_of(url, address, told))), number)
     return ([named[own + 1]] if own + 1 in named else []), own
 
@@ -240,61 +256,3 @@ def _number_of(url: str, other: str, told: int) -> int | None:
     if len(differ) != 1 or len(_SPLIT.split(url)) != len(_SPLIT.split(other)) or whole(differ[0][1], 99_999) != told:
         return None
     return whole(differ[0][0], 99_999)
-
-
-def next_posted(page: Selector, url: str, base: str, encoding: str) -> list[Posted]:
-    """What a form sends by POST, to its own site, whose button says that it is for the next page: one in which there is
-    nothing to fill in, and that says a number."""
-    found = []
-    for action, values in _sent(page, url, "post"):
-        address = absolute(base, action, encoding)
-        is_turned = any(_COUNTS.fullmatch(value) for _, value in values)
-        if address and is_turned and host_of(address) == host_of(url):
-            found.append(Posted(address, urlencode(values, encoding=encoding, errors="xmlcharrefreplace")))
-    return found
-
-
-def _submitted(page: Selector, url: str, encoding: str) -> Iterator[str]:
-    """What the forms lead to whose button says that it is for the next page."""
-    for action, values in _sent(page, url, "get"):
-        address = action.partition("#")[0].partition("?")[0]
-        yield f"{address}?{urlencode(values, encoding=encoding, errors='xmlcharrefreplace')}"
-
-
-def _sent(page: Selector, url: str, method: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Where forms with that *method* lead to, and what they send, whose button says that it is for the next page."""
-    for form in both_ends(page.root.iter("form"), 100):
-        if (form.get("method") or "get").strip().lower() != method:
-            continue
-        parts = both_ends(form.iter("input", "button"), 100)
-        button = next((part for part in parts if _is_button(part) and _says_next(part)), None)
-        if button is None:
-            continue
-        sent = [part for part in parts if part is button or not _is_button(part)]
-        if method == "post" and any(map(_is_filled_in, chain(parts, form.iter("textarea", "select")))):
-            continue
-        yield (
-            form.get("action") or url,
-            [(part.get("name"), part.get("value") or "") for part in sent if _is_sent(part)],
-        )
-
-
-def _is_button(part: Any) -> bool:
-    kind = (part.get("type") or "").lower()
-    return kind in ("submit", "image", "button", "reset") or (part.tag == "button" and not kind)
-
-
-def _is_filled_in(part: Any) -> bool:
-    return not _is_button(part) and (part.get("type") or "").strip().lower() != "hidden"
-
-
-def _is_sent(part: Any) -> bool:
-    ticked = (part.get("type") or "").lower() not in ("checkbox", "radio") or "checked" in part.attrib
-    return bool(part.get("name")) and ticked and "disabled" not in part.attrib
-
-
-def _says_next(button: Any) -> bool:
-    kind = (button.get("type") or "").lower()
-    if kind in ("button", "reset", "image") or "disabled" in button.attrib:
-        return False
-    return leads_on(button) or (button.tag == "input" and says_next(button.get("value") or ""))

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import pytest
 from parsel import Selector
 
-from imgcrawl.pages.saidnext import Posted, next_posted
+from imgcrawl.pages.pagerforms import Posted, next_posted
 from tests.basespiders.test_every_gallery import HTML, add_galleries, links, names
 from tests.support.crawling import Crawl, crawl
 from tests.support.redis_server import RedisServer
@@ -126,6 +126,9 @@ FORMS = {
     "<form method=POST><input type=hidden name=k value='a b'><button name=p value=2>›</button></form>": [
         ("http://h/list?x=1", "k=a+b&p=2")
     ],
+    "<form method=post><button name=p value=2>2</button><button name=p value=3>3</button></form>": [
+        ("http://h/list?x=1", "p=2")
+    ],
     # What asks for something, is for something else, is elsewhere, or counts nothing.
     "<form method=post><input name=q><input type=hidden name=page value=2><button>Next</button></form>": [],
     "<form method=post><input type=hidden name=page value=2><textarea></textarea><button>Next</button></form>": [],
@@ -139,5 +142,5 @@ FORMS = {
 @pytest.mark.parametrize("markup", FORMS)
 def test_forms_for_the_next_page(markup: str) -> None:
     url = "http://h/list?x=1"
-    found: list[Posted] = next_posted(Selector(f"<body>{markup}"), url, url, "utf-8")
+    found: list[Posted] = next_posted(Selector(f"<body>{markup}"), url, url, "utf-8", 2)
     assert [(str(each), each.body) for each in found] == FORMS[markup]

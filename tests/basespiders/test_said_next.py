@@ -13,7 +13,8 @@ from imgcrawl.pages.saidnext import next_pressed, next_said
 from tests.basespiders.test_every_gallery import add, add_galleries, gallery_crawl, links, names
 from tests.support.server import Server
 
-URL = "http://h/list?page=1"
+LIST = "http://h/list"
+URL = f"{LIST}?page=1"
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,21 @@ URL = "http://h/list?page=1"
         ('<button hx-get="/list?page=2">Load more</button>', ["http://h/list?page=2"]),
         ('<b>1</b><a href="?page=2">2</a><a href="?page=3">3</a>', ["http://h/list?page=2"]),
         ("<select><option value=/list/page/1>1<option value=/list/page/2>2</select>", ["http://h/list/page/2"]),
+        # The number of a page, on a button of a form or in its choice, with what else the form says.
+        ("<form><button name=page value=2>2</button><button name=page value=3>3</button></form>", [f"{LIST}?page=2"]),
+        (
+            "<form action=/list><input name=q value=x><input type=submit name=page value=2></form>",
+            [f"{LIST}?q=x&page=2"],
+        ),
+        ("<form action=/list><select name=page><option>1<option>2<option>3</select></form>", [f"{LIST}?page=2"]),
+        (
+            "<form><select name=s><option>a<option selected>b</select><button name=p value=9>Next</form>",
+            [f"{LIST}?s=b&p=9"],
+        ),
+        ("<form><button name=start value=20>2</button></form>", [f"{LIST}?start=20"]),
+        ('<form><button formaction="/list/page/2">Next</button></form>', [f"{LIST}/page/2?"]),
+        ("<form><select name=per_page><option>1<option>2</select><button name=stars value=2>2</form>", []),
+        ("<form action=/rate><button name=page value=2>2</button><button name=page value=x>2</button></form>", []),
         # In plain words, wherever it leads to on that host; what "more" and arrows say is believed of pages alone.
         ('<a href="/list/spring">Next page</a>', ["http://h/list/spring"]),
         ('<a href="/summer">Older posts →</a><a href="/g/9">»</a>', ["http://h/summer"]),
@@ -163,6 +179,12 @@ MORE = {
     "<div><b>1</b> <a href='javascript:goPage(2)'>2</a></div>": "2",
     "<ul><li>1<li onclick='changePage(this, 2)'>2<li onclick='changePage(this, 3)'>3</ul>": "2",
     "<a href='javascript:setPage(2)'>Next »</a>": "Next »",
+    "<ul class=pager><li data-page=1>1<li data-page=2>2</ul>": "2",
+    "<ul class=pagination><li><a href='#'>1</a><li><a href='#'>2</a></ul>": "2",
+    "<nav><button class=Mui aria-label='page 1'>1</button><button aria-label='Go to page 2'>2</button></nav>": "2",
+    # What turns pictures or comments, stands on the page that it names, or leads on by an address.
+    "<div class=swiper-pagination><b data-page=2>2</b></div><ol class=comments><li data-page=2>2</ol><li>2</li>": "",
+    "<ul class=pagination><li><a href=/list>1</a><li><span>2</span></ul><p class='pager current'>2</p>": "",
     # What may unfold a text or a menu.
     "<nav><a href=/><img></a></nav><main><h1>x</h1><p>x <a class=show-more href=#>Show more</a></main>": "",
     "<ul><li><a href=/?colour=red>red</a></ul><button class=view-more>View more</button><a href=/g/1><img></a>": "",
@@ -225,6 +247,28 @@ def test_a_list_is_walked_by_what_its_pages_say(server: Server, tmp_path: Path) 
     assert names(run) == ["1", "2", "3", "4"], run.log
     assert run.code == 0
     assert not any(request.path == "/about" for request in server.requests)
+
+
+NUMBERS = {
+    "buttons": "".join(f"<button name=page value={number}>{number}</button>" for number in (1, 2, 3)),
+    "inputs": "".join(f"<input type=submit name=page value={number}>" for number in (1, 2, 3)),
+    "choice": "<select name=page onchange='this.form.submit()'><option>1<option>2<option>3</select>",
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_lists_and_galleries_whose_pager_is_a_form_of_numbers_are_read_to_their_end(
+    server: Server, tmp_path: Path, kind: str
+) -> None:
+    add_galleries(server)
+    form = f"<form>{NUMBERS[kind]}</form>"
+    add(server, {"/all": links("/g/1") + form} | {f"/all?page={n}": links(f"/g/{n}") + form for n in (2, 3)})
+    add(server, {"/g/1": "<img src=/i/1>" + form} | {f"/g/1?page={n}": f"<img src=/i/1{n}>" + form for n in (2, 3)})
+    run = gallery_crawl(server, tmp_path, "/all", galleries="a.g")
+    assert names(run) == ["1", "2", "3"], run.log
+    assert run.code == 0
+    images = {item["url"][-1]: [image["url"].rpartition("/")[2] for image in item["images"]] for item in run.items}
+    assert images == {"1": ["1", "12", "13"], "2": ["2"], "3": ["3"]}
 
 
 def test_a_list_whose_pages_have_words_as_addresses_is_walked(server: Server, tmp_path: Path) -> None:
