@@ -42,7 +42,7 @@ UNUSED = (
     "imgcrawl.livedisplay",
     "imgcrawl.workers",
 )
-# Characters of all regular expressions that it compiles: of all that are loaded there are 38,000.
+# Characters of all regular expressions that it compiles: it was 42,000 when all were compiled as they were loaded.
 PATTERNS = 18_000
 CRAWL = """
 import atexit, json, re, ssl, sys
