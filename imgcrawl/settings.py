@@ -36,6 +36,7 @@ SHUTDOWN_TIMEOUT = 5  # seconds that downloads may go on after Ctrl-C or SIGTERM
 ASYNCIO_EVENT_LOOP = "imgcrawl.eventloop.EventLoop"  # many connections with something to read keep nobody else waiting
 DOWNLOADER = "imgcrawl.downloader.Downloader"  # the limits, kept for images too
 SCHEDULER_PRIORITY_QUEUE = "imgcrawl.priorityqueue.PriorityQueue"  # a host that hangs hides no other
+DUPEFILTER_CLASS = "imgcrawl.jobdir.DupeFilter"  # a crawl that was killed begins anew: its JOBDIR lacks pages
 
 ADDONS = {
     "imgcrawl.playwright.Addon": 0,  # only with PAGES_PLAYWRIGHT

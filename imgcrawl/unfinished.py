@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from scrapy import Request, signals
 
 from imgcrawl.engine import before_scraping, is_stopping, when_given_up
-from imgcrawl.exceptions import GalleryUnfinished, describe, record_fatal_error
+from imgcrawl.exceptions import GalleryUnfinished
 from imgcrawl.followed import page_of
+from imgcrawl.jobdir import JobDir
 from imgcrawl.pages.outside import give_up_when
 from imgcrawl.stopping import are_over, is_cut_short, stop_with, was_given_up, work_on
 
@@ -96,37 +95,3 @@ class Unfinished:
             self._put_back(getattr(response, "request", None))
         else:
             self._item_scraped(item, response)
-
-
-class JobDir:
-    """Ends *crawler*'s crawl in one sentence where its JOBDIR takes no more, as its disk is full: what Scrapy's
-    scheduler has written in part can be read by nobody, so each further request would fail, for ever."""
-
-    def __init__(self, crawler: Crawler) -> None:
-        self._crawler = crawler
-        self._stopping: asyncio.Task[None] | None = None
-        scheduler: Any = crawler.engine.scheduler
-        if crawler.settings["JOBDIR"] and getattr(scheduler, "dqs", None) is not None:
-            for name, failed in (("enqueue_request", False), ("next_request", None), ("close", None)):
-                setattr(scheduler, name, self._told(getattr(scheduler, name), failed))
-
-    def _told(self, method: Callable[..., Any], failed: Any) -> Callable[..., Any]:
-        def told(*arguments: Any) -> Any:
-            try:
-                return failed if self._stopping and failed is not None else method(*arguments)
-            except OSError as error:
-                self._stop(error)
-                return failed
-
-        return told
-
-    def _stop(self, error: OSError) -> None:
-        if self._stopping:
-            return
-        sentence = (
-            f"JOBDIR={self._crawler.settings['JOBDIR']}: {describe(error)}; nobody can go on with this crawl from it: "
-            "make room, and start anew with another one, or an empty one; what is stored is not asked for again"
-        )
-        logger.error(sentence)
-        record_fatal_error(self._crawler.stats, sentence)
-        self._stopping = asyncio.create_task(self._crawler.engine.close_spider_async(reason="storage"))

@@ -84,7 +84,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "backpressure", "engine", "limits", "middlewares", "outputs", "stopping", "turns", "unfinished", "waiting",
     },
     "outputs": {"engine", "unfinished"},
-    "unfinished": {"engine", "pages", "stopping"},
+    "unfinished": {"engine", "jobdir", "pages", "stopping"},
     "stopping": {"engine"},
     "waiting": {"backpressure", "engine"},
     "priorityqueue": {"downloader"},

@@ -53,9 +53,12 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 def check_jobdir(settings: BaseSettings, error: BaseException | None) -> None:
-    """Raise `InputError` if *error*, or what it followed from, is of JOBDIR: it is no folder that can be written to."""
-    while error and not isinstance(error, OSError):
+    """Raise `InputError` if *error*, or what it followed from, is of JOBDIR: it is no folder that can be written to, or
+    another crawl's (which Scrapy, that has opened nothing yet, cannot end a crawl by)."""
+    while error and not isinstance(error, OSError | InputError):
         error = error.__context__
+    if isinstance(error, InputError):
+        raise error
     jobdir = settings["JOBDIR"]
     if jobdir and isinstance(error, OSError) and Path(str(error.filename)).is_relative_to(jobdir):
         raise InputError(f"JOBDIR={jobdir}: {describe(error)}; expected a folder that can be written to")

@@ -44,15 +44,14 @@ def uses_stock_scheduler(settings: BaseSettings) -> bool:
         " start(), workers leave one by one, and the first to leave clears the queue unless SCHEDULER_PERSIST is True;"
         " without this setting a scheduler with the same settings and none of this is used"
     )
-    if settings.getpriority("DUPEFILTER_CLASS") == SETTINGS_PRIORITIES["default"]:  # it works with no other kind
-        settings.set("DUPEFILTER_CLASS", "scrapy_redis.dupefilter.RFPDupeFilter", "addon")
+    if not _is_chosen(settings, "DUPEFILTER_CLASS"):  # it works with no other kind
+        settings.set("DUPEFILTER_CLASS", "scrapy_redis.dupefilter.RFPDupeFilter", "project")
     return True
 
 
 def tell_what_has_no_effect(settings: BaseSettings) -> None:
     """One sentence on settings of scrapy-redis that cannot be honoured."""
-    default = SETTINGS_PRIORITIES["default"]
-    names = [name for name in WITHOUT_EFFECT if settings.get(name) and (settings.getpriority(name) or 0) > default]
+    names = [name for name in WITHOUT_EFFECT if settings.get(name) and _is_chosen(settings, name)]
     if names:
         logger.warning(
             "%s: no effect here; pages are ordered by priority, host and age, known by their fingerprint, and kept as"
@@ -199,3 +198,9 @@ def as_its_spider_reads(value: bytes, spider: Any) -> bytes | str:
         value = json.dumps({"url": value.decode(spider.redis_encoding).strip()}).encode(spider.redis_encoding)
     options = _options_of(getattr(spider, "server", None))
     return value.decode(options.get("encoding", "utf-8")) if options.get("decode_responses") else value
+
+
+def _is_chosen(settings: BaseSettings, name: str) -> bool:
+    """Whether the project, or who starts the crawl, has set *name*, which is not our own value."""
+    is_set = (settings.getpriority(name) or 0) > SETTINGS_PRIORITIES["default"]
+    return is_set and settings[name] != "imgcrawl.jobdir.DupeFilter"
