@@ -49,8 +49,9 @@ class ImagePagesGallerySpider(PartPagesGallerySpider):
       gallery's pages are all there is.
 
     Of a page that shows no image itself, what the pages of its own site show that it has in frames, or in frames
-    within these; if there is nothing either, the photographs that its elements show by their classes, as its style
-    sheets say. Frames of other sites are told in the log.
+    within these (beside images of its own that is of frames which are called an album, or as the page is); if there
+    is nothing either, the photographs that its elements show by their classes, as its style sheets say. Frames of other
+    sites are told in the log.
 
     The pages of a gallery end where one has no next one, or nothing that those before do not have.
 
@@ -67,8 +68,9 @@ class ImagePagesGallerySpider(PartPagesGallerySpider):
         first = await outside_loop(size_of(response.body), self.read_gallery_page, response, 1, response.url)
         if not first.following and not self.image_pages_of(response.url):
             await GallerySpider.fill_item(self, item, response)
-            if not any(map(is_shown, item["image_urls"])):
-                await self.fill_from_frames(item, response)
+            is_bare = not any(map(is_shown, item["image_urls"]))
+            if is_bare or not self.image_links:
+                await self.fill_from_frames(item, response, beside=not is_bare)
             if not self.image_links and not any(map(is_shown, item["image_urls"])):
                 await self.fill_from_sheets(item, response)
         else:

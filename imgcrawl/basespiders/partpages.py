@@ -15,7 +15,7 @@ from imgcrawl.basespiders.ownimages import largest_of
 from imgcrawl.items import Gallery
 from imgcrawl.pages.bounds import bounded, leave_out
 from imgcrawl.pages.candidates import is_shown
-from imgcrawl.pages.links import MAX_FRAMES, frames_of
+from imgcrawl.pages.links import MAX_FRAMES, album_frames, frames_of
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.sheets import MAX_SHEETS, images_in_sheet, imported_by, names_in, sheets_of
 from imgcrawl.pages.versions import offered_versions
@@ -36,11 +36,18 @@ class PartPagesGallerySpider(ManyPagesGallerySpider):
     """Reads what a gallery's page shows by other pages of its site: those in frames, those of its images, and style
     sheets."""
 
-    async def fill_from_frames(self, item: Gallery, response: Response) -> None:
-        """Add to *item*, whose page shows nothing itself, what the pages show that it has in frames, or these do."""
-        first = await outside_loop(size_of(response.body), self.read_frame, response, 0, response.url, "")
-        found: list[GalleryPage] = []
-        known, frames = {response.url}, first.links
+    async def fill_from_frames(self, item: Gallery, response: Response, *, beside: bool = False) -> None:
+        """Add to *item* what the pages show that its page has in frames, or these do: of one that shows nothing itself
+        all, *beside* what it shows those that surely belong to it."""
+        size = size_of(response.body)
+        found: list[Subpage] = []
+        if beside:
+            frames = await outside_loop(size, self.frames_beside, response)
+            copies = item.get("image_copies") or {}
+            found = [GalleryPage(0, response.url, tuple(item["image_urls"]), copies=copies)] if frames else []
+        else:
+            frames = (await outside_loop(size, self.read_frame, response, 0, response.url, "")).links
+        own, known = len(found), {response.url}
         for _ in range(MAX_LEVEL):
             new = list(bounded((frame for frame in dict.fromkeys(frames) if frame not in known), MAX_FRAMES, "pages"))
             known.update(new)
@@ -50,7 +57,7 @@ class PartPagesGallerySpider(ManyPagesGallerySpider):
             frames = tuple(frame for page in pages for frame in page.links)
         if not known.issuperset(frames):
             leave_out("pages")
-        if any(page.images for page in found):
+        if any(page.images or (beside and page.reason) for page in found[own:]):
             item["image_urls"] = []
             self.fill_images(item, [page for page in found if page.images or page.reason not in ("", "elsewhere")])
             del item["image_names"]  # they are numbered as those of one page
@@ -83,6 +90,20 @@ class PartPagesGallerySpider(ManyPagesGallerySpider):
         if found := [page for page in found if page.images]:
             self.fill_images(item, found)
             del item["image_names"]
+
+    def frames_beside(self, response: Response) -> tuple[str, ...]:
+        """The frames of its own site in which a page that shows images surely has more of them."""
+        if not isinstance(response, TextResponse) or not is_page(response):
+            return ()
+        own, others = album_frames(response.selector, response.url, response.encoding)
+        if others:
+            self.logger.info(
+                "%.500s: what it has in frames beside its images is not read: %.500s; if that is a gallery, give it by "
+                "-a gallery=",
+                response.url,
+                ", ".join(others),
+            )
+        return tuple(own)
 
     async def fetch_frame(self, number: int, url: str, response: Response) -> GalleryPage:
         read = partial(self.read_frame, number=number, url=url, gallery=response.url)

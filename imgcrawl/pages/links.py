@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice, takewhile
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -17,7 +17,24 @@ from imgcrawl.pages.tags import EXTENSION, base_of, tags, text_of
 from imgcrawl.possessive import compile_late
 from imgcrawl.urls import WEB, absolute, host_of, origin_of
 
-_FRAME = frozenset(("frame",))  # of <iframe> the tags are always told
+_FRAME = frozenset(("frame", "object", "embed"))  # of <iframe> the tags are always told
+_FRAMES = ("frame", "iframe", "object", "embed")
+_SOURCES = ("src", "data-src", "data-lazy-src")  # of a frame that a script loads when it is seen
+_OTHER_FILE = re.compile(r"\.(?!(?:html?|php[0-9]?|aspx?|jsp|cfm)$)[a-z0-9]{2,5}$", re.IGNORECASE)
+_HTML = re.compile(r"\s*+(?:text/html|application/xhtml\+xml)\b", re.IGNORECASE)
+# What is in a frame beside images of the page's own, by its address and attributes: an album, or something else.
+_OF_ALBUM = compile_late(
+    r"(?<![a-z])(?:galler(?:y|ies)|galer(?:ie|ía|ia)|albums?|alben|photos?|fotos?|photogallery|pictures?|images?|bilder"
+    r"|slide-?shows?|lightbox)(?![a-z])",
+    re.IGNORECASE,
+)
+_OF_OTHERS = compile_late(
+    r"(?<![a-z])(?:ads?|adserver|adframe|banners?|sponsors?|promos?|comments?|disqus|reviews?|related|similar|recommend\w*"
+    r"|latest|popular|recent|trending|random|sidebar|nav|menu|header|footer|login|signin|sign-in|map|maps|videos?|player"
+    r"|audio|share|like|likes|social|widgets?|chat|newsletter|subscribe|captcha|recaptcha|track\w*|pixel|analytics|consent"
+    r"|cookies?|search|calendar|poll|vote|rating|upload)(?![a-z])",
+    re.IGNORECASE,
+)
 _TINY = re.compile(r"\s*+0*[01](?:px)?\s*+", re.IGNORECASE)
 MAX_FRAMES = 3
 _MAX_SEEN = 1_000  # of a page
@@ -48,15 +65,54 @@ class Frames(NamedTuple):
 
 def frames_of(html: str | Selector, url: str, encoding: str = "utf-8") -> Frames:
     """What the page *url* has in frames, but for itself and what nobody sees."""
-    base = base_of(html, url)
-    frames = (tag.attributes for tag in tags(text_of(html), _FRAME) if tag.name in ("frame", "iframe"))
-    seen = (each for each in frames if not any(_TINY.fullmatch(each.get(side, "")) for side in ("width", "height")))
-    found = (absolute(base, each.get("src", ""), encoding) for each in seen if not is_empty(each.get("src", "")))
-    origin, own, others = origin_of(url), list[str](), list[str]()
-    for frame in dict.fromkeys(bounded(found, _MAX_SEEN, "pages")):
-        if frame and frame != url:
+    base, origin, own, others = base_of(html, url), origin_of(url), list[str](), list[str]()
+    told = ((tag.name, tag.attributes) for tag in tags(text_of(html), _FRAME))
+    found = (absolute(base, _source_of(each), encoding) for each in _seen_of(told))
+    for frame in dict.fromkeys(bounded(filter(None, found), _MAX_SEEN, "pages")):
+        if frame != url:
             (own if origin_of(frame) == origin else others).append(frame)
     return Frames(list(bounded(own, MAX_FRAMES, "pages")), others[:MAX_FRAMES])
+
+
+def album_frames(page: Selector, url: str, encoding: str = "utf-8") -> Frames:
+    """Of the frames of its own site that *page*, which is at *url*, has beside images of its own those that surely show
+    more of them, called so or by a number or a name in the address of the page; as others those that nothing is known
+    of."""
+    own, others = list[str](), list[str]()
+    elements = list(islice(page.root.iter(*_FRAMES), _MAX_SEEN))
+    if not elements:  # as of most pages
+        return Frames(own, others)
+    base, origin = base_of(page, url), origin_of(url)
+    its_name = urlsplit(url).path.rstrip("/").rpartition("/")[2].partition(".")[0]
+    named = re.compile(rf"(?<![a-z0-9]){re.escape(its_name)}(?![a-z0-9])", re.IGNORECASE) if its_name else None
+    for each in _seen_of((element.tag, dict(element.attrib)) for element in elements):
+        frame = absolute(base, _source_of(each), encoding)
+        if not frame or frame == url or origin_of(frame) != origin:
+            continue
+        address = frame[len(origin) :][:_MAX_TOLD]
+        said = " ".join((address, *(each.get(name, "")[:_MAX_TOLD] for name in ("class", "id", "name", "title"))))
+        if not _OF_OTHERS.search(said):
+            is_sure = _OF_ALBUM.search(said) or (named and named.search(address))
+            (own if is_sure else others).append(frame)
+    return Frames(list(bounded(dict.fromkeys(own), MAX_FRAMES, "pages")), list(dict.fromkeys(others))[:MAX_FRAMES])
+
+
+def _seen_of(elements: Iterable[tuple[str, dict[str, str]]]) -> Iterator[dict[str, str]]:
+    """The attributes of those *elements*, each with its name, that show another page, unless nobody sees it."""
+    for name, attributes in elements:
+        if name not in _FRAMES or any(_TINY.fullmatch(attributes.get(side, "")) for side in ("width", "height")):
+            continue
+        source, kind = _source_of(attributes), attributes.get("type", "")
+        is_page = (
+            name in _FRAMES[:2] or _HTML.match(kind) or not (kind or _OTHER_FILE.search(re.split("[?#]", source)[0]))
+        )
+        if source and is_page:
+            yield attributes
+
+
+def _source_of(frame: dict[str, str]) -> str:
+    stated = (frame.get(name, "") for name in (*_SOURCES, "data"))
+    return next((each for each in stated if not is_empty(each) and not each.startswith("about:")), "")
 
 
 def led_to(href: str, page: str, resolve: Callable[[str], str | None]) -> str:

@@ -4,6 +4,8 @@ import re
 import time
 from pathlib import Path
 
+import pytest
+
 from imgcrawl.pages.sheets import images_in_sheet, imported_by, names_in
 from tests.support.crawling import crawl
 from tests.support.server import Exchange, Misbehaviour, Server, jpeg
@@ -106,6 +108,51 @@ def test_what_a_page_has_in_frames_of_its_own_site_is_its_gallery(server: Server
     assert f"{server.url('/none')}: frames of other sites are not read: http://127.0.0.2:1/" in run.log
     (asked,) = {request.headers.get("referer") for request in server.requests if request.path == "/i/1.jpg"}
     assert asked == server.url("/inner")
+
+
+BESIDE = {
+    "iframe": "<iframe src=/embed/album/7></iframe>",
+    "lazy": "<iframe src=about:blank data-src=/inner title='Photo gallery'></iframe>",
+    "object": "<object type=text/html data=/inner/set-7></object>",
+    "embed": "<embed class=slideshow src=/inner.html>",
+    "frame": "<frameset><frame src=/embed/album/7></frameset>",
+}
+NONE_OF_ITS = (
+    "<iframe src=/related/album/7></iframe><iframe src=/ads/7></iframe><embed src=/album.swf><object data=/a.pdf>"
+)
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_an_album_in_a_frame_beside_an_image_of_the_page_is_its_own(server: Server, tmp_path: Path, kind: str) -> None:
+    html = {"Content-Type": "text/html"}
+    server.add("/g/set-7", f"<title>A</title><img src=/i/1.jpg>{BESIDE[kind]}{NONE_OF_ITS}".encode(), headers=html)
+    for path in ("/embed/album/7", "/inner", "/inner/set-7", "/inner.html"):
+        server.add(path, b"<img src=/i/2.jpg><img src=/i/1.jpg><img src=/i/3.jpg>", headers=html)
+    for path in ("/related/album/7", "/ads/7", "/album.swf", "/a.pdf"):
+        server.add(path, b"<img src=/i/4.jpg>", headers=html)
+    for number in range(1, 5):
+        server.add(f"/i/{number}.jpg", jpeg(64 + number))
+    run = crawl(tmp_path, "gallery", {"gallery": server.url("/g/set-7")}, PRIVATE_HOSTS_ALLOWED="127.0.0.1")
+    (item,) = run.items
+    assert sorted(image["url"][-5:] for image in item["images"]) == ["1.jpg", "2.jpg", "3.jpg"], run.log
+    assert run.code == 0
+    assert {"/related/album/7", "/ads/7", "/album.swf", "/a.pdf"}.isdisjoint(server.paths())
+
+
+def test_frames_beside_images_are_told_where_they_cannot_be_had_or_may_be_anything(
+    server: Server, tmp_path: Path
+) -> None:
+    html = {"Content-Type": "text/html"}
+    server.add("/g/7", b"<title>A</title><img src=/i/1.jpg><iframe src=/album/lost></iframe>", headers=html)
+    server.add("/g/8", b"<title>B</title><img src=/i/1.jpg><iframe src=/inner></iframe>", headers=html)
+    server.add("/i/1.jpg", jpeg(65))
+    given = f"{server.url('/g/7')},{server.url('/g/8')}"
+    run = crawl(tmp_path, "gallery", {"gallery": given}, PRIVATE_HOSTS_ALLOWED="127.0.0.1")
+    items = {item["title"]: item for item in run.items}
+    assert items["A"]["failed_pages"] == [{"url": server.url("/album/lost"), "reason": "http_404"}]
+    assert {title: len(item["images"]) for title, item in items.items()} == {"A": 1, "B": 1}
+    assert run.code == 1
+    assert f"what it has in frames beside its images is not read: {server.url('/inner')}" in run.log
 
 
 def chunked(body: bytes, end: bytes) -> Misbehaviour:
