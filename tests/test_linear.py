@@ -26,9 +26,9 @@ from imgcrawl.lines import printable
 from imgcrawl.pages.continued import continues
 from imgcrawl.pages.images import find_images, images_in
 from imgcrawl.pages.linkeddata import graph_in
-from imgcrawl.pages.links import frames_of
+from imgcrawl.pages.links import frames_of, pressed_elements
 from imgcrawl.pages.login import asks_age, asks_login, login_forms
-from imgcrawl.pages.pagination import LINKS, NEXT_LINKS, propose_pagination
+from imgcrawl.pages.pagination import LINKS, NEXT_LINKS, pressed_in, propose_pagination
 from imgcrawl.pages.repeated import PagePlaces
 from imgcrawl.pages.versions import offered_versions
 from imgcrawl.patterns import UserPattern
@@ -78,6 +78,17 @@ def links(html: str) -> None:
     page.xpath(LINKS)
 
 
+def pressed(html: str) -> None:
+    page = Selector(html)
+    list(pressed_elements(page.root))
+    list(pressed_in(page))
+
+
+def classes(html: str) -> None:
+    page = PagePlaces(Selector(html), PAGE)
+    page.step_of(page.page.root.find(".//b"))
+
+
 def asks(html: str) -> None:
     page = Selector(html)
     login_forms(page)
@@ -118,6 +129,8 @@ READ: list[tuple[Callable[[str], object], list[str]]] = [
         ],
     ),
     (links, ["<link rel=next href=/><a rel=next href=/></a>" * 15_000]),
+    (pressed, ["<p onclick=a><b onclick=b><i onclick=c></i></b></p>\n<h3>x</h3>\n" * 8_000]),
+    (classes, ["<p class=a><b class=b><i class=c></i></b></p>\n<h3>x</h3>\n" * 8_000]),
     (
         asks,
         [
@@ -215,7 +228,7 @@ def test_a_declared_selector_is_tried_only_where_it_may_take_long(monkeypatch: p
         select(large, "//div[//a")
     monkeypatch.setattr(trials._trials, "is_quick", lambda *_, **__: 1 / 0)
     for query in ("a.g", "a[class~='g']::attr(href)", "//div/a[@class='g']/@href", "//a[text()]", "(//a)[last() - 1]",
-                  "div > a.g:not(.h)", "//*[self::a or self::b]/@href", "h1::text",
+                  "div > a.g:not(.h)", "//*[self::a or self::b]/@href", "h1::text", NEXT_LINKS, LINKS,
                   "//a[contains(@href, '//b.c')]"):  # fmt: skip
         select(large, query)
     for query in ("a.g, a.h", "div a", "a ~ a", "div:has(a)", "//div//a", "//a[//b]", "//a[.//b]", "//*[.='x']",

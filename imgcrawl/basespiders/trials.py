@@ -49,7 +49,7 @@ _OF_ITSELF = re.compile(r"(?<![\w-])self::(?=[\w*])")
 _TEST = r"\[(?:[\w-]++|(?:[^\[\]/.:|\w@-]++|@[\w*-]++|[\w-]++\(|(?:and|or|[0-9]++)\b|-)*+)\]"
 _STEP = rf"(?:text\(\)|@?[\w*-]++)(?:{_TEST})*+"
 _ONE_STEP = compile_possessive(
-    rf"\(?(?:\.?//?|descendant-or-self::|descendant::)?+{_STEP}(?:/{_STEP})*+\)?(?:{_TEST})?"
+    rf"\(?(?:/?(?:descendant-or-self|descendant)::|\.?//?)?+{_STEP}(?:/{_STEP})*+\)?(?:{_TEST})?"
 )
 _TEXT_OF_ALL = re.compile(r"\b(?:string|normalize-space|string-length|number)\(\s*+\)")
 

@@ -147,7 +147,7 @@ def _of_others(page: Selector, url: str, encoding: str) -> Iterator[str]:
         address = "" if is_empty(href) or is_file(href) else absolute(base, href, encoding)
         return bool(address) and address != url and not str(address).startswith((below, f"{url}?", f"{url}&"))
 
-    links: Iterable[Selector] = filter(leads_away, islice(page.xpath("//a[@href][*]"), _MOST_LINKS))
+    links: Iterable[Selector] = filter(leads_away, islice(page.xpath("/descendant::a[@href][*]"), _MOST_LINKS))
     around = islice(chain.from_iterable(page.xpath(f"//{name}") for name in _AROUND), _MOST_AROUND)
     yield from images_in(chain(around, links), url, base, encoding)
     for stated in page.xpath("//meta/@content").getall()[:_MOST_LINKS]:

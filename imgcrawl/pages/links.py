@@ -49,7 +49,9 @@ _PRESSED = compile_late(
     r"(?<![\w.$])(?:(?:window|document|self|top|parent)\.)*+(?:location(?:\.href)?\s*+(?:=|\.(?:assign|replace)\()|open\()\s*+"
     r"""(?:"([^"<>\s]{1,2000}+)"|'([^'<>\s]{1,2000}+)')\s*+(?![+\s])"""
 )
-_MAY_BE_PRESSED = "//*[@onclick or @data-href or (@role='link' and (@data-url or @data-link or @data-permalink))]"
+_MAY_BE_PRESSED = (
+    "/descendant::*[@onclick or @data-href or (@role='link' and (@data-url or @data-link or @data-permalink))]"
+)
 _ABOVE = 100  # elements around one
 _LEADS_TO = ("data-href", "data-url", "data-link", "data-permalink")
 _LEAST = 3  # slashes in the address of what is no start page

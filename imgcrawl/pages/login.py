@@ -31,7 +31,7 @@ _QUERY = compile_late(
 )
 # That are looked at: forms in each other, of which a parser makes 2,000, would each be gone through to its end.
 _MOST_FORMS, _MOST_FIELDS = 50, 200
-_PASSWORDS = f"(//input[translate(@type, 'PASWORD', 'pasword')='password'])[position() <= {_MOST_FIELDS}]"
+_PASSWORDS = f"(/descendant::input[translate(@type, 'PASWORD', 'pasword')='password'])[position() <= {_MOST_FIELDS}]"
 _MOST_ANSWERS, _MOST_LINKS = 100, 200
 # What a form that stands on each page of a site is in.
 _AROUND = frozenset({"header", "nav", "footer", "aside", "dialog"})

@@ -20,10 +20,11 @@ from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute, host_of
 
 # XPath of what `rel="next"` leads to, however that is spelt, and of this and all links. In one step: to unite two sets
-# takes as long as their sizes multiplied.
+# takes as long as their sizes multiplied; and so does, of elements in each other, what `//` and a condition find, which
+# libxml2 has to put in order: here and elsewhere one axis finds them.
 _IS_NEXT = "contains(concat(' ', translate(normalize-space(@rel), 'NEXT', 'next'), ' '), ' next ')"
-NEXT_LINKS = f"//*[self::link or self::a][{_IS_NEXT}]/@href"
-LINKS = f"//*[self::a or (self::link and {_IS_NEXT})]/@href"
+NEXT_LINKS = f"/descendant::*[self::link or self::a][{_IS_NEXT}]/@href"
+LINKS = f"/descendant::*[self::a or (self::link and {_IS_NEXT})]/@href"
 
 _NEXT = compile_late(
     r"\W*+(next|older|(?:(?:load|show|view|see) )?more|forward|"
@@ -50,7 +51,7 @@ _ADDRESSES = (
     "hx-get",
 )
 _ADDRESS = compile_late(r"[/?]|\.[a-z]{3,5}\Z", re.IGNORECASE)
-_PRESSED = f"//*[@onclick or self::turbo-frame or {' or '.join(f'@{name}' for name in _ADDRESSES)}]"
+_PRESSED = f"/descendant::*[@onclick or self::turbo-frame or {' or '.join(f'@{name}' for name in _ADDRESSES)}]"
 _WHEN_SEEN = re.compile("revealed|intersect")  # of htmx
 _FEW_ELEMENTS, _FEW_TEXTS, _FEW_WORDS = 30, 8, 200  # in a link, that are looked at
 _LABELS, _FEW_SIGNS = ("aria-label", "title", "alt"), 3  # of a link, and of the signs in one that has no words

@@ -28,7 +28,7 @@ NO_GALLERY = compile_late(
     re.IGNORECASE,
 )
 SURE = 0.7  # what is second best is not better than so much of the best
-_FEED = "(//*[contains(' rss feed urlset sitemapindex ', concat(' ', local-name(), ' '))])[1]"  # or a sitemap
+_FEED = "/descendant::*[contains(' rss feed urlset sitemapindex ', concat(' ', local-name(), ' '))][1]"  # or a sitemap
 _LEAST = 0.12  # of a weight
 _WITH_IMAGES = 0.9
 _FEW = 3
@@ -200,7 +200,7 @@ def images_at(page: PagePlaces, elements: Iterable[Any] | None = None) -> dict[A
 
 def image_elements(page: PagePlaces) -> list[Any]:
     """The `<img>` of a page."""
-    found: list[Any] = page.page.root.xpath("//*[self::img or self::amp-img]")
+    found: list[Any] = page.page.root.xpath("/descendant::*[self::img or self::amp-img]")
     return found[:MAX_ELEMENTS]
 
 

@@ -40,7 +40,8 @@ _ENTRY = frozenset(("hentry", "h-entry"))  # of a blog, by a microformat: such a
 _BACKGROUND = re.compile(r"background(-image)?\s*+:[^;]{0,500}?url\(", re.IGNORECASE)
 _IMAGE_TAGS = ("img", "picture", "amp-img")
 _MAY_SHOW = (
-    "//*[self::img or self::picture or self::amp-img or contains(@style, 'url(') or @data-bg or @data-background]"
+    "/descendant::*[self::img or self::picture or self::amp-img"
+    " or contains(@style, 'url(') or @data-bg or @data-background]"
 )
 
 
@@ -65,7 +66,7 @@ class PagePlaces:
     def links(self) -> dict[Any, str]:
         """The links of the page to other pages over HTTP, and what is pressed like one: element → address."""
         found: dict[Any, str] = {}
-        for element in self._root.xpath("//a[@href]")[:MAX_ELEMENTS]:
+        for element in self._root.xpath("/descendant::a[@href]")[:MAX_ELEMENTS]:
             link = element.get("href").strip()
             if link and not link.startswith("#") and (address := absolute(self.base, link, self.encoding)):
                 found[element] = address
@@ -170,7 +171,7 @@ class PagePlaces:
     @cached_property
     def _classes(self) -> Counter[tuple[str, str]]:
         """How many elements of a tag have a class."""
-        named = self._root.xpath("//*[@class]")
+        named = self._root.xpath("/descendant::*[@class]")
         return Counter((each.tag, name) for each in named for name in set(each.get("class").split()))
 
     def selector_of(self, elements: list[Any], found: set[Any], more: Sequence[str] = ()) -> str:
