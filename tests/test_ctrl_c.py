@@ -150,3 +150,22 @@ def test_a_page_is_read_to_its_end_where_nobody_would_take_it_back(server: Serve
         process.kill()
     assert process.returncode == ExitCode.STOPPED, log[-2000:]
     assert "was being read" not in log and "Traceback" not in log
+
+
+def test_a_terminal_that_is_closed_stops_a_crawl_in_order(server: Server, tmp_path: Path) -> None:
+    """It was killed at once, where docs/crawl.md says 3. The kernel and the shell each say so: no second Ctrl-C."""
+    server.add("/list", b"<a class=g href=/g/1>g</a>", headers=HTML)
+    server.add("/g/1", b"<title>g</title><img src=/1.jpg><img src=/2.jpg>", headers=HTML)
+    server.add("/1.jpg", jpeg())
+    server.add("/2.jpg", jpeg(comment="2"), delay=60)
+    arguments = {"list": server.url("/list"), "galleries": "a.g"}
+    process = start(tmp_path, "gallery", arguments, SHUTDOWN_TIMEOUT="0.5", ROBOTSTXT_OBEY="False")
+    try:
+        until(lambda: "/2.jpg" in server.paths() or process.poll() is not None)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGHUP)
+        log, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == ExitCode.STOPPED, log
+    assert [image["status"] for item in json.loads((tmp_path / "items.json").read_text()) for image in item["images"]]

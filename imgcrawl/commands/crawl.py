@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import sys
 from contextlib import suppress
 from difflib import get_close_matches
@@ -41,6 +42,7 @@ from imgcrawl.stopping import stop_in_order
 if TYPE_CHECKING:
     import argparse
     import asyncio
+    from types import FrameType
 
     from scrapy import Spider
     from scrapy.crawler import Crawler
@@ -204,6 +206,7 @@ def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str])
     """Run *crawler* to its end. Raises what kept it from starting."""
     task: asyncio.Task[None] = process.crawl(crawler, **spargs)
     process.stop = partial(stop_in_order, process.stop, crawler, task)  # type: ignore[method-assign] # no hook there
+    _stop_on_hangup()
     process.start()
     if not task.done() or task.cancelled():
         # The second Ctrl-C: nothing was closed, so nobody else judges, or takes the display away.
@@ -218,6 +221,18 @@ def _run(process: AsyncCrawlerProcess, crawler: Crawler, spargs: dict[str, str])
     reason = str(crawler.stats.get_value("finish_reason", ""))
     if reason.startswith(BAD_INPUT):
         raise InputError(reason.removeprefix(BAD_INPUT))
+
+
+def _stop_on_hangup() -> None:
+    """A terminal that is closed stops the crawl in order, as SIGTERM does, unless nohup has it go on. The shell says
+    so once more, which is not the second signal that ends it at once."""
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+
+        def hang_up(number: int, frame: FrameType | None) -> None:
+            signal.signal(number, signal.SIG_IGN)
+            signal.raise_signal(signal.SIGTERM)
+
+        signal.signal(signal.SIGHUP, hang_up)
 
 
 def _leave(code: int) -> NoReturn:
