@@ -190,7 +190,8 @@ class ImagePagesGallerySpider(PartPagesGallerySpider):
         for link in both_ends(root.iter("a", "option"), _MOST_LINKS):
             named = named_by(link)
             if _DIGIT.search(named) and (address := absolute(base, named, encoding)):
-                yield self.at_home(address), words_of(link), link.tag == "a" and leads_on(link, known)
+                text = words_of(link)
+                yield self.at_home(address), text, link.tag == "a" and leads_on(link, known, text)
         for named, number in addressed_by(response.selector, response.url, encoding):
             if address := absolute(base, named, encoding):
                 yield self.at_home(address), str(number or ""), not number

@@ -12,7 +12,7 @@ from parsel import Selector
 from imgcrawl.pages.bounds import MAX_IMAGES, bounded
 from imgcrawl.pages.candidates import image_candidates, is_empty, is_file, is_original, is_shown
 from imgcrawl.pages.facts import FactsReader, PageFacts
-from imgcrawl.pages.links import is_script, led_to, may_be_original
+from imgcrawl.pages.links import is_script, led_to, may_be_original, names_file
 from imgcrawl.pages.scripted import listed_images, scripted_images, styled_images
 from imgcrawl.pages.search import ImageSearch
 from imgcrawl.pages.series import images_in_series, originals_named
@@ -245,7 +245,9 @@ def _alike(href: str, root: Any, base: str, encoding: str) -> str:
     itself was asked for, and leads to a script."""
     if root.tag == "a":
         return href if is_script(href) else ""
-    candidates = image_candidates(dict(root.items())) if root.tag in IMAGES else []
+    if root.tag not in IMAGES or not ("?" in "".join((base, *root.values())) or names_file(href)):
+        return ""
+    candidates = image_candidates(dict(root.items()))
     shown = absolute(base, max(candidates)[1], encoding) if candidates else None
     return href if shown and may_be_original(href, shown, lambda link: absolute(base, link, encoding)) else ""
 

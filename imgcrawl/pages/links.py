@@ -168,6 +168,12 @@ def is_script(address: str) -> bool:
     return bool(query) and _SCRIPT.search(path) is not None
 
 
+def names_file(href: str) -> bool:
+    """Whether *href* has an image file's name within it, or in its query: `may_be_original` finds no other that is
+    around an image without a query in its address."""
+    return _NAME_WITHIN.search(href) is not None or _FILE_TOLD.search(href) is not None
+
+
 def may_be_original(href: str, shown: str, resolve: Callable[[str], str | None]) -> bool:
     """Whether *href*, of a link around the image *shown* of the same site, may lead to its original by how both are
     served: by one script, or by scripts that are told the same; or by a file's name in it, of another file of the site.

@@ -176,17 +176,18 @@ def words_of(link: Any) -> str:
     return " ".join("".join(islice(link.itertext(), _FEW_TEXTS))[:_FEW_WORDS].split())
 
 
-def leads_on(link: Any, known: NamesRead | None = None) -> bool:
+def leads_on(link: Any, known: NamesRead | None = None, text: str | None = None) -> bool:
     """Whether *link*, an element, says that it leads to the next page: by its words, a label, or its class, that of
-    what it stands in or, where it has no words, of a sign in it. *known* is what several calls share."""
+    what it stands in or, where it has no words, of a sign in it. *known* is what several calls share, *text* the
+    `words_of` the link."""
     known = NamesRead() if known is None else known
-    text = words_of(link)
+    text = words_of(link) if text is None else text
     signs = [] if text else list(islice(link.iterdescendants(), _FEW_SIGNS))
     labels = (next(filter(None, map(each.get, _LABELS)), "")[:_FEW_WORDS] for each in (link, *signs))
     around = link.getparent()
     classes = chain(*map(known.of, (link, *(() if around is None else (around,)), *signs)))
     said = (each.strip(" :·|-") for each in (text, *labels))
-    return any(len(each) <= 30 and says_next(each) for each in said) or any(map(_NEXT_CLASS.fullmatch, classes))
+    return any(0 < len(each) <= 30 and says_next(each) for each in said) or any(map(_NEXT_CLASS.fullmatch, classes))
 
 
 def is_next_of_pager(link: Any, known: NamesRead) -> bool:
