@@ -17,6 +17,7 @@ from scrapy.http import HtmlResponse
 from imgcrawl.basespiders import trials
 from imgcrawl.basespiders.base import select
 from imgcrawl.basespiders.following import next_stated
+from imgcrawl.basespiders.queries import said
 from imgcrawl.downloadermiddlewares.addressguard import AddressGuardMiddleware
 from imgcrawl.exceptions import InputError, RequestRefused
 from imgcrawl.exports.conditions import condition
@@ -84,6 +85,10 @@ def pressed(html: str) -> None:
     list(pressed_in(page))
 
 
+def declared(html: str) -> None:
+    select(HtmlResponse(PAGE, body=html.encode(), encoding="utf-8"), "//*[@onclick]")
+
+
 def classes(html: str) -> None:
     page = PagePlaces(Selector(html), PAGE)
     page.step_of(page.page.root.find(".//b"))
@@ -130,6 +135,7 @@ READ: list[tuple[Callable[[str], object], list[str]]] = [
     ),
     (links, ["<link rel=next href=/><a rel=next href=/></a>" * 15_000]),
     (pressed, ["<p onclick=a><b onclick=b><i onclick=c></i></b></p>\n<h3>x</h3>\n" * 8_000]),
+    (declared, ["<p onclick=a><b onclick=b><i onclick=c></i></b></p>\n<h3>x</h3>\n" * 8_000]),
     (classes, ["<p class=a><b class=b><i class=c></i></b></p>\n<h3>x</h3>\n" * 8_000]),
     (
         asks,
@@ -236,6 +242,16 @@ def test_a_declared_selector_is_tried_only_where_it_may_take_long(monkeypatch: p
         with pytest.raises(ZeroDivisionError):
             select(large, query)
         select(HtmlResponse(PAGE, body=b"<a href=/b></a>" * 200, encoding="utf-8"), query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["//b[@class]", "//*[@class='b']/@class", "//b[@class][contains(@class, 'b')]/i/@id", "//b[1]", "//b[@class][1]",
+     "//i[@id = 'k']/@id", "//b[@id + 1]", "//p[@class]//i/@id", "(//b[@class])[2]"],
+)  # fmt: skip
+def test_what_is_declared_finds_what_xpath_says(query: str) -> None:
+    page = HtmlResponse(PAGE, body=b"<p class=a><b class=b><i id=k></i></b><b class=bc><i id=l></i></b></p>" * 3)
+    assert select(page, query) == [said(node) for node in page.selector.xpath(query)]
 
 
 CATASTROPHES = [

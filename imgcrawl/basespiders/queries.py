@@ -14,8 +14,15 @@ from scrapy.http import JsonResponse, Response, TextResponse
 
 from imgcrawl.basespiders.trials import is_css
 from imgcrawl.pages.links import pressed_address
+from imgcrawl.possessive import compile_late
 
 _NO_ADDRESS = re.compile(r"\s*(?:#|javascript:|\Z)", re.IGNORECASE)
+# A first step with conditions that are no numbers, as these would count children. What `//` finds is put in order by
+# walking over siblings, one axis finds it in order.
+_CONDITION = (
+    r"""\[(?:@[\w-]++(?: ?= ?(?:"[^"]*+"|'[^']*+'))?|(?:contains|starts-with)\(@[\w-]++, ?(?:"[^"]*+"|'[^']*+')\))\]"""
+)
+_ANYWHERE = compile_late(rf"//(?=[\w*-]++(?:{_CONDITION})++(?:/|\Z))")
 _MOST = 100  # elements in one, that are looked at for what a click leads to
 
 
@@ -31,6 +38,7 @@ def each(page: Response | Selector, query: str) -> Iterator[Selector]:
         return
     if is_css(query):
         query = (HTMLTranslator() if top.type == "html" else GenericTranslator()).css_to_xpath(query)
+    query = _ANYWHERE.sub("/descendant::", query, 1) if _ANYWHERE.match(query) else query
     try:
         found = etree.XPath(query, namespaces=top.namespaces, smart_strings=False)(top.root)
     except etree.XPathError as error:
