@@ -90,7 +90,7 @@ class Workers:
                     await cancel_all(watching)
             if self.run_id or not self.refused:
                 done = await self._finish(self.terminal.speed.seconds)
-                done.refused = self.refused
+                done.refused = self.refused and not self.trouble
                 return done
             if self.plan.folder.is_unused:
                 self._tidy_up()
@@ -241,17 +241,18 @@ class Workers:
 
     async def _watch(self) -> None:
         while True:
-            if self.server and not self.server.is_alive():
-                logger.error("%s has ended; starting it again", self.server.program)
-                try:
+            try:
+                if self.server and not self.server.is_alive():
+                    logger.error("%s has ended; starting it again", self.server.program)
                     await asyncio.to_thread(self.server.start)
-                except InputError as error:
-                    self.trouble = str(error)
-                    self.stop()
-            with suppress(*OUTAGES):
-                counts, is_asked = await self.watch.look(len(self.processes), stopping=bool(self.signals))
-                self._look_for_loss(counts)
-                if is_asked and not self.signals:
+                with suppress(*OUTAGES):
+                    counts, is_asked = await self.watch.look(len(self.processes), stopping=bool(self.signals))
+                    self._look_for_loss(counts)
+                    if is_asked and not self.signals:
+                        self.stop()
+            except InputError as error:  # the server does not start, or somebody else has written into a key of ours
+                self.trouble = self.trouble or str(error)
+                if not self.signals:
                     self.stop()
             await asyncio.sleep(POLL_INTERVAL)
 
@@ -262,9 +263,10 @@ class Workers:
             counts = await inspect.counts(self.store)
             sums = await run_stats(self.store, self.run_id or counts["id"])
             await self.watch.remember()
-        except OUTAGES as error:
+        except (*OUTAGES, InputError) as error:
             counts, sums = dict.fromkeys(("dead", "queued", "leased"), 0) | {"id": None, "state": ""}, {}
-            self.trouble = self.trouble or f"Redis is gone ({error}), and with it what the workers have counted"
+            gone = f"Redis is gone ({error}), and with it what the workers have counted"
+            self.trouble = self.trouble or (str(error) if isinstance(error, InputError) else gone)
         # Another run may have begun by now, on another machine.
         over = counts["state"] == "done" if counts["id"] == self.run_id else self.over
         done = Outcome()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import threading
 import time
@@ -15,12 +16,14 @@ import pytest
 import redis
 from scrapy.settings import Settings
 
+from imgcrawl.exitcodes import ExitCode
 from imgcrawl.limits.backend import HostLimits, LimitRequest
 from imgcrawl.limits.redis import OUTAGES, limits_from_settings
-from tests.support.crawling import until
+from tests.support.crawling import start, until
 from tests.support.pages import Crawl, Site, pages, urls
 from tests.support.redis_cluster import redis_cluster
 from tests.support.redis_server import RedisServer
+from tests.support.server import Answer, Server, jpeg
 
 
 def crawled_by_two_workers(folder: Path, url: str, **parameters: Any) -> Crawl:
@@ -88,6 +91,30 @@ def test_a_foreign_key_ends_the_worker_in_one_sentence_and_the_next_goes_on(
         client.rename("aside", run)
         assert crawl.start(lists="6").wait(40) == 0
         assert urls(crawl) == pages(120)
+
+
+def test_a_foreign_key_ends_all_workers_in_one_sentence_and_what_they_had_is_in_the_feed(
+    tmp_path: Path, own_redis_server: RedisServer, server: Server
+) -> None:
+    """Their parent ended with a traceback, or as at bad input, and wrote no feed."""
+    html = {"Content-Type": "text/html"}
+    server.add("/list", b"".join(b"<a class=g href=/g/%d>g</a>" % number for number in range(60)), headers=html)
+    server.add("*", lambda request: Answer(b"<title>g</title><img src=/i.jpg>", headers=html, delay=0.2))
+    server.add("/i.jpg", jpeg())
+    arguments = {"list": server.url("/list"), "galleries": "a.g", "images": "img"}
+    options = ["-O", "items.json", "--workers", "2"]
+    process = start(tmp_path, "gallery", arguments, REDIS_URL=own_redis_server.url, options=options)
+    try:
+        with own_redis_server.client() as client:
+            until(lambda: sum(path.startswith("/g/") for path in server.paths()) > 20 or process.poll() is not None)
+            client.pipeline().delete("{gallery:requests}:workers").set("{gallery:requests}:workers", "theirs").execute()
+        log, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == ExitCode.FAILED, log
+    assert "key {gallery:requests}:workers holds a string, expected a zset" in log
+    assert "Traceback" not in log
+    assert json.loads((tmp_path / "items.json").read_text())
 
 
 @pytest.mark.parametrize("name", ["limits", "limits:ranks", "limits:clock", "limits:hosts"])
