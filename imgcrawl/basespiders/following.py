@@ -17,6 +17,7 @@ from imgcrawl.digits import whole
 from imgcrawl.pages.pagerforms import Posted, next_posted
 from imgcrawl.pages.pagination import NEXT_LINKS
 from imgcrawl.pages.saidnext import next_pressed, next_said
+from imgcrawl.pages.statednext import more_in_data
 from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute, host_of
 
@@ -85,7 +86,8 @@ def next_unnamed(response: Response, shown: int) -> str:
     for counted in islice(_COUNTED.finditer(text_of(response, "//body")), _FEW_COUNTS):
         if int(counted[1]) == shown < (whole(re.sub(r"\D", "", counted[2]), _MANY) or 0):
             return f"it says {counted[0]!r}, and names no page with the others; {remedy}"
-    return ""
+    said = more_in_data(cast("TextResponse", response).selector)
+    return f"its data says {said!r}, and names no address of the next page; {remedy}" if said else ""
 
 
 def next_stated(response: Response) -> list[str]:

@@ -27,6 +27,7 @@ from imgcrawl.pages.morelinks import more_linked
 from imgcrawl.pages.outside import outside_loop, size_of
 from imgcrawl.pages.pagerforms import addressed_by
 from imgcrawl.pages.pagination import NEXT_LINKS, leads_on, named_by, words_of
+from imgcrawl.pages.statednext import next_in_data
 from imgcrawl.urls import absolute
 
 _PAGE = re.compile("page|页|頁|ページ|страниц|seite", re.IGNORECASE)
@@ -177,7 +178,10 @@ class ImagePagesGallerySpider(PartPagesGallerySpider):
         offsets = sorted((to for to in nexts if offset_in(gallery, to) > before), key=partial(offset_in, gallery))
         if offsets or not isinstance(response, TextResponse) or not is_page(response):
             return offsets
-        return more_linked(response.selector, response.url, gallery, *base_and_encoding(response))
+        place = base_and_encoding(response)
+        stated = (absolute(place[0], address, place[1]) for address in next_in_data(response.selector))
+        goes_on_at = [self.at_home(each) for each in stated if each and goes_on(gallery, self.at_home(each), number)]
+        return goes_on_at or more_linked(response.selector, response.url, gallery, *place)
 
     def _links_of(self, response: Response) -> Iterator[tuple[str, str, bool]]:
         """The first links and options of a choice with a number in them on a page, and what its forms send: where each

@@ -19,6 +19,7 @@ from imgcrawl.pages.nextwords import number_said
 from imgcrawl.pages.pagerforms import addressed_by
 from imgcrawl.pages.pagination import is_next_of_pager, leads_on, named_by, pressed_in, says_next, words_of
 from imgcrawl.pages.sizes import size_of
+from imgcrawl.pages.statednext import next_in_data
 from imgcrawl.pages.visible import is_hidden
 from imgcrawl.possessive import compile_late
 from imgcrawl.urls import absolute, host_of
@@ -97,7 +98,8 @@ def next_said(
         beside = [each for each in dict.fromkeys(plain) if each and _is_beside(url, each)]
         within = [each for each in found if each not in shown and _is_within(url, each)]
         within = within if len(within) == 1 else []
-        return in_words or by_number or beside or within or _indexed(links, url, base, encoding)
+        said_so = in_words or by_number or beside or within or _indexed(links, url, base, encoding)
+        return said_so or _in_data(page, url, base, encoding, number)
     # What says "next", an arrow, may lead to the last page, or to the next ten of them.
     goes_to = _number_of(in_words[0], by_number[0], own + 1)
     return in_words if goes_to is not None and goes_to <= own else by_number
@@ -226,6 +228,11 @@ def _is_beside(url: str, other: str) -> bool:
 def _indexed(links: Iterable[Any], url: str, base: str, encoding: str) -> list[str]:
     said = ((words_of(link), absolute(base, link.get("href") or "", encoding)) for link in links if link.tag == "a")
     return next_in_index(url, ((words, address) for words, address in said if address and len(words) <= _LONGEST))
+
+
+def _in_data(page: Selector, url: str, base: str, encoding: str, number: int) -> list[str]:
+    found = (absolute(base, address, encoding) for address in next_in_data(page, attributes=True))
+    return [each for each in dict.fromkeys(found) if each and _is_of_the_list(url, each, number + 1)]
 
 
 def _is_within(url: str, other: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from scrapy.http import HtmlResponse
 
 from imgcrawl.basespiders.following import next_unnamed
 from imgcrawl.pages.saidnext import next_pressed, next_said
+from imgcrawl.pages.statednext import more_in_data
 from tests.basespiders.test_every_gallery import add, add_galleries, gallery_crawl, links, names
 from tests.support.server import Server
 
@@ -269,6 +271,72 @@ def test_lists_and_galleries_whose_pager_is_a_form_of_numbers_are_read_to_their_
     assert run.code == 0
     images = {item["url"][-1]: [image["url"].rpartition("/")[2] for image in item["images"]] for item in run.items}
     assert images == {"1": ["1", "12", "13"], "2": ["2"], "3": ["3"]}
+
+
+JSON = "<script type=application/json>{}</script>"
+IN_DATA = {
+    JSON.format('{"pagination": {"next": "/list?page=2"}}'): ["http://h/list?page=2"],
+    JSON.format(r'{"links": {"next": {"href": "http:\/\/h\/list?a=1\u0026page=2"}}}'): ["http://h/list?a=1&page=2"],
+    r'<script>self.__next_f.push([1,"{\"nextUrl\":\"/list?page=2\"}"])</script>': ["http://h/list?page=2"],
+    '<div data-page=\'{"next_page_url":"/list?page=2"}\'></div>': ["http://h/list?page=2"],
+    # Of comments, of a show, without its number, elsewhere, for search engines.
+    JSON.format('{"comments": {"next": "/list?page=2"}}'): [],
+    JSON.format('{"previous": "/post/1", "next": "/post/3", "nextUrl": "/list?page=", "nextPage": "/list/{page}"}'): [],
+    JSON.format('{"next": "http://other/list?page=2", "nextPage": null}'): [],
+    '<script type="application/ld+json">{"next": "/list?page=2"}</script>': [],
+}
+
+
+@pytest.mark.parametrize("markup", IN_DATA)
+def test_the_next_page_as_the_data_of_a_page_names_it(markup: str) -> None:
+    assert next_said(Selector(f"<body>{markup}"), LIST, LIST, "utf-8") == IN_DATA[markup]
+
+
+COUNTED = {
+    '{"albums": [{"id": 7}], "nextPage": 2, "totalPages": 7}': "totalPages: 7",
+    '{"meta": {"current_page": 1, "last_page": "3"}}': "last_page: 3",
+    '{"content": [], "totalPages": 3, "number": 0}': "totalPages: 3",
+    '{"pageInfo": {"endCursor": "x", "hasNextPage": true}}': "hasNextPage: true",
+    '{"page": 1, "totalPages": 1, "pageInfo": {"hasNextPage": false}}': "",
+    '{"page": 3, "totalPages": 3}': "",
+    '{"totalPages": 3}': "",
+    '{"related": {"page": 1, "totalPages": 3}}': "",
+    '{"albums": {"pageInfo": {"hasNextPage": true}}, "tags": {"pageInfo": {"hasNextPage": true}}}': "",
+}
+
+
+@pytest.mark.parametrize("data", COUNTED)
+def test_what_the_data_of_a_page_says_by_which_the_list_has_more(data: str) -> None:
+    assert more_in_data(Selector(f"<body>{JSON.format(data)}")) == COUNTED[data]
+
+
+def test_data_made_to_cost_time_is_read_in_bounded_time() -> None:
+    before = time.process_time()
+    for text in (
+        '"next":{' * 100_000,
+        '"next" ' * 100_000 + " " * 500_000,
+        '"pager":{' * 100_000,
+        '"last_page":2' * 70_000,
+    ):
+        page = Selector(f"<body><script>{text}</script>")
+        next_said(page, LIST, LIST, "utf-8")
+        more_in_data(page)
+    assert time.process_time() - before < 5
+
+
+def test_a_list_whose_next_page_stands_in_data_alone_is_walked_or_told(server: Server, tmp_path: Path) -> None:
+    add_galleries(server)
+    add(server, {"/all": links("/g/1") + JSON.format('{"pagination": {"next": "/all?page=2"}}')})
+    add(server, {"/all?page=2": links("/g/2") + JSON.format('{"pagination": {"next": null}}')})
+    add(server, {"/g/1": "<img src=/i/1>" + JSON.format('{"next": "/g/1?page=2"}'), "/g/1?page=2": "<img src=/i/12>"})
+    add(server, {"/told": links("/g/3") + JSON.format('{"nextPage": 2, "totalPages": 7}')})
+    run = gallery_crawl(server, tmp_path / "walked", "/all", galleries="a.g")
+    assert names(run) == ["1", "2"], run.log
+    assert {image["url"].rpartition("/")[2] for image in run.images} == {"1", "12", "2"}
+    assert run.code == 0
+    told = gallery_crawl(server, tmp_path / "told", "/told", galleries="a.g")
+    assert told.code == 1
+    assert "its data says 'totalPages: 7', and names no address of the next page; if its pages have" in told.log
 
 
 def test_a_list_whose_pages_have_words_as_addresses_is_walked(server: Server, tmp_path: Path) -> None:
