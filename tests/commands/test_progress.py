@@ -46,6 +46,7 @@ with progress.CommandProgress(lambda: "outside"):
 COMMAND = """
 from scrapy.cmdline import execute
 
+progress.PATIENCE = 0  # what a crawl does before its display may be done in a moment
 execute(["scrapy", *sys.argv[1:]])
 """
 
