@@ -35,7 +35,7 @@ def measure(bench: Bench) -> Result:
         base=ALONE,
         lacks={SHARED: "", ALONE: "4 workers are 4 guests"},
     )
-    sizes = (300, 100) if bench.short else (800, 280)
+    sizes = (150, 50) if bench.short else (800, 280)
     try:
         with redis_server(bench.work / "redis") as port:
             job = Job("", addresses(bench, []), bench.work / "store", redis=f"redis://127.0.0.1:{port}/0")

@@ -81,7 +81,7 @@ def _report(host: str) -> LimitRequest:
 
 async def _each(server: Redis, everybody: list[RedisLimits], requests: Any) -> tuple[float, float, float]:
     """Microseconds, bytes sent and heard of an exchange, when each worker has one; the second time that it has."""
-    turns = max(2, 400 // len(everybody))
+    turns = max(2, 200 // len(everybody))
     for turn in range(turns):
         if turn == 1:
             before = _counted(server)

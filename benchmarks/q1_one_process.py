@@ -47,7 +47,8 @@ def measure(bench: Bench) -> Result:
     )
     site = Site(600 if bench.short else 1200)
     present = bench.present(SHORT if bench.short else (*PEERS, peers.REQUESTS_PROCESSES), result)
-    for cores, server in ((None, None), (bench.client_core, bench.server_core)):
+    held = [(bench.client_core, bench.server_core)]
+    for cores, server in held if bench.short else [(None, None), *held]:
         with static_server(site, CACHE, server) as address:
             if cores:
                 result.notes.append(_capacity(address, site))

@@ -20,9 +20,9 @@ COLUMNS = ["p99 ms", "p99 of timers ms", "longest ms", "CPU of the longest step 
 # What comes in: kind and number of galleries on the list (`benchmarks.heavy`), with --short (0: not at all) and else.
 CASES = {
     "dense pages of 1 MB": ("dense1000", 2, 25),
-    "dense pages of 3 MB": ("dense3000", 1, 10),
+    "dense pages of 3 MB": ("dense3000", 0, 10),
     "32 images of 100 MB, and pages of 1 MB": ("huge", 0, 1),
-    "32 pages of 100 MB, and others of 1 MB": ("hugepage", 4, 32),
+    "32 pages of 100 MB, and others of 1 MB": ("hugepage", 2, 32),
     "JPEG, PNG and WebP of 24 megapixels": ("photos", 1, 3),
     "a gallery of 20,000 addresses that are refused": ("refused", 0, 1),
     "a gallery of 100,000 images, stopped with Ctrl-C": ("many", 1, 1),
@@ -32,7 +32,7 @@ STOPPED_AFTER = 1_500  # images
 
 def measure(bench: Bench) -> Result:
     result = Result("(6) Event loop lag and memory while what is large comes in", COLUMNS, "p99 ms")
-    site = Site(12 if bench.short else 40, "large")
+    site = Site(12 if bench.short else 24, "large")
     with own_server(site, CACHE, None) as address:
         everything = addresses(bench, (address.base + path for path in site.paths()))
         for peer in bench.rounds_of(bench.present(PEERS[:1] if bench.short else PEERS, result)):
