@@ -232,6 +232,15 @@ def test_addresses_in_text_may_be_quoted_bracketed_or_without_a_scheme(tmp_path:
         ("a.jsonl", '{"id": 1, "photo": {"url": "https://a.org/1.jpg", "w": 9}}\n', [["https://a.org/1.jpg"]]),
         ("a.jsonl", '{"photos": [{"src": "https://a.org/1.jpg"}, "https://a.org/2 3.jpg"]}\n',
          [["https://a.org/1.jpg", "https://a.org/2 3.jpg"]]),
+        ("a.txt", "https://a.org/1.jpg\nhttps://a.org/2.jpg\n" + "\0" * 4000, [["https://a.org/1.jpg"], ["https://a.org/2.jpg"]]),
+        ("a.json", '{\n  "url": "https://a.org/1.jpg"\n}\n{\n  "url": "https://a.org/2.jpg", "x": [1]\n}\n',
+         [["https://a.org/1.jpg"], ["https://a.org/2.jpg"]]),
+        ("a.jsonl", '{\n "image_urls": ["https://a.org/1.jpg",\n "https://a.org/2.jpg"]\n}\n', [["https://a.org/1.jpg", "https://a.org/2.jpg"]]),
+        ("a.txt", "['https://a.org/1.jpg',\n 'https://a.org/2.jpg', 'https://a.org/3.jpg']\n",
+         [["https://a.org/1.jpg"], ["https://a.org/2.jpg", "https://a.org/3.jpg"]]),
+        ("a", "[\n    'https://a.org/1.jpg',\n    'https://a.org/2_(3).jpg',\n],\n", [["https://a.org/1.jpg"], ["https://a.org/2_(3).jpg"]]),
+        ("a.txt", "// mine\nhttps://a.org/1.jpg\n  out=one.jpg\n\tdir=/x\nhttps://a.org/2.jpg)\n  header=Referer: https://a.org/\n",
+         [["https://a.org/1.jpg"], ["https://a.org/2.jpg)"]]),
     ],
 )  # fmt: skip
 def test_addresses_as_people_write_them(tmp_path: Path, name: str, text: str, expected: list[list[str]]) -> None:

@@ -1,4 +1,4 @@
-"""Lists whose rows are no lines: Parquet, and one JSON array. The libraries that read them are loaded when needed."""
+"""Lists whose rows are no lines: Parquet, a JSON array, JSON objects printed over several. Readers load when needed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}  # each reserves address space, which is 
 class ObjectRecords:
     """The rows of *source*, which is Parquet or (`format` "json") one JSON array, numbered from 1, with their names.
 
-    *place* is where the rows are in JSON, as ijson names it."""
+    *place* is where the rows are in JSON, as ijson names it; "" are objects one after the other."""
 
     source: Source
     format: str
@@ -105,7 +105,7 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any] | None]:
 
 def _array_items(source: Source, place: str, ijson: Any) -> Iterator[Any]:
     stream = _Bounded(source.text_chunks())
-    for item in ijson.items(stream, place, use_float=True, buf_size=_PIECE):
+    for item in ijson.items(stream, place, use_float=True, buf_size=_PIECE, multiple_values=not place):
         stream.since_item = stream.depth = 0
         yield float(item) if isinstance(item, Decimal) else item
 

@@ -27,6 +27,7 @@ from imgcrawl.rows.records import (
     excerpt_of,
     format_of,
     has_objects_in_lines,
+    is_printed_object,
     rows_of_object,
 )
 from imgcrawl.rows.source import Source, open_source
@@ -36,8 +37,6 @@ logger = logging.getLogger(__name__)
 
 SAMPLE = 100  # rows of which one must be good before a list is believed
 MAX_SAMPLE = 1 << 24  # characters of JSON, after which no more rows are held to be looked at together
-
-
 MAX_PAGE = 1 << 18  # characters of JSON, after which a page of rows has no more; what is shared takes four times that
 
 
@@ -187,6 +186,8 @@ def open_records(
         within = rows_of_object(head) if is_object else ""
         if within:
             logger.info("List %r: its rows are those in %r", str(source.path), within)
+        elif is_object and is_printed_object(head):
+            return ObjectRecords(source, format, "")
         return ObjectRecords(source, format, f"{within}.item" if within else "item")
     lines = lines_of(head) if format in ("csv", "tsv") else []
     if delimiter is None:

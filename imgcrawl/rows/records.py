@@ -25,6 +25,11 @@ BROKEN = "the file is broken from here on"  # how the reason begins after which 
 ALWAYS_LINES = (".jsonl", ".jl", ".ndjson")
 OBJECT_FORMATS = {"jsonl", "json", "parquet"}  # whose records have names for their values
 EXCERPT = 80  # characters of a bad row that are shown
+# Lines of text that have no value: comments, and what aria2 is told of the address above.
+_NO_VALUE = re.compile(r"\s*(?:#|// )|(?=\s)\s*+(?:(?:header|referer|[a-z-]*proxy)=|[a-z][a-z0-9-]*=(?!.*://))")
+# How a list begins and ends that is printed in several lines, with what is in quotes.
+_OPENED = re.compile(r"\s*[\[({]\s*(?=$|['\"][^\])}]*+(?<=,)$)")
+_CLOSED = re.compile(r"(?:^|(?<=['\"\s]))[\])}][,;]?\s*$")
 
 
 class BadRow(NamedTuple):
@@ -74,7 +79,9 @@ class Records:
             fields: Any
             try:
                 text = _text(raw).removeprefix("\ufeff")  # of each of the files that were put together
-                if not text or text.isspace() or (is_text and text.lstrip().startswith("#")):
+                if is_text:
+                    text = _without_bracket(text)
+                if not text or text.isspace() or (is_text and _NO_VALUE.match(text)):
                     continue
                 if is_text:
                     fields = [text]
@@ -108,12 +115,19 @@ def format_of(file: Path, name: Path, decoded: str, format: str | None) -> str:
     if suffix == ".json" and first.startswith("["):
         return "json"
     if re.match(r'\{\s*"', first) and suffix not in FORMATS["csv"] + FORMATS["tsv"]:
-        return "json" if suffix not in ALWAYS_LINES and rows_of_object(decoded) else "jsonl"
+        within = suffix not in ALWAYS_LINES and rows_of_object(decoded)
+        return "json" if within or is_printed_object(decoded) else "jsonl"
     by_name = (known for known, suffixes in FORMATS.items() if suffix in suffixes)
-    found = next(by_name, "") or _format_by_content(first, decoded.lstrip().partition("\n")[0])
-    if found == "text" and (delimiter := delimiter_in(lines_of(decoded))):
+    line = decoded.lstrip().partition("\n")[0]
+    found = next(by_name, "") or _format_by_content(first, line)
+    if found == "text" and not _OPENED.match(line.rstrip()) and (delimiter := delimiter_in(lines_of(decoded))):
         return "tsv" if delimiter == "\t" else "csv"
     return found
+
+
+def is_printed_object(decoded: str) -> bool:
+    """Whether *decoded* begins with an object that is printed over several lines, as `jq` does it."""
+    return decoded.lstrip().partition("\n")[0].strip() == "{"
 
 
 def rows_of_object(decoded: str) -> str:
@@ -139,6 +153,8 @@ def _format_by_content(first: str, line: str) -> str:
         return "jsonl"
     if re.match(r'\[\s*[\[{"]', first):
         return "json"
+    if _OPENED.match(line.rstrip()):
+        return "text"
     return "tsv" if "\t" in line else "csv"
 
 
@@ -215,9 +231,20 @@ def _has_lone_quote(line: str) -> bool:
     return False
 
 
+def _without_bracket(text: str) -> str:
+    """*text* without the bracket of a list that begins in it, or ends, and not both."""
+    closed = _CLOSED.search(text[-EXCERPT:])
+    if closed and not any(opening in text for opening in "[({"):
+        return text.rstrip().rstrip(",;")[:-1]
+    opened = _OPENED.match(text.rstrip())
+    return text[opened.end() :] if opened else text
+
+
 def _text(raw: bytes) -> str:
     if len(raw) > MAX_LINE:
         raise Unreadable(f"a line longer than {MAX_LINE} bytes")
+    if not raw.strip(b"\0"):  # at the end of a file whose room was taken before it was written
+        return ""
     if b"\0" in raw:
         raise Unreadable("a NUL byte")
     try:

@@ -133,7 +133,7 @@ def open_source(path: str | os.PathLike[str], encoding: str) -> tuple[Source, Pa
         raise InputError(f"list {str(path)!r} cannot be read: {told}; expected a file of rows") from error
     name = Path(member or (file.stem if packing == "gzip" and file.suffix.lower() == ".gz" else file.name))
     encoding, decoded = _decoded_head(file, head, encoding)
-    if decoded.count("\0") * 10 > len(decoded):
+    if not decoded.strip("\0") or decoded.rstrip("\0").count("\0") * 10 > len(decoded):
         raise InputError(
             f"list {str(file)!r} holds zero bytes, as binary files and UTF-16 without a byte order mark do; "
             "expected text, or the name of its encoding"
