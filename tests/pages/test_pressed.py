@@ -35,6 +35,28 @@ def test_what_a_click_leads_to(stated: str) -> None:
     assert pressed_address(page.css("div")[0].root) == CARDS[stated].format(7)
 
 
+DECLARED = {
+    "<a href=\"javascript:openAlbum('/g/7')\">": "/g/7",
+    "<a href=' JavaScript:void openAlbum(\"https://h.org/g/7\", this)'>": "https://h.org/g/7",
+    "<a href='#' onclick=\"show('//h.org/g/7'); return false\">": "//h.org/g/7",
+    "<option value=/g/7>": "/g/7",
+    "<option value=show.php?g=7>": "show.php?g=7",
+    # Words, a number, and what is put together.
+    "<option value=all>": "",
+    "<option value='a / b'>": "",
+    "<a href='javascript:openAlbum(7)'>": "",
+    "<a href=\"javascript:openAlbum('seven')\">": "",
+    "<a href=/g/8 title=\"('/g/7')\">": "",
+}
+
+
+@pytest.mark.parametrize("markup", DECLARED)
+def test_what_a_click_leads_to_on_what_the_user_named(markup: str) -> None:
+    element = Selector(f"<body>{markup}x").css("body > *")[0].root
+    assert pressed_address(element, is_declared=True) == DECLARED[markup]
+    assert pressed_address(element) == ""
+
+
 def test_what_is_around_a_link_or_in_one_is_left_to_that() -> None:
     links = "<div data-href=/1><p><a href=/a>x</a></p></div><a href=/b><i data-href=/2></i></a>"
     page = Selector(f"<body>{links}<i data-href=/3>")
@@ -51,7 +73,7 @@ def test_such_cards_are_proposed_for_galleries(stated: str) -> None:
     assert (found.css, found.addresses) == ("div.card", tuple(f"http://h/g/{n}" for n in range(6)))
 
 
-@pytest.mark.parametrize("galleries", ["div.card", ""])
+@pytest.mark.parametrize("galleries", [".card", ""])
 def test_a_list_of_such_cards_is_walked(server: Server, tmp_path: Path, galleries: str) -> None:
     add_galleries(server)
     stated = list(CARDS)[:3] if galleries else list(CARDS)[:1] * 3
@@ -60,8 +82,9 @@ def test_a_list_of_such_cards_is_walked(server: Server, tmp_path: Path, gallerie
     )
     dead = (
         "<div class=card data-url=/g/4>x</div><div class=card><a href='#' onclick=\"location.href='/g/5'\">x</a></div>"
+        "<a class=card href=\"javascript:show('/g/6')\">x</a><select><option class=card value=/g/7>x</select>"
     )
     add(server, {"/list": f"<h1>All</h1>{cards}{dead if galleries else ''}"})
     arguments = {"galleries": galleries} if galleries else {}
     run = crawl(tmp_path, "gallery", {"list": server.url("/list"), **arguments})
-    assert names(run) == (["1", "2", "3", "4", "5"] if galleries else ["1", "2", "3"])
+    assert names(run) == ([str(n) for n in range(1, 8)] if galleries else ["1", "2", "3"])
