@@ -51,7 +51,7 @@ _PRESSED = compile_late(
 )
 # The address that a script is told first: `openAlbum('/g/7', this)`.
 _TOLD_SCRIPT = compile_late(r"""\(\s*+(["'])((?:https?:)?/(?:(?!\1)[^<>\s]){1,2000}+)\1""", re.IGNORECASE)
-_MAY_LEAD = re.compile(r"[^\s/?.]*[/?.]\S*\Z")  # an option's value, which may be a word or a number
+_MAY_LEAD = compile_late(r"[^\s/?.]*[/?.]\S*\Z")  # an option's value, which may be a word or a number
 _MAY_BE_PRESSED = (
     "/descendant::*[@onclick or @data-href or (@role='link' and (@data-url or @data-link or @data-permalink))]"
 )

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from imgcrawl.addresses import addresses_in
 from imgcrawl.exceptions import InputError
 from imgcrawl.lines import printable
+from imgcrawl.possessive import compile_late
 from imgcrawl.rows.source import FORMATS, MAX_LINE, Source
 from imgcrawl.rows.tables import delimiter_in, lines_of, rows_within
 
@@ -26,10 +27,10 @@ ALWAYS_LINES = (".jsonl", ".jl", ".ndjson")
 OBJECT_FORMATS = {"jsonl", "json", "parquet"}  # whose records have names for their values
 EXCERPT = 80  # characters of a bad row that are shown
 # Lines of text that have no value: comments, and what aria2 is told of the address above.
-_NO_VALUE = re.compile(r"\s*(?:#|// )|(?=\s)\s*+(?:(?:header|referer|[a-z-]*proxy)=|[a-z][a-z0-9-]*=(?!.*://))")
+_NO_VALUE = compile_late(r"\s*(?:#|// )|(?=\s)\s*+(?:(?:header|referer|[a-z-]*proxy)=|[a-z][a-z0-9-]*=(?!.*://))")
 # How a list begins and ends that is printed in several lines, with what is in quotes.
-_OPENED = re.compile(r"\s*[\[({]\s*(?=$|['\"][^\])}]*+(?<=,)$)")
-_CLOSED = re.compile(r"(?:^|(?<=['\"\s]))[\])}][,;]?\s*$")
+_OPENED = compile_late(r"\s*[\[({]\s*(?=$|['\"][^\])}]*+(?<=,)$)")
+_CLOSED = compile_late(r"(?:^|(?<=['\"\s]))[\])}][,;]?\s*$")
 
 
 class BadRow(NamedTuple):

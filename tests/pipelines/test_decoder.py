@@ -36,8 +36,15 @@ def site(server: Server) -> Server:
 
 def decoders_of(process: subprocess.Popen[str]) -> set[int]:
     """Those that have begun."""
-    commands = {pid: Path(f"/proc/{pid}/cmdline") for pid in children_of(process.pid)}
-    return {pid for pid, command in commands.items() if b"imgcrawl.images.decoder" in command.read_bytes()}
+    return {pid for pid in children_of(process.pid) if b"imgcrawl.images.decoder" in command_of(pid)}
+
+
+def command_of(pid: int) -> bytes:
+    """Empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def crawl_with_a_frozen_decoder(site: Server, folder: Path) -> tuple[subprocess.Popen[str], int]:
