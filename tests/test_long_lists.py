@@ -24,7 +24,7 @@ from tests.support.server import Answer, Server
 from tests.support.server import Request as ServerRequest
 
 HTML = {"Content-Type": "text/html"}
-AHEAD, PAGES, CHILDREN = 150, 700, 400
+AHEAD, PAGES, CHILDREN = 150, 700, 200
 
 
 class Held:
@@ -271,7 +271,7 @@ class Wide(Spider):
         yield Request(self.url)
 
     def parse(self, response: Response) -> Iterator[Request]:
-        for number in range(OUTBOX_LIMIT * 5):
+        for number in range(OUTBOX_LIMIT * 2):
             yield Request(f"{self.url}/{number}")
 
 
