@@ -165,6 +165,14 @@ def test_a_json_array_is_read_item_by_item(tmp_path: Path, encoding: str, indent
     assert [row.line for row in reader.rows(after=1)] == [2, 3]
 
 
+@pytest.mark.parametrize("text", ['[{"url": "//h/1"}, null, 5]', '{\n"url": "//h/1"\n}\nnull 5\n'])
+def test_values_without_fields_among_objects(tmp_path: Path, text: str) -> None:
+    (tmp_path / "l.json").write_text(text)
+    rows = list(open_address_list(tmp_path / "l.json")[0])
+    assert values(rows) == [["//h/1"]]
+    assert bad(rows) == [(2, "no field 'url'"), (3, "no field 'url'")]
+
+
 def test_an_array_of_addresses_and_one_that_breaks_off(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text('["http://h/1",\n "http://h/2", {"url"')
     one, two, broken = open_address_list(tmp_path / "list.json")[0]
@@ -239,6 +247,8 @@ def test_addresses_in_text_may_be_quoted_bracketed_or_without_a_scheme(tmp_path:
         ("a.txt", "['https://a.org/1.jpg',\n 'https://a.org/2.jpg', 'https://a.org/3.jpg']\n",
          [["https://a.org/1.jpg"], ["https://a.org/2.jpg", "https://a.org/3.jpg"]]),
         ("a", "[\n    'https://a.org/1.jpg',\n    'https://a.org/2_(3).jpg',\n],\n", [["https://a.org/1.jpg"], ["https://a.org/2_(3).jpg"]]),
+        ("a.txt", "['https://a.org/1_(2).jpg',\r\n 'https://a.org/[3].jpg'] \r\n('https://a.org/4.jpg', 'https://a.org/5.jpg'),\n",
+         [["https://a.org/1_(2).jpg"], ["https://a.org/[3].jpg"], ["https://a.org/4.jpg", "https://a.org/5.jpg"]]),
         ("a.txt", "// mine\nhttps://a.org/1.jpg\n  out=one.jpg\n\tdir=/x\nhttps://a.org/2.jpg)\n  header=Referer: https://a.org/\n",
          [["https://a.org/1.jpg"], ["https://a.org/2.jpg)"]]),
     ],

@@ -13,7 +13,7 @@ from parsel.csstranslator import GenericTranslator, HTMLTranslator
 from scrapy.http import JsonResponse, Response, TextResponse
 
 from imgcrawl.basespiders.trials import is_css
-from imgcrawl.pages.links import pressed_address
+from imgcrawl.pages.links import pressed_address, told_address
 from imgcrawl.possessive import compile_late
 
 _NO_ADDRESS = re.compile(r"\s*(?:#|javascript:|\Z)", re.IGNORECASE)
@@ -85,9 +85,9 @@ def _is_live(link: Any) -> bool:
 
 
 def _pressed_in(node: Selector) -> Selector | None:
-    """The address that a click on *node*, or on the first in it that has one, leads to."""
+    """The address that a click on *node*, or on the first in it that has one, leads to; else what *node* tells."""
     pressed = (pressed_address(each, is_declared=True) for each in islice(node.root.iter("*"), _MOST))
-    address = next(filter(None, pressed), "")
+    address = next(filter(None, pressed), "") or told_address(node.root)
     return node.__class__(root=address, type=node.type) if address else None
 
 

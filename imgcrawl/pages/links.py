@@ -144,21 +144,22 @@ def led_to(href: str, page: str, resolve: Callable[[str], str | None]) -> str:
 def pressed_address(element: Any, *, is_declared: bool = False) -> str:
     """What a click on *element*, which is no link, leads to, as its attributes say it for a script: `data-href`, or
     `location.href = '/x'`. What other attributes say may be what a script loads into it; it counts where the element
-    has the role of a link, or is said to be one, and so do the address that a script is told and an option's value.
-    Empty where there is nothing."""
-    pressed = (element.get("onclick") or "")[:_MAX_TOLD]
-    if found := _PRESSED.search(pressed):
-        return found[1] or found[2] or ""
+    has the role of a link, or is said to be one. Empty where there is nothing."""
+    if pressed := _PRESSED.search((element.get("onclick") or "")[:_MAX_TOLD]):
+        return pressed[1] or pressed[2] or ""
     is_link = is_declared or (element.get("role") or "").strip().lower() == "link"
-    stated = next(filter(None, map(element.get, _LEADS_TO if is_link else _LEADS_TO[:1])), "").strip()
-    if stated or not is_declared:
-        return stated
+    return next(filter(None, map(element.get, _LEADS_TO if is_link else _LEADS_TO[:1])), "").strip()
+
+
+def told_address(element: Any) -> str:
+    """The address that *element*, which the user named as what leads on, tells a script, or has as an option's value.
+    Of any other element it may be what is voted for or shared. Empty where there is none."""
     if element.tag == "option":
         value = (element.get("value") or "").strip()
         return value if _MAY_LEAD.match(value) else ""
     href = (element.get("href") or "")[:_MAX_TOLD].lstrip()
     script = href if href[:11].lower() == "javascript:" else ""
-    told = _TOLD_SCRIPT.search(script) or _TOLD_SCRIPT.search(pressed)
+    told = _TOLD_SCRIPT.search(script) or _TOLD_SCRIPT.search((element.get("onclick") or "")[:_MAX_TOLD])
     return told[2] if told else ""
 
 

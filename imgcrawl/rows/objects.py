@@ -1,4 +1,4 @@
-"""Lists whose rows are no lines: Parquet, a JSON array, JSON objects printed over several. Readers load when needed."""
+"""Lists whose rows are no lines: Parquet, and JSON as an array or as objects. What reads them is loaded when needed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ class ObjectRecords:
         try:
             for number, row in enumerate(rows, 1):
                 if number >= after:
-                    yield number, b"", BadRow(number, f"a row of more than {MAX_ROW} bytes", "") if row is None else row
+                    is_large = row is None and self.format == "parquet"  # else it is `null`, which has no fields
+                    yield number, b"", BadRow(number, f"a row of more than {MAX_ROW} bytes", "") if is_large else row
         except broken as error:
             reason = (str(error).strip().partition("\n")[0] or type(error).__name__)[: 2 * EXCERPT]
             line = max(number, after) + 1

@@ -29,7 +29,7 @@ EXCERPT = 80  # characters of a bad row that are shown
 # Lines of text that have no value: comments, and what aria2 is told of the address above.
 _NO_VALUE = compile_late(r"\s*(?:#|// )|(?=\s)\s*+(?:(?:header|referer|[a-z-]*proxy)=|[a-z][a-z0-9-]*=(?!.*://))")
 # How a list begins and ends that is printed in several lines, with what is in quotes.
-_OPENED = compile_late(r"\s*[\[({]\s*(?=$|['\"][^\])}]*+(?<=,)$)")
+_OPENED = compile_late(r"\s*[\[({]\s*(?=$|(['\"]).*\1,$)")
 _CLOSED = compile_late(r"(?:^|(?<=['\"\s]))[\])}][,;]?\s*$")
 
 
@@ -235,7 +235,7 @@ def _has_lone_quote(line: str) -> bool:
 def _without_bracket(text: str) -> str:
     """*text* without the bracket of a list that begins in it, or ends, and not both."""
     closed = _CLOSED.search(text[-EXCERPT:])
-    if closed and not any(opening in text for opening in "[({"):
+    if closed and text.lstrip()[:1] not in ("[", "(", "{"):
         return text.rstrip().rstrip(",;")[:-1]
     opened = _OPENED.match(text.rstrip())
     return text[opened.end() :] if opened else text

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from parsel import Selector
 
-from imgcrawl.pages.links import pressed_address, pressed_elements
+from imgcrawl.pages.links import pressed_address, pressed_elements, told_address
 from imgcrawl.pages.proposals import propose_galleries
 from imgcrawl.pages.repeated import PagePlaces
 from tests.basespiders.test_every_gallery import add, add_galleries, names
@@ -53,8 +53,8 @@ DECLARED = {
 @pytest.mark.parametrize("markup", DECLARED)
 def test_what_a_click_leads_to_on_what_the_user_named(markup: str) -> None:
     element = Selector(f"<body>{markup}x").css("body > *")[0].root
-    assert pressed_address(element, is_declared=True) == DECLARED[markup]
-    assert pressed_address(element) == ""
+    assert told_address(element) == DECLARED[markup]
+    assert pressed_address(element, is_declared=True) == ""
 
 
 def test_what_is_around_a_link_or_in_one_is_left_to_that() -> None:
@@ -83,6 +83,7 @@ def test_a_list_of_such_cards_is_walked(server: Server, tmp_path: Path, gallerie
     dead = (
         "<div class=card data-url=/g/4>x</div><div class=card><a href='#' onclick=\"location.href='/g/5'\">x</a></div>"
         "<a class=card href=\"javascript:show('/g/6')\">x</a><select><option class=card value=/g/7>x</select>"
+        "<div class=card><b onclick=\"vote('/g/8')\">+1</b></div>"
     )
     add(server, {"/list": f"<h1>All</h1>{cards}{dead if galleries else ''}"})
     arguments = {"galleries": galleries} if galleries else {}
