@@ -7,9 +7,9 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
-from functools import cache
+from functools import cache, partial
 from time import monotonic, sleep
-from typing import Generic, TypeVar, TypeVarTuple
+from typing import Any, Generic, TypeVar, TypeVarTuple
 
 _Result = TypeVar("_Result")
 _Args = TypeVarTuple("_Args")
@@ -157,10 +157,19 @@ def _keeps_others(thread: int) -> bool:
     return False
 
 
+def _tell_of_others(tell: Callable[[Any], object], ignored: Any) -> None:
+    """A `sys.unraisablehook`: where Python ignores errors, as in the callback of a weak reference, it says so with a
+    traceback, and of `WorkGivenUp`, which will be raised again, there is nothing to say."""
+    if not issubclass(ignored.exc_type, WorkGivenUp):
+        tell(ignored)
+
+
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
     """Have *error* raised in *thread*; without one, what was to be raised there is not."""
     import ctypes  # noqa: PLC0415 -- few crawls are stopped amid long work
 
+    if getattr(sys.unraisablehook, "func", None) is not _tell_of_others:
+        sys.unraisablehook = partial(_tell_of_others, sys.unraisablehook)
     raised = None if error is None else ctypes.py_object(error)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
 

@@ -105,7 +105,6 @@ async def test_what_is_made_of_a_large_page_comes_in_its_order_and_others_have_t
     others.cancel()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_long_work_ends_when_nobody_waits_for_it_whatever_it_is_at() -> None:
     """And the thread does the next work: what comes too late is raised nowhere."""
     swallowed = Event()
