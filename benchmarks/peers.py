@@ -42,24 +42,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Peer:
-    """*module*: what must be importable (or there) in the peers' environment; "" for what needs none of it."""
+    """*packages*: what it needs in the peers' environment; nothing for what is run with the Python that runs this."""
 
     name: str
     lacks: str
     command: Callable[[Job, Path], list[str]]
-    module: str = ""
+    packages: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     verifies: str = "length"  # of an image, before it says that it has it
-
-    def absent(self, python: Path | None, problem: str) -> str:
-        """Why this peer cannot be measured, or nothing."""
-        if not self.module:
-            return ""
-        if python is None:
-            return problem
-        folders = list(python.parents[1].glob("lib/python*/site-packages"))
-        there = any((folder / name).exists() for folder in folders for name in (self.module, f"{self.module}.py"))
-        return "" if there else f"{self.module} is not installed in {python.parents[1]}"
 
 
 def _settings(settings: dict[str, str]) -> list[str]:
@@ -151,7 +141,7 @@ IMAGES = Peer(
     "Scrapy ImagesPipeline",
     "decodes and re-encodes: no file is what was served; no robots.txt",
     _stock("images.ImagesPipeline"),
-    "scrapy",
+    ("scrapy", "pillow"),
     _IN_STOCK,
     "the first frame decoded",
 )
@@ -159,32 +149,34 @@ FILES = Peer(
     "Scrapy FilesPipeline",
     "no decoding, no check, no robots.txt",
     _stock("files.FilesPipeline"),
-    "scrapy",
+    ("scrapy",),
     _IN_STOCK,
     "length, MD5",
 )
-IMG2DATASET = Peer("img2dataset", "no decoding, no pages, no robots.txt, no limits a host", _img2dataset, "img2dataset")
-GALLERY_DL = Peer("gallery-dl", "one at a time; no decoding; no robots.txt", _gallery_dl, "gallery_dl")
+IMG2DATASET = Peer(
+    "img2dataset", "no decoding, no pages, no robots.txt, no limits a host", _img2dataset, ("img2dataset",)
+)
+GALLERY_DL = Peer("gallery-dl", "one at a time; no decoding; no robots.txt", _gallery_dl, ("gallery-dl",))
 REQUESTS = Peer(
     "requests, 10 threads",
     "no decoding, no pages, no robots.txt",
     _script("requests_threads.py", "1", "10"),
-    "requests",
+    ("requests",),
 )
 REQUESTS_PROCESSES = Peer(
     "requests, 2 processes x 10 threads",
     "no decoding, no pages, no robots.txt",
     _script("requests_threads.py", "2", "10"),
-    "requests",
+    ("requests",),
 )
 GEVENT = Peer(
     "gevent + urllib",
     "no decoding, no pages, no robots.txt, a connection a request",
     _script("gevent_pool.py", "concurrency"),
-    "gevent",
+    ("gevent",),
 )
 AIOHTTP = Peer(
-    "aiohttp alone", "no decoding, no pages, no robots.txt", _script("aiohttp_plain.py", "concurrency"), "aiohttp"
+    "aiohttp alone", "no decoding, no pages, no robots.txt", _script("aiohttp_plain.py", "concurrency"), ("aiohttp",)
 )
 
 

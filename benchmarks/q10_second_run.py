@@ -19,11 +19,11 @@ def measure(bench: Bench) -> Result:
         [RATE, FETCHED, "CPU ms/image"],
         RATE,
     )
-    site = Site(400 if bench.short else 800)
+    site = Site(200 if bench.short else 800)
     with own_server(site, CACHE, bench.server_core) as address:
         everything = addresses(bench, (address.base + path for path in site.paths()))
         one = addresses(bench, [address.base + site.path(0)], "one.txt")
-        for peer in bench.rounds_of(bench.present(PEERS[:2] if bench.short else PEERS, result)):
+        for peer in bench.rounds_of(bench.present(PEERS[:1] if bench.short else PEERS, result)):
             start = _second(bench, peer, Job(address.base, one, bench.memory / "store", "one"), 1)
             address.stats(reset=True)
             ran = _second(bench, peer, Job(address.base, everything, bench.memory / "store"), site.images)

@@ -19,7 +19,7 @@ def measure(bench: Bench) -> Result:
     site = Site(400 if bench.short else 2000, per_gallery=10)
     with own_server(site, CACHE, bench.server_core) as address:
         everything = addresses(bench, [])
-        for peer in bench.rounds_of(bench.present([_with(value) for value in (WRITE, FSYNC)], result)):
+        for peer in bench.rounds_of(bench.present([_with(value) for value in (WRITE, FSYNC)], result), 2):
             job = Job(address.base, everything, bench.work / "store")
             ran = bench.crawl(peer, job, expected=site.images)
             result.add(peer.name, {RATE: site.images / ran.wall, CPU: ran.cpu / site.images * 1000})

@@ -45,7 +45,7 @@ def measure(bench: Bench) -> Result:
         [RATE, PINNED, CPU, LOOP, RSS, START],
         PINNED,
     )
-    site = Site(600 if bench.short else 1200)
+    site = Site(400 if bench.short else 1200)
     present = bench.present(SHORT if bench.short else (*PEERS, peers.REQUESTS_PROCESSES), result)
     held = [(bench.client_core, bench.server_core)]
     for cores, server in held if bench.short else [(None, None), *held]:
@@ -55,7 +55,7 @@ def measure(bench: Bench) -> Result:
             everything = addresses(bench, (address.base + path for path in site.paths()))
             one = addresses(bench, [address.base + site.path(0)], "one.txt")
             runs: dict[str, list[tuple[Run, Run]]] = {}
-            for peer in bench.rounds_of(present):
+            for peer in bench.rounds_of(present, 3 if cores else 2):
                 if peer is peers.REQUESTS_PROCESSES and cores:
                     continue
                 store = bench.memory / "store"  # a disk takes as long for each of them

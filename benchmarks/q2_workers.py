@@ -21,8 +21,8 @@ LONG = "round trips to Redis for 1,000 requests, 4 workers, a longer crawl"
 LONGER = 5400  # images: what workers ask for when they begin is not what they ask for a page
 PEERS = (
     peers.IMGCRAWL,
-    replace(peers.IMAGES, name="Scrapy ImagesPipeline + scrapy-redis", module="scrapy_redis"),
-    replace(peers.FILES, name="Scrapy FilesPipeline + scrapy-redis", module="scrapy_redis"),
+    replace(peers.IMAGES, name="Scrapy ImagesPipeline + scrapy-redis", packages=("scrapy-redis", "pillow")),
+    replace(peers.FILES, name="Scrapy FilesPipeline + scrapy-redis", packages=("scrapy-redis",)),
 )
 
 

@@ -26,7 +26,7 @@ def measure(bench: Bench) -> Result:
         site = Site(concurrency * 30)
         with own_server(site, CACHE, bench.server_core, "--latency", str(LATENCY)) as address:
             everything = addresses(bench, (address.base + path for path in site.paths()))
-            for peer in bench.rounds_of(present):
+            for peer in bench.rounds_of(present, 2):
                 address.stats(reset=True)
                 job = Job(address.base, everything, bench.work / "store", concurrency=concurrency)
                 bench.crawl(peer, job, expected=site.images, cores=bench.client_core)

@@ -31,7 +31,7 @@ def measure(bench: Bench) -> Result:
     site = Site(IMAGES, per_gallery=IMAGES)
     with own_server(site, CACHE, bench.server_core, "--latency", "1", "--page-latency", "0") as address:
         everything = addresses(bench, (address.base + path for path in site.paths()))
-        for peer in bench.rounds_of(bench.present(PEERS[:2] if bench.short else PEERS, result)):
+        for peer in bench.rounds_of(bench.present(PEERS[:2] if bench.short else PEERS, result), 2):
             address.stats(reset=True)
             ran = bench.crawl(peer, Job(address.base, everything, bench.work / "store"), expected=IMAGES)
             counted = address.stats()

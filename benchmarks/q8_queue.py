@@ -19,18 +19,17 @@ def measure(bench: Bench) -> Result:
     result = Result("(8) Pages through the queue: in, out and done", [NEAR, FAR, BYTES], NEAR)
     result.lacks[THEIRS] = "no lease: what a killed worker had is lost; pickle"
     result.lacks[peers.IMGCRAWL.name] = ""
-    python, problem = bench.peers_python
-    if python is None:
+    if problem := bench.lacking("scrapy-redis"):
         result.absent[THEIRS] = problem
-    pages, few = (2_000, 60) if bench.short else (10_000, 100)
+    pages, few = (2_000, 30) if bench.short else (10_000, 60)
     try:
         with redis_server(bench.work / "redis") as port, far_away(port, DELAY) as far:
             for _ in range(bench.rounds):
                 for name, interpreter, script in (
                     (peers.IMGCRAWL.name, Path(sys.executable), "queue_imgcrawl.py"),
-                    (THEIRS, python, "queue_scrapy_redis.py"),
+                    (THEIRS, bench.peers_python, "queue_scrapy_redis.py"),
                 ):
-                    if interpreter is None:
+                    if name in result.absent:
                         continue
                     rate, size = _run(interpreter, script, port, pages)
                     away, _ = _run(interpreter, script, far, pages // 2 if name == peers.IMGCRAWL.name else few)

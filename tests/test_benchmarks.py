@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sqlite3
 import statistics
 import subprocess
@@ -184,11 +185,16 @@ def test_the_question_about_the_queue_speaks_with_the_queue_as_it_is(tmp_path: P
 
 
 def test_a_peer_that_is_not_installed_is_shown_with_the_reason(bench: Bench, tmp_path: Path) -> None:
-    bench.__dict__["peers_python"] = (tmp_path / "venv" / "bin" / "python", "")
+    folder = tmp_path / "venv" / "bin"
+    folder.mkdir(parents=True)
+    folder.joinpath("uv").touch()
+    folder.joinpath("python").write_text('#!/bin/sh\necho "no such package: $*"\n')
+    folder.joinpath("python").chmod(0o755)
     result = Result("question", ["seconds"], "seconds")
     assert bench.present([peers.IMGCRAWL, peers.GALLERY_DL], result) == [peers.IMGCRAWL]
-    assert "gallery_dl is not installed" in result.absent["gallery-dl"]
-    assert "absent: gallery-dl: gallery_dl is not installed" in report.plain(result)
+    assert "gallery-dl could not be installed in" in result.absent["gallery-dl"]
+    assert "absent: gallery-dl: gallery-dl could not be installed" in report.plain(result)
+    assert re.fullmatch(r"no such package: .* gallery-dl\n", (tmp_path / "venv.log").read_text())
 
 
 def test_the_readme_keeps_what_people_wrote_and_gets_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

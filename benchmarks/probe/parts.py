@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import signal
 import sys
@@ -42,7 +43,13 @@ def part_of(frame: FrameType | None) -> str:
 
 
 def look(number: int, here: FrameType | None) -> None:
+    # That call holds a lock of the interpreter's: garbage found by it would run code with the lock held, in which this
+    # is called once more, or another thread's turn comes, and both wait for ever.
+    collects = gc.isenabled()
+    gc.disable()
     frames = sys._current_frames()
+    if collects:
+        gc.enable()
     for thread, frame in frames.items():
         now = time.clock_gettime(time.pthread_getcpuclockid(thread))
         took, clocks[thread] = now - clocks.get(thread, 0.0), now
