@@ -67,7 +67,7 @@ class Result:
 
     def ratio(self, peer: str, other: str, column: str) -> float | None:
         ours, theirs = self.middle(peer, column), self.middle(other, column)
-        return ours / theirs if ours is not None and theirs else None
+        return ours / theirs if ours is not None and theirs and theirs > 0 else None
 
     def target(self, promise: str, value: float | None, limit: float, *, least: bool, unit: str = "") -> None:
         """Note whether *value* is at *least* (or else at most) *limit*."""

@@ -38,7 +38,7 @@ def measure(bench: Bench) -> Result:
             redis_server(bench.work / "redis") as port,
             own_server(site, CACHE, None, "--latency", str(LATENCY)) as address,
         ):
-            for peer in bench.rounds_of(bench.present(PEERS[:2] if bench.short else PEERS, result)):
+            for peer in bench.rounds_of(bench.present(PEERS[:2] if bench.short else PEERS, result), 2):
                 for workers in WORKERS if peer is peers.IMGCRAWL and not bench.short else WORKERS[:2]:
                     rate, trips, share, came, badly = _crawl(bench, peer, address, port, workers)
                     result.add(peer.name, {_column(workers): rate, _trips(workers): trips})
