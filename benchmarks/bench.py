@@ -33,6 +33,8 @@ PACKAGES = (
     "matplotlib",
 )
 
+PIP = ["-m", "pip", "install", "--disable-pip-version-check"]
+
 
 @dataclass
 class Result:
@@ -127,24 +129,25 @@ class Bench:
 
     @cached_property
     def peers_python(self) -> Path:
-        """The Python of the peers' environment, which is made at its first use, with nothing in it but uv: pip takes
-        four times as long to install what the peers need."""
+        """The Python of the peers' environment, which is made at its first use, with nothing in it but uv."""
         python = CACHE / "venv" / "bin" / "python"
         if not python.with_name("uv").exists():
             print("making the peers' environment …", file=sys.stderr)
             subprocess.run([sys.executable, "-m", "venv", str(CACHE / "venv")], check=True)
-            _logged([str(python), "-m", "pip", "install", "--disable-pip-version-check", "uv"])
+            _logged([str(python), *PIP, "uv"])
         return python
 
     def lacking(self, *packages: str) -> str:
         """Install *packages* among the peers, each at its first use: why one is not there, or nothing."""
         python = self.peers_python
+        # pip takes four times as long, but knows the package indexes of its user's configuration.
+        ways = (["-m", "uv", "pip", "install", "--python", str(python), "--compile-bytecode"], PIP)
         for package in packages:
             if package not in self._looked_for:
-                if not _found(python, package):
-                    print(f"installing {package} …", file=sys.stderr)
-                    uv = [str(python), "-m", "uv", "pip", "install", "--python", str(python), "--compile-bytecode"]
-                    _logged([*uv, package])
+                for way in ways:
+                    if not _found(python, package):
+                        print(f"installing {package} …", file=sys.stderr)
+                        _logged([str(python), *way, package])
                 why = f"{package} could not be installed in {CACHE / 'venv'}: {CACHE / 'venv.log'} says why"
                 self._looked_for[package] = "" if _found(python, package) else why
             if why := self._looked_for[package]:

@@ -50,6 +50,7 @@ class Peer:
     packages: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     verifies: str = "length"  # of an image, before it says that it has it
+    times: int = 1  # that it is asked for each image, where its start would drown what a thousand cost
 
 
 def _settings(settings: dict[str, str]) -> list[str]:
@@ -154,7 +155,11 @@ FILES = Peer(
     "length, MD5",
 )
 IMG2DATASET = Peer(
-    "img2dataset", "no decoding, no pages, no robots.txt, no limits a host", _img2dataset, ("img2dataset",)
+    "img2dataset",
+    "no decoding, no pages, no robots.txt, no limits a host",
+    _img2dataset,
+    ("img2dataset",),
+    times=8,  # its start takes 5 s, and as much CPU
 )
 GALLERY_DL = Peer("gallery-dl", "one at a time; no decoding; no robots.txt", _gallery_dl, ("gallery-dl",))
 REQUESTS = Peer(

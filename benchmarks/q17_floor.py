@@ -126,20 +126,23 @@ def _one_core(bench: Bench, result: Result, present: Sequence[Peer]) -> None:
     site = Site(600 if bench.short else 1200)
     runs: dict[str, list[tuple[Run, Run]]] = {}
     with static_server(site, CACHE, bench.server_core) as address:
-        everything = addresses(bench, (address.base + path for path in site.paths()))
+        every = [address.base + path for path in site.paths()]
         one = addresses(bench, [address.base + site.path(0)], "one.txt")
         store = bench.memory / "store"
         for peer in bench.rounds_of(present):
+            everything = addresses(bench, every * peer.times)
             first, all_of_them = Job(address.base, one, store, "one"), Job(address.base, everything, store)
             start = bench.crawl(peer, first, expected=1, cores=bench.client_core)
-            whole = bench.crawl(peer, all_of_them, expected=site.images, cores=bench.client_core)
+            whole = bench.crawl(peer, all_of_them, expected=site.images * peer.times, cores=bench.client_core)
             runs.setdefault(peer.name, []).append((start, whole))
+    times = {peer.name: peer.times for peer in present}
     for name, pairs in runs.items():
+        images = site.images * times[name] - 1
         cpu, main = median(start.cpu for start, _ in pairs), median(start.main or 0.0 for start, _ in pairs)
         for _, whole in pairs:
-            result.add(name, {CPU: (whole.cpu - cpu) / (site.images - 1) * 1000})
+            result.add(name, {CPU: (whole.cpu - cpu) / images * 1000})
             if whole.main is not None and name not in (peers.IMG2DATASET.name, peers.GALLERY_DL.name):
-                result.add(name, {LOOP: (whole.main - main) / (site.images - 1) * 1000})
+                result.add(name, {LOOP: (whole.main - main) / images * 1000})
 
 
 def _through_latency(bench: Bench, result: Result) -> None:

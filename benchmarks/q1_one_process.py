@@ -27,8 +27,6 @@ PEERS = (
 )
 # Whose main thread does the work.
 MEASURED_LOOP = {peer.name for peer in (*PEERS[:5], peers.GEVENT, peers.AIOHTTP)}
-# Whose start-up, 5 s and as much CPU, would drown what 1,200 images cost: how often it is asked for each of them.
-TIMES = {peers.IMG2DATASET.name: 8}
 # Without those whose start-up would drown what a few images cost.
 SHORT = (peers.IMGCRAWL, peers.IMGCRAWL_STRUCTURE, peers.IMAGES, peers.FILES, peers.AIOHTTP)
 RATE, PINNED, CPU, LOOP, RSS, START = (
@@ -60,16 +58,16 @@ def measure(bench: Bench) -> Result:
             for peer in bench.rounds_of(present, 3 if cores else 2):
                 if peer is peers.REQUESTS_PROCESSES and cores:
                     continue
-                times = TIMES.get(peer.name, 1)
-                everything = addresses(bench, every * times)
+                everything = addresses(bench, every * peer.times)
                 store = bench.memory / "store"  # a disk takes as long for each of them
                 start = bench.crawl(peer, Job(address.base, one, store, "one"), expected=1, cores=cores)
                 whole = bench.crawl(
-                    peer, Job(address.base, everything, store), expected=site.images * times, cores=cores
+                    peer, Job(address.base, everything, store), expected=site.images * peer.times, cores=cores
                 )
                 runs.setdefault(peer.name, []).append((start, whole))
+            times = {peer.name: peer.times for peer in present}
             for name, pairs in runs.items():
-                _add(result, name, pairs, site.images * TIMES.get(name, 1) - 1, pinned=bool(cores))
+                _add(result, name, pairs, site.images * times[name] - 1, pinned=bool(cores))
     _judge(result)
     return result
 
@@ -113,7 +111,11 @@ def _judge(result: Result) -> None:
         least=False,
     )
     result.notes.append("The files are in memory (/dev/shm), where the system has that.")
-    result.notes += [f"{name} is asked for each image {times} times." for name, times in TIMES.items()]
+    result.notes += [
+        f"{peer.name} gets each address {peer.times} times."
+        for peer in PEERS
+        if peer.times > 1 and peer.name in result.rows
+    ]
     result.notes.append("imgcrawl obeys robots.txt here and writes its catalogue and its feed; AutoThrottle is off.")
 
 
