@@ -22,6 +22,7 @@ from benchmarks.gauge import Run, run
 from benchmarks.peers import ROOT, Job, Peer, remove, stored
 
 CACHE = Path(os.environ.get("IMGCRAWL_BENCHMARKS", Path.home() / ".cache" / "imgcrawl-benchmarks"))
+# Whose versions are told.
 PACKAGES = (
     "scrapy",
     "scrapy-redis",
@@ -68,8 +69,9 @@ class Result:
         return median(values) if values else None
 
     def ratio(self, peer: str, other: str, column: str) -> float | None:
+        """None also where less than nothing came out of one of them, whose start took longer than all of its work."""
         ours, theirs = self.middle(peer, column), self.middle(other, column)
-        return ours / theirs if ours is not None and theirs and theirs > 0 else None
+        return ours / theirs if ours is not None and theirs and min(ours, theirs) >= 0 else None
 
     def target(self, promise: str, value: float | None, limit: float, *, least: bool, unit: str = "") -> None:
         """Note whether *value* is at *least* (or else at most) *limit*."""

@@ -198,6 +198,17 @@ def test_a_peer_that_is_not_installed_is_shown_with_the_reason(bench: Bench, tmp
     assert re.fullmatch(r"no such package: -m uv .* gallery-dl\nno such package: -m pip .* gallery-dl\n", tried)
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "told"), [(1, -0.02, None), (-1, 2, None), (1, 0, None), (0, 2, 0), (1, 2, 0.5)]
+)
+def test_what_is_less_than_nothing_meets_no_target(ours: float, theirs: float, told: float | None) -> None:
+    """It was met by -40 where the start of a peer had drowned what its images cost."""
+    result = Result("question", ["CPU"], "CPU", rows={"ours": {"CPU": [ours]}, "theirs": {"CPU": [theirs]}})
+    result.target("at most 1", result.ratio("ours", "theirs", "CPU"), 1, least=False)
+    assert result.ratio("ours", "theirs", "CPU") == told
+    assert result.targets[0][2] is (None if told is None else True)
+
+
 def test_the_readme_keeps_what_people_wrote_and_gets_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
