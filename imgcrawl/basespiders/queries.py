@@ -13,7 +13,7 @@ from parsel.csstranslator import GenericTranslator, HTMLTranslator
 from scrapy.http import JsonResponse, Response, TextResponse
 
 from imgcrawl.basespiders.trials import is_css
-from imgcrawl.pages.links import pressed_address, told_address
+from imgcrawl.pages.links import may_lead, pressed_address, told_address
 from imgcrawl.possessive import compile_late
 
 _NO_ADDRESS = re.compile(r"\s*(?:#|javascript:|\Z)", re.IGNORECASE)
@@ -60,7 +60,8 @@ def said(node: Selector) -> str:
 def links_in(found: Iterable[Selector], is_meant: Callable[[Any], bool] | None = None) -> Iterator[Selector]:
     """*found*, with the links in an element in its place, if it is none itself and has any: in a list's entry, around
     its title. Of several in one only those that are, as elements, meant, if *is_meant* says so of any. Where there is
-    no link, what a click on it, or on what is in it, leads to (`pages.links.pressed_address`)."""
+    no link, what a click on it, or on what is in it, leads to (`pages.links.pressed_address`), or the address that is
+    its text; what has words only, as an option that says "Choose", is passed over."""
     inside: dict[Any, bool] = {}
     for node in found:
         element = node.root
@@ -73,7 +74,7 @@ def links_in(found: Iterable[Selector], is_meant: Callable[[Any], bool] | None =
             inside[element] = bool(links)
             links = (is_meant and list(filter(is_meant, links))) or links
             pressed = None if any(map(_is_live, links)) else _pressed_in(node)
-            if pressed or not links:
+            if pressed or (not links and may_lead(node.xpath("string()").get(""))):
                 yield pressed or node
             else:
                 yield from (node.__class__(root=link, type="html") for link in links)

@@ -51,7 +51,7 @@ _PRESSED = compile_late(
 )
 # The address that a script is told first: `openAlbum('/g/7', this)`.
 _TOLD_SCRIPT = compile_late(r"""\(\s*+(["'])((?:https?:)?/(?:(?!\1)[^<>\s]){1,2000}+)\1""", re.IGNORECASE)
-_MAY_LEAD = compile_late(r"[^\s/?.]*[/?.]\S*\Z")  # an option's value, which may be a word or a number
+_MAY_LEAD = compile_late(r"[^\s/?.]*[/?.]\S*\Z")
 _MAY_BE_PRESSED = (
     "/descendant::*[@onclick or @data-href or (@role='link' and (@data-url or @data-link or @data-permalink))]"
 )
@@ -151,12 +151,17 @@ def pressed_address(element: Any, *, is_declared: bool = False) -> str:
     return next(filter(None, map(element.get, _LEADS_TO if is_link else _LEADS_TO[:1])), "").strip()
 
 
+def may_lead(text: str) -> bool:
+    """Whether *text* is one word with a slash, a question mark or a dot: an address, and no word or number."""
+    return _MAY_LEAD.match(text.strip()) is not None
+
+
 def told_address(element: Any) -> str:
     """The address that *element*, which the user named as what leads on, tells a script, or has as an option's value.
     Of any other element it may be what is voted for or shared. Empty where there is none."""
     if element.tag == "option":
-        value = (element.get("value") or "").strip()
-        return value if _MAY_LEAD.match(value) else ""
+        value = element.get("value", element.text or "").strip()
+        return value if may_lead(value) else ""
     href = (element.get("href") or "")[:_MAX_TOLD].lstrip()
     script = href if href[:11].lower() == "javascript:" else ""
     told = _TOLD_SCRIPT.search(script) or _TOLD_SCRIPT.search((element.get("onclick") or "")[:_MAX_TOLD])
